@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The domains' rules as data: schemas/rules/DOMAIN.yaml and schemas/codes/*.tsv, read once, immutable afterwards and
+// shared by all threads. Unknown keys, fields and code lists are errors that name the file.
+#pragma once
+
+#include "proto/domain.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum FieldType { FIELD_TEXT, FIELD_CODE, FIELD_DATE, FIELD_NUMBER, FIELD_DIGITS } FieldType;
+
+typedef struct CodeList CodeList;
+bool code_list_has(const CodeList *list, const char *code);
+
+typedef struct RuleField {
+    unsigned number;       // in the body; 0 ends the list
+    const char *name;
+    FieldType type;
+    bool required;
+    bool key;              // part of the record key, in the order of the file
+    size_t length_max;     // bytes
+    size_t digits;         // FIELD_DIGITS: exactly so many; 0: any
+    uint32_t minimum, maximum;  // FIELD_NUMBER
+    const CodeList *codes; // FIELD_CODE
+} RuleField;
+
+// Checks between fields, each a kind and the field or fields it is about.
+typedef enum RuleKind {
+    RULE_NOT_IN_FUTURE,      // field is not after today
+    RULE_NOT_BEFORE_BIRTH,   // field is not before the person's birth date
+    RULE_NOT_AFTER_DEATH,    // field is not after the person's death
+    RULE_PERIOD,             // field is not after other
+    RULE_ALIVE_AT_EVENT,     // the person is alive at the event's date: field, or the event time when field is 0
+} RuleKind;
+typedef struct Rule {
+    RuleKind kind;
+    unsigned field, other;
+    int code;                // Dongbo__ReasonCode
+} Rule;
+
+typedef struct DomainRules {
+    int domain;
+    const RuleField *fields; size_t n_fields;
+    const RuleField *key[8]; size_t n_key;
+    const Rule *rules; size_t n_rules;
+} DomainRules;
+
+typedef struct Rules Rules;
+// schemas_dir holds rules/ and codes/. ERROR_CONFIG names file, line or key.
+int rules_load(Rules **ret, const char *schemas_dir);
+void rules_destroy(Rules **rules);
+const DomainRules *rules_domain(const Rules *rules, int domain);  // NULL when unknown
+// Rank of an agency's word on one field of a domain: greater wins. 1 where the file says nothing.
+uint32_t rules_authority(const Rules *rules, int domain, const char *agency, unsigned field);
+// Province codes: known as birth-registration code (3 digits), as one of 63 (2 digits), as one of 34 (2 digits).
+bool rules_is_birth_province(const Rules *rules, const char *code3);
+bool rules_is_province63(const Rules *rules, const char *code);
+bool rules_is_province34(const Rules *rules, const char *code);
+const CodeList *rules_codes(const Rules *rules, const char *list);

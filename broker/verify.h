@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Is this event about the person it names, and could it be true? Pure: an event, a person or none, the rules, the time;
+// a verdict with reasons out. The number alone never accepts: name, birth date and sex are compared all the same.
+#pragma once
+
+#include "broker/person.h"
+#include "broker/rules.h"
+#include "proto/base/arena.h"
+#include "proto/bounds.h"
+
+#include <stdint.h>
+
+// What the exchange grants to the agency that speaks.
+typedef struct Grants {
+    uint32_t agency;
+    const char *code;          // "MOH"
+    uint32_t domains;          // bit n = domain n
+    const char *const *provinces; size_t n_provinces;  // 34-codes; none: all
+    const char *const *told_fields; size_t n_told;     // fields of a stored person it may be told
+} Grants;
+
+typedef struct Finding { int code; const char *field; const char *expected; } Finding;  // texts in the arena or constant
+typedef struct Decision {
+    int verdict;               // Dongbo__Verdict; ACCEPTED here means "may be reconciled"
+    Finding reasons[REASONS_MAX];
+    size_t n_reasons;
+} Decision;
+
+// Adds a reason (ignored beyond REASONS_MAX) and raises the verdict to `verdict` when that is worse.
+// Order: ACCEPTED < DEFERRED < MISMATCH < REJECTED.
+void decision_add(Decision *decision, int verdict, int code, const char *field, const char *expected);
+
+typedef struct VerifyContext {
+    const Rules *rules;
+    int64_t now_us;
+    Arena *arena;
+} VerifyContext;
+
+// What can be said without the person: readable, granted, number's structure, the domain's fields and codes, clock.
+// A decision that is already MISMATCH or REJECTED needs no look-up.
+void verify_form(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
+                 Decision *decision);
+// What needs the person: found or not (DEFERRED/NOT_FOUND), name, birth date, sex, alive, dates against the life.
+// For domain population, which changes the store itself, call verify_form() only.
+void verify_person(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
+                   const Person *person, Decision *decision);
+
+// Record key: the key fields' values, in order, joined by 0x1F; "" for domain population. In the arena.
+const char *verify_record_key(const VerifyContext *context, const Dongbo__ChangeEvent *event);

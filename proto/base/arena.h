@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Memory that lives and dies with one batch: a bump allocator with a hard limit. Fails (NULL) at the limit; never
+// frees single pieces. Also serves protobuf-c as its allocator, so that decoding is bounded.
+#pragma once
+
+#include <protobuf-c/protobuf-c.h>
+#include <stddef.h>
+
+typedef struct Arena Arena;
+
+// bytes_max bounds the sum of all pieces. Chunks are kept over arena_reset(). ERROR_MEMORY.
+int arena_new(Arena **ret, size_t bytes_max);
+void arena_destroy(Arena **arena);
+void arena_reset(Arena *arena);
+
+// Aligned to 16, not zeroed. NULL at the limit.
+void *arena_alloc(Arena *arena, size_t bytes);
+void *arena_zalloc(Arena *arena, size_t bytes);
+// Copies with a closing 0.
+char *arena_strndup(Arena *arena, const char *text, size_t bytes);
+char *arena_printf(Arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+size_t arena_used(const Arena *arena);
+
+// Valid as long as the arena. free is a no-op.
+ProtobufCAllocator *arena_protobuf(Arena *arena);

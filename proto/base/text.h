@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Text as people write it: UTF-8 checks, Unicode forms, Vietnamese accents, masking. utf8proc does the Unicode.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+// Valid UTF-8 without NUL and without control characters.
+bool text_is_clean(const char *text, size_t n);
+
+// NFC, case folded, white space runs to one space, ends trimmed. Returns bytes written without the 0, or 1-based
+// failure as (size_t)-1 when it does not fit or is not UTF-8. ASCII takes a short path.
+size_t text_fold_case(const char *text, char *out, size_t out_bytes);
+// As above, and accents off, đ/Đ/Ð to d: what two spellings of one name share.
+size_t text_fold_accents(const char *text, char *out, size_t out_bytes);
+#define TEXT_FOLD_VERSION 1
+
+// "001099012345" → "001*******45"; shorter than 6: all stars. out: 16 bytes at least, cut at 15.
+#define TEXT_MASK_BYTES 16
+void text_mask_number(const char *number, char out[TEXT_MASK_BYTES]);
+// "Nguyễn Văn An" → "N*** V*** A***"
+void text_mask_name(const char *name, char *out, size_t out_bytes);

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every limit of the protocol and of the programs, in one place. PROTOCOL.md repeats those that peers must know.
+#pragma once
+
+#define PROTOCOL_VERSION 1
+#define SCHEMA_VERSION 1
+#define SEGMENT_FORMAT 1
+
+#define FRAME_HEADER_BYTES 24
+#define FRAME_BODY_BYTES_MAX (1024 * 1024)   // anything larger ends the session
+#define BATCH_BYTES_MAX (256 * 1024)         // SealedBatch, packed
+#define BATCH_BYTES_GOAL (128 * 1024)        // an agent with a backlog seals at about this size
+#define BATCH_EVENTS_MAX 1024
+#define EVENT_BYTES_MAX (16 * 1024)
+#define EVENT_DEPTH_MAX 4
+#define EVENT_FIELDS_MAX 128                 // wire fields in one event, all levels together
+#define TEXT_BYTES_MAX 1024                  // any one string
+#define RECORD_KEY_BYTES_MAX 512
+#define BATCH_ARENA_BYTES (16 * 1024 * 1024) // all that is decoded from one batch
+#define REASONS_MAX 16                       // per event
+#define CLEARED_FIELDS_MAX 32
+#define CLOCK_AHEAD_MAX_US (10LL * 60 * 1000000)
+
+#define STREAM_BYTES 16
+#define EVENT_ID_BYTES 16
+#define SALT_BYTES 16
+#define HASH_BYTES 32
+#define SIGNATURE_BYTES 64
+#define KEY_BYTES 32
+
+#define PUBLISH_CREDIT_BYTES (4 * 1024 * 1024)   // per session, in flight
+#define SUBSCRIBE_CREDIT_BYTES (4 * 1024 * 1024)
+#define SESSIONS_MAX 4096
+#define PING_INTERVAL_MS 5000
+#define PEER_SILENT_MS 20000                 // no frame for so long: the session is over
+#define HANDSHAKE_IVL_MS 5000
+#define SOCKET_HWM 1000

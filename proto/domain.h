@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The seven domains through their descriptors. Bodies are flat: strings and uint32 only (a test walks the
+// descriptors), so rules, mappings, rights, reconciliation and sinks treat all of them with this one module.
+#pragma once
+
+#include "event.pb-c.h"
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DOMAIN_MIN 1
+#define DOMAIN_MAX 7
+#define DOMAIN_FIELDS_MAX 31  // field numbers of a body are 1 to 31, so that a set of them is one uint32_t
+
+// "population", "health", "education", "social_security", "residence", "e_id", "electricity". NULL when unknown.
+const char *domain_name(int domain);
+int domain_by_name(const char *name);  // 0 when unknown
+const ProtobufCMessageDescriptor *domain_descriptor(int domain);  // of its body; NULL when unknown
+
+// The event's body and its domain (DOMAIN_UNSPECIFIED and NULL when it has none).
+int event_domain(const Dongbo__ChangeEvent *event);
+ProtobufCMessage *event_body(const Dongbo__ChangeEvent *event);
+void event_set_body(Dongbo__ChangeEvent *event, int domain, ProtobufCMessage *body);
+
+// Fields of a flat message by number. A string field's value is its text; a uint32's is written into `buffer`.
+// Never NULL; "" when not said.
+const char *field_text(const ProtobufCMessage *body, unsigned number, char buffer[12]);
+bool field_is_said(const ProtobufCMessage *body, unsigned number);
+// Copies one field from one message to another of the same type (pointers are shared, not duplicated).
+void field_copy(ProtobufCMessage *to, const ProtobufCMessage *from, unsigned number);
+void field_clear(ProtobufCMessage *body, unsigned number);
+bool field_equal(const ProtobufCMessage *a, const ProtobufCMessage *b, unsigned number);
+// text is kept by pointer. 1 when a uint32 field gets text that is not a number below 2^32.
+int field_set_text(ProtobufCMessage *body, unsigned number, const char *text);
+const char *field_name(const ProtobufCMessageDescriptor *descriptor, unsigned number);  // NULL when unknown
+unsigned field_by_name(const ProtobufCMessageDescriptor *descriptor, const char *name); // 0 when unknown
+// The set of fields said, as bits (bit n = field number n).
+uint32_t fields_said(const ProtobufCMessage *body);
+
+const char *verdict_name(int verdict);     // "ACCEPTED"; "?" when unknown
+int verdict_by_name(const char *name);     // 0 when unknown

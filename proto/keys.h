@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Key files: one YAML file per party with its CURVE and Ed25519 pairs ("dongbo keys new"), mode 0600 or refused; and the
+// public half beside it (NAME.pub), which is what is handed over. Ed25519 by OpenSSL.
+#pragma once
+
+#include "proto/bounds.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Keys {
+    uint8_t curve_public[KEY_BYTES], curve_secret[KEY_BYTES];
+    uint8_t sign_public[KEY_BYTES], sign_secret[KEY_BYTES];  // Ed25519 seed
+    bool has_secret;
+} Keys;
+
+int keys_generate(Keys *ret);                            // ERROR_CRYPTO
+// path and path.pub; refuses to overwrite. ERROR_SYSTEM, ERROR_CONFIG.
+int keys_save(const Keys *keys, const char *path);
+// A secret file (mode checked) or a .pub file. ERROR_CONFIG says what is wrong with it.
+int keys_load(const char *path, Keys *ret);
+void keys_wipe(Keys *keys);
+// hex of the first 8 bytes of SHA-256(public signing key): 17 bytes with the 0.
+void keys_id(const uint8_t sign_public[KEY_BYTES], char out[17]);
+
+typedef struct Signer Signer;      // holds an OpenSSL key; one per thread
+int signer_new(Signer **ret, const uint8_t secret[KEY_BYTES]);
+void signer_destroy(Signer **signer);
+// Over domain (its 0 included) ‖ data. domain as "dongbo batch 1".
+int signer_sign(Signer *signer, const char *domain, const uint8_t *data, size_t n, uint8_t out[SIGNATURE_BYTES]);
+
+typedef struct Verifier Verifier;
+int verifier_new(Verifier **ret, const uint8_t key[KEY_BYTES]);
+void verifier_destroy(Verifier **verifier);
+// 1 when the signature is not good.
+int verifier_check(Verifier *verifier, const char *domain, const uint8_t *data, size_t n,
+                   const uint8_t signature[SIGNATURE_BYTES]);
