@@ -16,6 +16,13 @@ int date_parse(const char *text, Date *ret);
 // The civil date in Asia/Ho_Chi_Minh at this instant.
 Date date_of_us(int64_t us);
 
+// Days since 1970-01-01 in the proleptic Gregorian calendar, and back. What is not known of a date counts as 1.
+int64_t date_days(Date date);
+Date date_of_days(int64_t days);  // years 1 to 9999, clamped
+// Writes "1990", "1990-05" or "1990-05-01"; "" for no date.
+#define DATE_TEXT_BYTES 11
+void date_format(Date date, char out[DATE_TEXT_BYTES]);
+
 // Compares as far as both go. -1 surely earlier, 1 surely later, 0 equal or cannot be told ("1990" and "1990-05-01").
 int date_compare(Date a, Date b);
 // 1 when both say the same as far as both go, and 0 otherwise.

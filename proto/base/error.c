@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keeps one error sentence per thread. Allocates nothing, so that it works when memory is what failed.
+#include "proto/base/error.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ERROR_TEXT_BYTES 512
+
+static _Thread_local char error_kept[ERROR_TEXT_BYTES];
+
+// Ends the text before a UTF-8 character that the buffer's end cut in two.
+static void cut_whole(char *text, size_t n) {
+    size_t start = n;
+    while (start > 0 && n - start < 4 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
+        start--;
+    if (start == 0)
+        return;
+    unsigned char lead = (unsigned char)text[start - 1];
+    size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    if (n - (start - 1) < want)
+        text[start - 1] = '\0';
+}
+
+// The new sentence is made beside the old one, since the arguments may point into it.
+__attribute__((format(printf, 1, 0))) static void keep(const char *fmt, va_list args, const char *after) {
+    char text[ERROR_TEXT_BYTES];
+    int n = vsnprintf(text, sizeof text, fmt, args);
+    if (n < 0) {
+        text[0] = '\0';
+        n = 0;
+    }
+    if (after && (size_t)n < sizeof text)
+        n += snprintf(text + n, sizeof text - (size_t)n, ": %s", after);
+    if ((size_t)n >= sizeof text)
+        cut_whole(text, sizeof text - 1);
+    memcpy(error_kept, text, strlen(text) + 1);
+}
+
+int error_fail(ErrorCode code, const char *fmt, ...) {
+    assert(code < 0);
+    va_list args;
+    va_start(args, fmt);
+    keep(fmt, args, NULL);
+    va_end(args);
+    return code;
+}
+
+int error_context(int code, const char *fmt, ...) {
+    assert(code < 0);
+    va_list args;
+    va_start(args, fmt);
+    keep(fmt, args, error_kept);
+    va_end(args);
+    return code;
+}
+
+const char *error_text(void) {
+    return error_kept;
+}
+
+int error_exit_code(int code) {
+    switch (code) {
+    case 0:
+        return 0;
+    case ERROR_CONFIG:
+        return 2;
+    case ERROR_PEER:
+    case ERROR_DATABASE:
+        return 3;
+    default:
+        return 4;
+    }
+}
