@@ -31,6 +31,13 @@
 
 #define PUBLISH_CREDIT_BYTES (4 * 1024 * 1024)   // per session, in flight
 #define SUBSCRIBE_CREDIT_BYTES (4 * 1024 * 1024)
+#define PUBLISH_QUEUE_BYTES (64 * 1024 * 1024)   // batches of all sessions that wait for a work
+#define WORKS_MAX 24                             // batches being prepared, decided or stored
+#define WORK_ARENA_BYTES (32 * 1024 * 1024)      // one of them: decoded batch, persons, versions, decisions
+#define WRITER_GROUP_MAX 8                       // batches in one transaction
+#define REDECIDE_ITEMS_MAX 500                   // events decided again at once
+#define VERDICT_CHUNK_BYTES (256 * 1024)         // of verdicts that a resuming agent missed, per message
+#define SESSIONS_PER_AGENCY_MAX 256
 #define SESSIONS_MAX 4096
 #define PING_INTERVAL_MS 5000
 #define PEER_SILENT_MS 20000                 // no frame for so long: the session is over

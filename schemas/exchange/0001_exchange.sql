@@ -92,6 +92,7 @@ CREATE TABLE exchange.segment (
 ALTER TABLE exchange.segment ALTER summary SET STORAGE EXTERNAL, ALTER payload SET STORAGE EXTERNAL,
     ALTER batch SET STORAGE EXTERNAL, ALTER frontier SET STORAGE MAIN;
 CREATE INDEX segment_stream ON exchange.segment (stream, first_position);
+CREATE INDEX segment_sequence ON exchange.segment (stream, first_sequence) WHERE batch_root IS NOT NULL;
 
 -- Adds the partition that will hold `from_position`, if it is not there. Called by the broker ahead of need. Attaching
 -- a finished table takes a weaker lock than CREATE ... PARTITION OF, so that no reader of the log is waited for.
