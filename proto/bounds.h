@@ -9,6 +9,9 @@
 
 #define FRAME_HEADER_BYTES 24
 #define FRAME_BODY_BYTES_MAX (1024 * 1024)   // anything larger ends the session
+#define WIRE_REPEATED_MAX 8192               // elements of the repeated fields of one message: Records, Verdicts, ...
+#define WIRE_FIELDS_MAX (128 * 1024)         // wire fields in one frame body, all levels together
+#define WIRE_DEPTH_MAX 4
 #define BATCH_BYTES_MAX (256 * 1024)         // SealedBatch, packed
 #define BATCH_BYTES_GOAL (128 * 1024)        // an agent with a backlog seals at about this size
 #define BATCH_EVENTS_MAX 1024

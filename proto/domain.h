@@ -13,12 +13,12 @@
 
 #define DOMAIN_MIN 1
 #define DOMAIN_MAX 7
-#define DOMAIN_FIELDS_MAX 31  // field numbers of a body are 1 to 31, so that a set of them is one uint32_t
+#define DOMAIN_FIELDS_MAX 31 // field numbers of a body are 1 to 31, so that a set of them is one uint32_t
 
 // "population", "health", "education", "social_security", "residence", "e_id", "electricity". NULL when unknown.
 const char *domain_name(int domain);
-int domain_by_name(const char *name);  // 0 when unknown
-const ProtobufCMessageDescriptor *domain_descriptor(int domain);  // of its body; NULL when unknown
+int domain_by_name(const char *name);                            // 0 when unknown
+const ProtobufCMessageDescriptor *domain_descriptor(int domain); // of its body; NULL when unknown
 
 // The event's body and its domain (DOMAIN_UNSPECIFIED and NULL when it has none).
 int event_domain(const Dongbo__ChangeEvent *event);
@@ -40,5 +40,5 @@ unsigned field_by_name(const ProtobufCMessageDescriptor *descriptor, const char 
 // The set of fields said, as bits (bit n = field number n).
 uint32_t fields_said(const ProtobufCMessage *body);
 
-const char *verdict_name(int verdict);     // "ACCEPTED"; "?" when unknown
-int verdict_by_name(const char *name);     // 0 when unknown
+const char *verdict_name(int verdict); // "ACCEPTED"; "?" when unknown
+int verdict_by_name(const char *name); // 0 when unknown

@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct Merkle Merkle;  // hashing context, reused; one per thread
+typedef struct Merkle Merkle; // hashing context, reused; one per thread
 
-int merkle_new(Merkle **ret);  // ERROR_CRYPTO, ERROR_MEMORY
+int merkle_new(Merkle **ret); // ERROR_CRYPTO, ERROR_MEMORY
 void merkle_destroy(Merkle **merkle);
 
 void merkle_sha256(Merkle *merkle, const uint8_t *data, size_t n, uint8_t out[HASH_BYTES]);
@@ -30,7 +30,7 @@ typedef struct Frontier {
     uint64_t n;
     uint8_t nodes[FRONTIER_MAX][HASH_BYTES];
 } Frontier;
-size_t frontier_bytes(const Frontier *frontier);   // 32 × popcount(n)
+size_t frontier_bytes(const Frontier *frontier); // 32 × popcount(n)
 // 1 when the bytes do not fit n.
 int frontier_read(Frontier *frontier, uint64_t n, const uint8_t *data, size_t bytes);
 void frontier_add(Merkle *merkle, Frontier *frontier, const uint8_t leaf[HASH_BYTES]);
