@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// libcyaml reports what is wrong through a log callback, as a sentence and then a trace with line numbers. This keeps
+// the sentence and the innermost line and makes one error of them. Values are never repeated where they may be secrets.
+#include "proto/base/config.h"
+#include "proto/base/error.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const cyaml_strval_t config_bools[6] = {{"true", 1}, {"yes", 1}, {"on", 1}, {"false", 0}, {"no", 0}, {"off", 0}};
+
+typedef struct Complaint {
+    char text[256];
+    char field[64];
+    unsigned line;
+} Complaint;
+
+static void note_line(cyaml_log_t level, void *ctx, const char *fmt, va_list args) {
+    Complaint *complaint = ctx;
+    char line[512];
+    vsnprintf(line, sizeof line, fmt, args);
+    line[strcspn(line, "\n")] = '\0';
+    const char *place = strstr(line, "(line: ");
+    if (place) {
+        if (!complaint->line)
+            complaint->line = (unsigned)strtoul(place + strlen("(line: "), NULL, 10);
+        if (!complaint->field[0])
+            sscanf(line, " in mapping field '%63[^']", complaint->field);
+        return;
+    }
+    const char *text = strncmp(line, "Load: ", 6) == 0 ? line + 6 : line;
+    if (complaint->text[0] || strncmp(text, "Backtrace", 9) == 0)
+        return;
+    // "STRING length > 64: the value", and the value may be a key.
+    int n = strncmp(text, "STRING length", 13) == 0 ? (int)strcspn(text, ":") : (int)strlen(text);
+    snprintf(complaint->text, sizeof complaint->text, "%.*s", n, text);
+}
+
+static const char *line_start(const char *yaml, size_t n, unsigned line) {
+    const char *at = yaml, *end = yaml + n;
+    while (line > 1 && at < end) {
+        const char *next = memchr(at, '\n', (size_t)(end - at));
+        if (!next)
+            return end;
+        at = next + 1;
+        line--;
+    }
+    return at;
+}
+
+// libcyaml knows where the value before an unknown key ended, not where the key is. Looks for it from there.
+static unsigned key_line(const char *yaml, size_t n, unsigned line, const char *key) {
+    const char *at = line_start(yaml, n, line), *end = yaml + n;
+    size_t key_n = strlen(key);
+    unsigned here = line;
+    for (; key_n && at + key_n < end; at++) {
+        if (*at == '\n')
+            here++;
+        if (memcmp(at, key, key_n) != 0 || (at > yaml && (isalnum((unsigned char)at[-1]) || at[-1] == '_')))
+            continue;
+        const char *after = at + key_n;
+        while (after < end && (*after == ' ' || *after == '"' || *after == '\''))
+            after++;
+        if (after < end && *after == ':')
+            return here;
+    }
+    return line;
+}
+
+static int complain(const char *name, const char *yaml, size_t n, cyaml_err_t error, const Complaint *complaint) {
+    static const char unknown[] = "Unexpected key: ";
+    const char *text = complaint->text[0] ? complaint->text : cyaml_strerror(error);
+    if (error == CYAML_ERR_OOM)
+        return error_fail(ERROR_MEMORY, "%s: no memory to read it", name);
+    if (strncmp(text, unknown, strlen(unknown)) == 0) {
+        const char *key = text + strlen(unknown);
+        return error_fail(ERROR_CONFIG, "%s, line %u: there is no setting \"%s\" here", name,
+                          key_line(yaml, n, complaint->line ? complaint->line : 1, key), key);
+    }
+    // The last field read says nothing about one that is missing.
+    bool missing = error == CYAML_ERR_MAPPING_FIELD_MISSING;
+    if (!complaint->line)
+        return error_fail(ERROR_CONFIG, "%s: %s", name, text);
+    if (missing || !complaint->field[0])
+        return error_fail(ERROR_CONFIG, "%s, %sline %u: %s", name, missing ? "in what ends at " : "", complaint->line,
+                          text);
+    return error_fail(ERROR_CONFIG, "%s, line %u, %s: %s", name, complaint->line, complaint->field, text);
+}
+
+static cyaml_config_t cyaml_settings(Complaint *complaint) {
+    return (cyaml_config_t){
+        .log_fn = complaint ? note_line : NULL,
+        .log_ctx = complaint,
+        .mem_fn = cyaml_mem,
+        .log_level = CYAML_LOG_WARNING,
+        .flags = CYAML_CFG_NO_ALIAS,
+    };
+}
+
+int config_parse(void **ret, const char *name, const void *yaml, size_t n, const cyaml_schema_value_t *schema) {
+    Complaint complaint = {0};
+    cyaml_config_t settings = cyaml_settings(&complaint);
+    cyaml_data_t *data = NULL;
+    *ret = NULL;
+    if (n > CONFIG_FILE_BYTES_MAX)
+        return error_fail(ERROR_CONFIG, "%s: larger than %d bytes", name, CONFIG_FILE_BYTES_MAX);
+    cyaml_err_t error = n ? cyaml_load_data(yaml, n, &settings, schema, &data, NULL) : CYAML_OK;
+    if (error != CYAML_OK)
+        return complain(name, yaml, n, error, &complaint);
+    if (!data)
+        return error_fail(ERROR_CONFIG, "%s: is empty", name);
+    if (complaint.text[0]) { // a warning: something would be ignored
+        config_free(data, schema);
+        return error_fail(ERROR_CONFIG, "%s: %s", name, complaint.text);
+    }
+    *ret = data;
+    return 0;
+}
+
+void config_free(void *data, const cyaml_schema_value_t *schema) {
+    cyaml_config_t settings = cyaml_settings(NULL);
+    if (data)
+        cyaml_free(&settings, schema, data, 0);
+}
+
+// At most one byte more than is allowed, so that the excess shows. Pipes are read too.
+static int read_file(const char *path, char **ret, size_t *ret_n) {
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return error_fail(ERROR_CONFIG, "%s: %s", path, strerror(errno));
+    char *text = malloc(CONFIG_FILE_BYTES_MAX + 1);
+    if (!text) {
+        fclose(file);
+        return error_fail(ERROR_MEMORY, "%s: no memory to read it", path);
+    }
+    size_t n = fread(text, 1, CONFIG_FILE_BYTES_MAX + 1, file);
+    int failed = ferror(file) ? errno : 0;
+    fclose(file);
+    if (failed) {
+        free(text);
+        return error_fail(ERROR_CONFIG, "%s: %s", path, strerror(failed));
+    }
+    *ret = text;
+    *ret_n = n;
+    return 0;
+}
+
+// Key files pass here: nothing of them is left in freed memory.
+int config_load(void **ret, const char *path, const cyaml_schema_value_t *schema) {
+    char *text = NULL;
+    size_t n = 0;
+    *ret = NULL;
+    int r = read_file(path, &text, &n);
+    if (r < 0)
+        return r;
+    r = config_parse(ret, path, text, n, schema);
+    explicit_bzero(text, n);
+    free(text);
+    return r;
+}
+
+int config_resolve(char **ret, const char *config_path, const char *path) {
+    const char *slash = strrchr(config_path, '/');
+    int directory = slash && path[0] != '/' ? (int)(slash + 1 - config_path) : 0;
+    if (asprintf(ret, "%.*s%s", directory, config_path, path) < 0) {
+        *ret = NULL;
+        return error_fail(ERROR_MEMORY, "no memory for a path");
+    }
+    return 0;
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One session and what is run in it. Synchronous: several statements in flight are had by several sessions, so that no
+// statement's error is another's. Retries nothing and hides no lost transaction; values are kept out of error
+// sentences.
+#include "proto/base/pg.h"
+#include "proto/base/error.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define PG_COPY_PIECE_BYTES ((size_t)256 * 1024)
+#define PG_BROKEN "08006"
+
+struct Pg {
+    char *conninfo;
+    char name[64];
+    PGconn *connection;
+    char sqlstate[6];
+    const PgStatement *prepared[PG_STATEMENTS_MAX];
+    int n_prepared;
+};
+
+// Conninfo stands between: it overrules what is before it and not what comes after.
+static const char *const pg_keywords[] = {
+    "connect_timeout",  "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
+    "tcp_user_timeout", "dbname",     "client_encoding", "application_name",    NULL,
+};
+static const char *const pg_values[] = {"5", "1", "30", "10", "3", "30000", NULL, "UTF8", NULL, NULL};
+#define PG_DBNAME 6
+#define PG_APPLICATION_NAME 8
+
+static void drop_notice(void *self, const PGresult *notice) {}
+
+// libpq's messages are lines; an error sentence is one.
+static void one_line(const char *message, char *out, size_t bytes) {
+    snprintf(out, bytes, "%s", message && *message ? message : "no reason given");
+    size_t n = strlen(out);
+    while (n > 0 && (unsigned char)out[n - 1] <= ' ')
+        out[--n] = '\0';
+    for (char *c = out; *c; c++)
+        if (*c == '\n' || *c == '\t')
+            *c = ' ';
+}
+
+int pg_new(Pg **ret, const char *conninfo, const char *name) {
+    char *wrong = NULL, line[256];
+    PQconninfoOption *options = PQconninfoParse(conninfo, &wrong);
+    if (!options) {
+        one_line(wrong, line, sizeof line);
+        PQfreemem(wrong);
+        return error_fail(ERROR_CONFIG, "%s: wrong connection string: %s", name, line);
+    }
+    PQconninfoFree(options);
+    Pg *pg = calloc(1, sizeof *pg);
+    if (pg)
+        pg->conninfo = strdup(conninfo);
+    if (!pg || !pg->conninfo) {
+        free(pg);
+        return error_fail(ERROR_MEMORY, "%s: no memory for a session", name);
+    }
+    snprintf(pg->name, sizeof pg->name, "%s", name);
+    *ret = pg;
+    return 0;
+}
+
+void pg_destroy(Pg **pg) {
+    if (!*pg)
+        return;
+    pg_disconnect(*pg);
+    free((*pg)->conninfo);
+    free(*pg);
+    *pg = NULL;
+}
+
+bool pg_connected(const Pg *pg) {
+    return pg->connection && PQstatus(pg->connection) == CONNECTION_OK;
+}
+
+void pg_disconnect(Pg *pg) {
+    PQfinish(pg->connection);
+    pg->connection = NULL;
+    pg->n_prepared = 0;
+}
+
+PGconn *pg_raw(Pg *pg) {
+    return pg->connection;
+}
+
+const char *pg_sqlstate(const Pg *pg) {
+    return pg->sqlstate;
+}
+
+static bool state_is(const Pg *pg, const char *prefix) {
+    return strncmp(pg->sqlstate, prefix, strlen(prefix)) == 0;
+}
+
+static int fail_connection(Pg *pg, const char *what) {
+    char line[300];
+    one_line(pg->connection ? PQerrorMessage(pg->connection) : "there is no connection", line, sizeof line);
+    snprintf(pg->sqlstate, sizeof pg->sqlstate, PG_BROKEN);
+    pg_disconnect(pg);
+    return error_fail(ERROR_DATABASE, "%s: %s: %s", pg->name, what, line);
+}
+
+int pg_connect(Pg *pg) {
+    if (pg_connected(pg))
+        return 0;
+    pg_disconnect(pg);
+    const char *values[sizeof pg_values / sizeof *pg_values];
+    memcpy(values, pg_values, sizeof values);
+    values[PG_DBNAME] = pg->conninfo;
+    values[PG_APPLICATION_NAME] = pg->name;
+    pg->connection = PQconnectdbParams(pg_keywords, values, 1);
+    if (!pg->connection)
+        return error_fail(ERROR_MEMORY, "%s: no memory for a connection", pg->name);
+    if (PQstatus(pg->connection) != CONNECTION_OK)
+        return fail_connection(pg, "cannot connect");
+    PQsetNoticeReceiver(pg->connection, drop_notice, NULL);
+    // pg_temp is named, since it stands first where it is not.
+    return pg_command(pg,
+                      "SET search_path = pg_catalog, pg_temp; SET client_min_messages = error; SET timezone = 'UTC'");
+}
+
+// Keeps the failure's SQLSTATE and sentence, and lets go of a connection that is of no more use.
+static int fail_result(Pg *pg, const char *what, PGresult *result) {
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    char line[300];
+    if (!state) { // made by libpq, not by the server
+        PQclear(result);
+        if (PQstatus(pg->connection) != CONNECTION_OK)
+            return fail_connection(pg, what);
+        one_line(PQerrorMessage(pg->connection), line, sizeof line);
+        snprintf(pg->sqlstate, sizeof pg->sqlstate, PG_BROKEN);
+        pg_disconnect(pg);
+        return error_fail(ERROR_DATABASE, "%s: %s: %s", pg->name, what, line);
+    }
+    snprintf(pg->sqlstate, sizeof pg->sqlstate, "%s", state);
+    one_line(message, line, sizeof line);
+    bool data = state_is(pg, "22") || state_is(pg, "23");
+    char *quoted = state_is(pg, "22") ? strstr(line, ": ") : NULL; // "invalid input syntax for type date: "…""
+    if (quoted)
+        *quoted = '\0';
+    bool fatal = severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+    PQclear(result);
+    // 26000, 0A000: the server forgot a prepared statement, or the tables under it changed. Prepare anew.
+    if (fatal || PQstatus(pg->connection) != CONNECTION_OK || state_is(pg, "26000") || state_is(pg, "0A000"))
+        pg_disconnect(pg);
+    return error_fail(data ? ERROR_DATA : ERROR_DATABASE, "%s: %s: %s (%s)", pg->name, what, line, pg->sqlstate);
+}
+
+static bool is_done(const PGresult *result) {
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
+}
+
+static int prepare(Pg *pg, const PgStatement *statement) {
+    for (int i = 0; i < pg->n_prepared; i++)
+        if (pg->prepared[i] == statement)
+            return 0;
+    assert(pg->n_prepared < PG_STATEMENTS_MAX);
+    PGresult *result =
+        PQprepare(pg->connection, statement->name, statement->sql, statement->n_params, statement->types);
+    if (!is_done(result))
+        return fail_result(pg, statement->name, result);
+    PQclear(result);
+    pg->prepared[pg->n_prepared++] = statement;
+    return 0;
+}
+
+int pg_run(Pg *pg, const PgStatement *statement, const PgParams *params, PGresult **ret) {
+    static const PgParams none;
+    const char *values[PG_PARAMS_MAX];
+    int lengths[PG_PARAMS_MAX];
+    params = params ? params : &none;
+    assert(params->n == statement->n_params);
+    if (ret)
+        *ret = NULL;
+    for (int i = 0; i < params->n; i++) {
+        const Bytes *buffer = &params->buffer[i];
+        if (buffer->failed || buffer->n > INT32_MAX)
+            return error_fail(ERROR_MEMORY, "%s: %s: no memory for its parameters", pg->name, statement->name);
+        values[i] = buffer->n ? (const char *)buffer->data : params->values[i];
+        lengths[i] = buffer->n ? (int)buffer->n : params->lengths[i];
+    }
+    if (!pg_connected(pg))
+        return fail_connection(pg, statement->name);
+    int r = prepare(pg, statement);
+    if (r < 0)
+        return r;
+    PGresult *result = PQexecPrepared(pg->connection, statement->name, params->n, values, lengths, params->formats, 1);
+    if (!is_done(result))
+        return fail_result(pg, statement->name, result);
+    if (ret)
+        *ret = result;
+    else
+        PQclear(result);
+    return 0;
+}
+
+int pg_command(Pg *pg, const char *sql) {
+    if (!pg_connected(pg))
+        return fail_connection(pg, sql);
+    PGresult *result = PQexec(pg->connection, sql);
+    if (!is_done(result))
+        return fail_result(pg, sql, result);
+    bool lost = strncasecmp(sql, "COMMIT", 6) == 0 && strcmp(PQcmdStatus(result), "ROLLBACK") == 0;
+    PQclear(result);
+    if (!lost)
+        return 0;
+    snprintf(pg->sqlstate, sizeof pg->sqlstate, "40000");
+    return error_fail(ERROR_DATABASE, "%s: the transaction had failed; COMMIT rolled it back", pg->name);
+}
+
+static bool put_copy(PGconn *connection, const uint8_t *data, size_t n) {
+    while (n > 0) {
+        size_t piece = n < PG_COPY_PIECE_BYTES ? n : PG_COPY_PIECE_BYTES;
+        if (PQputCopyData(connection, (const char *)data, (int)piece) != 1)
+            return false;
+        data += piece;
+        n -= piece;
+    }
+    return true;
+}
+
+int pg_copy(Pg *pg, const char *copy_sql, const Bytes *rows) {
+    static const uint8_t header[19] = "PGCOPY\n\377\r\n"; // and a 0, flags, no extension
+    static const uint8_t trailer[2] = {0xFF, 0xFF};
+    if (rows->failed)
+        return error_fail(ERROR_MEMORY, "%s: no memory for rows", pg->name);
+    if (!rows->n)
+        return 0;
+    if (!pg_connected(pg))
+        return fail_connection(pg, copy_sql);
+    PGresult *result = PQexec(pg->connection, copy_sql);
+    if (PQresultStatus(result) != PGRES_COPY_IN)
+        return fail_result(pg, copy_sql, result);
+    PQclear(result);
+    bool sent = put_copy(pg->connection, header, sizeof header) && put_copy(pg->connection, rows->data, rows->n) &&
+                put_copy(pg->connection, trailer, sizeof trailer) && PQputCopyEnd(pg->connection, NULL) == 1;
+    if (!sent)
+        return fail_connection(pg, copy_sql);
+    result = PQgetResult(pg->connection);
+    for (PGresult *more; (more = PQgetResult(pg->connection)) != NULL;)
+        PQclear(more);
+    if (!is_done(result))
+        return fail_result(pg, copy_sql, result);
+    PQclear(result);
+    return 0;
+}
