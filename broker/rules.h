@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The domains' rules as data: schemas/rules/DOMAIN.yaml and schemas/codes/*.tsv, read once, immutable afterwards and
-// shared by all threads. Unknown keys, fields and code lists are errors that name the file.
+// shared by all threads. Unknown keys, fields, code lists and reasons are errors that name file and line.
 #pragma once
 
+#include "broker/codes.h"
 #include "proto/domain.h"
 
 #include <stdbool.h>
@@ -12,9 +13,6 @@
 
 typedef enum FieldType { FIELD_TEXT, FIELD_CODE, FIELD_DATE, FIELD_NUMBER, FIELD_DIGITS } FieldType;
 
-typedef struct CodeList CodeList;
-bool code_list_has(const CodeList *list, const char *code);
-
 typedef struct RuleField {
     unsigned number;       // in the body; 0 ends the list
     const char *name;
@@ -22,7 +20,7 @@ typedef struct RuleField {
     bool required;
     bool key;              // part of the record key, in the order of the file
     size_t length_max;     // bytes
-    size_t digits;         // FIELD_DIGITS: exactly so many; 0: any
+    size_t digits;         // FIELD_DIGITS: exactly so many; 0: up to length_max
     uint32_t minimum, maximum;  // FIELD_NUMBER
     const CodeList *codes; // FIELD_CODE
 } RuleField;
@@ -34,29 +32,37 @@ typedef enum RuleKind {
     RULE_NOT_AFTER_DEATH,    // field is not after the person's death
     RULE_PERIOD,             // field is not after other
     RULE_ALIVE_AT_EVENT,     // the person is alive at the event's date: field, or the event time when field is 0
+    RULE_REQUIRED_WHEN,      // field is said when other has one of these values
 } RuleKind;
+#define RULE_VALUES_MAX 8
 typedef struct Rule {
     RuleKind kind;
     unsigned field, other;
     int code;                // Dongbo__ReasonCode
+    const char *values[RULE_VALUES_MAX]; size_t n_values;
 } Rule;
 
 typedef struct DomainRules {
     int domain;
     const RuleField *fields; size_t n_fields;
     const RuleField *key[8]; size_t n_key;
+    const RuleField *province;  // by which an agency's province grants are judged; NULL: the subject's residence
+    bool province_is_63;        // its codes are the 63 ones
     const Rule *rules; size_t n_rules;
 } DomainRules;
 
 typedef struct Rules Rules;
-// schemas_dir holds rules/ and codes/. ERROR_CONFIG names file, line or key.
+// schemas_dir holds rules/ and codes/. ERROR_CONFIG names the file, and line or field.
 int rules_load(Rules **ret, const char *schemas_dir);
 void rules_destroy(Rules **rules);
 const DomainRules *rules_domain(const Rules *rules, int domain);  // NULL when unknown
 // Rank of an agency's word on one field of a domain: greater wins. 1 where the file says nothing.
 uint32_t rules_authority(const Rules *rules, int domain, const char *agency, unsigned field);
-// Province codes: known as birth-registration code (3 digits), as one of 63 (2 digits), as one of 34 (2 digits).
+// Known as birth-registration province (3 digits), as sex, as one of 63 provinces (2 digits), as one of 34 (2 digits).
 bool rules_is_birth_province(const Rules *rules, const char *code3);
+bool rules_is_sex(const Rules *rules, const char *code);
 bool rules_is_province63(const Rules *rules, const char *code);
 bool rules_is_province34(const Rules *rules, const char *code);
+// The one of 34 that one of 63 has become; NULL when unknown.
+const char *rules_province34_of(const Rules *rules, const char *code63);
 const CodeList *rules_codes(const Rules *rules, const char *list);

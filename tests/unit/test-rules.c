@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The real rules and code lists load and are whole; each way of getting them wrong is an error that says where.
+
+#include "broker/rules.h"
+#include "proto/base/error.h"
+#include "proto/bounds.h"
+#include "verdict.pb-c.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/stat.h>
+#include <cmocka.h>
+
+static char schemas[4096];
+static char copy[] = "/tmp/dongbo-test-rules-XXXXXX";
+
+static int setup(void **state) {
+    const char *source = getenv("DONGBO_SOURCE");
+    assert_non_null(source);
+    snprintf(schemas, sizeof schemas, "%s/schemas", source);
+    return mkdtemp(copy) ? 0 : 1;
+}
+
+static void in_copy(char path[256], const char *name) {
+    snprintf(path, 256, "%s/%s", copy, name);
+}
+
+static void link_file(const char *name) {
+    char from[8192], to[256];
+    snprintf(from, sizeof from, "%s/%s", schemas, name);
+    in_copy(to, name);
+    assert_int_equal(symlink(from, to), 0);
+}
+
+static void clear_copy(void) {
+    char command[256];
+    snprintf(command, sizeof command, "rm -rf '%s'/*", copy);
+    assert_int_equal(system(command), 0);
+}
+
+static int teardown(void **state) {
+    clear_copy();
+    return rmdir(copy);
+}
+
+static void write_copy(const char *name, const char *text) {
+    char path[256];
+    in_copy(path, name);
+    unlink(path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+// The real schemas but for one file of this text.
+static void make_copy(const char *name, const char *text) {
+    clear_copy();
+    char path[256], rule[64];
+    in_copy(path, "rules");
+    assert_int_equal(mkdir(path, 0700), 0);
+    if (strncmp(name, "codes/", 6) == 0) {
+        char command[8192];
+        snprintf(command, sizeof command, "cp -r '%s/codes' '%s/codes'", schemas, copy);
+        assert_int_equal(system(command), 0);
+    } else {
+        link_file("codes");
+    }
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
+        snprintf(rule, sizeof rule, "rules/%s.yaml", domain_name(domain));
+        link_file(rule);
+    }
+    write_copy(name, text);
+}
+
+static void expect_error(const char *name, const char *text, const char *expected) {
+    make_copy(name, text);
+    Rules *rules = NULL;
+    int r = rules_load(&rules, copy);
+    if (r != ERROR_CONFIG)
+        rules_destroy(&rules);
+    assert_int_equal(r, ERROR_CONFIG);
+    assert_null(rules);
+    if (!strstr(error_text(), expected) || !strstr(error_text(), name))
+        fail_msg("'%s' does not name %s and '%s'", error_text(), name, expected);
+}
+
+static Rules *load(void) {
+    Rules *rules = NULL;
+    int r = rules_load(&rules, schemas);
+    if (r)
+        fail_msg("%s", error_text());
+    return rules;
+}
+
+static void test_real_rules(void **state) {
+    CLEANUP(rules_destroy) Rules *rules = load();
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
+        const DomainRules *of = rules_domain(rules, domain);
+        const ProtobufCMessageDescriptor *body = domain_descriptor(domain);
+        assert_non_null(of);
+        assert_int_equal(of->domain, domain);
+        assert_int_equal(of->n_fields, body->n_fields);
+        for (size_t i = 0; i < of->n_fields; i++)
+            assert_string_equal(of->fields[i].name, field_name(body, of->fields[i].number));
+        assert_int_equal(of->fields[of->n_fields].number, 0);
+        assert_int_equal(of->n_key == 0, domain == DONGBO__DOMAIN__POPULATION);
+        for (size_t i = 0; i < of->n_rules; i++)
+            assert_true(of->rules[i].code >= 200 && of->rules[i].code < 500);
+    }
+    assert_null(rules_domain(rules, 0));
+    assert_null(rules_domain(rules, DOMAIN_MAX + 1));
+}
+
+static void test_record_keys(void **state) {
+    CLEANUP(rules_destroy) Rules *rules = load();
+    const DomainRules *health = rules_domain(rules, DONGBO__DOMAIN__HEALTH);
+    assert_int_equal(health->n_key, 2);
+    assert_string_equal(health->key[0]->name, "vaccine_group");
+    assert_string_equal(health->key[1]->name, "dose_number");
+    assert_int_equal(health->key[1]->type, FIELD_NUMBER);
+    assert_int_equal(health->key[1]->minimum, 1);
+    assert_true(health->key[0]->required);
+    const DomainRules *e_id = rules_domain(rules, DONGBO__DOMAIN__E_ID);
+    assert_string_equal(e_id->province->name, "province_code");
+    assert_true(e_id->province_is_63);
+    assert_null(health->province);
+}
+
+static void test_provinces(void **state) {
+    CLEANUP(rules_destroy) Rules *rules = load();
+    const CodeList *births = rules_codes(rules, "birth-provinces");
+    const CodeList *old = rules_codes(rules, "provinces63"), *new = rules_codes(rules, "provinces34");
+    assert_int_equal(code_list_count(births), 63);
+    assert_int_equal(code_list_count(old), 63);
+    assert_int_equal(code_list_count(new), 34);
+    char birth[8];
+    for (size_t i = 0; i < 63; i++) {
+        const char *code = code_list_code(old, i);
+        snprintf(birth, sizeof birth, "0%s", code);
+        assert_true(rules_is_birth_province(rules, birth));
+        assert_true(rules_is_province34(rules, rules_province34_of(rules, code)));
+    }
+    assert_string_equal(rules_province34_of(rules, "15"), "15"); // Yên Bái went into what is Lào Cai now
+    assert_string_equal(rules_province34_of(rules, "10"), "15");
+    assert_string_equal(code_list_name(old, "15"), "Tỉnh Yên Bái");
+    assert_string_equal(code_list_name(new, "15"), "Tỉnh Lào Cai");
+    assert_string_equal(rules_province34_of(rules, "64"), "52");
+    assert_null(rules_province34_of(rules, "99"));
+    assert_false(rules_is_birth_province(rules, "000"));
+    assert_false(rules_is_birth_province(rules, "01"));
+    assert_false(rules_is_province63(rules, "03"));
+    assert_true(rules_is_province63(rules, "02"));
+    assert_false(rules_is_province34(rules, "02"));
+    assert_false(rules_is_province34(rules, ""));
+}
+
+static void test_codes(void **state) {
+    CLEANUP(rules_destroy) Rules *rules = load();
+    const CodeList *products = rules_codes(rules, "vaccine-products");
+    assert_true(code_list_has(products, "EU/1/20/1528"));
+    assert_string_equal(code_list_name(products, "EU/1/20/1528"), "EU");
+    assert_string_equal(code_list_column(products, "EU/1/20/1528", 2), "Comirnaty");
+    assert_string_equal(code_list_column(products, "EU/1/20/1528", 3), "");
+    assert_string_equal(code_list_column(products, "EU/1/20/1528", 9), "");
+    assert_true(code_list_has(products, "08"));
+    assert_false(code_list_has(products, "8"));
+    assert_false(code_list_has(products, "99"));
+    assert_null(code_list_name(products, "no such"));
+    assert_null(code_list_code(products, code_list_count(products)));
+    assert_true(rules_is_sex(rules, "female"));
+    assert_false(rules_is_sex(rules, "Female"));
+    assert_null(rules_codes(rules, "no-such-list"));
+}
+
+static void test_authority(void **state) {
+    CLEANUP(rules_destroy) Rules *rules = load();
+    int domain = DONGBO__DOMAIN__SOCIAL_SECURITY;
+    unsigned card = field_by_name(domain_descriptor(domain), "health_card_number");
+    assert_int_equal(rules_authority(rules, domain, "VSS", card), 10);
+    assert_int_equal(rules_authority(rules, domain, "VSS", 1), 10);
+    assert_int_equal(rules_authority(rules, domain, "MOH", card), 5);
+    assert_int_equal(rules_authority(rules, domain, "MOH", 1), 1);
+    assert_int_equal(rules_authority(rules, domain, "NOBODY", 1), 1);
+}
+
+#define REST                                                                                                           \
+    "  - {name: status, type: code, codes: contract-status}\n  - {name: service_point, type: text}\n"                  \
+    "  - {name: province_code, type: code, codes: provinces34}\n  - {name: start_date, type: date}\n"                  \
+    "  - {name: end_date, type: date}\n"
+#define FILE_OF(first, rest) "domain: electricity\nfields:\n" first REST rest
+#define KEY "  - {name: customer_code, type: text, length_max: 64, key: true}\n"
+#define BAD_RULE(rule, expected) expect_error(E, FILE_OF(KEY, "rules:\n  - {" rule "}\n"), expected)
+#define E "rules/electricity.yaml"
+
+static void test_broken_files(void **state) {
+    expect_error(E, "domain: [", E);
+    expect_error(E, "domain: health\nfields: []\n", "line 1");
+    expect_error(E, "domain: electricity\n", "fields");
+    expect_error(E, FILE_OF(KEY, "colour: red\n"), "colour");
+    expect_error(E, FILE_OF("  - {name: customer_cod, type: text}\n", ""), "line 3");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: txet}\n", ""), "line 3");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: text, key: ture}\n", ""), "line 3");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: text, lenght: 9}\n", ""), "lenght");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: code, codes: colours}\n", ""), "line 3");
+    expect_error(E, FILE_OF("", ""), "customer_code is missing");
+    expect_error(E, FILE_OF(KEY KEY, ""), "twice");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: number}\n", ""), "type");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: code}\n", ""), "codes");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: text, codes: sexes}\n", ""), "codes");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: text, max: 5}\n", ""), "max");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: text, digits: 5}\n", ""), "digits");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: date, length_max: 5}\n", ""), "length_max");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: text, length_max: 9999}\n", ""), "bound");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: text, key: true}\n", ""), "key fields");
+    expect_error(E, FILE_OF(KEY, "province: status\n"), "province");
+    expect_error(E, FILE_OF(KEY, "authority:\n  - {agency: EVN, rank: 0}\n"), "rank");
+    expect_error(E, FILE_OF(KEY, "authority:\n  - {agency: EVN, rank: 1, fields: [nosuch]}\n"), "line 10");
+}
+
+static void test_broken_rules(void **state) {
+    BAD_RULE("kind: not-in-past, field: start_date, reason: DATE_IN_FUTURE", "line 10");
+    BAD_RULE("kind: not-in-future, field: start, reason: DATE_IN_FUTURE", "line 10");
+    BAD_RULE("kind: not-in-future, field: start_date, reason: NO_SUCH", "line 10");
+    BAD_RULE("kind: not-in-future, reason: DATE_IN_FUTURE", "rule 1 needs a field");
+    BAD_RULE("kind: not-in-future, field: status, reason: DATE_IN_FUTURE", "no date");
+    BAD_RULE("kind: period, field: start_date, reason: PERIOD_REVERSED", "other");
+    BAD_RULE("kind: not-in-future, field: start_date, other: end_date, reason: DATE_IN_FUTURE", "other");
+    BAD_RULE("kind: period, field: start_date, other: status, reason: PERIOD_REVERSED", "no date");
+    BAD_RULE("kind: required-when, field: end_date, other: status, reason: FIELD_MISSING", "equals");
+    BAD_RULE("kind: required-when, field: end_date, other: status, equals: [over], reason: FIELD_MISSING", "no code");
+    BAD_RULE("kind: required-when, field: end_date, other: start_date, equals: [x], reason: FIELD_MISSING", "no code");
+}
+
+static void test_broken_codes(void **state) {
+    const char *name = "codes/sexes.tsv";
+    expect_error(name, "# nothing\n", "has no code");
+    expect_error(name, "male\tNam\nfemale\n", ":2: the line has no name");
+    expect_error(name, "male\tNam\n\tNữ\n", ":2: the line does not begin with a code");
+    expect_error(name, "male\tNam\nmale\tNam\n", ":2: the line repeats");
+    expect_error(name, "# x\n\nmale\tNam\ta\tb\tc\n", ":3: the line has too many columns");
+    expect_error(name, "male\tN\xff\n", ":1: the line has a byte");
+    expect_error(name, "male\tNam\r\n", ":1: the line has a byte");
+}
+
+static void test_missing_files(void **state) {
+    Rules *rules = NULL;
+    assert_int_equal(rules_load(&rules, "/nonexistent"), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), "/nonexistent/codes"));
+    char path[256];
+    make_copy(E, "");
+    in_copy(path, E);
+    unlink(path);
+    assert_int_equal(rules_load(&rules, copy), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), E));
+    make_copy("codes/sexes.tsv", "male\tNam\n");
+    in_copy(path, "codes/sexes.tsv");
+    unlink(path);
+    assert_int_equal(rules_load(&rules, copy), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), "sexes"));
+    assert_null(rules);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_real_rules),   cmocka_unit_test(test_record_keys),  cmocka_unit_test(test_provinces),
+        cmocka_unit_test(test_codes),        cmocka_unit_test(test_authority),    cmocka_unit_test(test_broken_files),
+        cmocka_unit_test(test_broken_rules), cmocka_unit_test(test_broken_codes), cmocka_unit_test(test_missing_files),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
