@@ -41,7 +41,8 @@ typedef struct Segment {
 // ERROR_MEMORY.
 int segment_encode(const Segment *segment, Bytes *summary, Bytes *payload);
 // Under the lock, with every field of `segment` final: computes leaf and hash and advances `head` over it.
-void segment_chain(const Segment *segment, Merkle *merkle, SegmentHead *head);
+// ERROR_MEMORY; `head` is as before then.
+int segment_chain(const Segment *segment, Merkle *merkle, SegmentHead *head);
 // 1 when they do not decode, or decode to more than 64 MiB.
 int segment_decode_payload(const uint8_t *data, size_t n, int format, Arena *arena, Dongbo__SegmentPayload **ret);
 int segment_decode_summary(const uint8_t *data, size_t n, int format, Arena *arena, Dongbo__SegmentSummary **ret);

@@ -46,5 +46,6 @@ void verify_form(const VerifyContext *context, const Grants *grants, const Dongb
 void verify_person(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
                    const Person *person, Decision *decision);
 
-// Record key: the key fields' values, in order, joined by 0x1F; "" for domain population. In the arena.
+// Record key: the key fields' values, in order, joined by 0x1F; "" for domain population. In the arena, NULL at its
+// limit. Of an event that verify_form() did not reject it is at most RECORD_KEY_BYTES_MAX long.
 const char *verify_record_key(const VerifyContext *context, const Dongbo__ChangeEvent *event);

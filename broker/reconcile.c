@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every event claims some fields: to hold a value (said) or to hold none (cleared). Per field the claim with the
+// greatest (authority, event time, event id) stands, so a record is the maximum over its events and their order cannot
+// matter. A retraction claims that every field of the domain holds none, whether the record has it or not; otherwise an
+// older event that arrives after it would come to life. Key fields are the record's identity: their claims say whether
+// the record is, their values always stay. Refuses to drop a deletion: it stands in the origins like any other claim.
+
+#include "broker/reconcile.h"
+
+#include "proto/base/error.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define BIT(number) (1u << (number))
+
+typedef struct Claim {
+    uint32_t authority;
+    int64_t event_time_us;
+    const uint8_t *event_id; // 16 bytes
+} Claim;
+
+typedef struct Merging {
+    const Merge *merge;
+    const Dongbo__Record *current; // NULL for none
+    const Dongbo__ChangeEvent *event;
+    const DomainRules *rules;
+    const ProtobufCMessage *said; // the event's body
+    ProtobufCMessage *held;       // current's body; NULL for none
+    ProtobufCMessage *body;       // the result
+    uint32_t keys;                // the domain's key fields
+    uint32_t sets, clears;        // what the event claims
+    uint32_t wins;                // of these, what it wins
+    bool is_held;                 // the event is among current's origins
+    uint32_t ranks[DOMAIN_FIELDS_MAX + 1];
+} Merging;
+
+static int claim_compare(const Claim *a, const Claim *b) {
+    if (a->authority != b->authority)
+        return a->authority < b->authority ? -1 : 1;
+    if (a->event_time_us != b->event_time_us)
+        return a->event_time_us < b->event_time_us ? -1 : 1;
+    return memcmp(a->event_id, b->event_id, EVENT_ID_BYTES);
+}
+
+static Claim claim_of(const Dongbo__Origin *origin) {
+    return (Claim){origin->authority, origin->event_time_us, origin->event_id.data};
+}
+
+static uint32_t bits_of(const uint32_t *numbers, size_t n) {
+    uint32_t bits = 0;
+    for (size_t i = 0; i < n; i++)
+        if (numbers[i] >= 1 && numbers[i] <= DOMAIN_FIELDS_MAX)
+            bits |= BIT(numbers[i]);
+    return bits;
+}
+
+static void find_claims(Merging *m) {
+    uint32_t all = 0;
+    for (const RuleField *field = m->rules->fields; field->number; field++) {
+        all |= BIT(field->number);
+        if (field->key)
+            m->keys |= BIT(field->number);
+    }
+    if (m->event->operation == DONGBO__OPERATION__RETRACT) {
+        m->clears = all;
+    } else {
+        m->sets = fields_said(m->said) & all;
+        m->clears = bits_of(m->event->cleared_fields, m->event->n_cleared_fields) & all & ~m->sets & ~m->keys;
+    }
+    uint32_t claims = m->sets | m->clears;
+    for (unsigned number = 1; number <= DOMAIN_FIELDS_MAX; number++)
+        if (claims & BIT(number))
+            m->ranks[number] = rules_authority(m->merge->rules, m->rules->domain, m->merge->grants->code, number);
+}
+
+// Leaves in `wins` what no held claim keeps. A claim of the event itself is kept as it stands.
+static void find_wins(Merging *m) {
+    m->wins = m->sets | m->clears;
+    for (size_t i = 0; m->current && i < m->current->n_origins; i++) {
+        const Dongbo__Origin *origin = m->current->origins[i];
+        Claim held = claim_of(origin);
+        bool own = memcmp(held.event_id, m->event->event_id.data, EVENT_ID_BYTES) == 0;
+        m->is_held |= own;
+        uint32_t fields =
+            (bits_of(origin->fields, origin->n_fields) | bits_of(origin->cleared, origin->n_cleared)) & m->wins;
+        for (unsigned number = 1; fields && number <= DOMAIN_FIELDS_MAX; number++) {
+            Claim claim = {m->ranks[number], m->event->event_time_us, m->event->event_id.data};
+            if (fields & BIT(number) && (own || claim_compare(&claim, &held) <= 0))
+                m->wins &= ~BIT(number);
+        }
+    }
+}
+
+// ---- the new version ----------------------------------------------------------------------------------------------
+
+static int no_memory(void) {
+    return error_fail(ERROR_MEMORY, "reconcile: the batch's memory is used up");
+}
+
+// The fields of `fields` as an array in the arena, ascending. NULL without memory.
+static uint32_t *numbers_of(Arena *arena, uint32_t fields, size_t *ret_n) {
+    uint32_t *numbers = arena_alloc(arena, (size_t)__builtin_popcount(fields) * sizeof *numbers + 1);
+    size_t n = 0;
+    for (uint32_t number = 1; numbers && number <= DOMAIN_FIELDS_MAX; number++)
+        if (fields & BIT(number))
+            numbers[n++] = number;
+    *ret_n = n;
+    return numbers;
+}
+
+// Adds an origin in its place, greatest first; none where it has no field.
+static int add_origin(Arena *arena, Dongbo__Record *record, const Dongbo__Origin *like, uint32_t sets,
+                      uint32_t clears) {
+    if (!(sets | clears))
+        return 0;
+    Dongbo__Origin *origin = arena_alloc(arena, sizeof *origin);
+    if (!origin)
+        return no_memory();
+    *origin = *like;
+    origin->fields = numbers_of(arena, sets, &origin->n_fields);
+    origin->cleared = numbers_of(arena, clears, &origin->n_cleared);
+    if (!origin->fields || !origin->cleared)
+        return no_memory();
+    Claim claim = claim_of(origin);
+    size_t at = record->n_origins++;
+    for (; at > 0; at--) {
+        Claim before = claim_of(record->origins[at - 1]);
+        if (claim_compare(&before, &claim) >= 0)
+            break;
+        record->origins[at] = record->origins[at - 1];
+    }
+    record->origins[at] = origin;
+    return 0;
+}
+
+// What the event won, one origin per authority it has (nearly always one).
+static int add_won(const Merging *m, Dongbo__Record *record) {
+    Dongbo__Origin like = DONGBO__ORIGIN__INIT;
+    like.event_time_us = m->event->event_time_us;
+    like.event_id = m->event->event_id;
+    like.agency = m->merge->grants->agency;
+    uint32_t left = m->wins;
+    while (left) {
+        like.authority = m->ranks[__builtin_ctz(left)];
+        uint32_t same = 0;
+        for (unsigned number = 1; number <= DOMAIN_FIELDS_MAX; number++)
+            if (left & BIT(number) && m->ranks[number] == like.authority)
+                same |= BIT(number);
+        int r = add_origin(m->merge->arena, record, &like, same & m->sets, same & m->clears);
+        if (r < 0)
+            return r;
+        left &= ~same;
+    }
+    return 0;
+}
+
+static int add_origins(const Merging *m, Dongbo__Record *record) {
+    size_t n = m->current ? m->current->n_origins : 0;
+    record->origins = arena_alloc(m->merge->arena, (n + DOMAIN_FIELDS_MAX) * sizeof *record->origins);
+    if (!record->origins)
+        return no_memory();
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        const Dongbo__Origin *origin = m->current->origins[i];
+        r = add_origin(m->merge->arena, record, origin, bits_of(origin->fields, origin->n_fields) & ~m->wins,
+                       bits_of(origin->cleared, origin->n_cleared) & ~m->wins);
+    }
+    return r ? r : add_won(m, record);
+}
+
+static int make_body(Merging *m) {
+    const ProtobufCMessageDescriptor *descriptor = domain_descriptor(m->rules->domain);
+    m->body = arena_alloc(m->merge->arena, descriptor->sizeof_message);
+    if (!m->body)
+        return no_memory();
+    protobuf_c_message_init(descriptor, m->body);
+    for (const RuleField *field = m->rules->fields; field->number; field++) {
+        uint32_t bit = BIT(field->number);
+        if (m->wins & m->sets & bit || (field->key && !m->held))
+            field_copy(m->body, m->said, field->number);
+        else if (m->held && (field->key || !(m->wins & bit)))
+            field_copy(m->body, m->held, field->number);
+    }
+    return 0;
+}
+
+static bool is_retracted(const Dongbo__Record *record) {
+    for (size_t i = 0; i < record->n_origins; i++)
+        if (record->origins[i]->n_fields)
+            return false;
+    return true;
+}
+
+static int make_record(Merging *m, Dongbo__Record **ret) {
+    Dongbo__Record *record = arena_alloc(m->merge->arena, sizeof *record);
+    if (!record)
+        return no_memory();
+    dongbo__record__init(record);
+    int r = add_origins(m, record);
+    if (r == 0)
+        r = make_body(m);
+    if (r < 0)
+        return r;
+    record->retracted = is_retracted(record);
+    record->body.len = protobuf_c_message_get_packed_size(m->body);
+    record->body.data = arena_alloc(m->merge->arena, record->body.len + 1);
+    if (!record->body.data)
+        return no_memory();
+    protobuf_c_message_pack(m->body, record->body.data);
+    *ret = record;
+    return 0;
+}
+
+// Key fields change when the record comes or goes; the others when their value does.
+static uint32_t find_changed(const Merging *m, const Dongbo__Record *record) {
+    bool was = m->current && !m->current->retracted;
+    uint32_t changed = was != !record->retracted ? m->keys : 0;
+    for (unsigned number = 1; number <= DOMAIN_FIELDS_MAX; number++) {
+        if (!(m->wins & ~m->keys & BIT(number)))
+            continue;
+        bool same = m->held ? field_equal(m->held, m->body, number) : !field_is_said(m->body, number);
+        if (!same)
+            changed |= BIT(number);
+    }
+    return changed;
+}
+
+// 1 when current's bytes are unreadable.
+static int read_current(Merging *m) {
+    if (!m->current)
+        return 0;
+    for (size_t i = 0; i < m->current->n_origins; i++)
+        if (m->current->origins[i]->event_id.len != EVENT_ID_BYTES)
+            return 1;
+    m->held = protobuf_c_message_unpack(domain_descriptor(m->rules->domain), arena_protobuf(m->merge->arena),
+                                        m->current->body.len, m->current->body.data);
+    return m->held ? 0 : 1;
+}
+
+int reconcile(const Merge *merge, const Dongbo__Record *current, const Dongbo__ChangeEvent *event, Merged *ret) {
+    Merging m = {.merge = merge,
+                 .current = current,
+                 .event = event,
+                 .rules = rules_domain(merge->rules, event_domain(event)),
+                 .said = event_body(event)};
+    assert(m.rules && m.said && event->event_id.len == EVENT_ID_BYTES);
+    *ret = (Merged){.verdict = DONGBO__VERDICT__UNCHANGED};
+    int r = read_current(&m);
+    if (r)
+        return r;
+    find_claims(&m);
+    find_wins(&m);
+    if (!m.wins && (m.is_held || !(m.sets | m.clears))) {
+        ret->body = m.held;
+        ret->deleted = current && current->retracted;
+        return 0;
+    }
+    ret->store = true;
+    if (!m.wins) { // kept as the event alone, for what was true then
+        ret->verdict = DONGBO__VERDICT__SUPERSEDED;
+        ret->superseded = true;
+        m.current = NULL;
+        m.held = NULL;
+        m.wins = m.sets | m.clears;
+    }
+    r = make_record(&m, &ret->record);
+    if (r < 0)
+        return r;
+    ret->body = m.body;
+    ret->deleted = ret->record->retracted;
+    if (ret->superseded)
+        return 0;
+    ret->changed = find_changed(&m, ret->record);
+    if (ret->changed)
+        ret->verdict = DONGBO__VERDICT__ACCEPTED;
+    return 0;
+}
