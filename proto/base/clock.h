@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 typedef struct Clock {
-    int64_t (*now_us)(void *self);         // microseconds since 1970 UTC
-    int64_t (*monotonic_ms)(void *self);   // for time-outs only
-    int (*random)(void *self, uint8_t *bytes, size_t n);  // cryptographically strong; ERROR_CRYPTO
+    int64_t (*now_us)(void *self);                       // microseconds since 1970 UTC
+    int64_t (*monotonic_ms)(void *self);                 // for time-outs only
+    int (*random)(void *self, uint8_t *bytes, size_t n); // cryptographically strong; ERROR_CRYPTO
     void *self;
 } Clock;
 

@@ -16,12 +16,12 @@
 int config_load(void **ret, const char *path, const cyaml_schema_value_t *schema);
 // The same from memory; name stands for the file in errors.
 int config_parse(void **ret, const char *name, const void *yaml, size_t n, const cyaml_schema_value_t *schema);
-void config_free(void *data, const cyaml_schema_value_t *schema);  // NULL is taken
+void config_free(void *data, const cyaml_schema_value_t *schema); // NULL is taken
 
 // A path in a file is relative to that file's directory. *ret is malloc'd. ERROR_MEMORY.
 int config_resolve(char **ret, const char *config_path, const char *path);
 
 // A bool field that takes true/yes/on and false/no/off only; CYAML_FIELD_BOOL takes any misspelling for true.
 extern const cyaml_strval_t config_bools[6];
-#define CONFIG_FIELD_BOOL(key, flags, structure, member) \
+#define CONFIG_FIELD_BOOL(key, flags, structure, member)                                                               \
     CYAML_FIELD_ENUM(key, (flags) | CYAML_FLAG_STRICT, structure, member, config_bools, 6)

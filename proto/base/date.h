@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 typedef struct Date {
-    int16_t year;   // 1 to 9999; 0: no date
-    uint8_t month;  // 1 to 12; 0 when only the year is known
-    uint8_t day;    // 1 to 31; 0 when not known
+    int16_t year;  // 1 to 9999; 0: no date
+    uint8_t month; // 1 to 12; 0 when only the year is known
+    uint8_t day;   // 1 to 31; 0 when not known
 } Date;
 
 // Returns 1 when the text is not a FHIR date or names no day of the calendar ("2021-02-29").
@@ -18,7 +18,7 @@ Date date_of_us(int64_t us);
 
 // Days since 1970-01-01 in the proleptic Gregorian calendar, and back. What is not known of a date counts as 1.
 int64_t date_days(Date date);
-Date date_of_days(int64_t days);  // years 1 to 9999, clamped
+Date date_of_days(int64_t days); // years 1 to 9999, clamped
 // Writes "1990", "1990-05" or "1990-05-01"; "" for no date.
 #define DATE_TEXT_BYTES 11
 void date_format(Date date, char out[DATE_TEXT_BYTES]);

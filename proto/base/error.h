@@ -11,14 +11,14 @@
 #include <stddef.h>
 
 typedef enum ErrorCode {
-    ERROR_MEMORY = -1,    // allocation failed
-    ERROR_SYSTEM = -2,    // a system call failed (file, disk)
-    ERROR_CONFIG = -3,    // configuration or arguments are wrong: the reader of the message mends them
-    ERROR_DATABASE = -4,  // the database refused or went away; retried by whoever owns the session
-    ERROR_DATA = -5,      // a row made the database fail (SQLSTATE class 22 or 23)
+    ERROR_MEMORY = -1,   // allocation failed
+    ERROR_SYSTEM = -2,   // a system call failed (file, disk)
+    ERROR_CONFIG = -3,   // configuration or arguments are wrong: the reader of the message mends them
+    ERROR_DATABASE = -4, // the database refused or went away; retried by whoever owns the session
+    ERROR_DATA = -5,     // a row made the database fail (SQLSTATE class 22 or 23)
     ERROR_CRYPTO = -6,
-    ERROR_PEER = -7,      // the other side broke the protocol or cannot be reached
-    ERROR_STOPPED = -8,   // asked to stop
+    ERROR_PEER = -7,    // the other side broke the protocol or cannot be reached
+    ERROR_STOPPED = -8, // asked to stop
 } ErrorCode;
 
 // Keeps "fmt..." as this thread's error sentence and returns code. 512 bytes at most, cut without harm.

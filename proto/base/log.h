@@ -16,6 +16,6 @@ bool log_is_on(LogLevel level);
 void log_line(LogLevel level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
-#define log_warn(...)  log_line(LOG_LEVEL_WARN, __VA_ARGS__)
-#define log_info(...)  log_line(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_warn(...) log_line(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_info(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)

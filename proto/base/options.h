@@ -8,12 +8,12 @@
 typedef enum OptionKind { OPTION_FLAG, OPTION_TEXT, OPTION_INT } OptionKind;
 
 typedef struct Option {
-    const char *name;   // "since"; NULL ends the table
-    char letter;        // 'f', or 0
+    const char *name; // "since"; NULL ends the table
+    char letter;      // 'f', or 0
     OptionKind kind;
-    const char *value;  // what the help calls it: "TIME"; NULL for flags
+    const char *value; // what the help calls it: "TIME"; NULL for flags
     const char *help;
-    void *into;         // bool *, const char ** or long long *
+    void *into; // bool *, const char ** or long long *
 } Option;
 
 typedef struct Command {

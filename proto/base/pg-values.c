@@ -2,8 +2,8 @@
 //
 // Values in PostgreSQL's binary form: parameters, arrays and COPY rows out, results in. Each value is one reserve and
 // one write; nothing is allocated for one value alone.
+#include "proto/base/pg-values.h"
 #include "proto/base/error.h"
-#include "proto/base/pg.h"
 
 #include <assert.h>
 #include <endian.h>
