@@ -27,21 +27,24 @@ typedef enum FrameType {
     FRAME_PING = 32,
     FRAME_PONG = 33,
     FRAME_ERROR = 34,
-    FRAME_GOODBYE = 35,  // empty body: the session ends, nothing is wrong
+    FRAME_GOODBYE = 35, // empty body: the session ends, nothing is wrong
 } FrameType;
 
 typedef struct Frame {
     FrameType type;
     uint64_t session;
     uint64_t sequence;
-    const uint8_t *body;  // into the caller's bytes
+    const uint8_t *body; // into the caller's bytes
     size_t body_bytes;
 } Frame;
 
 // 0; 1 not a frame of ours (magic, length, unknown type); 2 another protocol version.
 int frame_read(const uint8_t *data, size_t n, Frame *ret);
-// Appends header and packed message (NULL: empty body).
+// Appends header and packed message (NULL: empty body). A body beyond FRAME_BODY_BYTES_MAX appends nothing and sets
+// out->failed, as a failed growth does: whoever fills a message must stop in time.
 void frame_write(Bytes *out, FrameType type, uint64_t session, uint64_t sequence, const ProtobufCMessage *message);
+// The same with a body that is packed already: a sealed batch goes out byte for byte.
+void frame_write_bytes(Bytes *out, FrameType type, uint64_t session, uint64_t sequence, const uint8_t *body, size_t n);
 // Decodes the body as `descriptor`, after check_message() with the wire limits, with this allocator.
 // 1 when it is unreadable or beyond a limit. The message lives in the allocator.
 int frame_decode(const Frame *frame, const ProtobufCMessageDescriptor *descriptor, ProtobufCAllocator *allocator,
