@@ -151,7 +151,7 @@ static int read_file(const char *path, char **ret, size_t *ret_n) {
     return 0;
 }
 
-// Key files pass here: nothing of them is left in freed memory.
+// Key files pass here: our own copy is wiped. libyaml's are not; who holds keys destroys the structure's.
 int config_load(void **ret, const char *path, const cyaml_schema_value_t *schema) {
     char *text = NULL;
     size_t n = 0;

@@ -65,7 +65,8 @@ static void test_short_path_agrees(void **state) {
 }
 
 static void test_does_not_fit(void **state) {
-    char out[8], long_text[5000];
+    static char long_text[10001], room[10100];
+    char out[8];
     assert_int_equal(text_fold_case("abcdefg", out, 8), 7);
     assert_int_equal(text_fold_case("abcdefg ", out, 8), 7);
     assert_int_equal(text_fold_case("abcdefgh", out, 8), (size_t)-1);
@@ -73,9 +74,14 @@ static void test_does_not_fit(void **state) {
     assert_int_equal(text_fold_case("abcdeỗ", out, 8), (size_t)-1);
     assert_int_equal(text_fold_accents("abcdeỗ", out, 8), 6);
     assert_int_equal(text_fold_case("", out, 1), 0);
-    for (size_t i = 0; i + 1 < sizeof long_text; i += 2)
+    for (size_t i = 0; i + 2 < sizeof long_text; i += 2)
         memcpy(long_text + i, "\u00f8", 3);
     assert_int_equal(text_fold_case(long_text, out, 8), (size_t)-1);
+    assert_int_equal(text_fold_case(long_text, room, sizeof room), (size_t)-1); // 5,000 letters
+    long_text[2 * 4096] = '\0';
+    assert_int_equal(text_fold_case(long_text, room, sizeof room), 2 * 4096);
+    memset(long_text, 'a', 10000); // no bound but the room's for what needs no utf8proc
+    assert_int_equal(text_fold_case(long_text, room, sizeof room), 10000);
 }
 
 static void test_not_utf8(void **state) {
