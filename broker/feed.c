@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The feed's actor: one thread, one ROUTER, one database session. Waits for what subscribers say, for commits and for
+// notifications; then lets feed_pump.c move everybody along. When the database is away, sessions stay and wait.
+#include "broker/feed.h"
+
+#include "broker/feed_pump.h"
+#include "broker/feed_session.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#define RECEIVE_MAX 256 // messages answered before records are sent again
+#define FRAME_ARENA_BYTES (1024 * 1024)
+#define TICK_MS 1000
+#define POLICY_TICKS 2
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 5000
+
+struct Feed {
+    zactor_t *actor;
+};
+
+typedef struct Actor {
+    FeedState state;
+    zsock_t *pipe;
+    zsock_t *commits;
+    int64_t tick_ms, ticks;       // when the next is due, how many there were
+    int64_t retry_ms, backoff_ms; // when to connect again
+    bool failing;                 // the last attempt failed: said once
+    uint64_t told;                // head that somebody told of; UINT64_MAX: look
+} Actor;
+
+// ---- the database comes and goes -----------------------------------------------------------------------------------
+
+static void database_failed(Actor *actor) {
+    FeedState *state = &actor->state;
+    if (!actor->failing)
+        log_warn("feed: the exchange's database is away, trying again: %s", error_text());
+    actor->failing = true;
+    state->connected = false;
+    feed_store_drop(state->store);
+    reader_forget(state->reader);
+    actor->retry_ms = clock_monotonic_ms(state->clock) + actor->backoff_ms;
+    actor->backoff_ms = actor->backoff_ms * 2 < RETRY_MAX_MS ? actor->backoff_ms * 2 : RETRY_MAX_MS;
+}
+
+static int database_open(FeedState *state) {
+    int r = feed_store_connect(state->store);
+    if (r == 0)
+        r = feed_session_policies(state);
+    if (r == 0)
+        r = feed_store_head(state->store, &state->head);
+    if (r == 0)
+        r = feed_session_recheck(state);
+    return r;
+}
+
+static int database_ready(Actor *actor) {
+    if (actor->state.connected || clock_monotonic_ms(actor->state.clock) < actor->retry_ms)
+        return 0;
+    int r = database_open(&actor->state);
+    if (r < 0)
+        return r;
+    if (actor->failing)
+        log_info("feed: the exchange's database is back");
+    actor->failing = false;
+    actor->state.connected = true;
+    actor->backoff_ms = RETRY_MIN_MS;
+    return 0;
+}
+
+static int news_read(Actor *actor) {
+    FeedNews news;
+    int r = feed_store_news(actor->state.store, &news);
+    if (r < 0)
+        return r;
+    if (news.commit && news.position > actor->told)
+        actor->told = news.position;
+    return news.policy ? feed_session_policies(&actor->state) : 0;
+}
+
+// ---- the loop ------------------------------------------------------------------------------------------------------
+
+static int router_read(FeedState *state) {
+    for (int i = 0; i < RECEIVE_MAX; i++) {
+        zframe_t *route = NULL, *frame = NULL;
+        char user[64] = "";
+        int r = socket_receive(state->router, &route, &frame, user);
+        if (r == 1)
+            return 0;
+        if (route)
+            r = feed_session_frame(state, &route, r == 2 ? NULL : frame, user);
+        zframe_destroy(&frame);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void commits_read(Actor *actor) {
+    uint8_t data[8];
+    void *socket = zsock_resolve(actor->commits);
+    for (int n; (n = zmq_recv(socket, data, sizeof data, ZMQ_DONTWAIT)) >= 0;) {
+        uint64_t position = 0;
+        for (int i = 0; i < 8; i++)
+            position = position << 8 | data[i];
+        if (n == 8 && position > actor->told)
+            actor->told = position;
+    }
+}
+
+static int tick(Actor *actor) {
+    int64_t now_ms = clock_monotonic_ms(actor->state.clock);
+    if (now_ms < actor->tick_ms)
+        return 0;
+    actor->tick_ms = now_ms + TICK_MS;
+    int r = feed_session_tick(&actor->state);
+    if (r == 0 && actor->state.connected && ++actor->ticks % POLICY_TICKS == 0)
+        r = feed_session_policies(&actor->state);
+    actor->told = UINT64_MAX;
+    return r;
+}
+
+static int advance(Actor *actor) {
+    FeedState *state = &actor->state;
+    uint64_t told = actor->told;
+    actor->told = 0;
+    if (!state->connected || subscribers_count(state->subscribers) == 0 || told <= state->head.position)
+        return 0;
+    return feed_pump_advance(state, told);
+}
+
+static int work(Actor *actor, int64_t *ret_wait_ms) {
+    int r = database_ready(actor);
+    if (r == 0 && actor->state.connected) // also those that came with an earlier statement's answer
+        r = news_read(actor);
+    if (r == 0)
+        r = router_read(&actor->state);
+    commits_read(actor);
+    if (r == 0)
+        r = tick(actor);
+    if (r == 0)
+        r = advance(actor);
+    if (r == 0 && actor->state.connected)
+        r = feed_pump_turn(&actor->state, ret_wait_ms);
+    return r;
+}
+
+static int64_t wait_of(const Actor *actor, int64_t wait_ms) {
+    int64_t now_ms = clock_monotonic_ms(actor->state.clock);
+    int64_t due_ms = actor->tick_ms;
+    if (!actor->state.connected && actor->retry_ms < due_ms)
+        due_ms = actor->retry_ms;
+    int64_t until_ms = due_ms > now_ms ? due_ms - now_ms : 0;
+    return wait_ms >= 0 && wait_ms < until_ms ? wait_ms : until_ms;
+}
+
+static void loop(Actor *actor) {
+    int64_t wait_ms = 0;
+    for (;;) {
+        zmq_pollitem_t items[] = {{zsock_resolve(actor->pipe), 0, ZMQ_POLLIN, 0},
+                                  {zsock_resolve(actor->state.router), 0, ZMQ_POLLIN, 0},
+                                  {zsock_resolve(actor->commits), 0, ZMQ_POLLIN, 0},
+                                  {NULL, feed_store_socket(actor->state.store), ZMQ_POLLIN, 0}};
+        int n = items[3].fd >= 0 ? 4 : 3;
+        if (zmq_poll(items, n, (long)wait_of(actor, wait_ms)) < 0 && errno != EINTR)
+            return;
+        if (items[0].revents & ZMQ_POLLIN)
+            return; // the pipe carries nothing but $TERM
+        wait_ms = -1;
+        int r = work(actor, &wait_ms);
+        if (r < 0)
+            database_failed(actor);
+    }
+}
+
+static void goodbye(Actor *actor) {
+    size_t at = 0;
+    for (Subscriber *one; (one = subscribers_next(actor->state.subscribers, &at));)
+        feed_session_end(&actor->state, one, 0, "");
+}
+
+static void actor_destroy(Actor **actor) {
+    if (!*actor)
+        return;
+    FeedState *state = &(*actor)->state;
+    subscribers_destroy(&state->subscribers);
+    policy_set_destroy(&state->policies);
+    reader_destroy(&state->reader);
+    feed_store_destroy(&state->store);
+    arena_destroy(&state->arena);
+    bytes_free(&state->out);
+    bytes_free(&state->records);
+    free(state->pieces);
+    zsock_destroy(&state->router);
+    zsock_destroy(&(*actor)->commits);
+    free(*actor);
+    *actor = NULL;
+}
+
+static void run(zsock_t *pipe, void *args) {
+    Actor *actor = args;
+    actor->pipe = pipe;
+    zsock_signal(pipe, 0);
+    loop(actor);
+    goodbye(actor);
+    actor_destroy(&actor);
+}
+
+// ---- start and end -------------------------------------------------------------------------------------------------
+
+static int sockets_open(Actor *actor, const FeedOptions *options, int *ret_port) {
+    int r = socket_bind(&actor->state.router, options->endpoint, options->keys, ret_port);
+    if (r < 0)
+        return r;
+    actor->commits = zsock_new(ZMQ_PULL);
+    if (!actor->commits || zsock_bind(actor->commits, "%s", options->commits) < 0)
+        return error_fail(ERROR_CONFIG, "the feed cannot bind %s: %s", options->commits, zmq_strerror(zmq_errno()));
+    return 0;
+}
+
+static int actor_new(Actor **ret, const FeedOptions *options, int *ret_port) {
+    CLEANUP(actor_destroy) Actor *actor = calloc(1, sizeof *actor);
+    if (!actor)
+        return error_fail(ERROR_MEMORY, "no memory for the feed");
+    FeedState *state = &actor->state;
+    state->clock = options->clock;
+    state->keys = options->keys;
+    actor->backoff_ms = RETRY_MIN_MS;
+    int r = feed_store_new(&state->store, options->exchange);
+    if (r == 0)
+        r = reader_new(&state->reader, state->store);
+    if (r == 0)
+        r = subscribers_new(&state->subscribers, options->clock);
+    if (r == 0)
+        r = arena_new(&state->arena, FRAME_ARENA_BYTES);
+    if (r == 0)
+        r = policy_set_new(&state->policies);
+    if (r == 0)
+        r = sockets_open(actor, options, ret_port);
+    if (r < 0)
+        return r;
+    *ret = actor;
+    actor = NULL;
+    return 0;
+}
+
+int feed_new(Feed **ret, const FeedOptions *options, int *ret_port) {
+    Actor *actor = NULL;
+    int r = actor_new(&actor, options, ret_port);
+    if (r < 0)
+        return r;
+    Feed *feed = calloc(1, sizeof *feed);
+    if (feed)
+        feed->actor = zactor_new(run, actor);
+    if (!feed || !feed->actor) {
+        free(feed);
+        actor_destroy(&actor);
+        return error_fail(ERROR_MEMORY, "no memory for the feed");
+    }
+    *ret = feed;
+    return 0;
+}
+
+void feed_destroy(Feed **feed) {
+    if (!*feed)
+        return;
+    zactor_destroy(&(*feed)->actor);
+    free(*feed);
+    *feed = NULL;
+}

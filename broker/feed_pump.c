@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A turn is bounded in segments and frames, so that a subscriber far behind does not hold up one at the head. A frame
+// that the socket does not take is thrown away and made again later from the same place.
+#include "broker/feed_pump.h"
+
+#include "broker/feed_session.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FRAME_BYTES_GOAL (128 * 1024)
+#define FRAME_OVERHEAD 128 // of Records, without its records
+#define RECORD_OVERHEAD 6  // tag and length of one record in it
+#define TURN_FRAMES 4
+#define TURN_SEGMENTS 64
+#define RELEASE_BLOCK 100000 // positions
+#define BLOCKED_RETRY_MS 20
+#define WATERMARK_HEAD_MS 50  // at most so often at the head
+#define WATERMARK_WAY_MS 1000 // while much is filtered on the way
+
+// The frame that is being filled for one subscriber.
+typedef struct Filling {
+    FeedState *state;
+    Subscriber *to;
+    FeedPlace before; // to go back to when the frame cannot be sent
+    uint64_t previous_before;
+    size_t n;    // records in it
+    size_t room; // bytes of records that fit, by goal and credit
+    int frames;  // sent in this turn
+} Filling;
+
+typedef enum Step { STEP_ON, STEP_FULL, STEP_OVER } Step; // OVER: this subscriber's turn ends here
+
+int feed_pump_advance(FeedState *state, uint64_t told) {
+    if (told == UINT64_MAX)
+        return feed_store_head(state->store, &state->head);
+    for (int i = 0; i < FEED_STORE_SEGMENTS && state->head.position < told; i++) {
+        const ReaderSegment *segment;
+        int r = reader_get(state->reader, state->head.position + 1, &segment);
+        if (r < 0)
+            return r;
+        if (r != 0)
+            break;
+        state->head = (FeedPlace){.epoch = segment->epoch, .position = segment->last};
+        memcpy(state->head.hash, segment->hash, HASH_BYTES);
+    }
+    return state->head.position < told ? feed_store_head(state->store, &state->head) : 0;
+}
+
+static void filling_begin(Filling *filling) {
+    Subscriber *to = filling->to;
+    filling->before = to->place;
+    filling->previous_before = to->previous;
+    filling->n = 0;
+    uint64_t credit = to->credit > to->sent ? to->credit - to->sent : 0;
+    filling->room = credit < FRAME_BYTES_GOAL ? (size_t)credit : FRAME_BYTES_GOAL;
+    filling->room = filling->room > FRAME_OVERHEAD ? filling->room - FRAME_OVERHEAD : 0;
+    bytes_clear(&filling->state->records);
+}
+
+static int piece_add(FeedState *state, size_t n, size_t bytes) {
+    if (n == state->pieces_size) {
+        size_t larger = state->pieces_size ? 2 * state->pieces_size : 1024;
+        ProtobufCBinaryData *moved = realloc(state->pieces, larger * sizeof *moved);
+        if (!moved)
+            return error_fail(ERROR_MEMORY, "no memory for a feed frame");
+        state->pieces = moved;
+        state->pieces_size = larger;
+    }
+    state->pieces[n].len = bytes;
+    return 0;
+}
+
+static void token_fill(Dongbo__ResumeToken *token, const FeedPlace *place) {
+    dongbo__resume_token__init(token);
+    token->epoch = place->epoch;
+    token->position = place->position;
+    token->segment_hash = (ProtobufCBinaryData){place->position ? HASH_BYTES : 0, (uint8_t *)place->hash};
+}
+
+// Durable before the first byte goes out: what may have been seen is never understated.
+static int release(FeedState *state, Subscriber *to) {
+    if (to->place.position <= to->released)
+        return 0;
+    uint64_t bound = (to->place.position / RELEASE_BLOCK + 1) * RELEASE_BLOCK;
+    int r = feed_store_release(state->store, to->subscription, bound);
+    if (r == 0)
+        to->released = bound;
+    return r;
+}
+
+// Sends what was filled. 0; 1 when it could not be sent now and the place is as before.
+static int filling_send(Filling *filling) {
+    FeedState *state = filling->state;
+    Subscriber *to = filling->to;
+    if (filling->n == 0)
+        return 0;
+    int r = release(state, to);
+    if (r < 0) {
+        to->place = filling->before;
+        to->previous = filling->previous_before;
+        return r;
+    }
+    uint8_t *at = state->records.data;
+    for (size_t i = 0; i < filling->n; at += state->pieces[i++].len)
+        state->pieces[i].data = at;
+    Dongbo__ResumeToken token;
+    token_fill(&token, &to->place);
+    Dongbo__Records records = DONGBO__RECORDS__INIT;
+    records.previous = filling->previous_before;
+    records.first = to->told_position + 1;
+    records.last = to->place.position;
+    records.n_records = filling->n;
+    records.records = state->pieces;
+    records.token = &token;
+    int64_t now_ms = clock_monotonic_ms(state->clock);
+    if (feed_send(state, to, FRAME_RECORDS, &records.base) != 0) {
+        to->place = filling->before;
+        to->previous = filling->previous_before;
+        to->blocked_until_ms = now_ms + BLOCKED_RETRY_MS;
+        return 1;
+    }
+    to->sent += state->out.n - FRAME_HEADER_BYTES;
+    to->told_ms = now_ms;
+    to->told_position = to->place.position;
+    to->told_head = false;
+    filling->frames++;
+    filling_begin(filling);
+    return 0;
+}
+
+// One entry into the frame. *ret_step FULL: the record did not fit and the place is still before it.
+static int entry_add(Filling *filling, const Policy *policy, const ReaderSegment *segment, uint64_t position,
+                     Step *ret_step) {
+    FeedState *state = filling->state;
+    Subscriber *to = filling->to;
+    const Dongbo__Entry *entry = segment->entries[position - segment->first];
+    const PolicyVersion *version = policy_at(policy, position);
+    *ret_step = STEP_ON;
+    if (!version || !policy_admits(version, entry, segment->stored_day))
+        return 0;
+    Projection projection = {.version = version,
+                             .entry = entry,
+                             .position = position,
+                             .previous = to->previous,
+                             .agency = policy_set_agency(state->policies, entry->agency)};
+    size_t before = state->records.n;
+    int r = projector_append(to->projector, &projection, &state->records);
+    if (r == 1)
+        return 0;
+    if (r == 2)
+        *ret_step = STEP_OVER;
+    if (r != 0)
+        return r < 0 ? r : 0;
+    size_t bytes = state->records.n - before;
+    if (state->records.n + (filling->n + 1) * RECORD_OVERHEAD > filling->room) {
+        state->records.n = before;
+        *ret_step = STEP_FULL;
+        return 0;
+    }
+    r = piece_add(state, filling->n, bytes);
+    if (r == 0) {
+        filling->n++;
+        to->previous = position;
+    }
+    return r;
+}
+
+static void place_move(Subscriber *to, const ReaderSegment *segment, uint64_t position) {
+    to->place.position = position;
+    to->place.epoch = segment->epoch;
+    memcpy(to->place.hash, segment->hash, HASH_BYTES);
+}
+
+// The frame is full: send it and go on, or wait for credit when not even one record fits into what is left.
+static int full(Filling *filling, Step *ret_step) {
+    *ret_step = STEP_OVER;
+    if (filling->n == 0) {
+        filling->to->starved = true;
+        return 0;
+    }
+    int r = filling_send(filling);
+    if (r == 0 && filling->frames < TURN_FRAMES)
+        *ret_step = STEP_ON;
+    return r < 0 ? r : 0;
+}
+
+// Reads one segment from the subscriber's place on.
+static int segment_add(Filling *filling, const ReaderSegment *segment, Step *ret_step) {
+    Subscriber *to = filling->to;
+    const Policy *policy = policy_set_find(filling->state->policies, to->subscription);
+    *ret_step = STEP_ON;
+    while (segment->entries && to->place.position < segment->last) {
+        uint64_t position = to->place.position + 1;
+        int r = entry_add(filling, policy, segment, position, ret_step);
+        if (r == 0 && *ret_step == STEP_FULL)
+            r = full(filling, ret_step);
+        else if (r == 0 && *ret_step == STEP_ON)
+            place_move(to, segment, position);
+        else if (r == 0)
+            return 1;
+        if (r < 0 || *ret_step == STEP_OVER)
+            return r;
+    }
+    if (!segment->entries)
+        place_move(to, segment, segment->last);
+    return 0;
+}
+
+static void end_unreadable(Filling *filling) {
+    char text[200];
+    snprintf(text, sizeof text,
+             "The log cannot be read at position %" PRIu64 ". The exchange's operator must look at it.",
+             filling->to->place.position + 1);
+    log_error("feed: %s", text);
+    feed_session_end(filling->state, filling->to, DONGBO__ERROR__CODE__INTERNAL, text);
+}
+
+// The next segment, with the policies that hold in it. 0; 1 when this turn is over (the session may be, too).
+static int segment_get(Filling *filling, const ReaderSegment **ret) {
+    FeedState *state = filling->state;
+    uint64_t session = filling->to->session;
+    int r = reader_get(state->reader, filling->to->place.position + 1, ret);
+    if (r == 2) {
+        feed_session_end(state, filling->to, DONGBO__ERROR__CODE__POSITION_GONE,
+                         "The next position is no longer kept. Ask the exchange's operator for a snapshot.");
+        return 1;
+    }
+    if (r != 0)
+        return r;
+    if (!(*ret)->readable) {
+        r = filling_send(filling);
+        if (r == 0)
+            end_unreadable(filling);
+        return r < 0 ? r : 1;
+    }
+    if ((*ret)->policy_versions > policy_set_versions(state->policies))
+        r = feed_session_policies(state);
+    if (r < 0)
+        return r;
+    return filling->to->session == session ? 0 : 1;
+}
+
+static int subscriber_turn(FeedState *state, Subscriber *to) {
+    Filling filling = {.state = state, .to = to};
+    filling_begin(&filling);
+    Step step = STEP_ON;
+    for (int i = 0; i < TURN_SEGMENTS && step == STEP_ON && to->place.position < state->head.position; i++) {
+        const ReaderSegment *segment;
+        int r = segment_get(&filling, &segment);
+        if (r == 0)
+            r = segment_add(&filling, segment, &step);
+        else if (r == 1)
+            break;
+        if (r == 1) {
+            r = filling_send(&filling);
+            if (r == 0)
+                end_unreadable(&filling);
+        }
+        if (r != 0) {
+            if (r < 0 && to->session) {
+                to->place = filling.before;
+                to->previous = filling.previous_before;
+            }
+            return r < 0 ? r : 0;
+        }
+    }
+    if (!to->session)
+        return 0;
+    int r = filling_send(&filling);
+    return r < 0 ? r : 0;
+}
+
+// Sends a watermark when one is due. How long until then otherwise, -1 for never.
+static int64_t watermark(FeedState *state, Subscriber *to, int64_t now_ms) {
+    bool at_head = to->place.position == state->head.position;
+    if (to->told_position == to->place.position && (to->told_head || !at_head))
+        return -1;
+    int64_t due_ms = to->told_ms + (at_head ? WATERMARK_HEAD_MS : WATERMARK_WAY_MS);
+    if (due_ms > now_ms)
+        return due_ms - now_ms;
+    Dongbo__ResumeToken token, head;
+    token_fill(&token, &to->place);
+    token_fill(&head, &state->head);
+    Dongbo__Watermark message = DONGBO__WATERMARK__INIT;
+    message.token = &token;
+    message.head = &head;
+    message.at_head = at_head;
+    if (feed_send(state, to, FRAME_WATERMARK, &message.base) != 0)
+        return BLOCKED_RETRY_MS;
+    to->told_ms = now_ms;
+    to->told_position = to->place.position;
+    to->told_head = at_head;
+    return -1;
+}
+
+static int64_t sooner(int64_t a_ms, int64_t b_ms) {
+    return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
+// May this one be sent records now? If not, *ret_wait_ms says when (-1: when it speaks, or the log grows).
+static bool can_go_on(const FeedState *state, const Subscriber *one, int64_t now_ms, int64_t *ret_wait_ms) {
+    *ret_wait_ms = -1;
+    if (one->place.position >= state->head.position || one->starved)
+        return false;
+    if (one->blocked_until_ms > now_ms)
+        *ret_wait_ms = one->blocked_until_ms - now_ms;
+    return *ret_wait_ms < 0;
+}
+
+int feed_pump_turn(FeedState *state, int64_t *ret_wait_ms) {
+    int64_t now_ms = clock_monotonic_ms(state->clock), wait_ms;
+    *ret_wait_ms = -1;
+    size_t at = 0;
+    for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));) {
+        uint64_t session = one->session;
+        if (can_go_on(state, one, now_ms, &wait_ms)) {
+            int r = subscriber_turn(state, one);
+            if (r < 0)
+                return r;
+            if (one->session != session)
+                continue;
+            if (can_go_on(state, one, now_ms, &wait_ms))
+                wait_ms = 0;
+        }
+        *ret_wait_ms = sooner(*ret_wait_ms, wait_ms);
+        *ret_wait_ms = sooner(*ret_wait_ms, watermark(state, one, now_ms));
+    }
+    return 0;
+}

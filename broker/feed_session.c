@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sessions of the subscribe side. A subscription has one session at a time, the newest; a place in the feed is believed
+// only when the segment that holds it has the hash that the subscriber remembers.
+#include "broker/feed_session.h"
+
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ACK_ROWS_MAX 512
+
+typedef struct Answer {
+    Dongbo__Error__Code code; // 0: none
+    char text[400];
+} Answer;
+
+static void answer_set(Answer *answer, Dongbo__Error__Code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void answer_set(Answer *answer, Dongbo__Error__Code code, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(answer->text, sizeof answer->text, fmt, args);
+    va_end(args);
+    answer->code = code;
+}
+
+int feed_send(FeedState *state, Subscriber *subscriber, FrameType type, const ProtobufCMessage *message) {
+    bytes_clear(&state->out);
+    frame_write(&state->out, type, subscriber->session, subscriber->sequence + 1, message);
+    if (state->out.failed || socket_send_to(state->router, subscriber->route, state->out.data, state->out.n) != 0)
+        return 1;
+    subscriber->sequence++;
+    return 0;
+}
+
+// To a peer without a session. That it may not arrive is no harm: the peer asks again.
+static void send_error(FeedState *state, zframe_t *route, Dongbo__Error__Code code, const char *text) {
+    Dongbo__Error error = DONGBO__ERROR__INIT;
+    error.code = code;
+    error.text = (char *)text;
+    bytes_clear(&state->out);
+    frame_write(&state->out, FRAME_ERROR, 0, 1, &error.base);
+    if (!state->out.failed)
+        socket_send_to(state->router, route, state->out.data, state->out.n);
+}
+
+void feed_session_end(FeedState *state, Subscriber *subscriber, Dongbo__Error__Code code, const char *text) {
+    Dongbo__Error error = DONGBO__ERROR__INIT;
+    error.code = code;
+    error.text = (char *)text;
+    if (code)
+        feed_send(state, subscriber, FRAME_ERROR, &error.base);
+    else
+        feed_send(state, subscriber, FRAME_GOODBYE, NULL);
+    int64_t subscription = subscriber->subscription, acked = (int64_t)subscriber->acked;
+    if (state->connected && subscriber->acked > subscriber->acked_stored)
+        // A failure is noticed by the next statement, and the receiver has its own token.
+        feed_store_ack(state->store, &subscription, &acked, 1);
+    log_info("feed: subscription %d ended at position %" PRIu64 "%s%s", (int)subscription, subscriber->place.position,
+             code ? ": " : "", code ? text : "");
+    subscribers_close(state->subscribers, subscriber);
+}
+
+// ---- where a session begins ----------------------------------------------------------------------------------
+
+static int answer_mismatch(FeedState *state, const Dongbo__ResumeToken *token, Answer *answer) {
+    uint64_t position;
+    char reason[128];
+    int r = feed_store_epoch(state->store, token->epoch, &position, reason);
+    if (r < 0)
+        return r;
+    if (r == 0)
+        answer_set(answer, DONGBO__ERROR__CODE__TOKEN_MISMATCH,
+                   "Position %" PRIu64 " of your token (epoch %u) is not in this exchange's log: epoch %u ended before "
+                   "position %" PRIu64 " (%s). Records after it may differ: receive again into an empty sink.",
+                   token->position, token->epoch, token->epoch, position, reason);
+    else
+        answer_set(answer, DONGBO__ERROR__CODE__TOKEN_MISMATCH,
+                   "Position %" PRIu64
+                   " of your token (epoch %u) has another hash in this exchange's log (its epoch is "
+                   "%u). Is this the right exchange? If so, receive again into an empty sink.",
+                   token->position, token->epoch, state->head.epoch);
+    return 0;
+}
+
+// Fills hash and epoch of place->position from the log. 0; 1 with an answer when the log does not go on from there.
+static int place_find(FeedState *state, FeedPlace *place, Answer *answer) {
+    if (place->position > state->head.position) {
+        answer_set(answer, DONGBO__ERROR__CODE__TOKEN_AHEAD,
+                   "You are at position %" PRIu64 ", but this exchange's log ends at %" PRIu64 " (epoch %u): it was "
+                   "restored from an older copy. Keep what you have and ask the exchange's operator before going on.",
+                   place->position, state->head.position, state->head.epoch);
+        return 1;
+    }
+    const ReaderSegment *segment;
+    uint64_t held = place->position ? place->position : 1;
+    int r = state->head.position ? reader_get(state->reader, held, &segment) : 1;
+    if (r < 0)
+        return r;
+    if (r == 2 || (r == 1 && place->position)) {
+        answer_set(answer, DONGBO__ERROR__CODE__POSITION_GONE,
+                   "Position %" PRIu64 " is no longer kept. Ask the exchange's operator for a snapshot.", held);
+        return 1;
+    }
+    if (r == 0 && place->position) {
+        place->epoch = segment->epoch;
+        memcpy(place->hash, segment->hash, HASH_BYTES);
+    }
+    return 0;
+}
+
+static int place_begin(FeedState *state, const Dongbo__HelloSubscribe *hello, uint64_t acked, FeedPlace *place,
+                       Answer *answer) {
+    const Dongbo__ResumeToken *token = hello->from_start ? NULL : hello->token;
+    *place = (FeedPlace){.position = token ? token->position : hello->from_start ? 0 : acked};
+    int r = place_find(state, place, answer);
+    if (r != 0 || !token || token->position == 0)
+        return r;
+    if (token->epoch == place->epoch && token->segment_hash.len == HASH_BYTES &&
+        memcmp(token->segment_hash.data, place->hash, HASH_BYTES) == 0)
+        return 0;
+    r = answer_mismatch(state, token, answer);
+    return r < 0 ? r : 1;
+}
+
+// ---- Hello -----------------------------------------------------------------------------------------------------
+
+static int32_t user_subscription(const char *user) {
+    return strncmp(user, "subscription:", 13) == 0 ? (int32_t)strtol(user + 13, NULL, 10) : 0;
+}
+
+// NULL with an answer when this peer may not have a session.
+static const Policy *hello_policy(const FeedState *state, const Dongbo__HelloSubscribe *hello, const char *user,
+                                  Answer *answer) {
+    const Policy *policy = policy_set_find(state->policies, user_subscription(user));
+    if (!policy) {
+        answer_set(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION,
+                   "This key belongs to no subscription. Use the subscriber's key, not an agency's.");
+        return NULL;
+    }
+    if (strcmp(policy->name, hello->subscription) != 0) {
+        answer_set(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION,
+                   "This key belongs to subscription \"%s\": set that name, or use the other subscription's key.",
+                   policy->name);
+        return NULL;
+    }
+    const char *refusal = policy_refusal(policy, policy_day(clock_now_us(state->clock)));
+    if (refusal) {
+        answer_set(answer, DONGBO__ERROR__CODE__NOT_ALLOWED, "%s", refusal);
+        return NULL;
+    }
+    return policy;
+}
+
+// Granted fields by name, in the arena. NULL without memory.
+static char **granted_fields(Arena *arena, const PolicyVersion *version, size_t *ret_n) {
+    size_t n = 0;
+    char **fields = arena_alloc(arena, (DOMAIN_MAX * DOMAIN_FIELDS_MAX + 1) * sizeof(char *));
+    if (!fields)
+        return NULL;
+    if (version->citizen_number)
+        fields[n++] = arena_strndup(arena, "citizen_number", 14);
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++)
+        for (unsigned field = 1; field <= DOMAIN_FIELDS_MAX; field++)
+            if (version->domains >> domain & version->fields[domain] >> field & 1)
+                fields[n++] =
+                    arena_printf(arena, "%s.%s", domain_name(domain), field_name(domain_descriptor(domain), field));
+    for (size_t i = 0; i < n; i++)
+        if (!fields[i])
+            return NULL;
+    *ret_n = n;
+    return fields;
+}
+
+static void token_fill(Dongbo__ResumeToken *token, const FeedPlace *place) {
+    dongbo__resume_token__init(token);
+    token->epoch = place->epoch;
+    token->position = place->position;
+    if (place->position)
+        token->segment_hash = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)place->hash};
+}
+
+// Overwrites the arena. 1 when the socket does not take it now.
+static int welcome_send(FeedState *state, Subscriber *subscriber, const Policy *policy) {
+    const PolicyVersion *version = policy_current(policy);
+    Dongbo__WelcomeSubscribe welcome = DONGBO__WELCOME_SUBSCRIBE__INIT;
+    Dongbo__ResumeToken head;
+    token_fill(&head, &state->head);
+    welcome.session = subscriber->session;
+    welcome.head = &head;
+    welcome.position = subscriber->place.position;
+    welcome.signing_key = (ProtobufCBinaryData){KEY_BYTES, (uint8_t *)state->keys->sign_public};
+    welcome.policy_version = (uint32_t)version->version;
+    arena_reset(state->arena);
+    welcome.fields = granted_fields(state->arena, version, &welcome.n_fields);
+    if (!welcome.fields)
+        return error_fail(ERROR_MEMORY, "no memory for a welcome");
+    if (feed_send(state, subscriber, FRAME_WELCOME_SUBSCRIBE, &welcome.base) != 0)
+        return 1;
+    subscriber->policy_version = version->version;
+    return 0;
+}
+
+static int session_open(FeedState *state, zframe_t **route, const Policy *policy, Subscriber **ret, Answer *answer) {
+    Subscriber *older = subscribers_of(state->subscribers, policy->subscription);
+    if (older)
+        feed_session_end(state, older, DONGBO__ERROR__CODE__SESSION_REPLACED,
+                         "Another receiver of this subscription said Hello. Run one at a time.");
+    CLEANUP(projector_destroy) Projector *projector = NULL;
+    int r = projector_new(&projector, policy->secret);
+    if (r == 0)
+        r = subscribers_open(state->subscribers, *route, projector, ret);
+    if (r == 1)
+        answer_set(answer, DONGBO__ERROR__CODE__INTERNAL,
+                   "This broker has no session left. Try another endpoint, or later.");
+    if (r != 0)
+        return r;
+    *route = NULL;
+    projector = NULL;
+    (*ret)->subscription = policy->subscription;
+    (*ret)->heard_ms = (*ret)->pinged_ms = clock_monotonic_ms(state->clock);
+    return 0;
+}
+
+static int hello_start(FeedState *state, zframe_t **route, const Dongbo__HelloSubscribe *hello, const Policy *policy,
+                       Answer *answer) {
+    StoredPosition stored;
+    FeedPlace place;
+    int r = feed_store_position(state->store, policy->subscription, &stored);
+    if (r == 0)
+        r = feed_store_head(state->store, &state->head);
+    if (r == 0)
+        r = place_begin(state, hello, stored.acked, &place, answer);
+    Subscriber *subscriber;
+    if (r == 0)
+        r = session_open(state, route, policy, &subscriber, answer);
+    if (r != 0)
+        return r;
+    subscriber->place = place;
+    subscriber->previous = subscriber->acked = subscriber->told_position = place.position;
+    subscriber->acked_stored = stored.acked;
+    subscriber->released = stored.released;
+    log_info("feed: subscription %s from position %" PRIu64 " of %" PRIu64, policy->name, place.position,
+             state->head.position);
+    r = welcome_send(state, subscriber, policy);
+    if (r == 1) // gone again
+        subscribers_close(state->subscribers, subscriber);
+    return r < 0 ? r : 0;
+}
+
+static int hello_receive(FeedState *state, zframe_t **route, const Frame *frame, const char *user, Answer *answer) {
+    int r = 0;
+    if (state->connected && !policy_set_find(state->policies, user_subscription(user))) // added a moment ago?
+        r = feed_session_policies(state);
+    if (r < 0)
+        return r;
+    ProtobufCMessage *message;
+    if (frame_decode(frame, &dongbo__hello_subscribe__descriptor, arena_protobuf(state->arena), &message) != 0) {
+        answer_set(answer, DONGBO__ERROR__CODE__BAD_FRAME, "HelloSubscribe does not decode. Compare PROTOCOL.md.");
+        return 1;
+    }
+    const Dongbo__HelloSubscribe *hello = (const Dongbo__HelloSubscribe *)message;
+    if (hello->protocol_version != PROTOCOL_VERSION) {
+        answer_set(answer, DONGBO__ERROR__CODE__BAD_VERSION, "This exchange speaks protocol version %d.",
+                   PROTOCOL_VERSION);
+        return 1;
+    }
+    if (!state->connected) {
+        answer_set(answer, DONGBO__ERROR__CODE__INTERNAL,
+                   "The exchange's database cannot be reached. Try again in a moment.");
+        return 1;
+    }
+    const Policy *policy = hello_policy(state, hello, user, answer);
+    return policy ? hello_start(state, route, hello, policy, answer) : 1;
+}
+
+// ---- frames of a session -------------------------------------------------------------------------------------------
+
+static int credit_receive(FeedState *state, Subscriber *subscriber, const Frame *frame) {
+    ProtobufCMessage *message;
+    if (frame_decode(frame, &dongbo__credit__descriptor, arena_protobuf(state->arena), &message) != 0)
+        return 1;
+    uint64_t credit = ((const Dongbo__Credit *)message)->bytes;
+    // However much is asked for at once, no more than this is ever on its way.
+    if (credit > subscriber->sent + SUBSCRIBE_CREDIT_BYTES)
+        credit = subscriber->sent + SUBSCRIBE_CREDIT_BYTES;
+    if (credit > subscriber->credit) {
+        subscriber->credit = credit;
+        subscriber->starved = false;
+    }
+    return 0;
+}
+
+static int ack_receive(FeedState *state, Subscriber *subscriber, const Frame *frame) {
+    ProtobufCMessage *message;
+    if (frame_decode(frame, &dongbo__ack__descriptor, arena_protobuf(state->arena), &message) != 0)
+        return 1;
+    uint64_t position = ((const Dongbo__Ack *)message)->position;
+    if (position > subscriber->place.position) {
+        feed_session_end(state, subscriber, DONGBO__ERROR__CODE__OUT_OF_ORDER,
+                         "Ack of a position that was not sent yet. Acknowledge what is stored, not what is expected.");
+        return 0;
+    }
+    if (position > subscriber->acked)
+        subscriber->acked = position;
+    return 0;
+}
+
+static int ping_receive(FeedState *state, Subscriber *subscriber, const Frame *frame) {
+    ProtobufCMessage *message;
+    if (frame_decode(frame, &dongbo__ping__descriptor, arena_protobuf(state->arena), &message) != 0)
+        return 1;
+    Dongbo__Pong pong = DONGBO__PONG__INIT;
+    pong.nonce = ((const Dongbo__Ping *)message)->nonce;
+    feed_send(state, subscriber, FRAME_PONG, &pong.base);
+    return 0;
+}
+
+static void session_receive(FeedState *state, Subscriber *subscriber, const Frame *frame) {
+    subscriber->heard_ms = clock_monotonic_ms(state->clock);
+    subscriber->blocked_until_ms = 0;
+    int r = 1;
+    switch (frame->type) {
+    case FRAME_CREDIT:
+        r = credit_receive(state, subscriber, frame);
+        break;
+    case FRAME_ACK:
+        r = ack_receive(state, subscriber, frame);
+        break;
+    case FRAME_PING:
+        r = ping_receive(state, subscriber, frame);
+        break;
+    case FRAME_PONG:
+        r = 0;
+        break;
+    case FRAME_GOODBYE:
+        feed_session_end(state, subscriber, 0, "");
+        return;
+    default:
+        break;
+    }
+    if (r != 0)
+        feed_session_end(state, subscriber, DONGBO__ERROR__CODE__BAD_FRAME,
+                         "A frame that does not decode or does not belong here. Compare PROTOCOL.md.");
+}
+
+static int frame_receive(FeedState *state, zframe_t **route, const Frame *frame, const char *user, Answer *answer) {
+    if (frame->type == FRAME_HELLO_SUBSCRIBE)
+        return hello_receive(state, route, frame, user, answer);
+    Subscriber *subscriber = subscribers_find(state->subscribers, frame->session, *route);
+    if (!subscriber || subscriber->subscription != user_subscription(user)) {
+        if (frame->type != FRAME_GOODBYE)
+            answer_set(answer, DONGBO__ERROR__CODE__NO_SESSION, "This session is over. Say Hello with your token.");
+        return 1;
+    }
+    session_receive(state, subscriber, frame);
+    return 0;
+}
+
+int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, const char *user) {
+    Frame read;
+    Answer answer = {0};
+    arena_reset(state->arena);
+    int r = frame ? frame_read(zframe_data(frame), zframe_size(frame), &read) : 1;
+    if (r == 1)
+        answer_set(&answer, DONGBO__ERROR__CODE__BAD_FRAME, "Not a frame of this protocol. Compare PROTOCOL.md.");
+    else if (r == 2)
+        answer_set(&answer, DONGBO__ERROR__CODE__BAD_VERSION, "This exchange speaks protocol version %d.",
+                   PROTOCOL_VERSION);
+    else
+        r = frame_receive(state, route, &read, user, &answer);
+    if (answer.code && *route) {
+        send_error(state, *route, answer.code, answer.text);
+        log_info("feed: refused %s: %s", *user ? user : "a peer", answer.text);
+    }
+    zframe_destroy(route);
+    return r < 0 ? r : 0;
+}
+
+// ---- what happens by itself ------------------------------------------------------------------------------------
+
+int feed_session_policies(FeedState *state) {
+    CLEANUP(policy_set_destroy) PolicySet *set = NULL;
+    int r = policy_set_new(&set);
+    if (r == 0)
+        r = feed_store_policies(state->store, set);
+    if (r < 0)
+        return r;
+    PolicySet *older = state->policies;
+    state->policies = set;
+    set = older;
+    int32_t today = policy_day(clock_now_us(state->clock));
+    size_t at = 0;
+    for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));) {
+        const Policy *policy = policy_set_find(state->policies, one->subscription);
+        const char *refusal = policy ? policy_refusal(policy, today) : "This subscription was removed.";
+        if (refusal)
+            feed_session_end(state, one, DONGBO__ERROR__CODE__NOT_ALLOWED, refusal);
+        else if (policy_current(policy)->version != one->policy_version && (r = welcome_send(state, one, policy)) < 0)
+            return r;
+    }
+    return 0;
+}
+
+int feed_session_recheck(FeedState *state) {
+    size_t at = 0;
+    for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));) {
+        Answer answer = {0};
+        FeedPlace place = {.position = one->place.position};
+        int r = place_find(state, &place, &answer);
+        if (r < 0)
+            return r;
+        if (r == 0 && memcmp(place.hash, one->place.hash, HASH_BYTES) != 0)
+            answer_set(&answer, DONGBO__ERROR__CODE__TOKEN_MISMATCH,
+                       "The exchange's database was replaced by another one. Say Hello with your token.");
+        if (answer.code)
+            feed_session_end(state, one, answer.code, answer.text);
+    }
+    return 0;
+}
+
+static int acks_store(FeedState *state) {
+    int64_t subscriptions[ACK_ROWS_MAX], positions[ACK_ROWS_MAX];
+    size_t at = 0;
+    for (;;) {
+        int n = 0;
+        size_t from = at;
+        for (Subscriber *one; n < ACK_ROWS_MAX && (one = subscribers_next(state->subscribers, &at));)
+            if (one->acked > one->acked_stored) {
+                subscriptions[n] = one->subscription;
+                positions[n++] = (int64_t)one->acked;
+            }
+        if (n == 0)
+            return 0;
+        int r = feed_store_ack(state->store, subscriptions, positions, n);
+        if (r < 0)
+            return r;
+        for (Subscriber *one; from < at && (one = subscribers_next(state->subscribers, &from));)
+            one->acked_stored = one->acked > one->acked_stored ? one->acked : one->acked_stored;
+    }
+}
+
+static void silence_check(FeedState *state, Subscriber *one, int64_t now_ms) {
+    if (now_ms - one->heard_ms > PEER_SILENT_MS) {
+        log_info("feed: subscription %d is silent", (int)one->subscription);
+        feed_session_end(state, one, DONGBO__ERROR__CODE__NO_SESSION,
+                         "Nothing was heard of you for too long. Say Hello.");
+        return;
+    }
+    if (now_ms - one->heard_ms < PING_INTERVAL_MS || now_ms - one->pinged_ms < PING_INTERVAL_MS)
+        return;
+    Dongbo__Ping ping = DONGBO__PING__INIT;
+    ping.nonce = one->sequence + 1;
+    feed_send(state, one, FRAME_PING, &ping.base);
+    one->pinged_ms = now_ms;
+}
+
+int feed_session_tick(FeedState *state) {
+    int64_t now_ms = clock_monotonic_ms(state->clock);
+    size_t at = 0;
+    for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));)
+        silence_check(state, one, now_ms);
+    return state->connected ? acks_store(state) : 0;
+}

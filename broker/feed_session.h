@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What subscribers say and are answered: sessions begin, resume, are fenced and end here. Who speaks is known from the
+// transport's key alone. Bad words from outside end that session with an Error that says what to do, nothing more.
+#pragma once
+
+#include "broker/feed_state.h"
+#include "wire.pb-c.h"
+
+// One message, as socket_receive() gave it (frame NULL: it had several frames). Takes *route over. Negative only for
+// what is no subscriber's fault: ERROR_DATABASE, ERROR_MEMORY, ERROR_CRYPTO.
+int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, const char *user);
+// Sends an Error (or Goodbye for code 0), stores what was acknowledged, closes.
+void feed_session_end(FeedState *state, Subscriber *subscriber, Dongbo__Error__Code code, const char *text);
+// Reads the policies again; ends sessions that may not go on, tells others what they are granted now.
+int feed_session_policies(FeedState *state);
+// After a reconnection: every session's place must still be this log's.
+int feed_session_recheck(FeedState *state);
+// Once a second: pings, silence, days that passed; and acknowledged positions to the database.
+int feed_session_tick(FeedState *state);

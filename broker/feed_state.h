@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the parts of the feed's actor share, all on its one thread: feed.c owns it and runs the loop, feed_session.c
+// answers subscribers, feed_pump.c sends records.
+#pragma once
+
+#include "broker/reader.h"
+#include "proto/frame.h"
+#include "proto/socket.h"
+
+typedef struct FeedState {
+    const Clock *clock;
+    const Keys *keys;
+    zsock_t *router;
+    FeedStore *store;
+    Reader *reader;
+    PolicySet *policies; // NULL until read for the first time
+    Subscribers *subscribers;
+    bool connected; // to the database, and policies and head are known
+    FeedPlace head; // as last seen
+    Arena *arena;   // of the frame that is being answered
+    Bytes out;      // the frame that is being written
+    Bytes records;  // FeedRecords for it, one after the other
+    ProtobufCBinaryData *pieces;
+    size_t pieces_size;
+} FeedState;
+
+// Writes and sends one frame of this session. 1 when the socket does not take it now.
+int feed_send(FeedState *state, Subscriber *subscriber, FrameType type, const ProtobufCMessage *message);

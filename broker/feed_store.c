@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The feed's statements. Positions are written far more rarely than they move: acknowledgements about once a second for
+// all subscriptions together, released positions once per block.
+#include "broker/feed_store.h"
+
+#include "proto/base/error.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OID_INT8 = 20, OID_INT4 = 23, OID_INT8_ARRAY = 1016 };
+
+static const PgStatement HEAD = {
+    "feed_head", "SELECT epoch, last_position, hash FROM exchange.segment ORDER BY first_position DESC LIMIT 1", 0,
+    NULL};
+
+// The scalar subquery about policies shares the statement's snapshot: whoever sees a segment knows whether it knows the
+// policies that were in force there.
+static const PgStatement SEGMENTS = {
+    "feed_segments",
+    "SELECT first_position, last_position, epoch, format, stored_at_us, hash, payload,"
+    "  (SELECT count(*) FROM exchange.subscription_policy)"
+    " FROM exchange.segment WHERE first_position >= coalesce((SELECT first_position FROM exchange.segment"
+    "  WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1), $1)"
+    " ORDER BY first_position LIMIT 8",
+    1, (const Oid[]){OID_INT8}};
+_Static_assert(FEED_STORE_SEGMENTS == 8, "LIMIT above");
+
+static const PgStatement SUBSCRIPTIONS = {
+    "feed_subscriptions",
+    "SELECT s.subscription, s.name, s.state = 'active', s.secret, EXISTS (SELECT FROM exchange.key k"
+    "  WHERE k.subscription = s.subscription AND k.purpose = 'curve' AND k.revoked_at IS NULL"
+    "  AND k.valid_from <= now() AND (k.valid_to IS NULL OR k.valid_to > now()))"
+    " FROM exchange.subscription s ORDER BY s.subscription",
+    0, NULL};
+static const PgStatement POLICIES = {
+    "feed_policies",
+    "SELECT subscription, version, position, valid_from, valid_to, domains, provinces, fields"
+    " FROM exchange.subscription_policy ORDER BY subscription, version",
+    0, NULL};
+static const PgStatement AGENCIES = {"feed_agencies", "SELECT agency, code FROM exchange.agency", 0, NULL};
+
+static const PgStatement POSITION = {
+    "feed_position", "SELECT acked, released FROM exchange.subscription_position WHERE subscription = $1", 1,
+    (const Oid[]){OID_INT4}};
+static const PgStatement RELEASE = {
+    "feed_release",
+    "INSERT INTO exchange.subscription_position AS p (subscription, released) VALUES ($1, $2)"
+    " ON CONFLICT (subscription) DO UPDATE SET released = greatest(p.released, excluded.released), at = now()",
+    2, (const Oid[]){OID_INT4, OID_INT8}};
+static const PgStatement ACK = {
+    "feed_ack",
+    "INSERT INTO exchange.subscription_position AS p (subscription, acked)"
+    " SELECT s, a FROM unnest($1::bigint[], $2::bigint[]) AS u (s, a)"
+    " ON CONFLICT (subscription) DO UPDATE SET acked = greatest(p.acked, excluded.acked), at = now()",
+    2, (const Oid[]){OID_INT8_ARRAY, OID_INT8_ARRAY}};
+static const PgStatement EPOCH = {"feed_epoch",
+                                  "SELECT position, reason FROM exchange.epoch WHERE epoch > $1 ORDER BY epoch LIMIT 1",
+                                  1, (const Oid[]){OID_INT4}};
+
+struct FeedStore {
+    Pg *pg;
+};
+
+int feed_store_new(FeedStore **ret, const char *conninfo) {
+    FeedStore *store = calloc(1, sizeof *store);
+    if (!store)
+        return error_fail(ERROR_MEMORY, "no memory for the feed");
+    int r = pg_new(&store->pg, conninfo, "dongbo feed");
+    if (r < 0) {
+        free(store);
+        return r;
+    }
+    *ret = store;
+    return 0;
+}
+
+void feed_store_destroy(FeedStore **store) {
+    if (!*store)
+        return;
+    pg_destroy(&(*store)->pg);
+    free(*store);
+    *store = NULL;
+}
+
+int feed_store_connect(FeedStore *store) {
+    int r = pg_connect(store->pg);
+    if (r == 0)
+        r = pg_command(store->pg, "LISTEN dongbo_commit");
+    if (r == 0)
+        r = pg_command(store->pg, "LISTEN dongbo_policy");
+    return r;
+}
+
+void feed_store_drop(FeedStore *store) {
+    pg_disconnect(store->pg);
+}
+
+int feed_store_socket(const FeedStore *store) {
+    return pg_connected(store->pg) ? PQsocket(pg_raw(store->pg)) : -1;
+}
+
+int feed_store_news(FeedStore *store, FeedNews *ret) {
+    *ret = (FeedNews){0};
+    PGconn *connection = pg_raw(store->pg);
+    if (!PQconsumeInput(connection))
+        return error_fail(ERROR_DATABASE, "the feed's session: %s", PQerrorMessage(connection));
+    for (PGnotify *note; (note = PQnotifies(connection)); PQfreemem(note)) {
+        if (strcmp(note->relname, "dongbo_policy") == 0) {
+            ret->policy = true;
+            continue;
+        }
+        uint64_t position = strtoull(note->extra, NULL, 10);
+        ret->commit = true;
+        if (position == 0)
+            position = UINT64_MAX; // it did not say: look
+        if (position > ret->position)
+            ret->position = position;
+    }
+    return 0;
+}
+
+static void copy_hash(const PGresult *result, int row, int column, uint8_t out[HASH_BYTES]) {
+    size_t n;
+    const uint8_t *hash = pg_bytes(result, row, column, &n);
+    memset(out, 0, HASH_BYTES);
+    if (n == HASH_BYTES)
+        memcpy(out, hash, n);
+}
+
+int feed_store_head(FeedStore *store, FeedPlace *ret) {
+    PGresult *result;
+    int r = pg_run(store->pg, &HEAD, &(PgParams){0}, &result);
+    if (r < 0)
+        return r;
+    *ret = (FeedPlace){0};
+    if (PQntuples(result) == 1) {
+        ret->epoch = (uint32_t)pg_i32(result, 0, 0);
+        ret->position = (uint64_t)pg_i64(result, 0, 1);
+        copy_hash(result, 0, 2, ret->hash);
+    }
+    PQclear(result);
+    return 0;
+}
+
+static int subscriptions_read(FeedStore *store, PolicySet *set) {
+    PGresult *result;
+    int r = pg_run(store->pg, &SUBSCRIPTIONS, &(PgParams){0}, &result);
+    if (r < 0)
+        return r;
+    for (int row = 0; row < PQntuples(result) && r == 0; row++) {
+        Policy policy = {.subscription = pg_i32(result, row, 0),
+                         .active = pg_bool(result, row, 2),
+                         .has_key = pg_bool(result, row, 4)};
+        strncpy(policy.name, pg_text(result, row, 1), POLICY_NAME_BYTES - 1);
+        size_t n;
+        const uint8_t *secret = pg_bytes(result, row, 3, &n);
+        assert(n == sizeof policy.secret); // a CHECK of the table
+        memcpy(policy.secret, secret, n);
+        r = policy_set_add(set, &policy);
+    }
+    PQclear(result);
+    return r;
+}
+
+static uint32_t domains_read(const PGresult *result, int row, int column) {
+    PgElement *elements;
+    uint32_t domains = 0;
+    int n = pg_array(result, row, column, &elements);
+    for (int i = 0; i < n; i++) {
+        int domain = elements[i].n == 2 ? elements[i].data[0] << 8 | elements[i].data[1] : 0;
+        if (domain >= DOMAIN_MIN && domain <= DOMAIN_MAX)
+            domains |= 1u << domain;
+    }
+    free(elements);
+    return domains;
+}
+
+// Gives each element of a text array to `grant`; how many there were.
+static int texts_read(const PGresult *result, int row, int column, PolicyVersion *version,
+                      void (*grant)(PolicyVersion *, const char *)) {
+    PgElement *elements;
+    int n = pg_array(result, row, column, &elements);
+    for (int i = 0; i < n; i++) {
+        char text[128];
+        if (elements[i].n >= sizeof text)
+            continue;
+        memcpy(text, elements[i].data, elements[i].n);
+        text[elements[i].n] = 0;
+        grant(version, text);
+    }
+    free(elements);
+    return n;
+}
+
+static int versions_read(FeedStore *store, PolicySet *set) {
+    PGresult *result;
+    int r = pg_run(store->pg, &POLICIES, &(PgParams){0}, &result);
+    if (r < 0)
+        return r;
+    for (int row = 0; row < PQntuples(result) && r == 0; row++) {
+        PolicyVersion version = {.version = pg_i32(result, row, 1),
+                                 .position = (uint64_t)pg_i64(result, row, 2),
+                                 .valid_from = pg_i32(result, row, 3), // a date is days since 2000-01-01
+                                 .valid_to = pg_i32(result, row, 4),
+                                 .domains = domains_read(result, row, 5)};
+        version.any_province = texts_read(result, row, 6, &version, policy_grant_province) == 0;
+        texts_read(result, row, 7, &version, policy_grant_field);
+        r = policy_set_add_version(set, pg_i32(result, row, 0), &version);
+    }
+    PQclear(result);
+    return r;
+}
+
+int feed_store_policies(FeedStore *store, PolicySet *set) {
+    int r = subscriptions_read(store, set);
+    if (r == 0)
+        r = versions_read(store, set);
+    PGresult *result;
+    if (r < 0 || (r = pg_run(store->pg, &AGENCIES, &(PgParams){0}, &result)) < 0)
+        return r;
+    for (int row = 0; row < PQntuples(result) && r == 0; row++)
+        r = policy_set_add_agency(set, pg_i32(result, row, 0), pg_text(result, row, 1));
+    PQclear(result);
+    return r;
+}
+
+int feed_store_segments(FeedStore *store, uint64_t position, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_i64(&params, (int64_t)position);
+    int r = pg_run(store->pg, &SEGMENTS, &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+void feed_store_row(const PGresult *result, int row, SegmentRow *ret) {
+    *ret = (SegmentRow){.first = (uint64_t)pg_i64(result, row, 0),
+                        .last = (uint64_t)pg_i64(result, row, 1),
+                        .epoch = (uint32_t)pg_i32(result, row, 2),
+                        .format = pg_i16(result, row, 3),
+                        .stored_at_us = pg_i64(result, row, 4),
+                        .policy_versions = (size_t)pg_i64(result, row, 7)};
+    size_t n;
+    const uint8_t *hash = pg_bytes(result, row, 5, &n);
+    ret->hash = n == HASH_BYTES ? hash : NULL;
+    if (!pg_is_null(result, row, 6))
+        ret->payload = pg_bytes(result, row, 6, &ret->payload_n);
+}
+
+int feed_store_position(FeedStore *store, int32_t subscription, StoredPosition *ret) {
+    PgParams params = {0};
+    pg_param_i32(&params, subscription);
+    PGresult *result;
+    int r = pg_run(store->pg, &POSITION, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    *ret = (StoredPosition){0};
+    if (PQntuples(result) == 1)
+        *ret = (StoredPosition){(uint64_t)pg_i64(result, 0, 0), (uint64_t)pg_i64(result, 0, 1)};
+    PQclear(result);
+    return 0;
+}
+
+int feed_store_release(FeedStore *store, int32_t subscription, uint64_t position) {
+    PgParams params = {0};
+    pg_param_i32(&params, subscription);
+    pg_param_i64(&params, (int64_t)position);
+    int r = pg_run(store->pg, &RELEASE, &params, NULL);
+    pg_params_free(&params);
+    return r;
+}
+
+int feed_store_ack(FeedStore *store, const int64_t *subscriptions, const int64_t *positions, int n) {
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, subscriptions[i]);
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, positions[i]);
+    int r = pg_run(store->pg, &ACK, &params, NULL);
+    pg_params_free(&params);
+    return r;
+}
+
+int feed_store_epoch(FeedStore *store, uint32_t epoch, uint64_t *ret_position, char reason[128]) {
+    PgParams params = {0};
+    pg_param_i32(&params, (int32_t)epoch);
+    PGresult *result;
+    int r = pg_run(store->pg, &EPOCH, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    bool found = PQntuples(result) == 1;
+    if (found) {
+        *ret_position = (uint64_t)pg_i64(result, 0, 0);
+        strncpy(reason, pg_text(result, 0, 1), 127);
+        reason[127] = 0;
+    }
+    PQclear(result);
+    return found ? 0 : 1;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All that the feed says to PostgreSQL, on one session: heads, segments, policies, positions of subscriptions, and the
+// notifications that something moved. Reads the log and never writes it. Every function may return ERROR_DATABASE,
+// after which feed_store_drop() and a later feed_store_connect() are the way on.
+#pragma once
+
+#include "broker/policy.h"
+#include "broker/subscriber.h"
+#include "proto/base/pg.h"
+
+typedef struct FeedStore FeedStore;
+
+int feed_store_new(FeedStore **ret, const char *conninfo);
+void feed_store_destroy(FeedStore **store);
+int feed_store_connect(FeedStore *store); // and LISTEN
+void feed_store_drop(FeedStore *store);
+int feed_store_socket(const FeedStore *store); // to poll for notifications; -1 when there is no session
+
+typedef struct FeedNews {
+    bool commit;       // somebody committed
+    uint64_t position; // the greatest head told of, 0 when none was
+    bool policy;
+} FeedNews;
+int feed_store_news(FeedStore *store, FeedNews *ret); // never blocks
+
+int feed_store_head(FeedStore *store, FeedPlace *ret);     // position 0 in an empty log
+int feed_store_policies(FeedStore *store, PolicySet *set); // into an empty set
+
+// Columns of a segment's row. Bytes live as long as `result`, which the caller clears.
+typedef struct SegmentRow {
+    uint64_t first, last;
+    uint32_t epoch;
+    int format;
+    int64_t stored_at_us;
+    const uint8_t *hash;    // HASH_BYTES, or NULL when the row is damaged
+    const uint8_t *payload; // NULL once erased
+    size_t payload_n;
+    size_t policy_versions; // rows of subscription_policy in the same snapshot
+} SegmentRow;
+#define FEED_STORE_SEGMENTS 8
+// The segment that holds `position` (or the last one before it) and those after it.
+int feed_store_segments(FeedStore *store, uint64_t position, PGresult **ret);
+void feed_store_row(const PGresult *result, int row, SegmentRow *ret);
+
+typedef struct StoredPosition {
+    uint64_t acked, released;
+} StoredPosition;
+int feed_store_position(FeedStore *store, int32_t subscription, StoredPosition *ret);
+// Raises the bound of what may have gone out; durable when it returns.
+int feed_store_release(FeedStore *store, int32_t subscription, uint64_t position);
+int feed_store_ack(FeedStore *store, const int64_t *subscriptions, const int64_t *positions, int n);
+// The first epoch after `epoch`, and why it began. 1 when there is none. Texts are cut to fit.
+int feed_store_epoch(FeedStore *store, uint32_t epoch, uint64_t *ret_position, char reason[128]);

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Policies as sets of bits, made once per change, so that the question per entry is a few comparisons.
+#include "broker/policy.h"
+
+#include "proto/base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DAY_US (24LL * 3600 * 1000000)
+#define HO_CHI_MINH_US (7LL * 3600 * 1000000)
+#define DAYS_1970_TO_2000 10957
+#define AGENCY_CODE_BYTES 32
+
+typedef struct Agency {
+    int32_t agency;
+    char code[AGENCY_CODE_BYTES];
+} Agency;
+
+struct PolicySet {
+    Policy *policies;
+    size_t n, size;
+    Agency *agencies;
+    size_t n_agencies, agencies_size;
+    size_t n_versions;
+};
+
+int policy_set_new(PolicySet **ret) {
+    *ret = calloc(1, sizeof(PolicySet));
+    return *ret ? 0 : error_fail(ERROR_MEMORY, "no memory for policies");
+}
+
+void policy_set_destroy(PolicySet **set) {
+    if (!*set)
+        return;
+    for (size_t i = 0; i < (*set)->n; i++)
+        free((*set)->policies[i].versions);
+    free((*set)->policies);
+    free((*set)->agencies);
+    free(*set);
+    *set = NULL;
+}
+
+// Room for one more element; NULL when there is no memory.
+static void *array_more(void *array, size_t n, size_t *size, size_t element) {
+    if (n < *size)
+        return array;
+    size_t larger = *size ? 2 * *size : 16;
+    void *moved = realloc(array, larger * element);
+    if (moved)
+        *size = larger;
+    return moved;
+}
+
+int policy_set_add(PolicySet *set, const Policy *policy) {
+    Policy *moved = array_more(set->policies, set->n, &set->size, sizeof(Policy));
+    if (!moved)
+        return error_fail(ERROR_MEMORY, "no memory for policies");
+    set->policies = moved;
+    set->policies[set->n] = *policy;
+    set->policies[set->n].versions = NULL;
+    set->policies[set->n++].n_versions = 0;
+    return 0;
+}
+
+static int subscription_compare(const void *key, const void *element) {
+    int32_t a = *(const int32_t *)key, b = ((const Policy *)element)->subscription;
+    return (a > b) - (a < b);
+}
+
+static Policy *find(const PolicySet *set, int32_t subscription) {
+    if (!set->n)
+        return NULL;
+    return bsearch(&subscription, set->policies, set->n, sizeof(Policy), subscription_compare);
+}
+
+int policy_set_add_version(PolicySet *set, int32_t subscription, const PolicyVersion *version) {
+    set->n_versions++;
+    Policy *policy = find(set, subscription);
+    if (!policy)
+        return 0;
+    PolicyVersion *moved = realloc(policy->versions, (policy->n_versions + 1) * sizeof(PolicyVersion));
+    if (!moved)
+        return error_fail(ERROR_MEMORY, "no memory for policies");
+    policy->versions = moved;
+    policy->versions[policy->n_versions++] = *version;
+    return 0;
+}
+
+int policy_set_add_agency(PolicySet *set, int32_t agency, const char *code) {
+    Agency *moved = array_more(set->agencies, set->n_agencies, &set->agencies_size, sizeof(Agency));
+    if (!moved)
+        return error_fail(ERROR_MEMORY, "no memory for agencies");
+    set->agencies = moved;
+    Agency *last = &set->agencies[set->n_agencies++];
+    last->agency = agency;
+    strncpy(last->code, code, AGENCY_CODE_BYTES - 1);
+    last->code[AGENCY_CODE_BYTES - 1] = 0;
+    return 0;
+}
+
+const Policy *policy_set_find(const PolicySet *set, int32_t subscription) {
+    return find(set, subscription);
+}
+
+const char *policy_set_agency(const PolicySet *set, uint32_t agency) {
+    for (size_t i = 0; i < set->n_agencies; i++)
+        if ((uint32_t)set->agencies[i].agency == agency)
+            return set->agencies[i].code;
+    return "";
+}
+
+size_t policy_set_versions(const PolicySet *set) {
+    return set->n_versions;
+}
+
+void policy_grant_field(PolicyVersion *version, const char *field) {
+    if (strcmp(field, "citizen_number") == 0) {
+        version->citizen_number = true;
+        return;
+    }
+    const char *dot = strchr(field, '.');
+    char name[32];
+    if (!dot || (size_t)(dot - field) >= sizeof name)
+        return;
+    memcpy(name, field, (size_t)(dot - field));
+    name[dot - field] = 0;
+    int domain = domain_by_name(name);
+    unsigned number = domain ? field_by_name(domain_descriptor(domain), dot + 1) : 0;
+    if (number)
+        version->fields[domain] |= 1u << number;
+}
+
+// -1 when it is not a code of two digits.
+static int province_index(const char *code) {
+    if (code[0] < '0' || code[0] > '9' || code[1] < '0' || code[1] > '9' || code[2] != 0)
+        return -1;
+    return 10 * (code[0] - '0') + (code[1] - '0');
+}
+
+void policy_grant_province(PolicyVersion *version, const char *province) {
+    int index = province_index(province);
+    if (index >= 0)
+        version->provinces[index] = true;
+}
+
+const PolicyVersion *policy_current(const Policy *policy) {
+    return policy->n_versions ? &policy->versions[policy->n_versions - 1] : NULL;
+}
+
+const PolicyVersion *policy_at(const Policy *policy, uint64_t position) {
+    for (size_t i = policy->n_versions; i > 0; i--)
+        if (policy->versions[i - 1].position <= position)
+            return &policy->versions[i - 1];
+    return NULL;
+}
+
+int32_t policy_day(int64_t us) {
+    int64_t local = us + HO_CHI_MINH_US;
+    int64_t day = local / DAY_US - (local % DAY_US < 0);
+    return (int32_t)(day - DAYS_1970_TO_2000);
+}
+
+const char *policy_refusal(const Policy *policy, int32_t today) {
+    const PolicyVersion *current = policy_current(policy);
+    if (!policy->active)
+        return "This subscription is disabled. Ask the exchange's operator.";
+    if (!policy->has_key)
+        return "This subscription's key was revoked or has expired. Hand a new public key to the exchange's operator.";
+    if (!current)
+        return "This subscription has no policy. Ask the exchange's operator.";
+    if (today < current->valid_from)
+        return "This subscription's policy is not valid yet. Ask the exchange's operator for the date.";
+    if (today > current->valid_to)
+        return "This subscription's legal basis has expired. Have the exchange's operator renew the policy.";
+    return NULL;
+}
+
+bool policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day) {
+    if (entry->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT && entry->kind != DONGBO__ENTRY_KIND__ENTRY_DECISION)
+        return false;
+    if (entry->verdict != DONGBO__VERDICT__ACCEPTED || entry->person == 0)
+        return false;
+    if ((int)entry->domain < DOMAIN_MIN || (int)entry->domain > DOMAIN_MAX || !(version->domains >> entry->domain & 1))
+        return false;
+    if (stored_day > version->valid_to)
+        return false;
+    if (version->any_province)
+        return true;
+    int province = province_index(entry->province_after);
+    return province >= 0 && version->provinces[province];
+}

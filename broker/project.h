@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An entry as one subscription may see it. Pure. Copies the granted fields' wire bytes and nothing else: a field that
+// is not granted, unknown or hidden in an odd encoding never gets into the output.
+#pragma once
+
+#include "broker/policy.h"
+#include "proto/base/bytes.h"
+
+typedef struct Projector Projector; // a subscription's keyed hash and its scratch memory; one thread's
+
+int projector_new(Projector **ret, const uint8_t secret[32]); // ERROR_CRYPTO, ERROR_MEMORY
+void projector_destroy(Projector **projector);
+
+// HMAC-SHA256(secret, person i64 ‖ domain u8 ‖ record key), first 16 bytes, integers big-endian: stable for a record
+// within a subscription, and of no use to compare two subscriptions' records. ERROR_CRYPTO.
+#define RECORD_ID_BYTES 16
+int projector_record_id(Projector *projector, const Dongbo__Entry *entry, uint8_t out[RECORD_ID_BYTES]);
+
+// Appends those fields of a flat message whose bit is set. 1 when the bytes are malformed (`out` is then as before).
+int project_body(const uint8_t *body, size_t n, uint32_t granted, Bytes *out);
+
+typedef struct Projection {
+    const PolicyVersion *version;
+    const Dongbo__Entry *entry;
+    uint64_t position, previous;
+    const char *agency; // code of who told it
+} Projection;
+// Appends a packed FeedRecord for an entry that policy_admits(). 0; 1 nothing that is granted changed, nothing
+// appended; 2 the stored body is malformed; ERROR_CRYPTO, ERROR_MEMORY.
+int projector_append(Projector *projector, const Projection *projection, Bytes *out);

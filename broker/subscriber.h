@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sessions of the subscribe side, in a bounded table. A subscriber is a cursor, a credit and a few times; nothing
+// that waits to be sent is kept here.
+#pragma once
+
+#include "broker/project.h"
+#include "proto/base/clock.h"
+#include "proto/bounds.h"
+
+#include <czmq.h>
+
+// A place in the feed: everything up to `position` has been read, and `hash` is that of the segment which holds it.
+typedef struct FeedPlace {
+    uint32_t epoch;
+    uint64_t position; // 0: before the first entry
+    uint8_t hash[HASH_BYTES];
+} FeedPlace;
+
+typedef struct Subscriber {
+    uint64_t session; // 0: a free slot
+    int32_t subscription;
+    int32_t policy_version; // told in the last Welcome
+    zframe_t *route;
+    Projector *projector;
+    uint64_t sequence;     // of the last frame sent
+    FeedPlace place;       // sent or filtered up to here
+    uint64_t previous;     // last position delivered in this session
+    uint64_t credit, sent; // bytes of Records bodies: may be sent, were sent
+    uint64_t acked, acked_stored;
+    uint64_t released;        // durable upper bound of what may have gone out
+    bool starved;             // the next record does not fit into the credit
+    int64_t blocked_until_ms; // the socket took nothing more
+    int64_t heard_ms, pinged_ms;
+    int64_t told_ms;        // when the last Records or Watermark went out; 0 for never
+    uint64_t told_position; // ... and how far it reached; the next one covers what follows
+    bool told_head;         // ... and that this is the head
+} Subscriber;
+
+typedef struct Subscribers Subscribers;
+
+int subscribers_new(Subscribers **ret, const Clock *clock);
+void subscribers_destroy(Subscribers **subscribers);
+
+// A new session for this peer; takes `route` and `projector` over. 1 when the table is full (nothing is taken);
+// ERROR_CRYPTO.
+int subscribers_open(Subscribers *subscribers, zframe_t *route, Projector *projector, Subscriber **ret);
+void subscribers_close(Subscribers *subscribers, Subscriber *subscriber);
+// NULL when there is no such session, or when it speaks from another connection than it was opened on.
+Subscriber *subscribers_find(Subscribers *subscribers, uint64_t session, zframe_t *route);
+Subscriber *subscribers_of(Subscribers *subscribers, int32_t subscription); // NULL for none
+size_t subscribers_count(const Subscribers *subscribers);
+// Walks over the open ones: *at starts at 0. The current one may be closed meanwhile. NULL at the end.
+Subscriber *subscribers_next(Subscribers *subscribers, size_t *at);

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a subscription may see: what is granted passes, and everything else is refused by default.
+#include "broker/policy.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/error.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+static PolicyVersion version_make(void) {
+    PolicyVersion version = {
+        .version = 1, .valid_from = -100, .valid_to = 20000, .domains = 1u << 2, .any_province = true};
+    policy_grant_field(&version, "health.product_code");
+    return version;
+}
+
+static Dongbo__Entry entry_make(void) {
+    Dongbo__Entry entry = DONGBO__ENTRY__INIT;
+    entry.kind = DONGBO__ENTRY_KIND__ENTRY_EVENT;
+    entry.verdict = DONGBO__VERDICT__ACCEPTED;
+    entry.domain = DONGBO__DOMAIN__HEALTH;
+    entry.person = 7;
+    entry.province_after = (char *)"01";
+    return entry;
+}
+
+static void test_grants_named_fields_only(void **state) {
+    (void)state;
+    PolicyVersion version = {0};
+    policy_grant_field(&version, "health.product_code");
+    policy_grant_field(&version, "health.no_such_field");
+    policy_grant_field(&version, "no_such_domain.status");
+    policy_grant_field(&version, "health");
+    policy_grant_field(&version, "health.");
+    policy_grant_field(&version, "");
+    policy_grant_field(&version, ".status");
+    policy_grant_field(&version, "a_name_far_longer_than_that_of_any_domain_we_know.status");
+    assert_int_equal(version.fields[DONGBO__DOMAIN__HEALTH], 1u << 3);
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++)
+        assert_true(domain == DONGBO__DOMAIN__HEALTH || version.fields[domain] == 0);
+    assert_false(version.citizen_number);
+    policy_grant_field(&version, "citizen_number");
+    assert_true(version.citizen_number);
+}
+
+static void test_admits_what_is_granted(void **state) {
+    (void)state;
+    PolicyVersion version = version_make();
+    Dongbo__Entry entry = entry_make();
+    assert_true(policy_admits(&version, &entry, 0));
+    entry.kind = DONGBO__ENTRY_KIND__ENTRY_DECISION;
+    assert_true(policy_admits(&version, &entry, 0));
+}
+
+static void test_denies_everything_else(void **state) {
+    (void)state;
+    PolicyVersion version = version_make();
+    Dongbo__Entry entry = entry_make();
+    for (int verdict = 0; verdict < 8; verdict++) {
+        entry.verdict = (Dongbo__Verdict)verdict;
+        assert_int_equal(policy_admits(&version, &entry, 0), verdict == DONGBO__VERDICT__ACCEPTED);
+    }
+    entry = entry_make();
+    for (int kind = 0; kind < 7; kind++) {
+        entry.kind = (Dongbo__EntryKind)kind;
+        assert_int_equal(policy_admits(&version, &entry, 0), kind == 1 || kind == 2);
+    }
+    entry = entry_make();
+    for (int domain = -1; domain < 40; domain++) {
+        entry.domain = (Dongbo__Domain)domain;
+        assert_int_equal(policy_admits(&version, &entry, 0), domain == DONGBO__DOMAIN__HEALTH);
+    }
+    entry = entry_make();
+    entry.person = 0;
+    assert_false(policy_admits(&version, &entry, 0));
+    entry = entry_make();
+    assert_true(policy_admits(&version, &entry, version.valid_to));
+    assert_false(policy_admits(&version, &entry, version.valid_to + 1));
+}
+
+static void test_looks_at_the_province_of_residence(void **state) {
+    (void)state;
+    PolicyVersion version = version_make();
+    version.any_province = false;
+    policy_grant_province(&version, "79");
+    policy_grant_province(&version, "1");
+    policy_grant_province(&version, "001");
+    policy_grant_province(&version, "x1");
+    Dongbo__Entry entry = entry_make();
+    assert_false(policy_admits(&version, &entry, 0));
+    entry.province_after = (char *)"";
+    assert_false(policy_admits(&version, &entry, 0));
+    entry.province_after = (char *)"79";
+    assert_true(policy_admits(&version, &entry, 0));
+    entry.province_before = (char *)"79";
+    entry.province_after = (char *)"01";
+    assert_false(policy_admits(&version, &entry, 0));
+}
+
+static void test_a_version_holds_from_its_position(void **state) {
+    (void)state;
+    PolicyVersion versions[] = {{.version = 1, .position = 10}, {.version = 2, .position = 20}};
+    Policy policy = {.versions = versions, .n_versions = 2};
+    assert_null(policy_at(&policy, 9));
+    assert_int_equal(policy_at(&policy, 10)->version, 1);
+    assert_int_equal(policy_at(&policy, 19)->version, 1);
+    assert_int_equal(policy_at(&policy, 20)->version, 2);
+    assert_int_equal(policy_current(&policy)->version, 2);
+}
+
+static void test_refuses_sessions_with_a_reason(void **state) {
+    (void)state;
+    PolicyVersion version = {.valid_from = 100, .valid_to = 200};
+    Policy policy = {.active = true, .has_key = true, .versions = &version, .n_versions = 1};
+    assert_null(policy_refusal(&policy, 100));
+    assert_null(policy_refusal(&policy, 200));
+    assert_non_null(policy_refusal(&policy, 99));
+    assert_non_null(strstr(policy_refusal(&policy, 201), "expired"));
+    policy.has_key = false;
+    assert_non_null(strstr(policy_refusal(&policy, 100), "key"));
+    policy.active = false;
+    assert_non_null(strstr(policy_refusal(&policy, 100), "disabled"));
+    policy = (Policy){.active = true, .has_key = true};
+    assert_non_null(policy_refusal(&policy, 100));
+}
+
+static void test_days_are_those_of_ho_chi_minh(void **state) {
+    (void)state;
+    int64_t us;
+    assert_int_equal(clock_parse_us("1999-12-31T16:59:59Z", &us), 0);
+    assert_int_equal(policy_day(us), -1);
+    assert_int_equal(clock_parse_us("1999-12-31T17:00:00Z", &us), 0);
+    assert_int_equal(policy_day(us), 0);
+    assert_int_equal(clock_parse_us("1960-01-01T00:00:00+07:00", &us), 0);
+    assert_int_equal(policy_day(us), -14610);
+}
+
+static void test_a_set_finds_and_forgets_nothing(void **state) {
+    (void)state;
+    PolicySet *set;
+    assert_int_equal(policy_set_new(&set), 0);
+    assert_null(policy_set_find(set, 1));
+    for (int32_t i = 1; i <= 100; i++) {
+        Policy policy = {.subscription = 3 * i, .active = true};
+        snprintf(policy.name, sizeof policy.name, "s%d", (int)i);
+        assert_int_equal(policy_set_add(set, &policy), 0);
+    }
+    for (int32_t i = 1; i <= 100; i++)
+        for (int32_t v = 1; v <= 3; v++)
+            assert_int_equal(policy_set_add_version(set, 3 * i, &(PolicyVersion){.version = v}), 0);
+    assert_int_equal(policy_set_add_version(set, 1, &(PolicyVersion){.version = 1}), 0);
+    assert_int_equal(policy_set_versions(set), 301);
+    assert_null(policy_set_find(set, 1));
+    assert_string_equal(policy_set_find(set, 300)->name, "s100");
+    assert_int_equal(policy_current(policy_set_find(set, 3))->version, 3);
+    assert_int_equal(policy_set_add_agency(set, 5, "MOH"), 0);
+    assert_string_equal(policy_set_agency(set, 5), "MOH");
+    assert_string_equal(policy_set_agency(set, 6), "");
+    policy_set_destroy(&set);
+    assert_null(set);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_grants_named_fields_only),
+        cmocka_unit_test(test_admits_what_is_granted),
+        cmocka_unit_test(test_denies_everything_else),
+        cmocka_unit_test(test_looks_at_the_province_of_residence),
+        cmocka_unit_test(test_a_version_holds_from_its_position),
+        cmocka_unit_test(test_refuses_sessions_with_a_reason),
+        cmocka_unit_test(test_days_are_those_of_ho_chi_minh),
+        cmocka_unit_test(test_a_set_finds_and_forgets_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

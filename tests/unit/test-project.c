@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Projection: whatever set of fields is granted, exactly those come out, in every domain, and never another byte.
+#include "broker/project.h"
+
+#include "wire.pb-c.h"
+
+#include <openssl/hmac.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const uint8_t SECRET[32] = "a secret of thirty-two bytes....";
+
+// Every field of a body filled with a text that names the field, or a number.
+static ProtobufCMessage *body_full(int domain, Bytes *texts) {
+    const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
+    ProtobufCMessage *body = calloc(1, descriptor->sizeof_message);
+    protobuf_c_message_init(descriptor, body);
+    texts->n = 0;
+    bytes_reserve(texts, 4096);
+    for (unsigned i = 0; i < descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+        char *text = (char *)texts->data + texts->n;
+        if (field->type == PROTOBUF_C_TYPE_STRING) {
+            bytes_append_text(texts, "<");
+            bytes_append_text(texts, field->name);
+            bytes_append(texts, ">", 2);
+        } else {
+            bytes_append(texts, "777", 4);
+        }
+        assert_int_equal(field_set_text(body, field->id, text), 0);
+    }
+    return body;
+}
+
+// For each domain and each single field, and for many sets of fields: exactly the granted ones come out.
+static void test_copies_granted_fields_and_no_other_byte(void **state) {
+    (void)state;
+    Bytes texts = {0}, packed = {0}, out = {0};
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
+        const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
+        ProtobufCMessage *body = body_full(domain, &texts);
+        bytes_clear(&packed);
+        bytes_append_message(&packed, body);
+        for (uint32_t set = 0; set < 4096; set++) {
+            uint32_t granted = set * 2654435761u;
+            bytes_clear(&out);
+            assert_int_equal(project_body(packed.data, packed.n, granted, &out), 0);
+            ProtobufCMessage *seen = protobuf_c_message_unpack(descriptor, NULL, out.n, out.data);
+            assert_non_null(seen);
+            assert_int_equal(fields_said(seen), fields_said(body) & granted);
+            assert_int_equal(protobuf_c_message_get_packed_size(seen), out.n);
+            assert_int_equal(seen->n_unknown_fields, 0);
+            protobuf_c_message_free_unpacked(seen, NULL);
+        }
+        free(body);
+    }
+    bytes_free(&texts);
+    bytes_free(&packed);
+    bytes_free(&out);
+}
+
+static void test_drops_unknown_fields_and_refuses_malformed_ones(void **state) {
+    (void)state;
+    Bytes out = {0};
+    const uint8_t unknown[] = {0x0a, 1, 'a', 0x82, 0x02, 1, 'x'}; // 1: "a", 32: "x"
+    assert_int_equal(project_body(unknown, sizeof unknown, UINT32_MAX, &out), 0);
+    assert_int_equal(out.n, 3);
+    const uint8_t cut[] = {0x0a, 1, 'a', 0x12, 5, 'x'};
+    assert_int_equal(project_body(cut, sizeof cut, UINT32_MAX, &out), 1);
+    assert_int_equal(out.n, 3);
+    bytes_free(&out);
+}
+
+typedef struct Fixture {
+    Projector *projector;
+    PolicyVersion version;
+    Dongbo__Entry entry;
+    uint32_t changed[3];
+    uint8_t body[256];
+    Bytes out;
+} Fixture;
+
+static int setup(void **state) {
+    Fixture *f = calloc(1, sizeof *f);
+    assert_int_equal(projector_new(&f->projector, SECRET), 0);
+    f->version.domains = 1u << DONGBO__DOMAIN__HEALTH;
+    policy_grant_field(&f->version, "health.dose_number");
+    policy_grant_field(&f->version, "health.occurrence_date");
+    Dongbo__Vaccination body = DONGBO__VACCINATION__INIT;
+    body.vaccine_group = (char *)"COVID-19";
+    body.dose_number = 2;
+    body.lot_number = (char *)"SECRETLOT";
+    body.occurrence_date = (char *)"2021-11-24";
+    dongbo__entry__init(&f->entry);
+    f->entry.body = (ProtobufCBinaryData){dongbo__vaccination__pack(&body, f->body), f->body};
+    f->entry.domain = DONGBO__DOMAIN__HEALTH;
+    f->entry.person = 42;
+    f->entry.record_key = (char *)"COVID-19\0372";
+    f->entry.citizen_number = (char *)"001099012345";
+    f->changed[0] = 2;
+    f->changed[1] = 4;
+    f->entry.changed_fields = f->changed;
+    f->entry.n_changed_fields = 2;
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    Fixture *f = *state;
+    projector_destroy(&f->projector);
+    bytes_free(&f->out);
+    free(f);
+    return 0;
+}
+
+static int append(Fixture *f) {
+    Projection projection = {&f->version, &f->entry, 100, 90, "MOH"};
+    return projector_append(f->projector, &projection, &f->out);
+}
+
+static void test_a_record_holds_what_is_granted(void **state) {
+    Fixture *f = *state;
+    assert_int_equal(append(f), 0);
+    assert_null(memmem(f->out.data, f->out.n, "SECRETLOT", 9));
+    assert_null(memmem(f->out.data, f->out.n, "COVID-19", 8));
+    assert_null(memmem(f->out.data, f->out.n, "001099012345", 12));
+    Dongbo__FeedRecord *record = dongbo__feed_record__unpack(NULL, f->out.n, f->out.data);
+    assert_non_null(record);
+    assert_int_equal(record->position, 100);
+    assert_int_equal(record->previous, 90);
+    assert_int_equal(record->change, DONGBO__CHANGE_KIND__CHANGE_UPSERT);
+    assert_string_equal(record->agency, "MOH");
+    assert_int_equal(record->n_changed_fields, 1);
+    assert_int_equal(record->changed_fields[0], 2);
+    Dongbo__Vaccination *body = dongbo__vaccination__unpack(NULL, record->body.len, record->body.data);
+    assert_int_equal(body->dose_number, 2);
+    assert_string_equal(body->occurrence_date, "2021-11-24");
+    dongbo__vaccination__free_unpacked(body, NULL);
+    dongbo__feed_record__free_unpacked(record, NULL);
+}
+
+static void test_the_number_only_where_granted(void **state) {
+    Fixture *f = *state;
+    policy_grant_field(&f->version, "citizen_number");
+    assert_int_equal(append(f), 0);
+    assert_non_null(memmem(f->out.data, f->out.n, "001099012345", 12));
+}
+
+static void test_nothing_granted_changed(void **state) {
+    Fixture *f = *state;
+    f->changed[0] = 1;
+    assert_int_equal(append(f), 1);
+    f->entry.n_changed_fields = 0;
+    assert_int_equal(append(f), 1);
+    f->version.fields[DONGBO__DOMAIN__HEALTH] = 0;
+    f->entry.n_changed_fields = 2;
+    assert_int_equal(append(f), 1);
+    assert_int_equal(f->out.n, 0);
+}
+
+static void test_a_deletion_carries_no_body(void **state) {
+    Fixture *f = *state;
+    f->entry.deleted = true;
+    f->entry.n_changed_fields = 0;
+    assert_int_equal(append(f), 0);
+    Dongbo__FeedRecord *record = dongbo__feed_record__unpack(NULL, f->out.n, f->out.data);
+    assert_int_equal(record->change, DONGBO__CHANGE_KIND__CHANGE_DELETE);
+    assert_int_equal(record->body.len, 0);
+    dongbo__feed_record__free_unpacked(record, NULL);
+}
+
+static void test_a_malformed_body_is_said(void **state) {
+    Fixture *f = *state;
+    f->entry.body.len--;
+    assert_int_equal(append(f), 2);
+    assert_int_equal(f->out.n, 0);
+}
+
+static void test_record_ids_are_the_documented_hash(void **state) {
+    Fixture *f = *state;
+    uint8_t id[RECORD_ID_BYTES], again[RECORD_ID_BYTES], expected[32];
+    uint8_t input[] = {0, 0, 0, 0, 0, 0, 0, 42, 2, 'C', 'O', 'V', 'I', 'D', '-', '1', '9', 037, '2'};
+    assert_non_null(HMAC(EVP_sha256(), SECRET, 32, input, sizeof input, expected, NULL));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(projector_record_id(f->projector, &f->entry, id), 0);
+        assert_memory_equal(id, expected, RECORD_ID_BYTES);
+    }
+    f->entry.person = 43;
+    assert_int_equal(projector_record_id(f->projector, &f->entry, again), 0);
+    assert_memory_not_equal(id, again, RECORD_ID_BYTES);
+    Projector *other;
+    uint8_t secret[32] = {1};
+    f->entry.person = 42;
+    assert_int_equal(projector_new(&other, secret), 0);
+    assert_int_equal(projector_record_id(other, &f->entry, again), 0);
+    assert_memory_not_equal(id, again, RECORD_ID_BYTES);
+    projector_destroy(&other);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_copies_granted_fields_and_no_other_byte),
+        cmocka_unit_test(test_drops_unknown_fields_and_refuses_malformed_ones),
+        cmocka_unit_test_setup_teardown(test_a_record_holds_what_is_granted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_number_only_where_granted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_granted_changed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_deletion_carries_no_body, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_malformed_body_is_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_record_ids_are_the_documented_hash, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
