@@ -21,16 +21,32 @@ typedef struct BatchSeal {
     const Clock *clock;
     Merkle *merkle;
 } BatchSeal;
-// Appends the packed SealedBatch. ERROR_CRYPTO, ERROR_MEMORY.
+// Appends the packed SealedBatch. ERROR_CRYPTO, ERROR_MEMORY. n_events from 1 to BATCH_EVENTS_MAX.
 int batch_seal(const BatchSeal *seal, Bytes *out);
+// No sealed batch of so many events with so many bytes in all is longer than this: to stop at a goal in time.
+size_t batch_bytes_bound(size_t n_events, size_t event_bytes);
 
+// All of it points into the batch's own bytes and into the arena: both must outlive it.
 typedef struct Batch {
     const Dongbo__BatchHeader *header;
     const Dongbo__SealedBatch *sealed;
-    const uint8_t *leaves;   // count × 32
+    const uint8_t *leaves;  // count × 32
 } Batch;
-typedef enum BatchFault { BATCH_OK = 0, BATCH_UNREADABLE = 1, BATCH_ROOT_WRONG = 2, BATCH_UNSIGNED = 3 } BatchFault;
-// Decodes into the arena (bounded), recomputes leaves and root, checks the signature and the counts.
-// A BatchFault; negative only for ERROR_MEMORY beyond the arena's limit when even the header could not be read.
-// With BATCH_UNREADABLE, ret->header is set when at least the header was readable, so its range can be consumed.
+typedef enum BatchFault {
+    BATCH_OK = 0,
+    BATCH_UNREADABLE = 1,  // signed, but what follows the signature does not decode, or not as the header says
+    BATCH_ROOT_WRONG = 2,  // signed and readable, but these are not the events and salts that were signed
+    BATCH_UNSIGNED = 3,    // nothing in it can be held against anybody
+} BatchFault;
+
+// The header alone, before it is known whose key signed it: to find the Verifier by its key_id, and the range.
+// 1 when it is unreadable or says what no agent may (stream not 16 bytes, count not 1 to BATCH_EVENTS_MAX, sequences
+// that start at 0 or overflow, root not 32 bytes). ERROR_MEMORY when the arena cannot hold it.
+int batch_read_header(const uint8_t *data, size_t n, Arena *arena, const Dongbo__BatchHeader **ret);
+
+// Reads header and signature first, then the rest, bounded; recomputes leaves and root. verifier NULL: no key is known.
+// A BatchFault; ERROR_MEMORY when the arena cannot hold it; ERROR_CRYPTO.
+// ret->header is NULL only with BATCH_UNREADABLE, when not even the header can be read: then nothing is known of its
+// range. In all other cases but BATCH_UNSIGNED the header is signed by that key, so its range may be consumed.
+// ret->sealed and ret->leaves are set with BATCH_OK and BATCH_ROOT_WRONG. The events themselves are not decoded.
 int batch_open(const uint8_t *data, size_t n, Verifier *verifier, Merkle *merkle, Arena *arena, Batch *ret);

@@ -19,11 +19,13 @@ typedef struct Keys {
 int keys_generate(Keys *ret);                            // ERROR_CRYPTO
 // path and path.pub; refuses to overwrite. ERROR_SYSTEM, ERROR_CONFIG.
 int keys_save(const Keys *keys, const char *path);
-// A secret file (mode checked) or a .pub file. ERROR_CONFIG says what is wrong with it.
+// A secret file (mode checked, secrets checked against their public halves) or a .pub file (has_secret is false).
+// ERROR_CONFIG says what is wrong with it and what to do.
 int keys_load(const char *path, Keys *ret);
 void keys_wipe(Keys *keys);
 // hex of the first 8 bytes of SHA-256(public signing key): 17 bytes with the 0.
-void keys_id(const uint8_t sign_public[KEY_BYTES], char out[17]);
+#define KEY_ID_TEXT_BYTES 17
+void keys_id(const uint8_t sign_public[KEY_BYTES], char out[KEY_ID_TEXT_BYTES]);
 
 typedef struct Signer Signer;      // holds an OpenSSL key; one per thread
 int signer_new(Signer **ret, const uint8_t secret[KEY_BYTES]);

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keys made, kept in files, and used to sign. A file with secrets that others than its owner may read is refused, and
+// no file is ever overwritten: a lost key is a nuisance, a replaced one is a silent outage. Secrets are wiped after
+// use.
+#include "proto/keys.h"
+
+#include "proto/base/bytes.h"
+#include "proto/base/config.h"
+#include "proto/base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#define Z85_BYTES 41 // of 32 bytes, with the 0
+#define KEY_FILE_BYTES_MAX 4096
+
+static int derive_sign_public(const uint8_t secret[KEY_BYTES], uint8_t out[KEY_BYTES]) {
+    size_t n = KEY_BYTES;
+    EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, secret, KEY_BYTES);
+    int ok = key != NULL && EVP_PKEY_get_raw_public_key(key, out, &n) == 1 && n == KEY_BYTES;
+    EVP_PKEY_free(key);
+    return ok ? 0 : error_fail(ERROR_CRYPTO, "OpenSSL offers no Ed25519");
+}
+
+static int derive_curve_public(const uint8_t secret[KEY_BYTES], uint8_t out[KEY_BYTES]) {
+    char secret_text[Z85_BYTES], public_text[Z85_BYTES];
+    zmq_z85_encode(secret_text, secret, KEY_BYTES);
+    int r = zmq_curve_public(public_text, secret_text);
+    explicit_bzero(secret_text, sizeof(secret_text));
+    if (r != 0 || zmq_z85_decode(out, public_text) == NULL)
+        return error_fail(ERROR_CRYPTO, "libzmq was built without CURVE");
+    return 0;
+}
+
+int keys_generate(Keys *ret) {
+    Keys keys = {.has_secret = true};
+    int r = 0;
+    // Any 32 random bytes are a secret of either kind: X25519 and Ed25519 both clamp them themselves.
+    if (RAND_priv_bytes(keys.curve_secret, KEY_BYTES) != 1 || RAND_priv_bytes(keys.sign_secret, KEY_BYTES) != 1)
+        r = error_fail(ERROR_CRYPTO, "the random generator failed");
+    if (r == 0)
+        r = derive_curve_public(keys.curve_secret, keys.curve_public);
+    if (r == 0)
+        r = derive_sign_public(keys.sign_secret, keys.sign_public);
+    if (r == 0)
+        *ret = keys;
+    keys_wipe(&keys);
+    return r;
+}
+
+void keys_wipe(Keys *keys) {
+    OPENSSL_cleanse(keys, sizeof(*keys));
+}
+
+void keys_id(const uint8_t sign_public[KEY_BYTES], char out[KEY_ID_TEXT_BYTES]) {
+    uint8_t hash[HASH_BYTES];
+    SHA256(sign_public, KEY_BYTES, hash);
+    hex_encode(hash, (KEY_ID_TEXT_BYTES - 1) / 2, out);
+}
+
+// ---- files ----------------------------------------------------------------------------------------------------
+
+static void append_key(Bytes *out, const char *name, const uint8_t key[KEY_BYTES]) {
+    bytes_append_text(out, name);
+    bytes_append_text(out, ": \"");
+    bytes_append_hex(out, key, KEY_BYTES);
+    bytes_append_text(out, "\"\n");
+}
+
+static void format_keys(const Keys *keys, bool secret, Bytes *out) {
+    bytes_append_text(out, secret ? "# dongbo keys. Secret: keep this file to yourself; hand over the .pub beside it.\n"
+                                  : "# dongbo keys, public half: hand this over.\n");
+    append_key(out, "curve_public", keys->curve_public);
+    append_key(out, "sign_public", keys->sign_public);
+    if (secret) {
+        append_key(out, "curve_secret", keys->curve_secret);
+        append_key(out, "sign_secret", keys->sign_secret);
+    }
+}
+
+static int write_all(int fd, const Bytes *text) {
+    for (size_t done = 0; done < text->n;) {
+        ssize_t n = write(fd, text->data + done, text->n - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        done += (size_t)n;
+    }
+    return fsync(fd);
+}
+
+static int write_file(const char *path, mode_t mode, const Bytes *text) {
+    if (text->failed)
+        return error_fail(ERROR_MEMORY, "no memory to write %s", path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0 && errno == EEXIST)
+        return error_fail(ERROR_CONFIG, "%s exists and is not overwritten; move it away first", path);
+    if (fd < 0)
+        return error_fail(ERROR_SYSTEM, "cannot create %s: %s", path, strerror(errno));
+    int r = write_all(fd, text);
+    int cause = errno;
+    if (close(fd) != 0 && r == 0) {
+        r = -1;
+        cause = errno;
+    }
+    if (r == 0)
+        return 0;
+    unlink(path);
+    return error_fail(ERROR_SYSTEM, "cannot write %s: %s", path, strerror(cause));
+}
+
+// So that the names outlive a power cut, too.
+static int sync_directory(const char *path) {
+    const char *slash = strrchr(path, '/');
+    char *directory = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    if (directory == NULL)
+        return error_fail(ERROR_MEMORY, "no memory to write %s", path);
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = fd < 0 || fsync(fd) != 0 ? error_fail(ERROR_SYSTEM, "cannot sync %s: %s", directory, strerror(errno)) : 0;
+    if (fd >= 0)
+        close(fd);
+    free(directory);
+    return r;
+}
+
+int keys_save(const Keys *keys, const char *path) {
+    Bytes secret_text = {0}, public_text = {0};
+    char *public_path = NULL;
+    int r;
+    bytes_reserve(&secret_text, KEY_FILE_BYTES_MAX); // at once: growing would leave copies of secrets behind
+    format_keys(keys, true, &secret_text);
+    format_keys(keys, false, &public_text);
+    if (asprintf(&public_path, "%s.pub", path) < 0) {
+        public_path = NULL;
+        r = error_fail(ERROR_MEMORY, "no memory to write %s", path);
+        goto out;
+    }
+    r = write_file(path, 0600, &secret_text);
+    if (r != 0)
+        goto out;
+    r = write_file(public_path, 0644, &public_text);
+    if (r != 0)
+        unlink(path);
+    else
+        r = sync_directory(path);
+out:
+    if (secret_text.data != NULL)
+        OPENSSL_cleanse(secret_text.data, secret_text.n);
+    bytes_free(&secret_text);
+    bytes_free(&public_text);
+    free(public_path);
+    return r;
+}
+
+typedef struct KeyFile {
+    char *curve_public, *curve_secret, *sign_public, *sign_secret;
+} KeyFile;
+
+static const cyaml_schema_field_t KEY_FIELDS[] = {
+    CYAML_FIELD_STRING_PTR("curve_public", CYAML_FLAG_POINTER, KeyFile, curve_public, 0, 2 * KEY_BYTES),
+    CYAML_FIELD_STRING_PTR("sign_public", CYAML_FLAG_POINTER, KeyFile, sign_public, 0, 2 * KEY_BYTES),
+    CYAML_FIELD_STRING_PTR("curve_secret", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, KeyFile, curve_secret, 0,
+                           2 * KEY_BYTES),
+    CYAML_FIELD_STRING_PTR("sign_secret", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, KeyFile, sign_secret, 0,
+                           2 * KEY_BYTES),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t KEY_SCHEMA = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, KeyFile, KEY_FIELDS)};
+
+static void key_file_free(KeyFile *file) {
+    if (file == NULL)
+        return;
+    char *const secrets[] = {file->curve_secret, file->sign_secret};
+    for (int i = 0; i < 2; i++)
+        if (secrets[i] != NULL)
+            OPENSSL_cleanse(secrets[i], strlen(secrets[i]));
+    config_free(file, &KEY_SCHEMA);
+}
+
+static int decode_key(const char *path, const char *name, const char *text, uint8_t out[KEY_BYTES]) {
+    if (hex_decode(text, out, KEY_BYTES) != 0)
+        return error_fail(ERROR_CONFIG, "%s: %s is not 64 hexadecimal digits", path, name);
+    return 0;
+}
+
+// A secret that does not belong to the public half beside it would only show as refusals at the other side.
+static int check_pairs(const char *path, const Keys *keys) {
+    uint8_t derived[KEY_BYTES];
+    int r = derive_curve_public(keys->curve_secret, derived);
+    if (r == 0 && memcmp(derived, keys->curve_public, KEY_BYTES) != 0)
+        r = error_fail(ERROR_CONFIG, "%s: curve_secret does not belong to curve_public; take the file from a backup",
+                       path);
+    if (r == 0)
+        r = derive_sign_public(keys->sign_secret, derived);
+    if (r == 0 && memcmp(derived, keys->sign_public, KEY_BYTES) != 0)
+        r = error_fail(ERROR_CONFIG, "%s: sign_secret does not belong to sign_public; take the file from a backup",
+                       path);
+    return r;
+}
+
+static int take_keys(const char *path, mode_t mode, const KeyFile *file, Keys *keys) {
+    int r = decode_key(path, "curve_public", file->curve_public, keys->curve_public);
+    if (r == 0)
+        r = decode_key(path, "sign_public", file->sign_public, keys->sign_public);
+    if (r != 0 || (file->curve_secret == NULL && file->sign_secret == NULL))
+        return r;
+    if (mode & (S_IRWXG | S_IRWXO))
+        return error_fail(ERROR_CONFIG, "%s holds secret keys and others may read it; run: chmod 600 %s", path, path);
+    if (file->curve_secret == NULL || file->sign_secret == NULL)
+        return error_fail(ERROR_CONFIG, "%s: %s is missing", path,
+                          file->curve_secret == NULL ? "curve_secret" : "sign_secret");
+    r = decode_key(path, "curve_secret", file->curve_secret, keys->curve_secret);
+    if (r == 0)
+        r = decode_key(path, "sign_secret", file->sign_secret, keys->sign_secret);
+    keys->has_secret = true;
+    return r == 0 ? check_pairs(path, keys) : r;
+}
+
+// Mode and content of one and the same file, whatever happens to its name meanwhile.
+static int read_file(const char *path, char text[KEY_FILE_BYTES_MAX], size_t *ret_n, mode_t *ret_mode) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_fail(ERROR_CONFIG, "cannot open key file %s: %s", path, strerror(errno));
+    struct stat status = {0};
+    ssize_t n = -1;
+    int r = fstat(fd, &status);
+    if (r == 0 && !S_ISREG(status.st_mode))
+        r = error_fail(ERROR_CONFIG, "%s is not a file", path);
+    else if (r != 0 || (n = read(fd, text, KEY_FILE_BYTES_MAX)) < 0)
+        r = error_fail(ERROR_SYSTEM, "cannot read key file %s: %s", path, strerror(errno));
+    close(fd);
+    if (r == 0 && n == KEY_FILE_BYTES_MAX)
+        r = error_fail(ERROR_CONFIG, "%s is too long to be a key file", path);
+    *ret_n = n > 0 ? (size_t)n : 0;
+    *ret_mode = status.st_mode;
+    return r;
+}
+
+int keys_load(const char *path, Keys *ret) {
+    char text[KEY_FILE_BYTES_MAX];
+    size_t n = 0;
+    mode_t mode = 0;
+    KeyFile *file = NULL;
+    Keys keys = {0};
+    int r = read_file(path, text, &n, &mode);
+    if (r == 0)
+        r = config_parse((void **)&file, path, text, n, &KEY_SCHEMA);
+    if (r == 0)
+        r = take_keys(path, mode, file, &keys);
+    if (r == 0)
+        *ret = keys;
+    key_file_free(file);
+    keys_wipe(&keys);
+    OPENSSL_cleanse(text, sizeof(text));
+    return r;
+}
+
+// ---- signatures -----------------------------------------------------------------------------------------------
+
+// Ed25519 takes its message whole, so domain and data are joined in a buffer that is kept.
+typedef struct Party {
+    EVP_PKEY *key;
+    EVP_MD_CTX *context;
+    Bytes message;
+} Party;
+
+struct Signer {
+    Party party;
+};
+struct Verifier {
+    Party party;
+};
+
+static void party_free(Party *party) {
+    EVP_MD_CTX_free(party->context);
+    EVP_PKEY_free(party->key);
+    bytes_free(&party->message);
+}
+
+static int party_join(Party *party, const char *domain, const uint8_t *data, size_t n) {
+    bytes_clear(&party->message);
+    bytes_append(&party->message, domain, strlen(domain) + 1);
+    bytes_append(&party->message, data, n);
+    return party->message.failed ? error_fail(ERROR_MEMORY, "no memory for a signature") : 0;
+}
+
+int signer_new(Signer **ret, const uint8_t secret[KEY_BYTES]) {
+    Signer *signer = calloc(1, sizeof(*signer));
+    if (signer == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a signing key");
+    signer->party.key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, secret, KEY_BYTES);
+    signer->party.context = EVP_MD_CTX_new();
+    if (signer->party.key == NULL || signer->party.context == NULL) {
+        signer_destroy(&signer);
+        return error_fail(ERROR_CRYPTO, "OpenSSL takes no Ed25519 signing key");
+    }
+    *ret = signer;
+    return 0;
+}
+
+void signer_destroy(Signer **signer) {
+    if (*signer == NULL)
+        return;
+    party_free(&(*signer)->party);
+    free(*signer);
+    *signer = NULL;
+}
+
+int signer_sign(Signer *signer, const char *domain, const uint8_t *data, size_t n, uint8_t out[SIGNATURE_BYTES]) {
+    Party *party = &signer->party;
+    int r = party_join(party, domain, data, n);
+    if (r != 0)
+        return r;
+    size_t out_n = SIGNATURE_BYTES;
+    EVP_MD_CTX_reset(party->context);
+    if (EVP_DigestSignInit(party->context, NULL, NULL, NULL, party->key) != 1 ||
+        EVP_DigestSign(party->context, out, &out_n, party->message.data, party->message.n) != 1 ||
+        out_n != SIGNATURE_BYTES)
+        return error_fail(ERROR_CRYPTO, "signing failed");
+    return 0;
+}
+
+int verifier_new(Verifier **ret, const uint8_t key[KEY_BYTES]) {
+    Verifier *verifier = calloc(1, sizeof(*verifier));
+    if (verifier == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a key");
+    verifier->party.key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key, KEY_BYTES);
+    verifier->party.context = EVP_MD_CTX_new();
+    if (verifier->party.key == NULL || verifier->party.context == NULL) {
+        verifier_destroy(&verifier);
+        return error_fail(ERROR_CRYPTO, "OpenSSL takes no such Ed25519 key");
+    }
+    *ret = verifier;
+    return 0;
+}
+
+void verifier_destroy(Verifier **verifier) {
+    if (*verifier == NULL)
+        return;
+    party_free(&(*verifier)->party);
+    free(*verifier);
+    *verifier = NULL;
+}
+
+int verifier_check(Verifier *verifier, const char *domain, const uint8_t *data, size_t n,
+                   const uint8_t signature[SIGNATURE_BYTES]) {
+    Party *party = &verifier->party;
+    int r = party_join(party, domain, data, n);
+    if (r != 0)
+        return r;
+    EVP_MD_CTX_reset(party->context);
+    if (EVP_DigestVerifyInit(party->context, NULL, NULL, NULL, party->key) != 1)
+        return error_fail(ERROR_CRYPTO, "OpenSSL cannot check Ed25519 signatures");
+    return EVP_DigestVerify(party->context, signature, SIGNATURE_BYTES, party->message.data, party->message.n) == 1 ? 0
+                                                                                                                    : 1;
+}
