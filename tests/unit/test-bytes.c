@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 #include <string.h>
 
 static void test_append(void **state) {
@@ -139,15 +140,25 @@ static void test_arena_pieces(void **state) {
     arena_destroy(&arena);
 }
 
+static size_t allocated(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
 static void test_arena_reuse(void **state) {
     Arena *arena = NULL;
     assert_int_equal(arena_new(&arena, 1024 * 1024), 0);
+    size_t before = allocated();
     void *first = arena_alloc(arena, 16);
-    arena_alloc(arena, 600 * 1024);
-    for (size_t i = 0; i < 100; i++) {
+    for (size_t i = 0; i < 200; i++) {
+        // Up, so that each round's large piece fits none of the chunks kept, and down again.
+        size_t n = (500 + (i < 100 ? i : 200 - i) * 4) * 1024;
         arena_reset(arena);
         assert_ptr_equal(arena_alloc(arena, 16), first);
-        assert_non_null(arena_alloc(arena, 1000 * 1024 - i * 4096));
+        void *large = arena_alloc(arena, n);
+        assert_non_null(large);
+        memset(large, 1, n);
+        assert_true(allocated() < before + 3 * 1024 * 1024);
     }
     arena_destroy(&arena);
 }

@@ -69,6 +69,7 @@ static void test_refusals(void **state) {
     refused("agency: MOH\n\nagent: a\n", "f.yaml, line 3: there is no setting \"agent\" here");
     refused("agency: MOH\nsources:\n- name: a\n  # row: 3\n  row : 3\n",
             "f.yaml, line 4: there is no setting \"row\" here");
+    refused("agency: 'arow: 1'\nrow: 3\n", "f.yaml, line 2: there is no setting \"row\" here");
     refused("live: yes\n", "f.yaml, in what ends at line 1: Missing required mapping field: agency");
     refused("agency: A\nsources:\n- name: a\n  rows: many\n", "f.yaml, line 4, rows: Invalid INT value: 'many'");
     refused("agency: a secret of many letters\n", "f.yaml, line 1, agency: STRING length > 10");
