@@ -147,18 +147,18 @@ static size_t allocated(void) {
 
 static void test_arena_reuse(void **state) {
     Arena *arena = NULL;
-    assert_int_equal(arena_new(&arena, 1024 * 1024), 0);
+    assert_int_equal(arena_new(&arena, 8 * 1024 * 1024), 0);
     size_t before = allocated();
     void *first = arena_alloc(arena, 16);
     for (size_t i = 0; i < 200; i++) {
         // Up, so that each round's large piece fits none of the chunks kept, and down again.
-        size_t n = (500 + (i < 100 ? i : 200 - i) * 4) * 1024;
+        size_t n = (2000 + (i < 100 ? i : 200 - i) * 16) * 1024;
         arena_reset(arena);
         assert_ptr_equal(arena_alloc(arena, 16), first);
-        void *large = arena_alloc(arena, n);
+        uint8_t *large = arena_alloc(arena, n);
         assert_non_null(large);
-        memset(large, 1, n);
-        assert_true(allocated() < before + 3 * 1024 * 1024);
+        large[0] = large[n - 1] = 1;
+        assert_true(allocated() < before + 24 * 1024 * 1024);
     }
     arena_destroy(&arena);
 }
