@@ -67,7 +67,7 @@ static void find_claims(Merging *m) {
         m->clears = all;
     } else {
         m->sets = fields_said(m->said) & all;
-        m->clears = bits_of(m->event->cleared_fields, m->event->n_cleared_fields) & all & ~m->sets & ~m->keys;
+        m->clears = bits_of(m->event->cleared_fields, m->event->n_cleared_fields) & all & ~m->sets;
     }
     uint32_t claims = m->sets | m->clears;
     for (unsigned number = 1; number <= DOMAIN_FIELDS_MAX; number++)

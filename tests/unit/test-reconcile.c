@@ -151,6 +151,13 @@ static void test_same_again(void **state) {
     m = step(arena, &a, m.record); // holds one field still, lost the other
     assert_int_equal(m.verdict, UNCHANGED);
     assert_false(m.store);
+    // Even where the agency's word has come to weigh more since: what was decided stays.
+    a.grants = &OTHER;
+    m = step(arena, &a, NULL);
+    a.grants = &MOH;
+    m = step(arena, &a, m.record);
+    assert_int_equal(m.verdict, UNCHANGED);
+    assert_false(m.store);
 }
 
 static void test_same_value_moves_origin(void **state) {
@@ -164,13 +171,15 @@ static void test_same_value_moves_origin(void **state) {
 }
 
 static void test_older_is_superseded(void **state) {
-    Said a = said(&MOH, 20, 1, "208", "L1"), b = said(&MOH, 10, 2, "207", "L0");
+    Said a = said(&MOH, 20, 1, "208", "L1"), b = said(&MOH, 10, 2, "", "L0");
     Merged m = step(arena, &a, NULL);
     m = step(arena, &b, m.record);
     assert_int_equal(m.verdict, SUPERSEDED);
     assert_int_equal(m.changed, 0);
     assert_string_equal(dose(&m)->lot_number, "L0"); // the event alone
+    assert_string_equal(dose(&m)->product_code, "");
     assert_int_equal(m.record->n_origins, 1);
+    assert_int_equal(m.record->origins[0]->n_fields, 3);
     assert_int_equal(m.record->origins[0]->event_time_us, 10);
 }
 
