@@ -53,6 +53,14 @@ static const Option *option_of(const Command *command, int found) {
     return option;
 }
 
+static int add(const Option *option, const char *value) {
+    OptionList *list = option->into;
+    if (list->n == OPTION_LIST_MAX)
+        return error_fail(ERROR_CONFIG, "--%s is given more than %d times", option->name, OPTION_LIST_MAX);
+    list->items[list->n++] = value;
+    return 0;
+}
+
 static int set(const Option *option, const char *value) {
     char *end;
     switch (option->kind) {
@@ -68,6 +76,8 @@ static int set(const Option *option, const char *value) {
         if (errno || end == value || *end || isspace((unsigned char)*value))
             return error_fail(ERROR_CONFIG, "--%s: \"%s\" is not a whole number", option->name, value);
         return 0;
+    case OPTION_LIST:
+        return add(option, value);
     }
     return 0;
 }

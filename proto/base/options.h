@@ -5,7 +5,14 @@
 
 #include <stdbool.h>
 
-typedef enum OptionKind { OPTION_FLAG, OPTION_TEXT, OPTION_INT } OptionKind;
+typedef enum OptionKind { OPTION_FLAG, OPTION_TEXT, OPTION_INT, OPTION_LIST } OptionKind;
+
+// What a repeated option was given, in order.
+#define OPTION_LIST_MAX 64
+typedef struct OptionList {
+    const char *items[OPTION_LIST_MAX];
+    int n;
+} OptionList;
 
 typedef struct Option {
     const char *name; // "since"; NULL ends the table
@@ -13,7 +20,7 @@ typedef struct Option {
     OptionKind kind;
     const char *value; // what the help calls it: "TIME"; NULL for flags
     const char *help;
-    void *into; // bool *, const char ** or long long *
+    void *into; // bool *, const char **, long long * or OptionList *
 } Option;
 
 typedef struct Command {

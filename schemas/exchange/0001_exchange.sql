@@ -250,3 +250,16 @@ CREATE TRIGGER notify_policy AFTER INSERT ON exchange.policy_change
     FOR EACH STATEMENT EXECUTE FUNCTION exchange.notify_policy();
 CREATE TRIGGER notify_policy AFTER INSERT ON exchange.epoch_request
     FOR EACH STATEMENT EXECUTE FUNCTION exchange.notify_policy();
+
+-- Who was shown unmasked personal data. Written before it is shown; the number itself is masked here.
+CREATE TABLE exchange.unmasking (
+    unmasking      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    what           text NOT NULL,                      -- the command
+    citizen_masked text NOT NULL,                      -- '' when not about one citizen
+    seen_by        text NOT NULL DEFAULT session_user,
+    seen_at        timestamptz NOT NULL DEFAULT now()
+);
+CREATE FUNCTION exchange.note_unmasking(what text, citizen_masked text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO exchange.unmasking (what, citizen_masked) VALUES ($1, $2)
+$$;

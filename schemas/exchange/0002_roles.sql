@@ -52,6 +52,8 @@ GRANT SELECT ON exchange.migration, exchange.agency, exchange.key, exchange.stre
     exchange.person_link, exchange.exception, exchange.subscription_policy, exchange.subscription_position,
     exchange.policy_change, exchange.record_count, exchange.exception_count TO dongbo_operator;
 GRANT SELECT (subscription, name, subscriber, state, added_at) ON exchange.subscription TO dongbo_operator;
+GRANT SELECT ON exchange.unmasking TO dongbo_operator;
+GRANT EXECUTE ON FUNCTION exchange.note_unmasking(text, text) TO dongbo_operator;
 GRANT INSERT ON exchange.agency, exchange.key, exchange.subscription, exchange.subscription_policy TO dongbo_operator;
 GRANT INSERT (reason) ON exchange.epoch_request TO dongbo_operator;
 GRANT INSERT (text, agency, subscription, position) ON exchange.policy_change TO dongbo_operator;

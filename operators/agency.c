@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `dongbo agency`: who may speak, for which domains and provinces, and what may be told back. Nothing is ever deleted:
+// what an agency said stays, with its name.
+#include "operators/columns.h"
+#include "operators/commands.h"
+#include "operators/policy.h"
+#include "operators/result.h"
+#include "proto/base/clock.h"
+#include "proto/domain.h"
+#include "proto/keys.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static const PgStatement ADD = {"agency_add",
+                                "INSERT INTO exchange.agency (code, name, domains, provinces, told_fields) "
+                                "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (code) DO NOTHING RETURNING agency",
+                                5, NULL};
+static const PgStatement LIST = {
+    "agency_list",
+    "SELECT a.code, a.name, a.state, a.domains, a.provinces, a.told_fields, a.added_at, "
+    "(SELECT array_agg(encode(substr(sha256(k.key), 1, 8), 'hex') ORDER BY k.valid_from) FROM exchange.key k "
+    "WHERE k.agency = a.agency AND k.purpose = 'ed25519' AND k.revoked_at IS NULL) "
+    "FROM exchange.agency a ORDER BY a.code",
+    0, NULL};
+static const PgStatement SET_STATE = {
+    "agency_set_state",
+    "WITH was AS (SELECT agency, state FROM exchange.agency WHERE code = $1), "
+    "now AS (UPDATE exchange.agency a SET state = $2 FROM was WHERE a.agency = was.agency AND was.state <> $2) "
+    "SELECT agency, state <> $2 FROM was",
+    2, NULL};
+
+typedef struct Addition {
+    const char *code, *name, *key;
+    OptionList domain_list, province_list, told_list;
+    PolicyWords domains, provinces, told;
+    uint32_t domain_bits;
+} Addition;
+
+static void addition_free(Addition *addition) {
+    policy_words_free(&addition->domains);
+    policy_words_free(&addition->provinces);
+    policy_words_free(&addition->told);
+}
+
+static int check_told(const PolicyWords *told) {
+    static const char prefix[] = "subject.";
+    for (int i = 0; i < told->n; i++) {
+        const char *word = told->text[i];
+        if (strncmp(word, prefix, strlen(prefix)) != 0 ||
+            field_by_name(&dongbo__subject__descriptor, word + strlen(prefix)) == 0)
+            return error_fail(ERROR_CONFIG, "--may-be-told: \"%s\" is no field of a person (subject.birth_date, ...)",
+                              word);
+    }
+    return 0;
+}
+
+static int check_code(const char *code) {
+    size_t n = strlen(code);
+    if (n < 2 || n > 16 || strspn(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != n)
+        return error_fail(ERROR_CONFIG, "\"%s\" is no agency code: 2 to 16 of A-Z, 0-9 and -", code);
+    return 0;
+}
+
+static int check_addition(Desk *desk, Addition *addition) {
+    const Rules *rules = NULL;
+    int r = check_code(addition->code);
+    if (r == 0 && (!addition->name || !addition->key))
+        r = error_fail(ERROR_CONFIG, "agency add needs --name and --key");
+    if (r == 0)
+        r = policy_words(&addition->domains, &addition->domain_list);
+    if (r == 0)
+        r = policy_words(&addition->provinces, &addition->province_list);
+    if (r == 0)
+        r = policy_words(&addition->told, &addition->told_list);
+    if (r == 0)
+        r = policy_domains(&addition->domains, &addition->domain_bits);
+    if (r == 0)
+        r = check_told(&addition->told);
+    if (r == 0)
+        r = desk_rules(desk, &rules);
+    return r < 0 ? r : policy_provinces(rules, &addition->provinces);
+}
+
+static int insert(Pg *exchange, const Addition *addition, int32_t *ret_agency) {
+    PgParams params = {0};
+    RESULT result = NULL;
+    pg_param_text(&params, addition->code);
+    pg_param_text(&params, addition->name);
+    policy_param_domains(&params, addition->domain_bits);
+    policy_param_words(&params, &addition->provinces);
+    policy_param_words(&params, &addition->told);
+    int r = pg_run(exchange, &ADD, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    if (PQntuples(result) == 0)
+        return error_fail(ERROR_CONFIG, "there is an agency %s already; see dongbo agency list", addition->code);
+    *ret_agency = pg_i32(result, 0, 0);
+    return 0;
+}
+
+static int add(Desk *desk, Addition *addition) {
+    Pg *exchange = NULL;
+    PolicyChange change = {0};
+    char text[256];
+    int r = check_addition(desk, addition);
+    if (r == 0)
+        r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = policy_begin(exchange, &change.position);
+    if (r == 0)
+        r = insert(exchange, addition, &change.agency);
+    if (r == 0)
+        r = policy_add_keys(exchange, addition->key, change.agency, 0);
+    if (r < 0)
+        return r;
+    snprintf(text, sizeof text, "agency %s added", addition->code);
+    change.text = text;
+    r = policy_commit(exchange, &change);
+    if (r == 0)
+        printf("agency %s may speak from position %lld on\n", addition->code, (long long)change.position);
+    return r;
+}
+
+int agency_add(Desk *desk, int argc, char **argv) {
+    CLEANUP(addition_free) Addition addition = {0};
+    int operand = 0;
+    const Option options[] = {
+        {"name", 0, OPTION_TEXT, "NAME", "what people call it", &addition.name},
+        {"domain", 0, OPTION_LIST, "DOMAIN", "may speak for this domain; repeat, or a,b", &addition.domain_list},
+        {"key", 0, OPTION_TEXT, "FILE.pub", "its public keys, from its own dongbo keys new", &addition.key},
+        {"province", 0, OPTION_LIST, "CODE", "only for residents of these (34 codes); default all",
+         &addition.province_list},
+        {"may-be-told", 0, OPTION_LIST, "FIELD", "stored value it may see in reasons, as subject.birth_date",
+         &addition.told_list},
+        {0}};
+    int r = desk_parse(desk, options, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    addition.code = argv[operand];
+    return add(desk, &addition);
+}
+
+static int print_json(const PGresult *result) {
+    json_t *list = json_array();
+    for (int row = 0; row < PQntuples(result); row++) {
+        char added[CLOCK_TEXT_BYTES];
+        clock_format_us(pg_us(result, row, 6), added);
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:o}", "agency", pg_text(result, row, 0),
+                                        "name", pg_text(result, row, 1), "state", pg_text(result, row, 2), "domains",
+                                        policy_array_json(result, row, 3, true), "provinces",
+                                        policy_array_json(result, row, 4, false), "may_be_told",
+                                        policy_array_json(result, row, 5, false), "added", added, "key_ids",
+                                        policy_array_json(result, row, 7, false)));
+    }
+    json_dumpf(list, stdout, JSON_COMPACT);
+    printf("\n");
+    json_decref(list);
+    return 0;
+}
+
+static int print_list(const PGresult *result) {
+    CLEANUP(columns_destroy) Columns *columns = NULL;
+    CLEANUP(bytes_free) Bytes domains = {0};
+    CLEANUP(bytes_free) Bytes provinces = {0};
+    CLEANUP(bytes_free) Bytes keys = {0};
+    int r = columns_new(&columns, 6);
+    if (r < 0)
+        return r;
+    columns_add(columns, (const char *[]){"AGENCY", "STATE", "DOMAINS", "PROVINCES", "KEYS", "NAME"});
+    for (int row = 0; row < PQntuples(result); row++) {
+        policy_domains_text(result, row, 3, &domains);
+        policy_array_text(result, row, 4, &provinces);
+        policy_array_text(result, row, 7, &keys);
+        if (domains.failed || provinces.failed || keys.failed)
+            return error_fail(ERROR_MEMORY, "no memory for a table");
+        columns_add(columns,
+                    (const char *[]){pg_text(result, row, 0), pg_text(result, row, 2), (const char *)domains.data,
+                                     *provinces.data ? (const char *)provinces.data : "all", (const char *)keys.data,
+                                     pg_text(result, row, 1)});
+    }
+    return columns_print(columns, stdout);
+}
+
+int agency_list(Desk *desk, int argc, char **argv) {
+    bool json = false;
+    int operand = 0;
+    Pg *exchange = NULL;
+    RESULT result = NULL;
+    const Option options[] = {{"json", 0, OPTION_FLAG, NULL, "one JSON array", &json}, {0}};
+    int r = desk_parse(desk, options, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = pg_run(exchange, &LIST, NULL, &result);
+    if (r < 0)
+        return r;
+    return json ? print_json(result) : print_list(result);
+}
+
+int agency_disable(Desk *desk, int argc, char **argv) {
+    int operand = 0;
+    int r = desk_parse(desk, NULL, argc, argv, &operand);
+    const PolicyState state = {&SET_STATE, "agency", argv[operand], "disabled"};
+    return r != 0 ? (r < 0 ? r : 0) : policy_set_state(desk, &state);
+}
+
+int agency_enable(Desk *desk, int argc, char **argv) {
+    int operand = 0;
+    int r = desk_parse(desk, NULL, argc, argv, &operand);
+    const PolicyState state = {&SET_STATE, "agency", argv[operand], "active"};
+    return r != 0 ? (r < 0 ? r : 0) : policy_set_state(desk, &state);
+}

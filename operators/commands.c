@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command tree itself. A new command is one line here and one function elsewhere.
+#include "operators/commands.h"
+#include "proto/base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const CommandEntry COMMANDS[] = {
+    {"init", NULL, 0, 0, init_run, "bring both databases to this program's version, and say what was done"},
+    {"population load", "FILE|-", 1, 1, population_load, "insert citizens from a CSV file; those known already stay"},
+    {"keys new", "FILE", 1, 1, keypair_new, "make a party's keys: FILE to keep, FILE.pub to hand over"},
+    {"keys show", "FILE", 1, 1, keypair_show, "print the public keys and the key id of a key file"},
+    {"agency add", "CODE", 1, 1, agency_add, "let an agency speak for some domains"},
+    {"agency list", NULL, 0, 0, agency_list, "list agencies, their domains and keys"},
+    {"agency disable", "CODE", 1, 1, agency_disable, "refuse an agency from now on; what it said stays"},
+    {"agency enable", "CODE", 1, 1, agency_enable, "let a disabled agency speak again"},
+    {"subscription add", "NAME", 1, 1, subscription_add, "let a committee receive some fields of some domains"},
+    {"subscription list", NULL, 0, 0, subscription_list, "list subscriptions, their rights and positions"},
+    {"subscription disable", "NAME", 1, 1, subscription_disable, "stop a subscription; its position stays"},
+    {"subscription enable", "NAME", 1, 1, subscription_enable, "let a disabled subscription receive again"},
+    {"citizen", "NUMBER|-", 1, 1, citizen_show, "what is held on a citizen, who told us, what is in question"},
+    {"status", NULL, 0, 0, status_show, "head, epoch, streams, subscriptions and open exceptions"},
+    {"log tail", NULL, 0, 0, tail_run, "the sync log's last lines, or all since a time or position"},
+    {"report", NULL, 0, 0, report_print, "counts by domain, verdict and kind, from the records themselves"},
+    {"epoch new", NULL, 0, 0, epoch_new, "ask for a new epoch, after a restore that the database cannot show"},
+    {"reasons", NULL, 0, 0, reasons_print, "the published table of reasons, in Vietnamese and English"},
+    {"help", "[COMMAND...]", 0, 3, help_print, "show this, or one part of it"},
+};
+#define N_COMMANDS (sizeof COMMANDS / sizeof *COMMANDS)
+
+// How many of argv's words are `words`; 0 unless all of them are there.
+static int words_taken(const char *words, int argc, char **argv) {
+    int taken = 0;
+    for (const char *at = words; *at; taken++) {
+        size_t n = strcspn(at, " ");
+        if (taken == argc || strlen(argv[taken]) != n || memcmp(argv[taken], at, n) != 0)
+            return 0;
+        at += n + (at[n] == ' ');
+    }
+    return taken;
+}
+
+const CommandEntry *command_find(int argc, char **argv, int *ret_words) {
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        *ret_words = words_taken(COMMANDS[i].words, argc, argv);
+        if (*ret_words)
+            return &COMMANDS[i];
+    }
+    return NULL;
+}
+
+static bool is_under(const char *words, const char *under) {
+    size_t n = strlen(under);
+    return strncmp(words, under, n) == 0 && (words[n] == '\0' || words[n] == ' ');
+}
+
+int command_help(const char *under) {
+    int shown = 0;
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        const CommandEntry *entry = &COMMANDS[i];
+        if (under && !is_under(entry->words, under))
+            continue;
+        char usage[64];
+        snprintf(usage, sizeof usage, "%s%s%s", entry->words, entry->operands ? " " : "",
+                 entry->operands ? entry->operands : "");
+        if (shown++ == 0)
+            printf("Usage: dongbo [--config FILE] COMMAND [OPTIONS]; dongbo COMMAND --help shows its options.\n\n");
+        printf("  %-28s %s\n", usage, entry->summary);
+    }
+    return shown == 0;
+}
+
+int help_print(Desk *desk, int argc, char **argv) {
+    int operand = 0;
+    int r = desk_parse(desk, NULL, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    char under[64] = "";
+    for (int i = operand, n = 0; i < argc && n < (int)sizeof under; i++)
+        n += snprintf(under + n, sizeof under - (size_t)n, "%s%s", n ? " " : "", argv[i]);
+    if (command_help(under[0] ? under : NULL) == 0)
+        return 0;
+    return error_fail(ERROR_CONFIG, "there is no command \"%s\"; dongbo help lists them all", under);
+}

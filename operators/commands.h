@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command tree: one table of words, operands and functions, from which dispatch and help come. Each command's own
+// file reads its options and prints its answer to standard output; progress and errors go to standard error.
+#pragma once
+
+#include "operators/desk.h"
+
+// The entry whose words argv begins with, longest first; *ret_words how many words it took. NULL when there is none.
+const CommandEntry *command_find(int argc, char **argv, int *ret_words);
+// Prints the tree, or the part whose words begin with `under` (NULL: all). 1 when nothing does.
+int command_help(const char *under);
+
+int init_run(Desk *desk, int argc, char **argv);
+
+int population_load(Desk *desk, int argc, char **argv);
+
+int keypair_new(Desk *desk, int argc, char **argv);
+int keypair_show(Desk *desk, int argc, char **argv);
+
+int agency_add(Desk *desk, int argc, char **argv);
+int agency_list(Desk *desk, int argc, char **argv);
+int agency_disable(Desk *desk, int argc, char **argv);
+int agency_enable(Desk *desk, int argc, char **argv);
+
+int subscription_add(Desk *desk, int argc, char **argv);
+int subscription_list(Desk *desk, int argc, char **argv);
+int subscription_disable(Desk *desk, int argc, char **argv);
+int subscription_enable(Desk *desk, int argc, char **argv);
+
+int citizen_show(Desk *desk, int argc, char **argv);
+int status_show(Desk *desk, int argc, char **argv);
+int tail_run(Desk *desk, int argc, char **argv);
+int report_print(Desk *desk, int argc, char **argv);
+int epoch_new(Desk *desk, int argc, char **argv);
+int reasons_print(Desk *desk, int argc, char **argv);
+int help_print(Desk *desk, int argc, char **argv);

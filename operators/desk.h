@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an operator's command works with: the configuration, sessions opened when they are first needed, and the table
+// entry that led here. Refuses to open more rights than a command asks for.
+#pragma once
+
+#include "broker/rules.h"
+#include "proto/base/options.h"
+#include "proto/base/pg.h"
+
+#include <stdbool.h>
+
+typedef struct DeskAdmin {
+    char *exchange;
+    char *population;
+} DeskAdmin;
+
+typedef struct DeskConfig {
+    char *exchange;
+    char *population;
+    char *population_writer;
+    DeskAdmin *admin;
+    char *schemas; // holds exchange/, population/, rules/ and codes/
+} DeskConfig;
+
+struct CommandEntry;
+typedef struct Desk {
+    const struct CommandEntry *entry;
+    const char *config_path; // NULL: $DONGBO_CONFIG or ./dongbo.yaml
+    DeskConfig *config;
+    char *schemas;
+    Pg *exchange, *population, *population_writer;
+    Rules *rules;
+} Desk;
+
+// One line of the command tree (commands.c).
+typedef struct CommandEntry {
+    const char *words;    // "log tail"
+    const char *operands; // NULL for none
+    int operands_min, operands_max;
+    // argv[0] is the command's last word. 0; 1: answered, but not with what was asked for (exit code 1); an Error.
+    int (*run)(Desk *desk, int argc, char **argv);
+    const char *summary;
+} CommandEntry;
+
+void desk_close(Desk *desk);
+
+// The entry's command line; every command also takes --config. As options_parse().
+int desk_parse(Desk *desk, const Option *options, int argc, char **argv, int *ret_operand);
+
+// Reads the configuration once. ERROR_CONFIG.
+int desk_config(Desk *desk);
+// Sessions, opened once. ERROR_CONFIG when the configuration lacks the line, ERROR_DATABASE.
+int desk_exchange(Desk *desk, Pg **ret);
+int desk_population(Desk *desk, Pg **ret);
+int desk_population_writer(Desk *desk, Pg **ret);
+// Rules and codes of the schemas directory.
+int desk_rules(Desk *desk, const Rules **ret);

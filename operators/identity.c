@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Numbers change, persons do not: the current number is looked for first, then those that were replaced.
+#include "operators/identity.h"
+#include "operators/result.h"
+#include "proto/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const PgStatement CITIZEN = {
+    "identity_citizen",
+    "SELECT person, citizen_number, full_name, birth_date, sex, residence_province, residence_commune, died_on "
+    "FROM population.citizen WHERE person = coalesce("
+    "(SELECT person FROM population.citizen WHERE citizen_number = $1), "
+    "(SELECT min(person) FROM population.number_alias WHERE number = $1 AND kind = 'cccd'))",
+    1, NULL};
+static const PgStatement NUMBERS = {
+    "identity_numbers",
+    "SELECT number, kind FROM (SELECT citizen_number AS number, 'cccd' AS kind, 0 AS rank FROM population.citizen "
+    "WHERE person = $1 UNION ALL SELECT number, kind, 1 FROM population.number_alias WHERE person = $1) n "
+    "ORDER BY rank, number",
+    1, NULL};
+static const PgStatement UNMASKING = {"identity_unmasking", "SELECT exchange.note_unmasking($1, $2)", 2, NULL};
+
+int identity_read_number(const char *operand, char number[IDENTITY_NUMBER_BYTES]) {
+    char line[IDENTITY_NUMBER_BYTES + 2] = "";
+    if (strcmp(operand, "-") == 0) {
+        if (isatty(STDIN_FILENO))
+            fprintf(stderr, "Citizen number: ");
+        if (!fgets(line, sizeof line, stdin))
+            return error_fail(ERROR_CONFIG, "no citizen number on standard input");
+        operand = line;
+    }
+    operand += strspn(operand, " \t");
+    size_t n = strcspn(operand, " \t\r\n");
+    if (n == 0 || n >= IDENTITY_NUMBER_BYTES)
+        return error_fail(ERROR_CONFIG, "that is no citizen number");
+    memcpy(number, operand, n);
+    number[n] = '\0';
+    return 0;
+}
+
+int identity_find(Desk *desk, Identity *ret) {
+    Pg *population = NULL;
+    PgParams params = {0};
+    int r = desk_population(desk, &population);
+    if (r < 0)
+        return r;
+    pg_param_text(&params, ret->number);
+    r = pg_run(population, &CITIZEN, &params, &ret->citizen);
+    if (r == 0)
+        ret->person = PQntuples(ret->citizen) ? pg_i64(ret->citizen, 0, IDENTITY_PERSON) : 0;
+    pg_params_clear(&params);
+    pg_param_i64(&params, ret->person);
+    if (r == 0)
+        r = pg_run(population, &NUMBERS, &params, &ret->numbers);
+    pg_params_free(&params);
+    return r;
+}
+
+void identity_free(Identity *identity) {
+    PQclear(identity->citizen);
+    PQclear(identity->numbers);
+    *identity = (Identity){0};
+}
+
+const char *identity_text(const Identity *identity, IdentityColumn column) {
+    return identity->person ? pg_text(identity->citizen, 0, column) : "";
+}
+
+bool identity_has_number(const Identity *identity, const char *number) {
+    if (strcmp(identity->number, number) == 0)
+        return true;
+    for (int row = 0; row < PQntuples(identity->numbers); row++)
+        if (strcmp(pg_text(identity->numbers, row, 0), number) == 0)
+            return true;
+    return false;
+}
+
+int identity_note_unmasking(Pg *exchange, const char *what, const char *number) {
+    char masked[TEXT_MASK_BYTES] = "";
+    PgParams params = {0};
+    if (number[0])
+        text_mask_number(number, masked);
+    pg_param_text(&params, what);
+    pg_param_text(&params, masked);
+    int r = pg_run(exchange, &UNMASKING, &params, NULL);
+    pg_params_free(&params);
+    return r;
+}

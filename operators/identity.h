@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A citizen by a number that is or was theirs. Numbers come from the command line or, with "-", from standard input,
+// so that they need not stand in a shell's history. Everything here is personal data: whoever prints it masks it.
+#pragma once
+
+#include "operators/desk.h"
+
+#include <stdint.h>
+
+#define IDENTITY_NUMBER_BYTES 64
+
+typedef struct Identity {
+    char number[IDENTITY_NUMBER_BYTES]; // as asked for
+    int64_t person;                     // 0: not in the population store
+    PGresult *citizen;                  // one row, see identity.c for its columns; NULL when there is none
+    PGresult *numbers;                  // number, kind: the current one first
+} Identity;
+
+typedef enum IdentityColumn {
+    IDENTITY_PERSON,
+    IDENTITY_NUMBER,
+    IDENTITY_NAME,
+    IDENTITY_BIRTH_DATE,
+    IDENTITY_SEX,
+    IDENTITY_PROVINCE,
+    IDENTITY_COMMUNE,
+    IDENTITY_DIED_ON,
+} IdentityColumn;
+
+// The number itself, or the first line of standard input for "-". ERROR_CONFIG when there is none.
+int identity_read_number(const char *operand, char number[IDENTITY_NUMBER_BYTES]);
+// Looks `ret->number` up. Not being found is no error: person stays 0. ERROR_CONFIG, ERROR_DATABASE.
+int identity_find(Desk *desk, Identity *ret);
+void identity_free(Identity *identity);
+const char *identity_text(const Identity *identity, IdentityColumn column); // "" when there is no such citizen
+// Is this number one of theirs, now or formerly?
+bool identity_has_number(const Identity *identity, const char *number);
+// Writes to exchange.unmasking who is about to see what of whom. Before anything unmasked is printed.
+int identity_note_unmasking(Pg *exchange, const char *what, const char *number);

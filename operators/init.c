@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `dongbo init`: the only command that uses the administrators' connections.
+#include "operators/commands.h"
+#include "operators/migration.h"
+#include "proto/base/error.h"
+
+static int bring_up(Desk *desk, const char *conninfo, MigrationStore store) {
+    CLEANUP(pg_destroy) Pg *pg = NULL;
+    int applied = 0;
+    int r = pg_new(&pg, conninfo, "dongbo init");
+    if (r == 0)
+        r = pg_connect(pg);
+    if (r < 0)
+        return error_context(r, store == MIGRATION_EXCHANGE ? "admin.exchange" : "admin.population");
+    return migration_apply(pg, store, desk->schemas, stdout, &applied);
+}
+
+int init_run(Desk *desk, int argc, char **argv) {
+    int operand = 0;
+    int r = desk_parse(desk, NULL, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = desk_config(desk);
+    if (r < 0)
+        return r;
+    if (!desk->config->admin)
+        return error_fail(ERROR_CONFIG, "init needs the lines \"admin: {exchange: ..., population: ...}\" in the "
+                                        "configuration: connections that may create tables and roles");
+    r = bring_up(desk, desk->config->admin->exchange, MIGRATION_EXCHANGE);
+    return r < 0 ? r : bring_up(desk, desk->config->admin->population, MIGRATION_POPULATION);
+}

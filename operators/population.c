@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `dongbo population load`: reads the file twice. First every row is checked, and with one wrong row nothing is loaded;
+// then ten thousand rows go in at a time, each time in a transaction of its own that may be repeated without harm.
+#include "operators/commands.h"
+#include "operators/population.h"
+#include "operators/result.h"
+#include "proto/base/clock.h"
+#include "proto/base/date.h"
+#include "proto/base/log.h"
+#include "proto/base/text.h"
+#include "proto/bounds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOAD_ROWS 10000
+#define LOAD_FAULTS_SHOWN 20
+
+static const char *const COLUMNS[POPULATION_COLUMNS] = {
+    "citizen_number",    "full_name",   "birth_date",         "sex",
+    "mother_name",       "father_name", "residence_province", "residence_province63",
+    "residence_commune", "died_on"};
+
+int population_header(const CsvRow *row, PopulationHeader *ret) {
+    for (int column = 0; column < POPULATION_COLUMNS; column++)
+        ret->at[column] = -1;
+    for (int i = 0; i < row->n_fields; i++) {
+        int column = 0;
+        while (column < POPULATION_COLUMNS && strcmp(row->fields[i].text, COLUMNS[column]) != 0)
+            column++;
+        if (column == POPULATION_COLUMNS)
+            return error_fail(ERROR_CONFIG, "unknown column \"%.64s\"", row->fields[i].text);
+        if (ret->at[column] >= 0)
+            return error_fail(ERROR_CONFIG, "column \"%s\" is there twice", COLUMNS[column]);
+        ret->at[column] = i;
+    }
+    for (int column = 0; column < POPULATION_COLUMNS; column++)
+        if (ret->at[column] < 0)
+            return error_fail(ERROR_CONFIG, "column \"%s\" is missing", COLUMNS[column]);
+    return 0;
+}
+
+static const char *cell(const PopulationHeader *header, const CsvRow *row, PopulationColumn column) {
+    return row->fields[header->at[column]].text;
+}
+
+static bool is_citizen_number(const char *text) {
+    return strlen(text) == 12 && strspn(text, "0123456789") == 12;
+}
+
+static const char *text_fault(const CsvRow *row) {
+    for (int i = 0; i < row->n_fields; i++) {
+        if (row->fields[i].n > TEXT_BYTES_MAX)
+            return "a value is longer than 1024 bytes";
+        if (!text_is_clean(row->fields[i].text, row->fields[i].n))
+            return "a value is not UTF-8 or holds a control character";
+    }
+    return NULL;
+}
+
+static const char *date_fault(const PopulationHeader *header, const CsvRow *row) {
+    Date birth, death;
+    if (date_parse(cell(header, row, POPULATION_BIRTH_DATE), &birth) != 0)
+        return "birth_date is not a date (YYYY, YYYY-MM or YYYY-MM-DD)";
+    const char *died_on = cell(header, row, POPULATION_DIED_ON);
+    if (!*died_on)
+        return NULL;
+    if (date_parse(died_on, &death) != 0)
+        return "died_on is not a date (YYYY, YYYY-MM or YYYY-MM-DD)";
+    return date_compare(death, birth) < 0 ? "died_on is before birth_date" : NULL;
+}
+
+const char *population_row_fault(const Rules *rules, const PopulationHeader *header, const CsvRow *row) {
+    const char *fault = text_fault(row);
+    if (fault)
+        return fault;
+    if (!is_citizen_number(cell(header, row, POPULATION_NUMBER)))
+        return "citizen_number is not 12 digits";
+    if (!*cell(header, row, POPULATION_NAME))
+        return "full_name is empty";
+    const CodeList *sexes = rules_codes(rules, "sexes");
+    if (!sexes || !code_list_has(sexes, cell(header, row, POPULATION_SEX)))
+        return "sex is none of codes/sexes.tsv";
+    const char *province = cell(header, row, POPULATION_PROVINCE);
+    if (*province && !rules_is_province34(rules, province))
+        return "residence_province is none of the 34 codes";
+    const char *province63 = cell(header, row, POPULATION_PROVINCE63);
+    if (*province63 && !rules_is_province63(rules, province63))
+        return "residence_province63 is none of the 63 codes";
+    return date_fault(header, row);
+}
+
+// Rows kept until they are sent: texts one after the other, and where each begins.
+typedef struct Stage {
+    Bytes texts;
+    uint32_t (*at)[POPULATION_COLUMNS + 1]; // the last one is the folded name
+    int n;
+} Stage;
+
+typedef struct Load {
+    const char *name;
+    int fd;
+    const Rules *rules;
+    Pg *pg;
+    Stage stage;
+    PgParams params;
+    uint64_t rows, faults, inserted, existing, differing;
+    int64_t shown_ms;
+} Load;
+
+static void load_free(Load *load) {
+    bytes_free(&load->stage.texts);
+    free(load->stage.at);
+    pg_params_free(&load->params);
+    if (load->fd >= 0)
+        close(load->fd);
+}
+
+static void progress(Load *load, const char *what) {
+    int64_t now_ms = clock_monotonic_ms(clock_system());
+    bool terminal = isatty(STDERR_FILENO);
+    if (now_ms - load->shown_ms < (terminal ? 200 : 5000))
+        return;
+    load->shown_ms = now_ms;
+    fprintf(stderr, terminal ? "\r%s %" PRIu64 " rows" : "%s %" PRIu64 " rows\n", what, load->rows);
+}
+
+static void progress_end(void) {
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K");
+}
+
+// Standard input and pipes are kept in a temporary file, since the rows are read twice.
+static int load_open(Load *load) {
+    bool is_stdin = strcmp(load->name, "-") == 0;
+    int fd = is_stdin ? dup(STDIN_FILENO) : open(load->name, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) != 0 || S_ISDIR(status.st_mode)) {
+        int number = fd < 0 ? errno : EISDIR;
+        if (fd >= 0)
+            close(fd);
+        return error_fail(ERROR_CONFIG, "%s: %s", load->name, strerror(number));
+    }
+    load->fd = fd;
+    if (S_ISREG(status.st_mode))
+        return 0;
+    FILE *kept = tmpfile();
+    char piece[65536];
+    ssize_t n = kept ? 0 : -1;
+    while (kept && (n = read(fd, piece, sizeof piece)) > 0)
+        if (fwrite(piece, 1, (size_t)n, kept) != (size_t)n)
+            break;
+    bool bad = n != 0 || fflush(kept) != 0 || dup2(fileno(kept), fd) < 0;
+    if (kept)
+        fclose(kept);
+    return bad ? error_fail(ERROR_SYSTEM, "%s: cannot keep it in a temporary file: %s", load->name, strerror(errno))
+               : 0;
+}
+
+static int each_row(Load *load, int (*take)(Load *, const PopulationHeader *, const CsvRow *, const char *)) {
+    CLEANUP(csv_destroy) Csv *csv = NULL;
+    PopulationHeader header;
+    CsvRow row;
+    load->rows = 0;
+    load->shown_ms = clock_monotonic_ms(clock_system());
+    if (lseek(load->fd, 0, SEEK_SET) != 0)
+        return error_fail(ERROR_SYSTEM, "%s: %s", load->name, strerror(errno));
+    int r = csv_new(&csv, load->fd, ',');
+    if (r == 0)
+        r = csv_header(csv, &row);
+    if (r > 0)
+        return error_fail(ERROR_CONFIG, "%s: no header row that can be read", load->name);
+    if (r == 0 && (r = population_header(&row, &header)) < 0)
+        return error_context(r, "%s: row 1", load->name);
+    while (r == 0 && (r = csv_next(csv, &row)) != 1) {
+        load->rows++;
+        if (r >= 0)
+            r = take(load, &header, &row, r == 2 ? csv_fault_en(row.fault) : NULL);
+    }
+    return r < 0 ? r : 0;
+}
+
+static int check_row(Load *load, const PopulationHeader *header, const CsvRow *row, const char *fault) {
+    if (!fault)
+        fault = population_row_fault(load->rules, header, row);
+    if (fault && load->faults++ < LOAD_FAULTS_SHOWN) {
+        progress_end();
+        fprintf(stderr, "%s: row %" PRIu64 ": %s\n", load->name, row->number, fault);
+    }
+    progress(load, "checked");
+    return 0;
+}
+
+static const PgStatement LOAD = {
+    "population_load",
+    "SELECT inserted, existing, differing FROM population.load($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+    "$10, $11)",
+    11, NULL};
+
+static void param_column(Load *load, int column) {
+    Stage *stage = &load->stage;
+    pg_param_array_begin(&load->params, OID_TEXT, stage->n);
+    for (int i = 0; i < stage->n; i++) {
+        const char *text = (const char *)stage->texts.data + stage->at[i][column];
+        pg_array_text(&load->params, text, strlen(text));
+    }
+}
+
+static int send_rows(Load *load) {
+    if (load->stage.n == 0)
+        return 0;
+    if (load->stage.texts.failed)
+        return error_fail(ERROR_MEMORY, "no memory for %d rows", LOAD_ROWS);
+    pg_params_clear(&load->params);
+    for (int column = 0; column < POPULATION_COLUMNS; column++) {
+        param_column(load, column);
+        if (column == POPULATION_NAME)
+            param_column(load, POPULATION_COLUMNS);
+    }
+    RESULT result = NULL;
+    int r = pg_run(load->pg, &LOAD, &load->params, &result);
+    if (r < 0)
+        return r;
+    load->inserted += (uint64_t)pg_i64(result, 0, 0);
+    load->existing += (uint64_t)pg_i64(result, 0, 1);
+    load->differing += (uint64_t)pg_i64(result, 0, 2);
+    bytes_clear(&load->stage.texts);
+    load->stage.n = 0;
+    progress(load, "loaded");
+    return 0;
+}
+
+static int stage_row(Load *load, const PopulationHeader *header, const CsvRow *row, const char *fault) {
+    if (fault)
+        return error_fail(ERROR_SYSTEM, "%s: changed while it was being read", load->name);
+    Stage *stage = &load->stage;
+    char folded[TEXT_BYTES_MAX + 1];
+    for (int column = 0; column < POPULATION_COLUMNS; column++) {
+        const CsvField *field = &row->fields[header->at[column]];
+        stage->at[stage->n][column] = (uint32_t)stage->texts.n;
+        bytes_append(&stage->texts, field->text, field->n + 1);
+    }
+    if (text_fold_accents(cell(header, row, POPULATION_NAME), folded, sizeof folded) == (size_t)-1)
+        return error_fail(ERROR_CONFIG, "%s: row %" PRIu64 ": full_name is too long", load->name, row->number);
+    stage->at[stage->n][POPULATION_COLUMNS] = (uint32_t)stage->texts.n;
+    bytes_append(&stage->texts, folded, strlen(folded) + 1);
+    return ++stage->n == LOAD_ROWS ? send_rows(load) : 0;
+}
+
+static int load_run(Desk *desk, Load *load) {
+    int r = load_open(load);
+    if (r == 0)
+        r = desk_rules(desk, &load->rules);
+    if (r == 0)
+        r = each_row(load, check_row);
+    progress_end();
+    if (r < 0)
+        return r;
+    if (load->faults) {
+        log_error("%s: %" PRIu64 " of %" PRIu64 " rows are wrong; nothing was loaded", load->name, load->faults,
+                  load->rows);
+        return 1;
+    }
+    load->stage.at = calloc(LOAD_ROWS, sizeof *load->stage.at);
+    if (!load->stage.at)
+        return error_fail(ERROR_MEMORY, "no memory for %d rows", LOAD_ROWS);
+    r = desk_population_writer(desk, &load->pg);
+    if (r == 0)
+        r = each_row(load, stage_row);
+    if (r == 0)
+        r = send_rows(load);
+    progress_end();
+    if (r == 0)
+        printf("%" PRIu64 " citizens inserted, %" PRIu64 " known already", load->inserted, load->existing);
+    if (r == 0 && load->differing)
+        printf(", of whom %" PRIu64 " differ from the file (left as they are; corrections come as events)",
+               load->differing);
+    if (r == 0)
+        printf("\n");
+    return r;
+}
+
+int population_load(Desk *desk, int argc, char **argv) {
+    int operand = 0;
+    int r = desk_parse(desk, NULL, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    CLEANUP(load_free) Load load = {.name = argv[operand], .fd = -1};
+    return load_run(desk, &load);
+}

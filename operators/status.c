@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `dongbo status`: where the exchange stands, from a few small queries; nothing that grows with the log is read.
+#include "operators/columns.h"
+#include "operators/commands.h"
+#include "operators/result.h"
+#include "proto/base/clock.h"
+#include "proto/domain.h"
+#include "verdict.pb-c.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+static const PgStatement HEAD = {
+    "status_head",
+    "SELECT coalesce(h.last_position, 0), coalesce(h.epoch, 0), coalesce(h.stored_at_us, 0), "
+    "coalesce(h.population_position, 0), coalesce(h.leaf_index + 1, 0), "
+    "(SELECT coalesce(sum(last_position - first_position + 1), 0)::bigint FROM exchange.segment WHERE kind = 1), "
+    "i.system_identifier, i.timeline, "
+    "(SELECT count(*) FROM exchange.epoch_request WHERE epoch IS NULL), "
+    "(SELECT e.reason FROM exchange.epoch e ORDER BY e.epoch DESC LIMIT 1) "
+    "FROM exchange.server_identity() i LEFT JOIN exchange.head h ON true",
+    0, NULL};
+static const PgStatement EXCEPTIONS = {
+    "status_exceptions",
+    "SELECT domain, verdict, sum(events) FILTER (WHERE open)::bigint, sum(events)::bigint "
+    "FROM exchange.exception_count GROUP BY domain, verdict ORDER BY domain, verdict",
+    0, NULL};
+static const PgStatement STREAMS = {
+    "status_streams",
+    "SELECT a.code, s.agent, s.kind, s.last_sequence, s.session_epoch, encode(s.stream, 'hex') "
+    "FROM exchange.stream s JOIN exchange.agency a ON a.agency = s.agency ORDER BY a.code, s.agent, s.opened_at",
+    0, NULL};
+static const PgStatement SUBSCRIPTIONS = {
+    "status_subscriptions",
+    "SELECT s.name, s.state, coalesce(p.acked, 0), coalesce(p.released, 0), "
+    "coalesce((SELECT last_position FROM exchange.head), 0) - coalesce(p.acked, 0), p.at "
+    "FROM exchange.subscription s LEFT JOIN exchange.subscription_position p ON p.subscription = s.subscription "
+    "ORDER BY s.name",
+    0, NULL};
+static const PgStatement POPULATION = {"status_population",
+                                       "SELECT s.position, greatest(c.reltuples, 0)::bigint FROM population.state s, "
+                                       "pg_class c WHERE c.oid = 'population.citizen'::regclass",
+                                       0, NULL};
+
+typedef struct Status {
+    PGresult *head, *exceptions, *streams, *subscriptions, *population;
+    char population_error[512]; // why it cannot be reached; "" when it was
+} Status;
+
+static void status_free(Status *status) {
+    PQclear(status->head);
+    PQclear(status->exceptions);
+    PQclear(status->streams);
+    PQclear(status->subscriptions);
+    PQclear(status->population);
+}
+
+static int status_read(Desk *desk, Status *status) {
+    Pg *exchange = NULL, *population = NULL;
+    int r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = pg_run(exchange, &HEAD, NULL, &status->head);
+    if (r == 0)
+        r = pg_run(exchange, &EXCEPTIONS, NULL, &status->exceptions);
+    if (r == 0)
+        r = pg_run(exchange, &STREAMS, NULL, &status->streams);
+    if (r == 0)
+        r = pg_run(exchange, &SUBSCRIPTIONS, NULL, &status->subscriptions);
+    if (r < 0)
+        return r;
+    // Somebody else's database: that it is away is an answer, not a failure of this command.
+    r = desk_population(desk, &population);
+    if (r == 0)
+        r = pg_run(population, &POPULATION, NULL, &status->population);
+    if (r < 0)
+        snprintf(status->population_error, sizeof status->population_error, "%s", error_text());
+    return r == ERROR_CONFIG ? r : 0;
+}
+
+static int64_t not_taken(const Status *status) {
+    int64_t n = 0;
+    for (int row = 0; row < PQntuples(status->exceptions); row++)
+        if (pg_i16(status->exceptions, row, 1) >= DONGBO__VERDICT__MISMATCH)
+            n += pg_i64(status->exceptions, row, 3);
+    return n;
+}
+
+// ---- JSON
+
+static json_t *exceptions_json(const PGresult *rows) {
+    json_t *list = json_array();
+    for (int row = 0; row < PQntuples(rows); row++) {
+        const char *domain = domain_name(pg_i16(rows, row, 0));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:I, s:I}", "domain", domain ? domain : "unreadable", "verdict",
+                                        verdict_name(pg_i16(rows, row, 1)), "open", (json_int_t)pg_i64(rows, row, 2),
+                                        "events", (json_int_t)pg_i64(rows, row, 3)));
+    }
+    return list;
+}
+
+static json_t *streams_json(const PGresult *rows) {
+    json_t *list = json_array();
+    for (int row = 0; row < PQntuples(rows); row++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:i, s:s}", "agency", pg_text(rows, row, 0),
+                                              "agent", pg_text(rows, row, 1), "kind", pg_text(rows, row, 2),
+                                              "last_sequence", (json_int_t)pg_i64(rows, row, 3), "session_epoch",
+                                              pg_i32(rows, row, 4), "stream", pg_text(rows, row, 5)));
+    return list;
+}
+
+static json_t *subscriptions_json(const PGresult *rows) {
+    json_t *list = json_array();
+    for (int row = 0; row < PQntuples(rows); row++)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:I, s:I, s:I}", "subscription", pg_text(rows, row, 0), "state",
+                                        pg_text(rows, row, 1), "acked", (json_int_t)pg_i64(rows, row, 2), "released",
+                                        (json_int_t)pg_i64(rows, row, 3), "lag", (json_int_t)pg_i64(rows, row, 4)));
+    return list;
+}
+
+static json_t *population_json(const Status *status) {
+    if (status->population_error[0])
+        return json_pack("{s:b, s:s}", "reachable", 0, "error", status->population_error);
+    return json_pack("{s:b, s:I, s:I}", "reachable", 1, "position", (json_int_t)pg_i64(status->population, 0, 0),
+                     "citizens_about", (json_int_t)pg_i64(status->population, 0, 1));
+}
+
+static int print_json(const Status *status) {
+    const PGresult *head = status->head;
+    char identity[24];
+    snprintf(identity, sizeof identity, "%" PRId64, pg_i64(head, 0, 6)); // beyond what JSON readers hold as a number
+    int64_t events = pg_i64(head, 0, 5);
+    json_t *object = json_pack(
+        "{s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:s, s:i, s:I}", "head", (json_int_t)pg_i64(head, 0, 0), "epoch",
+        pg_i32(head, 0, 1), "segments", (json_int_t)pg_i64(head, 0, 4), "population_position_at_head",
+        (json_int_t)pg_i64(head, 0, 3), "events", (json_int_t)events, "taken", (json_int_t)(events - not_taken(status)),
+        "not_taken", (json_int_t)not_taken(status), "system_identifier", identity, "timeline", pg_i32(head, 0, 7),
+        "epoch_requests", (json_int_t)pg_i64(head, 0, 8));
+    if (!object)
+        return error_fail(ERROR_MEMORY, "no memory for the status");
+    json_object_set_new(object, "exceptions", exceptions_json(status->exceptions));
+    json_object_set_new(object, "streams", streams_json(status->streams));
+    json_object_set_new(object, "subscriptions", subscriptions_json(status->subscriptions));
+    json_object_set_new(object, "population", population_json(status));
+    json_dumpf(object, stdout, JSON_COMPACT);
+    printf("\n");
+    json_decref(object);
+    return 0;
+}
+
+// ---- for people
+
+static void print_head(const Status *status) {
+    const PGresult *head = status->head;
+    int64_t stored_at_us = pg_i64(head, 0, 2);
+    char at[CLOCK_TEXT_BYTES] = "never";
+    if (stored_at_us)
+        clock_format_us(stored_at_us, at);
+    printf("head        position %" PRId64 ", last write %.19s\n", pg_i64(head, 0, 0), at);
+    printf("epoch       %" PRId32 "%s%s%s\n", pg_i32(head, 0, 1), pg_is_null(head, 0, 9) ? "" : ": ",
+           pg_text(head, 0, 9), pg_i64(head, 0, 8) ? " (a new one was asked for)" : "");
+    printf("events      %" PRId64 ", of which %" PRId64 " taken and %" PRId64 " not\n", pg_i64(head, 0, 5),
+           pg_i64(head, 0, 5) - not_taken(status), not_taken(status));
+    if (status->population_error[0])
+        printf("population  cannot be reached: %s\n", status->population_error);
+    else
+        printf("population  position %" PRId64 " (%" PRId64 " at the head), about %" PRId64 " citizens\n",
+               pg_i64(status->population, 0, 0), pg_i64(head, 0, 3), pg_i64(status->population, 0, 1));
+}
+
+static int print_exceptions(const PGresult *rows) {
+    CLEANUP(columns_destroy) Columns *columns = NULL;
+    int r = columns_new(&columns, 4);
+    if (r < 0 || PQntuples(rows) == 0)
+        return r;
+    printf("\n");
+    columns_add(columns, (const char *[]){"EXCEPTIONS", "VERDICT", "OPEN", "ALL"});
+    for (int row = 0; row < PQntuples(rows); row++) {
+        char open[24], all[24];
+        const char *domain = domain_name(pg_i16(rows, row, 0));
+        snprintf(open, sizeof open, "%" PRId64, pg_i64(rows, row, 2));
+        snprintf(all, sizeof all, "%" PRId64, pg_i64(rows, row, 3));
+        columns_add(columns,
+                    (const char *[]){domain ? domain : "unreadable", verdict_name(pg_i16(rows, row, 1)), open, all});
+    }
+    return columns_print(columns, stdout);
+}
+
+static int print_streams(const PGresult *rows) {
+    CLEANUP(columns_destroy) Columns *columns = NULL;
+    int r = columns_new(&columns, 5);
+    if (r < 0 || PQntuples(rows) == 0)
+        return r;
+    printf("\n");
+    columns_add(columns, (const char *[]){"STREAMS", "AGENT", "KIND", "LAST SEQUENCE", "STREAM"});
+    for (int row = 0; row < PQntuples(rows); row++) {
+        char last[24];
+        snprintf(last, sizeof last, "%" PRId64, pg_i64(rows, row, 3));
+        columns_add(columns, (const char *[]){pg_text(rows, row, 0), pg_text(rows, row, 1), pg_text(rows, row, 2), last,
+                                              pg_text(rows, row, 5)});
+    }
+    return columns_print(columns, stdout);
+}
+
+static int print_subscriptions(const PGresult *rows) {
+    CLEANUP(columns_destroy) Columns *columns = NULL;
+    int r = columns_new(&columns, 5);
+    if (r < 0 || PQntuples(rows) == 0)
+        return r;
+    printf("\n");
+    columns_add(columns, (const char *[]){"SUBSCRIPTIONS", "STATE", "ACKED", "LAG", "LAST ACK"});
+    for (int row = 0; row < PQntuples(rows); row++) {
+        char acked[24], lag[24], at[CLOCK_TEXT_BYTES] = "never";
+        snprintf(acked, sizeof acked, "%" PRId64, pg_i64(rows, row, 2));
+        snprintf(lag, sizeof lag, "%" PRId64, pg_i64(rows, row, 4));
+        if (!pg_is_null(rows, row, 5))
+            clock_format_us(pg_us(rows, row, 5), at);
+        columns_add(columns, (const char *[]){pg_text(rows, row, 0), pg_text(rows, row, 1), acked, lag, at});
+    }
+    return columns_print(columns, stdout);
+}
+
+int status_show(Desk *desk, int argc, char **argv) {
+    CLEANUP(status_free) Status status = {0};
+    bool json = false;
+    int operand = 0;
+    const Option options[] = {{"json", 0, OPTION_FLAG, NULL, "one JSON object", &json}, {0}};
+    int r = desk_parse(desk, options, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = status_read(desk, &status);
+    if (r < 0)
+        return r;
+    if (json)
+        return print_json(&status);
+    print_head(&status);
+    r = print_exceptions(status.exceptions);
+    if (r == 0)
+        r = print_streams(status.streams);
+    return r < 0 ? r : print_subscriptions(status.subscriptions);
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `dongbo subscription`: who may receive which fields of which domains, on what legal basis and until when. Denies by
+// default: a field that is not named is not sent.
+#include "operators/columns.h"
+#include "operators/commands.h"
+#include "operators/policy.h"
+#include "operators/result.h"
+#include "proto/base/clock.h"
+#include "proto/base/date.h"
+#include "proto/domain.h"
+#include "proto/keys.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECRET_BYTES 32
+
+static const PgStatement ADD = {"subscription_add",
+                                "INSERT INTO exchange.subscription (name, subscriber, secret) VALUES ($1, $2, $3) "
+                                "ON CONFLICT (name) DO NOTHING RETURNING subscription",
+                                3, NULL};
+static const PgStatement ADD_POLICY = {
+    "subscription_add_policy",
+    "INSERT INTO exchange.subscription_policy (subscription, version, position, legal_basis, valid_from, valid_to, "
+    "domains, provinces, fields) VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8)",
+    8, NULL};
+static const PgStatement LIST = {
+    "subscription_list",
+    "SELECT s.name, s.subscriber, s.state, p.legal_basis, p.valid_from::text, p.valid_to::text, p.domains, "
+    "p.provinces, p.fields, p.version, coalesce(q.acked, 0), coalesce(q.released, 0), "
+    "coalesce((SELECT last_position FROM exchange.head), 0) - coalesce(q.acked, 0) "
+    "FROM exchange.subscription s "
+    "LEFT JOIN LATERAL (SELECT * FROM exchange.subscription_policy p WHERE p.subscription = s.subscription "
+    "ORDER BY p.version DESC LIMIT 1) p ON true "
+    "LEFT JOIN exchange.subscription_position q ON q.subscription = s.subscription ORDER BY s.name",
+    0, NULL};
+static const PgStatement SET_STATE = {
+    "subscription_set_state",
+    "WITH was AS (SELECT subscription, state FROM exchange.subscription WHERE name = $1), "
+    "now AS (UPDATE exchange.subscription s SET state = $2 FROM was "
+    "WHERE s.subscription = was.subscription AND was.state <> $2) "
+    "SELECT subscription, state <> $2 FROM was",
+    2, NULL};
+
+typedef struct Addition {
+    const char *name, *subscriber, *legal_basis, *valid_from, *valid_to, *key;
+    OptionList domain_list, province_list, field_list;
+    PolicyWords domains, provinces, asked, fields;
+    uint32_t domain_bits;
+} Addition;
+
+static void addition_free(Addition *addition) {
+    policy_words_free(&addition->domains);
+    policy_words_free(&addition->provinces);
+    policy_words_free(&addition->asked);
+    policy_words_free(&addition->fields);
+}
+
+static int take_field(Addition *addition, const char *domain, const char *field) {
+    char word[128];
+    if (addition->fields.n == POLICY_WORDS_MAX)
+        return error_fail(ERROR_CONFIG, "--field: more than %d fields", POLICY_WORDS_MAX);
+    snprintf(word, sizeof word, "%s%s%s", domain ? domain : "", domain ? "." : "", field);
+    for (int i = 0; i < addition->fields.n; i++)
+        if (strcmp(addition->fields.text[i], word) == 0)
+            return 0;
+    char *kept = strdup(word);
+    if (!kept)
+        return error_fail(ERROR_MEMORY, "no memory for a field");
+    addition->fields.text[addition->fields.n++] = kept;
+    return 0;
+}
+
+// "health.*" is every field that the domain has today; what is added to the domain later is not granted by it.
+static int take_fields(Addition *addition, const char *word) {
+    char name[64];
+    const char *dot = strchr(word, '.');
+    if (strcmp(word, "citizen_number") == 0)
+        return take_field(addition, NULL, word);
+    int domain = 0;
+    if (dot && (size_t)(dot - word) < sizeof name) {
+        snprintf(name, sizeof name, "%.*s", (int)(dot - word), word);
+        domain = domain_by_name(name);
+    }
+    if (domain == 0)
+        return error_fail(ERROR_CONFIG, "--field: \"%s\" is neither citizen_number nor DOMAIN.FIELD", word);
+    if (!(addition->domain_bits & 1u << domain))
+        return error_fail(ERROR_CONFIG, "--field: \"%s\" is of a domain that --domain does not name", word);
+    const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
+    bool all = strcmp(dot + 1, "*") == 0;
+    if (!all && field_by_name(descriptor, dot + 1) == 0)
+        return error_fail(ERROR_CONFIG, "--field: domain %s has no field \"%s\"", name, dot + 1);
+    int r = 0;
+    for (unsigned i = 0; i < descriptor->n_fields && r == 0; i++)
+        if (all || strcmp(descriptor->fields[i].name, dot + 1) == 0)
+            r = take_field(addition, name, descriptor->fields[i].name);
+    return r;
+}
+
+static int check_days(const Addition *addition) {
+    Date from, to;
+    if (date_parse(addition->valid_from, &from) != 0 || from.day == 0)
+        return error_fail(ERROR_CONFIG, "--valid-from: \"%s\" is no day (YYYY-MM-DD)", addition->valid_from);
+    if (date_parse(addition->valid_to, &to) != 0 || to.day == 0)
+        return error_fail(ERROR_CONFIG, "--valid-to: \"%s\" is no day (YYYY-MM-DD)", addition->valid_to);
+    if (date_compare(to, from) < 0)
+        return error_fail(ERROR_CONFIG, "--valid-to is before --valid-from");
+    return 0;
+}
+
+static int check_addition(Desk *desk, Addition *addition) {
+    const Rules *rules = NULL;
+    int r = 0;
+    if (!addition->subscriber || !addition->legal_basis || !addition->legal_basis[0] || !addition->valid_from ||
+        !addition->valid_to || !addition->key)
+        return error_fail(ERROR_CONFIG, "subscription add needs --subscriber, --legal-basis, --valid-from, "
+                                        "--valid-to and --key");
+    r = check_days(addition);
+    if (r == 0)
+        r = policy_words(&addition->domains, &addition->domain_list);
+    if (r == 0)
+        r = policy_words(&addition->provinces, &addition->province_list);
+    if (r == 0)
+        r = policy_words(&addition->asked, &addition->field_list);
+    if (r == 0)
+        r = policy_domains(&addition->domains, &addition->domain_bits);
+    for (int i = 0; i < addition->asked.n && r == 0; i++)
+        r = take_fields(addition, addition->asked.text[i]);
+    if (r == 0 && addition->fields.n == 0)
+        r = error_fail(ERROR_CONFIG, "--field is needed, at least once; DOMAIN.* names all of a domain");
+    if (r == 0)
+        r = desk_rules(desk, &rules);
+    return r < 0 ? r : policy_provinces(rules, &addition->provinces);
+}
+
+static int insert(Pg *exchange, const Addition *addition, int32_t *ret_subscription) {
+    uint8_t secret[SECRET_BYTES];
+    PgParams params = {0};
+    RESULT result = NULL;
+    int r = clock_random(clock_system(), secret, sizeof secret);
+    if (r < 0)
+        return r;
+    pg_param_text(&params, addition->name);
+    pg_param_text(&params, addition->subscriber);
+    pg_param_bytes(&params, secret, sizeof secret);
+    r = pg_run(exchange, &ADD, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    if (PQntuples(result) == 0)
+        return error_fail(ERROR_CONFIG, "there is a subscription %s already; see dongbo subscription list",
+                          addition->name);
+    *ret_subscription = pg_i32(result, 0, 0);
+    return 0;
+}
+
+static int insert_policy(Pg *exchange, const Addition *addition, const PolicyChange *change) {
+    PgParams params = {0};
+    pg_param_i32(&params, change->subscription);
+    pg_param_i64(&params, change->position);
+    pg_param_text(&params, addition->legal_basis);
+    pg_param_text(&params, addition->valid_from);
+    pg_param_text(&params, addition->valid_to);
+    policy_param_domains(&params, addition->domain_bits);
+    policy_param_words(&params, &addition->provinces);
+    policy_param_words(&params, &addition->fields);
+    int r = pg_run(exchange, &ADD_POLICY, &params, NULL);
+    pg_params_free(&params);
+    return r;
+}
+
+static int add(Desk *desk, Addition *addition) {
+    Pg *exchange = NULL;
+    PolicyChange change = {0};
+    char text[256];
+    int r = check_addition(desk, addition);
+    if (r == 0)
+        r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = policy_begin(exchange, &change.position);
+    if (r == 0)
+        r = insert(exchange, addition, &change.subscription);
+    if (r == 0)
+        r = insert_policy(exchange, addition, &change);
+    if (r == 0)
+        r = policy_add_keys(exchange, addition->key, 0, change.subscription);
+    if (r < 0)
+        return r;
+    snprintf(text, sizeof text, "subscription %s added", addition->name);
+    change.text = text;
+    r = policy_commit(exchange, &change);
+    if (r == 0)
+        printf("subscription %s may receive %d fields; its rights hold from position %lld on\n", addition->name,
+               addition->fields.n, (long long)change.position);
+    return r;
+}
+
+int subscription_add(Desk *desk, int argc, char **argv) {
+    CLEANUP(addition_free) Addition addition = {0};
+    int operand = 0;
+    const Option options[] = {
+        {"subscriber", 0, OPTION_TEXT, "NAME", "the committee, as people call it", &addition.subscriber},
+        {"legal-basis", 0, OPTION_TEXT, "TEXT", "the law or decree that allows it", &addition.legal_basis},
+        {"valid-from", 0, OPTION_TEXT, "DATE", "first day", &addition.valid_from},
+        {"valid-to", 0, OPTION_TEXT, "DATE", "last day", &addition.valid_to},
+        {"domain", 0, OPTION_LIST, "DOMAIN", "repeat, or a,b", &addition.domain_list},
+        {"province", 0, OPTION_LIST, "CODE", "only residents of these (34 codes); default all",
+         &addition.province_list},
+        {"field", 0, OPTION_LIST, "FIELD", "citizen_number, DOMAIN.FIELD or DOMAIN.*; repeat, or a,b",
+         &addition.field_list},
+        {"key", 0, OPTION_TEXT, "FILE.pub", "its public keys, from its own dongbo keys new", &addition.key},
+        {0}};
+    int r = desk_parse(desk, options, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    addition.name = argv[operand];
+    return add(desk, &addition);
+}
+
+static int print_json(const PGresult *result) {
+    json_t *list = json_array();
+    for (int row = 0; row < PQntuples(result); row++) {
+        json_t *one =
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "subscription", pg_text(result, row, 0), "subscriber",
+                      pg_text(result, row, 1), "state", pg_text(result, row, 2), "legal_basis", pg_text(result, row, 3),
+                      "valid_from", pg_text(result, row, 4), "valid_to", pg_text(result, row, 5));
+        json_object_set_new(one, "domains", policy_array_json(result, row, 6, true));
+        json_object_set_new(one, "provinces", policy_array_json(result, row, 7, false));
+        json_object_set_new(one, "fields", policy_array_json(result, row, 8, false));
+        json_object_set_new(one, "policy_version", json_integer(pg_i32(result, row, 9)));
+        json_object_set_new(one, "acked", json_integer(pg_i64(result, row, 10)));
+        json_object_set_new(one, "released", json_integer(pg_i64(result, row, 11)));
+        json_object_set_new(one, "lag", json_integer(pg_i64(result, row, 12)));
+        json_array_append_new(list, one);
+    }
+    json_dumpf(list, stdout, JSON_COMPACT);
+    printf("\n");
+    json_decref(list);
+    return 0;
+}
+
+static int print_list(const PGresult *result) {
+    CLEANUP(columns_destroy) Columns *columns = NULL;
+    CLEANUP(bytes_free) Bytes domains = {0};
+    CLEANUP(bytes_free) Bytes provinces = {0};
+    int r = columns_new(&columns, 9);
+    if (r < 0)
+        return r;
+    columns_add(columns, (const char *[]){"SUBSCRIPTION", "STATE", "ACKED", "LAG", "VALID", "DOMAINS", "PROVINCES",
+                                          "SUBSCRIBER", "LEGAL BASIS"});
+    for (int row = 0; row < PQntuples(result); row++) {
+        char acked[24], lag[24], valid[32];
+        snprintf(acked, sizeof acked, "%lld", (long long)pg_i64(result, row, 10));
+        snprintf(lag, sizeof lag, "%lld", (long long)pg_i64(result, row, 12));
+        snprintf(valid, sizeof valid, "%s/%s", pg_text(result, row, 4), pg_text(result, row, 5));
+        policy_domains_text(result, row, 6, &domains);
+        policy_array_text(result, row, 7, &provinces);
+        if (domains.failed || provinces.failed)
+            return error_fail(ERROR_MEMORY, "no memory for a table");
+        columns_add(columns,
+                    (const char *[]){pg_text(result, row, 0), pg_text(result, row, 2), acked, lag, valid,
+                                     (const char *)domains.data, *provinces.data ? (const char *)provinces.data : "all",
+                                     pg_text(result, row, 1), pg_text(result, row, 3)});
+    }
+    return columns_print(columns, stdout);
+}
+
+int subscription_list(Desk *desk, int argc, char **argv) {
+    bool json = false;
+    int operand = 0;
+    Pg *exchange = NULL;
+    RESULT result = NULL;
+    const Option options[] = {{"json", 0, OPTION_FLAG, NULL, "one JSON array", &json}, {0}};
+    int r = desk_parse(desk, options, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = pg_run(exchange, &LIST, NULL, &result);
+    if (r < 0)
+        return r;
+    return json ? print_json(result) : print_list(result);
+}
+
+int subscription_disable(Desk *desk, int argc, char **argv) {
+    int operand = 0;
+    int r = desk_parse(desk, NULL, argc, argv, &operand);
+    const PolicyState state = {&SET_STATE, "subscription", argv[operand], "disabled"};
+    return r != 0 ? (r < 0 ? r : 0) : policy_set_state(desk, &state);
+}
+
+int subscription_enable(Desk *desk, int argc, char **argv) {
+    int operand = 0;
+    int r = desk_parse(desk, NULL, argc, argv, &operand);
+    const PolicyState state = {&SET_STATE, "subscription", argv[operand], "active"};
+    return r != 0 ? (r < 0 ? r : 0) : policy_set_state(desk, &state);
+}

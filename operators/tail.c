@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `dongbo log tail`: reads segments in pages, backwards from the head to find the last lines, or forwards from a time
+// or position; with -f it then waits for the broker's notification. The masked summary is what it shows; the payload is
+// read only where an event id, a citizen or unmasking asks for it and the role may.
+#include "broker/segment.h"
+#include "operators/commands.h"
+#include "operators/identity.h"
+#include "operators/line.h"
+#include "operators/result.h"
+#include "proto/base/arena.h"
+#include "proto/base/clock.h"
+#include "proto/domain.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TAIL_ARENA_BYTES ((size_t)256 * 1024 * 1024)
+#define TAIL_LINES 20
+#define TAIL_WAIT_MS 30000 // then looks by itself: a notification is a hint, not a promise
+
+// The payload is named only in the second form of each, since a reader's role may not read it at all.
+#define TAIL_SELECT(payload)                                                                                           \
+    "SELECT first_position, last_position, kind, agency, stored_at_us, format, summary, " payload                      \
+    " FROM exchange.segment "
+// From the segment that holds the position.
+#define TAIL_HOLDING "(SELECT max(first_position) FROM exchange.segment WHERE first_position <= $1)"
+#define TAIL_FORWARD "WHERE first_position >= coalesce(" TAIL_HOLDING ", 0) ORDER BY first_position LIMIT 32"
+#define TAIL_BACKWARD "WHERE first_position < $1 ORDER BY first_position DESC LIMIT 32"
+static const PgStatement PAGES[2][2] = {{{"tail_forward", TAIL_SELECT("NULL::bytea") TAIL_FORWARD, 1, NULL},
+                                         {"tail_backward", TAIL_SELECT("NULL::bytea") TAIL_BACKWARD, 1, NULL}},
+                                        {{"tail_forward_payload", TAIL_SELECT("payload") TAIL_FORWARD, 1, NULL},
+                                         {"tail_backward_payload", TAIL_SELECT("payload") TAIL_BACKWARD, 1, NULL}}};
+static const PgStatement MAY_READ = {"tail_may_read",
+                                     "SELECT has_column_privilege('exchange.segment', 'payload', 'SELECT')", 0, NULL};
+static const PgStatement SINCE_TIME = {"tail_since_time",
+                                       "SELECT coalesce((SELECT min(first_position) FROM exchange.segment "
+                                       "WHERE stored_at_us >= $1), (SELECT last_position + 1 FROM exchange.head), 1)",
+                                       1, NULL};
+
+typedef struct Tail {
+    Pg *exchange;
+    Names *names;
+    Identity identity;
+    Arena *arena;
+    LineFormat format;
+    bool follow, json, unmask, payload;
+    const char *agency_code, *domain_name, *verdict_name, *citizen, *since;
+    long long lines; // -1: not said
+    uint32_t agency;
+    int domain, verdict;
+    int64_t next; // first position not shown yet
+    Bytes out;
+} Tail;
+
+static void tail_free(Tail *tail) {
+    names_destroy(&tail->names);
+    identity_free(&tail->identity);
+    arena_destroy(&tail->arena);
+    bytes_free(&tail->out);
+}
+
+static bool matches(const Tail *tail, const Line *line) {
+    const Dongbo__SummaryLine *summary = line->summary;
+    if (line->position < tail->next)
+        return false;
+    if (tail->agency && line->agency != tail->agency)
+        return false;
+    if (tail->domain && (int)summary->domain != tail->domain)
+        return false;
+    if (tail->verdict && (int)summary->verdict != tail->verdict)
+        return false;
+    if (!tail->citizen)
+        return true;
+    return line->entry && ((tail->identity.person && line->entry->person == tail->identity.person) ||
+                           identity_has_number(&tail->identity, line->entry->citizen_number));
+}
+
+typedef struct Page {
+    const PGresult *rows;
+    Dongbo__SegmentSummary *summary;
+    Dongbo__SegmentPayload *payload; // NULL
+} Page;
+
+static int decode(Tail *tail, Page *page, int row) {
+    size_t n = 0;
+    int format = pg_i16(page->rows, row, 5);
+    arena_reset(tail->arena);
+    page->payload = NULL;
+    const uint8_t *bytes = pg_bytes(page->rows, row, 6, &n);
+    int r = segment_decode_summary(bytes, n, format, tail->arena, &page->summary);
+    bytes = pg_bytes(page->rows, row, 7, &n);
+    if (r == 0 && n)
+        r = segment_decode_payload(bytes, n, format, tail->arena, &page->payload);
+    return r == 0 ? 0
+                  : error_fail(ERROR_DATABASE, "the segment at position %lld cannot be read",
+                               (long long)pg_i64(page->rows, row, 0));
+}
+
+// Shows the segment's matching lines, the last ones first when going backwards, at most *limit (< 0: all). Backwards
+// lines are kept in `kept`, one text each, newest first.
+typedef struct Kept {
+    Bytes texts;
+    size_t *starts;
+    size_t n, size;
+} Kept;
+
+static int keep(Kept *kept, const LineFormat *format, const Line *line) {
+    if (kept->n == kept->size) {
+        size_t size = kept->size ? 2 * kept->size : 64;
+        size_t *starts = realloc(kept->starts, size * sizeof *starts);
+        if (!starts)
+            return error_fail(ERROR_MEMORY, "no memory for the lines");
+        kept->starts = starts;
+        kept->size = size;
+    }
+    kept->starts[kept->n++] = kept->texts.n;
+    line_write(format, line, &kept->texts);
+    return 0;
+}
+
+static Line line_of(const Page *page, int row, size_t i) {
+    return (Line){
+        .position = pg_i64(page->rows, row, 0) + (int64_t)i,
+        .stored_at_us = pg_i64(page->rows, row, 4),
+        .agency = (uint32_t)pg_i32(page->rows, row, 3),
+        .summary = page->summary->lines[i],
+        .entry = page->payload && i < page->payload->n_entries ? page->payload->entries[i] : NULL,
+    };
+}
+
+static int read_page(Tail *tail, bool backward, int64_t position, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_i64(&params, position);
+    int r = pg_run(tail->exchange, &PAGES[tail->payload][backward], &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+static int flush_out(Tail *tail) {
+    if (tail->out.failed)
+        return error_fail(ERROR_MEMORY, "no memory for the lines");
+    bool bad = fwrite(tail->out.data, 1, tail->out.n, stdout) != tail->out.n || fflush(stdout) != 0;
+    bytes_clear(&tail->out);
+    return bad ? error_fail(ERROR_SYSTEM, "standard output: %s", strerror(errno)) : 0;
+}
+
+static int back_page(Tail *tail, Kept *kept, const PGresult *rows) {
+    Page page = {.rows = rows};
+    int r = 0;
+    for (int row = 0; r == 0 && row < PQntuples(rows) && kept->n < (size_t)tail->lines; row++) {
+        r = decode(tail, &page, row);
+        for (size_t i = r == 0 ? page.summary->n_lines : 0; i-- > 0 && r == 0 && kept->n < (size_t)tail->lines;) {
+            const Line line = line_of(&page, row, i);
+            if (matches(tail, &line))
+                r = keep(kept, &tail->format, &line);
+        }
+    }
+    return r;
+}
+
+// The last lines: what is newest is read first and printed last.
+static int show_last(Tail *tail) {
+    Kept kept = {0};
+    int64_t before = INT64_MAX, newest = 0;
+    int r = 0;
+    for (int n = 1; r == 0 && n > 0 && kept.n < (size_t)tail->lines;) {
+        RESULT rows = NULL;
+        r = read_page(tail, true, before, &rows);
+        n = PQntuples(rows);
+        if (r < 0 || n == 0)
+            break;
+        if (newest == 0)
+            newest = pg_i64(rows, 0, 1);
+        before = pg_i64(rows, n - 1, 0);
+        r = back_page(tail, &kept, rows);
+    }
+    for (size_t i = kept.n; i-- > 0;) {
+        size_t end = i + 1 < kept.n ? kept.starts[i + 1] : kept.texts.n;
+        bytes_append(&tail->out, kept.texts.data + kept.starts[i], end - kept.starts[i]);
+    }
+    bool failed = kept.texts.failed;
+    free(kept.starts);
+    bytes_free(&kept.texts);
+    tail->next = newest + 1;
+    if (r == 0 && failed)
+        r = error_fail(ERROR_MEMORY, "no memory for the lines");
+    return r < 0 ? r : flush_out(tail);
+}
+
+// Everything from tail->next to the head, or as many lines as asked for. 1 when those are shown.
+static int show_new(Tail *tail, bool limited) {
+    for (int n = 1; n > 0;) {
+        RESULT rows = NULL;
+        Page page = {0};
+        int r = read_page(tail, false, tail->next, &rows);
+        page.rows = rows;
+        n = PQntuples(rows);
+        for (int row = 0; r == 0 && row < n; row++) {
+            r = decode(tail, &page, row);
+            for (size_t i = 0; r == 0 && i < page.summary->n_lines && !(limited && tail->lines == 0); i++) {
+                const Line line = line_of(&page, row, i);
+                if (!matches(tail, &line))
+                    continue;
+                line_write(&tail->format, &line, &tail->out);
+                tail->lines -= limited;
+            }
+        }
+        if (r == 0)
+            r = flush_out(tail);
+        if (r < 0)
+            return r;
+        if (limited && tail->lines == 0)
+            return 1;
+        if (n)
+            tail->next = pg_i64(rows, n - 1, 1) + 1;
+    }
+    return 0;
+}
+
+static int follow(Tail *tail) {
+    int r = 0;
+    while (r == 0) {
+        PGconn *connection = pg_raw(tail->exchange);
+        struct pollfd wait[2] = {{.fd = PQsocket(connection), .events = POLLIN}, {.fd = STDOUT_FILENO}};
+        int ready = poll(wait, 2, TAIL_WAIT_MS);
+        if (ready < 0 && errno != EINTR)
+            return error_fail(ERROR_SYSTEM, "poll: %s", strerror(errno));
+        if (wait[1].revents & (POLLERR | POLLHUP))
+            return 0; // nobody reads any more
+        if (!PQconsumeInput(connection))
+            return error_fail(ERROR_DATABASE, "the database went away: %s", PQerrorMessage(connection));
+        for (PGnotify *notify; (notify = PQnotifies(connection));)
+            PQfreemem(notify);
+        r = show_new(tail, false);
+    }
+    return r;
+}
+
+static int find_since(Tail *tail) {
+    int64_t us = 0;
+    char *end;
+    long long position = strtoll(tail->since, &end, 10);
+    if (*end == '\0') {
+        tail->next = position;
+        return 0;
+    }
+    if (clock_parse_us(tail->since, &us) != 0)
+        return error_fail(ERROR_CONFIG,
+                          "--since: \"%s\" is neither a position nor a time (2022-03-01, or "
+                          "2022-03-01T08:00:00+07:00)",
+                          tail->since);
+    PgParams params = {0};
+    RESULT result = NULL;
+    pg_param_i64(&params, us);
+    int r = pg_run(tail->exchange, &SINCE_TIME, &params, &result);
+    pg_params_free(&params);
+    if (r == 0)
+        tail->next = pg_i64(result, 0, 0);
+    return r;
+}
+
+static int find_filters(Tail *tail) {
+    int r = names_read(&tail->names, tail->exchange);
+    if (r < 0)
+        return r;
+    tail->agency = tail->agency_code ? names_agency_id(tail->names, tail->agency_code) : 0;
+    tail->domain = tail->domain_name ? domain_by_name(tail->domain_name) : 0;
+    tail->verdict = tail->verdict_name ? verdict_by_name(tail->verdict_name) : 0;
+    if (tail->agency_code && !tail->agency)
+        return error_fail(ERROR_CONFIG, "--agency: there is no agency \"%s\"; see dongbo agency list",
+                          tail->agency_code);
+    if (tail->domain_name && !tail->domain)
+        return error_fail(ERROR_CONFIG, "--domain: there is no domain \"%s\"", tail->domain_name);
+    if (tail->verdict_name && !tail->verdict)
+        return error_fail(ERROR_CONFIG,
+                          "--verdict: \"%s\" is none of ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, "
+                          "DEFERRED, REJECTED",
+                          tail->verdict_name);
+    return 0;
+}
+
+// Whether the payload is to be read. A role that may not read it still sees the masked lines.
+static int find_rights(Tail *tail) {
+    RESULT may = NULL;
+    int r = pg_run(tail->exchange, &MAY_READ, NULL, &may);
+    if (r < 0)
+        return r;
+    bool must = tail->unmask || tail->citizen;
+    if (must && !pg_bool(may, 0, 0))
+        return error_fail(ERROR_CONFIG, "this role may not read payloads: --citizen and --unmask are not for it");
+    tail->payload = pg_bool(may, 0, 0) && (must || tail->json);
+    return tail->unmask ? identity_note_unmasking(tail->exchange, "log tail", tail->identity.number) : 0;
+}
+
+static int prepare(Desk *desk, Tail *tail) {
+    int r = tail->citizen ? identity_read_number(tail->citizen, tail->identity.number) : 0;
+    if (r == 0)
+        r = desk_exchange(desk, &tail->exchange);
+    if (r == 0)
+        r = find_filters(tail);
+    if (r == 0 && tail->citizen)
+        r = identity_find(desk, &tail->identity);
+    if (r == 0)
+        r = find_rights(tail);
+    if (r == 0)
+        r = arena_new(&tail->arena, TAIL_ARENA_BYTES);
+    if (r == 0 && tail->follow)
+        r = pg_command(tail->exchange, "LISTEN dongbo_commit"); // before the first look, so that nothing falls between
+    if (r == 0 && tail->since)
+        r = find_since(tail);
+    LineStyle style = tail->json ? LINE_JSON : isatty(STDOUT_FILENO) ? LINE_COLOUR : LINE_PLAIN;
+    tail->format = (LineFormat){style, tail->unmask, tail->names};
+    return r;
+}
+
+int tail_run(Desk *desk, int argc, char **argv) {
+    CLEANUP(tail_free) Tail tail = {.lines = -1};
+    int operand = 0;
+    const Option options[] = {
+        {"follow", 'f', OPTION_FLAG, NULL, "go on as the log grows", &tail.follow},
+        {"json", 0, OPTION_FLAG, NULL, "one JSON object a line", &tail.json},
+        {"agency", 0, OPTION_TEXT, "CODE", "only what this agency said", &tail.agency_code},
+        {"domain", 0, OPTION_TEXT, "DOMAIN", "only this domain", &tail.domain_name},
+        {"verdict", 0, OPTION_TEXT, "VERDICT", "only this verdict", &tail.verdict_name},
+        {"citizen", 0, OPTION_TEXT, "NUMBER|-", "only this citizen, under any number", &tail.citizen},
+        {"since", 0, OPTION_TEXT, "TIME|POSITION", "from there on, instead of the last lines", &tail.since},
+        {"lines", 'n', OPTION_INT, "N", "so many lines; default 20, with --since all", &tail.lines},
+        {"unmask", 0, OPTION_FLAG, NULL, "show citizen numbers; this is noted", &tail.unmask},
+        {0}};
+    int r = desk_parse(desk, options, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (tail.lines < -1 || tail.lines > 10000000)
+        return error_fail(ERROR_CONFIG, "--lines: 0 to 10000000");
+    bool limited = tail.lines >= 0;
+    if (!limited)
+        tail.lines = TAIL_LINES;
+    r = prepare(desk, &tail);
+    if (r < 0)
+        return r;
+    line_header(&tail.format, &tail.out);
+    r = tail.since ? show_new(&tail, limited) : show_last(&tail);
+    return r == 0 && tail.follow ? follow(&tail) : r < 0 ? r : 0;
+}
