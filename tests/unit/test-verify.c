@@ -442,6 +442,33 @@ static void test_life(void **state) {
     EXPECT(&c, REJECTED, DATE_AFTER_DEATH, "start_date");
 }
 
+// A rule of this kind without a field is about the event's own time. No domain has one at present.
+static void test_alive_at_event_time(void **state) {
+    char directory[] = "/tmp/dongbo-test-verify-XXXXXX", command[8192], path[256];
+    assert_non_null(mkdtemp(directory));
+    snprintf(command, sizeof command, "cp -r '%s'/schemas/* '%s'", getenv("DONGBO_SOURCE"), directory);
+    assert_int_equal(system(command), 0);
+    snprintf(path, sizeof path, "%s/rules/electricity.yaml", directory);
+    FILE *file = fopen(path, "a");
+    assert_non_null(file);
+    fputs("  - {kind: alive-at-event, reason: DEAD_AT_EVENT}\n", file);
+    assert_int_equal(fclose(file), 0);
+    CLEANUP(rules_destroy) Rules *stricter = NULL;
+    assert_int_equal(rules_load(&stricter, directory), 0);
+    snprintf(command, sizeof command, "rm -r '%s'", directory);
+    assert_int_equal(system(command), 0);
+
+    Case c;
+    make(&c, DONGBO__DOMAIN__ELECTRICITY);
+    c.person.died_on = "2022-03-14";
+    whole(&c);
+    expect_plain(&c);
+    context.rules = stricter;
+    whole(&c);
+    context.rules = rules;
+    EXPECT(&c, MISMATCH, DEAD_AT_EVENT, "event_time_us");
+}
+
 // Another person's life proves nothing about the event: it stays a mismatch, for a person to look at.
 static void test_life_of_another(void **state) {
     Case c = dose_case();
@@ -638,7 +665,8 @@ static void test_retraction(void **state) {
     Case c = dose_case();
     c.event.operation = DONGBO__OPERATION__RETRACT;
     c.dose.occurrence_date = "2099-01-01";
-    c.dose.product_code = "";
+    c.dose.product_code = "none of ours";
+    c.dose.status = "";
     whole(&c);
     expect_plain(&c);
     c.dose.dose_number = 0;
@@ -739,6 +767,7 @@ int main(void) {
         cmocka_unit_test(test_sex),
         cmocka_unit_test(test_told),
         cmocka_unit_test(test_life),
+        cmocka_unit_test(test_alive_at_event_time),
         cmocka_unit_test(test_life_of_another),
         cmocka_unit_test(test_envelope),
         cmocka_unit_test(test_grants),
