@@ -44,6 +44,7 @@ typedef enum ClaimKind {
 typedef struct ClaimTruth {
     const char *name;
     const char *first, *final; // verdicts
+    const char *reason;        // among the first verdict's reasons; NULL where several are possible or none
 } ClaimTruth;
 extern const ClaimTruth CLAIM_TRUTHS[CLAIM_KINDS];
 

@@ -95,8 +95,7 @@ void office_write_vaccinations(Office *office) {
     Queue doses = {.citizens = known.indices, .n = n * 6 / 10 < known.n ? n * 6 / 10 + 1 : known.n};
     Queue doses_later = {.citizens = later.indices, .n = later.n};
     for (uint32_t k = 0; k < n; k++) {
-        RowHead head = {.prefix = "vac",
-                        .kind = kind_of(&country->dice, (Group)groups[k]),
+        RowHead head = {.kind = kind_of(&country->dice, (Group)groups[k]),
                         .moment = office_draw_moment(office),
                         .male = "Nam",
                         .female = "Nữ"};
@@ -128,8 +127,7 @@ void office_write_bench(Office *office, uint32_t events) {
             citizen = queue_take(&doses, &dose);
         }
         // Time goes on, so that what comes again is news.
-        const RowHead head = {.prefix = "vac",
-                              .citizen = citizen,
+        const RowHead head = {.citizen = citizen,
                               .kind = again ? CLAIM_UPDATED : CLAIM_EXACT,
                               .moment = (uint32_t)((uint64_t)k * (CITIZENS_TODAY_DAY * 86400ULL) / events),
                               .male = "Nam",

@@ -32,12 +32,8 @@ static Enrolment enrol(Office *office, uint32_t citizen) {
 }
 
 static ClaimKind write_enrolment(Office *office, const Enrolment *enrolment, ClaimKind kind, uint32_t moment) {
-    const RowHead head = {.prefix = "edu",
-                          .citizen = enrolment->citizen,
-                          .kind = kind,
-                          .moment = moment,
-                          .male = "male",
-                          .female = "female"};
+    const RowHead head = {
+        .citizen = enrolment->citizen, .kind = kind, .moment = moment, .male = "male", .female = "female"};
     const ClaimKind made = office_begin_row(office, &head);
     fprintf(office->sheet, ",%s,%s,%s,%d,%s,2021-2022,2021-09-05,%s\n", enrolment->operation, enrolment->institution,
             enrolment->programme, enrolment->level, enrolment->status, enrolment->end_date);
@@ -87,12 +83,8 @@ void office_write_education(Office *office) {
 
 static void write_insurance(Office *office, uint32_t citizen, ClaimKind kind) {
     Dice *dice = &office->country->dice;
-    const RowHead head = {.prefix = "ss",
-                          .citizen = citizen,
-                          .kind = kind,
-                          .moment = office_draw_moment(office),
-                          .male = "male",
-                          .female = "female"};
+    const RowHead head = {
+        .citizen = citizen, .kind = kind, .moment = office_draw_moment(office), .male = "male", .female = "female"};
     office_begin_row(office, &head);
     const uint32_t months_ago = 1 + dice_below(dice, 36);
     const int year = 2022 - (int)((months_ago + 9) / 12), month = 1 + (int)((months_ago * 11 + 2) % 12);

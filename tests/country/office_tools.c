@@ -38,6 +38,7 @@ void office_write_header(Office *office, SheetId sheet) {
         if (column->form != COLUMN_CONSTANT)
             fprintf(office->sheet, "%s%s", n++ ? "," : "", column->column);
     fputc('\n', office->sheet);
+    office->prefix = SHEET_TABLE[sheet].prefix;
     office->rows = 0;
 }
 
@@ -65,7 +66,7 @@ ClaimKind office_begin_row(Office *office, const RowHead *head) {
     const ClaimKind made = claim_make(office->country, head->citizen, claimed, &claim);
     const ClaimKind kind = head->kind >= CLAIM_LATER ? head->kind : made;
     char row_id[24], day[DAYS_TEXT_BYTES];
-    snprintf(row_id, sizeof row_id, "%s-%07u", head->prefix, ++office->rows);
+    snprintf(row_id, sizeof row_id, "%s-%07u", office->prefix, ++office->rows);
     days_text(office_day(office, head->moment), day);
     const uint32_t second = head->moment % DAY_SECONDS;
     fprintf(office->sheet, "%s,%sT%02u:%02u:%02u+07:00,%s,%s,%s,%s", row_id, day, second / 3600, second / 60 % 60,

@@ -17,10 +17,10 @@ void people_free(People *people);
 // The k-th, beginning again after the last.
 uint32_t people_at(const People *people, uint32_t k);
 
+// From here on rows of this sheet are written.
 void office_write_header(Office *office, SheetId sheet);
 // A row's first six columns and its truth. moment: seconds into March 2022. Returns the kind that was made.
 typedef struct RowHead {
-    const char *prefix; // of the row's id: "eid"
     uint32_t citizen;
     ClaimKind kind;
     uint32_t moment;

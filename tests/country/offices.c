@@ -31,9 +31,8 @@ Scenario scenario_march_2022(uint32_t divisor) {
     };
 }
 
-static RowHead head_of(Office *office, const char *prefix, uint32_t citizen) {
-    return (RowHead){.prefix = prefix,
-                     .citizen = citizen,
+static RowHead head_of(Office *office, uint32_t citizen) {
+    return (RowHead){.citizen = citizen,
                      .kind = CLAIM_EXACT,
                      .moment = office_draw_moment(office),
                      .male = "male",
@@ -69,7 +68,7 @@ static void share_accounts(const Scenario *scenario, uint32_t accounts[PLACES]) 
 }
 
 static void write_account(Office *office, uint32_t citizen, size_t place) {
-    const RowHead head = head_of(office, "eid", citizen);
+    const RowHead head = head_of(office, citizen);
     office_begin_row(office, &head);
     const bool second_level = dice_chance(&office->country->dice, 780);
     const bool active = dice_chance(&office->country->dice, 640);
@@ -111,7 +110,7 @@ void office_write_electricity(Office *office) {
     People people = people_draw(country, 18, 95, country->today);
     for (uint32_t k = 0; k < office->scenario->electricity; k++) {
         const Citizen *citizen = &country->citizens[people_at(&people, k)];
-        const RowHead head = head_of(office, "el", people_at(&people, k));
+        const RowHead head = head_of(office, people_at(&people, k));
         office_begin_row(office, &head);
         // A contract begins when its holder is of age, within the last seventeen years.
         const int32_t of_age = citizen->born + 18 * 366, oldest = days_of(2005, 1, 1);
@@ -130,7 +129,7 @@ static void write_stay(Office *office, uint32_t citizen, uint32_t day_of_march) 
     static const char *const CODES[] = {"HH", "KS", "BV"};
     static const uint32_t SHARES[] = {450, 920, 1000};
     Dice *dice = &office->country->dice;
-    RowHead head = head_of(office, "st", citizen);
+    RowHead head = head_of(office, citizen);
     head.moment = head.moment % 86400 + (day_of_march - 1) * 86400;
     office_begin_row(office, &head);
     const size_t reporter = dice_pick(dice, SHARES, 3);
@@ -179,7 +178,7 @@ void office_write_temporary(Office *office) {
     office_write_header(office, SHEET_TEMPORARY);
     People people = people_draw(office->country, 16, 70, office->country->today);
     for (uint32_t k = 0; k < office->scenario->temporary; k++) {
-        const RowHead head = head_of(office, "tr", people_at(&people, k));
+        const RowHead head = head_of(office, people_at(&people, k));
         office_begin_row(office, &head);
         const unsigned province = PLACE_TABLE[place_draw_destination(dice)].code34;
         const int32_t start = office_day(office, head.moment);

@@ -26,8 +26,9 @@ typedef struct Office {
     Country *country;
     const Scenario *scenario;
     FILE *sheet;
-    FILE *truth;   // row_id,citizen_number,kind,first_verdict,verdict
-    uint32_t rows; // written to this sheet
+    FILE *truth;        // row_id,citizen_number,kind,first_verdict,verdict
+    const char *prefix; // of its rows' ids
+    uint32_t rows;      // written to this sheet
 } Office;
 
 // Each writes the header and all rows of its table.

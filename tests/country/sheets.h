@@ -33,6 +33,7 @@ typedef struct SheetColumn {
 #define SHEET_COLUMNS_MAX 20
 typedef struct Sheet {
     const char *file;                       // "vaccinations.csv"
+    const char *prefix;                     // of its rows' ids: "vac" in vac-0000001
     const char *agency;                     // "MOH"
     const char *domain;                     // "health"
     const char *operation;                  // the column that says "D" for a row that is withdrawn; NULL

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Scores a run against the truth of its synthetic country: prints one JSON object and says whether all holds.
+// Reads only; it is no part of the exchange.
+
+#include "proto/base/error.h"
+#include "proto/base/options.h"
+#include "proto/domain.h"
+#include "tests/country/committees.h"
+#include "tests/country/ledger.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMMITTEES_MAX 16
+#define EXIT_NOT_AS_EXPECTED 1
+
+typedef struct Settings {
+    const char *exchange, *population, *data, *report;
+    long long milliseconds;
+} Settings;
+
+typedef struct Score {
+    Ledger ledger;
+    Committee committees[COMMITTEES_MAX];
+    size_t n_committees;
+} Score;
+
+static json_t *verdicts_json(const Ledger *ledger) {
+    json_t *domains = json_object();
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
+        json_t *verdicts = json_object();
+        for (int verdict = 1; verdict < LEDGER_VERDICTS; verdict++)
+            if (ledger->present[domain][verdict])
+                json_object_set_new(verdicts, verdict_name(verdict),
+                                    json_integer((json_int_t)ledger->present[domain][verdict]));
+        json_object_set_new(domains, domain_name(domain), verdicts);
+    }
+    return domains;
+}
+
+static json_t *committees_json(const Score *score) {
+    json_t *committees = json_object();
+    for (size_t i = 0; i < score->n_committees; i++) {
+        const Committee *c = &score->committees[i];
+        json_object_set_new(committees, c->name,
+                            json_pack("{s:I, s:I, s:I, s:I, s:I}", "records", (json_int_t)c->records, "missing",
+                                      (json_int_t)c->missing, "beyond", (json_int_t)c->beyond, "undisclosed",
+                                      (json_int_t)c->undisclosed, "doubled", (json_int_t)c->doubled));
+    }
+    return committees;
+}
+
+static uint64_t undisclosed(const Score *score) {
+    uint64_t n = 0;
+    for (size_t i = 0; i < score->n_committees; i++)
+        n += score->committees[i].undisclosed;
+    return n;
+}
+
+static uint64_t doubled(const Score *score) {
+    uint64_t n = score->ledger.doubled;
+    for (size_t i = 0; i < score->n_committees; i++)
+        n += score->committees[i].doubled;
+    return n;
+}
+
+static bool all_holds(const Score *score) {
+    const Ledger *l = &score->ledger;
+    bool holds = l->lost + l->strange + l->wrongly_accepted + l->verdicts_wrong + l->reasons_wrong +
+                     l->records_missing + l->records_beyond + doubled(score) + undisclosed(score) ==
+                 0;
+    for (size_t i = 0; i < score->n_committees; i++)
+        holds = holds && score->committees[i].missing == 0 && score->committees[i].beyond == 0;
+    return holds;
+}
+
+static json_t *score_json(const Score *score, const Settings *settings) {
+    const Ledger *l = &score->ledger;
+    json_t *json = json_pack(
+        "{s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:b}", "events",
+        (json_int_t)l->events, "records", (json_int_t)l->records, "verdicts", verdicts_json(l), "lost",
+        (json_int_t)l->lost, "doubled", (json_int_t)doubled(score), "wrongly_accepted", (json_int_t)l->wrongly_accepted,
+        "undisclosed_fields_seen", (json_int_t)undisclosed(score), "feed_head", (json_int_t)l->head, "differences",
+        "verdicts", (json_int_t)l->verdicts_wrong, "reasons", (json_int_t)l->reasons_wrong, "events_of_no_table",
+        (json_int_t)l->strange, "records_missing", (json_int_t)l->records_missing, "records_beyond",
+        (json_int_t)l->records_beyond, "committees", committees_json(score), "all_holds", all_holds(score));
+    if (settings->milliseconds > 0) {
+        const double seconds = (double)settings->milliseconds / 1000;
+        json_object_set_new(json, "seconds", json_real(seconds));
+        json_object_set_new(json, "events_per_second", json_integer((json_int_t)((double)l->events / seconds)));
+    }
+    return json;
+}
+
+static int add_report(json_t *json, const char *path) {
+    json_error_t error;
+    json_t *report = json_load_file(path, 0, &error);
+    if (!report)
+        return error_fail(ERROR_DATA, "%s: %s", path, error.text);
+    json_object_set_new(json, "report", report);
+    return 0;
+}
+
+// Operands are NAME=DIR, one for each committee.
+static int check_committees(Score *score, const Truth *truth, Pg *exchange, int n, char **operands) {
+    for (int i = 0; i < n && i < COMMITTEES_MAX; i++) {
+        char *equals = strchr(operands[i], '=');
+        if (!equals)
+            return error_fail(ERROR_CONFIG, "%s is not NAME=DIR", operands[i]);
+        *equals = '\0';
+        Committee *committee = &score->committees[score->n_committees++];
+        *committee = (Committee){.name = operands[i]};
+        const int r = committee_check(committee, truth, exchange, equals + 1);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int run(const Settings *settings, int n, char **operands) {
+    static Score score;
+    Truth truth = {0};
+    CLEANUP(pg_destroy) Pg *exchange = NULL;
+    CLEANUP(pg_destroy) Pg *population = NULL;
+    if (!settings->exchange || !settings->population || !settings->data)
+        return error_fail(ERROR_CONFIG, "--exchange, --population and --data are all needed");
+    int r = pg_new(&exchange, settings->exchange, "score");
+    if (r == 0)
+        r = pg_new(&population, settings->population, "score");
+    if (r == 0)
+        r = truth_load(&truth, settings->data);
+    if (r == 0)
+        r = ledger_read(&score.ledger, &truth, exchange, population);
+    if (r == 0)
+        r = check_committees(&score, &truth, exchange, n, operands);
+    json_t *json = r == 0 ? score_json(&score, settings) : NULL;
+    if (r == 0 && settings->report)
+        r = add_report(json, settings->report);
+    if (r == 0) {
+        json_dumpf(json, stdout, JSON_COMPACT);
+        putchar('\n');
+        r = all_holds(&score) ? 0 : EXIT_NOT_AS_EXPECTED;
+    }
+    json_decref(json);
+    truth_free(&truth);
+    return r;
+}
+
+int main(int argc, char **argv) {
+    Settings settings = {0};
+    const Option options[] = {
+        {"exchange", 0, OPTION_TEXT, "CONNINFO", "the exchange's database, as a role that may read all",
+         &settings.exchange},
+        {"population", 0, OPTION_TEXT, "CONNINFO", "the population store", &settings.population},
+        {"data", 0, OPTION_TEXT, "DIR", "what `country` wrote", &settings.data},
+        {"report", 0, OPTION_TEXT, "FILE", "`dongbo report --json`, taken into the answer", &settings.report},
+        {"milliseconds", 0, OPTION_INT, "N", "how long the run took", &settings.milliseconds},
+        {0}};
+    const Command command = {.name = "score",
+                             .operands = "COMMITTEE=DIR...",
+                             .summary = "Scores a run against the truth of its synthetic country.",
+                             .options = options,
+                             .operands_max = COMMITTEES_MAX};
+    int operand = 0;
+    int r = options_parse(&command, argc, argv, &operand);
+    if (r > 0)
+        return 0;
+    if (r == 0)
+        r = run(&settings, argc - operand, argv + operand);
+    if (r < 0)
+        fprintf(stderr, "score: %s\n", error_text());
+    return r < 0 ? error_exit_code(r) : r;
+}
