@@ -240,6 +240,7 @@ static const RuleField *find_field(const DomainRules *rules, unsigned number) {
     return field->number ? field : NULL;
 }
 
+// A required field cannot be cleared either: being cleared it is not said, and so missing.
 static void check_cleared(const Form *form) {
     const Dongbo__ChangeEvent *event = form->event;
     if (event->n_cleared_fields > CLEARED_FIELDS_MAX)
@@ -248,8 +249,6 @@ static void check_cleared(const Form *form) {
         const RuleField *field = find_field(form->rules, event->cleared_fields[i]);
         if (!field || field_is_said(form->body, field->number))
             reject(form, REASON(FIELD_FORMAT), field ? field->name : "cleared_fields");
-        else if (field->required)
-            reject(form, REASON(FIELD_MISSING), field->name);
     }
 }
 
@@ -428,9 +427,7 @@ static const char *life_breaks(const Form *form, const Rule *rule, const Person 
     case RULE_NOT_AFTER_DEATH:
     case RULE_ALIVE_AT_EVENT:
         *ret_field = "subject.died_on";
-        return *person->died_on && date_parse(person->died_on, &limit) == 0 && date_compare(date, limit) > 0
-                   ? person->died_on
-                   : NULL;
+        return date_parse(person->died_on, &limit) == 0 && date_compare(date, limit) > 0 ? person->died_on : NULL;
     default:
         return NULL;
     }

@@ -45,4 +45,9 @@
 #define PING_INTERVAL_MS 5000
 #define PEER_SILENT_MS 20000                 // no frame for so long: the session is over
 #define HANDSHAKE_IVL_MS 5000
-#define SOCKET_HWM 1000
+#define SOCKET_HWM 1000                      // messages to one peer
+#define SOCKET_RECEIVE_HWM 64                // messages from one peer; more wait in its own TCP buffers
+#define SOCKET_BACKLOG 1024                  // connections not yet accepted
+#define RECONNECT_MS 200
+#define RECONNECT_MAX_MS 5000
+#define ZAP_PROVE_MS 10000                   // for each of the two trial connections of zap_prove()

@@ -10,18 +10,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// The ZAP domain that a ROUTER here asks for, and the only one that zap.c answers.
+#define SOCKET_ZAP_DOMAIN "dongbo"
+
 // ROUTER, MANDATORY, MAXMSGSIZE, HWM, HANDSHAKE_IVL, ZAP domain enforced. `endpoint` as tcp://127.0.0.1:7701 or
-// ipc://…; ret_port gets the bound TCP port (endpoint may end in ":*"). A ZAP handler must be running.
+// ipc://…; ret_port (may be NULL) gets the bound TCP port (endpoint may end in ":*"), 0 for ipc. A ZAP handler must be
+// running. LINGER is 0. ERROR_CONFIG (the endpoint is taken or wrong), ERROR_CRYPTO, ERROR_MEMORY.
 int socket_bind(zsock_t **ret, const char *endpoint, const Keys *keys, int *ret_port);
-// DEALER, IMMEDIATE, to one endpoint, knowing the broker's public key.
+// DEALER, IMMEDIATE, to one endpoint, knowing the broker's public key. Connects, and reconnects, in the background.
+// LINGER is 0: who wants a last message to leave sets zsock_set_linger() before destroying it. Errors as above.
 int socket_connect(zsock_t **ret, const char *endpoint, const Keys *keys, const uint8_t server_key[KEY_BYTES]);
 
 // Sends one frame without blocking. 0; 1 when it cannot be taken now or the peer is gone.
 int socket_send(zsock_t *socket, const void *data, size_t n);
-// ROUTER: to this peer. `route` is the identity frame received with.
+// ROUTER: to this peer. `route` is the identity frame received with, and stays the caller's.
 int socket_send_to(zsock_t *socket, const zframe_t *route, const void *data, size_t n);
 
 // Receives without blocking. 0; 1 nothing there; 2 a message of more than one frame was dropped (ends that session;
-// *ret_route is set for a ROUTER). For a ROUTER *ret_route gets the identity (caller destroys).
+// *ret_route is set for a ROUTER). For a ROUTER *ret_route gets the identity; ret_route may be NULL for a DEALER. The
+// caller destroys both; what is not set is NULL.
 // user gets the ZAP User-Id ("agency:3", "subscription:7"; "" for a DEALER), 64 bytes.
 int socket_receive(zsock_t *socket, zframe_t **ret_route, zframe_t **ret_frame, char user[64]);

@@ -4,7 +4,7 @@
 // is refused before it reaches a parser. Start it before any socket binds; zap_prove() shows that it refuses.
 #pragma once
 
-#include "proto/bounds.h"
+#include "proto/keys.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -15,10 +15,15 @@ typedef struct ZapKey {
     char user[64];
 } ZapKey;
 
+// One in a process; it begins with nobody allowed. ERROR_CONFIG when there is one already. ERROR_MEMORY.
 int zap_new(Zap **ret);
 void zap_destroy(Zap **zap);
-// Replaces the list; takes effect before it returns.
+// Replaces the list (copied); takes effect before it returns. Does not cut sessions that are open: closing those of a
+// key that was taken off is the caller's. Call it from one thread. ERROR_MEMORY.
 int zap_allow(Zap *zap, const ZapKey *keys, size_t n);
-// Binds a socket on inproc or loopback with `keys` and proves that a random key is refused. ERROR_CRYPTO when not.
-struct Keys;
-int zap_prove(const struct Keys *keys);
+// How many connections were refused so far: for the log and for status.
+uint64_t zap_refused(Zap *zap);
+// Binds a socket on loopback with `keys` and proves that a random key is refused, and that one put on the list for this
+// trial is let in. Call it before binding to the world. ERROR_CRYPTO when either is not so. zap NULL: the handler is not
+// ours (tests have their own); only the refusal is proved.
+int zap_prove(Zap *zap, const Keys *keys);
