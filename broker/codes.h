@@ -24,7 +24,7 @@ typedef struct Codes Codes;
 int codes_load(Codes **ret, const char *directory);
 void codes_destroy(Codes **codes);
 size_t codes_count(const Codes *codes);
-const CodeList *codes_find(const Codes *codes, const char *list);  // NULL when unknown
+const CodeList *codes_find(const Codes *codes, const char *list); // NULL when unknown
 // The n-th list, by name.
 const char *codes_name(const Codes *codes, size_t n);
 const CodeList *codes_list(const Codes *codes, size_t n);

@@ -166,7 +166,7 @@ static int subscriptions_read(FeedStore *store, PolicySet *set) {
 }
 
 static uint32_t domains_read(const PGresult *result, int row, int column) {
-    PgElement *elements;
+    PgElement *elements = NULL;
     uint32_t domains = 0;
     int n = pg_array(result, row, column, &elements);
     for (int i = 0; i < n; i++) {
@@ -181,7 +181,7 @@ static uint32_t domains_read(const PGresult *result, int row, int column) {
 // Gives each element of a text array to `grant`; how many there were.
 static int texts_read(const PGresult *result, int row, int column, PolicyVersion *version,
                       void (*grant)(PolicyVersion *, const char *)) {
-    PgElement *elements;
+    PgElement *elements = NULL;
     int n = pg_array(result, row, column, &elements);
     for (int i = 0; i < n; i++) {
         char text[128];

@@ -16,13 +16,13 @@ typedef struct Merge {
 } Merge;
 
 typedef struct Merged {
-    int verdict;               // ACCEPTED | UNCHANGED | SUPERSEDED
-    bool store;                // a version must be inserted (also for UNCHANGED when an origin moved on)
-    bool superseded;           // ... and marked so; its record is then the event alone
-    Dongbo__Record *record;    // to be stored when `store`
-    ProtobufCMessage *body;    // record->body, decoded: the state after, for the feed
-    uint32_t changed;          // fields whose value changed, as bits
-    bool deleted;              // the record is now retracted as a whole
+    int verdict;            // ACCEPTED | UNCHANGED | SUPERSEDED
+    bool store;             // a version must be inserted (also for UNCHANGED when an origin moved on)
+    bool superseded;        // ... and marked so; its record is then the event alone
+    Dongbo__Record *record; // to be stored when `store`
+    ProtobufCMessage *body; // record->body, decoded: the state after, for the feed
+    uint32_t changed;       // fields whose value changed, as bits
+    bool deleted;           // the record is now retracted as a whole
 } Merged;
 
 // current: the greatest unmarked version, NULL for none. ERROR_MEMORY only; 1 when current's bytes are unreadable.

@@ -14,48 +14,52 @@
 typedef enum FieldType { FIELD_TEXT, FIELD_CODE, FIELD_DATE, FIELD_NUMBER, FIELD_DIGITS } FieldType;
 
 typedef struct RuleField {
-    unsigned number;       // in the body; 0 ends the list
+    unsigned number; // in the body; 0 ends the list
     const char *name;
     FieldType type;
     bool required;
-    bool key;              // part of the record key, in the order of the file
-    size_t length_max;     // bytes
-    size_t digits;         // FIELD_DIGITS: exactly so many; 0: up to length_max
-    uint32_t minimum, maximum;  // FIELD_NUMBER
-    const CodeList *codes; // FIELD_CODE
+    bool key;                  // part of the record key, in the order of the file
+    size_t length_max;         // bytes
+    size_t digits;             // FIELD_DIGITS: exactly so many; 0: up to length_max
+    uint32_t minimum, maximum; // FIELD_NUMBER
+    const CodeList *codes;     // FIELD_CODE
 } RuleField;
 
 // Checks between fields, each a kind and the field or fields it is about.
 typedef enum RuleKind {
-    RULE_NOT_IN_FUTURE,      // field is not after today
-    RULE_NOT_BEFORE_BIRTH,   // field is not before the person's birth date
-    RULE_NOT_AFTER_DEATH,    // field is not after the person's death
-    RULE_PERIOD,             // field is not after other
-    RULE_ALIVE_AT_EVENT,     // the person is alive at the event's date: field, or the event time when field is 0
-    RULE_REQUIRED_WHEN,      // field is said when other has one of these values
+    RULE_NOT_IN_FUTURE,    // field is not after today
+    RULE_NOT_BEFORE_BIRTH, // field is not before the person's birth date
+    RULE_NOT_AFTER_DEATH,  // field is not after the person's death
+    RULE_PERIOD,           // field is not after other
+    RULE_ALIVE_AT_EVENT,   // the person is alive at the event's date: field, or the event time when field is 0
+    RULE_REQUIRED_WHEN,    // field is said when other has one of these values
 } RuleKind;
 #define RULE_VALUES_MAX 8
 typedef struct Rule {
     RuleKind kind;
     unsigned field, other;
-    int code;                // Dongbo__ReasonCode
-    const char *values[RULE_VALUES_MAX]; size_t n_values;
+    int code; // Dongbo__ReasonCode
+    const char *values[RULE_VALUES_MAX];
+    size_t n_values;
 } Rule;
 
 typedef struct DomainRules {
     int domain;
-    const RuleField *fields; size_t n_fields;
-    const RuleField *key[8]; size_t n_key;
-    const RuleField *province;  // by which an agency's province grants are judged; NULL: the subject's residence
-    bool province_is_63;        // its codes are the 63 ones
-    const Rule *rules; size_t n_rules;
+    const RuleField *fields;
+    size_t n_fields;
+    const RuleField *key[8];
+    size_t n_key;
+    const RuleField *province; // by which an agency's province grants are judged; NULL: the subject's residence
+    bool province_is_63;       // its codes are the 63 ones
+    const Rule *rules;
+    size_t n_rules;
 } DomainRules;
 
 typedef struct Rules Rules;
 // schemas_dir holds rules/ and codes/. ERROR_CONFIG names the file, and line or field.
 int rules_load(Rules **ret, const char *schemas_dir);
 void rules_destroy(Rules **rules);
-const DomainRules *rules_domain(const Rules *rules, int domain);  // NULL when unknown
+const DomainRules *rules_domain(const Rules *rules, int domain); // NULL when unknown
 // Rank of an agency's word on one field of a domain: greater wins. 1 where the file says nothing.
 uint32_t rules_authority(const Rules *rules, int domain, const char *agency, unsigned field);
 // Known as birth-registration province (3 digits), as sex, as one of 63 provinces (2 digits), as one of 34 (2 digits).

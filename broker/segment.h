@@ -13,10 +13,10 @@
 #include "proto/merkle.h"
 #include "store.pb-c.h"
 
-typedef struct SegmentHead {       // the last segment row
+typedef struct SegmentHead { // the last segment row
     uint32_t epoch;
-    uint64_t last_position;        // 0: empty log
-    uint64_t leaf_index;           // of the next leaf
+    uint64_t last_position; // 0: empty log
+    uint64_t leaf_index;    // of the next leaf
     int64_t stored_at_us;
     int64_t population_position;
     uint8_t hash[HASH_BYTES];
@@ -27,14 +27,15 @@ typedef struct Segment {
     uint64_t first_position, last_position;
     uint32_t epoch;
     int kind;
-    uint32_t agency;               // 0: none
-    const uint8_t *stream;         // NULL: none
+    uint32_t agency;       // 0: none
+    const uint8_t *stream; // NULL: none
     uint64_t first_sequence, last_sequence;
-    const uint8_t *batch_root;     // NULL: none
+    const uint8_t *batch_root; // NULL: none
     int64_t stored_at_us, population_position;
-    const Dongbo__Entry *const *entries; size_t n_entries;
-    const uint8_t *const *leaves;  // per entry, 32 bytes or NULL
-    const char *const *masked;     // per entry, citizen masked, or NULL
+    const Dongbo__Entry *const *entries;
+    size_t n_entries;
+    const uint8_t *const *leaves; // per entry, 32 bytes or NULL
+    const char *const *masked;    // per entry, citizen masked, or NULL
 } Segment;
 
 // Packs and compresses entries into payload and summary. Needs no position, so it runs before the writer's lock.

@@ -14,15 +14,21 @@
 // What the exchange grants to the agency that speaks.
 typedef struct Grants {
     uint32_t agency;
-    const char *code;          // "MOH"
-    uint32_t domains;          // bit n = domain n
-    const char *const *provinces; size_t n_provinces;  // 34-codes; none: all
-    const char *const *told_fields; size_t n_told;     // fields of a stored person it may be told
+    const char *code; // "MOH"
+    uint32_t domains; // bit n = domain n
+    const char *const *provinces;
+    size_t n_provinces; // 34-codes; none: all
+    const char *const *told_fields;
+    size_t n_told; // fields of a stored person it may be told
 } Grants;
 
-typedef struct Finding { int code; const char *field; const char *expected; } Finding;  // texts in the arena or constant
+typedef struct Finding {
+    int code;
+    const char *field;
+    const char *expected;
+} Finding; // texts in the arena or constant
 typedef struct Decision {
-    int verdict;               // Dongbo__Verdict; ACCEPTED here means "may be reconciled"
+    int verdict; // Dongbo__Verdict; ACCEPTED here means "may be reconciled"
     Finding reasons[REASONS_MAX];
     size_t n_reasons;
 } Decision;

@@ -112,9 +112,13 @@ static void append_escape(Bytes *bytes, uint8_t c) {
 }
 
 void bytes_append_json(Bytes *bytes, const char *utf8) {
+    bytes_append_json_n(bytes, utf8, strlen(utf8));
+}
+
+void bytes_append_json_n(Bytes *bytes, const char *utf8, size_t n) {
     bytes_append_u8(bytes, '"');
-    const char *run = utf8;
-    for (; *utf8; utf8++) {
+    const char *run = utf8, *end = utf8 + n;
+    for (; utf8 < end; utf8++) {
         uint8_t c = (uint8_t)*utf8;
         if (__builtin_expect(c >= 0x20 && c != '"' && c != '\\', 1))
             continue;

@@ -5,6 +5,7 @@
 #include "broker/rules.h"
 #include "proto/base/error.h"
 #include "proto/bounds.h"
+#include "tests/unit/scratch.h"
 #include "verdict.pb-c.h"
 
 #include <setjmp.h>
@@ -12,74 +13,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <sys/stat.h>
 #include <cmocka.h>
 
 static char schemas[4096];
-static char copy[] = "/tmp/dongbo-test-rules-XXXXXX";
+static char copy[SCRATCH_BYTES];
 
 static int setup(void **state) {
-    const char *source = getenv("DONGBO_SOURCE");
-    assert_non_null(source);
-    snprintf(schemas, sizeof schemas, "%s/schemas", source);
-    return mkdtemp(copy) ? 0 : 1;
-}
-
-static void in_copy(char path[256], const char *name) {
-    snprintf(path, 256, "%s/%s", copy, name);
-}
-
-static void link_file(const char *name) {
-    char from[8192], to[256];
-    snprintf(from, sizeof from, "%s/%s", schemas, name);
-    in_copy(to, name);
-    assert_int_equal(symlink(from, to), 0);
-}
-
-static void clear_copy(void) {
-    char command[256];
-    snprintf(command, sizeof command, "rm -rf '%s'/*", copy);
-    assert_int_equal(system(command), 0);
+    snprintf(schemas, sizeof schemas, "%s/schemas", getenv("DONGBO_SOURCE"));
+    scratch_make(copy);
+    return 0;
 }
 
 static int teardown(void **state) {
-    clear_copy();
-    return rmdir(copy);
-}
-
-static void write_copy(const char *name, const char *text) {
-    char path[256];
-    in_copy(path, name);
-    unlink(path);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
-// The real schemas but for one file of this text.
-static void make_copy(const char *name, const char *text) {
-    clear_copy();
-    char path[256], rule[64];
-    in_copy(path, "rules");
-    assert_int_equal(mkdir(path, 0700), 0);
-    if (strncmp(name, "codes/", 6) == 0) {
-        char command[8192];
-        snprintf(command, sizeof command, "cp -r '%s/codes' '%s/codes'", schemas, copy);
-        assert_int_equal(system(command), 0);
-    } else {
-        link_file("codes");
-    }
-    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
-        snprintf(rule, sizeof rule, "rules/%s.yaml", domain_name(domain));
-        link_file(rule);
-    }
-    write_copy(name, text);
+    scratch_remove(copy);
+    return 0;
 }
 
 static void expect_error(const char *name, const char *text, const char *expected) {
-    make_copy(name, text);
+    scratch_copy_schemas(copy);
+    scratch_write(copy, name, text);
     Rules *rules = NULL;
     int r = rules_load(&rules, copy);
     if (r != ERROR_CONFIG)
@@ -252,15 +204,12 @@ static void test_missing_files(void **state) {
     Rules *rules = NULL;
     assert_int_equal(rules_load(&rules, "/nonexistent"), ERROR_CONFIG);
     assert_non_null(strstr(error_text(), "/nonexistent/codes"));
-    char path[256];
-    make_copy(E, "");
-    in_copy(path, E);
-    unlink(path);
+    scratch_copy_schemas(copy);
+    scratch_unlink(copy, E);
     assert_int_equal(rules_load(&rules, copy), ERROR_CONFIG);
     assert_non_null(strstr(error_text(), E));
-    make_copy("codes/sexes.tsv", "male\tNam\n");
-    in_copy(path, "codes/sexes.tsv");
-    unlink(path);
+    scratch_copy_schemas(copy);
+    scratch_unlink(copy, "codes/sexes.tsv");
     assert_int_equal(rules_load(&rules, copy), ERROR_CONFIG);
     assert_non_null(strstr(error_text(), "sexes"));
     assert_null(rules);

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keeps a subscription going over a list of brokers: the next one at once when one is lost, and after a round without
+// success with growing pauses. Ends by itself only when caught up (--until-head), refused, or out of patience.
+#include "agents/receive.h"
+
+#include "agents/receive_config.h"
+#include "agents/sink_jsonl.h"
+#include "agents/sink_postgres.h"
+#include "agents/subscription.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/options.h"
+
+#include <czmq.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define PAUSE_MIN_MS 100
+#define PAUSE_MAX_MS 5000
+#define PROGRESS_MS 500
+
+typedef struct Receive {
+    const char *config_path;
+    bool until_head, from_start;
+    long long timeout_s;
+    ReceiveConfig *config;
+    Keys keys, broker;
+    Sink *sink;
+    Subscription *subscription;
+    int64_t shown_ms, shown_records; // progress
+} Receive;
+
+static int options_read(Receive *receive, int argc, char **argv) {
+    const Option options[] = {
+        {"config", 0, OPTION_TEXT, "FILE", "the receiver's configuration (required)", &receive->config_path},
+        {"until-head", 0, OPTION_FLAG, NULL, "exit when caught up with what there is now", &receive->until_head},
+        {"from-start", 0, OPTION_FLAG, NULL, "receive everything again, into an empty sink", &receive->from_start},
+        {"timeout", 0, OPTION_INT, "SECONDS", "exit with 3 when no broker serves us for so long", &receive->timeout_s},
+        {0},
+    };
+    const Command command = {.name = "receive", .summary = "receive a subscription's records", .options = options};
+    int operand;
+    int r = options_parse(&command, argc, argv, &operand);
+    if (r == 0 && !receive->config_path)
+        r = error_fail(ERROR_CONFIG, "receive: --config FILE is needed");
+    if (r == 0 && (receive->timeout_s < 0 || receive->timeout_s > 1000000))
+        r = error_fail(ERROR_CONFIG, "receive: --timeout is a number of seconds");
+    return r;
+}
+
+static void progress_show(void *self, const SubscriptionProgress *progress) {
+    Receive *receive = self;
+    int64_t now_ms = clock_monotonic_ms(clock_system()), passed_ms = now_ms - receive->shown_ms;
+    if (passed_ms < PROGRESS_MS)
+        return;
+    int64_t rate = ((int64_t)progress->records - receive->shown_records) * 1000 / passed_ms;
+    fprintf(stderr, "\rposition %" PRIu64 " of %" PRIu64 ", %" PRIu64 " records, %" PRId64 "/s   ", progress->position,
+            progress->head, progress->records, rate);
+    receive->shown_ms = now_ms;
+    receive->shown_records = (int64_t)progress->records;
+}
+
+static int sink_open(Receive *receive) {
+    const ReceiveSink *sink = &receive->config->sink;
+    if (sink->kind == SINK_POSTGRES)
+        return sink_postgres_new(&receive->sink, sink->conninfo, sink->schema);
+    SinkPlace place;
+    int r = sink_jsonl_new(&receive->sink, &(SinkJsonlOptions){.directory = sink->directory});
+    if (r < 0 || !receive->from_start)
+        return r;
+    // Lines cannot be replaced, so a second round would stand behind the first.
+    r = receive->sink->kind->begin(receive->sink, &place);
+    if (r == 0)
+        return error_fail(ERROR_CONFIG,
+                          "%s: holds records up to position %" PRIu64 ". For --from-start name a new, empty directory, "
+                          "or leave --from-start out to go on from there",
+                          sink->directory, place.position);
+    return r < 0 ? r : 0;
+}
+
+static int prepare(Receive *receive) {
+    int r = receive_config_load(&receive->config, receive->config_path);
+    if (r == 0)
+        r = keys_load(receive->config->keys, &receive->keys);
+    if (r == 0 && !receive->keys.has_secret)
+        r = error_fail(ERROR_CONFIG, "%s: this is a public half; name the key file itself", receive->config->keys);
+    if (r == 0)
+        r = keys_load(receive->config->broker.key, &receive->broker);
+    if (r == 0)
+        r = sink_open(receive);
+    if (r < 0)
+        return r;
+    bool terminal = isatty(STDERR_FILENO);
+    receive->shown_ms = clock_monotonic_ms(clock_system());
+    return subscription_new(&receive->subscription, &(SubscriptionOptions){.name = receive->config->subscription,
+                                                                           .keys = &receive->keys,
+                                                                           .broker_key = receive->broker.curve_public,
+                                                                           .sink = receive->sink,
+                                                                           .clock = clock_system(),
+                                                                           .from_start = receive->from_start,
+                                                                           .until_head = receive->until_head,
+                                                                           .timeout_ms = receive->timeout_s * 1000,
+                                                                           .progress = terminal ? progress_show : NULL,
+                                                                           .progress_self = receive});
+}
+
+static bool out_of_patience(const Receive *receive) {
+    int64_t since_ms = clock_monotonic_ms(clock_system()) - subscription_served_ms(receive->subscription);
+    return receive->timeout_s && since_ms >= receive->timeout_s * 1000;
+}
+
+// A pause that SIGTERM ends.
+static void pause_ms(const Receive *receive, int64_t wait_ms) {
+    int64_t left_ms =
+        subscription_served_ms(receive->subscription) + receive->timeout_s * 1000 - clock_monotonic_ms(clock_system());
+    if (receive->timeout_s && left_ms < wait_ms)
+        wait_ms = left_ms > 0 ? left_ms : 0;
+    zmq_poll(NULL, 0, (long)wait_ms);
+}
+
+static int run(Receive *receive) {
+    const ReceiveBroker *broker = &receive->config->broker;
+    int64_t wait_ms = PAUSE_MIN_MS;
+    unsigned at = 0, tried = 0;
+    while (!zsys_interrupted) {
+        int64_t served_ms = subscription_served_ms(receive->subscription);
+        int r = subscription_run(receive->subscription, broker->endpoints[at]);
+        bool sink_away = r == ERROR_DATABASE;
+        if (r != 1 && !sink_away)
+            return r;
+        const char *why = sink_away ? error_text() : subscription_text(receive->subscription);
+        if (out_of_patience(receive))
+            return error_fail(ERROR_PEER, "given up after %lld seconds: %s", receive->timeout_s, why);
+        if (subscription_served_ms(receive->subscription) != served_ms) { // it had worked
+            wait_ms = PAUSE_MIN_MS;
+            tried = 0;
+        }
+        if (tried++ % broker->endpoints_count == 0)
+            log_warn("%s; trying again", why);
+        at = (at + 1) % broker->endpoints_count;
+        if (tried % broker->endpoints_count == 0) {
+            pause_ms(receive, wait_ms);
+            wait_ms = wait_ms * 2 < PAUSE_MAX_MS ? wait_ms * 2 : PAUSE_MAX_MS;
+        }
+    }
+    return 0;
+}
+
+static int finish(Receive *receive, int r) {
+    if (r == 2)
+        log_error("%s", subscription_text(receive->subscription));
+    else if (r < 0)
+        log_error("%s", error_text());
+    subscription_destroy(&receive->subscription);
+    sink_destroy(&receive->sink);
+    receive_config_free(&receive->config);
+    keys_wipe(&receive->keys);
+    return r == 2 ? 1 : error_exit_code(r);
+}
+
+int receive_main(int argc, char **argv) {
+    Receive receive = {0};
+    int r = options_read(&receive, argc, argv);
+    if (r == 1)
+        return 0;
+    if (r == 0)
+        r = prepare(&receive);
+    if (r == 0)
+        r = run(&receive);
+    return finish(&receive, r);
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A feed record as one line of JSON (RFC 8259), written straight from its bytes. Absent values are left out.
+#pragma once
+
+#include "proto/base/bytes.h"
+#include "wire.pb-c.h"
+
+// Appends {"position":N,"domain":"health","change":"upsert","record":"<hex>","citizen_number":"…","agency":"MOH",
+// "event_time":"…Z","fields":{…},"changed":[…]} and a line feed. 1 when the record cannot be read (its domain is not
+// known here, or its body is malformed); `out` is then as before.
+int record_json_append(const Dongbo__FeedRecord *record, Bytes *out);

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Order of a commit: data, fsync; then `position` as a new file, fsync, rename over the old one, fsync of the
+// directory. Whatever is interrupted, the old position or the new one stands, and names a length up to which the data
+// is on disk. A missing or damaged position beside data is never guessed at.
+#include "agents/sink_jsonl.h"
+
+#include "agents/record_json.h"
+#include "proto/base/error.h"
+#include "proto/merkle.h"
+
+#include <errno.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_BYTES_MAX (256ULL * 1024 * 1024)
+#define WRITE_BYTES (256 * 1024) // buffered before it is given to the kernel
+#define POSITION_BYTES_MAX 512
+#define CHECK_DIGITS 16
+
+typedef struct Jsonl {
+    Sink sink;
+    uint64_t file_bytes_max;
+    char *path; // of the directory, for messages
+    int directory;
+    int file;                // -1: to be opened
+    unsigned number;         // of the file
+    uint64_t durable;        // its length as of the position file
+    uint64_t written;        // given to the kernel
+    unsigned durable_number; // the file that the position file names
+    SinkPlace place;
+    Merkle *hash;
+    Bytes buffer;
+} Jsonl;
+
+static int fail_system(const Jsonl *jsonl, const char *what) {
+    return error_fail(ERROR_SYSTEM, "%s: cannot %s: %s", jsonl->path, what, strerror(errno));
+}
+
+static void file_name(unsigned number, char out[32]) {
+    snprintf(out, 32, "records-%06u.jsonl", number);
+}
+
+// 0 when the name is not one of ours.
+static unsigned file_number(const char *name) {
+    unsigned number;
+    char again[32];
+    if (sscanf(name, "records-%u.jsonl", &number) != 1)
+        return 0;
+    file_name(number, again);
+    return strcmp(name, again) == 0 ? number : 0;
+}
+
+// ---- the position file -----------------------------------------------------------------------------------------
+
+static void check_text(Jsonl *jsonl, const char *text, size_t n, char out[CHECK_DIGITS + 1]) {
+    uint8_t hash[HASH_BYTES];
+    merkle_sha256(jsonl->hash, (const uint8_t *)text, n, hash);
+    hex_encode(hash, CHECK_DIGITS / 2, out);
+}
+
+static int all_write(int file, const void *data, size_t n) {
+    for (const uint8_t *at = data; n;) {
+        ssize_t wrote = write(file, at, n);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0)
+            return -1;
+        at += wrote;
+        n -= (size_t)wrote;
+    }
+    return 0;
+}
+
+static int position_write(Jsonl *jsonl, const SinkPlace *place) {
+    char text[POSITION_BYTES_MAX], hash[2 * HASH_BYTES + 1], check[CHECK_DIGITS + 1], name[32];
+    hex_encode(place->hash, HASH_BYTES, hash);
+    file_name(jsonl->number, name);
+    int n = snprintf(text, sizeof text,
+                     "dongbo position 1\nepoch %u\nposition %" PRIu64 "\nhash %s\nfile %s\nbytes %" PRIu64 "\n",
+                     place->epoch, place->position, hash, name, jsonl->written);
+    check_text(jsonl, text, (size_t)n, check);
+    n += snprintf(text + n, sizeof text - (size_t)n, "check %s\n", check);
+    int file = openat(jsonl->directory, "position.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (file < 0)
+        return fail_system(jsonl, "create position.new");
+    bool done = all_write(file, text, (size_t)n) == 0 && fsync(file) == 0;
+    done &= close(file) == 0;
+    if (!done || renameat(jsonl->directory, "position.new", jsonl->directory, "position") < 0 ||
+        fsync(jsonl->directory) < 0)
+        return fail_system(jsonl, "write the position");
+    jsonl->place = *place;
+    jsonl->durable = jsonl->written;
+    jsonl->durable_number = jsonl->number;
+    return 0;
+}
+
+static int fail_damaged(const Jsonl *jsonl, const char *what) {
+    return error_fail(
+        ERROR_CONFIG,
+        "%s: %s. Nothing was changed. Restore the directory as a whole from a copy, or receive into a new, "
+        "empty directory with --from-start",
+        jsonl->path, what);
+}
+
+// Reads at most n - 1 bytes and closes them with a 0. -1 with errno.
+static ssize_t file_read(int directory, const char *name, char *out, size_t n) {
+    int file = openat(directory, name, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return -1;
+    ssize_t got = read(file, out, n - 1);
+    int saved = errno;
+    close(file);
+    errno = saved;
+    if (got >= 0)
+        out[got] = 0;
+    return got;
+}
+
+// 1 when there is no position file.
+static int position_read(Jsonl *jsonl) {
+    char text[POSITION_BYTES_MAX], hash[2 * HASH_BYTES + 1], name[32], check[CHECK_DIGITS + 1],
+        expected[CHECK_DIGITS + 1];
+    ssize_t n = file_read(jsonl->directory, "position", text, sizeof text);
+    if (n < 0)
+        return errno == ENOENT ? 1 : fail_system(jsonl, "read the position");
+    SinkPlace place = {0};
+    int end = 0;
+    if (sscanf(text,
+               "dongbo position 1\nepoch %u\nposition %" SCNu64 "\nhash %64[0-9a-f]\nfile %31s\nbytes %" SCNu64
+               "\n%ncheck %16[0-9a-f]\n",
+               &place.epoch, &place.position, hash, name, &jsonl->durable, &end, check) != 6)
+        return fail_damaged(jsonl, "the file \"position\" is damaged or of another version");
+    check_text(jsonl, text, (size_t)end, expected);
+    jsonl->number = file_number(name);
+    if (strcmp(check, expected) != 0 || hex_decode(hash, place.hash, HASH_BYTES) != 0 || jsonl->number == 0)
+        return fail_damaged(jsonl, "the file \"position\" is damaged");
+    jsonl->place = place;
+    jsonl->durable_number = jsonl->number;
+    return 0;
+}
+
+// ---- what a crash leaves ------------------------------------------------------------------------------------------
+
+// Removes (number > 0: files after it; their content was never acknowledged) or only looks. The greatest file number
+// seen, 0 for none; ERROR_SYSTEM.
+static int files_after(Jsonl *jsonl, unsigned number, bool remove_them) {
+    int copy = dup(jsonl->directory);
+    DIR *list = copy < 0 ? NULL : fdopendir(copy);
+    if (!list) {
+        if (copy >= 0)
+            close(copy);
+        return fail_system(jsonl, "list the directory");
+    }
+    rewinddir(list);
+    int greatest = 0;
+    for (struct dirent *one; (one = readdir(list));) {
+        unsigned found = file_number(one->d_name);
+        if (found <= number)
+            continue;
+        greatest = (int)found > greatest ? (int)found : greatest;
+        if (remove_them && unlinkat(jsonl->directory, one->d_name, 0) < 0) {
+            greatest = fail_system(jsonl, "remove a file that was never acknowledged");
+            break;
+        }
+    }
+    closedir(list);
+    return greatest;
+}
+
+// A file that should hold data is not made anew.
+static int file_open(Jsonl *jsonl, uint64_t bytes) {
+    char name[32];
+    file_name(jsonl->number, name);
+    jsonl->file = openat(jsonl->directory, name, O_WRONLY | O_APPEND | O_CLOEXEC | (bytes ? 0 : O_CREAT), 0600);
+    if (jsonl->file < 0 && errno == ENOENT)
+        return fail_damaged(jsonl, "the data file that the file \"position\" names is missing");
+    return jsonl->file < 0 ? fail_system(jsonl, "open a data file") : 0;
+}
+
+// Back to what the position file says.
+static int truncate_back(Jsonl *jsonl) {
+    if (jsonl->file >= 0)
+        close(jsonl->file);
+    jsonl->number = jsonl->durable_number;
+    int r = file_open(jsonl, jsonl->durable);
+    if (r < 0)
+        return r;
+    struct stat status;
+    if (fstat(jsonl->file, &status) < 0)
+        return fail_system(jsonl, "look at a data file");
+    if ((uint64_t)status.st_size < jsonl->durable)
+        return fail_damaged(jsonl, "a data file is shorter than the file \"position\" says");
+    if (ftruncate(jsonl->file, (off_t)jsonl->durable) < 0)
+        return fail_system(jsonl, "cut what was not acknowledged");
+    jsonl->written = jsonl->durable;
+    r = files_after(jsonl, jsonl->number, true);
+    return r < 0 ? r : 0;
+}
+
+static int jsonl_begin(Sink *sink, SinkPlace *ret) {
+    Jsonl *jsonl = (Jsonl *)sink;
+    bytes_clear(&jsonl->buffer);
+    int r = truncate_back(jsonl);
+    if (r < 0)
+        return r;
+    *ret = jsonl->place;
+    return jsonl->place.position == 0 ? 1 : 0;
+}
+
+// ---- writing ------------------------------------------------------------------------------------------------------
+
+static int jsonl_grant(Sink *sink, char *const *fields, size_t n) {
+    return 0; // a line names its own fields
+}
+
+static int flush(Jsonl *jsonl) {
+    if (jsonl->buffer.failed)
+        return error_fail(ERROR_MEMORY, "no memory for records");
+    if (all_write(jsonl->file, jsonl->buffer.data, jsonl->buffer.n) < 0)
+        return fail_system(jsonl, "write records");
+    jsonl->written += jsonl->buffer.n;
+    bytes_clear(&jsonl->buffer);
+    return 0;
+}
+
+static int jsonl_write(Sink *sink, const Dongbo__FeedRecord *record) {
+    Jsonl *jsonl = (Jsonl *)sink;
+    int r = record_json_append(record, &jsonl->buffer);
+    return r == 0 && jsonl->buffer.n >= WRITE_BYTES ? flush(jsonl) : r;
+}
+
+// The next commit's records begin a new file once this one is long enough.
+static int rotate(Jsonl *jsonl) {
+    if (jsonl->written < jsonl->file_bytes_max)
+        return 0;
+    close(jsonl->file);
+    jsonl->number++;
+    jsonl->written = 0;
+    return file_open(jsonl, 0);
+}
+
+static int jsonl_commit(Sink *sink, const SinkPlace *place) {
+    Jsonl *jsonl = (Jsonl *)sink;
+    int r = flush(jsonl);
+    if (r < 0)
+        return r;
+    bool grown = jsonl->written != jsonl->durable || jsonl->number != jsonl->durable_number;
+    if (grown && fdatasync(jsonl->file) < 0)
+        return fail_system(jsonl, "make records durable");
+    r = position_write(jsonl, place);
+    return r < 0 ? r : rotate(jsonl);
+}
+
+// ---- opening ------------------------------------------------------------------------------------------------------
+
+static void jsonl_destroy(Sink *sink) {
+    Jsonl *jsonl = (Jsonl *)sink;
+    if (jsonl->file >= 0)
+        close(jsonl->file);
+    if (jsonl->directory >= 0)
+        close(jsonl->directory);
+    merkle_destroy(&jsonl->hash);
+    bytes_free(&jsonl->buffer);
+    free(jsonl->path);
+    free(jsonl);
+}
+
+static const SinkKind JSONL = {jsonl_begin, jsonl_grant, jsonl_write, jsonl_commit, jsonl_destroy};
+
+static int directory_open(Jsonl *jsonl) {
+    if (mkdir(jsonl->path, 0700) < 0 && errno != EEXIST)
+        return fail_system(jsonl, "make this directory");
+    jsonl->directory = open(jsonl->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (jsonl->directory < 0)
+        return error_fail(ERROR_CONFIG, "%s: not a directory that can be read: %s", jsonl->path, strerror(errno));
+    if (flock(jsonl->directory, LOCK_EX | LOCK_NB) < 0)
+        return error_fail(ERROR_CONFIG, "%s: another receiver is writing here", jsonl->path);
+    return 0;
+}
+
+// Before the first byte of data: a position that says "nothing yet".
+static int position_first(Jsonl *jsonl) {
+    int r = files_after(jsonl, 0, false);
+    if (r != 0)
+        return r < 0 ? r : fail_damaged(jsonl, "there are records, but the file \"position\" is missing");
+    jsonl->number = jsonl->durable_number = 1;
+    return position_write(jsonl, &(SinkPlace){0});
+}
+
+int sink_jsonl_new(Sink **ret, const SinkJsonlOptions *options) {
+    Jsonl *jsonl = calloc(1, sizeof *jsonl);
+    if (!jsonl)
+        return error_fail(ERROR_MEMORY, "no memory for a sink");
+    *jsonl = (Jsonl){.sink.kind = &JSONL, .file_bytes_max = options->file_bytes_max, .directory = -1, .file = -1};
+    if (!jsonl->file_bytes_max)
+        jsonl->file_bytes_max = FILE_BYTES_MAX;
+    CLEANUP(sink_destroy) Sink *sink = &jsonl->sink;
+    jsonl->path = strdup(options->directory);
+    if (!jsonl->path)
+        return error_fail(ERROR_MEMORY, "no memory for a sink");
+    int r = merkle_new(&jsonl->hash);
+    if (r == 0)
+        r = directory_open(jsonl);
+    if (r == 0)
+        r = position_read(jsonl);
+    if (r == 1)
+        r = position_first(jsonl);
+    if (r < 0)
+        return r;
+    *ret = sink;
+    sink = NULL;
+    return 0;
+}

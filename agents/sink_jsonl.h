@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A directory of records-NNNNNN.jsonl files, one JSON object a line, and a file `position` that says how far they are
+// whole: place in the feed, file, length in bytes. What stands in a file beyond that length was cut off by a crash and
+// is removed at the next start. One receiver at a time (a lock on the directory).
+#pragma once
+
+#include "agents/sink.h"
+
+typedef struct SinkJsonlOptions {
+    const char *directory;   // made when it is not there
+    uint64_t file_bytes_max; // a new file is begun beyond it, between two commits; 0: 256 MiB
+} SinkJsonlOptions;
+
+// ERROR_CONFIG (in use, damaged, not a directory), ERROR_SYSTEM, ERROR_MEMORY.
+int sink_jsonl_new(Sink **ret, const SinkJsonlOptions *options);

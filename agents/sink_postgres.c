@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One statement per domain and commit, over arrays: of each record the latest state in the batch, deleted or put, and a
+// row that is already newer is left alone. SQL is put together from names only: the schema (quoted by libpq) and what
+// the descriptors call domains and fields; data travels as parameters.
+#include "agents/sink_postgres.h"
+
+#include "proto/base/arena.h"
+#include "proto/base/error.h"
+#include "proto/base/pg.h"
+#include "proto/domain.h"
+#include "proto/walk.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_BYTES_MAX_HELD (256 * 1024 * 1024)
+#define PARAMS_FIXED 6
+
+enum {
+    OID_INT4 = 23,
+    OID_INT8 = 20,
+    OID_BOOL = 16,
+    OID_TEXT = 25,
+    OID_BYTEA = 17,
+    OID_TIMESTAMPTZ = 1184,
+    OID_BOOL_ARRAY = 1000,
+    OID_TEXT_ARRAY = 1009,
+    OID_INT8_ARRAY = 1016,
+    OID_BYTEA_ARRAY = 1001,
+    OID_TIMESTAMPTZ_ARRAY = 1185
+};
+
+static const Oid UPSERT_TYPES[PG_PARAMS_MAX] = {
+    OID_BYTEA_ARRAY, OID_INT8_ARRAY, OID_BOOL_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TIMESTAMPTZ_ARRAY,
+    OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+    OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+    OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+};
+
+typedef struct Row {
+    struct Row *next;
+    const Dongbo__FeedRecord *record;
+    const char *values[DOMAIN_FIELDS_MAX + 1]; // by field number; numbers as text; NULL: not said
+    size_t lengths[DOMAIN_FIELDS_MAX + 1];
+} Row;
+
+typedef struct Table {
+    uint32_t columns; // field numbers that have one, as bits
+    Bytes upsert;     // the statement's text
+    char name[32];
+    PgStatement statement;
+    Row *rows, **rows_end;
+    int n;
+} Table;
+
+typedef struct Postgres {
+    Sink sink;
+    Pg *pg;
+    char *schema;
+    char *quoted; // the schema as an identifier; known once connected
+    bool ready;   // schema and position table were seen
+    Table tables[DOMAIN_MAX + 1];
+    Arena *arena; // rows since the last commit
+    PgParams params;
+    Bytes sql, place_read, place_write;
+    PgStatement place_reader, place_writer;
+} Postgres;
+
+// ---- names ---------------------------------------------------------------------------------------------------------
+
+__attribute__((format(printf, 2, 3))) static void sql_add(Bytes *sql, const char *fmt, ...) {
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    assert(n >= 0 && (size_t)n < sizeof text);
+    bytes_append_text(sql, text);
+}
+
+// Every table has a column citizen_number of the record's own.
+static void column_add(Bytes *sql, const char *prefix, int domain, const ProtobufCFieldDescriptor *field) {
+    bool taken = strcmp(field->name, "citizen_number") == 0;
+    sql_add(sql, "%s%s%s%s", prefix, taken ? domain_name(domain) : "", taken ? "_" : "", field->name);
+}
+
+static bool has_column(const Table *table, const ProtobufCFieldDescriptor *field) {
+    return table->columns >> field->id & 1;
+}
+
+// Appends each column of the table's fields behind `prefix`.
+static void columns_add(Bytes *sql, const char *prefix, int domain, const Table *table) {
+    const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
+    for (unsigned i = 0; i < descriptor->n_fields; i++)
+        if (has_column(table, &descriptor->fields[i]))
+            column_add(sql, prefix, domain, &descriptor->fields[i]);
+}
+
+// Values as selected from the batch: '' is NULL, numbers are numbers.
+static void values_add(Bytes *sql, int domain, const Table *table) {
+    const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
+    for (unsigned i = 0; i < descriptor->n_fields; i++) {
+        if (!has_column(table, &descriptor->fields[i]))
+            continue;
+        column_add(sql, ", nullif(b.", domain, &descriptor->fields[i]);
+        sql_add(sql, ", '')%s", descriptor->fields[i].type == PROTOBUF_C_TYPE_STRING ? "" : "::bigint");
+    }
+}
+
+static void assignments_add(Bytes *sql, int domain, const Table *table) {
+    const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
+    for (unsigned i = 0; i < descriptor->n_fields; i++) {
+        if (!has_column(table, &descriptor->fields[i]))
+            continue;
+        column_add(sql, ", ", domain, &descriptor->fields[i]);
+        column_add(sql, " = excluded.", domain, &descriptor->fields[i]);
+    }
+}
+
+static int upsert_build(Postgres *pg, int domain) {
+    Table *table = &pg->tables[domain];
+    Bytes *sql = &table->upsert;
+    int n = PARAMS_FIXED + __builtin_popcount(table->columns);
+    assert(n <= PG_PARAMS_MAX);
+    bytes_clear(sql);
+    sql_add(sql, "WITH b AS (SELECT DISTINCT ON (record_id) * FROM unnest(");
+    for (int i = 1; i <= n; i++)
+        sql_add(sql, "%s$%d", i > 1 ? ", " : "", i);
+    sql_add(sql, ") AS u (record_id, position, deleted, citizen_number, agency, event_time");
+    columns_add(sql, ", ", domain, table);
+    sql_add(sql, ") ORDER BY record_id, position DESC), gone AS (DELETE FROM ");
+    sql_add(sql, "%s.%s AS t USING b WHERE t.record_id = b.record_id AND b.deleted AND t.position <= b.position)",
+            pg->quoted, domain_name(domain));
+    sql_add(sql, " INSERT INTO %s.%s AS t (record_id, position, citizen_number, agency, event_time", pg->quoted,
+            domain_name(domain));
+    columns_add(sql, ", ", domain, table);
+    sql_add(sql, ") SELECT b.record_id, b.position, nullif(b.citizen_number, ''), nullif(b.agency, ''), b.event_time");
+    values_add(sql, domain, table);
+    sql_add(sql,
+            " FROM b WHERE NOT b.deleted ON CONFLICT (record_id) DO UPDATE SET position = excluded.position,"
+            " citizen_number = excluded.citizen_number, agency = excluded.agency, event_time = excluded.event_time");
+    assignments_add(sql, domain, table);
+    sql_add(sql, " WHERE t.position < excluded.position");
+    bytes_append_u8(sql, 0);
+    snprintf(table->name, sizeof table->name, "put_%s", domain_name(domain));
+    table->statement = (PgStatement){table->name, (const char *)sql->data, n, UPSERT_TYPES};
+    return sql->failed ? error_fail(ERROR_MEMORY, "no memory for a statement") : 0;
+}
+
+// ---- tables
+// ----------------------------------------------------------------------------------------------------------
+
+static int command(Postgres *pg) {
+    bytes_append_u8(&pg->sql, 0);
+    return pg->sql.failed ? error_fail(ERROR_MEMORY, "no memory for a statement")
+                          : pg_command(pg->pg, (const char *)pg->sql.data);
+}
+
+// Makes the domain's table hold these fields, too.
+static int table_extend(Postgres *pg, int domain, uint32_t fields) {
+    Table *table = &pg->tables[domain];
+    const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
+    bytes_clear(&pg->sql);
+    sql_add(&pg->sql,
+            "CREATE TABLE IF NOT EXISTS %s.%s (record_id bytea PRIMARY KEY, position bigint NOT NULL,"
+            " citizen_number text, agency text, event_time timestamptz NOT NULL)",
+            pg->quoted, domain_name(domain));
+    for (unsigned i = 0; i < descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+        if (!(fields >> field->id & 1))
+            continue;
+        sql_add(&pg->sql, "; ALTER TABLE %s.%s", pg->quoted, domain_name(domain));
+        column_add(&pg->sql, " ADD COLUMN IF NOT EXISTS ", domain, field);
+        sql_add(&pg->sql, " %s", field->type == PROTOBUF_C_TYPE_STRING ? "text" : "bigint");
+    }
+    int r = command(pg);
+    if (r < 0)
+        return r;
+    table->columns |= fields;
+    r = upsert_build(pg, domain);
+    pg_disconnect(pg->pg); // what was prepared by that name is another statement now
+    return r;
+}
+
+static int postgres_grant(Sink *sink, char *const *fields, size_t n) {
+    Postgres *pg = (Postgres *)sink;
+    uint32_t granted[DOMAIN_MAX + 1] = {0};
+    for (size_t i = 0; i < n; i++) {
+        char name[32];
+        const char *dot = strchr(fields[i], '.');
+        if (!dot || (size_t)(dot - fields[i]) >= sizeof name)
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)(dot - fields[i]), fields[i]);
+        int domain = domain_by_name(name);
+        unsigned number = domain ? field_by_name(domain_descriptor(domain), dot + 1) : 0;
+        if (number) // one that this program does not know fails when a record has it
+            granted[domain] |= 1u << number;
+    }
+    int r = 0;
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
+        if (granted[domain] & ~pg->tables[domain].columns) {
+            r = pg_connect(pg->pg);
+            if (r == 0)
+                r = table_extend(pg, domain, granted[domain]);
+        }
+    return r;
+}
+
+// ---- the place -----------------------------------------------------------------------------------------------------
+
+static int names_prepare(Postgres *pg) {
+    if (pg->quoted)
+        return 0;
+    char *quoted = PQescapeIdentifier(pg_raw(pg->pg), pg->schema, strlen(pg->schema));
+    if (!quoted)
+        return error_fail(ERROR_CONFIG, "the sink's schema is no name that PostgreSQL can have");
+    pg->quoted = strdup(quoted);
+    PQfreemem(quoted);
+    if (!pg->quoted)
+        return error_fail(ERROR_MEMORY, "no memory for a sink");
+    sql_add(&pg->place_read, "SELECT epoch, position, hash FROM %s.dongbo_position", pg->quoted);
+    sql_add(&pg->place_write,
+            "INSERT INTO %s.dongbo_position (epoch, position, hash, at) VALUES ($1, $2, $3, now())"
+            " ON CONFLICT (one) DO UPDATE SET epoch = $1, position = $2, hash = $3, at = now()",
+            pg->quoted);
+    bytes_append_u8(&pg->place_read, 0);
+    bytes_append_u8(&pg->place_write, 0);
+    static const Oid types[] = {OID_INT4, OID_INT8, OID_BYTEA};
+    pg->place_reader = (PgStatement){"place_read", (const char *)pg->place_read.data, 0, NULL};
+    pg->place_writer = (PgStatement){"place_write", (const char *)pg->place_write.data, 3, types};
+    return 0;
+}
+
+static int exists(Postgres *pg, bool *ret_schema, bool *ret_table) {
+    static const Oid types[] = {OID_TEXT};
+    static const PgStatement statement = {
+        "exists",
+        "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1), EXISTS (SELECT FROM pg_class c JOIN pg_namespace n"
+        " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'dongbo_position')",
+        1, types};
+    PgParams params = {0};
+    pg_param_text(&params, pg->schema);
+    PGresult *result;
+    int r = pg_run(pg->pg, &statement, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    *ret_schema = pg_bool(result, 0, 0);
+    *ret_table = pg_bool(result, 0, 1);
+    PQclear(result);
+    return 0;
+}
+
+static int schema_prepare(Postgres *pg) {
+    bool has_schema, has_table;
+    if (pg->ready)
+        return 0;
+    int r = exists(pg, &has_schema, &has_table);
+    if (r < 0)
+        return r;
+    bytes_clear(&pg->sql);
+    if (!has_schema)
+        sql_add(&pg->sql, "CREATE SCHEMA %s; ", pg->quoted);
+    if (!has_table)
+        sql_add(
+            &pg->sql,
+            "CREATE TABLE %s.dongbo_position (one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch integer NOT NULL,"
+            " position bigint NOT NULL, hash bytea NOT NULL CHECK (length(hash) = 32), at timestamptz NOT NULL)",
+            pg->quoted);
+    if (pg->sql.n)
+        r = command(pg);
+    pg->ready = r == 0;
+    return r;
+}
+
+static void rows_forget(Postgres *pg) {
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
+        pg->tables[domain].rows = NULL;
+        pg->tables[domain].rows_end = &pg->tables[domain].rows;
+        pg->tables[domain].n = 0;
+    }
+    arena_reset(pg->arena);
+}
+
+static int place_read(Postgres *pg, SinkPlace *ret) {
+    PGresult *result;
+    int r = pg_run(pg->pg, &pg->place_reader, NULL, &result);
+    if (r < 0)
+        return r;
+    bool found = PQntuples(result) == 1;
+    *ret = (SinkPlace){0};
+    if (found) {
+        size_t n;
+        const uint8_t *hash = pg_bytes(result, 0, 2, &n);
+        ret->epoch = (uint32_t)pg_i32(result, 0, 0);
+        ret->position = (uint64_t)pg_i64(result, 0, 1);
+        if (n == HASH_BYTES) // a CHECK of the table
+            memcpy(ret->hash, hash, HASH_BYTES);
+    }
+    PQclear(result);
+    return ret->position ? 0 : 1;
+}
+
+static int postgres_begin(Sink *sink, SinkPlace *ret) {
+    Postgres *pg = (Postgres *)sink;
+    rows_forget(pg);
+    int r = pg_connect(pg->pg);
+    if (r == 0)
+        r = names_prepare(pg);
+    if (r == 0)
+        r = schema_prepare(pg);
+    return r == 0 ? place_read(pg, ret) : r;
+}
+
+// ---- records -----------------------------------------------------------------------------------------------------
+
+// Copies a record and points at its fields' values. NULL without memory; *ret_known false when a field is not known.
+static Row *row_make(Postgres *pg, const Dongbo__FeedRecord *record, bool *ret_known) {
+    Bytes *packed = &pg->sql;
+    bytes_clear(packed);
+    bytes_append_message(packed, &record->base);
+    Row *row = arena_zalloc(pg->arena, sizeof *row);
+    Dongbo__FeedRecord *copy =
+        packed->failed ? NULL : dongbo__feed_record__unpack(arena_protobuf(pg->arena), packed->n, packed->data);
+    if (!row || !copy)
+        return NULL;
+    row->record = copy;
+    const ProtobufCMessageDescriptor *descriptor = domain_descriptor((int)copy->domain);
+    const uint8_t *at = copy->body.data, *end = at + copy->body.len;
+    WalkField field;
+    int r;
+    while ((r = walk_next(&at, end, &field)) == 0) {
+        const ProtobufCFieldDescriptor *known = protobuf_c_message_descriptor_get_field(descriptor, field.number);
+        bool is_text = known && known->type == PROTOBUF_C_TYPE_STRING;
+        if (!known || field.type != (is_text ? 2u : 0u))
+            break;
+        row->values[field.number] =
+            is_text ? (const char *)field.data : arena_printf(pg->arena, "%u", (unsigned)field.value);
+        if (!row->values[field.number])
+            return NULL;
+        row->lengths[field.number] = is_text ? field.n : strlen(row->values[field.number]);
+    }
+    *ret_known = r == 1;
+    return row;
+}
+
+static uint32_t fields_of(const Row *row) {
+    uint32_t fields = 0;
+    for (unsigned field = 1; field <= DOMAIN_FIELDS_MAX; field++)
+        if (row->values[field])
+            fields |= 1u << field;
+    return fields;
+}
+
+static int postgres_write(Sink *sink, const Dongbo__FeedRecord *record) {
+    Postgres *pg = (Postgres *)sink;
+    if (!domain_descriptor((int)record->domain) || record->change == DONGBO__CHANGE_KIND__CHANGE_UNSPECIFIED)
+        return 1;
+    bool known;
+    Row *row = row_make(pg, record, &known);
+    if (!row)
+        return error_fail(ERROR_MEMORY, "no memory for records");
+    if (!known)
+        return 1;
+    Table *table = &pg->tables[record->domain];
+    // Under an older policy more may have been granted than Welcome says now.
+    uint32_t fields = fields_of(row);
+    if (!table->upsert.n || fields & ~table->columns) {
+        int r = pg_connect(pg->pg);
+        if (r == 0)
+            r = table_extend(pg, (int)record->domain, fields);
+        if (r < 0)
+            return r;
+    }
+    *table->rows_end = row;
+    table->rows_end = &row->next;
+    table->n++;
+    return 0;
+}
+
+static void fixed_bind(PgParams *params, const Table *table) {
+    pg_param_array_begin(params, OID_BYTEA, table->n);
+    for (const Row *row = table->rows; row; row = row->next)
+        pg_array_bytes(params, row->record->record_id.data, row->record->record_id.len);
+    pg_param_array_begin(params, OID_INT8, table->n);
+    for (const Row *row = table->rows; row; row = row->next)
+        pg_array_i64(params, (int64_t)row->record->position);
+    pg_param_array_begin(params, OID_BOOL, table->n);
+    for (const Row *row = table->rows; row; row = row->next)
+        pg_array_bool(params, row->record->change == DONGBO__CHANGE_KIND__CHANGE_DELETE);
+    pg_param_array_begin(params, OID_TEXT, table->n);
+    for (const Row *row = table->rows; row; row = row->next)
+        pg_array_text(params, row->record->citizen_number, strlen(row->record->citizen_number));
+    pg_param_array_begin(params, OID_TEXT, table->n);
+    for (const Row *row = table->rows; row; row = row->next)
+        pg_array_text(params, row->record->agency, strlen(row->record->agency));
+    pg_param_array_begin(params, OID_TIMESTAMPTZ, table->n);
+    for (const Row *row = table->rows; row; row = row->next)
+        pg_array_us(params, row->record->event_time_us);
+}
+
+static int table_put(Postgres *pg, Table *table) {
+    if (!table->n)
+        return 0;
+    pg_params_clear(&pg->params);
+    fixed_bind(&pg->params, table);
+    for (unsigned field = 1; field <= DOMAIN_FIELDS_MAX; field++) {
+        if (!(table->columns >> field & 1))
+            continue;
+        pg_param_array_begin(&pg->params, OID_TEXT, table->n);
+        for (const Row *row = table->rows; row; row = row->next)
+            pg_array_text(&pg->params, row->values[field] ? row->values[field] : "", row->lengths[field]);
+    }
+    return pg_run(pg->pg, &table->statement, &pg->params, NULL);
+}
+
+static int place_put(Postgres *pg, const SinkPlace *place) {
+    pg_params_clear(&pg->params);
+    pg_param_i32(&pg->params, (int32_t)place->epoch);
+    pg_param_i64(&pg->params, (int64_t)place->position);
+    pg_param_bytes(&pg->params, place->hash, HASH_BYTES);
+    return pg_run(pg->pg, &pg->place_writer, &pg->params, NULL);
+}
+
+static int postgres_commit(Sink *sink, const SinkPlace *place) {
+    Postgres *pg = (Postgres *)sink;
+    int r = pg_connect(pg->pg);
+    if (r == 0)
+        r = pg_command(pg->pg, "BEGIN");
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
+        r = table_put(pg, &pg->tables[domain]);
+    if (r == 0)
+        r = place_put(pg, place);
+    if (r == 0)
+        r = pg_command(pg->pg, "COMMIT");
+    if (r < 0)
+        pg_disconnect(pg->pg); // whether it was committed is asked in begin()
+    rows_forget(pg);
+    return r;
+}
+
+// ---- start and end -------------------------------------------------------------------------------------------------
+
+static void postgres_destroy(Sink *sink) {
+    Postgres *pg = (Postgres *)sink;
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++)
+        bytes_free(&pg->tables[domain].upsert);
+    pg_params_free(&pg->params);
+    bytes_free(&pg->sql);
+    bytes_free(&pg->place_read);
+    bytes_free(&pg->place_write);
+    arena_destroy(&pg->arena);
+    pg_destroy(&pg->pg);
+    free(pg->quoted);
+    free(pg->schema);
+    free(pg);
+}
+
+static const SinkKind POSTGRES = {postgres_begin, postgres_grant, postgres_write, postgres_commit, postgres_destroy};
+
+int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema) {
+    Postgres *pg = calloc(1, sizeof *pg);
+    if (!pg)
+        return error_fail(ERROR_MEMORY, "no memory for a sink");
+    pg->sink.kind = &POSTGRES;
+    CLEANUP(sink_destroy) Sink *sink = &pg->sink;
+    pg->schema = strdup(schema);
+    if (!pg->schema)
+        return error_fail(ERROR_MEMORY, "no memory for a sink");
+    if (strlen(schema) > 63)
+        return error_fail(ERROR_CONFIG, "the sink's schema has more than 63 letters");
+    int r = pg_new(&pg->pg, conninfo, "dongbo receive");
+    if (r == 0)
+        r = arena_new(&pg->arena, BATCH_BYTES_MAX_HELD);
+    if (r < 0)
+        return r;
+    rows_forget(pg);
+    *ret = sink;
+    sink = NULL;
+    return 0;
+}

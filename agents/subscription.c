@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A session is believed frame by frame: sequence numbers, positions and `previous` must join without a gap before a
+// record reaches the sink. Whatever does not fit ends the session, and the next one resumes from the sink's own place.
+#include "agents/subscription.h"
+
+#include "proto/base/arena.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/check.h"
+#include "proto/frame.h"
+#include "proto/socket.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#define PROGRAM "dongbo-agent 0.1"
+#define FRAME_ARENA_BYTES (32 * 1024 * 1024)
+#define GROUP_BYTES (1024 * 1024) // received before a commit, at most about so many
+#define HELLO_MS 5000             // to be let in, and then for a Welcome
+#define QUIET_PING_MS 1000        // nothing heard: ask
+#define SILENT_MS 10000           // nothing heard although asked: lost
+#define QUIET_COMMIT_MS 1000      // a place without records is stored at most so often
+
+enum { GO_ON = 0, LOST = 1, REFUSED = 2, DONE = 3 };
+
+struct Subscription {
+    SubscriptionOptions options;
+    char text[512];
+    Arena *arena;
+    Bytes out;
+    int64_t served_ms;
+    uint64_t records; // stored, over all sessions
+    bool began;       // something was committed by this program
+    uint64_t goal;    // the head of the first Welcome
+    bool has_goal;
+
+    // of the present session
+    zsock_t *socket;
+    uint64_t session; // 0: before Welcome
+    uint64_t sequence_out, sequence_in;
+    SinkPlace place, stored; // received, and durable
+    bool has_place;          // the sink had one: it went into Hello
+    uint64_t previous;       // last position delivered
+    uint64_t head;
+    uint64_t pending; // records written and not committed
+    uint64_t group_bytes, received_bytes, credit;
+    bool owes_answer; // Ack and Credit
+    int64_t heard_ms, pinged_ms, committed_ms;
+};
+
+static int say(Subscription *s, int result, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int say(Subscription *s, int result, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(s->text, sizeof s->text, fmt, args);
+    va_end(args);
+    return result;
+}
+
+static int64_t now_ms(const Subscription *s) {
+    return clock_monotonic_ms(s->options.clock);
+}
+
+static int send_frame(Subscription *s, FrameType type, const ProtobufCMessage *message) {
+    bytes_clear(&s->out);
+    frame_write(&s->out, type, s->session, s->sequence_out + 1, message);
+    if (s->out.failed)
+        return error_fail(ERROR_MEMORY, "no memory for a frame");
+    if (socket_send(s->socket, s->out.data, s->out.n) != 0)
+        return 1;
+    s->sequence_out++;
+    return 0;
+}
+
+// ---- what was received becomes durable, then acknowledged -------------------------------------------------------
+
+static int answer_send(Subscription *s) {
+    Dongbo__Ack ack = DONGBO__ACK__INIT;
+    Dongbo__Credit credit = DONGBO__CREDIT__INIT;
+    ack.position = s->stored.position;
+    s->credit = credit.bytes = s->received_bytes + SUBSCRIBE_CREDIT_BYTES;
+    int r = send_frame(s, FRAME_ACK, &ack.base);
+    if (r == 0)
+        r = send_frame(s, FRAME_CREDIT, &credit.base);
+    s->owes_answer = r == 1;
+    return r < 0 ? r : 0;
+}
+
+static int commit(Subscription *s) {
+    int r = s->options.sink->kind->commit(s->options.sink, &s->place);
+    if (r < 0)
+        return r;
+    s->stored = s->place;
+    s->records += s->pending;
+    s->pending = 0;
+    s->group_bytes = 0;
+    s->began = true;
+    s->committed_ms = now_ms(s);
+    if (s->options.progress)
+        s->options.progress(s->options.progress_self, &(SubscriptionProgress){s->stored.position, s->head, s->records});
+    return answer_send(s);
+}
+
+static bool at_goal(const Subscription *s) {
+    return s->options.until_head && s->has_goal && s->place.position >= s->goal;
+}
+
+// Whether now is the time to commit; when the socket is empty, or enough has come together.
+static int commit_due(Subscription *s) {
+    bool quiet = s->place.position != s->stored.position;
+    if (s->pending || (quiet && (at_goal(s) || now_ms(s) - s->committed_ms >= QUIET_COMMIT_MS)))
+        return commit(s);
+    return s->owes_answer ? answer_send(s) : 0;
+}
+
+// ---- frames --------------------------------------------------------------------------------------------------------
+
+static void place_take(Subscription *s, const Dongbo__ResumeToken *token) {
+    s->place.epoch = token->epoch;
+    s->place.position = token->position;
+    memset(s->place.hash, 0, HASH_BYTES);
+    memcpy(s->place.hash, token->segment_hash.data, token->segment_hash.len);
+}
+
+static bool token_fits(const Dongbo__ResumeToken *token) {
+    return token && token->segment_hash.len == (token->position ? HASH_BYTES : 0);
+}
+
+static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
+    const Dongbo__WelcomeSubscribe *welcome = (const Dongbo__WelcomeSubscribe *)message;
+    if (!token_fits(welcome->head) || welcome->session == 0)
+        return say(s, LOST, "the broker's Welcome cannot be read");
+    int r = s->options.sink->kind->grant(s->options.sink, welcome->fields, welcome->n_fields);
+    if (r < 0)
+        return r;
+    s->head = welcome->head->position;
+    if (s->session) // again: what is granted has changed
+        return welcome->session == s->session ? GO_ON : say(s, LOST, "the broker mixes sessions up");
+    if (s->has_place && welcome->position != s->place.position)
+        return say(s, LOST, "the broker wants to go on from another position than ours");
+    if (!s->has_place && !s->options.from_start && welcome->position)
+        log_warn("the sink is empty, but the exchange knows that records up to position %" PRIu64
+                 " were received before: these do not come again. To have them, run once with --from-start",
+                 welcome->position);
+    s->session = welcome->session;
+    s->place.position = s->stored.position = s->previous = welcome->position;
+    if (!s->has_goal)
+        s->goal = s->head;
+    s->has_goal = true;
+    return answer_send(s);
+}
+
+// Decodes all records of the frame and checks that they join. NULL with a text when they do not.
+static Dongbo__FeedRecord **records_decode(Subscription *s, const Dongbo__Records *frame) {
+    Dongbo__FeedRecord **records = arena_alloc(s->arena, (frame->n_records + 1) * sizeof *records);
+    uint64_t previous = s->previous;
+    char field[64];
+    for (size_t i = 0; records && i < frame->n_records; i++) {
+        const ProtobufCBinaryData *bytes = &frame->records[i];
+        if (check_message(&dongbo__feed_record__descriptor, &CHECK_WIRE, bytes->data, bytes->len, field) != 0 ||
+            !(records[i] = dongbo__feed_record__unpack(arena_protobuf(s->arena), bytes->len, bytes->data))) {
+            say(s, LOST, "a record after position %" PRIu64 " cannot be decoded", previous);
+            return NULL;
+        }
+        const Dongbo__FeedRecord *record = records[i];
+        if (record->previous != previous || record->position <= previous || record->position > frame->last) {
+            say(s, LOST, "a record is missing after position %" PRIu64, previous);
+            return NULL;
+        }
+        previous = record->position;
+    }
+    if (!records)
+        say(s, LOST, "a frame of records is too large");
+    return records;
+}
+
+static int records_receive(Subscription *s, const ProtobufCMessage *message) {
+    const Dongbo__Records *frame = (const Dongbo__Records *)message;
+    if (!token_fits(frame->token) || frame->token->position != frame->last || frame->last < frame->first)
+        return say(s, LOST, "a frame of records contradicts itself");
+    if (frame->first != s->place.position + 1 || frame->previous != s->previous)
+        return say(s, LOST, "positions after %" PRIu64 " are missing", s->place.position);
+    Dongbo__FeedRecord **records = records_decode(s, frame);
+    if (!records)
+        return LOST;
+    for (size_t i = 0; i < frame->n_records; i++) {
+        int r = s->options.sink->kind->write(s->options.sink, records[i]);
+        if (r == 1)
+            return say(s, REFUSED,
+                       "the record at position %" PRIu64 " has fields that this program does not know. "
+                       "Install the newer dongbo-agent",
+                       records[i]->position);
+        if (r < 0)
+            return r;
+        s->previous = records[i]->position;
+    }
+    s->pending += frame->n_records;
+    place_take(s, frame->token);
+    return GO_ON;
+}
+
+static int watermark_receive(Subscription *s, const ProtobufCMessage *message) {
+    const Dongbo__Watermark *watermark = (const Dongbo__Watermark *)message;
+    if (!token_fits(watermark->token) || !token_fits(watermark->head) || watermark->token->position < s->place.position)
+        return say(s, LOST, "a watermark contradicts what came before");
+    s->head = watermark->head->position;
+    if (watermark->token->position > s->place.position)
+        place_take(s, watermark->token);
+    return GO_ON;
+}
+
+static int ping_receive(Subscription *s, const ProtobufCMessage *message) {
+    Dongbo__Pong pong = DONGBO__PONG__INIT;
+    pong.nonce = ((const Dongbo__Ping *)message)->nonce;
+    int r = send_frame(s, FRAME_PONG, &pong.base);
+    return r < 0 ? r : GO_ON;
+}
+
+static int pong_receive(Subscription *s, const ProtobufCMessage *message) {
+    return GO_ON;
+}
+
+static int error_receive(Subscription *s, const ProtobufCMessage *message) {
+    const Dongbo__Error *error = (const Dongbo__Error *)message;
+    switch (error->code) {
+    case DONGBO__ERROR__CODE__BAD_VERSION:
+    case DONGBO__ERROR__CODE__NOT_ALLOWED:
+    case DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION:
+    case DONGBO__ERROR__CODE__TOKEN_AHEAD:
+    case DONGBO__ERROR__CODE__TOKEN_MISMATCH:
+    case DONGBO__ERROR__CODE__POSITION_GONE:
+    case DONGBO__ERROR__CODE__SESSION_REPLACED:
+        return say(s, REFUSED, "%s", error->text);
+    default:
+        return say(s, LOST, "%s", error->text);
+    }
+}
+
+typedef struct Handler {
+    FrameType type;
+    const ProtobufCMessageDescriptor *descriptor;
+    int (*receive)(Subscription *s, const ProtobufCMessage *message);
+} Handler;
+
+static const Handler HANDLERS[] = {
+    {FRAME_WELCOME_SUBSCRIBE, &dongbo__welcome_subscribe__descriptor, welcome_receive},
+    {FRAME_RECORDS, &dongbo__records__descriptor, records_receive},
+    {FRAME_WATERMARK, &dongbo__watermark__descriptor, watermark_receive},
+    {FRAME_PING, &dongbo__ping__descriptor, ping_receive},
+    {FRAME_PONG, &dongbo__pong__descriptor, pong_receive},
+    {FRAME_ERROR, &dongbo__error__descriptor, error_receive},
+};
+
+static const Handler *handler_of(FrameType type) {
+    for (size_t i = 0; i < sizeof HANDLERS / sizeof *HANDLERS; i++)
+        if (HANDLERS[i].type == type)
+            return &HANDLERS[i];
+    return NULL;
+}
+
+static int frame_receive(Subscription *s, zframe_t *bytes) {
+    Frame frame;
+    if (frame_read(zframe_data(bytes), zframe_size(bytes), &frame) != 0)
+        return say(s, LOST, "what came is not a frame of this protocol");
+    if (frame.type == FRAME_GOODBYE)
+        return say(s, LOST, "the broker is stopping");
+    const Handler *handler = handler_of(frame.type);
+    ProtobufCMessage *message;
+    arena_reset(s->arena);
+    if (!handler || frame_decode(&frame, handler->descriptor, arena_protobuf(s->arena), &message) != 0)
+        return say(s, LOST, "a frame of the broker (%s) cannot be read", frame_type_name(frame.type));
+    if (frame.type == FRAME_ERROR)
+        return error_receive(s, message);
+    if (!s->session && frame.type != FRAME_WELCOME_SUBSCRIBE)
+        return say(s, LOST, "the broker did not say Welcome first");
+    if (frame.sequence != s->sequence_in + 1)
+        return say(s, LOST, "a frame of the broker is missing");
+    s->sequence_in = frame.sequence;
+    if (frame.type == FRAME_RECORDS) {
+        s->received_bytes += frame.body_bytes;
+        s->group_bytes += frame.body_bytes;
+    }
+    s->heard_ms = s->served_ms = now_ms(s);
+    return handler->receive(s, message);
+}
+
+// Takes what is there, up to one group.
+static int drain(Subscription *s) {
+    int r = GO_ON;
+    while (r == GO_ON && s->group_bytes < GROUP_BYTES) {
+        zframe_t *route = NULL, *bytes = NULL;
+        char user[64];
+        r = socket_receive(s->socket, &route, &bytes, user);
+        if (r == 1)
+            return GO_ON;
+        r = r == 2 ? say(s, LOST, "what came is not a frame of this protocol") : r < 0 ? r : frame_receive(s, bytes);
+        zframe_destroy(&bytes);
+        zframe_destroy(&route);
+    }
+    return r;
+}
+
+// ---- the session ---------------------------------------------------------------------------------------------------
+
+// Waits for bytes to read, or also for room to write. 0, or ERROR_SYSTEM.
+static int wait_socket(Subscription *s, short events, int64_t wait_ms) {
+    zmq_pollitem_t item = {zsock_resolve(s->socket), 0, events, 0};
+    if (zmq_poll(&item, 1, (long)(wait_ms > 0 ? wait_ms : 0)) < 0 && errno != EINTR)
+        return error_fail(ERROR_SYSTEM, "cannot wait for the broker: %s", zmq_strerror(errno));
+    return 0;
+}
+
+static int64_t hello_deadline(const Subscription *s) {
+    int64_t due = now_ms(s) + HELLO_MS, patience = s->served_ms + s->options.timeout_ms;
+    return s->options.timeout_ms && patience < due ? patience : due;
+}
+
+static int hello_send(Subscription *s, const char *endpoint) {
+    Dongbo__HelloSubscribe hello = DONGBO__HELLO_SUBSCRIBE__INIT;
+    Dongbo__ResumeToken token = DONGBO__RESUME_TOKEN__INIT;
+    token.epoch = s->place.epoch;
+    token.position = s->place.position;
+    token.segment_hash = (ProtobufCBinaryData){HASH_BYTES, s->place.hash};
+    hello.protocol_version = PROTOCOL_VERSION;
+    hello.subscription = (char *)s->options.name;
+    hello.token = s->has_place ? &token : NULL;
+    hello.from_start = s->options.from_start && !s->began;
+    hello.program = (char *)PROGRAM;
+    int64_t deadline = hello_deadline(s);
+    while (!zsys_interrupted) {
+        int r = send_frame(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
+        if (r <= 0)
+            return r;
+        if (now_ms(s) >= deadline)
+            return say(s, LOST, "%s: no broker answers, or it does not let this key in", endpoint);
+        r = wait_socket(s, ZMQ_POLLOUT, deadline - now_ms(s));
+        if (r < 0)
+            return r;
+    }
+    return DONE;
+}
+
+static int welcome_await(Subscription *s, const char *endpoint) {
+    int64_t deadline = hello_deadline(s);
+    while (!zsys_interrupted) {
+        int r = drain(s);
+        if (r != GO_ON || s->session)
+            return r;
+        if (now_ms(s) >= deadline)
+            return say(s, LOST, "%s: the broker does not answer", endpoint);
+        r = wait_socket(s, ZMQ_POLLIN, deadline - now_ms(s));
+        if (r < 0)
+            return r;
+    }
+    return DONE;
+}
+
+static int quiet_check(Subscription *s) {
+    int64_t now = now_ms(s), silent_ms = SILENT_MS;
+    if (s->options.timeout_ms && s->options.timeout_ms < silent_ms)
+        silent_ms = s->options.timeout_ms;
+    if (now - s->heard_ms >= silent_ms)
+        return say(s, LOST, "nothing was heard of the broker for %" PRId64 " seconds", silent_ms / 1000);
+    if (now - s->heard_ms < QUIET_PING_MS || now - s->pinged_ms < QUIET_PING_MS)
+        return GO_ON;
+    s->pinged_ms = now;
+    Dongbo__Ping ping = DONGBO__PING__INIT;
+    ping.nonce = s->sequence_out + 1;
+    int r = send_frame(s, FRAME_PING, &ping.base);
+    return r < 0 ? r : GO_ON;
+}
+
+static int session_loop(Subscription *s) {
+    for (;;) {
+        int r = drain(s);
+        int committed = r == GO_ON || r == LOST ? commit_due(s) : 0; // whole frames only
+        if (committed < 0)
+            return committed;
+        if (r != GO_ON)
+            return r;
+        if (at_goal(s) || zsys_interrupted)
+            return DONE;
+        r = quiet_check(s);
+        if (r == GO_ON)
+            r = wait_socket(s, ZMQ_POLLIN, s->owes_answer ? 20 : QUIET_PING_MS);
+        if (r != GO_ON)
+            return r;
+    }
+}
+
+static int session_begin(Subscription *s, const char *endpoint) {
+    s->place = s->stored = (SinkPlace){0};
+    s->session = s->sequence_out = s->sequence_in = s->pending = 0;
+    s->group_bytes = s->received_bytes = 0;
+    s->owes_answer = false;
+    s->heard_ms = s->pinged_ms = s->committed_ms = now_ms(s);
+    int r = s->options.sink->kind->begin(s->options.sink, &s->place);
+    if (r < 0)
+        return r;
+    s->has_place = r == 0;
+    if (s->options.from_start && !s->began) {
+        s->has_place = false;
+        s->place = (SinkPlace){0};
+    }
+    return socket_connect(&s->socket, endpoint, s->options.keys, s->options.broker_key);
+}
+
+static void session_end(Subscription *s) {
+    if (!s->socket)
+        return;
+    if (s->session)
+        send_frame(s, FRAME_GOODBYE, NULL);
+    zsock_set_linger(s->socket, 200); // for the last Ack
+    zsock_destroy(&s->socket);
+}
+
+int subscription_run(Subscription *s, const char *endpoint) {
+    int r = session_begin(s, endpoint);
+    if (r == 0)
+        r = hello_send(s, endpoint);
+    if (r == GO_ON)
+        r = welcome_await(s, endpoint);
+    if (r == GO_ON) {
+        log_info("receiving from %s after position %" PRIu64 ", head %" PRIu64, endpoint, s->place.position, s->head);
+        r = session_loop(s);
+    }
+    session_end(s);
+    return r == DONE ? 0 : r;
+}
+
+int subscription_new(Subscription **ret, const SubscriptionOptions *options) {
+    Subscription *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_fail(ERROR_MEMORY, "no memory for a subscription");
+    s->options = *options;
+    s->served_ms = clock_monotonic_ms(options->clock);
+    int r = arena_new(&s->arena, FRAME_ARENA_BYTES);
+    if (r < 0)
+        subscription_destroy(&s);
+    *ret = s;
+    return r;
+}
+
+void subscription_destroy(Subscription **subscription) {
+    Subscription *s = *subscription;
+    if (!s)
+        return;
+    zsock_destroy(&s->socket);
+    arena_destroy(&s->arena);
+    bytes_free(&s->out);
+    free(s);
+    *subscription = NULL;
+}
+
+const char *subscription_text(const Subscription *s) {
+    return s->text;
+}
+
+int64_t subscription_served_ms(const Subscription *s) {
+    return s->served_ms;
+}

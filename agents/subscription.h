@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The receiving end of a subscription: one session with one broker at a time, from Hello to the last Ack. Writes into a
+// sink, acknowledges and asks for more only when that is durable. Does not choose brokers and does not wait to try
+// again.
+#pragma once
+
+#include "agents/sink.h"
+#include "proto/base/clock.h"
+#include "proto/keys.h"
+
+#include <stdbool.h>
+
+typedef struct SubscriptionProgress {
+    uint64_t position; // durable
+    uint64_t head;     // as last heard of
+    uint64_t records;  // stored by this program so far
+} SubscriptionProgress;
+
+// Pointers must outlive the subscription.
+typedef struct SubscriptionOptions {
+    const char *name;
+    const Keys *keys;          // the subscriber's
+    const uint8_t *broker_key; // KEY_BYTES
+    Sink *sink;
+    const Clock *clock;
+    bool from_start;    // the first session begins before the first record, whatever the sink holds
+    bool until_head;    // done at the head that the first Welcome told
+    int64_t timeout_ms; // lost when no broker has served us for so long; 0: as long as it takes
+    void (*progress)(void *self, const SubscriptionProgress *progress); // after each commit; may be NULL
+    void *progress_self;
+} SubscriptionOptions;
+
+typedef struct Subscription Subscription;
+
+int subscription_new(Subscription **ret, const SubscriptionOptions *options);
+void subscription_destroy(Subscription **subscription);
+
+// Runs a session to its end. 0: caught up, or asked to stop (zsys_interrupted); 1: lost or never had, another try may
+// do; 2: refused, a person must act. subscription_text() says why for 1 and 2. Negative: the sink's or our own failure.
+int subscription_run(Subscription *subscription, const char *endpoint);
+const char *subscription_text(const Subscription *subscription);
+// When a broker last served us (monotonic); when it was made, if none ever did.
+int64_t subscription_served_ms(const Subscription *subscription);
