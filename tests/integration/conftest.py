@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What integration tests stand on: the built programs and a private PostgreSQL cluster per test.
+"""What integration tests stand on: the built programs, a private PostgreSQL cluster per test and, on it, an exchange.
 
 Everything lives in one short temporary directory and is stopped by process id, also when a test fails."""
+import csv
+import json
 import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 
 import psycopg2
 import pytest
@@ -70,6 +73,254 @@ def cluster(workdir, request):
     made.start()
     yield made
     made.stop("immediate")
+
+
+class Process:
+    """One program of ours in the background, with its log kept for a failing test to show."""
+
+    def __init__(self, words, log):
+        self.log = log
+        self.popen = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL,
+                                      stdout=open(log, "a"), stderr=subprocess.STDOUT)
+
+    def wait_for(self, done, what, seconds=60):
+        """Until done() is true. Ends at once when the program does."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            try:
+                code = self.popen.wait(0.05)
+                if not done():
+                    raise AssertionError(f"{what}: the program ended with {code}\n{self.text()}")
+            except subprocess.TimeoutExpired:
+                assert time.monotonic() < deadline, f"{what}: not within {seconds} s\n{self.text()}"
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def stop(self, seconds=30):
+        if self.running():
+            self.popen.terminate()
+            try:
+                self.popen.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"{self.popen.args[0]} did not stop\n{self.text()}") from None
+        return self.popen.returncode
+
+    def kill(self):
+        if self.running():
+            self.popen.kill()
+        return self.popen.wait()
+
+    def text(self):
+        return pathlib.Path(self.log).read_text(errors="replace")[-4000:]
+
+
+class Publisher:
+    """An agency's agent with a drop folder per source: one source, one mapping."""
+
+    def __init__(self, exchange, agency, mappings, stream="live", spool_bytes=64 << 20):
+        self.exchange = exchange
+        self.name = agency.lower()
+        self.directory = exchange.directory / f"publish-{self.name}"
+        self.config = exchange.directory / f"publish-{self.name}.yaml"
+        self.log = exchange.directory / f"publish-{self.name}.log"
+        self.directory.mkdir()
+        sources = ""
+        for mapping in mappings:
+            (self.directory / mapping).mkdir()
+            path = mapping if mapping.endswith(".yaml") else f"{ROOT}/deploy/sample/mappings/{mapping}.yaml"
+            sources += (f"  - {{name: {mapping}, kind: csv, directory: publish-{self.name}/{mapping}, "
+                        f"mapping: {path}, stream: {stream}}}\n")
+        self.config.write_text(
+            f"agency: {agency}\nagent: {self.name}-1\nkeys: {self.name}.keys\n"
+            f'broker: {{key: broker.keys.pub, endpoints: ["{exchange.publish}"]}}\n'
+            f"spool: {{path: {self.name}.spool, bytes_max: {spool_bytes}}}\nsources:\n{sources}")
+
+    def drop(self, mapping, name, rows):
+        """Puts a CSV file (a list of dictionaries, or a path to copy) into the source's folder, whole at once."""
+        target, new = self.directory / mapping / name, self.directory / f".{name}.new"
+        if isinstance(rows, (str, pathlib.Path)):
+            shutil.copy(rows, new)
+        else:
+            with open(new, "w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+        new.rename(target)
+        return target
+
+    def command(self, *words):
+        return [BUILD / "agents/dongbo-agent", "publish", "--config", self.config, *words]
+
+    def once(self, timeout=60, expect=None):
+        """Drains and ends. Returns the exit code."""
+        done = self.exchange.run(*self.command("--once", "--timeout", timeout), seconds=timeout + 60)
+        self.log.open("a").write(done.stdout + done.stderr)
+        if expect is not None:
+            assert done.returncode == expect, f"exit code {done.returncode}\n{done.stderr[-4000:]}"
+        return done.returncode
+
+    def start(self):
+        return self.exchange.start(self.command(), self.log)
+
+    def refused(self, mapping):
+        """Every row handed back so far, with its verdict and reasons."""
+        rows = []
+        for path in sorted((self.directory / mapping).rglob("*refused*.csv")):
+            with open(path, newline="", encoding="utf-8") as file:
+                rows += list(csv.DictReader(file))
+        return rows
+
+
+class Receiver:
+    """A committee's agent that writes JSON lines."""
+
+    def __init__(self, exchange, name):
+        self.exchange = exchange
+        self.name = name
+        self.directory = exchange.directory / f"received-{name}"
+        self.config = exchange.directory / f"receive-{name}.yaml"
+        self.log = exchange.directory / f"receive-{name}.log"
+        self.directory.mkdir()
+        self.config.write_text(
+            f"subscription: {name}\nkeys: {name}.keys\n"
+            f'broker: {{key: broker.keys.pub, endpoints: ["{exchange.subscribe}"]}}\n'
+            f"sink: {{kind: jsonl, directory: received-{name}}}\n")
+
+    def command(self, *words):
+        return [BUILD / "agents/dongbo-agent", "receive", "--config", self.config, *words]
+
+    def start(self):
+        return self.exchange.start(self.command(), self.log)
+
+    def until_head(self, timeout=60, expect=0):
+        done = self.exchange.run(*self.command("--until-head", "--timeout", timeout), seconds=timeout + 60)
+        self.log.open("a").write(done.stdout + done.stderr)
+        assert done.returncode == expect, f"exit code {done.returncode}\n{done.stderr[-4000:]}"
+
+    def records(self):
+        return [json.loads(line) for path in sorted(self.directory.glob("*.jsonl"))
+                for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+class Exchange:
+    """A whole exchange in one directory: database, broker, agents, committees."""
+
+    def __init__(self, cluster, directory):
+        self.cluster = cluster
+        self.directory = directory
+        self.publish = f"ipc://{directory}/publish"
+        self.subscribe = f"ipc://{directory}/subscribe"
+        self.processes = []
+        self.broker = None
+        self.receivers = {}
+        self.config = directory / "dongbo.yaml"
+        self.ready = directory / "broker.ready"
+
+    def run(self, *words, seconds=120, check=False):
+        done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=seconds,
+                              stdin=subprocess.DEVNULL)
+        assert not check or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def start(self, words, log):
+        process = Process(words, log)
+        self.processes.append(process)
+        return process
+
+    def dongbo(self, *words, check=True):
+        return self.run(BUILD / "operators/dongbo", "--config", self.config, *words, check=check)
+
+    def set_up(self):
+        conninfo = self.cluster.conninfo
+        self.config.write_text(
+            f'exchange: "{conninfo("dongbo_operator")}"\npopulation: "{conninfo("dongbo_population_reader")}"\n'
+            f'population_writer: "{conninfo("dongbo_population_writer")}"\n'
+            f'admin: {{exchange: "{conninfo()}", population: "{conninfo()}"}}\nschemas: "{ROOT}/schemas"\n')
+        (self.directory / "broker.yaml").write_text(
+            f'publish: "{self.publish}"\nsubscribe: "{self.subscribe}"\nexchange: "{conninfo("dongbo_broker")}"\n'
+            f'population: {{reader: "{conninfo("dongbo_population_reader")}", '
+            f'writer: "{conninfo("dongbo_population_writer")}"}}\n'
+            f'keys: broker.keys\nschemas: "{ROOT}/schemas"\nready_file: broker.ready\n')
+        self.dongbo("init")
+        self.keys("broker")
+
+    def keys(self, name):
+        path = self.directory / f"{name}.keys"
+        if not path.exists():
+            self.dongbo("keys", "new", path)
+        return f"{path}.pub"
+
+    def agency(self, code, domains, mappings, *words, **options):
+        """Registers an agency and returns its agent."""
+        self.dongbo("agency", "add", code, "--name", code, "--domain", domains, "--key", self.keys(code.lower()), *words)
+        return Publisher(self, code, mappings, **options)
+
+    def committee(self, name, domains, fields, *words):
+        self.dongbo("subscription", "add", name, "--subscriber", name, "--legal-basis", "a test", "--valid-from",
+                    "2020-01-01", "--valid-to", "2099-12-31", "--domain", domains, "--field", fields, "--key",
+                    self.keys(name), *words)
+        self.receivers[name] = Receiver(self, name)
+        return self.receivers[name]
+
+    def load_population(self, rows):
+        """A path, or a list of dictionaries."""
+        path = rows
+        if not isinstance(rows, (str, pathlib.Path)):
+            path = self.directory / "population.csv"
+            columns = ["citizen_number", "full_name", "birth_date", "sex", "mother_name", "father_name",
+                       "residence_province", "residence_province63", "residence_commune", "died_on"]
+            with open(path, "w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, columns, restval="")
+                writer.writeheader()
+                writer.writerows(rows)
+        self.dongbo("population", "load", path)
+
+    def start_broker(self):
+        self.ready.unlink(missing_ok=True)
+        self.broker = self.start([BUILD / "broker/dongbo-broker", "--config", self.directory / "broker.yaml"],
+                                 self.directory / "broker.log")
+        self.broker.wait_for(self.ready.exists, "the broker's start")
+        return self.broker
+
+    def log(self, *words):
+        """The sync log from its beginning, as `dongbo log tail --json` gives it."""
+        done = self.dongbo("log", "tail", "--json", "--since", "1", *words)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def wait_until(self, sql, value, seconds=60):
+        """Until the query's one value is this: the broker decides by itself, so its database is what to look at."""
+        self.broker.wait_for(lambda: self.cluster.value(sql) == value, f"{sql} = {value}", seconds)
+
+    def country(self, *words):
+        """A synthetic country's tables. Returns their directory."""
+        data = self.directory / "country"
+        self.run(BUILD / "tests/country/country", "--out", data, *words, check=True)
+        return data
+
+    def score(self, data):
+        """Scores what has been done so far; every committee of this exchange is looked at."""
+        admin = self.cluster.conninfo()
+        done = self.run(BUILD / "tests/country/score", "--exchange", admin, "--population", admin, "--data", data,
+                        *[f"{name}={receiver.directory}" for name, receiver in self.receivers.items()], seconds=300)
+        assert done.returncode in (0, 1), done.stderr
+        score = json.loads(done.stdout.splitlines()[-1])
+        score["told"] = done.stderr
+        return score
+
+    def stop(self):
+        for process in reversed(self.processes):
+            process.kill()
+
+
+@pytest.fixture
+def exchange(cluster, workdir):
+    """An initialised exchange without agencies; the test starts what it needs."""
+    made = Exchange(cluster, workdir)
+    made.set_up()
+    yield made
+    made.stop()
 
 
 def pytest_configure(config):

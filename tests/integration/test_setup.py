@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Setting a site up: init, roles, keys, agencies, subscriptions, population."""
+import psycopg2
+import pytest
+
+CITIZEN = {"citizen_number": "001099012345", "full_name": "Nguyễn Văn An", "birth_date": "1999-05-01", "sex": "male",
+           "residence_province": "01", "residence_province63": "01"}
+
+
+def test_init_twice_changes_nothing(exchange):
+    exchange.load_population([CITIZEN])
+    exchange.dongbo("init")
+    assert exchange.cluster.value("SELECT count(*) FROM population.citizen") == 1
+
+
+def test_keys_are_never_overwritten(exchange):
+    path = exchange.directory / "x.keys"
+    exchange.dongbo("keys", "new", path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.read_text()
+    again = exchange.dongbo("keys", "new", path, check=False)
+    assert again.returncode == 2
+    assert path.read_text() == before
+    assert "secret" not in (exchange.directory / "x.keys.pub").read_text()
+
+
+FORBIDDEN = [
+    ("dongbo_population_reader", "INSERT INTO population.citizen (citizen_number, full_name, birth_date, sex) "
+                                 "VALUES ('1', 'x', '2000', 'male')"),
+    ("dongbo_population_reader", "SELECT * FROM exchange.segment"),
+    ("dongbo_broker", "DELETE FROM exchange.record_version"),
+    ("dongbo_broker", "UPDATE exchange.record_version SET superseded = true"),
+    ("dongbo_broker", "UPDATE population.citizen SET full_name = ''"),
+    ("dongbo_reader", "SELECT payload FROM exchange.segment"),
+    ("dongbo_reader", "SELECT record FROM exchange.record_version"),
+    ("dongbo_reader", "SELECT event FROM exchange.exception"),
+]
+
+
+def test_roles_may_do_no_more_than_they_need(exchange):
+    for role, sql in FORBIDDEN:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            exchange.cluster.rows(sql, user=role)
+            pytest.fail(f"{role} may {sql}")
+
+
+def test_population_is_loaded_once(exchange):
+    exchange.load_population([CITIZEN])
+    exchange.load_population([CITIZEN])
+    assert exchange.cluster.rows("SELECT citizen_number, full_name FROM population.citizen") == \
+        [("001099012345", "Nguyễn Văn An")]
+
+
+def test_an_unknown_domain_is_named(exchange):
+    done = exchange.dongbo("agency", "add", "XX", "--name", "X", "--domain", "weather", "--key", exchange.keys("xx"),
+                           check=False)
+    assert done.returncode == 2
+    assert "weather" in done.stderr
