@@ -23,6 +23,7 @@ typedef struct Settings {
 
 typedef struct Score {
     Ledger ledger;
+    uint64_t report_wrong; // figures of `dongbo report` that are not those of the tables
     Committee committees[COMMITTEES_MAX];
     size_t n_committees;
 } Score;
@@ -69,7 +70,8 @@ static uint64_t doubled(const Score *score) {
 static bool all_holds(const Score *score) {
     const Ledger *l = &score->ledger;
     bool holds = l->lost + l->strange + l->wrongly_accepted + l->verdicts_wrong + l->reasons_wrong +
-                     l->records_missing + l->records_beyond + doubled(score) + undisclosed(score) ==
+                     l->records_missing + l->records_beyond + score->report_wrong + doubled(score) +
+                     undisclosed(score) ==
                  0;
     for (size_t i = 0; i < score->n_committees; i++)
         holds = holds && score->committees[i].missing == 0 && score->committees[i].beyond == 0;
@@ -78,14 +80,15 @@ static bool all_holds(const Score *score) {
 
 static json_t *score_json(const Score *score, const Settings *settings) {
     const Ledger *l = &score->ledger;
-    json_t *json = json_pack(
-        "{s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:b}", "events",
-        (json_int_t)l->events, "records", (json_int_t)l->records, "verdicts", verdicts_json(l), "lost",
-        (json_int_t)l->lost, "doubled", (json_int_t)doubled(score), "wrongly_accepted", (json_int_t)l->wrongly_accepted,
-        "undisclosed_fields_seen", (json_int_t)undisclosed(score), "feed_head", (json_int_t)l->head, "differences",
-        "verdicts", (json_int_t)l->verdicts_wrong, "reasons", (json_int_t)l->reasons_wrong, "events_of_no_table",
-        (json_int_t)l->strange, "records_missing", (json_int_t)l->records_missing, "records_beyond",
-        (json_int_t)l->records_beyond, "committees", committees_json(score), "all_holds", all_holds(score));
+    json_t *json =
+        json_pack("{s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:o, s:b}", "events",
+                  (json_int_t)l->events, "records", (json_int_t)l->records, "verdicts", verdicts_json(l), "lost",
+                  (json_int_t)l->lost, "doubled", (json_int_t)doubled(score), "wrongly_accepted",
+                  (json_int_t)l->wrongly_accepted, "undisclosed_fields_seen", (json_int_t)undisclosed(score),
+                  "feed_head", (json_int_t)l->head, "differences", "verdicts", (json_int_t)l->verdicts_wrong, "reasons",
+                  (json_int_t)l->reasons_wrong, "events_of_no_table", (json_int_t)l->strange, "records_missing",
+                  (json_int_t)l->records_missing, "records_beyond", (json_int_t)l->records_beyond, "report",
+                  (json_int_t)score->report_wrong, "committees", committees_json(score), "all_holds", all_holds(score));
     if (settings->milliseconds > 0) {
         const double seconds = (double)settings->milliseconds / 1000;
         json_object_set_new(json, "seconds", json_real(seconds));
@@ -94,12 +97,43 @@ static json_t *score_json(const Score *score, const Settings *settings) {
     return json;
 }
 
-static int add_report(json_t *json, const char *path) {
+static uint64_t taken_rows(const Truth *truth, SheetId sheet) {
+    uint64_t n = 0;
+    for (size_t i = truth->base[sheet]; i < truth->base[sheet + 1]; i++)
+        n += strcmp(CLAIM_TRUTHS[truth->rows[i].kind].final, "ACCEPTED") == 0;
+    return n;
+}
+
+static bool total_is(const json_t *report, const char *key, uint64_t expected) {
+    const json_t *total = json_object_get(json_object_get(report, key), "total");
+    const bool is = json_is_integer(total) && (uint64_t)json_integer_value(total) == expected;
+    if (!is)
+        fprintf(stderr, "score: the report's %s is not %llu\n", key, (unsigned long long)expected);
+    return is;
+}
+
+static bool ha_noi_is_first(const json_t *report) {
+    const json_t *provinces = json_object_get(json_object_get(report, "e_id_accounts"), "by_province");
+    const char *first = json_string_value(json_object_get(json_array_get(provinces, 0), "province"));
+    return first && strcmp(first, "01") == 0 && json_array_size(provinces) == 63;
+}
+
+// Reads `dongbo report --json` and holds its figures against the tables.
+static int check_report(Score *score, const Truth *truth, const char *path, json_t **ret) {
     json_error_t error;
     json_t *report = json_load_file(path, 0, &error);
     if (!report)
         return error_fail(ERROR_DATA, "%s: %s", path, error.text);
-    json_object_set_new(json, "report", report);
+    score->report_wrong += !total_is(report, "e_id_accounts", taken_rows(truth, SHEET_E_ID));
+    score->report_wrong += !total_is(report, "electricity", taken_rows(truth, SHEET_ELECTRICITY));
+    score->report_wrong += !total_is(report, "temporary_stay", taken_rows(truth, SHEET_STAY));
+    score->report_wrong += !total_is(report, "temporary_residence", taken_rows(truth, SHEET_TEMPORARY));
+    score->report_wrong += !ha_noi_is_first(report);
+    const json_t *doses = json_object_get(json_object_get(report, "vaccinations"), "by_verdict");
+    for (int verdict = 1; verdict < LEDGER_VERDICTS; verdict++)
+        score->report_wrong += (uint64_t)json_integer_value(json_object_get(doses, verdict_name(verdict))) !=
+                               score->ledger.present[DONGBO__DOMAIN__HEALTH][verdict];
+    *ret = report;
     return 0;
 }
 
@@ -135,14 +169,18 @@ static int run(const Settings *settings, int n, char **operands) {
         r = ledger_read(&score.ledger, &truth, exchange, population);
     if (r == 0)
         r = check_committees(&score, &truth, exchange, n, operands);
-    json_t *json = r == 0 ? score_json(&score, settings) : NULL;
+    json_t *report = NULL;
     if (r == 0 && settings->report)
-        r = add_report(json, settings->report);
+        r = check_report(&score, &truth, settings->report, &report);
+    json_t *json = r == 0 ? score_json(&score, settings) : NULL;
     if (r == 0) {
+        if (report)
+            json_object_set(json, "report", report);
         json_dumpf(json, stdout, JSON_COMPACT);
         putchar('\n');
         r = all_holds(&score) ? 0 : EXIT_NOT_AS_EXPECTED;
     }
+    json_decref(report);
     json_decref(json);
     truth_free(&truth);
     return r;
