@@ -196,6 +196,8 @@ static void actor_destroy(Actor **actor) {
     bytes_free(&state->out);
     bytes_free(&state->records);
     free(state->pieces);
+    if (state->router)
+        zsock_set_linger(state->router, 100); // for goodbyes
     zsock_destroy(&state->router);
     zsock_destroy(&(*actor)->commits);
     free(*actor);
