@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an agent knows of its rows beside the batches: the files and outboxes they came from and how far those are read,
+// the verdicts that are not final yet, what still has to be handed back to the source, and counts. It stands in the
+// spool's file and changes only inside the spool's transactions.
+#pragma once
+
+#include "agents/item.h"
+#include "agents/spool.h"
+#include "verdict.pb-c.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Verdicts waiting for a later word, at most; beyond it the oldest are let go, and a later verdict on one of those is
+// reported by its event's number only.
+#define LEDGER_UNDECIDED_MAX (4 * 1000 * 1000)
+
+typedef enum OriginState { ORIGIN_READING, ORIGIN_READ, ORIGIN_DONE } OriginState;
+
+typedef struct Origin {
+    int64_t id;
+    char source[64];
+    char name[256];      // of the file in the drop folder; the outbox's table
+    char kept_name[256]; // of the file once it is done
+    uint8_t hash[32];    // SHA-256 of the file
+    OriginState state;
+    uint64_t row, at; // the next row, and where it begins
+    int64_t waiting;  // its events without a receipt
+} Origin;
+
+int ledger_origin_add(Spool *spool, Origin *origin); // sets its id
+// By number; the unfinished one of a source with this hash. 1 when there is none.
+int ledger_origin(Spool *spool, int64_t id, Origin *ret);
+int ledger_origin_by_hash(Spool *spool, const char *source, const uint8_t hash[32], Origin *ret);
+// The source's next unfinished origin with a greater number. 1 when there is none.
+int ledger_origin_next(Spool *spool, const char *source, int64_t after, Origin *ret);
+int ledger_origin_read(Spool *spool, const Origin *origin); // stores state, row, at, name
+// *ret 1 when an origin of this source has this kept name.
+int ledger_kept_name_taken(Spool *spool, const char *source, const char *kept_name, int64_t *ret);
+// The greatest number of an origin so far; 0 when there is none.
+int ledger_origin_last(Spool *spool, int64_t *ret);
+int ledger_waiting_add(Spool *spool, int64_t origin, int64_t n);
+
+typedef enum ResultKind { RESULT_REFUSED, RESULT_DECIDED } ResultKind;
+#define RESULT_KINDS 2
+
+// One row to hand back. mark is unique for what it says, so that a sink that has it already can tell.
+typedef struct Result {
+    int64_t id;
+    ResultKind kind;
+    char mark[80];
+    Item item;
+    const Dongbo__EventVerdict *verdict;
+    const char *text_vi, *text_en; // said beside the reasons' own sentences; NULL when nothing
+    int64_t at_us;
+} Result;
+
+int ledger_result_add(Spool *spool, const Result *result);
+// Calls each() for the results of an origin in order, at most `limit`; *ret_last is the last one's number, 0 when none.
+// The result lives during the call only.
+typedef int (*LedgerEach)(void *self, const Result *result);
+typedef struct ResultQuery {
+    int64_t origin;
+    ResultKind kind;
+    int limit;
+} ResultQuery;
+int ledger_results(Spool *spool, const ResultQuery *query, LedgerEach each, void *self, int64_t *ret_last);
+int ledger_results_delete(Spool *spool, int64_t origin, ResultKind kind, int64_t up_to);
+// The next origin after this one with results to hand back; 0 when there is none.
+int ledger_results_origin(Spool *spool, int64_t after, int64_t *ret);
+// How long the file of this kind was before the append under way; -1 when none is.
+int ledger_append_from(Spool *spool, int64_t origin, ResultKind kind, int64_t *ret);
+int ledger_append_begin(Spool *spool, int64_t origin, ResultKind kind, int64_t from);
+int ledger_append_end(Spool *spool, int64_t origin, ResultKind kind);
+
+typedef struct Undecided {
+    int64_t stream;
+    uint64_t sequence;
+    uint8_t event_id[EVENT_ID_BYTES];
+    int verdict;
+    uint64_t position;
+    Item item; // its text lives until the next call
+} Undecided;
+int ledger_undecided_put(Spool *spool, const Undecided *undecided);
+int ledger_undecided(Spool *spool, int64_t stream, uint64_t sequence, Undecided *ret);               // 1: none
+int ledger_undecided_by_event(Spool *spool, const uint8_t event_id[EVENT_ID_BYTES], Undecided *ret); // 1: none
+int ledger_undecided_delete(Spool *spool, int64_t stream, uint64_t sequence);
+// How many of this range are there already.
+int ledger_undecided_within(Spool *spool, int64_t stream, uint64_t first, uint64_t last, int64_t *ret);
+int ledger_undecided_trim(Spool *spool);
+
+// Counts by verdict, and by the first reason of each verdict that has one (0: none).
+int ledger_tally(Spool *spool, int64_t origin, int verdict, int reason, int64_t n);
+typedef int (*LedgerCount)(void *self, int verdict, int reason, int64_t n);
+int ledger_tallies(Spool *spool, int64_t origin, LedgerCount each, void *self);
+
+// Outbox rows that are in the spool and perhaps not yet marked as taken in their own database.
+int ledger_taken_add(Spool *spool, int64_t origin, uint64_t row);
+int ledger_is_taken(Spool *spool, int64_t origin, uint64_t row, int64_t *ret);
+int ledger_taken_clear(Spool *spool, int64_t origin);

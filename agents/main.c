@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// dongbo-agent: the same program at a ministry (publish) and at a committee (receive). Does nothing itself.
+#include "agents/publish.h"
+#include "agents/receive.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} COMMANDS[] = {
+    {"publish", publish_main, "deliver an agency's changes to the exchange"},
+    {"receive", receive_main, "receive what a committee is entitled to"},
+};
+#define N_COMMANDS (sizeof COMMANDS / sizeof *COMMANDS)
+
+static void help(FILE *out) {
+    fputs("Usage: dongbo-agent COMMAND [OPTION]...\n\n", out);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(out, "  %-9s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
+    fputs("\n  --help, --version\n\n\"dongbo-agent COMMAND --help\" says more.\n", out);
+}
+
+int main(int argc, char **argv) {
+    const char *word = argc > 1 ? argv[1] : "";
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(word, COMMANDS[i].name) == 0)
+            return COMMANDS[i].run(argc - 1, argv + 1);
+    if (strcmp(word, "--version") == 0) {
+        puts("dongbo-agent 0.1.0");
+        return 0;
+    }
+    int asked = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    help(asked ? stdout : stderr);
+    return asked ? 0 : 2;
+}

@@ -1,0 +1,657 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See push.h. A lost connection shows in one of three ways: nothing can be sent, the exchange knows no such session, or
+// nothing was heard for long. All three begin a session anew; what has no receipt is sent again, byte for byte.
+#include "agents/push.h"
+
+#include "proto/base/arena.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/bounds.h"
+#include "proto/check.h"
+#include "proto/frame.h"
+#include "proto/socket.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HELLO_MS 5000 // from connecting to Welcome
+#define ASK_MS 1000   // a silent exchange that owes receipts is asked so often
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 10000
+#define HOLD_MIN_MS 500 // after OVERLOADED or SCHEMA_NEWER
+#define HOLD_MAX_MS 60000
+#define COMPLAIN_MS 60000  // an exchange that stays away is named again so often
+#define FRAMES_AT_ONCE 256 // received in one step
+#define RESEAL_AT_ONCE 32
+#define FORKS_MAX 3 // without a receipt in between
+#define ARENA_BYTES (8 * 1024 * 1024)
+#define RECEIPT_DOMAIN "dongbo receipt 1"
+
+typedef enum PushState { PUSH_REST, PUSH_HELLO, PUSH_OPEN } PushState;
+
+struct Push {
+    PushOptions options;
+    Verifier *verifier;
+    Arena *arena;
+    Bytes out, raw;
+    PushState state;
+    unsigned endpoint; // index
+    zsock_t *socket;
+    bool hello_sent;
+    int64_t since_ms; // of this state
+    int64_t next_ms;  // PUSH_REST: when to connect
+    int64_t backoff_ms;
+    unsigned tried; // endpoints, since the last wait
+    int64_t complained_ms;
+    bool away; // it has been said that the exchange is away
+    // the session
+    SpoolStream stream;
+    uint64_t session, counter;
+    uint64_t credit, sent; // bytes, cumulative
+    uint64_t next;         // first sequence of the next batch to send
+    int64_t heard_ms, asked_ms;
+    int64_t hold_ms, hold_until_ms;
+    uint64_t gap; // expected_sequence of the last GAP, and when it came
+    int64_t gap_ms;
+    uint64_t nonce, ask_nonce, pong_nonce;
+    // over sessions
+    int64_t progress_ms;
+    int forks;
+    bool took;
+    bool in_transaction; // of the frames being received
+    bool fatal;          // the sentence kept is for people to act on
+};
+
+int push_new(Push **ret, const PushOptions *options) {
+    Push *push = calloc(1, sizeof *push);
+    if (push == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a session");
+    push->options = *options;
+    push->backoff_ms = BACKOFF_MIN_MS;
+    push->hold_ms = HOLD_MIN_MS;
+    int r = verifier_new(&push->verifier, options->broker->sign_public);
+    if (r == 0)
+        r = arena_new(&push->arena, ARENA_BYTES);
+    if (r < 0) {
+        push_destroy(&push);
+        return r;
+    }
+    *ret = push;
+    return 0;
+}
+
+static int send_message(Push *push, FrameType type, const ProtobufCMessage *message) {
+    bytes_clear(&push->out);
+    frame_write(&push->out, type, push->session, ++push->counter, message);
+    if (push->out.failed)
+        return error_fail(ERROR_MEMORY, "no memory for a frame");
+    return socket_send(push->socket, push->out.data, push->out.n);
+}
+
+void push_destroy(Push **push) {
+    if (*push == NULL)
+        return;
+    if ((*push)->state == PUSH_OPEN && send_message(*push, FRAME_GOODBYE, NULL) == 0)
+        zsock_set_linger((*push)->socket, 200);
+    zsock_destroy(&(*push)->socket);
+    verifier_destroy(&(*push)->verifier);
+    arena_destroy(&(*push)->arena);
+    bytes_free(&(*push)->out);
+    bytes_free(&(*push)->raw);
+    free(*push);
+    *push = NULL;
+}
+
+zsock_t *push_socket(Push *push) {
+    return push->socket;
+}
+
+bool push_wants_write(const Push *push) {
+    return push->state == PUSH_HELLO && !push->hello_sent;
+}
+
+bool push_is_open(const Push *push) {
+    return push->state == PUSH_OPEN;
+}
+
+int64_t push_heard_ms(const Push *push) {
+    return push->progress_ms;
+}
+
+const char *push_endpoint(const Push *push) {
+    return push->options.endpoints[push->endpoint];
+}
+
+bool push_took_receipts(Push *push) {
+    bool took = push->took;
+    push->took = false;
+    return took;
+}
+
+int push_waiting(Push *push, int64_t *ret) {
+    SpoolStream stream;
+    int r = spool_stream(push->options.spool, push->options.kind, &stream);
+    return r < 0 ? r : spool_waiting(push->options.spool, stream.id, ret);
+}
+
+static int64_t now_ms(const Push *push) {
+    return clock_monotonic_ms(push->options.clock);
+}
+
+int push_wait_ms(const Push *push) {
+    int64_t now = now_ms(push), at = now + ASK_MS;
+    if (push->state == PUSH_REST)
+        at = push->next_ms;
+    else if (push->state == PUSH_HELLO)
+        at = push->since_ms + HELLO_MS;
+    else if (push->hold_until_ms > now && push->hold_until_ms < at)
+        at = push->hold_until_ms;
+    return at <= now ? 0 : (int)(at - now);
+}
+
+static void enter(Push *push, PushState state) {
+    push->state = state;
+    push->since_ms = now_ms(push);
+}
+
+// ---- beginning and ending sessions ----
+
+// Leaves this endpoint for the next one: at once, or after a while when the whole list was tried.
+static int leave(Push *push) {
+    uint8_t random;
+    int r = clock_random(push->options.clock, &random, 1);
+    if (r < 0)
+        return r;
+    zsock_destroy(&push->socket);
+    push->endpoint = (push->endpoint + 1) % push->options.n_endpoints;
+    push->next_ms = now_ms(push);
+    if (++push->tried >= push->options.n_endpoints) {
+        push->tried = 0;
+        push->next_ms += push->backoff_ms / 2 + push->backoff_ms * random / 256;
+        push->backoff_ms = push->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : push->backoff_ms * 2;
+    }
+    enter(push, PUSH_REST);
+    return 0;
+}
+
+static int away(Push *push, const char *why) {
+    int64_t now = now_ms(push);
+    if (!push->away || now - push->complained_ms >= COMPLAIN_MS) {
+        log_warn("%s: %s %s; nothing is lost, it is tried again", push->options.kind, push_endpoint(push), why);
+        push->complained_ms = now;
+    }
+    push->away = true;
+    return leave(push);
+}
+
+// The session is over, the connection perhaps not: says Hello again on the same socket.
+static void begin_again(Push *push) {
+    push->hello_sent = false;
+    push->session = 0;
+    enter(push, PUSH_HELLO);
+}
+
+static int connect_next(Push *push) {
+    int r = socket_connect(&push->socket, push_endpoint(push), push->options.keys, push->options.broker->curve_public);
+    if (r < 0)
+        return error_context(r, "%s", push_endpoint(push));
+    begin_again(push);
+    return 0;
+}
+
+// Seals again what a closed stream left behind, a portion in each transaction.
+static int reseal(Push *push) {
+    Spool *spool = push->options.spool;
+    int64_t stranded;
+    int n = 1, r = spool_stranded(spool, push->options.kind, &stranded);
+    while (r == 0 && stranded > 0 && n > 0) {
+        r = spool_begin(spool);
+        if (r == 0)
+            r = sealer_reseal(push->options.sealer, RESEAL_AT_ONCE, &n);
+        if (r == 0)
+            r = spool_commit(spool);
+        if (r < 0)
+            spool_rollback(spool);
+    }
+    return r;
+}
+
+static int say_hello(Push *push) {
+    int r = reseal(push);
+    if (r == 0)
+        r = spool_stream(push->options.spool, push->options.kind, &push->stream);
+    if (r < 0)
+        return r;
+    SpoolStream *stream = &push->stream;
+    Dongbo__HelloPublish hello = DONGBO__HELLO_PUBLISH__INIT;
+    hello.protocol_version = PROTOCOL_VERSION;
+    hello.stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = stream->stream};
+    hello.stream_kind = stream->kind;
+    hello.verdict_position = stream->verdict_position;
+    hello.agent = (char *)push->options.agent;
+    hello.program = "dongbo-agent 0.1";
+    if (stream->replaces_one)
+        hello.replaces_stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = stream->replaces};
+    push->session = push->counter = 0;
+    r = send_message(push, FRAME_HELLO_PUBLISH, &hello.base);
+    push->hello_sent = r == 0;
+    return r < 0 ? r : 0;
+}
+
+// Opens another stream: this one cannot go on. Everything without a receipt is sealed again for it.
+static int fork_stream(Push *push, const char *why) {
+    Spool *spool = push->options.spool;
+    if (++push->forks > FORKS_MAX)
+        return error_fail(ERROR_PEER, "the exchange refused %d new streams in a row; ask its operators", FORKS_MAX);
+    log_warn("%s: %s; a new stream is opened and what is not acknowledged is sealed again", push->options.kind, why);
+    SpoolStream stream;
+    int r = spool_begin(spool);
+    if (r == 0)
+        r = spool_stream_replace(spool, push->options.kind, &stream);
+    if (r == 0)
+        r = spool_commit(spool);
+    if (r < 0) {
+        spool_rollback(spool);
+        return r;
+    }
+    begin_again(push);
+    return 0;
+}
+
+// Batches beyond what the exchange has are sent again, also those that had a receipt: its database was restored.
+static int resume(Push *push, uint64_t last_sequence) {
+    Spool *spool = push->options.spool;
+    SpoolStream *stream = &push->stream;
+    if (last_sequence > stream->last_sequence)
+        return fork_stream(push, "the exchange has more of this stream than this spool (restored from a backup?)");
+    int64_t forgotten;
+    int r = spool_begin(spool);
+    if (r == 0)
+        r = spool_unack(spool, stream->id, last_sequence, &forgotten);
+    if (r == 0)
+        r = spool_commit(spool);
+    if (r < 0) {
+        spool_rollback(spool);
+        return r;
+    }
+    if (forgotten > 0)
+        log_warn(
+            "%s: the exchange has forgotten what it had acknowledged after event %llu; %lld batches are sent again",
+            push->options.kind, (unsigned long long)last_sequence, (long long)forgotten);
+    SpoolBatch batch;
+    r = spool_next(spool, stream->id, last_sequence + 1, &batch);
+    if (r == 1)
+        r = stream->last_sequence > last_sequence ? 2 : 0;
+    else if (r == 0 && batch.first_sequence != last_sequence + 1)
+        r = 2;
+    push->next = 0;
+    return r == 2 ? fork_stream(push, "the exchange lacks events that this spool has let go") : r;
+}
+
+static int take_welcome(Push *push, const Dongbo__WelcomePublish *welcome, uint64_t session) {
+    if (push->state != PUSH_HELLO)
+        return 0;
+    if (welcome->signing_key.len != KEY_BYTES ||
+        memcmp(welcome->signing_key.data, push->options.broker->sign_public, KEY_BYTES) != 0)
+        return error_fail(ERROR_PEER,
+                          "the exchange at %s signs with another key than the one configured as broker.key; "
+                          "get its present public key file from its operators",
+                          push_endpoint(push));
+    push->session = welcome->session != 0 ? welcome->session : session;
+    push->credit = welcome->credit_bytes;
+    push->sent = 0;
+    push->nonce = push->ask_nonce = push->pong_nonce = 0;
+    push->hold_until_ms = 0;
+    push->gap = 0;
+    push->tried = 0;
+    push->backoff_ms = BACKOFF_MIN_MS;
+    push->asked_ms = push->progress_ms = now_ms(push);
+    enter(push, PUSH_OPEN);
+    log_info("%s: in session with %s, epoch %u, it has events up to %llu", push->options.kind, push_endpoint(push),
+             welcome->session_epoch, (unsigned long long)welcome->last_sequence);
+    push->away = false;
+    return resume(push, welcome->last_sequence);
+}
+
+// ---- what the exchange says ----
+
+static void raise_credit(Push *push, uint64_t credit) {
+    if (credit > push->credit)
+        push->credit = credit;
+}
+
+// One transaction holds all receipts and verdicts of a step.
+static int transaction(Push *push) {
+    if (push->in_transaction)
+        return 0;
+    int r = spool_begin(push->options.spool);
+    push->in_transaction = r == 0;
+    return r;
+}
+
+static int transaction_end(Push *push, int r) {
+    if (!push->in_transaction)
+        return r;
+    push->in_transaction = false;
+    Spool *spool = push->options.spool;
+    if (r == 0)
+        r = spool_trim(spool);
+    if (r == 0)
+        r = ledger_undecided_trim(spool);
+    if (r == 0)
+        r = spool_commit(spool);
+    if (r < 0)
+        spool_rollback(spool);
+    push->took = push->took || r == 0;
+    // The verdict position moved.
+    return r < 0 ? r : spool_stream(spool, push->options.kind, &push->stream);
+}
+
+static int take_receipt(Push *push, const Dongbo__Receipt *receipt) {
+    ProtobufCMessage *message;
+    char field[64];
+    const ProtobufCBinaryData *signed_body = &receipt->body;
+    raise_credit(push, receipt->credit_bytes);
+    if (receipt->signature.len != SIGNATURE_BYTES || verifier_check(push->verifier, RECEIPT_DOMAIN, signed_body->data,
+                                                                    signed_body->len, receipt->signature.data) != 0)
+        return error_fail(ERROR_PEER, "a receipt from %s is not signed by the exchange's key", push_endpoint(push));
+    if (check_message(&dongbo__receipt_body__descriptor, &CHECK_WIRE, signed_body->data, signed_body->len, field) != 0)
+        return error_fail(ERROR_PEER, "a receipt from %s cannot be read", push_endpoint(push));
+    message = protobuf_c_message_unpack(&dongbo__receipt_body__descriptor, arena_protobuf(push->arena),
+                                        signed_body->len, signed_body->data);
+    if (message == NULL)
+        return error_fail(ERROR_PEER, "a receipt from %s cannot be read", push_endpoint(push));
+    bytes_clear(&push->raw);
+    bytes_append(&push->raw, signed_body->data, signed_body->len);
+    bytes_append(&push->raw, receipt->signature.data, SIGNATURE_BYTES);
+    if (push->raw.failed)
+        return error_fail(ERROR_MEMORY, "no memory for a receipt");
+    int r = transaction(push);
+    if (r == 0)
+        r = verdicts_receipt(push->options.verdicts, &push->stream, (const Dongbo__ReceiptBody *)message, &push->raw);
+    if (r == 1)
+        return error_fail(ERROR_PEER, "a receipt from %s answers no batch of this spool", push_endpoint(push));
+    push->progress_ms = now_ms(push);
+    push->forks = 0;
+    push->hold_ms = HOLD_MIN_MS;
+    return r;
+}
+
+static int take_verdicts(Push *push, const Dongbo__Verdicts *verdicts) {
+    int r = transaction(push);
+    if (r == 0)
+        r = verdicts_later(push->options.verdicts, &push->stream, verdicts);
+    push->progress_ms = now_ms(push);
+    return r;
+}
+
+static int hold(Push *push, const Dongbo__Refusal *refusal, const char *why) {
+    push->next = refusal->expected_sequence;
+    push->hold_until_ms = now_ms(push) + push->hold_ms;
+    if (push->hold_ms >= 4 * HOLD_MIN_MS)
+        log_warn("%s: the exchange %s (%s); waiting %lld ms", push->options.kind, why, refusal->text,
+                 (long long)push->hold_ms);
+    push->hold_ms = push->hold_ms * 2 > HOLD_MAX_MS ? HOLD_MAX_MS : push->hold_ms * 2;
+    return 0;
+}
+
+static int take_gap(Push *push, uint64_t expected) {
+    int64_t now = now_ms(push);
+    // Every batch behind the missing one is refused alike; going back once is enough.
+    if (push->gap == expected && now - push->gap_ms < ASK_MS)
+        return 0;
+    push->gap = expected;
+    push->gap_ms = now;
+    SpoolBatch batch;
+    int r = spool_next(push->options.spool, push->stream.id, expected, &batch);
+    if (r == 1 || (r == 0 && batch.first_sequence != expected))
+        return resume(push, expected - 1);
+    push->next = expected;
+    return r;
+}
+
+static int split(Push *push, uint64_t first_sequence) {
+    Spool *spool = push->options.spool;
+    int r = spool_begin(spool);
+    if (r == 0)
+        r = sealer_split(push->options.sealer, first_sequence);
+    if (r == 0)
+        r = spool_commit(spool);
+    if (r != 0)
+        spool_rollback(spool);
+    if (r == 1)
+        return error_fail(ERROR_PEER, "the exchange says that event %llu is too big; ask its operators",
+                          (unsigned long long)first_sequence);
+    push->next = first_sequence;
+    return r;
+}
+
+static int take_refusal(Push *push, const Dongbo__Refusal *refusal) {
+    char key_id[17];
+    switch (refusal->code) {
+    case DONGBO__REFUSAL__CODE__GAP:
+        return take_gap(push, refusal->expected_sequence);
+    case DONGBO__REFUSAL__CODE__TOO_BIG:
+        return split(push, refusal->expected_sequence);
+    case DONGBO__REFUSAL__CODE__FORK:
+        return fork_stream(push, "the exchange has stored other events under these numbers (a spool restored from a "
+                                 "backup?)");
+    case DONGBO__REFUSAL__CODE__SCHEMA_NEWER:
+        return hold(push, refusal, "is older than this agent and waits for its upgrade");
+    case DONGBO__REFUSAL__CODE__OVERLOADED:
+        return hold(push, refusal, "is overloaded");
+    case DONGBO__REFUSAL__CODE__FENCED:
+        push->fatal = true;
+        return error_fail(ERROR_PEER,
+                          "another dongbo-agent has taken over the %s stream of this spool (%s). Only one may "
+                          "run on it, or on a copy of it: stop that one first",
+                          push->options.kind, refusal->text);
+    case DONGBO__REFUSAL__CODE__BAD_SIGNATURE:
+        push->fatal = true;
+        keys_id(push->options.keys->sign_public, key_id);
+        return error_fail(ERROR_PEER,
+                          "the exchange does not know this agency's signing key %s (%s): have its operators "
+                          "add the public key file, then start again",
+                          key_id, refusal->text);
+    default:
+        return error_fail(ERROR_PEER, "the exchange refuses for a reason that this program does not know (%d: %s)",
+                          (int)refusal->code, refusal->text);
+    }
+}
+
+static int take_error(Push *push, const Dongbo__Error *error) {
+    if (error->code == DONGBO__ERROR__CODE__NO_SESSION) {
+        if (push->state == PUSH_OPEN)
+            begin_again(push);
+        return 0;
+    }
+    push->fatal =
+        error->code == DONGBO__ERROR__CODE__BAD_VERSION || error->code == DONGBO__ERROR__CODE__SESSION_REPLACED;
+    return error_fail(ERROR_PEER, "the exchange at %s says: %s", push_endpoint(push), error->text);
+}
+
+static int take_ping(Push *push, const Dongbo__Ping *ping) {
+    Dongbo__Pong pong = DONGBO__PONG__INIT;
+    pong.nonce = ping->nonce;
+    int r = send_message(push, FRAME_PONG, &pong.base);
+    return r < 0 ? r : 0;
+}
+
+static int take_pong(Push *push, const Dongbo__Pong *pong) {
+    push->pong_nonce = pong->nonce;
+    return 0;
+}
+
+#define DECODED(type) ((const Dongbo__##type *)message)
+
+static int take_message(Push *push, const Frame *frame, const ProtobufCMessage *message) {
+    switch (frame->type) {
+    case FRAME_WELCOME_PUBLISH:
+        return take_welcome(push, DECODED(WelcomePublish), frame->session);
+    case FRAME_RECEIPT:
+        return take_receipt(push, DECODED(Receipt));
+    case FRAME_VERDICTS:
+        return take_verdicts(push, DECODED(Verdicts));
+    case FRAME_REFUSAL: {
+        int r = transaction_end(push, 0);
+        return r < 0 ? r : take_refusal(push, DECODED(Refusal));
+    }
+    case FRAME_PING:
+        return take_ping(push, DECODED(Ping));
+    case FRAME_PONG:
+        return take_pong(push, DECODED(Pong));
+    case FRAME_ERROR:
+        return take_error(push, DECODED(Error));
+    default:
+        return error_fail(ERROR_PEER, "the exchange at %s says goodbye", push_endpoint(push));
+    }
+}
+
+static const ProtobufCMessageDescriptor *descriptor_of(FrameType type) {
+    switch (type) {
+    case FRAME_WELCOME_PUBLISH:
+        return &dongbo__welcome_publish__descriptor;
+    case FRAME_RECEIPT:
+        return &dongbo__receipt__descriptor;
+    case FRAME_VERDICTS:
+        return &dongbo__verdicts__descriptor;
+    case FRAME_REFUSAL:
+        return &dongbo__refusal__descriptor;
+    case FRAME_PING:
+        return &dongbo__ping__descriptor;
+    case FRAME_PONG:
+        return &dongbo__pong__descriptor;
+    case FRAME_ERROR:
+        return &dongbo__error__descriptor;
+    default:
+        return NULL;
+    }
+}
+
+static int take_frame(Push *push, const uint8_t *data, size_t n) {
+    Frame frame;
+    if (frame_read(data, n, &frame) != 0)
+        return error_fail(ERROR_PEER, "what answers at %s is no exchange of this protocol", push_endpoint(push));
+    // What belongs to an earlier session has been said to it; only Welcome and Error may come before there is one.
+    bool early = frame.type == FRAME_WELCOME_PUBLISH || frame.type == FRAME_ERROR;
+    if (!early && (push->state != PUSH_OPEN || frame.session != push->session))
+        return 0;
+    if (frame.type == FRAME_ERROR && frame.session != 0 && frame.session != push->session)
+        return 0;
+    push->heard_ms = now_ms(push);
+    const ProtobufCMessageDescriptor *descriptor = descriptor_of(frame.type);
+    ProtobufCMessage *message = NULL;
+    arena_reset(push->arena);
+    if (descriptor != NULL && frame_decode(&frame, descriptor, arena_protobuf(push->arena), &message) != 0)
+        return error_fail(ERROR_PEER, "%s from %s cannot be read", frame_type_name(frame.type), push_endpoint(push));
+    return take_message(push, &frame, message);
+}
+
+static int receive(Push *push) {
+    int r = 0;
+    for (int n = 0; n < FRAMES_AT_ONCE && r == 0 && push->socket != NULL; n++) {
+        zframe_t *frame = NULL;
+        char user[64];
+        int got = socket_receive(push->socket, NULL, &frame, user);
+        if (got == 1)
+            break;
+        r = got == 0 ? take_frame(push, zframe_data(frame), zframe_size(frame))
+                     : error_fail(ERROR_PEER, "%s sends messages of several frames", push_endpoint(push));
+        zframe_destroy(&frame);
+    }
+    return transaction_end(push, r);
+}
+
+// ---- what we say ----
+
+// 0; 1 when the connection is gone.
+static int send_batches(Push *push) {
+    if (now_ms(push) < push->hold_until_ms)
+        return 0;
+    for (;;) {
+        SpoolBatch batch;
+        int r = spool_next(push->options.spool, push->stream.id, push->next, &batch);
+        if (r != 0)
+            return r < 0 ? r : 0;
+        if (push->sent + batch.sealed_bytes > push->credit)
+            return 0;
+        bytes_clear(&push->out);
+        frame_write_bytes(&push->out, FRAME_BATCH, push->session, batch.first_sequence, batch.sealed,
+                          batch.sealed_bytes);
+        if (push->out.failed)
+            return error_fail(ERROR_MEMORY, "no memory for a batch");
+        r = socket_send(push->socket, push->out.data, push->out.n);
+        if (r != 0)
+            return r;
+        push->sent += batch.sealed_bytes;
+        push->next = batch.last_sequence + 1;
+    }
+}
+
+static int send_ping(Push *push) {
+    Dongbo__Ping ping = DONGBO__PING__INIT;
+    ping.nonce = ++push->nonce;
+    push->asked_ms = now_ms(push);
+    return send_message(push, FRAME_PING, &ping.base);
+}
+
+int push_ask(Push *push) {
+    if (push->state != PUSH_OPEN || push->ask_nonce > push->pong_nonce)
+        return 0;
+    int r = send_ping(push);
+    push->ask_nonce = push->nonce;
+    if (r == 1)
+        begin_again(push);
+    return r < 0 ? r : 0;
+}
+
+bool push_answered(const Push *push) {
+    return push->state == PUSH_OPEN && push->ask_nonce > 0 && push->pong_nonce >= push->ask_nonce;
+}
+
+// Pings when it has been silent. 0; 1 when the connection is gone.
+static int keep_alive(Push *push) {
+    int64_t now = now_ms(push), waiting;
+    int r = push_waiting(push, &waiting);
+    int64_t every = waiting > 0 ? ASK_MS : PING_INTERVAL_MS;
+    if (r < 0 || now - push->heard_ms < every || now - push->asked_ms < every)
+        return r;
+    return send_ping(push);
+}
+
+static int step_open(Push *push) {
+    if (now_ms(push) - push->heard_ms > PEER_SILENT_MS)
+        return away(push, "has fallen silent");
+    int r = send_batches(push);
+    if (r == 0)
+        r = keep_alive(push);
+    if (r == 1)
+        r = push->options.n_endpoints > 1 ? away(push, "is gone") : (begin_again(push), 0);
+    return r;
+}
+
+static int step_hello(Push *push) {
+    int r = push->hello_sent ? 0 : say_hello(push);
+    if (r < 0 || now_ms(push) - push->since_ms < HELLO_MS)
+        return r;
+    return away(push, push->hello_sent ? "took the connection and does not answer"
+                                       : "cannot be reached, or does not know this agency's key");
+}
+
+int push_step(Push *push) {
+    int r = 0;
+    if (push->state == PUSH_REST && now_ms(push) >= push->next_ms)
+        r = connect_next(push);
+    if (r == 0 && push->state != PUSH_REST)
+        r = receive(push);
+    if (r == 0 && push->state == PUSH_HELLO)
+        r = step_hello(push);
+    if (r == 0 && push->state == PUSH_OPEN)
+        r = step_open(push);
+    // A peer that misbehaves is left; what people must mend ends it all.
+    if (r == ERROR_PEER && !push->fatal)
+        r = away(push, error_text());
+    return r;
+}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See refused.h. Before rows are appended, the file's length is stored; after a crash in between, what follows that
+// length is cut off and written again.
+#include "agents/refused.h"
+
+#include "proto/base/csv.h"
+#include "proto/base/error.h"
+#include "proto/domain.h"
+#include "proto/reason.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utf8proc.h>
+
+#define ROWS_AT_ONCE 5000
+
+const char *const REFUSED_COLUMN[REFUSED_COLUMNS] = {"dongbo_row", "dongbo_verdict", "dongbo_reasons", "dongbo_text_vi",
+                                                     "dongbo_text_en"};
+
+void refused_words_free(RefusedWords *words) {
+    bytes_free(&words->codes);
+    bytes_free(&words->vi);
+    bytes_free(&words->en);
+}
+
+static void append_sentence(Bytes *out, const char *text, const char *field) {
+    if (text == NULL || text[0] == 0)
+        return;
+    if (out->n > 0)
+        bytes_append_u8(out, ' ');
+    if (field != NULL && field[0] != 0) {
+        bytes_append_text(out, field);
+        bytes_append_text(out, ": ");
+    }
+    bytes_append_text(out, text);
+}
+
+void refused_words(const Result *result, RefusedWords *words) {
+    bytes_clear(&words->codes);
+    bytes_clear(&words->vi);
+    bytes_clear(&words->en);
+    append_sentence(&words->vi, result->text_vi, NULL);
+    append_sentence(&words->en, result->text_en, NULL);
+    for (size_t i = 0; i < result->verdict->n_reasons; i++) {
+        const Dongbo__Reason *reason = result->verdict->reasons[i];
+        const ReasonText *text = reason_find((int)reason->code);
+        append_sentence(&words->codes, text->name, NULL);
+        if (reason->field[0] != 0) {
+            bytes_append_u8(&words->codes, ':');
+            bytes_append_text(&words->codes, reason->field);
+        }
+        append_sentence(&words->vi, text->vi, reason->field);
+        append_sentence(&words->en, text->en, reason->field);
+        if (reason->expected[0] != 0) {
+            append_sentence(&words->vi, reason->expected, "Kho dân cư ghi");
+            append_sentence(&words->en, reason->expected, "The population store says");
+        }
+    }
+}
+
+void refused_name(const char *kept_name, ResultKind kind, char out[300]) {
+    size_t n = strlen(kept_name);
+    if (n > 4 && strcmp(kept_name + n - 4, ".csv") == 0)
+        n -= 4;
+    snprintf(out, 300, "%.*s%s", (int)n, kept_name, kind == RESULT_REFUSED ? ".refused.csv" : ".results.csv");
+}
+
+// What one write needs: the dropped file to take rows from, and the text being made.
+typedef struct Writer {
+    const RefusedFile *file;
+    int rows;     // the dropped file; -1 when it is gone
+    bool mark;    // it began with a byte order mark
+    int columns;  // 0 when its header cannot be read
+    Bytes header; // its columns, as UTF-8 CSV
+    Bytes out;
+    RefusedWords words;
+    Arena *arena;
+    char *row; // CSV_ROW_BYTES_MAX + 1
+    CsvField fields[CSV_COLUMNS_MAX];
+    int n_rows;
+} Writer;
+
+static void writer_free(Writer *writer) {
+    if (writer->rows >= 0)
+        close(writer->rows);
+    bytes_free(&writer->header);
+    bytes_free(&writer->out);
+    refused_words_free(&writer->words);
+    arena_destroy(&writer->arena);
+    free(writer->row);
+}
+
+// Bytes that are no UTF-8 become U+FFFD: the row is shown as well as it can be.
+static void append_repaired(Bytes *text, const char *data, size_t n) {
+    const uint8_t *at = (const uint8_t *)data, *end = at + n;
+    while (at < end) {
+        utf8proc_int32_t letter;
+        utf8proc_ssize_t taken = *at == 0 ? -1 : utf8proc_iterate(at, end - at, &letter);
+        bytes_append(text, taken > 0 ? (const char *)at : "\xEF\xBF\xBD", taken > 0 ? (size_t)taken : 3);
+        at += taken > 0 ? taken : 1;
+    }
+}
+
+static int append_field(Writer *writer, Bytes *out, const CsvField *field) {
+    MapText text;
+    arena_reset(writer->arena);
+    int r = encoding_convert(writer->file->encoding, &(MapText){field->text, field->n}, writer->arena, &text);
+    if (r < 0)
+        return r;
+    CLEANUP(bytes_free) Bytes repaired = {0};
+    if (r == 1)
+        text = (MapText){field->text, field->n};
+    append_repaired(&repaired, text.text, text.n);
+    csv_write(out, (const char *)repaired.data, repaired.n, writer->file->delimiter);
+    return repaired.failed ? error_fail(ERROR_MEMORY, "no memory for a refused row") : 0;
+}
+
+static int append_fields(Writer *writer, Bytes *out, int n) {
+    int r = 0;
+    for (int i = 0; i < n && r == 0; i++) {
+        r = append_field(writer, out, &writer->fields[i]);
+        bytes_append_u8(out, (uint8_t)writer->file->delimiter);
+    }
+    return r;
+}
+
+// Reads the dropped file's header through the same reader that reads its rows.
+static int writer_header(Writer *writer) {
+    Csv *csv = NULL;
+    CsvRow row;
+    int r = csv_new(&csv, writer->rows, writer->file->delimiter);
+    if (r == 0)
+        r = csv_header(csv, &row);
+    if (r == 0) {
+        writer->columns = row.n_fields;
+        memcpy(writer->fields, row.fields, (size_t)row.n_fields * sizeof *row.fields);
+        r = append_fields(writer, &writer->header, row.n_fields);
+    }
+    writer->mark = csv != NULL && csv_has_mark(csv) != 0;
+    csv_destroy(&csv);
+    return r < 0 ? r : 0;
+}
+
+static int writer_open(Writer *writer) {
+    writer->rows = open(writer->file->rows_path, O_RDONLY | O_CLOEXEC);
+    writer->row = malloc(CSV_ROW_BYTES_MAX + 1);
+    if (writer->row == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for refused rows");
+    int r = arena_new(&writer->arena, 4 * CSV_ROW_BYTES_MAX + 4096);
+    if (r == 0 && writer->rows >= 0)
+        r = writer_header(writer);
+    return r;
+}
+
+// Fills the columns of the original: field by field, or all of a broken row's text in the first one.
+static int append_original(Writer *writer, const Item *item) {
+    int n = 0;
+    size_t bytes = item->bytes > CSV_ROW_BYTES_MAX ? CSV_ROW_BYTES_MAX : item->bytes;
+    ssize_t got = writer->rows < 0 ? -1 : pread(writer->rows, writer->row, bytes, (off_t)item->offset);
+    if (got < 0)
+        got = 0;
+    writer->row[got] = 0;
+    CLEANUP(bytes_free) Bytes kept = {0};
+    bytes_append(&kept, writer->row, (size_t)got);
+    CsvFault fault = csv_split(writer->row, (size_t)got, writer->file->delimiter, writer->fields, &n);
+    if (fault == CSV_FINE && n == writer->columns)
+        return append_fields(writer, &writer->out, n);
+    if (writer->columns == 0)
+        return 0;
+    writer->fields[0] = (CsvField){(const char *)kept.data, kept.n};
+    for (int i = 1; i < writer->columns; i++)
+        writer->fields[i] = (CsvField){"", 0};
+    if (kept.n == 0)
+        writer->fields[0] = (CsvField){"", 0};
+    return kept.failed ? error_fail(ERROR_MEMORY, "no memory for a refused row")
+                       : append_fields(writer, &writer->out, writer->columns);
+}
+
+static int append_result(void *self, const Result *result) {
+    Writer *writer = self;
+    char delimiter = writer->file->delimiter;
+    int r = append_original(writer, &result->item);
+    if (r < 0)
+        return r;
+    refused_words(result, &writer->words);
+    char number[24];
+    int n = snprintf(number, sizeof number, "%llu%c", (unsigned long long)result->item.row, delimiter);
+    bytes_append(&writer->out, number, (size_t)n);
+    bytes_append_text(&writer->out, verdict_name((int)result->verdict->verdict));
+    const Bytes *texts[] = {&writer->words.codes, &writer->words.vi, &writer->words.en};
+    for (int i = 0; i < 3; i++) {
+        bytes_append_u8(&writer->out, (uint8_t)delimiter);
+        csv_write(&writer->out, (const char *)texts[i]->data, texts[i]->n, delimiter);
+    }
+    bytes_append_text(&writer->out, "\n");
+    writer->n_rows++;
+    return writer->out.failed ? error_fail(ERROR_MEMORY, "no memory for a refused row") : 0;
+}
+
+static void append_header(Writer *writer) {
+    if (writer->mark)
+        bytes_append_text(&writer->out, "\xEF\xBB\xBF");
+    bytes_append(&writer->out, writer->header.data, writer->header.n);
+    for (int i = 0; i < REFUSED_COLUMNS; i++) {
+        if (i > 0)
+            bytes_append_u8(&writer->out, (uint8_t)writer->file->delimiter);
+        bytes_append_text(&writer->out, REFUSED_COLUMN[i]);
+    }
+    bytes_append_text(&writer->out, "\n");
+}
+
+static int fail_file(const char *path) {
+    return error_fail(ERROR_SYSTEM, "cannot write %s: %s", path, strerror(errno));
+}
+
+static int write_all(int fd, const Bytes *bytes, const char *path) {
+    for (size_t at = 0; at < bytes->n;) {
+        ssize_t n = write(fd, bytes->data + at, bytes->n - at);
+        if (n < 0 && errno != EINTR)
+            return fail_file(path);
+        at += n > 0 ? (size_t)n : 0;
+    }
+    return fsync(fd) == 0 ? 0 : fail_file(path);
+}
+
+static int sync_folder(const char *path) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = fd < 0 || fsync(fd) != 0 ? fail_file(path) : 0;
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
+// Leaves the file as it was before an append that a crash cut short, positioned at its end.
+static int restore(Writer *writer, int fd, ResultKind kind, const char *path, int64_t *ret_size) {
+    int64_t from;
+    int r = ledger_append_from(writer->file->spool, writer->file->origin->id, kind, &from);
+    struct stat stat;
+    if (r == 0 && fstat(fd, &stat) != 0)
+        r = fail_file(path);
+    if (r < 0)
+        return r;
+    *ret_size = stat.st_size;
+    if (from >= 0 && from < *ret_size) {
+        if (ftruncate(fd, from) != 0)
+            return fail_file(path);
+        *ret_size = from;
+    }
+    return lseek(fd, *ret_size, SEEK_SET) < 0 ? fail_file(path) : 0;
+}
+
+// Stores where the append begins, or that it is done with.
+static int note(Writer *writer, ResultKind kind, int64_t from, int64_t last) {
+    Spool *spool = writer->file->spool;
+    int64_t origin = writer->file->origin->id;
+    int r = spool_begin(spool);
+    if (r == 0 && last == 0)
+        r = ledger_append_begin(spool, origin, kind, from);
+    if (r == 0 && last != 0)
+        r = ledger_results_delete(spool, origin, kind, last);
+    if (r == 0 && last != 0)
+        r = ledger_append_end(spool, origin, kind);
+    if (r == 0)
+        r = spool_commit(spool);
+    if (r < 0)
+        spool_rollback(spool);
+    return r;
+}
+
+// One portion into one of the two files. *ret_last 0 when there was nothing.
+static int write_portion(Writer *writer, ResultKind kind, int fd, const char *path, int64_t *ret_last) {
+    int64_t size = 0;
+    bytes_clear(&writer->out);
+    int r = restore(writer, fd, kind, path, &size);
+    if (r == 0 && size == 0)
+        append_header(writer);
+    ResultQuery query = {writer->file->origin->id, kind, ROWS_AT_ONCE};
+    if (r == 0)
+        r = ledger_results(writer->file->spool, &query, append_result, writer, ret_last);
+    if (r < 0 || *ret_last == 0)
+        return r;
+    r = note(writer, kind, size, 0);
+    if (r == 0)
+        r = write_all(fd, &writer->out, path);
+    if (r == 0 && size == 0)
+        r = sync_folder(writer->file->done);
+    return r < 0 ? r : note(writer, kind, size, *ret_last);
+}
+
+static int write_kind(Writer *writer, ResultKind kind) {
+    char name[300], path[4096];
+    int64_t last;
+    static const int ONE = 1;
+    ResultQuery any = {writer->file->origin->id, kind, ONE};
+    int before = writer->n_rows;
+    int r = ledger_results(writer->file->spool, &any, append_result, writer, &last);
+    writer->n_rows = before;
+    if (r < 0 || last == 0)
+        return r;
+    refused_name(writer->file->origin->kept_name, kind, name);
+    snprintf(path, sizeof path, "%s/%s", writer->file->done, name);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return fail_file(path);
+    do
+        r = write_portion(writer, kind, fd, path, &last);
+    while (r == 0 && last != 0);
+    close(fd);
+    return r;
+}
+
+int refused_write(const RefusedFile *file, int *ret_n) {
+    CLEANUP(writer_free) Writer writer = {.file = file, .rows = -1};
+    int r = writer_open(&writer);
+    if (r == 0)
+        r = write_kind(&writer, RESULT_REFUSED);
+    if (r == 0)
+        r = write_kind(&writer, RESULT_DECIDED);
+    *ret_n = writer.n_rows;
+    return r;
+}

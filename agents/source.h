@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where an agency's rows come from, whatever it is: a drop folder or an outbox table. A source is read inside a
+// transaction of the spool, which also stores how far it is read, and is told afterwards; so a row is in the spool or
+// still at the source, never in neither, and in both only until the next start, which knows it.
+#pragma once
+
+#include "agents/intake.h"
+#include "agents/ledger.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Source Source;
+
+typedef struct SourceKind {
+    // Looks for work without taking any. *ret_bytes is about how much there is: 0 nothing. ERROR_DATABASE is passing:
+    // the source is asked again later.
+    int (*look)(Source *source, uint64_t *ret_bytes);
+    // Puts rows into the intake until it is full. 0 there is more; 1 nothing is left for now.
+    int (*read)(Source *source, Intake *intake);
+    // The transaction of read() is over: the rows are in the spool, or are not.
+    int (*settle)(Source *source, bool committed);
+    // Receipts came: lets go what is decided (moves finished files away).
+    int (*receipts)(Source *source);
+    // Hands back what the ledger has for one of its origins, and deletes it there. *ret_n is how many rows.
+    int (*hand_back)(Source *source, const Origin *origin, int *ret_n);
+    // What to wait on for news, -1 when there is nothing; and the longest wait in milliseconds, -1 for ever.
+    int (*fd)(Source *source);
+    int (*wait_ms)(Source *source);
+    void (*destroy)(Source **source);
+} SourceKind;
+
+struct Source {
+    const SourceKind *kind;
+    const char *name;
+    Spool *spool;
+    const Map *map;
+    const Clock *clock;
+};

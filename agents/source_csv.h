@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A drop folder. The rule for whoever writes into it: write the file elsewhere on the same file system and rename it
+// into the folder, or write it there and close it; a file that is still open for writing is left alone. Names that
+// begin with a dot are ignored. A file is known by its SHA-256: one that was half read when the agent died goes on at
+// its row. When all its rows are decided or deferred it moves to done/, with NAME.refused.csv beside it, and
+// NAME.results.csv for what was decided later in its favour. A file in done/ is read again only to hand rows back.
+#pragma once
+
+#include "agents/publish_config.h"
+#include "agents/source.h"
+
+typedef struct SourceOptions {
+    const SourceConfig *config;
+    Spool *spool;
+    const Map *map;
+    const Clock *clock;
+} SourceOptions;
+
+// ERROR_CONFIG when the folder is not there or cannot be written.
+int source_csv_new(Source **ret, const SourceOptions *options);

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See source_outbox.h. Rows are locked in the agency's database while the spool stores them; then they are marked and
+// the lock is let go. Should this program die in between, the spool knows which rows it has (ledger's `taken`), and
+// they are only marked the next time.
+#include "agents/source_outbox.h"
+
+#include "agents/refused.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/pg.h"
+#include "proto/domain.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OUTBOX_ROWS_MAX 2048       // taken in one transaction
+#define OUTBOX_ROW_BYTES_MAX 65536 // a row's JSON; a larger one is refused and always left in the table
+#define OUTBOX_LOOK_ROWS 1024      // counted at most
+#define OUTBOX_ROW_BYTES_GUESS 192 // of a row in a batch
+#define OUTBOX_LOOK_MS 30000       // without news, looked at so often all the same
+#define RESULTS_AT_ONCE 1000
+
+enum { OID_INT8 = 20, OID_TEXT = 25, OID_INT4 = 23, OID_INT8_ARRAY = 1016, OID_TEXT_ARRAY = 1009 };
+
+typedef struct SourceOutbox {
+    Source base;
+    const SourceConfig *config;
+    Pg *pg;
+    char *sql_count, *sql_take, *sql_mark, *sql_delete, *sql_result;
+    PgStatement count, take, mark, delete, result;
+    Origin origin;
+    bool news;
+    int64_t looked_ms;
+    uint64_t bytes;    // about so much is there
+    int64_t *ids;      // taken in this transaction, to be marked or deleted
+    int64_t *kept_ids; // taken, and too large to be deleted
+    int n_ids, n_kept;
+    bool marked; // what the ledger knows as taken is marked over there
+} SourceOutbox;
+
+static void outbox_destroy(Source **source) {
+    SourceOutbox *self = (SourceOutbox *)*source;
+    if (self == NULL)
+        return;
+    pg_destroy(&self->pg);
+    free(self->sql_count);
+    free(self->sql_take);
+    free(self->sql_mark);
+    free(self->sql_delete);
+    free(self->sql_result);
+    free(self->ids);
+    free(self->kept_ids);
+    free(self);
+    *source = NULL;
+}
+
+// ---- statements: the table's name is configuration, never data ----
+
+// "public.dongbo_outbox" to "public"."dongbo_outbox" and "public"."dongbo_outbox_result".
+static int quote_table(const char *table, char quoted[160], char result[170]) {
+    const char *dot = strchr(table, '.');
+    if (dot == NULL || dot == table || dot[1] == 0 || strchr(dot + 1, '.') != NULL || strchr(table, '"') != NULL ||
+        strlen(table) > 128)
+        return error_fail(ERROR_CONFIG, "the outbox's table \"%s\" is not written as SCHEMA.TABLE", table);
+    snprintf(quoted, 160, "\"%.*s\".\"%s\"", (int)(dot - table), table, dot + 1);
+    snprintf(result, 170, "\"%.*s\".\"%s_result\"", (int)(dot - table), table, dot + 1);
+    return 0;
+}
+
+static int make_statements(SourceOutbox *self) {
+    static const Oid TAKE[] = {OID_INT4, OID_TEXT_ARRAY}, IDS[] = {OID_INT8_ARRAY};
+    static const Oid RESULT[] = {OID_INT8, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT};
+    char table[160], results[170];
+    int r = quote_table(self->config->table == NULL ? "public.dongbo_outbox" : self->config->table, table, results);
+    if (r < 0)
+        return r;
+    // dongbo_op is the outbox's own op; op too, where the row has no such column.
+    bool made =
+        asprintf(&self->sql_count, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE taken_at IS NULL LIMIT %d) AS o",
+                 table, OUTBOX_LOOK_ROWS) > 0 &&
+        asprintf(
+            &self->sql_take,
+            "SELECT id, CASE WHEN octet_length(\"row\"::text) <= %d THEN \"row\"::text END, at,"
+            " (SELECT array_agg(CASE WHEN c = 'dongbo_op' THEN '=' || o.op WHEN o.\"row\" ? c THEN '=' || coalesce("
+            "o.\"row\" ->> c, '') WHEN c = 'op' THEN '=' || o.op ELSE '' END ORDER BY n)"
+            " FROM unnest($2) WITH ORDINALITY AS u (c, n))"
+            " FROM %s AS o WHERE taken_at IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED",
+            OUTBOX_ROW_BYTES_MAX, table) > 0 &&
+        asprintf(&self->sql_mark, "UPDATE %s SET taken_at = clock_timestamp() WHERE id = ANY ($1)", table) > 0 &&
+        asprintf(&self->sql_delete, "DELETE FROM %s WHERE id = ANY ($1)", table) > 0 &&
+        asprintf(&self->sql_result,
+                 "INSERT INTO %s (id, \"row\", verdict, reasons, text_vi, text_en, mark)"
+                 " VALUES ($1, $2::jsonb, $3, $4, $5, $6, $7) ON CONFLICT (mark) DO NOTHING",
+                 results) > 0;
+    if (!made)
+        return error_fail(ERROR_MEMORY, "no memory for a source");
+    self->count = (PgStatement){"outbox_count", self->sql_count, 0, NULL};
+    self->take = (PgStatement){"outbox_take", self->sql_take, 2, TAKE};
+    self->mark = (PgStatement){"outbox_mark", self->sql_mark, 1, IDS};
+    self->delete = (PgStatement){"outbox_delete", self->sql_delete, 1, IDS};
+    self->result = (PgStatement){"outbox_result", self->sql_result, 7, RESULT};
+    return 0;
+}
+
+// ---- looking ----
+
+static int connect_outbox(SourceOutbox *self) {
+    if (pg_connected(self->pg))
+        return 0;
+    int r = pg_connect(self->pg);
+    if (r == 0)
+        r = pg_command(self->pg, "LISTEN dongbo_outbox");
+    self->news = true;
+    return r;
+}
+
+static void drain_notices(SourceOutbox *self) {
+    PGconn *raw = pg_raw(self->pg);
+    if (PQconsumeInput(raw) == 0) {
+        pg_disconnect(self->pg);
+        return;
+    }
+    for (PGnotify *notice; (notice = PQnotifies(raw)) != NULL; PQfreemem(notice))
+        self->news = true;
+}
+
+static int outbox_look(Source *source, uint64_t *ret_bytes) {
+    SourceOutbox *self = (SourceOutbox *)source;
+    int64_t now = clock_monotonic_ms(source->clock);
+    *ret_bytes = 0;
+    if (pg_connected(self->pg))
+        drain_notices(self);
+    int r = connect_outbox(self);
+    if (r < 0)
+        return r;
+    *ret_bytes = self->bytes;
+    if (!self->news && now - self->looked_ms < OUTBOX_LOOK_MS)
+        return 0;
+    PGresult *result;
+    r = pg_run(self->pg, &self->count, NULL, &result);
+    if (r < 0)
+        return r;
+    self->bytes = (uint64_t)pg_i64(result, 0, 0) * OUTBOX_ROW_BYTES_GUESS;
+    PQclear(result);
+    self->news = false;
+    self->looked_ms = now;
+    *ret_bytes = self->bytes;
+    return 0;
+}
+
+static int outbox_fd(Source *source) {
+    SourceOutbox *self = (SourceOutbox *)source;
+    return pg_connected(self->pg) ? PQsocket(pg_raw(self->pg)) : -1;
+}
+
+static int outbox_wait_ms(Source *source) {
+    return -1;
+}
+
+// ---- reading ----
+
+// The one origin of this outbox.
+static int find_origin(SourceOutbox *self) {
+    if (self->origin.id != 0)
+        return 0;
+    int r = ledger_origin_next(self->base.spool, self->base.name, 0, &self->origin);
+    if (r != 1)
+        return r;
+    self->origin = (Origin){.state = ORIGIN_READING};
+    snprintf(self->origin.source, sizeof self->origin.source, "%s", self->base.name);
+    snprintf(self->origin.name, sizeof self->origin.name, "%s",
+             self->config->table == NULL ? "public.dongbo_outbox" : self->config->table);
+    return ledger_origin_add(self->base.spool, &self->origin);
+}
+
+// Values come with "=" before them, so that an empty one and none at all are told apart.
+static int row_values(const Map *map, const PgElement *elements, int n, Arena *arena, MapText *values) {
+    for (int i = 0; i < map_n_columns(map); i++) {
+        values[i] = (MapText){NULL, 0};
+        if (i >= n || elements[i].n == 0)
+            continue;
+        size_t bytes = elements[i].n - 1;
+        values[i] = (MapText){arena_strndup(arena, (const char *)elements[i].data + 1, bytes), bytes};
+        if (values[i].text == NULL)
+            return 1;
+    }
+    return 0;
+}
+
+static int refuse_large(Intake *intake, const Item *item) {
+    return intake_refuse(intake, item,
+                         &(IntakeFault){DONGBO__REASON_CODE__EVENT_LIMITS, "", "Dòng dài quá 64 KiB.",
+                                        "The row is longer than 64 KiB; it stays in the outbox, marked."});
+}
+
+static int take_row(SourceOutbox *self, Intake *intake, const PGresult *result, int row) {
+    MapText values[MAP_COLUMNS_MAX];
+    PgElement *elements;
+    Item item = {.origin = self->origin.id, .row = (uint64_t)pg_i64(result, row, 0)};
+    int64_t taken;
+    int r = ledger_is_taken(self->base.spool, self->origin.id, item.row, &taken);
+    if (r == 0 && taken == 0)
+        r = ledger_taken_add(self->base.spool, self->origin.id, item.row);
+    if (r < 0)
+        return r;
+    bool large = pg_is_null(result, row, 1);
+    if (large)
+        self->kept_ids[self->n_kept++] = (int64_t)item.row;
+    else
+        self->ids[self->n_ids++] = (int64_t)item.row;
+    if (taken != 0)
+        return 0;
+    item.text = pg_bytes(result, row, 1, &item.text_bytes);
+    if (large)
+        item = (Item){.origin = item.origin, .row = item.row, .text = (const uint8_t *)"null", .text_bytes = 4};
+    int n = pg_array(result, row, 3, &elements);
+    if (n < 0)
+        return n;
+    arena_reset(intake->arena);
+    large = large || row_values(self->base.map, elements, n, intake->arena, values) != 0;
+    free(elements);
+    MapRow mapped = {.values = values, .time_us = pg_us(result, row, 2)};
+    return large ? refuse_large(intake, &item) : intake_row(intake, &mapped, &item);
+}
+
+// Locks and fetches the oldest rows that nobody has taken.
+static int fetch(SourceOutbox *self, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_i32(&params, OUTBOX_ROWS_MAX);
+    pg_param_array_begin(&params, OID_TEXT, map_n_columns(self->base.map));
+    for (int i = 0; i < map_n_columns(self->base.map); i++)
+        pg_array_text(&params, map_column(self->base.map, i), strlen(map_column(self->base.map, i)));
+    int r = pg_command(self->pg, "BEGIN");
+    if (r == 0)
+        r = pg_run(self->pg, &self->take, &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+static int outbox_read(Source *source, Intake *intake) {
+    SourceOutbox *self = (SourceOutbox *)source;
+    PGresult *result;
+    self->n_ids = self->n_kept = 0;
+    int r = find_origin(self);
+    if (r == 0 && self->marked)
+        r = ledger_taken_clear(source->spool, self->origin.id);
+    if (r == 0)
+        r = connect_outbox(self);
+    if (r == 0)
+        r = fetch(self, &result);
+    if (r < 0)
+        return r;
+    int n = PQntuples(result), row = 0;
+    for (; row < n && r == 0 && !intake_is_full(intake); row++)
+        r = take_row(self, intake, result, row);
+    PQclear(result);
+    // A full portion means that there may be more; else NOTIFY will tell.
+    self->news = row < n || n == OUTBOX_ROWS_MAX;
+    self->bytes = 0;
+    return r < 0 ? r : !self->news;
+}
+
+static int mark_rows(SourceOutbox *self, const PgStatement *statement, const int64_t *ids, int n) {
+    if (n == 0)
+        return 0;
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, ids[i]);
+    int r = pg_run(self->pg, statement, &params, NULL);
+    pg_params_free(&params);
+    return r;
+}
+
+static int outbox_settle(Source *source, bool committed) {
+    SourceOutbox *self = (SourceOutbox *)source;
+    self->marked = false;
+    if (!committed) {
+        self->origin.id = 0; // it may not be there
+        self->news = true;
+        if (pg_connected(self->pg) && pg_command(self->pg, "ROLLBACK") < 0)
+            pg_disconnect(self->pg);
+        return 0;
+    }
+    bool delete = self->config->take == TAKE_DELETE;
+    int r = mark_rows(self, delete ? &self->delete : &self->mark, self->ids, self->n_ids);
+    if (r == 0)
+        r = mark_rows(self, &self->mark, self->kept_ids, self->n_kept);
+    if (r == 0)
+        r = pg_command(self->pg, "COMMIT");
+    if (r < 0)
+        pg_disconnect(self->pg);
+    self->marked = r == 0;
+    return r;
+}
+
+static int outbox_receipts(Source *source) {
+    return 0;
+}
+
+// ---- handing back ----
+
+typedef struct Inserting {
+    SourceOutbox *self;
+    RefusedWords words;
+    int n;
+} Inserting;
+
+static const char *closed(Bytes *text) {
+    bytes_append_u8(text, 0);
+    return text->failed ? "" : (const char *)text->data;
+}
+
+static int insert_result(void *self, const Result *result) {
+    Inserting *inserting = self;
+    PgParams params = {0};
+    CLEANUP(bytes_free) Bytes row = {0};
+    refused_words(result, &inserting->words);
+    bytes_append(&row, result->item.text, result->item.text_bytes);
+    pg_param_i64(&params, (int64_t)result->item.row);
+    pg_param_text(&params, result->item.text_bytes == 0 ? "null" : closed(&row));
+    pg_param_text(&params, verdict_name((int)result->verdict->verdict));
+    pg_param_text(&params, closed(&inserting->words.codes));
+    pg_param_text(&params, closed(&inserting->words.vi));
+    pg_param_text(&params, closed(&inserting->words.en));
+    pg_param_text(&params, result->mark);
+    int r = pg_run(inserting->self->pg, &inserting->self->result, &params, NULL);
+    pg_params_free(&params);
+    inserting->n++;
+    return r;
+}
+
+static int delete_results(SourceOutbox *self, ResultKind kind, int64_t last) {
+    int r = spool_begin(self->base.spool);
+    if (r == 0)
+        r = ledger_results_delete(self->base.spool, self->origin.id, kind, last);
+    if (r == 0)
+        r = spool_commit(self->base.spool);
+    if (r < 0)
+        spool_rollback(self->base.spool);
+    return r;
+}
+
+// One portion: into the result table first, where its mark is unique, then out of the ledger.
+static int hand_back_portion(SourceOutbox *self, Inserting *inserting, const Origin *origin, ResultKind kind,
+                             int64_t *ret_last) {
+    ResultQuery query = {origin->id, kind, RESULTS_AT_ONCE};
+    *ret_last = 0;
+    int r = pg_command(self->pg, "BEGIN");
+    if (r == 0)
+        r = ledger_results(self->base.spool, &query, insert_result, inserting, ret_last);
+    if (r == 0)
+        r = pg_command(self->pg, "COMMIT");
+    if (r < 0)
+        pg_disconnect(self->pg);
+    if (r == 0 && *ret_last != 0)
+        r = delete_results(self, kind, *ret_last);
+    return r;
+}
+
+static int outbox_hand_back(Source *source, const Origin *origin, int *ret_n) {
+    SourceOutbox *self = (SourceOutbox *)source;
+    Inserting inserting = {.self = self};
+    self->origin = *origin;
+    int r = connect_outbox(self);
+    for (int kind = 0; kind < RESULT_KINDS && r == 0; kind++) {
+        int64_t last = 1;
+        while (r == 0 && last != 0)
+            r = hand_back_portion(self, &inserting, origin, (ResultKind)kind, &last);
+    }
+    refused_words_free(&inserting.words);
+    *ret_n = inserting.n;
+    return r;
+}
+
+static const SourceKind KIND = {
+    .look = outbox_look,
+    .read = outbox_read,
+    .settle = outbox_settle,
+    .receipts = outbox_receipts,
+    .hand_back = outbox_hand_back,
+    .fd = outbox_fd,
+    .wait_ms = outbox_wait_ms,
+    .destroy = outbox_destroy,
+};
+
+int source_outbox_new(Source **ret, const SourceOptions *options) {
+    const SourceConfig *config = options->config;
+    assert(config->kind == SOURCE_OUTBOX);
+    SourceOutbox *self = calloc(1, sizeof *self);
+    if (self == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a source");
+    self->base = (Source){&KIND, config->name, options->spool, options->map, options->clock};
+    self->config = config;
+    self->ids = calloc(OUTBOX_ROWS_MAX, sizeof *self->ids);
+    self->kept_ids = calloc(OUTBOX_ROWS_MAX, sizeof *self->kept_ids);
+    Source *source = &self->base;
+    int r = self->ids == NULL || self->kept_ids == NULL ? error_fail(ERROR_MEMORY, "no memory for a source") : 0;
+    if (r == 0)
+        r = make_statements(self);
+    if (r == 0)
+        r = pg_new(&self->pg, config->conninfo, config->name);
+    if (r < 0) {
+        outbox_destroy(&source);
+        return error_context(r, "source %s", config->name);
+    }
+    *ret = source;
+    return 0;
+}

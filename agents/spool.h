@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an agent has promised to deliver: sealed batches, byte for byte, on disk before their rows are let go at the
+// source, and kept until the exchange's verdicts on them are on disk too, then some days longer, so that a restored
+// exchange can ask again. Also the agent's streams. Never drops what is not acknowledged: when it is full, it says so
+// and the sources are not read. One process at a time (a lock file beside it).
+//
+// The tables of origins, verdicts and results in the same file are ledger.h's; both change in one transaction.
+#pragma once
+
+#include "agents/lite.h"
+#include "proto/base/bytes.h"
+#include "proto/base/clock.h"
+#include "proto/bounds.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SPOOL_FORMAT 1
+
+typedef struct Spool Spool;
+
+typedef struct SpoolOptions {
+    const char *path;
+    uint64_t bytes_max; // of batches, acknowledged ones included
+    int keep_days;      // how long acknowledged batches stay, while there is room
+    const Clock *clock;
+} SpoolOptions;
+
+typedef struct SpoolStream {
+    int64_t id;
+    char kind[8]; // live | bulk
+    uint8_t stream[STREAM_BYTES];
+    uint8_t replaces[STREAM_BYTES];
+    bool replaces_one;
+    uint64_t last_sequence; // sealed so far
+    uint64_t verdict_position;
+} SpoolStream;
+
+typedef struct SpoolBatch {
+    int64_t id; // 0 when it is to be added
+    int64_t stream;
+    uint64_t first_sequence, last_sequence;
+    bool acked;
+    uint8_t root[HASH_BYTES];
+    const uint8_t *sealed; // SealedBatch, packed
+    size_t sealed_bytes;
+    const uint8_t *items; // where each event came from (item.h)
+    size_t items_bytes;
+} SpoolBatch;
+
+// ERROR_CONFIG when another process has it or it is newer than this program; ERROR_SYSTEM.
+int spool_open(Spool **ret, const SpoolOptions *options);
+void spool_close(Spool **spool);
+Lite *spool_lite(Spool *spool);
+const Clock *spool_clock(const Spool *spool);
+// For ledger.c: this row is being read by the caller until the next call that gives a row.
+void spool_hold(Spool *spool, sqlite3_stmt *row);
+
+// All that changes the spool stands between these. After a failure: rollback, which never fails.
+int spool_begin(Spool *spool);
+int spool_commit(Spool *spool);
+void spool_rollback(Spool *spool);
+
+// The open stream of this kind; made when there is none yet (in a transaction of its own or the caller's).
+int spool_stream(Spool *spool, const char *kind, SpoolStream *ret);
+// Closes the open stream of this kind and opens another that names it, after a FORK. In the caller's transaction.
+int spool_stream_replace(Spool *spool, const char *kind, SpoolStream *ret);
+int spool_verdict_position(Spool *spool, int64_t stream, uint64_t position);
+// *ret 1 while batches of closed streams of this kind wait to be sealed again.
+int spool_stranded(Spool *spool, const char *kind, int64_t *ret);
+// The oldest of them. 1 when there is none.
+int spool_stranded_next(Spool *spool, const char *kind, SpoolBatch *ret);
+
+// True when no further batch may be added.
+bool spool_is_full(const Spool *spool);
+uint64_t spool_bytes(const Spool *spool);
+// *ret 1 while a batch of this stream has no receipt yet.
+int spool_waiting(Spool *spool, int64_t stream, int64_t *ret);
+
+// Adds a sealed batch behind the stream's last sequence (asserted to be contiguous). The caller's transaction.
+int spool_append(Spool *spool, const SpoolBatch *batch);
+// Puts one in where another was deleted (a batch that was split); the stream's last sequence stays.
+int spool_insert(Spool *spool, const SpoolBatch *batch);
+// The first batch without a receipt whose first sequence is at least `from`, with its bytes (not its items), valid
+// until the next call. 1 when there is none.
+int spool_next(Spool *spool, int64_t stream, uint64_t from, SpoolBatch *ret);
+// The batch that holds this sequence, with its items (not its sealed bytes), valid until the next call. 1 when none.
+int spool_find(Spool *spool, int64_t stream, uint64_t sequence, SpoolBatch *ret);
+// The oldest sequence kept of this stream; 0 when none is.
+int spool_oldest(Spool *spool, int64_t stream, uint64_t *ret);
+// Marks a batch as acknowledged and keeps its receipt (ReceiptBody as signed, and the signature behind it).
+int spool_ack(Spool *spool, const SpoolBatch *batch, const Bytes *receipt);
+// The receipt kept for a batch. 1 when there is none.
+int spool_receipt(Spool *spool, int64_t batch, const uint8_t **ret, size_t *ret_n);
+// Batches beyond `after` wait again: the exchange has forgotten them. *ret_n is how many.
+int spool_unack(Spool *spool, int64_t stream, uint64_t after, int64_t *ret_n);
+int spool_delete(Spool *spool, int64_t batch);
+// Lets acknowledged batches go that are older than keep_days, and the oldest ones while there is no room.
+int spool_trim(Spool *spool);

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See summary.h.
+#include "agents/summary.h"
+
+#include "agents/refused.h"
+#include "proto/base/error.h"
+#include "proto/domain.h"
+#include "proto/reason.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int counts_add(void *self, int verdict, int reason, int64_t n) {
+    SummaryCounts *counts = self;
+    if (verdict <= 0 || verdict >= VERDICT_KINDS || n == 0)
+        return 0;
+    if (reason == 0) {
+        counts->verdicts[verdict] += n;
+        return 0;
+    }
+    for (int i = 0; i < counts->n_reasons; i++) {
+        if (counts->reasons[i].verdict == verdict && counts->reasons[i].reason == reason) {
+            counts->reasons[i].n += n;
+            return 0;
+        }
+    }
+    if (counts->n_reasons == SUMMARY_REASONS_MAX)
+        return 0;
+    counts->reasons[counts->n_reasons].verdict = verdict;
+    counts->reasons[counts->n_reasons].reason = reason;
+    counts->reasons[counts->n_reasons++].n = n;
+    return 0;
+}
+
+static void counts_subtract(SummaryCounts *counts, const SummaryCounts *before) {
+    for (int v = 0; v < VERDICT_KINDS; v++)
+        counts_add(counts, v, 0, -before->verdicts[v]);
+    for (int i = 0; i < before->n_reasons; i++)
+        counts_add(counts, before->reasons[i].verdict, before->reasons[i].reason, -before->reasons[i].n);
+}
+
+static void counts_sum(SummaryCounts *counts, const SummaryCounts *more) {
+    for (int v = 0; v < VERDICT_KINDS; v++)
+        counts_add(counts, v, 0, more->verdicts[v]);
+    for (int i = 0; i < more->n_reasons; i++)
+        counts_add(counts, more->reasons[i].verdict, more->reasons[i].reason, more->reasons[i].n);
+}
+
+static int64_t counts_refused(const SummaryCounts *counts) {
+    return counts->verdicts[DONGBO__VERDICT__MISMATCH] + counts->verdicts[DONGBO__VERDICT__REJECTED];
+}
+
+void summary_free(Summary *summary) {
+    free(summary->origins);
+    free(summary->before);
+    *summary = (Summary){0};
+}
+
+static int summary_note(Summary *summary, const Origin *origin, bool lasting) {
+    if (summary->n == summary->size) {
+        size_t size = summary->size == 0 ? 16 : 2 * summary->size;
+        int64_t *origins = realloc(summary->origins, size * sizeof *origins);
+        if (origins != NULL)
+            summary->origins = origins;
+        SummaryCounts *before = realloc(summary->before, size * sizeof *before);
+        if (before != NULL)
+            summary->before = before;
+        if (origins == NULL || before == NULL)
+            return error_fail(ERROR_MEMORY, "no memory for a summary");
+        summary->size = size;
+    }
+    summary->origins[summary->n] = origin->id;
+    summary->before[summary->n] = (SummaryCounts){0};
+    return lasting ? ledger_tallies(summary->spool, origin->id, counts_add, &summary->before[summary->n++])
+                   : (summary->n++, 0);
+}
+
+int summary_begin(Summary *summary, Spool *spool, SummaryLasting lasting, void *self) {
+    *summary = (Summary){.spool = spool};
+    int r = ledger_origin_last(spool, &summary->last);
+    for (int64_t id = summary->last; r == 0 && id > 0 && id > summary->last - SUMMARY_ORIGINS_MAX; id--) {
+        Origin origin;
+        r = ledger_origin(spool, id, &origin);
+        if (r == 0 && origin.state != ORIGIN_DONE)
+            r = summary_note(summary, &origin, lasting(self, origin.source));
+        else if (r == 1)
+            r = 0;
+    }
+    return r;
+}
+
+typedef struct Printing {
+    const Summary *summary;
+    bool json;
+    json_t *files;
+    SummaryCounts all;
+} Printing;
+
+static json_t *counts_json(const SummaryCounts *counts) {
+    json_t *verdicts = json_object();
+    for (int v = 1; v < VERDICT_KINDS; v++)
+        if (counts->verdicts[v] != 0)
+            json_object_set_new(verdicts, verdict_name(v), json_integer(counts->verdicts[v]));
+    return verdicts;
+}
+
+static json_t *reasons_json(const SummaryCounts *counts) {
+    json_t *reasons = json_object();
+    for (int i = 0; i < counts->n_reasons; i++) {
+        const char *name = reason_find(counts->reasons[i].reason)->name;
+        json_int_t n = json_integer_value(json_object_get(reasons, name)) + counts->reasons[i].n;
+        json_object_set_new(reasons, name, json_integer(n));
+    }
+    return reasons;
+}
+
+static void print_lines(const SummaryCounts *counts) {
+    for (int v = 1; v < VERDICT_KINDS; v++) {
+        if (counts->verdicts[v] == 0)
+            continue;
+        printf("  %-10s %10lld\n", verdict_name(v), (long long)counts->verdicts[v]);
+        for (int i = 0; i < counts->n_reasons; i++)
+            if (counts->reasons[i].verdict == v && counts->reasons[i].n != 0)
+                printf("    %-24s %10lld\n", reason_find(counts->reasons[i].reason)->name,
+                       (long long)counts->reasons[i].n);
+    }
+}
+
+static void print_origin(Printing *printing, const Origin *origin, const SummaryCounts *counts) {
+    char refused[300] = "";
+    if (counts_refused(counts) > 0 && origin->kept_name[0] != 0)
+        refused_name(origin->kept_name, RESULT_REFUSED, refused);
+    if (printing->json) {
+        json_t *file = json_pack("{s:s, s:s, s:o, s:o, s:I, s:s}", "source", origin->source, "file", origin->name,
+                                 "verdicts", counts_json(counts), "reasons", reasons_json(counts), "refused",
+                                 (json_int_t)counts_refused(counts), "refused_file", refused);
+        json_array_append_new(printing->files, file);
+        return;
+    }
+    printf("%s: %s\n", origin->source, origin->name);
+    print_lines(counts);
+    if (refused[0] != 0)
+        printf("  refused rows: done/%s\n", refused);
+}
+
+static int print_one(Printing *printing, int64_t id, const SummaryCounts *before) {
+    Origin origin;
+    SummaryCounts counts = {0};
+    int r = ledger_origin(printing->summary->spool, id, &origin);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = ledger_tallies(printing->summary->spool, id, counts_add, &counts);
+    if (r < 0)
+        return r;
+    if (before != NULL)
+        counts_subtract(&counts, before);
+    counts_sum(&printing->all, &counts);
+    print_origin(printing, &origin, &counts);
+    return 0;
+}
+
+static int64_t print_later(const Verdicts *verdicts, json_t *json) {
+    json_t *later = json_object();
+    for (int v = 1; v < VERDICT_KINDS; v++) {
+        if (verdicts->later[v] == 0)
+            continue;
+        json_object_set_new(later, verdict_name(v), json_integer((json_int_t)verdicts->later[v]));
+        if (json == NULL)
+            printf("decided later: %-10s %10llu\n", verdict_name(v), (unsigned long long)verdicts->later[v]);
+    }
+    if (json != NULL)
+        json_object_set(json, "later", later);
+    json_decref(later);
+    return (int64_t)(verdicts->later[DONGBO__VERDICT__MISMATCH] + verdicts->later[DONGBO__VERDICT__REJECTED]);
+}
+
+static void print_json(Printing *printing, const Verdicts *verdicts, int64_t refused) {
+    int64_t events = 0;
+    for (int v = 1; v < VERDICT_KINDS; v++)
+        events += printing->all.verdicts[v];
+    json_t *json =
+        json_pack("{s:I, s:o, s:o, s:I}", "events", (json_int_t)events, "verdicts", counts_json(&printing->all),
+                  "reasons", reasons_json(&printing->all), "refused", (json_int_t)refused);
+    (void)print_later(verdicts, json);
+    json_object_set(json, "files", printing->files);
+    json_dumpf(json, stdout, JSON_COMPACT);
+    printf("\n");
+    json_decref(json);
+}
+
+int summary_print(const Summary *summary, const Verdicts *verdicts, bool json, int64_t *ret_refused) {
+    Printing printing = {.summary = summary, .json = json, .files = json_array()};
+    int64_t last;
+    int r = ledger_origin_last(summary->spool, &last);
+    for (size_t i = summary->n; i > 0 && r == 0; i--)
+        r = print_one(&printing, summary->origins[i - 1], &summary->before[i - 1]);
+    for (int64_t id = summary->last + 1; id <= last && r == 0; id++)
+        r = print_one(&printing, id, NULL);
+    *ret_refused = counts_refused(&printing.all);
+    int64_t later = (int64_t)(verdicts->later[DONGBO__VERDICT__MISMATCH] + verdicts->later[DONGBO__VERDICT__REJECTED]);
+    if (r == 0 && json)
+        print_json(&printing, verdicts, *ret_refused);
+    else if (r == 0)
+        (void)print_later(verdicts, NULL);
+    *ret_refused += later;
+    json_decref(printing.files);
+    fflush(stdout);
+    return r;
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What one run of `publish --once` did, counted from the spool: per file or outbox, and in all.
+#pragma once
+
+#include "agents/source.h"
+#include "agents/verdicts.h"
+
+#define SUMMARY_ORIGINS_MAX 10000
+#define SUMMARY_REASONS_MAX 96
+
+typedef struct SummaryCounts {
+    int64_t verdicts[VERDICT_KINDS];
+    struct {
+        int verdict, reason;
+        int64_t n;
+    } reasons[SUMMARY_REASONS_MAX];
+    int n_reasons;
+} SummaryCounts;
+
+typedef struct Summary {
+    Spool *spool;
+    int64_t *origins;      // unfinished when the run began
+    SummaryCounts *before; // and what of theirs was counted before (an outbox never ends)
+    size_t n, size;
+    int64_t last; // greatest origin when the run began
+} Summary;
+
+// Before anything is read. `lasting` tells whether a source's origin outlives runs.
+typedef bool (*SummaryLasting)(void *self, const char *source);
+int summary_begin(Summary *summary, Spool *spool, SummaryLasting lasting, void *self);
+void summary_free(Summary *summary);
+
+// Prints to standard output; *ret_refused is how many events and rows were refused in this run.
+int summary_print(const Summary *summary, const Verdicts *verdicts, bool json, int64_t *ret_refused);
