@@ -15,7 +15,7 @@ typedef struct AgencyKey {
 
 typedef struct Agency {
     Grants grants;
-    const AgencyKey *keys;  // Ed25519
+    const AgencyKey *keys; // Ed25519
     size_t n_keys;
 } Agency;
 
@@ -24,10 +24,10 @@ typedef struct Agencies Agencies;
 int agencies_read(Agencies **ret, Pg *pg);
 Agencies *agencies_ref(Agencies *agencies);
 void agencies_unref(Agencies **agencies);
-const Agency *agencies_find(const Agencies *agencies, uint32_t agency);  // NULL when unknown or disabled
+const Agency *agencies_find(const Agencies *agencies, uint32_t agency); // NULL when unknown or disabled
 // By ZAP user id, "agency:3:<hex of the transport key's first 8 bytes>"; NULL when that key is no longer allowed.
 const Agency *agencies_of_user(const Agencies *agencies, const char *user);
-const AgencyKey *agency_key(const Agency *agency, const char *key_id);  // NULL when unknown
+const AgencyKey *agency_key(const Agency *agency, const char *key_id); // NULL when unknown
 // Every transport key that may connect, of agencies and subscriptions ("subscription:7").
 const ZapKey *agencies_zap(const Agencies *agencies, size_t *ret_n);
 bool agencies_equal(const Agencies *a, const Agencies *b);

@@ -15,65 +15,70 @@
 
 typedef struct Item {
     uint64_t sequence;
-    ProtobufCBinaryData bytes;      // the event, verbatim; empty when the batch was unreadable
-    const uint8_t *leaf;            // 32 bytes; NULL when the batch was unreadable
-    Dongbo__ChangeEvent *event;     // NULL when unreadable
+    ProtobufCBinaryData bytes;  // the event, verbatim; empty when the batch was unreadable
+    const uint8_t *leaf;        // 32 bytes; NULL when the batch was unreadable
+    Dongbo__ChangeEvent *event; // NULL when unreadable
     int domain;
-    const char *claimed_number;     // "" when none
-    const Person *person;           // NULL when not found
-    const char *record_key;         // "" until a person was decided on
-    uint64_t record_hash;           // of (person, domain, record key); 0 until a person was decided on
-    const Dongbo__Record *read;     // current version in the store when it was looked up, NULL for none
-    Decision form;                  // verify_form()'s, kept: it does not depend on the store
-    Decision decision;              // final
+    const char *claimed_number; // "" when none
+    const Person *person;       // NULL when not found
+    const char *record_key;     // "" until a person was decided on
+    uint64_t record_hash;       // of (person, domain, record key); 0 until a person was decided on
+    const Dongbo__Record *read; // current version in the store when it was looked up, NULL for none
+    const Dongbo__Record *onto; // what it was merged onto: `read`, or what an earlier event of the batch made of it
+    Decision form;              // verify_form()'s, kept: it does not depend on the store
+    Decision decision;          // final
     Merged merged;
-    const char *province_before, *province63_before;  // residence before a population event; else as the person's
+    const char *province_before, *province63_before; // residence before a population event; else as the person's
     const char *province_after, *province63_after;
-    uint64_t position;              // set when stored
-    int64_t exception;              // re-decision: position of the exception row; 0 for a fresh event
-    bool expired;                   // re-decision: has been unknown for too long
-    bool dropped;                   // re-decision: nothing new to say, or somebody else decided it
+    uint64_t position;     // set when stored
+    int64_t exception;     // re-decision: position of the exception row; 0 for a fresh event
+    bool wanted;           // the next look-up reads for this item
+    bool stale;            // what was looked up for it may have changed since
+    bool unknown_to_store; // a population event that the store could apply to nobody
+    bool poisoned;         // the database refused its row
+    bool expired;          // re-decision: has been unknown for too long
+    bool dropped;          // re-decision: nothing new to say, or somebody else decided it
 } Item;
 
-typedef enum WorkKind { WORK_BATCH, WORK_REDECIDE, WORK_NOTE } WorkKind;
+typedef enum WorkKind { WORK_BATCH, WORK_REDECIDE } WorkKind;
 
 // What becomes of a work; the ingress answers accordingly.
 typedef enum Outcome {
-    OUTCOME_OPEN,       // not decided yet
-    OUTCOME_STORED,     // committed
-    OUTCOME_DUPLICATE,  // was stored earlier: answered with what was said then
-    OUTCOME_REFUSED,    // code is a Refusal code: nothing was stored
-    OUTCOME_ERROR,      // code is an Error code: the session is over
-    OUTCOME_NOTHING,    // re-decision: nothing had changed
+    OUTCOME_OPEN,      // not decided yet
+    OUTCOME_STORED,    // committed
+    OUTCOME_DUPLICATE, // was stored earlier: answered with what was said then
+    OUTCOME_REFUSED,   // code is a Refusal code: nothing was stored
+    OUTCOME_ERROR,     // code is an Error code: the session is over
+    OUTCOME_NOTHING,   // re-decision: nothing had changed
 } Outcome;
 
 typedef struct Work {
     WorkKind kind;
     Arena *arena;
-    uint64_t ticket;                // order of arrival; the writer keeps to it
-    Agencies *agencies;             // counted reference; grants and keys point into it
+    uint64_t ticket;    // order of arrival; the writer keeps to it
+    Agencies *agencies; // counted reference; grants and keys point into it
     const Agency *agency;
     uint8_t stream[STREAM_BYTES];
     uint32_t session_epoch;
-    uint64_t session;               // to answer to
-    zframe_t *frame;                // the batch's bytes, owned
+    uint64_t session; // to answer to
+    zframe_t *frame;  // the batch's bytes, owned
     const uint8_t *batch_bytes;
     size_t batch_n;
     Batch batch;
-    bool unreadable;                // stored as it came, its range consumed
+    bool unreadable; // stored as it came, its range consumed
+    bool decoded;    // decide_forms() is done
     uint64_t first_sequence, last_sequence;
     Item *items;
     size_t n_items;
-    uint64_t read_position;         // head when persons and versions were read
-    int64_t population_position;    // population clock then
-    int note_kind;                  // WORK_NOTE: EntryKind
-    const char *note;               // WORK_NOTE: text, in the arena
+    uint64_t read_position;      // head when persons and versions were read
+    int64_t population_position; // population clock then
     // Ready to be stored, made by entries_build().
     Bytes summary, payload;
-    Bytes records;                  // COPY rows of record_version, sorted; positions are patched in
-    Bytes exceptions;               // COPY rows of exception; likewise
-    uint32_t *record_at, *exception_at;          // where each row's position stands
-    uint32_t *record_index, *exception_index;    // the index of the entry whose position it gets
+    Bytes records;                            // COPY rows of record_version, sorted; positions are patched in
+    Bytes exceptions;                         // COPY rows of exception; likewise
+    uint32_t *record_start, *exception_start; // where each row begins
+    uint32_t *record_at, *exception_at;       // where each row's position stands
+    uint32_t *record_index, *exception_index; // the index of the entry whose position it gets
     size_t n_records, n_exceptions;
     const Dongbo__Entry **entries;
     const uint8_t **leaves;
@@ -86,15 +91,21 @@ typedef struct Work {
     uint64_t expected_sequence;
     char text[256];
     uint64_t first_position, last_position;
-    Bytes receipt;                  // packed ReceiptBody
+    uint32_t epoch;
+    int64_t stored_at_us;
+    uint8_t segment_hash[HASH_BYTES];
+    bool population_moved; // it changed the population store
+    Bytes receipt;         // packed ReceiptBody
     uint8_t receipt_signature[SIGNATURE_BYTES];
 } Work;
 
-int work_new(Work **ret);  // ERROR_MEMORY
+int work_new(Work **ret); // ERROR_MEMORY
 void work_destroy(Work **work);
 // Ready for the next batch; memory is kept.
 void work_reset(Work *work);
 // Settles that nothing is stored. `code` is of Refusal or Error, as the outcome says.
 void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+// The database refused this event's row: REJECTED/NOT_STORABLE, whatever else it is.
+void work_poison(Item *item);
 // 64 bits that stand for a record in sets of touched ones; never 0. A collision costs one more look-up.
 uint64_t record_hash(int64_t person, int domain, const char *record_key);

@@ -183,6 +183,7 @@ CREATE TABLE exchange.exception (
     at             timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX exception_open ON exchange.exception (verdict, citizen_number) WHERE open;
+CREATE INDEX exception_deferred ON exchange.exception (position) WHERE open AND verdict = 5;
 CREATE INDEX exception_number ON exchange.exception (citizen_number);
 CREATE INDEX exception_event ON exchange.exception (stream, sequence);
 

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads agencies and keys. A disabled agency or a key that is revoked or out of its time is simply not there.
+#include "broker/agencies.h"
+
+#include "proto/base/arena.h"
+#include "proto/base/error.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AGENCIES_BYTES_MAX (64 * 1024 * 1024)
+
+struct Agencies {
+    atomic_int count;
+    Arena *arena;
+    Agency *list;
+    size_t n;
+    ZapKey *zap;
+    size_t n_zap;
+};
+
+static const PgStatement AGENCIES = {
+    "agencies",
+    "SELECT agency, code, domains, provinces, told_fields FROM exchange.agency WHERE state = 'active' ORDER BY agency",
+    0, NULL};
+
+static const PgStatement SIGNING = {
+    "signing-keys",
+    "SELECT k.agency, k.key FROM exchange.key k JOIN exchange.agency a USING (agency) "
+    "WHERE k.purpose = 'ed25519' AND a.state = 'active' AND k.revoked_at IS NULL AND length(k.key) = 32 "
+    "AND k.valid_from <= now() AND coalesce(k.valid_to > now(), true) ORDER BY k.agency, k.key",
+    0, NULL};
+
+static const PgStatement TRANSPORT = {
+    "transport-keys",
+    "SELECT k.key, coalesce(k.agency, 0), coalesce(k.subscription, 0) FROM exchange.key k "
+    "LEFT JOIN exchange.agency a ON a.agency = k.agency "
+    "LEFT JOIN exchange.subscription s ON s.subscription = k.subscription "
+    "WHERE k.purpose = 'curve' AND coalesce(a.state, s.state) = 'active' AND k.revoked_at IS NULL "
+    "AND length(k.key) = 32 AND k.valid_from <= now() AND coalesce(k.valid_to > now(), true) ORDER BY k.key",
+    0, NULL};
+
+static int no_memory(void) {
+    return error_fail(ERROR_MEMORY, "agencies and their keys do not fit");
+}
+
+static int read_texts(Arena *arena, const PGresult *rows, int row, int column, const char *const **ret, size_t *ret_n) {
+    PgElement *elements = NULL;
+    int n = pg_array(rows, row, column, &elements);
+    const char **texts = arena_alloc(arena, (size_t)(n > 0 ? n : 0) * sizeof *texts);
+    int result = texts == NULL ? no_memory() : 0;
+    for (int i = 0; result == 0 && i < n; i++) {
+        texts[i] = arena_strndup(arena, (const char *)elements[i].data, elements[i].n);
+        if (texts[i] == NULL)
+            result = no_memory();
+    }
+    free(elements);
+    *ret = texts;
+    *ret_n = n > 0 ? (size_t)n : 0;
+    return result;
+}
+
+static uint32_t read_domains(const PGresult *rows, int row, int column) {
+    PgElement *elements = NULL;
+    int n = pg_array(rows, row, column, &elements);
+    uint32_t domains = 0;
+    for (int i = 0; i < n; i++) {
+        unsigned domain = elements[i].n == 2 ? (unsigned)elements[i].data[0] << 8 | elements[i].data[1] : 0;
+        if (domain >= 1 && domain < 32)
+            domains |= 1u << domain;
+    }
+    free(elements);
+    return domains;
+}
+
+static int read_agency(Arena *arena, const PGresult *rows, int row, Agency *ret) {
+    Grants *grants = &ret->grants;
+    const char *code = pg_text(rows, row, 1);
+    *ret = (Agency){0};
+    grants->agency = (uint32_t)pg_i32(rows, row, 0);
+    grants->code = arena_strndup(arena, code, strlen(code));
+    grants->domains = read_domains(rows, row, 2);
+    int result = grants->code == NULL ? no_memory() : 0;
+    if (result == 0)
+        result = read_texts(arena, rows, row, 3, &grants->provinces, &grants->n_provinces);
+    if (result == 0)
+        result = read_texts(arena, rows, row, 4, &grants->told_fields, &grants->n_told);
+    return result;
+}
+
+static int read_agencies(Agencies *agencies, Pg *pg) {
+    PGresult *rows = NULL;
+    PgParams params = {0};
+    int result = pg_run(pg, &AGENCIES, &params, &rows);
+    if (result == 0) {
+        agencies->n = (size_t)PQntuples(rows);
+        agencies->list = arena_alloc(agencies->arena, agencies->n * sizeof *agencies->list + 1);
+        if (agencies->list == NULL)
+            result = no_memory();
+    }
+    for (size_t i = 0; result == 0 && i < agencies->n; i++)
+        result = read_agency(agencies->arena, rows, (int)i, &agencies->list[i]);
+    PQclear(rows);
+    return result;
+}
+
+static void read_key(const PGresult *rows, int row, int column, uint8_t out[KEY_BYTES]) {
+    size_t n = 0;
+    const uint8_t *data = pg_bytes(rows, row, column, &n);
+    memcpy(out, data, n < KEY_BYTES ? n : KEY_BYTES);
+}
+
+static int read_signing(Agencies *agencies, Pg *pg) {
+    PGresult *rows = NULL;
+    PgParams params = {0};
+    int result = pg_run(pg, &SIGNING, &params, &rows);
+    int n = result == 0 ? PQntuples(rows) : 0;
+    AgencyKey *keys = arena_zalloc(agencies->arena, (size_t)n * sizeof *keys + 1);
+    if (result == 0 && keys == NULL)
+        result = no_memory();
+    size_t at = 0;
+    for (int row = 0; result == 0 && row < n; row++) {
+        uint32_t agency = (uint32_t)pg_i32(rows, row, 0);
+        while (at < agencies->n && agencies->list[at].grants.agency < agency)
+            at++;
+        if (at == agencies->n || agencies->list[at].grants.agency != agency)
+            continue; // enabled between the two queries: there at the next refresh
+        read_key(rows, row, 1, keys[row].key);
+        keys_id(keys[row].key, keys[row].id);
+        Agency *owner = &agencies->list[at];
+        if (owner->n_keys++ == 0)
+            owner->keys = &keys[row];
+    }
+    PQclear(rows);
+    return result;
+}
+
+static void zap_user(const PGresult *rows, int row, ZapKey *ret) {
+    char hex[17];
+    hex_encode(ret->key, 8, hex);
+    int32_t agency = pg_i32(rows, row, 1), subscription = pg_i32(rows, row, 2);
+    if (agency != 0)
+        snprintf(ret->user, sizeof ret->user, "agency:%" PRId32 ":%s", agency, hex);
+    else
+        snprintf(ret->user, sizeof ret->user, "subscription:%" PRId32, subscription);
+}
+
+static int read_transport(Agencies *agencies, Pg *pg) {
+    PGresult *rows = NULL;
+    PgParams params = {0};
+    int result = pg_run(pg, &TRANSPORT, &params, &rows);
+    size_t n = result == 0 ? (size_t)PQntuples(rows) : 0;
+    agencies->zap = arena_zalloc(agencies->arena, n * sizeof *agencies->zap + 1);
+    if (result == 0 && agencies->zap == NULL)
+        result = no_memory();
+    for (; result == 0 && agencies->n_zap < n; agencies->n_zap++) {
+        ZapKey *key = &agencies->zap[agencies->n_zap];
+        read_key(rows, (int)agencies->n_zap, 0, key->key);
+        zap_user(rows, (int)agencies->n_zap, key);
+    }
+    PQclear(rows);
+    return result;
+}
+
+int agencies_read(Agencies **ret, Pg *pg) {
+    Agencies *agencies = calloc(1, sizeof *agencies);
+    if (agencies == NULL)
+        return no_memory();
+    atomic_init(&agencies->count, 1);
+    int result = arena_new(&agencies->arena, AGENCIES_BYTES_MAX);
+    if (result == 0)
+        result = read_agencies(agencies, pg);
+    if (result == 0)
+        result = read_signing(agencies, pg);
+    if (result == 0)
+        result = read_transport(agencies, pg);
+    if (result < 0) {
+        agencies_unref(&agencies);
+        return result;
+    }
+    *ret = agencies;
+    return 0;
+}
+
+Agencies *agencies_ref(Agencies *agencies) {
+    atomic_fetch_add(&agencies->count, 1);
+    return agencies;
+}
+
+void agencies_unref(Agencies **pointer) {
+    Agencies *agencies = *pointer;
+    *pointer = NULL;
+    if (agencies == NULL || atomic_fetch_sub(&agencies->count, 1) > 1)
+        return;
+    arena_destroy(&agencies->arena);
+    free(agencies);
+}
+
+const Agency *agencies_find(const Agencies *agencies, uint32_t agency) {
+    for (size_t i = 0; i < agencies->n; i++) {
+        if (agencies->list[i].grants.agency == agency)
+            return &agencies->list[i];
+    }
+    return NULL;
+}
+
+const Agency *agencies_of_user(const Agencies *agencies, const char *user) {
+    uint32_t agency = 0;
+    if (sscanf(user, "agency:%" SCNu32 ":", &agency) != 1)
+        return NULL;
+    for (size_t i = 0; i < agencies->n_zap; i++) {
+        if (strcmp(agencies->zap[i].user, user) == 0)
+            return agencies_find(agencies, agency);
+    }
+    return NULL;
+}
+
+const AgencyKey *agency_key(const Agency *agency, const char *key_id) {
+    for (size_t i = 0; i < agency->n_keys; i++) {
+        if (strcmp(agency->keys[i].id, key_id) == 0)
+            return &agency->keys[i];
+    }
+    return NULL;
+}
+
+const ZapKey *agencies_zap(const Agencies *agencies, size_t *ret_n) {
+    *ret_n = agencies->n_zap;
+    return agencies->zap;
+}
+
+static bool texts_equal(const char *const *a, size_t n_a, const char *const *b, size_t n_b) {
+    if (n_a != n_b)
+        return false;
+    for (size_t i = 0; i < n_a; i++) {
+        if (strcmp(a[i], b[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool agency_equal(const Agency *a, const Agency *b) {
+    const Grants *x = &a->grants, *y = &b->grants;
+    return x->agency == y->agency && strcmp(x->code, y->code) == 0 && x->domains == y->domains &&
+           texts_equal(x->provinces, x->n_provinces, y->provinces, y->n_provinces) &&
+           texts_equal(x->told_fields, x->n_told, y->told_fields, y->n_told) && a->n_keys == b->n_keys &&
+           (a->n_keys == 0 || memcmp(a->keys, b->keys, a->n_keys * sizeof *a->keys) == 0);
+}
+
+bool agencies_equal(const Agencies *a, const Agencies *b) {
+    if (a->n != b->n || a->n_zap != b->n_zap)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        if (!agency_equal(&a->list[i], &b->list[i]))
+            return false;
+    }
+    return a->n_zap == 0 || memcmp(a->zap, b->zap, a->n_zap * sizeof *a->zap) == 0;
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs verify and reconcile over a whole batch. Looks nothing up and stores nothing.
+#include "broker/decide.h"
+
+#include "proto/base/error.h"
+#include "proto/check.h"
+
+#include <string.h>
+
+static void settle_form(Item *item, int code, const char *field) {
+    decision_add(&item->form, DONGBO__VERDICT__REJECTED, code, field, NULL);
+}
+
+Item *decide_items_new(Work *work, size_t n) {
+    Item *items = arena_alloc(work->arena, n * sizeof(Item));
+    if (items == NULL)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        Item *item = &items[i];
+        // Not the findings: they are counted, and a kilobyte an event is much to clear.
+        memset(item, 0, offsetof(Item, form));
+        item->form.verdict = DONGBO__VERDICT__ACCEPTED;
+        item->form.n_reasons = 0;
+        item->decision = (Decision){.verdict = DONGBO__VERDICT__ACCEPTED};
+        memset(&item->merged, 0, sizeof *item - offsetof(Item, merged));
+        item->claimed_number = item->record_key = "";
+        item->province_before = item->province63_before = item->province_after = item->province63_after = "";
+    }
+    return items;
+}
+
+int decide_items(Work *work) {
+    size_t n = work->batch.header->count;
+    work->items = decide_items_new(work, n);
+    if (work->items == NULL)
+        return error_fail(ERROR_MEMORY, "a batch of %zu events does not fit", n);
+    work->n_items = n;
+    for (size_t i = 0; i < n; i++) {
+        Item *item = &work->items[i];
+        item->sequence = work->first_sequence + i;
+        if (work->unreadable) {
+            settle_form(item, DONGBO__REASON_CODE__BATCH_UNREADABLE, "");
+            continue;
+        }
+        item->bytes = work->batch.sealed->events[i];
+        item->leaf = work->batch.leaves + i * HASH_BYTES;
+    }
+    return 0;
+}
+
+// The number under which the person is looked up. A re-issue names the person by the old one.
+static const char *claimed_number(const Dongbo__ChangeEvent *event, int domain) {
+    const char *said = event->subject != NULL ? event->subject->citizen_number : "";
+    if (domain != DONGBO__DOMAIN__POPULATION)
+        return said;
+    const Dongbo__PopulationChange *change = event->population;
+    if (strcmp(change->kind, "number-reissued") == 0 || change->citizen_number[0] == '\0')
+        return said;
+    return change->citizen_number;
+}
+
+static int read_event(Work *work, Item *item) {
+    static const int CODES[] = {0, DONGBO__REASON_CODE__EVENT_UNREADABLE, DONGBO__REASON_CODE__EVENT_LIMITS,
+                                DONGBO__REASON_CODE__TEXT_INVALID};
+    if (item->bytes.len > EVENT_BYTES_MAX) {
+        settle_form(item, DONGBO__REASON_CODE__EVENT_LIMITS, "");
+        return 0;
+    }
+    if (item->bytes.len == 0) {
+        settle_form(item, DONGBO__REASON_CODE__EVENT_UNREADABLE, "");
+        return 0;
+    }
+    char field[64] = "";
+    int fault =
+        check_message(&dongbo__change_event__descriptor, &CHECK_EVENT, item->bytes.data, item->bytes.len, field);
+    if (fault != 0) {
+        const char *kept = field[0] == '\0' ? "" : arena_strndup(work->arena, field, strlen(field));
+        settle_form(item, CODES[fault], kept == NULL ? "" : kept);
+        return 0;
+    }
+    item->event = dongbo__change_event__unpack(arena_protobuf(work->arena), item->bytes.len, item->bytes.data);
+    if (item->event == NULL) {
+        if (arena_alloc(work->arena, EVENT_BYTES_MAX) == NULL)
+            return error_fail(ERROR_MEMORY, "the batch's events do not fit");
+        settle_form(item, DONGBO__REASON_CODE__EVENT_UNREADABLE, "");
+        return 0;
+    }
+    item->domain = event_domain(item->event);
+    item->claimed_number = claimed_number(item->event, item->domain);
+    return 0;
+}
+
+int decide_forms(const DecideContext *context, Work *work) {
+    VerifyContext verify = {.rules = context->rules, .now_us = context->now_us, .arena = work->arena};
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (work->unreadable)
+            break;
+        int result = read_event(work, item);
+        if (result < 0)
+            return result;
+        if (item->event != NULL)
+            verify_form(&verify, &work->agency->grants, item->event, &item->form);
+    }
+    return 0;
+}
+
+bool decide_wants_person(const Item *item) {
+    return item->event != NULL && !item->dropped && item->claimed_number[0] != '\0' &&
+           item->form.verdict == DONGBO__VERDICT__ACCEPTED;
+}
+
+static void copy_decision(Decision *to, const Decision *from) {
+    to->verdict = from->verdict;
+    to->n_reasons = from->n_reasons;
+    memcpy(to->reasons, from->reasons, from->n_reasons * sizeof from->reasons[0]);
+}
+
+static void decide_person(const VerifyContext *verify, const Grants *grants, Item *item) {
+    copy_decision(&item->decision, &item->form);
+    item->merged = (Merged){0};
+    item->record_key = "";
+    item->record_hash = 0;
+    if (item->event == NULL || item->form.verdict != DONGBO__VERDICT__ACCEPTED)
+        return;
+    bool changes_person = item->domain == DONGBO__DOMAIN__POPULATION;
+    if (item->unknown_to_store) {
+        decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__NOT_FOUND,
+                     "subject.citizen_number", NULL);
+    } else if (!changes_person) {
+        verify_person(verify, grants, item->event, item->person, &item->decision);
+        if (item->person != NULL) {
+            item->province_before = item->province_after = item->person->residence_province;
+            item->province63_before = item->province63_after = item->person->residence_province63;
+        }
+    }
+    if (item->expired && item->decision.verdict == DONGBO__VERDICT__DEFERRED)
+        item->decision.verdict = DONGBO__VERDICT__MISMATCH;
+    if (item->decision.verdict != DONGBO__VERDICT__ACCEPTED || item->person == NULL)
+        return;
+    item->record_key = changes_person ? "" : verify_record_key(verify, item->event);
+    if (item->record_key != NULL)
+        item->record_hash = record_hash(item->person->key, item->domain, item->record_key);
+}
+
+int decide_persons(const DecideContext *context, Work *work) {
+    VerifyContext verify = {.rules = context->rules, .now_us = context->now_us, .arena = work->arena};
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (item->dropped)
+            continue;
+        decide_person(&verify, &work->agency->grants, item);
+        if (item->record_key == NULL)
+            return error_fail(ERROR_MEMORY, "the batch's record keys do not fit");
+    }
+    return 0;
+}
+
+bool decide_wants_record(const Item *item) {
+    return item->record_hash != 0 && !item->dropped;
+}
+
+// Which item last stood on a record: open addressing, at most half full.
+typedef struct Chains {
+    Item **slots;
+    size_t mask;
+} Chains;
+
+static int chains_new(Chains *chains, Arena *arena, size_t n) {
+    size_t size = 16;
+    while (size < 2 * n)
+        size *= 2;
+    chains->mask = size - 1;
+    chains->slots = arena_zalloc(arena, size * sizeof *chains->slots);
+    return chains->slots == NULL ? error_fail(ERROR_MEMORY, "the batch's records do not fit") : 0;
+}
+
+static Item **chains_slot(const Chains *chains, const Item *item) {
+    size_t at = item->record_hash & chains->mask;
+    for (;; at = (at + 1) & chains->mask) {
+        Item **slot = &chains->slots[at];
+        const Item *there = *slot;
+        if (there == NULL || (there->record_hash == item->record_hash && there->person->key == item->person->key &&
+                              there->domain == item->domain && strcmp(there->record_key, item->record_key) == 0))
+            return slot;
+    }
+}
+
+// What the next event on the same record is merged onto.
+static const Dongbo__Record *after(const Item *item, const Dongbo__Record *before) {
+    return item->merged.store && !item->merged.superseded ? item->merged.record : before;
+}
+
+int decide_records(const DecideContext *context, Work *work) {
+    Merge merge = {.rules = context->rules, .grants = &work->agency->grants, .arena = work->arena};
+    Chains chains = {0};
+    int result = chains_new(&chains, work->arena, work->n_items);
+    for (size_t i = 0; result >= 0 && i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (!decide_wants_record(item))
+            continue;
+        Item **slot = chains_slot(&chains, item);
+        item->onto = *slot == NULL ? item->read : after(*slot, (*slot)->onto);
+        result = reconcile(&merge, item->onto, item->event, &item->merged);
+        if (result > 0) {
+            // The stored version does not decode: this event cannot be merged, others are none the worse for it.
+            item->merged = (Merged){0};
+            decision_add(&item->decision, DONGBO__VERDICT__REJECTED, DONGBO__REASON_CODE__NOT_STORABLE, "", NULL);
+            continue;
+        }
+        if (result == 0)
+            item->decision.verdict = item->merged.verdict;
+        *slot = item;
+    }
+    return result < 0 ? result : 0;
+}

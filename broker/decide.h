@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a batch's bytes and what was looked up to every event's verdict and record, in the order of the batch. Pure:
+// whoever calls fills in persons and versions between the steps (the broker, a test, the simulator):
+//   decide_items() or items of the caller's own → decide_forms() → [item->person] → decide_persons()
+//   → [item->read] → decide_records()
+// The last two may be called again with newer persons and versions; they begin anew.
+#pragma once
+
+#include "broker/item.h"
+
+typedef struct DecideContext {
+    const Rules *rules;
+    int64_t now_us;
+} DecideContext;
+
+// n items as they begin, for the caller to give bytes to. NULL for want of memory.
+Item *decide_items_new(Work *work, size_t n);
+// Items of an opened batch; of an unreadable one, `count` items that are rejected as such. ERROR_MEMORY.
+int decide_items(Work *work);
+// Decodes the events and says what can be said without the person. ERROR_MEMORY.
+int decide_forms(const DecideContext *context, Work *work);
+bool decide_wants_person(const Item *item);
+// Compares with the person, or none, and finds the record's key. A population event needs its person to have a record.
+int decide_persons(const DecideContext *context, Work *work);
+bool decide_wants_record(const Item *item);
+// Merges, several events on one record each onto the one before. ERROR_MEMORY.
+int decide_records(const DecideContext *context, Work *work);

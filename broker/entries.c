@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Packs what the writer stores. Decides nothing; whatever it is given is stored as decided.
+#include "broker/entries.h"
+
+#include "proto/base/error.h"
+#include "proto/base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int no_memory(void) {
+    return error_fail(ERROR_MEMORY, "the batch's entries do not fit");
+}
+
+bool entries_is_plain(int verdict, size_t n_reasons) {
+    return verdict == DONGBO__VERDICT__ACCEPTED && n_reasons == 0;
+}
+
+static Dongbo__Reason **reasons_new(Arena *arena, const Decision *decision) {
+    size_t n = decision->n_reasons;
+    Dongbo__Reason **list = arena_alloc(arena, n * sizeof *list + n * sizeof **list);
+    if (list == NULL)
+        return NULL;
+    Dongbo__Reason *reasons = (Dongbo__Reason *)(list + n);
+    for (size_t i = 0; i < n; i++) {
+        const Finding *finding = &decision->reasons[i];
+        dongbo__reason__init(&reasons[i]);
+        reasons[i].code = (Dongbo__ReasonCode)finding->code;
+        if (finding->field != NULL)
+            reasons[i].field = (char *)finding->field;
+        if (finding->expected != NULL)
+            reasons[i].expected = (char *)finding->expected;
+        list[i] = &reasons[i];
+    }
+    return list;
+}
+
+Dongbo__EventVerdict *entries_verdict(Arena *arena, const Item *item, uint64_t position) {
+    Dongbo__EventVerdict *verdict = arena_alloc(arena, sizeof *verdict);
+    if (verdict == NULL)
+        return NULL;
+    dongbo__event_verdict__init(verdict);
+    verdict->sequence = item->sequence;
+    if (item->event != NULL)
+        verdict->event_id = item->event->event_id;
+    verdict->verdict = (Dongbo__Verdict)item->decision.verdict;
+    verdict->position = position;
+    verdict->n_reasons = item->decision.n_reasons;
+    if (verdict->n_reasons > 0) {
+        verdict->reasons = reasons_new(arena, &item->decision);
+        if (verdict->reasons == NULL)
+            return NULL;
+    }
+    return verdict;
+}
+
+Dongbo__EventVerdict *entries_verdict_of(Arena *arena, const Dongbo__Entry *entry, uint64_t position) {
+    Dongbo__EventVerdict *verdict = arena_alloc(arena, sizeof *verdict);
+    if (verdict == NULL)
+        return NULL;
+    dongbo__event_verdict__init(verdict);
+    verdict->sequence = entry->sequence;
+    verdict->event_id = entry->event_id;
+    verdict->verdict = entry->verdict;
+    verdict->position = position;
+    verdict->n_reasons = entry->n_reasons;
+    verdict->reasons = entry->reasons;
+    return verdict;
+}
+
+static bool is_merged(const Item *item) {
+    int verdict = item->decision.verdict;
+    return item->record_hash != 0 && item->person != NULL &&
+           (verdict == DONGBO__VERDICT__ACCEPTED || verdict == DONGBO__VERDICT__UNCHANGED ||
+            verdict == DONGBO__VERDICT__SUPERSEDED);
+}
+
+static bool is_new(const Work *work, const Item *item) {
+    if (item->dropped)
+        return false;
+    return work->kind == WORK_BATCH || item->decision.verdict != DONGBO__VERDICT__DEFERRED;
+}
+
+static int changed_fields(Arena *arena, uint32_t bits, Dongbo__Entry *entry) {
+    size_t n = (size_t)__builtin_popcount(bits);
+    if (n == 0)
+        return 0;
+    entry->changed_fields = arena_alloc(arena, n * sizeof *entry->changed_fields);
+    if (entry->changed_fields == NULL)
+        return no_memory();
+    for (; bits != 0; bits &= bits - 1)
+        entry->changed_fields[entry->n_changed_fields++] = (uint32_t)__builtin_ctz(bits);
+    return 0;
+}
+
+static int fill_merged(Arena *arena, const Item *item, Dongbo__Entry *entry) {
+    entry->person = item->person->key;
+    entry->citizen_number = (char *)item->person->citizen_number;
+    entry->record_key = (char *)item->record_key;
+    entry->province_before = (char *)item->province_before;
+    entry->province63_before = (char *)item->province63_before;
+    entry->province_after = (char *)item->province_after;
+    entry->province63_after = (char *)item->province63_after;
+    // What is not new to anybody goes to no feed.
+    if (item->decision.verdict != DONGBO__VERDICT__ACCEPTED)
+        return 0;
+    entry->deleted = item->merged.deleted;
+    if (item->merged.record != NULL && !item->merged.superseded)
+        entry->body = item->merged.record->body;
+    return changed_fields(arena, item->merged.changed, entry);
+}
+
+static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
+    Dongbo__Entry *entry = arena_alloc(work->arena, sizeof *entry);
+    if (entry == NULL)
+        return NULL;
+    dongbo__entry__init(entry);
+    entry->kind = work->kind == WORK_BATCH ? DONGBO__ENTRY_KIND__ENTRY_EVENT : DONGBO__ENTRY_KIND__ENTRY_DECISION;
+    entry->sequence = item->sequence;
+    entry->domain = (Dongbo__Domain)item->domain;
+    entry->verdict = (Dongbo__Verdict)item->decision.verdict;
+    entry->agency = work->agency->grants.agency;
+    entry->citizen_number = (char *)item->claimed_number;
+    if (item->event != NULL) {
+        entry->event_id = item->event->event_id;
+        entry->event_time_us = item->event->event_time_us;
+    }
+    entry->n_reasons = item->decision.n_reasons;
+    if (entry->n_reasons > 0) {
+        entry->reasons = reasons_new(work->arena, &item->decision);
+        if (entry->reasons == NULL)
+            return NULL;
+    }
+    if (is_merged(item) && fill_merged(work->arena, item, entry) < 0)
+        return NULL;
+    return entry;
+}
+
+static int build_entries(Work *work) {
+    work->n_entries = 0;
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (!is_new(work, item))
+            continue;
+        Dongbo__Entry *entry = entry_new(work, item);
+        char *masked = arena_alloc(work->arena, TEXT_MASK_BYTES);
+        if (entry == NULL || masked == NULL)
+            return no_memory();
+        text_mask_number(entry->citizen_number, masked);
+        work->entries[work->n_entries] = entry;
+        work->leaves[work->n_entries] = item->leaf;
+        work->masked[work->n_entries] = masked;
+        work->entry_items[work->n_entries] = item;
+        work->n_entries++;
+    }
+    return 0;
+}
+
+static int compare_records(const void *a, const void *b, void *context) {
+    const Work *work = context;
+    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    const Item *x = work->entry_items[left], *y = work->entry_items[right];
+    if (x->person->key != y->person->key)
+        return x->person->key < y->person->key ? -1 : 1;
+    if (x->domain != y->domain)
+        return x->domain < y->domain ? -1 : 1;
+    int order = strcmp(x->record_key, y->record_key);
+    if (order != 0)
+        return order;
+    return left < right ? -1 : 1;
+}
+
+static void append_packed(Bytes *rows, const ProtobufCMessage *message) {
+    size_t n = protobuf_c_message_get_packed_size(message);
+    bytes_append_u32(rows, (uint32_t)n);
+    uint8_t *at = bytes_reserve(rows, n);
+    if (at == NULL)
+        return;
+    protobuf_c_message_pack(message, at);
+    rows->n += n;
+}
+
+static uint32_t append_position(Bytes *rows) {
+    copy_i64(rows, 0);
+    return (uint32_t)(rows->n - 8);
+}
+
+static void build_records(Work *work) {
+    work->n_records = 0;
+    for (size_t i = 0; i < work->n_entries; i++) {
+        if (is_merged(work->entry_items[i]) && work->entry_items[i]->merged.store)
+            work->record_index[work->n_records++] = (uint32_t)i;
+    }
+    qsort_r(work->record_index, work->n_records, sizeof *work->record_index, compare_records, work);
+    bytes_clear(&work->records);
+    for (size_t i = 0; i < work->n_records; i++) {
+        const Item *item = work->entry_items[work->record_index[i]];
+        work->record_start[i] = (uint32_t)work->records.n;
+        copy_row(&work->records, 6);
+        copy_i64(&work->records, item->person->key);
+        copy_i16(&work->records, (int16_t)item->domain);
+        copy_bytes(&work->records, item->record_key, strlen(item->record_key));
+        work->record_at[i] = append_position(&work->records);
+        copy_bool(&work->records, item->merged.superseded);
+        append_packed(&work->records, &item->merged.record->base);
+    }
+}
+
+static bool is_exception(int verdict) {
+    return verdict == DONGBO__VERDICT__MISMATCH || verdict == DONGBO__VERDICT__DEFERRED ||
+           verdict == DONGBO__VERDICT__REJECTED;
+}
+
+static int append_exception(Work *work, const Item *item, uint32_t index) {
+    Dongbo__EventVerdict *verdict = entries_verdict(work->arena, item, 0);
+    if (verdict == NULL)
+        return no_memory();
+    Bytes *rows = &work->exceptions;
+    int decided = item->decision.verdict;
+    work->exception_start[work->n_exceptions] = (uint32_t)rows->n;
+    copy_row(rows, 13);
+    work->exception_at[work->n_exceptions] = append_position(rows);
+    work->exception_index[work->n_exceptions++] = index;
+    copy_bytes(rows, work->stream, STREAM_BYTES);
+    copy_i64(rows, (int64_t)item->sequence);
+    copy_i32(rows, (int32_t)work->agency->grants.agency);
+    copy_i16(rows, (int16_t)item->domain);
+    copy_i16(rows, (int16_t)decided);
+    copy_i16(rows, (int16_t)decided);
+    copy_bool(rows, decided != DONGBO__VERDICT__REJECTED);
+    const char *claimed = item->poisoned ? "" : item->claimed_number;
+    copy_bytes(rows, claimed, strlen(claimed));
+    copy_null(rows);
+    append_packed(rows, &verdict->base);
+    copy_bytes(rows, item->bytes.data, item->bytes.len);
+    copy_bytes(rows, item->leaf, item->leaf == NULL ? 0 : HASH_BYTES);
+    return 0;
+}
+
+static int build_exceptions(Work *work) {
+    work->n_exceptions = 0;
+    bytes_clear(&work->exceptions);
+    if (work->kind != WORK_BATCH)
+        return 0;
+    for (size_t i = 0; i < work->n_entries; i++) {
+        if (!is_exception(work->entry_items[i]->decision.verdict))
+            continue;
+        int result = append_exception(work, work->entry_items[i], (uint32_t)i);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+static int build_arrays(Work *work) {
+    size_t n = work->n_items;
+    if (work->entries != NULL)
+        return 0;
+    work->entries = arena_alloc(work->arena, n * sizeof *work->entries);
+    work->leaves = arena_alloc(work->arena, n * sizeof *work->leaves);
+    work->masked = arena_alloc(work->arena, n * sizeof *work->masked);
+    work->entry_items = arena_alloc(work->arena, n * sizeof *work->entry_items);
+    uint32_t *numbers = arena_alloc(work->arena, 6 * n * sizeof *numbers);
+    if (work->entries == NULL || work->leaves == NULL || work->masked == NULL || work->entry_items == NULL ||
+        numbers == NULL)
+        return no_memory();
+    work->record_at = numbers;
+    work->record_index = numbers + n;
+    work->exception_at = numbers + 2 * n;
+    work->exception_index = numbers + 3 * n;
+    work->record_start = numbers + 4 * n;
+    work->exception_start = numbers + 5 * n;
+    return 0;
+}
+
+int entries_build(Work *work) {
+    int result = build_arrays(work);
+    if (result == 0)
+        result = build_entries(work);
+    if (result < 0)
+        return result;
+    build_records(work);
+    result = build_exceptions(work);
+    if (result < 0)
+        return result;
+    bytes_clear(&work->summary);
+    bytes_clear(&work->payload);
+    Segment segment;
+    entries_segment(work, &segment);
+    result = segment_encode(&segment, &work->summary, &work->payload);
+    if (result < 0)
+        return result;
+    return work->records.failed || work->exceptions.failed ? no_memory() : 0;
+}
+
+void entries_segment(const Work *work, Segment *ret) {
+    bool is_batch = work->kind == WORK_BATCH;
+    *ret = (Segment){
+        .kind = is_batch ? DONGBO__ENTRY_KIND__ENTRY_EVENT : DONGBO__ENTRY_KIND__ENTRY_DECISION,
+        .agency = work->agency->grants.agency,
+        .stream = work->stream,
+        .first_sequence = is_batch ? work->first_sequence : 0,
+        .last_sequence = is_batch ? work->last_sequence : 0,
+        .batch_root = is_batch ? work->batch.header->root.data : NULL,
+        .entries = work->entries,
+        .n_entries = work->n_entries,
+        .leaves = work->leaves,
+        .masked = work->masked,
+    };
+}
+
+static void put_position(Bytes *rows, uint32_t at, uint64_t position) {
+    for (int i = 0; i < 8; i++)
+        rows->data[at + (uint32_t)i] = (uint8_t)(position >> (56 - 8 * i));
+}
+
+void entries_place(Work *work, uint64_t first) {
+    work->first_position = first;
+    work->last_position = first + work->n_entries - 1;
+    for (size_t i = 0; i < work->n_entries; i++)
+        work->entry_items[i]->position = first + i;
+    for (size_t i = 0; i < work->n_records; i++)
+        put_position(&work->records, work->record_at[i], first + work->record_index[i]);
+    for (size_t i = 0; i < work->n_exceptions; i++)
+        put_position(&work->exceptions, work->exception_at[i], first + work->exception_index[i]);
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Epochs and policy changes in the log. Never renumbers anything: a new epoch begins at the next position.
+#include "broker/epoch.h"
+
+#include "broker/store.h"
+#include "proto/base/error.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define OID_INT8 20
+#define OID_INT4 23
+#define OID_TEXT 25
+#define TEXT_BYTES 700
+
+int epoch_log_note(LogTail *tail, const Note *note) {
+    Dongbo__Entry entry = DONGBO__ENTRY__INIT;
+    entry.kind = (Dongbo__EntryKind)note->kind;
+    entry.text = (char *)note->text;
+    entry.agency = note->agency;
+    const Dongbo__Entry *entries[] = {&entry};
+    const uint8_t *leaves[] = {NULL};
+    const char *masked[] = {NULL};
+    int64_t now = clock_now_us(tail->clock);
+    Segment segment = {
+        .first_position = tail->head->last_position + 1,
+        .last_position = tail->head->last_position + 1,
+        .epoch = tail->head->epoch,
+        .kind = note->kind,
+        .agency = note->agency,
+        .stream = note->stream,
+        .stored_at_us = now > tail->head->stored_at_us ? now : tail->head->stored_at_us,
+        .population_position = tail->population_position,
+        .entries = entries,
+        .n_entries = 1,
+        .leaves = leaves,
+        .masked = masked,
+    };
+    Bytes summary = {0}, payload = {0};
+    int result = segment_encode(&segment, &summary, &payload);
+    if (result == 0)
+        result = segment_chain(&segment, tail->merkle, tail->head);
+    if (result == 0)
+        result =
+            store_segment(tail->pg, &segment, tail->head, &(SegmentBytes){.summary = &summary, .payload = &payload});
+    bytes_free(&summary);
+    bytes_free(&payload);
+    return result;
+}
+
+typedef struct Identity {
+    int64_t system;
+    int32_t timeline;
+} Identity;
+
+static const PgStatement IDENTITY = {"identity", "SELECT system_identifier, timeline FROM exchange.server_identity()",
+                                     0, NULL};
+static const PgStatement LAST = {
+    "last-epoch", "SELECT epoch, system_identifier, timeline FROM exchange.epoch ORDER BY epoch DESC LIMIT 1", 0, NULL};
+static const Oid EPOCH_TYPES[] = {OID_INT4, OID_INT8, OID_INT8, OID_INT4, OID_TEXT};
+static const PgStatement EPOCH = {
+    "epoch",
+    "INSERT INTO exchange.epoch (epoch, position, system_identifier, timeline, reason) VALUES ($1, $2, $3, $4, $5)", 5,
+    EPOCH_TYPES};
+
+static int open_epoch(LogTail *tail, const Identity *identity, const char *reason) {
+    tail->head->epoch++;
+    PgParams params = {0};
+    pg_param_i32(&params, (int32_t)tail->head->epoch);
+    pg_param_i64(&params, (int64_t)tail->head->last_position + 1);
+    pg_param_i64(&params, identity->system);
+    pg_param_i32(&params, identity->timeline);
+    pg_param_text(&params, reason);
+    int result = pg_run(tail->pg, &EPOCH, &params, NULL);
+    pg_params_free(&params);
+    if (result < 0)
+        return result;
+    char text[TEXT_BYTES];
+    snprintf(text, sizeof text, "epoch %" PRIu32 ": %.600s", tail->head->epoch, reason);
+    return epoch_log_note(tail, &(Note){.kind = DONGBO__ENTRY_KIND__ENTRY_EPOCH, .text = text});
+}
+
+static int read_identity(Pg *pg, Identity *ret) {
+    PGresult *rows = NULL;
+    int result = pg_run(pg, &IDENTITY, NULL, &rows);
+    if (result == 0)
+        *ret = (Identity){.system = pg_i64(rows, 0, 0), .timeline = pg_i32(rows, 0, 1)};
+    PQclear(rows);
+    return result;
+}
+
+static int open_for_identity(LogTail *tail, const Identity *now) {
+    PGresult *rows = NULL;
+    int result = pg_run(tail->pg, &LAST, NULL, &rows);
+    if (result < 0)
+        return result;
+    bool first = PQntuples(rows) == 0;
+    uint32_t epoch = first ? 0 : (uint32_t)pg_i32(rows, 0, 0);
+    Identity last = {0};
+    if (!first)
+        last = (Identity){.system = pg_i64(rows, 0, 1), .timeline = pg_i32(rows, 0, 2)};
+    PQclear(rows);
+    if (epoch > tail->head->epoch)
+        tail->head->epoch = epoch;
+    if (first)
+        return open_epoch(tail, now, "the log begins");
+    if (last.system != now->system)
+        return open_epoch(tail, now, "the database is another cluster than before");
+    if (last.timeline != now->timeline)
+        return open_epoch(tail, now, "the database's timeline changed: it was restored or failed over");
+    return 0;
+}
+
+static const PgStatement REQUESTS = {
+    "epoch-requests",
+    "SELECT request, reason FROM exchange.epoch_request WHERE epoch IS NULL ORDER BY request LIMIT 16", 0, NULL};
+static const Oid HONOUR_TYPES[] = {OID_INT8, OID_INT4};
+static const PgStatement HONOUR = {"honour-request", "UPDATE exchange.epoch_request SET epoch = $2 WHERE request = $1",
+                                   2, HONOUR_TYPES};
+
+static int honour(LogTail *tail, const Identity *identity, const PGresult *rows, int row) {
+    int result = open_epoch(tail, identity, pg_text(rows, row, 1));
+    if (result < 0)
+        return result;
+    PgParams params = {0};
+    pg_param_i64(&params, pg_i64(rows, row, 0));
+    pg_param_i32(&params, (int32_t)tail->head->epoch);
+    result = pg_run(tail->pg, &HONOUR, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+int epoch_open_due(LogTail *tail) {
+    Identity now = {0};
+    int result = read_identity(tail->pg, &now);
+    if (result == 0)
+        result = open_for_identity(tail, &now);
+    PGresult *rows = NULL;
+    if (result == 0)
+        result = pg_run(tail->pg, &REQUESTS, NULL, &rows);
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
+        result = honour(tail, &now, rows, row);
+    PQclear(rows);
+    return result;
+}
+
+static const PgStatement CHANGES = {
+    "policy-changes",
+    "SELECT change, text, coalesce(agency, 0) FROM exchange.policy_change WHERE logged_position IS NULL "
+    "ORDER BY change LIMIT 64",
+    0, NULL};
+static const Oid LOGGED_TYPES[] = {OID_INT8, OID_INT8};
+static const PgStatement LOGGED = {
+    "policy-logged", "UPDATE exchange.policy_change SET logged_position = $2 WHERE change = $1", 2, LOGGED_TYPES};
+
+static int log_policy(LogTail *tail, const PGresult *rows, int row) {
+    Note note = {.kind = DONGBO__ENTRY_KIND__ENTRY_POLICY,
+                 .agency = (uint32_t)pg_i32(rows, row, 2),
+                 .text = pg_text(rows, row, 1)};
+    int result = epoch_log_note(tail, &note);
+    if (result < 0)
+        return result;
+    PgParams params = {0};
+    pg_param_i64(&params, pg_i64(rows, row, 0));
+    pg_param_i64(&params, (int64_t)tail->head->last_position);
+    result = pg_run(tail->pg, &LOGGED, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+int epoch_log_policies(LogTail *tail) {
+    PGresult *rows = NULL;
+    int result = pg_run(tail->pg, &CHANGES, NULL, &rows);
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
+        result = log_policy(tail, rows, row);
+    PQclear(rows);
+    return result;
+}

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The greeter's loop and its SQL. Writes nothing but a stream's row; while the database is away, those who greet wait.
+#include "broker/greeting.h"
+
+#include "broker/entries.h"
+#include "broker/mail.h"
+#include "broker/segment.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/pg.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 5000
+#define SEGMENTS_AT_ONCE 8
+#define OID_BOOL 16
+#define OID_BYTEA 17
+#define OID_INT8 20
+#define OID_INT4 23
+#define OID_TEXT 25
+
+struct Greeter {
+    zactor_t *actor;
+};
+
+typedef struct Actor {
+    Pg *exchange;
+    Arena *arena;
+    zsock_t *pipe, *inbox, *ingress, *writer;
+    int backoff_ms;
+    bool failing;
+} Actor;
+
+void greeting_destroy(Greeting **greeting) {
+    if (*greeting == NULL)
+        return;
+    bytes_free(&(*greeting)->verdicts);
+    free(*greeting);
+    *greeting = NULL;
+}
+
+// ---- Hello ---------------------------------------------------------------------------------------------------------
+
+static const Oid OPEN_TYPES[] = {OID_BYTEA, OID_INT4, OID_TEXT, OID_TEXT, OID_BYTEA};
+static const PgStatement OPEN = {
+    "open-session",
+    "INSERT INTO exchange.stream AS s (stream, agency, agent, kind, replaces, session_epoch) "
+    "VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (stream) DO UPDATE SET session_epoch = s.session_epoch + 1 "
+    "WHERE s.agency = excluded.agency "
+    "RETURNING session_epoch, last_sequence, coalesce((SELECT h.epoch FROM exchange.head h), 0)",
+    5, OPEN_TYPES};
+
+static int open_session(Actor *actor, Greeting *greeting) {
+    PgParams params = {0};
+    pg_param_bytes(&params, greeting->stream, STREAM_BYTES);
+    pg_param_i32(&params, (int32_t)greeting->agency);
+    pg_param_text(&params, greeting->agent);
+    pg_param_text(&params, greeting->stream_kind);
+    if (greeting->has_replaces)
+        pg_param_bytes(&params, greeting->replaces, STREAM_BYTES);
+    else
+        pg_param_null(&params);
+    PGresult *rows = NULL;
+    int result = pg_run(actor->exchange, &OPEN, &params, &rows);
+    pg_params_free(&params);
+    if (result == 0) {
+        greeting->foreign = PQntuples(rows) == 0;
+        if (!greeting->foreign) {
+            greeting->session_epoch = (uint32_t)pg_i32(rows, 0, 0);
+            greeting->last_sequence = (uint64_t)pg_i64(rows, 0, 1);
+            greeting->epoch = (uint32_t)pg_i32(rows, 0, 2);
+        }
+    }
+    PQclear(rows);
+    // A stream that takes another's place is declared in the log.
+    if (result == 0 && !greeting->foreign && greeting->has_replaces && greeting->session_epoch == 1)
+        mail_send(actor->writer, MAIL_POLICY, NULL);
+    return result;
+}
+
+// ---- verdicts ------------------------------------------------------------------------------------------------------
+
+static const PgStatement HEAD = {"verdict-head", "SELECT coalesce((SELECT last_position FROM exchange.head), 0)", 0,
+                                 NULL};
+static const Oid VERDICT_TYPES[] = {OID_BYTEA, OID_INT8, OID_BOOL, OID_INT4};
+static const PgStatement VERDICTS = {
+    "verdicts",
+    "SELECT first_position, last_position, format, payload FROM exchange.segment "
+    "WHERE stream = $1 AND first_position > $2 AND (kind = 2 OR (kind = 1 AND NOT $3)) AND payload IS NOT NULL "
+    "ORDER BY first_position LIMIT $4",
+    4, VERDICT_TYPES};
+
+typedef struct Chunk {
+    Dongbo__Verdicts message;
+    size_t size;  // slots
+    size_t bytes; // packed, about
+} Chunk;
+
+static int chunk_add(Chunk *chunk, Arena *arena, Dongbo__EventVerdict *verdict) {
+    if (verdict == NULL)
+        return error_fail(ERROR_MEMORY, "verdicts do not fit");
+    if (chunk->message.n_verdicts == chunk->size) {
+        size_t size = chunk->size == 0 ? 256 : 2 * chunk->size;
+        Dongbo__EventVerdict **grown = arena_alloc(arena, size * sizeof *grown);
+        if (grown == NULL)
+            return error_fail(ERROR_MEMORY, "verdicts do not fit");
+        if (chunk->size > 0)
+            memcpy(grown, chunk->message.verdicts, chunk->size * sizeof *grown);
+        chunk->message.verdicts = grown;
+        chunk->size = size;
+    }
+    chunk->message.verdicts[chunk->message.n_verdicts++] = verdict;
+    chunk->bytes += dongbo__event_verdict__get_packed_size(verdict) + 4;
+    return 0;
+}
+
+static int chunk_add_segment(Chunk *chunk, Arena *arena, const PGresult *rows, int row) {
+    size_t n = 0;
+    const uint8_t *data = pg_bytes(rows, row, 3, &n);
+    Dongbo__SegmentPayload *payload = NULL;
+    int result = segment_decode_payload(data, n, pg_i16(rows, row, 2), arena, &payload);
+    if (result != 0)
+        return result < 0 ? result : error_fail(ERROR_DATABASE, "a stored segment does not decode");
+    uint64_t first = (uint64_t)pg_i64(rows, row, 0);
+    for (size_t i = 0; result == 0 && i < payload->n_entries; i++) {
+        const Dongbo__Entry *entry = payload->entries[i];
+        bool later = entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION;
+        if (!later && entries_is_plain((int)entry->verdict, entry->n_reasons))
+            continue;
+        result = chunk_add(chunk, arena, entries_verdict_of(arena, entry, first + i));
+    }
+    return result;
+}
+
+static int run_verdicts(Actor *actor, const Greeting *greeting, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_bytes(&params, greeting->stream, STREAM_BYTES);
+    pg_param_i64(&params, (int64_t)greeting->after);
+    pg_param_bool(&params, greeting->decisions_only);
+    pg_param_i32(&params, SEGMENTS_AT_ONCE);
+    int result = pg_run(actor->exchange, &VERDICTS, &params, ret);
+    pg_params_free(&params);
+    return result;
+}
+
+// Whole segments, as many as make a chunk. The head is read before them: what is not found up to it is not there.
+static int read_verdicts(Actor *actor, Greeting *greeting) {
+    PGresult *rows = NULL;
+    int result = pg_run(actor->exchange, &HEAD, NULL, &rows);
+    uint64_t head = result == 0 ? (uint64_t)pg_i64(rows, 0, 0) : 0;
+    PQclear(rows);
+    if (result == 0)
+        result = run_verdicts(actor, greeting, &rows);
+    if (result < 0)
+        return result;
+    arena_reset(actor->arena);
+    Chunk chunk = {.message = DONGBO__VERDICTS__INIT};
+    int n = PQntuples(rows), row = 0;
+    uint64_t read = greeting->after;
+    for (; result == 0 && row < n && chunk.bytes < VERDICT_CHUNK_BYTES / 2; row++) {
+        result = chunk_add_segment(&chunk, actor->arena, rows, row);
+        read = (uint64_t)pg_i64(rows, row, 1);
+    }
+    PQclear(rows);
+    if (result < 0)
+        return result;
+    greeting->more = row < n || n == SEGMENTS_AT_ONCE;
+    if (!greeting->more && head > read)
+        read = head;
+    greeting->after = chunk.message.last_position = read;
+    greeting->n_verdicts = chunk.message.n_verdicts;
+    bytes_clear(&greeting->verdicts);
+    bytes_append_message(&greeting->verdicts, &chunk.message.base);
+    return greeting->verdicts.failed ? error_fail(ERROR_MEMORY, "verdicts do not fit") : 0;
+}
+
+// ---- the thread ----------------------------------------------------------------------------------------------------
+
+static int wait_to_retry(Actor *actor) {
+    if (!actor->failing)
+        log_warn("sessions wait for the exchange's database: %s", error_text());
+    actor->failing = true;
+    zmq_pollitem_t item = {.socket = zsock_resolve(actor->pipe), .events = ZMQ_POLLIN};
+    int ready = zmq_poll(&item, 1, actor->backoff_ms);
+    actor->backoff_ms = actor->backoff_ms * 2 < RETRY_MAX_MS ? actor->backoff_ms * 2 : RETRY_MAX_MS;
+    return ready != 0 ? ERROR_STOPPED : 0;
+}
+
+static int greet(Actor *actor, Greeting *greeting) {
+    for (;;) {
+        int result = pg_connect(actor->exchange);
+        if (result == 0 && greeting->kind == GREETING_HELLO)
+            result = open_session(actor, greeting);
+        else if (result == 0)
+            result = read_verdicts(actor, greeting);
+        if (result == 0) {
+            actor->failing = false;
+            actor->backoff_ms = RETRY_MIN_MS;
+            return 0;
+        }
+        result = wait_to_retry(actor);
+        if (result < 0)
+            return result;
+    }
+}
+
+static int greet_all(Actor *actor) {
+    MailKind kind;
+    void *pointer = NULL;
+    while (mail_receive(actor->inbox, &kind, &pointer) == 0) {
+        Greeting *greeting = pointer;
+        int result = greet(actor, greeting);
+        if (result < 0) {
+            greeting_destroy(&greeting);
+            return result;
+        }
+        mail_send(actor->ingress, MAIL_GREETING, greeting);
+    }
+    return 0;
+}
+
+static void actor_destroy(Actor **pointer) {
+    Actor *actor = *pointer;
+    MailKind kind;
+    void *left = NULL;
+    while (actor->inbox != NULL && mail_receive(actor->inbox, &kind, &left) == 0) {
+        Greeting *greeting = left;
+        greeting_destroy(&greeting);
+    }
+    pg_destroy(&actor->exchange);
+    arena_destroy(&actor->arena);
+    zsock_destroy(&actor->inbox);
+    zsock_destroy(&actor->ingress);
+    zsock_destroy(&actor->writer);
+    free(actor);
+    *pointer = NULL;
+}
+
+static void run(zsock_t *pipe, void *argument) {
+    Actor *actor = argument;
+    actor->pipe = pipe;
+    zsock_signal(pipe, 0);
+    zmq_pollitem_t items[] = {{.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN},
+                              {.socket = zsock_resolve(actor->inbox), .events = ZMQ_POLLIN}};
+    while (greet_all(actor) == 0) {
+        if (zmq_poll(items, 2, -1) < 0 || items[0].revents != 0)
+            break;
+    }
+    actor_destroy(&actor);
+}
+
+static int actor_new(Actor **ret, const GreeterOptions *options) {
+    Actor *actor = calloc(1, sizeof *actor);
+    if (actor == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for the greeter");
+    actor->backoff_ms = RETRY_MIN_MS;
+    int result = pg_new(&actor->exchange, options->exchange, "dongbo sessions");
+    if (result == 0)
+        result = arena_new(&actor->arena, WORK_ARENA_BYTES);
+    if (result == 0)
+        result = mail_bind(&actor->inbox, options->inbox);
+    if (result == 0)
+        result = mail_connect(&actor->ingress, options->ingress);
+    if (result == 0)
+        result = mail_connect(&actor->writer, options->writer);
+    if (result < 0) {
+        actor_destroy(&actor);
+        return result;
+    }
+    *ret = actor;
+    return 0;
+}
+
+int greeter_new(Greeter **ret, const GreeterOptions *options) {
+    Greeter *greeter = calloc(1, sizeof *greeter);
+    Actor *actor = NULL;
+    int result = greeter == NULL ? error_fail(ERROR_MEMORY, "no memory for the greeter") : actor_new(&actor, options);
+    if (result == 0) {
+        greeter->actor = zactor_new(run, actor);
+        if (greeter->actor == NULL) {
+            actor_destroy(&actor);
+            result = error_fail(ERROR_MEMORY, "no thread for the greeter");
+        }
+    }
+    if (result < 0) {
+        free(greeter);
+        return result;
+    }
+    *ret = greeter;
+    return 0;
+}
+
+void greeter_destroy(Greeter **greeter) {
+    if (*greeter == NULL)
+        return;
+    zactor_destroy(&(*greeter)->actor);
+    free(*greeter);
+    *greeter = NULL;
+}

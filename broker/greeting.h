@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the ingress needs of the database and must not wait for: a stream's session is opened (newer fences older), and
+// verdicts that an agent missed are read. A thread of its own, with one exchange session. One greeting per session, so
+// that their number is bounded by that of the sessions.
+#pragma once
+
+#include "proto/base/bytes.h"
+#include "proto/bounds.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum GreetingKind { GREETING_HELLO, GREETING_VERDICTS } GreetingKind;
+
+typedef struct Greeting {
+    uint64_t session; // to answer to
+    GreetingKind kind;
+    uint8_t stream[STREAM_BYTES];
+    // Hello.
+    uint32_t agency;
+    char agent[64], stream_kind[8];
+    uint8_t replaces[STREAM_BYTES];
+    bool has_replaces;
+    bool foreign;           // answer: the stream is another agency's
+    uint32_t session_epoch; // answer
+    uint64_t last_sequence; // answer
+    uint32_t epoch;         // answer: the exchange's
+    // Verdicts.
+    uint64_t after;      // position; becomes the one up to which all has been read
+    bool decisions_only; // later decisions; else the batches' own verdicts too
+    Bytes verdicts;      // answer: packed Verdicts
+    size_t n_verdicts;   // answer
+    bool more;           // answer: not all was read
+} Greeting;
+
+typedef struct GreeterOptions {
+    const char *exchange; // conninfo
+    const char *inbox;    // bound here
+    const char *ingress, *writer;
+} GreeterOptions;
+
+void greeting_destroy(Greeting **greeting);
+
+typedef struct Greeter Greeter;
+int greeter_new(Greeter **ret, const GreeterOptions *options);
+void greeter_destroy(Greeter **greeter);

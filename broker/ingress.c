@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The ingress's thread. Waits for agents and for the other threads, and ends sessions of the silent and the revoked.
+#include "broker/ingress_state.h"
+
+#include "broker/mail.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/socket.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#define RECEIVE_MAX 64 // frames taken before the other threads are heard again
+#define TICK_MS 1000
+#define FRAME_ARENA_BYTES (8 * 1024 * 1024)
+
+struct Ingress {
+    zactor_t *actor;
+};
+
+// ---- the clock
+// -------------------------------------------------------------------------------------------------------
+
+static void tick_session(IngressState *state, Session *session, int64_t now) {
+    if (now - session->heard_ms > PEER_SILENT_MS) {
+        ingress_end(state, session, DONGBO__ERROR__CODE__NO_SESSION,
+                    "Nothing was heard for too long: send a Ping when there is nothing else to send. Say Hello again.");
+        return;
+    }
+    if (session->open && now - session->heard_ms > PING_INTERVAL_MS && now - session->pinged_ms > PING_INTERVAL_MS) {
+        Dongbo__Ping ping = DONGBO__PING__INIT;
+        ping.nonce = session->nonce;
+        session->pinged_ms = now;
+        if (ingress_say(state, session, FRAME_PING, &ping.base) != 0)
+            return;
+    }
+    ingress_look_for_verdicts(state, session);
+}
+
+static void tick(IngressState *state) {
+    int64_t now = clock_monotonic_ms(state->clock);
+    for (Session *session = sessions_first(state->sessions); session != NULL; session = sessions_next(state->sessions))
+        tick_session(state, session, now);
+}
+
+// ---- the other threads
+// -------------------------------------------------------------------------------------------------
+
+static void take_agencies(IngressState *state, Agencies *agencies) {
+    agencies_unref(&state->agencies);
+    state->agencies = agencies;
+    for (Session *session = sessions_first(state->sessions); session != NULL;
+         session = sessions_next(state->sessions)) {
+        if (agencies_of_user(agencies, session->user) == NULL)
+            ingress_end(state, session, DONGBO__ERROR__CODE__NOT_ALLOWED,
+                        "This key may not publish any more. Ask the exchange's operator.");
+    }
+}
+
+static void look_for_decisions(IngressState *state, uint8_t *stream) {
+    for (Session *session = sessions_first(state->sessions); session != NULL;
+         session = sessions_next(state->sessions)) {
+        if (memcmp(session->stream, stream, STREAM_BYTES) != 0)
+            continue;
+        session->wanted = true;
+        ingress_look_for_verdicts(state, session);
+    }
+    free(stream);
+}
+
+static void receive_mail(IngressState *state) {
+    MailKind kind;
+    void *pointer = NULL;
+    while (mail_receive(state->inbox, &kind, &pointer) == 0) {
+        if (kind == MAIL_WORK)
+            ingress_work_back(state, pointer);
+        else if (kind == MAIL_GREETING)
+            ingress_greeted(state, pointer);
+        else if (kind == MAIL_AGENCIES)
+            take_agencies(state, pointer);
+        else if (kind == MAIL_DECIDED)
+            look_for_decisions(state, pointer);
+    }
+}
+
+// True when there may be more.
+static bool receive_frames(IngressState *state) {
+    for (int i = 0; i < RECEIVE_MAX; i++) {
+        zframe_t *route = NULL, *frame = NULL;
+        char user[64];
+        int result = socket_receive(state->router, &route, &frame, user);
+        if (result == 1)
+            return false;
+        if (result == 2 && route != NULL)
+            ingress_hear_multipart(state, route);
+        else if (result == 0)
+            ingress_hear(state, route, &frame, user);
+        zframe_destroy(&route);
+        zframe_destroy(&frame);
+    }
+    return true;
+}
+
+// ---- the thread
+// ------------------------------------------------------------------------------------------------------
+
+static void goodbye(IngressState *state) {
+    for (Session *session = sessions_first(state->sessions); session != NULL; session = sessions_next(state->sessions))
+        ingress_say(state, session, FRAME_GOODBYE, NULL);
+}
+
+static void state_destroy(IngressState **pointer) {
+    IngressState *state = *pointer;
+    if (state == NULL)
+        return;
+    MailKind kind;
+    void *left = NULL;
+    while (state->inbox != NULL && mail_receive(state->inbox, &kind, &left) == 0) {
+        Greeting *greeting = kind == MAIL_GREETING ? left : NULL;
+        Agencies *agencies = kind == MAIL_AGENCIES ? left : NULL;
+        greeting_destroy(&greeting);
+        agencies_unref(&agencies);
+        if (kind == MAIL_DECIDED)
+            free(left);
+    }
+    ingress_forget_arrivals(state);
+    sessions_destroy(&state->sessions);
+    agencies_unref(&state->agencies);
+    zsock_destroy(&state->router);
+    zsock_destroy(&state->inbox);
+    zsock_destroy(&state->greeter);
+    for (size_t i = 0; i < state->n_workers; i++)
+        zsock_destroy(&state->workers[i]);
+    arena_destroy(&state->arena);
+    bytes_free(&state->out);
+    free(state);
+    *pointer = NULL;
+}
+
+static void run(zsock_t *pipe, void *argument) {
+    IngressState *state = argument;
+    zsock_signal(pipe, 0);
+    zmq_pollitem_t items[] = {{.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN},
+                              {.socket = zsock_resolve(state->inbox), .events = ZMQ_POLLIN},
+                              {.socket = zsock_resolve(state->router), .events = ZMQ_POLLIN}};
+    int64_t next_tick = clock_monotonic_ms(state->clock) + TICK_MS;
+    bool more = false;
+    for (;;) {
+        int64_t now = clock_monotonic_ms(state->clock);
+        long wait = more || now >= next_tick ? 0 : (long)(next_tick - now);
+        if (zmq_poll(items, 3, wait) < 0 || items[0].revents != 0)
+            break;
+        receive_mail(state);
+        more = receive_frames(state);
+        if (clock_monotonic_ms(state->clock) >= next_tick) {
+            tick(state);
+            next_tick = clock_monotonic_ms(state->clock) + TICK_MS;
+        }
+    }
+    goodbye(state);
+    state_destroy(&state);
+}
+
+static int open_sockets(IngressState *state, const IngressOptions *options, int *ret_port) {
+    int result = mail_bind(&state->inbox, options->inbox);
+    if (result == 0)
+        result = mail_connect(&state->greeter, options->greeter);
+    for (; result == 0 && state->n_workers < options->n_workers; state->n_workers++) {
+        result = mail_connect(&state->workers[state->n_workers], options->workers[state->n_workers]);
+        if (result < 0)
+            break;
+    }
+    if (result == 0)
+        result = socket_bind(&state->router, options->endpoint, options->keys, ret_port);
+    return result;
+}
+
+static int state_new(IngressState **ret, const IngressOptions *options, int *ret_port) {
+    IngressState *state = calloc(1, sizeof *state);
+    if (state == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for the ingress");
+    state->keys = options->keys;
+    state->clock = options->clock;
+    state->last = &state->first;
+    state->next_ticket = 1;
+    for (; state->n_free < WORKS_MAX; state->n_free++)
+        state->free_works[state->n_free] = options->works[state->n_free];
+    int result = sessions_new(&state->sessions);
+    if (result == 0)
+        result = arena_new(&state->arena, FRAME_ARENA_BYTES);
+    if (result == 0)
+        result = open_sockets(state, options, ret_port);
+    if (result < 0) {
+        state_destroy(&state);
+        return result;
+    }
+    *ret = state;
+    return 0;
+}
+
+int ingress_new(Ingress **ret, const IngressOptions *options, int *ret_port) {
+    Ingress *ingress = calloc(1, sizeof *ingress);
+    IngressState *state = NULL;
+    int result =
+        ingress == NULL ? error_fail(ERROR_MEMORY, "no memory for the ingress") : state_new(&state, options, ret_port);
+    if (result == 0) {
+        ingress->actor = zactor_new(run, state);
+        if (ingress->actor == NULL) {
+            state_destroy(&state);
+            result = error_fail(ERROR_MEMORY, "no thread for the ingress");
+        }
+    }
+    if (result < 0) {
+        free(ingress);
+        return result;
+    }
+    *ret = ingress;
+    return 0;
+}
+
+void ingress_destroy(Ingress **ingress) {
+    if (*ingress == NULL)
+        return;
+    zactor_destroy(&(*ingress)->actor);
+    free(*ingress);
+    *ingress = NULL;
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The publish side's door: one thread with the ROUTER that agents connect to. Knows who speaks from ZAP, keeps sessions
+// and their credit, gives batches to the workers and answers to the agents. Touches no database and decodes no batch.
+#pragma once
+
+#include "broker/agencies.h"
+#include "broker/item.h"
+#include "proto/base/clock.h"
+#include "proto/keys.h"
+
+#define WORKERS_MAX 16
+
+typedef struct IngressOptions {
+    const char *endpoint; // tcp://… of the ROUTER; a ZAP handler must be running
+    const char *inbox;    // inproc, bound here
+    const char *greeter;
+    const char *workers[WORKERS_MAX];
+    size_t n_workers;
+    Work **works; // WORKS_MAX of them; given out and taken back here, freed by the caller at the very end
+    const Keys *keys;
+    const Clock *clock;
+} IngressOptions;
+
+typedef struct Ingress Ingress;
+// Returns once the socket is bound (*ret_port as of socket_bind()). Answers nobody before the first MAIL_AGENCIES.
+int ingress_new(Ingress **ret, const IngressOptions *options, int *ret_port);
+// Says goodbye to its sessions and ends the thread.
+void ingress_destroy(Ingress **ingress);

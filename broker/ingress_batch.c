@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Batches from their arrival to their answer. All that waits is counted in bytes, and in works.
+#include "broker/ingress_state.h"
+
+#include "broker/mail.h"
+#include "proto/base/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+void ingress_batch(IngressState *state, Session *session, const Frame *frame, zframe_t **owned) {
+    size_t n = frame->body_bytes;
+    uint64_t credit = session->credit_bytes;
+    session->received_bytes += n;
+    int code = 0;
+    const char *text = NULL;
+    if (n > BATCH_BYTES_MAX) {
+        code = DONGBO__REFUSAL__CODE__TOO_BIG;
+        text = "A batch has at most 262144 bytes: seal smaller ones.";
+    } else if (session->received_bytes > credit) {
+        code = DONGBO__REFUSAL__CODE__OVERLOADED;
+        text = "More was sent than there was credit for: wait for credit and send again from the refused batch.";
+    } else if (state->queue_bytes + n > PUBLISH_QUEUE_BYTES) {
+        code = DONGBO__REFUSAL__CODE__OVERLOADED;
+        text = "The exchange has more waiting than it takes: wait some seconds and send again from the refused batch.";
+    }
+    Arrival *arrival = code == 0 ? calloc(1, sizeof *arrival) : NULL;
+    if (code == 0 && arrival == NULL) {
+        code = DONGBO__REFUSAL__CODE__OVERLOADED;
+        text = "The exchange is short of memory: wait some seconds and send again from the refused batch.";
+    }
+    if (code != 0) {
+        session->finished_bytes += n;
+        ingress_refuse(state, session, code, frame->sequence, text);
+        return;
+    }
+    *arrival = (Arrival){.session = session->number, .first_sequence = frame->sequence, .frame = *owned};
+    *owned = NULL;
+    state->queue_bytes += n;
+    *state->last = arrival;
+    state->last = &arrival->next;
+    ingress_dispatch(state);
+}
+
+static Arrival *take_arrival(IngressState *state) {
+    Arrival *arrival = state->first;
+    state->first = arrival->next;
+    if (state->first == NULL)
+        state->last = &state->first;
+    return arrival;
+}
+
+static void drop_arrival(IngressState *state, Arrival *arrival) {
+    state->queue_bytes -= zframe_size(arrival->frame) - FRAME_HEADER_BYTES;
+    zframe_destroy(&arrival->frame);
+    free(arrival);
+}
+
+static void start_work(IngressState *state, Arrival *arrival, const Session *session, const Agency *agency) {
+    Work *work = state->free_works[--state->n_free];
+    work->kind = WORK_BATCH;
+    work->ticket = state->next_ticket++;
+    work->agencies = agencies_ref(state->agencies);
+    work->agency = agency;
+    memcpy(work->stream, session->stream, STREAM_BYTES);
+    work->session_epoch = session->session_epoch;
+    work->session = session->number;
+    work->first_sequence = arrival->first_sequence;
+    work->frame = arrival->frame;
+    work->batch_bytes = zframe_data(work->frame) + FRAME_HEADER_BYTES;
+    work->batch_n = zframe_size(work->frame) - FRAME_HEADER_BYTES;
+    free(arrival);
+    mail_send(state->workers[state->next_worker], MAIL_WORK, work);
+    state->next_worker = (state->next_worker + 1) % state->n_workers;
+}
+
+void ingress_dispatch(IngressState *state) {
+    while (state->n_free > 0 && state->first != NULL) {
+        Arrival *arrival = take_arrival(state);
+        Session *session = sessions_find(state->sessions, arrival->session);
+        const Agency *agency = session == NULL ? NULL : agencies_find(state->agencies, session->agency);
+        if (agency == NULL)
+            drop_arrival(state, arrival); // its session is over: it will come again
+        else
+            start_work(state, arrival, session, agency);
+    }
+}
+
+void ingress_forget_arrivals(IngressState *state) {
+    while (state->first != NULL)
+        drop_arrival(state, take_arrival(state));
+}
+
+static void say_receipt(IngressState *state, Session *session, Work *work) {
+    Dongbo__Receipt receipt = DONGBO__RECEIPT__INIT;
+    receipt.body = (ProtobufCBinaryData){.data = work->receipt.data, .len = work->receipt.n};
+    receipt.signature = (ProtobufCBinaryData){.data = work->receipt_signature, .len = SIGNATURE_BYTES};
+    receipt.credit_bytes = ingress_credit(state, session);
+    ingress_say(state, session, FRAME_RECEIPT, &receipt.base);
+}
+
+static void answer(IngressState *state, Session *session, Work *work) {
+    session->finished_bytes += work->batch_n;
+    if (work->outcome == OUTCOME_STORED || work->outcome == OUTCOME_DUPLICATE) {
+        say_receipt(state, session, work);
+        return;
+    }
+    if (work->outcome == OUTCOME_ERROR) {
+        ingress_end(state, session, work->code, work->text);
+        return;
+    }
+    uint64_t expected = work->expected_sequence == 0 ? work->first_sequence : work->expected_sequence;
+    log_info("%s: batch from %" PRIu64 " refused: %s", session->user, work->first_sequence, work->text);
+    if (work->code == DONGBO__REFUSAL__CODE__FENCED) {
+        if (ingress_refuse(state, session, work->code, expected, work->text) == 0)
+            sessions_remove(state->sessions, session);
+        return;
+    }
+    ingress_refuse(state, session, work->code, expected, work->text);
+}
+
+void ingress_work_back(IngressState *state, Work *work) {
+    Session *session = sessions_find(state->sessions, work->session);
+    if (session != NULL)
+        answer(state, session, work);
+    state->queue_bytes -= work->batch_n;
+    work_reset(work);
+    state->free_works[state->n_free++] = work;
+    ingress_dispatch(state);
+}

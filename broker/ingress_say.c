@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Everything that leaves the ingress. Sending never blocks: whoever does not take an answer loses its session, and
+// finds all of it again by Hello.
+#include "broker/ingress_state.h"
+
+#include "proto/base/log.h"
+#include "proto/socket.h"
+
+#include <inttypes.h>
+
+uint64_t ingress_credit(IngressState *state, Session *session) {
+    // Many sessions share the queue, but each can always send one batch.
+    uint64_t share = PUBLISH_QUEUE_BYTES / (sessions_n(state->sessions) + 1);
+    uint64_t window = share < PUBLISH_CREDIT_BYTES ? share : PUBLISH_CREDIT_BYTES;
+    if (window < BATCH_BYTES_MAX)
+        window = BATCH_BYTES_MAX;
+    if (session->finished_bytes + window > session->credit_bytes)
+        session->credit_bytes = session->finished_bytes + window;
+    return session->credit_bytes;
+}
+
+int ingress_say(IngressState *state, Session *session, FrameType type, const ProtobufCMessage *message) {
+    bytes_clear(&state->out);
+    frame_write(&state->out, type, session->number, ++session->sent, message);
+    if (!state->out.failed && socket_send_to(state->router, session->route, state->out.data, state->out.n) == 0)
+        return 0;
+    if (state->out.failed)
+        bytes_free(&state->out);
+    log_info("session %016" PRIx64 " of %s ended: the peer is gone or does not read", session->number, session->user);
+    sessions_remove(state->sessions, session);
+    return 1;
+}
+
+int ingress_refuse(IngressState *state, Session *session, int code, uint64_t expected_sequence, const char *text) {
+    Dongbo__Refusal refusal = DONGBO__REFUSAL__INIT;
+    refusal.code = (Dongbo__Refusal__Code)code;
+    refusal.expected_sequence = expected_sequence;
+    refusal.text = (char *)text;
+    refusal.credit_bytes = ingress_credit(state, session);
+    return ingress_say(state, session, FRAME_REFUSAL, &refusal.base);
+}
+
+void ingress_say_error_to(IngressState *state, const zframe_t *route, uint64_t session, int code, const char *text) {
+    Dongbo__Error error = DONGBO__ERROR__INIT;
+    error.code = (Dongbo__Error__Code)code;
+    error.text = (char *)text;
+    bytes_clear(&state->out);
+    frame_write(&state->out, FRAME_ERROR, session, 0, &error.base);
+    if (!state->out.failed)
+        socket_send_to(state->router, route, state->out.data, state->out.n);
+    else
+        bytes_free(&state->out);
+}
+
+void ingress_end(IngressState *state, Session *session, int code, const char *text) {
+    log_info("session %016" PRIx64 " of %s ended: %s", session->number, session->user, text);
+    ingress_say_error_to(state, session->route, session->number, code, text);
+    sessions_remove(state->sessions, session);
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the ingress's files share; all of it belongs to its one thread.
+//   ingress.c         the thread: waits, receives, ticks
+//   ingress_hear.c    what agents say
+//   ingress_batch.c   batches on their way to the workers and back
+//   ingress_say.c     what is said to agents
+#pragma once
+
+#include "broker/ingress.h"
+#include "broker/session.h"
+#include "proto/frame.h"
+
+// A batch that waits for a work.
+typedef struct Arrival Arrival;
+struct Arrival {
+    Arrival *next;
+    uint64_t session;
+    uint64_t first_sequence;
+    zframe_t *frame;
+};
+
+typedef struct IngressState {
+    const Keys *keys;
+    const Clock *clock;
+    zsock_t *router, *inbox, *greeter;
+    zsock_t *workers[WORKERS_MAX];
+    size_t n_workers, next_worker;
+    Agencies *agencies; // NULL until the first came
+    Sessions *sessions;
+    Work *free_works[WORKS_MAX];
+    size_t n_free;
+    uint64_t next_ticket;
+    Arrival *first, **last; // in order of arrival
+    size_t queue_bytes;     // of arrivals and works
+    Arena *arena;           // of the frame at hand
+    Bytes out;
+} IngressState;
+
+// ---- hear
+void ingress_hear(IngressState *state, zframe_t *route, zframe_t **frame, const char *user);
+void ingress_hear_multipart(IngressState *state, zframe_t *route);
+void ingress_greeted(IngressState *state, Greeting *greeting);
+// Asks for verdicts that this session has not been sent, if that is due and nothing stands in the way.
+void ingress_look_for_verdicts(IngressState *state, Session *session);
+
+// ---- batch
+void ingress_batch(IngressState *state, Session *session, const Frame *frame, zframe_t **owned);
+void ingress_work_back(IngressState *state, Work *work);
+void ingress_dispatch(IngressState *state);
+void ingress_forget_arrivals(IngressState *state);
+
+// ---- say
+// Each ends the session when the peer cannot take it; *session is then gone: 1.
+int ingress_say(IngressState *state, Session *session, FrameType type, const ProtobufCMessage *message);
+int ingress_refuse(IngressState *state, Session *session, int code, uint64_t expected_sequence, const char *text);
+// An Error, and the session is over.
+void ingress_end(IngressState *state, Session *session, int code, const char *text);
+void ingress_say_error_to(IngressState *state, const zframe_t *route, uint64_t session, int code, const char *text);
+// The limit to tell this session now; never less than it was told.
+uint64_t ingress_credit(IngressState *state, Session *session);

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The few things that are done to a work or an item as such. Pure.
+#include "broker/item.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) {
+    work->outcome = outcome;
+    work->code = code;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(work->text, sizeof work->text, fmt, args);
+    va_end(args);
+}
+
+void work_poison(Item *item) {
+    item->poisoned = true;
+    decision_add(&item->form, DONGBO__VERDICT__REJECTED, DONGBO__REASON_CODE__NOT_STORABLE, "", NULL);
+}
+
+uint64_t record_hash(int64_t person, int domain, const char *record_key) {
+    // splitmix64 over the person, FNV-1a over the key: cheap, and only ever a filter.
+    uint64_t hash = (uint64_t)person * 0x9E3779B97F4A7C15ULL + (uint64_t)domain;
+    for (const unsigned char *c = (const unsigned char *)record_key; *c != 0; c++)
+        hash = (hash ^ *c) * 0x100000001B3ULL;
+    hash ^= hash >> 30;
+    hash *= 0xBF58476D1CE4E5B9ULL;
+    hash ^= hash >> 27;
+    hash *= 0x94D049BB133111EBULL;
+    hash ^= hash >> 31;
+    return hash == 0 ? 1 : hash;
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a batch needs to know from the databases, one query per kind for all of its events: persons by number, and the
+// current version of each record. Only reads.
+#pragma once
+
+#include "broker/item.h"
+#include "proto/base/pg.h"
+
+// Fills item->person (NULL where not found) for every item with `wanted` set. ERROR_DATABASE, ERROR_DATA, ERROR_MEMORY.
+int lookup_persons(Pg *population, Work *work);
+// Fills item->read (NULL where there is none) for every item with `wanted` set; each has a person and a record key.
+int lookup_records(Pg *exchange, Work *work);
+// The population store's own clock.
+int lookup_population_position(Pg *population, int64_t *ret);
+// The last position given out, 0 for an empty log.
+int lookup_head_position(Pg *exchange, uint64_t *ret);

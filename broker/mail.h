@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the broker's threads speak: a kind and a pointer over inproc sockets. The pointer's owner is whoever holds it
+// last; what stands behind it is never looked at by two threads. Unbounded as a queue, for all that travels is counted
+// elsewhere (works and greetings come from pools).
+#pragma once
+
+#include <czmq.h>
+
+typedef enum MailKind {
+    MAIL_WORK = 1,   // Work
+    MAIL_AGENCIES,   // Agencies, a counted reference
+    MAIL_GREETING,   // Greeting
+    MAIL_DECIDED,    // a stream, malloc'd: later decisions on it were stored
+    MAIL_POPULATION, // NULL: the population store has moved
+    MAIL_POLICY,     // NULL: operators changed something
+} MailKind;
+
+// The receiving end, one thread's. ERROR_PEER.
+int mail_bind(zsock_t **ret, const char *endpoint);
+// A sending end. ERROR_PEER.
+int mail_connect(zsock_t **ret, const char *endpoint);
+void mail_send(zsock_t *to, MailKind kind, void *pointer);
+// Without blocking. 0; 1 when there is nothing.
+int mail_receive(zsock_t *from, MailKind *ret_kind, void **ret_pointer);

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// dongbo-broker: reads its configuration, lets in whom the exchange knows, runs the publish side and the feed, and
+// stops when asked to. Follows agencies and keys while it runs.
+#include "broker/feed.h"
+#include "broker/pipeline.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/options.h"
+#include "proto/socket.h"
+#include "proto/zap.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define COMMITS "inproc://commits"
+#define REFRESH_MS 2000
+#define RETRY_MAX_MS 5000
+
+typedef struct Broker {
+    Settings *settings;
+    Keys keys;
+    Rules *rules;
+    const Clock *clock;
+    int signals;
+    Pg *policy;
+    Agencies *agencies;
+    Zap *zap;
+    Feed *feed;
+    Pipeline *pipeline;
+    int publish_port, subscribe_port;
+    bool failing;
+} Broker;
+
+static int load(Broker *broker, const char *path) {
+    int result = settings_load(&broker->settings, path);
+    if (result == 0)
+        result = keys_load(broker->settings->keys, &broker->keys);
+    if (result == 0 && !broker->keys.has_secret)
+        result = error_fail(ERROR_CONFIG, "%s holds no secret keys: it is the public half", broker->settings->keys);
+    if (result == 0)
+        result = rules_load(&broker->rules, broker->settings->schemas);
+    if (result == 0)
+        result = pg_new(&broker->policy, broker->settings->exchange, "dongbo policy");
+    return result;
+}
+
+static int open_signals(Broker *broker) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    broker->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return broker->signals < 0 ? error_fail(ERROR_SYSTEM, "no signalfd: %m") : 0;
+}
+
+// Waits for a signal, something on the policy session, or the time-out. 1 when asked to stop.
+static int wait_for(Broker *broker, int timeout_ms) {
+    struct pollfd fds[2] = {{.fd = broker->signals, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+    if (pg_connected(broker->policy))
+        fds[1].fd = PQsocket(pg_raw(broker->policy));
+    poll(fds, 2, timeout_ms);
+    return fds[0].revents != 0 ? 1 : 0;
+}
+
+// ---- agencies and keys
+// -------------------------------------------------------------------------------------------------
+
+static int read_agencies(Broker *broker, bool *ret_changed) {
+    Agencies *agencies = NULL;
+    int result = 0;
+    if (!pg_connected(broker->policy)) {
+        result = pg_connect(broker->policy);
+        if (result == 0)
+            result = pg_command(broker->policy, "LISTEN dongbo_policy");
+    }
+    if (result == 0)
+        result = agencies_read(&agencies, broker->policy);
+    if (result < 0)
+        return result;
+    *ret_changed = broker->agencies == NULL || !agencies_equal(agencies, broker->agencies);
+    if (!*ret_changed) {
+        agencies_unref(&agencies);
+        return 0;
+    }
+    agencies_unref(&broker->agencies);
+    broker->agencies = agencies;
+    size_t n = 0;
+    const ZapKey *keys = agencies_zap(agencies, &n);
+    return zap_allow(broker->zap, keys, n);
+}
+
+static bool was_notified(Broker *broker) {
+    bool notified = false;
+    if (!pg_connected(broker->policy))
+        return false;
+    PQconsumeInput(pg_raw(broker->policy));
+    for (PGnotify *notify; (notify = PQnotifies(pg_raw(broker->policy))) != NULL; PQfreemem(notify))
+        notified = true;
+    return notified;
+}
+
+static void refresh(Broker *broker) {
+    bool changed = false, notified = was_notified(broker), reconnected = !pg_connected(broker->policy);
+    int result = read_agencies(broker, &changed);
+    if (result < 0) {
+        if (!broker->failing)
+            log_warn("agencies and keys stay as they were: %s", error_text());
+        broker->failing = true;
+        return;
+    }
+    broker->failing = false;
+    if (changed)
+        pipeline_take_agencies(broker->pipeline, broker->agencies);
+    if (changed || notified || reconnected)
+        pipeline_log_policies(broker->pipeline);
+}
+
+// The database may come up after the broker. 1 when asked to stop.
+static int read_agencies_first(Broker *broker) {
+    bool changed = false;
+    for (int wait_ms = 100;; wait_ms = wait_ms * 2 < RETRY_MAX_MS ? wait_ms * 2 : RETRY_MAX_MS) {
+        int result = read_agencies(broker, &changed);
+        if (result != ERROR_DATABASE)
+            return result;
+        if (!broker->failing)
+            log_warn("waiting for the exchange's database: %s", error_text());
+        broker->failing = true;
+        pg_disconnect(broker->policy);
+        if (wait_for(broker, wait_ms) != 0)
+            return 1;
+    }
+}
+
+// ---- start and stop
+// ----------------------------------------------------------------------------------------------------
+
+static int write_ready(const Broker *broker) {
+    const char *path = broker->settings->ready_file;
+    if (path == NULL || path[0] == '\0')
+        return 0;
+    char temporary[4096];
+    snprintf(temporary, sizeof temporary, "%s.new", path);
+    FILE *file = fopen(temporary, "w");
+    if (file == NULL)
+        return error_fail(ERROR_SYSTEM, "%s: %m", temporary);
+    fprintf(file, "{\"publish\": %d, \"subscribe\": %d}\n", broker->publish_port, broker->subscribe_port);
+    if (fclose(file) != 0 || rename(temporary, path) != 0)
+        return error_fail(ERROR_SYSTEM, "%s: %m", path);
+    return 0;
+}
+
+static int start(Broker *broker) {
+    int result = zap_new(&broker->zap);
+    if (result == 0)
+        result = zap_prove(broker->zap, &broker->keys);
+    if (result == 0)
+        result = read_agencies_first(broker);
+    if (result != 0)
+        return result;
+    FeedOptions feed = {.exchange = broker->settings->exchange,
+                        .endpoint = broker->settings->subscribe,
+                        .commits = COMMITS,
+                        .keys = &broker->keys,
+                        .clock = broker->clock};
+    result = feed_new(&broker->feed, &feed, &broker->subscribe_port);
+    PipelineOptions pipeline = {.settings = broker->settings,
+                                .rules = broker->rules,
+                                .keys = &broker->keys,
+                                .clock = broker->clock,
+                                .commits = COMMITS};
+    if (result == 0)
+        result = pipeline_new(&broker->pipeline, &pipeline, &broker->publish_port);
+    if (result < 0)
+        return result;
+    pipeline_take_agencies(broker->pipeline, broker->agencies);
+    result = write_ready(broker);
+    if (result == 0)
+        log_info("ready: publish %s port %d, subscribe %s port %d", broker->settings->publish, broker->publish_port,
+                 broker->settings->subscribe, broker->subscribe_port);
+    return result;
+}
+
+static void stop(Broker *broker) {
+    pipeline_destroy(&broker->pipeline);
+    feed_destroy(&broker->feed);
+    zap_destroy(&broker->zap);
+    agencies_unref(&broker->agencies);
+    pg_destroy(&broker->policy);
+    rules_destroy(&broker->rules);
+    keys_wipe(&broker->keys);
+    settings_destroy(&broker->settings);
+    if (broker->signals >= 0)
+        close(broker->signals);
+}
+
+static int run(Broker *broker) {
+    int result = open_signals(broker);
+    if (result == 0)
+        result = start(broker);
+    if (result != 0)
+        return result < 0 ? result : 0;
+    while (wait_for(broker, REFRESH_MS) == 0)
+        refresh(broker);
+    log_info("stopping");
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    const char *path = NULL;
+    bool check = false;
+    int operand = 0;
+    const Option options[] = {
+        {.name = "config",
+         .letter = 'c',
+         .kind = OPTION_TEXT,
+         .value = "FILE",
+         .help = "configuration file",
+         .into = &path},
+        {.name = "check", .kind = OPTION_FLAG, .help = "read configuration, keys and rules, and end", .into = &check},
+        {0}};
+    const Command command = {.name = "dongbo-broker", .summary = "Runs the exchange's broker.", .options = options};
+    log_setup("dongbo-broker", LOG_LEVEL_INFO);
+    int result = options_parse(&command, argc, argv, &operand);
+    if (result == 1)
+        return 0;
+    if (result == 0 && path == NULL)
+        result = error_fail(ERROR_CONFIG, "say which configuration: dongbo-broker --config FILE");
+    Broker broker = {.clock = clock_system(), .signals = -1};
+    if (result == 0)
+        result = load(&broker, path);
+    if (result == 0 && !check)
+        result = run(&broker);
+    else if (result == 0)
+        printf("%s is good\n", path);
+    if (result < 0)
+        log_error("%s", error_text());
+    stop(&broker);
+    return result < 0 ? error_exit_code(result) : 0;
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Owns and wires the publish side: ingress → workers → writer, with greeter and re-decider beside them. Holds no logic.
+#pragma once
+
+#include "broker/agencies.h"
+#include "broker/settings.h"
+#include "proto/base/clock.h"
+#include "proto/keys.h"
+
+typedef struct PipelineOptions {
+    const Settings *settings;
+    const Rules *rules;
+    const Keys *keys;
+    const Clock *clock;
+    const char *commits; // where to tell of commits: 8 bytes, big-endian, the new head's position
+} PipelineOptions;
+
+typedef struct Pipeline Pipeline;
+// Returns once the publish socket is bound. Options outlive the pipeline.
+int pipeline_new(Pipeline **ret, const PipelineOptions *options, int *ret_port);
+void pipeline_destroy(Pipeline **pipeline);
+// From now on this is who may speak. Keeps references of its own.
+void pipeline_take_agencies(Pipeline *pipeline, Agencies *agencies);
+// Policies changed, or somebody asked for an epoch: the writer logs it.
+void pipeline_log_policies(Pipeline *pipeline);

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The re-check. Too many strange segments or population changes at once are not read one by one: then everything that
+// was read before them counts as stale, which costs time and nothing else.
+#include "broker/recheck.h"
+
+#include "broker/entries.h"
+#include "broker/lookup.h"
+#include "broker/segment.h"
+#include "proto/base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RECORDS_MAX (128 * 1024)
+#define PERSONS_MAX (64 * 1024)
+#define SEGMENTS_MAX 64
+#define CHANGES_MAX 20000
+#define OID_INT8 20
+
+struct Recheck {
+    Prepare *prepare;
+    Touched *records; // by position of the log
+    Touched *persons; // persons and numbers, by the population store's position
+    Arena *arena;
+    bool begun, begun_persons;
+};
+
+static const Oid TWO_NUMBERS[] = {OID_INT8, OID_INT8};
+static const PgStatement STRANGE = {"strange-segments",
+                                    "SELECT first_position, last_position, format, payload FROM exchange.segment "
+                                    "WHERE first_position > $1 AND kind IN (1, 2) ORDER BY first_position LIMIT $2",
+                                    2, TWO_NUMBERS};
+static const PgStatement CHANGES = {
+    "population-changes",
+    "SELECT position, person, citizen_number FROM population.change WHERE position > $1 ORDER BY position LIMIT $2", 2,
+    TWO_NUMBERS};
+
+int recheck_new(Recheck **ret, Prepare *prepare) {
+    Recheck *recheck = calloc(1, sizeof *recheck);
+    if (recheck == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for the re-check");
+    recheck->prepare = prepare;
+    int result = touched_new(&recheck->records, RECORDS_MAX);
+    if (result == 0)
+        result = touched_new(&recheck->persons, PERSONS_MAX);
+    if (result == 0)
+        result = arena_new(&recheck->arena, WORK_ARENA_BYTES);
+    if (result < 0) {
+        recheck_destroy(&recheck);
+        return result;
+    }
+    *ret = recheck;
+    return 0;
+}
+
+void recheck_destroy(Recheck **pointer) {
+    Recheck *recheck = *pointer;
+    if (recheck == NULL)
+        return;
+    touched_destroy(&recheck->records);
+    touched_destroy(&recheck->persons);
+    arena_destroy(&recheck->arena);
+    free(recheck);
+    *pointer = NULL;
+}
+
+static int query_after(Pg *pg, const PgStatement *statement, int64_t position, int64_t limit, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_i64(&params, position);
+    pg_param_i64(&params, limit);
+    int result = pg_run(pg, statement, &params, ret);
+    pg_params_free(&params);
+    return result;
+}
+
+// 1 when the segment's entries cannot be read (erased, or of a later format).
+static int note_segment(Recheck *recheck, const PGresult *rows, int row) {
+    size_t n = 0;
+    if (pg_is_null(rows, row, 3))
+        return 1;
+    const uint8_t *data = pg_bytes(rows, row, 3, &n);
+    Dongbo__SegmentPayload *payload = NULL;
+    arena_reset(recheck->arena);
+    int result = segment_decode_payload(data, n, pg_i16(rows, row, 2), recheck->arena, &payload);
+    if (result != 0)
+        return 1;
+    uint64_t first = (uint64_t)pg_i64(rows, row, 0);
+    for (size_t i = 0; i < payload->n_entries; i++) {
+        const Dongbo__Entry *entry = payload->entries[i];
+        if (entry->person != 0)
+            touched_add(recheck->records, record_hash(entry->person, (int)entry->domain, entry->record_key), first + i);
+    }
+    touched_cover(recheck->records, (uint64_t)pg_i64(rows, row, 1));
+    return 0;
+}
+
+int recheck_follow(Recheck *recheck, uint64_t head) {
+    uint64_t covered = touched_covered(recheck->records);
+    if (!recheck->begun || covered > head) { // a head behind what is known: the database was restored
+        touched_restart(recheck->records, head);
+        recheck->begun = true;
+        return 0;
+    }
+    if (covered == head)
+        return 0;
+    PGresult *rows = NULL;
+    int result = query_after(prepare_exchange(recheck->prepare), &STRANGE, (int64_t)covered, SEGMENTS_MAX + 1, &rows);
+    int n = result == 0 ? PQntuples(rows) : 0;
+    bool unread = n > SEGMENTS_MAX;
+    for (int row = 0; row < n && !unread; row++)
+        unread = note_segment(recheck, rows, row) != 0;
+    PQclear(rows);
+    if (result < 0)
+        return result;
+    if (unread)
+        touched_restart(recheck->records, head);
+    touched_cover(recheck->records, head);
+    return 0;
+}
+
+static uint64_t hash_person(int64_t person) {
+    return record_hash(person, 0, "");
+}
+
+static uint64_t hash_number(const char *number) {
+    return record_hash(0, 1, number);
+}
+
+int recheck_population(Recheck *recheck) {
+    Pg *population = prepare_population(recheck->prepare);
+    int64_t now = 0;
+    int result = lookup_population_position(population, &now);
+    if (result < 0)
+        return result;
+    int64_t covered = (int64_t)touched_covered(recheck->persons);
+    if (!recheck->begun_persons || now < covered) {
+        touched_restart(recheck->persons, (uint64_t)now);
+        recheck->begun_persons = true;
+        return 0;
+    }
+    if (now == covered)
+        return 0;
+    PGresult *rows = NULL;
+    result = query_after(population, &CHANGES, covered, CHANGES_MAX + 1, &rows);
+    int n = result == 0 ? PQntuples(rows) : 0;
+    for (int row = 0; row < n && n <= CHANGES_MAX; row++) {
+        uint64_t position = (uint64_t)pg_i64(rows, row, 0);
+        touched_add(recheck->persons, hash_person(pg_i64(rows, row, 1)), position);
+        touched_add(recheck->persons, hash_number(pg_text(rows, row, 2)), position);
+    }
+    PQclear(rows);
+    if (result < 0)
+        return result;
+    if (n > CHANGES_MAX)
+        touched_restart(recheck->persons, (uint64_t)now);
+    touched_cover(recheck->persons, (uint64_t)now);
+    return 0;
+}
+
+static bool is_stale(const Recheck *recheck, const Work *work, const Item *item) {
+    if (item->event == NULL || item->dropped)
+        return false;
+    if (item->record_hash != 0 && touched_since(recheck->records, item->record_hash, work->read_position))
+        return true;
+    if (work->population_position == recheck_population_position(recheck))
+        return false;
+    uint64_t read = (uint64_t)work->population_position;
+    return touched_since(recheck->persons, hash_number(item->claimed_number), read) ||
+           (item->person != NULL && touched_since(recheck->persons, hash_person(item->person->key), read));
+}
+
+int recheck_work(Recheck *recheck, Work *work, uint64_t head, bool force) {
+    bool any = force;
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        item->stale = item->stale || is_stale(recheck, work, item);
+        any = any || item->stale;
+    }
+    if (any) {
+        int result = prepare_again(recheck->prepare, work);
+        if (result == 0)
+            result = entries_build(work);
+        if (result < 0)
+            return result;
+    }
+    work->read_position = head;
+    work->population_position = recheck_population_position(recheck);
+    return any;
+}
+
+void recheck_note(Recheck *recheck, const Work *work) {
+    for (size_t i = 0; i < work->n_records; i++) {
+        const Item *item = work->entry_items[work->record_index[i]];
+        touched_add(recheck->records, item->record_hash, item->position);
+    }
+}
+
+void recheck_committed(Recheck *recheck, uint64_t head) {
+    touched_cover(recheck->records, head);
+}
+
+int64_t recheck_population_position(const Recheck *recheck) {
+    return (int64_t)touched_covered(recheck->persons);
+}

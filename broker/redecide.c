@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The re-decider's thread. Never decides what is not deferred and open: the writer looks once more under its lock.
+#include "broker/redecide.h"
+
+#include "broker/lookup.h"
+#include "broker/mail.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#define POLL_MS 2000 // others than this broker move the population store too
+#define SWEEP_MS 60000
+#define NUMBERS_AT_ONCE 1000 // of population.change
+#define CHANGES_MAX 20000    // more at once: a sweep costs less
+#define OID_INT4 23
+#define OID_INT8 20
+#define OID_TEXT 25
+#define OID_TEXT_ARRAY 1009
+
+struct Redecide {
+    zactor_t *actor;
+};
+
+typedef struct Actor {
+    Prepare *prepare;
+    const Clock *clock;
+    zsock_t *pipe, *inbox, *writer;
+    Agencies *agencies;
+    Work *work;
+    int32_t days;
+    int64_t checked, checked_before; // population positions; -1: none yet
+    int64_t sweep_ms;
+    bool moved, stopped, failing;
+} Actor;
+
+// ---- mail
+// ------------------------------------------------------------------------------------------------------------
+
+// True when the work came back.
+static bool receive(Actor *actor) {
+    MailKind kind;
+    void *pointer = NULL;
+    bool back = false;
+    while (mail_receive(actor->inbox, &kind, &pointer) == 0) {
+        if (kind == MAIL_AGENCIES) {
+            agencies_unref(&actor->agencies);
+            actor->agencies = pointer;
+        } else if (kind == MAIL_POPULATION) {
+            actor->moved = true;
+        } else if (kind == MAIL_WORK) {
+            back = true;
+        }
+    }
+    return back;
+}
+
+static bool wait_mail(Actor *actor, long timeout_ms) {
+    zmq_pollitem_t items[] = {{.socket = zsock_resolve(actor->pipe), .events = ZMQ_POLLIN},
+                              {.socket = zsock_resolve(actor->inbox), .events = ZMQ_POLLIN}};
+    if (zmq_poll(items, 2, timeout_ms) < 0 || items[0].revents != 0)
+        actor->stopped = true;
+    return receive(actor);
+}
+
+// ---- one work
+// --------------------------------------------------------------------------------------------------------
+
+static int copy_bytes_of(Arena *arena, const PGresult *rows, int row, int column, ProtobufCBinaryData *ret) {
+    size_t n = 0;
+    const uint8_t *data = pg_bytes(rows, row, column, &n);
+    uint8_t *copy = arena_alloc(arena, n);
+    if (copy == NULL)
+        return error_fail(ERROR_MEMORY, "deferred events do not fit");
+    memcpy(copy, data, n);
+    *ret = (ProtobufCBinaryData){.data = copy, .len = n};
+    return 0;
+}
+
+static int fill_item(Work *work, Item *item, const PGresult *rows, int row) {
+    ProtobufCBinaryData leaf;
+    int result = copy_bytes_of(work->arena, rows, row, 4, &item->bytes);
+    if (result == 0)
+        result = copy_bytes_of(work->arena, rows, row, 5, &leaf);
+    if (result < 0)
+        return result;
+    item->leaf = leaf.len == HASH_BYTES ? leaf.data : NULL;
+    item->exception = pg_i64(rows, row, 0);
+    item->sequence = (uint64_t)pg_i64(rows, row, 2);
+    item->expired = pg_bool(rows, row, 6);
+    return 0;
+}
+
+static int fill_work(Actor *actor, const PGresult *rows, int from, int to) {
+    Work *work = actor->work;
+    work_reset(work);
+    work->kind = WORK_REDECIDE;
+    work->agencies = agencies_ref(actor->agencies);
+    work->agency = agencies_find(work->agencies, (uint32_t)pg_i32(rows, from, 3));
+    if (work->agency == NULL)
+        return 0; // disabled: as long as it may not speak, nothing is decided in its name
+    size_t n = 0;
+    const uint8_t *stream = pg_bytes(rows, from, 1, &n);
+    assert(n == STREAM_BYTES);
+    memcpy(work->stream, stream, STREAM_BYTES);
+    work->n_items = (size_t)(to - from);
+    work->items = decide_items_new(work, work->n_items);
+    if (work->items == NULL)
+        return error_fail(ERROR_MEMORY, "deferred events do not fit");
+    int result = 0;
+    for (int row = from; result == 0 && row < to; row++)
+        result = fill_item(work, &work->items[row - from], rows, row);
+    return result;
+}
+
+static int decide_rows(Actor *actor, const PGresult *rows, int from, int to) {
+    int result = fill_work(actor, rows, from, to);
+    if (result < 0 || actor->work->agency == NULL)
+        return result;
+    result = prepare_decide(actor->prepare, actor->work);
+    if (result < 0 || actor->work->n_entries == 0)
+        return result;
+    mail_send(actor->writer, MAIL_WORK, actor->work);
+    bool back = false;
+    while (!actor->stopped && !back)
+        back = wait_mail(actor, -1);
+    return actor->stopped ? ERROR_STOPPED : 0;
+}
+
+// ---- pages of deferred events
+// ----------------------------------------------------------------------------------------
+
+// In the order of streams, so that each stream's rows are one work; the page itself is taken in the order of positions.
+#define DEFERRED_SQL(extra)                                                                                            \
+    "SELECT d.* FROM (SELECT position, stream, sequence, agency, event, leaf, "                                        \
+    "at < now() - make_interval(days => $2) AS expired FROM exchange.exception "                                       \
+    "WHERE open AND verdict = 5 AND position > $1 " extra "ORDER BY position LIMIT $3) d ORDER BY stream, position"
+
+static const Oid PAGE_TYPES[] = {OID_INT8, OID_INT4, OID_INT4, OID_TEXT_ARRAY};
+static const PgStatement ALL = {"deferred", DEFERRED_SQL(""), 3, PAGE_TYPES};
+static const PgStatement OF_NUMBERS = {"deferred-of-numbers", DEFERRED_SQL("AND citizen_number = ANY ($4) "), 4,
+                                       PAGE_TYPES};
+
+static int read_page(Actor *actor, int64_t after, const PGresult *numbers, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_i64(&params, after);
+    pg_param_i32(&params, actor->days);
+    pg_param_i32(&params, REDECIDE_ITEMS_MAX);
+    if (numbers != NULL) {
+        pg_param_array_begin(&params, OID_TEXT, PQntuples(numbers));
+        for (int row = 0; row < PQntuples(numbers); row++) {
+            const char *number = pg_text(numbers, row, 1);
+            pg_array_text(&params, number, strlen(number));
+        }
+    }
+    int result = pg_run(prepare_exchange(actor->prepare), numbers == NULL ? &ALL : &OF_NUMBERS, &params, ret);
+    pg_params_free(&params);
+    return result;
+}
+
+static bool same_stream(const PGresult *rows, int a, int b) {
+    size_t n_a = 0, n_b = 0;
+    const uint8_t *left = pg_bytes(rows, a, 1, &n_a), *right = pg_bytes(rows, b, 1, &n_b);
+    return n_a == n_b && memcmp(left, right, n_a) == 0;
+}
+
+static int decide_page(Actor *actor, const PGresult *rows, int64_t *after) {
+    int n = PQntuples(rows), from = 0, result = 0;
+    while (result == 0 && from < n) {
+        int to = from;
+        for (; to < n && same_stream(rows, from, to); to++) {
+            if (pg_i64(rows, to, 0) > *after)
+                *after = pg_i64(rows, to, 0);
+        }
+        result = decide_rows(actor, rows, from, to);
+        from = to;
+    }
+    return result;
+}
+
+// All deferred events, or those of these numbers.
+static int decide_all(Actor *actor, const PGresult *numbers) {
+    int64_t after = 0;
+    for (;;) {
+        PGresult *rows = NULL;
+        int result = read_page(actor, after, numbers, &rows);
+        int n = result == 0 ? PQntuples(rows) : 0;
+        if (result == 0)
+            result = decide_page(actor, rows, &after);
+        PQclear(rows);
+        if (result < 0 || n < REDECIDE_ITEMS_MAX)
+            return result;
+    }
+}
+
+// ---- when the population moved
+// ---------------------------------------------------------------------------------------
+
+static const Oid CHANGE_TYPES[] = {OID_INT8, OID_INT8, OID_TEXT, OID_INT4};
+static const PgStatement CHANGES = {
+    "changed-numbers",
+    "SELECT position, citizen_number FROM population.change WHERE position >= $1 AND position <= $2 "
+    "AND (position, citizen_number) > ($1, $3) ORDER BY position, citizen_number LIMIT $4",
+    4, CHANGE_TYPES};
+static const PgStatement COUNT = {
+    "count-changes",
+    "SELECT count(*) FROM (SELECT FROM population.change WHERE position > $1 AND position <= $2 LIMIT 20001) c", 2,
+    CHANGE_TYPES};
+static const PgStatement ANY = {"any-deferred",
+                                "SELECT EXISTS (SELECT FROM exchange.exception WHERE open AND verdict = 5)", 0, NULL};
+
+static int any_deferred(Actor *actor, bool *ret) {
+    PGresult *rows = NULL;
+    int result = pg_run(prepare_exchange(actor->prepare), &ANY, NULL, &rows);
+    *ret = result == 0 && pg_bool(rows, 0, 0);
+    PQclear(rows);
+    return result;
+}
+
+static int count_changes(Actor *actor, int64_t after, int64_t upto, int64_t *ret) {
+    PgParams params = {0};
+    pg_param_i64(&params, after);
+    pg_param_i64(&params, upto);
+    PGresult *rows = NULL;
+    int result = pg_run(prepare_population(actor->prepare), &COUNT, &params, &rows);
+    pg_params_free(&params);
+    *ret = result == 0 ? pg_i64(rows, 0, 0) : 0;
+    PQclear(rows);
+    return result;
+}
+
+static int decide_changed(Actor *actor, int64_t after, int64_t upto) {
+    char number[64] = "\x7f"; // beyond every number: those of `after` itself were done
+    for (;;) {
+        PgParams params = {0};
+        pg_param_i64(&params, after);
+        pg_param_i64(&params, upto);
+        pg_param_text(&params, number);
+        pg_param_i32(&params, NUMBERS_AT_ONCE);
+        PGresult *rows = NULL;
+        int result = pg_run(prepare_population(actor->prepare), &CHANGES, &params, &rows);
+        pg_params_free(&params);
+        int n = result == 0 ? PQntuples(rows) : 0;
+        if (n > 0) {
+            after = pg_i64(rows, n - 1, 0);
+            snprintf(number, sizeof number, "%s", pg_text(rows, n - 1, 1));
+            result = decide_all(actor, rows);
+        }
+        PQclear(rows);
+        if (result < 0 || n < NUMBERS_AT_ONCE)
+            return result;
+    }
+}
+
+static int decide_moved(Actor *actor, int64_t now) {
+    // From the round before on: a batch that was being stored meanwhile is found this time.
+    int64_t after = actor->checked_before, n = 0;
+    int result = count_changes(actor, after, now, &n);
+    if (result < 0)
+        return result;
+    return n > CHANGES_MAX ? decide_all(actor, NULL) : decide_changed(actor, after, now);
+}
+
+static int round_of(Actor *actor) {
+    int64_t now = 0;
+    bool any = false;
+    int result = pg_connect(prepare_exchange(actor->prepare));
+    if (result == 0)
+        result = pg_connect(prepare_population(actor->prepare));
+    if (result == 0)
+        result = lookup_population_position(prepare_population(actor->prepare), &now);
+    if (result == 0)
+        result = any_deferred(actor, &any);
+    if (result < 0)
+        return result;
+    bool sweep = clock_monotonic_ms(actor->clock) >= actor->sweep_ms || actor->checked < 0 || now < actor->checked;
+    if (any && sweep)
+        result = decide_all(actor, NULL);
+    else if (any && now > actor->checked_before)
+        result = decide_moved(actor, now);
+    if (result < 0)
+        return result;
+    if (sweep)
+        actor->sweep_ms = clock_monotonic_ms(actor->clock) + SWEEP_MS;
+    actor->checked_before = sweep ? now : actor->checked;
+    actor->checked = now;
+    return 0;
+}
+
+// ---- the thread
+// ------------------------------------------------------------------------------------------------------
+
+static void run_rounds(Actor *actor) {
+    while (!actor->stopped) {
+        wait_mail(actor, actor->moved ? 0 : POLL_MS);
+        if (actor->stopped || actor->agencies == NULL)
+            continue;
+        actor->moved = false;
+        int result = round_of(actor);
+        if (result < 0 && result != ERROR_STOPPED && !actor->failing)
+            log_warn("deferred events wait for a database: %s", error_text());
+        actor->failing = result < 0;
+    }
+}
+
+static void actor_destroy(Actor **pointer) {
+    Actor *actor = *pointer;
+    if (actor->inbox != NULL)
+        receive(actor);
+    agencies_unref(&actor->agencies);
+    prepare_destroy(&actor->prepare);
+    zsock_destroy(&actor->inbox);
+    zsock_destroy(&actor->writer);
+    free(actor);
+    *pointer = NULL;
+}
+
+static void run(zsock_t *pipe, void *argument) {
+    Actor *actor = argument;
+    actor->pipe = pipe;
+    zsock_signal(pipe, 0);
+    run_rounds(actor);
+    actor_destroy(&actor);
+}
+
+static int actor_new(Actor **ret, const RedecideOptions *options) {
+    Actor *actor = calloc(1, sizeof *actor);
+    if (actor == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for the re-decider");
+    actor->clock = options->prepare.clock;
+    actor->work = options->work;
+    actor->days = (int32_t)options->not_found_after_days;
+    actor->checked = actor->checked_before = -1;
+    int result = prepare_new(&actor->prepare, &options->prepare);
+    if (result == 0)
+        result = mail_bind(&actor->inbox, options->inbox);
+    if (result == 0)
+        result = mail_connect(&actor->writer, options->writer);
+    if (result < 0) {
+        actor_destroy(&actor);
+        return result;
+    }
+    *ret = actor;
+    return 0;
+}
+
+int redecide_new(Redecide **ret, const RedecideOptions *options) {
+    Redecide *redecide = calloc(1, sizeof *redecide);
+    Actor *actor = NULL;
+    int result =
+        redecide == NULL ? error_fail(ERROR_MEMORY, "no memory for the re-decider") : actor_new(&actor, options);
+    if (result == 0) {
+        redecide->actor = zactor_new(run, actor);
+        if (redecide->actor == NULL) {
+            actor_destroy(&actor);
+            result = error_fail(ERROR_MEMORY, "no thread for the re-decider");
+        }
+    }
+    if (result < 0) {
+        free(redecide);
+        return result;
+    }
+    *ret = redecide;
+    return 0;
+}
+
+void redecide_destroy(Redecide **redecide) {
+    if (*redecide == NULL)
+        return;
+    zactor_destroy(&(*redecide)->actor);
+    free(*redecide);
+    *redecide = NULL;
+}

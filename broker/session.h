@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The publish sessions that the ingress keeps: one per stream and connection, with its credit and its place in the
+// verdict feed. A table of bounded size. Knows no socket and no database.
+#pragma once
+
+#include "broker/greeting.h"
+
+#include <czmq.h>
+
+typedef struct Session {
+    uint64_t number; // random, not 0
+    zframe_t *route;
+    char user[64]; // ZAP's: who speaks
+    uint32_t agency;
+    uint8_t stream[STREAM_BYTES];
+    bool open; // welcomed
+    uint32_t session_epoch;
+    uint64_t sent;           // frames, for their counter
+    uint64_t received_bytes; // of batches, in all
+    uint64_t finished_bytes; // of batches that were answered
+    uint64_t credit_bytes;   // told
+    int64_t heard_ms, pinged_ms;
+    Greeting *greeting;        // at hand; NULL while the greeter has it
+    uint64_t verdict_position; // up to here the agent has been sent what concerns it
+    uint64_t told_position;    // ... and told so
+    bool history;              // still catching up
+    bool wanted;               // there may be later decisions
+    uint64_t nonce;            // of the ping after the last chunk; 0: none is outstanding
+    int64_t looked_ms;         // when decisions were last looked for
+} Session;
+
+typedef struct Sessions Sessions;
+int sessions_new(Sessions **ret);
+void sessions_destroy(Sessions **sessions);
+size_t sessions_n(const Sessions *sessions);
+size_t sessions_n_of(const Sessions *sessions, uint32_t agency);
+// `number` must be new; the route is duplicated. NULL when there are too many, or no memory.
+Session *sessions_add(Sessions *sessions, uint64_t number, const zframe_t *route);
+Session *sessions_find(const Sessions *sessions, uint64_t number);
+void sessions_remove(Sessions *sessions, Session *session);
+// Every session in turn; NULL ends. The one that was returned last may be removed.
+Session *sessions_first(Sessions *sessions);
+Session *sessions_next(Sessions *sessions);

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One line per setting. Opens nothing but the file.
+#include "broker/settings.h"
+
+#include "broker/ingress.h"
+#include "proto/base/config.h"
+#include "proto/base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WORKERS 2
+#define NOT_FOUND_AFTER_DAYS 30
+#define NOT_FOUND_AFTER_DAYS_MAX 3650
+
+static const cyaml_schema_field_t population_fields[] = {
+    CYAML_FIELD_STRING_PTR("reader", CYAML_FLAG_POINTER, SettingsPopulation, reader, 1, CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("writer", CYAML_FLAG_POINTER, SettingsPopulation, writer, 1, CYAML_UNLIMITED),
+    CYAML_FIELD_END};
+
+static const cyaml_schema_field_t decide_fields[] = {
+    CYAML_FIELD_UINT("not_found_after_days", CYAML_FLAG_OPTIONAL, SettingsDecide, not_found_after_days),
+    CYAML_FIELD_END};
+
+static const cyaml_schema_field_t fields[] = {
+    CYAML_FIELD_STRING_PTR("publish", CYAML_FLAG_POINTER, Settings, publish, 1, CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("subscribe", CYAML_FLAG_POINTER, Settings, subscribe, 1, CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("exchange", CYAML_FLAG_POINTER, Settings, exchange, 1, CYAML_UNLIMITED),
+    CYAML_FIELD_MAPPING("population", CYAML_FLAG_DEFAULT, Settings, population, population_fields),
+    CYAML_FIELD_STRING_PTR("keys", CYAML_FLAG_POINTER, Settings, keys, 1, CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("schemas", CYAML_FLAG_POINTER, Settings, schemas, 1, CYAML_UNLIMITED),
+    CYAML_FIELD_MAPPING("decide", CYAML_FLAG_OPTIONAL, Settings, decide, decide_fields),
+    CYAML_FIELD_UINT("workers", CYAML_FLAG_OPTIONAL, Settings, workers),
+    CYAML_FIELD_STRING_PTR("ready_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, Settings, ready_file, 0,
+                           CYAML_UNLIMITED),
+    CYAML_FIELD_END};
+
+static const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, Settings, fields)};
+
+// libcyaml frees with the allocator that config_resolve() uses.
+static int resolve(char **text, const char *path) {
+    char *resolved = NULL;
+    int result = config_resolve(&resolved, path, *text);
+    if (result < 0)
+        return result;
+    free(*text);
+    *text = resolved;
+    return 0;
+}
+
+static int check(const Settings *settings, const char *path) {
+    if (settings->workers > WORKERS_MAX)
+        return error_fail(ERROR_CONFIG, "%s: `workers` is %u, at most %d", path, settings->workers, WORKERS_MAX);
+    if (settings->decide.not_found_after_days > NOT_FOUND_AFTER_DAYS_MAX)
+        return error_fail(ERROR_CONFIG, "%s: `not_found_after_days` is %u, at most %d", path,
+                          settings->decide.not_found_after_days, NOT_FOUND_AFTER_DAYS_MAX);
+    return 0;
+}
+
+int settings_load(Settings **ret, const char *path) {
+    Settings *settings = NULL;
+    int result = config_load((void **)&settings, path, &schema);
+    if (result < 0)
+        return result;
+    result = check(settings, path);
+    if (result == 0)
+        result = resolve(&settings->keys, path);
+    if (result == 0)
+        result = resolve(&settings->schemas, path);
+    if (result == 0 && settings->ready_file != NULL)
+        result = resolve(&settings->ready_file, path);
+    if (result < 0) {
+        settings_destroy(&settings);
+        return result;
+    }
+    if (settings->workers == 0)
+        settings->workers = WORKERS;
+    if (settings->decide.not_found_after_days == 0)
+        settings->decide.not_found_after_days = NOT_FOUND_AFTER_DAYS;
+    *ret = settings;
+    return 0;
+}
+
+void settings_destroy(Settings **settings) {
+    config_free(*settings, &schema);
+    *settings = NULL;
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The broker's configuration file. Paths in it are relative to it.
+#pragma once
+
+typedef struct SettingsPopulation {
+    char *reader, *writer; // conninfo: a role that only reads, and one that only applies changes
+} SettingsPopulation;
+
+typedef struct SettingsDecide {
+    unsigned not_found_after_days;
+} SettingsDecide;
+
+typedef struct Settings {
+    char *publish, *subscribe; // endpoints
+    char *exchange;            // conninfo
+    SettingsPopulation population;
+    char *keys;    // path, resolved
+    char *schemas; // directory, resolved
+    SettingsDecide decide;
+    unsigned workers;
+    char *ready_file; // "" when not asked for; resolved
+} Settings;
+
+int settings_load(Settings **ret, const char *path); // ERROR_CONFIG, ERROR_MEMORY
+void settings_destroy(Settings **settings);

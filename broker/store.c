@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Statements of the writer's transaction. Retries nothing.
+#include "broker/store.h"
+
+#include "broker/entries.h"
+#include "proto/base/error.h"
+
+#include <string.h>
+
+#define OID_BYTEA 17
+#define OID_INT8 20
+#define OID_INT2 21
+#define OID_INT4 23
+#define OID_TEXT 25
+#define OID_BYTEA_ARRAY 1001
+#define OID_INT2_ARRAY 1005
+#define OID_INT8_ARRAY 1016
+#define OID_TEXT_ARRAY 1009
+
+int store_begin(Pg *pg) {
+    // The lock is a statement of its own, so that the next one's snapshot has the last commit in it. A broker that is
+    // paused while it holds the lock loses it after some seconds.
+    int result = pg_command(pg, "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'");
+    return result < 0 ? result : pg_command(pg, "SELECT exchange.lock_log()");
+}
+
+int store_commit(Pg *pg) {
+    int result = pg_command(pg, "NOTIFY dongbo_commit");
+    return result < 0 ? result : pg_command(pg, "COMMIT");
+}
+
+void store_rollback(Pg *pg) {
+    if (pg_connected(pg) && pg_command(pg, "ROLLBACK") < 0)
+        pg_disconnect(pg);
+}
+
+static const PgStatement HEAD = {
+    "head",
+    "SELECT epoch, last_position, leaf_index, stored_at_us, population_position, hash, frontier FROM exchange.head", 0,
+    NULL};
+
+static int read_hash(const PGresult *rows, int row, int column, uint8_t out[HASH_BYTES]) {
+    size_t n = 0;
+    const uint8_t *data = pg_bytes(rows, row, column, &n);
+    if (n != HASH_BYTES)
+        return error_fail(ERROR_DATABASE, "the log holds a hash of %zu bytes", n);
+    memcpy(out, data, HASH_BYTES);
+    return 0;
+}
+
+int store_head(Pg *pg, SegmentHead *ret) {
+    PGresult *rows = NULL;
+    int result = pg_run(pg, &HEAD, NULL, &rows);
+    *ret = (SegmentHead){0};
+    if (result == 0 && PQntuples(rows) == 1) {
+        ret->epoch = (uint32_t)pg_i32(rows, 0, 0);
+        ret->last_position = (uint64_t)pg_i64(rows, 0, 1);
+        ret->leaf_index = (uint64_t)pg_i64(rows, 0, 2) + 1;
+        ret->stored_at_us = pg_i64(rows, 0, 3);
+        ret->population_position = pg_i64(rows, 0, 4);
+        result = read_hash(rows, 0, 5, ret->hash);
+        size_t n = 0;
+        const uint8_t *frontier = pg_bytes(rows, 0, 6, &n);
+        if (result == 0 && frontier_read(&ret->frontier, ret->leaf_index, frontier, n) != 0)
+            result = error_fail(ERROR_DATABASE, "the log's frontier does not fit its %llu leaves",
+                                (unsigned long long)ret->leaf_index);
+    }
+    PQclear(rows);
+    return result;
+}
+
+static const Oid STREAM_TYPES[] = {OID_BYTEA, OID_INT8};
+static const PgStatement STREAM = {
+    "stream", "SELECT agency, last_sequence, session_epoch FROM exchange.stream WHERE stream = $1 FOR NO KEY UPDATE", 1,
+    STREAM_TYPES};
+static const PgStatement ADVANCE = {"advance", "UPDATE exchange.stream SET last_sequence = $2 WHERE stream = $1", 2,
+                                    STREAM_TYPES};
+
+int store_stream(Pg *pg, const uint8_t stream[STREAM_BYTES], StreamRow *ret) {
+    PgParams params = {0};
+    pg_param_bytes(&params, stream, STREAM_BYTES);
+    PGresult *rows = NULL;
+    int result = pg_run(pg, &STREAM, &params, &rows);
+    pg_params_free(&params);
+    if (result == 0 && PQntuples(rows) == 0)
+        result = 1;
+    if (result == 0)
+        *ret = (StreamRow){.agency = (uint32_t)pg_i32(rows, 0, 0),
+                           .last_sequence = (uint64_t)pg_i64(rows, 0, 1),
+                           .session_epoch = (uint32_t)pg_i32(rows, 0, 2)};
+    PQclear(rows);
+    return result;
+}
+
+int store_advance(Pg *pg, const uint8_t stream[STREAM_BYTES], uint64_t last_sequence) {
+    PgParams params = {0};
+    pg_param_bytes(&params, stream, STREAM_BYTES);
+    pg_param_i64(&params, (int64_t)last_sequence);
+    int result = pg_run(pg, &ADVANCE, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+static const PgStatement BATCH = {
+    "stored-batch",
+    "SELECT first_position, last_position, last_sequence, epoch, stored_at_us, batch_root, hash, format, payload "
+    "FROM exchange.segment WHERE stream = $1 AND first_sequence = $2 AND batch_root IS NOT NULL",
+    2, STREAM_TYPES};
+
+static int read_batch(const PGresult *rows, Arena *arena, StoredBatch *ret) {
+    *ret = (StoredBatch){.first_position = (uint64_t)pg_i64(rows, 0, 0),
+                         .last_position = (uint64_t)pg_i64(rows, 0, 1),
+                         .last_sequence = (uint64_t)pg_i64(rows, 0, 2),
+                         .epoch = (uint32_t)pg_i32(rows, 0, 3),
+                         .stored_at_us = pg_i64(rows, 0, 4)};
+    int result = read_hash(rows, 0, 5, ret->root);
+    if (result == 0)
+        result = read_hash(rows, 0, 6, ret->hash);
+    if (result < 0 || pg_is_null(rows, 0, 8))
+        return result;
+    size_t n = 0;
+    const uint8_t *data = pg_bytes(rows, 0, 8, &n);
+    result = segment_decode_payload(data, n, pg_i16(rows, 0, 7), arena, &ret->payload);
+    return result > 0 ? error_fail(ERROR_DATABASE, "a stored segment does not decode") : result;
+}
+
+int store_find_batch(Pg *pg, const uint8_t stream[STREAM_BYTES], uint64_t first_sequence, Arena *arena,
+                     StoredBatch *ret) {
+    PgParams params = {0};
+    pg_param_bytes(&params, stream, STREAM_BYTES);
+    pg_param_i64(&params, (int64_t)first_sequence);
+    PGresult *rows = NULL;
+    int result = pg_run(pg, &BATCH, &params, &rows);
+    pg_params_free(&params);
+    if (result == 0)
+        result = PQntuples(rows) == 0 ? 1 : read_batch(rows, arena, ret);
+    PQclear(rows);
+    return result;
+}
+
+// A view of rows [from, to).
+static Bytes rows_between(const Bytes *rows, const uint32_t *starts, size_t n, size_t from, size_t to) {
+    size_t first = from < n ? starts[from] : rows->n, end = to < n ? starts[to] : rows->n;
+    return (Bytes){.data = rows->data + first, .n = end - first, .size = end - first};
+}
+
+int store_records(Pg *pg, const Work *work, size_t from, size_t to) {
+    if (from == to)
+        return 0;
+    Bytes rows = rows_between(&work->records, work->record_start, work->n_records, from, to);
+    return pg_copy(pg,
+                   "COPY exchange.record_version (person, domain, record_key, position, superseded, record) "
+                   "FROM STDIN (FORMAT binary)",
+                   &rows);
+}
+
+int store_exceptions(Pg *pg, const Work *work, size_t from, size_t to) {
+    if (from == to)
+        return 0;
+    Bytes rows = rows_between(&work->exceptions, work->exception_start, work->n_exceptions, from, to);
+    return pg_copy(pg,
+                   "COPY exchange.exception (position, stream, sequence, agency, domain, first_verdict, verdict, open, "
+                   "citizen_number, person, reasons, event, leaf) FROM STDIN (FORMAT binary)",
+                   &rows);
+}
+
+static const Oid ALIAS_TYPES[] = {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY};
+static const PgStatement ALIAS = {
+    "person-alias",
+    "INSERT INTO exchange.person_alias (number, kind, person, position) "
+    "SELECT n.number, 'cccd', n.person, n.position FROM unnest($1::text[], $2::bigint[], $3::bigint[]) "
+    "AS n(number, person, position) ON CONFLICT DO NOTHING",
+    3, ALIAS_TYPES};
+
+static bool is_reissue(const Item *item) {
+    return item->domain == DONGBO__DOMAIN__POPULATION && item->person != NULL &&
+           item->decision.verdict == DONGBO__VERDICT__ACCEPTED && item->event->subject != NULL &&
+           strcmp(item->event->population->kind, "number-reissued") == 0;
+}
+
+int store_aliases(Pg *pg, const Work *work) {
+    int n = 0;
+    for (size_t i = 0; i < work->n_entries; i++)
+        n += is_reissue(work->entry_items[i]);
+    if (n == 0)
+        return 0;
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_TEXT, n);
+    for (size_t i = 0; i < work->n_entries; i++) {
+        if (is_reissue(work->entry_items[i])) {
+            const char *old = work->entry_items[i]->event->subject->citizen_number;
+            pg_array_text(&params, old, strlen(old));
+        }
+    }
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (size_t i = 0; i < work->n_entries; i++) {
+        if (is_reissue(work->entry_items[i]))
+            pg_array_i64(&params, work->entry_items[i]->person->key);
+    }
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (size_t i = 0; i < work->n_entries; i++) {
+        if (is_reissue(work->entry_items[i]))
+            pg_array_i64(&params, (int64_t)work->entry_items[i]->position);
+    }
+    int result = pg_run(pg, &ALIAS, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+static const Oid SEGMENT_TYPES[] = {OID_INT8,  OID_INT8,  OID_INT4,  OID_INT2,  OID_INT2,  OID_INT4,
+                                    OID_BYTEA, OID_INT8,  OID_INT8,  OID_BYTEA, OID_INT8,  OID_INT8,
+                                    OID_INT8,  OID_BYTEA, OID_BYTEA, OID_BYTEA, OID_BYTEA, OID_BYTEA};
+static const PgStatement SEGMENT = {
+    "segment",
+    "INSERT INTO exchange.segment (first_position, last_position, epoch, format, kind, agency, stream, first_sequence, "
+    "last_sequence, batch_root, stored_at_us, population_position, leaf_index, hash, frontier, summary, payload, batch) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+    18, SEGMENT_TYPES};
+
+static void param_bytes_or_null(PgParams *params, const uint8_t *data, size_t n) {
+    if (data == NULL)
+        pg_param_null(params);
+    else
+        pg_param_bytes(params, data, n);
+}
+
+int store_segment(Pg *pg, const Segment *segment, const SegmentHead *head, const SegmentBytes *bytes) {
+    PgParams params = {0};
+    pg_param_i64(&params, (int64_t)segment->first_position);
+    pg_param_i64(&params, (int64_t)segment->last_position);
+    pg_param_i32(&params, (int32_t)segment->epoch);
+    pg_param_i16(&params, SEGMENT_FORMAT);
+    pg_param_i16(&params, (int16_t)segment->kind);
+    if (segment->agency == 0)
+        pg_param_null(&params);
+    else
+        pg_param_i32(&params, (int32_t)segment->agency);
+    param_bytes_or_null(&params, segment->stream, STREAM_BYTES);
+    pg_param_i64(&params, (int64_t)segment->first_sequence);
+    pg_param_i64(&params, (int64_t)segment->last_sequence);
+    param_bytes_or_null(&params, segment->batch_root, HASH_BYTES);
+    pg_param_i64(&params, segment->stored_at_us);
+    pg_param_i64(&params, segment->population_position);
+    pg_param_i64(&params, (int64_t)head->leaf_index - 1);
+    pg_param_bytes(&params, head->hash, HASH_BYTES);
+    pg_param_bytes(&params, head->frontier.nodes, frontier_bytes(&head->frontier));
+    pg_param_bytes(&params, bytes->summary->data, bytes->summary->n);
+    pg_param_bytes(&params, bytes->payload->data, bytes->payload->n);
+    param_bytes_or_null(&params, bytes->batch, bytes->batch_n);
+    int result = pg_run(pg, &SEGMENT, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+static const Oid PARTITION_TYPES[] = {OID_INT8};
+static const PgStatement PARTITION = {"segment-partition", "SELECT exchange.segment_partition($1)", 1, PARTITION_TYPES};
+
+int store_partition(Pg *pg, uint64_t position) {
+    PgParams params = {0};
+    pg_param_i64(&params, (int64_t)position);
+    int result = pg_run(pg, &PARTITION, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+static const Oid DEFERRED_TYPES[] = {OID_INT8_ARRAY, OID_INT2};
+static const PgStatement DEFERRED = {
+    "still-deferred",
+    "SELECT position FROM exchange.exception WHERE position = ANY ($1) AND open AND verdict = $2 "
+    "ORDER BY position FOR NO KEY UPDATE",
+    2, DEFERRED_TYPES};
+
+int store_still_deferred(Pg *pg, Work *work) {
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_INT8, (int)work->n_items);
+    for (size_t i = 0; i < work->n_items; i++)
+        pg_array_i64(&params, work->items[i].exception);
+    pg_param_i16(&params, DONGBO__VERDICT__DEFERRED);
+    PGresult *rows = NULL;
+    int result = pg_run(pg, &DEFERRED, &params, &rows);
+    pg_params_free(&params);
+    int row = 0;
+    for (size_t i = 0; result == 0 && i < work->n_items; i++) { // both in the order of positions
+        Item *item = &work->items[i];
+        if (row < PQntuples(rows) && pg_i64(rows, row, 0) == item->exception)
+            row++;
+        else
+            item->dropped = true;
+    }
+    PQclear(rows);
+    return result;
+}
+
+static const Oid DECIDED_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_INT8_ARRAY, OID_BYTEA_ARRAY, OID_INT8_ARRAY};
+static const PgStatement DECIDED = {
+    "decided",
+    "UPDATE exchange.exception e SET verdict = d.verdict, open = d.verdict = 4, person = nullif(d.person, 0), "
+    "reasons = d.reasons, decided_position = d.decided_position "
+    "FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bytea[], $5::bigint[]) "
+    "AS d(position, verdict, person, reasons, decided_position) WHERE e.position = d.position",
+    5, DECIDED_TYPES};
+
+static int append_reasons(PgParams *params, const Work *work) {
+    Bytes packed = {0};
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < work->n_entries; i++) {
+        const Dongbo__EventVerdict *verdict =
+            entries_verdict(work->arena, work->entry_items[i], work->entry_items[i]->position);
+        if (verdict == NULL) {
+            result = error_fail(ERROR_MEMORY, "the decisions do not fit");
+            break;
+        }
+        bytes_clear(&packed);
+        bytes_append_message(&packed, &verdict->base);
+        if (packed.failed)
+            result = error_fail(ERROR_MEMORY, "the decisions do not fit");
+        pg_array_bytes(params, packed.data, packed.n);
+    }
+    bytes_free(&packed);
+    return result;
+}
+
+int store_decided(Pg *pg, Work *work) {
+    PgParams params = {0};
+    int n = (int)work->n_entries;
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, work->entry_items[i]->exception);
+    pg_param_array_begin(&params, OID_INT2, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i16(&params, (int16_t)work->entry_items[i]->decision.verdict);
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, work->entries[i]->person);
+    pg_param_array_begin(&params, OID_BYTEA, n);
+    int result = append_reasons(&params, work);
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, (int64_t)work->entry_items[i]->position);
+    if (result == 0)
+        result = pg_run(pg, &DECIDED, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}

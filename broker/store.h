@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The writer's SQL, one function a statement: lock, head, streams, COPY, segment, decisions. All of it runs inside the
+// caller's transaction and judges nothing. Every function: ERROR_DATABASE, ERROR_DATA, ERROR_MEMORY.
+#pragma once
+
+#include "broker/item.h"
+#include "broker/segment.h"
+#include "proto/base/pg.h"
+
+int store_begin(Pg *pg);     // begins and takes the lock
+int store_commit(Pg *pg);    // and notifies dongbo_commit
+void store_rollback(Pg *pg); // disconnects when even that fails
+
+// The head as of now; an empty log gives zeros.
+int store_head(Pg *pg, SegmentHead *ret);
+
+typedef struct StreamRow {
+    uint32_t agency;
+    uint64_t last_sequence;
+    uint32_t session_epoch;
+} StreamRow;
+// Locked against other writers of the row. 1 when there is no such stream.
+int store_stream(Pg *pg, const uint8_t stream[STREAM_BYTES], StreamRow *ret);
+int store_advance(Pg *pg, const uint8_t stream[STREAM_BYTES], uint64_t last_sequence);
+
+// What was stored for a stream's range that begins with this sequence.
+typedef struct StoredBatch {
+    uint64_t first_position, last_position, last_sequence;
+    uint32_t epoch;
+    int64_t stored_at_us;
+    uint8_t root[HASH_BYTES], hash[HASH_BYTES];
+    Dongbo__SegmentPayload *payload; // in the arena; NULL once erased
+} StoredBatch;
+// 1 when no batch began there.
+int store_find_batch(Pg *pg, const uint8_t stream[STREAM_BYTES], uint64_t first_sequence, Arena *arena,
+                     StoredBatch *ret);
+
+// COPY of the work's rows; `from` and `to` are row numbers, for halving.
+int store_records(Pg *pg, const Work *work, size_t from, size_t to);
+int store_exceptions(Pg *pg, const Work *work, size_t from, size_t to);
+int store_aliases(Pg *pg, const Work *work);
+
+typedef struct SegmentBytes {
+    const Bytes *summary, *payload;
+    const uint8_t *batch; // NULL: none
+    size_t batch_n;
+} SegmentBytes;
+// `head` is already the one after the segment (segment_chain()).
+int store_segment(Pg *pg, const Segment *segment, const SegmentHead *head, const SegmentBytes *bytes);
+int store_partition(Pg *pg, uint64_t position);
+
+// Re-decision: drops the items whose exception is not open and deferred any more; locks the others.
+int store_still_deferred(Pg *pg, Work *work);
+int store_decided(Pg *pg, Work *work);

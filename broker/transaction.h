@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One transaction of the one writer: some works, each its own segment, under the log's lock. Re-checks, applies
+// population changes, stores, and finds the row that the database will not have. Knows nothing of threads or sockets.
+#pragma once
+
+#include "broker/item.h"
+#include "broker/rules.h"
+#include "proto/base/clock.h"
+#include "proto/keys.h"
+
+typedef struct TransactionOptions {
+    const char *exchange, *population_reader, *population_writer; // conninfo
+    const Rules *rules;
+    const Clock *clock;
+    const Keys *keys;
+} TransactionOptions;
+
+typedef struct Transaction Transaction;
+int transaction_new(Transaction **ret, const TransactionOptions *options); // connects on first use
+void transaction_destroy(Transaction **transaction);
+
+// Runs it. After 0 every work is settled, and receipts are made; *ret_head is the log's new head. Works that were
+// settled before (refused while preparing) are left alone. After an error nothing is settled and nothing is stored, or
+// it is not known whether it was (then the same works find themselves to be duplicates next time). ERROR_DATA: some row
+// is refused by the database; run each work with `alone`, which then rejects that event only. ERROR_MEMORY likewise.
+// ERROR_DATABASE: try again later.
+typedef struct TransactionGroup {
+    Work **works;
+    size_t n;
+    bool alone;    // n is 1: find the rows at fault
+    bool policies; // look for policy changes and epoch requests
+} TransactionGroup;
+int transaction_run(Transaction *transaction, const TransactionGroup *group, uint64_t *ret_head);

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Works are made once and used again: their arena and buffers are the broker's memory for batches in flight. Decides
+// nothing.
+#include "broker/item.h"
+
+#include "proto/base/error.h"
+
+#include <stdlib.h>
+
+int work_new(Work **ret) {
+    Work *work = calloc(1, sizeof *work);
+    if (work == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a batch");
+    int result = arena_new(&work->arena, WORK_ARENA_BYTES);
+    if (result < 0) {
+        free(work);
+        return result;
+    }
+    *ret = work;
+    return 0;
+}
+
+void work_destroy(Work **pointer) {
+    Work *work = *pointer;
+    if (work == NULL)
+        return;
+    zframe_destroy(&work->frame);
+    agencies_unref(&work->agencies);
+    bytes_free(&work->summary);
+    bytes_free(&work->payload);
+    bytes_free(&work->records);
+    bytes_free(&work->exceptions);
+    bytes_free(&work->receipt);
+    arena_destroy(&work->arena);
+    free(work);
+    *pointer = NULL;
+}
+
+void work_reset(Work *work) {
+    zframe_destroy(&work->frame);
+    agencies_unref(&work->agencies);
+    arena_reset(work->arena);
+    Bytes *buffers[] = {&work->summary, &work->payload, &work->records, &work->exceptions, &work->receipt};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
+        if (buffers[i]->failed)
+            bytes_free(buffers[i]);
+        bytes_clear(buffers[i]);
+    }
+    Work kept = {.arena = work->arena,
+                 .summary = work->summary,
+                 .payload = work->payload,
+                 .records = work->records,
+                 .exceptions = work->exceptions,
+                 .receipt = work->receipt};
+    *work = kept;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The writer's loop. Decides nothing by itself but the order.
+#include "broker/writer.h"
+
+#include "broker/mail.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 5000
+#define REDECIDE_MAX 2
+
+struct Writer {
+    zactor_t *actor;
+};
+
+typedef struct Actor {
+    const WriterOptions *options;
+    Transaction *transaction;
+    zsock_t *pipe, *inbox, *ingress, *redecide, *commits;
+    Work *ring[WORKS_MAX]; // by ticket: at most WORKS_MAX are under way at once
+    uint64_t next_ticket;
+    Work *decisions[REDECIDE_MAX];
+    size_t n_decisions;
+    bool policies;    // somebody changed a policy, or asks for an epoch; and once at the start
+    int64_t retry_ms; // when to try again; 0: nothing stands in the way
+    int backoff_ms;
+    bool failing; // said once
+} Actor;
+
+// ---- mail --------------------------------------------------------------------------------------------------------
+
+static void receive(Actor *actor) {
+    MailKind kind;
+    void *pointer = NULL;
+    while (mail_receive(actor->inbox, &kind, &pointer) == 0) {
+        Work *work = pointer;
+        if (kind == MAIL_POLICY)
+            actor->policies = true;
+        else if (kind == MAIL_WORK && work->kind == WORK_BATCH)
+            actor->ring[work->ticket % WORKS_MAX] = work;
+        else if (kind == MAIL_WORK && actor->n_decisions < REDECIDE_MAX)
+            actor->decisions[actor->n_decisions++] = work;
+    }
+}
+
+static void tell_decided(Actor *actor, const Work *work) {
+    uint8_t *stream = malloc(STREAM_BYTES);
+    if (stream == NULL)
+        return; // the ingress looks by itself now and then
+    memcpy(stream, work->stream, STREAM_BYTES);
+    mail_send(actor->ingress, MAIL_DECIDED, stream);
+}
+
+static void answer(Actor *actor, Work **works, size_t n) {
+    bool moved = false;
+    for (size_t i = 0; i < n; i++) {
+        Work *work = works[i];
+        moved = moved || (work->outcome == OUTCOME_STORED && work->population_moved);
+        if (work->kind == WORK_REDECIDE && work->outcome == OUTCOME_STORED)
+            tell_decided(actor, work);
+        mail_send(work->kind == WORK_BATCH ? actor->ingress : actor->redecide, MAIL_WORK, work);
+    }
+    if (moved)
+        mail_send(actor->redecide, MAIL_POPULATION, NULL);
+}
+
+static void tell_feed(Actor *actor, uint64_t head) {
+    if (actor->commits == NULL)
+        return;
+    uint8_t bytes[8];
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(head >> (56 - 8 * i));
+    zmq_send(zsock_resolve(actor->commits), bytes, sizeof bytes, ZMQ_DONTWAIT);
+}
+
+// ---- transactions --------------------------------------------------------------------------------------------------
+
+static size_t collect(Actor *actor, Work *group[WRITER_GROUP_MAX + REDECIDE_MAX]) {
+    size_t n = 0;
+    while (n < WRITER_GROUP_MAX) {
+        Work *work = actor->ring[actor->next_ticket % WORKS_MAX];
+        if (work == NULL)
+            break;
+        actor->ring[actor->next_ticket++ % WORKS_MAX] = NULL;
+        group[n++] = work;
+    }
+    for (size_t i = 0; i < actor->n_decisions; i++)
+        group[n++] = actor->decisions[i];
+    actor->n_decisions = 0;
+    return n;
+}
+
+static void succeeded(Actor *actor) {
+    if (actor->failing)
+        log_info("the writer's database is back");
+    actor->failing = false;
+    actor->backoff_ms = RETRY_MIN_MS;
+}
+
+// Waits for the pipe or until it is time to try again. Negative when asked to stop.
+static int wait_to_retry(Actor *actor) {
+    if (!actor->failing)
+        log_warn("the writer tries again until it succeeds: %s", error_text());
+    actor->failing = true;
+    zmq_pollitem_t item = {.socket = zsock_resolve(actor->pipe), .events = ZMQ_POLLIN};
+    int ready = zmq_poll(&item, 1, actor->backoff_ms);
+    actor->backoff_ms = actor->backoff_ms * 2 < RETRY_MAX_MS ? actor->backoff_ms * 2 : RETRY_MAX_MS;
+    return ready != 0 ? ERROR_STOPPED : 0;
+}
+
+// Until it is done, or the broker stops.
+static int run_until_done(Actor *actor, const TransactionGroup *group) {
+    for (;;) {
+        uint64_t head = 0;
+        int result = transaction_run(actor->transaction, group, &head);
+        if (result == 0) {
+            succeeded(actor);
+            actor->policies = false;
+            answer(actor, group->works, group->n);
+            tell_feed(actor, head);
+            return 0;
+        }
+        if (!group->alone && group->n > 0 && (result == ERROR_DATA || result == ERROR_MEMORY))
+            return result;
+        if (group->alone && result == ERROR_MEMORY) {
+            log_warn("a batch is given back: %s", error_text());
+            work_settle(group->works[0], OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__TOO_BIG,
+                        "The batch takes more memory than a batch may: seal smaller ones.");
+            answer(actor, group->works, group->n);
+            return 0;
+        }
+        result = wait_to_retry(actor);
+        if (result < 0)
+            return result;
+    }
+}
+
+// Nothing to store among them: no transaction.
+static bool all_settled(Work *const *works, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (works[i]->outcome == OUTCOME_OPEN)
+            return false;
+    }
+    return true;
+}
+
+static int run_group(Actor *actor, Work **works, size_t n) {
+    TransactionGroup group = {.works = works, .n = n, .policies = actor->policies};
+    if (all_settled(works, n) && !actor->policies) {
+        answer(actor, works, n);
+        return 0;
+    }
+    int result = run_until_done(actor, &group);
+    if (result == 0 || result == ERROR_STOPPED)
+        return result;
+    for (size_t i = 0; i < n; i++) {
+        TransactionGroup one = {.works = works + i, .n = 1, .alone = true, .policies = actor->policies};
+        result = run_until_done(actor, &one);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+static int run_ready(Actor *actor) {
+    Work *works[WRITER_GROUP_MAX + REDECIDE_MAX];
+    for (;;) {
+        receive(actor);
+        size_t n = collect(actor, works);
+        if (n == 0 && !actor->policies)
+            return 0;
+        int result = run_group(actor, works, n);
+        if (result < 0)
+            return result;
+    }
+}
+
+// ---- the thread ----------------------------------------------------------------------------------------------------
+
+static void run(zsock_t *pipe, void *argument) {
+    Actor *actor = argument;
+    actor->pipe = pipe;
+    zsock_signal(pipe, 0);
+    zmq_pollitem_t items[] = {{.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN},
+                              {.socket = zsock_resolve(actor->inbox), .events = ZMQ_POLLIN}};
+    int result = 0;
+    while (result == 0) {
+        result = run_ready(actor);
+        if (result < 0 || zmq_poll(items, 2, -1) < 0 || items[0].revents != 0)
+            break;
+    }
+    if (result < 0 && result != ERROR_STOPPED)
+        log_error("the writer ended: %s", error_text());
+}
+
+static void actor_destroy(Actor **pointer) {
+    Actor *actor = *pointer;
+    transaction_destroy(&actor->transaction);
+    zsock_destroy(&actor->inbox);
+    zsock_destroy(&actor->ingress);
+    zsock_destroy(&actor->redecide);
+    zsock_destroy(&actor->commits);
+    free(actor);
+    *pointer = NULL;
+}
+
+static int actor_new(Actor **ret, const WriterOptions *options) {
+    Actor *actor = calloc(1, sizeof *actor);
+    if (actor == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for the writer");
+    actor->options = options;
+    actor->next_ticket = 1;
+    actor->policies = true;
+    actor->backoff_ms = RETRY_MIN_MS;
+    int result = transaction_new(&actor->transaction, &options->transaction);
+    if (result == 0)
+        result = mail_bind(&actor->inbox, options->inbox);
+    if (result == 0)
+        result = mail_connect(&actor->ingress, options->ingress);
+    if (result == 0)
+        result = mail_connect(&actor->redecide, options->redecide);
+    if (result == 0 && options->commits != NULL)
+        result = mail_connect(&actor->commits, options->commits);
+    if (result < 0) {
+        actor_destroy(&actor);
+        return result;
+    }
+    *ret = actor;
+    return 0;
+}
+
+static void run_and_destroy(zsock_t *pipe, void *argument) {
+    Actor *actor = argument;
+    run(pipe, actor);
+    actor_destroy(&actor);
+}
+
+int writer_new(Writer **ret, const WriterOptions *options) {
+    Writer *writer = calloc(1, sizeof *writer);
+    Actor *actor = NULL;
+    int result = writer == NULL ? error_fail(ERROR_MEMORY, "no memory for the writer") : actor_new(&actor, options);
+    if (result == 0) {
+        writer->actor = zactor_new(run_and_destroy, actor);
+        if (writer->actor == NULL) {
+            actor_destroy(&actor);
+            result = error_fail(ERROR_MEMORY, "no thread for the writer");
+        }
+    }
+    if (result < 0) {
+        free(writer);
+        return result;
+    }
+    *ret = writer;
+    return 0;
+}
+
+void writer_destroy(Writer **writer) {
+    if (*writer == NULL)
+        return;
+    zactor_destroy(&(*writer)->actor);
+    free(*writer);
+    *writer = NULL;
+}

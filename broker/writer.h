@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The writer's thread: takes prepared works in the order of their tickets, some at a time, runs the transaction, and
+// then tells those who wait. While the database is away it keeps what it holds and tries again; it never turns that
+// into a verdict.
+#pragma once
+
+#include "broker/transaction.h"
+
+#include <czmq.h>
+
+typedef struct WriterOptions {
+    TransactionOptions transaction;
+    const char *inbox;    // inproc endpoint, bound here
+    const char *ingress;  // gets works back, and MAIL_DECIDED
+    const char *redecide; // gets its works back, and MAIL_POPULATION
+    const char *commits;  // the feed's; NULL: none
+} WriterOptions;
+
+typedef struct Writer Writer;
+// Returns once the inbox is bound. Options and what they point to outlive the writer.
+int writer_new(Writer **ret, const WriterOptions *options);
+// Ends after the transaction under way. Works stay where they are: their owner frees them.
+void writer_destroy(Writer **writer);
