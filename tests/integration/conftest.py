@@ -102,6 +102,38 @@ def cluster(workdir, template, request):
     made.stop("immediate")
 
 
+class Database(Cluster):
+    """A database of its own on a cluster that several tests share; it knows no start and no stop."""
+
+    def __init__(self, cluster, name):
+        super().__init__(cluster.directory, cluster.settings)
+        self.name = name
+
+    def conninfo(self, user="postgres", database=None):
+        return super().conninfo(user, database or self.name)
+
+
+@pytest.fixture(scope="session")
+def shared_cluster():
+    """For tests that need a database and neither stop nor break the server: one cluster for all of them."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="dongbo-", dir="/tmp"))
+    directory.chmod(0o755)
+    made = Cluster(directory / "pg", ("fsync=off",))
+    made.start()
+    yield made
+    made.stop("immediate")
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def database(shared_cluster):
+    """An empty database, dropped afterwards."""
+    name = f"test_{time.monotonic_ns()}"
+    shared_cluster.rows(f"CREATE DATABASE {name}")
+    yield Database(shared_cluster, name)
+    shared_cluster.rows(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 class Process:
     """One program of ours in the background, with its log kept for a failing test to show."""
 

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dongbo command on an exchange that nothing was said to yet: set-up, policies, and what it says when refused."""
+import json
+import shutil
+
+import pytest
+from conftest import ROOT
+from desk import Desk
+
+HEADER = ("citizen_number,full_name,birth_date,sex,mother_name,father_name,residence_province,residence_province63,"
+          "residence_commune,died_on\n")
+ROW = "001090000001,Nguyễn Văn Đạt,1990-01-02,male,Trần Thị Hoà,Nguyễn Văn Bình,01,01,00001,\n"
+
+
+@pytest.fixture
+def desk(database, workdir):
+    made = Desk(database, workdir)
+    made.ask("init")
+    return made
+
+
+def add_agency(desk, code="MOH", *more):
+    desk.ask("keys", "new", f"{code}.yaml")
+    return desk.ask("agency", "add", code, "--name", "Bộ Y tế", "--domain", "health,education", "--key",
+                    f"{code}.yaml.pub", *more)
+
+
+def subscription(**changed):
+    words = {"subscriber": "Sở Y tế Hà Nội", "legal-basis": "Nghị định 47/2020/NĐ-CP", "valid-from": "2022-01-01",
+             "valid-to": "2030-12-31", "domain": "health", "field": "citizen_number,health.status",
+             "key": "hn.yaml.pub"} | changed
+    return [part for name, value in words.items() if value is not None for part in (f"--{name}", value)]
+
+
+# ---- init
+
+def test_init_says_what_it_did_and_twice_does_no_harm(database, workdir):
+    desk = Desk(database, workdir)
+    first = desk.ask("init")
+    assert "exchange: applied 0001_exchange.sql" in first and "population: applied 0002_apply_changes.sql" in first
+    rows = database.rows("SELECT number, name FROM exchange.migration ORDER BY number")
+    again = desk.ask("init")
+    assert "applied" not in again and "nothing to do" in again
+    assert database.rows("SELECT number, name FROM exchange.migration ORDER BY number") == rows
+
+
+def test_a_newer_database_is_refused(desk, database):
+    database.rows("INSERT INTO exchange.migration VALUES (99, '0099_later.sql', sha256('x'))")
+    assert "this program knows" in desk.refused(2, "init")
+
+
+def own_schemas(desk, workdir):
+    schemas = workdir / "schemas"
+    shutil.copytree(ROOT / "schemas", schemas)
+    desk.configure(schemas)
+    return schemas
+
+
+def test_a_changed_migration_is_refused(desk, workdir):
+    schemas = own_schemas(desk, workdir)
+    with open(schemas / "exchange/0002_roles.sql", "a", encoding="utf-8") as file:
+        file.write("-- an afterthought\n")
+    assert "0002_roles.sql is not the file that was applied" in desk.refused(2, "init")
+
+
+def test_a_new_migration_is_applied_and_a_broken_one_leaves_nothing(desk, database, workdir):
+    schemas = own_schemas(desk, workdir)
+    number = len(list((schemas / "exchange").glob("*.sql"))) + 1
+    file = schemas / f"exchange/{number:04d}_later.sql"
+    file.write_text("CREATE TABLE exchange.later (i integer);\n\nSELECT no_such_thing;\n", encoding="utf-8")
+    assert f"exchange/{file.name}:3: column \"no_such_thing\" does not exist" in desk.refused(3, "init")
+    assert database.value("SELECT to_regclass('exchange.later')") is None
+    file.write_text("CREATE TABLE exchange.later (i integer);\n", encoding="utf-8")
+    assert f"exchange: applied {file.name}" in desk.ask("init")
+
+
+def test_a_gap_in_the_migrations_is_refused(desk, workdir):
+    schemas = own_schemas(desk, workdir)
+    (schemas / "exchange/0001_exchange.sql").unlink()
+    assert "the next migration is 0001_NAME.sql" in desk.refused(2, "init")
+
+
+def test_init_needs_administrators(desk):
+    text = desk.config.read_text(encoding="utf-8")
+    desk.config.write_text("".join(line for line in text.splitlines(True) if "admin" not in line), encoding="utf-8")
+    assert "admin:" in desk.refused(2, "init")
+
+
+# ---- command lines and configuration
+
+@pytest.mark.parametrize("words, says", [
+    (["frobnicate"], 'there is no command "frobnicate"'),
+    (["agency"], '"agency" wants one more word'),
+    (["agency", "add"], "agency add needs CODE"),
+    (["agency", "add", "moh"], '"moh" is no agency code'),
+    (["status", "--colour"], "there is no option --colour"),
+    (["log", "tail", "--verdict", "MAYBE"], '--verdict: "MAYBE" is none of'),
+    (["log", "tail", "--domain", "sport"], '--domain: there is no domain "sport"'),
+    (["log", "tail", "--agency", "XX"], '--agency: there is no agency "XX"'),
+    (["log", "tail", "--since", "yesterday"], "neither a position nor a time"),
+    (["epoch", "new"], "epoch new needs --reason"),
+    (["keys", "show", "nowhere.pub"], "nowhere.pub"),
+])
+def test_wrong_words_are_answered_with_what_to_do(desk, words, says):
+    assert says in desk.refused(2, *words)
+
+
+def test_a_wrong_key_in_the_configuration_is_named_with_its_line(desk):
+    desk.config.write_text(desk.config.read_text(encoding="utf-8") + "exchnage: x\n", encoding="utf-8")
+    said = desk.refused(2, "status")
+    assert "exchnage" in said and "6" in said
+
+
+def test_no_configuration(desk):
+    desk.config = desk.directory / "missing.yaml"
+    assert "missing.yaml" in desk.refused(2, "status")
+
+
+def test_an_unreachable_database_is_exit_code_3(desk):
+    desk.config.write_text(desk.config.read_text(encoding="utf-8").replace("dbname=test", "dbname=other"),
+                           encoding="utf-8")
+    assert "exchange" in desk.refused(3, "status")
+
+
+def test_help_lists_every_command(desk):
+    shown = desk.ask("help")
+    for words in ("init", "population load", "agency add", "subscription add", "citizen", "log tail", "report"):
+        assert f"  {words} " in shown
+    assert "subscription" not in desk.ask("help", "agency")
+
+
+# ---- population load
+
+def test_load_inserts_and_loading_again_changes_nothing(desk, database):
+    (desk.directory / "p.csv").write_text(HEADER + ROW, encoding="utf-8")
+    assert desk.ask("population", "load", "p.csv") == "1 citizens inserted, 0 known already\n"
+    assert database.value("SELECT name_folded FROM population.citizen") == "nguyen van dat"
+    assert database.rows("SELECT position, citizen_number FROM population.change") == [(1, "001090000001")]
+    assert desk.ask("population", "load", "p.csv") == "0 citizens inserted, 1 known already\n"
+    assert database.value("SELECT position FROM population.state") == 1
+
+
+def test_load_leaves_those_known_as_they_are_and_says_so(desk, database):
+    desk.ask("population", "load", "-", given=HEADER + ROW)
+    said = desk.ask("population", "load", "-", given=HEADER + ROW.replace("1990-01-02", "1990-01-03"))
+    assert "1 known already, of whom 1 differ" in said
+    assert database.value("SELECT birth_date FROM population.citizen") == "1990-01-02"
+
+
+def test_load_takes_columns_in_any_order_and_quotes(desk, database):
+    desk.ask("population", "load", "-", given='full_name,citizen_number,birth_date,sex,mother_name,father_name,'
+             'residence_province,residence_province63,residence_commune,died_on\n"An, Lê",001090000001,1990,female,'
+             ',,,,,2020-01-01\n')
+    assert database.value("SELECT full_name FROM population.citizen") == "An, Lê"
+
+
+@pytest.mark.parametrize("change, says", [
+    (("001090000001", "00109000001"), "row 2: citizen_number is not 12 digits"),
+    (("Nguyễn Văn Đạt", ""), "row 2: full_name is empty"),
+    (("1990-01-02", "1990-02-30"), "row 2: birth_date is not a date"),
+    ((",male,", ",m,"), "row 2: sex is none of"),
+    ((",01,01,", ",99,01,"), "row 2: residence_province is none of the 34 codes"),
+    ((",01,01,", ",01,99,"), "row 2: residence_province63 is none of the 63 codes"),
+    ((",00001,", ",00001,1989-01-01"), "row 2: died_on is before birth_date"),
+    ((",00001,", ",00001"), "row 2: "),
+])
+def test_a_wrong_row_is_named_without_its_values_and_nothing_is_loaded(desk, database, change, says):
+    good = ROW.replace("0001,", "0002,")
+    done = desk.run("population", "load", "-", given=HEADER + ROW.replace(*change) + good)
+    assert done.returncode == 1
+    assert f"-: {says}" in done.stderr and "1 of 2 rows are wrong; nothing was loaded" in done.stderr
+    assert "Nguyễn" not in done.stderr and "001090000001" not in done.stderr
+    assert database.value("SELECT count(*) FROM population.citizen") == 0
+
+
+@pytest.mark.parametrize("header, says", [
+    (HEADER.replace("sex", "gender"), 'unknown column "gender"'),
+    (HEADER.replace("sex", "full_name"), 'column "full_name" is there twice'),
+    (HEADER.replace(",died_on", ""), 'column "died_on" is missing'),
+    ("", "no header row"),
+])
+def test_a_wrong_header_is_named(desk, header, says):
+    assert says in desk.refused(2, "population", "load", "-", given=header)
+
+
+# ---- agencies, subscriptions, epochs
+
+def test_an_agency_comes_with_its_keys_and_a_position(desk, database):
+    assert "may speak from position 1 on" in add_agency(desk, "MOH", "--province", "01", "--may-be-told",
+                                                        "subject.birth_date")
+    [agency] = json.loads(desk.ask("agency", "list", "--json"))
+    assert agency["domains"] == ["health", "education"] and agency["provinces"] == ["01"]
+    assert agency["may_be_told"] == ["subject.birth_date"] and agency["state"] == "active"
+    assert agency["key_ids"][0] in desk.ask("keys", "show", "MOH.yaml.pub")
+    assert sorted(row[0] for row in database.rows("SELECT purpose FROM exchange.key")) == ["curve", "ed25519"]
+    assert database.rows("SELECT text, position FROM exchange.policy_change") == [("agency MOH added", 1)]
+
+
+def test_refused_agencies_leave_nothing(desk, database):
+    add_agency(desk)
+    desk.ask("keys", "new", "other.yaml")
+    add = ["agency", "add", "MOET", "--name", "x", "--domain", "education", "--key"]
+    assert "agency MOH already" in desk.refused(2, "agency", "add", "MOH", *add[3:], "other.yaml.pub")
+    assert "belongs to somebody already" in desk.refused(2, *add, "MOH.yaml.pub")
+    assert '"sport" is no domain' in desk.refused(2, *add, "other.yaml.pub", "--domain", "sport")
+    assert "provinces34" in desk.refused(2, *add, "other.yaml.pub", "--province", "99")
+    assert "no field of a person" in desk.refused(2, *add, "other.yaml.pub", "--may-be-told", "birth_date")
+    assert database.value("SELECT count(*) FROM exchange.agency") == 1
+    assert database.value("SELECT count(*) FROM exchange.policy_change") == 1
+
+
+def test_states_change_once_and_brokers_are_told(desk, database):
+    add_agency(desk)
+    listener = database.connect("dongbo_broker")
+    try:
+        listener.cursor().execute("LISTEN dongbo_policy")
+        assert "is disabled from position 1 on" in desk.ask("agency", "disable", "MOH")
+        listener.poll()
+        assert len(listener.notifies) == 1  # of one transaction, one
+        assert "is disabled already" in desk.ask("agency", "disable", "MOH")
+        assert "is active" in desk.ask("agency", "enable", "MOH")
+        desk.ask("epoch", "new", "--reason", "restored from yesterday's backup")
+        listener.poll()
+        assert len(listener.notifies) == 3
+    finally:
+        listener.close()
+    assert "there is no agency XX" in desk.refused(1, "agency", "disable", "XX")
+
+
+def test_a_subscription_names_fields_one_by_one(desk, database):
+    desk.ask("keys", "new", "hn.yaml")
+    desk.ask("subscription", "add", "hn-health", *subscription(field="citizen_number,health.*", province="01"))
+    [one] = json.loads(desk.ask("subscription", "list", "--json"))
+    assert one["fields"][:2] == ["citizen_number", "health.vaccine_group"] and len(one["fields"]) == 8
+    assert (one["provinces"], one["lag"], one["policy_version"]) == (["01"], 0, 1)
+    assert database.rows("SELECT version, position FROM exchange.subscription_policy") == [(1, 1)]
+    assert database.value("SELECT length(secret) FROM exchange.subscription") == 32
+    desk.ask("subscription", "disable", "hn-health")
+    assert json.loads(desk.ask("subscription", "list", "--json"))[0]["state"] == "disabled"
+
+
+@pytest.mark.parametrize("changed, says", [
+    ({"legal-basis": None}, "needs --subscriber, --legal-basis"),
+    ({"legal-basis": ""}, "needs --subscriber, --legal-basis"),
+    ({"valid-to": "2021-01-01"}, "--valid-to is before --valid-from"),
+    ({"valid-to": "2030"}, "is no day"),
+    ({"field": "education.status"}, "of a domain that --domain does not name"),
+    ({"field": "health.colour"}, 'domain health has no field "colour"'),
+    ({"field": "full_name"}, "neither citizen_number nor DOMAIN.FIELD"),
+    ({"field": None}, "--field is needed"),
+    ({"domain": None, "field": "citizen_number"}, "--domain is needed"),
+    ({"key": "nowhere.pub"}, "nowhere.pub"),
+])
+def test_a_wrong_subscription_is_refused(desk, database, changed, says):
+    desk.ask("keys", "new", "hn.yaml")
+    assert says in desk.refused(2, "subscription", "add", "hn-health", *subscription(**changed))
+    assert database.value("SELECT count(*) FROM exchange.subscription") == 0
+
+
+# ---- an empty log
+
+def test_status_of_an_exchange_that_nothing_was_said_to(desk):
+    status = json.loads(desk.ask("status", "--json"))
+    assert (status["head"], status["events"], status["streams"]) == (0, 0, [])
+    assert status["population"]["reachable"] is True
+    desk.ask("epoch", "new", "--reason", "restored")
+    assert json.loads(desk.ask("status", "--json"))["epoch_requests"] == 1
+    assert "a new one was asked for" in desk.ask("status")
+
+
+def test_status_answers_when_the_population_store_is_away(desk):
+    text = desk.config.read_text(encoding="utf-8")
+    desk.config.write_text(text.replace("dongbo_population_reader", "nobody_at_all"), encoding="utf-8")
+    status = json.loads(desk.ask("status", "--json"))
+    assert status["population"]["reachable"] is False
+    assert "cannot be reached" in desk.ask("status")
+
+
+def test_report_and_log_of_nothing(desk):
+    report = json.loads(desk.ask("report", "--json"))
+    assert report["events"] == 0 and report["e_id_accounts"] == {"total": 0, "by_province": []}
+    assert report["vaccinations"]["by_verdict"] == {}
+    assert desk.ask("log", "tail", "--json") == ""
+
+
+def test_a_citizen_is_masked_unless_asked_for_and_that_is_noted(desk, database):
+    desk.ask("population", "load", "-", given=HEADER + ROW)
+    shown = desk.ask("citizen", "-", given="001090000001\n")
+    assert "001*******01" in shown and "born 1990," in shown
+    assert "001090000001" not in shown and "Nguyễn" not in shown
+    assert database.value("SELECT count(*) FROM exchange.unmasking") == 0
+    assert "Nguyễn Văn Đạt, born 1990-01-02" in desk.ask("citizen", "001090000001", "--unmask")
+    assert database.rows("SELECT what, citizen_masked, seen_by FROM exchange.unmasking") == [
+        ("citizen", "001*******01", "dongbo_operator")]
+    assert "nothing is held under this number" in desk.refused(1, "citizen", "001090000009")
+
+
+def test_a_reader_gets_no_payload(desk, database):
+    desk.configure(ROOT / "schemas", operator="dongbo_reader")
+    assert desk.ask("log", "tail", "--json") == ""
+    assert "may not read payloads" in desk.refused(2, "log", "tail", "--citizen", "001090000001")
+    assert "may not read payloads" in desk.refused(2, "log", "tail", "--unmask")

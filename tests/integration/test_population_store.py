@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""population.apply_changes(): every kind, once per (stream, sequence), alone or in a batch."""
+import psycopg2
+import pytest
+from desk import Desk
+
+STREAM = bytes(range(16))
+FIELDS = ("kind", "subject_number", "number", "full_name", "name_folded", "birth_date", "sex", "mother", "father",
+          "province", "province63", "commune", "died_on")
+A, B, C, D = "001090000001", "001090000002", "001090000003", "001090000004"
+
+
+class Store:
+    def __init__(self, database):
+        self.database = database
+        self.next = 1
+
+    def apply(self, *events, stream=STREAM, sequences=None):
+        """Each event a dict of FIELDS; rows as dicts, by sequence."""
+        if sequences is None:
+            sequences = list(range(self.next, self.next + len(events)))
+            self.next += len(events)
+        columns = [[event.get(field, "") for event in events] for field in FIELDS]
+        rows = self.database.rows(
+            "SELECT * FROM population.apply_changes(%s, %s::bigint[]" + ", %s::text[]" * len(FIELDS) + ")",
+            stream, sequences, *columns, user="dongbo_population_writer")
+        names = ("sequence", "person", "number", "before", "before63", "after", "after63")
+        assert [row[0] for row in rows] == sequences
+        return [dict(zip(names, row)) for row in rows]
+
+    def citizen(self, number):
+        rows = self.database.rows("SELECT to_jsonb(c) FROM population.citizen c WHERE citizen_number = %s", number)
+        return rows[0][0] if rows else None
+
+    def position(self):
+        return self.database.value("SELECT position FROM population.state")
+
+    def changed(self, position):
+        return sorted(row[0] for row in self.database.rows(
+            "SELECT citizen_number FROM population.change WHERE position = %s", position))
+
+
+@pytest.fixture
+def store(database, workdir):
+    Desk(database, workdir).ask("init")
+    return Store(database)
+
+
+def enter(number, **said):
+    return dict(kind="registered", number=number, full_name="Nguyễn Văn Đạt", name_folded="nguyen van dat",
+                birth_date="1990-01-02", sex="male", province="01", province63="01", commune="00001") | said
+
+
+def test_entering_makes_persons_and_moves_the_clock_by_one(store):
+    rows = store.apply(enter(A), enter(B, kind="birth"))
+    assert rows[0]["person"] and rows[1]["person"] and rows[0]["person"] != rows[1]["person"]
+    assert (rows[0]["number"], rows[0]["before"], rows[0]["after"], rows[0]["after63"]) == (A, "", "01", "01")
+    assert store.position() == 1
+    assert store.changed(1) == [A, B]
+    assert store.citizen(A)["name_folded"] == "nguyen van dat"
+
+
+def test_a_batch_applied_again_changes_nothing_and_answers_with_the_persons(store):
+    first = store.apply(enter(A), enter(B))
+    again = store.apply(enter(A, full_name="Another"), enter(B), sequences=[1, 2])
+    assert [row["person"] for row in again] == [row["person"] for row in first]
+    assert [row["before"] for row in again] == ["01", "01"]  # as they are now
+    assert store.citizen(A)["full_name"] == "Nguyễn Văn Đạt"
+    assert store.position() == 1
+    # A batch that begins before what was applied and goes on behind it: only the rest counts.
+    mixed = store.apply(enter(B, full_name="Another"), enter(C), sequences=[2, 3])
+    assert mixed[1]["person"] and store.citizen(B)["full_name"] == "Nguyễn Văn Đạt"
+    assert store.changed(2) == [C]
+
+
+def test_streams_are_counted_apart(store):
+    store.apply(enter(A), sequences=[7])
+    store.apply(enter(B), sequences=[3], stream=bytes(16))
+    assert store.citizen(B)
+
+
+def test_entering_again_updates_what_is_said_of_the_same_person(store):
+    person = store.apply(enter(A))[0]["person"]
+    row = store.apply(dict(kind="registered", number=A, father="Nguyễn Văn Bình"))[0]
+    assert row["person"] == person
+    assert store.citizen(A)["father_name"] == "Nguyễn Văn Bình"
+    assert store.citizen(A)["full_name"] == "Nguyễn Văn Đạt"
+
+
+def test_nothing_said_is_nothing_changed(store):
+    store.apply(enter(A))
+    store.apply(dict(kind="correction", number=A, full_name="Nguyễn Văn Đạt", name_folded="nguyen van dat"))
+    assert store.position() == 1
+    assert store.database.value("SELECT last_sequence FROM population.applied") == 2
+
+
+def test_correction_death_and_move(store):
+    store.apply(enter(A))
+    store.apply(dict(kind="correction", number=A, full_name="Nguyễn Văn Đat", name_folded="nguyen van dat"))
+    store.apply(dict(kind="death", number=A, died_on="2021-05-06"))
+    row = store.apply(dict(kind="move", number=A, province="79", commune="26734"))[0]
+    citizen = store.citizen(A)
+    assert (citizen["full_name"], citizen["died_on"]) == ("Nguyễn Văn Đat", "2021-05-06")
+    assert (row["before"], row["before63"], row["after"], row["after63"]) == ("01", "01", "79", "")
+    # The old 63-code would contradict the new province.
+    assert (citizen["residence_province63"], citizen["residence_commune"]) == ("", "26734")
+    # Within the province the commune alone may be said, and the 63-code stays.
+    store.apply(dict(kind="move", number=A, province="79", province63="79"))
+    store.apply(dict(kind="move", number=A, commune="26737"))
+    assert (store.citizen(A)["residence_province63"], store.citizen(A)["residence_commune"]) == ("79", "26737")
+
+
+@pytest.mark.parametrize("kind", ["correction", "move", "death", "number-reissued"])
+def test_the_unknown_are_not_made_up(store, kind):
+    row = store.apply(dict(kind=kind, subject_number=A, number=B if kind == "number-reissued" else A,
+                           full_name="X", died_on="2020", province="79"))[0]
+    assert (row["person"], row["number"]) == (0, "")
+    assert store.position() == 0
+    assert store.database.value("SELECT count(*) FROM population.citizen") == 0
+
+
+def test_a_reissued_number_keeps_the_person_and_the_old_number(store):
+    person = store.apply(enter(A))[0]["person"]
+    event = dict(kind="number-reissued", subject_number=A, number=B, sex="female")
+    row = store.apply(event)[0]
+    assert (row["person"], row["number"]) == (person, B)
+    assert store.citizen(A) is None and store.citizen(B)["sex"] == "female"
+    assert store.database.rows("SELECT kind, number, person FROM population.number_alias") == [("cccd", A, person)]
+    assert store.changed(2) == [A, B]
+    # Said again with a new sequence: nothing to do.
+    assert store.apply(event)[0]["person"] == person
+    assert store.position() == 2
+    # Changes may still come under the old number; entering it again does not undo the correction.
+    store.apply(dict(kind="death", number=A, died_on="2022"))
+    row = store.apply(enter(A))[0]
+    assert row["person"] == person
+    assert (store.citizen(B)["died_on"], store.citizen(B)["sex"]) == ("2022", "female")
+    assert store.changed(3) == [A, B]
+
+
+def test_a_number_may_come_back(store):
+    person = store.apply(enter(A))[0]["person"]
+    store.apply(dict(kind="number-reissued", subject_number=A, number=B))
+    row = store.apply(dict(kind="number-reissued", subject_number=B, number=A))[0]
+    assert (row["person"], row["number"]) == (person, A)
+    assert store.database.rows("SELECT number FROM population.number_alias") == [(B,)]
+
+
+def test_a_number_that_is_somebody_elses_is_not_taken(store):
+    store.apply(enter(A), enter(B, full_name="Trần Thị Hoà"))
+    row = store.apply(dict(kind="number-reissued", subject_number=A, number=B))[0]
+    assert row["person"] == 0
+    assert store.citizen(A) and store.citizen(B)["full_name"] == "Trần Thị Hoà"
+    assert store.position() == 1
+
+
+def test_events_of_one_batch_see_each_other_in_order(store):
+    rows = store.apply(
+        enter(A),
+        dict(kind="move", number=A, province="79"),
+        dict(kind="number-reissued", subject_number=A, number=B),
+        dict(kind="death", number=A, died_on="2022-01-01"),
+        enter(C),
+        dict(kind="number-reissued", subject_number=C, number=D),
+        dict(kind="number-reissued", subject_number=D, number=C))
+    assert len({row["person"] for row in rows[:4]}) == 1 and len({row["person"] for row in rows[4:]}) == 1
+    assert [(row["before"], row["after"]) for row in rows[:3]] == [("", "01"), ("01", "79"), ("79", "79")]
+    assert store.citizen(B)["died_on"] == "2022-01-01" and store.citizen(C) and not store.citizen(D)
+    assert store.position() == 1
+    assert set(store.changed(1)) == {A, B, C, D}
+
+
+def test_a_thousand_in_one_call_are_as_a_thousand_calls(store):
+    numbers = [f"0010900{i:05d}" for i in range(1000)]
+    rows = store.apply(*[enter(number, full_name=f"Tên {number}") for number in numbers])
+    assert len({row["person"] for row in rows}) == 1000
+    assert [row["number"] for row in rows] == numbers
+    rows = store.apply(*[dict(kind="move", number=number, province="79") for number in reversed(numbers)])
+    assert [row["number"] for row in rows] == list(reversed(numbers))
+    assert store.database.value("SELECT count(*) FROM population.citizen WHERE residence_province = '79'") == 1000
+    assert store.position() == 2
+
+
+@pytest.mark.parametrize("break_it, says", [
+    (lambda columns: columns[3].append("one too many"), "arrays differ in length"),
+    (lambda columns: columns[0].__setitem__(0, "adopted"), "unknown kind"),
+])
+def test_wrong_calls_are_refused_whole(store, break_it, says):
+    columns = [[enter(A).get(field, "")] for field in FIELDS]
+    break_it(columns)
+    with pytest.raises(psycopg2.DataError, match=says):
+        store.database.rows("SELECT * FROM population.apply_changes(%s, %s::bigint[]" + ", %s::text[]" * 13 + ")",
+                           STREAM, [1], *columns)
+    assert store.position() == 0
+
+
+@pytest.mark.parametrize("sequences", [[2, 1], [1, 1], [0, 1], [-1, 1]])
+def test_sequences_ascend(store, sequences):
+    with pytest.raises(psycopg2.DataError, match="ascending"):
+        store.apply(enter(A), enter(B), sequences=sequences)
+
+
+def test_two_writers_come_one_after_the_other(store):
+    first = store.database.connect("dongbo_population_writer")
+    second = store.database.connect("dongbo_population_writer")
+    columns = [[enter(A).get(field, "")] for field in FIELDS]
+    sql = "SELECT person FROM population.apply_changes(%s, %s::bigint[]" + ", %s::text[]" * 13 + ")"
+    try:
+        first.autocommit = False
+        with first.cursor() as one, second.cursor() as two:
+            one.execute(sql, (STREAM, [1], *columns))
+            person = one.fetchone()[0]
+            two.execute("SET lock_timeout = '100ms'")
+            with pytest.raises(psycopg2.errors.LockNotAvailable):
+                two.execute(sql, (STREAM, [1], *columns))
+            first.commit()
+            two.execute(sql, (STREAM, [1], *columns))
+            assert two.fetchone()[0] == person
+    finally:
+        first.close()
+        second.close()
+    assert store.position() == 1
