@@ -123,6 +123,7 @@ static const Case CASES[] = {
     {"not UTF-8", "2a01ff", 3, "source_key"},
     {"UTF-8 cut", "2a02c3", 1, "source_key"},
     {"overlong UTF-8", "2a02c080", 3, "source_key"},
+    {"C1 control character", "2a02c285", 3, "source_key"},
     {"surrogate", "2a03eda080", 3, "source_key"},
     {"not UTF-8, in the body", "62060a0461c3c361", 3, "health.vaccine_group"},
 };
@@ -264,10 +265,10 @@ static void test_cost(void **state) {
         pack_event(&bytes, names[k]);
         enum { ROUNDS = 2000000 };
         struct timespec from, to;
-        clock_gettime(CLOCK_MONOTONIC, &from);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
         for (int i = 0; i < ROUNDS; i++)
             assert_int_equal(check_message(EVENT, &CHECK_EVENT, bytes.data, bytes.n, NULL), 0);
-        clock_gettime(CLOCK_MONOTONIC, &to);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
         double ns = (double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec);
         printf("%s: %zu bytes, %.0f ns\n", names[k], bytes.n, ns / ROUNDS);
     }
