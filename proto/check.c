@@ -88,24 +88,13 @@ int check_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret) {
     return read_varint(at, end, ret);
 }
 
-static bool is_packable(ProtobufCType type) {
-    return type != PROTOBUF_C_TYPE_STRING && type != PROTOBUF_C_TYPE_BYTES && type != PROTOBUF_C_TYPE_MESSAGE;
-}
-
+// Our schema has varints and what has a length, nothing of fixed size (a test walks the descriptors).
 static unsigned wire_type_of(ProtobufCType type) {
     switch (type) {
     case PROTOBUF_C_TYPE_STRING:
     case PROTOBUF_C_TYPE_BYTES:
     case PROTOBUF_C_TYPE_MESSAGE:
         return WIRE_BYTES;
-    case PROTOBUF_C_TYPE_SFIXED32:
-    case PROTOBUF_C_TYPE_FIXED32:
-    case PROTOBUF_C_TYPE_FLOAT:
-        return WIRE_32;
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return WIRE_64;
     default:
         return WIRE_VARINT;
     }
@@ -115,7 +104,6 @@ static unsigned wire_type_of(ProtobufCType type) {
 static int check_scalar(ProtobufCType type, uint64_t value) {
     switch (type) {
     case PROTOBUF_C_TYPE_UINT32:
-    case PROTOBUF_C_TYPE_SINT32:
         return value <= UINT32_MAX ? CHECK_OK : CHECK_MALFORMED;
     case PROTOBUF_C_TYPE_INT32:
     case PROTOBUF_C_TYPE_ENUM:
@@ -167,11 +155,6 @@ static int count_repeated(Walk *walk, Level *level, size_t n) {
 }
 
 static int check_packed(Walk *walk, Level *level, ProtobufCType type, const uint8_t *data, size_t n) {
-    unsigned wire = wire_type_of(type);
-    if (wire != WIRE_VARINT) {
-        size_t size = wire == WIRE_32 ? 4 : 8;
-        return n % size == 0 ? count_repeated(walk, level, n / size) : CHECK_MALFORMED;
-    }
     const uint8_t *end = data + n;
     while (data < end) {
         uint64_t value;
@@ -287,7 +270,7 @@ static int check_field(Walk *walk) {
     if (field == NULL)
         return check_value(walk, level, wire);
     bool repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
-    bool packed = repeated && wire == WIRE_BYTES && is_packable(field->type);
+    bool packed = repeated && wire == WIRE_BYTES && wire_type_of(field->type) == WIRE_VARINT;
     if (!packed && wire != wire_type_of(field->type))
         return CHECK_MALFORMED;
     int r = CHECK_OK;
