@@ -188,3 +188,12 @@ int lookup_head_position(Pg *exchange, uint64_t *ret) {
     *ret = (uint64_t)position;
     return result;
 }
+
+int lookup_connect(Pg *pg) {
+    if (pg_connected(pg))
+        return 0;
+    int result = pg_connect(pg);
+    return result < 0 ? result
+                      : pg_command(pg, "SET enable_seqscan = off; SET enable_hashjoin = off; "
+                                       "SET enable_mergejoin = off; SET jit = off");
+}

@@ -268,9 +268,9 @@ static int decide_moved(Actor *actor, int64_t now) {
 static int round_of(Actor *actor) {
     int64_t now = 0;
     bool any = false;
-    int result = pg_connect(prepare_exchange(actor->prepare));
+    int result = lookup_connect(prepare_exchange(actor->prepare));
     if (result == 0)
-        result = pg_connect(prepare_population(actor->prepare));
+        result = lookup_connect(prepare_population(actor->prepare));
     if (result == 0)
         result = lookup_population_position(prepare_population(actor->prepare), &now);
     if (result == 0)

@@ -6,6 +6,7 @@
 #include "broker/apply.h"
 #include "broker/entries.h"
 #include "broker/epoch.h"
+#include "broker/lookup.h"
 #include "broker/receipt.h"
 #include "broker/recheck.h"
 #include "broker/store.h"
@@ -105,9 +106,9 @@ static int look_at_partition(Transaction *transaction) {
 static int begin(Transaction *transaction, bool policies) {
     if (!pg_connected(transaction->exchange))
         transaction->identified = false;
-    int result = pg_connect(transaction->exchange);
+    int result = lookup_connect(transaction->exchange);
     if (result == 0)
-        result = pg_connect(prepare_population(transaction->prepare));
+        result = lookup_connect(prepare_population(transaction->prepare));
     if (result == 0)
         result = store_begin(transaction->exchange);
     if (result == 0)

@@ -3,6 +3,7 @@
 // The worker's loop. A batch is never lost here: it is passed on decided, refused, or kept until it can be decided.
 #include "broker/worker.h"
 
+#include "broker/lookup.h"
 #include "broker/mail.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -39,9 +40,9 @@ static int prepare_once(Actor *actor, Work *work) {
     if (work->batch.header == NULL)
         result = prepare_open(actor->prepare, work);
     if (result == 0 && work->outcome == OUTCOME_OPEN)
-        result = pg_connect(prepare_exchange(actor->prepare));
+        result = lookup_connect(prepare_exchange(actor->prepare));
     if (result == 0 && work->outcome == OUTCOME_OPEN)
-        result = pg_connect(prepare_population(actor->prepare));
+        result = lookup_connect(prepare_population(actor->prepare));
     if (result == 0 && work->outcome == OUTCOME_OPEN)
         result = prepare_decide(actor->prepare, work);
     return result;
