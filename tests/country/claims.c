@@ -68,7 +68,7 @@ static bool spell(const Citizen *citizen, ClaimKind kind, Claim *claim) {
 
 static bool misdate(const Citizen *citizen, ClaimKind kind, Claim *claim) {
     if (citizen->year_only)
-        return kind == CLAIM_YEAR_ONLY;
+        return false;
     Civil born = days_civil(citizen->born);
     if (kind == CLAIM_YEAR_ONLY) {
         claim->born[4] = '\0';
@@ -134,6 +134,8 @@ ClaimKind claim_make(Country *country, uint32_t i, ClaimKind kind, Claim *claim)
         break_number(country, kind, claim);
         return kind;
     }
+    if (kind == CLAIM_YEAR_ONLY && citizen->year_only)
+        return CLAIM_EXACT; // the store does not know more either
     bool made = true;
     if (kind == CLAIM_UPPER || kind == CLAIM_DECOMPOSED || kind == CLAIM_ACCENTS_LOST || kind == CLAIM_MIDDLE_LOST)
         made = spell(citizen, kind, claim);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LATER_SECONDS 3600U
 #define MORNING_SECONDS 3600U // from midnight to before any office opens
 
 typedef struct Enrolment {
@@ -44,16 +45,16 @@ static ClaimKind write_enrolment(Office *office, const Enrolment *enrolment, Cla
 static void follow_up(Office *office, Enrolment enrolment, uint32_t moment) {
     const uint32_t at = dice_below(&office->country->dice, 1000);
     if (at < 10) {
-        write_enrolment(office, &enrolment, CLAIM_REPEATED, moment);
+        write_enrolment(office, &enrolment, CLAIM_REPEATED, moment + LATER_SECONDS);
     } else if (at < 30) {
         enrolment.status = "transferred";
-        write_enrolment(office, &enrolment, CLAIM_UPDATED, moment + MORNING_SECONDS);
+        write_enrolment(office, &enrolment, CLAIM_UPDATED, moment + LATER_SECONDS);
     } else if (at < 40) {
         enrolment.status = "suspended";
         write_enrolment(office, &enrolment, CLAIM_OLD_NEWS, moment % MORNING_SECONDS);
     } else if (at < 45) {
         enrolment.operation = "D";
-        write_enrolment(office, &enrolment, CLAIM_RETRACTED, moment + MORNING_SECONDS);
+        write_enrolment(office, &enrolment, CLAIM_RETRACTED, moment + LATER_SECONDS);
     }
 }
 

@@ -164,6 +164,10 @@ static int run(const Settings *settings, int n, char **operands) {
     if (r == 0)
         r = pg_new(&population, settings->population, "score");
     if (r == 0)
+        r = pg_connect(exchange);
+    if (r == 0)
+        r = pg_connect(population);
+    if (r == 0)
         r = truth_load(&truth, settings->data);
     if (r == 0)
         r = ledger_read(&score.ledger, &truth, exchange, population);
