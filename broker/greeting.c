@@ -173,6 +173,7 @@ static int read_verdicts(Actor *actor, Greeting *greeting) {
         read = head;
     greeting->after = chunk.message.last_position = read;
     greeting->n_verdicts = chunk.message.n_verdicts;
+    chunk.message.more = greeting->more;
     bytes_clear(&greeting->verdicts);
     bytes_append_message(&greeting->verdicts, &chunk.message.base);
     return greeting->verdicts.failed ? error_fail(ERROR_MEMORY, "verdicts do not fit") : 0;

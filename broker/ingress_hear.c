@@ -166,8 +166,10 @@ void ingress_look_for_verdicts(IngressState *state, Session *session) {
 static void say_verdicts(IngressState *state, Session *session, const Greeting *greeting) {
     session->verdict_position = greeting->after;
     session->wanted = session->wanted || greeting->more;
+    // What was missed is told to its end, were it only that there was nothing.
+    bool missed = session->history;
     session->history = session->history && greeting->more;
-    if (greeting->n_verdicts == 0 && session->told_position == greeting->after) {
+    if (!missed && greeting->n_verdicts == 0 && session->told_position == greeting->after) {
         ingress_look_for_verdicts(state, session);
         return;
     }
