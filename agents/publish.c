@@ -57,7 +57,6 @@ typedef struct Publish {
     int64_t handed_back_ms;
     bool full_said;
     bool more; // something can be done at once
-    bool asked;
 } Publish;
 
 static void on_signal(int signal_number) {
@@ -380,16 +379,11 @@ static int is_drained(Publish *publish, bool *ret) {
     return 0;
 }
 
-// When drained, asks every session for what the exchange still has to say; done once all have answered.
+// When drained, and every session has heard all that the exchange had to say to it.
 static int is_done(Publish *publish, bool *ret) {
     int r = is_drained(publish, ret);
-    for (int kind = 0; kind < STREAM_KINDS && r == 0 && *ret; kind++) {
-        Push *push = publish->pushes[kind];
-        if (push == NULL || push_answered(push))
-            continue;
-        *ret = false;
-        r = push_ask(push);
-    }
+    for (int kind = 0; kind < STREAM_KINDS && r == 0; kind++)
+        *ret = *ret && (publish->pushes[kind] == NULL || push_is_up_to_date(publish->pushes[kind]));
     return r;
 }
 

@@ -55,7 +55,8 @@ struct Push {
     int64_t hold_ms, hold_until_ms;
     uint64_t gap; // expected_sequence of the last GAP, and when it came
     int64_t gap_ms;
-    uint64_t nonce, ask_nonce, pong_nonce;
+    uint64_t nonce; // of the last Ping
+    bool up_to_date;
     // over sessions
     int64_t progress_ms;
     int forks;
@@ -232,7 +233,7 @@ static int say_hello(Push *push) {
     hello.verdict_position = stream->verdict_position;
     hello.agent = (char *)push->options.agent;
     hello.program = "dongbo-agent 0.1";
-    if (stream->replaces_one)
+    if (stream->replaces_one && stream->verdict_position == 0)
         hello.replaces_stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = stream->replaces};
     push->session = push->counter = 0;
     r = send_message(push, FRAME_HELLO_PUBLISH, &hello.base);
@@ -302,7 +303,8 @@ static int take_welcome(Push *push, const Dongbo__WelcomePublish *welcome, uint6
     push->session = welcome->session != 0 ? welcome->session : session;
     push->credit = welcome->credit_bytes;
     push->sent = 0;
-    push->nonce = push->ask_nonce = push->pong_nonce = 0;
+    push->nonce = 0;
+    push->up_to_date = false;
     push->hold_until_ms = 0;
     push->gap = 0;
     push->tried = 0;
@@ -383,6 +385,7 @@ static int take_verdicts(Push *push, const Dongbo__Verdicts *verdicts) {
     int r = transaction(push);
     if (r == 0)
         r = verdicts_later(push->options.verdicts, &push->stream, verdicts);
+    push->up_to_date = push->up_to_date || !verdicts->more;
     push->progress_ms = now_ms(push);
     return r;
 }
@@ -430,6 +433,7 @@ static int split(Push *push, uint64_t first_sequence) {
 
 static int take_refusal(Push *push, const Dongbo__Refusal *refusal) {
     char key_id[17];
+    raise_credit(push, refusal->credit_bytes);
     switch (refusal->code) {
     case DONGBO__REFUSAL__CODE__GAP:
         return take_gap(push, refusal->expected_sequence);
@@ -479,11 +483,6 @@ static int take_ping(Push *push, const Dongbo__Ping *ping) {
     return r < 0 ? r : 0;
 }
 
-static int take_pong(Push *push, const Dongbo__Pong *pong) {
-    push->pong_nonce = pong->nonce;
-    return 0;
-}
-
 #define DECODED(type) ((const Dongbo__##type *)message)
 
 static int take_message(Push *push, const Frame *frame, const ProtobufCMessage *message) {
@@ -498,10 +497,13 @@ static int take_message(Push *push, const Frame *frame, const ProtobufCMessage *
         int r = transaction_end(push, 0);
         return r < 0 ? r : take_refusal(push, DECODED(Refusal));
     }
-    case FRAME_PING:
-        return take_ping(push, DECODED(Ping));
+    case FRAME_PING: {
+        // The exchange asks in order to know that what came before is stored.
+        int r = transaction_end(push, 0);
+        return r < 0 ? r : take_ping(push, DECODED(Ping));
+    }
     case FRAME_PONG:
-        return take_pong(push, DECODED(Pong));
+        return 0;
     case FRAME_ERROR:
         return take_error(push, DECODED(Error));
     default:
@@ -597,18 +599,8 @@ static int send_ping(Push *push) {
     return send_message(push, FRAME_PING, &ping.base);
 }
 
-int push_ask(Push *push) {
-    if (push->state != PUSH_OPEN || push->ask_nonce > push->pong_nonce)
-        return 0;
-    int r = send_ping(push);
-    push->ask_nonce = push->nonce;
-    if (r == 1)
-        begin_again(push);
-    return r < 0 ? r : 0;
-}
-
-bool push_answered(const Push *push) {
-    return push->state == PUSH_OPEN && push->ask_nonce > 0 && push->pong_nonce >= push->ask_nonce;
+bool push_is_up_to_date(const Push *push) {
+    return push->state == PUSH_OPEN && push->up_to_date;
 }
 
 // Pings when it has been silent. 0; 1 when the connection is gone.

@@ -44,6 +44,5 @@ bool push_took_receipts(Push *push);     // true once after receipts or verdicts
 const char *push_endpoint(const Push *push);
 // *ret 1 while a batch of the stream has no receipt yet.
 int push_waiting(Push *push, int64_t *ret);
-// Asks the exchange whether all that it had to say has come; true once it answered since.
-int push_ask(Push *push);
-bool push_answered(const Push *push);
+// True once this session has brought all that the exchange had to say when it began.
+bool push_is_up_to_date(const Push *push);

@@ -255,32 +255,65 @@ int verdicts_receipt(Verdicts *verdicts, const SpoolStream *stream, const Dongbo
     applying.early = early > 0;
     if (r == 0)
         r = take_batch(&applying, body);
-    if (r == 0)
-        r = spool_ack(verdicts->spool, &batch, raw);
-    if (r == 0 && body->first_position > 0)
-        r = spool_verdict_position(verdicts->spool, stream->id, body->last_position);
-    return r;
+    // The verdict position stays: a decision from before this batch may still be on its way.
+    return r < 0 ? r : spool_ack(verdicts->spool, &batch, raw);
 }
 
 // ---- later words ----
 
-// A later word on an event that has none stored: it belongs to a batch whose receipt is still to come, or to one whose
-// verdict was final. *ret_item is empty (origin 0) when there is nothing to say to anybody.
-static int find_item(Applying *applying, const Dongbo__EventVerdict *verdict, Item *ret_item) {
-    SpoolBatch batch;
+// The batch that the last of these words was about: they come in the log's order, batch by batch.
+typedef struct LaterBatch {
+    SpoolBatch batch; // id 0: none
+    Dongbo__ReceiptBody *receipt;
+} LaterBatch;
+
+static void later_batch_free(LaterBatch *later) {
+    receipt_free(&later->receipt);
+    *later = (LaterBatch){0};
+}
+
+// Finds the batch with this sequence, its items and its receipt. 1 when it is not kept.
+static int find_batch(Applying *applying, uint64_t sequence, LaterBatch *later) {
     Verdicts *verdicts = applying->verdicts;
-    *ret_item = (Item){0};
-    int r = spool_find(verdicts->spool, applying->stream->id, verdict->sequence, &batch);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    if (batch.acked && verdict->position <= applying->stream->verdict_position)
+    if (later->batch.id != 0 && sequence >= later->batch.first_sequence && sequence <= later->batch.last_sequence)
         return 0;
+    later_batch_free(later);
+    SpoolBatch batch;
+    int r = spool_find(verdicts->spool, applying->stream->id, sequence, &batch);
+    if (r != 0)
+        return r;
     bytes_clear(&verdicts->items);
     bytes_append(&verdicts->items, batch.items, batch.items_bytes);
     if (verdicts->items.failed)
         return error_fail(ERROR_MEMORY, "no memory for a verdict");
-    applying->early = !batch.acked;
-    if (item_find(verdicts->items.data, verdicts->items.n, verdict->sequence - batch.first_sequence, ret_item) != 0)
+    r = receipt_before(verdicts->spool, batch.id, &later->receipt);
+    if (r == 0)
+        later->batch = batch;
+    return r;
+}
+
+// Whether the batch's receipt has said this already, or something newer.
+static bool is_said(const LaterBatch *later, const Dongbo__EventVerdict *verdict) {
+    if (!later->batch.acked || later->receipt == NULL)
+        return false;
+    for (size_t i = 0; i < later->receipt->n_verdicts; i++)
+        if (later->receipt->verdicts[i]->sequence == verdict->sequence)
+            return later->receipt->verdicts[i]->position >= verdict->position;
+    return false;
+}
+
+// A word on an event that has none stored: it belongs to a batch whose receipt is still to come (applying->early), or
+// to one whose verdict was final. *ret_item is empty (origin 0) when there is nothing new to say to anybody.
+static int find_item(Applying *applying, const Dongbo__EventVerdict *verdict, LaterBatch *later, Item *ret_item) {
+    *ret_item = (Item){0};
+    if (verdict->position <= applying->stream->verdict_position)
+        return 0;
+    int r = find_batch(applying, verdict->sequence, later);
+    if (r != 0 || is_said(later, verdict))
+        return r < 0 ? r : 0;
+    applying->early = !later->batch.acked;
+    const Bytes *items = &applying->verdicts->items;
+    if (item_find(items->data, items->n, verdict->sequence - later->batch.first_sequence, ret_item) != 0)
         return error_fail(ERROR_SYSTEM, "the spool holds a batch whose items cannot be read");
     return 0;
 }
@@ -296,26 +329,34 @@ static int find_undecided(Applying *applying, const Dongbo__EventVerdict *verdic
     return r;
 }
 
-static int take_later(Applying *applying, const Dongbo__EventVerdict *verdict) {
+// A later word is handed back unless it still defers; a first one as a receipt's is.
+static bool is_told(const Dongbo__EventVerdict *verdict, bool first) {
+    if (!first || is_refusal((int)verdict->verdict))
+        return verdict->verdict != DONGBO__VERDICT__DEFERRED;
+    return verdict->verdict == DONGBO__VERDICT__ACCEPTED && verdict->n_reasons > 0;
+}
+
+static int take_later(Applying *applying, const Dongbo__EventVerdict *verdict, LaterBatch *later) {
     Undecided undecided = {.stream = applying->stream->id, .sequence = verdict->sequence};
     Spool *spool = applying->verdicts->spool;
     applying->early = false;
     int r = find_undecided(applying, verdict, &undecided);
     bool known = r == 0;
     if (r == 1)
-        r = find_item(applying, verdict, &undecided.item);
+        r = find_item(applying, verdict, later, &undecided.item);
     if (r < 0 || (known && verdict->position <= undecided.position) || undecided.item.origin == 0)
         return r;
     Dongbo__EventVerdict told = *verdict;
     told.sequence = undecided.sequence;
-    applying->verdicts->later[verdict->verdict]++;
+    // What comes before its receipt is the first word on the event.
+    (applying->early ? applying->verdicts->counts : applying->verdicts->later)[verdict->verdict]++;
     applying->counts.origin = undecided.item.origin;
     if (known)
         applying->counts.verdicts[undecided.verdict]--;
     r = count(applying, verdict, 1);
     if (r == 0)
         r = counts_store(applying);
-    if (r == 0 && verdict->verdict != DONGBO__VERDICT__DEFERRED)
+    if (r == 0 && is_told(verdict, applying->early))
         r = result_add(applying, &undecided.item, &told,
                        is_refusal((int)verdict->verdict) ? RESULT_REFUSED : RESULT_DECIDED);
     if (r == 0 && (is_open((int)verdict->verdict) || applying->early))
@@ -327,6 +368,7 @@ static int take_later(Applying *applying, const Dongbo__EventVerdict *verdict) {
 
 int verdicts_later(Verdicts *verdicts, const SpoolStream *stream, const Dongbo__Verdicts *later) {
     Applying applying = {.verdicts = verdicts, .stream = stream, .again = true};
+    CLEANUP(later_batch_free) LaterBatch batch = {0};
     int r = 0;
     for (size_t i = 0; i < later->n_verdicts && r == 0; i++) {
         const Dongbo__EventVerdict *verdict = later->verdicts[i];
@@ -335,7 +377,7 @@ int verdicts_later(Verdicts *verdicts, const SpoolStream *stream, const Dongbo__
                               "the exchange sent a verdict that this program does not know (%d): upgrade "
                               "dongbo-agent",
                               (int)verdict->verdict);
-        r = take_later(&applying, verdict);
+        r = take_later(&applying, verdict, &batch);
     }
     if (r == 0)
         r = spool_verdict_position(verdicts->spool, stream->id, later->last_position);
