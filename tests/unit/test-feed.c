@@ -2,19 +2,15 @@
 //
 // The feed as a subscriber meets it: the real actor, a real server beside it (with-postgres), CURVE and ZAP; the log is
 // written here. What is granted arrives, in order, without gaps, from any place; nothing else does, nor without credit.
-#include "broker/feed.h"
+#include "exchange-log.h"
 
-#include "broker/segment.h"
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
-#include "proto/base/pg.h"
 #include "proto/bounds.h"
 #include "proto/frame.h"
 #include "proto/socket.h"
-#include "proto/zap.h"
 #include "wire.pb-c.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,197 +20,16 @@
 
 #define WAIT_MS 10000 // for what must come
 #define QUIET_MS 300  // for what must not
-#define COMMITS "inproc://test-feed-commits"
 
-static Keys broker_keys, keys[2]; // of subscriptions 1 and 2
-static Zap *zap;
-static Pg *pg;
-static Feed *feed;
-static Merkle *merkle;
 static Arena *arena; // of frames received
-static SegmentHead head;
-static char endpoint[64];
-static zsock_t *commits;
-
-// ---- the exchange ------------------------------------------------------------------------------------------------
-
-static void ok(int r) {
-    if (r != 0)
-        fail_msg("%d: %s", r, error_text());
-}
-
-static void run(const char *sql) {
-    ok(pg_command(pg, sql));
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b) {
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static void migrate(void) {
-    char path[512];
-    const char *source = getenv("DONGBO_SOURCE");
-    snprintf(path, sizeof path, "%s/schemas/exchange", source ? source : ".");
-    struct dirent **files;
-    int n = scandir(path, &files, NULL, by_name);
-    assert_true(n > 0);
-    for (int i = 0; i < n; i++) {
-        if (strstr(files[i]->d_name, ".sql")) {
-            snprintf(path, sizeof path, "%s/schemas/exchange/%s", source ? source : ".", files[i]->d_name);
-            FILE *file = fopen(path, "r");
-            static char sql[256 * 1024];
-            sql[fread(sql, 1, sizeof sql - 1, file)] = 0;
-            fclose(file);
-            run(sql);
-        }
-        free(files[i]);
-    }
-    free(files);
-}
-
-static const char *POLICY_ROWS =
-    "INSERT INTO exchange.agency (agency, code, name, domains) VALUES (1, 'MOH', 'Health', '{2}');"
-    "INSERT INTO exchange.subscription (subscription, name, subscriber, secret)"
-    " SELECT n, 'sub-' || n, 'a committee', sha256(n::text::bytea) FROM generate_series(1, 2) n;"
-    "INSERT INTO exchange.subscription_policy VALUES"
-    " (1, 1, 0, 'a decree', '2020-01-01', '2090-01-01', '{2}', '{}', '{health.lot_number,health.dose_number}'),"
-    " (2, 1, 0, 'a decree', '2020-01-01', '2090-01-01', '{2}', '{79}', '{health.lot_number,citizen_number}')";
-
-static void keys_register(void) {
-    static const Oid types[] = {17, 23};
-    static const PgStatement statement = {
-        "key", "INSERT INTO exchange.key (key, purpose, subscription) VALUES ($1, 'curve', $2)", 2, types};
-    ZapKey allowed[2] = {{.user = "subscription:1"}, {.user = "subscription:2"}};
-    for (int i = 0; i < 2; i++) {
-        ok(keys_generate(&keys[i]));
-        memcpy(allowed[i].key, keys[i].curve_public, KEY_BYTES);
-        PgParams params = {0};
-        pg_param_bytes(&params, keys[i].curve_public, KEY_BYTES);
-        pg_param_i32(&params, i + 1);
-        ok(pg_run(pg, &statement, &params, NULL));
-        pg_params_free(&params);
-    }
-    ok(zap_allow(zap, allowed, 2));
-}
 
 static int setup(void **state) {
-    zsys_handler_set(NULL);
-    ok(keys_generate(&broker_keys));
-    ok(zap_new(&zap));
-    ok(merkle_new(&merkle));
-    ok(arena_new(&arena, 16 * 1024 * 1024));
-    ok(pg_new(&pg, "", "test"));
-    ok(pg_connect(pg));
-    migrate();
-    run(POLICY_ROWS);
-    keys_register();
-    int port;
-    ok(feed_new(&feed,
-                &(FeedOptions){.exchange = "",
-                               .endpoint = "tcp://127.0.0.1:*",
-                               .commits = COMMITS,
-                               .keys = &broker_keys,
-                               .clock = clock_system()},
-                &port));
-    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", port);
-    commits = zsock_new_push(COMMITS);
-    return 0;
+    return exchange_start(state) | arena_new(&arena, 16 * 1024 * 1024);
 }
 
 static int teardown(void **state) {
-    zsock_destroy(&commits);
-    feed_destroy(&feed);
-    zap_destroy(&zap);
-    pg_destroy(&pg);
-    merkle_destroy(&merkle);
     arena_destroy(&arena);
-    return 0;
-}
-
-// Appends a segment of n vaccinations: lot "LOT-<position>", changed fields lot and dose; every third of a person who
-// lives in province 79, others in 01; those whose position is divisible by 5 are MISMATCH.
-static void log_append(size_t n) {
-    static const Oid types[] = {20, 20, 23, 21, 21, 20, 20, 20, 17, 17, 17, 17};
-    static const PgStatement statement = {
-        "segment",
-        "INSERT INTO exchange.segment (first_position, last_position, epoch, format, kind, stored_at_us,"
-        " population_position, leaf_index, hash, frontier, summary, payload)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        12, types};
-    Dongbo__Entry *entries = calloc(n, sizeof *entries);
-    const Dongbo__Entry **pointers = calloc(n, sizeof *pointers);
-    const uint8_t **leaves = calloc(n, sizeof *leaves);
-    const char **masked = calloc(n, sizeof *masked);
-    static uint32_t changed[] = {2, 4};
-    for (size_t i = 0; i < n; i++) {
-        uint64_t position = head.last_position + 1 + i;
-        char lot[32];
-        snprintf(lot, sizeof lot, "LOT-%llu", (unsigned long long)position);
-        Dongbo__Vaccination body = DONGBO__VACCINATION__INIT;
-        body.vaccine_group = (char *)"COVID-19";
-        body.dose_number = 1;
-        body.lot_number = lot;
-        body.facility_code = (char *)"HIDDEN";
-        Dongbo__Entry *entry = &entries[i];
-        dongbo__entry__init(entry);
-        entry->kind = DONGBO__ENTRY_KIND__ENTRY_EVENT;
-        entry->domain = DONGBO__DOMAIN__HEALTH;
-        entry->verdict = position % 5 ? DONGBO__VERDICT__ACCEPTED : DONGBO__VERDICT__MISMATCH;
-        entry->person = (int64_t)position;
-        entry->agency = 1;
-        entry->citizen_number = (char *)"001099012345";
-        entry->record_key = (char *)"COVID-19\0371";
-        entry->province_after = (char *)(position % 3 ? "01" : "79");
-        entry->changed_fields = changed;
-        entry->n_changed_fields = 2;
-        entry->body.data = malloc(128);
-        entry->body.len = dongbo__vaccination__pack(&body, entry->body.data);
-        pointers[i] = entry;
-    }
-    Segment segment = {.first_position = head.last_position + 1,
-                       .last_position = head.last_position + n,
-                       .epoch = 1,
-                       .kind = DONGBO__ENTRY_KIND__ENTRY_EVENT,
-                       .agency = 1,
-                       .stored_at_us = clock_now_us(clock_system()),
-                       .entries = pointers,
-                       .n_entries = n,
-                       .leaves = leaves,
-                       .masked = masked};
-    Bytes summary = {0}, payload = {0};
-    ok(segment_encode(&segment, &summary, &payload));
-    ok(segment_chain(&segment, merkle, &head));
-    PgParams params = {0};
-    pg_param_i64(&params, (int64_t)segment.first_position);
-    pg_param_i64(&params, (int64_t)segment.last_position);
-    pg_param_i32(&params, 1);
-    pg_param_i16(&params, SEGMENT_FORMAT);
-    pg_param_i16(&params, (int16_t)segment.kind);
-    pg_param_i64(&params, segment.stored_at_us);
-    pg_param_i64(&params, 0);
-    pg_param_i64(&params, (int64_t)head.leaf_index - 1);
-    pg_param_bytes(&params, head.hash, HASH_BYTES);
-    pg_param_bytes(&params, head.frontier.nodes, frontier_bytes(&head.frontier));
-    pg_param_bytes(&params, summary.data, summary.n);
-    pg_param_bytes(&params, payload.data, payload.n);
-    ok(pg_run(pg, &statement, &params, NULL));
-    pg_params_free(&params);
-    bytes_free(&summary);
-    bytes_free(&payload);
-    for (size_t i = 0; i < n; i++)
-        free(entries[i].body.data);
-    free(entries);
-    free(pointers);
-    free(leaves);
-    free(masked);
-}
-
-static void tell_commit(void) {
-    uint8_t position[8];
-    for (int i = 0; i < 8; i++)
-        position[i] = (uint8_t)(head.last_position >> (56 - 8 * i));
-    zframe_t *frame = zframe_new(position, sizeof position);
-    assert_int_equal(zframe_send(&frame, commits, 0), 0);
+    return exchange_stop(state);
 }
 
 // ---- a subscriber ------------------------------------------------------------------------------------------------
@@ -255,13 +70,13 @@ static ProtobufCMessage *receive(Client *client, FrameType *type, int wait_ms) {
     zframe_destroy(&client->frame);
     assert_int_equal(socket_receive(client->socket, NULL, &client->frame, user), 0);
     Frame frame;
-    ok(frame_read(zframe_data(client->frame), zframe_size(client->frame), &frame));
+    exchange_ok(frame_read(zframe_data(client->frame), zframe_size(client->frame), &frame));
     *type = frame.type;
     arena_reset(arena);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].type == frame.type) {
             ProtobufCMessage *message;
-            ok(frame_decode(&frame, known[i].descriptor, arena_protobuf(arena), &message));
+            exchange_ok(frame_decode(&frame, known[i].descriptor, arena_protobuf(arena), &message));
             return message;
         }
     fail_msg("unexpected frame %s", frame_type_name(frame.type));
@@ -296,7 +111,7 @@ static void expect_error(Client *client, Dongbo__Error__Code code) {
 
 static void connect_as(Client *client, const Keys *as) {
     *client = (Client){0};
-    ok(socket_connect(&client->socket, endpoint, as, broker_keys.curve_public));
+    exchange_ok(socket_connect(&client->socket, exchange.endpoint, as, exchange.broker.curve_public));
 }
 
 static void leave(Client *client) {
@@ -320,11 +135,11 @@ static void say_hello(Client *client, const char *name, Dongbo__ResumeToken *tok
 static void join(Client *client, int subscription, Dongbo__ResumeToken *token, bool from_start, uint64_t position) {
     char name[16];
     snprintf(name, sizeof name, "sub-%d", subscription);
-    connect_as(client, &keys[subscription - 1]);
+    connect_as(client, &exchange.keys[subscription - 1]);
     say_hello(client, name, token, from_start);
     Dongbo__WelcomeSubscribe *welcome = expect(client, FRAME_WELCOME_SUBSCRIBE);
     assert_int_equal(welcome->position, position);
-    assert_memory_equal(welcome->signing_key.data, broker_keys.sign_public, KEY_BYTES);
+    assert_memory_equal(welcome->signing_key.data, exchange.broker.sign_public, KEY_BYTES);
     client->session = welcome->session;
     client->previous = position;
 }
@@ -335,11 +150,8 @@ static void give_credit(Client *client, uint64_t bytes) {
     send_message(client, FRAME_CREDIT, &credit.base);
 }
 
-static bool is_for(int subscription, uint64_t position) {
-    return position % 5 != 0 && (subscription == 1 || position % 3 == 0);
-}
-
-// Reads Records until `last` is covered, and checks them against what log_append() wrote. *token is where it ended.
+// Reads Records until `last` is covered, and checks them against what exchange_append() wrote. *token is where it
+// ended.
 static void expect_records(Client *client, int subscription, uint64_t from, uint64_t last, Dongbo__ResumeToken *token,
                            uint8_t hash[HASH_BYTES]) {
     uint64_t covered = from, expected = from + 1;
@@ -360,7 +172,7 @@ static void expect_records(Client *client, int subscription, uint64_t from, uint
             for (size_t i = 0; i < records->n_records; i++, expected++) {
                 Dongbo__FeedRecord *record = dongbo__feed_record__unpack(arena_protobuf(arena), records->records[i].len,
                                                                          records->records[i].data);
-                while (!is_for(subscription, expected))
+                while (!exchange_is_for(subscription, expected))
                     expected++;
                 assert_int_equal(record->position, expected);
                 assert_int_equal(record->previous, client->previous);
@@ -381,14 +193,14 @@ static void expect_records(Client *client, int subscription, uint64_t from, uint
         memcpy(hash, now->segment_hash.data, HASH_BYTES);
         token->segment_hash = (ProtobufCBinaryData){HASH_BYTES, hash};
     }
-    while (expected <= last && !is_for(subscription, expected))
+    while (expected <= last && !exchange_is_for(subscription, expected))
         expected++;
     assert_true(expected > last);
 }
 
 static void test_a_new_subscriber_gets_all_that_is_granted(void **state) {
     for (int i = 0; i < 40; i++)
-        log_append(i % 4 ? 7 : 301);
+        exchange_append(i % 4 ? 7 : 301);
     Client one, two;
     Dongbo__ResumeToken token;
     uint8_t hash[HASH_BYTES];
@@ -396,10 +208,10 @@ static void test_a_new_subscriber_gets_all_that_is_granted(void **state) {
     join(&two, 2, NULL, false, 0);
     give_credit(&one, SUBSCRIBE_CREDIT_BYTES);
     give_credit(&two, SUBSCRIBE_CREDIT_BYTES);
-    expect_records(&one, 1, 0, head.last_position, &token, hash);
-    assert_memory_equal(hash, head.hash, HASH_BYTES);
-    expect_records(&two, 2, 0, head.last_position, &token, hash);
-    assert_memory_equal(hash, head.hash, HASH_BYTES);
+    expect_records(&one, 1, 0, exchange.head.last_position, &token, hash);
+    assert_memory_equal(hash, exchange.head.hash, HASH_BYTES);
+    expect_records(&two, 2, 0, exchange.head.last_position, &token, hash);
+    assert_memory_equal(hash, exchange.head.hash, HASH_BYTES);
     leave(&one);
     leave(&two);
 }
@@ -410,11 +222,11 @@ static void test_the_end_is_told(void **state) {
     Dongbo__ResumeToken token;
     uint8_t hash[HASH_BYTES];
     give_credit(&client, SUBSCRIBE_CREDIT_BYTES);
-    expect_records(&client, 1, 0, head.last_position, &token, hash);
+    expect_records(&client, 1, 0, exchange.head.last_position, &token, hash);
     Dongbo__Watermark *watermark = expect(&client, FRAME_WATERMARK);
     assert_true(watermark->at_head);
-    assert_int_equal(watermark->head->position, head.last_position);
-    assert_memory_equal(watermark->token->segment_hash.data, head.hash, HASH_BYTES);
+    assert_int_equal(watermark->head->position, exchange.head.last_position);
+    assert_memory_equal(watermark->token->segment_hash.data, exchange.head.hash, HASH_BYTES);
     expect_quiet(&client);
     leave(&client);
 }
@@ -440,7 +252,7 @@ static void test_nothing_without_credit(void **state) {
 
 // From every kind of place: within a segment, at its ends, in one that was filtered.
 static void test_resumes_from_any_position(void **state) {
-    for (uint64_t at = 1; at <= head.last_position; at += at < 330 ? 1 : 977) {
+    for (uint64_t at = 1; at <= exchange.head.last_position; at += at < 330 ? 1 : 977) {
         Client client;
         Dongbo__ResumeToken token;
         uint8_t hash[HASH_BYTES], hash_then[HASH_BYTES];
@@ -452,7 +264,7 @@ static void test_resumes_from_any_position(void **state) {
             continue;
         PgParams params = {0};
         pg_param_i64(&params, (int64_t)at);
-        ok(pg_run(pg, &statement, &params, &result));
+        exchange_ok(pg_run(exchange.pg, &statement, &params, &result));
         pg_params_free(&params);
         size_t n;
         memcpy(hash, pg_bytes(result, 0, 0, &n), HASH_BYTES);
@@ -463,7 +275,7 @@ static void test_resumes_from_any_position(void **state) {
         token.segment_hash = (ProtobufCBinaryData){HASH_BYTES, hash};
         join(&client, 2, &token, false, at);
         give_credit(&client, SUBSCRIBE_CREDIT_BYTES);
-        expect_records(&client, 2, at, head.last_position, &token, hash_then);
+        expect_records(&client, 2, at, exchange.head.last_position, &token, hash_then);
         leave(&client);
     }
 }
@@ -471,27 +283,27 @@ static void test_resumes_from_any_position(void **state) {
 static void refuse_token(uint32_t epoch, uint64_t position, int flip, Dongbo__Error__Code code) {
     Client client;
     uint8_t hash[HASH_BYTES];
-    memcpy(hash, head.hash, HASH_BYTES);
+    memcpy(hash, exchange.head.hash, HASH_BYTES);
     hash[0] ^= (uint8_t)flip;
     Dongbo__ResumeToken token = DONGBO__RESUME_TOKEN__INIT;
     token.epoch = epoch;
     token.position = position;
     token.segment_hash = (ProtobufCBinaryData){HASH_BYTES, hash};
-    connect_as(&client, &keys[0]);
+    connect_as(&client, &exchange.keys[0]);
     say_hello(&client, "sub-1", &token, false);
     expect_error(&client, code);
     leave(&client);
 }
 
 static void test_a_token_of_another_log_is_refused(void **state) {
-    refuse_token(1, head.last_position + 1, 0, DONGBO__ERROR__CODE__TOKEN_AHEAD);
-    refuse_token(1, head.last_position, 1, DONGBO__ERROR__CODE__TOKEN_MISMATCH);
-    refuse_token(2, head.last_position, 0, DONGBO__ERROR__CODE__TOKEN_MISMATCH);
+    refuse_token(1, exchange.head.last_position + 1, 0, DONGBO__ERROR__CODE__TOKEN_AHEAD);
+    refuse_token(1, exchange.head.last_position, 1, DONGBO__ERROR__CODE__TOKEN_MISMATCH);
+    refuse_token(2, exchange.head.last_position, 0, DONGBO__ERROR__CODE__TOKEN_MISMATCH);
     refuse_token(1, 1, 0, DONGBO__ERROR__CODE__TOKEN_MISMATCH);
     Client client;
     Dongbo__ResumeToken token = DONGBO__RESUME_TOKEN__INIT;
     token.position = 1; // and no hash
-    connect_as(&client, &keys[0]);
+    connect_as(&client, &exchange.keys[0]);
     say_hello(&client, "sub-1", &token, false);
     expect_error(&client, DONGBO__ERROR__CODE__TOKEN_MISMATCH);
     leave(&client);
@@ -499,14 +311,14 @@ static void test_a_token_of_another_log_is_refused(void **state) {
 
 static void test_the_key_says_who_speaks(void **state) {
     Client client;
-    connect_as(&client, &keys[0]);
+    connect_as(&client, &exchange.keys[0]);
     say_hello(&client, "sub-2", NULL, false);
     expect_error(&client, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION);
     leave(&client);
     // Another's session number is of no use.
     Client other;
     join(&other, 2, NULL, true, 0);
-    connect_as(&client, &keys[0]);
+    connect_as(&client, &exchange.keys[0]);
     client.session = other.session;
     give_credit(&client, SUBSCRIBE_CREDIT_BYTES);
     expect_error(&client, DONGBO__ERROR__CODE__NO_SESSION);
@@ -550,7 +362,7 @@ static void test_a_newer_session_replaces_the_older(void **state) {
 static int64_t stored(const char *column) {
     static char sql[128];
     snprintf(sql, sizeof sql, "SELECT %s::text FROM exchange.subscription_position WHERE subscription = 1", column);
-    PGresult *result = PQexec(pg_raw(pg), sql);
+    PGresult *result = PQexec(pg_raw(exchange.pg), sql);
     int64_t value = PQntuples(result) ? atoll(PQgetvalue(result, 0, 0)) : -1;
     PQclear(result);
     return value;
@@ -559,7 +371,7 @@ static int64_t stored(const char *column) {
 static void test_positions_are_accounted_for(void **state) {
     Client client;
     join(&client, 1, NULL, true, 0);
-    run("DELETE FROM exchange.subscription_position");
+    exchange_run("DELETE FROM exchange.subscription_position");
     give_credit(&client, SUBSCRIBE_CREDIT_BYTES);
     leave(&client);
     join(&client, 1, NULL, false, 0);
@@ -582,21 +394,21 @@ static void test_a_commit_is_told_at_once(void **state) {
     uint8_t hash[HASH_BYTES];
     join(&client, 1, NULL, true, 0);
     give_credit(&client, SUBSCRIBE_CREDIT_BYTES);
-    uint64_t before = head.last_position;
+    uint64_t before = exchange.head.last_position;
     expect_records(&client, 1, 0, before, &token, hash);
     assert_true(((Dongbo__Watermark *)expect(&client, FRAME_WATERMARK))->at_head);
     int64_t begin_ms = clock_monotonic_ms(clock_system());
     for (int i = 0; i < 20; i++) {
-        log_append(3);
-        tell_commit();
-        expect_records(&client, 1, head.last_position - 3, head.last_position, &token, hash);
+        exchange_append(3);
+        exchange_tell();
+        expect_records(&client, 1, exchange.head.last_position - 3, exchange.head.last_position, &token, hash);
         FrameType type;
         receive(&client, &type, 200); // the watermark
     }
     for (int i = 0; i < 5; i++) { // and by notification, as from another broker
-        log_append(3);
-        run("NOTIFY dongbo_commit");
-        expect_records(&client, 1, head.last_position - 3, head.last_position, &token, hash);
+        exchange_append(3);
+        exchange_run("NOTIFY dongbo_commit");
+        expect_records(&client, 1, exchange.head.last_position - 3, exchange.head.last_position, &token, hash);
         FrameType type;
         receive(&client, &type, 200);
     }
@@ -613,15 +425,15 @@ static void test_policies_hold_from_their_position(void **state) {
         sql, sizeof sql,
         "INSERT INTO exchange.subscription_policy VALUES (1, 2, %llu, 'a decree', '2020-01-01', '2090-01-01', '{2}',"
         " '{}', '{health.dose_number}')",
-        (unsigned long long)head.last_position + 1);
-    run(sql);
-    log_append(4);
+        (unsigned long long)exchange.head.last_position + 1);
+    exchange_run(sql);
+    exchange_append(4);
     Dongbo__WelcomeSubscribe *welcome = expect(&client, FRAME_WELCOME_SUBSCRIBE);
     assert_int_equal(welcome->n_fields, 1);
     assert_string_equal(welcome->fields[0], "health.dose_number");
     give_credit(&client, SUBSCRIBE_CREDIT_BYTES);
     uint64_t covered = 0;
-    while (covered < head.last_position) {
+    while (covered < exchange.head.last_position) {
         FrameType type;
         ProtobufCMessage *message = receive(&client, &type, WAIT_MS);
         assert_non_null(message);
@@ -631,12 +443,12 @@ static void test_policies_hold_from_their_position(void **state) {
         for (size_t i = 0; i < records->n_records; i++) {
             ProtobufCBinaryData *bytes = &records->records[i];
             Dongbo__FeedRecord *record = dongbo__feed_record__unpack(arena_protobuf(arena), bytes->len, bytes->data);
-            bool before = record->position <= head.last_position - 4;
+            bool before = record->position <= exchange.head.last_position - 4;
             assert_int_equal(memmem(bytes->data, bytes->len, "LOT-", 4) != NULL, before);
         }
         covered = records->last;
     }
-    run("UPDATE exchange.subscription SET state = 'disabled' WHERE subscription = 1");
+    exchange_run("UPDATE exchange.subscription SET state = 'disabled' WHERE subscription = 1");
     FrameType type;
     ProtobufCMessage *message;
     while ((message = receive(&client, &type, WAIT_MS)) && type != FRAME_ERROR)
@@ -645,8 +457,8 @@ static void test_policies_hold_from_their_position(void **state) {
     assert_int_equal(((Dongbo__Error *)message)->code, DONGBO__ERROR__CODE__NOT_ALLOWED);
     say_hello(&client, "sub-1", NULL, false);
     expect_error(&client, DONGBO__ERROR__CODE__NOT_ALLOWED);
-    run("UPDATE exchange.subscription SET state = 'active' WHERE subscription = 1;"
-        "DELETE FROM exchange.subscription_policy WHERE version = 2");
+    exchange_run("UPDATE exchange.subscription SET state = 'active' WHERE subscription = 1;"
+                 "DELETE FROM exchange.subscription_policy WHERE version = 2");
     leave(&client);
 }
 
@@ -656,21 +468,21 @@ static void test_survives_its_database(void **state) {
     uint8_t hash[HASH_BYTES];
     join(&client, 2, NULL, true, 0);
     give_credit(&client, SUBSCRIBE_CREDIT_BYTES);
-    expect_records(&client, 2, 0, head.last_position, &token, hash);
+    expect_records(&client, 2, 0, exchange.head.last_position, &token, hash);
     expect(&client, FRAME_WATERMARK);
-    run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dongbo feed'");
-    log_append(30);
-    expect_records(&client, 2, head.last_position - 30, head.last_position, &token, hash);
+    exchange_run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dongbo feed'");
+    exchange_append(30);
+    expect_records(&client, 2, exchange.head.last_position - 30, exchange.head.last_position, &token, hash);
     leave(&client);
 }
 
 static void test_an_unreadable_segment_is_said(void **state) {
     Client client;
-    log_append(3);
+    exchange_append(3);
     char sql[160];
     snprintf(sql, sizeof sql, "UPDATE exchange.segment SET payload = 'rubbish' WHERE last_position = %llu",
-             (unsigned long long)head.last_position);
-    run(sql);
+             (unsigned long long)exchange.head.last_position);
+    exchange_run(sql);
     join(&client, 1, NULL, true, 0);
     give_credit(&client, SUBSCRIBE_CREDIT_BYTES);
     uint64_t covered = 0;
@@ -678,15 +490,15 @@ static void test_an_unreadable_segment_is_said(void **state) {
     ProtobufCMessage *message;
     while ((message = receive(&client, &type, WAIT_MS)) && type == FRAME_RECORDS)
         covered = ((Dongbo__Records *)message)->last;
-    assert_true(covered >= head.last_position - 6 && covered <= head.last_position - 3);
+    assert_true(covered >= exchange.head.last_position - 6 && covered <= exchange.head.last_position - 3);
     assert_int_equal(type, FRAME_ERROR);
     assert_int_equal(((Dongbo__Error *)message)->code, DONGBO__ERROR__CODE__INTERNAL);
     client.session = 0;
     leave(&client);
     // Erased is another thing: there is nothing to send, and it goes on.
     snprintf(sql, sizeof sql, "UPDATE exchange.segment SET payload = NULL WHERE last_position = %llu",
-             (unsigned long long)head.last_position);
-    run(sql);
+             (unsigned long long)exchange.head.last_position);
+    exchange_run(sql);
 }
 
 int main(void) {

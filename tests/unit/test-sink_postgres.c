@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The PostgreSQL sink against a real server (with-postgres): rows as granted, the newest state of each record, place
+// and rows as one whatever fails in between.
+#include "agents/sink_postgres.h"
+
+#include "proto/base/error.h"
+#include "proto/base/pg.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+// Needs quoting, and would say more than its name if it were not quoted.
+#define SCHEMA "received \"x\"; DROP TABLE t"
+#define QUOTED "\"received \"\"x\"\"; DROP TABLE t\""
+
+static Pg *pg;
+
+static int setup(void **state) {
+    return pg_new(&pg, "", "test") < 0 || pg_connect(pg) < 0 ? -1 : 0;
+}
+
+static int teardown(void **state) {
+    pg_destroy(&pg);
+    return 0;
+}
+
+static int drop(void **state) {
+    assert_int_equal(pg_command(pg, "DROP SCHEMA IF EXISTS " QUOTED " CASCADE"), 0);
+    return 0;
+}
+
+static void ok(int r) {
+    if (r != 0)
+        fail_msg("%d: %s", r, error_text());
+}
+
+static void assert_query(const char *sql, const char *expected) {
+    PGresult *result = PQexec(pg_raw(pg), sql);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        fail_msg("%s", PQerrorMessage(pg_raw(pg)));
+    assert_string_equal(PQntuples(result) ? PQgetvalue(result, 0, 0) : "", expected);
+    PQclear(result);
+}
+
+static Sink *sink_opened(uint64_t expected) {
+    Sink *sink;
+    SinkPlace place;
+    ok(sink_postgres_new(&sink, "", SCHEMA));
+    int r = sink->kind->begin(sink, &place);
+    if (r < 0)
+        fail_msg("%s", error_text());
+    assert_int_equal(r, expected ? 0 : 1);
+    assert_int_equal(place.position, expected);
+    char *fields[] = {(char *)"citizen_number", (char *)"health.lot_number", (char *)"health.dose_number",
+                      (char *)"health.not_known_here"};
+    ok(sink->kind->grant(sink, fields, 4));
+    return sink;
+}
+
+typedef struct Put {
+    uint64_t position;
+    uint8_t id;
+    const char *lot; // NULL: a deletion
+    uint32_t dose;
+    const char *facility;
+} Put;
+
+static int put(Sink *sink, Put what) {
+    uint8_t id[16] = {what.id}, packed[256];
+    Dongbo__Vaccination body = DONGBO__VACCINATION__INIT;
+    body.lot_number = (char *)(what.lot ? what.lot : "");
+    body.dose_number = what.dose;
+    body.facility_code = (char *)(what.facility ? what.facility : "");
+    Dongbo__FeedRecord record = DONGBO__FEED_RECORD__INIT;
+    record.position = what.position;
+    record.domain = DONGBO__DOMAIN__HEALTH;
+    record.change = what.lot ? DONGBO__CHANGE_KIND__CHANGE_UPSERT : DONGBO__CHANGE_KIND__CHANGE_DELETE;
+    record.record_id = (ProtobufCBinaryData){16, id};
+    record.citizen_number = (char *)"001099012345";
+    record.agency = (char *)"MOH";
+    record.event_time_us = 1637723167123456;
+    record.body = (ProtobufCBinaryData){dongbo__vaccination__pack(&body, packed), packed};
+    return sink->kind->write(sink, &record);
+}
+
+static int commit(Sink *sink, uint64_t position) {
+    SinkPlace place = {.epoch = 3, .position = position, .hash = {0xcd}};
+    return sink->kind->commit(sink, &place);
+}
+
+static void test_rows_as_granted(void **state) {
+    Sink *sink = sink_opened(0);
+    ok(put(sink, (Put){10, 1, "LÔ'1\\", 2, NULL}));
+    ok(put(sink, (Put){11, 2, "", 0, NULL}));
+    ok(commit(sink, 15));
+    assert_query(
+        "SELECT string_agg(format('%s %s %s %s %s', citizen_number, agency, event_time, lot_number, dose_number),"
+        " ';' ORDER BY position) FROM " QUOTED ".health",
+        "001099012345 MOH 2021-11-24 03:06:07.123456+00 LÔ'1\\ 2;"
+        "001099012345 MOH 2021-11-24 03:06:07.123456+00  ");
+    assert_query("SELECT string_agg(column_name || ' ' || data_type, ',' ORDER BY ordinal_position)"
+                 " FROM information_schema.columns WHERE table_name = 'health'",
+                 "record_id bytea,position bigint,citizen_number text,agency text,"
+                 "event_time timestamp with time zone,dose_number bigint,lot_number text");
+    assert_query("SELECT epoch || ' ' || position || ' ' || left(encode(hash, 'hex'), 4) FROM " QUOTED
+                 ".dongbo_position",
+                 "3 15 cd00");
+    sink_destroy(&sink);
+    sink = sink_opened(15);
+    sink_destroy(&sink);
+}
+
+static void test_the_newest_state_wins(void **state) {
+    Sink *sink = sink_opened(0);
+    const char *all = "SELECT string_agg(position || lot_number, ',' ORDER BY record_id) FROM " QUOTED ".health";
+    ok(put(sink, (Put){1, 1, "a", 1, NULL}));
+    ok(put(sink, (Put){2, 1, "b", 1, NULL})); // twice in one batch
+    ok(put(sink, (Put){3, 2, "c", 1, NULL}));
+    ok(put(sink, (Put){4, 3, "d", 1, NULL}));
+    ok(put(sink, (Put){5, 3, NULL, 0, NULL})); // put and deleted in one batch
+    ok(commit(sink, 5));
+    assert_query(all, "2b,3c");
+    ok(put(sink, (Put){6, 2, NULL, 0, NULL}));
+    ok(put(sink, (Put){7, 2, "e", 1, NULL})); // deleted and put
+    ok(commit(sink, 7));
+    assert_query(all, "2b,7e");
+    // All of it again: nothing moves back.
+    ok(put(sink, (Put){1, 1, "a", 1, NULL}));
+    ok(put(sink, (Put){3, 2, "c", 1, NULL}));
+    ok(put(sink, (Put){6, 2, NULL, 0, NULL}));
+    ok(commit(sink, 7));
+    assert_query(all, "2b,7e");
+    ok(put(sink, (Put){8, 1, NULL, 0, NULL}));
+    ok(commit(sink, 8));
+    assert_query(all, "7e");
+    sink_destroy(&sink);
+}
+
+static void test_columns_come_with_what_is_granted(void **state) {
+    Sink *sink = sink_opened(0);
+    ok(put(sink, (Put){1, 1, "a", 1, NULL}));
+    ok(commit(sink, 1));
+    char *fields[] = {(char *)"health.facility_code", (char *)"population.citizen_number", (char *)"e_id.level"};
+    ok(sink->kind->grant(sink, fields, 3));
+    ok(put(sink, (Put){2, 2, "b", 1, "79001"}));
+    ok(commit(sink, 2));
+    assert_query("SELECT facility_code FROM " QUOTED ".health WHERE position = 2", "79001");
+    assert_query("SELECT count(population_citizen_number)::text FROM " QUOTED ".population", "0");
+    assert_query("SELECT count(level)::text FROM " QUOTED ".e_id", "0");
+    sink_destroy(&sink);
+    // A field that only an older policy granted gets its column with the record.
+    sink = sink_opened(2);
+    ok(put(sink, (Put){3, 3, "c", 1, "01002"}));
+    ok(commit(sink, 3));
+    assert_query("SELECT facility_code FROM " QUOTED ".health WHERE position = 3", "01002");
+    sink_destroy(&sink);
+}
+
+static void test_place_and_rows_are_one(void **state) {
+    Sink *sink = sink_opened(0);
+    ok(put(sink, (Put){1, 1, "a", 1, NULL}));
+    ok(commit(sink, 1));
+    ok(put(sink, (Put){2, 2, "b", 1, NULL}));
+    ok(put(sink, (Put){3, 3, "\xff", 1, NULL})); // no text that PostgreSQL can hold
+    assert_int_equal(commit(sink, 3), ERROR_DATA);
+    assert_query("SELECT string_agg(lot_number, ',') FROM " QUOTED ".health", "a");
+    SinkPlace place;
+    ok(sink->kind->begin(sink, &place));
+    assert_int_equal(place.position, 1);
+    // The server goes away between write and commit: the batch is forgotten as a whole.
+    ok(put(sink, (Put){2, 2, "b", 1, NULL}));
+    assert_query("SELECT count(pg_terminate_backend(pid, 5000))::text FROM pg_stat_activity"
+                 " WHERE application_name = 'dongbo receive'",
+                 "1");
+    assert_int_equal(commit(sink, 2), ERROR_DATABASE);
+    ok(sink->kind->begin(sink, &place));
+    assert_int_equal(place.position, 1);
+    ok(put(sink, (Put){2, 2, "b", 1, NULL}));
+    ok(commit(sink, 2));
+    assert_query("SELECT string_agg(lot_number, ',' ORDER BY position) FROM " QUOTED ".health", "a,b");
+    sink_destroy(&sink);
+}
+
+static void test_refuses_what_it_cannot_read(void **state) {
+    Sink *sink = sink_opened(0);
+    Dongbo__FeedRecord record = DONGBO__FEED_RECORD__INIT;
+    record.domain = 8;
+    record.change = DONGBO__CHANGE_KIND__CHANGE_UPSERT;
+    assert_int_equal(sink->kind->write(sink, &record), 1);
+    uint8_t unknown[] = {0xf2, 0x01, 1, 'x'};
+    record.domain = DONGBO__DOMAIN__HEALTH;
+    record.body = (ProtobufCBinaryData){sizeof unknown, unknown};
+    assert_int_equal(sink->kind->write(sink, &record), 1);
+    sink_destroy(&sink);
+    assert_int_equal(sink_postgres_new(&sink, "no conninfo", SCHEMA), ERROR_CONFIG);
+}
+
+#define CASE(test) cmocka_unit_test_setup(test, drop)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(test_rows_as_granted),
+        CASE(test_the_newest_state_wins),
+        CASE(test_columns_come_with_what_is_granted),
+        CASE(test_place_and_rows_are_one),
+        CASE(test_refuses_what_it_cannot_read),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
