@@ -99,9 +99,10 @@ static int take(const uint8_t **at, const uint8_t *end, uint64_t tag, ProtobufCB
     return 0;
 }
 
+// More than BATCH_EVENTS_MAX are read, so that a batch can be refused as too big; more than fit into one never.
 static bool header_allowed(const Dongbo__BatchHeader *header) {
     return header->stream.len == STREAM_BYTES && header->root.len == HASH_BYTES && header->count >= 1 &&
-           header->count <= BATCH_EVENTS_MAX && header->first_sequence >= 1 &&
+           header->count <= BATCH_BYTES_MAX / SALT_BYTES && header->first_sequence >= 1 &&
            header->first_sequence <= (uint64_t)INT64_MAX - header->count; // the database's bigint holds them all
 }
 
@@ -132,7 +133,7 @@ static int take_rest(const uint8_t *at, const uint8_t *end, const Dongbo__BatchH
         return 1;
     while (at < end) {
         ProtobufCBinaryData *event = &sealed->events[sealed->n_events];
-        if (sealed->n_events == header->count || take(&at, end, TAG_EVENT, event) != 0 || event->len > EVENT_BYTES_MAX)
+        if (sealed->n_events == header->count || take(&at, end, TAG_EVENT, event) != 0)
             return 1;
         sealed->n_events++;
     }

@@ -40,8 +40,9 @@ typedef enum BatchFault {
 } BatchFault;
 
 // The header alone, before it is known whose key signed it: to find the Verifier by its key_id, and the range.
-// 1 when it is unreadable or says what no agent may (stream not 16 bytes, count not 1 to BATCH_EVENTS_MAX, sequences
-// that start at 0 or overflow, root not 32 bytes). ERROR_MEMORY when the arena cannot hold it.
+// 1 when it is unreadable or says what no agent may (stream not 16 bytes, count 0 or more than fit into a batch,
+// sequences that start at 0 or overflow, root not 32 bytes). Whether it has more than BATCH_EVENTS_MAX events, or one
+// beyond EVENT_BYTES_MAX, is for the caller to judge. ERROR_MEMORY when the arena cannot hold it.
 int batch_read_header(const uint8_t *data, size_t n, Arena *arena, const Dongbo__BatchHeader **ret);
 
 // Reads header and signature first, then the rest, bounded; recomputes leaves and root. verifier NULL: no key is known.
