@@ -121,8 +121,10 @@ static void end_older(IngressState *state, const Session *newer) {
 
 static void welcome(IngressState *state, Session *session, const Greeting *greeting) {
     if (greeting->foreign) {
-        ingress_end(state, session, DONGBO__ERROR__CODE__NOT_ALLOWED,
-                    "This stream is another agency's: an agent makes its own streams. Start with a new spool.");
+        // Session 0: the agent does not know this one's number.
+        ingress_say_error_to(state, session->route, 0, DONGBO__ERROR__CODE__NOT_ALLOWED,
+                             "This stream is another agency's: an agent makes its own streams. Start with a new spool.");
+        sessions_remove(state->sessions, session);
         return;
     }
     session->open = true;
