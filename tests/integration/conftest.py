@@ -2,6 +2,7 @@
 """What integration tests stand on: the built programs, a private PostgreSQL cluster per test and, on it, an exchange.
 
 Everything lives in one short temporary directory and is stopped by process id, also when a test fails."""
+import contextlib
 import csv
 import json
 import os
@@ -56,13 +57,32 @@ class Cluster:
         return self.rows(sql, *parameters, user=user)[0][0]
 
 
-@pytest.fixture
-def workdir():
+@contextlib.contextmanager
+def open_workdir():
     """A directory whose path is short enough for Unix sockets and open to the server's user."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="dongbo-", dir="/tmp"))
     directory.chmod(0o755)
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def open_cluster(directory, template, *settings):
+    subprocess.run(["cp", "-a", str(template), str(directory / "pg")], check=True, timeout=60)
+    made = Cluster(directory / "pg", settings or ("fsync=off",))
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop("immediate")
+
+
+@pytest.fixture
+def workdir():
+    with open_workdir() as directory:
+        yield directory
 
 
 def operators_config(cluster):
@@ -95,11 +115,8 @@ def template():
 def cluster(workdir, template, request):
     """Mark a test with @pytest.mark.postgres("fsync=on", ...) for settings of its own."""
     marker = request.node.get_closest_marker("postgres")
-    subprocess.run(["cp", "-a", str(template), str(workdir / "pg")], check=True, timeout=60)
-    made = Cluster(workdir / "pg", marker.args if marker else ("fsync=off",))
-    made.start()
-    yield made
-    made.stop("immediate")
+    with open_cluster(workdir, template, *(marker.args if marker else ())) as made:
+        yield made
 
 
 class Database(Cluster):
@@ -366,17 +383,54 @@ class Exchange:
         return score
 
     def stop(self):
+        """Ends what still runs, as a service manager would, and gives what there is to complain about."""
+        wrong = []
         for process in reversed(self.processes):
+            try:
+                code = process.stop() if process.running() else 0
+                if code != 0:
+                    wrong.append(f"{process.popen.args[0]} ended with {code}\n{process.text()}")
+            except AssertionError as late:
+                wrong.append(str(late))
+        return wrong
+
+    def kill(self):
+        for process in self.processes:
             process.kill()
+
+
+def sanitizer_options(directory):
+    """Environment of a sanitized build's programs: what they find goes to files of this directory."""
+    say = f"log_path={directory}/report:halt_on_error=1:exitcode=99:print_stacktrace=1"
+    return {"ASAN_OPTIONS": f"{say}:detect_leaks=1", "UBSAN_OPTIONS": say}
+
+
+@contextlib.contextmanager
+def open_exchange(cluster, directory):
+    """A test that has passed fails here if a program does not end well, or a sanitizer (DONGBO_BUILD) found something."""
+    reports = directory / "sanitizer"
+    reports.mkdir()
+    before = dict(os.environ)
+    os.environ.update(sanitizer_options(reports))
+    made = Exchange(cluster, directory)
+    try:
+        made.set_up()
+        yield made
+        wrong = made.stop()
+    finally:
+        made.kill()
+        os.environ.clear()
+        os.environ.update(before)
+        told = [f"{path.name}\n{path.read_text(errors='replace')[:8000]}" for path in sorted(reports.iterdir())]
+        assert not told, "\n".join(told)
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.fixture
 def exchange(cluster, workdir):
     """An initialised exchange without agencies; the test starts what it needs."""
-    made = Exchange(cluster, workdir)
-    made.set_up()
-    yield made
-    made.stop()
+    with open_exchange(cluster, workdir) as made:
+        yield made
 
 
 def pytest_configure(config):

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A few citizens and what agencies say about them, for tests that need no whole country."""
+import wire
+
+SURNAMES = ("Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Vũ", "Đặng", "Bùi")
+GIVEN = ("An", "Bình", "Cường", "Dũng", "Hà", "Hải", "Lan", "Minh", "Oanh", "Phượng", "Quý", "Thuỷ")
+
+
+def citizen(n):
+    """The n-th citizen, as a row of the population's CSV file."""
+    male = n % 2 == 0
+    year = 1950 + n % 49
+    return {"citizen_number": f"001{0 if male else 1}{year % 100:02}{n:06}",
+            "full_name": f"{SURNAMES[n % len(SURNAMES)]} {'Văn' if male else 'Thị'} {GIVEN[n % len(GIVEN)]}",
+            "birth_date": f"{year}-{n % 12 + 1:02}-{n % 28 + 1:02}", "sex": "male" if male else "female",
+            "residence_province": "01", "residence_province63": "01", "residence_commune": "00004"}
+
+
+def citizens(n):
+    return [citizen(i) for i in range(n)]
+
+
+def subject(n, **other):
+    person = citizen(n)
+    said = {name: person[name] for name in ("citizen_number", "full_name", "birth_date", "sex")}
+    return wire.Subject(**{**said, **other})
+
+
+def dose_body(number=1, **other):
+    return {"vaccine_group": "covid-19", "dose_number": number, "product_code": "EU/1/20/1528",
+            "occurrence_date": "2021-09-15", "status": "completed", **other}
+
+
+def dose(n, number=1, agency="MOH", about=None, body=None, key=None, **said):
+    """A vaccination of the n-th citizen, as a ChangeEvent's bytes."""
+    return wire.event(agency, key or f"vac-{n}-{number}", about or subject(n), health=body or dose_body(number), **said)
+
+
+def dose_row(n, number=1, **other):
+    """The same as a row of the Ministry of Health's own table (deploy/sample/mappings/vaccinations.yaml)."""
+    person = citizen(n)
+    return {"row_id": f"row-{n}-{number}", "thoi_diem": "2021-10-01T08:00:00Z", "so_cccd": person["citizen_number"],
+            "ho_ten": person["full_name"], "ngay_sinh": person["birth_date"],
+            "gioi_tinh": "Nam" if person["sex"] == "male" else "Nữ", "ma_san_pham": "EU/1/20/1528", "mui_so": number,
+            "so_lo": "FF2832", "ngay_tiem": "15/09/2021", "co_so": "01-001", "ghi_chu": "", **other}
