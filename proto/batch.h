@@ -12,9 +12,9 @@
 #include "wire.pb-c.h"
 
 typedef struct BatchSeal {
-    const uint8_t *stream;      // 16 bytes
+    const uint8_t *stream; // 16 bytes
     uint64_t first_sequence;
-    const ProtobufCBinaryData *events;  // packed ChangeEvents
+    const ProtobufCBinaryData *events; // packed ChangeEvents
     size_t n_events;
     const char *key_id;
     Signer *signer;
@@ -30,13 +30,13 @@ size_t batch_bytes_bound(size_t n_events, size_t event_bytes);
 typedef struct Batch {
     const Dongbo__BatchHeader *header;
     const Dongbo__SealedBatch *sealed;
-    const uint8_t *leaves;  // count × 32
+    const uint8_t *leaves; // count × 32
 } Batch;
 typedef enum BatchFault {
     BATCH_OK = 0,
-    BATCH_UNREADABLE = 1,  // signed, but what follows the signature does not decode, or not as the header says
-    BATCH_ROOT_WRONG = 2,  // signed and readable, but these are not the events and salts that were signed
-    BATCH_UNSIGNED = 3,    // nothing in it can be held against anybody
+    BATCH_UNREADABLE = 1, // signed, but what follows the signature does not decode, or not as the header says
+    BATCH_ROOT_WRONG = 2, // signed and readable, but these are not the events and salts that were signed
+    BATCH_UNSIGNED = 3,   // nothing in it can be held against anybody
 } BatchFault;
 
 // The header alone, before it is known whose key signed it: to find the Verifier by its key_id, and the range.

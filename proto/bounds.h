@@ -8,17 +8,17 @@
 #define SEGMENT_FORMAT 1
 
 #define FRAME_HEADER_BYTES 24
-#define FRAME_BODY_BYTES_MAX (1024 * 1024)   // anything larger ends the session
-#define WIRE_REPEATED_MAX 8192               // elements of the repeated fields of one message: Records, Verdicts, ...
-#define WIRE_FIELDS_MAX (128 * 1024)         // wire fields in one frame body, all levels together
+#define FRAME_BODY_BYTES_MAX (1024 * 1024) // anything larger ends the session
+#define WIRE_REPEATED_MAX 8192             // elements of the repeated fields of one message: Records, Verdicts, ...
+#define WIRE_FIELDS_MAX (128 * 1024)       // wire fields in one frame body, all levels together
 #define WIRE_DEPTH_MAX 4
-#define BATCH_BYTES_MAX (256 * 1024)         // SealedBatch, packed
-#define BATCH_BYTES_GOAL (128 * 1024)        // an agent with a backlog seals at about this size
+#define BATCH_BYTES_MAX (256 * 1024)  // SealedBatch, packed
+#define BATCH_BYTES_GOAL (128 * 1024) // an agent with a backlog seals at about this size
 #define BATCH_EVENTS_MAX 1024
 #define EVENT_BYTES_MAX (16 * 1024)
 #define EVENT_DEPTH_MAX 4
-#define EVENT_FIELDS_MAX 128                 // wire fields in one event, all levels together
-#define TEXT_BYTES_MAX 1024                  // any one string
+#define EVENT_FIELDS_MAX 128 // wire fields in one event, all levels together
+#define TEXT_BYTES_MAX 1024  // any one string
 #define RECORD_KEY_BYTES_MAX 512
 #define BATCH_ARENA_BYTES (16 * 1024 * 1024) // all that is decoded from one batch
 #define REASONS_MAX 16                       // per event
@@ -32,22 +32,22 @@
 #define SIGNATURE_BYTES 64
 #define KEY_BYTES 32
 
-#define PUBLISH_CREDIT_BYTES (4 * 1024 * 1024)   // per session, in flight
+#define PUBLISH_CREDIT_BYTES (4 * 1024 * 1024) // per session, in flight
 #define SUBSCRIBE_CREDIT_BYTES (4 * 1024 * 1024)
-#define PUBLISH_QUEUE_BYTES (64 * 1024 * 1024)   // batches of all sessions that wait for a work
-#define WORKS_MAX 24                             // batches being prepared, decided or stored
-#define WORK_ARENA_BYTES (32 * 1024 * 1024)      // one of them: decoded batch, persons, versions, decisions
-#define WRITER_GROUP_MAX 8                       // batches in one transaction
-#define REDECIDE_ITEMS_MAX 500                   // events decided again at once
-#define VERDICT_CHUNK_BYTES (256 * 1024)         // of verdicts that a resuming agent missed, per message
+#define PUBLISH_QUEUE_BYTES (64 * 1024 * 1024) // batches of all sessions that wait for a work
+#define WORKS_MAX 24                           // batches being prepared, decided or stored
+#define WORK_ARENA_BYTES (32 * 1024 * 1024)    // one of them: decoded batch, persons, versions, decisions
+#define WRITER_GROUP_MAX 8                     // batches in one transaction
+#define REDECIDE_ITEMS_MAX 500                 // events decided again at once
+#define VERDICT_CHUNK_BYTES (256 * 1024)       // of verdicts that a resuming agent missed, per message
 #define SESSIONS_PER_AGENCY_MAX 256
 #define SESSIONS_MAX 4096
 #define PING_INTERVAL_MS 5000
-#define PEER_SILENT_MS 20000                 // no frame for so long: the session is over
+#define PEER_SILENT_MS 20000 // no frame for so long: the session is over
 #define HANDSHAKE_IVL_MS 5000
-#define SOCKET_HWM 1000                      // messages to one peer
-#define SOCKET_RECEIVE_HWM 64                // messages from one peer; more wait in its own TCP buffers
-#define SOCKET_BACKLOG 1024                  // connections not yet accepted
+#define SOCKET_HWM 1000       // messages to one peer
+#define SOCKET_RECEIVE_HWM 64 // messages from one peer; more wait in its own TCP buffers
+#define SOCKET_BACKLOG 1024   // connections not yet accepted
 #define RECONNECT_MS 200
 #define RECONNECT_MAX_MS 5000
-#define ZAP_PROVE_MS 10000                   // for each of the two trial connections of zap_prove()
+#define ZAP_PROVE_MS 10000 // for each of the two trial connections of zap_prove()

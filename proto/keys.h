@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Key files: one YAML file per party with its CURVE and Ed25519 pairs ("dongbo keys new"), mode 0600 or refused; and the
-// public half beside it (NAME.pub), which is what is handed over. Ed25519 by OpenSSL.
+// Key files: one YAML file per party with its CURVE and Ed25519 pairs ("dongbo keys new"), mode 0600 or refused; and
+// the public half beside it (NAME.pub), which is what is handed over. Ed25519 by OpenSSL.
 #pragma once
 
 #include "proto/bounds.h"
@@ -12,11 +12,11 @@
 
 typedef struct Keys {
     uint8_t curve_public[KEY_BYTES], curve_secret[KEY_BYTES];
-    uint8_t sign_public[KEY_BYTES], sign_secret[KEY_BYTES];  // Ed25519 seed
+    uint8_t sign_public[KEY_BYTES], sign_secret[KEY_BYTES]; // Ed25519 seed
     bool has_secret;
 } Keys;
 
-int keys_generate(Keys *ret);                            // ERROR_CRYPTO
+int keys_generate(Keys *ret); // ERROR_CRYPTO
 // path and path.pub; refuses to overwrite. ERROR_SYSTEM, ERROR_CONFIG.
 int keys_save(const Keys *keys, const char *path);
 // A secret file (mode checked, secrets checked against their public halves) or a .pub file (has_secret is false).
@@ -27,7 +27,7 @@ void keys_wipe(Keys *keys);
 #define KEY_ID_TEXT_BYTES 17
 void keys_id(const uint8_t sign_public[KEY_BYTES], char out[KEY_ID_TEXT_BYTES]);
 
-typedef struct Signer Signer;      // holds an OpenSSL key; one per thread
+typedef struct Signer Signer; // holds an OpenSSL key; one per thread
 int signer_new(Signer **ret, const uint8_t secret[KEY_BYTES]);
 void signer_destroy(Signer **signer);
 // Over domain (its 0 included) ‖ data. domain as "dongbo batch 1".

@@ -7,12 +7,12 @@
 #include "verdict.pb-c.h"
 
 typedef struct ReasonText {
-    int code;          // Dongbo__ReasonCode
-    const char *name;  // "ID_FORMAT"
+    int code;         // Dongbo__ReasonCode
+    const char *name; // "ID_FORMAT"
     const char *vi;
     const char *en;
 } ReasonText;
 
 // All of them, in the order of their codes; *ret_n how many.
 const ReasonText *reason_table(int *ret_n);
-const ReasonText *reason_find(int code);  // the entry of REASON_UNSPECIFIED when unknown; never NULL
+const ReasonText *reason_find(int code); // the entry of REASON_UNSPECIFIED when unknown; never NULL

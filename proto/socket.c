@@ -171,7 +171,7 @@ int socket_receive(zsock_t *socket, zframe_t **ret_route, zframe_t **ret_frame, 
     }
     const char *id = zframe_meta(frame, "User-Id");
     if (id != NULL && strlen(id) < 64)
-        strcpy(user, id);
+        snprintf(user, 64, "%s", id);
     *ret_frame = frame;
     return 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The transport, and the only place that knows ZeroMQ's options (shared with zap.c): DEALER and ROUTER over CURVE, one
-// frame a message, no linger on close beyond what is asked, TCP keepalive, no ZMTP heartbeats (they crash libzmq 4.3.4).
+// frame a message, no linger on close beyond what is asked, TCP keepalive, no ZMTP heartbeats (they crash
+// libzmq 4.3.4).
 #pragma once
 
 #include "proto/keys.h"

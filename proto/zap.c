@@ -273,7 +273,7 @@ static void set_probe(Zap *zap, const uint8_t *key) {
     ZapKey probe = {0};
     if (key != NULL) {
         memcpy(probe.key, key, KEY_BYTES);
-        strcpy(probe.user, PROBE_USER);
+        snprintf(probe.user, sizeof(probe.user), "%s", PROBE_USER);
     }
     command(zap, "PROBE", &probe);
 }

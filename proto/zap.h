@@ -24,6 +24,6 @@ int zap_allow(Zap *zap, const ZapKey *keys, size_t n);
 // How many connections were refused so far: for the log and for status.
 uint64_t zap_refused(Zap *zap);
 // Binds a socket on loopback with `keys` and proves that a random key is refused, and that one put on the list for this
-// trial is let in. Call it before binding to the world. ERROR_CRYPTO when either is not so. zap NULL: the handler is not
-// ours (tests have their own); only the refusal is proved.
+// trial is let in. Call it before binding to the world. ERROR_CRYPTO when either is not so. zap NULL: the handler is
+// not ours (tests have their own); only the refusal is proved.
 int zap_prove(Zap *zap, const Keys *keys);

@@ -55,8 +55,8 @@ static void seal(size_t n, Bytes *out) {
     ProtobufCBinaryData *events = calloc(n, sizeof(*events));
     char(*texts)[16] = calloc(n, sizeof(*texts));
     for (size_t i = 0; i < n; i++)
-        events[i] =
-            (ProtobufCBinaryData){.len = (size_t)sprintf(texts[i], "event %zu", i), .data = (uint8_t *)texts[i]};
+        events[i] = (ProtobufCBinaryData){.len = (size_t)snprintf(texts[i], sizeof(texts[i]), "event %zu", i),
+                                          .data = (uint8_t *)texts[i]};
     const BatchSeal parts = {
         .stream = fixture.stream,
         .first_sequence = 101,

@@ -24,7 +24,7 @@ typedef struct Place {
 
 static int setup(void **state) {
     Place *place = calloc(1, sizeof(*place));
-    strcpy(place->directory, "/tmp/dongbo-keys-XXXXXX");
+    snprintf(place->directory, sizeof(place->directory), "/tmp/dongbo-keys-XXXXXX");
     assert_non_null(mkdtemp(place->directory));
     snprintf(place->path, sizeof(place->path), "%s/moh.yaml", place->directory);
     snprintf(place->public_path, sizeof(place->public_path), "%s/moh.yaml.pub", place->directory);

@@ -61,7 +61,7 @@ static int ask(const Request *request, char user[64]) {
         assert_string_equal(id, "id-1");
     assert_int_equal(zframe_size(zmsg_first(reply)), 0); // no metadata
     snprintf(user, 64, "%s", name);
-    int code = atoi(status);
+    int code = (int)strtol(status, NULL, 10);
     assert_true(code == 200 || user[0] == 0);
     freen(version);
     freen(id);
