@@ -205,6 +205,7 @@ typedef struct Forgery {
     uint8_t root[HASH_BYTES];
     uint8_t salts[4 * SALT_BYTES];
     ProtobufCBinaryData events[4];
+    size_t signature_bytes;
 } Forgery;
 
 static void forge(Forgery *forgery) {
@@ -215,6 +216,7 @@ static void forge(Forgery *forgery) {
     for (int i = 0; i < 2; i++)
         merkle_salted_leaf(fixture.merkle, forgery->salts, (const uint8_t *)"abc", 3, leaves + i * HASH_BYTES);
     merkle_root(fixture.merkle, leaves, 2, forgery->root);
+    forgery->signature_bytes = SIGNATURE_BYTES;
     forgery->header.stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = fixture.stream};
     forgery->header.first_sequence = 1;
     forgery->header.count = 2;
@@ -229,11 +231,11 @@ static void forge(Forgery *forgery) {
 static int open_forgery(Forgery *forgery, Batch *ret) {
     CLEANUP(bytes_free) Bytes header = {0};
     Bytes out = {0};
-    uint8_t signature[SIGNATURE_BYTES];
+    uint8_t signature[SIGNATURE_BYTES + 1] = {0};
     bytes_append_message(&header, &forgery->header.base);
     assert_int_equal(signer_sign(fixture.signer, "dongbo batch 1", header.data, header.n, signature), 0);
     forgery->sealed.header = (ProtobufCBinaryData){.len = header.n, .data = header.data};
-    forgery->sealed.signature = (ProtobufCBinaryData){.len = SIGNATURE_BYTES, .data = signature};
+    forgery->sealed.signature = (ProtobufCBinaryData){.len = forgery->signature_bytes, .data = signature};
     bytes_append_message(&out, &forgery->sealed.base);
     uint8_t *exact = arena_alloc(fixture.arena, out.n);
     memcpy(exact, out.data, out.n);
@@ -253,6 +255,10 @@ static void test_signed_but_not_as_it_says(void **state) {
     Forgery forgery;
     forge(&forgery);
     assert_forgery(&forgery, BATCH_OK, true);
+    forgery.signature_bytes = SIGNATURE_BYTES + 1;
+    assert_forgery(&forgery, BATCH_UNSIGNED, true);
+    forgery.signature_bytes = SIGNATURE_BYTES - 1;
+    assert_forgery(&forgery, BATCH_UNSIGNED, true);
     forgery.sealed.n_events = 3;
     assert_forgery(&forgery, BATCH_UNREADABLE, true);
     forgery.sealed.n_events = 1;

@@ -56,16 +56,24 @@ static void test_bodies_are_flat(void **state) {
     }
 }
 
-// Depth of the deepest message below; fails where a message holds itself. At most 64 fields: check.c keeps a bit each.
+// Depth of the deepest message below; fails where a message holds itself. At most 64 fields, for check.c keeps a bit
+// each, and of the types that it knows.
 static unsigned depth_below(const ProtobufCMessageDescriptor *descriptor, unsigned depth) {
     assert_true(depth <= 6);
     assert_true(descriptor->n_fields <= 64);
     unsigned deepest = depth;
-    for (unsigned i = 0; i < descriptor->n_fields; i++)
-        if (descriptor->fields[i].type == PROTOBUF_C_TYPE_MESSAGE) {
-            unsigned below = depth_below(descriptor->fields[i].descriptor, depth + 1);
-            deepest = below > deepest ? below : deepest;
-        }
+    for (unsigned i = 0; i < descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+        ProtobufCType type = field->type;
+        assert_true(type == PROTOBUF_C_TYPE_STRING || type == PROTOBUF_C_TYPE_BYTES ||
+                    type == PROTOBUF_C_TYPE_MESSAGE || type == PROTOBUF_C_TYPE_UINT32 ||
+                    type == PROTOBUF_C_TYPE_UINT64 || type == PROTOBUF_C_TYPE_INT64 || type == PROTOBUF_C_TYPE_ENUM ||
+                    type == PROTOBUF_C_TYPE_BOOL);
+        if (type != PROTOBUF_C_TYPE_MESSAGE)
+            continue;
+        unsigned below = depth_below(field->descriptor, depth + 1);
+        deepest = below > deepest ? below : deepest;
+    }
     return deepest;
 }
 
