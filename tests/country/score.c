@@ -180,7 +180,7 @@ static int run(const Settings *settings, int n, char **operands) {
     if (r == 0) {
         if (report)
             json_object_set(json, "report", report);
-        json_dumpf(json, stdout, JSON_COMPACT);
+        json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
         putchar('\n');
         r = all_holds(&score) ? 0 : EXIT_NOT_AS_EXPECTED;
     }

@@ -96,7 +96,7 @@ def test_reading_everything_again_changes_nothing(exchange):
 
 
 def test_the_scorer_notices(exchange):
-    """What the score says is only worth something if it would say otherwise: each kind of harm is done to a good run."""
+    """What the score says is only worth something if it would say otherwise: harm is done to a good run."""
     site = Site(exchange, 200)
     exchange.start_broker()
     for code in ("MOH", "EVN"):
