@@ -53,13 +53,9 @@ typedef struct Walk {
     Level levels[STACK_MAX];
 } Walk;
 
-int check_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret) {
+// Two bytes and more.
+static int read_long_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret) {
     const uint8_t *p = *at;
-    if (p < end && *p < 0x80) {
-        *ret = *p;
-        *at = p + 1;
-        return CHECK_OK;
-    }
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64 && p < end; shift += 7, p++) {
         uint64_t bits = *p & 0x7F;
@@ -77,24 +73,28 @@ int check_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret) {
     return CHECK_MALFORMED;
 }
 
-static bool is_packable(ProtobufCType type) {
-    return type != PROTOBUF_C_TYPE_STRING && type != PROTOBUF_C_TYPE_BYTES && type != PROTOBUF_C_TYPE_MESSAGE;
+// Nearly every tag and length is one byte.
+static inline int read_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret) {
+    const uint8_t *p = *at;
+    if (p < end && *p < 0x80) {
+        *ret = *p;
+        *at = p + 1;
+        return CHECK_OK;
+    }
+    return read_long_varint(at, end, ret);
 }
 
+int check_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret) {
+    return read_varint(at, end, ret);
+}
+
+// Our schema has varints and what has a length, nothing of fixed size (a test walks the descriptors).
 static unsigned wire_type_of(ProtobufCType type) {
     switch (type) {
     case PROTOBUF_C_TYPE_STRING:
     case PROTOBUF_C_TYPE_BYTES:
     case PROTOBUF_C_TYPE_MESSAGE:
         return WIRE_BYTES;
-    case PROTOBUF_C_TYPE_SFIXED32:
-    case PROTOBUF_C_TYPE_FIXED32:
-    case PROTOBUF_C_TYPE_FLOAT:
-        return WIRE_32;
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return WIRE_64;
     default:
         return WIRE_VARINT;
     }
@@ -104,7 +104,6 @@ static unsigned wire_type_of(ProtobufCType type) {
 static int check_scalar(ProtobufCType type, uint64_t value) {
     switch (type) {
     case PROTOBUF_C_TYPE_UINT32:
-    case PROTOBUF_C_TYPE_SINT32:
         return value <= UINT32_MAX ? CHECK_OK : CHECK_MALFORMED;
     case PROTOBUF_C_TYPE_INT32:
     case PROTOBUF_C_TYPE_ENUM:
@@ -116,22 +115,31 @@ static int check_scalar(ProtobufCType type, uint64_t value) {
     }
 }
 
+// The high bit of each byte that is not printable ASCII: it is set already, or the byte is below 0x20 (borrows), or
+// 0x7F (becomes zero and borrows). A borrow may mark the byte above a bad one too, never hide one.
+static inline uint64_t unprintable(uint64_t word) {
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    return (word | (word - ones * 0x20) | ((word ^ (ones * 0x7F)) - ones)) & (ones << 7);
+}
+
+static inline uint64_t load(const uint8_t *data, size_t n) {
+    uint64_t word = 0;
+    memcpy(&word, data, n);
+    return word;
+}
+
 // Printable ASCII, eight bytes at a time: what nearly every code, date and number is. Vietnamese names go on to
-// text_is_clean().
+// text_is_clean(). The last bytes are looked at twice where the length does not divide.
 static bool is_plain_ascii(const uint8_t *data, size_t n) {
-    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
     uint64_t bad = 0;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        uint64_t word;
-        memcpy(&word, data + i, 8);
-        uint64_t deletes = word ^ (ones * 0x7F);
-        // A high bit set, a byte below 0x20 (borrows), or a byte equal to 0x7F (becomes zero).
-        bad |= (word | (word - ones * 0x20) | (deletes - ones)) & highs;
+    if (n < 8) {
+        for (size_t i = 0; i < n; i++)
+            bad |= (uint64_t)(data[i] < 0x20 || data[i] >= 0x7F);
+        return bad == 0;
     }
-    for (; i < n; i++)
-        bad |= (uint64_t)(data[i] < 0x20 || data[i] >= 0x7F);
-    return bad == 0;
+    for (size_t i = 0; i + 8 <= n; i += 8)
+        bad |= unprintable(load(data + i, 8));
+    return (bad | unprintable(load(data + n - 8, 8))) == 0;
 }
 
 static int check_string(const Walk *walk, const uint8_t *data, size_t n) {
@@ -147,15 +155,10 @@ static int count_repeated(Walk *walk, Level *level, size_t n) {
 }
 
 static int check_packed(Walk *walk, Level *level, ProtobufCType type, const uint8_t *data, size_t n) {
-    unsigned wire = wire_type_of(type);
-    if (wire != WIRE_VARINT) {
-        size_t size = wire == WIRE_32 ? 4 : 8;
-        return n % size == 0 ? count_repeated(walk, level, n / size) : CHECK_MALFORMED;
-    }
     const uint8_t *end = data + n;
     while (data < end) {
         uint64_t value;
-        int r = check_varint(&data, end, &value);
+        int r = read_varint(&data, end, &value);
         if (r == CHECK_OK)
             r = check_scalar(type, value);
         if (r == CHECK_OK)
@@ -166,6 +169,7 @@ static int check_packed(Walk *walk, Level *level, ProtobufCType type, const uint
     return CHECK_OK;
 }
 
+// Writers send fields in the order of their numbers, so the next one is found at once.
 static const ProtobufCFieldDescriptor *find_field(Level *level, uint32_t number) {
     const ProtobufCMessageDescriptor *descriptor = level->descriptor;
     for (unsigned i = level->next; i < descriptor->n_fields && descriptor->fields[i].id <= number; i++) {
@@ -180,19 +184,24 @@ static const ProtobufCFieldDescriptor *find_field(Level *level, uint32_t number)
     return field;
 }
 
-// A field that is not repeated may come once; of a oneof, one member once.
-static int check_once(Level *level, const ProtobufCFieldDescriptor *field) {
-    const ProtobufCMessageDescriptor *descriptor = level->descriptor;
-    assert(descriptor->n_fields <= 64);
-    uint64_t bit = UINT64_C(1) << (field - descriptor->fields);
-    if (level->seen & bit)
-        return CHECK_MALFORMED;
-    level->seen |= bit;
+// All members of a oneof at once.
+static uint64_t oneof_bits(const ProtobufCMessageDescriptor *descriptor, const ProtobufCFieldDescriptor *field) {
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < descriptor->n_fields; i++)
+        if ((descriptor->fields[i].flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
+            descriptor->fields[i].quantifier_offset == field->quantifier_offset)
+            bits |= UINT64_C(1) << i;
+    return bits;
+}
+
+// A field that is not repeated may come once; of a oneof, one member once. `level->next` is its index.
+static inline int check_once(Level *level, const ProtobufCFieldDescriptor *field) {
+    uint64_t bits = UINT64_C(1) << level->next;
     if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
-        for (unsigned i = 0; i < descriptor->n_fields; i++)
-            if ((descriptor->fields[i].flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
-                descriptor->fields[i].quantifier_offset == field->quantifier_offset)
-                level->seen |= UINT64_C(1) << i;
+        bits = oneof_bits(level->descriptor, field);
+    if (level->seen & bits)
+        return CHECK_MALFORMED;
+    level->seen |= bits;
     return CHECK_OK;
 }
 
@@ -208,7 +217,7 @@ static int descend(Walk *walk, const uint8_t *data, size_t n) {
 // Content of a length-delimited field. The cursor ends behind it, or at the start of a message to go into.
 static int check_delimited(Walk *walk, Level *level) {
     uint64_t n;
-    if (check_varint(&walk->at, level->end, &n) != CHECK_OK || n > (uint64_t)(level->end - walk->at))
+    if (read_varint(&walk->at, level->end, &n) != CHECK_OK || n > (uint64_t)(level->end - walk->at))
         return CHECK_MALFORMED;
     const uint8_t *data = walk->at;
     walk->at = data + n;
@@ -230,7 +239,7 @@ static int check_value(Walk *walk, Level *level, unsigned wire) {
     uint64_t value;
     switch (wire) {
     case WIRE_VARINT:
-        if (check_varint(&walk->at, level->end, &value) != CHECK_OK)
+        if (read_varint(&walk->at, level->end, &value) != CHECK_OK)
             return CHECK_MALFORMED;
         return walk->field != NULL ? check_scalar(walk->field->type, value) : CHECK_OK;
     case WIRE_64:
@@ -252,7 +261,7 @@ static int check_field(Walk *walk) {
     Level *level = &walk->levels[walk->depth - 1];
     uint64_t tag;
     walk->field = NULL;
-    if (check_varint(&walk->at, level->end, &tag) != CHECK_OK || tag > UINT32_MAX || tag >> 3 == 0)
+    if (read_varint(&walk->at, level->end, &tag) != CHECK_OK || tag > UINT32_MAX || tag >> 3 == 0)
         return CHECK_MALFORMED;
     if (++walk->fields > walk->limits->fields_max)
         return CHECK_LIMIT;
@@ -261,7 +270,7 @@ static int check_field(Walk *walk) {
     if (field == NULL)
         return check_value(walk, level, wire);
     bool repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
-    bool packed = repeated && wire == WIRE_BYTES && is_packable(field->type);
+    bool packed = repeated && wire == WIRE_BYTES && wire_type_of(field->type) == WIRE_VARINT;
     if (!packed && wire != wire_type_of(field->type))
         return CHECK_MALFORMED;
     int r = CHECK_OK;
@@ -285,7 +294,7 @@ static void name_field(const Walk *walk, char ret[64]) {
 
 int check_message(const ProtobufCMessageDescriptor *descriptor, const CheckLimits *limits, const uint8_t *data,
                   size_t n, char ret_field[64]) {
-    assert(limits->depth_max >= 1 && limits->depth_max <= STACK_MAX);
+    assert(limits->depth_max >= 1 && limits->depth_max <= STACK_MAX && descriptor->n_fields <= 64);
     Walk walk; // levels are set as they are entered: zeroing them all costs as much as a short message
     walk.limits = limits;
     walk.at = data;

@@ -286,6 +286,7 @@ static int prove_admission(Zap *zap, const Trial *trial) {
     set_probe(zap, known.curve_public);
     r = trial_run(trial, &known, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, "a key on the list was refused");
     set_probe(zap, NULL);
+    keys_wipe(&known);
     return r;
 }
 
