@@ -27,8 +27,9 @@ class Cluster:
         self.settings = settings
 
     def _run(self, *words):
-        return subprocess.run([str(ROOT / "deploy/cluster"), *words], check=True, timeout=120, capture_output=True,
-                              text=True).stdout.strip()
+        done = subprocess.run([str(ROOT / "deploy/cluster"), *words], timeout=120, capture_output=True, text=True)
+        assert done.returncode == 0, f"deploy/cluster {words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout.strip()
 
     def start(self):
         self._run("start", str(self.directory), *self.settings)

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything is killed, over and over, while a small country goes through: broker, agents, receivers, PostgreSQL's
+postmaster and its backends, each with SIGKILL at a moment that the seed draws. Afterwards every promise is checked anew:
+no event is lost, none is there twice, positions have no gaps, verdicts are those of the truth, every receipt is at its
+agent, and each committee holds exactly what it may, once, in order.
+
+    DONGBO_SEED=N   the same victims, moments and files again (the seed of a failed run is printed)
+    DONGBO_KILLS=N  so many kills (24)
+"""
+import collections
+import contextlib
+import csv
+import ctypes
+import math
+import os
+import pathlib
+import random
+import select
+import signal
+import time
+
+import psycopg2
+import pytest
+
+import conftest
+import logbook
+import wire
+from test_country import OPEN, assert_holds
+
+KILLS = int(os.environ.get("DONGBO_KILLS", "24"))
+SEED = int(os.environ.get("DONGBO_SEED", str(random.SystemRandom().randrange(10 ** 6))))
+MOMENT_MAX = 0.6  # seconds from one kill to the next, at most, beside what restarting takes
+LATE_SHARE = 5    # the last fifth of the kills falls while deferred events are decided
+AGENCIES = {"NPC": {"population": "population_later"}, "MOH": {"vaccinations": "vaccinations"},
+            "MOET": {"education": "education"}, "VSS": {"social-security": "social_security"},
+            "MPS": {"e-id": "e_id", "stay": "residence_stay", "temporary-residence": "residence_temporary"},
+            "EVN": {"electricity": "electricity"}}
+DOMAINS = {"NPC": "population", "MOH": "health", "MOET": "education", "VSS": "social_security",
+           "MPS": "residence,e_id", "EVN": "electricity"}
+VICTIMS = ["broker", "broker", "agent", "broker", "postmaster", "agent", "backend", "receiver"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def adopt_orphans():
+    """A killed postmaster must be waited for by its parent before another may start: where nobody else does it, we do
+    (PR_SET_CHILD_SUBREAPER)."""
+    assert ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0) == 0
+    yield
+    ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)
+
+
+def wait_gone(pids):
+    """Until all these processes have ended."""
+    for pid in pids:
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        assert poll.poll(30000), "a server process outlives its postmaster"
+        os.close(handle)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+
+class Rows:
+    """A country's tables, cut into as many files as there are kills, in the order of their rows."""
+
+    def __init__(self, data, pieces):
+        self.files = collections.defaultdict(list)
+        self.truth = {row["row_id"]: row for row in csv.DictReader((data / "truth.csv").open(encoding="utf-8"))}
+        self.n = 0
+        for agency, tables in AGENCIES.items():
+            for mapping, table in tables.items():
+                with (data / f"{table}.csv").open(newline="", encoding="utf-8") as file:
+                    rows = list(csv.DictReader(file))
+                self.n += len(rows)
+                size = math.ceil(len(rows) / pieces)
+                self.files[agency, mapping] = [rows[at:at + size] for at in range(0, len(rows), size)]
+
+    def drop(self, agents, agency, piece):
+        for (code, mapping), files in self.files.items():
+            if code == agency and piece < len(files):
+                agents[agency].drop(mapping, f"{mapping}-{piece:04}.csv", files[piece])
+
+
+class Run:
+    def __init__(self, exchange, dice):
+        self.exchange = exchange
+        self.cluster = exchange.cluster
+        self.dice = dice
+        self.kills = collections.Counter()
+        self.agents = {code: exchange.agency(code, DOMAINS[code], list(tables)) for code, tables in AGENCIES.items()}
+        exchange.committee("hn-health", "health", "citizen_number,health.vaccine_group,health.dose_number,"
+                           "health.product_code,health.occurrence_date", "--province", "01")
+        exchange.committee("statistics", "e_id,electricity,residence,education",
+                           "e_id.province_code,e_id.status,electricity.status,residence.kind,residence.start_date,"
+                           "residence.province_code,education.isced_level,education.status")
+        self.running = {}
+
+    def start(self, name):
+        """The broker, an agency's agent or a committee's receiver. Nobody waits for it: the others must cope."""
+        if name == "broker":
+            words = [conftest.BUILD / "broker/dongbo-broker", "--config", self.exchange.directory / "broker.yaml"]
+            self.exchange.broker = self.running[name] = self.exchange.start(words, self.exchange.directory / "broker.log")
+        else:
+            self.running[name] = (self.agents.get(name) or self.exchange.receivers[name]).start()
+
+    def start_all(self):
+        for name in ["broker", *self.agents, *self.exchange.receivers]:
+            self.start(name)
+
+    def check_running(self):
+        for name, process in self.running.items():
+            assert process.running(), f"{name} ended by itself with {process.popen.returncode}\n{process.text()}"
+
+    # ---- killing ----
+
+    def kill(self, kind):
+        self.kills[kind] += 1
+        if kind == "postmaster":
+            self.kill_postmaster()
+        elif kind == "backend":
+            self.kill_backend()
+        else:
+            names = {"broker": ["broker"], "agent": list(self.agents), "receiver": list(self.exchange.receivers)}[kind]
+            name = self.dice.choice(names)
+            self.running[name].kill()
+            self.start(name)
+
+    def kill_postmaster(self):
+        postmaster = int((self.cluster.directory / "data/postmaster.pid").read_text().split()[0])
+        children = pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        os.kill(postmaster, signal.SIGKILL)
+        wait_gone([postmaster, *map(int, children)])
+        self.cluster.start()
+
+    def kill_backend(self):
+        """Any process of the server: a session's, or one of its own. The postmaster then restarts all of them."""
+        pids = [pid for pid, in self.until_connected("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+                                                     "AND backend_type <> 'walsender' ORDER BY backend_type, pid")]
+        try:
+            os.kill(self.dice.choice(pids), signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has ended meanwhile
+        self.until_connected("SELECT 1")
+
+    def until_connected(self, sql):
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return self.cluster.rows(sql)
+            except psycopg2.Error:
+                assert time.monotonic() < deadline, "PostgreSQL does not come back"
+                select.select([], [], [], 0.1)
+
+    # ---- the end ----
+
+    def wait_value(self, sql, value, seconds=90):
+        """Until the log says so; no program may end meanwhile."""
+        deadline = time.monotonic() + seconds
+        connection = self.cluster.connect()
+        with connection.cursor() as cursor:
+            cursor.execute("LISTEN dongbo_commit")
+            while True:
+                cursor.execute(sql)
+                found = cursor.fetchone()[0]
+                if found == value:
+                    break
+                self.check_running()
+                left = deadline - time.monotonic()
+                assert left > 0, f"{sql}: {found} instead of {value} after {seconds} s\n{self.exchange.broker.text()}"
+                select.select([connection], [], [], min(1, left))
+                connection.poll()
+                connection.notifies.clear()
+        connection.close()
+
+    def finish(self):
+        """In order and without a kill: later verdicts to their agents, records to their committees."""
+        for name in [*self.agents, *self.exchange.receivers]:
+            assert self.running.pop(name).stop() == 0
+        for agent in self.agents.values():
+            assert agent.once() in (0, 1)
+        for receiver in self.exchange.receivers.values():
+            receiver.until_head()
+
+
+def check_agent(run, code, rows, log):
+    """Its receipts, and what it handed back."""
+    signing_key = wire.keys_of(run.exchange, "broker").sign_public
+    agent = run.agents[code]
+    log.check_spool(run.exchange.directory / f"{agent.name}.spool", signing_key)
+    ours = {row["row_id"] for (agency, _), files in rows.files.items() if agency == code for file in files
+            for row in file}
+    told = collections.Counter(row["row_id"] for mapping in AGENCIES[code] for row in agent.refused(mapping))
+    assert told == collections.Counter(row_id for row_id in ours
+                                       if rows.truth[row_id]["verdict"] in ("MISMATCH", "REJECTED"))
+    left = [path for mapping in AGENCIES[code] for path in (agent.directory / mapping).glob("*.csv")]
+    assert not left, f"{code} has not let go of {left}"
+
+
+def check_truth(log, rows):
+    """Each row of each table once in the log, with the first and the present verdict that the truth gives."""
+    said = collections.Counter()
+    for key, entries in log.events.items():
+        row_id = wire.ChangeEvent.FromString(log.said[key]).source_key
+        said[row_id] += 1
+        names = [wire.Verdict.Name(entry.verdict) for _, entry in entries]
+        truth = rows.truth[row_id]
+        assert (names[0], names[-1]) == (truth["first_verdict"], truth["verdict"]), f"{row_id}: {names}, {truth}"
+    assert said == collections.Counter(dict.fromkeys(rows.truth, 1))
+
+
+@pytest.mark.postgres("fsync=on", "wal_level=replica", "log_checkpoints=off")
+def test_nothing_is_lost_or_doubled(exchange):
+    print(f"DONGBO_SEED={SEED} DONGBO_KILLS={KILLS}")
+    dice = random.Random(SEED)
+    data = exchange.country("--scale", str(dice.randrange(20, 30)), "--seed", str(SEED))
+    late = max(1, KILLS // LATE_SHARE)
+    victims = (VICTIMS * math.ceil(KILLS / len(VICTIMS)))[:KILLS]
+    dice.shuffle(victims)
+    rows = Rows(data, KILLS - late)
+    run = Run(exchange, dice)
+    exchange.load_population(data / "population.csv")
+    run.start_all()
+
+    early_files = range(KILLS - late)
+    for piece in early_files:
+        for code in AGENCIES:
+            if code != "NPC":
+                rows.drop(run.agents, code, piece)
+        time.sleep(dice.uniform(0, MOMENT_MAX))  # the random moment itself
+        run.check_running()
+        run.kill(victims[piece])
+    events = rows.n - sum(map(len, rows.files["NPC", "population"]))
+    run.wait_value("SELECT coalesce(sum(last_sequence), 0)::bigint FROM exchange.stream", events)
+    assert exchange.cluster.value(OPEN) == sum(row["first_verdict"] == "DEFERRED" for row in rows.truth.values())
+
+    for n, victim in enumerate(victims[KILLS - late:]):
+        for piece in early_files:
+            if piece * late // len(early_files) == n:
+                rows.drop(run.agents, "NPC", piece)
+        time.sleep(dice.uniform(0, MOMENT_MAX))
+        run.check_running()
+        run.kill(victim)
+    run.wait_value("SELECT coalesce(sum(last_sequence), 0)::bigint FROM exchange.stream", rows.n)
+    run.wait_value(OPEN, 0)
+    run.finish()
+    assert sum(run.kills.values()) == KILLS, run.kills
+
+    log = logbook.Logbook(exchange.cluster).check()
+    check_truth(log, rows)
+    for code in AGENCIES:
+        check_agent(run, code, rows, log)
+    for name, receiver in exchange.receivers.items():
+        assert log.check_received(name, receiver.records()) > 0
+    assert_holds(exchange.score(data))
