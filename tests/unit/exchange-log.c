@@ -108,7 +108,7 @@ int exchange_start(void **state) {
     migrate();
     exchange_run(POLICY_ROWS);
     keys_register();
-    strcpy(exchange.endpoint, "tcp://127.0.0.1:*");
+    snprintf(exchange.endpoint, sizeof exchange.endpoint, "tcp://127.0.0.1:*");
     exchange_feed_start();
     exchange.commits = zsock_new_push(COMMITS);
     return 0;
@@ -127,7 +127,33 @@ bool exchange_is_for(int subscription, uint64_t position) {
     return position % 5 != 0 && (subscription == 1 || position % 3 == 0);
 }
 
-void exchange_append(size_t n) {
+// One vaccination; its body is malloc'd.
+static void entry_fill(Dongbo__Entry *entry, uint64_t position) {
+    static uint32_t changed[] = {2, 4};
+    char lot[32];
+    snprintf(lot, sizeof lot, "LOT-%llu", (unsigned long long)position);
+    Dongbo__Vaccination body = DONGBO__VACCINATION__INIT;
+    body.vaccine_group = (char *)"COVID-19";
+    body.dose_number = 1;
+    body.lot_number = lot;
+    body.facility_code = (char *)"HIDDEN";
+    dongbo__entry__init(entry);
+    entry->kind = DONGBO__ENTRY_KIND__ENTRY_EVENT;
+    entry->domain = DONGBO__DOMAIN__HEALTH;
+    entry->verdict = position % 5 ? DONGBO__VERDICT__ACCEPTED : DONGBO__VERDICT__MISMATCH;
+    entry->person = (int64_t)position;
+    entry->agency = 1;
+    entry->citizen_number = (char *)"001099012345";
+    entry->record_key = (char *)"COVID-19\0371";
+    entry->province_after = (char *)(position % 3 ? "01" : "79");
+    entry->changed_fields = changed;
+    entry->n_changed_fields = 2;
+    entry->body.data = malloc(128);
+    entry->body.len = dongbo__vaccination__pack(&body, entry->body.data);
+}
+
+// Chains the segment and inserts its row.
+static void segment_insert(const Segment *segment) {
     static const Oid types[] = {20, 20, 23, 21, 21, 20, 20, 20, 17, 17, 17, 17};
     static const PgStatement statement = {
         "segment",
@@ -135,66 +161,49 @@ void exchange_append(size_t n) {
         " population_position, leaf_index, hash, frontier, summary, payload)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         12, types};
-    Dongbo__Entry *entries = calloc(n, sizeof *entries);
-    const Dongbo__Entry **pointers = calloc(n, sizeof *pointers);
-    const uint8_t **leaves = calloc(n, sizeof *leaves);
-    const char **masked = calloc(n, sizeof *masked);
-    static uint32_t changed[] = {2, 4};
-    for (size_t i = 0; i < n; i++) {
-        uint64_t position = exchange.head.last_position + 1 + i;
-        char lot[32];
-        snprintf(lot, sizeof lot, "LOT-%llu", (unsigned long long)position);
-        Dongbo__Vaccination body = DONGBO__VACCINATION__INIT;
-        body.vaccine_group = (char *)"COVID-19";
-        body.dose_number = 1;
-        body.lot_number = lot;
-        body.facility_code = (char *)"HIDDEN";
-        Dongbo__Entry *entry = &entries[i];
-        dongbo__entry__init(entry);
-        entry->kind = DONGBO__ENTRY_KIND__ENTRY_EVENT;
-        entry->domain = DONGBO__DOMAIN__HEALTH;
-        entry->verdict = position % 5 ? DONGBO__VERDICT__ACCEPTED : DONGBO__VERDICT__MISMATCH;
-        entry->person = (int64_t)position;
-        entry->agency = 1;
-        entry->citizen_number = (char *)"001099012345";
-        entry->record_key = (char *)"COVID-19\0371";
-        entry->province_after = (char *)(position % 3 ? "01" : "79");
-        entry->changed_fields = changed;
-        entry->n_changed_fields = 2;
-        entry->body.data = malloc(128);
-        entry->body.len = dongbo__vaccination__pack(&body, entry->body.data);
-        pointers[i] = entry;
-    }
-    Segment segment = {.first_position = exchange.head.last_position + 1,
-                       .last_position = exchange.head.last_position + n,
-                       .epoch = 1,
-                       .kind = DONGBO__ENTRY_KIND__ENTRY_EVENT,
-                       .agency = 1,
-                       .stored_at_us = clock_now_us(clock_system()),
-                       .entries = pointers,
-                       .n_entries = n,
-                       .leaves = leaves,
-                       .masked = masked};
+    SegmentHead *head = &exchange.head;
     Bytes summary = {0}, payload = {0};
-    exchange_ok(segment_encode(&segment, &summary, &payload));
-    exchange_ok(segment_chain(&segment, exchange.merkle, &exchange.head));
+    exchange_ok(segment_encode(segment, &summary, &payload));
+    exchange_ok(segment_chain(segment, exchange.merkle, head));
     PgParams params = {0};
-    pg_param_i64(&params, (int64_t)segment.first_position);
-    pg_param_i64(&params, (int64_t)segment.last_position);
-    pg_param_i32(&params, 1);
+    pg_param_i64(&params, (int64_t)segment->first_position);
+    pg_param_i64(&params, (int64_t)segment->last_position);
+    pg_param_i32(&params, (int32_t)segment->epoch);
     pg_param_i16(&params, SEGMENT_FORMAT);
-    pg_param_i16(&params, (int16_t)segment.kind);
-    pg_param_i64(&params, segment.stored_at_us);
+    pg_param_i16(&params, (int16_t)segment->kind);
+    pg_param_i64(&params, segment->stored_at_us);
     pg_param_i64(&params, 0);
-    pg_param_i64(&params, (int64_t)exchange.head.leaf_index - 1);
-    pg_param_bytes(&params, exchange.head.hash, HASH_BYTES);
-    pg_param_bytes(&params, exchange.head.frontier.nodes, frontier_bytes(&exchange.head.frontier));
+    pg_param_i64(&params, (int64_t)head->leaf_index - 1);
+    pg_param_bytes(&params, head->hash, HASH_BYTES);
+    pg_param_bytes(&params, head->frontier.nodes, frontier_bytes(&head->frontier));
     pg_param_bytes(&params, summary.data, summary.n);
     pg_param_bytes(&params, payload.data, payload.n);
     exchange_ok(pg_run(exchange.pg, &statement, &params, NULL));
     pg_params_free(&params);
     bytes_free(&summary);
     bytes_free(&payload);
+}
+
+void exchange_append(size_t n) {
+    Dongbo__Entry *entries = calloc(n, sizeof *entries);
+    const Dongbo__Entry **pointers = calloc(n, sizeof *pointers);
+    const uint8_t **leaves = calloc(n, sizeof *leaves);
+    const char **masked = calloc(n, sizeof *masked);
+    uint64_t first = exchange.head.last_position + 1;
+    for (size_t i = 0; i < n; i++) {
+        entry_fill(&entries[i], first + i);
+        pointers[i] = &entries[i];
+    }
+    segment_insert(&(Segment){.first_position = first,
+                              .last_position = first + n - 1,
+                              .epoch = 1,
+                              .kind = DONGBO__ENTRY_KIND__ENTRY_EVENT,
+                              .agency = 1,
+                              .stored_at_us = clock_now_us(clock_system()),
+                              .entries = pointers,
+                              .n_entries = n,
+                              .leaves = leaves,
+                              .masked = masked});
     for (size_t i = 0; i < n; i++)
         free(entries[i].body.data);
     free(entries);

@@ -363,7 +363,7 @@ static int64_t stored(const char *column) {
     static char sql[128];
     snprintf(sql, sizeof sql, "SELECT %s::text FROM exchange.subscription_position WHERE subscription = 1", column);
     PGresult *result = PQexec(pg_raw(exchange.pg), sql);
-    int64_t value = PQntuples(result) ? atoll(PQgetvalue(result, 0, 0)) : -1;
+    int64_t value = PQntuples(result) ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : -1;
     PQclear(result);
     return value;
 }

@@ -6,6 +6,7 @@
 
 #include "proto/base/error.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,16 +24,18 @@ static int setup(void **state) {
     return mkdtemp(directory) ? 0 : -1;
 }
 
-static int teardown(void **state) {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command);
-}
-
 static const char *path(const char *name) {
-    static char out[128];
+    static char out[512];
     snprintf(out, sizeof out, "%s/%s", directory, name);
     return out;
+}
+
+static int teardown(void **state) {
+    DIR *list = opendir(directory);
+    for (struct dirent *one; (one = readdir(list));)
+        unlink(path(one->d_name));
+    closedir(list);
+    return rmdir(directory);
 }
 
 static int open_sink(Sink **sink, uint64_t bytes_max) {
