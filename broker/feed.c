@@ -232,6 +232,7 @@ static int actor_new(Actor **ret, const FeedOptions *options, int *ret_port) {
     FeedState *state = &actor->state;
     state->clock = options->clock;
     state->keys = options->keys;
+    state->stats = options->stats;
     actor->backoff_ms = RETRY_MIN_MS;
     int r = feed_store_new(&state->store, options->exchange);
     if (r == 0)

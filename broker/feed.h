@@ -5,6 +5,7 @@
 // credit goes. Keeps no more of a slow subscriber than a cursor. Never decides and never writes the log.
 #pragma once
 
+#include "broker/stats.h"
 #include "proto/base/clock.h"
 #include "proto/keys.h"
 
@@ -17,6 +18,7 @@ typedef struct FeedOptions {
                           // be dropped (LISTEN dongbo_commit and a look once a second find what was missed).
     const Keys *keys;     // the broker's
     const Clock *clock;
+    Stats *stats; // NULL: nothing is counted
 } FeedOptions;
 
 typedef struct Feed Feed;

@@ -224,7 +224,9 @@ static void end_unreadable(Filling *filling) {
 static int segment_get(Filling *filling, const ReaderSegment **ret) {
     FeedState *state = filling->state;
     uint64_t session = filling->to->session;
+    uint64_t since = stats_now();
     int r = reader_get(state->reader, filling->to->place.position + 1, ret);
+    stats_add(state->stats, STATS_FEED_READ, &since);
     if (r == 2) {
         feed_session_end(state, filling->to, DONGBO__ERROR__CODE__POSITION_GONE,
                          "The next position is no longer kept. Ask the exchange's operator for a snapshot.");
@@ -252,10 +254,12 @@ static int subscriber_turn(FeedState *state, Subscriber *to) {
     for (int i = 0; i < TURN_SEGMENTS && step == STEP_ON && to->place.position < state->head.position; i++) {
         const ReaderSegment *segment;
         int r = segment_get(&filling, &segment);
+        uint64_t since = stats_now();
         if (r == 0)
             r = segment_add(&filling, segment, &step);
         else if (r == 1)
             break;
+        stats_add(state->stats, STATS_FEED_SEND, &since);
         if (r == 1) {
             r = filling_send(&filling);
             if (r == 0)

@@ -5,12 +5,14 @@
 #pragma once
 
 #include "broker/reader.h"
+#include "broker/stats.h"
 #include "proto/frame.h"
 #include "proto/socket.h"
 
 typedef struct FeedState {
     const Clock *clock;
     const Keys *keys;
+    Stats *stats;
     zsock_t *router;
     FeedStore *store;
     Reader *reader;

@@ -27,6 +27,7 @@ typedef struct Broker {
     Keys keys;
     Rules *rules;
     const Clock *clock;
+    Stats stats;
     int signals;
     Pg *policy;
     Agencies *agencies;
@@ -168,12 +169,14 @@ static int start(Broker *broker) {
                         .endpoint = broker->settings->subscribe,
                         .commits = COMMITS,
                         .keys = &broker->keys,
-                        .clock = broker->clock};
+                        .clock = broker->clock,
+                        .stats = &broker->stats};
     result = feed_new(&broker->feed, &feed, &broker->subscribe_port);
     PipelineOptions pipeline = {.settings = broker->settings,
                                 .rules = broker->rules,
                                 .keys = &broker->keys,
                                 .clock = broker->clock,
+                                .stats = &broker->stats,
                                 .commits = COMMITS};
     if (result == 0)
         result = pipeline_new(&broker->pipeline, &pipeline, &broker->publish_port);
@@ -191,6 +194,9 @@ static void stop(Broker *broker) {
     pipeline_destroy(&broker->pipeline);
     feed_destroy(&broker->feed);
     zap_destroy(&broker->zap);
+    if (broker->settings != NULL && broker->settings->stats_file != NULL &&
+        stats_write(&broker->stats, broker->settings->stats_file) < 0)
+        log_warn("%s", error_text());
     agencies_unref(&broker->agencies);
     pg_destroy(&broker->policy);
     rules_destroy(&broker->rules);

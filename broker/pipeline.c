@@ -45,7 +45,8 @@ static PrepareOptions prepare_options(const PipelineOptions *options, const char
                             .population = options->settings->population.reader,
                             .name = name,
                             .rules = options->rules,
-                            .clock = options->clock};
+                            .clock = options->clock,
+                            .stats = options->stats};
 }
 
 static int start_writer(Pipeline *pipeline, const PipelineOptions *options) {
@@ -55,7 +56,8 @@ static int start_writer(Pipeline *pipeline, const PipelineOptions *options) {
                         .population_writer = options->settings->population.writer,
                         .rules = options->rules,
                         .clock = options->clock,
-                        .keys = options->keys},
+                        .keys = options->keys,
+                        .stats = options->stats},
         .inbox = WRITER,
         .ingress = INGRESS,
         .redecide = REDECIDE,

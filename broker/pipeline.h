@@ -5,6 +5,7 @@
 
 #include "broker/agencies.h"
 #include "broker/settings.h"
+#include "broker/stats.h"
 #include "proto/base/clock.h"
 #include "proto/keys.h"
 
@@ -13,6 +14,7 @@ typedef struct PipelineOptions {
     const Rules *rules;
     const Keys *keys;
     const Clock *clock;
+    Stats *stats;
     const char *commits; // where to tell of commits: 8 bytes, big-endian, the new head's position
 } PipelineOptions;
 

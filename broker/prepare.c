@@ -23,6 +23,7 @@ struct Prepare {
     bool owns_exchange;
     const Rules *rules;
     const Clock *clock;
+    Stats *stats;
     Merkle *merkle;
     CachedVerifier verifiers[VERIFIERS_MAX];
     unsigned next_verifier;
@@ -34,6 +35,7 @@ int prepare_new(Prepare **ret, const PrepareOptions *options) {
         return error_fail(ERROR_MEMORY, "no memory for a worker");
     prepare->rules = options->rules;
     prepare->clock = options->clock;
+    prepare->stats = options->stats;
     prepare->exchange = options->exchange_session;
     prepare->owns_exchange = options->exchange_session == NULL;
     int result = merkle_new(&prepare->merkle);
@@ -130,7 +132,9 @@ static void check_header(Work *work) {
 }
 
 int prepare_open(Prepare *prepare, Work *work) {
+    uint64_t since = stats_now();
     int fault = open_batch(prepare, work);
+    stats_add(prepare->stats, STATS_OPEN, &since);
     if (fault < 0)
         return fault;
     if (fault == BATCH_UNSIGNED) {
@@ -173,18 +177,23 @@ static DecideContext context_of(const Prepare *prepare) {
 
 int prepare_again(Prepare *prepare, Work *work) {
     DecideContext context = context_of(prepare);
+    uint64_t since = stats_now();
     for (size_t i = 0; i < work->n_items; i++)
         work->items[i].wanted = work->items[i].stale && decide_wants_person(&work->items[i]);
     int result = lookup_persons(prepare->population, work);
+    stats_add(prepare->stats, STATS_PERSONS, &since);
     if (result == 0)
         result = decide_persons(&context, work);
+    stats_add(prepare->stats, STATS_DECIDE, &since);
     if (result < 0)
         return result;
     for (size_t i = 0; i < work->n_items; i++)
         work->items[i].wanted = work->items[i].stale && decide_wants_record(&work->items[i]);
     result = lookup_records(prepare->exchange, work);
+    stats_add(prepare->stats, STATS_RECORDS, &since);
     if (result == 0)
         result = decide_records(&context, work);
+    stats_add(prepare->stats, STATS_DECIDE, &since);
     if (result < 0)
         return result;
     for (size_t i = 0; i < work->n_items; i++)
@@ -194,6 +203,7 @@ int prepare_again(Prepare *prepare, Work *work) {
 
 int prepare_decide(Prepare *prepare, Work *work) {
     int result = 0;
+    uint64_t since = stats_now();
     if (work->items == NULL)
         result = decide_items(work);
     if (result == 0 && !work->decoded) {
@@ -201,6 +211,7 @@ int prepare_decide(Prepare *prepare, Work *work) {
         result = decide_forms(&context, work);
         work->decoded = result == 0;
     }
+    stats_add(prepare->stats, STATS_FORM, &since);
     // Positions first: whatever moves from here on is found to have moved.
     if (result == 0)
         result = lookup_head_position(prepare->exchange, &work->read_position);
@@ -211,7 +222,9 @@ int prepare_decide(Prepare *prepare, Work *work) {
     for (size_t i = 0; i < work->n_items; i++)
         work->items[i].stale = true;
     result = prepare_again(prepare, work);
+    since = stats_now();
     if (result == 0 && !prepare_changes_population(work))
         result = entries_build(work);
+    stats_add(prepare->stats, STATS_PACK, &since);
     return result;
 }

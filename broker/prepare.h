@@ -6,6 +6,7 @@
 #pragma once
 
 #include "broker/decide.h"
+#include "broker/stats.h"
 #include "proto/base/clock.h"
 #include "proto/base/pg.h"
 
@@ -15,6 +16,7 @@ typedef struct PrepareOptions {
     const char *name;                  // of the sessions
     const Rules *rules;
     const Clock *clock;
+    Stats *stats;
 } PrepareOptions;
 
 typedef struct Prepare Prepare;

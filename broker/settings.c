@@ -34,6 +34,8 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_UINT("workers", CYAML_FLAG_OPTIONAL, Settings, workers),
     CYAML_FIELD_STRING_PTR("ready_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, Settings, ready_file, 0,
                            CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("stats_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, Settings, stats_file, 1,
+                           CYAML_UNLIMITED),
     CYAML_FIELD_END};
 
 static const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, Settings, fields)};
@@ -70,6 +72,8 @@ int settings_load(Settings **ret, const char *path) {
         result = resolve(&settings->schemas, path);
     if (result == 0 && settings->ready_file != NULL)
         result = resolve(&settings->ready_file, path);
+    if (result == 0 && settings->stats_file != NULL)
+        result = resolve(&settings->stats_file, path);
     if (result < 0) {
         settings_destroy(&settings);
         return result;

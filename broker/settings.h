@@ -20,6 +20,7 @@ typedef struct Settings {
     SettingsDecide decide;
     unsigned workers;
     char *ready_file; // "" when not asked for; resolved
+    char *stats_file; // NULL when not asked for; resolved. Where time goes by stage, written at the end
 } Settings;
 
 int settings_load(Settings **ret, const char *path); // ERROR_CONFIG, ERROR_MEMORY

@@ -26,6 +26,7 @@ struct Transaction {
     Merkle *merkle;
     Signer *signer;
     const Clock *clock;
+    Stats *stats;
     SegmentHead head;
     uint64_t partition_looked;
     bool identified; // this connection's server was compared with the last epoch's
@@ -52,6 +53,7 @@ int transaction_new(Transaction **ret, const TransactionOptions *options) {
     if (transaction == NULL)
         return error_fail(ERROR_MEMORY, "no memory for the writer");
     transaction->clock = options->clock;
+    transaction->stats = options->stats;
     int result = open_sessions(transaction, options);
     if (result == 0)
         result = merkle_new(&transaction->merkle);
@@ -292,22 +294,26 @@ static int append_segment(Transaction *transaction, Work *work) {
 
 static int store_work(Transaction *transaction, Work *work, bool alone) {
     bool is_batch = work->kind == WORK_BATCH;
+    uint64_t since = stats_now();
     int result = is_batch ? check_stream(transaction, work) : store_still_deferred(transaction->exchange, work);
     if (result < 0 || work->outcome != OUTCOME_OPEN)
         return result;
     result = recheck(transaction, work);
     if (result == 0 && !is_batch)
         result = entries_build(work);
+    stats_add(transaction->stats, STATS_RECHECK, &since);
     if (result == 0 && work->n_entries == 0) {
         work_settle(work, OUTCOME_NOTHING, 0, "nothing new");
         return 0;
     }
     if (result == 0)
         result = alone ? store_rows_without_poison(transaction, work) : store_rows(transaction, work);
+    stats_add(transaction->stats, STATS_COPY, &since);
     if (result == 0)
         result = append_segment(transaction, work);
     if (result == 0 && is_batch)
         result = store_advance(transaction->exchange, work->stream, work->last_sequence);
+    stats_add(transaction->stats, STATS_SEGMENT, &since);
     if (result < 0)
         return result;
     recheck_note(transaction->recheck, work);
@@ -341,11 +347,20 @@ static int sign_receipts(Transaction *transaction, const TransactionGroup *group
     return 0;
 }
 
+static void count_events(Transaction *transaction, const TransactionGroup *group) {
+    for (size_t i = 0; i < group->n; i++) {
+        if (group->works[i]->outcome == OUTCOME_STORED)
+            stats_count(transaction->stats, group->works[i]->n_entries);
+    }
+}
+
 int transaction_run(Transaction *transaction, const TransactionGroup *group, uint64_t *ret_head) {
     bool open[WRITER_GROUP_MAX + 2] = {false};
     for (size_t i = 0; i < group->n; i++)
         open[i] = group->works[i]->outcome == OUTCOME_OPEN;
+    uint64_t since = stats_now();
     int result = begin(transaction, group->policies);
+    stats_add(transaction->stats, STATS_LOCK, &since);
     for (size_t i = 0; result == 0 && i < group->n; i++) {
         if (open[i])
             result = store_work(transaction, group->works[i], group->alone);
@@ -353,8 +368,10 @@ int transaction_run(Transaction *transaction, const TransactionGroup *group, uin
     // Before the commit: a batch that is stored but cannot be answered would be of no use to anybody.
     if (result == 0)
         result = sign_receipts(transaction, group);
+    since = stats_now();
     if (result == 0)
         result = store_commit(transaction->exchange);
+    stats_add(transaction->stats, STATS_COMMIT, &since);
     if (result < 0) {
         store_rollback(transaction->exchange);
         unsettle(group, open);
@@ -362,6 +379,7 @@ int transaction_run(Transaction *transaction, const TransactionGroup *group, uin
     }
     transaction->identified = true;
     recheck_committed(transaction->recheck, transaction->head.last_position);
+    count_events(transaction, group);
     *ret_head = transaction->head.last_position;
     return 0;
 }

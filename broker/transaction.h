@@ -6,6 +6,7 @@
 
 #include "broker/item.h"
 #include "broker/rules.h"
+#include "broker/stats.h"
 #include "proto/base/clock.h"
 #include "proto/keys.h"
 
@@ -14,6 +15,7 @@ typedef struct TransactionOptions {
     const Rules *rules;
     const Clock *clock;
     const Keys *keys;
+    Stats *stats;
 } TransactionOptions;
 
 typedef struct Transaction Transaction;
