@@ -267,7 +267,7 @@ static int spool_batch_row(Spool *spool, sqlite3_stmt *row, bool items, SpoolBat
 
 int spool_stranded_next(Spool *spool, const char *kind, SpoolBatch *ret) {
     static const char NEXT[] =
-        "SELECT b.id, b.stream, first_sequence, last_sequence, acked_at, root, sealed, items FROM batch b "
+        "SELECT b.id, b.stream, first_sequence, b.last_sequence, acked_at, root, sealed, items FROM batch b "
         "JOIN stream s ON s.id = b.stream JOIN batch_bytes y ON y.batch = b.id JOIN batch_items i ON i.batch = b.id "
         "WHERE acked_at IS NULL AND kind = ?1 AND closed = 1 ORDER BY b.id LIMIT 1";
     spool_end_row(spool);

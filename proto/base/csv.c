@@ -248,6 +248,16 @@ static int csv_broken(Csv *csv, CsvFault fault, CsvRow *ret) {
     return r < 0 ? r : 2;
 }
 
+// A row whose form is whole, over several lines perhaps, and which is refused as such: the text within its quotes must
+// not be taken for rows.
+static int csv_unfit(Csv *csv, CsvFault fault, CsvRow *ret) {
+    ret->fault = fault;
+    ret->fields = NULL;
+    ret->bytes = csv->scan.bytes;
+    csv_consume(csv, csv->scan.end);
+    return 2;
+}
+
 // Reads the row that begins at the buffer's unread part.
 static int csv_row(Csv *csv, CsvRow *ret) {
     char *data = csv->buffer + csv->from;
@@ -261,9 +271,9 @@ static int csv_row(Csv *csv, CsvRow *ret) {
         return csv_broken(csv, scan->fault, ret);
     ret->n_fields = scan->n;
     if (csv->columns != 0 && scan->n != csv->columns)
-        return csv_broken(csv, CSV_COLUMNS_WRONG, ret);
+        return csv_unfit(csv, CSV_COLUMNS_WRONG, ret);
     if (memchr(data, 0, scan->bytes) != NULL)
-        return csv_broken(csv, CSV_NUL_BYTE, ret);
+        return csv_unfit(csv, CSV_NUL_BYTE, ret);
     fields_unquote(data, scan, csv->fields);
     ret->fault = CSV_FINE;
     ret->fields = csv->fields;

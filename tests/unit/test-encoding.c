@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Old Vietnamese encodings to UTF-8 in NFC; what is not of an encoding is a condition.
+#include "agents/encoding.h"
+
+#include "proto/base/error.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+
+static Arena *arena;
+
+static int setup(void **state) {
+    return arena_new(&arena, 65536);
+}
+
+static int teardown(void **state) {
+    arena_destroy(&arena);
+    return 0;
+}
+
+static int convert(const char *name, const char *bytes, MapText *ret) {
+    Encoding *encoding;
+    assert_int_equal(encoding_new(&encoding, name), 0);
+    int r = encoding_convert(encoding, &(MapText){bytes, strlen(bytes)}, arena, ret);
+    encoding_destroy(&encoding);
+    return r;
+}
+
+static void test_converts_to_nfc(void **state) {
+    static const struct {
+        const char *encoding, *bytes, *utf8;
+    } CASES[] = {
+        {"TCVN5712-1", "Nguy\xD4n V\xA8n \xA7\xD4 B\xD7nh", "Nguyễn Văn Đễ Bình"},
+        {"VISCII", "Nguy\xADn V\xE5n \xD0\xAD B\xECnh", "Nguyễn Văn Đễ Bình"},
+        // a base letter and a tone, which NFC makes one letter of; also where the text ends in it
+        {"CP1258", "Nguy\xEA\xDEn V\xE3n \xD0\xEA\xDE Bi\xCCnh", "Nguyễn Văn Đễ Bình"},
+        {"CP1258", "L\xEA\xDE", "Lễ"},
+        {"CP1258", "L\xEA", "Lê"},
+        {"TCVN5712-1", "plain ASCII", "plain ASCII"},
+        {"UTF-8", "e\xCC\x83", "e\xCC\x83"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        MapText text;
+        assert_int_equal(convert(CASES[i].encoding, CASES[i].bytes, &text), 0);
+        assert_string_equal(text.text, CASES[i].utf8);
+        assert_int_equal(text.n, strlen(CASES[i].utf8));
+    }
+}
+
+static void test_tells_what_is_not_of_the_encoding(void **state) {
+    MapText text;
+    assert_int_equal(convert("EUC-JP", "\xFF", &text), 1);
+    // and is as good as new afterwards
+    assert_int_equal(convert("EUC-JP", "abc", &text), 0);
+}
+
+static void test_keeps_absent_columns_absent(void **state) {
+    Encoding *encoding;
+    MapText text;
+    assert_int_equal(encoding_new(&encoding, "VISCII"), 0);
+    assert_int_equal(encoding_convert(encoding, &(MapText){NULL, 0}, arena, &text), 0);
+    assert_null(text.text);
+    encoding_destroy(&encoding);
+}
+
+static void test_names_an_encoding_that_is_not_there(void **state) {
+    Encoding *encoding = NULL;
+    assert_int_equal(encoding_new(&encoding, "VNI-WIN"), ERROR_CONFIG);
+    assert_null(encoding);
+    assert_non_null(strstr(error_text(), "VNI-WIN"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_converts_to_nfc),
+        cmocka_unit_test(test_tells_what_is_not_of_the_encoding),
+        cmocka_unit_test(test_keeps_absent_columns_absent),
+        cmocka_unit_test(test_names_an_encoding_that_is_not_there),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

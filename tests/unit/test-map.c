@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Mappings: what is wrong with one is said with file and line; what is wrong with a row is a reason for that row.
+#include "agents/map.h"
+
+#include "proto/base/error.h"
+#include "proto/domain.h"
+#include "tests/unit/scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+static char directory[SCRATCH_BYTES];
+static Arena *arena;
+
+static int setup(void **state) {
+    scratch_make(directory);
+    return arena_new(&arena, 65536);
+}
+
+static int teardown(void **state) {
+    arena_destroy(&arena);
+    scratch_remove(directory);
+    return 0;
+}
+
+static const char *path(void) {
+    static char out[128];
+    snprintf(out, sizeof out, "%s/m.yaml", directory);
+    return out;
+}
+
+static int load(Map **map, const char *yaml) {
+    scratch_write(directory, "m.yaml", yaml);
+    return map_load(map, path());
+}
+
+// Refused at this line, with this in the sentence.
+static void refused(const char *yaml, int line, const char *why) {
+    Map *map = NULL;
+    char place[160];
+    assert_int_equal(load(&map, yaml), ERROR_CONFIG);
+    assert_null(map);
+    snprintf(place, sizeof place, "%s, line %d", path(), line);
+    if (strstr(error_text(), place) == NULL || strstr(error_text(), why) == NULL)
+        fail_msg("not \"%s: %s\": %s", place, why, error_text());
+}
+
+#define HEAD "domain: health\nsource_key: [id]\nfields:\n"
+#define GOOD HEAD "  - {to: status, value: completed}\n"
+
+static void test_names_the_line_of_what_is_wrong(void **state) {
+    refused("domain: helth\nsource_key: [id]\nfields:\n  - {to: status, value: x}\n", 1, "helth");
+    refused(GOOD "  - {to: status, column: s}\n", 5, "twice");
+    refused(HEAD "  - {to: status, value: completed}\n  - to: subject.surname\n    column: s\n", 5, "subject.surname");
+    refused(HEAD "  - {to: isced_level, column: s}\n", 4, "isced_level");
+    refused(HEAD "  - {to: status}\n", 4, "either a column or a value");
+    refused(HEAD "  - {to: status, column: s, value: x}\n", 4, "either a column or a value");
+    refused(HEAD "  - {to: lot_number, value: x}\n  - {to: occurrence_date, column: d, date: \"MM/DD/YY\"}\n", 5,
+            "YYYY");
+    refused(HEAD "  - {to: occurrence_date, column: d, date: \"DD/YYYY\"}\n", 4, "YYYY");
+    refused(HEAD "  - {to: status, value: x, date: \"YYYY\"}\n", 4, "constant");
+    refused(GOOD "colour: blue\n", 5, "colour");
+    refused(HEAD "  - {to: status, columm: s}\n", 4, "columm");
+}
+
+static void test_needs_its_parts(void **state) {
+    Map *map = NULL;
+    assert_int_equal(load(&map, "domain: health\nfields:\n  - {to: status, value: x}\n"), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), "source_key"));
+    assert_int_equal(load(&map, "source_key: [id]\nfields:\n  - {to: status, value: x}\n"), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), "domain"));
+}
+
+static const char FULL[] = "domain: health\n"
+                           "source_key: [id, part]\n"
+                           "event_time: at\n"
+                           "operation: {column: op, retract: [D, X]}\n"
+                           "fields:\n"
+                           "  - {to: subject.citizen_number, column: number}\n"
+                           "  - {to: occurrence_date, column: on, date: \"DD/MM/YYYY\"}\n"
+                           "  - {to: status, column: st, codes: [{from: \"Đã tiêm\", to: completed}]}\n"
+                           "  - {to: dose_number, column: dose}\n"
+                           "  - {to: lot_number, value: L1}\n";
+enum { ID, PART, AT, OP, NUMBER, ON, ST, DOSE, N_COLUMNS };
+
+// Columns are in the order in which the file first names them.
+static Map *full(void) {
+    Map *map = NULL;
+    assert_int_equal(load(&map, FULL), 0);
+    assert_int_equal(map_n_columns(map), N_COLUMNS);
+    assert_string_equal(map_column(map, NUMBER), "number");
+    assert_int_equal(map_column_line(map, NUMBER), 6);
+    assert_int_equal(map_column_line(map, PART), 2);
+    return map;
+}
+
+static int apply(Map *map, const char *const texts[N_COLUMNS], Dongbo__ChangeEvent **event, MapFault *fault) {
+    MapText values[N_COLUMNS];
+    for (int i = 0; i < N_COLUMNS; i++)
+        values[i] = (MapText){texts[i], texts[i] == NULL ? 0 : strlen(texts[i])};
+    arena_reset(arena);
+    return map_apply(map, &(MapRow){values, 42}, arena, event, fault);
+}
+
+#define ROW                                                                                                            \
+    { "7", "b", "2022-03-01T08:00:00+07:00", "I", "001099000001", "3/1/2021", "Đã tiêm", "2" }
+
+static void test_maps_a_row(void **state) {
+    Map *map = full();
+    const char *row[N_COLUMNS] = ROW;
+    Dongbo__ChangeEvent *event;
+    MapFault fault;
+    assert_int_equal(apply(map, row, &event, &fault), 0);
+    assert_int_equal(event_domain(event), DONGBO__DOMAIN__HEALTH);
+    assert_string_equal(event->source_key, "7/b");
+    assert_int_equal(event->event_time_us, 1646096400000000);
+    assert_int_equal(event->operation, DONGBO__OPERATION__UPSERT);
+    assert_string_equal(event->subject->citizen_number, "001099000001");
+    assert_string_equal(event->health->occurrence_date, "2021-01-03");
+    assert_string_equal(event->health->status, "completed");
+    assert_int_equal(event->health->dose_number, 2);
+    assert_string_equal(event->health->lot_number, "L1");
+    row[OP] = "X";
+    assert_int_equal(apply(map, row, &event, &fault), 0);
+    assert_int_equal(event->operation, DONGBO__OPERATION__RETRACT);
+    map_destroy(&map);
+}
+
+static void test_gives_a_reason_for_a_bad_row(void **state) {
+    static char long_text[1100];
+    memset(long_text, 'x', sizeof long_text - 1);
+    const struct {
+        int column;
+        const char *text;
+        int code;
+        const char *field;
+    } cases[] = {
+        {ID, "", DONGBO__REASON_CODE__FIELD_MISSING, "source_key"},
+        {PART, NULL, DONGBO__REASON_CODE__FIELD_MISSING, "source_key"},
+        {AT, "", DONGBO__REASON_CODE__FIELD_MISSING, "event_time"},
+        {AT, "hôm qua", DONGBO__REASON_CODE__DATE_INVALID, "event_time"},
+        {OP, "\x01", DONGBO__REASON_CODE__TEXT_INVALID, "operation"},
+        {NUMBER, NULL, DONGBO__REASON_CODE__FIELD_MISSING, "subject.citizen_number"},
+        {NUMBER, "001\xC3\x28", DONGBO__REASON_CODE__TEXT_INVALID, "subject.citizen_number"},
+        {NUMBER, long_text, DONGBO__REASON_CODE__EVENT_LIMITS, "subject.citizen_number"},
+        {ON, "31/02/2021", DONGBO__REASON_CODE__DATE_INVALID, "occurrence_date"},
+        {ON, "1/2", DONGBO__REASON_CODE__DATE_INVALID, "occurrence_date"},
+        {ON, "01/02/21", DONGBO__REASON_CODE__DATE_INVALID, "occurrence_date"},
+        {ON, "01/02/20211", DONGBO__REASON_CODE__DATE_INVALID, "occurrence_date"},
+        {ST, "đã tiêm", DONGBO__REASON_CODE__CODE_UNKNOWN, "status"},
+        {DOSE, "hai", DONGBO__REASON_CODE__FIELD_FORMAT, "dose_number"},
+        {DOSE, "-1", DONGBO__REASON_CODE__FIELD_FORMAT, "dose_number"},
+        {DOSE, "4294967296", DONGBO__REASON_CODE__FIELD_FORMAT, "dose_number"},
+    };
+    Map *map = full();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *row[N_COLUMNS] = ROW;
+        Dongbo__ChangeEvent *event;
+        MapFault fault;
+        row[cases[i].column] = cases[i].text;
+        assert_int_equal(apply(map, row, &event, &fault), 1);
+        assert_int_equal(fault.code, cases[i].code);
+        assert_string_equal(fault.field, cases[i].field);
+        assert_string_equal(fault.column, map_column(map, cases[i].column));
+    }
+    map_destroy(&map);
+}
+
+static void test_leaves_unsaid_what_is_empty(void **state) {
+    Map *map = full();
+    const char *row[N_COLUMNS] = {"7", "b", "2022-03-01", "I", "", "", "", ""};
+    Dongbo__ChangeEvent *event;
+    MapFault fault;
+    assert_int_equal(apply(map, row, &event, &fault), 0);
+    assert_string_equal(event->subject->citizen_number, "");
+    assert_int_equal(fields_said(event_body(event)), 1u << 4); // the constant only
+    map_destroy(&map);
+}
+
+// A source that writes FHIR dates here and there is understood; so is one that knows the year only.
+static void test_reads_dates_as_they_come(void **state) {
+    static const char *const CASES[][2] = {
+        {"03/01/2021", "2021-01-03"}, {"2021-01-03", "2021-01-03"}, {"1990", "1990"}};
+    Map *map = full();
+    for (int i = 0; i < 3; i++) {
+        const char *row[N_COLUMNS] = ROW;
+        Dongbo__ChangeEvent *event;
+        MapFault fault;
+        row[ON] = CASES[i][0];
+        assert_int_equal(apply(map, row, &event, &fault), 0);
+        assert_string_equal(event->health->occurrence_date, CASES[i][1]);
+    }
+    map_destroy(&map);
+}
+
+static void test_takes_the_rows_time_when_none_is_named(void **state) {
+    Map *map = NULL;
+    assert_int_equal(load(&map, GOOD), 0);
+    MapText key = {"k", 1};
+    Dongbo__ChangeEvent *event;
+    MapFault fault;
+    arena_reset(arena);
+    assert_int_equal(map_apply(map, &(MapRow){&key, 42}, arena, &event, &fault), 0);
+    assert_int_equal(event->event_time_us, 42);
+    map_destroy(&map);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_the_line_of_what_is_wrong),
+        cmocka_unit_test(test_needs_its_parts),
+        cmocka_unit_test(test_maps_a_row),
+        cmocka_unit_test(test_gives_a_reason_for_a_bad_row),
+        cmocka_unit_test(test_leaves_unsaid_what_is_empty),
+        cmocka_unit_test(test_reads_dates_as_they_come),
+        cmocka_unit_test(test_takes_the_rows_time_when_none_is_named),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Rows handed back beside a file: as they were, with what to do, each once whatever dies when.
+#include "agents/refused.h"
+
+#include "proto/base/error.h"
+#include "tests/unit/publish-case.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define FILE_TEXT "id,name\n1,\"Lê, Văn\"\n2,\"Trần \"\"B\"\"\"\n3,\"open\n4,x,y\n5,caf\xE9\n"
+// number, offset and length of its rows
+static const Item ROWS[] = {
+    {.row = 2, .offset = 8, .bytes = 13}, {.row = 3, .offset = 22, .bytes = 16}, {.row = 4, .offset = 39, .bytes = 7},
+    {.row = 5, .offset = 47, .bytes = 5}, {.row = 6, .offset = 53, .bytes = 6},
+};
+
+typedef struct RefusedCase {
+    PublishCase *test;
+    Encoding *encoding;
+    char rows_path[128];
+    RefusedFile file;
+} RefusedCase;
+
+static RefusedCase refused_case(PublishCase *test, const char *encoding) {
+    RefusedCase c = {.test = test};
+    scratch_write(test->directory, "a.csv", FILE_TEXT);
+    publish_case_add(test, 1);
+    assert_int_equal(encoding_new(&c.encoding, encoding), 0);
+    snprintf(c.rows_path, sizeof c.rows_path, "%s/a.csv", test->directory);
+    return c;
+}
+
+static void refuse(RefusedCase *c, int row, ResultKind kind) {
+    Dongbo__EventVerdict verdict = DONGBO__EVENT_VERDICT__INIT;
+    Dongbo__Reason first = DONGBO__REASON__INIT, second = DONGBO__REASON__INIT, *reasons[] = {&first, &second};
+    first.code = DONGBO__REASON_CODE__NAME_DIFFERS;
+    first.field = "subject.full_name";
+    second.code = DONGBO__REASON_CODE__DATE_IN_FUTURE;
+    verdict.verdict = kind == RESULT_REFUSED ? DONGBO__VERDICT__MISMATCH : DONGBO__VERDICT__ACCEPTED;
+    verdict.reasons = reasons;
+    verdict.n_reasons = 2;
+    Result result = {.kind = kind, .item = ROWS[row], .verdict = &verdict, .mark = "m"};
+    result.item.origin = c->test->origin.id;
+    assert_int_equal(spool_begin(c->test->spool), 0);
+    assert_int_equal(ledger_result_add(c->test->spool, &result), 0);
+    assert_int_equal(spool_commit(c->test->spool), 0);
+}
+
+static int write_rows(RefusedCase *c) {
+    int n = 0;
+    RefusedFile file = {.spool = c->test->spool,
+                        .origin = &c->test->origin,
+                        .rows_path = c->rows_path,
+                        .done = c->test->directory,
+                        .delimiter = ',',
+                        .encoding = c->encoding};
+    assert_int_equal(refused_write(&file, &n), 0);
+    return n;
+}
+
+// The file's lines, without the sentences at their end.
+static void lines_of(PublishCase *test, const char *name, char *out, size_t size) {
+    char path[256], line[4096];
+    snprintf(path, sizeof path, "%s/%s", test->directory, name);
+    FILE *file = fopen(path, "r");
+    out[0] = 0;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        char *end = strstr(line, ",NAME_DIFFERS");
+        if (end != NULL)
+            snprintf(end, 2, "\n");
+        snprintf(out + strlen(out), size - strlen(out), "%s", line);
+    }
+    if (file != NULL)
+        fclose(file);
+}
+
+#define HEADER "id,name,dongbo_row,dongbo_verdict,dongbo_reasons,dongbo_text_vi,dongbo_text_en\n"
+
+static void test_hands_rows_back_as_they_were(void **state) {
+    RefusedCase c = refused_case(*state, "UTF-8");
+    char lines[4096];
+    for (int row = 0; row < 5; row++)
+        refuse(&c, row, RESULT_REFUSED);
+    refuse(&c, 0, RESULT_DECIDED);
+    assert_int_equal(write_rows(&c), 6);
+    lines_of(c.test, "a.refused.csv", lines, sizeof lines);
+    assert_string_equal(lines, HEADER "1,\"Lê, Văn\",2,MISMATCH\n"
+                                      "2,\"Trần \"\"B\"\"\",3,MISMATCH\n"
+                                      "\"3,\"\"open\",,4,MISMATCH\n"
+                                      "\"4,x,y\",,5,MISMATCH\n"
+                                      "5,caf\xEF\xBF\xBD,6,MISMATCH\n");
+    lines_of(c.test, "a.results.csv", lines, sizeof lines);
+    assert_string_equal(lines, HEADER "1,\"Lê, Văn\",2,ACCEPTED\n");
+    int64_t origin;
+    assert_int_equal(ledger_results_origin(c.test->spool, 0, &origin), 0);
+    assert_int_equal(origin, 0);
+    // Days later, one more: the header is not repeated.
+    refuse(&c, 1, RESULT_REFUSED);
+    assert_int_equal(write_rows(&c), 1);
+    lines_of(c.test, "a.refused.csv", lines, sizeof lines);
+    assert_non_null(strstr(lines, "6,MISMATCH\n2,\"Trần"));
+    encoding_destroy(&c.encoding);
+}
+
+static void test_says_what_to_do(void **state) {
+    RefusedCase c = refused_case(*state, "UTF-8");
+    Dongbo__EventVerdict verdict = DONGBO__EVENT_VERDICT__INIT;
+    Dongbo__Reason reason = DONGBO__REASON__INIT, *reasons[] = {&reason};
+    reason.code = DONGBO__REASON_CODE__BIRTH_DATE_DIFFERS;
+    reason.field = "subject.birth_date";
+    reason.expected = "1999-05-01";
+    verdict.reasons = reasons;
+    verdict.n_reasons = 1;
+    RefusedWords words = {0};
+    refused_words(&(Result){.verdict = &verdict, .text_en = "First this."}, &words);
+    bytes_append_u8(&words.codes, 0);
+    bytes_append_u8(&words.en, 0);
+    bytes_append_u8(&words.vi, 0);
+    assert_string_equal((char *)words.codes.data, "BIRTH_DATE_DIFFERS:subject.birth_date");
+    assert_non_null(strstr((char *)words.en.data, "First this. subject.birth_date: "));
+    assert_non_null(strstr((char *)words.en.data, "1999-05-01"));
+    assert_non_null(strstr((char *)words.vi.data, "1999-05-01"));
+    refused_words_free(&words);
+    encoding_destroy(&c.encoding);
+}
+
+static void test_converts_the_sources_encoding(void **state) {
+    RefusedCase c = refused_case(*state, "ISO-8859-1");
+    char lines[4096];
+    refuse(&c, 4, RESULT_REFUSED);
+    assert_int_equal(write_rows(&c), 1);
+    lines_of(c.test, "a.refused.csv", lines, sizeof lines);
+    assert_string_equal(lines, HEADER "5,café,6,MISMATCH\n");
+    encoding_destroy(&c.encoding);
+}
+
+// A crash between writing and noting it: what was written is written again, not twice.
+static void test_writes_once_after_a_crash(void **state) {
+    RefusedCase c = refused_case(*state, "UTF-8");
+    char before[4096], after[4096];
+    refuse(&c, 0, RESULT_REFUSED);
+    assert_int_equal(write_rows(&c), 1);
+    lines_of(c.test, "a.refused.csv", before, sizeof before);
+    refuse(&c, 1, RESULT_REFUSED);
+    int64_t size = 0;
+    char path[256];
+    snprintf(path, sizeof path, "%s/a.refused.csv", c.test->directory);
+    FILE *file = fopen(path, "a");
+    size = ftell(file);
+    fputs("2,half a ro", file);
+    fclose(file);
+    assert_int_equal(spool_begin(c.test->spool), 0);
+    assert_int_equal(ledger_append_begin(c.test->spool, c.test->origin.id, RESULT_REFUSED, size), 0);
+    assert_int_equal(spool_commit(c.test->spool), 0);
+    publish_case_close(c.test);
+    publish_case_open(c.test);
+    assert_int_equal(write_rows(&c), 1);
+    lines_of(c.test, "a.refused.csv", after, sizeof after);
+    assert_memory_equal(after, before, strlen(before));
+    assert_string_equal(after + strlen(before), "2,\"Trần \"\"B\"\"\",3,MISMATCH\n");
+    encoding_destroy(&c.encoding);
+}
+
+// The keeper deleted what was handed back, wrote into it, or deleted the dropped file: none of it stops anything.
+static void test_leaves_the_keepers_changes_alone(void **state) {
+    RefusedCase c = refused_case(*state, "UTF-8");
+    char lines[4096];
+    refuse(&c, 0, RESULT_REFUSED);
+    assert_int_equal(write_rows(&c), 1);
+    scratch_append(c.test->directory, "a.refused.csv", "a note\n");
+    refuse(&c, 1, RESULT_REFUSED);
+    assert_int_equal(write_rows(&c), 1);
+    lines_of(c.test, "a.refused.csv", lines, sizeof lines);
+    assert_non_null(strstr(lines, "a note\n2,\"Trần"));
+    scratch_unlink(c.test->directory, "a.refused.csv");
+    scratch_unlink(c.test->directory, "a.csv");
+    refuse(&c, 1, RESULT_REFUSED);
+    assert_int_equal(write_rows(&c), 1);
+    lines_of(c.test, "a.refused.csv", lines, sizeof lines);
+    assert_string_equal(lines, "dongbo_row,dongbo_verdict,dongbo_reasons,dongbo_text_vi,dongbo_text_en\n3,MISMATCH\n");
+    encoding_destroy(&c.encoding);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_hands_rows_back_as_they_were),     TEST(test_says_what_to_do),
+        TEST(test_converts_the_sources_encoding),    TEST(test_writes_once_after_a_crash),
+        TEST(test_leaves_the_keepers_changes_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A drop folder read into a spool, through crashes, rollbacks, and what people do with files.
+#include "agents/source_csv.h"
+
+#include "proto/base/error.h"
+#include "tests/unit/publish-case.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+typedef struct DropCase {
+    PublishCase *test;
+    char drop[128];
+    SourceConfig config;
+    Map *map;
+    Arena *arena;
+    Source *source;
+    Intake intake;
+} DropCase;
+
+static const char MAPPING[] = "domain: health\nsource_key: [id]\nfields:\n  - {to: lot_number, column: lot}\n";
+
+static void open_source(DropCase *c) {
+    SourceOptions options = {&c->config, c->test->spool, c->map, &c->test->clock};
+    assert_int_equal(source_csv_new(&c->source, &options), 0);
+    c->intake = (Intake){.spool = c->test->spool, .map = c->map, .sealer = c->test->sealer, .arena = c->arena};
+}
+
+static void drop_case(DropCase *c, PublishCase *test, const char *encoding) {
+    char path[128];
+    *c = (DropCase){.test = test};
+    snprintf(c->drop, sizeof c->drop, "%s/drop", test->directory);
+    assert_int_equal(mkdir(c->drop, 0700), 0);
+    scratch_write(test->directory, "m.yaml", MAPPING);
+    snprintf(path, sizeof path, "%s/m.yaml", test->directory);
+    assert_int_equal(map_load(&c->map, path), 0);
+    assert_int_equal(arena_new(&c->arena, 1 << 20), 0);
+    c->config = (SourceConfig){.name = "s", .kind = SOURCE_CSV, .directory = c->drop, .encoding = (char *)encoding};
+    open_source(c);
+}
+
+static void drop_case_end(DropCase *c) {
+    c->source->kind->destroy(&c->source);
+    map_destroy(&c->map);
+    arena_destroy(&c->arena);
+}
+
+// As `kill -9` and a new start.
+static void crash(DropCase *c) {
+    c->source->kind->destroy(&c->source);
+    publish_case_close(c->test);
+    publish_case_open(c->test);
+    open_source(c);
+}
+
+static void put(DropCase *c, const char *name, const char *text) {
+    char hidden[80];
+    snprintf(hidden, sizeof hidden, ".%s", name);
+    scratch_write(c->drop, hidden, text);
+    char from[300], to[300];
+    snprintf(from, sizeof from, "%s/%s", c->drop, hidden);
+    snprintf(to, sizeof to, "%s/%s", c->drop, name);
+    assert_int_equal(rename(from, to), 0);
+}
+
+static bool is_there(DropCase *c, const char *name) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", c->drop, name);
+    return access(path, F_OK) == 0;
+}
+
+static uint64_t look(DropCase *c) {
+    uint64_t bytes;
+    assert_int_equal(c->source->kind->look(c->source, &bytes), 0);
+    return bytes;
+}
+
+// One transaction's read; *ret_r is what read() said.
+static int read_once(DropCase *c, bool commit) {
+    c->intake.rows = 0;
+    sealer_mark(c->test->sealer);
+    (void)look(c);
+    assert_int_equal(spool_begin(c->test->spool), 0);
+    int r = c->source->kind->read(c->source, &c->intake);
+    assert_true(r >= 0);
+    assert_int_equal(sealer_flush(c->test->sealer), 0);
+    if (commit)
+        assert_int_equal(spool_commit(c->test->spool), 0);
+    else
+        spool_rollback(c->test->spool);
+    assert_int_equal(c->source->kind->settle(c->source, commit), 0);
+    return r;
+}
+
+static uint64_t sealed(DropCase *c) {
+    return publish_case_stream(c->test).last_sequence;
+}
+
+static void ack_all(DropCase *c) {
+    SpoolBatch batch;
+    Bytes receipt = {0};
+    bytes_append_text(&receipt, "r");
+    int64_t stream = publish_case_stream(c->test).id;
+    assert_int_equal(spool_begin(c->test->spool), 0);
+    while (spool_next(c->test->spool, stream, 0, &batch) == 0) {
+        assert_int_equal(spool_ack(c->test->spool, &batch, &receipt), 0);
+        SpoolBatch found;
+        Item item;
+        assert_int_equal(spool_find(c->test->spool, stream, batch.first_sequence, &found), 0);
+        const uint8_t *at = found.items;
+        while (item_read(&at, found.items + found.items_bytes, &item) == 0)
+            assert_int_equal(ledger_waiting_add(c->test->spool, item.origin, -1), 0);
+    }
+    assert_int_equal(spool_commit(c->test->spool), 0);
+    assert_int_equal(c->source->kind->receipts(c->source), 0);
+    bytes_free(&receipt);
+}
+
+static char *rows(int from, int n) {
+    static char out[2 << 20];
+    size_t at = (size_t)snprintf(out, sizeof out, "id,other,lot\n");
+    for (int i = from; i < from + n; i++)
+        at += (size_t)snprintf(out + at, sizeof out - at, "%d,\"x,y\",L%d\n", i, i);
+    return out;
+}
+
+static int note_result(void *self, const Result *result) {
+    char *out = self;
+    size_t n = strlen(out);
+    snprintf(out + n, 512 - n, "%llu:%d ", (unsigned long long)result->item.row,
+             (int)result->verdict->reasons[0]->code);
+    return 0;
+}
+
+static void assert_refused(DropCase *c, int64_t origin, const char *expected) {
+    char out[512] = "";
+    int64_t last;
+    ResultQuery query = {origin, RESULT_REFUSED, 100};
+    assert_int_equal(ledger_results(c->test->spool, &query, note_result, out, &last), 0);
+    assert_string_equal(out, expected);
+}
+
+static void test_reads_files_and_moves_them_when_decided(void **state) {
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    assert_int_equal(look(&c), 0);
+    put(&c, "b.csv", rows(100, 3));
+    put(&c, "a.csv", rows(0, 2));
+    put(&c, "note.txt", "not for us");
+    assert_true(look(&c) > 0);
+    assert_int_equal(read_once(&c, true), 1);
+    assert_int_equal(sealed(&c), 5);
+    assert_int_equal(look(&c), 0);
+    assert_int_equal(c.source->kind->receipts(c.source), 0);
+    assert_true(is_there(&c, "a.csv"));
+    ack_all(&c);
+    assert_false(is_there(&c, "a.csv"));
+    assert_true(is_there(&c, "done/a.csv"));
+    assert_true(is_there(&c, "done/b.csv"));
+    assert_true(is_there(&c, "note.txt"));
+    // The same file dropped again is another delivery, kept under another name.
+    put(&c, "a.csv", rows(0, 2));
+    assert_int_equal(read_once(&c, true), 1);
+    assert_int_equal(sealed(&c), 7);
+    ack_all(&c);
+    assert_false(is_there(&c, "a.csv"));
+    drop_case_end(&c);
+}
+
+// Row by row through the transactions of a large file, dying after each: every row once.
+static void test_goes_on_at_its_row(void **state) {
+    enum { ROWS = 30000 };
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", rows(0, ROWS));
+    int crashes = 0;
+    while (sealed(&c) < ROWS && crashes < 100) {
+        read_once(&c, true);
+        crashes++;
+        crash(&c);
+    }
+    assert_in_range(crashes, 3, 20);
+    read_once(&c, true);
+    assert_int_equal(sealed(&c), ROWS);
+    Origin origin;
+    assert_int_equal(ledger_origin(c.test->spool, 1, &origin), 0);
+    assert_int_equal(origin.waiting, ROWS);
+    ack_all(&c);
+    assert_true(is_there(&c, "done/a.csv"));
+    drop_case_end(&c);
+}
+
+static void test_reads_again_what_was_rolled_back(void **state) {
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", rows(0, 20000));
+    read_once(&c, false);
+    assert_int_equal(sealed(&c), 0);
+    read_once(&c, true);
+    uint64_t first = sealed(&c);
+    assert_in_range(first, 1000, 19000);
+    read_once(&c, false);
+    assert_int_equal(sealed(&c), first);
+    while (look(&c) > 0)
+        read_once(&c, true);
+    assert_int_equal(sealed(&c), 20000);
+    drop_case_end(&c);
+}
+
+// A renamed file is known by its content.
+static void test_knows_a_half_read_file_by_its_content(void **state) {
+    DropCase c;
+    char from[300], to[300];
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", rows(0, 20000));
+    read_once(&c, true);
+    c.source->kind->destroy(&c.source);
+    snprintf(from, sizeof from, "%s/a.csv", c.drop);
+    snprintf(to, sizeof to, "%s/z.csv", c.drop);
+    assert_int_equal(rename(from, to), 0);
+    open_source(&c);
+    while (look(&c) > 0)
+        read_once(&c, true);
+    assert_int_equal(sealed(&c), 20000);
+    ack_all(&c);
+    assert_false(is_there(&c, "z.csv"));
+    assert_true(is_there(&c, "done/a.csv"));
+    drop_case_end(&c);
+}
+
+static void test_refuses_bad_rows_alone(void **state) {
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", "lot,id\nL1,1\nL2,\nL3\n\"L4,4\nL5,5\nL\x80,6\nL7,7\n");
+    assert_int_equal(read_once(&c, true), 1);
+    assert_int_equal(sealed(&c), 3);
+    assert_refused(&c, 1, "3:400 4:302 5:302 7:304 ");
+    ack_all(&c);
+    int n;
+    Origin origin;
+    assert_int_equal(ledger_origin(c.test->spool, 1, &origin), 0);
+    assert_int_equal(origin.state, ORIGIN_DONE);
+    assert_int_equal(c.source->kind->hand_back(c.source, &origin, &n), 0);
+    assert_int_equal(n, 4);
+    assert_true(is_there(&c, "done/a.refused.csv"));
+    drop_case_end(&c);
+}
+
+static void test_refuses_a_file_without_a_column(void **state) {
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", "id,lod\n1,L1\n");
+    put(&c, "b.csv", rows(0, 2));
+    put(&c, "c.csv", "");
+    assert_int_equal(read_once(&c, true), 1);
+    assert_int_equal(sealed(&c), 2);
+    assert_refused(&c, 1, "1:400 ");
+    ack_all(&c);
+    assert_true(is_there(&c, "done/a.csv"));
+    assert_true(is_there(&c, "done/c.csv"));
+    drop_case_end(&c);
+}
+
+static void test_converts_by_column_and_refuses_by_row(void **state) {
+    DropCase c;
+    drop_case(&c, *state, "EUC-JP");
+    put(&c, "a.csv", "id,lot\n1,abc\n2,\xFF\xFF\n3,def\n");
+    assert_int_equal(read_once(&c, true), 1);
+    assert_int_equal(sealed(&c), 2);
+    assert_refused(&c, 1, "3:304 ");
+    drop_case_end(&c);
+}
+
+// Whoever still has it open for writing has not finished it.
+static void test_leaves_open_files_alone(void **state) {
+    DropCase c;
+    char path[300];
+    drop_case(&c, *state, NULL);
+    snprintf(path, sizeof path, "%s/a.csv", c.drop);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "id,lot\n1,L1\n", 12), 12);
+    assert_int_equal(look(&c), 0);
+    assert_int_equal(write(fd, "2,L2\n", 5), 5);
+    close(fd);
+    // With leases at once, by inotify; without, after two seconds.
+    for (int i = 0; i < 100 && look(&c) == 0; i++) {
+        struct pollfd news = {.fd = c.source->kind->fd(c.source), .events = POLLIN};
+        (void)poll(&news, 1, 50);
+    }
+    assert_int_equal(read_once(&c, true), 1);
+    assert_int_equal(sealed(&c), 2);
+    drop_case_end(&c);
+}
+
+static void test_leaves_alone_what_was_replaced(void **state) {
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", rows(0, 2));
+    assert_int_equal(read_once(&c, true), 1);
+    put(&c, "a.csv", rows(10, 3));
+    ack_all(&c);
+    assert_true(is_there(&c, "a.csv"));
+    assert_int_equal(read_once(&c, true), 1);
+    assert_int_equal(sealed(&c), 5);
+    ack_all(&c);
+    assert_false(is_there(&c, "a.csv"));
+    drop_case_end(&c);
+}
+
+// A file that somebody took away half read does not wait for ever.
+static void test_lets_go_of_what_is_gone(void **state) {
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", rows(0, 20000));
+    read_once(&c, true);
+    scratch_unlink(c.drop, "a.csv");
+    crash(&c);
+    assert_int_equal(look(&c), 0);
+    assert_int_equal(c.source->kind->receipts(c.source), 0);
+    ack_all(&c);
+    Origin origin;
+    assert_int_equal(ledger_origin(c.test->spool, 1, &origin), 0);
+    assert_int_equal(origin.state, ORIGIN_DONE);
+    drop_case_end(&c);
+}
+
+static void test_stops_when_the_spool_is_full(void **state) {
+    PublishCase *test = *state;
+    publish_case_close(test);
+    test->bytes_max = 2 * BATCH_BYTES_MAX;
+    publish_case_open(test);
+    DropCase c;
+    drop_case(&c, test, NULL);
+    put(&c, "a.csv", rows(0, 30000));
+    for (int i = 0; i < 20 && !spool_is_full(test->spool); i++)
+        read_once(&c, true);
+    assert_true(spool_is_full(test->spool));
+    uint64_t full = sealed(&c);
+    assert_in_range(full, 1000, 29000);
+    read_once(&c, true);
+    assert_int_equal(sealed(&c), full);
+    while (look(&c) > 0) {
+        ack_all(&c);
+        assert_int_equal(spool_begin(test->spool), 0);
+        assert_int_equal(spool_trim(test->spool), 0);
+        assert_int_equal(spool_commit(test->spool), 0);
+        read_once(&c, true);
+    }
+    assert_int_equal(sealed(&c), 30000);
+    drop_case_end(&c);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_reads_files_and_moves_them_when_decided),
+        TEST(test_goes_on_at_its_row),
+        TEST(test_reads_again_what_was_rolled_back),
+        TEST(test_knows_a_half_read_file_by_its_content),
+        TEST(test_refuses_bad_rows_alone),
+        TEST(test_refuses_a_file_without_a_column),
+        TEST(test_converts_by_column_and_refuses_by_row),
+        TEST(test_leaves_open_files_alone),
+        TEST(test_leaves_alone_what_was_replaced),
+        TEST(test_lets_go_of_what_is_gone),
+        TEST(test_stops_when_the_spool_is_full),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
