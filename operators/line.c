@@ -138,14 +138,17 @@ static void write_columns(const LineFormat *format, const Line *line, Bytes *out
     column(out, citizen_of(format, line), 12);
     if (colour)
         bytes_append_text(out, COLOURS[verdict]);
-    column(out, verdict_name((int)summary->verdict), 10);
+    bool again = summary->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION;
+    if (again || summary->n_reasons)
+        column(out, verdict_name((int)summary->verdict), 10);
+    else
+        bytes_append_text(out, verdict_name((int)summary->verdict));
     if (colour)
         bytes_append_text(out, "\033[0m");
-    if (summary->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION)
-        bytes_append_text(out, "(decided again) ");
+    bytes_append_text(out, again ? "(decided again)" : "");
     for (size_t i = 0; i < summary->n_reasons; i++) {
         const Dongbo__Reason *reason = summary->reasons[i];
-        bytes_append_text(out, i ? ", " : "");
+        bytes_append_text(out, i ? ", " : again ? " " : "");
         bytes_append_text(out, reason_find((int)reason->code)->name);
         if (*reason->field) {
             bytes_append_u8(out, ' ');

@@ -29,7 +29,8 @@
     " FROM exchange.segment "
 // From the segment that holds the position.
 #define TAIL_HOLDING "(SELECT max(first_position) FROM exchange.segment WHERE first_position <= $1)"
-#define TAIL_FORWARD "WHERE first_position >= coalesce(" TAIL_HOLDING ", 0) ORDER BY first_position LIMIT 32"
+#define TAIL_FORWARD                                                                                                   \
+    "WHERE first_position >= coalesce(" TAIL_HOLDING ", 0) AND last_position >= $1 ORDER BY first_position LIMIT 32"
 #define TAIL_BACKWARD "WHERE first_position < $1 ORDER BY first_position DESC LIMIT 32"
 static const PgStatement PAGES[2][2] = {{{"tail_forward", TAIL_SELECT("NULL::bytea") TAIL_FORWARD, 1, NULL},
                                          {"tail_backward", TAIL_SELECT("NULL::bytea") TAIL_BACKWARD, 1, NULL}},
