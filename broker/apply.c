@@ -137,7 +137,66 @@ static int run_halving(Pg *writer, Work *work, Item *const *items, const char *c
     return result < 0 ? result : run_halving(writer, work, items + half, texts + half, n - half);
 }
 
-int apply_changes(Pg *writer, Work *work) {
+// ---- persons that are only now being born
+// ------------------------------------------------------------------------------
+
+// Persons of this batch that the store does not know yet, by number: open addressing, at most half full.
+typedef struct Newcomers {
+    Person **slots;
+    size_t mask;
+} Newcomers;
+
+static Person **newcomer(const Newcomers *newcomers, const char *number) {
+    size_t at = record_hash(0, 0, number) & newcomers->mask;
+    while (newcomers->slots[at] != NULL && strcmp(newcomers->slots[at]->citizen_number, number) != 0)
+        at = (at + 1) & newcomers->mask;
+    return &newcomers->slots[at];
+}
+
+static bool is_unknown(const Item *item) {
+    return item->domain == DONGBO__DOMAIN__POPULATION && !item->dropped && item->person == NULL &&
+           decide_wants_person(item);
+}
+
+static bool brings_person(const Item *item) {
+    const char *kind = item->event->population->kind;
+    return strcmp(kind, "registered") == 0 || strcmp(kind, "birth") == 0;
+}
+
+// So that a later event of the batch about somebody born in it is merged, and not simply applied over what is newer: a
+// stand-in person with a key below 0, until the store has given the real one. 1 when there are any.
+static int add_newcomers(Work *work) {
+    Newcomers newcomers = {.mask = 15};
+    while (newcomers.mask + 1 < 2 * work->n_items)
+        newcomers.mask = 2 * newcomers.mask + 1;
+    newcomers.slots = arena_zalloc(work->arena, (newcomers.mask + 1) * sizeof *newcomers.slots);
+    int64_t next = -1;
+    for (size_t i = 0; newcomers.slots != NULL && i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (!is_unknown(item))
+            continue;
+        Person **slot = newcomer(&newcomers, item->claimed_number);
+        if (*slot == NULL && brings_person(item)) {
+            *slot = arena_alloc(work->arena, sizeof **slot);
+            if (*slot == NULL)
+                return error_fail(ERROR_MEMORY, "the batch's newcomers do not fit");
+            **slot = (Person){.key = next--, .citizen_number = item->claimed_number};
+        }
+        item->person = *slot;
+        item->read = NULL;
+    }
+    if (newcomers.slots == NULL)
+        return error_fail(ERROR_MEMORY, "the batch's newcomers do not fit");
+    return next < -1 ? 1 : 0;
+}
+
+int apply_changes(Pg *writer, Prepare *prepare, Work *work) {
+    int result = add_newcomers(work);
+    if (result > 0)
+        result = prepare_merge(prepare, work);
+    if (result < 0)
+        return result;
+
     Item **items = arena_alloc(work->arena, work->n_items * sizeof *items);
     const char *const **texts = arena_alloc(work->arena, work->n_items * sizeof *texts);
     if (items == NULL || texts == NULL)

@@ -4,10 +4,9 @@
 // (stream, sequence), so that a broker that dies in between repeats both. Never writes to the exchange.
 #pragma once
 
-#include "broker/item.h"
-#include "proto/base/pg.h"
+#include "broker/prepare.h"
 
 // Applies the work's population events that may be taken and say something new. The persons and their residence come
 // from the store's answer; the items are marked stale, to be looked up and decided again. An event whose values the
 // store refuses is poisoned. ERROR_DATABASE, ERROR_MEMORY.
-int apply_changes(Pg *writer, Work *work);
+int apply_changes(Pg *writer, Prepare *prepare, Work *work);

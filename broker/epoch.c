@@ -178,3 +178,31 @@ int epoch_log_policies(LogTail *tail) {
     PQclear(rows);
     return result;
 }
+
+static const PgStatement STREAMS = {
+    "replacing-streams",
+    "SELECT s.stream, s.agency, s.agent, encode(s.stream, 'hex'), encode(s.replaces, 'hex') FROM exchange.stream s "
+    "WHERE s.replaces IS NOT NULL AND NOT EXISTS (SELECT FROM exchange.segment g WHERE g.stream = s.stream "
+    "AND g.kind = 5) ORDER BY s.opened_at, s.stream LIMIT 16",
+    0, NULL};
+
+static int log_stream(LogTail *tail, const PGresult *rows, int row) {
+    size_t n = 0;
+    char text[TEXT_BYTES];
+    snprintf(text, sizeof text, "stream %s of agent %.64s takes the place of %s", pg_text(rows, row, 3),
+             pg_text(rows, row, 2), pg_text(rows, row, 4));
+    Note note = {.kind = DONGBO__ENTRY_KIND__ENTRY_STREAM,
+                 .agency = (uint32_t)pg_i32(rows, row, 1),
+                 .stream = pg_bytes(rows, row, 0, &n),
+                 .text = text};
+    return epoch_log_note(tail, &note);
+}
+
+int epoch_log_streams(LogTail *tail) {
+    PGresult *rows = NULL;
+    int result = pg_run(tail->pg, &STREAMS, NULL, &rows);
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
+        result = log_stream(tail, rows, row);
+    PQclear(rows);
+    return result;
+}

@@ -22,6 +22,8 @@ typedef struct LogTail {
 int epoch_open_due(LogTail *tail);
 // Logs what operators changed since.
 int epoch_log_policies(LogTail *tail);
+// Declares streams that took another's place (its spool was lost or restored), once each.
+int epoch_log_streams(LogTail *tail);
 // One entry of this kind and text.
 typedef struct Note {
     int kind; // EntryKind

@@ -11,8 +11,8 @@
 int lookup_persons(Pg *population, Work *work);
 // Fills item->read (NULL where there is none) for every item with `wanted` set; each has a person and a record key.
 int lookup_records(Pg *exchange, Work *work);
-// Connects when needed, and sees to it that look-ups go by index: a plan made while a table was small is kept, and would
-// read all of it long after it has grown.
+// Connects when needed, and sees to it that look-ups go by index: a plan made while a table was small is kept, and
+// would read all of it long after it has grown.
 int lookup_connect(Pg *pg);
 // The population store's own clock.
 int lookup_population_position(Pg *population, int64_t *ret);

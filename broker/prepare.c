@@ -201,6 +201,12 @@ int prepare_again(Prepare *prepare, Work *work) {
     return 0;
 }
 
+int prepare_merge(Prepare *prepare, Work *work) {
+    DecideContext context = context_of(prepare);
+    int result = decide_persons(&context, work);
+    return result < 0 ? result : decide_records(&context, work);
+}
+
 int prepare_decide(Prepare *prepare, Work *work) {
     int result = 0;
     uint64_t since = stats_now();

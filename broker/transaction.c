@@ -92,7 +92,9 @@ static int log_notes(Transaction *transaction, bool policies) {
     if (transaction->identified && !policies)
         return 0;
     int result = epoch_open_due(&tail);
-    return result < 0 ? result : epoch_log_policies(&tail);
+    if (result == 0)
+        result = epoch_log_policies(&tail);
+    return result < 0 ? result : epoch_log_streams(&tail);
 }
 
 static int look_at_partition(Transaction *transaction) {
@@ -179,7 +181,7 @@ static int change_population(Transaction *transaction, Work *work) {
     int64_t before = recheck_population_position(transaction->recheck);
     int result = pg_connect(transaction->population_writer);
     if (result == 0)
-        result = apply_changes(transaction->population_writer, work);
+        result = apply_changes(transaction->population_writer, transaction->prepare, work);
     if (result == 0)
         result = recheck_population(transaction->recheck);
     work->population_moved = recheck_population_position(transaction->recheck) != before;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An agent in Python that speaks the wire from proto/PROTOCOL.md alone, so that tests can also say what no agent of ours
-would: gaps, forks, broken frames, another agency's stream."""
+"""An agent in Python that speaks the wire from proto/PROTOCOL.md alone, so that tests can also say what no agent of
+ours would: gaps, forks, broken frames, another agency's stream."""
 import hashlib
 import importlib
 import os
@@ -32,7 +32,8 @@ def load_messages(directory):
 
 def read_keys(path):
     """A key file, in the form `dongbo keys new` writes: lines of `name: hex`."""
-    pairs = (line.split(":", 1) for line in pathlib.Path(path).read_text().splitlines() if ":" in line and line[0] != "#")
+    lines = pathlib.Path(path).read_text().splitlines()
+    pairs = (line.split(":", 1) for line in lines if ":" in line and line[0] != "#")
     return {name.strip(): bytes.fromhex(value.strip().strip("\"'")) for name, value in pairs
             if all(c in "0123456789abcdef\"' " for c in value)}
 
@@ -57,7 +58,7 @@ def frame(kind, session, sequence, body=b"", magic=b"DB", version=1, length=None
 class Peer:
     """One DEALER with an agency's keys; one session after hello()."""
 
-    def __init__(self, port, keys, broker_keys, messages, stream=None, timeout_ms=10000):
+    def __init__(self, endpoint, keys, broker_keys, messages, stream=None, timeout_ms=10000):
         self.event, self.wire = messages
         self.keys = read_keys(keys)
         self.broker = read_keys(broker_keys)
@@ -69,7 +70,7 @@ class Peer:
         self.socket.curve_secretkey = zmq.utils.z85.encode(self.keys["curve_secret"])
         self.socket.linger = 0
         self.socket.rcvtimeo = timeout_ms
-        self.socket.connect(f"tcp://127.0.0.1:{port}")
+        self.socket.connect(endpoint)
         self.session = 0
         self.next = 1
         self.welcome = None

@@ -1,0 +1,461 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The publish side, spoken to over the wire: each kind of bad input gets an answer that says what to do, nothing else
+in the batch or the queue suffers from it, and nothing is stored twice or lost, whoever dies."""
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+import conftest
+import wire_peer
+from wire_peer import ERROR, PING, PONG, RECEIPT, REFUSAL, VERDICTS, WELCOME
+
+ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
+
+
+@pytest.fixture(scope="module")
+def messages(tmp_path_factory):
+    return wire_peer.load_messages(tmp_path_factory.mktemp("messages"))
+
+
+class Peers:
+    """An exchange with a broker, the Ministry of Health (MOH) and the population centre (NPC). Each test has two
+    citizens of its own, and looks at what was stored since it began."""
+
+    def __init__(self, exchange, messages):
+        self.exchange, self.messages, self.made = exchange, messages, []
+        self.event = messages[0]
+        self.keys = {}
+        self.agency("MOH", "health")
+        self.agency("NPC", "population")
+        self.citizens = iter([(f"0010990{n:05d}", f"Nguyễn Văn {n}", "1999-01-02", "male") for n in range(200)])
+        exchange.load_population([dict(citizen_number=f"0010990{n:05d}", full_name=f"Nguyễn Văn {n}",
+                                       birth_date="1999-01-02", sex="male", residence_province="01")
+                                  for n in range(100)])
+        self.unknown = iter([f"0010991{n:05d}" for n in range(100)])
+        exchange.start_broker()
+
+    def agency(self, code, domain):
+        self.keys[code] = self.exchange.keys(code.lower()).removesuffix(".pub")
+        self.exchange.dongbo("agency", "add", code, "--name", code, "--domain", domain, "--key",
+                             f"{self.keys[code]}.pub")
+
+    def begin(self):
+        self.an, self.binh = next(self.citizens), next(self.citizens)
+        self.start = self.exchange.cluster.value("SELECT exchange.next_position()")
+
+    def peer(self, code="MOH", stream=None, hello=True, keys=None, **options):
+        made = wire_peer.Peer(self.exchange.publish, keys or self.keys[code],
+                              f"{self.exchange.directory}/broker.keys.pub", self.messages, stream, **options)
+        self.made.append(made)
+        if hello:
+            made.hello()
+        return made
+
+    def dose(self, person=None, dose=1, lot="L1", time=1646100000000000, **fields):
+        number, name, birth, sex = person or self.an
+        event = self.event.ChangeEvent(event_id=os.urandom(16), schema_version=1, operation=1, event_time_us=time,
+                                       source_key="row")
+        event.subject.citizen_number, event.subject.full_name = number, name
+        event.subject.birth_date, event.subject.sex = birth, sex
+        values = dict(vaccine_group="covid-19", dose_number=dose, product_code="EU/1/20/1528", lot_number=lot,
+                      occurrence_date="2022-03-01", facility_code="01001", status="completed")
+        values.update(fields)
+        for name, value in values.items():
+            setattr(event.health, name, value)
+        return event
+
+    def change(self, kind, number, old="", time=1646100000000000, **fields):
+        event = self.event.ChangeEvent(event_id=os.urandom(16), schema_version=1, operation=1, event_time_us=time,
+                                       source_key="row")
+        event.subject.citizen_number = old
+        event.population.kind, event.population.citizen_number = kind, number
+        for name, value in fields.items():
+            setattr(event.population, name, value)
+        return event
+
+    def close(self):
+        while self.made:
+            self.made.pop().close()
+
+
+@pytest.fixture(scope="module")
+def shared(template, messages):
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="dongbo-", dir="/tmp"))
+    directory.chmod(0o755)
+    subprocess.run(["cp", "-a", str(template), str(directory / "pg")], check=True, timeout=60)
+    cluster = conftest.Cluster(directory / "pg", ("fsync=off",))
+    exchange = conftest.Exchange(cluster, directory)
+    try:
+        cluster.start()
+        exchange.set_up()
+        yield Peers(exchange, messages)
+    finally:
+        exchange.stop()
+        cluster.stop("immediate")
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def peers(shared):
+    shared.begin()
+    yield shared
+    shared.close()
+
+
+def said(body):
+    """A receipt's verdicts: sequence to (verdict, names of reasons)."""
+    codes = wire_peer.importlib.import_module("verdict_pb2").ReasonCode
+    return {v.sequence: (v.verdict, [codes.Name(r.code) for r in v.reasons]) for v in body.verdicts}
+
+
+def versions(peers):
+    return peers.exchange.cluster.rows(
+        "SELECT person, record_key, position, superseded FROM exchange.record_version WHERE position >= %s "
+        "ORDER BY position", peers.start)
+
+
+# ---- taking a batch ------------------------------------------------------------------------------------------------
+
+def test_batch_is_stored_and_answered(peers):
+    peer = peers.peer()
+    kind, body = peer.publish([peers.dose(), peers.dose(peers.binh), peers.dose(dose=2)])
+    assert kind == RECEIPT and not body.verdicts and not body.duplicate
+    assert (body.first_sequence, body.last_sequence) == (1, 3)
+    assert body.last_position - body.first_position == 2
+    stored = peers.exchange.cluster.rows("SELECT first_position, last_position, hash FROM exchange.segment "
+                                         "WHERE stream = %s", peer.stream)
+    assert [(a, b, bytes(h)) for a, b, h in stored] == [(body.first_position, body.last_position, body.segment_hash)]
+    assert [v[2] for v in versions(peers)] == list(range(body.first_position, body.last_position + 1))
+
+
+def test_events_of_one_batch_stand_on_each_other(peers):
+    peer = peers.peer()
+    newest = peers.dose(lot="L3", time=3)
+    _, body = peer.publish([peers.dose(lot="L1", time=1), newest, peers.dose(lot="L2", time=2), newest])
+    assert {s: v[0] for s, v in said(body).items()} == {3: SUPERSEDED, 4: UNCHANGED}
+    assert [v[3] for v in versions(peers)][:3] == [False, False, True]
+
+
+def test_every_kind_of_event_gets_its_verdict(peers):
+    peer = peers.peer()
+    bad_id = peers.dose()
+    bad_id.event_id = b"short"
+    nested = b"\x32\x04\x0a\x02\xff\xfe"  # a subject whose number is not UTF-8
+    _, body = peer.publish([
+        peers.dose(),
+        peers.dose((peers.an[0], peers.an[1].replace("ễ", "e").replace("ă", "a"), *peers.an[2:])),
+        peers.dose((next(peers.unknown), "Không Ai", "1999-01-02", "male")),
+        peers.dose(vaccine_group="nonsense"),
+        peers.dose(lot="x" * 2000),
+        b"\xff\xff\xff",
+        nested,
+        b"",
+        bad_id,
+        peers.change("birth", next(peers.unknown), full_name="Ai", birth_date="1999-01-01", sex="male"),
+    ])
+    assert said(body) == {
+        2: (MISMATCH, ["NAME_ACCENTS_LOST"]), 3: (DEFERRED, ["NOT_FOUND"]), 4: (REJECTED, ["CODE_UNKNOWN"]),
+        5: (REJECTED, ["EVENT_LIMITS"]), 6: (REJECTED, ["EVENT_UNREADABLE"]), 7: (REJECTED, ["TEXT_INVALID"]),
+        8: (REJECTED, ["EVENT_UNREADABLE"]), 9: (REJECTED, ["EVENT_ID_WRONG"]), 10: (REJECTED, ["NOT_GRANTED"])}
+    rows = peers.exchange.cluster.rows("SELECT sequence, verdict, open FROM exchange.exception WHERE stream = %s "
+                                       "ORDER BY sequence", peer.stream)
+    assert rows == [(s, v[0], v[0] != REJECTED) for s, v in sorted(said(body).items())]
+
+
+# ---- refusals ------------------------------------------------------------------------------------------------------
+
+def test_gap_names_the_sequence_to_send_from(peers):
+    peer = peers.peer()
+    peer.publish([peers.dose()])
+    kind, refusal = peer.publish([peers.dose(peers.binh)], first=3)
+    assert kind == REFUSAL and refusal.code == refusal.GAP and refusal.expected_sequence == 2
+    assert peer.publish([peers.dose(peers.binh)])[0] == RECEIPT
+
+
+def test_repeated_batch_is_a_duplicate_with_its_verdicts(peers):
+    peer = peers.peer()
+    batch = peer.seal([peers.dose(), peers.dose((peers.an[0], "Ai Khác", *peers.an[2:]))])
+    peer.send_batch(batch)
+    first = peer.answer()[1]
+    peer.send_batch(batch, first=1)
+    again = peer.answer()[1]
+    assert again.duplicate and said(again) == said(first) == {2: (MISMATCH, ["NAME_DIFFERS"])}
+    assert [v.position for v in again.verdicts] == [v.position for v in first.verdicts]
+    assert len(versions(peers)) == 1
+
+
+def test_same_range_with_another_root_is_a_fork(peers):
+    peer = peers.peer()
+    peer.publish([peers.dose(), peers.dose(peers.binh)])
+    for events, first in (([peers.dose(), peers.dose(peers.binh)], 1), ([peers.dose()], 2), ([peers.dose()] * 4, 1)):
+        kind, refusal = peer.publish(events, first=first)
+        assert kind == REFUSAL and refusal.code == refusal.FORK
+    stream = os.urandom(16)
+    other = peers.peer(stream=stream, hello=False)
+    other.hello(replaces_stream=peer.stream)
+    assert other.publish([peers.dose()])[0] == RECEIPT
+    declared = f"SELECT count(*) FROM exchange.segment WHERE kind = 5 AND stream = '\\x{stream.hex()}'"
+    peers.exchange.wait_until(declared, 1)
+
+
+def cut_events(sealed):
+    sealed.events.pop()
+
+
+def change_event(sealed):
+    sealed.events[0] = sealed.events[0][:-1] + b"x"
+
+
+def other_signature(sealed):
+    sealed.signature = bytes(64)
+
+
+def test_signed_but_unreadable_batch_consumes_its_range(peers):
+    peer = peers.peer()
+    body = peer.publish([peers.dose()] * 3, damage=cut_events)[1]
+    assert said(body) == {s: (REJECTED, ["BATCH_UNREADABLE"]) for s in (1, 2, 3)}
+    assert peer.publish([peers.dose()])[1].first_sequence == 4
+    assert peers.exchange.cluster.value("SELECT batch IS NOT NULL FROM exchange.segment WHERE first_sequence = 1")
+
+
+@pytest.mark.parametrize("damage", [change_event, other_signature])
+def test_batch_that_nobody_signed_is_not_stored(peers, damage):
+    peer = peers.peer()
+    kind, refusal = peer.publish([peers.dose()], damage=damage)
+    assert kind == REFUSAL and refusal.code == refusal.BAD_SIGNATURE and refusal.expected_sequence == 1
+    kind, refusal = peer.publish([peers.dose()], key_id="0011223344556677")
+    assert kind == REFUSAL and refusal.code == refusal.BAD_SIGNATURE
+    assert versions(peers) == []
+    assert peer.publish([peers.dose()])[0] == RECEIPT
+
+
+def test_newer_schema_waits_for_the_exchange(peers):
+    peer = peers.peer()
+    kind, refusal = peer.publish([peers.dose()], schema_version=99)
+    assert kind == REFUSAL and refusal.code == refusal.SCHEMA_NEWER
+
+
+def test_too_big_a_batch(peers):
+    peer = peers.peer()
+    kind, refusal = peer.publish([b"x" * 300000])
+    assert kind == REFUSAL and refusal.code == refusal.TOO_BIG
+
+
+def test_more_than_the_credit_is_refused_and_given_back(peers):
+    peer = peers.peer()
+    batch = peer.seal([b"x" * 16000] * 15)
+    n = peer.welcome.credit_bytes // len(batch) + 20
+    lock = peers.exchange.cluster.connect()
+    lock.autocommit = False
+    lock.cursor().execute("SELECT exchange.lock_log()")  # nothing is stored, so no credit comes back
+    for _ in range(n):
+        peer.send_batch(batch, first=1)
+    answers = [peer.receive(REFUSAL) for _ in range(20)]
+    lock.rollback()
+    answers += [peer.answer() for _ in range(n - 20)]
+    lock.close()
+    refused = [a for kind, a in answers if kind == REFUSAL]
+    assert len(refused) == 20 and all(r.code == r.OVERLOADED for r in refused)
+    assert all(r.credit_bytes > peer.welcome.credit_bytes for r in refused)
+    assert peer.publish([peers.dose()])[0] == RECEIPT
+
+
+# ---- sessions ------------------------------------------------------------------------------------------------------
+
+def test_unknown_key_is_not_let_in(peers):
+    peers.exchange.keys("stranger")
+    peer = peers.peer(hello=False, keys=f"{peers.exchange.directory}/stranger.keys", timeout_ms=1500)
+    with pytest.raises(wire_peer.zmq.Again):
+        peer.hello()
+
+
+def test_newer_session_fences_the_older(peers):
+    older = peers.peer()
+    older.publish([peers.dose()])
+    newer = peers.peer(stream=older.stream)
+    assert newer.welcome.session_epoch == older.welcome.session_epoch + 1 and newer.welcome.last_sequence == 1
+    kind, error = older.receive(ERROR)
+    assert error.code == error.SESSION_REPLACED
+    older.send_batch(older.seal([peers.dose(peers.binh)]))
+    kind, error = older.receive(ERROR, RECEIPT)
+    assert kind == ERROR and error.code == error.NO_SESSION
+    assert newer.publish([peers.dose(peers.binh)])[0] == RECEIPT
+
+
+def test_another_agencys_stream_is_not_given_out(peers):
+    peer = peers.peer()
+    other = peers.peer("NPC", stream=peer.stream, hello=False)
+    error = other.hello()
+    assert error.code == error.NOT_ALLOWED
+    assert peer.publish([peers.dose()])[0] == RECEIPT
+
+
+def test_session_is_bound_to_its_connection(peers):
+    peer, thief = peers.peer(), peers.peer("NPC")
+    thief.session, thief.stream = peer.session, peer.stream
+    kind, error = thief.publish([peers.dose()])
+    assert kind == ERROR and error.code == error.NO_SESSION
+    assert peer.publish([peers.dose()])[0] == RECEIPT
+
+
+@pytest.mark.parametrize("frame, code", [
+    (b"", "BAD_FRAME"), (b"nonsense", "BAD_FRAME"), (wire_peer.frame(3, 1, 1, b"x", magic=b"XX"), "BAD_FRAME"),
+    (wire_peer.frame(3, 1, 1, b"x", length=2), "BAD_FRAME"), (wire_peer.frame(99, 1, 1), "BAD_FRAME"),
+    (wire_peer.frame(3, 1, 1, version=2), "BAD_VERSION"), (wire_peer.frame(3, 7, 1, b"x"), "NO_SESSION"),
+    (wire_peer.frame(1, 0, 0, b"\xff"), "BAD_FRAME"), (wire_peer.frame(1, 0, 0), "BAD_VERSION")])
+def test_bad_frames_are_answered(peers, frame, code):
+    peer = peers.peer(hello=False)
+    peer.socket.send(frame)
+    kind, error = peer.receive(ERROR)
+    assert error.Code.Name(error.code) == code and error.text
+    peer.hello()
+    assert peer.publish([peers.dose()])[0] == RECEIPT
+
+
+def test_several_frames_end_the_session(peers):
+    peer = peers.peer()
+    peer.socket.send_multipart([b"a", b"b"])
+    kind, error = peer.receive(ERROR)
+    assert error.code == error.BAD_FRAME
+    kind, error = peer.publish([peers.dose()])
+    assert kind == ERROR and error.code == error.NO_SESSION
+
+
+def test_batch_of_another_stream_or_place(peers):
+    for field in ({"stream": os.urandom(16)}, {"first_sequence": 5}):
+        peer = peers.peer()
+        kind, error = peer.publish([peers.dose()], **field)
+        assert kind == ERROR and error.code == error.BAD_FRAME
+
+
+def test_ping_is_answered(peers):
+    peer = peers.peer()
+    peer.send(PING, peer.wire.Ping(nonce=7))
+    assert peer.receive(PONG)[1].nonce == 7
+
+
+def test_revoked_agency_is_cut(peers):
+    peers.agency("TMP", "health")
+    peers.exchange.wait_until("SELECT count(*) FROM exchange.policy_change WHERE logged_position IS NULL", 0)
+    peer = peers.peer("TMP")
+    peers.exchange.dongbo("agency", "disable", "TMP")
+    kind, error = peer.receive(ERROR)
+    assert error.code == error.NOT_ALLOWED
+
+
+# ---- population and later decisions --------------------------------------------------------------------------------
+
+def test_deferred_event_is_decided_when_its_citizen_comes(peers):
+    moh, npc = peers.peer(), peers.peer("NPC")
+    late = (next(peers.unknown), "Lê Văn Muộn", "1999-05-06", "male")
+    body = moh.publish([peers.dose(), peers.dose(late), peers.dose(late, dose=2)])[1]
+    assert said(body) == {2: (DEFERRED, ["NOT_FOUND"]), 3: (DEFERRED, ["NOT_FOUND"])}
+    body = npc.publish([peers.change("birth", late[0], full_name=late[1], birth_date=late[2], sex=late[3],
+                                     residence_province="01")])[1]
+    assert said(body) == {}
+    verdicts = []
+    while len(verdicts) < 2:
+        verdicts += [v for v in moh.receive(VERDICTS)[1].verdicts if v.position > body.last_position]
+    assert [(v.sequence, v.verdict) for v in verdicts] == [(2, ACCEPTED), (3, ACCEPTED)]
+    assert peers.exchange.cluster.rows("SELECT verdict, first_verdict, open FROM exchange.exception WHERE stream = %s",
+                                       moh.stream) == [(ACCEPTED, DEFERRED, False)] * 2
+    assert [v[1] for v in versions(peers)] == ["covid-19\x1f1", "", "covid-19\x1f1", "covid-19\x1f2"]
+    # What was said while the agent was away is said again when it comes back.
+    again = peers.peer(stream=moh.stream, hello=False)
+    again.hello(verdict_position=body.last_position)
+    assert [(v.sequence, v.verdict) for v in again.receive(VERDICTS)[1].verdicts] == [(2, ACCEPTED), (3, ACCEPTED)]
+
+
+def test_population_events_change_the_store_once(peers):
+    npc = peers.peer("NPC")
+    old, new = next(peers.unknown), next(peers.unknown)
+    batch = npc.seal([
+        peers.change("birth", old, full_name="Phạm Văn Sáu", birth_date="1999-06-06", sex="male",
+                     residence_province="01"),
+        peers.change("correction", old, full_name="Phạm Văn Sau", time=1646100000000005),
+        peers.change("correction", old, full_name="Tên Cũ", time=1646100000000003),
+        peers.change("number-reissued", new, old=old, time=1646100000000009),
+        peers.change("correction", next(peers.unknown), full_name="Không Ai")])
+    npc.send_batch(batch)
+    body = npc.answer()[1]
+    assert said(body) == {3: (SUPERSEDED, []), 5: (MISMATCH, ["NOT_FOUND"])}
+    npc.send_batch(batch, first=1)
+    assert npc.answer()[1].duplicate
+    rows = peers.exchange.cluster.rows("SELECT citizen_number, full_name FROM population.citizen "
+                                       "WHERE citizen_number IN (%s, %s)", old, new)
+    assert rows == [(new, "Phạm Văn Sau")]
+    moh = peers.peer()
+    body = moh.publish([peers.dose((old, "Phạm Văn Sau", "1999-06-06", "male"))])[1]
+    assert said(body) == {1: (ACCEPTED, ["ID_NOT_CURRENT"])}
+
+
+# ---- poison --------------------------------------------------------------------------------------------------------
+
+def test_row_that_the_database_refuses_stands_alone(peers):
+    peers.exchange.cluster.rows("ALTER TABLE exchange.record_version ADD CONSTRAINT poison "
+                                "CHECK (record_key NOT LIKE '%%_7') NOT VALID")
+    peer = peers.peer()
+    events = [peers.dose(person, dose=dose) for dose in range(1, 10) for person in (peers.an, peers.binh)]
+    body = peer.publish(events)[1]
+    assert said(body) == {13: (REJECTED, ["NOT_STORABLE"]), 14: (REJECTED, ["NOT_STORABLE"])}
+    peers.exchange.cluster.rows("ALTER TABLE exchange.record_version DROP CONSTRAINT poison")
+    assert len(versions(peers)) == 16
+    assert body.last_position - body.first_position == 17
+
+
+# ---- who dies ------------------------------------------------------------------------------------------------------
+
+def test_nothing_is_lost_or_doubled_when_postgresql_dies(peers):
+    peer = peers.peer(timeout_ms=60000)
+    for round_ in range(3):
+        batches = [(n, peer.seal([peers.dose(dose=n % 40 + 1, time=n)], first=n))
+                   for n in range(peer.next, peer.next + 40)]
+        for first, batch in batches:
+            peer.send_batch(batch, first=first)
+            if first % 40 == 20:
+                peers.exchange.cluster.stop("immediate")
+                peers.exchange.cluster.start()
+        for _ in batches:
+            kind, body = peer.answer()
+            assert kind == RECEIPT, body
+    rows = peers.exchange.cluster.rows("SELECT first_sequence, first_position, last_position FROM exchange.segment "
+                                       "WHERE stream = %s ORDER BY first_position", peer.stream)
+    assert [r[0] for r in rows] == list(range(1, 121))
+    every = peers.exchange.cluster.rows("SELECT first_position, last_position FROM exchange.segment "
+                                        "ORDER BY first_position")
+    assert all(a[1] + 1 == b[0] for a, b in zip(every, every[1:]))
+    assert len(versions(peers)) == 120
+
+
+def test_two_brokers_share_one_log(peers):
+    """Both write the same records at the same time; no position is given twice, no field is lost."""
+    exchange = peers.exchange
+    config = (exchange.directory / "broker.yaml").read_text()
+    second = exchange.directory / "second.yaml"
+    second.write_text(config.replace("/publish", "/publish2").replace("/subscribe", "/subscribe2")
+                      .replace("broker.ready", "second.ready"))
+    ready = exchange.directory / "second.ready"
+    process = exchange.start([wire_peer.ROOT / "build/broker/dongbo-broker", "--config", second],
+                             exchange.directory / "second.log")
+    process.wait_for(ready.exists, "the second broker's start")
+    one = peers.peer()
+    two = wire_peer.Peer(f"ipc://{exchange.directory}/publish2", peers.keys["MOH"],
+                         f"{exchange.directory}/broker.keys.pub", peers.messages)
+    peers.made.append(two)
+    two.hello()
+    for i in range(50):
+        # Each tells one field of the same record; the other's must survive.
+        one.send_batch(one.seal([peers.dose(lot=f"L{i}", facility_code="", time=1000 + 2 * i)]))
+        two.send_batch(two.seal([peers.dose(lot="", facility_code=f"{i:05d}", time=1001 + 2 * i)]))
+        for peer in (one, two):
+            kind, body = peer.answer()
+            assert kind == RECEIPT, body
+    every = exchange.cluster.rows("SELECT first_position, last_position FROM exchange.segment ORDER BY first_position")
+    assert all(a[1] + 1 == b[0] for a, b in zip(every, every[1:]))
+    record = exchange.cluster.value("SELECT record FROM exchange.record_version WHERE NOT superseded "
+                                    "AND position >= %s ORDER BY position DESC LIMIT 1", peers.start)
+    assert b"L49" in bytes(record) and b"00049" in bytes(record)

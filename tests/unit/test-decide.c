@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A whole batch decided without any database: forms, persons, chains of events on one record, and what is packed of it.
+#include "broker/decide.h"
+#include "broker/entries.h"
+#include "broker/segment.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define NOW 1700000000000000LL
+#define EVENTS_MAX 16
+#define ACCEPTED DONGBO__VERDICT__ACCEPTED
+#define UNCHANGED DONGBO__VERDICT__UNCHANGED
+#define SUPERSEDED DONGBO__VERDICT__SUPERSEDED
+#define MISMATCH DONGBO__VERDICT__MISMATCH
+#define DEFERRED DONGBO__VERDICT__DEFERRED
+#define REJECTED DONGBO__VERDICT__REJECTED
+
+static Rules *rules;
+static const Person AN = {.key = 11,
+                          .citizen_number = "001099000001",
+                          .full_name = "Nguyễn Văn An",
+                          .birth_date = "1999-01-02",
+                          .sex = "male",
+                          .mother_name = "",
+                          .father_name = "",
+                          .residence_province = "01",
+                          .residence_province63 = "01",
+                          .died_on = ""};
+
+typedef struct Case {
+    Work work;
+    Agency agency;
+    Dongbo__BatchHeader header;
+    Dongbo__SealedBatch sealed;
+    ProtobufCBinaryData events[EVENTS_MAX];
+    uint8_t leaves[EVENTS_MAX * HASH_BYTES];
+} Case;
+
+static int load_rules(void **state) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/schemas", getenv("DONGBO_SOURCE"));
+    return rules_load(&rules, path);
+}
+
+static int free_rules(void **state) {
+    rules_destroy(&rules);
+    return 0;
+}
+
+static int make(void **state) {
+    Case *c = calloc(1, sizeof *c);
+    assert_int_equal(arena_new(&c->work.arena, WORK_ARENA_BYTES), 0);
+    c->agency.grants = (Grants){.agency = 5, .code = "MOH", .domains = 1u << DONGBO__DOMAIN__HEALTH};
+    c->work.agency = &c->agency;
+    c->work.first_sequence = 101;
+    memset(c->work.stream, 7, STREAM_BYTES);
+    dongbo__batch_header__init(&c->header);
+    dongbo__sealed_batch__init(&c->sealed);
+    static uint8_t root[HASH_BYTES];
+    c->header.root = (ProtobufCBinaryData){.data = root, .len = sizeof root};
+    c->sealed.events = c->events;
+    for (size_t i = 0; i < sizeof c->leaves; i++)
+        c->leaves[i] = (uint8_t)(i / HASH_BYTES);
+    c->work.batch = (Batch){.header = &c->header, .sealed = &c->sealed, .leaves = c->leaves};
+    *state = c;
+    return 0;
+}
+
+static int unmake(void **state) {
+    Case *c = *state;
+    for (size_t i = 0; i < c->sealed.n_events; i++)
+        free(c->events[i].data);
+    bytes_free(&c->work.summary);
+    bytes_free(&c->work.payload);
+    bytes_free(&c->work.records);
+    bytes_free(&c->work.exceptions);
+    arena_destroy(&c->work.arena);
+    free(c);
+    return 0;
+}
+
+static void add_bytes(Case *c, const void *data, size_t n) {
+    ProtobufCBinaryData *event = &c->events[c->sealed.n_events++];
+    event->data = malloc(n + 1);
+    event->len = n;
+    memcpy(event->data, data, n);
+    c->header.count = (uint32_t)c->sealed.n_events;
+    c->work.last_sequence = c->work.first_sequence + c->header.count - 1;
+}
+
+static void add_dose(Case *c, const char *number, const char *name, uint32_t dose, const char *lot, int64_t time) {
+    uint8_t id[EVENT_ID_BYTES] = {(uint8_t)time, (uint8_t)dose};
+    Dongbo__Subject subject = DONGBO__SUBJECT__INIT;
+    subject.citizen_number = (char *)number;
+    subject.full_name = (char *)name;
+    subject.birth_date = "1999-01-02";
+    subject.sex = "male";
+    Dongbo__Vaccination body = DONGBO__VACCINATION__INIT;
+    body.vaccine_group = "covid-19";
+    body.dose_number = dose;
+    body.lot_number = (char *)lot;
+    body.product_code = "EU/1/20/1528";
+    body.occurrence_date = "2022-03-01";
+    body.facility_code = "01001";
+    body.status = "completed";
+    Dongbo__ChangeEvent event = DONGBO__CHANGE_EVENT__INIT;
+    event.event_id = (ProtobufCBinaryData){.data = id, .len = sizeof id};
+    event.schema_version = 1;
+    event.operation = DONGBO__OPERATION__UPSERT;
+    event.event_time_us = time;
+    event.source_key = "row";
+    event.subject = &subject;
+    event.body_case = DONGBO__CHANGE_EVENT__BODY_HEALTH;
+    event.health = &body;
+    uint8_t packed[1024];
+    add_bytes(c, packed, dongbo__change_event__pack(&event, packed));
+}
+
+static void add_an(Case *c, uint32_t dose, const char *lot, int64_t time) {
+    add_dose(c, AN.citizen_number, AN.full_name, dose, lot, time);
+}
+
+// As the broker does, with An as the only person there is.
+static void decide(Case *c) {
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    Work *work = &c->work;
+    if (work->items == NULL)
+        assert_int_equal(decide_items(work), 0);
+    assert_int_equal(decide_forms(&context, work), 0);
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (decide_wants_person(item) && strcmp(item->claimed_number, AN.citizen_number) == 0)
+            item->person = &AN;
+    }
+    assert_int_equal(decide_persons(&context, work), 0);
+    assert_int_equal(decide_records(&context, work), 0);
+}
+
+static void assert_verdicts(const Case *c, const int *verdicts) {
+    for (size_t i = 0; i < c->work.n_items; i++)
+        assert_int_equal(c->work.items[i].decision.verdict, verdicts[i]);
+}
+
+static void test_events_stand_on_those_before_them(void **state) {
+    Case *c = *state;
+    add_an(c, 1, "L1", 10);
+    add_an(c, 1, "L3", 30);
+    add_an(c, 1, "L2", 20);
+    add_an(c, 1, "L3", 30);
+    add_an(c, 2, "M1", 5);
+    decide(c);
+    assert_verdicts(c, (const int[]){ACCEPTED, ACCEPTED, SUPERSEDED, UNCHANGED, ACCEPTED});
+    const Item *items = c->work.items;
+    assert_null(items[0].onto);
+    assert_ptr_equal(items[1].onto, items[0].merged.record);
+    assert_ptr_equal(items[2].onto, items[1].merged.record);
+    assert_ptr_equal(items[3].onto, items[1].merged.record); // a superseded version is nobody's ground
+    assert_null(items[4].onto);
+}
+
+static void test_first_of_a_record_stands_on_what_was_read(void **state) {
+    Case *c = *state;
+    add_an(c, 1, "L9", 90);
+    decide(c);
+    const Dongbo__Record *stored = c->work.items[0].merged.record;
+    static Case other;
+    Case *next = &other;
+    assert_int_equal(make((void **)&next), 0);
+    add_an(next, 1, "L1", 10);
+    add_an(next, 1, "L9", 90);
+    decide(next);
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    next->work.items[0].read = next->work.items[1].read = stored;
+    assert_int_equal(decide_persons(&context, &next->work), 0);
+    assert_int_equal(decide_records(&context, &next->work), 0);
+    assert_verdicts(next, (const int[]){SUPERSEDED, UNCHANGED});
+    unmake((void **)&next);
+}
+
+static void test_deciding_again_begins_anew(void **state) {
+    Case *c = *state;
+    add_an(c, 1, "L1", 10);
+    add_an(c, 1, "L2", 20);
+    decide(c);
+    work_poison(&c->work.items[0]);
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(decide_persons(&context, &c->work), 0);
+        assert_int_equal(decide_records(&context, &c->work), 0);
+        assert_verdicts(c, (const int[]){REJECTED, ACCEPTED});
+        assert_int_equal(c->work.items[0].decision.n_reasons, 1);
+        assert_null(c->work.items[1].onto); // nothing stands on the event that was refused
+    }
+}
+
+static void test_each_bad_event_is_its_own(void **state) {
+    Case *c = *state;
+    static char big[EVENT_BYTES_MAX + 1];
+    add_bytes(c, "\xff\xff", 2);
+    add_bytes(c, "", 0);
+    add_bytes(c, big, sizeof big);
+    add_bytes(c, "\x32\x04\x0a\x02\xff\xfe", 6);
+    add_an(c, 1, "L1", 10);
+    add_dose(c, "001099000009", "Không Ai", 1, "L1", 10);
+    add_dose(c, AN.citizen_number, "Ai Khác", 1, "L1", 10);
+    decide(c);
+    assert_verdicts(c, (const int[]){REJECTED, REJECTED, REJECTED, REJECTED, ACCEPTED, DEFERRED, MISMATCH});
+    const int codes[] = {DONGBO__REASON_CODE__EVENT_UNREADABLE, DONGBO__REASON_CODE__EVENT_UNREADABLE,
+                         DONGBO__REASON_CODE__EVENT_LIMITS, DONGBO__REASON_CODE__TEXT_INVALID};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(c->work.items[i].decision.reasons[0].code, codes[i]);
+    for (size_t i = 0; i < c->work.n_items; i++)
+        assert_int_equal(c->work.items[i].sequence, 101 + i);
+}
+
+static void test_unreadable_batch_rejects_its_whole_range(void **state) {
+    Case *c = *state;
+    c->work.unreadable = true;
+    c->header.count = 3;
+    c->work.batch.sealed = NULL;
+    decide(c);
+    assert_int_equal(c->work.n_items, 3);
+    assert_verdicts(c, (const int[]){REJECTED, REJECTED, REJECTED});
+    assert_int_equal(entries_build(&c->work), 0);
+    assert_int_equal(c->work.n_exceptions, 3);
+}
+
+static void test_unknown_for_too_long_becomes_a_mismatch(void **state) {
+    Case *c = *state;
+    add_dose(c, "001099000009", "Không Ai", 1, "L1", 10);
+    add_dose(c, "001099000008", "Không Ai", 1, "L1", 10);
+    assert_int_equal(decide_items(&c->work), 0);
+    c->work.kind = WORK_REDECIDE;
+    c->work.items[0].expired = true;
+    decide(c);
+    assert_verdicts(c, (const int[]){MISMATCH, DEFERRED});
+    assert_int_equal(entries_build(&c->work), 0);
+    assert_int_equal(c->work.n_entries, 1); // the other has nothing new to say
+    assert_int_equal(c->work.n_exceptions, 0);
+}
+
+// ---- what is packed
+// --------------------------------------------------------------------------------------------------
+
+static uint64_t position_at(const Bytes *rows, uint32_t at) {
+    uint64_t position = 0;
+    for (int i = 0; i < 8; i++)
+        position = position << 8 | rows->data[at + (uint32_t)i];
+    return position;
+}
+
+static void test_rows_are_sorted_and_placed(void **state) {
+    Case *c = *state;
+    add_an(c, 3, "L1", 10);
+    add_dose(c, "001099000009", "Không Ai", 1, "L1", 10);
+    add_an(c, 1, "L1", 10);
+    add_an(c, 3, "L2", 20);
+    add_dose(c, AN.citizen_number, "Ai Khác", 1, "L1", 10);
+    decide(c);
+    Work *work = &c->work;
+    assert_int_equal(entries_build(work), 0);
+    entries_place(work, 5000);
+    assert_int_equal(work->n_entries, 5);
+    assert_int_equal(work->first_position, 5000);
+    assert_int_equal(work->last_position, 5004);
+    assert_int_equal(work->n_records, 3);
+    const uint64_t records[] = {5002, 5000, 5003}; // dose 1, then the two of dose 3 in their order
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(position_at(&work->records, work->record_at[i]), records[i]);
+    assert_int_equal(work->n_exceptions, 2);
+    assert_int_equal(position_at(&work->exceptions, work->exception_at[0]), 5001);
+    assert_int_equal(position_at(&work->exceptions, work->exception_at[1]), 5004);
+    assert_int_equal(work->items[4].position, 5004);
+    assert_int_equal(work->record_start[0], 0);
+    assert_true(work->record_start[1] < work->record_at[1]);
+}
+
+static void test_payload_holds_what_feeds_need(void **state) {
+    Case *c = *state;
+    add_an(c, 1, "L1", 10);
+    add_dose(c, AN.citizen_number, "Ai Khác", 1, "L1", 10);
+    decide(c);
+    assert_int_equal(entries_build(&c->work), 0);
+    Dongbo__SegmentPayload *payload = NULL;
+    assert_int_equal(
+        segment_decode_payload(c->work.payload.data, c->work.payload.n, SEGMENT_FORMAT, c->work.arena, &payload), 0);
+    assert_int_equal(payload->n_entries, 2);
+    const Dongbo__Entry *taken = payload->entries[0], *refused = payload->entries[1];
+    assert_int_equal(taken->person, AN.key);
+    assert_string_equal(taken->province_after, "01");
+    assert_int_equal(taken->n_changed_fields, 7);
+    assert_true(taken->body.len > 0);
+    assert_int_equal(taken->agency, 5);
+    assert_int_equal(refused->person, 0);
+    assert_int_equal(refused->body.len, 0);
+    assert_int_equal(refused->reasons[0]->code, DONGBO__REASON_CODE__NAME_DIFFERS);
+    Dongbo__SegmentSummary *summary = NULL;
+    assert_int_equal(
+        segment_decode_summary(c->work.summary.data, c->work.summary.n, SEGMENT_FORMAT, c->work.arena, &summary), 0);
+    assert_string_equal(summary->lines[0]->citizen_masked, "001*******01");
+    assert_int_equal(summary->lines[1]->leaf.data[0], 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_events_stand_on_those_before_them),
+        TEST(test_first_of_a_record_stands_on_what_was_read),
+        TEST(test_deciding_again_begins_anew),
+        TEST(test_each_bad_event_is_its_own),
+        TEST(test_unreadable_batch_rejects_its_whole_range),
+        TEST(test_unknown_for_too_long_becomes_a_mismatch),
+        TEST(test_rows_are_sorted_and_placed),
+        TEST(test_payload_holds_what_feeds_need),
+    };
+    return cmocka_run_group_tests(tests, load_rules, free_rules);
+}
