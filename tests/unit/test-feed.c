@@ -250,6 +250,24 @@ static void test_nothing_without_credit(void **state) {
     leave(&client);
 }
 
+// Who asks for everything at once and never says that anything is stored gets one window, and no more is held for it.
+static void test_boundless_credit_is_bounded(void **state) {
+    for (int i = 0; i < 100; i++)
+        exchange_append(1000);
+    Client client;
+    join(&client, 1, NULL, true, 0);
+    give_credit(&client, UINT64_MAX);
+    FrameType type;
+    size_t bytes = 0;
+    while (receive(&client, &type, QUIET_MS))
+        if (type == FRAME_RECORDS)
+            bytes += zframe_size(client.frame) - FRAME_HEADER_BYTES;
+    assert_in_range(bytes, SUBSCRIBE_CREDIT_BYTES - 256 * 1024, SUBSCRIBE_CREDIT_BYTES);
+    give_credit(&client, UINT64_MAX);
+    expect(&client, FRAME_RECORDS);
+    leave(&client);
+}
+
 // From every kind of place: within a segment, at its ends, in one that was filtered.
 static void test_resumes_from_any_position(void **state) {
     for (uint64_t at = 1; at <= exchange.head.last_position; at += at < 330 ? 1 : 977) {
@@ -516,6 +534,7 @@ int main(void) {
         cmocka_unit_test(test_policies_hold_from_their_position),
         cmocka_unit_test(test_survives_its_database),
         cmocka_unit_test(test_an_unreadable_segment_is_said),
+        cmocka_unit_test(test_boundless_credit_is_bounded),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

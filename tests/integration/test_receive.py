@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A committee's agent against a real exchange: each record once, whatever dies when, and a code that says what is wrong."""
+import random
+import signal
+import time
+
+import pytest
+
+import people
+import wire
+
+N = 300
+FIELDS = "citizen_number,health.vaccine_group,health.dose_number,health.lot_number"
+
+
+@pytest.fixture
+def health(exchange):
+    """The Ministry of Health as a peer of its own, and a committee that sees all of its doses."""
+    exchange.load_population(people.citizens(N))
+    exchange.agency("MOH", "health", [])
+    exchange.committee("hn", "health", FIELDS)
+    exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as peer:
+        peer.hello()
+        yield peer
+
+
+def publish(peer, first, last, number=1):
+    for n in range(first, last, 50):
+        peer.publish([people.dose(i, number) for i in range(n, min(n + 50, last))])
+
+
+def lines(receiver):
+    """How many lines are whole so far, the last one perhaps being written."""
+    return sum(path.read_bytes().count(b"\n") for path in receiver.directory.glob("*.jsonl"))
+
+
+def said(records):
+    return sorted((record["citizen_number"], record["fields"]["dose_number"]) for record in records)
+
+
+def expected(*ranges):
+    return sorted((people.citizen(n)["citizen_number"], number) for first, last, number in ranges
+                  for n in range(first, last))
+
+
+def test_receives_each_record_once_and_goes_on(exchange, health):
+    receiver = exchange.receivers["hn"]
+    publish(health, 0, 100)
+    receiver.until_head()
+    assert said(receiver.records()) == expected((0, 100, 1))
+    receiver.until_head()
+    publish(health, 0, 100)
+    publish(health, 0, 100, 2)
+    receiver.until_head()
+    records = receiver.records()
+    assert said(records) == expected((0, 100, 1), (0, 100, 2))
+    positions = [record["position"] for record in records]
+    assert positions == sorted(set(positions))
+    assert {record["agency"] for record in records} == {"MOH"}
+    assert {tuple(record["fields"]) for record in records} == {("vaccine_group", "dose_number")}
+    assert len({record["record"] for record in records}) == 200
+
+
+def test_a_running_receiver_is_told_at_once(exchange, health):
+    receiver = exchange.receivers["hn"]
+    process = receiver.start()
+    process.wait_for(lambda: "receiving from" in process.text(), "the receiver's session")
+    begin = time.monotonic()
+    for n in range(10):
+        publish(health, n, n + 1)
+        process.wait_for(lambda: lines(receiver) > n, "a record")
+    assert time.monotonic() - begin < 8
+    assert process.stop() == 0
+    assert said(receiver.records()) == expected((0, 10, 1))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_receivers_lose_and_double_nothing(exchange, health, seed):
+    choose = random.Random(seed)
+    receiver = exchange.receivers["hn"]
+    for round_ in range(10):
+        process = receiver.start()
+        publish(health, 30 * round_, 30 * round_ + 30)
+        time.sleep(choose.uniform(0, 0.3))  # a moment of nobody's choice, not a wait for anything
+        if choose.random() < 0.3:
+            exchange.broker.kill()
+            exchange.start_broker()
+            health.hello()
+        process.kill()
+    receiver.until_head()
+    assert said(receiver.records()) == expected((0, 300, 1))
+
+
+def test_a_killed_database_interrupts_nobody_for_long(exchange, health):
+    receiver = exchange.receivers["hn"]
+    process = receiver.start()
+    publish(health, 0, 100)
+    process.wait_for(lambda: lines(receiver) == 100, "the records before")
+    exchange.cluster.stop("immediate")
+    exchange.cluster.start()
+    publish(health, 100, 200)
+    process.wait_for(lambda: lines(receiver) == 200, "the records after")
+    assert process.stop() == 0
+    assert said(receiver.records()) == expected((0, 200, 1))
+
+
+def test_a_stopped_receiver_costs_the_broker_nothing(exchange, health):
+    def resident_kb():
+        with open(f"/proc/{exchange.broker.popen.pid}/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+    receiver = exchange.receivers["hn"]
+    process = receiver.start()
+    process.wait_for(lambda: "receiving from" in process.text(), "the receiver's session")
+    for number in range(1, 4):  # what the broker needs of its own
+        publish(health, 0, N, number)
+    process.popen.send_signal(signal.SIGSTOP)
+    before = resident_kb()
+    for number in range(4, 30):
+        publish(health, 0, N, number)
+    grown = resident_kb() - before
+    process.popen.send_signal(signal.SIGCONT)
+    doses = [(0, N, number) for number in range(1, 30)]
+    process.wait_for(lambda: lines(receiver) == len(expected(*doses)), "the rest")
+    assert process.stop() == 0
+    assert said(receiver.records()) == expected(*doses)
+    assert grown < 12 << 10, f"the broker grew by {grown} KiB"
+
+
+def test_rows_in_a_table_are_the_same(exchange, health):
+    receiver = exchange.receivers["hn"]
+    text = receiver.config.read_text()
+    publish(health, 0, 100)
+    receiver.until_head()
+    exchange.cluster.rows("CREATE DATABASE committee")
+    conninfo = exchange.cluster.conninfo(database="committee")
+    receiver.config.write_text(text[:text.index("sink:")] +
+                               f'sink: {{kind: postgres, conninfo: "{conninfo}", schema: received}}\n')
+    receiver.until_head()  # an empty sink, and the exchange knows that 100 were stored elsewhere
+    publish(health, 100, 150)
+    done = exchange.run(*receiver.command("--until-head", "--timeout", 20, "--from-start"))
+    assert done.returncode == 0, done.stderr
+    publish(health, 150, 200)
+    receiver.until_head()
+    connection = exchange.cluster.connect()
+    connection.close()
+    rows = exchange.run("psql", "-XAt", conninfo, "-c",
+                        "SELECT citizen_number, dose_number FROM received.health", check=True).stdout.split()
+    assert sorted(rows) == [f"{number}|{dose}" for number, dose in expected((0, 200, 1))]
+    head = exchange.cluster.value("SELECT max(last_position) FROM exchange.segment")
+    stored = exchange.run("psql", "-XAt", conninfo, "-c", "SELECT position FROM received.dongbo_position", check=True)
+    assert int(stored.stdout) == head
+
+
+def refused(receiver, code, *words):
+    done = receiver.exchange.run(*receiver.command("--until-head", *words))
+    assert done.returncode == code, f"{done.returncode}\n{done.stderr}"
+    assert done.stderr.count("\n") < 12, done.stderr
+    return done.stderr
+
+
+def test_codes_say_what_is_wrong(exchange, health):
+    receiver = exchange.receivers["hn"]
+    publish(health, 0, 10)
+    receiver.until_head()
+    good = receiver.config.read_text()
+
+    receiver.config.write_text(good.replace("subscription: hn", "subscription: other"))
+    assert '"hn"' in refused(receiver, 1, "--timeout", 10)
+    receiver.config.write_text(good + "colour: red\n")
+    assert "colour" in refused(receiver, 2)
+    receiver.config.write_text(good.replace("hn.keys", "none.keys"))
+    assert "none.keys" in refused(receiver, 2)
+    receiver.config.write_text(good.replace("kind: jsonl", "kind: postgres"))
+    assert "postgres sink" in refused(receiver, 2)
+    exchange.keys("stranger")
+    receiver.config.write_text(good.replace("hn.keys", "stranger.keys"))
+    assert "let this key in" in refused(receiver, 3, "--timeout", 1)
+    receiver.config.write_text(good)
+    assert "holds records" in refused(receiver, 2, "--from-start")
+    assert said(receiver.records()) == expected((0, 10, 1))
+
+    exchange.dongbo("subscription", "disable", "hn")
+    exchange.broker.wait_for(lambda: exchange.run(*receiver.command("--until-head", "--timeout", 2)).returncode != 0,
+                             "the subscription's end")
+    assert refused(receiver, 1 if "disabled" in refused_text(receiver) else 3, "--timeout", 2)
+
+
+def refused_text(receiver):
+    return receiver.exchange.run(*receiver.command("--until-head", "--timeout", 2)).stderr
+
+
+def test_damage_is_said_and_never_taken_for_a_beginning(exchange, health):
+    receiver = exchange.receivers["hn"]
+    publish(health, 0, 10)
+    receiver.until_head()
+    position = receiver.directory / "position"
+    text = position.read_text()
+    for wrong in ("", text[:40], text.replace("epoch 1", "epoch 2")):
+        position.write_text(wrong)
+        assert "--from-start" in refused(receiver, 2)
+    position.unlink()
+    assert "missing" in refused(receiver, 2)
+    position.write_text(text)
+    publish(health, 10, 20)
+    receiver.until_head()
+    assert said(receiver.records()) == expected((0, 20, 1))
+
+
+def test_the_next_endpoint_serves_when_the_first_does_not(exchange, health):
+    receiver = exchange.receivers["hn"]
+    publish(health, 0, 10)
+    text = receiver.config.read_text()
+    receiver.config.write_text(text.replace('endpoints: ["', f'endpoints: ["ipc://{exchange.directory}/nobody", "'))
+    receiver.until_head(timeout=20)
+    assert said(receiver.records()) == expected((0, 10, 1))
+    exchange.broker.stop()
+    assert refused(receiver, 3, "--timeout", 1)
