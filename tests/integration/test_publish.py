@@ -1,46 +1,325 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An agency's agent against a real exchange: what is taken, what is handed back, and that nothing stops at a bad row."""
-import csv
+"""An agency's agent against a real exchange: what is taken, what is handed back and when, what it survives."""
+import json
+import shutil
+import socket
+import subprocess
 
+import psycopg2
 import pytest
 
-PERSON = {"citizen_number": "001099000001", "full_name": "Nguyễn Văn An", "birth_date": "1999-05-01", "sex": "male",
-          "residence_province": "01", "residence_province63": "01"}
-OTHER = {"citizen_number": "001199000002", "full_name": "Trần Thị Bình", "birth_date": "1999-06-02", "sex": "female",
-         "residence_province": "01", "residence_province63": "01"}
-UNKNOWN = {"citizen_number": "001099000003", "full_name": "Lê Văn Cường", "birth_date": "1999-07-03", "sex": "male",
-           "residence_province": "01", "residence_province63": "01"}
+from conftest import ROOT
+from people import citizen, citizens, dose_row
 
-
-def dose(row, person, number=1, **more):
-    """A row as deploy/sample/mappings/vaccinations.yaml reads it."""
-    return {"row_id": row, "so_cccd": person["citizen_number"], "ho_ten": person["full_name"],
-            "ngay_sinh": person["birth_date"], "gioi_tinh": "Nam" if person["sex"] == "male" else "Nữ", "mui_so": number,
-            "ma_san_pham": "EU/1/20/1528", "so_lo": "L1", "ngay_tiem": "01/08/2021", "co_so": "",
-            "thoi_diem": "2022-03-01T08:00:00+07:00", **more}
+VACCINATIONS = "vaccinations"
 
 
 @pytest.fixture
 def health(exchange):
-    exchange.load_population([PERSON, OTHER])
-    agent = exchange.agency("MOH", "health", ["vaccinations"])
+    """The Ministry of Health's agent; citizens 0 to 19 are known."""
+    exchange.load_population(citizens(20))
+    agent = exchange.agency("MOH", "health", [VACCINATIONS])
     exchange.start_broker()
     return agent
 
 
-def verdicts(rows):
+def told(rows):
+    """What was handed back: the row's key, the verdict, the first reason without its field."""
     return sorted((row["row_id"], row["dongbo_verdict"], row["dongbo_reasons"].split(" ")[0].split(":")[0])
                   for row in rows)
 
 
+def summary(agent, timeout=60):
+    done = agent.exchange.run(*agent.command("--once", "--json", "--timeout", timeout), seconds=timeout + 60)
+    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+
+def versions(exchange):
+    return exchange.cluster.value("SELECT count(*) FROM exchange.record_version")
+
+
+def events(exchange):
+    """Distinct (stream, sequence) in the log, and how many there are with repeats."""
+    return exchange.cluster.rows("SELECT coalesce(sum(last_sequence - first_sequence + 1), 0)::int, count(DISTINCT stream)::int "
+                                 "FROM exchange.segment WHERE kind = 1")[0]
+
+
 def test_takes_a_file_and_hands_back_what_is_refused(exchange, health):
-    health.drop("vaccinations", "a.csv", [dose("r1", PERSON), dose("r2", PERSON, ho_ten="Nguyễn Văn Bê"),
-                                          dose("r3", OTHER), dose("r4", OTHER, number="hai"), dose("r5", UNKNOWN)])
+    health.drop(VACCINATIONS, "a.csv", [dose_row(0), dose_row(1, ho_ten="Nguyễn Văn Khác"), dose_row(2),
+                                        dose_row(3, mui_so="hai"), dose_row(99)])
     health.once(expect=1)
-    refused = health.refused("vaccinations")
-    assert verdicts(refused) == [("r2", "MISMATCH", "NAME_DIFFERS"), ("r4", "REJECTED", "FIELD_FORMAT")]
+    refused = health.refused(VACCINATIONS)
+    assert told(refused) == [("row-1-1", "MISMATCH", "NAME_DIFFERS"), ("row-3-1", "REJECTED", "FIELD_FORMAT")]
     assert {row["dongbo_row"] for row in refused} == {"3", "5"}
     assert all(row["dongbo_text_vi"] and row["dongbo_text_en"] for row in refused)
-    folder = health.directory / "vaccinations"
+    folder = health.directory / VACCINATIONS
     assert not (folder / "a.csv").exists() and (folder / "done/a.csv").exists()
-    assert exchange.cluster.value("SELECT count(*) FROM exchange.record_version") == 2
+    assert versions(exchange) == 2
+
+
+def test_summary_counts_by_verdict_and_reason(exchange, health):
+    health.drop(VACCINATIONS, "a.csv", [dose_row(n) for n in range(5)] + [dose_row(5, ngay_sinh="1800-01-01")])
+    code, said = summary(health)
+    assert code == 1
+    assert said["events"] == 6 and said["refused"] == 1
+    assert said["verdicts"] == {"ACCEPTED": 5, "MISMATCH": 1}
+    assert said["reasons"] == {"ID_BIRTH_YEAR": 1}
+    assert said["files"][0]["refused_file"] == "a.refused.csv"
+    code, said = summary(health)
+    assert (code, said["events"]) == (0, 0)
+
+
+def test_hands_back_verdicts_that_fall_later(exchange, health):
+    """Unknown citizens are deferred; once the population agent brings one, that is told, days later or not."""
+    population = exchange.agency("NPC", "population", ["population"])
+    health.drop(VACCINATIONS, "a.csv", [dose_row(50), dose_row(51), dose_row(52)])
+    code, said = summary(health)
+    assert (code, said["verdicts"]) == (0, {"DEFERRED": 3})
+    people = [{**citizen(50), "row_id": "b50", "kind": "registered", "recorded_at": "2022-03-01T08:00:00+07:00",
+               "mother_name": "", "father_name": ""},
+              {**citizen(51), "full_name": "Hoàn Toàn Khác", "row_id": "b51", "kind": "registered",
+               "recorded_at": "2022-03-01T08:00:00+07:00", "mother_name": "", "father_name": ""}]
+    population.drop("population", "births.csv", people)
+    population.once(expect=0)
+    exchange.wait_until("SELECT count(*)::int FROM exchange.exception WHERE open AND verdict = 5", 1)
+    code, said = summary(health)
+    assert said["later"] == {"ACCEPTED": 1, "MISMATCH": 1}
+    assert code == 1
+    assert told(health.refused(VACCINATIONS)) == [("row-51-1", "MISMATCH", "NAME_DIFFERS")]
+    results = (health.directory / VACCINATIONS / "done/a.results.csv").read_text(encoding="utf-8").splitlines()
+    assert len(results) == 2 and results[1].startswith("row-50-1,") and ",ACCEPTED," in results[1]
+    code, said = summary(health)
+    assert (code, said["later"]) == (0, {})
+
+
+def test_running_agent_takes_files_as_they_come(exchange, health):
+    agent = health.start()
+    for n in range(5):
+        health.drop(VACCINATIONS, f"{n}.csv", [dose_row(n)])
+        exchange.wait_until("SELECT count(*)::int FROM exchange.record_version", n + 1)
+        done = health.directory / VACCINATIONS / f"done/{n}.csv"
+        agent.wait_for(done.exists, f"{n}.csv is done", 20)
+    assert agent.stop() == 0
+
+
+def test_waits_for_an_exchange_that_is_away(exchange):
+    exchange.load_population(citizens(20))
+    agent = exchange.agency("MOH", "health", [VACCINATIONS])
+    agent.drop(VACCINATIONS, "a.csv", [dose_row(n) for n in range(10)])
+    running = agent.start()
+    running.wait_for(lambda: "tried again" in running.text(), "the agent says that the exchange is away", 20)
+    exchange.start_broker()
+    exchange.wait_until("SELECT count(*)::int FROM exchange.record_version", 10)
+    exchange.broker.kill()
+    agent.drop(VACCINATIONS, "b.csv", [dose_row(n) for n in range(10, 20)])
+    exchange.start_broker()
+    exchange.wait_until("SELECT count(*)::int FROM exchange.record_version", 20)
+    assert running.stop() == 0
+
+
+def test_tries_its_endpoints_in_turn(exchange, health):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        config = health.config.read_text().replace(
+            "endpoints: [", f'endpoints: ["tcp://127.0.0.1:{unused.getsockname()[1]}", ')
+        health.config.write_text(config)
+        health.drop(VACCINATIONS, "a.csv", [dose_row(0)])
+        health.once(expect=0)
+    assert versions(exchange) == 1
+
+
+def test_one_agent_per_spool_and_its_copy_is_fenced(exchange, health):
+    running = health.start()
+    health.drop(VACCINATIONS, "a.csv", [dose_row(0)])
+    exchange.wait_until("SELECT count(*)::int FROM exchange.record_version", 1)
+    second = exchange.run(*health.command("--once"))
+    assert second.returncode == 2 and "in use" in second.stderr
+    for name in ("spool", "spool-wal"):
+        shutil.copy(exchange.directory / f"moh.{name}", exchange.directory / f"copy.{name}")
+    (exchange.directory / "copy.yaml").write_text(
+        health.config.read_text().replace("path: moh.spool", "path: copy.spool"))
+    copy = health.command("--once", "--timeout", "20")
+    copy[3] = exchange.directory / "copy.yaml"
+    assert exchange.run(*copy).returncode == 0
+    assert running.popen.wait(20) == 3
+    assert "stop that one first" in running.text() or "newer session" in running.text()
+
+
+def test_spool_from_a_backup_opens_a_new_stream(exchange, health):
+    health.drop(VACCINATIONS, "a.csv", [dose_row(n) for n in range(5)])
+    health.once(expect=0)
+    backup = exchange.directory / "backup.spool"
+    shutil.copy(exchange.directory / "moh.spool", backup)
+    health.drop(VACCINATIONS, "b.csv", [dose_row(n) for n in range(5, 10)])
+    health.once(expect=0)
+    for name in ("moh.spool-wal", "moh.spool-shm"):
+        (exchange.directory / name).unlink(missing_ok=True)
+    shutil.copy(backup, exchange.directory / "moh.spool")
+    health.drop(VACCINATIONS, "c.csv", [dose_row(n) for n in range(8, 15)])
+    health.once(expect=0)
+    assert events(exchange) == (17, 2)
+    assert versions(exchange) == 15
+    assert "new stream" in health.log.read_text()
+    # and it stays with it
+    health.drop(VACCINATIONS, "d.csv", [dose_row(15)])
+    health.once(expect=0)
+    assert events(exchange) == (18, 2)
+
+
+def test_sends_again_what_a_restored_exchange_forgot(exchange, health):
+    health.drop(VACCINATIONS, "a.csv", [dose_row(n) for n in range(5)])
+    health.once(expect=0)
+    exchange.broker.stop()
+    exchange.cluster.stop()
+    backup = exchange.directory / "pg-backup"
+    subprocess.run(["cp", "-a", exchange.cluster.directory, backup], check=True)
+    exchange.cluster.start()
+    exchange.start_broker()
+    health.drop(VACCINATIONS, "b.csv", [dose_row(n) for n in range(5, 10)] + [dose_row(10, ho_ten="Khác")])
+    health.once(expect=1)
+    assert versions(exchange) == 10
+    exchange.broker.stop()
+    exchange.cluster.stop()
+    shutil.rmtree(exchange.cluster.directory)
+    subprocess.run(["cp", "-a", backup, exchange.cluster.directory], check=True)
+    exchange.cluster.start()
+    assert versions(exchange) == 5
+    exchange.start_broker()
+    health.once()
+    assert versions(exchange) == 10
+    assert events(exchange) == (11, 1)
+    assert "sent again" in health.log.read_text()
+    # What was handed back the first time is not handed back again.
+    assert len(health.refused(VACCINATIONS)) == 1
+
+
+def test_a_key_that_the_exchange_does_not_sign_with_stops_it(exchange, health):
+    exchange.keys("other")
+    broker = (exchange.directory / "broker.keys.pub").read_text().splitlines()
+    other = (exchange.directory / "other.keys.pub").read_text().splitlines()
+    mixed = [b if b.startswith("curve") else o for b, o in zip(broker, other)]
+    (exchange.directory / "broker.keys.pub").write_text("\n".join(mixed) + "\n")
+    health.drop(VACCINATIONS, "a.csv", [dose_row(0)])
+    done = exchange.run(*health.command("--once", "--timeout", "3"))
+    assert done.returncode == 3
+    assert "another key" in done.stderr
+
+
+def test_full_spool_stops_reading_and_loses_nothing(exchange):
+    exchange.load_population(citizens(20))
+    agent = exchange.agency("MOH", "health", [VACCINATIONS], spool_bytes=1 << 20)
+    agent.drop(VACCINATIONS, "a.csv", [dose_row(n % 20, n) for n in range(1, 6001)])
+    running = agent.start()
+    running.wait_for(lambda: "is full" in running.text(), "the spool is full", 30)
+    assert (exchange.directory / "moh.spool").stat().st_size < 4 << 20
+    exchange.start_broker()
+    exchange.wait_until("SELECT coalesce(sum(last_sequence - first_sequence + 1), 0)::int FROM exchange.segment "
+                        "WHERE kind = 1", 6000)
+    done = agent.directory / VACCINATIONS / "done/a.csv"
+    running.wait_for(done.exists, "a.csv is done", 30)
+    assert running.stop() == 0
+
+
+class Ministry:
+    """A ministry's own database with a table, an outbox and the documented trigger."""
+
+    def __init__(self, exchange):
+        exchange.cluster.rows("CREATE DATABASE ministry")
+        self.conninfo = exchange.cluster.conninfo(database="ministry")
+        self.connection = psycopg2.connect(self.conninfo)
+        self.connection.autocommit = True
+        self.rows((ROOT / "agents/outbox.sql").read_text())
+        self.rows((ROOT / "agents/outbox.sql").read_text())  # twice without harm
+        columns = ", ".join(f"{name} text" for name in dose_row(0) if name != "row_id")
+        self.rows(f"CREATE TABLE vaccination (row_id text PRIMARY KEY, {columns})")
+        self.rows("CREATE TRIGGER dongbo_outbox AFTER INSERT OR UPDATE OR DELETE ON vaccination "
+                  "FOR EACH ROW EXECUTE FUNCTION public.dongbo_outbox_add()")
+
+    def rows(self, sql, *parameters):
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def insert(self, *rows):
+        for row in rows:
+            self.rows(f"INSERT INTO vaccination ({', '.join(row)}) VALUES ({', '.join(['%s'] * len(row))})",
+                      *[str(value) for value in row.values()])
+
+    def results(self):
+        return self.rows("SELECT \"row\" ->> 'row_id', verdict, split_part(reasons, ':', 1) "
+                         "FROM dongbo_outbox_result ORDER BY 1, at")
+
+
+@pytest.fixture
+def ministry(exchange, health):
+    mapping = (ROOT / f"deploy/sample/mappings/{VACCINATIONS}.yaml").read_text()
+    (exchange.directory / "outbox.yaml").write_text(
+        mapping.replace("fields:", 'operation: {column: dongbo_op, retract: ["D"]}\nfields:'))
+    made = Ministry(exchange)
+    head = health.config.read_text().split("sources:")[0]
+    health.config.write_text(f'{head}sources:\n  - {{name: outbox, kind: outbox, conninfo: "{made.conninfo}", '
+                             "mapping: outbox.yaml}\n")
+    yield made
+    made.connection.close()
+
+
+def test_outbox_rows_are_taken_and_results_come_back(exchange, health, ministry):
+    ministry.insert(dose_row(0), dose_row(1, ho_ten="Khác"), dose_row(2, mui_so="hai"), dose_row(60))
+    code, said = summary(health)
+    assert code == 1
+    assert said["verdicts"] == {"ACCEPTED": 1, "MISMATCH": 1, "DEFERRED": 1, "REJECTED": 1}
+    assert ministry.results() == [("row-1-1", "MISMATCH", "NAME_DIFFERS"), ("row-2-1", "REJECTED", "FIELD_FORMAT")]
+    assert ministry.rows("SELECT count(*) FROM dongbo_outbox WHERE taken_at IS NULL") == [(0,)]
+    # Only this run's rows are counted, and a changed row is another event.
+    ministry.rows("UPDATE vaccination SET ho_ten = %s WHERE row_id = 'row-1-1'", citizen(1)["full_name"])
+    code, said = summary(health)
+    assert (code, said["verdicts"]) == (0, {"ACCEPTED": 1})
+    ministry.rows("DELETE FROM vaccination WHERE row_id = 'row-0-1'")
+    code, said = summary(health)
+    assert (code, said["verdicts"]) == (0, {"ACCEPTED": 1})
+    assert ministry.rows("SELECT op FROM dongbo_outbox ORDER BY id DESC LIMIT 1") == [("D",)]
+
+
+def test_outbox_wakes_a_running_agent_and_late_commits_are_not_passed_over(exchange, health, ministry):
+    running = health.start()
+    slow = psycopg2.connect(ministry.conninfo)  # takes its id first, commits last
+    with slow.cursor() as cursor:
+        row = dose_row(0)
+        cursor.execute(f"INSERT INTO vaccination ({', '.join(row)}) VALUES ({', '.join(['%s'] * len(row))})",
+                       [str(value) for value in row.values()])
+    ministry.insert(dose_row(1))
+    exchange.wait_until("SELECT count(*)::int FROM exchange.record_version", 1, 20)
+    slow.commit()
+    slow.close()
+    exchange.wait_until("SELECT count(*)::int FROM exchange.record_version", 2, 20)
+    assert running.stop() == 0
+
+
+def test_outbox_rows_may_go_at_once_and_survive_kills(exchange, health, ministry):
+    health.config.write_text(health.config.read_text().replace("kind: outbox,", "kind: outbox, take: delete,"))
+    running = health.start()
+    for n in range(1, 41):
+        ministry.insert(dose_row(n % 20, n))
+        if n % 8 == 0:
+            running.kill()
+            running = health.start()
+    exchange.wait_until("SELECT count(*)::int FROM exchange.record_version", 40, 30)
+    assert running.stop() == 0
+    assert ministry.rows("SELECT count(*) FROM dongbo_outbox") == [(0,)]
+    assert events(exchange)[0] == 40
+
+
+def test_outbox_database_that_goes_away_stops_nothing_else(exchange, health, ministry):
+    other = exchange.directory / "publish-moh" / VACCINATIONS
+    health.config.write_text(health.config.read_text() +
+                             f"  - {{name: files, kind: csv, directory: {other}, "
+                             f"mapping: {ROOT}/deploy/sample/mappings/{VACCINATIONS}.yaml}}\n")
+    ministry.rows("ALTER TABLE dongbo_outbox RENAME TO elsewhere")
+    running = health.start()
+    health.drop(VACCINATIONS, "a.csv", [dose_row(0)])
+    exchange.wait_until("SELECT count(*)::int FROM exchange.record_version", 1, 20)
+    running.wait_for(lambda: "asked again" in running.text(), "the outbox is asked again", 20)
+    ministry.rows("ALTER TABLE elsewhere RENAME TO dongbo_outbox")
+    ministry.insert(dose_row(1))
+    exchange.wait_until("SELECT count(*)::int FROM exchange.record_version", 2, 60)
+    assert running.stop() == 0
