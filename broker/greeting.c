@@ -4,6 +4,7 @@
 #include "broker/greeting.h"
 
 #include "broker/entries.h"
+#include "broker/lookup.h"
 #include "broker/mail.h"
 #include "broker/segment.h"
 #include "proto/base/error.h"
@@ -87,11 +88,17 @@ static int open_session(Actor *actor, Greeting *greeting) {
 static const PgStatement HEAD = {"verdict-head", "SELECT coalesce((SELECT last_position FROM exchange.head), 0)", 0,
                                  NULL};
 static const Oid VERDICT_TYPES[] = {OID_BYTEA, OID_INT8, OID_BOOL, OID_INT4};
+// Of the streams whose place this one took (the same agency's, eight back at most) only later decisions: what their
+// batches were answered is the older spool's.
 static const PgStatement VERDICTS = {
     "verdicts",
-    "SELECT first_position, last_position, format, payload FROM exchange.segment "
-    "WHERE stream = $1 AND first_position > $2 AND (kind = 2 OR (kind = 1 AND NOT $3)) AND payload IS NOT NULL "
-    "ORDER BY first_position LIMIT $4",
+    "WITH RECURSIVE chain (stream, depth) AS (SELECT $1, 0 UNION ALL SELECT p.stream, c.depth + 1 FROM chain c "
+    "JOIN exchange.stream s ON s.stream = c.stream "
+    "JOIN exchange.stream p ON p.stream = s.replaces AND p.agency = s.agency WHERE c.depth < 8) "
+    "SELECT g.first_position, g.last_position, g.format, g.payload, c.depth = 0 FROM chain c CROSS JOIN LATERAL "
+    "(SELECT first_position, last_position, format, payload FROM exchange.segment "
+    "WHERE stream = c.stream AND first_position > $2 AND (kind = 2 OR (kind = 1 AND c.depth = 0 AND NOT $3)) "
+    "AND payload IS NOT NULL ORDER BY first_position LIMIT $4) g ORDER BY g.first_position LIMIT $4",
     4, VERDICT_TYPES};
 
 typedef struct Chunk {
@@ -124,14 +131,18 @@ static int chunk_add_segment(Chunk *chunk, Arena *arena, const PGresult *rows, i
     Dongbo__SegmentPayload *payload = NULL;
     int result = segment_decode_payload(data, n, pg_i16(rows, row, 2), arena, &payload);
     if (result != 0)
-        return result < 0 ? result : error_fail(ERROR_DATABASE, "a stored segment does not decode");
+        return result < 0 ? result : error_fail(ERROR_SYSTEM, "a stored segment does not decode");
     uint64_t first = (uint64_t)pg_i64(rows, row, 0);
+    bool own = pg_bool(rows, row, 4);
     for (size_t i = 0; result == 0 && i < payload->n_entries; i++) {
         const Dongbo__Entry *entry = payload->entries[i];
         bool later = entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION;
         if (!later && entries_is_plain((int)entry->verdict, entry->n_reasons))
             continue;
-        result = chunk_add(chunk, arena, entries_verdict_of(arena, entry, first + i));
+        Dongbo__EventVerdict *verdict = entries_verdict_of(arena, entry, first + i);
+        if (verdict != NULL && !own)
+            verdict->sequence = 0; // a sequence of the older stream would be another event's here
+        result = chunk_add(chunk, arena, verdict);
     }
     return result;
 }
@@ -192,12 +203,18 @@ static int wait_to_retry(Actor *actor) {
 }
 
 static int greet(Actor *actor, Greeting *greeting) {
+    greeting->failed = false;
     for (;;) {
-        int result = pg_connect(actor->exchange);
+        int result = lookup_connect(actor->exchange);
         if (result == 0 && greeting->kind == GREETING_HELLO)
             result = open_session(actor, greeting);
         else if (result == 0)
             result = read_verdicts(actor, greeting);
+        if (result != 0 && result != ERROR_DATABASE) {
+            log_warn("a session cannot be served: %s", error_text());
+            greeting->failed = true;
+            return 0;
+        }
         if (result == 0) {
             actor->failing = false;
             actor->backoff_ms = RETRY_MIN_MS;

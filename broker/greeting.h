@@ -15,6 +15,7 @@ typedef enum GreetingKind { GREETING_HELLO, GREETING_VERDICTS } GreetingKind;
 
 typedef struct Greeting {
     uint64_t session; // to answer to
+    bool failed;      // answer: for a reason that trying again does not mend
     GreetingKind kind;
     uint8_t stream[STREAM_BYTES];
     // Hello.

@@ -122,8 +122,9 @@ static void end_older(IngressState *state, const Session *newer) {
 static void welcome(IngressState *state, Session *session, const Greeting *greeting) {
     if (greeting->foreign) {
         // Session 0: the agent does not know this one's number.
-        ingress_say_error_to(state, session->route, 0, DONGBO__ERROR__CODE__NOT_ALLOWED,
-                             "This stream is another agency's: an agent makes its own streams. Start with a new spool.");
+        ingress_say_error_to(
+            state, session->route, 0, DONGBO__ERROR__CODE__NOT_ALLOWED,
+            "This stream is another agency's: an agent makes its own streams. Start with a new spool.");
         sessions_remove(state->sessions, session);
         return;
     }
@@ -197,7 +198,10 @@ void ingress_greeted(IngressState *state, Greeting *greeting) {
         return;
     }
     session->greeting = greeting;
-    if (greeting->kind == GREETING_HELLO)
+    if (greeting->failed)
+        ingress_end(state, session, DONGBO__ERROR__CODE__INTERNAL,
+                    "The exchange cannot serve this session: try later.");
+    else if (greeting->kind == GREETING_HELLO)
         welcome(state, session, greeting);
     else
         say_verdicts(state, session, greeting);

@@ -55,6 +55,7 @@ void ingress_say_error_to(IngressState *state, const zframe_t *route, uint64_t s
 
 void ingress_end(IngressState *state, Session *session, int code, const char *text) {
     log_info("session %016" PRIx64 " of %s ended: %s", session->number, session->user, text);
-    ingress_say_error_to(state, session->route, session->number, code, text);
+    // Before Welcome the agent does not know its number.
+    ingress_say_error_to(state, session->route, session->open ? session->number : 0, code, text);
     sessions_remove(state->sessions, session);
 }

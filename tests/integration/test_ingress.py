@@ -202,6 +202,25 @@ def test_same_range_with_another_root_is_a_fork(peers):
     peers.exchange.wait_until(declared, 1)
 
 
+def test_decisions_on_a_replaced_stream_reach_the_one_that_took_its_place(peers):
+    late = (next(peers.unknown), "Lê Văn Muộn", "1999-05-06", "male")
+    older, npc = peers.peer(), peers.peer("NPC")
+    event = peers.dose(late)
+    older.publish([peers.dose(), event])
+    newer, foreign = peers.peer(stream=os.urandom(16), hello=False), peers.peer("NPC", hello=False)
+    newer.hello(replaces_stream=older.stream)
+    foreign.hello(replaces_stream=older.stream)  # another agency's: says nothing of it
+    npc.publish([peers.change("birth", late[0], full_name=late[1], birth_date=late[2], sex=late[3])])
+    verdicts = []
+    while not verdicts:
+        newer.send(PING, newer.wire.Ping(nonce=1))
+        verdicts += newer.receive(VERDICTS)[1].verdicts
+    assert [(v.sequence, v.event_id, v.verdict) for v in verdicts] == [(0, event.event_id, ACCEPTED)]
+    again = peers.peer("NPC", stream=foreign.stream)
+    kind, told = again.receive(VERDICTS)
+    assert not told.verdicts and not told.more
+
+
 def cut_events(sealed):
     sealed.events.pop()
 
@@ -439,7 +458,7 @@ def test_two_brokers_share_one_log(peers):
     second.write_text(config.replace("/publish", "/publish2").replace("/subscribe", "/subscribe2")
                       .replace("broker.ready", "second.ready"))
     ready = exchange.directory / "second.ready"
-    process = exchange.start([wire_peer.ROOT / "build/broker/dongbo-broker", "--config", second],
+    process = exchange.start([conftest.BUILD / "broker/dongbo-broker", "--config", second],
                              exchange.directory / "second.log")
     process.wait_for(ready.exists, "the second broker's start")
     one = peers.peer()
