@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo keeps its contract with scripts, and stops at any point without leaving anything behind."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+
+from conftest import ROOT
+
+DEMO = [str(ROOT / "deploy/demo"), "--scale", "200"]
+SECONDS = 200
+
+
+def processes_of(run):
+    """Command lines of running processes that name the demo's own directory."""
+    found = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if run in words:
+            found.append(words)
+    return found
+
+
+def test_json_is_the_last_line(tmp_path):
+    done = subprocess.run([*DEMO, "--json", "--seed", "5"], capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr[-4000:]
+    result = json.loads(done.stdout.splitlines()[-1])
+    for key in ("lost", "doubled", "wrongly_accepted", "undisclosed_fields_seen"):
+        assert result[key] == 0
+    assert result["events"] == sum(sum(verdicts.values()) for verdicts in result["verdicts"].values())
+    assert result["feed_head"] >= result["events"]
+    assert result["seconds"] > 0 and result["events_per_second"] > 0
+    accounts = result["report"]["e_id_accounts"]
+    assert accounts["total"] == 121 and len(accounts["by_province"]) == 63
+    assert result["report"]["vaccinations"]["by_verdict"] == result["verdicts"]["health"]
+    run = re.search(r"in (/tmp/dongbo-demo\.\w+)", done.stderr).group(1)
+    assert not os.path.exists(run) and not processes_of(run)
+
+
+@pytest.mark.parametrize("line, whole_group, number", [
+    ("starting a private PostgreSQL", True, signal.SIGINT),
+    ("loading the population", False, signal.SIGTERM),
+    ("publishing: one agent per agency", True, signal.SIGINT),
+    ("committees catch up", False, signal.SIGTERM),
+])
+def test_interrupted_demo_leaves_nothing(line, whole_group, number):
+    """As Ctrl-C does it, to every process of the terminal, and as a service manager does, to the script alone."""
+    demo = subprocess.Popen(DEMO, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    run = None
+    try:
+        for said in demo.stderr:
+            made = re.search(r"in (/tmp/dongbo-demo\.\w+)", said)
+            run = made.group(1) if made else run
+            if line in said:
+                break
+        (os.killpg if whole_group else os.kill)(demo.pid, number)
+        demo.stderr.read()
+        assert demo.wait(SECONDS) == 128 + number
+    finally:
+        if demo.poll() is None:
+            demo.kill()
+    assert run and not os.path.exists(run)
+    assert not processes_of(run)
