@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- An outbox in an agency's own PostgreSQL (12 or newer), for `dongbo-agent publish` with a source of kind outbox. Run it
+-- An outbox in an agency's own PostgreSQL (12 or later), for `dongbo-agent publish` and a source of kind outbox. Run it
 -- once as the owner of the data; running it again does no harm. Then, for each table whose changes the exchange gets:
 --
 --   CREATE TRIGGER dongbo_outbox AFTER INSERT OR UPDATE OR DELETE ON hospital.vaccination

@@ -7,15 +7,15 @@
 #include <stdint.h>
 
 typedef struct Person {
-    int64_t key;                 // immutable
-    const char *citizen_number;  // current
+    int64_t key;                // immutable
+    const char *citizen_number; // current
     const char *full_name;
-    const char *birth_date;      // FHIR date
+    const char *birth_date; // FHIR date
     const char *sex;
     const char *mother_name;
     const char *father_name;
-    const char *residence_province;    // 34-code
+    const char *residence_province; // 34-code
     const char *residence_province63;
-    const char *died_on;         // "" while alive
-    bool by_alias;               // found under a number that is not the current one
+    const char *died_on; // "" while alive
+    bool by_alias;       // found under a number that is not the current one
 } Person;

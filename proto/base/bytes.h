@@ -26,7 +26,7 @@ void bytes_append_u32(Bytes *bytes, uint32_t value);
 void bytes_append_u64(Bytes *bytes, uint64_t value);
 void bytes_append_message(Bytes *bytes, const ProtobufCMessage *message); // packed, without length
 void bytes_append_json(Bytes *bytes, const char *utf8);                   // quoted and escaped
-void bytes_append_json_n(Bytes *bytes, const char *utf8, size_t n); // the same, without a closing 0
+void bytes_append_json_n(Bytes *bytes, const char *utf8, size_t n);       // the same, without a closing 0
 void bytes_append_hex(Bytes *bytes, const uint8_t *data, size_t n);
 // Room for n more bytes at data + n; NULL when it cannot be had. The caller then adds to n itself.
 uint8_t *bytes_reserve(Bytes *bytes, size_t n);

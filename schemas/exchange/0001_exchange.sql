@@ -83,7 +83,7 @@ CREATE TABLE exchange.segment (
     population_position bigint NOT NULL,
     leaf_index     bigint NOT NULL,                    -- in the Merkle log, from 0
     hash           bytea NOT NULL,                     -- chained: commits to all before it
-    frontier       bytea NOT NULL,                     -- Merkle frontier after this leaf: 32 bytes per set bit of leaf_index + 1
+    frontier       bytea NOT NULL,                     -- Merkle frontier after it: 32 bytes per bit of leaf_index + 1
     summary        bytea NOT NULL,                     -- SegmentSummary
     payload        bytea,                              -- SegmentPayload; null once erased
     batch          bytea,                              -- SealedBatch, verbatim
@@ -121,8 +121,8 @@ CREATE VIEW exchange.head AS
     SELECT first_position, last_position, epoch, stored_at_us, population_position, leaf_index, hash, frontier
     FROM exchange.segment ORDER BY first_position DESC LIMIT 1;
 
--- The one lock ("dongbo" 0 1 as a number) under which positions are given out and policy changes find theirs. Take it in a statement of its own,
--- so that the next statement sees the last commit. Until the transaction's end.
+-- The one lock ("dongbo" 0 1 as a number) under which positions are given out and policy changes find theirs. Take it
+-- in a statement of its own, so that the next statement sees the last commit. Until the transaction's end.
 CREATE FUNCTION exchange.lock_log() RETURNS void
 LANGUAGE sql AS $$ SELECT pg_catalog.pg_advisory_xact_lock(7237124516519804929) $$;
 

@@ -32,7 +32,8 @@ CREATE VIEW exchange.exception_count AS
 REVOKE ALL ON ALL TABLES IN SCHEMA exchange FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA exchange FROM PUBLIC;
 GRANT USAGE ON SCHEMA exchange TO dongbo_broker, dongbo_operator, dongbo_reader;
-GRANT EXECUTE ON FUNCTION exchange.server_identity(), exchange.next_position() TO dongbo_broker, dongbo_operator, dongbo_reader;
+GRANT EXECUTE ON FUNCTION exchange.server_identity(), exchange.next_position()
+    TO dongbo_broker, dongbo_operator, dongbo_reader;
 GRANT EXECUTE ON FUNCTION exchange.lock_log() TO dongbo_broker, dongbo_operator;
 
 -- Broker.

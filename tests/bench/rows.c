@@ -93,7 +93,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "use: bench-rows CONNINFO FIRST LAST > FILE\n");
         return 2;
     }
-    int r = write_rows(argv[1], atoll(argv[2]), atoll(argv[3]), stdout);
+    int r = write_rows(argv[1], strtoll(argv[2], NULL, 10), strtoll(argv[3], NULL, 10), stdout);
     if (r < 0)
         fprintf(stderr, "bench-rows: %s\n", error_text());
     return r < 0 ? 1 : 0;

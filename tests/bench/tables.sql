@@ -40,7 +40,8 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no such person';
     END IF;
-    INSERT INTO bench.event_one VALUES ('\x00112233445566778899aabbccddeeff', n, decode(md5(n::text), 'hex'), a_person, 1, a_body);
+    INSERT INTO bench.event_one
+        VALUES ('\x00112233445566778899aabbccddeeff', n, decode(md5(n::text), 'hex'), a_person, 1, a_body);
     INSERT INTO bench.record_one VALUES (a_person, 2, a_key, n, a_body)
     ON CONFLICT (person, domain, record_key) DO UPDATE SET position = excluded.position, record = excluded.record;
 END $$;

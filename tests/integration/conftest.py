@@ -408,7 +408,7 @@ def sanitizer_options(directory):
 
 @contextlib.contextmanager
 def open_exchange(cluster, directory):
-    """A test that has passed fails here if a program does not end well, or a sanitizer (DONGBO_BUILD) found something."""
+    """A test that has passed fails here if a program does not end well, or a sanitizer (DONGBO_BUILD) found any."""
     reports = directory / "sanitizer"
     reports.mkdir()
     before = dict(os.environ)

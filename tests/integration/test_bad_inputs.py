@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that the world may throw at the exchange, one test per kind, through the real programs. Each gets an answer
+"""What the world may throw at the exchange, one test per kind, through the real programs. Each gets an answer
 that says what to do; and around it nothing is lost or delayed: what was sent before is stored, a bystander goes on in
 its session, and the culprit's next honest session works."""
 import contextlib
@@ -355,7 +355,7 @@ def test_hello_that_does_not_decode(site):
 
 
 def test_sending_beyond_credit_is_refused_and_given_back(site, moh):
-    """All at once and more than was granted: what was within it is stored, the rest is refused and can be sent again."""
+    """All at once and more than was granted: what was within it is stored, the rest refused and can be sent again."""
     with unharmed(site):
         lot = "L" * 60
         events = [dose(n, 11, body=dose_body(11, lot_number=lot), key="k" * 1000 + str(n))
@@ -379,7 +379,8 @@ def test_sending_beyond_credit_is_refused_and_given_back(site, moh):
         for one, sequence in sealed[stored:]:
             moh.send_sealed(one, sequence)
             moh.receipt()
-        assert site.cluster.value("SELECT last_sequence FROM exchange.stream WHERE stream = %s", moh.stream) == first - 1
+        last = "SELECT last_sequence FROM exchange.stream WHERE stream = %s"
+        assert site.cluster.value(last, moh.stream) == first - 1
 
 
 # ---- batches -----------------------------------------------------------------------------------------------------
@@ -462,7 +463,8 @@ EVENTS = {  # what is wrong: the event, reasons of which one must be among those
     "unknown operation": (dose(45, operation=9), {"OPERATION_UNKNOWN"}),
     "no operation": (dose(45, operation=0), {"OPERATION_UNKNOWN"}),
     "no domain": (wire.event("MOH", "none", people.subject(46)), {"DOMAIN_UNKNOWN"}),
-    "domain of the future": (wire.event("MOH", "none", people.subject(46)) + b"\xca\x01\x02\x08\x01", {"DOMAIN_UNKNOWN"}),
+    "domain of the future": (wire.event("MOH", "none", people.subject(46)) + b"\xca\x01\x02\x08\x01",
+                             {"DOMAIN_UNKNOWN"}),
     "short id": (dose(47, event_id=b"short"), {"EVENT_ID_WRONG"}),
     "clock ahead": (dose(48, event_time_us=wire.now_us() + 3600 * 1000000), {"CLOCK_AHEAD"}),
     "unknown code": (dose(49, body=dose_body(product_code="no-such")), {"CODE_UNKNOWN"}),

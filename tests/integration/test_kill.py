@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything is killed, over and over, while a small country goes through: broker, agents, receivers, PostgreSQL's
-postmaster and its backends, each with SIGKILL at a moment that the seed draws. Afterwards every promise is checked anew:
+postmaster and its backends, each with SIGKILL at a moment that the seed draws. Then every promise is checked anew:
 no event is lost, none is there twice, positions have no gaps, verdicts are those of the truth, every receipt is at its
 agent, and each committee holds exactly what it may, once, in order.
 
@@ -103,7 +103,8 @@ class Run:
         """The broker, an agency's agent or a committee's receiver. Nobody waits for it: the others must cope."""
         if name == "broker":
             words = [conftest.BUILD / "broker/dongbo-broker", "--config", self.exchange.directory / "broker.yaml"]
-            self.exchange.broker = self.running[name] = self.exchange.start(words, self.exchange.directory / "broker.log")
+            log = self.exchange.directory / "broker.log"
+            self.exchange.broker = self.running[name] = self.exchange.start(words, log)
         else:
             self.running[name] = (self.agents.get(name) or self.exchange.receivers[name]).start()
 

@@ -40,8 +40,8 @@ def versions(exchange):
 
 def events(exchange):
     """Distinct (stream, sequence) in the log, and how many there are with repeats."""
-    return exchange.cluster.rows("SELECT coalesce(sum(last_sequence - first_sequence + 1), 0)::int, count(DISTINCT stream)::int "
-                                 "FROM exchange.segment WHERE kind = 1")[0]
+    return exchange.cluster.rows("SELECT coalesce(sum(last_sequence - first_sequence + 1), 0)::int, "
+                                 "count(DISTINCT stream)::int FROM exchange.segment WHERE kind = 1")[0]
 
 
 def test_takes_a_file_and_hands_back_what_is_refused(exchange, health):

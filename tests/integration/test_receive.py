@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A committee's agent against a real exchange: each record once, whatever dies when, and a code that says what is wrong."""
+"""A committee's agent against a real exchange: each record once, whatever dies when; a code says what is wrong."""
 import random
 import signal
 import time

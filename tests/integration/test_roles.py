@@ -66,7 +66,8 @@ ALLOWED = [
     ("dongbo_reader", "SELECT * FROM exchange.record_count"),
     ("dongbo_reader", "SELECT * FROM exchange.exception_count"),
     ("dongbo_population_reader", "SELECT * FROM population.citizen, population.number_alias, population.state"),
-    ("dongbo_population_writer", "SELECT * FROM population.load('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}')"),
+    ("dongbo_population_writer",
+     "SELECT * FROM population.load('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}')"),
 ]
 
 

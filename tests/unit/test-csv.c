@@ -167,7 +167,7 @@ static void test_goes_on_from_any_row(void **state) {
     for (int i = 0; i < ROWS; i++) {
         uint64_t offset = csv_offset(csv), number = csv_number(csv);
         assert_int_equal(csv_next(csv, &row), 0);
-        assert_int_equal(atoi(row.fields[0].text), i);
+        assert_int_equal(strtol(row.fields[0].text, NULL, 10), i);
         assert_int_equal(row.offset, offset);
         assert_int_equal(row.number, i + 2);
         assert_memory_equal(file.data + row.offset + row.bytes, "\n", 1);
@@ -180,7 +180,7 @@ static void test_goes_on_from_any_row(void **state) {
         assert_int_equal(csv_header(again, &row), 0);
         assert_int_equal(csv_seek(again, offset, number), 0);
         assert_int_equal(csv_next(again, &row), 0);
-        assert_int_equal(atoi(row.fields[0].text), i);
+        assert_int_equal(strtol(row.fields[0].text, NULL, 10), i);
         assert_int_equal(row.number, i + 2);
         csv_destroy(&again);
         close(other);
