@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A session against an exchange that is scripted frame by frame, in one thread and with a clock that only the test
+// moves: what is sent, what is sent again, and what ends it.
+#include "agents/push.h"
+
+#include "proto/base/error.h"
+#include "proto/frame.h"
+#include "proto/socket.h"
+#include "proto/zap.h"
+#include "tests/unit/publish-case.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define SESSION 77
+#define WAIT_MS 5000
+
+typedef struct PushCase {
+    PublishCase *test;
+    Zap *zap;
+    Keys exchange;
+    Signer *signer;
+    zsock_t *router;
+    char endpoint[128];
+    char *endpoints[1];
+    Verdicts verdicts;
+    Push *push;
+    zframe_t *route;
+    bool hear_pings;
+    int result; // of the last push_step()
+    Bytes said; // the last frame that the agent sent
+    Frame frame;
+} PushCase;
+
+static void push_open(PushCase *c) {
+    PublishCase *test = c->test;
+    verdicts_free(&c->verdicts);
+    c->verdicts = (Verdicts){.spool = test->spool};
+    PushOptions options = {.spool = test->spool,
+                           .sealer = test->sealer,
+                           .verdicts = &c->verdicts,
+                           .kind = "live",
+                           .agent = "moh-1",
+                           .keys = &test->keys,
+                           .broker = &c->exchange,
+                           .endpoints = c->endpoints,
+                           .n_endpoints = 1,
+                           .clock = &test->clock};
+    assert_int_equal(push_new(&c->push, &options), 0);
+}
+
+static int setup(void **state) {
+    PushCase *c = calloc(1, sizeof *c);
+    assert_int_equal(publish_case_setup((void **)&c->test), 0);
+    assert_int_equal(keys_generate(&c->exchange), 0);
+    assert_int_equal(signer_new(&c->signer, c->exchange.sign_secret), 0);
+    assert_int_equal(zap_new(&c->zap), 0);
+    ZapKey key = {.user = "agency:1"};
+    memcpy(key.key, c->test->keys.curve_public, KEY_BYTES);
+    assert_int_equal(zap_allow(c->zap, &key, 1), 0);
+    snprintf(c->endpoint, sizeof c->endpoint, "ipc://%s/exchange", c->test->directory);
+    c->endpoints[0] = c->endpoint;
+    assert_int_equal(socket_bind(&c->router, c->endpoint, &c->exchange, NULL), 0);
+    push_open(c);
+    *state = c;
+    return 0;
+}
+
+static int teardown(void **state) {
+    PushCase *c = *state;
+    push_destroy(&c->push);
+    verdicts_free(&c->verdicts);
+    zframe_destroy(&c->route);
+    zsock_destroy(&c->router);
+    zap_destroy(&c->zap);
+    signer_destroy(&c->signer);
+    bytes_free(&c->said);
+    publish_case_teardown((void **)&c->test);
+    free(c);
+    return 0;
+}
+
+static void wait_for_either(PushCase *c) {
+    zmq_pollitem_t items[2] = {{.socket = zsock_resolve(c->router), .events = ZMQ_POLLIN}};
+    int n = 1;
+    if (push_socket(c->push) != NULL)
+        items[n++] = (zmq_pollitem_t){.socket = zsock_resolve(push_socket(c->push)),
+                                      .events = (short)(ZMQ_POLLIN | (push_wants_write(c->push) ? ZMQ_POLLOUT : 0))};
+    (void)zmq_poll(items, n, 20);
+}
+
+// Steps the agent until it says something. False when it has nothing to say for a while, or ended.
+static bool hear(PushCase *c, int patience_ms) {
+    for (int64_t end = zclock_mono() + patience_ms; zclock_mono() < end;) {
+        zframe_t *route = NULL, *frame = NULL;
+        char user[64];
+        c->result = push_step(c->push);
+        int got = socket_receive(c->router, &route, &frame, user);
+        if (got == 0) {
+            zframe_destroy(&c->route);
+            c->route = route;
+            bytes_clear(&c->said);
+            bytes_append(&c->said, zframe_data(frame), zframe_size(frame));
+            zframe_destroy(&frame);
+            assert_int_equal(frame_read(c->said.data, c->said.n, &c->frame), 0);
+            if (c->frame.type == FRAME_PING && !c->hear_pings)
+                continue;
+            return true;
+        }
+        if (c->result < 0)
+            return false;
+        wait_for_either(c);
+    }
+    return false;
+}
+
+static void expect(PushCase *c, FrameType type) {
+    if (!hear(c, WAIT_MS))
+        fail_msg("nothing said where %s was expected: %s", frame_type_name(type), error_text());
+    assert_string_equal(frame_type_name(c->frame.type), frame_type_name(type));
+}
+
+static void expect_batch(PushCase *c, uint64_t first) {
+    expect(c, FRAME_BATCH);
+    assert_int_equal(c->frame.sequence, first);
+}
+
+static void expect_silence(PushCase *c) {
+    if (hear(c, 150))
+        fail_msg("%s was said", frame_type_name(c->frame.type));
+}
+
+static void say(PushCase *c, FrameType type, uint64_t session, const ProtobufCMessage *message) {
+    Bytes out = {0};
+    frame_write(&out, type, session, 1, message);
+    assert_int_equal(socket_send_to(c->router, c->route, out.data, out.n), 0);
+    bytes_free(&out);
+}
+
+static void say_welcome(PushCase *c, uint64_t last_sequence, uint64_t credit) {
+    Dongbo__WelcomePublish welcome = DONGBO__WELCOME_PUBLISH__INIT;
+    welcome.session = SESSION;
+    welcome.last_sequence = last_sequence;
+    welcome.credit_bytes = credit;
+    welcome.signing_key = (ProtobufCBinaryData){KEY_BYTES, c->exchange.sign_public};
+    say(c, FRAME_WELCOME_PUBLISH, SESSION, &welcome.base);
+}
+
+static void say_refusal(PushCase *c, int code, uint64_t expected) {
+    Dongbo__Refusal refusal = DONGBO__REFUSAL__INIT;
+    refusal.code = (Dongbo__Refusal__Code)code;
+    refusal.expected_sequence = expected;
+    refusal.text = "because";
+    say(c, FRAME_REFUSAL, SESSION, &refusal.base);
+}
+
+static void say_error(PushCase *c, int code, uint64_t session) {
+    Dongbo__Error error = DONGBO__ERROR__INIT;
+    error.code = (Dongbo__Error__Code)code;
+    error.text = "because";
+    say(c, FRAME_ERROR, session, &error.base);
+}
+
+// The receipt for this batch; with a byte of its signature changed when it is to be false.
+static void say_receipt(PushCase *c, uint64_t first, uint64_t credit, bool good) {
+    SpoolStream stream = publish_case_stream(c->test);
+    SpoolBatch batch;
+    uint8_t signature[SIGNATURE_BYTES];
+    Bytes packed = {0};
+    assert_int_equal(spool_find(c->test->spool, stream.id, first, &batch), 0);
+    Dongbo__ReceiptBody body = DONGBO__RECEIPT_BODY__INIT;
+    body.stream = (ProtobufCBinaryData){STREAM_BYTES, stream.stream};
+    body.first_sequence = batch.first_sequence;
+    body.last_sequence = batch.last_sequence;
+    body.batch_root = (ProtobufCBinaryData){HASH_BYTES, batch.root};
+    bytes_append_message(&packed, &body.base);
+    assert_int_equal(signer_sign(c->signer, "dongbo receipt 1", packed.data, packed.n, signature), 0);
+    signature[5] ^= good ? 0 : 1;
+    Dongbo__Receipt receipt = DONGBO__RECEIPT__INIT;
+    receipt.body = (ProtobufCBinaryData){packed.n, packed.data};
+    receipt.signature = (ProtobufCBinaryData){SIGNATURE_BYTES, signature};
+    receipt.credit_bytes = credit;
+    say(c, FRAME_RECEIPT, SESSION, &receipt.base);
+    bytes_free(&packed);
+}
+
+static void advance(PushCase *c, int64_t ms) {
+    c->test->now_us += ms * 1000;
+}
+
+static bool waits(PushCase *c) {
+    int64_t waiting;
+    assert_int_equal(push_waiting(c->push, &waiting), 0);
+    return waiting != 0;
+}
+
+#define MUCH (1 << 20)
+
+static void begin(PushCase *c) {
+    expect(c, FRAME_HELLO_PUBLISH);
+    assert_int_equal(c->frame.session, 0);
+    say_welcome(c, 0, MUCH);
+}
+
+// Another run of the agent; the first says goodbye.
+static void restart(PushCase *c) {
+    bool open = push_is_open(c->push);
+    push_destroy(&c->push);
+    push_open(c);
+    if (open)
+        expect(c, FRAME_GOODBYE);
+}
+
+static void test_delivers_in_order(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 3);
+    publish_case_add(c->test, 2);
+    begin(c);
+    expect_batch(c, 1);
+    assert_int_equal(c->frame.session, SESSION);
+    expect_batch(c, 4);
+    say_receipt(c, 1, MUCH, true);
+    say_receipt(c, 4, MUCH, true);
+    expect_silence(c);
+    assert_false(waits(c));
+    assert_true(push_took_receipts(c->push));
+    assert_false(push_took_receipts(c->push));
+    assert_int_equal(c->verdicts.counts[DONGBO__VERDICT__ACCEPTED], 5);
+}
+
+// Credit is an absolute limit, and what waits for it goes on when it grows.
+static void test_keeps_to_its_credit(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 3);
+    publish_case_add(c->test, 2);
+    expect(c, FRAME_HELLO_PUBLISH);
+    SpoolBatch batch;
+    assert_int_equal(spool_next(c->test->spool, publish_case_stream(c->test).id, 0, &batch), 0);
+    uint64_t first = batch.sealed_bytes;
+    say_welcome(c, 0, first + 1);
+    expect_batch(c, 1);
+    expect_silence(c);
+    say_receipt(c, 1, first + 1, true);
+    expect_silence(c);
+    say_receipt(c, 1, first + MUCH, true);
+    expect_batch(c, 4);
+}
+
+// A receipt that the exchange did not sign lets nothing go; the session is left, and the batch sent again.
+static void test_believes_no_false_receipt(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 3);
+    begin(c);
+    expect_batch(c, 1);
+    say_receipt(c, 1, MUCH, false);
+    expect_silence(c);
+    assert_false(push_is_open(c->push));
+    assert_true(waits(c));
+    advance(c, 500);
+    begin(c);
+    expect_batch(c, 1);
+}
+
+static void test_goes_on_with_no_other_signing_key(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 3);
+    expect(c, FRAME_HELLO_PUBLISH);
+    c->exchange.sign_public[0] ^= 1; // as the exchange says it, not as the agent, which reads it later, knows it
+    say_welcome(c, 0, MUCH);
+    c->exchange.sign_public[0] ^= 1;
+    expect_silence(c);
+    assert_false(push_is_open(c->push));
+}
+
+// Every batch behind a missing one is refused alike: it goes back once.
+static void test_goes_back_once_for_a_gap(void **state) {
+    PushCase *c = *state;
+    for (int i = 0; i < 3; i++)
+        publish_case_add(c->test, 2);
+    begin(c);
+    expect_batch(c, 1);
+    expect_batch(c, 3);
+    expect_batch(c, 5);
+    say_refusal(c, DONGBO__REFUSAL__CODE__GAP, 1);
+    say_refusal(c, DONGBO__REFUSAL__CODE__GAP, 1);
+    expect_batch(c, 1);
+    expect_batch(c, 3);
+    expect_batch(c, 5);
+    expect_silence(c);
+}
+
+// Waits longer each time; a receipt ends that.
+static void test_waits_when_the_exchange_is_overloaded(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 2);
+    begin(c);
+    for (int ms = 500; ms <= 2000; ms *= 2) {
+        expect_batch(c, 1);
+        say_refusal(c, DONGBO__REFUSAL__CODE__OVERLOADED, 1);
+        expect_silence(c);
+        advance(c, ms - 10);
+        expect_silence(c);
+        advance(c, 20);
+    }
+    expect_batch(c, 1);
+    say_receipt(c, 1, MUCH, true);
+    expect_silence(c);
+    assert_false(waits(c));
+}
+
+static void test_splits_what_is_too_big(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 5);
+    begin(c);
+    expect_batch(c, 1);
+    say_refusal(c, DONGBO__REFUSAL__CODE__TOO_BIG, 1);
+    expect_batch(c, 1);
+    expect_batch(c, 3);
+}
+
+static void test_opens_a_new_stream_after_a_fork(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 2);
+    publish_case_add(c->test, 3);
+    SpoolStream old = publish_case_stream(c->test);
+    begin(c);
+    expect_batch(c, 1);
+    expect_batch(c, 3);
+    say_refusal(c, DONGBO__REFUSAL__CODE__FORK, 1);
+    expect(c, FRAME_HELLO_PUBLISH);
+    Dongbo__HelloPublish *hello = dongbo__hello_publish__unpack(NULL, c->frame.body_bytes, c->frame.body);
+    assert_non_null(hello);
+    assert_memory_not_equal(hello->stream.data, old.stream, STREAM_BYTES);
+    assert_int_equal(hello->replaces_stream.len, STREAM_BYTES);
+    assert_memory_equal(hello->replaces_stream.data, old.stream, STREAM_BYTES);
+    dongbo__hello_publish__free_unpacked(hello, NULL);
+    say_welcome(c, 0, MUCH);
+    expect_batch(c, 1);
+    expect_batch(c, 3);
+}
+
+// An exchange that has more than the spool ever sealed: the spool is the older one.
+static void test_opens_a_new_stream_when_the_exchange_is_ahead(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 2);
+    expect(c, FRAME_HELLO_PUBLISH);
+    say_welcome(c, 900, MUCH);
+    expect(c, FRAME_HELLO_PUBLISH);
+    say_welcome(c, 0, MUCH);
+    expect_batch(c, 1);
+}
+
+static void test_sends_again_what_was_forgotten(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 2);
+    publish_case_add(c->test, 2);
+    begin(c);
+    expect_batch(c, 1);
+    expect_batch(c, 3);
+    say_receipt(c, 1, MUCH, true);
+    say_receipt(c, 3, MUCH, true);
+    expect_silence(c);
+    restart(c);
+    expect(c, FRAME_HELLO_PUBLISH);
+    say_welcome(c, 2, MUCH);
+    expect_batch(c, 3);
+    expect_silence(c);
+}
+
+static void test_says_hello_again_when_its_session_is_gone(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 2);
+    begin(c);
+    expect_batch(c, 1);
+    say_error(c, DONGBO__ERROR__CODE__NO_SESSION, SESSION);
+    begin(c);
+    expect_batch(c, 1);
+    // What is still said to an older session is not for this one.
+    say_error(c, DONGBO__ERROR__CODE__SESSION_REPLACED, SESSION - 1);
+    expect_silence(c);
+    assert_int_equal(c->result, 0);
+    assert_true(push_is_open(c->push));
+}
+
+static void test_stops_when_people_must_act(void **state) {
+    PushCase *c = *state;
+    static const int CODES[] = {DONGBO__REFUSAL__CODE__FENCED, DONGBO__REFUSAL__CODE__BAD_SIGNATURE};
+    publish_case_add(c->test, 2);
+    for (int i = 0; i < 2; i++) {
+        begin(c);
+        expect_batch(c, 1);
+        say_refusal(c, CODES[i], 1);
+        assert_false(hear(c, WAIT_MS));
+        assert_int_equal(c->result, ERROR_PEER);
+        assert_non_null(strstr(error_text(), i == 0 ? "stop that one first" : "signing key"));
+        restart(c);
+    }
+}
+
+// The exchange asks behind its verdicts: the answer says that they are stored.
+static void test_stores_verdicts_before_it_answers(void **state) {
+    PushCase *c = *state;
+    begin(c);
+    expect_silence(c);
+    assert_false(push_is_up_to_date(c->push));
+    Dongbo__Verdicts verdicts = DONGBO__VERDICTS__INIT;
+    Dongbo__Ping ping = DONGBO__PING__INIT;
+    verdicts.last_position = 500;
+    verdicts.more = true;
+    ping.nonce = 9;
+    say(c, FRAME_VERDICTS, SESSION, &verdicts.base);
+    say(c, FRAME_PING, SESSION, &ping.base);
+    expect(c, FRAME_PONG);
+    assert_int_equal(publish_case_stream(c->test).verdict_position, 500);
+    assert_false(push_is_up_to_date(c->push));
+    verdicts.last_position = 600;
+    verdicts.more = false;
+    say(c, FRAME_VERDICTS, SESSION, &verdicts.base);
+    expect_silence(c);
+    assert_true(push_is_up_to_date(c->push));
+}
+
+// Silence: first it asks, then it leaves.
+static void test_leaves_a_silent_exchange(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 2);
+    begin(c);
+    expect_batch(c, 1);
+    advance(c, 1100);
+    c->hear_pings = true;
+    expect(c, FRAME_PING);
+    advance(c, 25000);
+    expect_silence(c);
+    assert_false(push_is_open(c->push));
+    advance(c, 500);
+    begin(c);
+    expect_batch(c, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+    zsys_handler_set(NULL);
+    const struct CMUnitTest tests[] = {
+        TEST(test_delivers_in_order),
+        TEST(test_keeps_to_its_credit),
+        TEST(test_believes_no_false_receipt),
+        TEST(test_goes_on_with_no_other_signing_key),
+        TEST(test_goes_back_once_for_a_gap),
+        TEST(test_waits_when_the_exchange_is_overloaded),
+        TEST(test_splits_what_is_too_big),
+        TEST(test_opens_a_new_stream_after_a_fork),
+        TEST(test_opens_a_new_stream_when_the_exchange_is_ahead),
+        TEST(test_sends_again_what_was_forgotten),
+        TEST(test_says_hello_again_when_its_session_is_gone),
+        TEST(test_stops_when_people_must_act),
+        TEST(test_stores_verdicts_before_it_answers),
+        TEST(test_leaves_a_silent_exchange),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
