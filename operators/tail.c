@@ -145,7 +145,8 @@ static int read_page(Tail *tail, bool backward, int64_t position, PGresult **ret
 static int flush_out(Tail *tail) {
     if (tail->out.failed)
         return error_fail(ERROR_MEMORY, "no memory for the lines");
-    bool bad = fwrite(tail->out.data, 1, tail->out.n, stdout) != tail->out.n || fflush(stdout) != 0;
+    size_t n = tail->out.n ? fwrite(tail->out.data, 1, tail->out.n, stdout) : 0;
+    bool bad = n != tail->out.n || fflush(stdout) != 0;
     bytes_clear(&tail->out);
     return bad ? error_fail(ERROR_SYSTEM, "standard output: %s", strerror(errno)) : 0;
 }
@@ -169,7 +170,7 @@ static int show_last(Tail *tail) {
     Kept kept = {0};
     int64_t before = INT64_MAX, newest = 0;
     int r = 0;
-    for (int n = 1; r == 0 && n > 0 && kept.n < (size_t)tail->lines;) {
+    for (int n = 1; r == 0 && n > 0 && (newest == 0 || kept.n < (size_t)tail->lines);) {
         RESULT rows = NULL;
         r = read_page(tail, true, before, &rows);
         n = PQntuples(rows);

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What operators see of a real run: the sync log from both ends and as it grows, a citizen's records, the report."""
+import contextlib
+import json
+import re
+import subprocess
+import time
+
+import pytest
+from conftest import BUILD, ROOT, open_cluster, open_exchange, open_workdir
+from people import citizen, citizens, dose_row
+
+KNOWN, LATER = 40, 41  # citizens in the store; the number of one who comes later
+
+
+def said_of_later():
+    person = citizen(LATER)
+    return {"row_id": "p1", "recorded_at": "2022-03-02T08:00:00+07:00", "kind": "registered", "mother_name": "",
+            "father_name": "", **{key: person[key] for key in ("citizen_number", "full_name", "birth_date", "sex",
+                                                               "residence_province", "residence_commune")}}
+
+
+@pytest.fixture(scope="module")
+def run(template):
+    """Forty doses, one under a wrong name, one with a wrong code, one of a citizen who comes later."""
+    with open_workdir() as directory, open_cluster(directory, template) as cluster, \
+            open_exchange(cluster, directory) as exchange:
+        exchange.load_population(citizens(KNOWN))
+        health = exchange.agency("MOH", "health", ["vaccinations"])
+        centre = exchange.agency("NPC", "population", ["population"])
+        exchange.start_broker()
+        rows = [dose_row(n) for n in range(KNOWN)] + [dose_row(LATER)]
+        rows[3]["ho_ten"] = "Nguyễn Văn Khác"
+        rows[4]["ma_san_pham"] = "no such vaccine"
+        health.drop("vaccinations", "a.csv", rows)
+        health.once(expect=1)
+        centre.drop("population", "p.csv", [said_of_later()])
+        centre.once(expect=0)
+        exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open AND verdict = 5", 0)
+        yield exchange
+
+
+def lines(run, *words):
+    return [json.loads(line) for line in run.dongbo("log", "tail", "--json", *words).stdout.splitlines()]
+
+
+def test_positions_have_no_gaps_and_every_line_has_what_scripts_rely_on(run):
+    log = lines(run, "--since", "0")
+    assert [line["position"] for line in log] == list(range(1, len(log) + 1))
+    events = [line for line in log if line["kind"] == "event"]
+    assert len(events) == KNOWN + 2 and len({line["event_id"] for line in events}) == KNOWN + 2
+    for line in events:
+        assert {"position", "time", "agency", "sequence", "event_id", "domain", "citizen", "verdict",
+                "reasons"} <= line.keys()
+        assert re.fullmatch(r"[0-9a-f]{32}", line["event_id"]) and line["verdict"]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line["time"])
+        assert re.fullmatch(r"\d{3}\*{7}\d{2}", line["citizen"])
+    assert {line["text"] for line in log if line["kind"] == "policy"} >= {"agency MOH added", "agency NPC added"}
+
+
+def test_filters_leave_what_they_name_and_nothing_else(run):
+    log = lines(run, "--since", "0")
+    for words, keep in [(("--agency", "NPC"), lambda line: line["agency"] == "NPC"),
+                        (("--domain", "health"), lambda line: line["domain"] == "health"),
+                        (("--verdict", "MISMATCH"), lambda line: line["verdict"] == "MISMATCH"),
+                        (("--domain", "health", "--verdict", "DEFERRED"),
+                         lambda line: line["domain"] == "health" and line["verdict"] == "DEFERRED")]:
+        expected = [line for line in log if keep(line)]
+        assert expected and len(expected) < len(log)
+        assert lines(run, "--since", "0", *words) == expected
+        assert lines(run, "-n", "1000", *words) == expected  # from the other end
+    [mismatch] = lines(run, "--verdict", "MISMATCH")
+    assert mismatch["reasons"] == [{"code": "NAME_DIFFERS", "field": "subject.full_name"}]
+
+
+def test_the_last_lines_and_the_lines_since(run):
+    log = lines(run, "--since", "0")
+    for n in (0, 1, 2, 7, len(log), len(log) + 5):
+        assert lines(run, "-n", n) == log[len(log) - min(n, len(log)):]
+    assert lines(run) == log[-20:]
+    for position in (1, 2, 10, len(log), len(log) + 1):
+        assert lines(run, "--since", position) == log[position - 1:]
+    assert lines(run, "--since", 5, "-n", 3) == log[4:7]
+    moment = log[-1]["time"]
+    since = lines(run, "--since", moment)
+    assert since == [line for line in log if line["time"] >= moment] and since
+    assert lines(run, "--since", "2999-01-01") == []
+
+
+def test_a_citizen_is_found_under_their_number_alone(run):
+    number = citizen(LATER)["citizen_number"]
+    found = lines(run, "--citizen", number)
+    assert [(line["domain"], line["kind"], line["verdict"]) for line in found] == [
+        ("health", "event", "DEFERRED"), ("population", "event", "ACCEPTED"), ("health", "decision", "ACCEPTED")]
+    assert number not in json.dumps(found)
+    shown = lines(run, "--citizen", number, "--unmask")
+    assert {line["citizen"] for line in shown} == {number}
+    noted = run.cluster.rows("SELECT what, seen_by FROM exchange.unmasking ORDER BY unmasking DESC LIMIT 1")
+    assert noted == [("log tail", "dongbo_operator")]
+
+
+def test_piped_columns_are_plain_and_masked(run):
+    shown = run.dongbo("log", "tail", "--since", "0").stdout
+    assert "\033" not in shown and citizen(0)["citizen_number"] not in shown
+    assert "MISMATCH   NAME_DIFFERS subject.full_name\n" in shown and "ACCEPTED   (decided again)" in shown
+    assert not any(line != line.rstrip() for line in shown.splitlines())
+
+
+def test_a_terminal_gets_colour(run):
+    command = [str(BUILD / "operators/dongbo"), "--config", str(run.config), "log", "tail", "-n", "3"]
+    shown = subprocess.run(["script", "-qec", " ".join(command), "/dev/null"], capture_output=True, text=True,
+                           timeout=60, stdin=subprocess.DEVNULL).stdout
+    assert "\033[32mACCEPTED" in shown
+
+
+def test_a_reader_sees_the_log_without_what_the_payload_holds(run, tmp_path):
+    config = tmp_path / "reader.yaml"
+    config.write_text(f'exchange: "{run.cluster.conninfo("dongbo_reader")}"\nschemas: "{ROOT}/schemas"\n')
+    shown = run.run(BUILD / "operators/dongbo", "--config", config, "log", "tail", "--json", "--since", "0", check=True)
+    theirs, ours = [json.loads(line) for line in shown.stdout.splitlines()], lines(run, "--since", "0")
+    assert {line["event_id"] for line in theirs} == {None}
+    assert [dict(line, event_id=None) for line in ours] == theirs
+
+
+def test_a_citizens_records_say_who_told_us_and_when(run):
+    shown = run.dongbo("citizen", citizen(0)["citizen_number"]).stdout
+    assert re.search(r"\n  health  covid-19/1\n", shown)
+    assert re.search(r"\n    product_code +EU/1/20/1528 +MOH +2021-\d\d-\d\dT\d\d:\d\d:\d\dZ\n", shown)
+    assert re.search(r"\n    positions +\d+ \(current\)\n", shown)
+    assert citizen(0)["citizen_number"] not in shown and citizen(0)["full_name"] not in shown
+    held = run.dongbo("citizen", citizen(3)["citizen_number"]).stdout
+    assert "no records" in held and "MISMATCH  (open)" in held and "NAME_DIFFERS subject.full_name: " in held
+    decided = run.dongbo("citizen", citizen(LATER)["citizen_number"]).stdout
+    assert "DEFERRED, then ACCEPTED at position" in decided and "(open)" not in decided
+
+
+def test_the_report_counts_first_and_present_verdicts(run):
+    report = json.loads(run.dongbo("report", "--json").stdout)
+    health = report["domains"]["health"]
+    assert report["events"] == KNOWN + 2 and report["decisions"] == 1
+    assert health["first_by_verdict"] == {"ACCEPTED": KNOWN - 2, "MISMATCH": 1, "DEFERRED": 1, "REJECTED": 1}
+    assert health["by_verdict"] == {"ACCEPTED": KNOWN - 1, "MISMATCH": 1, "REJECTED": 1}
+    assert health["records"] == report["vaccinations"]["records"] == KNOWN - 1
+    assert health["reasons"]["MISMATCH"] == {"NAME_DIFFERS": 1}
+    assert report["vaccinations"]["by_verdict"] == health["by_verdict"]
+    assert "NAME_DIFFERS 1" in run.dongbo("report").stdout
+
+
+def test_status_adds_up(run):
+    status = json.loads(run.dongbo("status", "--json").stdout)
+    assert status["head"] == len(lines(run, "--since", "0"))
+    assert (status["events"], status["taken"], status["not_taken"]) == (KNOWN + 2, KNOWN, 2)
+    assert [(stream["agency"], stream["last_sequence"]) for stream in status["streams"]] == [("MOH", KNOWN + 1),
+                                                                                            ("NPC", 1)]
+    assert [(one["verdict"], one["open"]) for one in status["exceptions"] if one["open"]] == [("MISMATCH", 1)]
+
+
+@contextlib.contextmanager
+def following(run, *words):
+    process = subprocess.Popen([BUILD / "operators/dongbo", "--config", run.config, "log", "tail", "-f", *words],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_following_shows_new_lines_at_once_and_ends_with_its_reader(run):
+    with following(run, "--json", "-n", "1") as process:
+        last = json.loads(process.stdout.readline())
+        begun = time.monotonic()
+        run.dongbo("agency", "disable", "NPC")
+        new = json.loads(process.stdout.readline())
+        assert (new["position"], new["text"]) == (last["position"] + 1, "agency NPC disabled")
+        assert time.monotonic() - begun < 20  # the notification, not the look of every 30 s
+        process.stdout.close()
+        run.dongbo("agency", "enable", "NPC")
+        assert process.wait(20) <= 0
+
+
+def test_following_without_old_lines(run):
+    with following(run, "-n", "0") as process:
+        assert "POSITION" in process.stdout.readline()
+        run.dongbo("agency", "disable", "NPC")
+        assert "agency NPC disabled" in process.stdout.readline()
+        run.dongbo("agency", "enable", "NPC")
+        process.stdout.close()
