@@ -15,7 +15,7 @@
 #define BATCH_BYTES_MAX (256 * 1024)  // SealedBatch, packed
 #define BATCH_BYTES_GOAL (128 * 1024) // an agent with a backlog seals at about this size
 #define BATCH_EVENTS_MAX 1024
-#define RECEIPT_BYTES_GOAL (768 * 1024)      // a longer receipt leaves out what was expected
+#define RECEIPT_BYTES_GOAL (768 * 1024) // a longer receipt leaves out what was expected
 #define EVENT_BYTES_MAX (16 * 1024)
 #define EVENT_DEPTH_MAX 4
 #define EVENT_FIELDS_MAX 128 // wire fields in one event, all levels together
