@@ -151,8 +151,7 @@ static int upsert_build(Postgres *pg, int domain) {
     return sql->failed ? error_fail(ERROR_MEMORY, "no memory for a statement") : 0;
 }
 
-// ---- tables
-// ----------------------------------------------------------------------------------------------------------
+// ---- tables -------------------------------------------------------------------------------------------------------
 
 static int command(Postgres *pg) {
     bytes_append_u8(&pg->sql, 0);

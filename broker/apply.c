@@ -137,8 +137,7 @@ static int run_halving(Pg *writer, Work *work, Item *const *items, const char *c
     return result < 0 ? result : run_halving(writer, work, items + half, texts + half, n - half);
 }
 
-// ---- persons that are only now being born
-// ------------------------------------------------------------------------------
+// ---- persons that are only now being born -------------------------------------------------------------------------
 
 // Persons of this batch that the store does not know yet, by number: open addressing, at most half full.
 typedef struct Newcomers {

@@ -20,8 +20,7 @@ struct Ingress {
     zactor_t *actor;
 };
 
-// ---- the clock
-// -------------------------------------------------------------------------------------------------------
+// ---- the clock ----------------------------------------------------------------------------------------------------
 
 static void tick_session(IngressState *state, Session *session, int64_t now) {
     if (now - session->heard_ms > PEER_SILENT_MS) {
@@ -45,8 +44,7 @@ static void tick(IngressState *state) {
         tick_session(state, session, now);
 }
 
-// ---- the other threads
-// -------------------------------------------------------------------------------------------------
+// ---- the other threads --------------------------------------------------------------------------------------------
 
 static void take_agencies(IngressState *state, Agencies *agencies) {
     agencies_unref(&state->agencies);
@@ -103,8 +101,7 @@ static bool receive_frames(IngressState *state) {
     return true;
 }
 
-// ---- the thread
-// ------------------------------------------------------------------------------------------------------
+// ---- the thread ---------------------------------------------------------------------------------------------------
 
 static void goodbye(IngressState *state) {
     for (Session *session = sessions_first(state->sessions); session != NULL; session = sessions_next(state->sessions))

@@ -39,8 +39,7 @@ static void *decode(IngressState *state, const Frame *frame, const ProtobufCMess
     return frame_decode(frame, descriptor, arena_protobuf(state->arena), &message) == 0 ? message : NULL;
 }
 
-// ---- Hello
-// -----------------------------------------------------------------------------------------------------------
+// ---- Hello --------------------------------------------------------------------------------------------------------
 
 static const char *wrong_hello(const Dongbo__HelloPublish *hello) {
     if (hello->protocol_version != PROTOCOL_VERSION)
@@ -144,8 +143,7 @@ static void welcome(IngressState *state, Session *session, const Greeting *greet
         ingress_look_for_verdicts(state, session);
 }
 
-// ---- verdicts
-// --------------------------------------------------------------------------------------------------------
+// ---- verdicts -----------------------------------------------------------------------------------------------------
 
 void ingress_look_for_verdicts(IngressState *state, Session *session) {
     int64_t now = clock_monotonic_ms(state->clock);
@@ -207,8 +205,7 @@ void ingress_greeted(IngressState *state, Greeting *greeting) {
         say_verdicts(state, session, greeting);
 }
 
-// ---- the rest
-// --------------------------------------------------------------------------------------------------------
+// ---- the rest -----------------------------------------------------------------------------------------------------
 
 static void hear_ping(IngressState *state, Session *session, const Frame *frame) {
     const Dongbo__Ping *ping = decode(state, frame, &dongbo__ping__descriptor);

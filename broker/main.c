@@ -70,8 +70,7 @@ static int wait_for(Broker *broker, int timeout_ms) {
     return fds[0].revents != 0 ? 1 : 0;
 }
 
-// ---- agencies and keys
-// -------------------------------------------------------------------------------------------------
+// ---- agencies and keys --------------------------------------------------------------------------------------------
 
 static int read_agencies(Broker *broker, bool *ret_changed) {
     Agencies *agencies = NULL;
@@ -139,8 +138,7 @@ static int read_agencies_first(Broker *broker) {
     }
 }
 
-// ---- start and stop
-// ----------------------------------------------------------------------------------------------------
+// ---- start and stop -----------------------------------------------------------------------------------------------
 
 static int write_ready(const Broker *broker) {
     const char *path = broker->settings->ready_file;

@@ -38,8 +38,7 @@ typedef struct Actor {
     bool moved, stopped, failing;
 } Actor;
 
-// ---- mail
-// ------------------------------------------------------------------------------------------------------------
+// ---- mail ---------------------------------------------------------------------------------------------------------
 
 // True when the work came back.
 static bool receive(Actor *actor) {
@@ -67,8 +66,7 @@ static bool wait_mail(Actor *actor, long timeout_ms) {
     return receive(actor);
 }
 
-// ---- one work
-// --------------------------------------------------------------------------------------------------------
+// ---- one work -----------------------------------------------------------------------------------------------------
 
 static int copy_bytes_of(Arena *arena, const PGresult *rows, int row, int column, ProtobufCBinaryData *ret) {
     size_t n = 0;
@@ -131,8 +129,7 @@ static int decide_rows(Actor *actor, const PGresult *rows, int from, int to) {
     return actor->stopped ? ERROR_STOPPED : 0;
 }
 
-// ---- pages of deferred events
-// ----------------------------------------------------------------------------------------
+// ---- pages of deferred events -------------------------------------------------------------------------------------
 
 // In the order of streams, so that each stream's rows are one work; the page itself is taken in the order of positions.
 #define DEFERRED_SQL(extra)                                                                                            \
@@ -197,8 +194,7 @@ static int decide_all(Actor *actor, const PGresult *numbers) {
     }
 }
 
-// ---- when the population moved
-// ---------------------------------------------------------------------------------------
+// ---- when the population moved ------------------------------------------------------------------------------------
 
 static const Oid CHANGE_TYPES[] = {OID_INT8, OID_INT8, OID_TEXT, OID_INT4};
 static const PgStatement CHANGES = {
@@ -291,8 +287,7 @@ static int round_of(Actor *actor) {
     return 0;
 }
 
-// ---- the thread
-// ------------------------------------------------------------------------------------------------------
+// ---- the thread ---------------------------------------------------------------------------------------------------
 
 static void run_rounds(Actor *actor) {
     while (!actor->stopped) {

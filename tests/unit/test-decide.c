@@ -245,8 +245,7 @@ static void test_unknown_for_too_long_becomes_a_mismatch(void **state) {
     assert_int_equal(c->work.n_exceptions, 0);
 }
 
-// ---- what is packed
-// --------------------------------------------------------------------------------------------------
+// ---- what is packed -----------------------------------------------------------------------------------------------
 
 static uint64_t position_at(const Bytes *rows, uint32_t at) {
     uint64_t position = 0;
