@@ -149,6 +149,43 @@ int ledger_results_origin(Spool *spool, int64_t after, int64_t *ret) {
     return lite_number(spool_lite(spool), NEXT, 0, ret, "i", after);
 }
 
+int ledger_owed(Spool *spool, LedgerEachOwed each, void *self) {
+    static const char READ[] =
+        "SELECT o.source, count(*) FILTER (WHERE r.kind = 0), count(*) FILTER (WHERE r.kind = 1) "
+        "FROM result r JOIN origin o ON o.id = r.origin GROUP BY o.source ORDER BY o.source";
+    sqlite3_stmt *row;
+    int r = lite_query(spool_lite(spool), &row, READ, "");
+    if (r < 0)
+        return r;
+    while ((r = lite_row(spool_lite(spool), row)) == 0) {
+        LedgerOwed owed = {lite_text(row, 0), {sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2)}};
+        r = each(self, &owed);
+        if (r < 0) {
+            lite_end(row);
+            return r;
+        }
+    }
+    return r < 0 ? r : 0;
+}
+
+int ledger_forget(Spool *spool, const char *source, int64_t *ret_n) {
+    static const char COUNT[] = "SELECT count(*) FROM origin WHERE source = ?1",
+                      DROP[] = "DELETE FROM result WHERE origin IN (SELECT id FROM origin WHERE source = ?1)",
+                      DISOWN[] = "UPDATE origin SET source = '', state = 2 WHERE source = ?1";
+    int r = spool_begin(spool);
+    if (r == 0)
+        r = lite_number(spool_lite(spool), COUNT, 0, ret_n, "t", source);
+    if (r == 0)
+        r = lite_run(spool_lite(spool), DROP, "t", source);
+    if (r == 0)
+        r = lite_run(spool_lite(spool), DISOWN, "t", source);
+    if (r == 0)
+        r = spool_commit(spool);
+    if (r < 0)
+        spool_rollback(spool);
+    return r;
+}
+
 int ledger_append_from(Spool *spool, int64_t origin, ResultKind kind, int64_t *ret) {
     static const char REFUSED[] = "SELECT coalesce(refused_from, -1) FROM origin WHERE id = ?1",
                       DECIDED[] = "SELECT coalesce(results_from, -1) FROM origin WHERE id = ?1";

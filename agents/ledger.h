@@ -69,6 +69,16 @@ int ledger_results(Spool *spool, const ResultQuery *query, LedgerEach each, void
 int ledger_results_delete(Spool *spool, int64_t origin, ResultKind kind, int64_t up_to);
 // The next origin after this one with results to hand back; 0 when there is none.
 int ledger_results_origin(Spool *spool, int64_t after, int64_t *ret);
+// What is owed to each source, by kind.
+typedef struct LedgerOwed {
+    const char *source;
+    int64_t n[RESULT_KINDS];
+} LedgerOwed;
+typedef int (*LedgerEachOwed)(void *self, const LedgerOwed *owed);
+int ledger_owed(Spool *spool, LedgerEachOwed each, void *self);
+// Drops what is owed to a source, and all that will be: its origins belong to nobody ("") from now on. In a transaction
+// of its own. *ret_n is how many origins it had.
+int ledger_forget(Spool *spool, const char *source, int64_t *ret_n);
 // How long the file of this kind was before the append under way; -1 when none is.
 int ledger_append_from(Spool *spool, int64_t origin, ResultKind kind, int64_t *ret);
 int ledger_append_begin(Spool *spool, int64_t origin, ResultKind kind, int64_t from);

@@ -5,10 +5,8 @@
 // source, until a full batch of them is there or the last receipt is.
 #include "agents/publish.h"
 
-#include "agents/publish_config.h"
+#include "agents/feeder.h"
 #include "agents/push.h"
-#include "agents/source_csv.h"
-#include "agents/source_outbox.h"
 #include "agents/summary.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -19,27 +17,16 @@
 #include <string.h>
 
 #define ROW_ARENA_BYTES (1024 * 1024)
-#define RETRY_MIN_MS 500
-#define RETRY_MAX_MS 30000
 #define HAND_BACK_MS 2000 // at most so long do results wait while batches are under way
+#define STRAY_SAY_MS (60 * 60 * 1000)
 #define TIMEOUT_DEFAULT_S 60
 #define WAIT_MAX_MS 1000
 
 static volatile sig_atomic_t stopping;
 
-// One source with what belongs to it.
-typedef struct Feeder {
-    const SourceConfig *config;
-    Source *source;
-    Map *map;
-    Intake intake;
-    uint64_t bytes;   // it has about so much
-    int64_t retry_ms; // not asked before this time, after its database failed
-    int64_t retry_after_ms;
-} Feeder;
-
 typedef struct Publish {
     const char *config_path;
+    const char *forget; // a source's name
     bool once, json, verbose;
     long long timeout_s;
     PublishConfig *config;
@@ -53,10 +40,12 @@ typedef struct Publish {
     unsigned n_feeders;
     const Clock *clock;
     Summary summary;
-    int64_t started_ms;
+    int64_t owing_ms[STREAM_KINDS]; // since when the exchange owes an answer; 0: it does not
     int64_t handed_back_ms;
+    int64_t stray_said_ms; // 0: never
     bool full_said;
     bool more; // something can be done at once
+    bool done; // --once: all that there was is delivered and handed back
 } Publish;
 
 static void on_signal(int signal_number) {
@@ -101,21 +90,15 @@ static int open_stream(Publish *publish, StreamKindName kind) {
 }
 
 static int open_source(Publish *publish, const SourceConfig *config) {
-    Feeder *feeder = &publish->feeders[publish->n_feeders];
-    *feeder = (Feeder){.config = config, .retry_after_ms = RETRY_MIN_MS};
-    publish->n_feeders++;
-    int r = map_load(&feeder->map, config->mapping);
-    if (r == 0)
-        r = open_stream(publish, config->stream);
+    int r = open_stream(publish, config->stream);
     if (r < 0)
         return r;
-    feeder->intake = (Intake){.spool = publish->spool,
-                              .map = feeder->map,
-                              .sealer = publish->sealers[config->stream],
-                              .arena = publish->arena};
-    SourceOptions options = {config, publish->spool, feeder->map, publish->clock};
-    return config->kind == SOURCE_CSV ? source_csv_new(&feeder->source, &options)
-                                      : source_outbox_new(&feeder->source, &options);
+    FeederOptions options = {.config = config,
+                             .spool = publish->spool,
+                             .sealer = publish->sealers[config->stream],
+                             .arena = publish->arena,
+                             .clock = publish->clock};
+    return feeder_open(&publish->feeders[publish->n_feeders++], &options);
 }
 
 static int load_keys(Publish *publish) {
@@ -127,12 +110,29 @@ static int load_keys(Publish *publish) {
     return r;
 }
 
-static bool is_lasting(void *self, const char *source) {
-    const Publish *publish = self;
+static Feeder *feeder_of(Publish *publish, const char *source) {
     for (unsigned i = 0; i < publish->n_feeders; i++)
         if (strcmp(publish->feeders[i].config->name, source) == 0)
-            return publish->feeders[i].config->kind == SOURCE_OUTBOX;
-    return false;
+            return &publish->feeders[i];
+    return NULL;
+}
+
+// Of a source that is not configured any more nothing but what happens in this run is this run's.
+static bool is_lasting(void *self, const char *source) {
+    const Feeder *feeder = feeder_of(self, source);
+    return feeder == NULL || feeder->config->kind == SOURCE_OUTBOX;
+}
+
+static bool is_configured(void *self, const char *source) {
+    return feeder_of(self, source) != NULL;
+}
+
+static int open_spool(Publish *publish) {
+    SpoolOptions spool = {.path = publish->config->spool.path,
+                          .bytes_max = publish_config_bytes_max(publish->config),
+                          .keep_days = publish_config_keep_days(publish->config),
+                          .clock = publish->clock};
+    return spool_open(&publish->spool, &spool);
 }
 
 static int publish_open(Publish *publish) {
@@ -141,19 +141,13 @@ static int publish_open(Publish *publish) {
         r = load_keys(publish);
     if (r == 0)
         r = arena_new(&publish->arena, ROW_ARENA_BYTES);
-    SpoolOptions spool = {.clock = publish->clock};
-    if (r == 0) {
-        spool.path = publish->config->spool.path;
-        spool.bytes_max = publish_config_bytes_max(publish->config);
-        spool.keep_days = publish_config_keep_days(publish->config);
-        r = spool_open(&publish->spool, &spool);
-    }
+    if (r == 0)
+        r = open_spool(publish);
     publish->verdicts.spool = publish->spool;
     for (unsigned i = 0; r == 0 && i < publish->config->sources_count; i++)
         r = open_source(publish, &publish->config->sources[i]);
     if (r == 0)
         r = summary_begin(&publish->summary, publish->spool, is_lasting, publish);
-    publish->started_ms = now_ms(publish);
     return r;
 }
 
@@ -162,11 +156,8 @@ static void publish_close(Publish *publish) {
         push_destroy(&publish->pushes[kind]);
         sealer_destroy(&publish->sealers[kind]);
     }
-    for (unsigned i = 0; i < publish->n_feeders; i++) {
-        if (publish->feeders[i].source != NULL)
-            publish->feeders[i].source->kind->destroy(&publish->feeders[i].source);
-        map_destroy(&publish->feeders[i].map);
-    }
+    for (unsigned i = 0; i < publish->n_feeders; i++)
+        feeder_close(&publish->feeders[i]);
     summary_free(&publish->summary);
     verdicts_free(&publish->verdicts);
     spool_close(&publish->spool);
@@ -176,18 +167,6 @@ static void publish_close(Publish *publish) {
 }
 
 // ---- reading ----
-
-// A database that went away is asked again later; everything else is passed up.
-static int passing(Publish *publish, Feeder *feeder, int r) {
-    if (r != ERROR_DATABASE && r != ERROR_DATA)
-        return r;
-    log_warn("source %s: %s; asked again in %lld ms", feeder->config->name, error_text(),
-             (long long)feeder->retry_after_ms);
-    feeder->retry_ms = now_ms(publish) + feeder->retry_after_ms;
-    feeder->retry_after_ms = feeder->retry_after_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : feeder->retry_after_ms * 2;
-    feeder->bytes = 0;
-    return 0;
-}
 
 // Whether to read now, or to let rows gather at the source while batches are under way.
 static int should_read(Publish *publish, Feeder *feeder, bool *ret) {
@@ -213,79 +192,73 @@ static int should_read(Publish *publish, Feeder *feeder, bool *ret) {
     return r;
 }
 
-// One transaction of the spool: rows, batches, and how far the source is read.
-static int read_source(Publish *publish, Feeder *feeder) {
-    Intake *intake = &feeder->intake;
-    intake->rows = 0;
-    sealer_mark(intake->sealer);
-    int r = spool_begin(publish->spool);
-    if (r < 0)
-        return r;
-    int read = feeder->source->kind->read(feeder->source, intake);
-    r = read < 0 ? read : sealer_flush(intake->sealer);
-    if (r == 0)
-        r = spool_trim(publish->spool);
-    if (r == 0)
-        r = spool_commit(publish->spool);
-    if (r < 0) {
-        sealer_clear(intake->sealer);
-        spool_rollback(publish->spool);
-        // The sentence kept is the first failure's.
-        int again = feeder->source->kind->settle(feeder->source, false);
-        return again < 0 ? again : r;
-    }
-    publish->more = publish->more || read == 0 || intake->rows > 0;
-    feeder->retry_after_ms = RETRY_MIN_MS;
-    r = feeder->source->kind->settle(feeder->source, true);
-    return r < 0 ? r : feeder->source->kind->receipts(feeder->source);
-}
-
 static int step_source(Publish *publish, Feeder *feeder) {
-    if (now_ms(publish) < feeder->retry_ms)
-        return 0;
-    bool read = false;
-    int r = feeder->source->kind->look(feeder->source, &feeder->bytes);
+    bool read = false, more = false;
+    int r = feeder_look(feeder);
     if (r == 0)
         r = should_read(publish, feeder, &read);
     if (r == 0 && read)
-        r = read_source(publish, feeder);
-    return passing(publish, feeder, r);
+        r = feeder_read(feeder, &more);
+    publish->more = publish->more || more;
+    return r;
 }
 
 // ---- handing back ----
 
-static Feeder *feeder_of(Publish *publish, const char *source) {
-    for (unsigned i = 0; i < publish->n_feeders; i++)
-        if (strcmp(publish->feeders[i].config->name, source) == 0)
-            return &publish->feeders[i];
-    return NULL;
+static int forget_origin(Publish *publish, int64_t origin) {
+    int r = spool_begin(publish->spool);
+    for (int kind = 0; r == 0 && kind < RESULT_KINDS; kind++)
+        r = ledger_results_delete(publish->spool, origin, (ResultKind)kind, INT64_MAX);
+    if (r == 0)
+        r = spool_commit(publish->spool);
+    if (r < 0)
+        spool_rollback(publish->spool);
+    return r;
 }
 
-static int hand_back_origin(Publish *publish, int64_t id) {
+static int hand_back_origin(Publish *publish, int64_t id, bool *ret_stray) {
     Origin origin;
-    int n = 0, r = ledger_origin(publish->spool, id, &origin);
+    int r = ledger_origin(publish->spool, id, &origin);
     if (r != 0)
         return r < 0 ? r : 0;
+    if (origin.source[0] == 0)
+        return forget_origin(publish, id);
     Feeder *feeder = feeder_of(publish, origin.source);
     // A source that was taken out of the configuration keeps its results until it is back.
-    if (feeder == NULL || now_ms(publish) < feeder->retry_ms)
+    if (feeder == NULL)
+        *ret_stray = true;
+    return feeder == NULL ? 0 : feeder_hand_back(feeder, &origin);
+}
+
+static int say_stray(void *self, const LedgerOwed *owed) {
+    Publish *publish = self;
+    if (feeder_of(publish, owed->source) == NULL)
+        log_warn("%lld rows are owed to the source %s, which is not in %s any more (%lld of them were refused). They "
+                 "are kept: configure a source of that name again to have them, or drop them with --forget %s",
+                 (long long)(owed->n[RESULT_REFUSED] + owed->n[RESULT_DECIDED]), owed->source, publish->config_path,
+                 (long long)owed->n[RESULT_REFUSED], owed->source);
+    return 0;
+}
+
+static int say_strays(Publish *publish) {
+    int64_t now = now_ms(publish);
+    if (publish->stray_said_ms != 0 && now - publish->stray_said_ms < STRAY_SAY_MS)
         return 0;
-    r = feeder->source->kind->hand_back(feeder->source, &origin, &n);
-    if (n > 0)
-        log_debug("source %s: %s: %d rows handed back", origin.source, origin.name, n);
-    return passing(publish, feeder, r);
+    publish->stray_said_ms = now;
+    return ledger_owed(publish->spool, say_stray, publish);
 }
 
 static int hand_back(Publish *publish) {
     int64_t origin = 0;
+    bool stray = false;
     int r = ledger_results_origin(publish->spool, 0, &origin);
     while (r == 0 && origin > 0) {
-        r = hand_back_origin(publish, origin);
+        r = hand_back_origin(publish, origin, &stray);
         if (r == 0)
             r = ledger_results_origin(publish->spool, origin, &origin);
     }
     publish->handed_back_ms = now_ms(publish);
-    return r;
+    return r == 0 && stray ? say_strays(publish) : r;
 }
 
 // ---- the loop ----
@@ -320,11 +293,8 @@ static int step(Publish *publish) {
     publish->more = false;
     int r = step_pushes(publish, &took);
     for (unsigned i = 0; i < publish->n_feeders && r == 0; i++) {
-        Feeder *feeder = &publish->feeders[i];
-        if (took)
-            r = passing(publish, feeder, feeder->source->kind->receipts(feeder->source));
-        if (r == 0)
-            r = step_source(publish, feeder);
+        publish->feeders[i].receipts = publish->feeders[i].receipts || took;
+        r = step_source(publish, &publish->feeders[i]);
     }
     if (r == 0)
         r = under_way(publish, &waiting);
@@ -352,102 +322,175 @@ static void wait_for_news(Publish *publish) {
                                       .events = (short)(ZMQ_POLLIN | (push_wants_write(push) ? ZMQ_POLLOUT : 0))};
     }
     for (unsigned i = 0; i < publish->n_feeders; i++) {
-        Source *source = publish->feeders[i].source;
-        wait_ms = least(wait_ms, source->kind->wait_ms(source));
-        // While the spool is full, or rows gather, news of more would only keep the loop busy.
-        if (source->kind->fd(source) >= 0 && publish->feeders[i].bytes == 0)
-            items[n++] = (zmq_pollitem_t){.fd = source->kind->fd(source), .events = ZMQ_POLLIN};
+        const Feeder *feeder = &publish->feeders[i];
+        wait_ms = least(wait_ms, feeder_wait_ms(feeder));
+        if (feeder_fd(feeder) >= 0)
+            items[n++] = (zmq_pollitem_t){.fd = feeder_fd(feeder), .events = ZMQ_POLLIN};
     }
     (void)zmq_poll(items, n, wait_ms);
 }
 
-// Whether all there was is read, delivered, decided or deferred, and handed back.
-static int is_drained(Publish *publish, bool *ret) {
-    bool waiting;
-    int64_t results;
-    *ret = false;
-    int r = under_way(publish, &waiting);
-    if (r == 0)
-        r = ledger_results_origin(publish->spool, 0, &results);
-    if (r < 0 || waiting || results != 0 || publish->more)
-        return r;
-    for (unsigned i = 0; i < publish->n_feeders; i++)
-        if (publish->feeders[i].bytes > 0 || now_ms(publish) < publish->feeders[i].retry_ms ||
-            publish->feeders[i].source->kind->wait_ms(publish->feeders[i].source) >= 0)
-            return 0;
-    *ret = true;
-    return 0;
-}
+// ---- the end of --once ----
 
-// When drained, and every session has heard all that the exchange had to say to it.
-static int is_done(Publish *publish, bool *ret) {
-    int r = is_drained(publish, ret);
-    for (int kind = 0; kind < STREAM_KINDS && r == 0; kind++)
+typedef enum End {
+    END_NOT_YET,
+    END_DONE,  // all there was is read, delivered, decided or deferred, and handed back
+    END_STUCK, // all but what a source in trouble has or gets
+} End;
+
+static int is_heard_out(Publish *publish, bool *ret) {
+    bool waiting;
+    int r = under_way(publish, &waiting);
+    *ret = !waiting;
+    for (int kind = 0; kind < STREAM_KINDS; kind++)
         *ret = *ret && (publish->pushes[kind] == NULL || push_is_up_to_date(publish->pushes[kind]));
     return r;
 }
 
-// ERROR_PEER when the exchange has had nothing to say for --timeout.
-static int check_timeout(Publish *publish) {
-    if (publish->timeout_s <= 0)
-        return 0;
-    for (int kind = 0; kind < STREAM_KINDS; kind++) {
-        Push *push = publish->pushes[kind];
-        if (push == NULL)
-            continue;
-        int64_t since = push_heard_ms(push) > publish->started_ms ? push_heard_ms(push) : publish->started_ms;
-        if (now_ms(publish) - since > publish->timeout_s * 1000)
-            return error_fail(ERROR_PEER,
-                              "the exchange (%s) gave no answer for %lld s; what was read is safe in %s and "
-                              "is sent by the next run",
-                              push_endpoint(push), publish->timeout_s, publish->config->spool.path);
+// *ret_feeder is the source in trouble.
+static int find_end(Publish *publish, End *ret, const Feeder **ret_feeder) {
+    bool heard_out;
+    int r = is_heard_out(publish, &heard_out);
+    *ret = END_NOT_YET;
+    if (r < 0 || !heard_out || publish->more)
+        return r;
+    End end = END_DONE;
+    for (unsigned i = 0; i < publish->n_feeders; i++) {
+        const Feeder *feeder = &publish->feeders[i];
+        if (feeder_trouble(feeder) != NULL) {
+            end = END_STUCK;
+            *ret_feeder = feeder;
+        } else if (!feeder_is_read(feeder)) {
+            return 0;
+        }
     }
+    *ret = end;
     return 0;
 }
 
-static int run(Publish *publish) {
-    bool done = false;
+// ERROR_PEER when the exchange owed us something for --timeout and had nothing to say.
+static int check_exchange(Publish *publish, int kind) {
+    Push *push = publish->pushes[kind];
+    int64_t waiting, now = now_ms(publish), *owing_ms = &publish->owing_ms[kind];
+    int r = push_waiting(push, &waiting);
+    if (r < 0)
+        return r;
+    if (waiting == 0 && push_is_up_to_date(push))
+        *owing_ms = 0;
+    else if (*owing_ms == 0)
+        *owing_ms = now;
+    int64_t since = push_heard_ms(push) > *owing_ms ? push_heard_ms(push) : *owing_ms;
+    if (*owing_ms == 0 || now - since <= publish->timeout_s * 1000)
+        return 0;
+    return error_fail(
+        ERROR_PEER,
+        "the exchange (%s) gave no answer for %lld s; what was read is safe in %s and is sent by the next "
+        "run",
+        push_endpoint(push), publish->timeout_s, publish->config->spool.path);
+}
+
+// The sentence names who kept us waiting: the exchange, or a source.
+static int check_timeout(Publish *publish, End end, const Feeder *stuck) {
     int r = 0;
-    while (r == 0 && !done && !stopping) {
+    for (int kind = 0; kind < STREAM_KINDS && r == 0; kind++)
+        if (publish->pushes[kind] != NULL)
+            r = check_exchange(publish, kind);
+    if (r < 0 || end != END_STUCK)
+        return r;
+    const Trouble *trouble = feeder_trouble(stuck);
+    if (now_ms(publish) - trouble->since_ms <= publish->timeout_s * 1000)
+        return 0;
+    return error_fail(ERROR_SYSTEM, "source %s: %s; given up after %lld s, the next run goes on there",
+                      stuck->config->name, trouble->why, publish->timeout_s);
+}
+
+static int run(Publish *publish) {
+    int r = 0;
+    while (r == 0 && !stopping) {
+        End end = END_NOT_YET;
+        const Feeder *stuck = NULL;
         r = step(publish);
         if (r == 0 && publish->once)
-            r = is_done(publish, &done);
-        if (r == 0 && !done)
-            r = check_timeout(publish);
-        if (r == 0 && !done && !stopping)
+            r = find_end(publish, &end, &stuck);
+        publish->done = end == END_DONE;
+        if (r < 0 || publish->done)
+            break;
+        if (publish->timeout_s > 0)
+            r = check_timeout(publish, end, stuck);
+        if (r == 0 && !stopping)
             wait_for_news(publish);
     }
     return r;
 }
 
+// A run that ended early lists what was refused all the same: no later run counts it again.
 static int report(Publish *publish, int r) {
-    if (r < 0) {
+    int64_t refused = 0;
+    if (r == 0 && publish->once && !publish->done)
+        r = error_fail(ERROR_STOPPED, "stopped before all was delivered; the next run goes on there");
+    int code = error_exit_code(r);
+    if (r < 0)
         log_error("%s", error_text());
-        return error_exit_code(r);
-    }
-    if (!publish->once || stopping)
-        return 0;
-    int64_t refused;
-    r = summary_print(&publish->summary, &publish->verdicts, publish->json, &refused);
-    if (r < 0) {
+    if (!publish->once || publish->summary.spool == NULL)
+        return code;
+    SummaryOptions options = {
+        .verdicts = &publish->verdicts, .is_configured = is_configured, .self = publish, .json = publish->json};
+    options.complete = publish->done;
+    r = summary_print(&publish->summary, &options, &refused);
+    if (r < 0)
         log_error("%s", error_text());
-        return error_exit_code(r);
-    }
-    return refused > 0 ? 1 : 0;
+    if (code == 0)
+        code = error_exit_code(r);
+    return code == 0 && refused > 0 ? 1 : code;
 }
+
+// --forget: what is owed to a source that will not come back.
+static int forget(Publish *publish) {
+    int64_t n;
+    int r = publish_config_load(&publish->config, publish->config_path);
+    for (unsigned i = 0; r == 0 && i < publish->config->sources_count; i++)
+        if (strcmp(publish->config->sources[i].name, publish->forget) == 0)
+            r = error_fail(ERROR_CONFIG,
+                           "the source %s is in %s: only what is owed to a source that was taken out can "
+                           "be forgotten",
+                           publish->forget, publish->config_path);
+    if (r == 0)
+        r = open_spool(publish);
+    if (r == 0)
+        r = ledger_forget(publish->spool, publish->forget, &n);
+    if (r == 0 && n == 0)
+        r = error_fail(ERROR_CONFIG, "nothing is known of a source %s", publish->forget);
+    if (r == 0)
+        printf("%s is forgotten: what was owed to it is dropped\n", publish->forget);
+    return r;
+}
+
+static const char NOTES[] =
+    "Exit codes of --once:\n"
+    "  0  done: all that there was is delivered and answered\n"
+    "  1  done, and something was refused or still waits to be handed back (listed)\n"
+    "  2  the configuration is wrong, or does not fit the exchange's\n"
+    "  3  the exchange could not be reached within --timeout, or does not go on with this agent\n"
+    "  4  something on this side failed: a source's database or folder for --timeout, the spool, the disk; or it was\n"
+    "     stopped. The message names which. Nothing is lost with any code: the next run goes on where this one ended.\n";
 
 int publish_main(int argc, char **argv) {
     Publish publish = {0};
     const Option options[] = {
         {"config", 'c', OPTION_TEXT, "FILE", "configuration (needed)", &publish.config_path},
         {"once", 0, OPTION_FLAG, NULL, "read what is there, deliver it, wait for all receipts, and end", &publish.once},
-        {"timeout", 0, OPTION_INT, "SECONDS", "with --once: give up when the exchange is silent so long (60)",
+        {"timeout", 0, OPTION_INT, "SECONDS", "with --once: give up when the exchange, or a source, fails so long (60)",
          &publish.timeout_s},
         {"json", 0, OPTION_FLAG, NULL, "with --once: the summary as one JSON object", &publish.json},
+        {"forget", 0, OPTION_TEXT, "SOURCE", "drop what is owed to a source that was taken out of FILE, and end",
+         &publish.forget},
         {"verbose", 'v', OPTION_FLAG, NULL, "say more", &publish.verbose},
         {0},
     };
-    const Command command = {"publish", NULL, "deliver an agency's changes to the exchange", options, 0, 0};
+    const Command command = {.name = "publish",
+                             .summary = "deliver an agency's changes to the exchange",
+                             .options = options,
+                             .notes = NOTES};
     int operand;
     int r = options_parse(&command, argc, argv, &operand);
     if (r == 1)
@@ -459,10 +502,14 @@ int publish_main(int argc, char **argv) {
         publish.timeout_s = TIMEOUT_DEFAULT_S;
     publish.clock = clock_system();
     set_signals();
-    if (r == 0)
+    if (r == 0 && publish.forget != NULL) {
+        publish.once = false;
+        r = forget(&publish);
+    } else if (r == 0) {
         r = publish_open(&publish);
-    if (r == 0)
-        r = run(&publish);
+        if (r == 0)
+            r = run(&publish);
+    }
     int code = report(&publish, r);
     publish_close(&publish);
     return code;

@@ -94,9 +94,10 @@ int summary_begin(Summary *summary, Spool *spool, SummaryLasting lasting, void *
 
 typedef struct Printing {
     const Summary *summary;
-    bool json;
-    json_t *files;
+    const SummaryOptions *options;
+    json_t *files, *owed;
     SummaryCounts all;
+    int64_t n_owed; // refused rows
 } Printing;
 
 static json_t *counts_json(const SummaryCounts *counts) {
@@ -133,7 +134,7 @@ static void print_origin(Printing *printing, const Origin *origin, const Summary
     char refused[300] = "";
     if (counts_refused(counts) > 0 && origin->kept_name[0] != 0)
         refused_name(origin->kept_name, RESULT_REFUSED, refused);
-    if (printing->json) {
+    if (printing->options->json) {
         json_t *file = json_pack("{s:s, s:s, s:o, s:o, s:I, s:s}", "source", origin->source, "file", origin->name,
                                  "verdicts", counts_json(counts), "reasons", reasons_json(counts), "refused",
                                  (json_int_t)counts_refused(counts), "refused_file", refused);
@@ -162,6 +163,19 @@ static int print_one(Printing *printing, int64_t id, const SummaryCounts *before
     return 0;
 }
 
+// What waits for a source that is not configured.
+static int print_owed(void *self, const LedgerOwed *owed) {
+    Printing *printing = self;
+    int64_t n = owed->n[RESULT_REFUSED] + owed->n[RESULT_DECIDED];
+    if (owed->source[0] == 0 || printing->options->is_configured(printing->options->self, owed->source))
+        return 0;
+    printing->n_owed += owed->n[RESULT_REFUSED];
+    json_object_set_new(printing->owed, owed->source, json_integer((json_int_t)n));
+    if (!printing->options->json)
+        printf("owed to %s, which is not configured: %lld rows\n", owed->source, (long long)n);
+    return 0;
+}
+
 static int64_t print_later(const Verdicts *verdicts, json_t *json) {
     json_t *later = json_object();
     for (int v = 1; v < VERDICT_KINDS; v++) {
@@ -177,36 +191,41 @@ static int64_t print_later(const Verdicts *verdicts, json_t *json) {
     return (int64_t)(verdicts->later[DONGBO__VERDICT__MISMATCH] + verdicts->later[DONGBO__VERDICT__REJECTED]);
 }
 
-static void print_json(Printing *printing, const Verdicts *verdicts, int64_t refused) {
+static void print_json(Printing *printing, int64_t refused) {
     int64_t events = 0;
     for (int v = 1; v < VERDICT_KINDS; v++)
         events += printing->all.verdicts[v];
-    json_t *json =
-        json_pack("{s:I, s:o, s:o, s:I}", "events", (json_int_t)events, "verdicts", counts_json(&printing->all),
-                  "reasons", reasons_json(&printing->all), "refused", (json_int_t)refused);
-    (void)print_later(verdicts, json);
+    json_t *json = json_pack("{s:I, s:o, s:o, s:I, s:b}", "events", (json_int_t)events, "verdicts",
+                             counts_json(&printing->all), "reasons", reasons_json(&printing->all), "refused",
+                             (json_int_t)refused, "complete", printing->options->complete);
+    (void)print_later(printing->options->verdicts, json);
+    json_object_set(json, "owed", printing->owed);
     json_object_set(json, "files", printing->files);
     json_dumpf(json, stdout, JSON_COMPACT);
     printf("\n");
     json_decref(json);
 }
 
-int summary_print(const Summary *summary, const Verdicts *verdicts, bool json, int64_t *ret_refused) {
-    Printing printing = {.summary = summary, .json = json, .files = json_array()};
+int summary_print(const Summary *summary, const SummaryOptions *options, int64_t *ret_refused) {
+    Printing printing = {.summary = summary, .options = options, .files = json_array(), .owed = json_object()};
+    const Verdicts *verdicts = options->verdicts;
     int64_t last;
     int r = ledger_origin_last(summary->spool, &last);
     for (size_t i = summary->n; i > 0 && r == 0; i--)
         r = print_one(&printing, summary->origins[i - 1], &summary->before[i - 1]);
     for (int64_t id = summary->last + 1; id <= last && r == 0; id++)
         r = print_one(&printing, id, NULL);
+    if (r == 0)
+        r = ledger_owed(summary->spool, print_owed, &printing);
     *ret_refused = counts_refused(&printing.all);
     int64_t later = (int64_t)(verdicts->later[DONGBO__VERDICT__MISMATCH] + verdicts->later[DONGBO__VERDICT__REJECTED]);
-    if (r == 0 && json)
-        print_json(&printing, verdicts, *ret_refused);
+    if (r == 0 && options->json)
+        print_json(&printing, *ret_refused);
     else if (r == 0)
         (void)print_later(verdicts, NULL);
-    *ret_refused += later;
+    *ret_refused += later + printing.n_owed;
     json_decref(printing.files);
+    json_decref(printing.owed);
     fflush(stdout);
     return r;
 }

@@ -26,10 +26,18 @@ typedef struct Summary {
     int64_t last; // greatest origin when the run began
 } Summary;
 
-// Before anything is read. `lasting` tells whether a source's origin outlives runs.
+// Before anything is read. `lasting` tells whether what is counted for a source's origins may be of earlier runs.
 typedef bool (*SummaryLasting)(void *self, const char *source);
 int summary_begin(Summary *summary, Spool *spool, SummaryLasting lasting, void *self);
 void summary_free(Summary *summary);
 
-// Prints to standard output; *ret_refused is how many events and rows were refused in this run.
-int summary_print(const Summary *summary, const Verdicts *verdicts, bool json, int64_t *ret_refused);
+typedef struct SummaryOptions {
+    const Verdicts *verdicts;
+    SummaryLasting is_configured; // tells whether a source is; what is owed to one that is not is listed
+    void *self;
+    bool json;
+    bool complete; // the run came to its end
+} SummaryOptions;
+// Prints to standard output; *ret_refused is how many events and rows were refused in this run, and how many earlier
+// ones are still owed to sources that are not there.
+int summary_print(const Summary *summary, const SummaryOptions *options, int64_t *ret_refused);

@@ -150,4 +150,6 @@ void options_help(const Command *command) {
     }
     help_name(&help, name, sizeof name);
     printf("  %-*s  %s\n", width, name, help.help);
+    if (command->notes)
+        printf("\n%s", command->notes);
 }

@@ -29,6 +29,7 @@ typedef struct Command {
     const char *summary;  // one line
     const Option *options;
     int operands_min, operands_max;
+    const char *notes; // behind the options, lines closed by \n; NULL for none
 } Command;
 
 // argv[0] is the command's own last word. *ret_operand is the index of the first operand.

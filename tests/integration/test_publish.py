@@ -92,6 +92,54 @@ def test_hands_back_verdicts_that_fall_later(exchange, health):
     assert (code, said["later"]) == (0, {})
 
 
+def test_a_source_taken_out_keeps_what_is_owed_to_it(exchange, health):
+    """A verdict falls when its source is configured no more: no wait for it, a word about it, and a way out."""
+    population = exchange.agency("NPC", "population", ["population"])
+    health.drop(VACCINATIONS, "a.csv", [dose_row(50), dose_row(51)])
+    health.once(expect=0)
+    people = [{**citizen(n), "full_name": "Hoàn Toàn Khác", "row_id": f"b{n}", "kind": "registered",
+               "recorded_at": "2022-03-01T08:00:00+07:00", "mother_name": "", "father_name": ""} for n in (50, 51)]
+    population.drop("population", "births.csv", people)
+    population.once(expect=0)
+    exchange.wait_until("SELECT count(*)::int FROM exchange.exception WHERE open AND verdict = 5", 0)
+    with_source = health.config.read_text()
+    (exchange.directory / "elsewhere").mkdir()
+    without = with_source.replace(f"name: {VACCINATIONS}, kind: csv, directory: publish-moh/{VACCINATIONS}",
+                                  "name: other, kind: csv, directory: elsewhere")
+    assert without != with_source
+    health.config.write_text(without)
+    for first in (True, False):
+        done = exchange.run(*health.command("--once", "--json", "--timeout", 30), seconds=20)
+        said = json.loads(done.stdout)
+        assert (done.returncode, said["owed"], said["complete"]) == (1, {VACCINATIONS: 2}, True)
+        assert said["later"] == ({"MISMATCH": 2} if first else {})
+        assert "owed to the source vaccinations, which is not in" in done.stderr
+    health.config.write_text(with_source)
+    code, said = summary(health)
+    assert (code, said["owed"]) == (0, {})
+    assert told(health.refused(VACCINATIONS)) == [(f"row-{n}-1", "MISMATCH", "NAME_DIFFERS") for n in (50, 51)]
+
+
+def test_what_is_owed_to_a_source_taken_out_may_be_forgotten(exchange, health):
+    health.drop(VACCINATIONS, "a.csv", [dose_row(1, ho_ten="Khác"), dose_row(2)])
+    done = health.directory / VACCINATIONS / "done"
+    done.mkdir(exist_ok=True)
+    (done / "a.refused.csv").mkdir()  # in the way
+    assert health.once(timeout=2) == 4
+    assert "source vaccinations: cannot write" in health.log.read_text()
+    assert exchange.run(*health.command("--forget", VACCINATIONS)).returncode == 2
+    (exchange.directory / "elsewhere").mkdir()
+    health.config.write_text(health.config.read_text().replace(
+        f"name: {VACCINATIONS}, kind: csv, directory: publish-moh/{VACCINATIONS}",
+        "name: other, kind: csv, directory: elsewhere"))
+    code, said = summary(health)
+    assert (code, said["owed"]) == (1, {VACCINATIONS: 1})
+    assert exchange.run(*health.command("--forget", "nobody")).returncode == 2
+    exchange.run(*health.command("--forget", VACCINATIONS), check=True)
+    code, said = summary(health)
+    assert (code, said["owed"]) == (0, {})
+
+
 def test_running_agent_takes_files_as_they_come(exchange, health):
     agent = health.start()
     for n in range(5):
@@ -323,3 +371,33 @@ def test_outbox_database_that_goes_away_stops_nothing_else(exchange, health, min
     ministry.insert(dose_row(1))
     exchange.wait_until("SELECT count(*)::int FROM exchange.record_version", 2, 60)
     assert running.stop() == 0
+
+
+def test_outbox_database_that_is_away_is_what_is_named(exchange, health, ministry):
+    """Not the exchange, which has answered; what the other sources have is done and listed."""
+    other = exchange.directory / "publish-moh" / VACCINATIONS
+    with_database = health.config.read_text()
+    health.config.write_text(with_database.replace("dbname=ministry", "dbname=nowhere") +
+                             f"  - {{name: files, kind: csv, directory: {other}, "
+                             f"mapping: {ROOT}/deploy/sample/mappings/{VACCINATIONS}.yaml}}\n")
+    health.drop(VACCINATIONS, "a.csv", [dose_row(0), dose_row(1, ho_ten="Khác")])
+    done = exchange.run(*health.command("--once", "--json", "--timeout", 2))
+    assert done.returncode == 4
+    last = done.stderr.splitlines()[-1]
+    assert "source outbox" in last and "nowhere" in last and "given up after 2 s" in last
+    assert "the exchange" not in last
+    said = json.loads(done.stdout)
+    assert (said["complete"], said["verdicts"]) == (False, {"ACCEPTED": 1, "MISMATCH": 1})
+    assert len(health.refused(VACCINATIONS)) == 1
+    assert done.stderr.count("source outbox") == 2  # once when it fails, once in the end
+    # An exchange that is away is what is named then, whatever else is.
+    exchange.broker.stop()
+    health.drop(VACCINATIONS, "b.csv", [dose_row(2)])
+    done = exchange.run(*health.command("--once", "--timeout", 2))
+    assert done.returncode == 3 and "the exchange" in done.stderr.splitlines()[-1]
+
+
+def test_an_exit_code_for_each_end_is_told(exchange, health):
+    done = exchange.run(*health.command("--help"))
+    assert [line.split()[0] for line in done.stdout.split("Exit codes")[1].splitlines()
+            if line[:3] == "  " + line.strip()[:1] and line.strip()[0].isdigit()] == ["0", "1", "2", "3", "4"]

@@ -130,7 +130,7 @@ static int parse(Said *said, int argc, const char **words) {
         {"limit", 'n', OPTION_INT, "N", "at most so many", &said->limit},
         {0},
     };
-    const Command command = {"log tail", "AGENCY", "Show the log.", options, 1, 1};
+    const Command command = {"log tail", "AGENCY", "Show the log.", options, 1, 1, NULL};
     char *argv[10] = {NULL};
     *said = (Said){.limit = -1};
     for (int i = 0; i < argc; i++)
