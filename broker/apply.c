@@ -205,7 +205,7 @@ int apply_changes(Pg *writer, Prepare *prepare, Work *work) {
         Item *item = &work->items[i];
         if (item->domain != DONGBO__DOMAIN__POPULATION || item->event == NULL)
             continue;
-        item->stale = true;
+        item->stale_person = true;
         if (!is_applied(item))
             continue;
         items[n] = item;

@@ -288,7 +288,7 @@ int entries_build(Work *work) {
     bytes_clear(&work->payload);
     Segment segment;
     entries_segment(work, &segment);
-    result = segment_encode(&segment, &work->summary, &work->payload);
+    result = segment_encode(work->compressor, &segment, &work->summary, &work->payload);
     if (result < 0)
         return result;
     return work->records.failed || work->exceptions.failed ? no_memory() : 0;

@@ -39,7 +39,7 @@ int epoch_log_note(LogTail *tail, const Note *note) {
         .masked = masked,
     };
     Bytes summary = {0}, payload = {0};
-    int result = segment_encode(&segment, &summary, &payload);
+    int result = segment_encode(NULL, &segment, &summary, &payload);
     if (result == 0)
         result = segment_chain(&segment, tail->merkle, tail->head);
     if (result == 0)

@@ -12,6 +12,7 @@
 #include "proto/batch.h"
 
 #include <czmq.h>
+#include <zstd.h>
 
 typedef struct Item {
     uint64_t sequence;
@@ -33,7 +34,8 @@ typedef struct Item {
     uint64_t position;     // set when stored
     int64_t exception;     // re-decision: position of the exception row; 0 for a fresh event
     bool wanted;           // the next look-up reads for this item
-    bool stale;            // what was looked up for it may have changed since
+    bool stale_person;     // the person, and so the record, may have changed since they were looked up
+    bool stale_record;     // the record may have
     bool unknown_to_store; // a population event that the store could apply to nobody
     bool poisoned;         // the database refused its row
     bool expired;          // re-decision: has been unknown for too long
@@ -55,6 +57,7 @@ typedef enum Outcome {
 typedef struct Work {
     WorkKind kind;
     Arena *arena;
+    ZSTD_CCtx *compressor;
     uint64_t ticket;    // order of arrival; the writer keeps to it
     Agencies *agencies; // counted reference; grants and keys point into it
     const Agency *agency;

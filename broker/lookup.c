@@ -17,7 +17,7 @@
 static const Oid TEXTS[] = {OID_TEXT_ARRAY};
 
 #define PERSON_COLUMNS                                                                                                 \
-    "n.i, c.person, c.citizen_number, c.full_name, c.birth_date, c.sex, c.mother_name, c.father_name, "                \
+    "n.i, c.person, c.citizen_number, c.full_name, c.birth_date, c.sex, "                                              \
     "c.residence_province, c.residence_province63, c.died_on "
 
 static const PgStatement PERSONS = {"persons",
@@ -83,11 +83,9 @@ static const Person *person_read(Arena *arena, const PGresult *rows, int row, bo
         .full_name = copy_text(arena, rows, row, 3, &failed),
         .birth_date = copy_text(arena, rows, row, 4, &failed),
         .sex = copy_text(arena, rows, row, 5, &failed),
-        .mother_name = copy_text(arena, rows, row, 6, &failed),
-        .father_name = copy_text(arena, rows, row, 7, &failed),
-        .residence_province = copy_text(arena, rows, row, 8, &failed),
-        .residence_province63 = copy_text(arena, rows, row, 9, &failed),
-        .died_on = copy_text(arena, rows, row, 10, &failed),
+        .residence_province = copy_text(arena, rows, row, 6, &failed),
+        .residence_province63 = copy_text(arena, rows, row, 7, &failed),
+        .died_on = copy_text(arena, rows, row, 8, &failed),
         .by_alias = by_alias,
     };
     return failed ? NULL : person;

@@ -12,8 +12,6 @@ typedef struct Person {
     const char *full_name;
     const char *birth_date; // FHIR date
     const char *sex;
-    const char *mother_name;
-    const char *father_name;
     const char *residence_province; // 34-code
     const char *residence_province63;
     const char *died_on; // "" while alive

@@ -179,7 +179,7 @@ int prepare_again(Prepare *prepare, Work *work) {
     DecideContext context = context_of(prepare);
     uint64_t since = stats_now();
     for (size_t i = 0; i < work->n_items; i++)
-        work->items[i].wanted = work->items[i].stale && decide_wants_person(&work->items[i]);
+        work->items[i].wanted = work->items[i].stale_person && decide_wants_person(&work->items[i]);
     int result = lookup_persons(prepare->population, work);
     stats_add(prepare->stats, STATS_PERSONS, &since);
     if (result == 0)
@@ -187,8 +187,10 @@ int prepare_again(Prepare *prepare, Work *work) {
     stats_add(prepare->stats, STATS_DECIDE, &since);
     if (result < 0)
         return result;
-    for (size_t i = 0; i < work->n_items; i++)
-        work->items[i].wanted = work->items[i].stale && decide_wants_record(&work->items[i]);
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        item->wanted = (item->stale_person || item->stale_record) && decide_wants_record(item);
+    }
     result = lookup_records(prepare->exchange, work);
     stats_add(prepare->stats, STATS_RECORDS, &since);
     if (result == 0)
@@ -197,7 +199,7 @@ int prepare_again(Prepare *prepare, Work *work) {
     if (result < 0)
         return result;
     for (size_t i = 0; i < work->n_items; i++)
-        work->items[i].stale = false;
+        work->items[i].stale_person = work->items[i].stale_record = false;
     return 0;
 }
 
@@ -226,7 +228,7 @@ int prepare_decide(Prepare *prepare, Work *work) {
     if (result < 0)
         return result;
     for (size_t i = 0; i < work->n_items; i++)
-        work->items[i].stale = true;
+        work->items[i].stale_person = true;
     result = prepare_again(prepare, work);
     since = stats_now();
     if (result == 0 && !prepare_changes_population(work))

@@ -7,6 +7,7 @@
 #include "broker/entries.h"
 #include "broker/lookup.h"
 #include "broker/segment.h"
+#include "broker/written.h"
 #include "proto/base/error.h"
 
 #include <stdlib.h>
@@ -14,6 +15,8 @@
 
 #define RECORDS_MAX (128 * 1024)
 #define PERSONS_MAX (64 * 1024)
+#define WRITTEN_MAX (32 * 1024) // what the works under way may have been read before
+#define WRITTEN_BYTES_MAX ((size_t)16 * 1024 * 1024)
 #define SEGMENTS_MAX 64
 #define CHANGES_MAX 20000
 #define OID_INT8 20
@@ -22,6 +25,7 @@ struct Recheck {
     Prepare *prepare;
     Touched *records; // by position of the log
     Touched *persons; // persons and numbers, by the population store's position
+    Written *written; // by this broker
     Arena *arena;
     bool begun, begun_persons;
 };
@@ -45,6 +49,8 @@ int recheck_new(Recheck **ret, Prepare *prepare) {
     if (result == 0)
         result = touched_new(&recheck->persons, PERSONS_MAX);
     if (result == 0)
+        result = written_new(&recheck->written, WRITTEN_MAX, WRITTEN_BYTES_MAX);
+    if (result == 0)
         result = arena_new(&recheck->arena, WORK_ARENA_BYTES);
     if (result < 0) {
         recheck_destroy(&recheck);
@@ -60,6 +66,7 @@ void recheck_destroy(Recheck **pointer) {
         return;
     touched_destroy(&recheck->records);
     touched_destroy(&recheck->persons);
+    written_destroy(&recheck->written);
     arena_destroy(&recheck->arena);
     free(recheck);
     *pointer = NULL;
@@ -99,6 +106,7 @@ int recheck_follow(Recheck *recheck, uint64_t head) {
     uint64_t covered = touched_covered(recheck->records);
     if (!recheck->begun || covered > head) { // a head behind what is known: the database was restored
         touched_restart(recheck->records, head);
+        written_clear(recheck->written);
         recheck->begun = true;
         return 0;
     }
@@ -158,11 +166,7 @@ int recheck_population(Recheck *recheck) {
     return 0;
 }
 
-static bool is_stale(const Recheck *recheck, const Work *work, const Item *item) {
-    if (item->event == NULL || item->dropped)
-        return false;
-    if (item->record_hash != 0 && touched_since(recheck->records, item->record_hash, work->read_position))
-        return true;
+static bool is_person_stale(const Recheck *recheck, const Work *work, const Item *item) {
     if (work->population_position == recheck_population_position(recheck))
         return false;
     uint64_t read = (uint64_t)work->population_position;
@@ -170,34 +174,83 @@ static bool is_stale(const Recheck *recheck, const Work *work, const Item *item)
            (item->person != NULL && touched_since(recheck->persons, hash_person(item->person->key), read));
 }
 
-int recheck_work(Recheck *recheck, Work *work, uint64_t head, bool force) {
-    bool any = force;
+// The version that moved, if it was this broker that wrote it. 1 when it must be looked up.
+static int read_written(const Recheck *recheck, const Work *work, Item *item) {
+    WrittenKey key = {.hash = item->record_hash,
+                      .person = item->person->key,
+                      .domain = item->domain,
+                      .record_key = item->record_key,
+                      .position = touched_last(recheck->records, item->record_hash)};
+    size_t n = 0;
+    const uint8_t *record = written_find(recheck->written, &key, &n);
+    Dongbo__Record *read = record == NULL ? NULL : dongbo__record__unpack(arena_protobuf(work->arena), n, record);
+    if (read == NULL)
+        return 1;
+    item->read = read;
+    return 0;
+}
+
+// As recheck_mark() says, of one item.
+static int mark(const Recheck *recheck, const Work *work, Item *item) {
+    if (item->event == NULL || item->dropped)
+        return 0;
+    item->stale_person = item->stale_person || is_person_stale(recheck, work, item);
+    if (item->stale_person || item->stale_record)
+        return 2;
+    if (item->record_hash == 0 || !touched_since(recheck->records, item->record_hash, work->read_position))
+        return 0;
+    if (read_written(recheck, work, item) == 0)
+        return 1;
+    item->stale_record = true;
+    return 2;
+}
+
+int recheck_mark(Recheck *recheck, Work *work) {
+    int result = 0;
     for (size_t i = 0; i < work->n_items; i++) {
-        Item *item = &work->items[i];
-        item->stale = item->stale || is_stale(recheck, work, item);
-        any = any || item->stale;
+        int one = mark(recheck, work, &work->items[i]);
+        result = one > result ? one : result;
     }
-    if (any) {
-        int result = prepare_again(recheck->prepare, work);
-        if (result == 0)
-            result = entries_build(work);
-        if (result < 0)
-            return result;
-    }
+    return result;
+}
+
+int recheck_renew(Recheck *recheck, Work *work) {
+    int result = prepare_again(recheck->prepare, work);
+    return result < 0 ? result : entries_build(work);
+}
+
+void recheck_date(Recheck *recheck, Work *work, uint64_t head) {
     work->read_position = head;
     work->population_position = recheck_population_position(recheck);
-    return any;
+}
+
+// Its packed record is the last column of its COPY row, behind the position (8 bytes) and `superseded` (4 + 1).
+static void note_written(Recheck *recheck, const Work *work, size_t row, const Item *item) {
+    const uint8_t *column = work->records.data + work->record_at[row] + 8 + 5;
+    uint32_t n = (uint32_t)column[0] << 24 | (uint32_t)column[1] << 16 | (uint32_t)column[2] << 8 | column[3];
+    WrittenKey key = {.hash = item->record_hash,
+                      .person = item->person->key,
+                      .domain = item->domain,
+                      .record_key = item->record_key,
+                      .position = item->position};
+    written_add(recheck->written, &key, column + 4, n);
 }
 
 void recheck_note(Recheck *recheck, const Work *work) {
     for (size_t i = 0; i < work->n_records; i++) {
         const Item *item = work->entry_items[work->record_index[i]];
         touched_add(recheck->records, item->record_hash, item->position);
+        if (!item->merged.superseded)
+            note_written(recheck, work, i, item);
     }
 }
 
 void recheck_committed(Recheck *recheck, uint64_t head) {
     touched_cover(recheck->records, head);
+}
+
+void recheck_failed(Recheck *recheck) {
+    written_clear(recheck->written);
 }
 
 int64_t recheck_population_position(const Recheck *recheck) {

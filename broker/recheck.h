@@ -2,7 +2,7 @@
 //
 // Under the writer's lock: which events of a work were decided on something that moved since it was read? Only those
 // are looked up again. Knows what this broker wrote, reads what other brokers wrote from their segments, and follows
-// the population store's own list of changes.
+// the population store's own list of changes. Versions that this broker wrote itself it has at hand.
 #pragma once
 
 #include "broker/prepare.h"
@@ -17,11 +17,17 @@ void recheck_destroy(Recheck **recheck);
 int recheck_follow(Recheck *recheck, uint64_t head);
 // Learns of what moved in the population store up to now.
 int recheck_population(Recheck *recheck);
-// Looks up again what is stale and decides and packs anew where anything was; 1 then, 0 when nothing was.
-// `force`: as if something were stale.
-int recheck_work(Recheck *recheck, Work *work, uint64_t head, bool force);
+// Marks what is stale, and reads what this broker wrote itself from memory. 0: nothing is stale; 1: something was, and
+// is at hand now; 2: something is to be looked up, in a database that has all rows of earlier works.
+int recheck_mark(Recheck *recheck, Work *work);
+// Looks up what is marked, and decides and packs the work anew. ERROR_DATABASE, ERROR_MEMORY.
+int recheck_renew(Recheck *recheck, Work *work);
+// The work is now as if it had been read at this head.
+void recheck_date(Recheck *recheck, Work *work, uint64_t head);
 // The work's records move at their positions: known from now on, whether or not the transaction commits.
 void recheck_note(Recheck *recheck, const Work *work);
 // The transaction committed, and everything up to its new head has been noted.
 void recheck_committed(Recheck *recheck, uint64_t head);
+// It did not, or that is not known: what it wrote is forgotten.
+void recheck_failed(Recheck *recheck);
 int64_t recheck_population_position(const Recheck *recheck);

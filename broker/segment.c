@@ -12,7 +12,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 #define LEVEL 1
 #define DECODED_BYTES_MAX ((size_t)64 * 1024 * 1024)
@@ -109,14 +108,15 @@ static int encode_summary(ZSTD_CCtx *context, const Segment *segment, Bytes *sum
     return r;
 }
 
-int segment_encode(const Segment *segment, Bytes *summary, Bytes *payload) {
-    ZSTD_CCtx *context = ZSTD_createCCtx();
+int segment_encode(ZSTD_CCtx *compressor, const Segment *segment, Bytes *summary, Bytes *payload) {
+    ZSTD_CCtx *context = compressor ? compressor : ZSTD_createCCtx();
     if (!context)
         return error_fail(ERROR_MEMORY, "segment: no memory to compress");
     int r = encode_payload(context, segment, payload);
     if (r == 0)
         r = encode_summary(context, segment, summary);
-    ZSTD_freeCCtx(context);
+    if (!compressor)
+        ZSTD_freeCCtx(context);
     return r;
 }
 

@@ -13,6 +13,8 @@
 #include "proto/merkle.h"
 #include "store.pb-c.h"
 
+#include <zstd.h>
+
 typedef struct SegmentHead { // the last segment row
     uint32_t epoch;
     uint64_t last_position; // 0: empty log
@@ -39,8 +41,9 @@ typedef struct Segment {
 } Segment;
 
 // Packs and compresses entries into payload and summary. Needs no position, so it runs before the writer's lock.
+// `compressor` is used again and again, for making one costs more than a small batch; NULL: one is made for this call.
 // ERROR_MEMORY.
-int segment_encode(const Segment *segment, Bytes *summary, Bytes *payload);
+int segment_encode(ZSTD_CCtx *compressor, const Segment *segment, Bytes *summary, Bytes *payload);
 // Under the lock, with every field of `segment` final: computes leaf and hash and advances `head` over it.
 // ERROR_MEMORY; `head` is as before then.
 int segment_chain(const Segment *segment, Merkle *merkle, SegmentHead *head);

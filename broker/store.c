@@ -21,12 +21,13 @@
 int store_begin(Pg *pg) {
     // The lock is a statement of its own, so that the next one's snapshot has the last commit in it. A broker that is
     // paused while it holds the lock loses it after some seconds.
-    int result = pg_command(pg, "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'");
-    return result < 0 ? result : pg_command(pg, "SELECT exchange.lock_log()");
+    return pg_command(pg, "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'; SELECT exchange.lock_log()");
 }
 
+static const PgStatement NOTIFY = {"notify", "NOTIFY dongbo_commit", 0, NULL};
+
 int store_commit(Pg *pg) {
-    int result = pg_command(pg, "NOTIFY dongbo_commit");
+    int result = pg_queue(pg, &NOTIFY, NULL);
     return result < 0 ? result : pg_command(pg, "COMMIT");
 }
 
@@ -70,43 +71,72 @@ int store_head(Pg *pg, SegmentHead *ret) {
     return result;
 }
 
-static const Oid STREAM_TYPES[] = {OID_BYTEA, OID_INT8};
-static const PgStatement STREAM = {
-    "stream", "SELECT agency, last_sequence, session_epoch FROM exchange.stream WHERE stream = $1 FOR NO KEY UPDATE", 1,
-    STREAM_TYPES};
-static const PgStatement ADVANCE = {"advance", "UPDATE exchange.stream SET last_sequence = $2 WHERE stream = $1", 2,
-                                    STREAM_TYPES};
+static const Oid STREAMS_TYPES[] = {OID_BYTEA_ARRAY};
+static const PgStatement STREAMS = {"streams",
+                                    "SELECT stream, agency, last_sequence, session_epoch FROM exchange.stream "
+                                    "WHERE stream = ANY ($1) ORDER BY stream FOR NO KEY UPDATE",
+                                    1, STREAMS_TYPES};
 
-int store_stream(Pg *pg, const uint8_t stream[STREAM_BYTES], StreamRow *ret) {
+int store_streams(Pg *pg, StreamRow *rows, size_t n) {
+    if (n == 0)
+        return 0;
     PgParams params = {0};
-    pg_param_bytes(&params, stream, STREAM_BYTES);
-    PGresult *rows = NULL;
-    int result = pg_run(pg, &STREAM, &params, &rows);
+    pg_param_array_begin(&params, OID_BYTEA, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_bytes(&params, rows[i].stream, STREAM_BYTES);
+    PGresult *found = NULL;
+    int result = pg_run(pg, &STREAMS, &params, &found);
     pg_params_free(&params);
-    if (result == 0 && PQntuples(rows) == 0)
-        result = 1;
-    if (result == 0)
-        *ret = (StreamRow){.agency = (uint32_t)pg_i32(rows, 0, 0),
-                           .last_sequence = (uint64_t)pg_i64(rows, 0, 1),
-                           .session_epoch = (uint32_t)pg_i32(rows, 0, 2)};
-    PQclear(rows);
+    for (int row = 0; result == 0 && row < PQntuples(found); row++) {
+        size_t bytes = 0;
+        const uint8_t *stream = pg_bytes(found, row, 0, &bytes);
+        for (size_t i = 0; i < n; i++) {
+            if (bytes != STREAM_BYTES || memcmp(rows[i].stream, stream, STREAM_BYTES) != 0)
+                continue;
+            rows[i].agency = (uint32_t)pg_i32(found, row, 1);
+            rows[i].last_sequence = rows[i].stored_sequence = (uint64_t)pg_i64(found, row, 2);
+            rows[i].session_epoch = (uint32_t)pg_i32(found, row, 3);
+        }
+    }
+    PQclear(found);
     return result;
 }
 
-int store_advance(Pg *pg, const uint8_t stream[STREAM_BYTES], uint64_t last_sequence) {
+static const Oid ADVANCE_TYPES[] = {OID_BYTEA_ARRAY, OID_INT8_ARRAY};
+static const PgStatement ADVANCE = {"advance",
+                                    "UPDATE exchange.stream s SET last_sequence = n.last_sequence "
+                                    "FROM unnest($1::bytea[], $2::bigint[]) AS n(stream, last_sequence) "
+                                    "WHERE s.stream = n.stream",
+                                    2, ADVANCE_TYPES};
+
+int store_advance(Pg *pg, const StreamRow *rows, size_t n) {
+    int n_moved = 0;
+    for (size_t i = 0; i < n; i++)
+        n_moved += rows[i].last_sequence != rows[i].stored_sequence;
+    if (n_moved == 0)
+        return 0;
     PgParams params = {0};
-    pg_param_bytes(&params, stream, STREAM_BYTES);
-    pg_param_i64(&params, (int64_t)last_sequence);
-    int result = pg_run(pg, &ADVANCE, &params, NULL);
+    pg_param_array_begin(&params, OID_BYTEA, n_moved);
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].last_sequence != rows[i].stored_sequence)
+            pg_array_bytes(&params, rows[i].stream, STREAM_BYTES);
+    }
+    pg_param_array_begin(&params, OID_INT8, n_moved);
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].last_sequence != rows[i].stored_sequence)
+            pg_array_i64(&params, (int64_t)rows[i].last_sequence);
+    }
+    int result = pg_queue(pg, &ADVANCE, &params);
     pg_params_free(&params);
     return result;
 }
 
+static const Oid BATCH_TYPES[] = {OID_BYTEA, OID_INT8};
 static const PgStatement BATCH = {
     "stored-batch",
     "SELECT first_position, last_position, last_sequence, epoch, stored_at_us, batch_root, hash, format, payload "
     "FROM exchange.segment WHERE stream = $1 AND first_sequence = $2 AND batch_root IS NOT NULL",
-    2, STREAM_TYPES};
+    2, BATCH_TYPES};
 
 static int read_batch(const PGresult *rows, Arena *arena, StoredBatch *ret) {
     *ret = (StoredBatch){.first_position = (uint64_t)pg_i64(rows, 0, 0),
@@ -145,24 +175,26 @@ static Bytes rows_between(const Bytes *rows, const uint32_t *starts, size_t n, s
     return (Bytes){.data = rows->data + first, .n = end - first, .size = end - first};
 }
 
+#define COPY_RECORDS                                                                                                   \
+    "COPY exchange.record_version (person, domain, record_key, position, superseded, record) "                         \
+    "FROM STDIN (FORMAT binary)"
+#define COPY_EXCEPTIONS                                                                                                \
+    "COPY exchange.exception (position, stream, sequence, agency, domain, first_verdict, verdict, open, "              \
+    "citizen_number, person, reasons, event, leaf) FROM STDIN (FORMAT binary)"
+
+int store_rows(Pg *pg, const Bytes *records, const Bytes *exceptions) {
+    int result = pg_copy(pg, COPY_RECORDS, records);
+    return result < 0 ? result : pg_copy(pg, COPY_EXCEPTIONS, exceptions);
+}
+
 int store_records(Pg *pg, const Work *work, size_t from, size_t to) {
-    if (from == to)
-        return 0;
     Bytes rows = rows_between(&work->records, work->record_start, work->n_records, from, to);
-    return pg_copy(pg,
-                   "COPY exchange.record_version (person, domain, record_key, position, superseded, record) "
-                   "FROM STDIN (FORMAT binary)",
-                   &rows);
+    return pg_copy(pg, COPY_RECORDS, &rows);
 }
 
 int store_exceptions(Pg *pg, const Work *work, size_t from, size_t to) {
-    if (from == to)
-        return 0;
     Bytes rows = rows_between(&work->exceptions, work->exception_start, work->n_exceptions, from, to);
-    return pg_copy(pg,
-                   "COPY exchange.exception (position, stream, sequence, agency, domain, first_verdict, verdict, open, "
-                   "citizen_number, person, reasons, event, leaf) FROM STDIN (FORMAT binary)",
-                   &rows);
+    return pg_copy(pg, COPY_EXCEPTIONS, &rows);
 }
 
 static const Oid ALIAS_TYPES[] = {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY};
@@ -248,7 +280,7 @@ int store_segment(Pg *pg, const Segment *segment, const SegmentHead *head, const
     pg_param_bytes(&params, bytes->summary->data, bytes->summary->n);
     pg_param_bytes(&params, bytes->payload->data, bytes->payload->n);
     param_bytes_or_null(&params, bytes->batch, bytes->batch_n);
-    int result = pg_run(pg, &SEGMENT, &params, NULL);
+    int result = pg_queue(pg, &SEGMENT, &params);
     pg_params_free(&params);
     return result;
 }

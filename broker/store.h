@@ -15,14 +15,17 @@ void store_rollback(Pg *pg); // disconnects when even that fails
 // The head as of now; an empty log gives zeros.
 int store_head(Pg *pg, SegmentHead *ret);
 
+// A stream as a transaction sees it: `last_sequence` moves on as batches are taken, `stored_sequence` is the row's.
 typedef struct StreamRow {
-    uint32_t agency;
-    uint64_t last_sequence;
+    uint8_t stream[STREAM_BYTES];
+    uint32_t agency; // 0: there is no such stream
+    uint64_t last_sequence, stored_sequence;
     uint32_t session_epoch;
 } StreamRow;
-// Locked against other writers of the row. 1 when there is no such stream.
-int store_stream(Pg *pg, const uint8_t stream[STREAM_BYTES], StreamRow *ret);
-int store_advance(Pg *pg, const uint8_t stream[STREAM_BYTES], uint64_t last_sequence);
+// Fills in the rows whose `stream` is set. Locked against other writers of the rows.
+int store_streams(Pg *pg, StreamRow *rows, size_t n);
+// Queued: writes the sequences that moved.
+int store_advance(Pg *pg, const StreamRow *rows, size_t n);
 
 // What was stored for a stream's range that begins with this sequence.
 typedef struct StoredBatch {
@@ -36,7 +39,9 @@ typedef struct StoredBatch {
 int store_find_batch(Pg *pg, const uint8_t stream[STREAM_BYTES], uint64_t first_sequence, Arena *arena,
                      StoredBatch *ret);
 
-// COPY of the work's rows; `from` and `to` are row numbers, for halving.
+// COPY of rows, of several works perhaps.
+int store_rows(Pg *pg, const Bytes *records, const Bytes *exceptions);
+// COPY of one work's rows; `from` and `to` are row numbers, for halving.
 int store_records(Pg *pg, const Work *work, size_t from, size_t to);
 int store_exceptions(Pg *pg, const Work *work, size_t from, size_t to);
 int store_aliases(Pg *pg, const Work *work);
@@ -46,7 +51,7 @@ typedef struct SegmentBytes {
     const uint8_t *batch; // NULL: none
     size_t batch_n;
 } SegmentBytes;
-// `head` is already the one after the segment (segment_chain()).
+// Queued. `head` is already the one after the segment (segment_chain()).
 int store_segment(Pg *pg, const Segment *segment, const SegmentHead *head, const SegmentBytes *bytes);
 int store_partition(Pg *pg, uint64_t position);
 

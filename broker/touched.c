@@ -113,9 +113,14 @@ uint64_t touched_covered(const Touched *touched) {
     return touched->covered;
 }
 
+uint64_t touched_last(const Touched *touched, uint64_t thing) {
+    uint64_t a = find(touched, &touched->generations[0], thing)->position;
+    uint64_t b = find(touched, &touched->generations[1], thing)->position;
+    return a > b ? a : b;
+}
+
 bool touched_since(const Touched *touched, uint64_t thing, uint64_t position) {
     if (position < touched->floor)
         return true;
-    return find(touched, &touched->generations[0], thing)->position > position ||
-           find(touched, &touched->generations[1], thing)->position > position;
+    return touched_last(touched, thing) > position;
 }

@@ -21,5 +21,7 @@ void touched_add(Touched *touched, uint64_t thing, uint64_t position);
 // Everything up to `position` has been added.
 void touched_cover(Touched *touched, uint64_t position);
 uint64_t touched_covered(const Touched *touched);
+// Where it moved last, as far as is remembered; 0: that is not known.
+uint64_t touched_last(const Touched *touched, uint64_t thing);
 // Has it moved after `position`, or can that not be told any more?
 bool touched_since(const Touched *touched, uint64_t thing, uint64_t position);

@@ -27,7 +27,11 @@ struct Transaction {
     Signer *signer;
     const Clock *clock;
     Stats *stats;
-    SegmentHead head;
+    SegmentHead head;       // of the segments that were appended
+    uint64_t last_position; // of the works that were placed: their segments follow when all are
+    StreamRow streams[WRITER_GROUP_MAX + 2];
+    size_t n_streams;
+    Bytes records, exceptions; // rows of works that were placed, not yet sent
     uint64_t partition_looked;
     bool identified; // this connection's server was compared with the last epoch's
 };
@@ -77,6 +81,8 @@ void transaction_destroy(Transaction **pointer) {
     pg_destroy(&transaction->population_writer);
     merkle_destroy(&transaction->merkle);
     signer_destroy(&transaction->signer);
+    bytes_free(&transaction->records);
+    bytes_free(&transaction->exceptions);
     free(transaction);
     *pointer = NULL;
 }
@@ -107,7 +113,31 @@ static int look_at_partition(Transaction *transaction) {
     return result;
 }
 
-static int begin(Transaction *transaction, bool policies) {
+static StreamRow *stream_of(Transaction *transaction, const Work *work) {
+    for (size_t i = 0; i < transaction->n_streams; i++) {
+        if (memcmp(transaction->streams[i].stream, work->stream, STREAM_BYTES) == 0)
+            return &transaction->streams[i];
+    }
+    return NULL;
+}
+
+// The streams of all batches, each once.
+static int lock_streams(Transaction *transaction, const TransactionGroup *group) {
+    transaction->n_streams = 0;
+    for (size_t i = 0; i < group->n; i++) {
+        const Work *work = group->works[i];
+        if (work->kind != WORK_BATCH || work->outcome != OUTCOME_OPEN || stream_of(transaction, work) != NULL)
+            continue;
+        StreamRow *row = &transaction->streams[transaction->n_streams++];
+        *row = (StreamRow){0};
+        memcpy(row->stream, work->stream, STREAM_BYTES);
+    }
+    return store_streams(transaction->exchange, transaction->streams, transaction->n_streams);
+}
+
+static int begin(Transaction *transaction, const TransactionGroup *group) {
+    bytes_clear(&transaction->records);
+    bytes_clear(&transaction->exceptions);
     if (!pg_connected(transaction->exchange))
         transaction->identified = false;
     int result = lookup_connect(transaction->exchange);
@@ -124,7 +154,47 @@ static int begin(Transaction *transaction, bool policies) {
     if (result == 0)
         result = look_at_partition(transaction);
     if (result == 0)
-        result = log_notes(transaction, policies);
+        result = log_notes(transaction, group->policies);
+    if (result == 0)
+        result = lock_streams(transaction, group);
+    transaction->last_position = transaction->head.last_position;
+    return result;
+}
+
+// ---- segments ------------------------------------------------------------------------------------------------------
+
+static int append_segment(Transaction *transaction, Work *work) {
+    SegmentHead *head = &transaction->head;
+    int64_t now = clock_now_us(transaction->clock);
+    Segment segment;
+    entries_segment(work, &segment);
+    segment.first_position = work->first_position;
+    segment.last_position = work->last_position;
+    segment.epoch = head->epoch;
+    segment.stored_at_us = now > head->stored_at_us ? now : head->stored_at_us;
+    segment.population_position = work->population_position;
+    int result = segment_chain(&segment, transaction->merkle, head);
+    if (result < 0)
+        return result;
+    SegmentBytes bytes = {.summary = &work->summary, .payload = &work->payload};
+    if (work->kind == WORK_BATCH) {
+        bytes.batch = work->batch_bytes;
+        bytes.batch_n = work->batch_n;
+    }
+    work->epoch = segment.epoch;
+    work->stored_at_us = segment.stored_at_us;
+    memcpy(work->segment_hash, head->hash, HASH_BYTES);
+    return store_segment(transaction->exchange, &segment, head, &bytes);
+}
+
+// Of the works that were placed since the last call, in the order of their positions.
+static int append_segments(Transaction *transaction, const TransactionGroup *group) {
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < group->n; i++) {
+        Work *work = group->works[i];
+        if (work->outcome == OUTCOME_STORED && work->first_position > transaction->head.last_position)
+            result = append_segment(transaction, work);
+    }
     return result;
 }
 
@@ -151,28 +221,29 @@ static int answer_repeated(Transaction *transaction, Work *work, const StreamRow
 }
 
 // Settles the work unless it is the stream's next batch.
-static int check_stream(Transaction *transaction, Work *work) {
-    StreamRow stream;
-    int result = store_stream(transaction->exchange, work->stream, &stream);
-    if (result < 0)
-        return result;
-    if (result > 0 || stream.agency != work->agency->grants.agency) {
+static int check_stream(Transaction *transaction, const TransactionGroup *group, Work *work) {
+    const StreamRow *stream = stream_of(transaction, work);
+    if (stream->agency == 0 || stream->agency != work->agency->grants.agency) {
         work_settle(work, OUTCOME_ERROR, DONGBO__ERROR__CODE__NO_SESSION,
                     "The exchange does not know this stream (it was restored): say Hello again.");
         return 0;
     }
-    if (stream.session_epoch != work->session_epoch) {
+    if (stream->session_epoch != work->session_epoch) {
         work_settle(work, OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__FENCED,
                     "A newer session of this stream exists: two agents run on one spool, or its copy. Stop this one.");
         return 0;
     }
-    if (work->first_sequence > stream.last_sequence + 1) {
-        work->expected_sequence = stream.last_sequence + 1;
+    if (work->first_sequence > stream->last_sequence + 1) {
+        work->expected_sequence = stream->last_sequence + 1;
         work_settle(work, OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__GAP,
                     "Sequences from %" PRIu64 " on are missing: send from there.", work->expected_sequence);
         return 0;
     }
-    return work->first_sequence <= stream.last_sequence ? answer_repeated(transaction, work, &stream) : 0;
+    if (work->first_sequence == stream->last_sequence + 1)
+        return 0;
+    // It may be one of this very transaction, so that segments must be in the log to be found.
+    int result = append_segments(transaction, group);
+    return result < 0 ? result : answer_repeated(transaction, work, stream);
 }
 
 // ---- one batch: storing it -----------------------------------------------------------------------------------------
@@ -188,23 +259,43 @@ static int change_population(Transaction *transaction, Work *work) {
     return result;
 }
 
-static int recheck(Transaction *transaction, Work *work) {
-    uint64_t head = transaction->head.last_position;
-    bool changes = prepare_changes_population(work);
-    int result = recheck_work(transaction->recheck, work, head, false);
-    if (result < 0 || !changes)
-        return result < 0 ? result : 0;
-    result = change_population(transaction, work);
-    if (result == 0)
-        result = recheck_work(transaction->recheck, work, head, true);
-    return result < 0 ? result : 0;
+// Sends the rows that wait.
+static int flush_rows(Transaction *transaction) {
+    int result = store_rows(transaction->exchange, &transaction->records, &transaction->exceptions);
+    bytes_clear(&transaction->records);
+    bytes_clear(&transaction->exceptions);
+    return result;
 }
 
-static int store_rows(Transaction *transaction, Work *work) {
-    entries_place(work, transaction->head.last_position + 1);
-    int result = store_records(transaction->exchange, work, 0, work->n_records);
-    if (result == 0)
-        result = store_exceptions(transaction->exchange, work, 0, work->n_exceptions);
+static int recheck(Transaction *transaction, Work *work) {
+    bool changes = prepare_changes_population(work);
+    int stale = recheck_mark(transaction->recheck, work);
+    int result = stale == 2 || changes ? flush_rows(transaction) : 0;
+    if (result == 0 && stale > 0)
+        result = recheck_renew(transaction->recheck, work);
+    recheck_date(transaction->recheck, work, transaction->last_position);
+    if (result < 0 || !changes)
+        return result;
+    result = change_population(transaction, work);
+    if (result == 0) {
+        recheck_mark(transaction->recheck, work);
+        result = recheck_renew(transaction->recheck, work);
+    }
+    recheck_date(transaction->recheck, work, transaction->last_position);
+    return result;
+}
+
+// Rows of batches wait for those of the next, so that one COPY takes them all.
+static int place_rows(Transaction *transaction, Work *work) {
+    bytes_append(&transaction->records, work->records.data, work->records.n);
+    bytes_append(&transaction->exceptions, work->exceptions.data, work->exceptions.n);
+    return transaction->records.failed || transaction->exceptions.failed
+               ? error_fail(ERROR_MEMORY, "no memory for a transaction's rows")
+               : 0;
+}
+
+static int send_rows(Transaction *transaction, Work *work) {
+    int result = store_rows(transaction->exchange, &work->records, &work->exceptions);
     if (result == 0)
         result = store_aliases(transaction->exchange, work);
     if (result == 0 && work->kind == WORK_REDECIDE)
@@ -248,7 +339,8 @@ static int store_rows_without_poison(Transaction *transaction, Work *work) {
         int result = pg_command(transaction->exchange, "SAVEPOINT rows");
         if (result < 0)
             return result;
-        int tried = store_rows(transaction, work);
+        entries_place(work, transaction->last_position + 1);
+        int tried = send_rows(transaction, work);
         if (tried != ERROR_DATA)
             return tried;
         result = pg_command(transaction->exchange, "ROLLBACK TO rows");
@@ -264,40 +356,30 @@ static int store_rows_without_poison(Transaction *transaction, Work *work) {
             return result;
         if (n_found == 0) // not one row's fault: nothing that a verdict would be the answer to
             return error_fail(ERROR_DATABASE, "the database refuses a batch, but none of its rows");
-        result = recheck_work(transaction->recheck, work, transaction->head.last_position, true);
+        result = recheck_renew(transaction->recheck, work);
         if (result < 0)
             return result;
     }
 }
 
-static int append_segment(Transaction *transaction, Work *work) {
-    SegmentHead *head = &transaction->head;
-    int64_t now = clock_now_us(transaction->clock);
-    Segment segment;
-    entries_segment(work, &segment);
-    segment.first_position = work->first_position;
-    segment.last_position = work->last_position;
-    segment.epoch = head->epoch;
-    segment.stored_at_us = now > head->stored_at_us ? now : head->stored_at_us;
-    segment.population_position = recheck_population_position(transaction->recheck);
-    int result = segment_chain(&segment, transaction->merkle, head);
-    if (result < 0)
+static int store_rows_of(Transaction *transaction, Work *work, bool alone) {
+    if (alone)
+        return store_rows_without_poison(transaction, work);
+    entries_place(work, transaction->last_position + 1);
+    int result = place_rows(transaction, work);
+    if (result < 0 || (work->kind == WORK_BATCH && !prepare_changes_population(work)))
         return result;
-    SegmentBytes bytes = {.summary = &work->summary, .payload = &work->payload};
-    if (work->kind == WORK_BATCH) {
-        bytes.batch = work->batch_bytes;
-        bytes.batch_n = work->batch_n;
-    }
-    work->epoch = segment.epoch;
-    work->stored_at_us = segment.stored_at_us;
-    memcpy(work->segment_hash, head->hash, HASH_BYTES);
-    return store_segment(transaction->exchange, &segment, head, &bytes);
+    // These come with statements of their own, which may concern rows that wait.
+    result = flush_rows(transaction);
+    if (result == 0)
+        result = store_aliases(transaction->exchange, work);
+    return result < 0 || work->kind == WORK_BATCH ? result : store_decided(transaction->exchange, work);
 }
 
-static int store_work(Transaction *transaction, Work *work, bool alone) {
+static int store_work(Transaction *transaction, const TransactionGroup *group, Work *work) {
     bool is_batch = work->kind == WORK_BATCH;
     uint64_t since = stats_now();
-    int result = is_batch ? check_stream(transaction, work) : store_still_deferred(transaction->exchange, work);
+    int result = is_batch ? check_stream(transaction, group, work) : store_still_deferred(transaction->exchange, work);
     if (result < 0 || work->outcome != OUTCOME_OPEN)
         return result;
     result = recheck(transaction, work);
@@ -309,15 +391,13 @@ static int store_work(Transaction *transaction, Work *work, bool alone) {
         return 0;
     }
     if (result == 0)
-        result = alone ? store_rows_without_poison(transaction, work) : store_rows(transaction, work);
+        result = store_rows_of(transaction, work, group->alone);
     stats_add(transaction->stats, STATS_COPY, &since);
-    if (result == 0)
-        result = append_segment(transaction, work);
-    if (result == 0 && is_batch)
-        result = store_advance(transaction->exchange, work->stream, work->last_sequence);
-    stats_add(transaction->stats, STATS_SEGMENT, &since);
     if (result < 0)
         return result;
+    transaction->last_position = work->last_position;
+    if (is_batch)
+        stream_of(transaction, work)->last_sequence = work->last_sequence;
     recheck_note(transaction->recheck, work);
     work_settle(work, OUTCOME_STORED, 0, "stored");
     return 0;
@@ -333,7 +413,7 @@ static void unsettle(const TransactionGroup *group, const bool *open) {
             continue;
         work->outcome = OUTCOME_OPEN;
         for (size_t j = 0; j < work->n_items; j++)
-            work->items[j].stale = work->items[j].event != NULL;
+            work->items[j].stale_person = work->items[j].event != NULL;
     }
 }
 
@@ -356,26 +436,45 @@ static void count_events(Transaction *transaction, const TransactionGroup *group
     }
 }
 
+static int store_works(Transaction *transaction, const TransactionGroup *group, const bool *open) {
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < group->n; i++) {
+        if (open[i])
+            result = store_work(transaction, group, group->works[i]);
+    }
+    uint64_t since = stats_now();
+    if (result == 0)
+        result = flush_rows(transaction);
+    stats_add(transaction->stats, STATS_COPY, &since);
+    if (result == 0)
+        result = append_segments(transaction, group);
+    if (result == 0)
+        result = store_advance(transaction->exchange, transaction->streams, transaction->n_streams);
+    // Before the commit: a batch that is stored but cannot be answered would be of no use to anybody.
+    if (result == 0)
+        result = sign_receipts(transaction, group);
+    if (result == 0)
+        result = pg_flush(transaction->exchange);
+    stats_add(transaction->stats, STATS_SEGMENT, &since);
+    return result;
+}
+
 int transaction_run(Transaction *transaction, const TransactionGroup *group, uint64_t *ret_head) {
     bool open[WRITER_GROUP_MAX + 2] = {false};
     for (size_t i = 0; i < group->n; i++)
         open[i] = group->works[i]->outcome == OUTCOME_OPEN;
     uint64_t since = stats_now();
-    int result = begin(transaction, group->policies);
+    int result = begin(transaction, group);
     stats_add(transaction->stats, STATS_LOCK, &since);
-    for (size_t i = 0; result == 0 && i < group->n; i++) {
-        if (open[i])
-            result = store_work(transaction, group->works[i], group->alone);
-    }
-    // Before the commit: a batch that is stored but cannot be answered would be of no use to anybody.
     if (result == 0)
-        result = sign_receipts(transaction, group);
+        result = store_works(transaction, group, open);
     since = stats_now();
     if (result == 0)
         result = store_commit(transaction->exchange);
     stats_add(transaction->stats, STATS_COMMIT, &since);
     if (result < 0) {
         store_rollback(transaction->exchange);
+        recheck_failed(transaction->recheck);
         unsettle(group, open);
         return result;
     }

@@ -13,8 +13,11 @@ int work_new(Work **ret) {
     if (work == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a batch");
     int result = arena_new(&work->arena, WORK_ARENA_BYTES);
+    work->compressor = ZSTD_createCCtx();
+    if (result == 0 && work->compressor == NULL)
+        result = error_fail(ERROR_MEMORY, "no memory for a batch");
     if (result < 0) {
-        free(work);
+        work_destroy(&work);
         return result;
     }
     *ret = work;
@@ -32,6 +35,7 @@ void work_destroy(Work **pointer) {
     bytes_free(&work->records);
     bytes_free(&work->exceptions);
     bytes_free(&work->receipt);
+    ZSTD_freeCCtx(work->compressor);
     arena_destroy(&work->arena);
     free(work);
     *pointer = NULL;
@@ -48,6 +52,7 @@ void work_reset(Work *work) {
         bytes_clear(buffers[i]);
     }
     Work kept = {.arena = work->arena,
+                 .compressor = work->compressor,
                  .summary = work->summary,
                  .payload = work->payload,
                  .records = work->records,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One session and what is run in it. Synchronous: several statements in flight are had by several sessions, so that no
-// statement's error is another's. Retries nothing and hides no lost transaction; values are kept out of error
-// sentences.
+// One session and what is run in it. Several statements at once are had by several sessions, so that no statement's
+// error is another's; what is queued fails or succeeds as one. Retries nothing and hides no lost transaction; values
+// are kept out of error sentences.
 #include "proto/base/pg.h"
 #include "proto/base/error.h"
 
@@ -23,6 +23,7 @@ struct Pg {
     char sqlstate[6];
     const PgStatement *prepared[PG_STATEMENTS_MAX];
     int n_prepared;
+    int n_queued; // libpq's pipeline mode is on while there are any
 };
 
 // Conninfo stands between: it overrules what is before it and not what comes after.
@@ -85,6 +86,7 @@ void pg_disconnect(Pg *pg) {
     PQfinish(pg->connection);
     pg->connection = NULL;
     pg->n_prepared = 0;
+    pg->n_queued = 0;
 }
 
 PGconn *pg_raw(Pg *pg) {
@@ -160,11 +162,21 @@ static bool is_done(const PGresult *result) {
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
 }
 
-static int prepare(Pg *pg, const PgStatement *statement) {
-    for (int i = 0; i < pg->n_prepared; i++)
+static bool is_prepared(const Pg *pg, const PgStatement *statement) {
+    for (int i = 0; i < pg->n_prepared; i++) {
         if (pg->prepared[i] == statement)
-            return 0;
+            return true;
+    }
+    return false;
+}
+
+static int prepare(Pg *pg, const PgStatement *statement) {
+    if (is_prepared(pg, statement))
+        return 0;
     assert(pg->n_prepared < PG_STATEMENTS_MAX);
+    int r = pg_flush(pg);
+    if (r < 0)
+        return r;
     PGresult *result =
         PQprepare(pg->connection, statement->name, statement->sql, statement->n_params, statement->types);
     if (!is_done(result))
@@ -174,27 +186,43 @@ static int prepare(Pg *pg, const PgStatement *statement) {
     return 0;
 }
 
-int pg_run(Pg *pg, const PgStatement *statement, const PgParams *params, PGresult **ret) {
-    static const PgParams none;
+// As libpq takes them: pointers into the parameters.
+typedef struct Values {
     const char *values[PG_PARAMS_MAX];
     int lengths[PG_PARAMS_MAX];
-    params = params ? params : &none;
+} Values;
+
+static const PgParams NO_PARAMS;
+
+static int values_of(const Pg *pg, const PgStatement *statement, const PgParams *params, Values *ret) {
     assert(params->n == statement->n_params);
-    if (ret)
-        *ret = NULL;
     for (int i = 0; i < params->n; i++) {
         const Bytes *buffer = &params->buffer[i];
         if (buffer->failed || buffer->n > INT32_MAX)
             return error_fail(ERROR_MEMORY, "%s: %s: no memory for its parameters", pg->name, statement->name);
-        values[i] = buffer->n ? (const char *)buffer->data : params->values[i];
-        lengths[i] = buffer->n ? (int)buffer->n : params->lengths[i];
+        ret->values[i] = buffer->n ? (const char *)buffer->data : params->values[i];
+        ret->lengths[i] = buffer->n ? (int)buffer->n : params->lengths[i];
     }
-    if (!pg_connected(pg))
-        return fail_connection(pg, statement->name);
-    int r = prepare(pg, statement);
+    return 0;
+}
+
+int pg_run(Pg *pg, const PgStatement *statement, const PgParams *params, PGresult **ret) {
+    Values values;
+    params = params ? params : &NO_PARAMS;
+    if (ret)
+        *ret = NULL;
+    int r = values_of(pg, statement, params, &values);
     if (r < 0)
         return r;
-    PGresult *result = PQexecPrepared(pg->connection, statement->name, params->n, values, lengths, params->formats, 1);
+    if (!pg_connected(pg))
+        return fail_connection(pg, statement->name);
+    r = pg_flush(pg);
+    if (r == 0)
+        r = prepare(pg, statement);
+    if (r < 0)
+        return r;
+    PGresult *result =
+        PQexecPrepared(pg->connection, statement->name, params->n, values.values, values.lengths, params->formats, 1);
     if (!is_done(result))
         return fail_result(pg, statement->name, result);
     if (ret)
@@ -204,9 +232,64 @@ int pg_run(Pg *pg, const PgStatement *statement, const PgParams *params, PGresul
     return 0;
 }
 
+int pg_queue(Pg *pg, const PgStatement *statement, const PgParams *params) {
+    Values values;
+    params = params ? params : &NO_PARAMS;
+    int r = values_of(pg, statement, params, &values);
+    if (r < 0)
+        return r;
+    if (!pg_connected(pg))
+        return fail_connection(pg, statement->name);
+    r = prepare(pg, statement);
+    if (r < 0)
+        return r;
+    if (pg->n_queued == 0 && PQenterPipelineMode(pg->connection) != 1)
+        return fail_connection(pg, statement->name);
+    if (PQsendQueryPrepared(pg->connection, statement->name, params->n, values.values, values.lengths, params->formats,
+                            1) != 1)
+        return fail_connection(pg, statement->name);
+    pg->n_queued++;
+    return 0;
+}
+
+// The first of the queued statements' failures, or NULL. Those after it were not run.
+static PGresult *collect_queued(Pg *pg) {
+    PGresult *failure = NULL;
+    for (; pg->n_queued > 0; pg->n_queued--) {
+        PGresult *result;
+        while ((result = PQgetResult(pg->connection)) != NULL) {
+            if (is_done(result) || failure || PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
+                PQclear(result);
+            else
+                failure = result;
+        }
+        if (PQstatus(pg->connection) != CONNECTION_OK)
+            break;
+    }
+    return failure;
+}
+
+int pg_flush(Pg *pg) {
+    static const char what[] = "queued statements";
+    if (pg->n_queued == 0)
+        return 0;
+    if (!pg_connected(pg) || PQpipelineSync(pg->connection) != 1)
+        return fail_connection(pg, what);
+    PGresult *failure = collect_queued(pg);
+    if (pg->n_queued == 0)
+        PQclear(PQgetResult(pg->connection)); // the synchronisation's own
+    bool out = pg->n_queued == 0 && PQexitPipelineMode(pg->connection) == 1;
+    if (failure)
+        return fail_result(pg, what, failure);
+    return out ? 0 : fail_connection(pg, what);
+}
+
 int pg_command(Pg *pg, const char *sql) {
     if (!pg_connected(pg))
         return fail_connection(pg, sql);
+    int r = pg_flush(pg);
+    if (r < 0)
+        return r;
     PGresult *result = PQexec(pg->connection, sql);
     if (!is_done(result))
         return fail_result(pg, sql, result);
@@ -238,6 +321,9 @@ int pg_copy(Pg *pg, const char *copy_sql, const Bytes *rows) {
         return 0;
     if (!pg_connected(pg))
         return fail_connection(pg, copy_sql);
+    int r = pg_flush(pg);
+    if (r < 0)
+        return r;
     PGresult *result = PQexec(pg->connection, copy_sql);
     if (PQresultStatus(result) != PGRES_COPY_IN)
         return fail_result(pg, copy_sql, result);

@@ -39,6 +39,12 @@ typedef struct PgStatement {
 // SQLSTATE class 22 and 23. On ERROR_DATABASE with a broken connection the session disconnects itself. Sentences hold
 // no values: neither the server's DETAIL nor what a class 22 message quotes.
 int pg_run(Pg *pg, const PgStatement *statement, const PgParams *params, PGresult **ret);
+// Sends it without waiting for the answer, so that many statements cost one round trip; rows that it returns are
+// dropped. Whatever is called next on the session (but pg_queue) first waits for all of them, as pg_flush() does. After
+// the first one that fails the rest are not run: for use inside a transaction. ERROR_DATABASE, ERROR_DATA,
+// ERROR_MEMORY.
+int pg_queue(Pg *pg, const PgStatement *statement, const PgParams *params);
+int pg_flush(Pg *pg); // 0 when all that was queued succeeded; ERROR_DATABASE, ERROR_DATA
 // Constant text without parameters: BEGIN, COMMIT, SAVEPOINT x, LISTEN x. A COMMIT that the server turned into a
 // ROLLBACK is an ERROR_DATABASE.
 int pg_command(Pg *pg, const char *sql);

@@ -450,6 +450,26 @@ def test_nothing_is_lost_or_doubled_when_postgresql_dies(peers):
     assert len(versions(peers)) == 120
 
 
+def test_batches_in_flight_stand_on_each_other(peers):
+    """Many batches about one record are under way at once: each is merged onto what the one before it made, though it
+    was read long before."""
+    peer = peers.peer()
+    for i in range(200):
+        told = {"lot": f"L{i}", "facility_code": ""} if i % 2 == 0 else {"lot": "", "facility_code": f"{i:05d}"}
+        batch = [peers.dose(time=1000 + i, **told), peers.dose(peers.binh, dose=1 + i % 3, lot=f"B{i}", time=1000 + i)]
+        peer.send_batch(peer.seal(batch, first=1 + 2 * i), 1 + 2 * i)
+    for _ in range(200):
+        kind, body = peer.answer()
+        assert kind == RECEIPT and not body.verdicts, body
+    records = peers.exchange.cluster.rows(
+        "SELECT record FROM exchange.record_version JOIN population.citizen USING (person) "
+        "WHERE citizen_number = %s AND position >= %s ORDER BY position", peers.an[0], peers.start)
+    assert len(records) == 200
+    for i, (record,) in enumerate(records):
+        assert f"L{i // 2 * 2}".encode() in bytes(record), i
+        assert i == 0 or f"{(i + 1) // 2 * 2 - 1:05d}".encode() in bytes(record), i
+
+
 def test_two_brokers_share_one_log(peers):
     """Both write the same records at the same time; no position is given twice, no field is lost."""
     exchange = peers.exchange

@@ -163,7 +163,7 @@ static void segment_insert(const Segment *segment) {
         12, types};
     SegmentHead *head = &exchange.head;
     Bytes summary = {0}, payload = {0};
-    exchange_ok(segment_encode(segment, &summary, &payload));
+    exchange_ok(segment_encode(NULL, segment, &summary, &payload));
     exchange_ok(segment_chain(segment, exchange.merkle, head));
     PgParams params = {0};
     pg_param_i64(&params, (int64_t)segment->first_position);

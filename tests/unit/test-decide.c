@@ -27,8 +27,6 @@ static const Person AN = {.key = 11,
                           .full_name = "Nguyễn Văn An",
                           .birth_date = "1999-01-02",
                           .sex = "male",
-                          .mother_name = "",
-                          .father_name = "",
                           .residence_province = "01",
                           .residence_province63 = "01",
                           .died_on = ""};

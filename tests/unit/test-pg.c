@@ -265,6 +265,73 @@ static void test_lost_commit(void **state) {
     done(pg_command(*state, "ROLLBACK"));
 }
 
+static int64_t count_queued(Pg *pg) {
+    static const PgStatement count = {"count queued", "SELECT count(*), sum(length(b)) FROM pg_temp.q", 0, NULL};
+    PGresult *result = NULL;
+    done(pg_run(pg, &count, NULL, &result));
+    int64_t n = pg_i64(result, 0, 0);
+    PQclear(result);
+    return n;
+}
+
+static const Oid QUEUED_TYPES[] = {INT4, BYTEA};
+static const PgStatement QUEUED = {"queued", "INSERT INTO pg_temp.q (i, b) VALUES ($1, $2) RETURNING i", 2,
+                                   QUEUED_TYPES};
+static const PgStatement QUEUED_TOO = {"queued too", "INSERT INTO pg_temp.q (i, b) VALUES (-$1, $2)", 2, QUEUED_TYPES};
+
+static int queue(Pg *pg, const PgStatement *statement, int i) {
+    static uint8_t large[300 * 1024]; // more than a socket's buffers take
+    PgParams params = {0};
+    pg_param_i32(&params, i);
+    pg_param_bytes(&params, large, sizeof large);
+    int r = pg_queue(pg, statement, &params);
+    pg_params_free(&params);
+    return r;
+}
+
+// Whatever comes next waits for what is queued, and sees it.
+static void test_queue(void **state) {
+    done(pg_command(*state, "CREATE TEMP TABLE q (i int4 PRIMARY KEY, b bytea)"));
+    done(pg_flush(*state));
+    for (int i = 1; i <= 20; i++) {
+        done(queue(*state, &QUEUED, i));
+        done(queue(*state, &QUEUED_TOO, i)); // its first use prepares it, amid the others
+    }
+    assert_int_equal(count_queued(*state), 40);
+    done(queue(*state, &QUEUED, 21));
+    done(pg_command(*state, "DELETE FROM pg_temp.q WHERE i = 21"));
+    assert_int_equal(count_queued(*state), 40);
+    done(queue(*state, &QUEUED, 22));
+    done(pg_flush(*state));
+    done(pg_flush(*state));
+    assert_int_equal(count_queued(*state), 41);
+    Bytes rows = {0};
+    copy_row(&rows, 2);
+    copy_i32(&rows, 23);
+    copy_null(&rows);
+    done(queue(*state, &QUEUED, 24));
+    done(pg_copy(*state, "COPY pg_temp.q (i, b) FROM STDIN (FORMAT binary)", &rows));
+    assert_int_equal(count_queued(*state), 43);
+    bytes_free(&rows);
+}
+
+// One that fails is told at the next call, what came after it did not run, and the session lives on.
+static void test_queue_fails_as_one(void **state) {
+    done(pg_command(*state, "TRUNCATE pg_temp.q"));
+    done(pg_command(*state, "BEGIN"));
+    done(queue(*state, &QUEUED, 1));
+    done(queue(*state, &QUEUED, 1));
+    done(queue(*state, &QUEUED, 2));
+    assert_int_equal(pg_command(*state, "COMMIT"), ERROR_DATA);
+    assert_string_equal(pg_sqlstate(*state), "23505");
+    assert_true(pg_connected(*state));
+    done(pg_command(*state, "ROLLBACK"));
+    assert_int_equal(count_queued(*state), 0);
+    done(queue(*state, &QUEUED, 1));
+    done(pg_flush(*state));
+    done(pg_command(*state, "DROP TABLE pg_temp.q"));
+}
+
 static void test_session_settings(void **state) {
     static const PgStatement statement = {"settings",
                                           "SELECT current_setting('search_path'), current_setting('application_name'), "
@@ -281,25 +348,33 @@ static void test_session_settings(void **state) {
     PQclear(result);
 }
 
+static int queue_and_flush(Pg *pg, const PgStatement *statement) {
+    int r = pg_queue(pg, statement, NULL);
+    return r < 0 ? r : pg_flush(pg);
+}
+
 static void test_broken_connection(void **state) {
     static const Oid types[] = {INT4};
     static const PgStatement end = {"end", "SELECT pg_terminate_backend($1, 10000)", 1, types};
     static const PgStatement one = {"one", "SELECT 1", 0, NULL};
     Pg *other = NULL;
     PGresult *result = NULL;
-    for (int way = 0; way < 3; way++) {
+    for (int way = 0; way < 5; way++) {
         PgParams params = {0};
         Bytes rows = {0};
         done(pg_new(&other, "connect_timeout=3", "other"));
         done(pg_connect(other));
         done(pg_connect(other));
         done(pg_run(other, &one, NULL, NULL));
+        if (way == 4)
+            done(pg_queue(other, &one, NULL));
         pg_param_i32(&params, PQbackendPID(pg_raw(other)));
         done(pg_run(*state, &end, &params, NULL));
         pg_params_free(&params);
         copy_row(&rows, 0);
         int r = way == 0   ? pg_run(other, &one, NULL, &result)
                 : way == 1 ? pg_command(other, "BEGIN")
+                : way >= 3 ? queue_and_flush(other, &one)
                            : pg_copy(other, "COPY pg_temp.t FROM STDIN (FORMAT binary)", &rows);
         bytes_free(&rows);
         assert_int_equal(r, ERROR_DATABASE);
@@ -349,6 +424,8 @@ int main(void) {
         cmocka_unit_test(test_copy),
         cmocka_unit_test(test_data_errors),
         cmocka_unit_test(test_lost_commit),
+        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_queue_fails_as_one),
         cmocka_unit_test(test_session_settings),
         cmocka_unit_test(test_broken_connection),
         cmocka_unit_test(test_forgotten_statement),

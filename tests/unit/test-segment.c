@@ -82,7 +82,7 @@ static void test_round_trip(void **state) {
     make_sample(&s);
     CLEANUP(bytes_free) Bytes summary = {0}, payload = {0};
     CLEANUP(arena_destroy) Arena *arena = new_arena();
-    assert_int_equal(segment_encode(&s.segment, &summary, &payload), 0);
+    assert_int_equal(segment_encode(NULL, &s.segment, &summary, &payload), 0);
 
     Dongbo__SegmentPayload *entries = NULL;
     assert_int_equal(segment_decode_payload(payload.data, payload.n, SEGMENT_FORMAT, arena, &entries), 0);
@@ -113,7 +113,7 @@ static void test_no_entries(void **state) {
     CLEANUP(arena_destroy) Arena *arena = new_arena();
     Dongbo__SegmentPayload *entries = NULL;
     Dongbo__SegmentSummary *lines = NULL;
-    assert_int_equal(segment_encode(&segment, &summary, &payload), 0);
+    assert_int_equal(segment_encode(NULL, &segment, &summary, &payload), 0);
     assert_int_equal(segment_decode_payload(payload.data, payload.n, SEGMENT_FORMAT, arena, &entries), 0);
     assert_int_equal(segment_decode_summary(summary.data, summary.n, SEGMENT_FORMAT, arena, &lines), 0);
     assert_int_equal(entries->n_entries + lines->n_lines, 0);
@@ -124,7 +124,7 @@ static void test_refuses(void **state) {
     make_sample(&s);
     CLEANUP(bytes_free) Bytes summary = {0}, payload = {0};
     CLEANUP(arena_destroy) Arena *arena = new_arena();
-    assert_int_equal(segment_encode(&s.segment, &summary, &payload), 0);
+    assert_int_equal(segment_encode(NULL, &s.segment, &summary, &payload), 0);
     Dongbo__SegmentPayload *ret = NULL;
     assert_int_equal(segment_decode_payload(payload.data, payload.n, SEGMENT_FORMAT + 1, arena, &ret), 1);
     for (size_t n = 0; n < payload.n; n++)
@@ -159,7 +159,7 @@ static void test_small_arena(void **state) {
     CLEANUP(arena_destroy) Arena *arena = NULL;
     assert_int_equal(arena_new(&arena, 256), 0);
     Dongbo__SegmentPayload *ret = NULL;
-    assert_int_equal(segment_encode(&s.segment, &summary, &payload), 0);
+    assert_int_equal(segment_encode(NULL, &s.segment, &summary, &payload), 0);
     assert_int_equal(segment_decode_payload(payload.data, payload.n, SEGMENT_FORMAT, arena, &ret), 1);
 }
 

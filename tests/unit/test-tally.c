@@ -85,7 +85,7 @@ static void put_segment(Pg *pg, int64_t first, const Said *said, size_t n) {
                              .masked = masked};
     Bytes summary = {0}, payload = {0};
     PgParams params = {0};
-    done(segment_encode(&segment, &summary, &payload));
+    done(segment_encode(NULL, &segment, &summary, &payload));
     pg_param_i64(&params, first);
     pg_param_i64(&params, first + (int64_t)n - 1);
     pg_param_i16(&params, (int16_t)said[0].kind);

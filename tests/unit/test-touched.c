@@ -39,6 +39,8 @@ static void test_only_what_moved_later(void **state) {
     assert_false(touched_since(touched, 8, 1000));
     touched_add(touched, 7, 1003); // an older one does not take the newer back
     assert_true(touched_since(touched, 7, 1004));
+    assert_int_equal(touched_last(touched, 7), 1005);
+    assert_int_equal(touched_last(touched, 8), 0);
 }
 
 static void test_things_that_share_a_slot(void **state) {
@@ -63,6 +65,7 @@ static void test_forgetting_is_on_the_safe_side(void **state) {
         // The last generation is always known exactly.
         if (i > N_MAX)
             assert_false(touched_since(touched, i, 1000 + i));
+        assert_int_equal(touched_last(touched, i), 1000 + i);
         assert_false(touched_since(touched, 99999, 1000 + i));
     }
 }

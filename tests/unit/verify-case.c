@@ -94,8 +94,6 @@ void case_make(Case *c, int domain) {
                          .full_name = "Nguyễn Văn An",
                          .birth_date = "1990-02-05",
                          .sex = "male",
-                         .mother_name = "",
-                         .father_name = "",
                          .residence_province = "01",
                          .residence_province63 = "01",
                          .died_on = ""};
