@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A folder that files are dropped into: which of them are complete, in the order of their names, and news of more by
-// inotify. Knows nothing of what is in them.
+// A folder that files are dropped into: which of them are complete, each told once, and news of more by inotify. What a
+// change costs does not grow with the number of files that lie there. Knows nothing of what is in them.
 #pragma once
 
+#include <czmq.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
-#define DROP_FILES_MAX 100000 // looked at in one scan; the rest waits for the next
+#define DROP_FILES_MAX 100000 // told by one scan; the rest waits for the next
 
 typedef struct DropFile {
     char name[256];
@@ -24,12 +25,19 @@ typedef struct Drop Drop;
 int drop_new(Drop **ret, const char *directory, const char *pattern);
 void drop_destroy(Drop **drop);
 int drop_fd(const Drop *drop);
-// True when something has happened in the folder since the last scan, or a file there was too young to be taken.
+// True when there is something to look at: at first, after something happened in the folder, after drop_again(), and
+// while a file there was too young to be taken.
 bool drop_has_news(Drop *drop);
 // How long to wait for a file that may still be growing; -1 when there is none.
 int drop_wait_ms(const Drop *drop);
-// Lists the complete files afresh, sorted by name. *ret lives until the next scan. ERROR_SYSTEM.
+// Lists the complete files that were not told yet, sorted by name. *ret lives until the next scan. ERROR_SYSTEM.
 int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n);
+// Is done with the file of this name: the next one of that name is another.
+void drop_let_go(Drop *drop, const char *name);
+// The same, and looks at what bears the name now.
+void drop_again(Drop *drop, const char *name);
+// Forgets all that was told: the whole folder is news.
+void drop_forget(Drop *drop);
 
 const char *drop_done(const Drop *drop); // path of done/
 // Path of a file in the folder, or in done/. 4096 bytes.
@@ -38,5 +46,6 @@ void drop_path(const Drop *drop, bool done, const char *name, char out[DROP_PATH
 
 void drop_file_of(const char *name, const struct stat *stat, DropFile *ret);
 bool drop_file_same(const DropFile *a, const DropFile *b);
-// SHA-256 of all that can be read from fd, which is wound back to its start. ERROR_SYSTEM, ERROR_CRYPTO.
-int drop_hash(int fd, uint8_t out[32]);
+// A table of copies of files, which go with it.
+int drop_files_new(zhashx_t **ret);
+int drop_files_put(zhashx_t *files, const char *key, const DropFile *file);

@@ -160,7 +160,7 @@ static int least(int64_t a, int64_t b) {
 
 int feeder_wait_ms(const Feeder *feeder) {
     const Trouble *troubles[] = {&feeder->reading, &feeder->handing};
-    int wait_ms = feeder->source->kind->wait_ms(feeder->source);
+    int wait_ms = is_waiting(feeder, troubles[0]) ? -1 : feeder->source->kind->wait_ms(feeder->source);
     for (int i = 0; i < 2; i++)
         if (is_waiting(feeder, troubles[i]))
             wait_ms = least(wait_ms, troubles[i]->retry_ms - now_ms(feeder));

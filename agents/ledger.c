@@ -63,6 +63,28 @@ int ledger_origin_next(Spool *spool, const char *source, int64_t after, Origin *
     return r < 0 ? r : origin_row(spool, row, ret);
 }
 
+int ledger_origin_ready(Spool *spool, const char *source, int64_t after, Origin *ret) {
+    static const char READ[] = "SELECT " ORIGIN_COLUMNS " FROM origin WHERE source = ?1 AND id > ?2 AND state < 2 "
+                               "AND waiting = 0 ORDER BY id LIMIT 1";
+    sqlite3_stmt *row;
+    int r = lite_query(spool_lite(spool), &row, READ, "ti", source, after);
+    return r < 0 ? r : origin_row(spool, row, ret);
+}
+
+int ledger_unfinished(Spool *spool, LedgerEachOrigin each, void *self) {
+    static const char READ[] = "SELECT id, source FROM origin WHERE state < 2 ORDER BY id";
+    sqlite3_stmt *row;
+    int r = lite_query(spool_lite(spool), &row, READ, "");
+    if (r < 0)
+        return r;
+    while ((r = lite_row(spool_lite(spool), row)) == 0)
+        if ((r = each(self, sqlite3_column_int64(row, 0), lite_text(row, 1))) < 0) {
+            lite_end(row);
+            return r;
+        }
+    return r < 0 ? r : 0;
+}
+
 int ledger_origin_read(Spool *spool, const Origin *origin) {
     static const char STORE[] = "UPDATE origin SET state = ?2, row = ?3, at = ?4, name = ?5 WHERE id = ?1";
     return lite_run(spool_lite(spool), STORE, "iiiit", origin->id, (int64_t)origin->state, (int64_t)origin->row,

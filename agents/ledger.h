@@ -35,6 +35,11 @@ int ledger_origin(Spool *spool, int64_t id, Origin *ret);
 int ledger_origin_by_hash(Spool *spool, const char *source, const uint8_t hash[32], Origin *ret);
 // The source's next unfinished origin with a greater number. 1 when there is none.
 int ledger_origin_next(Spool *spool, const char *source, int64_t after, Origin *ret);
+// The same, of those that have no event without a receipt.
+int ledger_origin_ready(Spool *spool, const char *source, int64_t after, Origin *ret);
+// Calls each() for every unfinished origin, in order.
+typedef int (*LedgerEachOrigin)(void *self, int64_t id, const char *source);
+int ledger_unfinished(Spool *spool, LedgerEachOrigin each, void *self);
 int ledger_origin_read(Spool *spool, const Origin *origin); // stores state, row, at, name
 // *ret 1 when an origin of this source has this kept name.
 int ledger_kept_name_taken(Spool *spool, const char *source, const char *kept_name, int64_t *ret);

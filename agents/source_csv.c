@@ -4,6 +4,7 @@
 // after a rollback it is opened again from there.
 #include "agents/source_csv.h"
 
+#include "agents/digest.h"
 #include "agents/drop.h"
 #include "agents/refused.h"
 #include "proto/base/error.h"
@@ -18,16 +19,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// A file of the folder that is read already, and waits for verdicts.
-typedef struct Known {
-    DropFile file;
-    int64_t origin;
-} Known;
+#define HASH_AT_ONCE ((size_t)16 * 1024 * 1024)
 
 typedef struct Reading {
-    Origin origin;
+    Origin origin; // id 0 until the file's hash is known
     DropFile file;
     int fd;
+    Digest *digest; // NULL: done
     Csv *csv;
     int columns[MAP_COLUMNS_MAX]; // the CSV column of each of the mapping's
     MapText values[MAP_COLUMNS_MAX];
@@ -39,10 +37,10 @@ typedef struct SourceCsv {
     char delimiter;
     Encoding *encoding;
     Drop *drop;
-    DropFile *files; // complete, in order; not all of them unread
+    DropFile *files; // not begun, in order, from next_file on
     size_t n_files, next_file;
-    Known *known;
-    size_t n_known, size_known;
+    uint64_t bytes;   // of those
+    zhashx_t *known;  // by origin: DropFile that is read to its end and waits for verdicts
     Reading *reading; // NULL between files
     bool scanned;     // the whole folder has been gone through since the start
 } SourceCsv;
@@ -51,6 +49,7 @@ static void reading_close(Reading **reading) {
     if (*reading == NULL)
         return;
     csv_destroy(&(*reading)->csv);
+    digest_destroy(&(*reading)->digest);
     if ((*reading)->fd >= 0)
         close((*reading)->fd);
     free(*reading);
@@ -65,89 +64,34 @@ static void source_csv_destroy(Source **source) {
     drop_destroy(&self->drop);
     encoding_destroy(&self->encoding);
     free(self->files);
-    free(self->known);
+    zhashx_destroy(&self->known);
     free(self);
     *source = NULL;
 }
 
-static const Known *known_find(const SourceCsv *self, const DropFile *file) {
-    for (size_t i = 0; i < self->n_known; i++)
-        if (drop_file_same(&self->known[i].file, file))
-            return &self->known[i];
-    return NULL;
+// No file is left that was found and not begun.
+static bool is_used_up(const SourceCsv *self) {
+    return self->next_file == self->n_files;
 }
 
-// Read already, or being read.
-static bool is_taken(const SourceCsv *self, const DropFile *file) {
-    return known_find(self, file) != NULL || (self->reading != NULL && drop_file_same(&self->reading->file, file));
+static const char *known_key(int64_t origin, char key[24]) {
+    snprintf(key, 24, "%lld", (long long)origin);
+    return key;
 }
 
-static Known *known_by_origin(SourceCsv *self, int64_t origin) {
-    for (size_t i = 0; i < self->n_known; i++)
-        if (self->known[i].origin == origin)
-            return &self->known[i];
-    return NULL;
+static const DropFile *known_find(SourceCsv *self, int64_t origin) {
+    char key[24];
+    return zhashx_lookup(self->known, known_key(origin, key));
 }
 
 static int known_add(SourceCsv *self, const DropFile *file, int64_t origin) {
-    if (self->n_known == self->size_known) {
-        size_t size = self->size_known == 0 ? 16 : 2 * self->size_known;
-        Known *known = realloc(self->known, size * sizeof *known);
-        if (known == NULL)
-            return error_fail(ERROR_MEMORY, "no memory for a drop folder");
-        self->known = known;
-        self->size_known = size;
-    }
-    self->known[self->n_known++] = (Known){*file, origin};
-    return 0;
+    char key[24];
+    return drop_files_put(self->known, known_key(origin, key), file);
 }
 
-// ---- looking ----
-
-static int rescan(SourceCsv *self) {
-    const DropFile *files;
-    size_t n;
-    int r = drop_scan(self->drop, &files, &n);
-    if (r < 0)
-        return r;
-    DropFile *copy = n == 0 ? NULL : malloc(n * sizeof *copy);
-    if (n > 0 && copy == NULL)
-        return error_fail(ERROR_MEMORY, "no memory for a drop folder");
-    if (n > 0)
-        memcpy(copy, files, n * sizeof *copy);
-    free(self->files);
-    self->files = copy;
-    self->n_files = n;
-    self->next_file = 0;
-    return 0;
-}
-
-static int csv_look(Source *source, uint64_t *ret_bytes) {
-    SourceCsv *self = (SourceCsv *)source;
-    *ret_bytes = 0;
-    if (drop_has_news(self->drop)) {
-        int r = rescan(self);
-        if (r < 0)
-            return r;
-    }
-    if (self->reading != NULL)
-        *ret_bytes += self->reading->file.bytes - self->reading->origin.at + 1;
-    for (size_t i = self->next_file; i < self->n_files; i++)
-        if (!is_taken(self, &self->files[i]))
-            *ret_bytes += self->files[i].bytes + 1;
-    if (*ret_bytes == 0)
-        self->next_file = self->n_files;
-    if (*ret_bytes == 0 && !drop_has_news(self->drop))
-        self->scanned = true;
-    return 0;
-}
-
-static int csv_fd(Source *source) {
-    return drop_fd(((SourceCsv *)source)->drop);
-}
-
-static int csv_wait_ms(Source *source) {
-    return drop_wait_ms(((SourceCsv *)source)->drop);
+static void known_remove(SourceCsv *self, int64_t origin) {
+    char key[24];
+    zhashx_delete(self->known, known_key(origin, key));
 }
 
 // ---- opening a file ----
@@ -176,14 +120,17 @@ static int choose_kept_name(SourceCsv *self, Origin *origin) {
 // Which origin this file is: one that was begun (*ret_new false), or a new one.
 static int identify(SourceCsv *self, Reading *reading) {
     Origin *origin = &reading->origin;
-    uint8_t hash[32];
-    int r = drop_hash(reading->fd, hash);
+    uint8_t hash[DIGEST_BYTES];
+    int r = digest_end(reading->digest, hash);
+    digest_destroy(&reading->digest);
+    if (r == 0 && lseek(reading->fd, 0, SEEK_SET) < 0)
+        r = error_fail(ERROR_SYSTEM, "cannot read again: %s", strerror(errno));
     if (r == 0)
         r = ledger_origin_by_hash(self->base.spool, self->base.name, hash, origin);
     if (r < 0)
         return r;
     // The same bytes twice in the folder are two files.
-    if (r == 0 && known_by_origin(self, origin->id) == NULL) {
+    if (r == 0 && known_find(self, origin->id) == NULL) {
         snprintf(origin->name, sizeof origin->name, "%s", reading->file.name);
         return 0;
     }
@@ -255,46 +202,53 @@ static int open_header(SourceCsv *self, Reading *reading, Intake *intake) {
     return r;
 }
 
-// Opens this file if it still is what was seen. *ret is NULL when it is not, or needs no more reading.
-static int open_file(SourceCsv *self, const DropFile *file, Intake *intake, Reading **ret) {
+// Opens this file if it still is what was seen; else self->reading stays NULL.
+static int open_file(SourceCsv *self, const DropFile *file) {
     char path[DROP_PATH_BYTES];
     struct stat stat;
-    *ret = NULL;
+    DropFile now;
     drop_path(self->drop, false, file->name, path);
     Reading *reading = calloc(1, sizeof *reading);
     if (reading == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a file");
     reading->file = *file;
     reading->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    DropFile now;
     int r = reading->fd < 0 || fstat(reading->fd, &stat) != 0 ? 1 : 0;
     if (r == 0) {
         drop_file_of(file->name, &stat, &now);
-        r = drop_file_same(&now, file) ? identify(self, reading) : 1;
-    }
-    if (r == 0 && reading->origin.state == ORIGIN_READ) {
-        r = known_add(self, file, reading->origin.id);
-        reading_close(&reading);
-        return r;
+        r = drop_file_same(&now, file) ? digest_new(&reading->digest) : 1;
     }
     if (r == 0)
-        r = open_header(self, reading, intake);
-    if (r != 0)
+        self->reading = reading;
+    else
         reading_close(&reading);
-    *ret = reading;
+    if (r == 1)
+        drop_again(self->drop, file->name);
     return r < 0 ? r : 0;
 }
 
-static int next_file(SourceCsv *self, Intake *intake) {
-    while (self->reading == NULL && self->next_file < self->n_files) {
+static int next_file(SourceCsv *self) {
+    while (self->reading == NULL && !is_used_up(self)) {
         const DropFile *file = &self->files[self->next_file++];
-        if (is_taken(self, file))
-            continue;
-        int r = open_file(self, file, intake, &self->reading);
+        self->bytes -= file->bytes + 1;
+        int r = open_file(self, file);
         if (r < 0)
             return error_context(r, "%s", file->name);
     }
     return self->reading == NULL;
+}
+
+// From the hash to the first row. 1 while the hash is not known yet.
+static int begin_file(SourceCsv *self, Intake *intake) {
+    Reading *reading = self->reading;
+    if (reading->digest == NULL)
+        return 0;
+    int r = digest_read(reading->digest, reading->fd, HASH_AT_ONCE);
+    if (r == 0)
+        r = identify(self, reading);
+    if (r == 0 && reading->origin.state == ORIGIN_READING)
+        r = open_header(self, reading, intake);
+    return r < 0 ? error_context(r, "%s", reading->file.name) : r;
 }
 
 // ---- reading rows ----
@@ -363,6 +317,8 @@ static int finish_reading(SourceCsv *self) {
                      "into the folder",
                      self->base.name, reading->file.name);
     }
+    if (known_find(self, reading->origin.id) == NULL)
+        drop_again(self->drop, reading->file.name);
     reading_close(&self->reading);
     return r;
 }
@@ -370,9 +326,12 @@ static int finish_reading(SourceCsv *self) {
 static int csv_read(Source *source, Intake *intake) {
     SourceCsv *self = (SourceCsv *)source;
     while (!intake_is_full(intake)) {
-        int r = next_file(self, intake);
+        int r = next_file(self);
         if (r != 0)
             return r;
+        r = begin_file(self, intake);
+        if (r != 0)
+            return r < 0 ? r : 0;
         r = read_rows(self, intake);
         if (r < 0)
             return r;
@@ -388,71 +347,138 @@ static int csv_read(Source *source, Intake *intake) {
 // ---- letting go ----
 
 // Moves a decided file to done/. What somebody moved away or replaced is left alone.
-static int move_file(SourceCsv *self, const Origin *origin, const Known *known) {
+static int move_file(SourceCsv *self, const Origin *origin, const DropFile *file) {
     char from[DROP_PATH_BYTES], to[DROP_PATH_BYTES];
     struct stat stat_;
     DropFile now = {0};
-    drop_path(self->drop, false, known->file.name, from);
+    drop_path(self->drop, false, file->name, from);
     drop_path(self->drop, true, origin->kept_name, to);
     if (stat(from, &stat_) == 0)
-        drop_file_of(known->file.name, &stat_, &now);
-    if (!drop_file_same(&now, &known->file)) {
+        drop_file_of(file->name, &stat_, &now);
+    if (!drop_file_same(&now, file)) {
         log_warn("%s: %s was moved away or replaced before its rows were decided; rows refused are handed back by "
                  "their numbers",
-                 self->base.name, known->file.name);
+                 self->base.name, file->name);
+        drop_again(self->drop, file->name);
         return 0;
     }
     if (rename(from, to) != 0)
         return error_fail(ERROR_SYSTEM, "cannot move %s to %s: %s", from, to, strerror(errno));
+    drop_let_go(self->drop, file->name);
     return 0;
 }
 
+// An origin none of whose events waits for a receipt.
 static int let_go(SourceCsv *self, Origin *origin) {
-    Known *known = known_by_origin(self, origin->id);
-    bool read = origin->state == ORIGIN_READ;
-    if (known == NULL && self->reading != NULL && self->reading->origin.id == origin->id)
+    const DropFile *file = known_find(self, origin->id);
+    // Its file is being read, or may still be found.
+    if (file == NULL && (origin->state != ORIGIN_READ || !self->scanned))
         return 0;
-    if (known == NULL && !self->scanned)
-        return 0; // its file may still be found
-    if (known == NULL && !read)
-        log_warn("%s: %s is gone from the folder before it was read to its end (row %llu)", self->base.name,
-                 origin->name, (unsigned long long)origin->row);
-    if (origin->waiting > 0) {
-        if (known != NULL || read)
-            return 0;
-        origin->state = ORIGIN_READ;
-        return ledger_origin_read(self->base.spool, origin);
-    }
-    int r = known == NULL ? 0 : move_file(self, origin, known);
+    int r = file == NULL ? 0 : move_file(self, origin, file);
     if (r < 0)
         return r;
-    if (known != NULL)
-        *known = self->known[--self->n_known];
+    known_remove(self, origin->id);
     origin->state = ORIGIN_DONE;
     log_info("%s: %s is done, %llu rows", self->base.name, origin->name,
              (unsigned long long)(origin->row > 2 ? origin->row - 2 : 0));
     return ledger_origin_read(self->base.spool, origin);
 }
 
-static int let_all_go(SourceCsv *self) {
+static int let_ready_go(SourceCsv *self) {
     Origin origin = {0};
     int r;
-    while ((r = ledger_origin_next(self->base.spool, self->base.name, origin.id, &origin)) == 0)
+    while ((r = ledger_origin_ready(self->base.spool, self->base.name, origin.id, &origin)) == 0)
         if ((r = let_go(self, &origin)) < 0)
             break;
     return r < 0 ? r : 0;
 }
 
-static int csv_receipts(Source *source) {
-    SourceCsv *self = (SourceCsv *)source;
+// An origin that is not read to its end, and whose file was not found, will not be.
+static int note_lost(SourceCsv *self, Origin *origin) {
+    bool is_here =
+        known_find(self, origin->id) != NULL || (self->reading != NULL && self->reading->origin.id == origin->id);
+    if (is_here || origin->state != ORIGIN_READING)
+        return 0;
+    log_warn("%s: %s is gone from the folder before it was read to its end (row %llu)", self->base.name, origin->name,
+             (unsigned long long)origin->row);
+    origin->state = ORIGIN_READ;
+    return ledger_origin_read(self->base.spool, origin);
+}
+
+static int note_all_lost(SourceCsv *self) {
+    Origin origin = {0};
+    int r;
+    while ((r = ledger_origin_next(self->base.spool, self->base.name, origin.id, &origin)) == 0)
+        if ((r = note_lost(self, &origin)) < 0)
+            break;
+    return r < 0 ? r : let_ready_go(self);
+}
+
+static int in_transaction(SourceCsv *self, int (*change)(SourceCsv *)) {
     int r = spool_begin(self->base.spool);
     if (r == 0)
-        r = let_all_go(self);
+        r = change(self);
     if (r == 0)
         r = spool_commit(self->base.spool);
     if (r < 0)
         spool_rollback(self->base.spool);
     return r;
+}
+
+static int let_lost_go(SourceCsv *self) {
+    return in_transaction(self, note_all_lost);
+}
+
+static int csv_receipts(Source *source) {
+    return in_transaction((SourceCsv *)source, let_ready_go);
+}
+
+// ---- looking ----
+
+static int scan(SourceCsv *self) {
+    const DropFile *files;
+    size_t n;
+    int r = drop_scan(self->drop, &files, &n);
+    if (r < 0)
+        return r;
+    DropFile *copy = n == 0 ? NULL : malloc(n * sizeof *copy);
+    if (n > 0 && copy == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a drop folder");
+    free(self->files);
+    self->files = copy;
+    self->n_files = n;
+    self->next_file = 0;
+    self->bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = files[i];
+        self->bytes += files[i].bytes + 1;
+    }
+    return 0;
+}
+
+// Files that come while others are waiting to be read are looked at once those are.
+static int csv_look(Source *source, uint64_t *ret_bytes) {
+    SourceCsv *self = (SourceCsv *)source;
+    int r = is_used_up(self) && drop_has_news(self->drop) ? scan(self) : 0;
+    if (r < 0)
+        return r;
+    *ret_bytes = self->bytes;
+    if (self->reading != NULL)
+        *ret_bytes += self->reading->file.bytes - self->reading->origin.at + 1;
+    if (self->scanned || *ret_bytes > 0 || drop_has_news(self->drop))
+        return 0;
+    self->scanned = true;
+    return let_lost_go(self);
+}
+
+static int csv_fd(Source *source) {
+    return drop_fd(((SourceCsv *)source)->drop);
+}
+
+static int csv_wait_ms(Source *source) {
+    SourceCsv *self = (SourceCsv *)source;
+    int wait_ms = drop_wait_ms(self->drop);
+    return wait_ms < 0 && is_used_up(self) && self->reading == NULL && drop_has_news(self->drop) ? 0 : wait_ms;
 }
 
 static int csv_settle(Source *source, bool committed) {
@@ -461,8 +487,10 @@ static int csv_settle(Source *source, bool committed) {
         return 0;
     // What was opened in the transaction may stand on an origin that is not there.
     reading_close(&self->reading);
-    self->n_known = 0;
-    return rescan(self);
+    zhashx_purge(self->known);
+    drop_forget(self->drop);
+    self->scanned = false;
+    return scan(self);
 }
 
 static int csv_hand_back(Source *source, const Origin *origin, int *ret_n) {
@@ -502,7 +530,9 @@ int source_csv_new(Source **ret, const SourceOptions *options) {
     self->config = config;
     self->delimiter = config->delimiter == NULL ? ',' : config->delimiter[0] == '\\' ? '\t' : config->delimiter[0];
     Source *source = &self->base;
-    int r = encoding_new(&self->encoding, config->encoding == NULL ? "UTF-8" : config->encoding);
+    int r = drop_files_new(&self->known);
+    if (r == 0)
+        r = encoding_new(&self->encoding, config->encoding == NULL ? "UTF-8" : config->encoding);
     if (r == 0)
         r = drop_new(&self->drop, config->directory, config->pattern == NULL ? "*.csv" : config->pattern);
     if (r < 0) {

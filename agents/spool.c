@@ -49,7 +49,6 @@ static const char TABLES[] =
     "CREATE TABLE IF NOT EXISTS origin (id INTEGER PRIMARY KEY, source TEXT NOT NULL, name TEXT NOT NULL,"
     "  kept_name TEXT NOT NULL, hash BLOB NOT NULL, state INTEGER NOT NULL, row INTEGER NOT NULL,"
     "  at INTEGER NOT NULL, waiting INTEGER NOT NULL DEFAULT 0, refused_from INTEGER, results_from INTEGER);"
-    "CREATE INDEX IF NOT EXISTS origin_unfinished ON origin (source, state) WHERE state < 2;"
     "CREATE TABLE IF NOT EXISTS undecided (stream INTEGER NOT NULL, sequence INTEGER NOT NULL, event_id BLOB NOT NULL,"
     "  verdict INTEGER NOT NULL, position INTEGER NOT NULL, item BLOB NOT NULL, PRIMARY KEY (stream, sequence))"
     "  WITHOUT ROWID;"
@@ -62,6 +61,17 @@ static const char TABLES[] =
     "CREATE TABLE IF NOT EXISTS taken (origin INTEGER NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (origin, row))"
     "  WITHOUT ROWID;"
     "PRAGMA user_version = 1;"
+    "COMMIT;";
+
+// For each question one, so that what a file costs does not grow with the number of files. Made also in spools that are
+// older than they are; to an older program they do no harm.
+static const char INDEXES[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE INDEX IF NOT EXISTS origin_open ON origin (source, id) WHERE state < 2;"
+    "CREATE INDEX IF NOT EXISTS origin_ready ON origin (source, id) WHERE state < 2 AND waiting = 0;"
+    "CREATE INDEX IF NOT EXISTS origin_hash ON origin (source, hash) WHERE state < 2;"
+    "CREATE INDEX IF NOT EXISTS origin_kept ON origin (source, kept_name);"
+    "DROP INDEX IF EXISTS origin_unfinished;"
     "COMMIT;";
 
 // One process per spool: a lock that the kernel lets go with the process, however it ends.
@@ -93,6 +103,8 @@ static int spool_tables(Spool *spool) {
                           "dongbo-agent",
                           spool->options.path, (long long)version, SPOOL_FORMAT);
     if (version < SPOOL_FORMAT && (r = lite_script(spool->lite, TABLES)) < 0)
+        return r;
+    if ((r = lite_script(spool->lite, INDEXES)) < 0)
         return r;
     if ((r = lite_number(spool->lite, BYTES, 0, &bytes, "")) < 0 ||
         (r = lite_number(spool->lite, WAITING, 0, &waiting, "")) < 0)

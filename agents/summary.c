@@ -54,42 +54,43 @@ static int64_t counts_refused(const SummaryCounts *counts) {
 }
 
 void summary_free(Summary *summary) {
+    for (size_t i = 0; i < summary->n; i++)
+        free(summary->origins[i].before);
     free(summary->origins);
-    free(summary->before);
     *summary = (Summary){0};
 }
 
-static int summary_note(Summary *summary, const Origin *origin, bool lasting) {
+typedef struct Noting {
+    Summary *summary;
+    SummaryLasting lasting;
+    void *self;
+} Noting;
+
+static int note_origin(void *self, int64_t id, const char *source) {
+    Noting *noting = self;
+    Summary *summary = noting->summary;
     if (summary->n == summary->size) {
         size_t size = summary->size == 0 ? 16 : 2 * summary->size;
-        int64_t *origins = realloc(summary->origins, size * sizeof *origins);
-        if (origins != NULL)
-            summary->origins = origins;
-        SummaryCounts *before = realloc(summary->before, size * sizeof *before);
-        if (before != NULL)
-            summary->before = before;
-        if (origins == NULL || before == NULL)
+        SummaryOrigin *origins = realloc(summary->origins, size * sizeof *origins);
+        if (origins == NULL)
             return error_fail(ERROR_MEMORY, "no memory for a summary");
+        summary->origins = origins;
         summary->size = size;
     }
-    summary->origins[summary->n] = origin->id;
-    summary->before[summary->n] = (SummaryCounts){0};
-    return lasting ? ledger_tallies(summary->spool, origin->id, counts_add, &summary->before[summary->n++])
-                   : (summary->n++, 0);
+    SummaryOrigin *origin = &summary->origins[summary->n++];
+    *origin = (SummaryOrigin){.id = id};
+    if (!noting->lasting(noting->self, source))
+        return 0;
+    origin->before = calloc(1, sizeof *origin->before);
+    if (origin->before == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a summary");
+    return ledger_tallies(summary->spool, id, counts_add, origin->before);
 }
 
 int summary_begin(Summary *summary, Spool *spool, SummaryLasting lasting, void *self) {
     *summary = (Summary){.spool = spool};
     int r = ledger_origin_last(spool, &summary->last);
-    for (int64_t id = summary->last; r == 0 && id > 0 && id > summary->last - SUMMARY_ORIGINS_MAX; id--) {
-        Origin origin;
-        r = ledger_origin(spool, id, &origin);
-        if (r == 0 && origin.state != ORIGIN_DONE)
-            r = summary_note(summary, &origin, lasting(self, origin.source));
-        else if (r == 1)
-            r = 0;
-    }
-    return r;
+    return r < 0 ? r : ledger_unfinished(spool, note_origin, &(Noting){summary, lasting, self});
 }
 
 typedef struct Printing {
@@ -211,8 +212,8 @@ int summary_print(const Summary *summary, const SummaryOptions *options, int64_t
     const Verdicts *verdicts = options->verdicts;
     int64_t last;
     int r = ledger_origin_last(summary->spool, &last);
-    for (size_t i = summary->n; i > 0 && r == 0; i--)
-        r = print_one(&printing, summary->origins[i - 1], &summary->before[i - 1]);
+    for (size_t i = 0; i < summary->n && r == 0; i++)
+        r = print_one(&printing, summary->origins[i].id, summary->origins[i].before);
     for (int64_t id = summary->last + 1; id <= last && r == 0; id++)
         r = print_one(&printing, id, NULL);
     if (r == 0)

@@ -6,7 +6,6 @@
 #include "agents/source.h"
 #include "agents/verdicts.h"
 
-#define SUMMARY_ORIGINS_MAX 10000
 #define SUMMARY_REASONS_MAX 96
 
 typedef struct SummaryCounts {
@@ -18,10 +17,15 @@ typedef struct SummaryCounts {
     int n_reasons;
 } SummaryCounts;
 
+// An origin that was unfinished when the run began.
+typedef struct SummaryOrigin {
+    int64_t id;
+    SummaryCounts *before; // what of its events was counted before (an outbox never ends); NULL: all is this run's
+} SummaryOrigin;
+
 typedef struct Summary {
     Spool *spool;
-    int64_t *origins;      // unfinished when the run began
-    SummaryCounts *before; // and what of theirs was counted before (an outbox never ends)
+    SummaryOrigin *origins;
     size_t n, size;
     int64_t last; // greatest origin when the run began
 } Summary;

@@ -4,6 +4,7 @@
 #include "agents/source_csv.h"
 
 #include "proto/base/error.h"
+#include "proto/base/log.h"
 #include "tests/unit/publish-case.h"
 
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -334,6 +336,85 @@ static void test_lets_go_of_what_is_gone(void **state) {
     drop_case_end(&c);
 }
 
+// What a session would have to wait for is bounded, also by a file's hash.
+static void test_a_large_file_is_begun_in_pieces(void **state) {
+    enum { MIB = 1 << 20, PIECES = 40 };
+    DropCase c;
+    char path[300];
+    drop_case(&c, *state, NULL);
+    char *blank = malloc(MIB);
+    memset(blank, '\n', MIB);
+    snprintf(path, sizeof path, "%s/a.csv", c.drop);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(write(fd, "id,lot\n1,L1\n", 12), 12);
+    for (int i = 0; i < PIECES; i++)
+        assert_int_equal(write(fd, blank, MIB), MIB);
+    close(fd);
+    free(blank);
+    assert_int_equal(read_once(&c, true), 0);
+    assert_int_equal(read_once(&c, true), 0);
+    assert_true(look(&c) > PIECES * MIB);
+    assert_int_equal(sealed(&c), 0);
+    while (look(&c) > 0)
+        read_once(&c, true);
+    assert_int_equal(sealed(&c), 1);
+    drop_case_end(&c);
+}
+
+static double cpu_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void put_files(DropCase *c, int from, int n) {
+    char name[32], text[32];
+    for (int i = from; i < from + n; i++) {
+        snprintf(name, sizeof name, "%06d.csv", i);
+        snprintf(text, sizeof text, "id,lot\n%d,L\n", i);
+        put(c, name, text);
+    }
+}
+
+// Processor seconds to read so many files of one row and let them go; and, while all of them wait, to read another
+// hundred that come one by one.
+static void time_files(PublishCase *test, int n, double *ret_all_s, double *ret_hundred_s) {
+    DropCase c;
+    publish_case_setup((void **)&test);
+    drop_case(&c, test, NULL);
+    put_files(&c, 0, n);
+    double begin_s = cpu_s();
+    while (look(&c) > 0)
+        read_once(&c, true);
+    *ret_all_s = cpu_s() - begin_s;
+    *ret_hundred_s = 0;
+    for (int i = 0; i < 100; i++) {
+        put_files(&c, n + i, 1);
+        begin_s = cpu_s();
+        read_once(&c, true);
+        assert_int_equal(c.source->kind->receipts(c.source), 0);
+        *ret_hundred_s += cpu_s() - begin_s;
+    }
+    assert_int_equal(sealed(&c), n + 100);
+    begin_s = cpu_s();
+    ack_all(&c);
+    *ret_all_s += cpu_s() - begin_s;
+    assert_false(is_there(&c, "000000.csv"));
+    assert_true(is_there(&c, "done/000000.csv"));
+    drop_case_end(&c);
+    publish_case_teardown((void **)&test);
+}
+
+// Five times the files cost five times as much, and one more file always the same.
+static void test_many_files_cost_as_much_as_each(void **state) {
+    double few_s, many_s, few_hundred_s, many_hundred_s;
+    time_files(NULL, 3000, &few_s, &few_hundred_s);
+    time_files(NULL, 15000, &many_s, &many_hundred_s);
+    print_message("%.2f and %.2f s; one by one %.3f and %.3f s\n", few_s, many_s, few_hundred_s, many_hundred_s);
+    assert_true(many_s < 15 * few_s);
+    assert_true(many_hundred_s < 3 * few_hundred_s + 0.1);
+}
+
 static void test_stops_when_the_spool_is_full(void **state) {
     PublishCase *test = *state;
     publish_case_close(test);
@@ -363,6 +444,7 @@ static void test_stops_when_the_spool_is_full(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
 
 int main(void) {
+    log_setup("test", LOG_LEVEL_ERROR);
     const struct CMUnitTest tests[] = {
         TEST(test_reads_files_and_moves_them_when_decided),
         TEST(test_goes_on_at_its_row),
@@ -374,6 +456,8 @@ int main(void) {
         TEST(test_leaves_open_files_alone),
         TEST(test_leaves_alone_what_was_replaced),
         TEST(test_lets_go_of_what_is_gone),
+        TEST(test_a_large_file_is_begun_in_pieces),
+        TEST(test_many_files_cost_as_much_as_each),
         TEST(test_stops_when_the_spool_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
