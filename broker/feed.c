@@ -6,6 +6,7 @@
 
 #include "broker/feed_pump.h"
 #include "broker/feed_session.h"
+#include "broker/thread.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
@@ -19,10 +20,6 @@
 #define POLICY_TICKS 2
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
-
-struct Feed {
-    zactor_t *actor;
-};
 
 typedef struct Actor {
     FeedState state;
@@ -184,10 +181,9 @@ static void goodbye(Actor *actor) {
         feed_session_end(&actor->state, one, 0, "");
 }
 
-static void actor_destroy(Actor **actor) {
-    if (!*actor)
-        return;
-    FeedState *state = &(*actor)->state;
+static void destroy(void *pointer) {
+    Actor *actor = pointer;
+    FeedState *state = &actor->state;
     subscribers_destroy(&state->subscribers);
     policy_set_destroy(&state->policies);
     reader_destroy(&state->reader);
@@ -199,18 +195,15 @@ static void actor_destroy(Actor **actor) {
     if (state->router)
         zsock_set_linger(state->router, 100); // for goodbyes
     zsock_destroy(&state->router);
-    zsock_destroy(&(*actor)->commits);
-    free(*actor);
-    *actor = NULL;
+    zsock_destroy(&actor->commits);
+    free(actor);
 }
 
-static void run(zsock_t *pipe, void *args) {
-    Actor *actor = args;
+static void run(zsock_t *pipe, void *state) {
+    Actor *actor = state;
     actor->pipe = pipe;
-    zsock_signal(pipe, 0);
     loop(actor);
     goodbye(actor);
-    actor_destroy(&actor);
 }
 
 // ---- start and end -------------------------------------------------------------------------------------------------
@@ -225,8 +218,9 @@ static int sockets_open(Actor *actor, const FeedOptions *options, int *ret_port)
     return 0;
 }
 
-static int actor_new(Actor **ret, const FeedOptions *options, int *ret_port) {
-    CLEANUP(actor_destroy) Actor *actor = calloc(1, sizeof *actor);
+int feed_new(zactor_t **ret, const FeedOptions *options, int *ret_port) {
+    static const ThreadKind kind = {"the feed", run, destroy};
+    Actor *actor = calloc(1, sizeof *actor);
     if (!actor)
         return error_fail(ERROR_MEMORY, "no memory for the feed");
     FeedState *state = &actor->state;
@@ -245,34 +239,9 @@ static int actor_new(Actor **ret, const FeedOptions *options, int *ret_port) {
         r = policy_set_new(&state->policies);
     if (r == 0)
         r = sockets_open(actor, options, ret_port);
-    if (r < 0)
+    if (r < 0) {
+        destroy(actor);
         return r;
-    *ret = actor;
-    actor = NULL;
-    return 0;
-}
-
-int feed_new(Feed **ret, const FeedOptions *options, int *ret_port) {
-    Actor *actor = NULL;
-    int r = actor_new(&actor, options, ret_port);
-    if (r < 0)
-        return r;
-    Feed *feed = calloc(1, sizeof *feed);
-    if (feed)
-        feed->actor = zactor_new(run, actor);
-    if (!feed || !feed->actor) {
-        free(feed);
-        actor_destroy(&actor);
-        return error_fail(ERROR_MEMORY, "no memory for the feed");
     }
-    *ret = feed;
-    return 0;
-}
-
-void feed_destroy(Feed **feed) {
-    if (!*feed)
-        return;
-    zactor_destroy(&(*feed)->actor);
-    free(*feed);
-    *feed = NULL;
+    return thread_start(ret, &kind, actor);
 }

@@ -9,6 +9,8 @@
 #include "proto/base/clock.h"
 #include "proto/keys.h"
 
+#include <czmq.h>
+
 // All texts are copied; keys and clock must outlive the feed.
 typedef struct FeedOptions {
     const char *exchange; // conninfo
@@ -21,10 +23,7 @@ typedef struct FeedOptions {
     Stats *stats; // NULL: nothing is counted
 } FeedOptions;
 
-typedef struct Feed Feed;
-
 // Starts the actor. Returns once the socket is bound (*ret_port as of socket_bind()); the database may be away and is
-// then tried again by itself, as after any later failure. ERROR_CONFIG, ERROR_MEMORY, ERROR_PEER.
-int feed_new(Feed **ret, const FeedOptions *options, int *ret_port);
-// Says goodbye to its sessions, stores their acknowledged positions, ends the thread.
-void feed_destroy(Feed **feed);
+// then tried again by itself, as after any later failure. zactor_destroy() lets it say goodbye to its sessions, store
+// their acknowledged positions and end. ERROR_CONFIG, ERROR_MEMORY, ERROR_PEER.
+int feed_new(zactor_t **ret, const FeedOptions *options, int *ret_port);

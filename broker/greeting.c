@@ -7,6 +7,7 @@
 #include "broker/lookup.h"
 #include "broker/mail.h"
 #include "broker/segment.h"
+#include "broker/thread.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/pg.h"
@@ -15,8 +16,6 @@
 #include <string.h>
 #include <zmq.h>
 
-#define RETRY_MIN_MS 100
-#define RETRY_MAX_MS 5000
 #define SEGMENTS_AT_ONCE 8
 #define OID_BOOL 16
 #define OID_BYTEA 17
@@ -24,16 +23,11 @@
 #define OID_INT4 23
 #define OID_TEXT 25
 
-struct Greeter {
-    zactor_t *actor;
-};
-
 typedef struct Actor {
     Pg *exchange;
     Arena *arena;
     zsock_t *pipe, *inbox, *ingress, *writer;
-    int backoff_ms;
-    bool failing;
+    Retry retry;
 } Actor;
 
 void greeting_destroy(Greeting **greeting) {
@@ -192,16 +186,6 @@ static int read_verdicts(Actor *actor, Greeting *greeting) {
 
 // ---- the thread ----------------------------------------------------------------------------------------------------
 
-static int wait_to_retry(Actor *actor) {
-    if (!actor->failing)
-        log_warn("sessions wait for the exchange's database: %s", error_text());
-    actor->failing = true;
-    zmq_pollitem_t item = {.socket = zsock_resolve(actor->pipe), .events = ZMQ_POLLIN};
-    int ready = zmq_poll(&item, 1, actor->backoff_ms);
-    actor->backoff_ms = actor->backoff_ms * 2 < RETRY_MAX_MS ? actor->backoff_ms * 2 : RETRY_MAX_MS;
-    return ready != 0 ? ERROR_STOPPED : 0;
-}
-
 static int greet(Actor *actor, Greeting *greeting) {
     greeting->failed = false;
     for (;;) {
@@ -216,11 +200,10 @@ static int greet(Actor *actor, Greeting *greeting) {
             return 0;
         }
         if (result == 0) {
-            actor->failing = false;
-            actor->backoff_ms = RETRY_MIN_MS;
+            retry_succeeded(&actor->retry);
             return 0;
         }
-        result = wait_to_retry(actor);
+        result = retry_wait(&actor->retry, actor->pipe);
         if (result < 0)
             return result;
     }
@@ -241,8 +224,8 @@ static int greet_all(Actor *actor) {
     return 0;
 }
 
-static void actor_destroy(Actor **pointer) {
-    Actor *actor = *pointer;
+static void destroy(void *state) {
+    Actor *actor = state;
     MailKind kind;
     void *left = NULL;
     while (actor->inbox != NULL && mail_receive(actor->inbox, &kind, &left) == 0) {
@@ -255,27 +238,26 @@ static void actor_destroy(Actor **pointer) {
     zsock_destroy(&actor->ingress);
     zsock_destroy(&actor->writer);
     free(actor);
-    *pointer = NULL;
 }
 
-static void run(zsock_t *pipe, void *argument) {
-    Actor *actor = argument;
+static void run(zsock_t *pipe, void *state) {
+    Actor *actor = state;
     actor->pipe = pipe;
-    zsock_signal(pipe, 0);
     zmq_pollitem_t items[] = {{.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN},
                               {.socket = zsock_resolve(actor->inbox), .events = ZMQ_POLLIN}};
     while (greet_all(actor) == 0) {
         if (zmq_poll(items, 2, -1) < 0 || items[0].revents != 0)
             break;
     }
-    actor_destroy(&actor);
 }
 
-static int actor_new(Actor **ret, const GreeterOptions *options) {
+int greeter_new(zactor_t **ret, const GreeterOptions *options) {
+    static const ThreadKind kind = {"the greeter", run, destroy};
     Actor *actor = calloc(1, sizeof *actor);
     if (actor == NULL)
         return error_fail(ERROR_MEMORY, "no memory for the greeter");
-    actor->backoff_ms = RETRY_MIN_MS;
+    actor->retry =
+        (Retry){.waiting = "sessions wait for the exchange's database", .over = "sessions have their database"};
     int result = pg_new(&actor->exchange, options->exchange, "dongbo sessions");
     if (result == 0)
         result = arena_new(&actor->arena, WORK_ARENA_BYTES);
@@ -286,36 +268,8 @@ static int actor_new(Actor **ret, const GreeterOptions *options) {
     if (result == 0)
         result = mail_connect(&actor->writer, options->writer);
     if (result < 0) {
-        actor_destroy(&actor);
+        destroy(actor);
         return result;
     }
-    *ret = actor;
-    return 0;
-}
-
-int greeter_new(Greeter **ret, const GreeterOptions *options) {
-    Greeter *greeter = calloc(1, sizeof *greeter);
-    Actor *actor = NULL;
-    int result = greeter == NULL ? error_fail(ERROR_MEMORY, "no memory for the greeter") : actor_new(&actor, options);
-    if (result == 0) {
-        greeter->actor = zactor_new(run, actor);
-        if (greeter->actor == NULL) {
-            actor_destroy(&actor);
-            result = error_fail(ERROR_MEMORY, "no thread for the greeter");
-        }
-    }
-    if (result < 0) {
-        free(greeter);
-        return result;
-    }
-    *ret = greeter;
-    return 0;
-}
-
-void greeter_destroy(Greeter **greeter) {
-    if (*greeter == NULL)
-        return;
-    zactor_destroy(&(*greeter)->actor);
-    free(*greeter);
-    *greeter = NULL;
+    return thread_start(ret, &kind, actor);
 }

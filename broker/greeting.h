@@ -8,6 +8,7 @@
 #include "proto/base/bytes.h"
 #include "proto/bounds.h"
 
+#include <czmq.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -43,6 +44,5 @@ typedef struct GreeterOptions {
 
 void greeting_destroy(Greeting **greeting);
 
-typedef struct Greeter Greeter;
-int greeter_new(Greeter **ret, const GreeterOptions *options);
-void greeter_destroy(Greeter **greeter);
+// zactor_destroy() ends it.
+int greeter_new(zactor_t **ret, const GreeterOptions *options);

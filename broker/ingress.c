@@ -4,6 +4,7 @@
 #include "broker/ingress_state.h"
 
 #include "broker/mail.h"
+#include "broker/thread.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/socket.h"
@@ -15,10 +16,6 @@
 #define RECEIVE_MAX 64 // frames taken before the other threads are heard again
 #define TICK_MS 1000
 #define FRAME_ARENA_BYTES (8 * 1024 * 1024)
-
-struct Ingress {
-    zactor_t *actor;
-};
 
 // ---- the clock ----------------------------------------------------------------------------------------------------
 
@@ -108,10 +105,8 @@ static void goodbye(IngressState *state) {
         ingress_say(state, session, FRAME_GOODBYE, NULL);
 }
 
-static void state_destroy(IngressState **pointer) {
-    IngressState *state = *pointer;
-    if (state == NULL)
-        return;
+static void destroy(void *pointer) {
+    IngressState *state = pointer;
     MailKind kind;
     void *left = NULL;
     while (state->inbox != NULL && mail_receive(state->inbox, &kind, &left) == 0) {
@@ -133,12 +128,10 @@ static void state_destroy(IngressState **pointer) {
     arena_destroy(&state->arena);
     bytes_free(&state->out);
     free(state);
-    *pointer = NULL;
 }
 
 static void run(zsock_t *pipe, void *argument) {
     IngressState *state = argument;
-    zsock_signal(pipe, 0);
     zmq_pollitem_t items[] = {{.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN},
                               {.socket = zsock_resolve(state->inbox), .events = ZMQ_POLLIN},
                               {.socket = zsock_resolve(state->router), .events = ZMQ_POLLIN}};
@@ -157,7 +150,6 @@ static void run(zsock_t *pipe, void *argument) {
         }
     }
     goodbye(state);
-    state_destroy(&state);
 }
 
 static int open_sockets(IngressState *state, const IngressOptions *options, int *ret_port) {
@@ -174,7 +166,8 @@ static int open_sockets(IngressState *state, const IngressOptions *options, int 
     return result;
 }
 
-static int state_new(IngressState **ret, const IngressOptions *options, int *ret_port) {
+int ingress_new(zactor_t **ret, const IngressOptions *options, int *ret_port) {
+    static const ThreadKind kind = {"the ingress", run, destroy};
     IngressState *state = calloc(1, sizeof *state);
     if (state == NULL)
         return error_fail(ERROR_MEMORY, "no memory for the ingress");
@@ -190,37 +183,8 @@ static int state_new(IngressState **ret, const IngressOptions *options, int *ret
     if (result == 0)
         result = open_sockets(state, options, ret_port);
     if (result < 0) {
-        state_destroy(&state);
+        destroy(state);
         return result;
     }
-    *ret = state;
-    return 0;
-}
-
-int ingress_new(Ingress **ret, const IngressOptions *options, int *ret_port) {
-    Ingress *ingress = calloc(1, sizeof *ingress);
-    IngressState *state = NULL;
-    int result =
-        ingress == NULL ? error_fail(ERROR_MEMORY, "no memory for the ingress") : state_new(&state, options, ret_port);
-    if (result == 0) {
-        ingress->actor = zactor_new(run, state);
-        if (ingress->actor == NULL) {
-            state_destroy(&state);
-            result = error_fail(ERROR_MEMORY, "no thread for the ingress");
-        }
-    }
-    if (result < 0) {
-        free(ingress);
-        return result;
-    }
-    *ret = ingress;
-    return 0;
-}
-
-void ingress_destroy(Ingress **ingress) {
-    if (*ingress == NULL)
-        return;
-    zactor_destroy(&(*ingress)->actor);
-    free(*ingress);
-    *ingress = NULL;
+    return thread_start(ret, &kind, state);
 }

@@ -22,8 +22,6 @@ typedef struct IngressOptions {
     const Clock *clock;
 } IngressOptions;
 
-typedef struct Ingress Ingress;
 // Returns once the socket is bound (*ret_port as of socket_bind()). Answers nobody before the first MAIL_AGENCIES.
-int ingress_new(Ingress **ret, const IngressOptions *options, int *ret_port);
-// Says goodbye to its sessions and ends the thread.
-void ingress_destroy(Ingress **ingress);
+// zactor_destroy() lets it say goodbye to its sessions and ends it.
+int ingress_new(zactor_t **ret, const IngressOptions *options, int *ret_port);

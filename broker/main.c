@@ -32,7 +32,7 @@ typedef struct Broker {
     Pg *policy;
     Agencies *agencies;
     Zap *zap;
-    Feed *feed;
+    zactor_t *feed;
     Pipeline *pipeline;
     int publish_port, subscribe_port;
     bool failing;
@@ -190,7 +190,7 @@ static int start(Broker *broker) {
 
 static void stop(Broker *broker) {
     pipeline_destroy(&broker->pipeline);
-    feed_destroy(&broker->feed);
+    zactor_destroy(&broker->feed);
     zap_destroy(&broker->zap);
     if (broker->settings != NULL && broker->settings->stats_file != NULL &&
         stats_write(&broker->stats, broker->settings->stats_file) < 0)

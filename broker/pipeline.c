@@ -20,16 +20,12 @@
 #define REDECIDE "inproc://redecide"
 
 struct Pipeline {
-    WriterOptions writer_options;
     char worker_inbox[WORKERS_MAX][32];
     Work *works[WORKS_MAX];
     Work *redecide_work;
-    Greeter *greeter;
-    Redecide *redecide;
-    Ingress *ingress;
-    Worker *workers[WORKERS_MAX];
+    zactor_t *greeter, *redecide, *ingress, *writer;
+    zactor_t *workers[WORKERS_MAX];
     size_t n_workers;
-    Writer *writer;
     zsock_t *to_ingress, *to_redecide, *to_writer;
 };
 
@@ -50,7 +46,7 @@ static PrepareOptions prepare_options(const PipelineOptions *options, const char
 }
 
 static int start_writer(Pipeline *pipeline, const PipelineOptions *options) {
-    pipeline->writer_options = (WriterOptions){
+    WriterOptions writer = {
         .transaction = {.exchange = options->settings->exchange,
                         .population_reader = options->settings->population.reader,
                         .population_writer = options->settings->population.writer,
@@ -63,7 +59,7 @@ static int start_writer(Pipeline *pipeline, const PipelineOptions *options) {
         .redecide = REDECIDE,
         .commits = options->commits,
     };
-    return writer_new(&pipeline->writer, &pipeline->writer_options);
+    return writer_new(&pipeline->writer, &writer);
 }
 
 static int start_workers(Pipeline *pipeline, const PipelineOptions *options) {
@@ -135,12 +131,12 @@ void pipeline_destroy(Pipeline **pointer) {
     Pipeline *pipeline = *pointer;
     if (pipeline == NULL)
         return;
-    greeter_destroy(&pipeline->greeter);
-    redecide_destroy(&pipeline->redecide);
+    zactor_destroy(&pipeline->greeter);
+    zactor_destroy(&pipeline->redecide);
     for (size_t i = 0; i < pipeline->n_workers; i++)
-        worker_destroy(&pipeline->workers[i]);
-    writer_destroy(&pipeline->writer);
-    ingress_destroy(&pipeline->ingress);
+        zactor_destroy(&pipeline->workers[i]);
+    zactor_destroy(&pipeline->writer);
+    zactor_destroy(&pipeline->ingress);
     zsock_destroy(&pipeline->to_ingress);
     zsock_destroy(&pipeline->to_redecide);
     zsock_destroy(&pipeline->to_writer);

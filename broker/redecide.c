@@ -5,6 +5,7 @@
 
 #include "broker/lookup.h"
 #include "broker/mail.h"
+#include "broker/thread.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
@@ -21,10 +22,6 @@
 #define OID_INT8 20
 #define OID_TEXT 25
 #define OID_TEXT_ARRAY 1009
-
-struct Redecide {
-    zactor_t *actor;
-};
 
 typedef struct Actor {
     Prepare *prepare;
@@ -302,8 +299,8 @@ static void run_rounds(Actor *actor) {
     }
 }
 
-static void actor_destroy(Actor **pointer) {
-    Actor *actor = *pointer;
+static void destroy(void *state) {
+    Actor *actor = state;
     if (actor->inbox != NULL)
         receive(actor);
     agencies_unref(&actor->agencies);
@@ -311,18 +308,16 @@ static void actor_destroy(Actor **pointer) {
     zsock_destroy(&actor->inbox);
     zsock_destroy(&actor->writer);
     free(actor);
-    *pointer = NULL;
 }
 
-static void run(zsock_t *pipe, void *argument) {
-    Actor *actor = argument;
+static void run(zsock_t *pipe, void *state) {
+    Actor *actor = state;
     actor->pipe = pipe;
-    zsock_signal(pipe, 0);
     run_rounds(actor);
-    actor_destroy(&actor);
 }
 
-static int actor_new(Actor **ret, const RedecideOptions *options) {
+int redecide_new(zactor_t **ret, const RedecideOptions *options) {
+    static const ThreadKind kind = {"the re-decider", run, destroy};
     Actor *actor = calloc(1, sizeof *actor);
     if (actor == NULL)
         return error_fail(ERROR_MEMORY, "no memory for the re-decider");
@@ -336,37 +331,8 @@ static int actor_new(Actor **ret, const RedecideOptions *options) {
     if (result == 0)
         result = mail_connect(&actor->writer, options->writer);
     if (result < 0) {
-        actor_destroy(&actor);
+        destroy(actor);
         return result;
     }
-    *ret = actor;
-    return 0;
-}
-
-int redecide_new(Redecide **ret, const RedecideOptions *options) {
-    Redecide *redecide = calloc(1, sizeof *redecide);
-    Actor *actor = NULL;
-    int result =
-        redecide == NULL ? error_fail(ERROR_MEMORY, "no memory for the re-decider") : actor_new(&actor, options);
-    if (result == 0) {
-        redecide->actor = zactor_new(run, actor);
-        if (redecide->actor == NULL) {
-            actor_destroy(&actor);
-            result = error_fail(ERROR_MEMORY, "no thread for the re-decider");
-        }
-    }
-    if (result < 0) {
-        free(redecide);
-        return result;
-    }
-    *ret = redecide;
-    return 0;
-}
-
-void redecide_destroy(Redecide **redecide) {
-    if (*redecide == NULL)
-        return;
-    zactor_destroy(&(*redecide)->actor);
-    free(*redecide);
-    *redecide = NULL;
+    return thread_start(ret, &kind, actor);
 }

@@ -15,6 +15,5 @@ typedef struct RedecideOptions {
     Work *work; // not owned: freed by the caller at the very end
 } RedecideOptions;
 
-typedef struct Redecide Redecide;
-int redecide_new(Redecide **ret, const RedecideOptions *options);
-void redecide_destroy(Redecide **redecide);
+// zactor_destroy() ends it.
+int redecide_new(zactor_t **ret, const RedecideOptions *options);

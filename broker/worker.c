@@ -5,35 +5,18 @@
 
 #include "broker/lookup.h"
 #include "broker/mail.h"
+#include "broker/thread.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
 #include <stdlib.h>
 #include <zmq.h>
 
-#define RETRY_MIN_MS 100
-#define RETRY_MAX_MS 5000
-
-struct Worker {
-    zactor_t *actor;
-};
-
 typedef struct Actor {
     Prepare *prepare;
     zsock_t *pipe, *inbox, *writer;
-    int backoff_ms;
-    bool failing;
+    Retry retry;
 } Actor;
-
-static int wait_to_retry(Actor *actor) {
-    if (!actor->failing)
-        log_warn("a worker tries again until it succeeds: %s", error_text());
-    actor->failing = true;
-    zmq_pollitem_t item = {.socket = zsock_resolve(actor->pipe), .events = ZMQ_POLLIN};
-    int ready = zmq_poll(&item, 1, actor->backoff_ms);
-    actor->backoff_ms = actor->backoff_ms * 2 < RETRY_MAX_MS ? actor->backoff_ms * 2 : RETRY_MAX_MS;
-    return ready != 0 ? ERROR_STOPPED : 0;
-}
 
 static int prepare_once(Actor *actor, Work *work) {
     int result = 0;
@@ -53,10 +36,7 @@ static int prepare_until_done(Actor *actor, Work *work) {
     for (;;) {
         int result = prepare_once(actor, work);
         if (result == 0) {
-            if (actor->failing)
-                log_info("a worker's database is back");
-            actor->failing = false;
-            actor->backoff_ms = RETRY_MIN_MS;
+            retry_succeeded(&actor->retry);
             return 0;
         }
         if (result == ERROR_MEMORY) {
@@ -65,7 +45,7 @@ static int prepare_until_done(Actor *actor, Work *work) {
                         "The batch takes more memory than a batch may: seal smaller ones.");
             return 0;
         }
-        result = wait_to_retry(actor);
+        result = retry_wait(&actor->retry, actor->pipe);
         if (result < 0)
             return result;
     }
@@ -83,69 +63,39 @@ static int work_off(Actor *actor) {
     return result;
 }
 
-static void actor_destroy(Actor **pointer) {
-    Actor *actor = *pointer;
+static void destroy(void *state) {
+    Actor *actor = state;
     prepare_destroy(&actor->prepare);
     zsock_destroy(&actor->inbox);
     zsock_destroy(&actor->writer);
     free(actor);
-    *pointer = NULL;
 }
 
-static void run(zsock_t *pipe, void *argument) {
-    Actor *actor = argument;
+static void run(zsock_t *pipe, void *state) {
+    Actor *actor = state;
     actor->pipe = pipe;
-    zsock_signal(pipe, 0);
     zmq_pollitem_t items[] = {{.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN},
                               {.socket = zsock_resolve(actor->inbox), .events = ZMQ_POLLIN}};
     while (work_off(actor) == 0) {
         if (zmq_poll(items, 2, -1) < 0 || items[0].revents != 0)
             break;
     }
-    actor_destroy(&actor);
 }
 
-static int actor_new(Actor **ret, const WorkerOptions *options) {
+int worker_new(zactor_t **ret, const WorkerOptions *options) {
+    static const ThreadKind kind = {"a worker", run, destroy};
     Actor *actor = calloc(1, sizeof *actor);
     if (actor == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a worker");
-    actor->backoff_ms = RETRY_MIN_MS;
+    actor->retry = (Retry){.waiting = "a worker tries again until it succeeds", .over = "a worker's database is back"};
     int result = prepare_new(&actor->prepare, &options->prepare);
     if (result == 0)
         result = mail_bind(&actor->inbox, options->inbox);
     if (result == 0)
         result = mail_connect(&actor->writer, options->writer);
     if (result < 0) {
-        actor_destroy(&actor);
+        destroy(actor);
         return result;
     }
-    *ret = actor;
-    return 0;
-}
-
-int worker_new(Worker **ret, const WorkerOptions *options) {
-    Worker *worker = calloc(1, sizeof *worker);
-    Actor *actor = NULL;
-    int result = worker == NULL ? error_fail(ERROR_MEMORY, "no memory for a worker") : actor_new(&actor, options);
-    if (result == 0) {
-        worker->actor = zactor_new(run, actor);
-        if (worker->actor == NULL) {
-            actor_destroy(&actor);
-            result = error_fail(ERROR_MEMORY, "no thread for a worker");
-        }
-    }
-    if (result < 0) {
-        free(worker);
-        return result;
-    }
-    *ret = worker;
-    return 0;
-}
-
-void worker_destroy(Worker **worker) {
-    if (*worker == NULL)
-        return;
-    zactor_destroy(&(*worker)->actor);
-    free(*worker);
-    *worker = NULL;
+    return thread_start(ret, &kind, actor);
 }

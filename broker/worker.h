@@ -14,7 +14,5 @@ typedef struct WorkerOptions {
     const char *writer;
 } WorkerOptions;
 
-typedef struct Worker Worker;
-// Returns once the inbox is bound. Options are copied, what they point to is not.
-int worker_new(Worker **ret, const WorkerOptions *options);
-void worker_destroy(Worker **worker);
+// Returns once the inbox is bound. Options are copied, what they point to is not. zactor_destroy() ends it.
+int worker_new(zactor_t **ret, const WorkerOptions *options);

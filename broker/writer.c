@@ -4,6 +4,7 @@
 #include "broker/writer.h"
 
 #include "broker/mail.h"
+#include "broker/thread.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
@@ -11,26 +12,17 @@
 #include <string.h>
 #include <zmq.h>
 
-#define RETRY_MIN_MS 100
-#define RETRY_MAX_MS 5000
 #define REDECIDE_MAX 2
 
-struct Writer {
-    zactor_t *actor;
-};
-
 typedef struct Actor {
-    const WriterOptions *options;
     Transaction *transaction;
     zsock_t *pipe, *inbox, *ingress, *redecide, *commits;
     Work *ring[WORKS_MAX]; // by ticket: at most WORKS_MAX are under way at once
     uint64_t next_ticket;
     Work *decisions[REDECIDE_MAX];
     size_t n_decisions;
-    bool policies;    // somebody changed a policy, or asks for an epoch; and once at the start
-    int64_t retry_ms; // when to try again; 0: nothing stands in the way
-    int backoff_ms;
-    bool failing; // said once
+    bool policies; // somebody changed a policy, or asks for an epoch; and once at the start
+    Retry retry;
 } Actor;
 
 // ---- mail --------------------------------------------------------------------------------------------------------
@@ -96,31 +88,13 @@ static size_t collect(Actor *actor, Work *group[WRITER_GROUP_MAX + REDECIDE_MAX]
     return n;
 }
 
-static void succeeded(Actor *actor) {
-    if (actor->failing)
-        log_info("the writer's database is back");
-    actor->failing = false;
-    actor->backoff_ms = RETRY_MIN_MS;
-}
-
-// Waits for the pipe or until it is time to try again. Negative when asked to stop.
-static int wait_to_retry(Actor *actor) {
-    if (!actor->failing)
-        log_warn("the writer tries again until it succeeds: %s", error_text());
-    actor->failing = true;
-    zmq_pollitem_t item = {.socket = zsock_resolve(actor->pipe), .events = ZMQ_POLLIN};
-    int ready = zmq_poll(&item, 1, actor->backoff_ms);
-    actor->backoff_ms = actor->backoff_ms * 2 < RETRY_MAX_MS ? actor->backoff_ms * 2 : RETRY_MAX_MS;
-    return ready != 0 ? ERROR_STOPPED : 0;
-}
-
 // Until it is done, or the broker stops.
 static int run_until_done(Actor *actor, const TransactionGroup *group) {
     for (;;) {
         uint64_t head = 0;
         int result = transaction_run(actor->transaction, group, &head);
         if (result == 0) {
-            succeeded(actor);
+            retry_succeeded(&actor->retry);
             actor->policies = false;
             answer(actor, group->works, group->n);
             tell_feed(actor, head);
@@ -135,7 +109,7 @@ static int run_until_done(Actor *actor, const TransactionGroup *group) {
             answer(actor, group->works, group->n);
             return 0;
         }
-        result = wait_to_retry(actor);
+        result = retry_wait(&actor->retry, actor->pipe);
         if (result < 0)
             return result;
     }
@@ -183,10 +157,9 @@ static int run_ready(Actor *actor) {
 
 // ---- the thread ----------------------------------------------------------------------------------------------------
 
-static void run(zsock_t *pipe, void *argument) {
-    Actor *actor = argument;
+static void run(zsock_t *pipe, void *state) {
+    Actor *actor = state;
     actor->pipe = pipe;
-    zsock_signal(pipe, 0);
     zmq_pollitem_t items[] = {{.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN},
                               {.socket = zsock_resolve(actor->inbox), .events = ZMQ_POLLIN}};
     int result = 0;
@@ -199,25 +172,25 @@ static void run(zsock_t *pipe, void *argument) {
         log_error("the writer ended: %s", error_text());
 }
 
-static void actor_destroy(Actor **pointer) {
-    Actor *actor = *pointer;
+static void destroy(void *state) {
+    Actor *actor = state;
     transaction_destroy(&actor->transaction);
     zsock_destroy(&actor->inbox);
     zsock_destroy(&actor->ingress);
     zsock_destroy(&actor->redecide);
     zsock_destroy(&actor->commits);
     free(actor);
-    *pointer = NULL;
 }
 
-static int actor_new(Actor **ret, const WriterOptions *options) {
+int writer_new(zactor_t **ret, const WriterOptions *options) {
+    static const ThreadKind kind = {"the writer", run, destroy};
     Actor *actor = calloc(1, sizeof *actor);
     if (actor == NULL)
         return error_fail(ERROR_MEMORY, "no memory for the writer");
-    actor->options = options;
     actor->next_ticket = 1;
     actor->policies = true;
-    actor->backoff_ms = RETRY_MIN_MS;
+    actor->retry =
+        (Retry){.waiting = "the writer tries again until it succeeds", .over = "the writer's database is back"};
     int result = transaction_new(&actor->transaction, &options->transaction);
     if (result == 0)
         result = mail_bind(&actor->inbox, options->inbox);
@@ -228,42 +201,8 @@ static int actor_new(Actor **ret, const WriterOptions *options) {
     if (result == 0 && options->commits != NULL)
         result = mail_connect(&actor->commits, options->commits);
     if (result < 0) {
-        actor_destroy(&actor);
+        destroy(actor);
         return result;
     }
-    *ret = actor;
-    return 0;
-}
-
-static void run_and_destroy(zsock_t *pipe, void *argument) {
-    Actor *actor = argument;
-    run(pipe, actor);
-    actor_destroy(&actor);
-}
-
-int writer_new(Writer **ret, const WriterOptions *options) {
-    Writer *writer = calloc(1, sizeof *writer);
-    Actor *actor = NULL;
-    int result = writer == NULL ? error_fail(ERROR_MEMORY, "no memory for the writer") : actor_new(&actor, options);
-    if (result == 0) {
-        writer->actor = zactor_new(run_and_destroy, actor);
-        if (writer->actor == NULL) {
-            actor_destroy(&actor);
-            result = error_fail(ERROR_MEMORY, "no thread for the writer");
-        }
-    }
-    if (result < 0) {
-        free(writer);
-        return result;
-    }
-    *ret = writer;
-    return 0;
-}
-
-void writer_destroy(Writer **writer) {
-    if (*writer == NULL)
-        return;
-    zactor_destroy(&(*writer)->actor);
-    free(*writer);
-    *writer = NULL;
+    return thread_start(ret, &kind, actor);
 }

@@ -17,8 +17,6 @@ typedef struct WriterOptions {
     const char *commits;  // the feed's; NULL: none
 } WriterOptions;
 
-typedef struct Writer Writer;
-// Returns once the inbox is bound. Options and what they point to outlive the writer.
-int writer_new(Writer **ret, const WriterOptions *options);
-// Ends after the transaction under way. Works stay where they are: their owner frees them.
-void writer_destroy(Writer **writer);
+// Returns once the inbox is bound. What the options point to outlives the writer. zactor_destroy() ends it after the
+// transaction under way. Works stay where they are: their owner frees them.
+int writer_new(zactor_t **ret, const WriterOptions *options);

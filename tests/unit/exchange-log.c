@@ -95,7 +95,7 @@ void exchange_feed_start(void) {
 }
 
 void exchange_feed_stop(void) {
-    feed_destroy(&exchange.feed);
+    zactor_destroy(&exchange.feed);
 }
 
 int exchange_start(void **state) {

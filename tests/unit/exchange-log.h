@@ -15,7 +15,7 @@ typedef struct Exchange {
     Keys broker, keys[2]; // of subscriptions 1 and 2: "sub-1" sees lots and doses, "sub-2" lots and numbers in 79
     Zap *zap;
     Pg *pg;
-    Feed *feed;
+    zactor_t *feed;
     Merkle *merkle;
     SegmentHead head;
     char endpoint[64];

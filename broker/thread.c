@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Threads and their waiting. Knows nothing of what they do.
+#include "broker/thread.h"
+
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#include <stdlib.h>
+#include <zmq.h>
+
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 5000
+
+typedef struct Start {
+    const ThreadKind *kind;
+    void *state;
+} Start;
+
+static void run(zsock_t *pipe, void *argument) {
+    Start start = *(Start *)argument;
+    free(argument);
+    zsock_signal(pipe, 0);
+    start.kind->run(pipe, start.state);
+    start.kind->destroy(start.state);
+}
+
+int thread_start(zactor_t **ret, const ThreadKind *kind, void *state) {
+    Start *start = malloc(sizeof *start);
+    zactor_t *actor = NULL;
+    if (start != NULL) {
+        *start = (Start){.kind = kind, .state = state};
+        actor = zactor_new(run, start);
+    }
+    if (actor == NULL) {
+        free(start);
+        kind->destroy(state);
+        return error_fail(ERROR_MEMORY, "no thread for %s", kind->name);
+    }
+    *ret = actor;
+    return 0;
+}
+
+int retry_wait(Retry *retry, zsock_t *pipe) {
+    if (!retry->failing)
+        log_warn("%s: %s", retry->waiting, error_text());
+    retry->failing = true;
+    if (retry->backoff_ms == 0)
+        retry->backoff_ms = RETRY_MIN_MS;
+    zmq_pollitem_t item = {.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN};
+    int ready = zmq_poll(&item, 1, retry->backoff_ms);
+    retry->backoff_ms = retry->backoff_ms * 2 < RETRY_MAX_MS ? retry->backoff_ms * 2 : RETRY_MAX_MS;
+    return ready != 0 ? ERROR_STOPPED : 0;
+}
+
+void retry_succeeded(Retry *retry) {
+    if (retry->failing)
+        log_info("%s", retry->over);
+    retry->failing = false;
+    retry->backoff_ms = 0;
+}
