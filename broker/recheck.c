@@ -16,7 +16,7 @@
 #define RECORDS_MAX (128 * 1024)
 #define PERSONS_MAX (64 * 1024)
 #define WRITTEN_MAX (32 * 1024) // what the works under way may have been read before
-#define WRITTEN_BYTES_MAX ((size_t)16 * 1024 * 1024)
+#define WRITTEN_BYTES_MAX ((size_t)8 * 1024 * 1024)
 #define SEGMENTS_MAX 64
 #define CHANGES_MAX 20000
 #define OID_INT8 20

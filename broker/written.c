@@ -43,12 +43,15 @@ int written_new(Written **ret, size_t n_max, size_t bytes_max) {
     written->bytes_max = bytes_max;
     written->mask = size - 1;
     for (int i = 0; i < 2; i++) {
-        written->generations[i].slots = calloc(size, sizeof(Slot));
+        written->generations[i].slots = malloc(size * sizeof(Slot));
         written->generations[i].bytes = malloc(bytes_max);
         if (written->generations[i].slots == NULL || written->generations[i].bytes == NULL) {
             written_destroy(&written);
             return error_fail(ERROR_MEMORY, "no memory for what was written");
         }
+        // Taken now, so that the broker is as large at first as it will ever be.
+        memset(written->generations[i].slots, 0, size * sizeof(Slot));
+        memset(written->generations[i].bytes, 0, bytes_max);
     }
     *ret = written;
     return 0;
