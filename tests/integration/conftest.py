@@ -8,13 +8,17 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 
 import psycopg2
+import psycopg2.extensions
+import psycopg2.extras
 import pytest
 
+PHASE_SECONDS = 200  # a test's setup, call and teardown each; the demo's tests allow themselves as much
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("DONGBO_BUILD", ROOT / "build"))
 
@@ -434,5 +438,35 @@ def exchange(cluster, workdir):
         yield made
 
 
+# ---- no wait without a bound ---------------------------------------------------------------------------------------
+
+def bounded():
+    """Fails a phase of a test, wherever it waits, with the place in its traceback."""
+    def late(*_):
+        pytest.fail(f"not within {PHASE_SECONDS} s")
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(PHASE_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup():
+    yield from bounded()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call():
+    yield from bounded()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown():
+    yield from bounded()
+
+
 def pytest_configure(config):
+    # psycopg2 then waits in Python, where a signal gets through.
+    psycopg2.extensions.set_wait_callback(psycopg2.extras.wait_select)
     config.addinivalue_line("markers", "postgres(*settings): settings of this test's own PostgreSQL cluster")

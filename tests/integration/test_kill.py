@@ -24,6 +24,7 @@ import pytest
 
 import conftest
 import logbook
+import people
 import wire
 from test_country import OPEN, assert_holds
 
@@ -47,6 +48,15 @@ def adopt_orphans():
     assert ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0) == 0
     yield
     ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)
+
+
+def adopted_servers():
+    """Processes of PostgreSQL's whose parent is gone: ours since then."""
+    for children in pathlib.Path("/proc/self/task").glob("*/children"):
+        for pid in children.read_text().split():
+            with contextlib.suppress(OSError):
+                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "postgres":
+                    yield int(pid)
 
 
 def wait_gone(pids):
@@ -128,13 +138,23 @@ class Run:
             names = {"broker": ["broker"], "agent": list(self.agents), "receiver": list(self.exchange.receivers)}[kind]
             name = self.dice.choice(names)
             self.running[name].kill()
+            if kind == "receiver":
+                self.tear(self.exchange.receivers[name])
             self.start(name)
+
+    def tear(self, receiver):
+        """What a crash in the middle of writing leaves, more often than it would: whole and torn lines too many."""
+        paths = sorted(receiver.directory.glob("*.jsonl"))
+        last = b"".join(paths[-1].read_bytes().splitlines(keepends=True)[-2:]) if paths else b""
+        if last:
+            with paths[-1].open("ab") as file:
+                file.write(last[:self.dice.randrange(1, len(last) + 1)])
 
     def kill_postmaster(self):
         postmaster = int((self.cluster.directory / "data/postmaster.pid").read_text().split()[0])
-        children = pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         os.kill(postmaster, signal.SIGKILL)
-        wait_gone([postmaster, *map(int, children)])
+        wait_gone([postmaster])
+        wait_gone(adopted_servers())
         self.cluster.start()
 
     def kill_backend(self):
@@ -181,6 +201,8 @@ class Run:
         """In order and without a kill: later verdicts to their agents, records to their committees."""
         for name in [*self.agents, *self.exchange.receivers]:
             assert self.running.pop(name).stop() == 0
+        for receiver in self.exchange.receivers.values():
+            self.tear(receiver)
         for agent in self.agents.values():
             assert agent.once() in (0, 1)
         for receiver in self.exchange.receivers.values():
@@ -199,6 +221,9 @@ def check_agent(run, code, rows, log):
                                        if rows.truth[row_id]["verdict"] in ("MISMATCH", "REJECTED"))
     left = [path for mapping in AGENCIES[code] for path in (agent.directory / mapping).glob("*.csv")]
     assert not left, f"{code} has not let go of {left}"
+    # Nothing that was acknowledged was ever missing at the exchange, nor anything there that the agent did not know.
+    said = agent.log.read_text(errors="replace")
+    assert "has forgotten" not in said and "new stream" not in said, said
 
 
 def check_truth(log, rows):
@@ -250,6 +275,7 @@ def test_nothing_is_lost_or_doubled(exchange):
     run.finish()
     assert sum(run.kills.values()) == KILLS, run.kills
 
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.stream") == len(AGENCIES)
     log = logbook.Logbook(exchange.cluster).check()
     check_truth(log, rows)
     for code in AGENCIES:
@@ -257,3 +283,56 @@ def test_nothing_is_lost_or_doubled(exchange):
     for name, receiver in exchange.receivers.items():
         assert log.check_received(name, receiver.records()) > 0
     assert_holds(exchange.score(data))
+
+
+ROUNDS = max(4, KILLS // 6)
+BURST = 12  # batches sent at once
+
+
+def receipts(moh):
+    """As they come, until all have come or the session ends."""
+    for _ in range(BURST):
+        received = moh.receive()
+        if received is None or received.type == wire.ERROR:
+            return
+        assert received.type == wire.RECEIPT, f"what came before was acknowledged: {received!r}"
+        yield wire.Stored(received, moh.welcome.signing_key).body
+
+
+def wait_for_commit(cursor):
+    """Until the broker's writer waits for the end of a COMMIT; its backend."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        cursor.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'dongbo writer' "
+                       "AND state = 'active' AND query = 'COMMIT'")
+        if found := cursor.fetchone():
+            return found[0]
+    raise AssertionError("the broker's writer commits nothing")
+
+
+@pytest.mark.postgres("fsync=on", "commit_delay=100000", "commit_siblings=0")
+def test_what_is_acknowledged_is_durable(exchange):
+    """A receipt is a promise: the database is killed in the middle of a COMMIT, which waits before it is durable
+    (commit_delay), and afterwards holds everything that a receipt came for, before the kill or after it."""
+    run = Run(exchange, random.Random(SEED))
+    exchange.load_population(people.citizens(ROUNDS * BURST))
+    run.start("broker")
+    promised = []
+    stream = None
+    for n in range(ROUNDS):
+        with wire.publisher(exchange, "MOH", stream=stream) as moh:
+            assert moh.hello().last_sequence == len(promised)
+            stream = moh.stream
+            with contextlib.closing(exchange.cluster.connect()) as connection, connection.cursor() as cursor:
+                for serial in range(len(promised), len(promised) + BURST):
+                    moh.send_batch([people.dose(serial)], first=serial + 1)
+                backend = wait_for_commit(cursor)
+                if n % 2:
+                    run.kill_postmaster()
+                else:
+                    os.kill(backend, signal.SIGKILL)
+            promised += receipts(moh)
+            assert len(promised) == (n + 1) * BURST, f"receipts are missing\n{exchange.broker.text()}"
+    log = logbook.Logbook(exchange.cluster).check()
+    for body in promised:
+        assert log.batch_of[stream, body.first_sequence].hash == body.segment_hash
