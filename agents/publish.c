@@ -85,6 +85,7 @@ static int open_stream(Publish *publish, StreamKindName kind) {
                         .broker = &publish->broker,
                         .endpoints = publish->config->broker.endpoints,
                         .n_endpoints = publish->config->broker.endpoints_count,
+                        .patient = !publish->once,
                         .clock = publish->clock};
     return push_new(&publish->pushes[kind], &push);
 }
@@ -309,17 +310,14 @@ static int least(int a, int b) {
 
 // Waits for whatever comes first.
 static void wait_for_news(Publish *publish) {
-    zmq_pollitem_t items[STREAM_KINDS + PUBLISH_SOURCES_MAX];
+    zmq_pollitem_t items[STREAM_KINDS * PUSH_POLL_ITEMS + PUBLISH_SOURCES_MAX];
     int n = 0, wait_ms = publish->more ? 0 : WAIT_MAX_MS;
     for (int kind = 0; kind < STREAM_KINDS; kind++) {
         Push *push = publish->pushes[kind];
         if (push == NULL)
             continue;
         wait_ms = least(wait_ms, push_wait_ms(push));
-        if (push_socket(push) == NULL)
-            continue;
-        items[n++] = (zmq_pollitem_t){.socket = zsock_resolve(push_socket(push)),
-                                      .events = (short)(ZMQ_POLLIN | (push_wants_write(push) ? ZMQ_POLLOUT : 0))};
+        n += push_poll(push, items + n);
     }
     for (unsigned i = 0; i < publish->n_feeders; i++) {
         const Feeder *feeder = &publish->feeders[i];
@@ -384,9 +382,8 @@ static int check_exchange(Publish *publish, int kind) {
         return 0;
     return error_fail(
         ERROR_PEER,
-        "the exchange (%s) gave no answer for %lld s; what was read is safe in %s and is sent by the next "
-        "run",
-        push_endpoint(push), publish->timeout_s, publish->config->spool.path);
+        "the exchange gave no answer for %lld s (%s); what was read is safe in %s and is sent by the next run",
+        publish->timeout_s, push_why(push)[0] != 0 ? push_why(push) : push_endpoint(push), publish->config->spool.path);
 }
 
 // The sentence names who kept us waiting: the exchange, or a source.

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See push.h. A lost connection shows in one of three ways: nothing can be sent, the exchange knows no such session, or
-// nothing was heard for long. All three begin a session anew; what has no receipt is sent again, byte for byte.
+// See push.h. A lost connection shows in one of four ways: the transport tells, nothing can be sent, the exchange knows
+// no such session, or nothing was heard for long. All begin a session anew; what has no receipt is sent again, byte for
+// byte. An endpoint where nobody listens is left at once, one that does not answer at all after a second while there
+// are others, longer in each round; one that has taken the connection gets the time that a loaded exchange needs.
 #include "agents/push.h"
 
+#include "agents/resumption.h"
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -16,16 +19,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HELLO_MS 5000 // from connecting to Welcome
-#define ASK_MS 1000   // a silent exchange that owes receipts is asked so often
+#define HELLO_MS 5000   // from a connection to Welcome
+#define REACH_MS 1000   // to a connection, in the first round through a list of several endpoints
+#define MISFIT_MS 60000 // keys that do not fit are tried again so often
+#define ASK_MS 1000     // a silent exchange that owes receipts is asked so often
 #define BACKOFF_MIN_MS 100
-#define BACKOFF_MAX_MS 10000
+#define BACKOFF_MAX_MS 5000
 #define HOLD_MIN_MS 500 // after OVERLOADED or SCHEMA_NEWER
 #define HOLD_MAX_MS 60000
+#define SETTLED_MS 10000   // a session that has lasted so long is a good one
 #define COMPLAIN_MS 60000  // an exchange that stays away is named again so often
 #define FRAMES_AT_ONCE 256 // received in one step
-#define RESEAL_AT_ONCE 32
-#define FORKS_MAX 3 // without a receipt in between
+#define FORKS_MAX 3        // without a receipt in between
 #define ARENA_BYTES (8 * 1024 * 1024)
 #define RECEIPT_DOMAIN "dongbo receipt 1"
 
@@ -38,14 +43,18 @@ struct Push {
     Bytes out, raw;
     PushState state;
     unsigned endpoint; // index
-    zsock_t *socket;
+    zsock_t *socket, *monitor;
+    SocketNews news;
     bool hello_sent;
     int64_t since_ms; // of this state
     int64_t next_ms;  // PUSH_REST: when to connect
-    int64_t backoff_ms;
+    int64_t backoff_ms, reach_ms;
     unsigned tried; // endpoints, since the last wait
     int64_t complained_ms;
-    bool away; // it has been said that the exchange is away
+    char why[640];    // the last endpoint was left; "" when none was
+    bool away;        // it has been said that the exchange is away
+    char misfit[512]; // why an endpoint of this round cannot be ours; "" when none was such
+    bool misfit_said;
     // the session
     SpoolStream stream;
     uint64_t session, counter;
@@ -71,6 +80,7 @@ int push_new(Push **ret, const PushOptions *options) {
         return error_fail(ERROR_MEMORY, "no memory for a session");
     push->options = *options;
     push->backoff_ms = BACKOFF_MIN_MS;
+    push->reach_ms = REACH_MS;
     push->hold_ms = HOLD_MIN_MS;
     int r = verifier_new(&push->verifier, options->broker->sign_public);
     if (r == 0)
@@ -96,7 +106,7 @@ void push_destroy(Push **push) {
         return;
     if ((*push)->state == PUSH_OPEN && send_message(*push, FRAME_GOODBYE, NULL) == 0)
         zsock_set_linger((*push)->socket, 200);
-    zsock_destroy(&(*push)->socket);
+    socket_close_watched(&(*push)->socket, &(*push)->monitor);
     verifier_destroy(&(*push)->verifier);
     arena_destroy(&(*push)->arena);
     bytes_free(&(*push)->out);
@@ -105,12 +115,15 @@ void push_destroy(Push **push) {
     *push = NULL;
 }
 
-zsock_t *push_socket(Push *push) {
-    return push->socket;
-}
-
-bool push_wants_write(const Push *push) {
-    return push->state == PUSH_HELLO && !push->hello_sent;
+int push_poll(const Push *push, zmq_pollitem_t items[PUSH_POLL_ITEMS]) {
+    if (push->socket == NULL)
+        return 0;
+    bool write = push->state == PUSH_HELLO && !push->hello_sent;
+    items[0] = (zmq_pollitem_t){.socket = zsock_resolve(push->socket),
+                                .events = (short)(ZMQ_POLLIN | (write ? ZMQ_POLLOUT : 0))};
+    items[1] = (zmq_pollitem_t){.socket = zsock_resolve(push->monitor), .events = ZMQ_POLLIN};
+    // What ended the connection is known; libzmq's own further tries are no news.
+    return push->news < SOCKET_REFUSED ? 2 : 1;
 }
 
 bool push_is_open(const Push *push) {
@@ -119,6 +132,10 @@ bool push_is_open(const Push *push) {
 
 int64_t push_heard_ms(const Push *push) {
     return push->progress_ms;
+}
+
+const char *push_why(const Push *push) {
+    return push->why;
 }
 
 const char *push_endpoint(const Push *push) {
@@ -141,12 +158,17 @@ static int64_t now_ms(const Push *push) {
     return clock_monotonic_ms(push->options.clock);
 }
 
+// How long an endpoint may take for its next step towards a session.
+static int64_t patience_ms(const Push *push) {
+    return push->news == SOCKET_TRYING && push->options.n_endpoints > 1 ? push->reach_ms : HELLO_MS;
+}
+
 int push_wait_ms(const Push *push) {
     int64_t now = now_ms(push), at = now + ASK_MS;
     if (push->state == PUSH_REST)
         at = push->next_ms;
     else if (push->state == PUSH_HELLO)
-        at = push->since_ms + HELLO_MS;
+        at = push->since_ms + patience_ms(push);
     else if (push->hold_until_ms > now && push->hold_until_ms < at)
         at = push->hold_until_ms;
     return at <= now ? 0 : (int)(at - now);
@@ -159,22 +181,38 @@ static void enter(Push *push, PushState state) {
 
 // ---- beginning and ending sessions ----
 
-// Leaves this endpoint for the next one: at once, or after a while when the whole list was tried.
-static int leave(Push *push) {
+// The whole list was tried: waits before it is tried again.
+static int end_round(Push *push) {
     uint8_t random;
     int r = clock_random(push->options.clock, &random, 1);
     if (r < 0)
         return r;
-    zsock_destroy(&push->socket);
+    push->tried = 0;
+    push->next_ms += push->backoff_ms / 2 + push->backoff_ms * random / 256;
+    push->backoff_ms = push->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : push->backoff_ms * 2;
+    push->reach_ms = push->reach_ms * 2 > HELLO_MS ? HELLO_MS : push->reach_ms * 2;
+    if (push->misfit[0] == 0)
+        return 0;
+    if (!push->options.patient) {
+        push->fatal = true;
+        return error_fail(ERROR_CONFIG, "%s", push->misfit);
+    }
+    if (!push->misfit_said)
+        log_error("%s: %s; nothing is lost, it is tried again every %d s", push->options.kind, push->misfit,
+                  MISFIT_MS / 1000);
+    push->misfit_said = true;
+    push->misfit[0] = 0;
+    push->next_ms = now_ms(push) + MISFIT_MS;
+    return 0;
+}
+
+// Leaves this endpoint for the next one: at once, or after a while when the whole list was tried.
+static int leave(Push *push) {
+    socket_close_watched(&push->socket, &push->monitor);
     push->endpoint = (push->endpoint + 1) % push->options.n_endpoints;
     push->next_ms = now_ms(push);
-    if (++push->tried >= push->options.n_endpoints) {
-        push->tried = 0;
-        push->next_ms += push->backoff_ms / 2 + push->backoff_ms * random / 256;
-        push->backoff_ms = push->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : push->backoff_ms * 2;
-    }
     enter(push, PUSH_REST);
-    return 0;
+    return ++push->tried >= push->options.n_endpoints ? end_round(push) : 0;
 }
 
 static int away(Push *push, const char *why) {
@@ -184,6 +222,14 @@ static int away(Push *push, const char *why) {
         push->complained_ms = now;
     }
     push->away = true;
+    snprintf(push->why, sizeof push->why, "%s %s", push_endpoint(push), why);
+    return leave(push);
+}
+
+// Only its keeper, or the exchange's, can mend what the sentence kept says. Another endpoint may do.
+static int misfit(Push *push) {
+    snprintf(push->misfit, sizeof push->misfit, "%s", error_text());
+    snprintf(push->why, sizeof push->why, "%s", error_text());
     return leave(push);
 }
 
@@ -195,32 +241,19 @@ static void begin_again(Push *push) {
 }
 
 static int connect_next(Push *push) {
-    int r = socket_connect(&push->socket, push_endpoint(push), push->options.keys, push->options.broker->curve_public);
-    if (r < 0)
+    SocketPeer peer = {push_endpoint(push), push->options.keys, push->options.broker->curve_public};
+    int r = socket_connect_watched(&push->socket, &push->monitor, &peer);
+    if (r < 0) {
+        push->fatal = true;
         return error_context(r, "%s", push_endpoint(push));
+    }
+    push->news = SOCKET_TRYING;
     begin_again(push);
     return 0;
 }
 
-// Seals again what a closed stream left behind, a portion in each transaction.
-static int reseal(Push *push) {
-    Spool *spool = push->options.spool;
-    int64_t stranded;
-    int n = 1, r = spool_stranded(spool, push->options.kind, &stranded);
-    while (r == 0 && stranded > 0 && n > 0) {
-        r = spool_begin(spool);
-        if (r == 0)
-            r = sealer_reseal(push->options.sealer, RESEAL_AT_ONCE, &n);
-        if (r == 0)
-            r = spool_commit(spool);
-        if (r < 0)
-            spool_rollback(spool);
-    }
-    return r;
-}
-
 static int say_hello(Push *push) {
-    int r = reseal(push);
+    int r = resumption_reseal(push->options.spool, push->options.kind, push->options.sealer);
     if (r == 0)
         r = spool_stream(push->options.spool, push->options.kind, &push->stream);
     if (r < 0)
@@ -243,51 +276,26 @@ static int say_hello(Push *push) {
 
 // Opens another stream: this one cannot go on. Everything without a receipt is sealed again for it.
 static int fork_stream(Push *push, const char *why) {
-    Spool *spool = push->options.spool;
     if (++push->forks > FORKS_MAX)
         return error_fail(ERROR_PEER, "the exchange refused %d new streams in a row; ask its operators", FORKS_MAX);
     log_warn("%s: %s; a new stream is opened and what is not acknowledged is sealed again", push->options.kind, why);
-    SpoolStream stream;
-    int r = spool_begin(spool);
+    int r = resumption_fork(push->options.spool, push->options.kind);
     if (r == 0)
-        r = spool_stream_replace(spool, push->options.kind, &stream);
-    if (r == 0)
-        r = spool_commit(spool);
-    if (r < 0) {
-        spool_rollback(spool);
-        return r;
-    }
-    begin_again(push);
-    return 0;
+        begin_again(push);
+    return r;
 }
 
 // Batches beyond what the exchange has are sent again, also those that had a receipt: its database was restored.
 static int resume(Push *push, uint64_t last_sequence) {
-    Spool *spool = push->options.spool;
-    SpoolStream *stream = &push->stream;
-    if (last_sequence > stream->last_sequence)
-        return fork_stream(push, "the exchange has more of this stream than this spool (restored from a backup?)");
     int64_t forgotten;
-    int r = spool_begin(spool);
-    if (r == 0)
-        r = spool_unack(spool, stream->id, last_sequence, &forgotten);
-    if (r == 0)
-        r = spool_commit(spool);
-    if (r < 0) {
-        spool_rollback(spool);
-        return r;
-    }
+    int r = resumption_find(push->options.spool, &push->stream, last_sequence, &forgotten);
     if (forgotten > 0)
         log_warn(
             "%s: the exchange has forgotten what it had acknowledged after event %llu; %lld batches are sent again",
             push->options.kind, (unsigned long long)last_sequence, (long long)forgotten);
-    SpoolBatch batch;
-    r = spool_next(spool, stream->id, last_sequence + 1, &batch);
-    if (r == 1)
-        r = stream->last_sequence > last_sequence ? 2 : 0;
-    else if (r == 0 && batch.first_sequence != last_sequence + 1)
-        r = 2;
     push->next = 0;
+    if (r == 1)
+        return fork_stream(push, "the exchange has more of this stream than this spool (restored from a backup?)");
     return r == 2 ? fork_stream(push, "the exchange lacks events that this spool has let go") : r;
 }
 
@@ -296,7 +304,7 @@ static int take_welcome(Push *push, const Dongbo__WelcomePublish *welcome, uint6
         return 0;
     if (welcome->signing_key.len != KEY_BYTES ||
         memcmp(welcome->signing_key.data, push->options.broker->sign_public, KEY_BYTES) != 0)
-        return error_fail(ERROR_PEER,
+        return error_fail(ERROR_CONFIG,
                           "the exchange at %s signs with another key than the one configured as broker.key; "
                           "get its present public key file from its operators",
                           push_endpoint(push));
@@ -307,8 +315,7 @@ static int take_welcome(Push *push, const Dongbo__WelcomePublish *welcome, uint6
     push->up_to_date = false;
     push->hold_until_ms = 0;
     push->gap = 0;
-    push->tried = 0;
-    push->backoff_ms = BACKOFF_MIN_MS;
+    push->misfit[0] = 0;
     push->asked_ms = push->progress_ms = now_ms(push);
     enter(push, PUSH_OPEN);
     log_info("%s: in session with %s, epoch %u, it has events up to %llu", push->options.kind, push_endpoint(push),
@@ -331,6 +338,14 @@ static int transaction(Push *push) {
     int r = spool_begin(push->options.spool);
     push->in_transaction = r == 0;
     return r;
+}
+
+// The exchange serves us: what comes next is a first failure.
+static void settle_in(Push *push) {
+    push->tried = 0;
+    push->backoff_ms = BACKOFF_MIN_MS;
+    push->reach_ms = REACH_MS;
+    push->misfit_said = false;
 }
 
 static int transaction_end(Push *push, int r) {
@@ -378,6 +393,7 @@ static int take_receipt(Push *push, const Dongbo__Receipt *receipt) {
     push->progress_ms = now_ms(push);
     push->forks = 0;
     push->hold_ms = HOLD_MIN_MS;
+    settle_in(push);
     return r;
 }
 
@@ -416,14 +432,7 @@ static int take_gap(Push *push, uint64_t expected) {
 }
 
 static int split(Push *push, uint64_t first_sequence) {
-    Spool *spool = push->options.spool;
-    int r = spool_begin(spool);
-    if (r == 0)
-        r = sealer_split(push->options.sealer, first_sequence);
-    if (r == 0)
-        r = spool_commit(spool);
-    if (r != 0)
-        spool_rollback(spool);
+    int r = resumption_split(push->options.spool, push->options.sealer, first_sequence);
     if (r == 1)
         return error_fail(ERROR_PEER, "the exchange says that event %llu is too big; ask its operators",
                           (unsigned long long)first_sequence);
@@ -453,11 +462,11 @@ static int take_refusal(Push *push, const Dongbo__Refusal *refusal) {
                           "run on it, or on a copy of it: stop that one first",
                           push->options.kind, refusal->text);
     case DONGBO__REFUSAL__CODE__BAD_SIGNATURE:
-        push->fatal = true;
         keys_id(push->options.keys->sign_public, key_id);
-        return error_fail(ERROR_PEER,
-                          "the exchange does not know this agency's signing key %s (%s): have its operators "
-                          "add the public key file, then start again",
+        push->tried = push->options.n_endpoints; // another endpoint is the same exchange
+        return error_fail(ERROR_CONFIG,
+                          "the exchange does not know this agency's signing key %s (%s): have its operators add the "
+                          "public key file",
                           key_id, refusal->text);
     default:
         return error_fail(ERROR_PEER, "the exchange refuses for a reason that this program does not know (%d: %s)",
@@ -614,6 +623,8 @@ static int keep_alive(Push *push) {
 }
 
 static int step_open(Push *push) {
+    if (now_ms(push) - push->since_ms > SETTLED_MS && push->up_to_date)
+        settle_in(push);
     if (now_ms(push) - push->heard_ms > PEER_SILENT_MS)
         return away(push, "has fallen silent");
     int r = send_batches(push);
@@ -626,10 +637,22 @@ static int step_open(Push *push) {
 
 static int step_hello(Push *push) {
     int r = push->hello_sent ? 0 : say_hello(push);
-    if (r < 0 || now_ms(push) - push->since_ms < HELLO_MS)
+    if (r < 0 || now_ms(push) - push->since_ms < patience_ms(push))
         return r;
-    return away(push, push->hello_sent ? "took the connection and does not answer"
-                                       : "cannot be reached, or does not know this agency's key");
+    return away(push, socket_news_text(push->news));
+}
+
+// What the transport tells of the connection.
+static int hear_news(Push *push) {
+    SocketNews news = socket_news(push->monitor, push->news);
+    if (news == push->news)
+        return 0;
+    push->news = news;
+    if (news >= SOCKET_REFUSED)
+        return away(push, socket_news_text(news));
+    if (push->state == PUSH_HELLO)
+        push->since_ms = now_ms(push);
+    return 0;
 }
 
 int push_step(Push *push) {
@@ -638,12 +661,16 @@ int push_step(Push *push) {
         r = connect_next(push);
     if (r == 0 && push->state != PUSH_REST)
         r = receive(push);
+    if (r == 0 && push->state != PUSH_REST)
+        r = hear_news(push);
     if (r == 0 && push->state == PUSH_HELLO)
         r = step_hello(push);
     if (r == 0 && push->state == PUSH_OPEN)
         r = step_open(push);
-    // A peer that misbehaves is left; what people must mend ends it all.
+    // A peer that misbehaves is left, and one that does not fit; what people must mend at once ends it all.
     if (r == ERROR_PEER && !push->fatal)
         r = away(push, error_text());
+    if (r == ERROR_CONFIG && !push->fatal)
+        r = misfit(push);
     return r;
 }

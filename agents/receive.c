@@ -20,6 +20,9 @@
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 5000
 #define PROGRESS_MS 500
+#define REACH_MIN_MS 1000 // for an endpoint to take the connection, in the first round through several
+#define REACH_MAX_MS 5000
+#define COMPLAIN_MS 60000 // what lasts is said again so often
 
 typedef struct Receive {
     const char *config_path;
@@ -32,6 +35,15 @@ typedef struct Receive {
     int64_t shown_ms, shown_records; // progress
 } Receive;
 
+static const char NOTES[] =
+    "Exit codes:\n"
+    "  0  done: caught up, or asked to stop\n"
+    "  1  the exchange refuses to go on; the message says what to do\n"
+    "  2  the configuration is wrong, or what is stored here is damaged\n"
+    "  3  no broker could be reached within --timeout\n"
+    "  4  something on this side failed: the sink's database for --timeout, its directory, the disk\n"
+    "With any code, what was acknowledged is stored, and the next run goes on behind it.\n";
+
 static int options_read(Receive *receive, int argc, char **argv) {
     const Option options[] = {
         {"config", 0, OPTION_TEXT, "FILE", "the receiver's configuration (required)", &receive->config_path},
@@ -40,7 +52,8 @@ static int options_read(Receive *receive, int argc, char **argv) {
         {"timeout", 0, OPTION_INT, "SECONDS", "exit with 3 when no broker serves us for so long", &receive->timeout_s},
         {0},
     };
-    const Command command = {.name = "receive", .summary = "receive a subscription's records", .options = options};
+    const Command command = {
+        .name = "receive", .summary = "receive a subscription's records", .options = options, .notes = NOTES};
     int operand;
     int r = options_parse(&command, argc, argv, &operand);
     if (r == 0 && !receive->config_path)
@@ -120,30 +133,57 @@ static void pause_ms(const Receive *receive, int64_t wait_ms) {
     zmq_poll(NULL, 0, (long)wait_ms);
 }
 
+// What is tried again, and how.
+typedef struct Trying {
+    unsigned at, tried; // endpoints: the next one, and how many since one served us
+    int64_t wait_ms, reach_ms;
+    int64_t said_ms; // 0: not yet
+} Trying;
+
+static void trying_begin(Trying *trying, unsigned n_endpoints) {
+    trying->tried = 0;
+    trying->wait_ms = PAUSE_MIN_MS;
+    trying->reach_ms = n_endpoints > 1 ? REACH_MIN_MS : REACH_MAX_MS;
+    trying->said_ms = 0;
+}
+
+static int64_t twice(int64_t ms, int64_t most) {
+    return ms * 2 < most ? ms * 2 : most;
+}
+
+// Goes to the next endpoint: at once, or after a while when all were tried.
+static void trying_next(Trying *trying, const Receive *receive, const char *why) {
+    unsigned n = receive->config->broker.endpoints_count;
+    int64_t now_ms = clock_monotonic_ms(clock_system());
+    if (trying->said_ms == 0 || now_ms - trying->said_ms >= COMPLAIN_MS) {
+        log_warn("%s; nothing is lost, it is tried again", why);
+        trying->said_ms = now_ms;
+    }
+    trying->at = (trying->at + 1) % n;
+    if (++trying->tried % n != 0)
+        return;
+    pause_ms(receive, trying->wait_ms);
+    trying->wait_ms = twice(trying->wait_ms, PAUSE_MAX_MS);
+    trying->reach_ms = twice(trying->reach_ms, REACH_MAX_MS);
+}
+
 static int run(Receive *receive) {
     const ReceiveBroker *broker = &receive->config->broker;
-    int64_t wait_ms = PAUSE_MIN_MS;
-    unsigned at = 0, tried = 0;
+    Trying trying = {0};
+    trying_begin(&trying, broker->endpoints_count);
     while (!zsys_interrupted) {
         int64_t served_ms = subscription_served_ms(receive->subscription);
-        int r = subscription_run(receive->subscription, broker->endpoints[at]);
+        int r = subscription_run(receive->subscription, broker->endpoints[trying.at], trying.reach_ms);
         bool sink_away = r == ERROR_DATABASE;
         if (r != 1 && !sink_away)
             return r;
+        if (subscription_served_ms(receive->subscription) != served_ms) // it had worked
+            trying_begin(&trying, broker->endpoints_count);
         const char *why = sink_away ? error_text() : subscription_text(receive->subscription);
         if (out_of_patience(receive))
-            return error_fail(ERROR_PEER, "given up after %lld seconds: %s", receive->timeout_s, why);
-        if (subscription_served_ms(receive->subscription) != served_ms) { // it had worked
-            wait_ms = PAUSE_MIN_MS;
-            tried = 0;
-        }
-        if (tried++ % broker->endpoints_count == 0)
-            log_warn("%s; trying again", why);
-        at = (at + 1) % broker->endpoints_count;
-        if (tried % broker->endpoints_count == 0) {
-            pause_ms(receive, wait_ms);
-            wait_ms = wait_ms * 2 < PAUSE_MAX_MS ? wait_ms * 2 : PAUSE_MAX_MS;
-        }
+            return error_fail(sink_away ? ERROR_SYSTEM : ERROR_PEER, "given up after %lld seconds: %s%s",
+                              receive->timeout_s, sink_away ? "the sink: " : "", why);
+        trying_next(&trying, receive, why);
     }
     return 0;
 }

@@ -22,7 +22,7 @@
 #define PROGRAM "dongbo-agent 0.1"
 #define FRAME_ARENA_BYTES (32 * 1024 * 1024)
 #define GROUP_BYTES (1024 * 1024) // received before a commit, at most about so many
-#define HELLO_MS 5000             // to be let in, and then for a Welcome
+#define HELLO_MS 5000             // to be let in once connected, and then for a Welcome
 #define QUIET_PING_MS 1000        // nothing heard: ask
 #define SILENT_MS 10000           // nothing heard although asked: lost
 #define QUIET_COMMIT_MS 1000      // a place without records is stored at most so often
@@ -41,7 +41,10 @@ struct Subscription {
     bool has_goal;
 
     // of the present session
-    zsock_t *socket;
+    const char *endpoint;
+    zsock_t *socket, *monitor;
+    SocketNews news;
+    int64_t news_ms, reach_ms;
     uint64_t session; // 0: before Welcome
     uint64_t sequence_out, sequence_in;
     SinkPlace place, stored; // received, and durable
@@ -308,20 +311,32 @@ static int drain(Subscription *s) {
 
 // ---- the session ---------------------------------------------------------------------------------------------------
 
-// Waits for bytes to read, or also for room to write. 0, or ERROR_SYSTEM.
+// Waits for bytes to read, or also for room to write, and for news of the connection. 0, or ERROR_SYSTEM.
 static int wait_socket(Subscription *s, short events, int64_t wait_ms) {
-    zmq_pollitem_t item = {zsock_resolve(s->socket), 0, events, 0};
-    if (zmq_poll(&item, 1, (long)(wait_ms > 0 ? wait_ms : 0)) < 0 && errno != EINTR)
+    zmq_pollitem_t items[] = {{zsock_resolve(s->socket), 0, events, 0}, {zsock_resolve(s->monitor), 0, ZMQ_POLLIN, 0}};
+    if (zmq_poll(items, 2, (long)(wait_ms > 0 ? wait_ms : 0)) < 0 && errno != EINTR)
         return error_fail(ERROR_SYSTEM, "cannot wait for the broker: %s", zmq_strerror(errno));
     return 0;
 }
 
-static int64_t hello_deadline(const Subscription *s) {
-    int64_t due = now_ms(s) + HELLO_MS, patience = s->served_ms + s->options.timeout_ms;
-    return s->options.timeout_ms && patience < due ? patience : due;
+// What the transport tells: a connection that is over is lost at once.
+static int news_hear(Subscription *s) {
+    SocketNews news = socket_news(s->monitor, s->news);
+    if (news == s->news)
+        return GO_ON;
+    s->news = news;
+    s->news_ms = now_ms(s);
+    return news < SOCKET_REFUSED ? GO_ON : say(s, LOST, "%s %s", s->endpoint, socket_news_text(news));
 }
 
-static int hello_send(Subscription *s, const char *endpoint) {
+// How long it may take until the next step towards a session.
+static int64_t patience_ms(const Subscription *s) {
+    int64_t due = s->news_ms + (s->news == SOCKET_TRYING ? s->reach_ms : HELLO_MS);
+    int64_t patience = s->served_ms + s->options.timeout_ms;
+    return (s->options.timeout_ms && patience < due ? patience : due) - now_ms(s);
+}
+
+static int hello_send(Subscription *s) {
     Dongbo__HelloSubscribe hello = DONGBO__HELLO_SUBSCRIBE__INIT;
     Dongbo__ResumeToken token = DONGBO__RESUME_TOKEN__INIT;
     token.epoch = s->place.epoch;
@@ -332,29 +347,34 @@ static int hello_send(Subscription *s, const char *endpoint) {
     hello.token = s->has_place ? &token : NULL;
     hello.from_start = s->options.from_start && !s->began;
     hello.program = (char *)PROGRAM;
-    int64_t deadline = hello_deadline(s);
     while (!zsys_interrupted) {
         int r = send_frame(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
         if (r <= 0)
             return r;
-        if (now_ms(s) >= deadline)
-            return say(s, LOST, "%s: no broker answers, or it does not let this key in", endpoint);
-        r = wait_socket(s, ZMQ_POLLOUT, deadline - now_ms(s));
+        r = news_hear(s);
+        if (r != GO_ON)
+            return r;
+        if (patience_ms(s) <= 0)
+            return say(s, LOST, "%s %s", s->endpoint, socket_news_text(s->news));
+        r = wait_socket(s, ZMQ_POLLOUT, patience_ms(s));
         if (r < 0)
             return r;
     }
     return DONE;
 }
 
-static int welcome_await(Subscription *s, const char *endpoint) {
-    int64_t deadline = hello_deadline(s);
+static int welcome_await(Subscription *s) {
+    s->news_ms = now_ms(s);
     while (!zsys_interrupted) {
         int r = drain(s);
         if (r != GO_ON || s->session)
             return r;
-        if (now_ms(s) >= deadline)
-            return say(s, LOST, "%s: the broker does not answer", endpoint);
-        r = wait_socket(s, ZMQ_POLLIN, deadline - now_ms(s));
+        r = news_hear(s);
+        if (r != GO_ON)
+            return r;
+        if (patience_ms(s) <= 0)
+            return say(s, LOST, "%s %s", s->endpoint, socket_news_text(s->news));
+        r = wait_socket(s, ZMQ_POLLIN, patience_ms(s));
         if (r < 0)
             return r;
     }
@@ -386,7 +406,9 @@ static int session_loop(Subscription *s) {
             return r;
         if (at_goal(s) || zsys_interrupted)
             return DONE;
-        r = quiet_check(s);
+        r = news_hear(s);
+        if (r == GO_ON)
+            r = quiet_check(s);
         if (r == GO_ON)
             r = wait_socket(s, ZMQ_POLLIN, s->owes_answer ? 20 : QUIET_PING_MS);
         if (r != GO_ON)
@@ -394,7 +416,7 @@ static int session_loop(Subscription *s) {
     }
 }
 
-static int session_begin(Subscription *s, const char *endpoint) {
+static int session_begin(Subscription *s) {
     s->place = s->stored = (SinkPlace){0};
     s->session = s->sequence_out = s->sequence_in = s->pending = 0;
     s->group_bytes = s->received_bytes = 0;
@@ -408,7 +430,10 @@ static int session_begin(Subscription *s, const char *endpoint) {
         s->has_place = false;
         s->place = (SinkPlace){0};
     }
-    return socket_connect(&s->socket, endpoint, s->options.keys, s->options.broker_key);
+    s->news = SOCKET_TRYING;
+    s->news_ms = now_ms(s);
+    SocketPeer peer = {s->endpoint, s->options.keys, s->options.broker_key};
+    return socket_connect_watched(&s->socket, &s->monitor, &peer);
 }
 
 static void session_end(Subscription *s) {
@@ -417,15 +442,17 @@ static void session_end(Subscription *s) {
     if (s->session)
         send_frame(s, FRAME_GOODBYE, NULL);
     zsock_set_linger(s->socket, 200); // for the last Ack
-    zsock_destroy(&s->socket);
+    socket_close_watched(&s->socket, &s->monitor);
 }
 
-int subscription_run(Subscription *s, const char *endpoint) {
-    int r = session_begin(s, endpoint);
+int subscription_run(Subscription *s, const char *endpoint, int64_t reach_ms) {
+    s->endpoint = endpoint;
+    s->reach_ms = reach_ms;
+    int r = session_begin(s);
     if (r == 0)
-        r = hello_send(s, endpoint);
+        r = hello_send(s);
     if (r == GO_ON)
-        r = welcome_await(s, endpoint);
+        r = welcome_await(s);
     if (r == GO_ON) {
         log_info("receiving from %s after position %" PRIu64 ", head %" PRIu64, endpoint, s->place.position, s->head);
         r = session_loop(s);
@@ -451,7 +478,7 @@ void subscription_destroy(Subscription **subscription) {
     Subscription *s = *subscription;
     if (!s)
         return;
-    zsock_destroy(&s->socket);
+    socket_close_watched(&s->socket, &s->monitor);
     arena_destroy(&s->arena);
     bytes_free(&s->out);
     free(s);

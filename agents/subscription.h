@@ -36,9 +36,10 @@ typedef struct Subscription Subscription;
 int subscription_new(Subscription **ret, const SubscriptionOptions *options);
 void subscription_destroy(Subscription **subscription);
 
-// Runs a session to its end. 0: caught up, or asked to stop (zsys_interrupted); 1: lost or never had, another try may
-// do; 2: refused, a person must act. subscription_text() says why for 1 and 2. Negative: the sink's or our own failure.
-int subscription_run(Subscription *subscription, const char *endpoint);
+// Runs a session to its end, giving the endpoint reach_ms to take the connection. 0: caught up, or asked to stop
+// (zsys_interrupted); 1: lost or never had, another try may do; 2: refused, a person must act. subscription_text() says
+// why for 1 and 2. Negative: the sink's or our own failure.
+int subscription_run(Subscription *subscription, const char *endpoint, int64_t reach_ms);
 const char *subscription_text(const Subscription *subscription);
 // When a broker last served us (monotonic); when it was made, if none ever did.
 int64_t subscription_served_ms(const Subscription *subscription);

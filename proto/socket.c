@@ -104,19 +104,112 @@ int socket_bind(zsock_t **ret, const char *endpoint, const Keys *keys, int *ret_
     return 0;
 }
 
-int socket_connect(zsock_t **ret, const char *endpoint, const Keys *keys, const uint8_t server_key[KEY_BYTES]) {
-    zsock_t *socket = NULL;
-    int r = new_socket(&socket, ZMQ_DEALER, endpoint);
+// The rest of a message that has more frames than it may. ZeroMQ delivers whole messages only, so all of it is there.
+static void drop_rest(zsock_t *socket) {
+    while (zsock_rcvmore(socket)) {
+        zframe_t *frame = zframe_recv_nowait(socket);
+        if (frame == NULL)
+            return;
+        zframe_destroy(&frame);
+    }
+}
+
+// A monitor's name is random: libzmq lets go of a closed one's some time later.
+static int watch(zsock_t *socket, zsock_t **ret_monitor, const char *endpoint) {
+    char address[64];
+    zuuid_t *name = zuuid_new();
+    if (name == NULL)
+        return error_fail(ERROR_MEMORY, "no monitor for %s", endpoint);
+    snprintf(address, sizeof address, "inproc://monitor-%s", zuuid_str(name));
+    zuuid_destroy(&name);
+    if (zmq_socket_monitor(zsock_resolve(socket), address, ZMQ_EVENT_ALL) != 0)
+        return error_fail(ERROR_MEMORY, "no monitor for %s: %s", endpoint, zmq_strerror(errno));
+    int r = new_socket(ret_monitor, ZMQ_PAIR, endpoint);
+    if (r == 0 && zmq_connect(zsock_resolve(*ret_monitor), address) != 0)
+        r = error_fail(ERROR_MEMORY, "no monitor for %s: %s", endpoint, zmq_strerror(errno));
+    return r;
+}
+
+// ret_monitor may be NULL.
+static int connect_to(zsock_t **ret, zsock_t **ret_monitor, const SocketPeer *peer) {
+    zsock_t *socket = NULL, *monitor = NULL;
+    int r = new_socket(&socket, ZMQ_DEALER, peer->endpoint);
     if (r == 0)
-        r = guard_client(socket, keys, server_key);
-    if (r == 0 && zmq_connect(zsock_resolve(socket), endpoint) != 0)
-        r = error_fail(ERROR_CONFIG, "cannot connect to %s: %s", endpoint, zmq_strerror(errno));
+        r = guard_client(socket, peer->keys, peer->server_key);
+    if (r == 0 && ret_monitor != NULL)
+        r = watch(socket, &monitor, peer->endpoint);
+    if (r == 0 && zmq_connect(zsock_resolve(socket), peer->endpoint) != 0)
+        r = error_fail(ERROR_CONFIG, "cannot connect to %s: %s", peer->endpoint, zmq_strerror(errno));
     if (r != 0) {
-        zsock_destroy(&socket);
+        socket_close_watched(&socket, &monitor);
         return r;
     }
     *ret = socket;
+    if (ret_monitor != NULL)
+        *ret_monitor = monitor;
     return 0;
+}
+
+int socket_connect(zsock_t **ret, const char *endpoint, const Keys *keys, const uint8_t server_key[KEY_BYTES]) {
+    return connect_to(ret, NULL, &(SocketPeer){endpoint, keys, server_key});
+}
+
+int socket_connect_watched(zsock_t **ret, zsock_t **ret_monitor, const SocketPeer *peer) {
+    return connect_to(ret, ret_monitor, peer);
+}
+
+void socket_close_watched(zsock_t **socket, zsock_t **monitor) {
+    if (*socket != NULL && *monitor != NULL)
+        (void)zmq_socket_monitor(zsock_resolve(*socket), NULL, 0);
+    zsock_destroy(monitor);
+    zsock_destroy(socket);
+}
+
+static SocketNews news_of(unsigned event, SocketNews before) {
+    switch (event) {
+    case ZMQ_EVENT_CONNECTED:
+        return SOCKET_REACHED;
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        return SOCKET_SECURED;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+        return SOCKET_DENIED;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        return SOCKET_BROKEN;
+    case ZMQ_EVENT_CLOSED:
+    case ZMQ_EVENT_CONNECT_RETRIED:
+        return before == SOCKET_TRYING ? SOCKET_REFUSED : before;
+    case ZMQ_EVENT_DISCONNECTED:
+        return before == SOCKET_SECURED ? SOCKET_LOST : before == SOCKET_REACHED ? SOCKET_BROKEN : before;
+    default:
+        return before;
+    }
+}
+
+SocketNews socket_news(zsock_t *monitor, SocketNews before) {
+    uint8_t event[6]; // its number and a value, in this machine's order; the endpoint's name follows
+    void *handle = zsock_resolve(monitor);
+    // What ended a connection stays, whatever libzmq tries behind it.
+    while (before < SOCKET_REFUSED && zmq_recv(handle, event, sizeof event, ZMQ_DONTWAIT) == (int)sizeof event) {
+        uint16_t number;
+        memcpy(&number, event, sizeof number);
+        drop_rest(monitor);
+        before = news_of(number, before);
+    }
+    return before;
+}
+
+const char *socket_news_text(SocketNews news) {
+    static const char *const TEXTS[] = {
+        [SOCKET_TRYING] = "does not answer",
+        [SOCKET_REACHED] = "takes the connection and says nothing; is it a broker?",
+        [SOCKET_SECURED] = "takes the connection and does not answer",
+        [SOCKET_REFUSED] = "cannot be reached: nobody listens there",
+        [SOCKET_DENIED] = "does not let this key in: its operators must add it",
+        [SOCKET_BROKEN] = "broke the handshake off; is broker.key its public key file?",
+        [SOCKET_LOST] = "is gone",
+    };
+    return TEXTS[news];
 }
 
 // 0, or 1 for whatever keeps this frame from leaving: full, not connected (DEALER), no such peer (ROUTER).
@@ -138,16 +231,6 @@ int socket_send_to(zsock_t *socket, const zframe_t *route, const void *data, siz
     if (send_frame(handle, zframe_data(identity), zframe_size(identity), ZMQ_SNDMORE) != 0)
         return 1;
     return send_frame(handle, data, n, 0);
-}
-
-// The rest of a message that has more frames than it may. ZeroMQ delivers whole messages only, so all of it is there.
-static void drop_rest(zsock_t *socket) {
-    while (zsock_rcvmore(socket)) {
-        zframe_t *frame = zframe_recv_nowait(socket);
-        if (frame == NULL)
-            return;
-        zframe_destroy(&frame);
-    }
 }
 
 int socket_receive(zsock_t *socket, zframe_t **ret_route, zframe_t **ret_frame, char user[64]) {

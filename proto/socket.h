@@ -22,6 +22,32 @@ int socket_bind(zsock_t **ret, const char *endpoint, const Keys *keys, int *ret_
 // LINGER is 0: who wants a last message to leave sets zsock_set_linger() before destroying it. Errors as above.
 int socket_connect(zsock_t **ret, const char *endpoint, const Keys *keys, const uint8_t server_key[KEY_BYTES]);
 
+// What became of a DEALER's connection, as libzmq's monitor tells it.
+typedef enum SocketNews {
+    SOCKET_TRYING,  // nothing has answered yet
+    SOCKET_REACHED, // something takes connections there
+    SOCKET_SECURED, // it has the key that it must have, and lets ours in
+    SOCKET_REFUSED, // nobody listens there
+    SOCKET_DENIED,  // it does not let our key in
+    SOCKET_BROKEN,  // the handshake was broken off
+    SOCKET_LOST,    // it was secured, and is gone
+} SocketNews;
+
+typedef struct SocketPeer {
+    const char *endpoint;
+    const Keys *keys;          // ours
+    const uint8_t *server_key; // KEY_BYTES
+} SocketPeer;
+
+// As socket_connect(). *ret_monitor is readable when there is news, from the connection's first moment on; destroyed
+// with socket_close_watched().
+int socket_connect_watched(zsock_t **ret, zsock_t **ret_monitor, const SocketPeer *peer);
+void socket_close_watched(zsock_t **socket, zsock_t **monitor);
+// What there is now, `before` being what there was. Does not block.
+SocketNews socket_news(zsock_t *monitor, SocketNews before);
+// "nobody listens there": goes behind an endpoint's name. For all that ends a connection.
+const char *socket_news_text(SocketNews news);
+
 // Sends one frame without blocking. 0; 1 when it cannot be taken now or the peer is gone.
 int socket_send(zsock_t *socket, const void *data, size_t n);
 // ROUTER: to this peer. `route` is the identity frame received with, and stays the caller's.

@@ -4,11 +4,12 @@ import json
 import shutil
 import socket
 import subprocess
+import time
 
 import psycopg2
 import pytest
 
-from conftest import ROOT
+from conftest import BUILD, ROOT
 from people import citizen, citizens, dose_row
 
 VACCINATIONS = "vaccinations"
@@ -248,9 +249,51 @@ def test_a_key_that_the_exchange_does_not_sign_with_stops_it(exchange, health):
     mixed = [b if b.startswith("curve") else o for b, o in zip(broker, other)]
     (exchange.directory / "broker.keys.pub").write_text("\n".join(mixed) + "\n")
     health.drop(VACCINATIONS, "a.csv", [dose_row(0)])
-    done = exchange.run(*health.command("--once", "--timeout", "3"))
-    assert done.returncode == 3
+    begin = time.monotonic()
+    done = exchange.run(*health.command("--once", "--timeout", "30"))
+    assert done.returncode == 2 and time.monotonic() - begin < 10
     assert "another key" in done.stderr
+    # A service goes on, but does not fill its log.
+    running = health.start()
+    running.wait_for(lambda: "another key" in running.text(), "the fault is said", 20)
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.popen.wait(3)  # as long as many rounds took
+    assert running.stop() == 0
+    assert len(running.text().splitlines()) == 1
+
+
+def test_a_key_that_is_not_let_in_is_named_so(exchange, health):
+    exchange.keys("stranger")
+    health.config.write_text(health.config.read_text().replace("moh.keys", "stranger.keys"))
+    done = exchange.run(*health.command("--once", "--timeout", "2"))
+    assert done.returncode == 3 and "does not let this key in" in done.stderr.splitlines()[-1]
+
+
+def test_moves_to_the_next_endpoint_at_once(exchange, health):
+    """Both when the first was never there, and when it goes."""
+    other = {exchange.publish: f"ipc://{exchange.directory}/p2", exchange.subscribe: f"ipc://{exchange.directory}/s2",
+             "broker.ready": "other.ready"}
+    text = (exchange.directory / "broker.yaml").read_text()
+    for old, new in other.items():
+        text = text.replace(old, new)
+    (exchange.directory / "other.yaml").write_text(text)
+    second = exchange.start([BUILD / "broker/dongbo-broker", "--config", exchange.directory / "other.yaml"],
+                            exchange.directory / "other.log")
+    second.wait_for((exchange.directory / "other.ready").exists, "the other broker's start")
+    three = f'"ipc://{exchange.directory}/nobody", "{exchange.publish}", "{other[exchange.publish]}"'
+    health.config.write_text(health.config.read_text().replace(f'"{exchange.publish}"', three))
+    begin = time.monotonic()
+    running = health.start()
+    running.wait_for(lambda: "in session with" in running.text(), "a session", 20)
+    assert time.monotonic() - begin < 2
+    assert f"in session with {exchange.publish}," in running.text()
+    begin = time.monotonic()
+    exchange.broker.kill()
+    running.wait_for(lambda: f"in session with {other[exchange.publish]}," in running.text(), "the next session", 20)
+    assert time.monotonic() - begin < 2
+    health.drop(VACCINATIONS, "a.csv", [dose_row(0)])
+    second.wait_for(lambda: versions(exchange) == 1, "the dose is stored")
+    assert running.stop() == 0 and second.stop() == 0
 
 
 def test_full_spool_stops_reading_and_loses_nothing(exchange):

@@ -213,7 +213,24 @@ def test_the_next_endpoint_serves_when_the_first_does_not(exchange, health):
     publish(health, 0, 10)
     text = receiver.config.read_text()
     receiver.config.write_text(text.replace('endpoints: ["', f'endpoints: ["ipc://{exchange.directory}/nobody", "'))
+    begin = time.monotonic()
     receiver.until_head(timeout=20)
+    assert time.monotonic() - begin < 2
     assert said(receiver.records()) == expected((0, 10, 1))
-    exchange.broker.stop()
+    # One that goes is noticed at once, though nothing was to be said.
+    process = receiver.start()
+    process.wait_for(lambda: process.text().count("receiving from") == 2, "the receiver's session")
+    exchange.broker.kill()
+    process.wait_for(lambda: "is gone" in process.text(), "that is noticed", 2)
+    assert process.stop() == 0
     assert refused(receiver, 3, "--timeout", 1)
+
+
+def test_a_sink_that_is_away_is_what_is_named(exchange, health):
+    receiver = exchange.receivers["hn"]
+    text = receiver.config.read_text()
+    conninfo = exchange.cluster.conninfo(database="nowhere")
+    receiver.config.write_text(text[:text.index("sink:")] +
+                               f'sink: {{kind: postgres, conninfo: "{conninfo}", schema: received}}\n')
+    said_ = refused(receiver, 4, "--timeout", 1)
+    assert "the sink" in said_.splitlines()[-1] and "nowhere" in said_.splitlines()[-1]

@@ -10,15 +10,19 @@
 #include "proto/zap.h"
 #include "tests/unit/publish-case.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define SESSION 77
 #define WAIT_MS 5000
+#define MUCH (1 << 20) // credit
 
 typedef struct PushCase {
     PublishCase *test;
@@ -27,7 +31,9 @@ typedef struct PushCase {
     Signer *signer;
     zsock_t *router;
     char endpoint[128];
-    char *endpoints[1];
+    char *endpoints[2];
+    unsigned n_endpoints;
+    bool impatient;
     Verdicts verdicts;
     Push *push;
     zframe_t *route;
@@ -49,7 +55,8 @@ static void push_open(PushCase *c) {
                            .keys = &test->keys,
                            .broker = &c->exchange,
                            .endpoints = c->endpoints,
-                           .n_endpoints = 1,
+                           .n_endpoints = c->n_endpoints,
+                           .patient = !c->impatient,
                            .clock = &test->clock};
     assert_int_equal(push_new(&c->push, &options), 0);
 }
@@ -65,6 +72,7 @@ static int setup(void **state) {
     assert_int_equal(zap_allow(c->zap, &key, 1), 0);
     snprintf(c->endpoint, sizeof c->endpoint, "ipc://%s/exchange", c->test->directory);
     c->endpoints[0] = c->endpoint;
+    c->n_endpoints = 1;
     assert_int_equal(socket_bind(&c->router, c->endpoint, &c->exchange, NULL), 0);
     push_open(c);
     *state = c;
@@ -86,11 +94,8 @@ static int teardown(void **state) {
 }
 
 static void wait_for_either(PushCase *c) {
-    zmq_pollitem_t items[2] = {{.socket = zsock_resolve(c->router), .events = ZMQ_POLLIN}};
-    int n = 1;
-    if (push_socket(c->push) != NULL)
-        items[n++] = (zmq_pollitem_t){.socket = zsock_resolve(push_socket(c->push)),
-                                      .events = (short)(ZMQ_POLLIN | (push_wants_write(c->push) ? ZMQ_POLLOUT : 0))};
+    zmq_pollitem_t items[1 + PUSH_POLL_ITEMS] = {{.socket = zsock_resolve(c->router), .events = ZMQ_POLLIN}};
+    int n = 1 + push_poll(c->push, items + 1);
     (void)zmq_poll(items, n, 20);
 }
 
@@ -199,8 +204,6 @@ static bool waits(PushCase *c) {
     return waiting != 0;
 }
 
-#define MUCH (1 << 20)
-
 static void begin(PushCase *c) {
     expect(c, FRAME_HELLO_PUBLISH);
     assert_int_equal(c->frame.session, 0);
@@ -266,15 +269,142 @@ static void test_believes_no_false_receipt(void **state) {
     expect_batch(c, 1);
 }
 
-static void test_goes_on_with_no_other_signing_key(void **state) {
-    PushCase *c = *state;
-    publish_case_add(c->test, 3);
-    expect(c, FRAME_HELLO_PUBLISH);
+// Welcomes with another signing key than the one configured.
+static void say_strange_welcome(PushCase *c) {
     c->exchange.sign_public[0] ^= 1; // as the exchange says it, not as the agent, which reads it later, knows it
     say_welcome(c, 0, MUCH);
     c->exchange.sign_public[0] ^= 1;
+}
+
+// Nobody but a person can mend that: it asks again, but seldom, until the key is right.
+static void test_goes_on_with_no_other_signing_key(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 3);
+    for (int i = 0; i < 3; i++) {
+        expect(c, FRAME_HELLO_PUBLISH);
+        say_strange_welcome(c);
+        expect_silence(c);
+        assert_int_equal(c->result, 0);
+        assert_false(push_is_open(c->push));
+        advance(c, 59000);
+        expect_silence(c);
+        advance(c, 1100);
+    }
+    begin(c);
+    expect_batch(c, 1);
+}
+
+static void test_ends_a_single_run_at_another_signing_key(void **state) {
+    PushCase *c = *state;
+    push_destroy(&c->push);
+    c->impatient = true;
+    push_open(c);
+    expect(c, FRAME_HELLO_PUBLISH);
+    say_strange_welcome(c);
+    assert_false(hear(c, WAIT_MS));
+    assert_int_equal(c->result, ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), "another key"));
+}
+
+// The agent's own key must be known, too; every session would be refused alike.
+static void test_asks_seldom_while_its_key_is_not_known(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 2);
+    for (int i = 0; i < 2; i++) {
+        begin(c);
+        expect_batch(c, 1);
+        say_refusal(c, DONGBO__REFUSAL__CODE__BAD_SIGNATURE, 1);
+        expect_silence(c);
+        assert_int_equal(c->result, 0);
+        advance(c, 59000);
+        expect_silence(c);
+        advance(c, 1100);
+    }
+    begin(c);
+    expect_batch(c, 1);
+}
+
+static void open_second_to(PushCase *c, const char *first) {
+    push_destroy(&c->push);
+    c->endpoints[0] = (char *)first;
+    c->endpoints[1] = c->endpoint;
+    c->n_endpoints = 2;
+    push_open(c);
+}
+
+// The clock stands still: it is the transport that tells.
+static void test_leaves_at_once_where_nobody_listens(void **state) {
+    PushCase *c = *state;
+    char nobody[160];
+    snprintf(nobody, sizeof nobody, "ipc://%s/nobody", c->test->directory);
+    open_second_to(c, nobody);
+    begin(c);
     expect_silence(c);
+    assert_true(push_is_open(c->push));
+    // And at once when an exchange that was there is there no more.
+    zsock_destroy(&c->router);
+    for (int i = 0; i < 250 && push_is_open(c->push); i++) {
+        zmq_pollitem_t items[PUSH_POLL_ITEMS];
+        (void)zmq_poll(items, push_poll(c->push, items), 20);
+        assert_int_equal(push_step(c->push), 0);
+    }
     assert_false(push_is_open(c->push));
+    assert_int_equal(socket_bind(&c->router, c->endpoint, &c->exchange, NULL), 0);
+    advance(c, 500);
+    begin(c);
+    expect_silence(c);
+}
+
+// A listener that nobody takes connections from; the kernel takes so many by itself.
+static int listen_deaf(char endpoint[64], int backlog) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, n), 0);
+    assert_int_equal(listen(fd, backlog), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &n), 0);
+    snprintf(endpoint, 64, "tcp://127.0.0.1:%d", ntohs(address.sin_port));
+    return fd;
+}
+
+static int connect_to(const char *endpoint) {
+    int port = (int)strtol(strrchr(endpoint, ':') + 1, NULL, 10);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    (void)connect(fd, (struct sockaddr *)&address, sizeof address);
+    return fd;
+}
+
+// Nothing comes back at all, as from a machine that is off: a second is enough while there is another endpoint.
+static void test_leaves_soon_what_does_not_answer_at_all(void **state) {
+    PushCase *c = *state;
+    char endpoint[64];
+    int deaf = listen_deaf(endpoint, 0);
+    int full[] = {connect_to(endpoint), connect_to(endpoint), connect_to(endpoint)};
+    open_second_to(c, endpoint);
+    expect_silence(c);
+    advance(c, 900);
+    expect_silence(c);
+    advance(c, 200);
+    begin(c);
+    for (int i = 0; i < 3; i++)
+        close(full[i]);
+    close(deaf);
+}
+
+// A connection is taken, as by a machine under load: it gets its time, also while there is another.
+static void test_gives_a_slow_exchange_its_time(void **state) {
+    PushCase *c = *state;
+    char endpoint[64];
+    int slow = listen_deaf(endpoint, 16);
+    open_second_to(c, endpoint);
+    expect_silence(c);
+    advance(c, 4800);
+    expect_silence(c);
+    advance(c, 300);
+    begin(c);
+    close(slow);
 }
 
 // Every batch behind a missing one is refused alike: it goes back once.
@@ -387,19 +517,15 @@ static void test_says_hello_again_when_its_session_is_gone(void **state) {
     assert_true(push_is_open(c->push));
 }
 
-static void test_stops_when_people_must_act(void **state) {
+static void test_stops_when_another_has_taken_over(void **state) {
     PushCase *c = *state;
-    static const int CODES[] = {DONGBO__REFUSAL__CODE__FENCED, DONGBO__REFUSAL__CODE__BAD_SIGNATURE};
     publish_case_add(c->test, 2);
-    for (int i = 0; i < 2; i++) {
-        begin(c);
-        expect_batch(c, 1);
-        say_refusal(c, CODES[i], 1);
-        assert_false(hear(c, WAIT_MS));
-        assert_int_equal(c->result, ERROR_PEER);
-        assert_non_null(strstr(error_text(), i == 0 ? "stop that one first" : "signing key"));
-        restart(c);
-    }
+    begin(c);
+    expect_batch(c, 1);
+    say_refusal(c, DONGBO__REFUSAL__CODE__FENCED, 1);
+    assert_false(hear(c, WAIT_MS));
+    assert_int_equal(c->result, ERROR_PEER);
+    assert_non_null(strstr(error_text(), "stop that one first"));
 }
 
 // The exchange asks behind its verdicts: the answer says that they are stored.
@@ -451,6 +577,11 @@ int main(void) {
         TEST(test_keeps_to_its_credit),
         TEST(test_believes_no_false_receipt),
         TEST(test_goes_on_with_no_other_signing_key),
+        TEST(test_ends_a_single_run_at_another_signing_key),
+        TEST(test_asks_seldom_while_its_key_is_not_known),
+        TEST(test_leaves_at_once_where_nobody_listens),
+        TEST(test_leaves_soon_what_does_not_answer_at_all),
+        TEST(test_gives_a_slow_exchange_its_time),
         TEST(test_goes_back_once_for_a_gap),
         TEST(test_waits_when_the_exchange_is_overloaded),
         TEST(test_splits_what_is_too_big),
@@ -458,7 +589,7 @@ int main(void) {
         TEST(test_opens_a_new_stream_when_the_exchange_is_ahead),
         TEST(test_sends_again_what_was_forgotten),
         TEST(test_says_hello_again_when_its_session_is_gone),
-        TEST(test_stops_when_people_must_act),
+        TEST(test_stops_when_another_has_taken_over),
         TEST(test_stores_verdicts_before_it_answers),
         TEST(test_leaves_a_silent_exchange),
     };

@@ -77,7 +77,7 @@ static int run_as(Sink *sink, SubscriptionOptions options, char text[512]) {
     options.clock = clock_system();
     options.until_head = true;
     exchange_ok(subscription_new(&subscription, &options));
-    int r = subscription_run(subscription, exchange.endpoint);
+    int r = subscription_run(subscription, exchange.endpoint, 5000);
     snprintf(text, 512, "%s", r < 0 ? error_text() : subscription_text(subscription));
     subscription_destroy(&subscription);
     return r;

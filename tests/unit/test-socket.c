@@ -215,6 +215,51 @@ static void test_nobody_listens(void **state) {
 }
 
 // A reader that does not read: sending answers 1 at last, and never blocks nor drops in silence.
+// Until it is this, or nothing comes any more.
+static void expect_news(zsock_t *monitor, SocketNews *news, SocketNews expected) {
+    while (*news != expected && poll_for(monitor, ZMQ_POLLIN, WAIT_MS))
+        *news = socket_news(monitor, *news);
+    assert_int_equal(*news, expected);
+}
+
+static void test_news_of_a_connection(void **state) {
+    zsock_t *router = NULL, *dealer = NULL, *monitor = NULL;
+    char endpoint[64];
+    Keys stranger;
+    assert_int_equal(keys_generate(&stranger), 0);
+    bind_loopback(&router, endpoint);
+    SocketPeer peer = {endpoint, &stranger, broker.curve_public};
+    SocketNews news = SOCKET_TRYING;
+    assert_int_equal(socket_connect_watched(&dealer, &monitor, &peer), 0);
+    expect_news(monitor, &news, SOCKET_DENIED);
+    // What ended it stays so.
+    assert_false(poll_for(dealer, ZMQ_POLLOUT, QUIET_MS));
+    assert_int_equal(socket_news(monitor, news), SOCKET_DENIED);
+    socket_close_watched(&dealer, &monitor);
+    assert_null(dealer);
+    assert_null(monitor);
+
+    peer = (SocketPeer){endpoint, &agency, agency.curve_public};
+    news = SOCKET_TRYING;
+    assert_int_equal(socket_connect_watched(&dealer, &monitor, &peer), 0);
+    expect_news(monitor, &news, SOCKET_BROKEN);
+    socket_close_watched(&dealer, &monitor);
+
+    peer.server_key = broker.curve_public;
+    news = SOCKET_TRYING;
+    assert_int_equal(socket_connect_watched(&dealer, &monitor, &peer), 0);
+    expect_news(monitor, &news, SOCKET_SECURED);
+    zsock_destroy(&router);
+    expect_news(monitor, &news, SOCKET_LOST);
+    socket_close_watched(&dealer, &monitor);
+
+    news = SOCKET_TRYING;
+    assert_int_equal(socket_connect_watched(&dealer, &monitor, &peer), 0);
+    expect_news(monitor, &news, SOCKET_REFUSED);
+    assert_string_equal(socket_news_text(news), "cannot be reached: nobody listens there");
+    socket_close_watched(&dealer, &monitor);
+}
+
 static void test_slow_reader(void **state) {
     zsock_t *router = NULL, *dealer = NULL;
     char endpoint[64], user[64];
@@ -301,6 +346,7 @@ int main(void) {
         cmocka_unit_test(test_too_long_a_frame_ends_the_connection),
         cmocka_unit_test(test_no_such_peer),
         cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_news_of_a_connection),
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_routing_id_is_not_taken_over),
         cmocka_unit_test(test_endpoints_that_are_wrong),

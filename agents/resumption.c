@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See resumption.h.
+#include "agents/resumption.h"
+
+#define RESEAL_AT_ONCE 32
+
+static int end(Spool *spool, int r) {
+    if (r == 0)
+        r = spool_commit(spool);
+    if (r != 0)
+        spool_rollback(spool);
+    return r;
+}
+
+int resumption_find(Spool *spool, const SpoolStream *stream, uint64_t last_sequence, int64_t *ret_forgotten) {
+    *ret_forgotten = 0;
+    if (last_sequence > stream->last_sequence)
+        return 1;
+    int r = spool_begin(spool);
+    if (r == 0)
+        r = spool_unack(spool, stream->id, last_sequence, ret_forgotten);
+    r = end(spool, r);
+    if (r < 0)
+        return r;
+    SpoolBatch batch;
+    r = spool_next(spool, stream->id, last_sequence + 1, &batch);
+    if (r == 1)
+        return stream->last_sequence > last_sequence ? 2 : 0;
+    return r == 0 && batch.first_sequence != last_sequence + 1 ? 2 : r;
+}
+
+int resumption_fork(Spool *spool, const char *kind) {
+    SpoolStream stream;
+    int r = spool_begin(spool);
+    if (r == 0)
+        r = spool_stream_replace(spool, kind, &stream);
+    return end(spool, r);
+}
+
+int resumption_reseal(Spool *spool, const char *kind, Sealer *sealer) {
+    int64_t stranded;
+    int n = 1, r = spool_stranded(spool, kind, &stranded);
+    while (r == 0 && stranded > 0 && n > 0) {
+        r = spool_begin(spool);
+        if (r == 0)
+            r = sealer_reseal(sealer, RESEAL_AT_ONCE, &n);
+        r = end(spool, r);
+    }
+    return r;
+}
+
+int resumption_split(Spool *spool, Sealer *sealer, uint64_t first_sequence) {
+    int r = spool_begin(spool);
+    if (r == 0)
+        r = sealer_split(sealer, first_sequence);
+    return end(spool, r);
+}

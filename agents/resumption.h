@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a session's beginning and refusals change in the spool, each in a transaction of its own: where to go on, what
+// is sealed again, a new stream in place of one that cannot go on. Says nothing to anybody.
+#pragma once
+
+#include "agents/sealer.h"
+
+// From where to send: the exchange has the stream up to last_sequence. What it has forgotten waits again;
+// *ret_forgotten is how many batches. 0; 1 it has more than this spool ever sealed; 2 it lacks what the spool has let
+// go.
+int resumption_find(Spool *spool, const SpoolStream *stream, uint64_t last_sequence, int64_t *ret_forgotten);
+// Opens another stream in place of this kind's.
+int resumption_fork(Spool *spool, const char *kind);
+// Seals again what closed streams of this kind left behind.
+int resumption_reseal(Spool *spool, const char *kind, Sealer *sealer);
+// Seals the batch that begins there as two. 1 when it cannot be smaller.
+int resumption_split(Spool *spool, Sealer *sealer, uint64_t first_sequence);
