@@ -13,8 +13,11 @@
 #include "proto/base/options.h"
 
 #include <czmq.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define PAUSE_MIN_MS 100
@@ -26,7 +29,10 @@
 
 typedef struct Receive {
     const char *config_path;
-    bool until_head, from_start;
+    bool until_head;
+    const char *from_text;
+    SubscriptionFrom from;
+    uint64_t from_position;
     long long timeout_s;
     ReceiveConfig *config;
     Keys keys, broker;
@@ -36,6 +42,13 @@ typedef struct Receive {
 } Receive;
 
 static const char NOTES[] =
+    "A sink knows its place and goes on there; --from is for one that is empty. Unless told otherwise it gets every\n"
+    "record that the subscription may have. PLACE may be\n"
+    "  start     every record; a PostgreSQL sink takes them also when it is not empty, each in its own row\n"
+    "  head      what comes from now on\n"
+    "  acked     behind what the exchange knows to have been received, where that is kept elsewhere\n"
+    "  POSITION  behind this position of the log\n"
+    "\n"
     "Exit codes:\n"
     "  0  done: caught up, or asked to stop\n"
     "  1  the exchange refuses to go on; the message says what to do\n"
@@ -44,11 +57,34 @@ static const char NOTES[] =
     "  4  something on this side failed: the sink's database for --timeout, its directory, the disk\n"
     "With any code, what was acknowledged is stored, and the next run goes on behind it.\n";
 
+static int from_read(Receive *receive) {
+    static const struct {
+        const char *word;
+        SubscriptionFrom from;
+    } WORDS[] = {{"start", FROM_START}, {"head", FROM_HEAD}, {"acked", FROM_ACKED}};
+    const char *text = receive->from_text;
+    if (text == NULL)
+        return 0;
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (strcmp(text, WORDS[i].word) == 0) {
+            receive->from = WORDS[i].from;
+            return 0;
+        }
+    char *end;
+    errno = 0;
+    receive->from_position = strtoull(text, &end, 10);
+    if (errno != 0 || *end != 0 || *text < '0' || *text > '9')
+        return error_fail(ERROR_CONFIG, "receive: --from is start, head, acked or a position, not \"%s\"", text);
+    receive->from = receive->from_position == 0 ? FROM_START : FROM_POSITION;
+    return 0;
+}
+
 static int options_read(Receive *receive, int argc, char **argv) {
     const Option options[] = {
         {"config", 0, OPTION_TEXT, "FILE", "the receiver's configuration (required)", &receive->config_path},
         {"until-head", 0, OPTION_FLAG, NULL, "exit when caught up with what there is now", &receive->until_head},
-        {"from-start", 0, OPTION_FLAG, NULL, "receive everything again, into an empty sink", &receive->from_start},
+        {"from", 0, OPTION_TEXT, "PLACE", "where an empty sink begins: start, head, acked or a position (start)",
+         &receive->from_text},
         {"timeout", 0, OPTION_INT, "SECONDS", "exit with 3 when no broker serves us for so long", &receive->timeout_s},
         {0},
     };
@@ -60,7 +96,7 @@ static int options_read(Receive *receive, int argc, char **argv) {
         r = error_fail(ERROR_CONFIG, "receive: --config FILE is needed");
     if (r == 0 && (receive->timeout_s < 0 || receive->timeout_s > 1000000))
         r = error_fail(ERROR_CONFIG, "receive: --timeout is a number of seconds");
-    return r;
+    return r == 0 ? from_read(receive) : r;
 }
 
 static void progress_show(void *self, const SubscriptionProgress *progress) {
@@ -79,18 +115,7 @@ static int sink_open(Receive *receive) {
     const ReceiveSink *sink = &receive->config->sink;
     if (sink->kind == SINK_POSTGRES)
         return sink_postgres_new(&receive->sink, sink->conninfo, sink->schema);
-    SinkPlace place;
-    int r = sink_jsonl_new(&receive->sink, &(SinkJsonlOptions){.directory = sink->directory});
-    if (r < 0 || !receive->from_start)
-        return r;
-    // Lines cannot be replaced, so a second round would stand behind the first.
-    r = receive->sink->kind->begin(receive->sink, &place);
-    if (r == 0)
-        return error_fail(ERROR_CONFIG,
-                          "%s: holds records up to position %" PRIu64 ". For --from-start name a new, empty directory, "
-                          "or leave --from-start out to go on from there",
-                          sink->directory, place.position);
-    return r < 0 ? r : 0;
+    return sink_jsonl_new(&receive->sink, &(SinkJsonlOptions){.directory = sink->directory});
 }
 
 static int prepare(Receive *receive) {
@@ -112,7 +137,8 @@ static int prepare(Receive *receive) {
                                                                            .broker_key = receive->broker.curve_public,
                                                                            .sink = receive->sink,
                                                                            .clock = clock_system(),
-                                                                           .from_start = receive->from_start,
+                                                                           .from = receive->from,
+                                                                           .from_position = receive->from_position,
                                                                            .until_head = receive->until_head,
                                                                            .timeout_ms = receive->timeout_s * 1000,
                                                                            .progress = terminal ? progress_show : NULL,

@@ -7,6 +7,7 @@
 #include "proto/bounds.h"
 #include "wire.pb-c.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,7 @@ typedef struct SinkKind {
     // Makes all that was written durable, and the place with it, as one.
     int (*commit)(Sink *sink, const SinkPlace *place);
     void (*destroy)(Sink *sink); // frees the sink itself; commits nothing
+    bool replaces;               // a record that comes again stands in its own place, not behind
 } SinkKind;
 
 // The first member of every sink.

@@ -105,8 +105,8 @@ static int position_write(Jsonl *jsonl, const SinkPlace *place) {
 static int fail_damaged(const Jsonl *jsonl, const char *what) {
     return error_fail(
         ERROR_CONFIG,
-        "%s: %s. Nothing was changed. Restore the directory as a whole from a copy, or receive into a new, "
-        "empty directory with --from-start",
+        "%s: %s. Nothing was changed. Restore the directory as a whole from a copy, or receive everything again into a "
+        "new, empty directory",
         jsonl->path, what);
 }
 
@@ -273,7 +273,7 @@ static void jsonl_destroy(Sink *sink) {
     free(jsonl);
 }
 
-static const SinkKind JSONL = {jsonl_begin, jsonl_grant, jsonl_write, jsonl_commit, jsonl_destroy};
+static const SinkKind JSONL = {jsonl_begin, jsonl_grant, jsonl_write, jsonl_commit, jsonl_destroy, false};
 
 static int directory_open(Jsonl *jsonl) {
     if (mkdir(jsonl->path, 0700) < 0 && errno != EEXIST)

@@ -459,7 +459,8 @@ static void postgres_destroy(Sink *sink) {
     free(pg);
 }
 
-static const SinkKind POSTGRES = {postgres_begin, postgres_grant, postgres_write, postgres_commit, postgres_destroy};
+static const SinkKind POSTGRES = {postgres_begin,  postgres_grant,   postgres_write,
+                                  postgres_commit, postgres_destroy, true};
 
 int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema) {
     Postgres *pg = calloc(1, sizeof *pg);

@@ -27,7 +27,7 @@
 #define SILENT_MS 10000           // nothing heard although asked: lost
 #define QUIET_COMMIT_MS 1000      // a place without records is stored at most so often
 
-enum { GO_ON = 0, LOST = 1, REFUSED = 2, DONE = 3 };
+enum { GO_ON = 0, LOST = 1, REFUSED = 2, DONE = 3, AGAIN = 4 };
 
 struct Subscription {
     SubscriptionOptions options;
@@ -49,6 +49,7 @@ struct Subscription {
     uint64_t sequence_out, sequence_in;
     SinkPlace place, stored; // received, and durable
     bool has_place;          // the sink had one: it went into Hello
+    SubscriptionFrom from;   // FROM_SINK: from that place
     uint64_t previous;       // last position delivered
     uint64_t head;
     uint64_t pending; // records written and not committed
@@ -135,6 +136,14 @@ static bool token_fits(const Dongbo__ResumeToken *token) {
     return token && token->segment_hash.len == (token->position ? HASH_BYTES : 0);
 }
 
+// The head becomes the sink's place at once; the next session goes on there as any other.
+static int head_take(Subscription *s, const Dongbo__ResumeToken *head) {
+    place_take(s, head);
+    int r = s->options.sink->kind->commit(s->options.sink, &s->place);
+    s->began = s->began || r == 0;
+    return r < 0 ? r : AGAIN;
+}
+
 static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     const Dongbo__WelcomeSubscribe *welcome = (const Dongbo__WelcomeSubscribe *)message;
     if (!token_fits(welcome->head) || welcome->session == 0)
@@ -147,11 +156,11 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
         return welcome->session == s->session ? GO_ON : say(s, LOST, "the broker mixes sessions up");
     if (s->has_place && welcome->position != s->place.position)
         return say(s, LOST, "the broker wants to go on from another position than ours");
-    if (!s->has_place && !s->options.from_start && welcome->position)
-        log_warn("the sink is empty, but the exchange knows that records up to position %" PRIu64
-                 " were received before: these do not come again. To have them, run once with --from-start",
-                 welcome->position);
+    if (!s->has_place && s->from == FROM_POSITION && welcome->position != s->options.from_position)
+        return say(s, REFUSED, "the broker is older than this program and cannot begin at a position");
     s->session = welcome->session;
+    if (s->from == FROM_HEAD && welcome->head->position)
+        return head_take(s, welcome->head);
     s->place.position = s->stored.position = s->previous = welcome->position;
     if (!s->has_goal)
         s->goal = s->head;
@@ -345,7 +354,8 @@ static int hello_send(Subscription *s) {
     hello.protocol_version = PROTOCOL_VERSION;
     hello.subscription = (char *)s->options.name;
     hello.token = s->has_place ? &token : NULL;
-    hello.from_start = s->options.from_start && !s->began;
+    hello.from_start = s->from == FROM_START;
+    hello.from_position = s->from == FROM_POSITION ? s->options.from_position : 0;
     hello.program = (char *)PROGRAM;
     while (!zsys_interrupted) {
         int r = send_frame(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
@@ -416,6 +426,27 @@ static int session_loop(Subscription *s) {
     }
 }
 
+// Where this session begins, by what the sink holds.
+static int from_choose(Subscription *s) {
+    SubscriptionFrom asked = s->began ? FROM_SINK : s->options.from;
+    s->from = asked;
+    if (!s->has_place) {
+        s->from = asked == FROM_SINK ? FROM_START : asked;
+        return 0;
+    }
+    if (asked == FROM_SINK)
+        return 0;
+    if (asked != FROM_START || !s->options.sink->kind->replaces)
+        return error_fail(ERROR_CONFIG,
+                          "the sink holds records up to position %" PRIu64
+                          ": leave --from out to go on behind them, or "
+                          "name a new, empty sink",
+                          s->place.position);
+    s->has_place = false;
+    s->place = (SinkPlace){0};
+    return 0;
+}
+
 static int session_begin(Subscription *s) {
     s->place = s->stored = (SinkPlace){0};
     s->session = s->sequence_out = s->sequence_in = s->pending = 0;
@@ -426,10 +457,9 @@ static int session_begin(Subscription *s) {
     if (r < 0)
         return r;
     s->has_place = r == 0;
-    if (s->options.from_start && !s->began) {
-        s->has_place = false;
-        s->place = (SinkPlace){0};
-    }
+    r = from_choose(s);
+    if (r < 0)
+        return r;
     s->news = SOCKET_TRYING;
     s->news_ms = now_ms(s);
     SocketPeer peer = {s->endpoint, s->options.keys, s->options.broker_key};
@@ -445,19 +475,27 @@ static void session_end(Subscription *s) {
     socket_close_watched(&s->socket, &s->monitor);
 }
 
-int subscription_run(Subscription *s, const char *endpoint, int64_t reach_ms) {
-    s->endpoint = endpoint;
-    s->reach_ms = reach_ms;
+static int session_run(Subscription *s) {
     int r = session_begin(s);
     if (r == 0)
         r = hello_send(s);
     if (r == GO_ON)
         r = welcome_await(s);
     if (r == GO_ON) {
-        log_info("receiving from %s after position %" PRIu64 ", head %" PRIu64, endpoint, s->place.position, s->head);
+        log_info("receiving from %s after position %" PRIu64 "%s, head %" PRIu64, s->endpoint, s->place.position,
+                 s->from == FROM_START ? " (from the start)" : "", s->head);
         r = session_loop(s);
     }
     session_end(s);
+    return r;
+}
+
+int subscription_run(Subscription *s, const char *endpoint, int64_t reach_ms) {
+    s->endpoint = endpoint;
+    s->reach_ms = reach_ms;
+    int r = session_run(s);
+    if (r == AGAIN)
+        r = session_run(s);
     return r == DONE ? 0 : r;
 }
 

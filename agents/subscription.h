@@ -17,6 +17,16 @@ typedef struct SubscriptionProgress {
     uint64_t records;  // stored by this program so far
 } SubscriptionProgress;
 
+// Where the first session begins. A sink that holds records goes on behind them, an empty one begins at the start,
+// unless this is said; and then the sink must be empty, or, for FROM_START, one whose records replace themselves.
+typedef enum SubscriptionFrom {
+    FROM_SINK,
+    FROM_START,
+    FROM_HEAD,     // only what comes from now on
+    FROM_ACKED,    // behind what the exchange knows to have been received by this subscription, wherever that is
+    FROM_POSITION, // behind from_position
+} SubscriptionFrom;
+
 // Pointers must outlive the subscription.
 typedef struct SubscriptionOptions {
     const char *name;
@@ -24,7 +34,8 @@ typedef struct SubscriptionOptions {
     const uint8_t *broker_key; // KEY_BYTES
     Sink *sink;
     const Clock *clock;
-    bool from_start;    // the first session begins before the first record, whatever the sink holds
+    SubscriptionFrom from;
+    uint64_t from_position;
     bool until_head;    // done at the head that the first Welcome told
     int64_t timeout_ms; // lost when no broker has served us for so long; 0: as long as it takes
     void (*progress)(void *self, const SubscriptionProgress *progress); // after each commit; may be NULL
@@ -38,7 +49,8 @@ void subscription_destroy(Subscription **subscription);
 
 // Runs a session to its end, giving the endpoint reach_ms to take the connection. 0: caught up, or asked to stop
 // (zsys_interrupted); 1: lost or never had, another try may do; 2: refused, a person must act. subscription_text() says
-// why for 1 and 2. Negative: the sink's or our own failure.
+// why for 1 and 2. Negative: the sink's or our own failure; ERROR_CONFIG when the sink holds what `from` does not
+// allow.
 int subscription_run(Subscription *subscription, const char *endpoint, int64_t reach_ms);
 const char *subscription_text(const Subscription *subscription);
 // When a broker last served us (monotonic); when it was made, if none ever did.

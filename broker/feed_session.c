@@ -118,7 +118,8 @@ static int place_find(FeedState *state, FeedPlace *place, Answer *answer) {
 static int place_begin(FeedState *state, const Dongbo__HelloSubscribe *hello, uint64_t acked, FeedPlace *place,
                        Answer *answer) {
     const Dongbo__ResumeToken *token = hello->from_start ? NULL : hello->token;
-    *place = (FeedPlace){.position = token ? token->position : hello->from_start ? 0 : acked};
+    uint64_t without = hello->from_start ? 0 : hello->from_position ? hello->from_position : acked;
+    *place = (FeedPlace){.position = token ? token->position : without};
     int r = place_find(state, place, answer);
     if (r != 0 || !token || token->position == 0)
         return r;

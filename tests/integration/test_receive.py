@@ -62,6 +62,30 @@ def test_receives_each_record_once_and_goes_on(exchange, health):
     assert len({record["record"] for record in records}) == 200
 
 
+def test_an_empty_sink_begins_where_it_is_told(exchange, health):
+    receiver = exchange.receivers["hn"]
+    publish(health, 0, 100)
+    receiver.until_head()
+    half = receiver.records()[49]["position"]
+    text = receiver.config.read_text()
+    publish(health, 100, 120)
+    # acked last: each run acknowledges, and this is about what those before it did.
+    for number, (place, first, last) in enumerate([("head", 120, 120), (half, 50, 120), ("start", 0, 120),
+                                                   (None, 0, 120), ("acked", 120, 120)]):
+        receiver.directory = exchange.directory / f"out-{number}"
+        receiver.config.write_text(text.replace("received-hn", f"out-{number}"))
+        words = ("--from", place) if place is not None else ()
+        done = exchange.run(*receiver.command("--until-head", "--timeout", 20, *words))
+        assert done.returncode == 0, done.stderr
+        assert said(receiver.records()) == expected((first, last, 1)), place
+    # What was begun at the head goes on there.
+    receiver.directory = exchange.directory / "out-0"
+    receiver.config.write_text(text.replace("received-hn", "out-0"))
+    publish(health, 120, 130)
+    receiver.until_head()
+    assert said(receiver.records()) == expected((120, 130, 1))
+
+
 def test_a_running_receiver_is_told_at_once(exchange, health):
     receiver = exchange.receivers["hn"]
     process = receiver.start()
@@ -137,9 +161,10 @@ def test_rows_in_a_table_are_the_same(exchange, health):
     conninfo = exchange.cluster.conninfo(database="committee")
     receiver.config.write_text(text[:text.index("sink:")] +
                                f'sink: {{kind: postgres, conninfo: "{conninfo}", schema: received}}\n')
-    receiver.until_head()  # an empty sink, and the exchange knows that 100 were stored elsewhere
+    receiver.until_head()  # an empty sink, though the exchange knows that 100 were stored elsewhere
+    assert exchange.run("psql", "-XAt", conninfo, "-c", "SELECT count(*) FROM received.health").stdout == "100\n"
     publish(health, 100, 150)
-    done = exchange.run(*receiver.command("--until-head", "--timeout", 20, "--from-start"))
+    done = exchange.run(*receiver.command("--until-head", "--timeout", 20, "--from", "start"))
     assert done.returncode == 0, done.stderr
     publish(health, 150, 200)
     receiver.until_head()
@@ -178,7 +203,9 @@ def test_codes_say_what_is_wrong(exchange, health):
     receiver.config.write_text(good.replace("hn.keys", "stranger.keys"))
     assert "let this key in" in refused(receiver, 3, "--timeout", 1)
     receiver.config.write_text(good)
-    assert "holds records" in refused(receiver, 2, "--from-start")
+    for place in ("start", "head", "acked", "7"):
+        assert "holds records" in refused(receiver, 2, "--from", place)
+    assert "--from is start" in refused(receiver, 2, "--from", "7th")
     assert said(receiver.records()) == expected((0, 10, 1))
 
     exchange.dongbo("subscription", "disable", "hn")
@@ -199,7 +226,7 @@ def test_damage_is_said_and_never_taken_for_a_beginning(exchange, health):
     text = position.read_text()
     for wrong in ("", text[:40], text.replace("epoch 1", "epoch 2")):
         position.write_text(wrong)
-        assert "--from-start" in refused(receiver, 2)
+        assert "new, empty directory" in refused(receiver, 2)
     position.unlink()
     assert "missing" in refused(receiver, 2)
     position.write_text(text)

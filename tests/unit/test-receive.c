@@ -66,7 +66,7 @@ static int memory_commit(Sink *sink, const SinkPlace *place) {
 
 static void memory_destroy(Sink *sink) {}
 
-static const SinkKind MEMORY = {memory_begin, memory_grant, memory_write, memory_commit, memory_destroy};
+static const SinkKind MEMORY = {memory_begin, memory_grant, memory_write, memory_commit, memory_destroy, false};
 
 static int run_as(Sink *sink, SubscriptionOptions options, char text[512]) {
     Subscription *subscription;
@@ -118,7 +118,7 @@ static void test_any_commit_may_fail(void **state) {
         memory.commits = 0;
         memory.fail_commits_after = i % 3;
         memory.fail_with = i % 2 ? ERROR_DATABASE : ERROR_SYSTEM;
-        r = run_as(&memory.sink, (SubscriptionOptions){.from_start = memory.place.position == 0}, text);
+        r = run_as(&memory.sink, (SubscriptionOptions){0}, text);
         if (r == 0)
             break;
         assert_int_equal(r, memory.fail_with);
@@ -164,6 +164,57 @@ static void test_what_is_refused_is_said(void **state) {
     assert_int_equal(r, 0);
 }
 
+static int run_from(Memory *memory, SubscriptionFrom from, uint64_t position) {
+    char text[512];
+    int r = run_as(&memory->sink, (SubscriptionOptions){.from = from, .from_position = position}, text);
+    if (r > 0)
+        fail_msg("%d: %s", r, text);
+    return r;
+}
+
+// An empty sink gets everything, whatever was acknowledged from another one, unless something else is asked for.
+static void test_where_an_empty_sink_begins(void **state) {
+    uint64_t head = exchange.head.last_position;
+    Memory all = {.sink.kind = &MEMORY, .fail_commits_after = -1}, later = all, acked = all, behind = all;
+    assert_int_equal(run_from(&all, FROM_SINK, 0), 0);
+    assert_complete(&all, 1, head);
+    assert_int_equal(run_from(&later, FROM_HEAD, 0), 0);
+    assert_complete(&later, head + 1, head);
+    assert_int_equal(run_from(&behind, FROM_POSITION, head - 700), 0);
+    assert_complete(&behind, head - 699, head);
+    for (int i = 0; i < 3; i++)
+        exchange_append(300);
+    assert_int_equal(run_from(&acked, FROM_ACKED, 0), 0);
+    assert_complete(&acked, head + 1, exchange.head.last_position);
+    assert_int_equal(run_from(&later, FROM_SINK, 0), 0);
+    assert_complete(&later, head + 1, exchange.head.last_position);
+    Memory *memories[] = {&all, &later, &acked, &behind};
+    for (int i = 0; i < 4; i++)
+        free(memories[i]->positions);
+}
+
+// What is there already is not doubled by a word on the command line.
+static void test_a_sink_that_holds_records_begins_nowhere_else(void **state) {
+    static const SubscriptionFrom OTHERS[] = {FROM_START, FROM_HEAD, FROM_ACKED, FROM_POSITION};
+    uint64_t head = exchange.head.last_position;
+    Memory memory = {.sink.kind = &MEMORY, .fail_commits_after = -1};
+    assert_int_equal(run_from(&memory, FROM_SINK, 0), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(run_from(&memory, OTHERS[i], 5), ERROR_CONFIG);
+        assert_non_null(strstr(error_text(), "leave --from out"));
+    }
+    assert_complete(&memory, 1, head);
+    // Unless each record replaces itself there.
+    SinkKind replacing = MEMORY;
+    replacing.replaces = true;
+    memory.sink.kind = &replacing;
+    memory.n = memory.durable = 0;
+    assert_int_equal(run_from(&memory, FROM_START, 0), 0);
+    assert_complete(&memory, 1, head);
+    assert_int_equal(run_from(&memory, FROM_HEAD, 0), ERROR_CONFIG);
+    free(memory.positions);
+}
+
 static void test_no_broker_is_lost_not_refused(void **state) {
     Memory memory = {.sink.kind = &MEMORY, .fail_commits_after = -1};
     char text[512];
@@ -196,7 +247,7 @@ static void test_restarts_lose_and_double_nothing(void **state) {
     zactor_t *disturber = zactor_new(restart_often, NULL);
     int r = 1, lost = 0;
     for (; r == 1 && lost < 1000; lost++)
-        r = run_as(&memory.sink, (SubscriptionOptions){.from_start = memory.place.position == 0}, text);
+        r = run_as(&memory.sink, (SubscriptionOptions){0}, text);
     zactor_destroy(&disturber);
     assert_int_equal(r, 0);
     assert_complete(&memory, 1, exchange.head.last_position);
@@ -226,7 +277,7 @@ static void test_lines_are_whole_on_disk(void **state) {
     Sink *sink;
     exchange_ok(sink_jsonl_new(&sink, &(SinkJsonlOptions){directory, 1024 * 1024}));
     int64_t begin_us = clock_now_us(clock_system());
-    assert_int_equal(run_as(sink, (SubscriptionOptions){.from_start = true}, text), 0);
+    assert_int_equal(run_as(sink, (SubscriptionOptions){.from = FROM_START}, text), 0);
     int64_t passed_us = clock_now_us(clock_system()) - begin_us;
     sink_destroy(&sink);
     uint64_t expected = 0, n = 0;
@@ -245,9 +296,14 @@ static void test_lines_are_whole_on_disk(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_receives_all_once_and_goes_on),    cmocka_unit_test(test_any_commit_may_fail),
-        cmocka_unit_test(test_what_is_refused_is_said),          cmocka_unit_test(test_no_broker_is_lost_not_refused),
-        cmocka_unit_test(test_restarts_lose_and_double_nothing), cmocka_unit_test(test_lines_are_whole_on_disk),
+        cmocka_unit_test(test_receives_all_once_and_goes_on),
+        cmocka_unit_test(test_any_commit_may_fail),
+        cmocka_unit_test(test_what_is_refused_is_said),
+        cmocka_unit_test(test_where_an_empty_sink_begins),
+        cmocka_unit_test(test_a_sink_that_holds_records_begins_nowhere_else),
+        cmocka_unit_test(test_no_broker_is_lost_not_refused),
+        cmocka_unit_test(test_restarts_lose_and_double_nothing),
+        cmocka_unit_test(test_lines_are_whole_on_disk),
     };
     return cmocka_run_group_tests(tests, exchange_start, exchange_stop);
 }

@@ -219,7 +219,7 @@ static void test_a_damaged_position_is_said(void **state) {
         fwrite(wrong, 1, length, file);
         fclose(file);
         if (i != n - 1)
-            assert_refused("--from-start");
+            assert_refused("new, empty directory");
     }
     file = fopen(path("position"), "w");
     fwrite(text, 1, n, file);
