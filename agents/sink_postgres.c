@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One statement per domain and commit, over arrays: of each record the latest state in the batch, deleted or put, and a
-// row that is already newer is left alone. SQL is put together from names only: the schema (quoted by libpq) and what
-// the descriptors call domains and fields; data travels as parameters.
+// row that is already newer is left alone. A statement sets every column that the table has for a field, so that a row
+// is the record as it came last and nothing of an older one. SQL is put together from names only: the schema (quoted by
+// libpq) and what the descriptors call domains and fields; data travels as parameters.
 #include "agents/sink_postgres.h"
 
 #include "proto/base/arena.h"
@@ -50,6 +51,7 @@ typedef struct Row {
 
 typedef struct Table {
     uint32_t columns; // field numbers that have one, as bits
+    uint32_t marked;  // of those, that bear the comment of what is not granted
     Bytes upsert;     // the statement's text
     char name[32];
     PgStatement statement;
@@ -62,7 +64,7 @@ typedef struct Postgres {
     Pg *pg;
     char *schema;
     char *quoted; // the schema as an identifier; known once connected
-    bool ready;   // schema and position table were seen
+    bool failed;  // something was missing, and nothing has been committed since
     Table tables[DOMAIN_MAX + 1];
     Arena *arena; // rows since the last commit
     PgParams params;
@@ -87,6 +89,8 @@ static void column_add(Bytes *sql, const char *prefix, int domain, const Protobu
     bool taken = strcmp(field->name, "citizen_number") == 0;
     sql_add(sql, "%s%s%s%s", prefix, taken ? domain_name(domain) : "", taken ? "_" : "", field->name);
 }
+
+#define MARK "dongbo: no longer granted. A row loses its value here when its record changes."
 
 static bool has_column(const Table *table, const ProtobufCFieldDescriptor *field) {
     return table->columns >> field->id & 1;
@@ -151,6 +155,27 @@ static int upsert_build(Postgres *pg, int domain) {
     return sql->failed ? error_fail(ERROR_MEMORY, "no memory for a statement") : 0;
 }
 
+// What was altered over there, rather than away. Something missing is made again by the next session; else, or when
+// that did not help, a person must look.
+static int altered(Postgres *pg, const char *table, int r) {
+    const char *state = pg_sqlstate(pg->pg);
+    bool missing = strcmp(state, "42703") == 0 || strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0;
+    bool refused = strncmp(state, "42", 2) == 0 || strncmp(state, "23", 2) == 0;
+    if (r != ERROR_DATABASE && r != ERROR_DATA)
+        return r;
+    if (missing && !pg->failed) {
+        pg->failed = true;
+        return ERROR_DATABASE;
+    }
+    if (r == ERROR_DATABASE && !refused && !missing)
+        return r;
+    char why[400];
+    snprintf(why, sizeof why, "%s", error_text());
+    return error_fail(r == ERROR_DATA && !refused ? ERROR_DATA : ERROR_CONFIG,
+                      "%s. Were %s.%s or its rights altered by hand? Take that back, or receive into a new schema", why,
+                      pg->schema, table);
+}
+
 // ---- tables -------------------------------------------------------------------------------------------------------
 
 static int command(Postgres *pg) {
@@ -178,11 +203,84 @@ static int table_extend(Postgres *pg, int domain, uint32_t fields) {
     }
     int r = command(pg);
     if (r < 0)
-        return r;
+        return altered(pg, domain_name(domain), r);
     table->columns |= fields;
     r = upsert_build(pg, domain);
     pg_disconnect(pg->pg); // what was prepared by that name is another statement now
     return r;
+}
+
+// Columns whose field is not granted any more say so; those that are again, no more.
+static int table_mark(Postgres *pg, int domain, uint32_t granted) {
+    Table *table = &pg->tables[domain];
+    const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
+    uint32_t marked = table->columns & ~granted, differing = marked ^ table->marked;
+    bytes_clear(&pg->sql);
+    for (unsigned i = 0; i < descriptor->n_fields; i++) {
+        if (!(differing >> descriptor->fields[i].id & 1))
+            continue;
+        sql_add(&pg->sql, "COMMENT ON COLUMN %s.%s", pg->quoted, domain_name(domain));
+        column_add(&pg->sql, ".", domain, &descriptor->fields[i]);
+        sql_add(&pg->sql, " IS %s; ", marked >> descriptor->fields[i].id & 1 ? "'" MARK "'" : "NULL");
+    }
+    int r = differing == 0 ? 0 : pg_connect(pg->pg);
+    if (r == 0 && differing != 0)
+        r = command(pg);
+    // Who may not comment on a table may still keep it.
+    if (r == ERROR_DATABASE && strcmp(pg_sqlstate(pg->pg), "42501") == 0)
+        r = 0;
+    if (r == 0)
+        table->marked = marked;
+    return r;
+}
+
+static void column_note(Postgres *pg, const char *table_name, const char *column, bool marked) {
+    int domain = domain_by_name(table_name);
+    const ProtobufCMessageDescriptor *descriptor = domain ? domain_descriptor(domain) : NULL;
+    for (unsigned i = 0; descriptor && i < descriptor->n_fields; i++) {
+        CLEANUP(bytes_free) Bytes name = {0};
+        column_add(&name, "", domain, &descriptor->fields[i]);
+        bytes_append_u8(&name, 0);
+        if (name.failed || strcmp((const char *)name.data, column) != 0)
+            continue;
+        pg->tables[domain].columns |= 1u << descriptor->fields[i].id;
+        pg->tables[domain].marked |= marked ? 1u << descriptor->fields[i].id : 0;
+    }
+}
+
+// What stands over there: also what an earlier grant, or a person, left.
+static int columns_read(Postgres *pg) {
+    static const Oid types[] = {OID_TEXT, OID_TEXT};
+    static const PgStatement statement = {
+        "columns",
+        "SELECT c.relname::text, a.attname::text, coalesce(col_description(c.oid, a.attnum) = $2, false)"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid"
+        " WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped",
+        2, types};
+    PgParams params = {0};
+    PGresult *result;
+    pg_param_text(&params, pg->schema);
+    pg_param_text(&params, MARK);
+    int r = pg_run(pg->pg, &statement, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    uint32_t before[DOMAIN_MAX + 1];
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
+        before[domain] = pg->tables[domain].columns;
+        pg->tables[domain].columns = pg->tables[domain].marked = 0;
+    }
+    for (int row = 0; row < PQntuples(result); row++)
+        column_note(pg, pg_text(result, row, 0), pg_text(result, row, 1), pg_bool(result, row, 2));
+    PQclear(result);
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++) {
+        Table *table = &pg->tables[domain];
+        if (table->upsert.n == 0 || table->columns == before[domain])
+            continue;
+        bytes_clear(&table->upsert); // made again when it is needed
+        pg_disconnect(pg->pg);
+    }
+    return pg_connect(pg->pg);
 }
 
 static int postgres_grant(Sink *sink, char *const *fields, size_t n) {
@@ -200,12 +298,15 @@ static int postgres_grant(Sink *sink, char *const *fields, size_t n) {
             granted[domain] |= 1u << number;
     }
     int r = 0;
-    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++) {
         if (granted[domain] & ~pg->tables[domain].columns) {
             r = pg_connect(pg->pg);
             if (r == 0)
                 r = table_extend(pg, domain, granted[domain]);
         }
+        if (r == 0)
+            r = table_mark(pg, domain, granted[domain]);
+    }
     return r;
 }
 
@@ -256,8 +357,6 @@ static int exists(Postgres *pg, bool *ret_schema, bool *ret_table) {
 
 static int schema_prepare(Postgres *pg) {
     bool has_schema, has_table;
-    if (pg->ready)
-        return 0;
     int r = exists(pg, &has_schema, &has_table);
     if (r < 0)
         return r;
@@ -272,8 +371,7 @@ static int schema_prepare(Postgres *pg) {
             pg->quoted);
     if (pg->sql.n)
         r = command(pg);
-    pg->ready = r == 0;
-    return r;
+    return r < 0 ? altered(pg, "dongbo_position", r) : 0;
 }
 
 static void rows_forget(Postgres *pg) {
@@ -289,7 +387,7 @@ static int place_read(Postgres *pg, SinkPlace *ret) {
     PGresult *result;
     int r = pg_run(pg->pg, &pg->place_reader, NULL, &result);
     if (r < 0)
-        return r;
+        return altered(pg, "dongbo_position", r);
     bool found = PQntuples(result) == 1;
     *ret = (SinkPlace){0};
     if (found) {
@@ -312,6 +410,8 @@ static int postgres_begin(Sink *sink, SinkPlace *ret) {
         r = names_prepare(pg);
     if (r == 0)
         r = schema_prepare(pg);
+    if (r == 0)
+        r = columns_read(pg);
     return r == 0 ? place_read(pg, ret) : r;
 }
 
@@ -402,7 +502,8 @@ static void fixed_bind(PgParams *params, const Table *table) {
         pg_array_us(params, row->record->event_time_us);
 }
 
-static int table_put(Postgres *pg, Table *table) {
+static int table_put(Postgres *pg, int domain) {
+    Table *table = &pg->tables[domain];
     if (!table->n)
         return 0;
     pg_params_clear(&pg->params);
@@ -414,7 +515,8 @@ static int table_put(Postgres *pg, Table *table) {
         for (const Row *row = table->rows; row; row = row->next)
             pg_array_text(&pg->params, row->values[field] ? row->values[field] : "", row->lengths[field]);
     }
-    return pg_run(pg->pg, &table->statement, &pg->params, NULL);
+    int r = pg_run(pg->pg, &table->statement, &pg->params, NULL);
+    return r < 0 ? altered(pg, domain_name(domain), r) : 0;
 }
 
 static int place_put(Postgres *pg, const SinkPlace *place) {
@@ -422,7 +524,8 @@ static int place_put(Postgres *pg, const SinkPlace *place) {
     pg_param_i32(&pg->params, (int32_t)place->epoch);
     pg_param_i64(&pg->params, (int64_t)place->position);
     pg_param_bytes(&pg->params, place->hash, HASH_BYTES);
-    return pg_run(pg->pg, &pg->place_writer, &pg->params, NULL);
+    int r = pg_run(pg->pg, &pg->place_writer, &pg->params, NULL);
+    return r < 0 ? altered(pg, "dongbo_position", r) : 0;
 }
 
 static int postgres_commit(Sink *sink, const SinkPlace *place) {
@@ -431,13 +534,15 @@ static int postgres_commit(Sink *sink, const SinkPlace *place) {
     if (r == 0)
         r = pg_command(pg->pg, "BEGIN");
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
-        r = table_put(pg, &pg->tables[domain]);
+        r = table_put(pg, domain);
     if (r == 0)
         r = place_put(pg, place);
     if (r == 0)
         r = pg_command(pg->pg, "COMMIT");
     if (r < 0)
         pg_disconnect(pg->pg); // whether it was committed is asked in begin()
+    else
+        pg->failed = false;
     rows_forget(pg);
     return r;
 }

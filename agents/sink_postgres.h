@@ -2,6 +2,13 @@
 //
 // A schema in a committee's own PostgreSQL: one table per granted domain with a row per record, and dongbo_position,
 // which moves in the same transaction. Tables and columns are added as they are granted and never taken away.
+//
+// A row is its record as it came last, as a replay of the log would give it: a column whose field is no longer granted
+// becomes NULL in each row whose record changes, and keeps in the others what was granted when they came. Such a column
+// says so in its comment. Who has to give up older values, too, sets them to NULL, or drops the column.
+//
+// Other columns, tables and views of the committee's own may stand beside ours. A table or column of ours that was
+// dropped is made again, without what it held (`receive --from start` brings that back).
 #pragma once
 
 #include "agents/sink.h"
