@@ -254,6 +254,15 @@ static int stage_row(Load *load, const PopulationHeader *header, const CsvRow *r
     return ++stage->n == LOAD_ROWS ? send_rows(load) : 0;
 }
 
+// The rows are in, whatever becomes of this.
+static void analyse(Load *load) {
+    static const PgStatement ANALYSE = {"population_analyse", "SELECT population.analyse()", 0, NULL};
+    if (load->inserted > 0 && pg_run(load->pg, &ANALYSE, NULL, NULL) < 0)
+        log_warn("%s; until PostgreSQL gathers statistics by itself, look-ups may be slow and status does not know how "
+                 "many citizens there are. Run dongbo init once after an upgrade",
+                 error_text());
+}
+
 static int load_run(Desk *desk, Load *load) {
     int r = load_open(load);
     if (r == 0)
@@ -276,6 +285,8 @@ static int load_run(Desk *desk, Load *load) {
         r = each_row(load, stage_row);
     if (r == 0)
         r = send_rows(load);
+    if (r == 0)
+        analyse(load);
     progress_end();
     if (r == 0)
         printf("%" PRIu64 " citizens inserted, %" PRIu64 " known already", load->inserted, load->existing);

@@ -40,10 +40,16 @@ static const PgStatement SUBSCRIPTIONS = {
     "FROM exchange.subscription s LEFT JOIN exchange.subscription_position p ON p.subscription = s.subscription "
     "ORDER BY s.name",
     0, NULL};
-static const PgStatement POPULATION = {"status_population",
-                                       "SELECT s.position, greatest(c.reltuples, 0)::bigint FROM population.state s, "
-                                       "pg_class c WHERE c.oid = 'population.citizen'::regclass",
-                                       0, NULL};
+// A small table is counted, a large one estimated as the planner does: by rows a page as of the last ANALYZE, and the
+// pages that there are now. NULL where there are no such figures: never analysed, or a view of somebody else's table.
+static const PgStatement POPULATION = {
+    "status_population",
+    "SELECT s.position, CASE WHEN c.relkind = 'r' AND pg_relation_size(c.oid) < 67108864 "
+    "THEN (SELECT count(*) FROM population.citizen) WHEN c.relpages > 0 AND c.reltuples >= 0 "
+    "THEN (c.reltuples / c.relpages * (pg_relation_size(c.oid) / current_setting('block_size')::integer))::bigint END, "
+    "c.relkind = 'r' AND pg_relation_size(c.oid) < 67108864 "
+    "FROM population.state s, pg_class c WHERE c.oid = 'population.citizen'::regclass",
+    0, NULL};
 
 typedef struct Status {
     PGresult *head, *exceptions, *streams, *subscriptions, *population;
@@ -125,8 +131,10 @@ static json_t *subscriptions_json(const PGresult *rows) {
 static json_t *population_json(const Status *status) {
     if (status->population_error[0])
         return json_pack("{s:b, s:s}", "reachable", 0, "error", status->population_error);
-    return json_pack("{s:b, s:I, s:I}", "reachable", 1, "position", (json_int_t)pg_i64(status->population, 0, 0),
-                     "citizens_about", (json_int_t)pg_i64(status->population, 0, 1));
+    json_t *citizens =
+        pg_is_null(status->population, 0, 1) ? json_null() : json_integer((json_int_t)pg_i64(status->population, 0, 1));
+    return json_pack("{s:b, s:I, s:o}", "reachable", 1, "position", (json_int_t)pg_i64(status->population, 0, 0),
+                     "citizens_about", citizens);
 }
 
 static int print_json(const Status *status) {
@@ -154,6 +162,20 @@ static int print_json(const Status *status) {
 
 // ---- for people
 
+static void print_population(const Status *status) {
+    const PGresult *population = status->population;
+    char citizens[64] = "an unknown number of";
+    if (status->population_error[0]) {
+        printf("population  cannot be reached: %s\n", status->population_error);
+        return;
+    }
+    if (!pg_is_null(population, 0, 1))
+        snprintf(citizens, sizeof citizens, "%s%" PRId64, pg_bool(population, 0, 2) ? "" : "about ",
+                 pg_i64(population, 0, 1));
+    printf("population  position %" PRId64 " (%" PRId64 " at the head), %s citizens\n", pg_i64(population, 0, 0),
+           pg_i64(status->head, 0, 3), citizens);
+}
+
 static void print_head(const Status *status) {
     const PGresult *head = status->head;
     int64_t stored_at_us = pg_i64(head, 0, 2);
@@ -165,11 +187,7 @@ static void print_head(const Status *status) {
            pg_text(head, 0, 9), pg_i64(head, 0, 8) ? " (a new one was asked for)" : "");
     printf("events      %" PRId64 ", of which %" PRId64 " taken and %" PRId64 " not\n", pg_i64(head, 0, 5),
            pg_i64(head, 0, 5) - not_taken(status), not_taken(status));
-    if (status->population_error[0])
-        printf("population  cannot be reached: %s\n", status->population_error);
-    else
-        printf("population  position %" PRId64 " (%" PRId64 " at the head), about %" PRId64 " citizens\n",
-               pg_i64(status->population, 0, 0), pg_i64(head, 0, 3), pg_i64(status->population, 0, 1));
+    print_population(status);
 }
 
 static int print_exceptions(const PGresult *rows) {

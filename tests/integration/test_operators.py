@@ -140,6 +140,37 @@ def test_load_inserts_and_loading_again_changes_nothing(desk, database):
     assert database.value("SELECT position FROM population.state") == 1
 
 
+def test_load_gathers_statistics_and_status_counts_at_once(desk, database):
+    def citizens():
+        return json.loads(desk.ask("status", "--json"))["population"]["citizens_about"]
+
+    long_name = "Nguyễn " + "x" * 900
+    rows = "".join(ROW.replace("001090000001", f"001090{n:06}").replace("Nguyễn Văn Đạt", long_name)
+                   for n in range(2000))
+    assert citizens() == 0
+    desk.ask("population", "load", "-", given=HEADER + rows)
+    assert database.value("SELECT reltuples FROM pg_class WHERE oid = 'population.citizen'::regclass") == 2000
+    assert citizens() == 2000
+    assert ", 2000 citizens" in desk.ask("status")
+    # Beyond what is counted: estimated, and said so; or not known.
+    database.rows("INSERT INTO population.citizen (citizen_number, full_name, name_folded, birth_date, sex) "
+                  "SELECT n::text, full_name, name_folded, '', '' "
+                  "FROM (SELECT * FROM population.citizen LIMIT 1) c, generate_series(1, 60000) n")
+    assert 50000 < citizens() < 75000
+    assert ", about " in desk.ask("status")
+    database.rows("UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE oid = 'population.citizen'::regclass")
+    assert citizens() is None
+    assert "an unknown number of citizens" in desk.ask("status")
+
+
+def test_load_needs_no_statistics(desk, database):
+    """The store may be older than this program: the rows count."""
+    database.rows("DROP FUNCTION population.analyse()")
+    done = desk.run("population", "load", "-", given=HEADER + ROW)
+    assert done.returncode == 0 and done.stdout.startswith("1 citizens inserted")
+    assert "dongbo init" in done.stderr
+
+
 def test_load_leaves_those_known_as_they_are_and_says_so(desk, database):
     desk.ask("population", "load", "-", given=HEADER + ROW)
     said = desk.ask("population", "load", "-", given=HEADER + ROW.replace("1990-01-02", "1990-01-03"))

@@ -45,6 +45,7 @@ DENIED = [
     ("dongbo_population_reader", "UPDATE population.citizen SET full_name = ''"),
     ("dongbo_population_reader", "INSERT INTO population.number_alias (kind, number, person) VALUES ('', '', 1)"),
     ("dongbo_population_reader", "SELECT population.load('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}')"),
+    ("dongbo_population_reader", "SELECT population.analyse()"),
     ("dongbo_population_writer", "SELECT * FROM population.citizen"),
     ("dongbo_population_writer", "INSERT INTO population.change VALUES (1, 1, '')"),
     ("dongbo_population_writer", "UPDATE population.state SET position = 9"),
