@@ -42,7 +42,7 @@ struct Rules {
 // ---- the file as YAML has it ------------------------------------------------------------------------------------
 
 typedef struct FileField {
-    int number, type, codes;
+    int number, type, codes, personal;
     bool key, required;
     uint32_t length_max, digits, min, max;
 } FileField;
@@ -76,6 +76,12 @@ static const cyaml_strval_t TYPES[] = {{"text", FIELD_TEXT},
                                        {"date", FIELD_DATE},
                                        {"number", FIELD_NUMBER},
                                        {"digits", FIELD_DIGITS}};
+// Its value plus one: 0 is not said.
+static const cyaml_strval_t MASKS[] = {{"none", MASK_NONE + 1},
+                                       {"name", MASK_NAME + 1},
+                                       {"number", MASK_NUMBER + 1},
+                                       {"date", MASK_DATE + 1},
+                                       {"all", MASK_ALL + 1}};
 static const cyaml_strval_t KINDS[] = {
     {"not-in-future", RULE_NOT_IN_FUTURE},     {"not-before-birth", RULE_NOT_BEFORE_BIRTH},
     {"not-after-death", RULE_NOT_AFTER_DEATH}, {"period", RULE_PERIOD},
@@ -118,6 +124,8 @@ static int load_domain(Rules *rules, const char *path, int domain) {
         WORD("codes", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileField, codes, codes),
         CONFIG_FIELD_BOOL("key", CYAML_FLAG_OPTIONAL, FileField, key),
         CONFIG_FIELD_BOOL("required", CYAML_FLAG_OPTIONAL, FileField, required),
+        CYAML_FIELD_ENUM("personal", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileField, personal, MASKS,
+                         CYAML_ARRAY_LEN(MASKS)),
         CYAML_FIELD_UINT("length_max", CYAML_FLAG_OPTIONAL, FileField, length_max),
         CYAML_FIELD_UINT("digits", CYAML_FLAG_OPTIONAL, FileField, digits),
         CYAML_FIELD_UINT("min", CYAML_FLAG_OPTIONAL, FileField, min),
@@ -160,6 +168,13 @@ static int load_domain(Rules *rules, const char *path, int domain) {
 }
 
 // ---- what YAML cannot say ---------------------------------------------------------------------------------------
+
+// What population says is the person; a field that is added there is hidden until somebody says otherwise.
+static FieldMask mask_of(int domain, const FileField *from) {
+    if (from->personal)
+        return (FieldMask)(from->personal - 1);
+    return domain == DONGBO__DOMAIN__POPULATION ? MASK_ALL : MASK_NONE;
+}
 
 static RuleField *find_field(const Table *table, unsigned number) {
     for (RuleField *field = table->fields; field->number; field++)
@@ -227,6 +242,7 @@ static int convert_fields(Table *table, const Codes *codes, const File *file, co
             return error_fail(ERROR_CONFIG, "%s: field %s stands there twice", path, described->name);
         RuleField *field = &table->fields[i];
         const char *fault = convert_field(field, &file->fields[i], codes, described);
+        field->personal = mask_of(file->domain, &file->fields[i]);
         if (!fault && field->key && rules->n_key == sizeof rules->key / sizeof *rules->key)
             fault = "is one key field too many";
         if (fault)
@@ -406,6 +422,13 @@ void rules_destroy(Rules **rules) {
     codes_destroy(&(*rules)->codes);
     free(*rules);
     *rules = NULL;
+}
+
+const RuleField *rules_field(const DomainRules *rules, unsigned number) {
+    for (size_t i = 0; i < rules->n_fields; i++)
+        if (rules->fields[i].number == number)
+            return &rules->fields[i];
+    return NULL;
 }
 
 const DomainRules *rules_domain(const Rules *rules, int domain) {

@@ -13,6 +13,15 @@
 
 typedef enum FieldType { FIELD_TEXT, FIELD_CODE, FIELD_DATE, FIELD_NUMBER, FIELD_DIGITS } FieldType;
 
+// How a field is shown to whoever may not see the person's data.
+typedef enum FieldMask {
+    MASK_NONE,
+    MASK_NAME,   // initials
+    MASK_NUMBER, // its ends
+    MASK_DATE,   // the year
+    MASK_ALL,
+} FieldMask;
+
 typedef struct RuleField {
     unsigned number; // in the body; 0 ends the list
     const char *name;
@@ -23,6 +32,7 @@ typedef struct RuleField {
     size_t digits;             // FIELD_DIGITS: exactly so many; 0: up to length_max
     uint32_t minimum, maximum; // FIELD_NUMBER
     const CodeList *codes;     // FIELD_CODE
+    FieldMask personal;
 } RuleField;
 
 // Checks between fields, each a kind and the field or fields it is about.
@@ -59,7 +69,8 @@ typedef struct Rules Rules;
 // schemas_dir holds rules/ and codes/. ERROR_CONFIG names the file, and line or field.
 int rules_load(Rules **ret, const char *schemas_dir);
 void rules_destroy(Rules **rules);
-const DomainRules *rules_domain(const Rules *rules, int domain); // NULL when unknown
+const RuleField *rules_field(const DomainRules *rules, unsigned number); // NULL when unknown
+const DomainRules *rules_domain(const Rules *rules, int domain);         // NULL when unknown
 // Rank of an agency's word on one field of a domain: greater wins. 1 where the file says nothing.
 uint32_t rules_authority(const Rules *rules, int domain, const char *agency, unsigned field);
 // Known as birth-registration province (3 digits), as sex, as one of 63 provinces (2 digits), as one of 34 (2 digits).

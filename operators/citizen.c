@@ -4,6 +4,7 @@
 // the positions of its history, each event in question with its reasons. Masked unless asked for, and then noted.
 #include "operators/commands.h"
 #include "operators/identity.h"
+#include "operators/mask.h"
 #include "operators/names.h"
 #include "operators/result.h"
 #include "proto/base/arena.h"
@@ -33,6 +34,7 @@ static const PgStatement EXCEPTIONS = {
 
 typedef struct View {
     const Identity *identity;
+    const Rules *rules;
     const Names *names;
     Arena *arena;
     bool unmask;
@@ -82,13 +84,15 @@ static const Dongbo__Origin *origin_of(const Dongbo__Record *record, unsigned fi
 }
 
 static void print_field(const View *view, const Dongbo__Record *record, const ProtobufCMessage *body,
-                        const ProtobufCFieldDescriptor *field) {
+                        const RuleField *field) {
     bool cleared = false;
-    char number[12], at[CLOCK_TEXT_BYTES] = "";
-    const Dongbo__Origin *origin = origin_of(record, field->id, &cleared);
-    const char *value = field_text(body, field->id, number);
+    char number[12], masked[MASK_BYTES], at[CLOCK_TEXT_BYTES] = "";
+    const Dongbo__Origin *origin = origin_of(record, field->number, &cleared);
+    const char *value = field_text(body, field->number, number);
     if (!origin && !*value)
         return;
+    if (!view->unmask)
+        value = mask_value(field, value, masked);
     if (origin)
         clock_format_us(origin->event_time_us, at);
     printf("    %-20s %-32s %-8s %.19s%s\n", field->name, cleared ? "(withdrawn)" : value,
@@ -100,6 +104,7 @@ static int print_record(const View *view, const PGresult *versions, int row) {
     int domain = pg_i16(versions, row, 0);
     const uint8_t *bytes = pg_bytes(versions, row, 4, &n);
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
+    const DomainRules *rules = rules_domain(view->rules, domain);
     arena_reset(view->arena);
     ProtobufCAllocator *allocator = arena_protobuf(view->arena);
     Dongbo__Record *record = dongbo__record__unpack(allocator, n, bytes);
@@ -111,8 +116,8 @@ static int print_record(const View *view, const PGresult *versions, int row) {
                           pg_i64(versions, row, 2));
     if (record->retracted)
         printf("    (withdrawn as a whole)\n");
-    for (unsigned i = 0; i < descriptor->n_fields; i++)
-        print_field(view, record, body, &descriptor->fields[i]);
+    for (size_t i = 0; i < rules->n_fields; i++)
+        print_field(view, record, body, &rules->fields[i]);
     return 0;
 }
 
@@ -121,13 +126,12 @@ static int print_versions(const View *view, const PGresult *versions, int first,
     int current = last;
     while (current > first && pg_bool(versions, current, 3))
         current--;
-    char key[600];
-    snprintf(key, sizeof key, "%s", pg_text(versions, first, 1));
-    for (char *c = key; *c; c++)
-        if (*c == '\x1f')
-            *c = '/';
+    CLEANUP(bytes_free) Bytes key = {0};
     const char *domain = domain_name(pg_i16(versions, first, 0));
-    printf("\n  %s  %s\n", domain ? domain : "?", key);
+    mask_key(rules_domain(view->rules, pg_i16(versions, first, 0)), pg_text(versions, first, 1), view->unmask, &key);
+    if (key.failed)
+        return error_fail(ERROR_MEMORY, "no memory for a record's key");
+    printf("\n  %s  %s\n", domain ? domain : "?", (const char *)key.data);
     int r = print_record(view, versions, current);
     printf("    positions           ");
     for (int row = first; row <= last; row++)
@@ -224,15 +228,19 @@ int citizen_show(Desk *desk, int argc, char **argv) {
     CLEANUP(names_destroy) Names *names = NULL;
     CLEANUP(arena_destroy) Arena *arena = NULL;
     Pg *exchange = NULL;
+    const Rules *rules = NULL;
     bool unmask = false;
     int operand = 0;
-    const Option options[] = {{"unmask", 0, OPTION_FLAG, NULL, "show numbers and names; this is noted", &unmask}, {0}};
+    const Option options[] = {{"unmask", 0, OPTION_FLAG, NULL, "show numbers, names and dates; this is noted", &unmask},
+                              {0}};
     int r = desk_parse(desk, options, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
     r = identity_read_number(argv[operand], identity.number);
     if (r == 0)
         r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = desk_rules(desk, &rules);
     if (r == 0)
         r = identity_find(desk, &identity);
     if (r == 0)
@@ -241,6 +249,6 @@ int citizen_show(Desk *desk, int argc, char **argv) {
         r = arena_new(&arena, CITIZEN_ARENA_BYTES);
     if (r == 0 && unmask)
         r = identity_note_unmasking(exchange, "citizen", identity.number);
-    const View view = {&identity, names, arena, unmask};
+    const View view = {&identity, rules, names, arena, unmask};
     return r < 0 ? r : show(exchange, &view);
 }

@@ -134,6 +134,15 @@ def test_a_citizens_records_say_who_told_us_and_when(run):
     assert "DEFERRED, then ACCEPTED at position" in decided and "(open)" not in decided
 
 
+def test_a_citizens_own_record_is_masked_unless_asked_for(run):
+    person = citizen(LATER)
+    shown = run.dongbo("citizen", person["citizen_number"]).stdout
+    assert "\n  population" in shown and re.search(rf"\n    birth_date +{person['birth_date'][:4]} +NPC", shown)
+    for value in (person["citizen_number"], person["full_name"], person["birth_date"]):
+        assert value not in shown
+        assert value in run.dongbo("citizen", "--unmask", person["citizen_number"]).stdout
+
+
 def test_the_report_counts_first_and_present_verdicts(run):
     report = json.loads(run.dongbo("report", "--json").stdout)
     health = report["domains"]["health"]

@@ -160,6 +160,7 @@ static void test_broken_files(void **state) {
     expect_error(E, FILE_OF("  - {name: customer_code, type: text, key: ture}\n", ""), "line 3");
     expect_error(E, FILE_OF("  - {name: customer_code, type: text, lenght: 9}\n", ""), "lenght");
     expect_error(E, FILE_OF("  - {name: customer_code, type: code, codes: colours}\n", ""), "line 3");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: text, personal: true}\n", ""), "line 3");
     expect_error(E, FILE_OF("", ""), "customer_code is missing");
     expect_error(E, FILE_OF(KEY KEY, ""), "twice");
     expect_error(E, FILE_OF("  - {name: customer_code, type: number}\n", ""), "type");
