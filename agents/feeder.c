@@ -4,8 +4,6 @@
 // to do.
 #include "agents/feeder.h"
 
-#include "agents/source_csv.h"
-#include "agents/source_outbox.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
@@ -25,13 +23,11 @@ int feeder_open(Feeder *feeder, const FeederOptions *options) {
     feeder->intake =
         (Intake){.spool = options->spool, .map = feeder->map, .sealer = options->sealer, .arena = options->arena};
     SourceOptions source = {config, options->spool, feeder->map, options->clock};
-    return config->kind == SOURCE_CSV ? source_csv_new(&feeder->source, &source)
-                                      : source_outbox_new(&feeder->source, &source);
+    return source_new(&feeder->source, &source);
 }
 
 void feeder_close(Feeder *feeder) {
-    if (feeder->source != NULL)
-        feeder->source->kind->destroy(&feeder->source);
+    source_destroy(&feeder->source);
     map_destroy(&feeder->map);
 }
 

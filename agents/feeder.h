@@ -6,7 +6,6 @@
 #pragma once
 
 #include "agents/source.h"
-#include "agents/publish_config.h"
 
 // What could not be done, and when it is tried again.
 typedef struct Trouble {

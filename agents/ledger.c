@@ -55,20 +55,22 @@ int ledger_origin_by_hash(Spool *spool, const char *source, const uint8_t hash[3
     return r < 0 ? r : origin_row(spool, row, ret);
 }
 
+static int origin_after(Spool *spool, const char *read, const char *source, int64_t after, Origin *ret) {
+    sqlite3_stmt *row;
+    int r = lite_query(spool_lite(spool), &row, read, "ti", source, after);
+    return r < 0 ? r : origin_row(spool, row, ret);
+}
+
 int ledger_origin_next(Spool *spool, const char *source, int64_t after, Origin *ret) {
     static const char READ[] = "SELECT " ORIGIN_COLUMNS " FROM origin WHERE source = ?1 AND id > ?2 AND state < 2 "
                                "ORDER BY id LIMIT 1";
-    sqlite3_stmt *row;
-    int r = lite_query(spool_lite(spool), &row, READ, "ti", source, after);
-    return r < 0 ? r : origin_row(spool, row, ret);
+    return origin_after(spool, READ, source, after, ret);
 }
 
 int ledger_origin_ready(Spool *spool, const char *source, int64_t after, Origin *ret) {
     static const char READ[] = "SELECT " ORIGIN_COLUMNS " FROM origin WHERE source = ?1 AND id > ?2 AND state < 2 "
                                "AND waiting = 0 ORDER BY id LIMIT 1";
-    sqlite3_stmt *row;
-    int r = lite_query(spool_lite(spool), &row, READ, "ti", source, after);
-    return r < 0 ? r : origin_row(spool, row, ret);
+    return origin_after(spool, READ, source, after, ret);
 }
 
 int ledger_unfinished(Spool *spool, LedgerEachOrigin each, void *self) {

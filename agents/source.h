@@ -7,6 +7,7 @@
 
 #include "agents/intake.h"
 #include "agents/ledger.h"
+#include "agents/publish_config.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,8 +34,23 @@ typedef struct SourceKind {
 
 struct Source {
     const SourceKind *kind;
+    const SourceConfig *config;
     const char *name;
     Spool *spool;
     const Map *map;
     const Clock *clock;
 };
+
+typedef struct SourceOptions {
+    const SourceConfig *config;
+    Spool *spool;
+    const Map *map;
+    const Clock *clock;
+} SourceOptions;
+
+// Of the configured kind. ERROR_CONFIG, ERROR_MEMORY, ERROR_SYSTEM; the sentence names the source.
+int source_new(Source **ret, const SourceOptions *options);
+void source_destroy(Source **source); // NULL is taken
+
+// For a kind: zeroed memory of its own type, whose first member is the Source.
+int source_allocate(Source **ret, size_t bytes, const SourceKind *kind, const SourceOptions *options);

@@ -33,7 +33,6 @@ typedef struct Reading {
 
 typedef struct SourceCsv {
     Source base;
-    const SourceConfig *config;
     char delimiter;
     Encoding *encoding;
     Drop *drop;
@@ -58,8 +57,6 @@ static void reading_close(Reading **reading) {
 
 static void source_csv_destroy(Source **source) {
     SourceCsv *self = (SourceCsv *)*source;
-    if (self == NULL)
-        return;
     reading_close(&self->reading);
     drop_destroy(&self->drop);
     encoding_destroy(&self->encoding);
@@ -520,25 +517,18 @@ static const SourceKind KIND = {
     .destroy = source_csv_destroy,
 };
 
-int source_csv_new(Source **ret, const SourceOptions *options) {
+int source_csv_open(Source **ret, const SourceOptions *options) {
     const SourceConfig *config = options->config;
     assert(config->kind == SOURCE_CSV);
-    SourceCsv *self = calloc(1, sizeof *self);
-    if (self == NULL)
-        return error_fail(ERROR_MEMORY, "no memory for a source");
-    self->base = (Source){&KIND, config->name, options->spool, options->map, options->clock};
-    self->config = config;
+    int r = source_allocate(ret, sizeof(SourceCsv), &KIND, options);
+    if (r < 0)
+        return r;
+    SourceCsv *self = (SourceCsv *)*ret;
     self->delimiter = config->delimiter == NULL ? ',' : config->delimiter[0] == '\\' ? '\t' : config->delimiter[0];
-    Source *source = &self->base;
-    int r = drop_files_new(&self->known);
+    r = drop_files_new(&self->known);
     if (r == 0)
         r = encoding_new(&self->encoding, config->encoding == NULL ? "UTF-8" : config->encoding);
     if (r == 0)
         r = drop_new(&self->drop, config->directory, config->pattern == NULL ? "*.csv" : config->pattern);
-    if (r < 0) {
-        source_csv_destroy(&source);
-        return error_context(r, "source %s", config->name);
-    }
-    *ret = source;
-    return 0;
+    return r;
 }

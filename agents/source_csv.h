@@ -7,15 +7,8 @@
 // NAME.results.csv for what was decided later in its favour. A file in done/ is read again only to hand rows back.
 #pragma once
 
-#include "agents/publish_config.h"
 #include "agents/source.h"
 
-typedef struct SourceOptions {
-    const SourceConfig *config;
-    Spool *spool;
-    const Map *map;
-    const Clock *clock;
-} SourceOptions;
-
-// ERROR_CONFIG when the folder is not there or cannot be written.
-int source_csv_new(Source **ret, const SourceOptions *options);
+// For source_new(): what it made stays in *ret also after a failure. ERROR_CONFIG when the folder is not there or
+// cannot be written.
+int source_csv_open(Source **ret, const SourceOptions *options);

@@ -27,7 +27,6 @@ enum { OID_INT8 = 20, OID_TEXT = 25, OID_INT4 = 23, OID_INT8_ARRAY = 1016, OID_T
 
 typedef struct SourceOutbox {
     Source base;
-    const SourceConfig *config;
     Pg *pg;
     char *sql_count, *sql_take, *sql_mark, *sql_delete, *sql_result;
     PgStatement count, take, mark, delete, result;
@@ -43,8 +42,6 @@ typedef struct SourceOutbox {
 
 static void outbox_destroy(Source **source) {
     SourceOutbox *self = (SourceOutbox *)*source;
-    if (self == NULL)
-        return;
     pg_destroy(&self->pg);
     free(self->sql_count);
     free(self->sql_take);
@@ -74,7 +71,8 @@ static int make_statements(SourceOutbox *self) {
     static const Oid TAKE[] = {OID_INT4, OID_TEXT_ARRAY}, IDS[] = {OID_INT8_ARRAY};
     static const Oid RESULT[] = {OID_INT8, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT};
     char table[160], results[170];
-    int r = quote_table(self->config->table == NULL ? "public.dongbo_outbox" : self->config->table, table, results);
+    int r = quote_table(self->base.config->table == NULL ? "public.dongbo_outbox" : self->base.config->table, table,
+                        results);
     if (r < 0)
         return r;
     // dongbo_op is the outbox's own op; op too, where the row has no such column.
@@ -172,7 +170,7 @@ static int find_origin(SourceOutbox *self) {
     self->origin = (Origin){.state = ORIGIN_READING};
     snprintf(self->origin.source, sizeof self->origin.source, "%s", self->base.name);
     snprintf(self->origin.name, sizeof self->origin.name, "%s",
-             self->config->table == NULL ? "public.dongbo_outbox" : self->config->table);
+             self->base.config->table == NULL ? "public.dongbo_outbox" : self->base.config->table);
     return ledger_origin_add(self->base.spool, &self->origin);
 }
 
@@ -285,7 +283,7 @@ static int outbox_settle(Source *source, bool committed) {
             pg_disconnect(self->pg);
         return 0;
     }
-    bool delete = self->config->take == TAKE_DELETE;
+    bool delete = self->base.config->take == TAKE_DELETE;
     int r = mark_rows(self, delete ? &self->delete : &self->mark, self->ids, self->n_ids);
     if (r == 0)
         r = mark_rows(self, &self->mark, self->kept_ids, self->n_kept);
@@ -387,26 +385,16 @@ static const SourceKind KIND = {
     .destroy = outbox_destroy,
 };
 
-int source_outbox_new(Source **ret, const SourceOptions *options) {
-    const SourceConfig *config = options->config;
-    assert(config->kind == SOURCE_OUTBOX);
-    SourceOutbox *self = calloc(1, sizeof *self);
-    if (self == NULL)
-        return error_fail(ERROR_MEMORY, "no memory for a source");
-    self->base = (Source){&KIND, config->name, options->spool, options->map, options->clock};
-    self->config = config;
+int source_outbox_open(Source **ret, const SourceOptions *options) {
+    assert(options->config->kind == SOURCE_OUTBOX);
+    int r = source_allocate(ret, sizeof(SourceOutbox), &KIND, options);
+    if (r < 0)
+        return r;
+    SourceOutbox *self = (SourceOutbox *)*ret;
     self->ids = calloc(OUTBOX_ROWS_MAX, sizeof *self->ids);
     self->kept_ids = calloc(OUTBOX_ROWS_MAX, sizeof *self->kept_ids);
-    Source *source = &self->base;
-    int r = self->ids == NULL || self->kept_ids == NULL ? error_fail(ERROR_MEMORY, "no memory for a source") : 0;
-    if (r == 0)
-        r = make_statements(self);
-    if (r == 0)
-        r = pg_new(&self->pg, config->conninfo, config->name);
-    if (r < 0) {
-        outbox_destroy(&source);
-        return error_context(r, "source %s", config->name);
-    }
-    *ret = source;
-    return 0;
+    if (self->ids == NULL || self->kept_ids == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a source");
+    r = make_statements(self);
+    return r < 0 ? r : pg_new(&self->pg, options->config->conninfo, options->config->name);
 }

@@ -5,9 +5,8 @@
 // is marked or deleted once the spool has it on disk. NOTIFY tells of news.
 #pragma once
 
-#include "agents/publish_config.h"
 #include "agents/source.h"
-#include "agents/source_csv.h"
 
-// Does not connect yet. ERROR_CONFIG when the table's name is not SCHEMA.TABLE.
-int source_outbox_new(Source **ret, const SourceOptions *options);
+// For source_new(): what it made stays in *ret also after a failure. Does not connect yet. ERROR_CONFIG when the
+// table's name is not SCHEMA.TABLE.
+int source_outbox_open(Source **ret, const SourceOptions *options);

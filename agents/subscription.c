@@ -345,6 +345,7 @@ static int64_t patience_ms(const Subscription *s) {
     return (s->options.timeout_ms && patience < due ? patience : due) - now_ms(s);
 }
 
+// 0; 1 when it cannot be sent yet.
 static int hello_send(Subscription *s) {
     Dongbo__HelloSubscribe hello = DONGBO__HELLO_SUBSCRIBE__INIT;
     Dongbo__ResumeToken token = DONGBO__RESUME_TOKEN__INIT;
@@ -357,34 +358,25 @@ static int hello_send(Subscription *s) {
     hello.from_start = s->from == FROM_START;
     hello.from_position = s->from == FROM_POSITION ? s->options.from_position : 0;
     hello.program = (char *)PROGRAM;
-    while (!zsys_interrupted) {
-        int r = send_frame(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
-        if (r <= 0)
-            return r;
-        r = news_hear(s);
-        if (r != GO_ON)
-            return r;
-        if (patience_ms(s) <= 0)
-            return say(s, LOST, "%s %s", s->endpoint, socket_news_text(s->news));
-        r = wait_socket(s, ZMQ_POLLOUT, patience_ms(s));
-        if (r < 0)
-            return r;
-    }
-    return DONE;
+    return send_frame(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
 }
 
+// Says Hello as soon as that is possible, then waits for the Welcome.
 static int welcome_await(Subscription *s) {
-    s->news_ms = now_ms(s);
+    bool said = false;
     while (!zsys_interrupted) {
-        int r = drain(s);
-        if (r != GO_ON || s->session)
+        int r = said ? drain(s) : hello_send(s);
+        if (r < 0 || (said && (r != GO_ON || s->session)))
             return r;
+        if (!said && r == 0)
+            s->news_ms = now_ms(s);
+        said = said || r == 0;
         r = news_hear(s);
         if (r != GO_ON)
             return r;
         if (patience_ms(s) <= 0)
             return say(s, LOST, "%s %s", s->endpoint, socket_news_text(s->news));
-        r = wait_socket(s, ZMQ_POLLIN, patience_ms(s));
+        r = wait_socket(s, said ? ZMQ_POLLIN : ZMQ_POLLOUT, patience_ms(s));
         if (r < 0)
             return r;
     }
@@ -478,8 +470,6 @@ static void session_end(Subscription *s) {
 static int session_run(Subscription *s) {
     int r = session_begin(s);
     if (r == 0)
-        r = hello_send(s);
-    if (r == GO_ON)
         r = welcome_await(s);
     if (r == GO_ON) {
         log_info("receiving from %s after position %" PRIu64 "%s, head %" PRIu64, s->endpoint, s->place.position,

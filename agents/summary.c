@@ -177,7 +177,7 @@ static int print_owed(void *self, const LedgerOwed *owed) {
     return 0;
 }
 
-static int64_t print_later(const Verdicts *verdicts, json_t *json) {
+static void print_later(const Verdicts *verdicts, json_t *json) {
     json_t *later = json_object();
     for (int v = 1; v < VERDICT_KINDS; v++) {
         if (verdicts->later[v] == 0)
@@ -189,7 +189,6 @@ static int64_t print_later(const Verdicts *verdicts, json_t *json) {
     if (json != NULL)
         json_object_set(json, "later", later);
     json_decref(later);
-    return (int64_t)(verdicts->later[DONGBO__VERDICT__MISMATCH] + verdicts->later[DONGBO__VERDICT__REJECTED]);
 }
 
 static void print_json(Printing *printing, int64_t refused) {
@@ -199,7 +198,7 @@ static void print_json(Printing *printing, int64_t refused) {
     json_t *json = json_pack("{s:I, s:o, s:o, s:I, s:b}", "events", (json_int_t)events, "verdicts",
                              counts_json(&printing->all), "reasons", reasons_json(&printing->all), "refused",
                              (json_int_t)refused, "complete", printing->options->complete);
-    (void)print_later(printing->options->verdicts, json);
+    print_later(printing->options->verdicts, json);
     json_object_set(json, "owed", printing->owed);
     json_object_set(json, "files", printing->files);
     json_dumpf(json, stdout, JSON_COMPACT);
@@ -223,7 +222,7 @@ int summary_print(const Summary *summary, const SummaryOptions *options, int64_t
     if (r == 0 && options->json)
         print_json(&printing, *ret_refused);
     else if (r == 0)
-        (void)print_later(verdicts, NULL);
+        print_later(verdicts, NULL);
     *ret_refused += later + printing.n_owed;
     json_decref(printing.files);
     json_decref(printing.owed);

@@ -2,9 +2,8 @@
 //
 // `dongbo agency`: who may speak, for which domains and provinces, and what may be told back. Nothing is ever deleted:
 // what an agency said stays, with its name.
-#include "operators/columns.h"
 #include "operators/commands.h"
-#include "operators/policy.h"
+#include "operators/party.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
 #include "proto/domain.h"
@@ -83,7 +82,8 @@ static int check_addition(Desk *desk, Addition *addition) {
     return r < 0 ? r : policy_provinces(rules, &addition->provinces);
 }
 
-static int insert(Pg *exchange, const Addition *addition, int32_t *ret_agency) {
+static int insert(const void *self, Pg *exchange, PolicyChange *change) {
+    const Addition *addition = self;
     PgParams params = {0};
     RESULT result = NULL;
     pg_param_text(&params, addition->code);
@@ -97,30 +97,52 @@ static int insert(Pg *exchange, const Addition *addition, int32_t *ret_agency) {
         return r;
     if (PQntuples(result) == 0)
         return error_fail(ERROR_CONFIG, "there is an agency %s already; see dongbo agency list", addition->code);
-    *ret_agency = pg_i32(result, 0, 0);
+    change->agency = pg_i32(result, 0, 0);
     return 0;
 }
 
+static json_t *agency_json(const PGresult *result, int row) {
+    char added[CLOCK_TEXT_BYTES];
+    clock_format_us(pg_us(result, row, 6), added);
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:o}", "agency", pg_text(result, row, 0), "name",
+                     pg_text(result, row, 1), "state", pg_text(result, row, 2), "domains",
+                     policy_array_json(result, row, 3, true), "provinces", policy_array_json(result, row, 4, false),
+                     "may_be_told", policy_array_json(result, row, 5, false), "added", added, "key_ids",
+                     policy_array_json(result, row, 7, false));
+}
+
+static int agency_row(const PGresult *result, int row, Columns *columns) {
+    CLEANUP(bytes_free) Bytes domains = {0};
+    CLEANUP(bytes_free) Bytes provinces = {0};
+    CLEANUP(bytes_free) Bytes keys = {0};
+    policy_domains_text(result, row, 3, &domains);
+    policy_array_text(result, row, 4, &provinces);
+    policy_array_text(result, row, 7, &keys);
+    if (domains.failed || provinces.failed || keys.failed)
+        return error_fail(ERROR_MEMORY, "no memory for a table");
+    columns_add(columns, (const char *[]){pg_text(result, row, 0), pg_text(result, row, 2), (const char *)domains.data,
+                                          *provinces.data ? (const char *)provinces.data : "all",
+                                          (const char *)keys.data, pg_text(result, row, 1)});
+    return 0;
+}
+
+static const char *const HEADINGS[] = {"AGENCY", "STATE", "DOMAINS", "PROVINCES", "KEYS", "NAME"};
+static const PartyKind AGENCY = {.word = "agency",
+                                 .list = &LIST,
+                                 .set_state = &SET_STATE,
+                                 .headings = HEADINGS,
+                                 .n_headings = 6,
+                                 .row = agency_row,
+                                 .json = agency_json};
+
 static int add(Desk *desk, Addition *addition) {
-    Pg *exchange = NULL;
-    PolicyChange change = {0};
-    char text[256];
+    int64_t position;
+    PartyAddition party = {&AGENCY, addition->code, addition->key, insert, addition};
     int r = check_addition(desk, addition);
     if (r == 0)
-        r = desk_exchange(desk, &exchange);
+        r = party_add(desk, &party, &position);
     if (r == 0)
-        r = policy_begin(exchange, &change.position);
-    if (r == 0)
-        r = insert(exchange, addition, &change.agency);
-    if (r == 0)
-        r = policy_add_keys(exchange, addition->key, change.agency, 0);
-    if (r < 0)
-        return r;
-    snprintf(text, sizeof text, "agency %s added", addition->code);
-    change.text = text;
-    r = policy_commit(exchange, &change);
-    if (r == 0)
-        printf("agency %s may speak from position %lld on\n", addition->code, (long long)change.position);
+        printf("agency %s may speak from position %lld on\n", addition->code, (long long)position);
     return r;
 }
 
@@ -143,75 +165,14 @@ int agency_add(Desk *desk, int argc, char **argv) {
     return add(desk, &addition);
 }
 
-static int print_json(const PGresult *result) {
-    json_t *list = json_array();
-    for (int row = 0; row < PQntuples(result); row++) {
-        char added[CLOCK_TEXT_BYTES];
-        clock_format_us(pg_us(result, row, 6), added);
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:o}", "agency", pg_text(result, row, 0),
-                                        "name", pg_text(result, row, 1), "state", pg_text(result, row, 2), "domains",
-                                        policy_array_json(result, row, 3, true), "provinces",
-                                        policy_array_json(result, row, 4, false), "may_be_told",
-                                        policy_array_json(result, row, 5, false), "added", added, "key_ids",
-                                        policy_array_json(result, row, 7, false)));
-    }
-    json_dumpf(list, stdout, JSON_COMPACT);
-    printf("\n");
-    json_decref(list);
-    return 0;
-}
-
-static int print_list(const PGresult *result) {
-    CLEANUP(columns_destroy) Columns *columns = NULL;
-    CLEANUP(bytes_free) Bytes domains = {0};
-    CLEANUP(bytes_free) Bytes provinces = {0};
-    CLEANUP(bytes_free) Bytes keys = {0};
-    int r = columns_new(&columns, 6);
-    if (r < 0)
-        return r;
-    columns_add(columns, (const char *[]){"AGENCY", "STATE", "DOMAINS", "PROVINCES", "KEYS", "NAME"});
-    for (int row = 0; row < PQntuples(result); row++) {
-        policy_domains_text(result, row, 3, &domains);
-        policy_array_text(result, row, 4, &provinces);
-        policy_array_text(result, row, 7, &keys);
-        if (domains.failed || provinces.failed || keys.failed)
-            return error_fail(ERROR_MEMORY, "no memory for a table");
-        columns_add(columns,
-                    (const char *[]){pg_text(result, row, 0), pg_text(result, row, 2), (const char *)domains.data,
-                                     *provinces.data ? (const char *)provinces.data : "all", (const char *)keys.data,
-                                     pg_text(result, row, 1)});
-    }
-    return columns_print(columns, stdout);
-}
-
 int agency_list(Desk *desk, int argc, char **argv) {
-    bool json = false;
-    int operand = 0;
-    Pg *exchange = NULL;
-    RESULT result = NULL;
-    const Option options[] = {{"json", 0, OPTION_FLAG, NULL, "one JSON array", &json}, {0}};
-    int r = desk_parse(desk, options, argc, argv, &operand);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    r = desk_exchange(desk, &exchange);
-    if (r == 0)
-        r = pg_run(exchange, &LIST, NULL, &result);
-    if (r < 0)
-        return r;
-    return json ? print_json(result) : print_list(result);
+    return party_list(desk, argc, argv, &AGENCY);
 }
 
 int agency_disable(Desk *desk, int argc, char **argv) {
-    int operand = 0;
-    int r = desk_parse(desk, NULL, argc, argv, &operand);
-    const PolicyState state = {&SET_STATE, "agency", argv[operand], "disabled"};
-    return r != 0 ? (r < 0 ? r : 0) : policy_set_state(desk, &state);
+    return party_set_state(desk, argc, argv, &AGENCY, "disabled");
 }
 
 int agency_enable(Desk *desk, int argc, char **argv) {
-    int operand = 0;
-    int r = desk_parse(desk, NULL, argc, argv, &operand);
-    const PolicyState state = {&SET_STATE, "agency", argv[operand], "active"};
-    return r != 0 ? (r < 0 ? r : 0) : policy_set_state(desk, &state);
+    return party_set_state(desk, argc, argv, &AGENCY, "active");
 }

@@ -4,7 +4,6 @@
 #include "operators/policy.h"
 #include "operators/result.h"
 #include "proto/base/bytes.h"
-#include "proto/base/log.h"
 #include "proto/domain.h"
 #include "proto/keys.h"
 
@@ -171,46 +170,4 @@ int policy_add_keys(Pg *exchange, const char *path, int32_t agency, int32_t subs
         r = add_key(exchange, keys.sign_public, "ed25519", owner);
     keys_wipe(&keys);
     return r < 0 ? error_context(r, "%s", path) : 0;
-}
-
-static int set_state(Pg *exchange, const PolicyState *state, PGresult **ret) {
-    PgParams params = {0};
-    pg_param_text(&params, state->name);
-    pg_param_text(&params, state->state);
-    int r = pg_run(exchange, state->set, &params, ret);
-    pg_params_free(&params);
-    return r;
-}
-
-int policy_set_state(Desk *desk, const PolicyState *state) {
-    Pg *exchange = NULL;
-    RESULT result = NULL;
-    PolicyChange change = {0};
-    char text[256];
-    int r = desk_exchange(desk, &exchange);
-    if (r == 0)
-        r = policy_begin(exchange, &change.position);
-    if (r == 0)
-        r = set_state(exchange, state, &result);
-    if (r < 0)
-        return r;
-    if (PQntuples(result) == 0) {
-        log_error("there is no %s %s; see dongbo %s list", state->what, state->name, state->what);
-        return 1;
-    }
-    if (!pg_bool(result, 0, 1)) {
-        printf("%s %s is %s already\n", state->what, state->name, state->state);
-        return pg_command(exchange, "ROLLBACK");
-    }
-    int32_t party = pg_i32(result, 0, 0);
-    bool is_agency = strcmp(state->what, "agency") == 0;
-    change.agency = is_agency ? party : 0;
-    change.subscription = is_agency ? 0 : party;
-    snprintf(text, sizeof text, "%s %s %s", state->what, state->name, state->state);
-    change.text = text;
-    r = policy_commit(exchange, &change);
-    if (r == 0)
-        printf("%s %s is %s from position %lld on\n", state->what, state->name, state->state,
-               (long long)change.position);
-    return r;
 }

@@ -42,13 +42,3 @@ typedef struct PolicyChange {
 int policy_commit(Pg *exchange, const PolicyChange *change);
 // Adds both keys of a .pub file for an agency or a subscription. ERROR_CONFIG when one is somebody's already.
 int policy_add_keys(Pg *exchange, const char *path, int32_t agency, int32_t subscription);
-
-// Disables or enables; `set` gives (key, changed) of the party by ($1 name, $2 state), no row when there is none.
-typedef struct PolicyState {
-    const PgStatement *set;
-    const char *what; // "agency" | "subscription"
-    const char *name;
-    const char *state;
-} PolicyState;
-// Says what became of it. 1 when there is no such party.
-int policy_set_state(Desk *desk, const PolicyState *state);

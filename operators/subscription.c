@@ -2,9 +2,8 @@
 //
 // `dongbo subscription`: who may receive which fields of which domains, on what legal basis and until when. Denies by
 // default: a field that is not named is not sent.
-#include "operators/columns.h"
 #include "operators/commands.h"
-#include "operators/policy.h"
+#include "operators/party.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
 #include "proto/base/date.h"
@@ -135,7 +134,7 @@ static int check_addition(Desk *desk, Addition *addition) {
     return r < 0 ? r : policy_provinces(rules, &addition->provinces);
 }
 
-static int insert(Pg *exchange, const Addition *addition, int32_t *ret_subscription) {
+static int insert_subscription(Pg *exchange, const Addition *addition, int32_t *ret_subscription) {
     uint8_t secret[SECRET_BYTES];
     PgParams params = {0};
     RESULT result = NULL;
@@ -171,29 +170,63 @@ static int insert_policy(Pg *exchange, const Addition *addition, const PolicyCha
     return r;
 }
 
+static int insert(const void *self, Pg *exchange, PolicyChange *change) {
+    int r = insert_subscription(exchange, self, &change->subscription);
+    return r < 0 ? r : insert_policy(exchange, self, change);
+}
+
+static json_t *subscription_json(const PGresult *result, int row) {
+    json_t *one =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "subscription", pg_text(result, row, 0), "subscriber",
+                  pg_text(result, row, 1), "state", pg_text(result, row, 2), "legal_basis", pg_text(result, row, 3),
+                  "valid_from", pg_text(result, row, 4), "valid_to", pg_text(result, row, 5));
+    json_object_set_new(one, "domains", policy_array_json(result, row, 6, true));
+    json_object_set_new(one, "provinces", policy_array_json(result, row, 7, false));
+    json_object_set_new(one, "fields", policy_array_json(result, row, 8, false));
+    json_object_set_new(one, "policy_version", json_integer(pg_i32(result, row, 9)));
+    json_object_set_new(one, "acked", json_integer(pg_i64(result, row, 10)));
+    json_object_set_new(one, "released", json_integer(pg_i64(result, row, 11)));
+    json_object_set_new(one, "lag", json_integer(pg_i64(result, row, 12)));
+    return one;
+}
+
+static int subscription_row(const PGresult *result, int row, Columns *columns) {
+    CLEANUP(bytes_free) Bytes domains = {0};
+    CLEANUP(bytes_free) Bytes provinces = {0};
+    char acked[24], lag[24], valid[32];
+    snprintf(acked, sizeof acked, "%lld", (long long)pg_i64(result, row, 10));
+    snprintf(lag, sizeof lag, "%lld", (long long)pg_i64(result, row, 12));
+    snprintf(valid, sizeof valid, "%s/%s", pg_text(result, row, 4), pg_text(result, row, 5));
+    policy_domains_text(result, row, 6, &domains);
+    policy_array_text(result, row, 7, &provinces);
+    if (domains.failed || provinces.failed)
+        return error_fail(ERROR_MEMORY, "no memory for a table");
+    columns_add(columns,
+                (const char *[]){pg_text(result, row, 0), pg_text(result, row, 2), acked, lag, valid,
+                                 (const char *)domains.data, *provinces.data ? (const char *)provinces.data : "all",
+                                 pg_text(result, row, 1), pg_text(result, row, 3)});
+    return 0;
+}
+
+static const char *const HEADINGS[] = {"SUBSCRIPTION", "STATE",     "ACKED",      "LAG",        "VALID",
+                                       "DOMAINS",      "PROVINCES", "SUBSCRIBER", "LEGAL BASIS"};
+static const PartyKind SUBSCRIPTION = {.word = "subscription",
+                                       .list = &LIST,
+                                       .set_state = &SET_STATE,
+                                       .headings = HEADINGS,
+                                       .n_headings = 9,
+                                       .row = subscription_row,
+                                       .json = subscription_json};
+
 static int add(Desk *desk, Addition *addition) {
-    Pg *exchange = NULL;
-    PolicyChange change = {0};
-    char text[256];
+    int64_t position;
+    PartyAddition party = {&SUBSCRIPTION, addition->name, addition->key, insert, addition};
     int r = check_addition(desk, addition);
     if (r == 0)
-        r = desk_exchange(desk, &exchange);
-    if (r == 0)
-        r = policy_begin(exchange, &change.position);
-    if (r == 0)
-        r = insert(exchange, addition, &change.subscription);
-    if (r == 0)
-        r = insert_policy(exchange, addition, &change);
-    if (r == 0)
-        r = policy_add_keys(exchange, addition->key, 0, change.subscription);
-    if (r < 0)
-        return r;
-    snprintf(text, sizeof text, "subscription %s added", addition->name);
-    change.text = text;
-    r = policy_commit(exchange, &change);
+        r = party_add(desk, &party, &position);
     if (r == 0)
         printf("subscription %s may receive %d fields; its rights hold from position %lld on\n", addition->name,
-               addition->fields.n, (long long)change.position);
+               addition->fields.n, (long long)position);
     return r;
 }
 
@@ -219,81 +252,14 @@ int subscription_add(Desk *desk, int argc, char **argv) {
     return add(desk, &addition);
 }
 
-static int print_json(const PGresult *result) {
-    json_t *list = json_array();
-    for (int row = 0; row < PQntuples(result); row++) {
-        json_t *one =
-            json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "subscription", pg_text(result, row, 0), "subscriber",
-                      pg_text(result, row, 1), "state", pg_text(result, row, 2), "legal_basis", pg_text(result, row, 3),
-                      "valid_from", pg_text(result, row, 4), "valid_to", pg_text(result, row, 5));
-        json_object_set_new(one, "domains", policy_array_json(result, row, 6, true));
-        json_object_set_new(one, "provinces", policy_array_json(result, row, 7, false));
-        json_object_set_new(one, "fields", policy_array_json(result, row, 8, false));
-        json_object_set_new(one, "policy_version", json_integer(pg_i32(result, row, 9)));
-        json_object_set_new(one, "acked", json_integer(pg_i64(result, row, 10)));
-        json_object_set_new(one, "released", json_integer(pg_i64(result, row, 11)));
-        json_object_set_new(one, "lag", json_integer(pg_i64(result, row, 12)));
-        json_array_append_new(list, one);
-    }
-    json_dumpf(list, stdout, JSON_COMPACT);
-    printf("\n");
-    json_decref(list);
-    return 0;
-}
-
-static int print_list(const PGresult *result) {
-    CLEANUP(columns_destroy) Columns *columns = NULL;
-    CLEANUP(bytes_free) Bytes domains = {0};
-    CLEANUP(bytes_free) Bytes provinces = {0};
-    int r = columns_new(&columns, 9);
-    if (r < 0)
-        return r;
-    columns_add(columns, (const char *[]){"SUBSCRIPTION", "STATE", "ACKED", "LAG", "VALID", "DOMAINS", "PROVINCES",
-                                          "SUBSCRIBER", "LEGAL BASIS"});
-    for (int row = 0; row < PQntuples(result); row++) {
-        char acked[24], lag[24], valid[32];
-        snprintf(acked, sizeof acked, "%lld", (long long)pg_i64(result, row, 10));
-        snprintf(lag, sizeof lag, "%lld", (long long)pg_i64(result, row, 12));
-        snprintf(valid, sizeof valid, "%s/%s", pg_text(result, row, 4), pg_text(result, row, 5));
-        policy_domains_text(result, row, 6, &domains);
-        policy_array_text(result, row, 7, &provinces);
-        if (domains.failed || provinces.failed)
-            return error_fail(ERROR_MEMORY, "no memory for a table");
-        columns_add(columns,
-                    (const char *[]){pg_text(result, row, 0), pg_text(result, row, 2), acked, lag, valid,
-                                     (const char *)domains.data, *provinces.data ? (const char *)provinces.data : "all",
-                                     pg_text(result, row, 1), pg_text(result, row, 3)});
-    }
-    return columns_print(columns, stdout);
-}
-
 int subscription_list(Desk *desk, int argc, char **argv) {
-    bool json = false;
-    int operand = 0;
-    Pg *exchange = NULL;
-    RESULT result = NULL;
-    const Option options[] = {{"json", 0, OPTION_FLAG, NULL, "one JSON array", &json}, {0}};
-    int r = desk_parse(desk, options, argc, argv, &operand);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    r = desk_exchange(desk, &exchange);
-    if (r == 0)
-        r = pg_run(exchange, &LIST, NULL, &result);
-    if (r < 0)
-        return r;
-    return json ? print_json(result) : print_list(result);
+    return party_list(desk, argc, argv, &SUBSCRIPTION);
 }
 
 int subscription_disable(Desk *desk, int argc, char **argv) {
-    int operand = 0;
-    int r = desk_parse(desk, NULL, argc, argv, &operand);
-    const PolicyState state = {&SET_STATE, "subscription", argv[operand], "disabled"};
-    return r != 0 ? (r < 0 ? r : 0) : policy_set_state(desk, &state);
+    return party_set_state(desk, argc, argv, &SUBSCRIPTION, "disabled");
 }
 
 int subscription_enable(Desk *desk, int argc, char **argv) {
-    int operand = 0;
-    int r = desk_parse(desk, NULL, argc, argv, &operand);
-    const PolicyState state = {&SET_STATE, "subscription", argv[operand], "active"};
-    return r != 0 ? (r < 0 ? r : 0) : policy_set_state(desk, &state);
+    return party_set_state(desk, argc, argv, &SUBSCRIPTION, "active");
 }

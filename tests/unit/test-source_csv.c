@@ -33,7 +33,7 @@ static const char MAPPING[] = "domain: health\nsource_key: [id]\nfields:\n  - {t
 
 static void open_source(DropCase *c) {
     SourceOptions options = {&c->config, c->test->spool, c->map, &c->test->clock};
-    assert_int_equal(source_csv_new(&c->source, &options), 0);
+    assert_int_equal(source_new(&c->source, &options), 0);
     c->intake = (Intake){.spool = c->test->spool, .map = c->map, .sealer = c->test->sealer, .arena = c->arena};
 }
 
@@ -51,14 +51,14 @@ static void drop_case(DropCase *c, PublishCase *test, const char *encoding) {
 }
 
 static void drop_case_end(DropCase *c) {
-    c->source->kind->destroy(&c->source);
+    source_destroy(&c->source);
     map_destroy(&c->map);
     arena_destroy(&c->arena);
 }
 
 // As `kill -9` and a new start.
 static void crash(DropCase *c) {
-    c->source->kind->destroy(&c->source);
+    source_destroy(&c->source);
     publish_case_close(c->test);
     publish_case_open(c->test);
     open_source(c);
@@ -225,7 +225,7 @@ static void test_knows_a_half_read_file_by_its_content(void **state) {
     drop_case(&c, *state, NULL);
     put(&c, "a.csv", rows(0, 20000));
     read_once(&c, true);
-    c.source->kind->destroy(&c.source);
+    source_destroy(&c.source);
     snprintf(from, sizeof from, "%s/a.csv", c.drop);
     snprintf(to, sizeof to, "%s/z.csv", c.drop);
     assert_int_equal(rename(from, to), 0);
