@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HELLO_MS 5000   // from a connection to Welcome
 #define REACH_MS 1000   // to a connection, in the first round through a list of several endpoints
 #define MISFIT_MS 60000 // keys that do not fit are tried again so often
 #define ASK_MS 1000     // a silent exchange that owes receipts is asked so often

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The greeter's loop and its SQL. Writes nothing but a stream's row; while the database is away, those who greet wait.
+// The greeter's loop and its SQL. Writes nothing but a stream's row, and that not after the greeting's deadline,
+// whoever was slow: while the database is away, those who greet wait no longer than that.
 #include "broker/greeting.h"
 
 #include "broker/entries.h"
@@ -17,14 +18,17 @@
 #include <zmq.h>
 
 #define SEGMENTS_AT_ONCE 8
+#define RETRY_MAX_MS 500
 #define OID_BOOL 16
 #define OID_BYTEA 17
 #define OID_INT8 20
 #define OID_INT4 23
 #define OID_TEXT 25
+#define OID_TIMESTAMPTZ 1184
 
 typedef struct Actor {
     Pg *exchange;
+    const Clock *clock;
     Arena *arena;
     zsock_t *pipe, *inbox, *ingress, *writer;
     Retry retry;
@@ -40,16 +44,35 @@ void greeting_destroy(Greeting **greeting) {
 
 // ---- Hello ---------------------------------------------------------------------------------------------------------
 
-static const Oid OPEN_TYPES[] = {OID_BYTEA, OID_INT4, OID_TEXT, OID_TEXT, OID_BYTEA};
+static const PgStatement NOW = {"now", "SELECT clock_timestamp()", 0, NULL};
+static const Oid OPEN_TYPES[] = {OID_BYTEA, OID_INT4, OID_TEXT, OID_TEXT, OID_BYTEA, OID_TIMESTAMPTZ};
+// The time is looked at under the row's lock: this session is opened before any that its agent asks for elsewhere once
+// the deadline is over, or not at all.
 static const PgStatement OPEN = {
     "open-session",
     "INSERT INTO exchange.stream AS s (stream, agency, agent, kind, replaces, session_epoch) "
-    "VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (stream) DO UPDATE SET session_epoch = s.session_epoch + 1 "
-    "WHERE s.agency = excluded.agency "
+    "SELECT $1, $2, $3, $4, $5, 1 WHERE clock_timestamp() < $6 "
+    "ON CONFLICT (stream) DO UPDATE SET session_epoch = s.session_epoch + 1 "
+    "WHERE s.agency = excluded.agency AND clock_timestamp() < $6 "
     "RETURNING session_epoch, last_sequence, coalesce((SELECT h.epoch FROM exchange.head h), 0)",
-    5, OPEN_TYPES};
+    6, OPEN_TYPES};
+static const PgStatement FOREIGN = {
+    "foreign-stream", "SELECT EXISTS (SELECT FROM exchange.stream WHERE stream = $1 AND agency <> $2)", 2, OPEN_TYPES};
 
-static int open_session(Actor *actor, Greeting *greeting) {
+static int64_t left_ms(const Actor *actor, const Greeting *greeting) {
+    return greeting->deadline_ms - clock_monotonic_ms(actor->clock);
+}
+
+// The deadline on the database's clock; rather too early than too late, for the answer's way is not counted.
+static int read_deadline(Actor *actor, const Greeting *greeting, int64_t *ret) {
+    PGresult *rows = NULL;
+    int result = pg_run(actor->exchange, &NOW, NULL, &rows);
+    *ret = result == 0 ? pg_i64(rows, 0, 0) + 1000 * left_ms(actor, greeting) : 0;
+    PQclear(rows);
+    return result;
+}
+
+static int run_open(Actor *actor, const Greeting *greeting, int64_t deadline, PGresult **ret) {
     PgParams params = {0};
     pg_param_bytes(&params, greeting->stream, STREAM_BYTES);
     pg_param_i32(&params, (int32_t)greeting->agency);
@@ -59,22 +82,47 @@ static int open_session(Actor *actor, Greeting *greeting) {
         pg_param_bytes(&params, greeting->replaces, STREAM_BYTES);
     else
         pg_param_null(&params);
-    PGresult *rows = NULL;
-    int result = pg_run(actor->exchange, &OPEN, &params, &rows);
+    pg_param_i64(&params, deadline);
+    int result = pg_run(actor->exchange, &OPEN, &params, ret);
     pg_params_free(&params);
-    if (result == 0) {
-        greeting->foreign = PQntuples(rows) == 0;
-        if (!greeting->foreign) {
-            greeting->session_epoch = (uint32_t)pg_i32(rows, 0, 0);
-            greeting->last_sequence = (uint64_t)pg_i64(rows, 0, 1);
-            greeting->epoch = (uint32_t)pg_i32(rows, 0, 2);
-        }
+    return result;
+}
+
+// Nothing was opened: the stream is another agency's, or it was too late.
+static int find_why(Actor *actor, Greeting *greeting) {
+    PgParams params = {0};
+    PGresult *rows = NULL;
+    pg_param_bytes(&params, greeting->stream, STREAM_BYTES);
+    pg_param_i32(&params, (int32_t)greeting->agency);
+    int result = pg_run(actor->exchange, &FOREIGN, &params, &rows);
+    pg_params_free(&params);
+    greeting->foreign = result == 0 && pg_bool(rows, 0, 0);
+    greeting->late = result == 0 && !greeting->foreign;
+    PQclear(rows);
+    return result;
+}
+
+static int open_session(Actor *actor, Greeting *greeting) {
+    int64_t deadline = 0;
+    PGresult *rows = NULL;
+    int result = read_deadline(actor, greeting, &deadline);
+    if (result == 0)
+        result = run_open(actor, greeting, deadline, &rows);
+    if (result < 0)
+        return result;
+    bool opened = PQntuples(rows) == 1;
+    if (opened) {
+        greeting->session_epoch = (uint32_t)pg_i32(rows, 0, 0);
+        greeting->last_sequence = (uint64_t)pg_i64(rows, 0, 1);
+        greeting->epoch = (uint32_t)pg_i32(rows, 0, 2);
     }
     PQclear(rows);
+    if (!opened)
+        return find_why(actor, greeting);
     // A stream that takes another's place is declared in the log.
-    if (result == 0 && !greeting->foreign && greeting->has_replaces && greeting->session_epoch == 1)
+    if (greeting->has_replaces && greeting->session_epoch == 1)
         mail_send(actor->writer, MAIL_POLICY, NULL);
-    return result;
+    return 0;
 }
 
 // ---- verdicts ------------------------------------------------------------------------------------------------------
@@ -186,10 +234,22 @@ static int read_verdicts(Actor *actor, Greeting *greeting) {
 
 // ---- the thread ----------------------------------------------------------------------------------------------------
 
+static int open_database(Actor *actor) {
+    if (pg_connected(actor->exchange))
+        return 0;
+    int result = lookup_connect(actor->exchange);
+    // Whoever holds a stream's row for long holds up all who greet.
+    return result < 0 ? result : pg_command(actor->exchange, "SET lock_timeout = '3s'");
+}
+
 static int greet(Actor *actor, Greeting *greeting) {
-    greeting->failed = false;
+    greeting->failed = greeting->late = greeting->foreign = false;
     for (;;) {
-        int result = lookup_connect(actor->exchange);
+        if (left_ms(actor, greeting) <= 0) {
+            greeting->late = true;
+            return 0;
+        }
+        int result = open_database(actor);
         if (result == 0 && greeting->kind == GREETING_HELLO)
             result = open_session(actor, greeting);
         else if (result == 0)
@@ -256,8 +316,10 @@ int greeter_new(zactor_t **ret, const GreeterOptions *options) {
     Actor *actor = calloc(1, sizeof *actor);
     if (actor == NULL)
         return error_fail(ERROR_MEMORY, "no memory for the greeter");
-    actor->retry =
-        (Retry){.waiting = "sessions wait for the exchange's database", .over = "sessions have their database"};
+    actor->clock = options->clock;
+    actor->retry = (Retry){.waiting = "sessions wait for the exchange's database",
+                           .over = "sessions have their database",
+                           .max_ms = RETRY_MAX_MS};
     int result = pg_new(&actor->exchange, options->exchange, "dongbo sessions");
     if (result == 0)
         result = arena_new(&actor->arena, WORK_ARENA_BYTES);

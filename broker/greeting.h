@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the ingress needs of the database and must not wait for: a stream's session is opened (newer fences older), and
-// verdicts that an agent missed are read. A thread of its own, with one exchange session. One greeting per session, so
-// that their number is bounded by that of the sessions.
+// verdicts that an agent missed are read. A thread of its own, with one exchange session. A greeting has a deadline: an
+// agent that was not welcomed in time has gone elsewhere, and opening its session then would fence the one that it has.
 #pragma once
 
 #include "proto/base/bytes.h"
+#include "proto/base/clock.h"
 #include "proto/bounds.h"
 
 #include <czmq.h>
@@ -15,8 +16,10 @@
 typedef enum GreetingKind { GREETING_HELLO, GREETING_VERDICTS } GreetingKind;
 
 typedef struct Greeting {
-    uint64_t session; // to answer to
-    bool failed;      // answer: for a reason that trying again does not mend
+    uint64_t session;    // to answer to
+    int64_t deadline_ms; // monotonic
+    bool late;           // answer: the deadline passed, and nothing was done
+    bool failed;         // answer: for a reason that trying again does not mend
     GreetingKind kind;
     uint8_t stream[STREAM_BYTES];
     // Hello.
@@ -40,6 +43,7 @@ typedef struct GreeterOptions {
     const char *exchange; // conninfo
     const char *inbox;    // bound here
     const char *ingress, *writer;
+    const Clock *clock;
 } GreeterOptions;
 
 void greeting_destroy(Greeting **greeting);

@@ -55,9 +55,21 @@ static const char *wrong_hello(const Dongbo__HelloPublish *hello) {
     return NULL;
 }
 
+// The session's one greeting goes to the greeter, and comes back by ingress_greeted().
+static void send_greeting(IngressState *state, Session *session, GreetingKind kind) {
+    Greeting *greeting = session->greeting;
+    session->greeting = NULL;
+    greeting->kind = kind;
+    greeting->session = session->number;
+    greeting->deadline_ms = clock_monotonic_ms(state->clock) + GREETING_MS;
+    memcpy(greeting->stream, session->stream, STREAM_BYTES);
+    state->n_greetings++;
+    mail_send(state->greeter, MAIL_GREETING, greeting);
+}
+
 static Session *session_for(IngressState *state, const zframe_t *route, uint32_t agency) {
     uint64_t number = 0;
-    if (sessions_n_of(state->sessions, agency) >= SESSIONS_PER_AGENCY_MAX)
+    if (sessions_n_of(state->sessions, agency) >= SESSIONS_PER_AGENCY_MAX || state->n_greetings >= GREETINGS_MAX)
         return NULL;
     do {
         if (clock_random(state->clock, (uint8_t *)&number, sizeof number) < 0)
@@ -95,17 +107,13 @@ static void hear_hello(IngressState *state, const zframe_t *route, const Frame *
     session->heard_ms = clock_monotonic_ms(state->clock);
     session->verdict_position = session->told_position = hello->verdict_position;
     Greeting *greeting = session->greeting;
-    session->greeting = NULL;
-    greeting->kind = GREETING_HELLO;
-    greeting->session = session->number;
     greeting->agency = session->agency;
-    memcpy(greeting->stream, session->stream, STREAM_BYTES);
     snprintf(greeting->agent, sizeof greeting->agent, "%s", hello->agent);
     snprintf(greeting->stream_kind, sizeof greeting->stream_kind, "%s", hello->stream_kind);
     greeting->has_replaces = hello->replaces_stream.len == STREAM_BYTES;
     if (greeting->has_replaces)
         memcpy(greeting->replaces, hello->replaces_stream.data, STREAM_BYTES);
-    mail_send(state->greeter, MAIL_GREETING, greeting);
+    send_greeting(state, session, GREETING_HELLO);
 }
 
 static void end_older(IngressState *state, const Session *newer) {
@@ -151,16 +159,11 @@ void ingress_look_for_verdicts(IngressState *state, Session *session) {
         session->wanted = true;
     if (!session->open || !session->wanted || session->greeting == NULL || session->nonce != 0)
         return;
-    Greeting *greeting = session->greeting;
-    session->greeting = NULL;
     session->wanted = false;
     session->looked_ms = now;
-    greeting->kind = GREETING_VERDICTS;
-    greeting->session = session->number;
-    greeting->after = session->verdict_position;
-    greeting->decisions_only = !session->history;
-    memcpy(greeting->stream, session->stream, STREAM_BYTES);
-    mail_send(state->greeter, MAIL_GREETING, greeting);
+    session->greeting->after = session->verdict_position;
+    session->greeting->decisions_only = !session->history;
+    send_greeting(state, session, GREETING_VERDICTS);
 }
 
 // A chunk, and a ping after it: the next chunk is read once the agent has got that far.
@@ -190,6 +193,7 @@ static void say_verdicts(IngressState *state, Session *session, const Greeting *
 }
 
 void ingress_greeted(IngressState *state, Greeting *greeting) {
+    state->n_greetings--;
     Session *session = sessions_find(state->sessions, greeting->session);
     if (session == NULL) {
         greeting_destroy(&greeting);
@@ -199,6 +203,11 @@ void ingress_greeted(IngressState *state, Greeting *greeting) {
     if (greeting->failed)
         ingress_end(state, session, DONGBO__ERROR__CODE__INTERNAL,
                     "The exchange cannot serve this session: try later.");
+    else if (greeting->late && greeting->kind == GREETING_HELLO)
+        ingress_end(state, session, DONGBO__ERROR__CODE__INTERNAL,
+                    "The exchange's database does not answer: try again, another endpoint first.");
+    else if (greeting->late)
+        session->wanted = true; // asked again at the next tick
     else if (greeting->kind == GREETING_HELLO)
         welcome(state, session, greeting);
     else

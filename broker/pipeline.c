@@ -81,8 +81,11 @@ static int start_beside(Pipeline *pipeline, const PipelineOptions *options) {
                                 .writer = WRITER,
                                 .not_found_after_days = options->settings->decide.not_found_after_days,
                                 .work = pipeline->redecide_work};
-    GreeterOptions greeter = {
-        .exchange = options->settings->exchange, .inbox = GREETER, .ingress = INGRESS, .writer = WRITER};
+    GreeterOptions greeter = {.exchange = options->settings->exchange,
+                              .inbox = GREETER,
+                              .ingress = INGRESS,
+                              .writer = WRITER,
+                              .clock = options->clock};
     int result = redecide_new(&pipeline->redecide, &redecide);
     return result < 0 ? result : greeter_new(&pipeline->greeter, &greeter);
 }

@@ -49,7 +49,8 @@ int retry_wait(Retry *retry, zsock_t *pipe) {
         retry->backoff_ms = RETRY_MIN_MS;
     zmq_pollitem_t item = {.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN};
     int ready = zmq_poll(&item, 1, retry->backoff_ms);
-    retry->backoff_ms = retry->backoff_ms * 2 < RETRY_MAX_MS ? retry->backoff_ms * 2 : RETRY_MAX_MS;
+    int max_ms = retry->max_ms > 0 ? retry->max_ms : RETRY_MAX_MS;
+    retry->backoff_ms = retry->backoff_ms * 2 < max_ms ? retry->backoff_ms * 2 : max_ms;
     return ready != 0 ? ERROR_STOPPED : 0;
 }
 

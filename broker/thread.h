@@ -20,6 +20,7 @@ int thread_start(zactor_t **ret, const ThreadKind *kind, void *state);
 typedef struct Retry {
     const char *waiting; // what is said: "sessions wait for the exchange's database"
     const char *over;    // "the exchange's database is back"
+    int max_ms;          // of one wait; 0: five seconds
     int backoff_ms;      // 0 at first
     bool failing;
 } Retry;

@@ -46,6 +46,9 @@
 #define PING_INTERVAL_MS 5000
 #define PEER_SILENT_MS 20000 // no frame for so long: the session is over
 #define HANDSHAKE_IVL_MS 5000
+#define GREETING_MS 3000      // a session is opened within this time of its Hello, or not at all
+#define HELLO_MS 5000         // so long an agent waits for its Welcome before it says Hello elsewhere
+#define GREETINGS_MAX 4096    // Hellos and questions for verdicts that wait for the database
 #define SOCKET_HWM 1000       // messages to one peer
 #define SOCKET_RECEIVE_HWM 64 // messages from one peer; more wait in its own TCP buffers
 #define SOCKET_BACKLOG 1024   // connections not yet accepted
