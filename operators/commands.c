@@ -25,6 +25,7 @@ static const CommandEntry COMMANDS[] = {
     {"log tail", NULL, 0, 0, tail_run, "the sync log's last lines, or all since a time or position"},
     {"report", NULL, 0, 0, report_print, "counts by domain, verdict and kind, from the records themselves"},
     {"epoch new", NULL, 0, 0, epoch_new, "ask for a new epoch, after a restore that the database cannot show"},
+    {"match", NULL, 0, 0, match_run, "find who is who in two lists, or twice in one; no database"},
     {"reasons", NULL, 0, 0, reasons_print, "the published table of reasons, in Vietnamese and English"},
     {"help", "[COMMAND...]", 0, 3, help_print, "show this, or one part of it"},
 };
