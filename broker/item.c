@@ -3,6 +3,8 @@
 // The few things that are done to a work or an item as such. Pure.
 #include "broker/item.h"
 
+#include "proto/base/error.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -13,6 +15,16 @@ void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(work->text, sizeof work->text, fmt, args);
     va_end(args);
+}
+
+void work_give_up(Work *work, int error) {
+    if (error == ERROR_MEMORY)
+        work_settle(work, OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__TOO_BIG,
+                    "The batch takes more memory than a batch may: seal smaller ones.");
+    else
+        work_settle(work, OUTCOME_ERROR, DONGBO__ERROR__CODE__INTERNAL,
+                    "This broker cannot finish the batch, and its operator's log says why. Nothing is lost: say Hello "
+                    "again, at another endpoint first, and send it again.");
 }
 
 void work_poison(Item *item) {

@@ -108,6 +108,9 @@ void work_destroy(Work **work);
 void work_reset(Work *work);
 // Settles that nothing is stored. `code` is of Refusal or Error, as the outcome says.
 void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+// It cannot be finished, and would not be another time: TOO_BIG for want of memory, else the session is over with
+// INTERNAL. The sentence for the log is error_text().
+void work_give_up(Work *work, int error);
 // The database refused this event's row: REJECTED/NOT_STORABLE, whatever else it is.
 void work_poison(Item *item);
 // 64 bits that stand for a record in sets of touched ones; never 0. A collision costs one more look-up.

@@ -73,6 +73,15 @@ Pg *prepare_population(Prepare *prepare) {
     return prepare->population;
 }
 
+bool prepare_is_passing(const Prepare *prepare) {
+    return pg_is_passing(prepare->exchange) || pg_is_passing(prepare->population);
+}
+
+void prepare_forget_failure(Prepare *prepare) {
+    pg_forget_failure(prepare->exchange);
+    pg_forget_failure(prepare->population);
+}
+
 static int verifier_for(Prepare *prepare, const uint8_t key[KEY_BYTES], Verifier **ret) {
     for (int i = 0; i < VERIFIERS_MAX; i++) {
         if (prepare->verifiers[i].verifier != NULL && memcmp(prepare->verifiers[i].key, key, KEY_BYTES) == 0) {

@@ -113,10 +113,17 @@ static int fill_work(Actor *actor, const PGresult *rows, int from, int to) {
 }
 
 static int decide_rows(Actor *actor, const PGresult *rows, int from, int to) {
+    prepare_forget_failure(actor->prepare);
     int result = fill_work(actor, rows, from, to);
-    if (result < 0 || actor->work->agency == NULL)
-        return result;
-    result = prepare_decide(actor->prepare, actor->work);
+    if (result == 0 && actor->work->agency == NULL)
+        return 0;
+    if (result == 0)
+        result = prepare_decide(actor->prepare, actor->work);
+    if (result < 0 && !(result == ERROR_DATABASE && prepare_is_passing(actor->prepare))) {
+        // The next sweep tries again; other streams' events must not wait for that.
+        log_error("deferred events of one stream cannot be decided: %s", error_text());
+        return 0;
+    }
     if (result < 0 || actor->work->n_entries == 0)
         return result;
     mail_send(actor->writer, MAIL_WORK, actor->work);

@@ -459,10 +459,16 @@ static int store_works(Transaction *transaction, const TransactionGroup *group, 
     return result;
 }
 
+bool transaction_is_passing(const Transaction *transaction) {
+    return prepare_is_passing(transaction->prepare) || pg_is_passing(transaction->population_writer);
+}
+
 int transaction_run(Transaction *transaction, const TransactionGroup *group, uint64_t *ret_head) {
     bool open[WRITER_GROUP_MAX + 2] = {false};
     for (size_t i = 0; i < group->n; i++)
         open[i] = group->works[i]->outcome == OUTCOME_OPEN;
+    prepare_forget_failure(transaction->prepare);
+    pg_forget_failure(transaction->population_writer);
     uint64_t since = stats_now();
     int result = begin(transaction, group);
     stats_add(transaction->stats, STATS_LOCK, &since);

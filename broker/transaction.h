@@ -25,8 +25,8 @@ void transaction_destroy(Transaction **transaction);
 // Runs it. After 0 every work is settled, and receipts are made; *ret_head is the log's new head. Works that were
 // settled before (refused while preparing) are left alone. After an error nothing is settled and nothing is stored, or
 // it is not known whether it was (then the same works find themselves to be duplicates next time). ERROR_DATA: some row
-// is refused by the database; run each work with `alone`, which then rejects that event only. ERROR_MEMORY likewise.
-// ERROR_DATABASE: try again later.
+// is refused by the database; run each work with `alone`, which then rejects that event only. ERROR_DATABASE: try again
+// later where transaction_is_passing(). Any other error, and that one otherwise, is some work's own: run each alone.
 typedef struct TransactionGroup {
     Work **works;
     size_t n;
@@ -34,3 +34,4 @@ typedef struct TransactionGroup {
     bool policies; // look for policy changes and epoch requests
 } TransactionGroup;
 int transaction_run(Transaction *transaction, const TransactionGroup *group, uint64_t *ret_head);
+bool transaction_is_passing(const Transaction *transaction); // the last ERROR_DATABASE

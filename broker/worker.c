@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <zmq.h>
 
+#define FAULTS_MAX 2
+
 typedef struct Actor {
     Prepare *prepare;
     zsock_t *pipe, *inbox, *writer;
@@ -20,6 +22,7 @@ typedef struct Actor {
 
 static int prepare_once(Actor *actor, Work *work) {
     int result = 0;
+    prepare_forget_failure(actor->prepare);
     if (work->batch.header == NULL)
         result = prepare_open(actor->prepare, work);
     if (result == 0 && work->outcome == OUTCOME_OPEN)
@@ -31,23 +34,24 @@ static int prepare_once(Actor *actor, Work *work) {
     return result;
 }
 
-// 0 when the writer may have it.
+// 0 when the writer may have it. What fails by itself is tried once more, for a session may be at fault (its prepared
+// statements); others must not wait for it longer than that.
 static int prepare_until_done(Actor *actor, Work *work) {
-    for (;;) {
+    for (int n_faults = 0;;) {
         int result = prepare_once(actor, work);
         if (result == 0) {
             retry_succeeded(&actor->retry);
             return 0;
         }
-        if (result == ERROR_MEMORY) {
-            log_warn("a batch is given back: %s", error_text());
-            work_settle(work, OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__TOO_BIG,
-                        "The batch takes more memory than a batch may: seal smaller ones.");
+        if (result == ERROR_DATABASE && prepare_is_passing(actor->prepare)) {
+            result = retry_wait(&actor->retry, actor->pipe);
+            if (result < 0)
+                return result;
+        } else if (result == ERROR_MEMORY || ++n_faults == FAULTS_MAX) {
+            log_warn("a batch of %s is given back: %s", work->agency->grants.code, error_text());
+            work_give_up(work, result);
             return 0;
         }
-        result = retry_wait(&actor->retry, actor->pipe);
-        if (result < 0)
-            return result;
     }
 }
 

@@ -88,27 +88,21 @@ static size_t collect(Actor *actor, Work *group[WRITER_GROUP_MAX + REDECIDE_MAX]
     return n;
 }
 
-// Until it is done, or the broker stops.
+// Until it is done, or the broker stops; any error but what passes is returned.
 static int run_until_done(Actor *actor, const TransactionGroup *group) {
     for (;;) {
         uint64_t head = 0;
         int result = transaction_run(actor->transaction, group, &head);
         if (result == 0) {
             retry_succeeded(&actor->retry);
-            actor->policies = false;
+            if (group->policies)
+                actor->policies = false;
             answer(actor, group->works, group->n);
             tell_feed(actor, head);
             return 0;
         }
-        if (!group->alone && group->n > 0 && (result == ERROR_DATA || result == ERROR_MEMORY))
+        if (result != ERROR_DATABASE || !transaction_is_passing(actor->transaction))
             return result;
-        if (group->alone && result == ERROR_MEMORY) {
-            log_warn("a batch is given back: %s", error_text());
-            work_settle(group->works[0], OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__TOO_BIG,
-                        "The batch takes more memory than a batch may: seal smaller ones.");
-            answer(actor, group->works, group->n);
-            return 0;
-        }
         result = retry_wait(&actor->retry, actor->pipe);
         if (result < 0)
             return result;
@@ -124,6 +118,20 @@ static bool all_settled(Work *const *works, size_t n) {
     return true;
 }
 
+// One batch that cannot be finished is given back, and the others go on.
+static int run_alone(Actor *actor, Work *work) {
+    TransactionGroup group = {.works = &work, .n = 1, .alone = true};
+    int result = all_settled(&work, 1) ? 1 : run_until_done(actor, &group);
+    if (result == 0 || result == ERROR_STOPPED)
+        return result;
+    if (result < 0) {
+        log_error("a batch of %s cannot be stored: %s", work->agency->grants.code, error_text());
+        work_give_up(work, result);
+    }
+    answer(actor, &work, 1);
+    return 0;
+}
+
 static int run_group(Actor *actor, Work **works, size_t n) {
     TransactionGroup group = {.works = works, .n = n, .policies = actor->policies};
     if (all_settled(works, n) && !actor->policies) {
@@ -133,9 +141,12 @@ static int run_group(Actor *actor, Work **works, size_t n) {
     int result = run_until_done(actor, &group);
     if (result == 0 || result == ERROR_STOPPED)
         return result;
+    if (n == 0) {
+        log_error("policy changes and epochs stay unlogged until something changes again: %s", error_text());
+        actor->policies = false;
+    }
     for (size_t i = 0; i < n; i++) {
-        TransactionGroup one = {.works = works + i, .n = 1, .alone = true, .policies = actor->policies};
-        result = run_until_done(actor, &one);
+        result = run_alone(actor, works[i]);
         if (result < 0)
             return result;
     }

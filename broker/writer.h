@@ -2,7 +2,7 @@
 //
 // The writer's thread: takes prepared works in the order of their tickets, some at a time, runs the transaction, and
 // then tells those who wait. While the database is away it keeps what it holds and tries again; it never turns that
-// into a verdict.
+// into a verdict. A work that fails for another reason is given back by itself, and the next one follows.
 #pragma once
 
 #include "broker/transaction.h"

@@ -101,6 +101,21 @@ static bool state_is(const Pg *pg, const char *prefix) {
     return strncmp(pg->sqlstate, prefix, strlen(prefix)) == 0;
 }
 
+bool pg_is_passing(const Pg *pg) {
+    // Connection, transaction rollback, read-only, ended for idling, insufficient resources, lock not available,
+    // operator intervention: appendix A of PostgreSQL's documentation.
+    static const char *const PASSING[] = {"08", "40", "25006", "25P03", "25P04", "53", "55006", "55P03", "57"};
+    for (size_t i = 0; i < sizeof PASSING / sizeof *PASSING; i++) {
+        if (state_is(pg, PASSING[i]))
+            return true;
+    }
+    return false;
+}
+
+void pg_forget_failure(Pg *pg) {
+    pg->sqlstate[0] = '\0';
+}
+
 static int fail_connection(Pg *pg, const char *what) {
     char line[300];
     one_line(pg->connection ? PQerrorMessage(pg->connection) : "there is no connection", line, sizeof line);
@@ -151,8 +166,10 @@ static int fail_result(Pg *pg, const char *what, PGresult *result) {
         *quoted = '\0';
     bool fatal = severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
     PQclear(result);
-    // 26000, 0A000: the server forgot a prepared statement, or the tables under it changed. Prepare anew.
-    if (fatal || PQstatus(pg->connection) != CONNECTION_OK || state_is(pg, "26000") || state_is(pg, "0A000"))
+    // 26000, 0A000: the server forgot a prepared statement, or the tables under it changed. Prepare anew. 25006: it
+    // only reads; the conninfo may name another that writes.
+    if (fatal || PQstatus(pg->connection) != CONNECTION_OK || state_is(pg, "26000") || state_is(pg, "0A000") ||
+        state_is(pg, "25006"))
         pg_disconnect(pg);
     return error_fail(data ? ERROR_DATA : ERROR_DATABASE, "%s: %s: %s (%s)", pg->name, what, line, pg->sqlstate);
 }

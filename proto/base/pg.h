@@ -50,6 +50,10 @@ int pg_flush(Pg *pg); // 0 when all that was queued succeeded; ERROR_DATABASE, E
 int pg_command(Pg *pg, const char *sql);
 // SQLSTATE of the last failure, "" when there was none ("57P01", ...).
 const char *pg_sqlstate(const Pg *pg);
+// The last failure is no fault of what was asked: the connection was lost, the server is short of something, stops,
+// only reads just now, or had to choose between transactions. The same may succeed later. False when there was none.
+bool pg_is_passing(const Pg *pg);
+void pg_forget_failure(Pg *pg); // there was none, from here on
 
 // COPY table (columns) FROM STDIN (FORMAT binary). Header and trailer are added here; `rows` holds the tuples only.
 // No rows: nothing is sent.

@@ -402,6 +402,26 @@ static void test_forgotten_statement(void **state) {
     done(pg_run(*state, &one, NULL, NULL));
 }
 
+static void test_what_passes(void **state) {
+    static const struct {
+        const char *state;
+        bool passing;
+    } cases[] = {{"40001", true},  {"53100", true},  {"55P03", true},  {"57014", true},  {"25006", true},
+                 {"23514", false}, {"22003", false}, {"42501", false}, {"P0001", false}, {"XX000", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char sql[100];
+        snprintf(sql, sizeof sql, "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '%s'; END $$", cases[i].state);
+        done(pg_connect(*state));
+        assert_true(pg_command(*state, sql) < 0);
+        assert_string_equal(pg_sqlstate(*state), cases[i].state);
+        assert_int_equal(pg_is_passing(*state), cases[i].passing);
+        // Who only reads may have become another than the one that the conninfo leads to.
+        assert_int_equal(pg_connected(*state), strcmp(cases[i].state, "25006") != 0);
+        pg_forget_failure(*state);
+        assert_false(pg_is_passing(*state));
+    }
+}
+
 static void test_no_server(void **state) {
     Pg *pg = NULL;
     assert_int_equal(pg_new(&pg, "nonsense", "test"), ERROR_CONFIG);
@@ -409,6 +429,7 @@ static void test_no_server(void **state) {
     done(pg_new(&pg, "host=/nonexistent user=u password=secret", "test"));
     assert_int_equal(pg_connect(pg), ERROR_DATABASE);
     assert_string_equal(pg_sqlstate(pg), "08006");
+    assert_true(pg_is_passing(pg));
     assert_null(strstr(error_text(), "secret"));
     assert_null(strchr(error_text(), '\n'));
     assert_false(pg_connected(pg));
@@ -429,6 +450,7 @@ int main(void) {
         cmocka_unit_test(test_session_settings),
         cmocka_unit_test(test_broken_connection),
         cmocka_unit_test(test_forgotten_statement),
+        cmocka_unit_test(test_what_passes),
         cmocka_unit_test(test_no_server),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

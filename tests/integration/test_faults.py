@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one batch, or one database, cannot do is no other batch's matter: what cannot be finished is given back, what is
+away is waited for, and everybody else goes on."""
+import pytest
+
+from test_ingress import messages, peers, shared  # noqa: F401 (fixtures)
+from wire_peer import ERROR, RECEIPT
+
+
+def rows(peers, sql, *parameters):
+    return peers.exchange.cluster.rows(sql, *parameters)
+
+
+def refuse_in(peers, table, when, code):
+    """From now on a row that `when` is true of fails with this SQLSTATE when it is inserted."""
+    rows(peers, f"""
+        CREATE OR REPLACE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF {when} THEN RAISE EXCEPTION 'refused by a test' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION public.refuse()""")
+
+
+def assert_given_back_alone(peers, peer, batch, other):
+    """The batch ends its session with INTERNAL and is stored nowhere; the other's, sent together with it, is stored."""
+    sealed = other.seal([peers.dose(peers.binh)])
+    peer.send_batch(batch)
+    other.send_batch(sealed)
+    kind, error = peer.answer()
+    assert kind == ERROR and error.code == error.INTERNAL, error
+    assert other.answer()[0] == RECEIPT
+
+
+# ---- a batch that cannot be finished --------------------------------------------------------------------------------
+
+def test_stored_segment_of_a_later_format_stops_only_who_asks_for_it(peers):
+    """As after failing over to a broker that is not upgraded yet."""
+    peer, other = peers.peer(), peers.peer()
+    batch = peer.seal([peers.dose()])
+    peer.send_batch(batch)
+    assert peer.answer()[0] == RECEIPT
+    rows(peers, "UPDATE exchange.segment SET format = 2 WHERE stream = %s", peer.stream)
+    again = peers.peer(stream=peer.stream)
+    again.next = 1
+    assert_given_back_alone(peers, again, batch, other)
+    rows(peers, "UPDATE exchange.segment SET format = 1 WHERE stream = %s", peer.stream)
+    again = peers.peer(stream=peer.stream)
+    again.send_batch(batch, first=1)
+    kind, body = again.answer()
+    assert kind == RECEIPT and body.duplicate
+    assert peers.exchange.broker.text().count("cannot be stored: a stored segment does not") == 1
+
+
+@pytest.mark.parametrize("code", ["23514", "P0001", "XX000"])
+def test_batch_that_the_database_refuses_as_a_whole_is_given_back(peers, code):
+    peer, other = peers.peer(), peers.peer()
+    refuse_in(peers, "exchange.segment_0", f"NEW.stream = '\\x{peer.stream.hex()}'", code)
+    assert_given_back_alone(peers, peer, peer.seal([peers.dose()]), other)
+    rows(peers, "DROP TRIGGER refuse ON exchange.segment_0")
+    again = peers.peer(stream=peer.stream)
+    assert again.welcome.last_sequence == 0 and again.publish([peers.dose()])[0] == RECEIPT
+
+
+def test_batch_that_cannot_be_looked_up_is_given_back(peers):
+    peer, other = peers.peer(), peers.peer()
+    rows(peers, f"""
+        CREATE FUNCTION public.seen(number text) RETURNS boolean LANGUAGE plpgsql AS $$
+        BEGIN IF number = '{peers.an[0]}' THEN RAISE EXCEPTION 'refused by a test'; END IF; RETURN true; END $$;
+        CREATE POLICY seen ON population.citizen USING (public.seen(citizen_number));
+        ALTER TABLE population.citizen ENABLE ROW LEVEL SECURITY""")
+    assert_given_back_alone(peers, peer, peer.seal([peers.dose()]), other)
+    rows(peers, "ALTER TABLE population.citizen DISABLE ROW LEVEL SECURITY")
+    assert peers.peer(stream=peer.stream).publish([peers.dose()])[0] == RECEIPT
+
+
+@pytest.mark.parametrize("code", ["25006", "53100", "40001", "57014"])
+def test_what_passes_is_waited_for(peers, code):
+    peer = peers.peer()
+    refuse_in(peers, "exchange.segment_0", f"NEW.stream = '\\x{peer.stream.hex()}'", code)
+    peer.send_batch(peer.seal([peers.dose()]))
+    refusal = f"tries again until it succeeds: dongbo writer: queued statements: refused by a test ({code})"
+    peers.exchange.broker.wait_for(lambda: refusal in peers.exchange.broker.text(), "the refusal")
+    rows(peers, "DROP TRIGGER refuse ON exchange.segment_0")
+    assert peer.answer()[0] == RECEIPT
