@@ -5,7 +5,6 @@
 #include "broker/match/engine.h"
 #include "operators/commands.h"
 #include "operators/match_config.h"
-#include "proto/base/clock.h"
 #include "proto/base/csv.h"
 #include "proto/base/error.h"
 
@@ -16,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CELLS_MAX (MATCH_FIELDS_MAX * MATCH_COLUMNS_MAX)
@@ -168,7 +168,7 @@ static void write_link(const Matching *matching, const MatchLink *link, Bytes *o
     bytes_append_text(out, text);
     engine_reasons(matching->roster, &matching->result.model, link->a, link->b, &reasons);
     if (link->through != UINT32_MAX) {
-        bytes_append_text(&reasons, reasons.n ? "; one group with " : "one group with ");
+        bytes_append_text(&reasons, reasons.n ? "; by way of " : "by way of ");
         bytes_append_text(&reasons, id_of(matching, link->through));
     }
     csv_write(out, (const char *)reasons.data, reasons.n, ',');
@@ -236,6 +236,13 @@ static int read_above(const char *text, MatchOptions *ret) {
     return 0;
 }
 
+// The processor's time, not the wall's: it says what a row costs whatever else the machine does.
+static int64_t processor_us(void) {
+    struct timespec time = {0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
 static int match_lists(Matching *matching) {
     MatchOptions options = {0};
     int r = read_above(matching->above, &options);
@@ -243,7 +250,7 @@ static int match_lists(Matching *matching) {
         r = match_config_load(&matching->config, matching->config_path);
     if (r == 0)
         r = make_roster(matching);
-    int64_t began_us = clock_now_us(clock_system());
+    int64_t began_us = processor_us();
     if (r == 0)
         r = read_list(matching, false, matching->left);
     if (r == 0 && matching->right)
@@ -259,7 +266,7 @@ static int match_lists(Matching *matching) {
     matching->done = true;
     if ((r = write_pairs(matching)) < 0)
         return r;
-    print_summary(matching, clock_now_us(clock_system()) - began_us);
+    print_summary(matching, processor_us() - began_us);
     return 0;
 }
 

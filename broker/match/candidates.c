@@ -43,16 +43,21 @@ static int make_room(Candidates *c) {
     return r;
 }
 
-int candidates_add(Candidates *candidates, uint32_t a, uint32_t b, const Comparison *comparison, int32_t bits) {
-    int r = make_room(candidates);
-    if (r < 0)
-        return r;
-    size_t at = candidates->n++, width = (size_t)candidates->n_components;
+void candidates_put(Candidates *candidates, size_t at, uint32_t a, uint32_t b, const Comparison *comparison,
+                    int32_t bits) {
+    size_t width = (size_t)candidates->n_components;
     candidates->a[at] = a;
     candidates->b[at] = b;
     candidates->bits[at] = bits;
     memcpy(candidates->level + at * width, comparison->level, width * sizeof *candidates->level);
     memcpy(candidates->rarity + at * width, comparison->rarity, width * sizeof *candidates->rarity);
+}
+
+int candidates_add(Candidates *candidates, uint32_t a, uint32_t b, const Comparison *comparison, int32_t bits) {
+    int r = make_room(candidates);
+    if (r < 0)
+        return r;
+    candidates_put(candidates, candidates->n++, a, b, comparison, bits);
     return 0;
 }
 
@@ -77,6 +82,10 @@ static double odds_of(int32_t bits) {
 
 static uint32_t probability_of(double odds) {
     return (uint32_t)lround(PROBABILITY_ONE * (odds / (1 + odds)));
+}
+
+uint32_t candidates_probability(int32_t bits) {
+    return probability_of(odds_of(bits));
 }
 
 // How many of `n` stay without a partner, when `matched` have one; never none at all.

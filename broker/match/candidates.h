@@ -18,6 +18,9 @@ typedef struct Candidates {
 void candidates_free(Candidates *candidates);
 // ERROR_MEMORY.
 int candidates_add(Candidates *candidates, uint32_t a, uint32_t b, const Comparison *comparison, int32_t bits);
+// Over what stands at `at`.
+void candidates_put(Candidates *candidates, size_t at, uint32_t a, uint32_t b, const Comparison *comparison,
+                    int32_t bits);
 void candidates_score(Candidates *candidates, const Model *model);
 void candidates_get(const Candidates *candidates, size_t at, Comparison *ret);
 
@@ -26,4 +29,5 @@ void candidates_get(const Candidates *candidates, size_t at, Comparison *ret);
 // few that are left over for it; with many_to_one only the left record's candidates share. In one list each pair stands
 // alone. ERROR_MEMORY.
 #define PROBABILITY_ONE 1000000
+uint32_t candidates_probability(int32_t bits); // of one pair that stands alone, the prior included
 int candidates_posterior(const Candidates *candidates, const Roster *roster, int32_t prior, uint32_t *ret);

@@ -24,19 +24,47 @@ int compare_components(const Roster *roster, Component components[COMPARE_COMPON
 typedef struct Text {
     const char *text;
     size_t n;
+    uint32_t letters; // of a value, not of its words
+    uint64_t bigrams;
 } Text;
 
 static Text text_of(const Roster *roster, uint32_t value) {
-    return (Text){roster_text(roster, value), roster->value[value].n};
+    const RosterValue *of = &roster->value[value];
+    return (Text){roster_text(roster, value), of->n, of->letters, of->bigrams};
 }
 
 static bool starts(Text longer, Text shorter) {
     return longer.n > shorter.n && memcmp(longer.text, shorter.text, shorter.n) == 0;
 }
 
+// The most that common letters and pairs of letters can come to, in thousandths.
+static int winkler_at_most(Text a, Text b) {
+    size_t only_a = (size_t)__builtin_popcount(a.letters & ~b.letters);
+    size_t only_b = (size_t)__builtin_popcount(b.letters & ~a.letters);
+    size_t common = a.n - only_a < b.n - only_b ? a.n - only_a : b.n - only_b;
+    if (common == 0)
+        return 0;
+    int jaro = (int)((1000 * common / a.n + 1000 * common / b.n + 1000) / 3), prefix = 0;
+    while (prefix < 4 && a.text[prefix] && a.text[prefix] == b.text[prefix])
+        prefix++;
+    return jaro + prefix * (1000 - jaro) / 10 + 1;
+}
+
+static int dice_at_most(Text a, Text b) {
+    size_t only_a = (size_t)__builtin_popcountll(a.bigrams & ~b.bigrams);
+    size_t only_b = (size_t)__builtin_popcountll(b.bigrams & ~a.bigrams);
+    if (a.n < 2 || b.n < 2)
+        return 1000;
+    size_t common = a.n - 1 - only_a < b.n - 1 - only_b ? a.n - 1 - only_a : b.n - 1 - only_b;
+    return (int)(2000 * common / (a.n + b.n - 2)) + 1;
+}
+
 static bool is_near(Text a, Text b) {
     size_t longer = a.n > b.n ? a.n : b.n;
     int most = longer >= 9 ? 2 : longer >= 4 ? 1 : 0;
+    // An edit takes one letter away and brings one in, at most.
+    if (__builtin_popcount(a.letters & ~b.letters) > most || __builtin_popcount(b.letters & ~a.letters) > most)
+        return false;
     return most > 0 && likeness_edits(a.text, a.n, b.text, b.n, most) <= most;
 }
 
@@ -48,7 +76,7 @@ static Level word_level(Text a, Text b) {
         return LEVEL_PART;
     if ((a.n == 1 || a.n >= 3) && starts(b, a))
         return LEVEL_PART;
-    if (a.n < 3 || b.n < 3)
+    if (a.n < 3 || b.n < 3 || winkler_at_most(a, b) < 820)
         return LEVEL_ELSE;
     int likeness = likeness_jaro_winkler(a.text, a.n, b.text, b.n);
     return likeness >= 940 ? LEVEL_NEAR : likeness >= 820 ? LEVEL_WEAK : LEVEL_ELSE;
@@ -61,7 +89,7 @@ static Level identifier_level(Text a, Text b) {
         return LEVEL_NEAR;
     if (shorter >= 5 && (starts(a, b) || starts(b, a) || (edits == 2 && shorter >= 6)))
         return LEVEL_PART;
-    if (shorter >= 8) {
+    if (shorter >= 8 && dice_at_most(a, b) >= 500) {
         int likeness = likeness_dice(a.text, a.n, b.text, b.n);
         if (likeness >= 500)
             return likeness >= 700 ? LEVEL_MOVED : LEVEL_WEAK;
@@ -72,6 +100,8 @@ static Level identifier_level(Text a, Text b) {
 
 // Both as one word; lost and stray spaces.
 static bool same_letters(Text a, Text b) {
+    if (a.letters != b.letters)
+        return false;
     size_t i = 0, j = 0;
     for (;;) {
         while (i < a.n && a.text[i] == ' ')
@@ -105,7 +135,7 @@ static int words_shared(Text a, Text b, int *ret_n) {
     for (size_t at = 0; at < a.n;) {
         const char *space = memchr(a.text + at, ' ', a.n - at);
         size_t end = space ? (size_t)(space - a.text) : a.n;
-        shared += has_word(b, (Text){a.text + at, end - at});
+        shared += has_word(b, (Text){.text = a.text + at, .n = end - at});
         ++*ret_n;
         at = end + 1;
     }
@@ -117,11 +147,16 @@ static Level text_level(Text a, Text b) {
         return LEVEL_FOLD;
     if (is_near(a, b))
         return LEVEL_NEAR;
+    if (!(a.bigrams & b.bigrams))
+        return LEVEL_ELSE;
     int a_words, b_words, shared = words_shared(a, b, &a_words);
-    words_shared(b, a, &b_words);
-    int fewer = a_words < b_words ? a_words : b_words;
-    if (shared >= fewer && shared > 0)
-        return a_words == b_words ? LEVEL_FOLD : LEVEL_PART;
+    if (shared > 0) {
+        words_shared(b, a, &b_words);
+        if (shared >= (a_words < b_words ? a_words : b_words))
+            return a_words == b_words ? LEVEL_FOLD : LEVEL_PART;
+    }
+    if (dice_at_most(a, b) < 400 && winkler_at_most(a, b) < 930)
+        return LEVEL_ELSE;
     int likeness = likeness_dice(a.text, a.n, b.text, b.n);
     if (likeness >= 650 || (a.n >= 4 && b.n >= 4 && likeness_jaro_winkler(a.text, a.n, b.text, b.n) >= 930))
         return LEVEL_MOVED;

@@ -7,7 +7,6 @@
 #include "broker/match/settle.h"
 #include "proto/base/error.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,11 +52,6 @@ static int by_records(const void *a, const void *b) {
     return i->b < j->b ? -1 : i->b > j->b;
 }
 
-static uint32_t own_posterior(int32_t bits, int32_t prior) {
-    double odds = exp2(fmax(-60000, fmin(60000, bits + prior)) / 1000.0);
-    return (uint32_t)lround(PROBABILITY_ONE * (odds / (1 + odds)));
-}
-
 static int settle(const Settlement *settlement, const MatchOptions *options) {
     MatchResult *result = settlement->result;
     int r = 0;
@@ -71,10 +65,6 @@ static int settle(const Settlement *settlement, const MatchOptions *options) {
         r = settle_partners(settlement, options->many_to_one);
     } else {
         r = settle_groups(settlement);
-        for (size_t i = 0; i < result->n; i++) {
-            uint32_t own = own_posterior(result->links[i].bits, result->model.prior);
-            result->links[i].posterior = own > MATCH_DECIDED ? own : MATCH_DECIDED;
-        }
     }
     if (r == 0 && result->n > 0)
         qsort(result->links, result->n, sizeof *result->links, by_records);

@@ -12,6 +12,7 @@
 #define SAMPLE_MIN 100000
 #define SAMPLE_MAX 1000000
 #define ROUNDS 25
+#define SURELY_NOT (-12000) // milli-bits, with the prior
 #define PRIOR_PAIRS 10.0    // what the starting m weighs against what is seen
 #define TOGETHER_PAIRS 20.0 // what "the two parts go wrong apart" weighs
 #define TILT_PAIRS 30.0
@@ -127,7 +128,7 @@ static int draw_sample(Learner *learner) {
     uint64_t state = 20261124;
     Comparison comparison;
     memset(&comparison, 0, sizeof comparison);
-    for (size_t tries = 0; learner->sample.n < wanted && tries < 8 * wanted; tries++) {
+    for (size_t tries = 0; n > 1 && learner->sample.n < wanted && tries < 8 * wanted; tries++) {
         uint32_t a = roster->order[next_random(&state) % n], b = roster->order[next_random(&state) % n];
         if (a == b || !roster_crosses(roster, a, b))
             continue;
@@ -140,10 +141,27 @@ static int draw_sample(Learner *learner) {
 }
 
 static void sample_tally(const Learner *learner, Tally *tally) {
-    memset(tally, 0, sizeof *tally);
+    *tally = *learner->chance;
     for (size_t i = 0; i < learner->sample.n; i++) {
         double odds = exp2(fmin(60000, learner->sample.bits[i] + learner->model->prior) / 1000.0);
         tally_add(tally, &learner->sample, i, lround(PROBABILITY_ONE / (1 + odds)));
+    }
+}
+
+// Most of a sample never comes near a match: those are counted once, the others again in every round.
+static void set_apart(Learner *learner) {
+    Candidates *sample = &learner->sample;
+    size_t n = sample->n;
+    Comparison comparison;
+    memset(&comparison, 0, sizeof comparison);
+    sample->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (sample->bits[i] + learner->model->prior < SURELY_NOT) {
+            tally_add(learner->chance, sample, i, PROBABILITY_ONE);
+            continue;
+        }
+        candidates_get(sample, i, &comparison);
+        candidates_put(sample, sample->n++, sample->a[i], sample->b[i], &comparison, sample->bits[i]);
     }
 }
 
@@ -151,19 +169,24 @@ int learner_start(Learner *learner, const Roster *roster, Model *model) {
     *learner = (Learner){.roster = roster, .model = model};
     learner->sample.n_components = model->n;
     Tally *tally = malloc(sizeof *tally);
-    int r = tally ? draw_sample(learner) : error_fail(ERROR_MEMORY, "no memory");
+    learner->chance = calloc(1, sizeof *learner->chance);
+    int r = tally && learner->chance ? draw_sample(learner) : error_fail(ERROR_MEMORY, "no memory");
     // Twice: the true pairs that chance drew are seen by the first u and do not count in the second.
     for (int i = 0; i < 2 && r == 0; i++) {
         sample_tally(learner, tally);
         learn_u(model, tally);
         candidates_score(&learner->sample, model);
     }
+    if (r == 0)
+        set_apart(learner);
     free(tally);
     return r;
 }
 
 void learner_free(Learner *learner) {
     candidates_free(&learner->sample);
+    free(learner->chance);
+    learner->chance = NULL;
 }
 
 static void learn_prior(Model *model, const Roster *roster, int64_t matched) {

@@ -10,7 +10,8 @@
 typedef struct Learner {
     const Roster *roster;
     Model *model;
-    Candidates sample; // any two records
+    struct Tally *chance; // any two records that are surely not one person, counted once
+    Candidates sample;    // the others that were drawn
 } Learner;
 
 // The sample, and a first u from it. ERROR_MEMORY.

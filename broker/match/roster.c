@@ -59,6 +59,16 @@ static int table_resize(Roster *roster, size_t size) {
     return 0;
 }
 
+static void value_sets(RosterValue *value, const char *text) {
+    for (size_t i = 0; i < value->n; i++) {
+        uint8_t c = (uint8_t)text[i], next = (uint8_t)text[i + 1];
+        if (c != ' ')
+            value->letters |= (uint32_t)1 << (c & 31);
+        if (i + 1 < value->n)
+            value->bigrams |= (uint64_t)1 << ((c * 31u + next * 7u) & 63);
+    }
+}
+
 static int intern(Roster *roster, uint32_t field, const char *text, uint32_t *ret) {
     *ret = 0;
     size_t n = strlen(text);
@@ -79,6 +89,7 @@ static int intern(Roster *roster, uint32_t field, const char *text, uint32_t *re
         return r;
     roster->value[roster->n_values] =
         (RosterValue){.text = (uint32_t)roster->texts.n, .n = (uint16_t)n, .field = field};
+    value_sets(&roster->value[roster->n_values], text);
     bytes_append(&roster->texts, text, n + 1);
     if (roster->texts.failed || roster->texts.n > UINT32_MAX)
         return error_fail(ERROR_MEMORY, "no memory for lists of this size");

@@ -36,6 +36,8 @@ typedef struct RosterValue {
     uint16_t rarity[3]; // -log2 of its share, in milli-bits; of names by NameSlot, else [0]
     uint32_t count[3];
     uint32_t field;
+    uint32_t letters; // sets, hashed: what rules out that two values are alike without looking at their texts
+    uint64_t bigrams;
 } RosterValue;
 
 typedef struct Roster {

@@ -111,13 +111,33 @@ static void join(Groups *groups, uint32_t a, uint32_t b) {
     groups->next[b] = swap;
 }
 
+// How likely two of one group are one person: by themselves, or by way of a third that is like both.
+static void group_posterior(const Settlement *s, const Groups *groups, MatchLink *link) {
+    int32_t prior = s->result->model.prior;
+    link->posterior = candidates_probability(link->bits + prior);
+    for (uint32_t k = groups->next[link->a]; k != link->a; k = groups->next[k]) {
+        if (k == link->b)
+            continue;
+        uint64_t to_a = candidates_probability(pair_bits(s, link->a, k) + prior);
+        uint64_t to_b = candidates_probability(pair_bits(s, link->b, k) + prior);
+        uint64_t by_way = to_a * to_b / PROBABILITY_ONE;
+        if (by_way <= link->posterior)
+            continue;
+        link->posterior = (uint32_t)by_way;
+        link->through = k;
+    }
+    if (link->posterior < MATCH_DECIDED)
+        link->posterior = MATCH_DECIDED; // the group as a whole spoke for it
+}
+
 static int write_groups(const Settlement *s, const Groups *groups) {
     int r = 0;
     for (uint32_t i = 0; i < s->roster->n && r == 0; i++)
         for (uint32_t j = groups->next[i]; j != i && r == 0; j = groups->next[j]) {
             if (j < i)
                 continue;
-            MatchLink link = {i, j, pair_bits(s, i, j), 0, groups->head[i]};
+            MatchLink link = {i, j, pair_bits(s, i, j), 0, UINT32_MAX};
+            group_posterior(s, groups, &link);
             r = settle_add(s->result, link);
         }
     return r;
