@@ -5,6 +5,7 @@
 
 #include "broker/store.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -79,6 +80,7 @@ static int open_epoch(LogTail *tail, const Identity *identity, const char *reaso
         return result;
     char text[TEXT_BYTES];
     snprintf(text, sizeof text, "epoch %" PRIu32 ": %.600s", tail->head->epoch, reason);
+    text_cut(text, sizeof text - 1);
     return epoch_log_note(tail, &(Note){.kind = DONGBO__ENTRY_KIND__ENTRY_EPOCH, .text = text});
 }
 

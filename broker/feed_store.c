@@ -5,8 +5,10 @@
 #include "broker/feed_store.h"
 
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -299,8 +301,8 @@ int feed_store_epoch(FeedStore *store, uint32_t epoch, uint64_t *ret_position, c
     bool found = PQntuples(result) == 1;
     if (found) {
         *ret_position = (uint64_t)pg_i64(result, 0, 0);
-        strncpy(reason, pg_text(result, 0, 1), 127);
-        reason[127] = 0;
+        snprintf(reason, 128, "%s", pg_text(result, 0, 1));
+        text_cut(reason, 127);
     }
     PQclear(result);
     return found ? 0 : 1;

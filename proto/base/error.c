@@ -2,6 +2,7 @@
 //
 // Keeps one error sentence per thread. Allocates nothing, so that it works when memory is what failed.
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -11,19 +12,6 @@
 #define ERROR_TEXT_BYTES 512
 
 static _Thread_local char error_kept[ERROR_TEXT_BYTES];
-
-// Ends the text before a UTF-8 character that the buffer's end cut in two.
-static void cut_whole(char *text, size_t n) {
-    size_t start = n;
-    while (start > 0 && n - start < 4 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
-        start--;
-    if (start == 0)
-        return;
-    unsigned char lead = (unsigned char)text[start - 1];
-    size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    if (n - (start - 1) < want)
-        text[start - 1] = '\0';
-}
 
 // The new sentence is made beside the old one, since the arguments may point into it.
 __attribute__((format(printf, 1, 0))) static void keep(const char *fmt, va_list args, const char *after) {
@@ -36,7 +24,7 @@ __attribute__((format(printf, 1, 0))) static void keep(const char *fmt, va_list 
     if (after && (size_t)n < sizeof text)
         n += snprintf(text + n, sizeof text - (size_t)n, ": %s", after);
     if ((size_t)n >= sizeof text)
-        cut_whole(text, sizeof text - 1);
+        text_cut(text, sizeof text - 1);
     memcpy(error_kept, text, strlen(text) + 1);
 }
 

@@ -4,6 +4,7 @@
 // opens no file: where lines go is the service manager's business.
 #include "proto/base/log.h"
 #include "proto/base/clock.h"
+#include "proto/base/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -82,10 +83,11 @@ void log_line(LogLevel level, const char *fmt, ...) {
     va_start(args, fmt);
     int text = vsnprintf(line + start, sizeof line - start - 1, fmt, args);
     va_end(args);
-    size_t n = start + (text < 0 ? 0 : strlen(line + start));
-    for (size_t i = start; i < n; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7F)
-            line[i] = '?';
+    if (text < 0)
+        line[start] = '\0';
+    text_cut(line + start, sizeof line);
+    text_make_visible(line + start);
+    size_t n = start + strlen(line + start);
     line[n++] = '\n';
     // A log that cannot be written must not stop the exchange.
     ssize_t written = write(STDERR_FILENO, line, n);

@@ -32,6 +32,27 @@ bool text_is_clean(const char *text, size_t n) {
     return true;
 }
 
+void text_cut(char *text, size_t n_max) {
+    size_t n = strnlen(text, n_max), start = n;
+    while (start > 0 && n - start < 3 && ((uint8_t)text[start - 1] & 0xC0) == 0x80)
+        start--;
+    uint8_t lead = start > 0 ? (uint8_t)text[start - 1] : 0;
+    size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    text[lead >= 0xC0 && n - start + 1 < want ? start - 1 : n] = '\0';
+}
+
+void text_make_visible(char *text) {
+    uint8_t *at = (uint8_t *)text, *end = at + strlen(text);
+    while (at < end) {
+        utf8proc_int32_t letter;
+        utf8proc_ssize_t n = utf8proc_iterate(at, end - at, &letter);
+        bool hidden = n <= 0 || letter < 0x20 || (letter >= 0x7F && letter < 0xA0);
+        if (hidden)
+            memset(at, '?', n > 0 ? (size_t)n : 1);
+        at += n > 0 ? n : 1;
+    }
+}
+
 // What is being written. Spaces wait until a letter follows, so that runs shrink and none is left at the end.
 typedef struct Fold {
     char *out;

@@ -9,6 +9,11 @@
 // Valid UTF-8 without NUL and without control characters.
 bool text_is_clean(const char *text, size_t n);
 
+// Shortens the text to n_max bytes at most, and drops a last character of which only a part is there.
+void text_cut(char *text, size_t n_max);
+// For a terminal or a log: control characters and bytes that are no UTF-8 become '?', byte by byte.
+void text_make_visible(char *text);
+
 // NFC, case folded, white space runs to one space, ends trimmed. Returns bytes written without the 0, or 1-based
 // failure as (size_t)-1 when it does not fit or is not UTF-8. ASCII takes a short path.
 size_t text_fold_case(const char *text, char *out, size_t out_bytes);

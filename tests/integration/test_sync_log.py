@@ -195,3 +195,12 @@ def test_following_without_old_lines(run):
         assert "agency NPC disabled" in process.stdout.readline()
         run.dongbo("agency", "enable", "NPC")
         process.stdout.close()
+
+
+def test_a_long_reason_is_cut_between_characters(run):
+    for shift in range(3):
+        before = run.cluster.value("SELECT count(*) FROM exchange.epoch")
+        run.dongbo("epoch", "new", "--reason", "x" * shift + "ệ" * 400)
+        run.wait_until("SELECT count(*) FROM exchange.epoch", before + 1)
+        [line] = [line for line in lines(run, "-n", "3") if line["kind"] == "epoch"][-1:]
+        assert line["text"].endswith("ệệ") and "x" * shift + "ệ" * 190 in line["text"]

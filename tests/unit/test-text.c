@@ -106,6 +106,44 @@ static void test_clean(void **state) {
     assert_false(text_is_clean("ệ", 2)); // cut short
 }
 
+static void expect_cut(const char *text, size_t n_max, const char *expected) {
+    char out[64];
+    snprintf(out, sizeof out, "%s", text);
+    text_cut(out, n_max);
+    assert_string_equal(out, expected);
+}
+
+static void test_cut(void **state) {
+    expect_cut("aệ", 64, "aệ");
+    expect_cut("aệ", 4, "aệ");
+    expect_cut("aệ", 3, "a");
+    expect_cut("aệ", 2, "a");
+    expect_cut("aệ", 1, "a");
+    expect_cut("aệ", 0, "");
+    expect_cut("ệ", 2, "");
+    expect_cut("😀b", 5, "😀b");
+    expect_cut("😀b", 4, "😀");
+    expect_cut("😀b", 3, "");
+    expect_cut("a\xe1\xbb", 64, "a"); // cut by somebody else before
+    expect_cut("ab", 1, "a");
+    expect_cut("", 5, "");
+}
+
+static void expect_visible(const char *text, const char *expected) {
+    char out[64];
+    snprintf(out, sizeof out, "%s", text);
+    text_make_visible(out);
+    assert_string_equal(out, expected);
+}
+
+static void test_visible(void **state) {
+    expect_visible("Đỗ 한 😀", "Đỗ 한 😀");
+    expect_visible("a\nb\033[31mred\ttab\x7f", "a?b?[31mred?tab?");
+    expect_visible("\xc2\x9b" "31m", "??31m");
+    expect_visible("caf\xe9", "caf?");
+    expect_visible("a\xe1\xbb", "a??");
+}
+
 static void mask_number(const char *number, const char *masked) {
     char out[TEXT_MASK_BYTES];
     text_mask_number(number, out);
@@ -143,6 +181,8 @@ int main(void) {
         cmocka_unit_test(test_does_not_fit),
         cmocka_unit_test(test_not_utf8),
         cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_visible),
         cmocka_unit_test(test_masks),
         cmocka_unit_test(test_mask_names),
     };
