@@ -4,8 +4,10 @@
 #include "operators/columns.h"
 #include "proto/base/bytes.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -39,10 +41,20 @@ int columns_width(const char *text) {
     while (*at) {
         utf8proc_int32_t code;
         utf8proc_ssize_t n = utf8proc_iterate(at, -1, &code);
-        width += n > 0 ? utf8proc_charwidth(code) : 1;
+        bool hidden = n > 0 && (code < 0x20 || (code >= 0x7F && code < 0xA0)); // shown as '?', byte by byte
+        width += n <= 0 ? 1 : hidden ? (int)n : utf8proc_charwidth(code);
         at += n > 0 ? n : 1;
     }
     return width;
+}
+
+void columns_append(Bytes *out, const char *text) {
+    size_t start = out->n;
+    bytes_append(out, text, strlen(text) + 1);
+    if (out->failed)
+        return;
+    text_make_visible((char *)out->data + start);
+    out->n--;
 }
 
 void columns_add(Columns *columns, const char *const *cells) {
@@ -51,7 +63,8 @@ void columns_add(Columns *columns, const char *const *cells) {
         int width = columns_width(text);
         if (width > columns->widths[i])
             columns->widths[i] = width;
-        bytes_append(&columns->texts, text, strlen(text) + 1);
+        columns_append(&columns->texts, text);
+        bytes_append_u8(&columns->texts, 0);
         columns->cells++;
     }
 }

@@ -100,7 +100,7 @@ static void write_json(const LineFormat *format, const Line *line, Bytes *out) {
 
 // Pads by what the text takes on a terminal; too long a text pushes the rest, and is never cut.
 static void column(Bytes *out, const char *text, int width) {
-    bytes_append_text(out, text);
+    columns_append(out, text);
     for (int n = columns_width(text); n < width; n++)
         bytes_append_u8(out, ' ');
     bytes_append_u8(out, ' ');
@@ -130,7 +130,7 @@ static void write_columns(const LineFormat *format, const Line *line, Bytes *out
     bytes_append_text(out, text);
     if (!is_about_event(summary)) {
         column(out, kind_of(summary), 15);
-        bytes_append_text(out, summary->text);
+        columns_append(out, summary->text);
         bytes_append_text(out, "\n");
         return;
     }
@@ -152,7 +152,7 @@ static void write_columns(const LineFormat *format, const Line *line, Bytes *out
         bytes_append_text(out, reason_find((int)reason->code)->name);
         if (*reason->field) {
             bytes_append_u8(out, ' ');
-            bytes_append_text(out, reason->field);
+            columns_append(out, reason->field);
         }
     }
     bytes_append_text(out, "\n");

@@ -5,6 +5,7 @@
 #include "operators/commands.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
+#include "proto/base/text.h"
 #include "proto/domain.h"
 #include "verdict.pb-c.h"
 
@@ -183,8 +184,12 @@ static void print_head(const Status *status) {
     if (stored_at_us)
         clock_format_us(stored_at_us, at);
     printf("head        position %" PRId64 ", last write %.19s\n", pg_i64(head, 0, 0), at);
-    printf("epoch       %" PRId32 "%s%s%s\n", pg_i32(head, 0, 1), pg_is_null(head, 0, 9) ? "" : ": ",
-           pg_text(head, 0, 9), pg_i64(head, 0, 8) ? " (a new one was asked for)" : "");
+    char reason[256];
+    snprintf(reason, sizeof reason, "%s", pg_text(head, 0, 9));
+    text_cut(reason, sizeof reason);
+    text_make_visible(reason);
+    printf("epoch       %" PRId32 "%s%s%s\n", pg_i32(head, 0, 1), *reason ? ": " : "", reason,
+           pg_i64(head, 0, 8) ? " (a new one was asked for)" : "");
     printf("events      %" PRId64 ", of which %" PRId64 " taken and %" PRId64 " not\n", pg_i64(head, 0, 5),
            pg_i64(head, 0, 5) - not_taken(status), not_taken(status));
     print_population(status);

@@ -189,6 +189,20 @@ static void test_a_decision_is_told_from_an_event(void **state) {
     assert_non_null(strstr(text_line(&plain, &s.line), "decided again"));
 }
 
+static void test_a_terminal_gets_no_control_character(void **state) {
+    Sample s;
+    make_sample(&s);
+    const LineFormat format = {LINE_PLAIN, false, NULL};
+    s.summary.kind = DONGBO__ENTRY_KIND__ENTRY_POLICY;
+    s.summary.text = "agency \033[31mX\nadded";
+    const char *text = text_line(&format, &s.line);
+    assert_non_null(strstr(text, "agency ?[31mX?added\n"));
+    assert_null(strchr(text, '\033'));
+    json_t *object = json_line(&(LineFormat){LINE_JSON, false, NULL}, &s.line);
+    assert_string_equal(json_string_value(json_object_get(object, "text")), s.summary.text);
+    json_decref(object);
+}
+
 static void test_numbers_from_a_newer_program_do_no_harm(void **state) {
     Sample s;
     make_sample(&s);
@@ -231,6 +245,7 @@ int main(void) {
         cmocka_unit_test(test_colour_is_for_terminals_and_changes_no_text),
         cmocka_unit_test(test_columns_stand_under_their_heads),
         cmocka_unit_test(test_a_decision_is_told_from_an_event),
+        cmocka_unit_test(test_a_terminal_gets_no_control_character),
         cmocka_unit_test(test_numbers_from_a_newer_program_do_no_harm),
         cmocka_unit_test(test_a_table_is_aligned_by_what_characters_take),
     };
