@@ -3,11 +3,10 @@
 // `dongbo agency`: who may speak, for which domains and provinces, and what may be told back. Nothing is ever deleted:
 // what an agency said stays, with its name.
 #include "operators/commands.h"
-#include "operators/party.h"
+#include "operators/party_key.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
 #include "proto/domain.h"
-#include "proto/keys.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -29,6 +28,8 @@ static const PgStatement SET_STATE = {
     "now AS (UPDATE exchange.agency a SET state = $2 FROM was WHERE a.agency = was.agency AND was.state <> $2) "
     "SELECT agency, state <> $2 FROM was",
     2, NULL};
+
+static const PgStatement FIND = {"agency_find", "SELECT agency FROM exchange.agency WHERE code = $1", 1, NULL};
 
 typedef struct Addition {
     const char *code, *name, *key;
@@ -67,6 +68,8 @@ static int check_addition(Desk *desk, Addition *addition) {
     int r = check_code(addition->code);
     if (r == 0 && (!addition->name || !addition->key))
         r = error_fail(ERROR_CONFIG, "agency add needs --name and --key");
+    if (r == 0)
+        r = policy_check_text("--name", addition->name, POLICY_TEXT_BYTES_MAX);
     if (r == 0)
         r = policy_words(&addition->domains, &addition->domain_list);
     if (r == 0)
@@ -130,6 +133,7 @@ static const char *const HEADINGS[] = {"AGENCY", "STATE", "DOMAINS", "PROVINCES"
 static const PartyKind AGENCY = {.word = "agency",
                                  .list = &LIST,
                                  .set_state = &SET_STATE,
+                                 .find = &FIND,
                                  .headings = HEADINGS,
                                  .n_headings = 6,
                                  .row = agency_row,
@@ -175,4 +179,16 @@ int agency_disable(Desk *desk, int argc, char **argv) {
 
 int agency_enable(Desk *desk, int argc, char **argv) {
     return party_set_state(desk, argc, argv, &AGENCY, "active");
+}
+
+int agency_key_add(Desk *desk, int argc, char **argv) {
+    return party_key_add(desk, argc, argv, &AGENCY);
+}
+
+int agency_key_list(Desk *desk, int argc, char **argv) {
+    return party_key_list(desk, argc, argv, &AGENCY);
+}
+
+int agency_key_revoke(Desk *desk, int argc, char **argv) {
+    return party_key_revoke(desk, argc, argv, &AGENCY);
 }

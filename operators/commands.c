@@ -16,10 +16,17 @@ static const CommandEntry COMMANDS[] = {
     {"agency list", NULL, 0, 0, agency_list, "list agencies, their domains and keys"},
     {"agency disable", "CODE", 1, 1, agency_disable, "refuse an agency from now on; what it said stays"},
     {"agency enable", "CODE", 1, 1, agency_enable, "let a disabled agency speak again"},
+    {"agency key add", "CODE FILE.pub", 2, 2, agency_key_add, "let it use further keys, beside those it has"},
+    {"agency key list", NULL, 0, 0, agency_key_list, "list keys, those revoked too"},
+    {"agency key revoke", "CODE FILE.pub|KEY-ID", 2, 2, agency_key_revoke, "refuse these keys from now on"},
     {"subscription add", "NAME", 1, 1, subscription_add, "let a committee receive some fields of some domains"},
     {"subscription list", NULL, 0, 0, subscription_list, "list subscriptions, their rights and positions"},
     {"subscription disable", "NAME", 1, 1, subscription_disable, "stop a subscription; its position stays"},
     {"subscription enable", "NAME", 1, 1, subscription_enable, "let a disabled subscription receive again"},
+    {"subscription key add", "NAME FILE.pub", 2, 2, subscription_key_add,
+     "let it use further keys, beside those it has"},
+    {"subscription key list", NULL, 0, 0, subscription_key_list, "list keys, those revoked too"},
+    {"subscription key revoke", "NAME FILE.pub|KEY-ID", 2, 2, subscription_key_revoke, "refuse these keys from now on"},
     {"citizen", "NUMBER|-", 1, 1, citizen_show, "what is held on a citizen, who told us, what is in question"},
     {"status", NULL, 0, 0, status_show, "head, epoch, streams, subscriptions and open exceptions"},
     {"log tail", NULL, 0, 0, tail_run, "the sync log's last lines, or all since a time or position"},
@@ -68,7 +75,7 @@ int command_help(const char *under) {
                  entry->operands ? entry->operands : "");
         if (shown++ == 0)
             printf("Usage: dongbo [--config FILE] COMMAND [OPTIONS]; dongbo COMMAND --help shows its options.\n\n");
-        printf("  %-28s %s\n", usage, entry->summary);
+        printf("  %-40s %s\n", usage, entry->summary);
     }
     return shown == 0;
 }

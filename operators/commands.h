@@ -22,11 +22,17 @@ int agency_add(Desk *desk, int argc, char **argv);
 int agency_list(Desk *desk, int argc, char **argv);
 int agency_disable(Desk *desk, int argc, char **argv);
 int agency_enable(Desk *desk, int argc, char **argv);
+int agency_key_add(Desk *desk, int argc, char **argv);
+int agency_key_list(Desk *desk, int argc, char **argv);
+int agency_key_revoke(Desk *desk, int argc, char **argv);
 
 int subscription_add(Desk *desk, int argc, char **argv);
 int subscription_list(Desk *desk, int argc, char **argv);
 int subscription_disable(Desk *desk, int argc, char **argv);
 int subscription_enable(Desk *desk, int argc, char **argv);
+int subscription_key_add(Desk *desk, int argc, char **argv);
+int subscription_key_list(Desk *desk, int argc, char **argv);
+int subscription_key_revoke(Desk *desk, int argc, char **argv);
 
 int citizen_show(Desk *desk, int argc, char **argv);
 int status_show(Desk *desk, int argc, char **argv);

@@ -5,6 +5,8 @@
 #include "operators/result.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
+#include "proto/base/text.h"
+#include "proto/keys.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -63,20 +65,44 @@ static int put_state(Pg *exchange, const Change *change, PGresult **ret) {
     return r;
 }
 
+static void set_party(const PartyKind *kind, int32_t party, PolicyChange *change) {
+    bool is_agency = strcmp(kind->word, "agency") == 0;
+    *(is_agency ? &change->agency : &change->subscription) = party;
+}
+
+static int fail_unknown(const PartyKind *kind, const char *name) {
+    log_error("there is no %s %s; see dongbo %s list", kind->word, name, kind->word);
+    return 1;
+}
+
+int party_find(Pg *exchange, const PartyKind *kind, const char *name, PolicyChange *change) {
+    PgParams params = {0};
+    RESULT result = NULL;
+    pg_param_text(&params, name);
+    int r = pg_run(exchange, kind->find, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    if (PQntuples(result) == 0)
+        return fail_unknown(kind, name);
+    set_party(kind, pg_i32(result, 0, 0), change);
+    return 0;
+}
+
 static int end_state(Pg *exchange, Change *change, const PGresult *result) {
     const char *word = change->kind->word;
     char text[256];
-    if (PQntuples(result) == 0) {
-        log_error("there is no %s %s; see dongbo %s list", word, change->name, word);
-        return 1;
-    }
+    if (PQntuples(result) == 0)
+        return fail_unknown(change->kind, change->name);
     if (!pg_bool(result, 0, 1)) {
         printf("%s %s is %s already\n", word, change->name, change->state);
         return pg_command(exchange, "ROLLBACK");
     }
-    bool is_agency = strcmp(word, "agency") == 0;
-    *(is_agency ? &change->policy.agency : &change->policy.subscription) = pg_i32(result, 0, 0);
-    snprintf(text, sizeof text, "%s %s %s", word, change->name, change->state);
+    set_party(change->kind, pg_i32(result, 0, 0), &change->policy);
+    char name[201]; // an older version took longer ones
+    snprintf(name, sizeof name, "%s", change->name);
+    text_cut(name, sizeof name);
+    snprintf(text, sizeof text, "%s %s %s", word, name, change->state);
     change->policy.text = text;
     int r = policy_commit(exchange, &change->policy);
     if (r == 0)
@@ -104,14 +130,19 @@ int party_set_state(Desk *desk, int argc, char **argv, const PartyKind *kind, co
 int party_add(Desk *desk, const PartyAddition *addition, int64_t *ret_position) {
     Pg *exchange = NULL;
     PolicyChange change = {0};
+    Keys keys;
     char text[256];
-    int r = desk_exchange(desk, &exchange);
+    int r = keys_load(addition->key, &keys);
+    if (r < 0)
+        return r;
+    r = desk_exchange(desk, &exchange);
     if (r == 0)
         r = policy_begin(exchange, &change.position);
     if (r == 0)
         r = addition->insert(addition->self, exchange, &change);
-    if (r == 0)
-        r = policy_add_keys(exchange, addition->key, change.agency, change.subscription);
+    if (r == 0 && (r = policy_add_keys(exchange, &keys, &change)) < 0)
+        r = error_context(r, "%s", addition->key);
+    keys_wipe(&keys);
     if (r < 0)
         return r;
     snprintf(text, sizeof text, "%s %s added", addition->kind->word, addition->name);

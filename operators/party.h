@@ -12,6 +12,7 @@ typedef struct PartyKind {
     const PgStatement *list;
     // Gives (key, changed) of the party by ($1 name, $2 state), no row when there is none.
     const PgStatement *set_state;
+    const PgStatement *find;     // its key by its name
     const char *const *headings; // of the list's columns
     int n_headings;
     int (*row)(const PGresult *result, int row, Columns *columns); // adds its cells
@@ -20,13 +21,15 @@ typedef struct PartyKind {
 
 // The whole command, given its words.
 int party_list(Desk *desk, int argc, char **argv, const PartyKind *kind);
+// Sets change->agency or change->subscription. 1, and said, when there is no such party.
+int party_find(Pg *exchange, const PartyKind *kind, const char *name, PolicyChange *change);
 // Says what became of it. 1 when there is no such party.
 int party_set_state(Desk *desk, int argc, char **argv, const PartyKind *kind, const char *state);
 
 typedef struct PartyAddition {
     const PartyKind *kind;
     const char *name;
-    const char *key; // FILE.pub
+    const char *key; // FILE.pub; read before anything is locked
     // Writes what is its own, and sets change->agency or change->subscription.
     int (*insert)(const void *self, Pg *exchange, PolicyChange *change);
     const void *self;

@@ -4,8 +4,8 @@
 #include "operators/policy.h"
 #include "operators/result.h"
 #include "proto/base/bytes.h"
+#include "proto/base/text.h"
 #include "proto/domain.h"
-#include "proto/keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,9 +118,21 @@ json_t *policy_array_json(const PGresult *result, int row, int column, bool doma
     return array;
 }
 
+int policy_check_text(const char *option, const char *text, size_t bytes_max) {
+    size_t n = strlen(text);
+    if (n == 0 || strspn(text, " ") == n)
+        return error_fail(ERROR_CONFIG, "%s is empty", option);
+    if (n > bytes_max)
+        return error_fail(ERROR_CONFIG, "%s has %zu bytes, %zu at most", option, n, bytes_max);
+    if (!text_is_clean(text, n))
+        return error_fail(ERROR_CONFIG, "%s holds a control character or is not UTF-8", option);
+    return 0;
+}
+
 int policy_begin(Pg *exchange, int64_t *ret_position) {
     RESULT result = NULL;
-    int r = pg_command(exchange, "BEGIN");
+    int r = pg_command(exchange, "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'; "
+                                 "SET LOCAL lock_timeout = '10s'");
     if (r == 0)
         r = pg_run(exchange, &LOCK, NULL, NULL);
     if (r == 0)
@@ -141,16 +153,12 @@ int policy_commit(Pg *exchange, const PolicyChange *change) {
     return r < 0 ? r : pg_command(exchange, "COMMIT");
 }
 
-typedef struct Owner {
-    int32_t agency, subscription;
-} Owner;
-
-static int add_key(Pg *exchange, const uint8_t key[KEY_BYTES], const char *purpose, Owner owner) {
+static int add_key(Pg *exchange, const uint8_t key[KEY_BYTES], const char *purpose, const PolicyChange *change) {
     PgParams params = {0};
     pg_param_bytes(&params, key, KEY_BYTES);
     pg_param_text(&params, purpose);
-    pg_param_i32(&params, owner.agency);
-    pg_param_i32(&params, owner.subscription);
+    pg_param_i32(&params, change->agency);
+    pg_param_i32(&params, change->subscription);
     int r = pg_run(exchange, &KEY, &params, NULL);
     pg_params_free(&params);
     if (r == ERROR_DATA && strcmp(pg_sqlstate(exchange), "23505") == 0)
@@ -159,15 +167,7 @@ static int add_key(Pg *exchange, const uint8_t key[KEY_BYTES], const char *purpo
     return r;
 }
 
-int policy_add_keys(Pg *exchange, const char *path, int32_t agency, int32_t subscription) {
-    Keys keys;
-    Owner owner = {agency, subscription};
-    int r = keys_load(path, &keys);
-    if (r < 0)
-        return r;
-    r = add_key(exchange, keys.curve_public, "curve", owner);
-    if (r == 0)
-        r = add_key(exchange, keys.sign_public, "ed25519", owner);
-    keys_wipe(&keys);
-    return r < 0 ? error_context(r, "%s", path) : 0;
+int policy_add_keys(Pg *exchange, const Keys *keys, const PolicyChange *change) {
+    int r = add_key(exchange, keys->curve_public, "curve", change);
+    return r < 0 ? r : add_key(exchange, keys->sign_public, "ed25519", change);
 }

@@ -6,11 +6,13 @@
 #pragma once
 
 #include "operators/desk.h"
+#include "proto/keys.h"
 
 #include <jansson.h>
 #include <stdint.h>
 
 #define POLICY_WORDS_MAX 256
+#define POLICY_TEXT_BYTES_MAX 256 // of a name that only people read
 
 // Words of a repeated option, each of which may also be a list with commas.
 typedef struct PolicyWords {
@@ -31,7 +33,11 @@ void policy_domains_text(const PGresult *result, int row, int column, Bytes *out
 void policy_array_text(const PGresult *result, int row, int column, Bytes *out);
 json_t *policy_array_json(const PGresult *result, int row, int column, bool domains);
 
-// Begins the transaction, takes the lock, reads the position.
+// What an operator calls something: not empty, no control character, bytes_max at most. ERROR_CONFIG names the option.
+int policy_check_text(const char *option, const char *text, size_t bytes_max);
+
+// Begins the transaction, takes the lock, reads the position. Everything that may keep us waiting comes before: the
+// whole exchange waits for this transaction's end, and the server ends it after five seconds of silence.
 int policy_begin(Pg *exchange, int64_t *ret_position);
 typedef struct PolicyChange {
     int32_t agency, subscription; // one of them; 0: none
@@ -40,5 +46,5 @@ typedef struct PolicyChange {
 } PolicyChange;
 // Writes the words and commits.
 int policy_commit(Pg *exchange, const PolicyChange *change);
-// Adds both keys of a .pub file for an agency or a subscription. ERROR_CONFIG when one is somebody's already.
-int policy_add_keys(Pg *exchange, const char *path, int32_t agency, int32_t subscription);
+// Adds both keys for the change's agency or subscription. ERROR_CONFIG when one is somebody's already.
+int policy_add_keys(Pg *exchange, const Keys *keys, const PolicyChange *change);

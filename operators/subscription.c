@@ -3,12 +3,12 @@
 // `dongbo subscription`: who may receive which fields of which domains, on what legal basis and until when. Denies by
 // default: a field that is not named is not sent.
 #include "operators/commands.h"
-#include "operators/party.h"
+#include "operators/party_key.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
 #include "proto/base/date.h"
+#include "proto/bounds.h"
 #include "proto/domain.h"
-#include "proto/keys.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -42,6 +42,9 @@ static const PgStatement SET_STATE = {
     "WHERE s.subscription = was.subscription AND was.state <> $2) "
     "SELECT subscription, state <> $2 FROM was",
     2, NULL};
+
+static const PgStatement FIND = {"subscription_find", "SELECT subscription FROM exchange.subscription WHERE name = $1",
+                                 1, NULL};
 
 typedef struct Addition {
     const char *name, *subscriber, *legal_basis, *valid_from, *valid_to, *key;
@@ -116,7 +119,13 @@ static int check_addition(Desk *desk, Addition *addition) {
         !addition->valid_to || !addition->key)
         return error_fail(ERROR_CONFIG, "subscription add needs --subscriber, --legal-basis, --valid-from, "
                                         "--valid-to and --key");
-    r = check_days(addition);
+    r = policy_check_text("the subscription's name", addition->name, SUBSCRIPTION_NAME_BYTES_MAX);
+    if (r == 0)
+        r = policy_check_text("--subscriber", addition->subscriber, POLICY_TEXT_BYTES_MAX);
+    if (r == 0)
+        r = policy_check_text("--legal-basis", addition->legal_basis, TEXT_BYTES_MAX);
+    if (r == 0)
+        r = check_days(addition);
     if (r == 0)
         r = policy_words(&addition->domains, &addition->domain_list);
     if (r == 0)
@@ -213,6 +222,7 @@ static const char *const HEADINGS[] = {"SUBSCRIPTION", "STATE",     "ACKED",    
 static const PartyKind SUBSCRIPTION = {.word = "subscription",
                                        .list = &LIST,
                                        .set_state = &SET_STATE,
+                                       .find = &FIND,
                                        .headings = HEADINGS,
                                        .n_headings = 9,
                                        .row = subscription_row,
@@ -262,4 +272,16 @@ int subscription_disable(Desk *desk, int argc, char **argv) {
 
 int subscription_enable(Desk *desk, int argc, char **argv) {
     return party_set_state(desk, argc, argv, &SUBSCRIPTION, "active");
+}
+
+int subscription_key_add(Desk *desk, int argc, char **argv) {
+    return party_key_add(desk, argc, argv, &SUBSCRIPTION);
+}
+
+int subscription_key_list(Desk *desk, int argc, char **argv) {
+    return party_key_list(desk, argc, argv, &SUBSCRIPTION);
+}
+
+int subscription_key_revoke(Desk *desk, int argc, char **argv) {
+    return party_key_revoke(desk, argc, argv, &SUBSCRIPTION);
 }

@@ -25,6 +25,8 @@ static const PgStatement DECIDED = {"tally_decided",
                                     "SELECT domain, first_verdict, verdict, count(*) FROM exchange.exception "
                                     "WHERE verdict <> first_verdict GROUP BY domain, first_verdict, verdict",
                                     0, NULL};
+static const PgStatement MAY_READ = {"tally_may_read",
+                                     "SELECT has_table_privilege('exchange.record_version', 'SELECT')", 0, NULL};
 static const PgStatement FETCH = {"tally_fetch", "FETCH 5000 FROM tally_records", 0, NULL};
 
 void tally_named_add(TallyNamed *named, const char *name) {
@@ -222,12 +224,24 @@ static int read_records(Tally *tally, Pg *exchange, Arena *arena) {
     return r;
 }
 
+// What the records say can be counted only by who may read them.
+static int check_rights(Pg *exchange) {
+    RESULT may = NULL;
+    int r = pg_run(exchange, &MAY_READ, NULL, &may);
+    if (r == 0 && !pg_bool(may, 0, 0))
+        r = error_fail(ERROR_CONFIG, "this role may not read records, which the report is counted from: use an "
+                                     "operator's, or dongbo status");
+    return r;
+}
+
 int tally_read(Tally **ret, Pg *exchange) {
     CLEANUP(arena_destroy) Arena *arena = NULL;
     Tally *tally = calloc(1, sizeof *tally);
     if (!tally)
         return error_fail(ERROR_MEMORY, "no memory for counts");
     int r = arena_new(&arena, TALLY_ARENA_BYTES);
+    if (r == 0)
+        r = check_rights(exchange);
     if (r == 0)
         r = pg_command(exchange, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
     if (r == 0)

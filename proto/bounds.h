@@ -21,6 +21,7 @@
 #define EVENT_FIELDS_MAX 128 // wire fields in one event, all levels together
 #define TEXT_BYTES_MAX 1024  // any one string
 #define RECORD_KEY_BYTES_MAX 512
+#define SUBSCRIPTION_NAME_BYTES_MAX 63
 #define BATCH_ARENA_BYTES (16 * 1024 * 1024) // all that is decoded from one batch
 #define REASONS_MAX 16                       // per event
 #define CLEARED_FIELDS_MAX 32

@@ -366,6 +366,19 @@ def test_revoked_agency_is_cut(peers):
     assert error.code == error.NOT_ALLOWED
 
 
+def test_a_key_is_changed_without_an_interruption_and_the_old_one_is_cut(peers):
+    peers.agency("KEY", "health")
+    peers.exchange.wait_until("SELECT count(*) FROM exchange.policy_change WHERE logged_position IS NULL", 0)
+    old = peers.peer("KEY")
+    peers.exchange.dongbo("agency", "key", "add", "KEY", peers.exchange.keys("key2"))
+    assert old.publish([peers.dose()])[0] == RECEIPT
+    peers.exchange.dongbo("agency", "key", "revoke", "KEY", peers.exchange.keys("key"))
+    kind, error = old.receive(ERROR)
+    assert error.code == error.NOT_ALLOWED
+    new = peers.peer("KEY", keys=f"{peers.exchange.directory}/key2.keys")
+    assert new.publish([peers.dose()])[0] == RECEIPT
+
+
 # ---- population and later decisions --------------------------------------------------------------------------------
 
 def test_deferred_event_is_decided_when_its_citizen_comes(peers):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dongbo command on an exchange that nothing was said to yet: set-up, policies, and what it says when refused."""
 import json
+import os
 import shutil
+import subprocess
 
 import pytest
-from conftest import ROOT
+from conftest import BUILD, ROOT
 from desk import Desk
 
 HEADER = ("citizen_number,full_name,birth_date,sex,mother_name,father_name,residence_province,residence_province63,"
@@ -258,6 +260,93 @@ def test_states_change_once_and_brokers_are_told(desk, database):
     assert "there is no agency XX" in desk.refused(1, "agency", "disable", "XX")
 
 
+def test_a_key_file_that_is_waited_for_stops_nobody(desk, database):
+    """Whoever holds the log's lock stops the exchange: everything that may wait comes before it."""
+    os.mkfifo(desk.directory / "pipe.pub")
+    command = [str(BUILD / "operators/dongbo"), "--config", str(desk.config), "agency", "add", "MOH", "--name", "x",
+               "--domain", "health", "--key", str(desk.directory / "pipe.pub")]
+    waiting = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        writer = os.open(desk.directory / "pipe.pub", os.O_WRONLY)  # opens when the command has come to its file
+        assert database.value("SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+                              "WHERE l.locktype = 'advisory' AND d.datname = %s", database.name) == 0
+        os.close(writer)
+        assert waiting.wait(30) == 2
+    finally:
+        waiting.kill()
+        waiting.wait()
+
+
+def test_an_operator_who_stands_still_is_let_go_of(desk, database):
+    for setting in ("idle_in_transaction_session_timeout", "lock_timeout"):
+        assert database.value(f"SELECT current_setting('{setting}')", user="dongbo_operator") == "30s"
+    holder = database.connect("dongbo_operator")
+    holder.autocommit = False
+    try:
+        holder.cursor().execute("SELECT exchange.lock_log()")
+        desk.ask("keys", "new", "late.yaml")
+        said = desk.refused(3, "agency", "add", "MOH", "--name", "x", "--domain", "health", "--key", "late.yaml.pub")
+        assert "lock timeout" in said
+    finally:
+        holder.close()
+    add_agency(desk)
+
+
+@pytest.mark.parametrize("name, says", [("", "--name is empty"), ("  ", "--name is empty"),
+                                        ("a\nb", "--name"), ("a\x1b[31m", "--name"), ("a" * 257, "256 at most")])
+def test_an_agency_has_a_name_that_can_be_shown(desk, database, name, says):
+    desk.ask("keys", "new", "k.yaml")
+    said = desk.refused(2, "agency", "add", "MOH", "--name", name, "--domain", "health", "--key", "k.yaml.pub")
+    assert says in said and "\x1b" not in said
+    assert database.value("SELECT count(*) FROM exchange.agency") == 0
+
+
+def test_names_from_before_do_not_reach_the_terminal(desk, database):
+    add_agency(desk)
+    database.rows("UPDATE exchange.agency SET name = %s", "a\nb\x1b[31m")
+    shown = desk.ask("agency", "list")
+    assert "a?b?[31m" in shown and "\x1b" not in shown
+
+
+def test_keys_come_and_go(desk, database):
+    add_agency(desk)
+    desk.ask("keys", "new", "next.yaml")
+    desk.ask("keys", "new", "third.yaml")
+    assert "position 1 on" in desk.ask("agency", "key", "add", "MOH", "next.yaml.pub")
+    assert "belongs to somebody already" in desk.refused(2, "agency", "key", "add", "MOH", "next.yaml.pub")
+    assert "there is no agency XX" in desk.refused(1, "agency", "key", "add", "XX", "third.yaml.pub")
+    assert "has no key" in desk.refused(1, "agency", "key", "revoke", "MOH", "third.yaml.pub")
+    first, second = json.loads(desk.ask("agency", "key", "list", "--json"))
+    assert (first["party"], first["state"], first["revoked"]) == ("MOH", "valid", None)
+    assert f"key {first['key_id']} revoked" in desk.ask("agency", "key", "revoke", "MOH", "MOH.yaml.pub")
+    assert "is revoked already" in desk.ask("agency", "key", "revoke", "MOH", first["key_id"])
+    assert database.rows("SELECT purpose, count(*) FROM exchange.key WHERE revoked_at IS NULL GROUP BY 1 ORDER BY 1"
+                         ) == [("curve", 1), ("ed25519", 1)]
+    assert "it was the last one" in desk.ask("agency", "key", "revoke", "MOH", second["key_id"])
+    assert [key["state"] for key in json.loads(desk.ask("agency", "key", "list", "--json"))] == ["revoked"] * 2
+    assert "revoked" in desk.ask("agency", "key", "list")
+    assert [text for text, in database.rows("SELECT text FROM exchange.policy_change ORDER BY change")][1:] == [
+        f"agency MOH: key {second['key_id']} added", f"agency MOH: key {first['key_id']} revoked",
+        f"agency MOH: key {second['key_id']} revoked"]
+
+
+def test_a_subscriptions_keys_come_and_go(desk, database):
+    desk.ask("keys", "new", "hn.yaml")
+    desk.ask("keys", "new", "next.yaml")
+    desk.ask("subscription", "add", "hn-health", *subscription())
+    desk.ask("subscription", "key", "add", "hn-health", "next.yaml.pub")
+    desk.ask("subscription", "key", "revoke", "hn-health", "hn.yaml.pub")
+    assert [(key["party"], key["state"]) for key in json.loads(desk.ask("subscription", "key", "list", "--json"))] == [
+        ("hn-health", "revoked"), ("hn-health", "valid")]
+    assert database.value("SELECT count(*) FROM exchange.key WHERE revoked_at IS NULL AND subscription = 1") == 2
+
+
+@pytest.mark.parametrize("name, says", [("", "is empty"), ("n" * 64, "63 at most"), ("nl\nx", "control character")])
+def test_a_subscriptions_name_is_one_that_a_receiver_can_say(desk, name, says):
+    desk.ask("keys", "new", "hn.yaml")
+    assert says in desk.refused(2, "subscription", "add", name, *subscription())
+
+
 def test_a_subscription_names_fields_one_by_one(desk, database):
     desk.ask("keys", "new", "hn.yaml")
     desk.ask("subscription", "add", "hn-health", *subscription(field="citizen_number,health.*", province="01"))
@@ -331,3 +420,10 @@ def test_a_reader_gets_no_payload(desk, database):
     assert desk.ask("log", "tail", "--json") == ""
     assert "may not read payloads" in desk.refused(2, "log", "tail", "--citizen", "001090000001")
     assert "may not read payloads" in desk.refused(2, "log", "tail", "--unmask")
+
+
+def test_a_reader_sees_who_takes_part(desk):
+    add_agency(desk)
+    desk.configure(ROOT / "schemas", operator="dongbo_reader")
+    assert "Bộ Y tế" in desk.ask("agency", "list") and "MOH" in desk.ask("agency", "key", "list")
+    assert "may not read records" in desk.refused(2, "report")

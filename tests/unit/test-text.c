@@ -139,7 +139,9 @@ static void expect_visible(const char *text, const char *expected) {
 static void test_visible(void **state) {
     expect_visible("Đỗ 한 😀", "Đỗ 한 😀");
     expect_visible("a\nb\033[31mred\ttab\x7f", "a?b?[31mred?tab?");
-    expect_visible("\xc2\x9b" "31m", "??31m");
+    expect_visible("\xc2\x9b"
+                   "31m",
+                   "??31m");
     expect_visible("caf\xe9", "caf?");
     expect_visible("a\xe1\xbb", "a??");
 }
@@ -175,15 +177,9 @@ static void test_mask_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_folds),
-        cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_short_path_agrees),
-        cmocka_unit_test(test_does_not_fit),
-        cmocka_unit_test(test_not_utf8),
-        cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_visible),
-        cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_folds),        cmocka_unit_test(test_forms),    cmocka_unit_test(test_short_path_agrees),
+        cmocka_unit_test(test_does_not_fit), cmocka_unit_test(test_not_utf8), cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_cut),          cmocka_unit_test(test_visible),  cmocka_unit_test(test_masks),
         cmocka_unit_test(test_mask_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
