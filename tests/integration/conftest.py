@@ -21,6 +21,58 @@ import pytest
 PHASE_SECONDS = 200  # a test's setup, call and teardown each; the demo's tests allow themselves as much
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("DONGBO_BUILD", ROOT / "build"))
+SANITIZED = any(option["name"] == "b_sanitize" and option["value"] != "none" for option in
+                json.loads((BUILD / "meson-info/intro-buildoptions.json").read_text()))
+REPORTS = pathlib.Path(tempfile.mkdtemp(prefix="dongbo-", dir="/tmp"))  # what sanitizers find, if this build has any
+SANITIZER_EXIT = 99
+
+
+# ---- sanitizers ----------------------------------------------------------------------------------------------------
+
+def sanitizer_reports():
+    """What a sanitized build's programs have reported since this was asked last. UBSan writes to no file; it ends a
+    program with SANITIZER_EXIT."""
+    told = []
+    for path in sorted(REPORTS.iterdir()):
+        told.append(path.read_text(errors="replace")[:8000])
+        path.unlink()
+    return told
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sanitizers():
+    options = f"halt_on_error=1:exitcode={SANITIZER_EXIT}:print_stacktrace=1"
+    os.environ.update(ASAN_OPTIONS=f"{options}:detect_leaks=1:quarantine_size_mb=16:log_path={REPORTS}/report",
+                      UBSAN_OPTIONS=options)
+    yield
+    told = sanitizer_reports()
+    REPORTS.rmdir()
+    assert not told, "\n".join(told)
+
+
+@pytest.fixture
+def watched_size(monkeypatch):
+    """For tests that watch a program's size: ASan then keeps nothing of what was freed."""
+    monkeypatch.setenv("ASAN_OPTIONS", os.environ["ASAN_OPTIONS"] +
+                       ":quarantine_size_mb=0:thread_local_quarantine_size_kb=0")
+
+
+@pytest.fixture(autouse=True)
+def sanitized(sanitizers):
+    """A test fails whose programs a sanitizer found anything in, however they ended."""
+    yield
+    told = sanitizer_reports()
+    assert not told, "\n".join(told)
+
+
+def run_program(words, **options):
+    """One of our programs, to its end."""
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, **options)
+    assert done.returncode != SANITIZER_EXIT, done.stderr
+    return done
+
+
+# ---- PostgreSQL ----------------------------------------------------------------------------------------------------
 
 
 class Cluster:
@@ -300,8 +352,7 @@ class Exchange:
         self.ready = directory / "broker.ready"
 
     def run(self, *words, seconds=120, check=False):
-        done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=seconds,
-                              stdin=subprocess.DEVNULL)
+        done = run_program(words, timeout=seconds, stdin=subprocess.DEVNULL)
         assert not check or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
@@ -390,9 +441,10 @@ class Exchange:
     def stop(self):
         """Ends what still runs, as a service manager would, and gives what there is to complain about."""
         wrong = []
+        deadline = time.monotonic() + 60
         for process in reversed(self.processes):
             try:
-                code = process.stop() if process.running() else 0
+                code = process.stop(max(1, deadline - time.monotonic())) if process.running() else 0
                 if code != 0:
                     wrong.append(f"{process.popen.args[0]} ended with {code}\n{process.text()}")
             except AssertionError as late:
@@ -404,19 +456,9 @@ class Exchange:
             process.kill()
 
 
-def sanitizer_options(directory):
-    """Environment of a sanitized build's programs: what they find goes to files of this directory."""
-    say = f"log_path={directory}/report:halt_on_error=1:exitcode=99:print_stacktrace=1"
-    return {"ASAN_OPTIONS": f"{say}:detect_leaks=1", "UBSAN_OPTIONS": say}
-
-
 @contextlib.contextmanager
 def open_exchange(cluster, directory):
-    """A test that has passed fails here if a program does not end well, or a sanitizer (DONGBO_BUILD) found any."""
-    reports = directory / "sanitizer"
-    reports.mkdir()
-    before = dict(os.environ)
-    os.environ.update(sanitizer_options(reports))
+    """A test that has passed fails here if a program does not end well."""
     made = Exchange(cluster, directory)
     try:
         made.set_up()
@@ -424,9 +466,8 @@ def open_exchange(cluster, directory):
         wrong = made.stop()
     finally:
         made.kill()
-        os.environ.clear()
-        os.environ.update(before)
-        told = [f"{path.name}\n{path.read_text(errors='replace')[:8000]}" for path in sorted(reports.iterdir())]
+        told = sanitizer_reports()
+        told += [process.text() for process in made.processes if process.popen.returncode == SANITIZER_EXIT]
         assert not told, "\n".join(told)
     assert not wrong, "\n".join(wrong)
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `dongbo` command over a private cluster, as an operator has it."""
-import subprocess
-
-from conftest import BUILD, ROOT
+from conftest import BUILD, ROOT, run_program
 
 
 class Desk:
@@ -22,8 +20,8 @@ class Desk:
             f'schemas: {schemas}\n', encoding="utf-8")
 
     def run(self, *words, given=None):
-        return subprocess.run([str(BUILD / "operators/dongbo"), "--config", str(self.config), *map(str, words)],
-                              cwd=self.directory, input=given, capture_output=True, text=True, timeout=120)
+        return run_program([BUILD / "operators/dongbo", "--config", self.config, *words], cwd=self.directory,
+                           input=given, timeout=120)
 
     def ask(self, *words, given=None):
         """Standard output of a command that must succeed."""

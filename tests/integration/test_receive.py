@@ -129,7 +129,7 @@ def test_a_killed_database_interrupts_nobody_for_long(exchange, health):
     assert said(receiver.records()) == expected((0, 200, 1))
 
 
-def test_a_stopped_receiver_costs_the_broker_nothing(exchange, health):
+def test_a_stopped_receiver_costs_the_broker_nothing(watched_size, exchange, health):
     def resident_kb():
         with open(f"/proc/{exchange.broker.popen.pid}/status", encoding="ascii") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
