@@ -16,8 +16,21 @@ static const double START[MATCH_KINDS][LEVELS] = {
     [MATCH_IDENTIFIER] = {0, 85, 1, 6, 2, 1, 2, 3},
 };
 
+#define OWN_BITS 2500 // milli-bits
+
 int32_t model_log2(double value) {
     return (int32_t)lround(log2(value) * 1000);
+}
+
+// Hardly anybody shares its values with more than a person's own rows.
+static bool is_own_number(const Roster *roster, int slot, int32_t all_bits) {
+    uint64_t sum = 0, n = 0;
+    for (size_t i = 0; i < roster->n; i++) {
+        uint32_t value = roster_at(roster, i, slot);
+        sum += value ? roster->value[value].rarity[0] : 0;
+        n += value != 0;
+    }
+    return n > 0 && (int32_t)(sum / n) > all_bits - OWN_BITS;
 }
 
 void model_start(Model *model, const Roster *roster) {
@@ -34,6 +47,18 @@ void model_start(Model *model, const Roster *roster) {
     double expected = roster->has_right ? fmin(n_left, n_right) / 2 : n / 2;
     double all = roster->has_right ? n_left * n_right : n * (n - 1) / 2;
     model->prior = all > 0 ? model_log2(expected / all) : 0;
+    bool named = false;
+    for (int c = 0; c < model->n; c++) {
+        const Component *component = &model->components[c];
+        if (component->kind == MATCH_NAME) {
+            model->own[c] = component->part == NAME_FIRST && !named; // later names are a mother's, a father's
+            named = true;
+        } else if (component->kind == MATCH_IDENTIFIER) {
+            model->own[c] = is_own_number(roster, component->slot, -model->prior);
+        } else {
+            model->own[c] = component->kind == MATCH_DATE;
+        }
+    }
 }
 
 // -log2 u as far as this pair's values go.
@@ -54,7 +79,46 @@ int32_t model_component_bits(const Model *model, const Comparison *comparison, i
     return level == LEVEL_MISSING ? 0 : model->m[c][level] + surprise(model, comparison, c);
 }
 
+// What a component that should be a person's own says: 1 for the pair, -1 against it, 0 neither.
+static int own_word(const Model *model, const Comparison *comparison, int c) {
+    int level = comparison->level[c], last = comparison->level[c + 1 < model->n ? c + 1 : c];
+    if (!model->own[c])
+        return 0;
+    if (is_first_part(model, c)) {
+        if (level >= LEVEL_WEAK || last >= LEVEL_WEAK)
+            return -1;
+        return level != LEVEL_MISSING && last != LEVEL_MISSING;
+    }
+    if (level >= LEVEL_WEAK)
+        return -1;
+    return level >= LEVEL_EXACT && level <= LEVEL_NEAR;
+}
+
+// Those of one house share surname, address and much else that is not independent. Where nothing that is a person's own
+// speaks for a pair and two things speak against it, all the rest may make it as likely as not, and no more.
+static bool is_house_only(const Model *model, const Comparison *comparison) {
+    int against = 0;
+    for (int c = 0; c < model->n; c++) {
+        int word = own_word(model, comparison, c);
+        if (word > 0)
+            return false;
+        against += word < 0;
+    }
+    return against >= 2;
+}
+
+static int32_t house_bits(const Model *model, const Comparison *comparison) {
+    int32_t shared = 0, against = 0;
+    for (int c = 0; c < model->n; c++) {
+        int32_t bits = model_component_bits(model, comparison, c);
+        *(bits > 0 ? &shared : &against) += bits;
+    }
+    return (shared < -model->prior ? shared : -model->prior) + against;
+}
+
 int32_t model_bits(const Model *model, const Comparison *comparison) {
+    if (is_house_only(model, comparison))
+        return house_bits(model, comparison);
     int32_t bits = 0;
     for (int c = 0; c < model->n; c++) {
         int level = comparison->level[c], last = c + 1 < model->n ? comparison->level[c + 1] : LEVEL_MISSING;
@@ -89,7 +153,8 @@ void model_write(const Model *model, const Roster *roster, Bytes *out) {
         const Component *component = &model->components[c];
         bytes_append_text(out, c ? ",{\"field\":" : "{\"field\":");
         bytes_append_json(out, roster->fields[component->field].label);
-        snprintf(text, sizeof text, ",\"kind\":\"%s\",\"part\":%d", KINDS[component->kind], component->part);
+        snprintf(text, sizeof text, ",\"kind\":\"%s\",\"part\":%d,\"own\":%d", KINDS[component->kind], component->part,
+                 model->own[c]);
         bytes_append_text(out, text);
         write_numbers(out, "m", model->m[c], LEVELS);
         write_numbers(out, "u", model->u[c], LEVELS);

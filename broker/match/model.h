@@ -17,7 +17,8 @@ typedef struct Model {
     int32_t together[COMPARE_COMPONENTS_MAX][LEVELS][LEVELS]; // log2 m of a name's first and last part, by the first's
     int32_t tilt[COMPARE_COMPONENTS_MAX][LEVELS];             // thousandths of a bit for each bit of rarity
     int32_t middle[COMPARE_COMPONENTS_MAX][LEVELS];           // the rarity at which a tilt gives nothing
-    int32_t prior;                                            // log2 of the odds that any two records match
+    bool own[COMPARE_COMPONENTS_MAX]; // tells the people of one house apart: a name, a date, a number few share
+    int32_t prior;                    // log2 of the odds that any two records match
 } Model;
 
 // With the m that clerks' errors usually have, and a u that says nothing yet.

@@ -119,6 +119,40 @@ static void finds_copies_in_one_list(void **state) {
     roster_destroy(&roster);
 }
 
+static void add_at_home(Roster *roster, bool right, uint32_t house, uint32_t member) {
+    char given[8], surname[8], street[8], date[16], address[32];
+    uint32_t day = mixed(house * 16 + member * 4 + 9), at_home = mixed(house + 100000);
+    word(mixed(house * 16 + member * 4 + 8), 90, given);
+    word(at_home, 300, surname);
+    word(at_home / 300, 500, street);
+    snprintf(date, sizeof date, "%u-%02u-%02u", 1940 + day % 60, 1 + day / 60 % 12, 1 + day / 720 % 28);
+    snprintf(address, sizeof address, "%u %s street", 1 + mixed(house) % 200, street);
+    assert_int_equal(roster_add(roster, right, (const char *const[]){given, surname, date, address, street}), 0);
+}
+
+// A third of the houses sends another of its people to the second list: one surname, one address, not one person.
+static void people_of_one_house_are_not_one(void **state) {
+    static const MatchField HOUSE[] = {{.label = "person", .kind = MATCH_NAME, .n_columns = 2},
+                                       {.label = "born", .kind = MATCH_DATE, .n_columns = 1},
+                                       {.label = "address", .kind = MATCH_TEXT, .n_columns = 1},
+                                       {.label = "ward", .kind = MATCH_TEXT, .n_columns = 1}};
+    Roster *roster = NULL;
+    assert_int_equal(roster_new(&roster, HOUSE, 4), 0);
+    for (uint32_t i = 0; i < 900; i++)
+        add_at_home(roster, false, person_of[roster->n] = i, 0);
+    for (uint32_t i = 0; i < 900; i++) {
+        person_of[roster->n] = i % 3 == 0 ? 10000 + i : i;
+        add_at_home(roster, true, i, i % 3 == 0);
+    }
+    assert_int_equal(roster_seal(roster), 0);
+    MatchResult result;
+    assert_int_equal(engine_run(roster, &(MatchOptions){0}, &result), 0);
+    assert_in_range(result.n, 595, 615);
+    assert_in_range(wrong_links(&result), 0, 15); // some share a given name's beginning, or a year
+    engine_free(&result);
+    roster_destroy(&roster);
+}
+
 static void same_answer_twice(void **state) {
     Bytes models[2] = {{0}, {0}};
     MatchResult results[2];
@@ -229,6 +263,7 @@ int main(void) {
         cmocka_unit_test(finds_nobody_where_there_is_nobody),
         cmocka_unit_test(finds_copies_in_one_list),
         cmocka_unit_test(same_answer_twice),
+        cmocka_unit_test(people_of_one_house_are_not_one),
         cmocka_unit_test(empty_lists),
         cmocka_unit_test(a_block_too_large_is_counted),
         cmocka_unit_test(blocks_hold_each_pair_once),
