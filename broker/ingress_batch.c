@@ -44,11 +44,11 @@ void ingress_batch(IngressState *state, Session *session, const Frame *frame, zf
     ingress_dispatch(state);
 }
 
-static Arrival *take_arrival(IngressState *state) {
-    Arrival *arrival = state->first;
-    state->first = arrival->next;
-    if (state->first == NULL)
-        state->last = &state->first;
+static Arrival *take_arrival(IngressState *state, Arrival **link) {
+    Arrival *arrival = *link;
+    *link = arrival->next;
+    if (*link == NULL)
+        state->last = link;
     return arrival;
 }
 
@@ -58,12 +58,17 @@ static void drop_arrival(IngressState *state, Arrival *arrival) {
     free(arrival);
 }
 
+static bool changes_population(const Agency *agency) {
+    return (agency->grants.domains >> DONGBO__DOMAIN__POPULATION & 1) != 0;
+}
+
 static void start_work(IngressState *state, Arrival *arrival, const Session *session, const Agency *agency) {
     Work *work = state->free_works[--state->n_free];
     work->kind = WORK_BATCH;
     work->ticket = state->next_ticket++;
     work->agencies = agencies_ref(state->agencies);
     work->agency = agency;
+    state->n_population += changes_population(agency);
     memcpy(work->stream, session->stream, STREAM_BYTES);
     work->session_epoch = session->session_epoch;
     work->session = session->number;
@@ -76,9 +81,22 @@ static void start_work(IngressState *state, Arrival *arrival, const Session *ses
     state->next_worker = (state->next_worker + 1) % state->n_workers;
 }
 
+// The first that may start; NULL when there is none. What changes the population store has to wait while that is away,
+// and must leave works for the others. `link` leads to it.
+static Arrival **next_arrival(IngressState *state) {
+    for (Arrival **link = &state->first; *link != NULL; link = &(*link)->next) {
+        const Session *session = sessions_find(state->sessions, (*link)->session);
+        const Agency *agency = session == NULL ? NULL : agencies_find(state->agencies, session->agency);
+        if (agency == NULL || state->n_population < WORKS_POPULATION_MAX || !changes_population(agency))
+            return link;
+    }
+    return NULL;
+}
+
 void ingress_dispatch(IngressState *state) {
-    while (state->n_free > 0 && state->first != NULL) {
-        Arrival *arrival = take_arrival(state);
+    Arrival **link;
+    while (state->n_free > 0 && (link = next_arrival(state)) != NULL) {
+        Arrival *arrival = take_arrival(state, link);
         Session *session = sessions_find(state->sessions, arrival->session);
         const Agency *agency = session == NULL ? NULL : agencies_find(state->agencies, session->agency);
         if (agency == NULL)
@@ -90,7 +108,7 @@ void ingress_dispatch(IngressState *state) {
 
 void ingress_forget_arrivals(IngressState *state) {
     while (state->first != NULL)
-        drop_arrival(state, take_arrival(state));
+        drop_arrival(state, take_arrival(state, &state->first));
 }
 
 static void say_receipt(IngressState *state, Session *session, Work *work) {
@@ -126,6 +144,7 @@ void ingress_work_back(IngressState *state, Work *work) {
     if (session != NULL)
         answer(state, session, work);
     state->queue_bytes -= work->batch_n;
+    state->n_population -= changes_population(work->agency);
     work_reset(work);
     state->free_works[state->n_free++] = work;
     ingress_dispatch(state);

@@ -30,7 +30,8 @@ typedef struct IngressState {
     Sessions *sessions;
     Work *free_works[WORKS_MAX];
     size_t n_free;
-    size_t n_greetings; // the greeter has, also those of sessions that are over
+    size_t n_population; // works that are out, of agencies that may change the population store
+    size_t n_greetings;  // the greeter has, also those of sessions that are over
     uint64_t next_ticket;
     Arrival *first, **last; // in order of arrival
     size_t queue_bytes;     // of arrivals and works

@@ -70,6 +70,8 @@ typedef struct Work {
     Batch batch;
     bool unreadable; // stored as it came, its range consumed
     bool decoded;    // decide_forms() is done
+    bool rewound;    // all that was done after it is to be done again
+    ArenaMark mark;  // of the arena when decide_forms() was done
     uint64_t first_sequence, last_sequence;
     Item *items;
     size_t n_items;
@@ -106,6 +108,9 @@ int work_new(Work **ret); // ERROR_MEMORY
 void work_destroy(Work **work);
 // Ready for the next batch; memory is kept.
 void work_reset(Work *work);
+// Gives up all that was looked up and decided since decide_forms(), and its memory: trying again costs none, however
+// often. Every event counts as stale.
+void work_rewind(Work *work);
 // Settles that nothing is stored. `code` is of Refusal or Error, as the outcome says.
 void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 // It cannot be finished, and would not be another time: TOO_BIG for want of memory, else the session is over with

@@ -209,6 +209,7 @@ int prepare_again(Prepare *prepare, Work *work) {
         return result;
     for (size_t i = 0; i < work->n_items; i++)
         work->items[i].stale_person = work->items[i].stale_record = false;
+    work->rewound = false;
     return 0;
 }
 
@@ -227,6 +228,9 @@ int prepare_decide(Prepare *prepare, Work *work) {
         DecideContext context = context_of(prepare);
         result = decide_forms(&context, work);
         work->decoded = result == 0;
+        work->mark = arena_mark(work->arena);
+    } else if (result == 0) {
+        work_rewind(work);
     }
     stats_add(prepare->stats, STATS_FORM, &since);
     // Positions first: whatever moves from here on is found to have moved.

@@ -206,7 +206,7 @@ static int mark(const Recheck *recheck, const Work *work, Item *item) {
 }
 
 int recheck_mark(Recheck *recheck, Work *work) {
-    int result = 0;
+    int result = work->rewound ? 1 : 0;
     for (size_t i = 0; i < work->n_items; i++) {
         int one = mark(recheck, work, &work->items[i]);
         result = one > result ? one : result;

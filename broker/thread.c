@@ -41,17 +41,20 @@ int thread_start(zactor_t **ret, const ThreadKind *kind, void *state) {
     return 0;
 }
 
-int retry_wait(Retry *retry, zsock_t *pipe) {
+int retry_failed(Retry *retry) {
     if (!retry->failing)
         log_warn("%s: %s", retry->waiting, error_text());
     retry->failing = true;
     if (retry->backoff_ms == 0)
         retry->backoff_ms = RETRY_MIN_MS;
+    int wait_ms = retry->backoff_ms, max_ms = retry->max_ms > 0 ? retry->max_ms : RETRY_MAX_MS;
+    retry->backoff_ms = wait_ms * 2 < max_ms ? wait_ms * 2 : max_ms;
+    return wait_ms;
+}
+
+int retry_wait(Retry *retry, zsock_t *pipe) {
     zmq_pollitem_t item = {.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN};
-    int ready = zmq_poll(&item, 1, retry->backoff_ms);
-    int max_ms = retry->max_ms > 0 ? retry->max_ms : RETRY_MAX_MS;
-    retry->backoff_ms = retry->backoff_ms * 2 < max_ms ? retry->backoff_ms * 2 : max_ms;
-    return ready != 0 ? ERROR_STOPPED : 0;
+    return zmq_poll(&item, 1, retry_failed(retry)) != 0 ? ERROR_STOPPED : 0;
 }
 
 void retry_succeeded(Retry *retry) {

@@ -25,6 +25,8 @@ typedef struct Retry {
     bool failing;
 } Retry;
 
-// Waits for the time to try again, the reason being error_text(). ERROR_STOPPED when the pipe says something meanwhile.
+// It failed, the reason being error_text(): in how many milliseconds to try again.
+int retry_failed(Retry *retry);
+// Waits for so long. ERROR_STOPPED when the pipe says something meanwhile.
 int retry_wait(Retry *retry, zsock_t *pipe);
 void retry_succeeded(Retry *retry);

@@ -21,6 +21,7 @@
 
 struct Transaction {
     Pg *exchange, *population_writer;
+    Connector *population;
     Prepare *prepare;
     Recheck *recheck;
     Merkle *merkle;
@@ -44,6 +45,9 @@ static int open_sessions(Transaction *transaction, const TransactionOptions *opt
     int result = pg_new(&transaction->exchange, options->exchange, "dongbo writer");
     if (result == 0)
         result = pg_new(&transaction->population_writer, options->population_writer, "dongbo population writer");
+    // A lock that somebody else holds there is not to be waited for while the log is locked.
+    if (result == 0)
+        result = connector_new(&transaction->population, transaction->population_writer, "SET lock_timeout = '2s'");
     prepare.exchange_session = transaction->exchange;
     if (result == 0)
         result = prepare_new(&transaction->prepare, &prepare);
@@ -77,6 +81,7 @@ void transaction_destroy(Transaction **pointer) {
         return;
     recheck_destroy(&transaction->recheck);
     prepare_destroy(&transaction->prepare);
+    connector_destroy(&transaction->population);
     pg_destroy(&transaction->exchange);
     pg_destroy(&transaction->population_writer);
     merkle_destroy(&transaction->merkle);
@@ -85,6 +90,10 @@ void transaction_destroy(Transaction **pointer) {
     bytes_free(&transaction->exceptions);
     free(transaction);
     *pointer = NULL;
+}
+
+Connector *transaction_population(Transaction *transaction) {
+    return transaction->population;
 }
 
 // ---- begin -------------------------------------------------------------------------------------------------------
@@ -250,12 +259,12 @@ static int check_stream(Transaction *transaction, const TransactionGroup *group,
 
 static int change_population(Transaction *transaction, Work *work) {
     int64_t before = recheck_population_position(transaction->recheck);
-    int result = pg_connect(transaction->population_writer);
-    if (result == 0)
-        result = apply_changes(transaction->population_writer, transaction->prepare, work);
+    int result = apply_changes(transaction->population_writer, transaction->prepare, work);
     if (result == 0)
         result = recheck_population(transaction->recheck);
-    work->population_moved = recheck_population_position(transaction->recheck) != before;
+    // Also when it did so in a transaction that came to nothing.
+    if (recheck_population_position(transaction->recheck) != before)
+        work->population_moved = true;
     return result;
 }
 
@@ -405,15 +414,16 @@ static int store_work(Transaction *transaction, const TransactionGroup *group, W
 
 // ---- the whole -----------------------------------------------------------------------------------------------------
 
-// What was read inside a transaction that came to nothing may never have been: all of it is read again.
+// What was read inside a transaction that came to nothing may never have been: all of it is read again, in the memory
+// that it had.
 static void unsettle(const TransactionGroup *group, const bool *open) {
     for (size_t i = 0; i < group->n; i++) {
         Work *work = group->works[i];
         if (!open[i])
             continue;
         work->outcome = OUTCOME_OPEN;
-        for (size_t j = 0; j < work->n_items; j++)
-            work->items[j].stale_person = work->items[j].event != NULL;
+        work->expected_sequence = 0;
+        work_rewind(work);
     }
 }
 
@@ -459,16 +469,15 @@ static int store_works(Transaction *transaction, const TransactionGroup *group, 
     return result;
 }
 
-bool transaction_is_passing(const Transaction *transaction) {
-    return prepare_is_passing(transaction->prepare) || pg_is_passing(transaction->population_writer);
+static bool changes_population(const TransactionGroup *group, const bool *open) {
+    for (size_t i = 0; i < group->n; i++) {
+        if (open[i] && prepare_changes_population(group->works[i]))
+            return true;
+    }
+    return false;
 }
 
-int transaction_run(Transaction *transaction, const TransactionGroup *group, uint64_t *ret_head) {
-    bool open[WRITER_GROUP_MAX + 2] = {false};
-    for (size_t i = 0; i < group->n; i++)
-        open[i] = group->works[i]->outcome == OUTCOME_OPEN;
-    prepare_forget_failure(transaction->prepare);
-    pg_forget_failure(transaction->population_writer);
+static int run(Transaction *transaction, const TransactionGroup *group, const bool *open) {
     uint64_t since = stats_now();
     int result = begin(transaction, group);
     stats_add(transaction->stats, STATS_LOCK, &since);
@@ -478,11 +487,32 @@ int transaction_run(Transaction *transaction, const TransactionGroup *group, uin
     if (result == 0)
         result = store_commit(transaction->exchange);
     stats_add(transaction->stats, STATS_COMMIT, &since);
+    return result;
+}
+
+bool transaction_is_passing(const Transaction *transaction) {
+    return prepare_is_passing(transaction->prepare);
+}
+
+int transaction_run(Transaction *transaction, const TransactionGroup *group, uint64_t *ret_head) {
+    bool open[WRITER_GROUP_MAX + 2] = {false};
+    for (size_t i = 0; i < group->n; i++)
+        open[i] = group->works[i]->outcome == OUTCOME_OPEN;
+    bool population = changes_population(group, open);
+    if (population && !connector_is_ready(transaction->population)) {
+        error_fail(ERROR_DATABASE, "there is no connection to the population store's writer");
+        return TRANSACTION_POPULATION_AWAY;
+    }
+    prepare_forget_failure(transaction->prepare);
+    if (population)
+        pg_forget_failure(transaction->population_writer);
+    int result = run(transaction, group, open);
     if (result < 0) {
         store_rollback(transaction->exchange);
         recheck_failed(transaction->recheck);
         unsettle(group, open);
-        return result;
+        bool away = result == ERROR_DATABASE && population && pg_is_passing(transaction->population_writer);
+        return away ? TRANSACTION_POPULATION_AWAY : result;
     }
     transaction->identified = true;
     recheck_committed(transaction->recheck, transaction->head.last_position);

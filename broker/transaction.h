@@ -4,6 +4,7 @@
 // population changes, stores, and finds the row that the database will not have. Knows nothing of threads or sockets.
 #pragma once
 
+#include "broker/connector.h"
 #include "broker/item.h"
 #include "broker/rules.h"
 #include "broker/stats.h"
@@ -19,6 +20,9 @@ typedef struct TransactionOptions {
 } TransactionOptions;
 
 typedef struct Transaction Transaction;
+// What the session that changes the population store is connected by: the caller sees to it, for the exchange is not to
+// wait for that store under its lock.
+Connector *transaction_population(Transaction *transaction);
 int transaction_new(Transaction **ret, const TransactionOptions *options); // connects on first use
 void transaction_destroy(Transaction **transaction);
 
@@ -27,6 +31,9 @@ void transaction_destroy(Transaction **transaction);
 // it is not known whether it was (then the same works find themselves to be duplicates next time). ERROR_DATA: some row
 // is refused by the database; run each work with `alone`, which then rejects that event only. ERROR_DATABASE: try again
 // later where transaction_is_passing(). Any other error, and that one otherwise, is some work's own: run each alone.
+// TRANSACTION_POPULATION_AWAY: some work changes the population store, and that session is not connected, or failed in
+// a way that passes; run the group without such works.
+#define TRANSACTION_POPULATION_AWAY 1
 typedef struct TransactionGroup {
     Work **works;
     size_t n;

@@ -60,3 +60,26 @@ void work_reset(Work *work) {
                  .receipt = work->receipt};
     *work = kept;
 }
+
+void work_rewind(Work *work) {
+    arena_rewind(work->arena, &work->mark);
+    work->rewound = true;
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        item->person = NULL;
+        item->read = item->onto = NULL;
+        item->record_key = "";
+        item->record_hash = 0;
+        item->merged = (Merged){0};
+        item->province_before = item->province63_before = item->province_after = item->province63_after = "";
+        item->wanted = item->stale_record = false;
+        item->stale_person = item->event != NULL;
+    }
+    work->entries = NULL;
+    work->leaves = NULL;
+    work->masked = NULL;
+    work->entry_items = NULL;
+    work->record_start = work->exception_start = work->record_at = work->exception_at = NULL;
+    work->record_index = work->exception_index = NULL;
+    work->n_entries = work->n_records = work->n_exceptions = 0;
+}

@@ -4,6 +4,7 @@
 #include "broker/writer.h"
 
 #include "broker/mail.h"
+#include "broker/prepare.h"
 #include "broker/thread.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -23,6 +24,14 @@ typedef struct Actor {
     size_t n_decisions;
     bool policies; // somebody changed a policy, or asks for an epoch; and once at the start
     Retry retry;
+    // Batches that change the population store while its writer is away, and what came behind them in their streams.
+    // The ingress lets in no more of them than WORKS_POPULATION_MAX.
+    Work *held[WORKS_MAX];
+    size_t n_held;
+    bool holding;
+    const Clock *clock;
+    int64_t retry_held_ms; // when to try again; not while a connection is being made
+    Retry held_retry;
 } Actor;
 
 // ---- mail --------------------------------------------------------------------------------------------------------
@@ -73,6 +82,38 @@ static void tell_feed(Actor *actor, uint64_t head) {
 
 // ---- transactions --------------------------------------------------------------------------------------------------
 
+static Connector *population(const Actor *actor) {
+    return transaction_population(actor->transaction);
+}
+
+// The population store's writer cannot be reached, or cannot do it now.
+static void begin_holding(Actor *actor) {
+    bool again = actor->holding || connector_is_ready(population(actor));
+    actor->holding = true;
+    actor->retry_held_ms = clock_monotonic_ms(actor->clock) + (again ? retry_failed(&actor->held_retry) : 0);
+}
+
+static bool is_behind_held(const Actor *actor, const Work *work) {
+    for (size_t i = 0; i < actor->n_held; i++) {
+        if (memcmp(actor->held[i]->stream, work->stream, STREAM_BYTES) == 0)
+            return true;
+    }
+    return false;
+}
+
+// True when it stays here for later.
+static bool hold(Actor *actor, Work *work) {
+    if (work->kind != WORK_BATCH)
+        return false;
+    bool changes = work->outcome == OUTCOME_OPEN && prepare_changes_population(work);
+    if (changes && !actor->holding && !connector_is_ready(population(actor)))
+        begin_holding(actor);
+    if (!(changes && actor->holding) && !is_behind_held(actor, work))
+        return false;
+    actor->held[actor->n_held++] = work;
+    return true;
+}
+
 static size_t collect(Actor *actor, Work *group[WRITER_GROUP_MAX + REDECIDE_MAX]) {
     size_t n = 0;
     while (n < WRITER_GROUP_MAX) {
@@ -80,7 +121,8 @@ static size_t collect(Actor *actor, Work *group[WRITER_GROUP_MAX + REDECIDE_MAX]
         if (work == NULL)
             break;
         actor->ring[actor->next_ticket++ % WORKS_MAX] = NULL;
-        group[n++] = work;
+        if (!hold(actor, work))
+            group[n++] = work;
     }
     for (size_t i = 0; i < actor->n_decisions; i++)
         group[n++] = actor->decisions[i];
@@ -88,7 +130,7 @@ static size_t collect(Actor *actor, Work *group[WRITER_GROUP_MAX + REDECIDE_MAX]
     return n;
 }
 
-// Until it is done, or the broker stops; any error but what passes is returned.
+// Until it is done, or the broker stops; any error but what passes is returned, and TRANSACTION_POPULATION_AWAY.
 static int run_until_done(Actor *actor, const TransactionGroup *group) {
     for (;;) {
         uint64_t head = 0;
@@ -121,10 +163,10 @@ static bool all_settled(Work *const *works, size_t n) {
 // One batch that cannot be finished is given back, and the others go on.
 static int run_alone(Actor *actor, Work *work) {
     TransactionGroup group = {.works = &work, .n = 1, .alone = true};
-    int result = all_settled(&work, 1) ? 1 : run_until_done(actor, &group);
-    if (result == 0 || result == ERROR_STOPPED)
-        return result;
-    if (result < 0) {
+    if (!all_settled(&work, 1)) {
+        int result = run_until_done(actor, &group);
+        if (result >= 0 || result == ERROR_STOPPED)
+            return result;
         log_error("a batch of %s cannot be stored: %s", work->agency->grants.code, error_text());
         work_give_up(work, result);
     }
@@ -132,25 +174,43 @@ static int run_alone(Actor *actor, Work *work) {
     return 0;
 }
 
-static int run_group(Actor *actor, Work **works, size_t n) {
+// In order. *ret_done of them are done; all, unless it fails or TRANSACTION_POPULATION_AWAY.
+static int run_group(Actor *actor, Work **works, size_t n, size_t *ret_done) {
     TransactionGroup group = {.works = works, .n = n, .policies = actor->policies};
-    if (all_settled(works, n) && !actor->policies) {
+    int result = 0;
+    *ret_done = 0;
+    if (all_settled(works, n) && !actor->policies)
         answer(actor, works, n);
-        return 0;
-    }
-    int result = run_until_done(actor, &group);
-    if (result == 0 || result == ERROR_STOPPED)
+    else
+        result = run_until_done(actor, &group);
+    if (result == 0)
+        *ret_done = n;
+    if (result >= 0 || result == ERROR_STOPPED)
         return result;
     if (n == 0) {
         log_error("policy changes and epochs stay unlogged until something changes again: %s", error_text());
         actor->policies = false;
     }
-    for (size_t i = 0; i < n; i++) {
-        result = run_alone(actor, works[i]);
-        if (result < 0)
+    for (result = 0; result == 0 && *ret_done < n; *ret_done += result == 0)
+        result = run_alone(actor, works[*ret_done]);
+    return result;
+}
+
+static int run_collected(Actor *actor, Work **works, size_t n) {
+    for (;;) {
+        size_t done = 0, left = 0;
+        int result = run_group(actor, works, n, &done);
+        if (result <= 0)
             return result;
+        begin_holding(actor);
+        for (size_t i = done; i < n; i++) {
+            if (!hold(actor, works[i]))
+                works[left++] = works[i];
+        }
+        if (left == 0)
+            return 0;
+        n = left;
     }
-    return 0;
 }
 
 static int run_ready(Actor *actor) {
@@ -160,10 +220,51 @@ static int run_ready(Actor *actor) {
         size_t n = collect(actor, works);
         if (n == 0 && !actor->policies)
             return 0;
-        int result = run_group(actor, works, n);
+        int result = run_collected(actor, works, n);
         if (result < 0)
             return result;
     }
+}
+
+// ---- what waits for the population store ---------------------------------------------------------------------------
+
+// A group of those that are held, by themselves: they must cost the others nothing while they fail.
+static int run_held(Actor *actor) {
+    size_t n = actor->n_held < WRITER_GROUP_MAX ? actor->n_held : WRITER_GROUP_MAX, done = 0;
+    int result = run_group(actor, actor->held, n, &done);
+    actor->n_held -= done;
+    memmove(actor->held, actor->held + done, actor->n_held * sizeof *actor->held);
+    if (result > 0)
+        begin_holding(actor);
+    else if (actor->n_held == 0)
+        actor->holding = false;
+    if (result == 0)
+        retry_succeeded(&actor->held_retry);
+    return result < 0 ? result : 0;
+}
+
+static int retry_held(Actor *actor) {
+    Connector *connector = population(actor);
+    if (!actor->holding || connector_is_under_way(connector) || clock_monotonic_ms(actor->clock) < actor->retry_held_ms)
+        return 0;
+    if (connector_is_ready(connector))
+        return run_held(actor);
+    connector_begin(connector);
+    return 0;
+}
+
+static void end_connecting(Actor *actor) {
+    int result = connector_end(population(actor));
+    actor->retry_held_ms = clock_monotonic_ms(actor->clock);
+    if (result < 0 && actor->holding)
+        actor->retry_held_ms += retry_failed(&actor->held_retry);
+}
+
+static long wait_for_held(const Actor *actor) {
+    if (!actor->holding || connector_is_under_way(population(actor)))
+        return -1;
+    int64_t now = clock_monotonic_ms(actor->clock);
+    return now < actor->retry_held_ms ? (long)(actor->retry_held_ms - now) : 0;
 }
 
 // ---- the thread ----------------------------------------------------------------------------------------------------
@@ -172,15 +273,23 @@ static void run(zsock_t *pipe, void *state) {
     Actor *actor = state;
     actor->pipe = pipe;
     zmq_pollitem_t items[] = {{.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN},
-                              {.socket = zsock_resolve(actor->inbox), .events = ZMQ_POLLIN}};
-    int result = 0;
-    while (result == 0) {
-        result = run_ready(actor);
-        if (result < 0 || zmq_poll(items, 2, -1) < 0 || items[0].revents != 0)
-            break;
+                              {.socket = zsock_resolve(actor->inbox), .events = ZMQ_POLLIN},
+                              {.socket = connector_socket(population(actor)), .events = ZMQ_POLLIN}};
+    connector_begin(population(actor)); // so that it is there when it is wanted
+    for (;;) {
+        int result = run_ready(actor);
+        if (result == 0)
+            result = retry_held(actor);
+        if (result < 0) {
+            if (result != ERROR_STOPPED)
+                log_error("the writer ended: %s", error_text());
+            return;
+        }
+        if (zmq_poll(items, 3, wait_for_held(actor)) < 0 || items[0].revents != 0)
+            return;
+        if (items[2].revents != 0)
+            end_connecting(actor);
     }
-    if (result < 0 && result != ERROR_STOPPED)
-        log_error("the writer ended: %s", error_text());
 }
 
 static void destroy(void *state) {
@@ -200,6 +309,9 @@ int writer_new(zactor_t **ret, const WriterOptions *options) {
         return error_fail(ERROR_MEMORY, "no memory for the writer");
     actor->next_ticket = 1;
     actor->policies = true;
+    actor->clock = options->transaction.clock;
+    actor->held_retry = (Retry){.waiting = "batches wait for the population store's writer",
+                                .over = "the population store's writer is back"};
     actor->retry =
         (Retry){.waiting = "the writer tries again until it succeeds", .over = "the writer's database is back"};
     int result = transaction_new(&actor->transaction, &options->transaction);

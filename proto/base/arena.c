@@ -71,12 +71,21 @@ void arena_destroy(Arena **arena) {
 }
 
 void arena_reset(Arena *arena) {
+    arena_rewind(arena, &(ArenaMark){0});
+}
+
+ArenaMark arena_mark(const Arena *arena) {
+    return (ArenaMark){.chunk = arena->now, .filled = arena->filled, .used = arena->used};
+}
+
+void arena_rewind(Arena *arena, const ArenaMark *mark) {
+    Chunk *chunk = mark->chunk ? mark->chunk : arena->first;
     // Batches of ever other shapes must not pile chunks up.
-    if (arena->held > arena->used_max && arena->first)
-        free_chunks(arena, &arena->first->next);
-    arena->now = arena->first;
-    arena->filled = 0;
-    arena->used = 0;
+    if (arena->held > arena->used_max && chunk)
+        free_chunks(arena, &chunk->next);
+    arena->now = chunk;
+    arena->filled = mark->filled;
+    arena->used = mark->used;
 }
 
 // Makes `now` a chunk with room for bytes. False when the system has no memory.

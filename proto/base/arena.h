@@ -14,6 +14,15 @@ int arena_new(Arena **ret, size_t bytes_max);
 void arena_destroy(Arena **arena);
 void arena_reset(Arena *arena);
 
+// How far it is filled; arena_rewind() gives up all that was allocated since. A mark is good until the arena is reset,
+// or rewound to an earlier one. All zeros is the mark of an empty arena.
+typedef struct ArenaMark {
+    void *chunk;
+    size_t filled, used;
+} ArenaMark;
+ArenaMark arena_mark(const Arena *arena);
+void arena_rewind(Arena *arena, const ArenaMark *mark);
+
 // Aligned to 16, not zeroed. NULL at the limit.
 void *arena_alloc(Arena *arena, size_t bytes);
 void *arena_zalloc(Arena *arena, size_t bytes);

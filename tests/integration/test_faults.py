@@ -4,7 +4,7 @@ away is waited for, and everybody else goes on."""
 import pytest
 
 from test_ingress import messages, peers, shared  # noqa: F401 (fixtures)
-from wire_peer import ERROR, RECEIPT
+from wire_peer import ERROR, RECEIPT, REFUSAL
 
 
 def rows(peers, sql, *parameters):
@@ -80,3 +80,75 @@ def test_what_passes_is_waited_for(peers, code):
     peers.exchange.broker.wait_for(lambda: refusal in peers.exchange.broker.text(), "the refusal")
     rows(peers, "DROP TRIGGER refuse ON exchange.segment_0")
     assert peer.answer()[0] == RECEIPT
+
+
+# ---- the population store's writer is away --------------------------------------------------------------------------
+
+def send_many(peers, peer, n, event):
+    """n batches of one event each, all under way at once."""
+    for i in range(n):
+        peer.send_batch(peer.seal([event(i)], first=peer.next + i), first=peer.next + i)
+
+
+def take_many(peer, n):
+    kinds = [peer.answer() for _ in range(n)]
+    assert all(kind == RECEIPT for kind, _ in kinds), [body for kind, body in kinds if kind != RECEIPT]
+    return [body.first_sequence for _, body in kinds]
+
+
+def turn_away(peers):
+    rows(peers, "ALTER ROLE dongbo_population_writer NOLOGIN")
+    rows(peers, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'dongbo_population_writer'")
+
+
+def moves(peers, start):
+    return lambda i: peers.change("move", peers.binh[0], time=start + i, residence_province="79" if i % 2 else "01")
+
+
+@pytest.mark.parametrize("end", ["login", "lock"])
+def test_population_store_that_cannot_be_written_stops_nobody_else(peers, end):
+    """More batches that change it than there are works, of two streams; each in its turn when the store is back."""
+    npcs, moh = [peers.peer("NPC", timeout_ms=60000) for _ in range(2)], peers.peer()
+    for npc in npcs:
+        assert npc.publish([peers.change("move", peers.an[0], time=1000)])[0] == RECEIPT
+    if end == "login":
+        turn_away(peers)
+    else:
+        lock = peers.exchange.cluster.connect()
+        lock.autocommit = False
+        lock.cursor().execute("LOCK TABLE population.citizen IN EXCLUSIVE MODE")
+    for npc in npcs:
+        send_many(peers, npc, 30, moves(peers, 2000))
+    send_many(peers, moh, 60, lambda i: peers.dose(dose=1 + i % 9, time=1000 + i))
+    assert take_many(moh, 60) == list(range(1, 61))
+    peers.exchange.broker.wait_for(lambda: "batches wait for the population store's writer" in
+                                   peers.exchange.broker.text(), "the warning")
+    assert moh.publish([peers.dose(time=5000)])[0] == RECEIPT
+    if end == "login":
+        rows(peers, "ALTER ROLE dongbo_population_writer LOGIN")
+    else:
+        lock.rollback()
+        lock.close()
+    for npc in npcs:
+        assert take_many(npc, 30) == list(range(2, 32))
+    assert peers.exchange.cluster.value("SELECT residence_province FROM population.citizen WHERE citizen_number = %s",
+                                        peers.binh[0]) == "79"
+
+
+def test_stream_keeps_its_order_behind_what_waits(peers):
+    """An agency that speaks for the population and for health, in one stream."""
+    peers.exchange.dongbo("agency", "add", "BCA", "--name", "BCA", "--domain", "population,health", "--key",
+                          peers.exchange.keys("bca"))
+    peers.keys["BCA"] = peers.exchange.keys("bca").removesuffix(".pub")
+    peers.exchange.wait_until("SELECT count(*) FROM exchange.policy_change WHERE logged_position IS NULL", 0)
+    bca, moh = peers.peer("BCA", timeout_ms=60000), peers.peer()
+    turn_away(peers)
+    send_many(peers, bca, 6, lambda i: peers.change("move", peers.an[0], time=1000 + i, residence_province="79")
+              if i % 2 == 0 else peers.dose(dose=i))
+    bad = bca.seal([peers.dose()], first=7, key_id="0011223344556677")
+    bca.send_batch(bad, first=7)
+    assert moh.publish([peers.dose(peers.binh)])[0] == RECEIPT
+    rows(peers, "ALTER ROLE dongbo_population_writer LOGIN")
+    assert take_many(bca, 6) == list(range(1, 7))
+    kind, refusal = bca.answer()
+    assert kind == REFUSAL and refusal.code == refusal.BAD_SIGNATURE
