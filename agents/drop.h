@@ -32,6 +32,12 @@ bool drop_has_news(Drop *drop);
 int drop_wait_ms(const Drop *drop);
 // Lists the complete files that were not told yet, sorted by name. *ret lives until the next scan. ERROR_SYSTEM.
 int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n);
+// One that the last scan found still open for writing, and that no earlier one had; NULL when there is none. Closing it
+// is news.
+const char *drop_busy(Drop *drop);
+// One that cannot be opened, as a sentence that says why; NULL when there is none. It is tried again every ten seconds.
+#define DROP_BLOCKED_BYTES 400
+const char *drop_blocked(Drop *drop);
 // Is done with the file of this name: the next one of that name is another.
 void drop_let_go(Drop *drop, const char *name);
 // The same, and looks at what bears the name now.

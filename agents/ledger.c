@@ -325,6 +325,11 @@ int ledger_tallies(Spool *spool, int64_t origin, LedgerCount each, void *self) {
     return r < 0 ? r : 0;
 }
 
+int ledger_rows(Spool *spool, int64_t origin, int64_t *ret) {
+    static const char SUM[] = "SELECT coalesce(sum(n), 0) FROM tally WHERE origin = ?1 AND reason = 0";
+    return lite_number(spool_lite(spool), SUM, 0, ret, "i", origin);
+}
+
 int ledger_taken_add(Spool *spool, int64_t origin, uint64_t row) {
     static const char ADD[] = "INSERT OR IGNORE INTO taken (origin, row) VALUES (?1, ?2)";
     return lite_run(spool_lite(spool), ADD, "ii", origin, (int64_t)row);

@@ -107,6 +107,8 @@ int ledger_undecided_trim(Spool *spool);
 
 // Counts by verdict, and by the first reason of each verdict that has one (0: none).
 int ledger_tally(Spool *spool, int64_t origin, int verdict, int reason, int64_t n);
+// How many rows of an origin have a verdict, *ret.
+int ledger_rows(Spool *spool, int64_t origin, int64_t *ret);
 typedef int (*LedgerCount)(void *self, int verdict, int reason, int64_t n);
 int ledger_tallies(Spool *spool, int64_t origin, LedgerCount each, void *self);
 

@@ -69,6 +69,11 @@ void lite_close(Lite **lite) {
     *lite = NULL;
 }
 
+void lite_rollback(Lite *lite) {
+    if (sqlite3_get_autocommit(lite->db) == 0)
+        (void)sqlite3_exec(lite->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 int lite_script(Lite *lite, const char *sql) {
     if (sqlite3_exec(lite->db, sql, NULL, NULL, NULL) != SQLITE_OK)
         return lite_fail(lite, sql);

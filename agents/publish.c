@@ -178,15 +178,17 @@ static int should_read(Publish *publish, Feeder *feeder, bool *ret) {
         return 0;
     if (spool_is_full(publish->spool)) {
         if (!publish->full_said)
-            log_warn(
-                "the spool %s is full (%llu bytes wait for the exchange); sources are not read until there is room",
-                publish->config->spool.path, (unsigned long long)spool_bytes(publish->spool));
+            log_warn("the spool %s is full (bytes_max %llu wait for the exchange); sources are not read until there is "
+                     "room",
+                     publish->config->spool.path, (unsigned long long)publish_config_bytes_max(publish->config));
         publish->full_said = true;
         return 0;
     }
-    if (publish->full_said)
+    // Under a long backlog it is full time and again: that is one thing, and said once.
+    if (publish->full_said && spool_waiting_bytes(publish->spool) < publish_config_bytes_max(publish->config) / 2) {
         log_info("the spool has room again");
-    publish->full_said = false;
+        publish->full_said = false;
+    }
     if (!publish->once && feeder->bytes < BATCH_BYTES_GOAL)
         r = push_waiting(publish->pushes[feeder->config->stream], &waiting);
     *ret = waiting == 0;
@@ -401,6 +403,17 @@ static int check_timeout(Publish *publish, End end, const Feeder *stuck) {
                       stuck->config->name, trouble->why, publish->timeout_s);
 }
 
+// What cannot be read: everything else is done, and that is what the end says.
+static int find_left(Publish *publish) {
+    for (unsigned i = 0; i < publish->n_feeders; i++) {
+        const Feeder *feeder = &publish->feeders[i];
+        const char *left = feeder->source->kind->left(feeder->source);
+        if (left != NULL)
+            return error_fail(ERROR_SYSTEM, "source %s: %s; all else is done", feeder->config->name, left);
+    }
+    return 0;
+}
+
 static int run(Publish *publish) {
     int r = 0;
     while (r == 0 && !stopping) {
@@ -410,6 +423,8 @@ static int run(Publish *publish) {
         if (r == 0 && publish->once)
             r = find_end(publish, &end, &stuck);
         publish->done = end == END_DONE;
+        if (publish->done)
+            r = find_left(publish);
         if (r < 0 || publish->done)
             break;
         if (publish->timeout_s > 0)
@@ -423,6 +438,7 @@ static int run(Publish *publish) {
 // A run that ended early lists what was refused all the same: no later run counts it again.
 static int report(Publish *publish, int r) {
     int64_t refused = 0;
+    bool complete = r == 0 && publish->done;
     if (r == 0 && publish->once && !publish->done)
         r = error_fail(ERROR_STOPPED, "stopped before all was delivered; the next run goes on there");
     int code = error_exit_code(r);
@@ -432,7 +448,7 @@ static int report(Publish *publish, int r) {
         return code;
     SummaryOptions options = {
         .verdicts = &publish->verdicts, .is_configured = is_configured, .self = publish, .json = publish->json};
-    options.complete = publish->done;
+    options.complete = complete;
     r = summary_print(&publish->summary, &options, &refused);
     if (r < 0)
         log_error("%s", error_text());

@@ -228,6 +228,7 @@ static int finish(Receive *receive, int r) {
 
 int receive_main(int argc, char **argv) {
     Receive receive = {0};
+    log_setup("dongbo-agent", LOG_LEVEL_INFO);
     int r = options_read(&receive, argc, argv);
     if (r == 1)
         return 0;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utf8proc.h>
@@ -55,8 +56,11 @@ void refused_words(const Result *result, RefusedWords *words) {
             bytes_append_u8(&words->codes, ':');
             bytes_append_text(&words->codes, reason->field);
         }
-        append_sentence(&words->vi, text->vi, reason->field);
-        append_sentence(&words->en, text->en, reason->field);
+        // What the agent itself says of a whole row or file says it all.
+        if (reason->field[0] != 0 || result->text_en == NULL || result->text_en[0] == 0) {
+            append_sentence(&words->vi, text->vi, reason->field);
+            append_sentence(&words->en, text->en, reason->field);
+        }
         if (reason->expected[0] != 0) {
             append_sentence(&words->vi, reason->expected, "Kho dân cư ghi");
             append_sentence(&words->en, reason->expected, "The population store says");
@@ -66,7 +70,7 @@ void refused_words(const Result *result, RefusedWords *words) {
 
 void refused_name(const char *kept_name, ResultKind kind, char out[300]) {
     size_t n = strlen(kept_name);
-    if (n > 4 && strcmp(kept_name + n - 4, ".csv") == 0)
+    if (n > 4 && strcasecmp(kept_name + n - 4, ".csv") == 0)
         n -= 4;
     snprintf(out, 300, "%.*s%s", (int)n, kept_name, kind == RESULT_REFUSED ? ".refused.csv" : ".results.csv");
 }

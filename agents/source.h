@@ -26,6 +26,8 @@ typedef struct SourceKind {
     int (*receipts)(Source *source);
     // Hands back what the ledger has for one of its origins, and deletes it there. *ret_n is how many rows.
     int (*hand_back)(Source *source, const Origin *origin, int *ret_n);
+    // What lies there and cannot be read before a person has seen to it, as a sentence; NULL: nothing.
+    const char *(*left)(const Source *source);
     // What to wait on for news, -1 when there is nothing; and the longest wait in milliseconds, -1 for ever.
     int (*fd)(Source *source);
     int (*wait_ms)(Source *source);

@@ -6,6 +6,7 @@
 
 #include "agents/digest.h"
 #include "agents/drop.h"
+#include "agents/header.h"
 #include "agents/refused.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -38,10 +39,11 @@ typedef struct SourceCsv {
     Drop *drop;
     DropFile *files; // not begun, in order, from next_file on
     size_t n_files, next_file;
-    uint64_t bytes;   // of those
-    zhashx_t *known;  // by origin: DropFile that is read to its end and waits for verdicts
-    Reading *reading; // NULL between files
-    bool scanned;     // the whole folder has been gone through since the start
+    uint64_t bytes;                   // of those
+    zhashx_t *known;                  // by origin: DropFile that is read to its end and waits for verdicts
+    Reading *reading;                 // NULL between files
+    char blocked[DROP_BLOCKED_BYTES]; // said of a file that cannot be opened; "" when there is none
+    bool scanned;                     // the whole folder has been gone through since the start
 } SourceCsv;
 
 static void reading_close(Reading **reading) {
@@ -139,46 +141,27 @@ static int identify(SourceCsv *self, Reading *reading) {
     return r < 0 ? r : ledger_origin_add(self->base.spool, origin);
 }
 
-static int refuse_file(SourceCsv *self, Reading *reading, Intake *intake, const CsvRow *header, const char *vi,
-                       const char *en) {
+static int refuse_file(SourceCsv *self, Reading *reading, Intake *intake, const CsvRow *header,
+                       const IntakeFault *fault) {
     Item item = {.origin = reading->origin.id, .row = 1, .offset = header->offset, .bytes = header->bytes};
     reading->origin.state = ORIGIN_READ;
-    log_warn("%s: %s: %s", self->base.name, reading->origin.name, en);
-    int code = header->fault == CSV_FINE ? DONGBO__REASON_CODE__FIELD_MISSING : DONGBO__REASON_CODE__EVENT_UNREADABLE;
-    return intake_refuse(intake, &item, &(IntakeFault){code, "", vi, en});
+    log_warn("%s: %s: %s", self->base.name, reading->origin.name, fault->en);
+    return intake_refuse(intake, &item, fault);
 }
 
-static int find_column(SourceCsv *self, Intake *intake, const CsvRow *header, const char *name) {
-    for (int i = 0; i < header->n_fields; i++) {
-        MapText text;
-        arena_reset(intake->arena);
-        if (encoding_convert(self->encoding, &(MapText){header->fields[i].text, header->fields[i].n}, intake->arena,
-                             &text) == 0 &&
-            strcmp(text.text, name) == 0)
-            return i;
-    }
-    return -1;
+// A file without one of the mapping's columns is refused as a whole.
+static int bind_header(SourceCsv *self, Reading *reading, Intake *intake, const CsvRow *row) {
+    HeaderFault fault;
+    Header header = {self->base.map, self->encoding, intake->arena, self->delimiter, row};
+    if (header_bind(&header, reading->columns, &fault) == 0)
+        return 0;
+    return refuse_file(self, reading, intake, row,
+                       &(IntakeFault){DONGBO__REASON_CODE__FIELD_MISSING, "", fault.vi, fault.en});
 }
 
-// Finds the mapping's columns in the header. A file without one of them is refused as a whole.
-static int bind_header(SourceCsv *self, Reading *reading, Intake *intake, const CsvRow *header) {
-    char vi[640], en[640];
-    const Map *map = self->base.map;
-    for (int i = 0; i < map_n_columns(map); i++) {
-        reading->columns[i] = find_column(self, intake, header, map_column(map, i));
-        if (reading->columns[i] >= 0)
-            continue;
-        snprintf(vi, sizeof vi,
-                 "Tệp không có cột \"%s\" mà %s, dòng %d cần. Không dòng nào được gửi; hãy sửa tệp hoặc tệp ánh xạ rồi "
-                 "đưa tệp vào lại.",
-                 map_column(map, i), map_path(map), map_column_line(map, i));
-        snprintf(en, sizeof en,
-                 "The file has no column \"%s\", which %s, line %d reads. None of its rows was sent; correct the file "
-                 "or the mapping, and drop the file again.",
-                 map_column(map, i), map_path(map), map_column_line(map, i));
-        return refuse_file(self, reading, intake, header, vi, en);
-    }
-    return 0;
+static IntakeFault row_fault(CsvFault fault) {
+    int code = fault == CSV_NUL_BYTE ? DONGBO__REASON_CODE__TEXT_INVALID : DONGBO__REASON_CODE__EVENT_UNREADABLE;
+    return (IntakeFault){code, "", csv_fault_vi(fault), csv_fault_en(fault)};
 }
 
 static int open_header(SourceCsv *self, Reading *reading, Intake *intake) {
@@ -187,11 +170,13 @@ static int open_header(SourceCsv *self, Reading *reading, Intake *intake) {
     if (r == 0)
         r = csv_header(reading->csv, &header);
     if (r == 1) {
-        reading->origin.state = ORIGIN_READ; // an empty file has no rows
+        log_warn("%s: %s is empty: not even a header is in it", self->base.name, reading->origin.name);
+        reading->origin.state = ORIGIN_READ;
         return 0;
     }
+    IntakeFault fault = row_fault(header.fault);
     if (r == 2)
-        return refuse_file(self, reading, intake, &header, csv_fault_vi(header.fault), csv_fault_en(header.fault));
+        return refuse_file(self, reading, intake, &header, &fault);
     if (r == 0)
         r = bind_header(self, reading, intake, &header);
     if (r == 0 && reading->origin.state == ORIGIN_READING && reading->origin.at > 0)
@@ -261,8 +246,10 @@ static int take_row(SourceCsv *self, Reading *reading, Intake *intake, const Csv
             return r;
         if (r == 1) {
             char vi[320], en[320];
-            snprintf(vi, sizeof vi, "Cột \"%s\" không đúng bảng mã của nguồn.", map_column(self->base.map, i));
-            snprintf(en, sizeof en, "The column \"%s\" is not in the source's encoding.",
+            snprintf(vi, sizeof vi, "Cột \"%s\" không đúng bảng mã của nguồn: hãy kiểm tra mục encoding của nguồn này.",
+                     map_column(self->base.map, i));
+            snprintf(en, sizeof en,
+                     "The column \"%s\" is not in the source's encoding: check `encoding` of this source.",
                      map_column(self->base.map, i));
             return intake_refuse(intake, &item, &(IntakeFault){DONGBO__REASON_CODE__TEXT_INVALID, "", vi, en});
         }
@@ -273,8 +260,16 @@ static int take_row(SourceCsv *self, Reading *reading, Intake *intake, const Csv
 
 static int refuse_row(Reading *reading, Intake *intake, const CsvRow *row) {
     Item item = {.origin = reading->origin.id, .row = row->number, .offset = row->offset, .bytes = row->bytes};
-    IntakeFault fault = {DONGBO__REASON_CODE__EVENT_UNREADABLE, "", csv_fault_vi(row->fault), csv_fault_en(row->fault)};
+    IntakeFault fault = row_fault(row->fault);
     return intake_refuse(intake, &item, &fault);
+}
+
+// As spreadsheets leave them behind the data: nothing but delimiters.
+static bool is_blank(const CsvRow *row) {
+    int i = 0;
+    while (i < row->n_fields && row->fields[i].n == 0)
+        i++;
+    return i == row->n_fields;
 }
 
 // Reads the open file until the intake is full or the file ends, and notes how far.
@@ -284,7 +279,7 @@ static int read_rows(SourceCsv *self, Intake *intake) {
         CsvRow row;
         int r = csv_next(reading->csv, &row);
         if (r == 0)
-            r = take_row(self, reading, intake, &row);
+            r = is_blank(&row) ? 0 : take_row(self, reading, intake, &row);
         else if (r == 1)
             reading->origin.state = ORIGIN_READ;
         else if (r == 2)
@@ -374,10 +369,13 @@ static int let_go(SourceCsv *self, Origin *origin) {
     int r = file == NULL ? 0 : move_file(self, origin, file);
     if (r < 0)
         return r;
+    int64_t rows;
     known_remove(self, origin->id);
     origin->state = ORIGIN_DONE;
-    log_info("%s: %s is done, %llu rows", self->base.name, origin->name,
-             (unsigned long long)(origin->row > 2 ? origin->row - 2 : 0));
+    r = ledger_rows(self->base.spool, origin->id, &rows);
+    if (r < 0)
+        return r;
+    log_info("%s: %s is done, %lld rows", self->base.name, origin->name, (long long)rows);
     return ledger_origin_read(self->base.spool, origin);
 }
 
@@ -438,6 +436,13 @@ static int scan(SourceCsv *self) {
     int r = drop_scan(self->drop, &files, &n);
     if (r < 0)
         return r;
+    const char *busy = drop_busy(self->drop);
+    if (busy != NULL)
+        log_info("%s: %s is still open for writing; it is read when that ends", self->base.name, busy);
+    const char *blocked = drop_blocked(self->drop);
+    if (blocked != NULL && strcmp(blocked, self->blocked) != 0)
+        log_warn("%s: %s", self->base.name, blocked);
+    snprintf(self->blocked, sizeof self->blocked, "%s", blocked == NULL ? "" : blocked);
     DropFile *copy = n == 0 ? NULL : malloc(n * sizeof *copy);
     if (n > 0 && copy == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a drop folder");
@@ -478,6 +483,11 @@ static int csv_wait_ms(Source *source) {
     return wait_ms < 0 && is_used_up(self) && self->reading == NULL && drop_has_news(self->drop) ? 0 : wait_ms;
 }
 
+static const char *csv_left(const Source *source) {
+    const SourceCsv *self = (const SourceCsv *)source;
+    return self->blocked[0] != 0 ? self->blocked : NULL;
+}
+
 static int csv_settle(Source *source, bool committed) {
     SourceCsv *self = (SourceCsv *)source;
     if (committed)
@@ -512,6 +522,7 @@ static const SourceKind KIND = {
     .settle = csv_settle,
     .receipts = csv_receipts,
     .hand_back = csv_hand_back,
+    .left = csv_left,
     .fd = csv_fd,
     .wait_ms = csv_wait_ms,
     .destroy = source_csv_destroy,

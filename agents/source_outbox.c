@@ -149,6 +149,10 @@ static int outbox_look(Source *source, uint64_t *ret_bytes) {
     return 0;
 }
 
+static const char *outbox_left(const Source *source) {
+    return NULL;
+}
+
 static int outbox_fd(Source *source) {
     SourceOutbox *self = (SourceOutbox *)source;
     return pg_connected(self->pg) ? PQsocket(pg_raw(self->pg)) : -1;
@@ -380,6 +384,7 @@ static const SourceKind KIND = {
     .settle = outbox_settle,
     .receipts = outbox_receipts,
     .hand_back = outbox_hand_back,
+    .left = outbox_left,
     .fd = outbox_fd,
     .wait_ms = outbox_wait_ms,
     .destroy = outbox_destroy,

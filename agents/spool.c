@@ -184,8 +184,7 @@ void spool_rollback(Spool *spool) {
     if (!spool->in_transaction)
         return;
     spool_end_row(spool);
-    // Fails when SQLite has rolled back by itself, which is as good.
-    (void)lite_script(spool->lite, "ROLLBACK");
+    lite_rollback(spool->lite);
     spool->in_transaction = false;
     spool->bytes = spool->bytes_before;
     spool->waiting = spool->waiting_before;
@@ -297,6 +296,10 @@ bool spool_is_full(const Spool *spool) {
 
 uint64_t spool_bytes(const Spool *spool) {
     return spool->bytes;
+}
+
+uint64_t spool_waiting_bytes(const Spool *spool) {
+    return spool->waiting;
 }
 
 int spool_waiting(Spool *spool, int64_t stream, int64_t *ret) {

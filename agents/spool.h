@@ -76,6 +76,7 @@ int spool_stranded_next(Spool *spool, const char *kind, SpoolBatch *ret);
 // True when no further batch may be added.
 bool spool_is_full(const Spool *spool);
 uint64_t spool_bytes(const Spool *spool);
+uint64_t spool_waiting_bytes(const Spool *spool); // of batches without a receipt
 // *ret 1 while a batch of this stream has no receipt yet.
 int spool_waiting(Spool *spool, int64_t stream, int64_t *ret);
 

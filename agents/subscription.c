@@ -165,6 +165,8 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     if (!s->has_goal)
         s->goal = s->head;
     s->has_goal = true;
+    log_info("receiving from %s after position %" PRIu64 "%s, head %" PRIu64, s->endpoint, welcome->position,
+             s->from == FROM_START ? " (from the start)" : "", s->head);
     return answer_send(s);
 }
 
@@ -471,11 +473,8 @@ static int session_run(Subscription *s) {
     int r = session_begin(s);
     if (r == 0)
         r = welcome_await(s);
-    if (r == GO_ON) {
-        log_info("receiving from %s after position %" PRIu64 "%s, head %" PRIu64, s->endpoint, s->place.position,
-                 s->from == FROM_START ? " (from the start)" : "", s->head);
+    if (r == GO_ON)
         r = session_loop(s);
-    }
     session_end(s);
     return r;
 }

@@ -131,14 +131,28 @@ static void print_lines(const SummaryCounts *counts) {
     }
 }
 
+// JSON has UTF-8 only, and a file's name may be anything.
+static json_t *text_json(const char *text) {
+    json_t *json = json_string(text);
+    char safe[300];
+    if (json != NULL)
+        return json;
+    snprintf(safe, sizeof safe, "%s", text);
+    for (char *c = safe; *c; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    return json_string(safe);
+}
+
 static void print_origin(Printing *printing, const Origin *origin, const SummaryCounts *counts) {
     char refused[300] = "";
     if (counts_refused(counts) > 0 && origin->kept_name[0] != 0)
         refused_name(origin->kept_name, RESULT_REFUSED, refused);
     if (printing->options->json) {
-        json_t *file = json_pack("{s:s, s:s, s:o, s:o, s:I, s:s}", "source", origin->source, "file", origin->name,
-                                 "verdicts", counts_json(counts), "reasons", reasons_json(counts), "refused",
-                                 (json_int_t)counts_refused(counts), "refused_file", refused);
+        json_t *file =
+            json_pack("{s:s, s:o, s:o, s:o, s:I, s:o}", "source", origin->source, "file", text_json(origin->name),
+                      "verdicts", counts_json(counts), "reasons", reasons_json(counts), "refused",
+                      (json_int_t)counts_refused(counts), "refused_file", text_json(refused));
         json_array_append_new(printing->files, file);
         return;
     }

@@ -553,7 +553,7 @@ ROWS = {  # what is wrong: what becomes of a good line, the code it is handed ba
     "column missing": (lambda line: line.rsplit(b",", 1)[0], "EVENT_UNREADABLE"),
     "column too many": (lambda line: line + b",more", "EVENT_UNREADABLE"),
     "text behind a quote": (lambda line: b'"a"b' + line[line.index(b","):], "EVENT_UNREADABLE"),
-    "NUL byte": (lambda line: line.replace(b"FF2832", b"FF\x002832"), "EVENT_UNREADABLE"),
+    "NUL byte": (lambda line: line.replace(b"FF2832", b"FF\x002832"), "TEXT_INVALID"),
     "wrong encoding": (lambda line: line.replace(b"FF2832", b"FF\xe8\xff32"), "TEXT_INVALID"),
     "field beyond a text": (lambda line: line.replace(b"FF2832", b"F" * 2000), "EVENT_LIMITS"),
     "field beyond all": (lambda line: line.replace(b"FF2832", b"F" * 40000), "EVENT_UNREADABLE"),

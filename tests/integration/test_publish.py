@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An agency's agent against a real exchange: what is taken, what is handed back and when, what it survives."""
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -309,6 +310,135 @@ def test_full_spool_stops_reading_and_loses_nothing(exchange):
     done = agent.directory / VACCINATIONS / "done/a.csv"
     running.wait_for(done.exists, "a.csv is done", 30)
     assert running.stop() == 0
+    assert running.text().count("is full") == 1
+
+
+HEADER = ",".join(dose_row(0))
+
+
+def line(n, **other):
+    return ",".join(str(value) for value in dose_row(n, **other).values())
+
+
+ODD_FILES = {  # content, rows accepted, what is said of the file or of its rows
+    "empty.csv": (b"", 0, "is empty"),
+    "mark.csv": ("\ufeff", 0, "is empty"),
+    "blank lines.csv": ("\n\n\n", 0, "is empty"),
+    "header.csv": (HEADER + "\n", 0, None),
+    "header only.csv": (HEADER, 0, None),
+    "crlf.csv": (f"{HEADER}\r\n{line(0)}\r\n", 1, None),
+    "byte order.csv": (f"\ufeff{HEADER}\n{line(1)}\n", 1, None),
+    "quoted.csv": (f'{HEADER}\n{line(2)}"dòng một\ndòng hai, ""x"""\n{line(3)}\n', 2, None),
+    "twice.csv": (f"{HEADER},so_cccd\n{line(4)},999\n", 0, "more than once"),
+    "twice unread.csv": (f"{HEADER},x,x\n{line(5)},1,2\n", 1, None),
+    "trailing.csv": (f"{HEADER}\n{line(6)}\n{',' * HEADER.count(',')}\n", 1, None),
+    "UPPER.CSV": (f"{HEADER}\n{line(7)}\n", 1, None),
+    "cr.csv": (f"{HEADER}\r{line(8)}\r", 0, "end with CR and no LF"),
+    "semicolon.csv": (f"{HEADER}\n{line(8)}\n".replace(",", ";"), 0, 'write delimiter: ";"'),
+    "spaces.csv": (f"{HEADER}\n{line(8)}\n".replace("so_cccd", " so_cccd "), 0, 'it has " so_cccd "'),
+    "utf16.csv": (f"{HEADER}\n{line(8)}\n".encode("utf-16"), 0, "may be UTF-16"),
+    "latin.csv": (f"{HEADER}\n{line(8, ho_ten='é')}\n".encode("latin-1", "replace"), 0, "not UTF-8"),
+    "noise.csv": (bytes(range(1, 256)) * 9, 0, "no column"),
+    b"n\xc3\x28me.csv": (f"{HEADER}\n{line(9)}\n", 1, None),
+}
+
+
+def test_odd_files_are_each_answered(exchange, health):
+    folder = health.directory / VACCINATIONS
+    for name, (content, _, _) in ODD_FILES.items():
+        path = os.path.join(os.fsencode(folder), os.fsencode(name))
+        with open(path + b".new", "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
+        os.rename(path + b".new", path)
+    done = exchange.run(*health.command("--once", "--json", "--timeout", 30))
+    assert done.returncode == 1, done.stderr
+    said = json.loads(done.stdout)
+    assert said["verdicts"]["ACCEPTED"] == sum(n for _, n, _ in ODD_FILES.values()) == versions(exchange)
+    files = {file["file"]: file for file in said["files"]}
+    assert len(files) == len(ODD_FILES)
+    assert os.listdir(folder) == ["done"]
+    for name, (_, accepted, word) in ODD_FILES.items():
+        shown = name if isinstance(name, str) else "n?(me.csv"
+        assert files[shown]["verdicts"].get("ACCEPTED", 0) == accepted, name
+        if word is None:
+            assert files[shown]["refused"] == 0, name
+        elif word == "is empty":
+            assert f"{name} is empty" in done.stderr
+        else:
+            refused = (folder / "done" / files[shown]["refused_file"]).read_text(errors="replace")
+            assert word in refused.replace('""', '"'), name
+
+
+def test_a_file_that_cannot_be_opened_is_not_done(exchange, health):
+    folder = health.directory / VACCINATIONS
+    (folder / "b.csv").symlink_to("/dev/null")
+    health.drop(VACCINATIONS, "a.csv", [dose_row(0), dose_row(1, ho_ten="Khác")])
+    done = exchange.run(*health.command("--once", "--json", "--timeout", 30), seconds=20)
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["complete"], said["verdicts"]) == (4, False, {"ACCEPTED": 1, "MISMATCH": 1})
+    assert "b.csv cannot be opened: it is a symbolic link" in done.stderr.splitlines()[-1]
+    (folder / "b.csv").unlink()
+    health.once(expect=0)
+
+
+def test_a_file_being_written_waits_until_that_ends(exchange, health):
+    with open(health.directory / VACCINATIONS / "a.csv", "w", encoding="utf-8") as file:
+        file.write(f"{HEADER}\n{line(0)}\n")
+        file.flush()
+        health.once(expect=0)
+        assert "a.csv is still open for writing" in health.log.read_text()
+        file.write(f"{line(1)}\n")
+    health.once(expect=0)
+    assert versions(exchange) == 2
+
+
+@pytest.fixture
+def small_disk():
+    """Mounts a file system of its own at a directory; room may be added."""
+    mounted = []
+
+    def mount(directory, size):
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", directory], capture_output=True)
+        if done.returncode != 0:
+            pytest.skip("cannot mount here")
+        mounted.append(directory)
+
+    yield mount
+    for directory in mounted:
+        subprocess.run(["umount", "-l", directory], check=True)
+
+
+def more_room(directory):
+    subprocess.run(["mount", "-o", "remount,size=60m", directory], check=True)
+
+
+def test_a_full_disk_at_the_source_hands_back_once(exchange, health, small_disk):
+    folder = health.directory / VACCINATIONS
+    small_disk(folder, "600k")
+    (folder / ".new").write_text(f"{HEADER}\n" + "".join(f"{line(n % 20, number=n, ho_ten='Khác')}\n"
+                                                         for n in range(3000)))
+    (folder / ".new").rename(folder / "a.csv")
+    done = exchange.run(*health.command("--once", "--timeout", 2))
+    assert done.returncode == 4
+    assert "a.refused.csv: No space left on device; given up" in done.stderr.splitlines()[-1]
+    more_room(folder)
+    health.once(expect=0)
+    keys = [row["row_id"] for row in health.refused(VACCINATIONS)]
+    assert len(keys) == len(set(keys)) == 3000
+
+
+def test_a_full_disk_under_the_spool_loses_nothing(exchange, health, small_disk):
+    (exchange.directory / "small").mkdir()
+    small_disk(exchange.directory / "small", "1m")
+    health.config.write_text(health.config.read_text().replace("path: moh.spool", "path: small/moh.spool"))
+    health.drop(VACCINATIONS, "a.csv", [dose_row(n % 20, n // 20 + 1) for n in range(1900)] +
+                [dose_row(n % 20, n, ho_ten="Khác") for n in range(8000)])
+    done = exchange.run(*health.command("--once", "--timeout", 2))
+    assert done.returncode == 4
+    assert "is full" in done.stderr.splitlines()[-1]
+    more_room(exchange.directory / "small")
+    health.once(expect=1)
+    assert versions(exchange) == 1900
 
 
 class Ministry:

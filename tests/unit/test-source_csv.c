@@ -257,6 +257,59 @@ static void test_refuses_bad_rows_alone(void **state) {
     drop_case_end(&c);
 }
 
+// Spreadsheets leave rows of nothing but delimiters behind the data.
+static void test_passes_over_blank_rows(void **state) {
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", "id,lot\n1,L1\n,\n\n2,L2\n,\n,\n");
+    assert_int_equal(read_once(&c, true), 1);
+    assert_int_equal(sealed(&c), 2);
+    assert_refused(&c, 1, "");
+    ack_all(&c);
+    assert_true(is_there(&c, "done/a.csv"));
+    drop_case_end(&c);
+}
+
+// A file that cannot be opened is said, and read when it can be; the others are read meanwhile.
+static void test_says_what_it_cannot_open(void **state) {
+    DropCase c;
+    char path[300];
+    drop_case(&c, *state, NULL);
+    snprintf(path, sizeof path, "%s/b.csv", c.drop);
+    assert_int_equal(symlink("/dev/null", path), 0);
+    put(&c, "A.CSV", rows(0, 2));
+    assert_int_equal(read_once(&c, true), 1);
+    assert_int_equal(sealed(&c), 2);
+    assert_non_null(c.source->kind->left(c.source));
+    assert_non_null(strstr(c.source->kind->left(c.source), "b.csv cannot be opened: it is a symbolic link"));
+    assert_true(c.source->kind->wait_ms(c.source) < 0);
+    put(&c, "b.csv", rows(5, 3));
+    assert_int_equal(read_once(&c, true), 1);
+    assert_int_equal(sealed(&c), 5);
+    assert_null(c.source->kind->left(c.source));
+    drop_case_end(&c);
+}
+
+// Somebody takes the folder away and makes it anew: what is dropped there then is found.
+static void test_finds_a_folder_that_came_back(void **state) {
+    DropCase c;
+    char path[300];
+    uint64_t bytes;
+    drop_case(&c, *state, NULL);
+    assert_int_equal(look(&c), 0);
+    snprintf(path, sizeof path, "%s/done", c.drop);
+    assert_int_equal(rmdir(path) | rmdir(c.drop), 0);
+    assert_int_equal(c.source->kind->look(c.source, &bytes), ERROR_SYSTEM);
+    assert_int_equal(c.source->kind->look(c.source, &bytes), ERROR_SYSTEM);
+    assert_int_equal(mkdir(c.drop, 0700), 0);
+    assert_int_equal(look(&c), 0);
+    put(&c, "a.csv", rows(0, 2));
+    assert_int_equal(read_once(&c, true), 1);
+    ack_all(&c);
+    assert_true(is_there(&c, "done/a.csv"));
+    drop_case_end(&c);
+}
+
 static void test_refuses_a_file_without_a_column(void **state) {
     DropCase c;
     drop_case(&c, *state, NULL);
@@ -451,6 +504,9 @@ int main(void) {
         TEST(test_reads_again_what_was_rolled_back),
         TEST(test_knows_a_half_read_file_by_its_content),
         TEST(test_refuses_bad_rows_alone),
+        TEST(test_passes_over_blank_rows),
+        TEST(test_says_what_it_cannot_open),
+        TEST(test_finds_a_folder_that_came_back),
         TEST(test_refuses_a_file_without_a_column),
         TEST(test_converts_by_column_and_refuses_by_row),
         TEST(test_leaves_open_files_alone),
