@@ -101,6 +101,20 @@ static int take_fields(Addition *addition, const char *word) {
     return r;
 }
 
+// A domain without a field would be a right to know that records are there, and no more.
+static int check_domains(const Addition *addition) {
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
+        const char *name = domain_name(domain);
+        size_t n = strlen(name);
+        bool found = !(addition->domain_bits & 1u << domain);
+        for (int i = 0; i < addition->fields.n && !found; i++)
+            found = strncmp(addition->fields.text[i], name, n) == 0 && addition->fields.text[i][n] == '.';
+        if (!found)
+            return error_fail(ERROR_CONFIG, "--domain: no --field is of %s; %s.* names all of them", name, name);
+    }
+    return 0;
+}
+
 static int check_days(const Addition *addition) {
     Date from, to;
     if (date_parse(addition->valid_from, &from) != 0 || from.day == 0)
@@ -138,6 +152,8 @@ static int check_addition(Desk *desk, Addition *addition) {
         r = take_fields(addition, addition->asked.text[i]);
     if (r == 0 && addition->fields.n == 0)
         r = error_fail(ERROR_CONFIG, "--field is needed, at least once; DOMAIN.* names all of a domain");
+    if (r == 0)
+        r = check_domains(addition);
     if (r == 0)
         r = desk_rules(desk, &rules);
     return r < 0 ? r : policy_provinces(rules, &addition->provinces);

@@ -369,6 +369,8 @@ def test_a_subscription_names_fields_one_by_one(desk, database):
     ({"field": "full_name"}, "neither citizen_number nor DOMAIN.FIELD"),
     ({"field": None}, "--field is needed"),
     ({"domain": None, "field": "citizen_number"}, "--domain is needed"),
+    ({"domain": "health,residence"}, "no --field is of residence"),
+    ({"field": "citizen_number"}, "no --field is of health"),
     ({"key": "nowhere.pub"}, "nowhere.pub"),
 ])
 def test_a_wrong_subscription_is_refused(desk, database, changed, says):

@@ -171,6 +171,11 @@ static void test_a_deletion_carries_no_body(void **state) {
     assert_int_equal(record->change, DONGBO__CHANGE_KIND__CHANGE_DELETE);
     assert_int_equal(record->body.len, 0);
     dongbo__feed_record__free_unpacked(record, NULL);
+    // Without a field of its domain not even that something is gone is told.
+    bytes_clear(&f->out);
+    f->version.fields[DONGBO__DOMAIN__HEALTH] = 0;
+    assert_int_equal(append(f), 1);
+    assert_int_equal(f->out.n, 0);
 }
 
 static void test_a_malformed_body_is_said(void **state) {
