@@ -51,7 +51,9 @@ static int no_memory(void) {
 static int read_texts(Arena *arena, const PGresult *rows, int row, int column, const char *const **ret, size_t *ret_n) {
     PgElement *elements = NULL;
     int n = pg_array(rows, row, column, &elements);
-    const char **texts = arena_alloc(arena, (size_t)(n > 0 ? n : 0) * sizeof *texts);
+    if (n < 0)
+        return n;
+    const char **texts = arena_alloc(arena, (size_t)n * sizeof *texts);
     int result = texts == NULL ? no_memory() : 0;
     for (int i = 0; result == 0 && i < n; i++) {
         texts[i] = arena_strndup(arena, (const char *)elements[i].data, elements[i].n);
@@ -60,21 +62,21 @@ static int read_texts(Arena *arena, const PGresult *rows, int row, int column, c
     }
     free(elements);
     *ret = texts;
-    *ret_n = n > 0 ? (size_t)n : 0;
+    *ret_n = (size_t)n;
     return result;
 }
 
-static uint32_t read_domains(const PGresult *rows, int row, int column) {
+static int read_domains(const PGresult *rows, int row, int column, uint32_t *ret) {
     PgElement *elements = NULL;
     int n = pg_array(rows, row, column, &elements);
-    uint32_t domains = 0;
+    *ret = 0;
     for (int i = 0; i < n; i++) {
         unsigned domain = elements[i].n == 2 ? (unsigned)elements[i].data[0] << 8 | elements[i].data[1] : 0;
         if (domain >= 1 && domain < 32)
-            domains |= 1u << domain;
+            *ret |= 1u << domain;
     }
     free(elements);
-    return domains;
+    return n < 0 ? n : 0;
 }
 
 static int read_agency(Arena *arena, const PGresult *rows, int row, Agency *ret) {
@@ -83,13 +85,14 @@ static int read_agency(Arena *arena, const PGresult *rows, int row, Agency *ret)
     *ret = (Agency){0};
     grants->agency = (uint32_t)pg_i32(rows, row, 0);
     grants->code = arena_strndup(arena, code, strlen(code));
-    grants->domains = read_domains(rows, row, 2);
     int result = grants->code == NULL ? no_memory() : 0;
+    if (result == 0)
+        result = read_domains(rows, row, 2, &grants->domains);
     if (result == 0)
         result = read_texts(arena, rows, row, 3, &grants->provinces, &grants->n_provinces);
     if (result == 0)
         result = read_texts(arena, rows, row, 4, &grants->told_fields, &grants->n_told);
-    return result;
+    return result < 0 ? error_context(result, "agency %s", code) : 0;
 }
 
 static int read_agencies(Agencies *agencies, Pg *pg) {
@@ -139,16 +142,6 @@ static int read_signing(Agencies *agencies, Pg *pg) {
     return result;
 }
 
-static void zap_user(const PGresult *rows, int row, ZapKey *ret) {
-    char hex[17];
-    hex_encode(ret->key, 8, hex);
-    int32_t agency = pg_i32(rows, row, 1), subscription = pg_i32(rows, row, 2);
-    if (agency != 0)
-        snprintf(ret->user, sizeof ret->user, "agency:%" PRId32 ":%s", agency, hex);
-    else
-        snprintf(ret->user, sizeof ret->user, "subscription:%" PRId32, subscription);
-}
-
 static int read_transport(Agencies *agencies, Pg *pg) {
     PGresult *rows = NULL;
     PgParams params = {0};
@@ -160,7 +153,9 @@ static int read_transport(Agencies *agencies, Pg *pg) {
     for (; result == 0 && agencies->n_zap < n; agencies->n_zap++) {
         ZapKey *key = &agencies->zap[agencies->n_zap];
         read_key(rows, (int)agencies->n_zap, 0, key->key);
-        zap_user(rows, (int)agencies->n_zap, key);
+        int32_t agency = pg_i32(rows, (int)agencies->n_zap, 1);
+        int32_t subscription = pg_i32(rows, (int)agencies->n_zap, 2);
+        zap_name(key, agency != 0 ? "agency" : "subscription", agency != 0 ? agency : subscription);
     }
     PQclear(rows);
     return result;

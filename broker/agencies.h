@@ -20,7 +20,7 @@ typedef struct Agency {
 } Agency;
 
 typedef struct Agencies Agencies;
-// ERROR_DATABASE, ERROR_MEMORY.
+// A grant that cannot be read is an error, never a wider grant. ERROR_DATABASE, ERROR_MEMORY.
 int agencies_read(Agencies **ret, Pg *pg);
 Agencies *agencies_ref(Agencies *agencies);
 void agencies_unref(Agencies **agencies);
@@ -28,6 +28,6 @@ const Agency *agencies_find(const Agencies *agencies, uint32_t agency); // NULL 
 // By ZAP user id, "agency:3:<hex of the transport key's first 8 bytes>"; NULL when that key is no longer allowed.
 const Agency *agencies_of_user(const Agencies *agencies, const char *user);
 const AgencyKey *agency_key(const Agency *agency, const char *key_id); // NULL when unknown
-// Every transport key that may connect, of agencies and subscriptions ("subscription:7").
+// Every transport key that may connect, of agencies and subscriptions ("subscription:7:…").
 const ZapKey *agencies_zap(const Agencies *agencies, size_t *ret_n);
 bool agencies_equal(const Agencies *a, const Agencies *b);

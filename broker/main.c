@@ -89,11 +89,16 @@ static int read_agencies(Broker *broker, bool *ret_changed) {
         agencies_unref(&agencies);
         return 0;
     }
-    agencies_unref(&broker->agencies);
-    broker->agencies = agencies;
     size_t n = 0;
     const ZapKey *keys = agencies_zap(agencies, &n);
-    return zap_allow(broker->zap, keys, n);
+    result = zap_allow(broker->zap, keys, n);
+    if (result < 0) { // what is not in force is not taken for known: it is tried again
+        agencies_unref(&agencies);
+        return result;
+    }
+    agencies_unref(&broker->agencies);
+    broker->agencies = agencies;
+    return 0;
 }
 
 static bool was_notified(Broker *broker) {

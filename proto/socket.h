@@ -56,5 +56,5 @@ int socket_send_to(zsock_t *socket, const zframe_t *route, const void *data, siz
 // Receives without blocking. 0; 1 nothing there; 2 a message of more than one frame was dropped (ends that session;
 // *ret_route is set for a ROUTER). For a ROUTER *ret_route gets the identity; ret_route may be NULL for a DEALER. The
 // caller destroys both; what is not set is NULL.
-// user gets the ZAP User-Id ("agency:3", "subscription:7"; "" for a DEALER), 64 bytes.
+// user gets the ZAP User-Id (of zap_name(); "" for a DEALER), 64 bytes.
 int socket_receive(zsock_t *socket, zframe_t **ret_route, zframe_t **ret_frame, char user[64]);

@@ -5,6 +5,7 @@
 // is answered 400. It neither reads key files nor the database: who may is the broker's to know.
 #include "proto/zap.h"
 
+#include "proto/base/bytes.h"
 #include "proto/base/error.h"
 #include "proto/bounds.h"
 #include "proto/socket.h"
@@ -12,6 +13,8 @@
 #include <assert.h>
 #include <czmq.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -137,6 +140,12 @@ static void run(zsock_t *pipe, void *args) {
     zsock_destroy(&handler->rep);
     free(handler->list);
     free(handler);
+}
+
+void zap_name(ZapKey *key, const char *kind, int32_t number) {
+    char hex[17];
+    hex_encode(key->key, 8, hex);
+    snprintf(key->user, sizeof key->user, "%s:%" PRId32 ":%s", kind, number, hex);
 }
 
 // ---- its owner's side -----------------------------------------------------------------------------------------

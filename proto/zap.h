@@ -15,6 +15,10 @@ typedef struct ZapKey {
     char user[64];
 } ZapKey;
 
+// Names the user that this key stands for: "agency:3:<hex of the key's first 8 bytes>". The key is part of it, so that
+// a session ends with its key and not with the last key of its owner.
+void zap_name(ZapKey *key, const char *kind, int32_t number);
+
 // One in a process; it begins with nobody allowed. ERROR_CONFIG when there is one already. ERROR_MEMORY.
 int zap_new(Zap **ret);
 void zap_destroy(Zap **zap);

@@ -64,10 +64,11 @@ static void keys_register(void) {
     static const Oid types[] = {17, 23};
     static const PgStatement statement = {
         "key", "INSERT INTO exchange.key (key, purpose, subscription) VALUES ($1, 'curve', $2)", 2, types};
-    ZapKey allowed[2] = {{.user = "subscription:1"}, {.user = "subscription:2"}};
+    ZapKey allowed[2];
     for (int i = 0; i < 2; i++) {
         exchange_ok(keys_generate(&exchange.keys[i]));
         memcpy(allowed[i].key, exchange.keys[i].curve_public, KEY_BYTES);
+        zap_name(&allowed[i], "subscription", i + 1);
         PgParams params = {0};
         pg_param_bytes(&params, exchange.keys[i].curve_public, KEY_BYTES);
         pg_param_i32(&params, i + 1);
