@@ -33,10 +33,11 @@ typedef struct Actor {
 
 // ---- the database comes and goes -----------------------------------------------------------------------------------
 
-static void database_failed(Actor *actor) {
+static void database_failed(Actor *actor, int r) {
     FeedState *state = &actor->state;
     if (!actor->failing)
-        log_warn("feed: the exchange's database is away, trying again: %s", error_text());
+        log_warn("feed: %s, trying again: %s",
+                 r == ERROR_DATABASE ? "the exchange's database is away" : "it cannot go on", error_text());
     actor->failing = true;
     state->connected = false;
     feed_store_drop(state->store);
@@ -63,7 +64,7 @@ static int database_ready(Actor *actor) {
     if (r < 0)
         return r;
     if (actor->failing)
-        log_info("feed: the exchange's database is back");
+        log_info("feed: it goes on");
     actor->failing = false;
     actor->state.connected = true;
     actor->backoff_ms = RETRY_MIN_MS;
@@ -171,7 +172,7 @@ static void loop(Actor *actor) {
         wait_ms = -1;
         int r = work(actor, &wait_ms);
         if (r < 0)
-            database_failed(actor);
+            database_failed(actor, r);
     }
 }
 

@@ -240,9 +240,13 @@ static int segment_get(Filling *filling, const ReaderSegment **ret) {
             end_unreadable(filling);
         return r < 0 ? r : 1;
     }
-    if ((*ret)->policy_versions > policy_set_versions(state->policies))
+    if ((*ret)->policy_stamp <= state->policy_stamp)
+        return 0;
+    // What was filled so far is of before; a Welcome that tells of another grant comes behind it.
+    r = filling_send(filling);
+    if (r == 0)
         r = feed_session_policies(state);
-    if (r < 0)
+    if (r != 0)
         return r;
     return filling->to->session == session ? 0 : 1;
 }
@@ -324,8 +328,10 @@ int feed_pump_turn(FeedState *state, int64_t *ret_wait_ms) {
         uint64_t session = one->session;
         if (can_go_on(state, one, now_ms, &wait_ms)) {
             int r = subscriber_turn(state, one);
-            if (r < 0)
+            if (r == ERROR_DATABASE)
                 return r;
+            if (r < 0)
+                feed_session_fail(state, one);
             if (one->session != session)
                 continue;
             if (can_go_on(state, one, now_ms, &wait_ms))

@@ -9,5 +9,5 @@
 // The log may have grown, to `told` if that is known (UINT64_MAX: not known). ERROR_DATABASE.
 int feed_pump_advance(FeedState *state, uint64_t told);
 // One turn for every subscriber that can go on. *ret_wait_ms is how long nothing needs doing: 0 when there is more to
-// send now, -1 for as long as nothing arrives. ERROR_DATABASE, ERROR_MEMORY, ERROR_CRYPTO.
+// send now, -1 for as long as nothing arrives. What fails for one subscriber ends that one. ERROR_DATABASE.
 int feed_pump_turn(FeedState *state, int64_t *ret_wait_ms);

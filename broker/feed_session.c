@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define ACK_ROWS_MAX 512
+#define POLICIES_FRESH_MS 200 // so old policies may be when somebody says Hello
+#define CANNOT_SERVE "The exchange cannot serve this session now. Try again, another endpoint first."
 
 typedef struct Answer {
     Dongbo__Error__Code code; // 0: none
@@ -65,6 +67,24 @@ void feed_session_end(FeedState *state, Subscriber *subscriber, Dongbo__Error__C
     log_info("feed: subscription %d ended at position %" PRIu64 "%s%s", (int)subscription, subscriber->place.position,
              code ? ": " : "", code ? text : "");
     subscribers_close(state->subscribers, subscriber);
+}
+
+void feed_session_fail(FeedState *state, Subscriber *subscriber) {
+    log_error("feed: subscription %d cannot be served: %s", (int)subscriber->subscription, error_text());
+    feed_session_end(state, subscriber, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
+}
+
+// Ends every session of that connection. True when there was one, which has then been told why.
+static bool end_route(FeedState *state, zframe_t *route, const Answer *answer) {
+    bool any = false;
+    size_t at = 0;
+    for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));) {
+        if (!zframe_eq(one->route, route))
+            continue;
+        feed_session_end(state, one, answer->code, answer->text);
+        any = true;
+    }
+    return any;
 }
 
 // ---- where a session begins ----------------------------------------------------------------------------------
@@ -151,7 +171,7 @@ static const Policy *hello_policy(const FeedState *state, const Dongbo__HelloSub
                    policy->name);
         return NULL;
     }
-    const char *refusal = policy_refusal(policy, policy_day(clock_now_us(state->clock)));
+    const char *refusal = policy_refusal(policy, user, policy_day(clock_now_us(state->clock)));
     if (refusal) {
         answer_set(answer, DONGBO__ERROR__CODE__NOT_ALLOWED, "%s", refusal);
         return NULL;
@@ -208,7 +228,13 @@ static int welcome_send(FeedState *state, Subscriber *subscriber, const Policy *
     return 0;
 }
 
-static int session_open(FeedState *state, zframe_t **route, const Policy *policy, Subscriber **ret, Answer *answer) {
+typedef struct Caller {
+    zframe_t **route; // taken over with a session
+    const char *user;
+} Caller;
+
+static int session_open(FeedState *state, const Caller *caller, const Policy *policy, Subscriber **ret,
+                        Answer *answer) {
     Subscriber *older = subscribers_of(state->subscribers, policy->subscription);
     if (older)
         feed_session_end(state, older, DONGBO__ERROR__CODE__SESSION_REPLACED,
@@ -216,21 +242,22 @@ static int session_open(FeedState *state, zframe_t **route, const Policy *policy
     CLEANUP(projector_destroy) Projector *projector = NULL;
     int r = projector_new(&projector, policy->secret);
     if (r == 0)
-        r = subscribers_open(state->subscribers, *route, projector, ret);
+        r = subscribers_open(state->subscribers, *caller->route, projector, ret);
     if (r == 1)
         answer_set(answer, DONGBO__ERROR__CODE__INTERNAL,
                    "This broker has no session left. Try another endpoint, or later.");
     if (r != 0)
         return r;
-    *route = NULL;
+    *caller->route = NULL;
     projector = NULL;
+    snprintf((*ret)->user, sizeof(*ret)->user, "%s", caller->user);
     (*ret)->subscription = policy->subscription;
     (*ret)->heard_ms = (*ret)->pinged_ms = clock_monotonic_ms(state->clock);
     return 0;
 }
 
-static int hello_start(FeedState *state, zframe_t **route, const Dongbo__HelloSubscribe *hello, const Policy *policy,
-                       Answer *answer) {
+static int hello_start(FeedState *state, const Caller *caller, const Dongbo__HelloSubscribe *hello,
+                       const Policy *policy, Answer *answer) {
     StoredPosition stored;
     FeedPlace place;
     int r = feed_store_position(state->store, policy->subscription, &stored);
@@ -240,7 +267,7 @@ static int hello_start(FeedState *state, zframe_t **route, const Dongbo__HelloSu
         r = place_begin(state, hello, stored.acked, &place, answer);
     Subscriber *subscriber;
     if (r == 0)
-        r = session_open(state, route, policy, &subscriber, answer);
+        r = session_open(state, caller, policy, &subscriber, answer);
     if (r != 0)
         return r;
     subscriber->place = place;
@@ -255,10 +282,17 @@ static int hello_start(FeedState *state, zframe_t **route, const Dongbo__HelloSu
     return r < 0 ? r : 0;
 }
 
-static int hello_receive(FeedState *state, zframe_t **route, const Frame *frame, const char *user, Answer *answer) {
-    int r = 0;
-    if (state->connected && !policy_set_find(state->policies, user_subscription(user))) // added a moment ago?
-        r = feed_session_policies(state);
+// A subscription or a key may have been added a moment ago, or taken back. Overwrites the arena.
+static int policies_fresh(FeedState *state, const char *user) {
+    const Policy *policy = policy_set_find(state->policies, user_subscription(user));
+    bool refused = !policy || policy_refusal(policy, user, policy_day(clock_now_us(state->clock)));
+    if (!refused && clock_monotonic_ms(state->clock) - state->policies_ms < POLICIES_FRESH_MS)
+        return 0;
+    return feed_session_policies(state);
+}
+
+static int hello_receive(FeedState *state, const Caller *caller, const Frame *frame, Answer *answer) {
+    int r = state->connected ? policies_fresh(state, caller->user) : 0;
     if (r < 0)
         return r;
     ProtobufCMessage *message;
@@ -277,8 +311,8 @@ static int hello_receive(FeedState *state, zframe_t **route, const Frame *frame,
                    "The exchange's database cannot be reached. Try again in a moment.");
         return 1;
     }
-    const Policy *policy = hello_policy(state, hello, user, answer);
-    return policy ? hello_start(state, route, hello, policy, answer) : 1;
+    const Policy *policy = hello_policy(state, hello, caller->user, answer);
+    return policy ? hello_start(state, caller, hello, policy, answer) : 1;
 }
 
 // ---- frames of a session -------------------------------------------------------------------------------------------
@@ -351,11 +385,11 @@ static void session_receive(FeedState *state, Subscriber *subscriber, const Fram
                          "A frame that does not decode or does not belong here. Compare PROTOCOL.md.");
 }
 
-static int frame_receive(FeedState *state, zframe_t **route, const Frame *frame, const char *user, Answer *answer) {
+static int frame_receive(FeedState *state, const Caller *caller, const Frame *frame, Answer *answer) {
     if (frame->type == FRAME_HELLO_SUBSCRIBE)
-        return hello_receive(state, route, frame, user, answer);
-    Subscriber *subscriber = subscribers_find(state->subscribers, frame->session, *route);
-    if (!subscriber || subscriber->subscription != user_subscription(user)) {
+        return hello_receive(state, caller, frame, answer);
+    Subscriber *subscriber = subscribers_find(state->subscribers, frame->session, *caller->route);
+    if (!subscriber || strcmp(subscriber->user, caller->user) != 0) {
         if (frame->type != FRAME_GOODBYE)
             answer_set(answer, DONGBO__ERROR__CODE__NO_SESSION, "This session is over. Say Hello with your token.");
         return 1;
@@ -375,8 +409,14 @@ int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, cons
         answer_set(&answer, DONGBO__ERROR__CODE__BAD_VERSION, "This exchange speaks protocol version %d.",
                    PROTOCOL_VERSION);
     else
-        r = frame_receive(state, route, &read, user, &answer);
-    if (answer.code && *route) {
+        r = frame_receive(state, &(Caller){route, user}, &read, &answer);
+    if (r < 0 && r != ERROR_DATABASE) {
+        log_error("feed: %s cannot be served: %s", user, error_text());
+        answer_set(&answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
+        r = 1;
+    }
+    bool bad = answer.code == DONGBO__ERROR__CODE__BAD_FRAME || answer.code == DONGBO__ERROR__CODE__BAD_VERSION;
+    if (answer.code && *route && !(bad && end_route(state, *route, &answer))) {
         send_error(state, *route, answer.code, answer.text);
         log_info("feed: refused %s: %s", *user ? user : "a peer", answer.text);
     }
@@ -388,11 +428,14 @@ int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, cons
 
 int feed_session_policies(FeedState *state) {
     CLEANUP(policy_set_destroy) PolicySet *set = NULL;
+    int64_t stamp = 0;
     int r = policy_set_new(&set);
     if (r == 0)
-        r = feed_store_policies(state->store, set);
+        r = feed_store_policies(state->store, set, &stamp);
     if (r < 0)
         return r;
+    state->policy_stamp = stamp;
+    state->policies_ms = clock_monotonic_ms(state->clock);
     PolicySet *older = state->policies;
     state->policies = set;
     set = older;
@@ -400,11 +443,11 @@ int feed_session_policies(FeedState *state) {
     size_t at = 0;
     for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));) {
         const Policy *policy = policy_set_find(state->policies, one->subscription);
-        const char *refusal = policy ? policy_refusal(policy, today) : "This subscription was removed.";
+        const char *refusal = policy ? policy_refusal(policy, one->user, today) : "This subscription was removed.";
         if (refusal)
             feed_session_end(state, one, DONGBO__ERROR__CODE__NOT_ALLOWED, refusal);
-        else if (policy_current(policy)->version != one->policy_version && (r = welcome_send(state, one, policy)) < 0)
-            return r;
+        else if (policy_current(policy)->version != one->policy_version && welcome_send(state, one, policy) < 0)
+            feed_session_fail(state, one);
     }
     return 0;
 }

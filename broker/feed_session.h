@@ -7,11 +7,13 @@
 #include "broker/feed_state.h"
 #include "wire.pb-c.h"
 
-// One message, as socket_receive() gave it (frame NULL: it had several frames). Takes *route over. Negative only for
-// what is no subscriber's fault: ERROR_DATABASE, ERROR_MEMORY, ERROR_CRYPTO.
+// One message, as socket_receive() gave it (frame NULL: it had several frames). Takes *route over. What fails for one
+// peer is answered to that peer. ERROR_DATABASE.
 int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, const char *user);
 // Sends an Error (or Goodbye for code 0), stores what was acknowledged, closes.
 void feed_session_end(FeedState *state, Subscriber *subscriber, Dongbo__Error__Code code, const char *text);
+// This one cannot be served, for the reason that error_text() gives.
+void feed_session_fail(FeedState *state, Subscriber *subscriber);
 // Reads the policies again; ends sessions that may not go on, tells others what they are granted now.
 int feed_session_policies(FeedState *state);
 // After a reconnection: every session's place must still be this log's.

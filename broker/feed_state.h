@@ -16,7 +16,8 @@ typedef struct FeedState {
     zsock_t *router;
     FeedStore *store;
     Reader *reader;
-    PolicySet *policies; // NULL until read for the first time
+    PolicySet *policies;               // NULL until read for the first time
+    int64_t policy_stamp, policies_ms; // of them; when they were read
     Subscribers *subscribers;
     bool connected; // to the database, and policies and head are known
     FeedPlace head; // as last seen

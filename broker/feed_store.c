@@ -4,8 +4,10 @@
 // all subscriptions together, released positions once per block.
 #include "broker/feed_store.h"
 
+#include "broker/lookup.h"
 #include "proto/base/error.h"
 #include "proto/base/text.h"
+#include "proto/zap.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -18,12 +20,17 @@ static const PgStatement HEAD = {
     "feed_head", "SELECT epoch, last_position, hash FROM exchange.segment ORDER BY first_position DESC LIMIT 1", 0,
     NULL};
 
-// The scalar subquery about policies shares the statement's snapshot: whoever sees a segment knows whether it knows the
-// policies that were in force there.
+// Every change of a policy raises this: versions are only added, and what operators change is numbered under the log's
+// lock. In the statement that reads segments it shares their snapshot: whoever sees a segment knows whether the
+// policies that were in force there are known, even if no notification ever comes.
+#define POLICY_STAMP                                                                                                   \
+    "((SELECT count(*) FROM exchange.subscription_policy) +"                                                           \
+    " (SELECT coalesce(max(change), 0) FROM exchange.policy_change))"
+
 static const PgStatement SEGMENTS = {
     "feed_segments",
     "SELECT first_position, last_position, epoch, format, stored_at_us, hash, payload,"
-    "  (SELECT count(*) FROM exchange.subscription_policy)"
+    "  " POLICY_STAMP
     " FROM exchange.segment WHERE first_position >= coalesce((SELECT first_position FROM exchange.segment"
     "  WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1), $1)"
     " ORDER BY first_position LIMIT 8",
@@ -32,16 +39,19 @@ _Static_assert(FEED_STORE_SEGMENTS == 8, "LIMIT above");
 
 static const PgStatement SUBSCRIPTIONS = {
     "feed_subscriptions",
-    "SELECT s.subscription, s.name, s.state = 'active', s.secret, EXISTS (SELECT FROM exchange.key k"
-    "  WHERE k.subscription = s.subscription AND k.purpose = 'curve' AND k.revoked_at IS NULL"
-    "  AND k.valid_from <= now() AND (k.valid_to IS NULL OR k.valid_to > now()))"
-    " FROM exchange.subscription s ORDER BY s.subscription",
+    "SELECT s.subscription, s.name, s.state = 'active', s.secret FROM exchange.subscription s ORDER BY s.subscription",
+    0, NULL};
+static const PgStatement KEYS = {
+    "feed_keys",
+    "SELECT subscription, key FROM exchange.key WHERE subscription IS NOT NULL AND purpose = 'curve'"
+    " AND revoked_at IS NULL AND length(key) = 32 AND valid_from <= now() AND (valid_to IS NULL OR valid_to > now())",
     0, NULL};
 static const PgStatement POLICIES = {
     "feed_policies",
     "SELECT subscription, version, position, valid_from, valid_to, domains, provinces, fields"
     " FROM exchange.subscription_policy ORDER BY subscription, version",
     0, NULL};
+static const PgStatement STAMP = {"feed_policy_stamp", "SELECT " POLICY_STAMP, 0, NULL};
 static const PgStatement AGENCIES = {"feed_agencies", "SELECT agency, code FROM exchange.agency", 0, NULL};
 
 static const PgStatement POSITION = {
@@ -88,7 +98,7 @@ void feed_store_destroy(FeedStore **store) {
 }
 
 int feed_store_connect(FeedStore *store) {
-    int r = pg_connect(store->pg);
+    int r = lookup_connect(store->pg);
     if (r == 0)
         r = pg_command(store->pg, "LISTEN dongbo_commit");
     if (r == 0)
@@ -155,9 +165,7 @@ static int subscriptions_read(FeedStore *store, PolicySet *set) {
     if (r < 0)
         return r;
     for (int row = 0; row < PQntuples(result) && r == 0; row++) {
-        Policy policy = {.subscription = pg_i32(result, row, 0),
-                         .active = pg_bool(result, row, 2),
-                         .has_key = pg_bool(result, row, 4)};
+        Policy policy = {.subscription = pg_i32(result, row, 0), .active = pg_bool(result, row, 2)};
         strncpy(policy.name, pg_text(result, row, 1), POLICY_NAME_BYTES - 1);
         size_t n;
         const uint8_t *secret = pg_bytes(result, row, 3, &n);
@@ -169,20 +177,38 @@ static int subscriptions_read(FeedStore *store, PolicySet *set) {
     return r;
 }
 
-static uint32_t domains_read(const PGresult *result, int row, int column) {
+static int keys_read(FeedStore *store, PolicySet *set) {
+    PGresult *result;
+    int r = pg_run(store->pg, &KEYS, &(PgParams){0}, &result);
+    if (r < 0)
+        return r;
+    for (int row = 0; row < PQntuples(result) && r == 0; row++) {
+        size_t n;
+        ZapKey key = {0};
+        const uint8_t *data = pg_bytes(result, row, 1, &n);
+        memcpy(key.key, data, n < KEY_BYTES ? n : KEY_BYTES);
+        zap_name(&key, "subscription", pg_i32(result, row, 0));
+        r = policy_set_add_user(set, pg_i32(result, row, 0), key.user);
+    }
+    PQclear(result);
+    return r;
+}
+
+static int domains_read(const PGresult *result, int row, int column, uint32_t *ret) {
     PgElement *elements = NULL;
-    uint32_t domains = 0;
     int n = pg_array(result, row, column, &elements);
+    *ret = 0;
     for (int i = 0; i < n; i++) {
         int domain = elements[i].n == 2 ? elements[i].data[0] << 8 | elements[i].data[1] : 0;
         if (domain >= DOMAIN_MIN && domain <= DOMAIN_MAX)
-            domains |= 1u << domain;
+            *ret |= 1u << domain;
     }
     free(elements);
-    return domains;
+    return n < 0 ? n : 0;
 }
 
-// Gives each element of a text array to `grant`; how many there were.
+// Gives each element of a text array to `grant`; how many there were. What cannot be read is an error, and grants
+// nothing.
 static int texts_read(const PGresult *result, int row, int column, PolicyVersion *version,
                       void (*grant)(PolicyVersion *, const char *)) {
     PgElement *elements = NULL;
@@ -199,27 +225,49 @@ static int texts_read(const PGresult *result, int row, int column, PolicyVersion
     return n;
 }
 
+static int version_read(const PGresult *result, int row, PolicyVersion *ret) {
+    *ret = (PolicyVersion){.version = pg_i32(result, row, 1),
+                           .position = (uint64_t)pg_i64(result, row, 2),
+                           .valid_from = pg_i32(result, row, 3), // a date is days since 2000-01-01
+                           .valid_to = pg_i32(result, row, 4)};
+    int r = domains_read(result, row, 5, &ret->domains);
+    int provinces = r < 0 ? r : texts_read(result, row, 6, ret, policy_grant_province);
+    ret->any_province = provinces == 0;
+    r = provinces < 0 ? provinces : texts_read(result, row, 7, ret, policy_grant_field);
+    return r < 0 ? r : 0;
+}
+
 static int versions_read(FeedStore *store, PolicySet *set) {
     PGresult *result;
     int r = pg_run(store->pg, &POLICIES, &(PgParams){0}, &result);
     if (r < 0)
         return r;
     for (int row = 0; row < PQntuples(result) && r == 0; row++) {
-        PolicyVersion version = {.version = pg_i32(result, row, 1),
-                                 .position = (uint64_t)pg_i64(result, row, 2),
-                                 .valid_from = pg_i32(result, row, 3), // a date is days since 2000-01-01
-                                 .valid_to = pg_i32(result, row, 4),
-                                 .domains = domains_read(result, row, 5)};
-        version.any_province = texts_read(result, row, 6, &version, policy_grant_province) == 0;
-        texts_read(result, row, 7, &version, policy_grant_field);
-        r = policy_set_add_version(set, pg_i32(result, row, 0), &version);
+        PolicyVersion version;
+        r = version_read(result, row, &version);
+        if (r == 0)
+            r = policy_set_add_version(set, pg_i32(result, row, 0), &version);
     }
     PQclear(result);
     return r;
 }
 
-int feed_store_policies(FeedStore *store, PolicySet *set) {
-    int r = subscriptions_read(store, set);
+// Before what it stands for: what changes meanwhile is read again, rather than missed.
+static int stamp_read(FeedStore *store, int64_t *ret) {
+    PGresult *result;
+    int r = pg_run(store->pg, &STAMP, &(PgParams){0}, &result);
+    if (r == 0)
+        *ret = pg_i64(result, 0, 0);
+    PQclear(result);
+    return r;
+}
+
+int feed_store_policies(FeedStore *store, PolicySet *set, int64_t *ret_stamp) {
+    int r = stamp_read(store, ret_stamp);
+    if (r == 0)
+        r = subscriptions_read(store, set);
+    if (r == 0)
+        r = keys_read(store, set);
     if (r == 0)
         r = versions_read(store, set);
     PGresult *result;
@@ -245,7 +293,7 @@ void feed_store_row(const PGresult *result, int row, SegmentRow *ret) {
                         .epoch = (uint32_t)pg_i32(result, row, 2),
                         .format = pg_i16(result, row, 3),
                         .stored_at_us = pg_i64(result, row, 4),
-                        .policy_versions = (size_t)pg_i64(result, row, 7)};
+                        .policy_stamp = pg_i64(result, row, 7)};
     size_t n;
     const uint8_t *hash = pg_bytes(result, row, 5, &n);
     ret->hash = n == HASH_BYTES ? hash : NULL;

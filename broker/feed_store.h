@@ -24,8 +24,9 @@ typedef struct FeedNews {
 } FeedNews;
 int feed_store_news(FeedStore *store, FeedNews *ret); // never blocks
 
-int feed_store_head(FeedStore *store, FeedPlace *ret);     // position 0 in an empty log
-int feed_store_policies(FeedStore *store, PolicySet *set); // into an empty set
+int feed_store_head(FeedStore *store, FeedPlace *ret); // position 0 in an empty log
+// Into an empty set. *ret_stamp: what is written down later raises it (see SegmentRow).
+int feed_store_policies(FeedStore *store, PolicySet *set, int64_t *ret_stamp);
 
 // Columns of a segment's row. Bytes live as long as `result`, which the caller clears.
 typedef struct SegmentRow {
@@ -36,7 +37,7 @@ typedef struct SegmentRow {
     const uint8_t *hash;    // HASH_BYTES, or NULL when the row is damaged
     const uint8_t *payload; // NULL once erased
     size_t payload_n;
-    size_t policy_versions; // rows of subscription_policy in the same snapshot
+    int64_t policy_stamp; // of the policies in the same snapshot: whoever holds older ones reads them again first
 } SegmentRow;
 #define FEED_STORE_SEGMENTS 8
 // The segment that holds `position` (or the last one before it) and those after it.

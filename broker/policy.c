@@ -5,6 +5,7 @@
 
 #include "proto/base/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,6 @@ struct PolicySet {
     size_t n, size;
     Agency *agencies;
     size_t n_agencies, agencies_size;
-    size_t n_versions;
 };
 
 int policy_set_new(PolicySet **ret) {
@@ -34,8 +34,10 @@ int policy_set_new(PolicySet **ret) {
 void policy_set_destroy(PolicySet **set) {
     if (!*set)
         return;
-    for (size_t i = 0; i < (*set)->n; i++)
+    for (size_t i = 0; i < (*set)->n; i++) {
         free((*set)->policies[i].versions);
+        free((*set)->policies[i].users);
+    }
     free((*set)->policies);
     free((*set)->agencies);
     free(*set);
@@ -58,9 +60,11 @@ int policy_set_add(PolicySet *set, const Policy *policy) {
     if (!moved)
         return error_fail(ERROR_MEMORY, "no memory for policies");
     set->policies = moved;
-    set->policies[set->n] = *policy;
-    set->policies[set->n].versions = NULL;
-    set->policies[set->n++].n_versions = 0;
+    Policy *last = &set->policies[set->n++];
+    *last = *policy;
+    last->versions = NULL;
+    last->users = NULL;
+    last->n_versions = last->n_users = 0;
     return 0;
 }
 
@@ -76,7 +80,6 @@ static Policy *find(const PolicySet *set, int32_t subscription) {
 }
 
 int policy_set_add_version(PolicySet *set, int32_t subscription, const PolicyVersion *version) {
-    set->n_versions++;
     Policy *policy = find(set, subscription);
     if (!policy)
         return 0;
@@ -85,6 +88,18 @@ int policy_set_add_version(PolicySet *set, int32_t subscription, const PolicyVer
         return error_fail(ERROR_MEMORY, "no memory for policies");
     policy->versions = moved;
     policy->versions[policy->n_versions++] = *version;
+    return 0;
+}
+
+int policy_set_add_user(PolicySet *set, int32_t subscription, const char *user) {
+    Policy *policy = find(set, subscription);
+    if (!policy)
+        return 0;
+    char(*moved)[sizeof *policy->users] = realloc(policy->users, (policy->n_users + 1) * sizeof *policy->users);
+    if (!moved)
+        return error_fail(ERROR_MEMORY, "no memory for policies");
+    policy->users = moved;
+    snprintf(policy->users[policy->n_users++], sizeof *policy->users, "%s", user);
     return 0;
 }
 
@@ -109,10 +124,6 @@ const char *policy_set_agency(const PolicySet *set, uint32_t agency) {
         if ((uint32_t)set->agencies[i].agency == agency)
             return set->agencies[i].code;
     return "";
-}
-
-size_t policy_set_versions(const PolicySet *set) {
-    return set->n_versions;
 }
 
 void policy_grant_field(PolicyVersion *version, const char *field) {
@@ -162,12 +173,19 @@ int32_t policy_day(int64_t us) {
     return (int32_t)(day - DAYS_1970_TO_2000);
 }
 
-const char *policy_refusal(const Policy *policy, int32_t today) {
+static bool knows(const Policy *policy, const char *user) {
+    for (size_t i = 0; i < policy->n_users; i++)
+        if (strcmp(policy->users[i], user) == 0)
+            return true;
+    return false;
+}
+
+const char *policy_refusal(const Policy *policy, const char *user, int32_t today) {
     const PolicyVersion *current = policy_current(policy);
     if (!policy->active)
         return "This subscription is disabled. Ask the exchange's operator.";
-    if (!policy->has_key)
-        return "This subscription's key was revoked or has expired. Hand a new public key to the exchange's operator.";
+    if (!knows(policy, user))
+        return "This key of the subscription was revoked or has expired. Hand a new public key to the exchange's operator.";
     if (!current)
         return "This subscription has no policy. Ask the exchange's operator.";
     if (today < current->valid_from)

@@ -29,8 +29,9 @@ typedef struct Policy {
     int32_t subscription;
     char name[POLICY_NAME_BYTES];
     bool active;
-    bool has_key; // a transport key that holds now
     uint8_t secret[32];
+    char (*users)[64]; // names that ZAP gives to its transport keys that hold now
+    size_t n_users;
     PolicyVersion *versions; // ascending
     size_t n_versions;
 } Policy;
@@ -40,14 +41,14 @@ typedef struct PolicySet PolicySet;
 int policy_set_new(PolicySet **ret);
 void policy_set_destroy(PolicySet **set);
 // Subscriptions in ascending order; then versions, in ascending order of subscription and version. ERROR_MEMORY.
-// A version of a subscription that is not there is dropped. The set owns copies.
+// What is of a subscription that is not there is dropped. The set owns copies.
 int policy_set_add(PolicySet *set, const Policy *policy);
+int policy_set_add_user(PolicySet *set, int32_t subscription, const char *user);
 int policy_set_add_version(PolicySet *set, int32_t subscription, const PolicyVersion *version);
 // Codes of agencies, as records name who told them.
 int policy_set_add_agency(PolicySet *set, int32_t agency, const char *code);
 const Policy *policy_set_find(const PolicySet *set, int32_t subscription);
 const char *policy_set_agency(const PolicySet *set, uint32_t agency); // "" when unknown
-size_t policy_set_versions(const PolicySet *set);                     // rows given, dropped ones too
 
 // Words of a policy row. Unknown ones grant nothing.
 void policy_grant_field(PolicyVersion *version, const char *field); // "health.product_code", "citizen_number"
@@ -57,8 +58,8 @@ void policy_grant_province(PolicyVersion *version,
 const PolicyVersion *policy_current(const Policy *policy);               // the newest; NULL for none
 const PolicyVersion *policy_at(const Policy *policy, uint64_t position); // in force there; NULL for none
 int32_t policy_day(int64_t us);                                          // in Asia/Ho_Chi_Minh
-// NULL when a session may go on today; otherwise the sentence that says why not and what to do.
-const char *policy_refusal(const Policy *policy, int32_t today);
+// NULL when a session of this ZAP user may go on today; otherwise the sentence that says why not and what to do.
+const char *policy_refusal(const Policy *policy, const char *user, int32_t today);
 // May this entry go out under this version, by kind, verdict, domain, province and the day it was stored? Fields are
 // project.h's.
 bool policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day);

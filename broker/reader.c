@@ -85,7 +85,7 @@ static int fill(Reader *reader, const SegmentRow *row) {
                              .last = row->last,
                              .epoch = row->epoch,
                              .stored_day = policy_day(row->stored_at_us),
-                             .policy_versions = row->policy_versions,
+                             .policy_stamp = row->policy_stamp,
                              .readable = row->hash != NULL};
     if (row->hash)
         memcpy(segment.hash, row->hash, HASH_BYTES);

@@ -12,7 +12,7 @@ typedef struct ReaderSegment {
     uint32_t epoch;
     int32_t stored_day; // policy_day() of when it was stored
     uint8_t hash[HASH_BYTES];
-    size_t policy_versions;  // there were when it was read
+    int64_t policy_stamp;    // of when it was read
     bool readable;           // false: stored bytes that do not decode
     Dongbo__Entry **entries; // NULL once erased; else last - first + 1
 } ReaderSegment;

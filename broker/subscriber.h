@@ -20,6 +20,7 @@ typedef struct FeedPlace {
 typedef struct Subscriber {
     uint64_t session; // 0: a free slot
     int32_t subscription;
+    char user[64];          // ZAP's: by which key
     int32_t policy_version; // told in the last Welcome
     zframe_t *route;
     Projector *projector;

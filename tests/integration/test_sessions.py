@@ -13,6 +13,7 @@ import wire
 
 GREETING_SECONDS = 3  # GREETING_MS
 HELLO_SECONDS = 5     # HELLO_MS
+SOON = 10
 
 
 @pytest.fixture
@@ -83,3 +84,41 @@ def test_who_greets_during_an_outage_is_told_in_time(moh):
         # None of those was kept for later.
         assert peer.hello().session_epoch == 1
         peer.publish([people.dose(3)])
+
+
+# ---- subscribing ---------------------------------------------------------------------------------------------------
+
+def test_a_revoked_key_receives_nothing_more(moh):
+    """A subscription has two keys, and one is taken back: its session ends and it gets no other, though the other key's
+    holder goes on."""
+    moh.committee("hn", "health", "citizen_number,health.lot_number")
+    both = (wire.keys_of(moh, "hn"), wire.keys_of(moh, "hn-new"))
+    moh.cluster.rows("INSERT INTO exchange.key (key, purpose, subscription) SELECT %s, 'curve', subscription "
+                     "FROM exchange.subscription WHERE name = 'hn'", both[1].curve_public)
+    with wire.subscriber(moh, "hn", keys=both[0]) as revoked, wire.publisher(moh, "MOH") as peer:
+        revoked.hello()
+        revoked.credit(1 << 20)
+        moh.cluster.rows("UPDATE exchange.key SET revoked_at = now() WHERE key = %s", both[0].curve_public)
+        while (received := revoked.receive(SOON)).type == wire.WATERMARK:
+            pass
+        assert wire.Error.Code.Name(received.code) == "NOT_ALLOWED" and "key" in received.text
+        revoked.say_hello()
+        revoked.expect_error("NOT_ALLOWED")
+        peer.hello()
+        head = peer.publish([people.dose(1, body=people.dose_body(lot_number="SECRET"))]).body.last_position
+        assert revoked.receive(2) is None
+        with wire.subscriber(moh, "hn", keys=both[1]) as other:
+            other.hello()
+            other.take_all(head)
+            assert len(other.records) == 1
+
+
+def test_several_frames_end_the_sessions_of_the_connection(moh):
+    moh.committee("hn", "health", "citizen_number,health.lot_number")
+    with wire.subscriber(moh, "hn") as peer:
+        for bad in ((b"a", b"b"), (b"DB rubbish",)):
+            peer.hello()
+            peer.send_frames(*bad)
+            assert peer.expect(wire.ERROR).code == wire.Error.BAD_FRAME
+            peer.credit(1 << 20)
+            peer.expect_error("NO_SESSION")

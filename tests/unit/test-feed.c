@@ -346,17 +346,37 @@ static void test_the_key_says_who_speaks(void **state) {
     leave(&other);
 }
 
+static void send_rubbish(Client *client) {
+    assert_int_equal(socket_send(client->socket, "rubbish", 7), 0);
+}
+
+static void send_two_frames(Client *client) {
+    assert_int_equal(zsock_send(client->socket, "ss", "DB", "and more"), 0);
+}
+
+static void send_another_ports_frame(Client *client) {
+    send_message(client, FRAME_BATCH, NULL);
+}
+
+static void send_a_broken_hello(Client *client) {
+    Bytes out = {0};
+    frame_write_bytes(&out, FRAME_HELLO_SUBSCRIBE, 0, 1, (const uint8_t *)"\xff", 1);
+    assert_int_equal(socket_send(client->socket, out.data, out.n), 0);
+    bytes_free(&out);
+}
+
 static void test_malformed_words_end_the_session(void **state) {
     Client client;
-    join(&client, 1, NULL, false, 0);
-    assert_int_equal(socket_send(client.socket, "rubbish", 7), 0);
-    expect_error(&client, DONGBO__ERROR__CODE__BAD_FRAME);
-    send_message(&client, FRAME_BATCH, NULL);
-    expect_error(&client, DONGBO__ERROR__CODE__BAD_FRAME);
-    give_credit(&client, 1000);
-    expect_error(&client, DONGBO__ERROR__CODE__NO_SESSION);
-    client.session = 0;
-    leave(&client);
+    void (*const words[])(Client *) = {send_rubbish, send_two_frames, send_another_ports_frame, send_a_broken_hello};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        join(&client, 1, NULL, true, 0);
+        words[i](&client);
+        expect_error(&client, DONGBO__ERROR__CODE__BAD_FRAME);
+        give_credit(&client, 1000);
+        expect_error(&client, DONGBO__ERROR__CODE__NO_SESSION);
+        client.session = 0;
+        leave(&client);
+    }
     join(&client, 1, NULL, false, 0);
     Dongbo__Ack ack = DONGBO__ACK__INIT;
     ack.position = 5;
@@ -480,6 +500,105 @@ static void test_policies_hold_from_their_position(void **state) {
     leave(&client);
 }
 
+// Whether or not it is told of them: a segment is served under the policies that it was written under. Each round a
+// policy and the first segment under it come at once, and the feed hears of the segment alone.
+static void test_policies_need_no_notification(void **state) {
+    Client client;
+    Dongbo__ResumeToken token;
+    uint8_t hash[HASH_BYTES];
+    char sql[512];
+    exchange_run("ALTER TABLE exchange.subscription_policy DISABLE TRIGGER notify_policy;"
+                 "ALTER TABLE exchange.policy_change DISABLE TRIGGER notify_policy;"
+                 "ALTER TABLE exchange.subscription DISABLE TRIGGER notify_policy");
+    join(&client, 2, NULL, true, 0);
+    give_credit(&client, SUBSCRIBE_CREDIT_BYTES);
+    expect_records(&client, 2, 0, exchange.head.last_position, &token, hash);
+    for (int version = 2; version < 22; version++) {
+        uint64_t from = exchange.head.last_position + 1;
+        exchange_run("BEGIN");
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO exchange.subscription_policy VALUES (2, %d, %llu, 'a decree', '2020-01-01', '2090-01-01',"
+                 " '{2}', '{}', '{health.%s}')",
+                 version, (unsigned long long)from, version % 2 ? "lot_number" : "dose_number");
+        exchange_run(sql);
+        exchange_append(8);
+        exchange_run("COMMIT");
+        exchange_tell();
+        uint64_t covered = 0;
+        while (covered < exchange.head.last_position) {
+            FrameType type;
+            ProtobufCMessage *message = receive(&client, &type, WAIT_MS);
+            assert_non_null(message);
+            assert_true(type == FRAME_RECORDS || type == FRAME_WATERMARK || type == FRAME_WELCOME_SUBSCRIBE);
+            if (type == FRAME_WATERMARK)
+                covered = ((Dongbo__Watermark *)message)->token->position;
+            if (type != FRAME_RECORDS)
+                continue;
+            Dongbo__Records *records = (Dongbo__Records *)message;
+            for (size_t i = 0; i < records->n_records; i++)
+                assert_int_equal(memmem(records->records[i].data, records->records[i].len, "LOT-", 4) != NULL,
+                                 version % 2);
+            covered = records->last;
+        }
+    }
+    // Nor does one that ends it, when operators write down that they changed something.
+    exchange_run("BEGIN; UPDATE exchange.subscription SET state = 'disabled' WHERE subscription = 2");
+    snprintf(sql, sizeof sql, "INSERT INTO exchange.policy_change (text, position) VALUES ('disabled', %llu)",
+             (unsigned long long)exchange.head.last_position + 1);
+    exchange_run(sql);
+    exchange_append(8);
+    exchange_run("COMMIT");
+    exchange_tell();
+    FrameType type;
+    ProtobufCMessage *message;
+    while ((message = receive(&client, &type, WAIT_MS)) && type != FRAME_ERROR)
+        assert_int_not_equal(type, FRAME_RECORDS);
+    assert_int_equal(((Dongbo__Error *)message)->code, DONGBO__ERROR__CODE__NOT_ALLOWED);
+    client.session = 0;
+    leave(&client);
+    exchange_run("ALTER TABLE exchange.subscription_policy ENABLE TRIGGER notify_policy;"
+                 "ALTER TABLE exchange.policy_change ENABLE TRIGGER notify_policy;"
+                 "ALTER TABLE exchange.subscription ENABLE TRIGGER notify_policy;"
+                 "UPDATE exchange.subscription SET state = 'active' WHERE subscription = 2;"
+                 "DELETE FROM exchange.subscription_policy WHERE version > 1");
+}
+
+// Of a subscription with two keys, one is taken back: its session ends, and it gets no other.
+static void test_a_session_ends_with_its_key(void **state) {
+    Client client;
+    join(&client, 1, NULL, true, 0);
+    exchange_run("INSERT INTO exchange.key (key, purpose, subscription) VALUES (sha256('another'), 'curve', 1)");
+    exchange_run("UPDATE exchange.key SET revoked_at = now() WHERE subscription = 1 AND key <> sha256('another')");
+    expect_error(&client, DONGBO__ERROR__CODE__NOT_ALLOWED);
+    client.session = 0;
+    say_hello(&client, "sub-1", NULL, false);
+    expect_error(&client, DONGBO__ERROR__CODE__NOT_ALLOWED);
+    exchange_run("UPDATE exchange.key SET revoked_at = NULL WHERE subscription = 1;"
+                 "DELETE FROM exchange.key WHERE key = sha256('another')");
+    leave(&client);
+    join(&client, 1, NULL, true, 0);
+    leave(&client);
+}
+
+// The database refuses one subscription's row: the others go on, and it is told.
+static void test_what_fails_for_one_ends_that_one(void **state) {
+    Client one, two;
+    Dongbo__ResumeToken token;
+    uint8_t hash[HASH_BYTES];
+    exchange_run("DELETE FROM exchange.subscription_position;"
+                 "ALTER TABLE exchange.subscription_position ADD CONSTRAINT poison CHECK (subscription <> 1)");
+    join(&one, 1, NULL, true, 0);
+    join(&two, 2, NULL, true, 0);
+    give_credit(&one, SUBSCRIBE_CREDIT_BYTES);
+    expect_error(&one, DONGBO__ERROR__CODE__INTERNAL);
+    give_credit(&two, SUBSCRIBE_CREDIT_BYTES);
+    expect_records(&two, 2, 0, exchange.head.last_position, &token, hash);
+    exchange_run("ALTER TABLE exchange.subscription_position DROP CONSTRAINT poison");
+    one.session = 0;
+    leave(&one);
+    leave(&two);
+}
+
 static void test_survives_its_database(void **state) {
     Client client;
     Dongbo__ResumeToken token;
@@ -532,6 +651,9 @@ int main(void) {
         cmocka_unit_test(test_positions_are_accounted_for),
         cmocka_unit_test(test_a_commit_is_told_at_once),
         cmocka_unit_test(test_policies_hold_from_their_position),
+        cmocka_unit_test(test_policies_need_no_notification),
+        cmocka_unit_test(test_a_session_ends_with_its_key),
+        cmocka_unit_test(test_what_fails_for_one_ends_that_one),
         cmocka_unit_test(test_survives_its_database),
         cmocka_unit_test(test_an_unreadable_segment_is_said),
         cmocka_unit_test(test_boundless_credit_is_bounded),

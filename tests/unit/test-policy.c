@@ -116,17 +116,21 @@ static void test_a_version_holds_from_its_position(void **state) {
 static void test_refuses_sessions_with_a_reason(void **state) {
     (void)state;
     PolicyVersion version = {.valid_from = 100, .valid_to = 200};
-    Policy policy = {.active = true, .has_key = true, .versions = &version, .n_versions = 1};
-    assert_null(policy_refusal(&policy, 100));
-    assert_null(policy_refusal(&policy, 200));
-    assert_non_null(policy_refusal(&policy, 99));
-    assert_non_null(strstr(policy_refusal(&policy, 201), "expired"));
-    policy.has_key = false;
-    assert_non_null(strstr(policy_refusal(&policy, 100), "key"));
+    char users[2][64] = {"subscription:1:00", "subscription:1:ff"};
+    const char *user = users[1];
+    Policy policy = {.active = true, .users = users, .n_users = 2, .versions = &version, .n_versions = 1};
+    assert_null(policy_refusal(&policy, user, 100));
+    assert_null(policy_refusal(&policy, user, 200));
+    assert_non_null(policy_refusal(&policy, user, 99));
+    assert_non_null(strstr(policy_refusal(&policy, user, 201), "expired"));
+    policy.n_users = 1; // that one was revoked; the subscription still has another
+    assert_non_null(strstr(policy_refusal(&policy, user, 100), "key"));
+    assert_non_null(strstr(policy_refusal(&policy, "subscription:1", 100), "key"));
+    assert_null(policy_refusal(&policy, users[0], 100));
     policy.active = false;
-    assert_non_null(strstr(policy_refusal(&policy, 100), "disabled"));
-    policy = (Policy){.active = true, .has_key = true};
-    assert_non_null(policy_refusal(&policy, 100));
+    assert_non_null(strstr(policy_refusal(&policy, users[0], 100), "disabled"));
+    policy = (Policy){.active = true, .users = users, .n_users = 2};
+    assert_non_null(policy_refusal(&policy, user, 100));
 }
 
 static void test_days_are_those_of_ho_chi_minh(void **state) {
@@ -154,7 +158,11 @@ static void test_a_set_finds_and_forgets_nothing(void **state) {
         for (int32_t v = 1; v <= 3; v++)
             assert_int_equal(policy_set_add_version(set, 3 * i, &(PolicyVersion){.version = v}), 0);
     assert_int_equal(policy_set_add_version(set, 1, &(PolicyVersion){.version = 1}), 0);
-    assert_int_equal(policy_set_versions(set), 301);
+    for (int32_t n = 0; n < 3; n++)
+        assert_int_equal(policy_set_add_user(set, n < 2 ? 6 : 7, n == 0 ? "subscription:6:a" : "subscription:6:b"), 0);
+    assert_int_equal(policy_set_find(set, 6)->n_users, 2);
+    assert_string_equal(policy_set_find(set, 6)->users[1], "subscription:6:b");
+    assert_int_equal(policy_set_find(set, 9)->n_users, 0);
     assert_null(policy_set_find(set, 1));
     assert_string_equal(policy_set_find(set, 300)->name, "s100");
     assert_int_equal(policy_current(policy_set_find(set, 3))->version, 3);
