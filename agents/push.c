@@ -263,6 +263,7 @@ static int say_hello(Push *push) {
     hello.stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = stream->stream};
     hello.stream_kind = stream->kind;
     hello.verdict_position = stream->verdict_position;
+    hello.verdict_epoch = stream->verdict_epoch;
     hello.agent = (char *)push->options.agent;
     hello.program = "dongbo-agent 0.1";
     if (stream->replaces_one && stream->verdict_position == 0)
@@ -271,6 +272,33 @@ static int say_hello(Push *push) {
     r = send_message(push, FRAME_HELLO_PUBLISH, &hello.base);
     push->hello_sent = r == 0;
     return r < 0 ? r : 0;
+}
+
+// One transaction holds all receipts and verdicts of a step.
+static int transaction(Push *push) {
+    if (push->in_transaction)
+        return 0;
+    int r = spool_begin(push->options.spool);
+    push->in_transaction = r == 0;
+    return r;
+}
+
+static int transaction_end(Push *push, int r) {
+    if (!push->in_transaction)
+        return r;
+    push->in_transaction = false;
+    Spool *spool = push->options.spool;
+    if (r == 0)
+        r = spool_trim(spool);
+    if (r == 0)
+        r = ledger_undecided_trim(spool);
+    if (r == 0)
+        r = spool_commit(spool);
+    if (r < 0)
+        spool_rollback(spool);
+    push->took = push->took || r == 0;
+    // The verdict position moved.
+    return r < 0 ? r : spool_stream(spool, push->options.kind, &push->stream);
 }
 
 // Opens another stream: this one cannot go on. Everything without a receipt is sealed again for it.
@@ -320,7 +348,14 @@ static int take_welcome(Push *push, const Dongbo__WelcomePublish *welcome, uint6
     log_info("%s: in session with %s, epoch %u, it has events up to %llu", push->options.kind, push_endpoint(push),
              welcome->session_epoch, (unsigned long long)welcome->last_sequence);
     push->away = false;
-    return resume(push, welcome->last_sequence);
+    int r = 0;
+    if (welcome->epoch != push->stream.verdict_epoch) {
+        r = transaction(push);
+        if (r == 0)
+            r = spool_epoch(push->options.spool, &push->stream, welcome->epoch);
+        r = transaction_end(push, r);
+    }
+    return r < 0 ? r : resume(push, welcome->last_sequence);
 }
 
 // ---- what the exchange says ----
@@ -330,39 +365,12 @@ static void raise_credit(Push *push, uint64_t credit) {
         push->credit = credit;
 }
 
-// One transaction holds all receipts and verdicts of a step.
-static int transaction(Push *push) {
-    if (push->in_transaction)
-        return 0;
-    int r = spool_begin(push->options.spool);
-    push->in_transaction = r == 0;
-    return r;
-}
-
 // The exchange serves us: what comes next is a first failure.
 static void settle_in(Push *push) {
     push->tried = 0;
     push->backoff_ms = BACKOFF_MIN_MS;
     push->reach_ms = REACH_MS;
     push->misfit_said = false;
-}
-
-static int transaction_end(Push *push, int r) {
-    if (!push->in_transaction)
-        return r;
-    push->in_transaction = false;
-    Spool *spool = push->options.spool;
-    if (r == 0)
-        r = spool_trim(spool);
-    if (r == 0)
-        r = ledger_undecided_trim(spool);
-    if (r == 0)
-        r = spool_commit(spool);
-    if (r < 0)
-        spool_rollback(spool);
-    push->took = push->took || r == 0;
-    // The verdict position moved.
-    return r < 0 ? r : spool_stream(spool, push->options.kind, &push->stream);
 }
 
 static int take_receipt(Push *push, const Dongbo__Receipt *receipt) {

@@ -34,7 +34,7 @@ static const char TABLES[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE IF NOT EXISTS stream (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, stream BLOB NOT NULL UNIQUE,"
     "  replaces BLOB, last_sequence INTEGER NOT NULL DEFAULT 0, verdict_position INTEGER NOT NULL DEFAULT 0,"
-    "  closed INTEGER NOT NULL DEFAULT 0);"
+    "  closed INTEGER NOT NULL DEFAULT 0, verdict_epoch INTEGER NOT NULL DEFAULT 0);"
     "CREATE UNIQUE INDEX IF NOT EXISTS stream_open ON stream (kind) WHERE closed = 0;"
     "CREATE TABLE IF NOT EXISTS batch (id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, first_sequence INTEGER NOT NULL,"
     "  last_sequence INTEGER NOT NULL, bytes INTEGER NOT NULL, acked_at INTEGER, root BLOB NOT NULL,"
@@ -74,6 +74,16 @@ static const char INDEXES[] =
     "DROP INDEX IF EXISTS origin_unfinished;"
     "COMMIT;";
 
+// A spool that is older than this column.
+static int spool_columns(Spool *spool) {
+    static const char THERE[] = "SELECT count(*) FROM pragma_table_info('stream') WHERE name = 'verdict_epoch'";
+    int64_t there;
+    int r = lite_number(spool->lite, THERE, 0, &there, "");
+    if (r < 0 || there > 0)
+        return r;
+    return lite_script(spool->lite, "ALTER TABLE stream ADD COLUMN verdict_epoch INTEGER NOT NULL DEFAULT 0");
+}
+
 // One process per spool: a lock that the kernel lets go with the process, however it ends.
 static int spool_lock(Spool *spool) {
     char path[4096];
@@ -104,7 +114,7 @@ static int spool_tables(Spool *spool) {
                           spool->options.path, (long long)version, SPOOL_FORMAT);
     if (version < SPOOL_FORMAT && (r = lite_script(spool->lite, TABLES)) < 0)
         return r;
-    if ((r = lite_script(spool->lite, INDEXES)) < 0)
+    if ((r = spool_columns(spool)) < 0 || (r = lite_script(spool->lite, INDEXES)) < 0)
         return r;
     if ((r = lite_number(spool->lite, BYTES, 0, &bytes, "")) < 0 ||
         (r = lite_number(spool->lite, WAITING, 0, &waiting, "")) < 0)
@@ -191,7 +201,8 @@ void spool_rollback(Spool *spool) {
 }
 
 static int spool_stream_read(Spool *spool, const char *kind, SpoolStream *ret) {
-    static const char READ[] = "SELECT id, stream, replaces, last_sequence, verdict_position FROM stream "
+    static const char READ[] = "SELECT id, stream, replaces, last_sequence, verdict_position, "
+                               "verdict_epoch FROM stream "
                                "WHERE kind = ?1 AND closed = 0";
     sqlite3_stmt *row;
     int r = lite_query(spool->lite, &row, READ, "t", kind);
@@ -199,7 +210,8 @@ static int spool_stream_read(Spool *spool, const char *kind, SpoolStream *ret) {
         return r;
     *ret = (SpoolStream){.id = sqlite3_column_int64(row, 0),
                          .last_sequence = (uint64_t)sqlite3_column_int64(row, 3),
-                         .verdict_position = (uint64_t)sqlite3_column_int64(row, 4)};
+                         .verdict_position = (uint64_t)sqlite3_column_int64(row, 4),
+                         .verdict_epoch = (uint32_t)sqlite3_column_int64(row, 5)};
     snprintf(ret->kind, sizeof ret->kind, "%s", kind);
     size_t n;
     const uint8_t *stream = lite_blob(row, 1, &n);
@@ -241,6 +253,16 @@ int spool_stream_replace(Spool *spool, const char *kind, SpoolStream *ret) {
     if (r == 0)
         r = spool_stream_add(spool, kind, old.stream);
     return r < 0 ? r : spool_stream_read(spool, kind, ret);
+}
+
+int spool_epoch(Spool *spool, const SpoolStream *stream, uint32_t epoch) {
+    static const char EPOCH[] = "UPDATE stream SET verdict_epoch = ?2, verdict_position = ?3 WHERE id = ?1";
+    static const char FORGET[] = "UPDATE undecided SET position = 0";
+    assert(spool->in_transaction);
+    bool another = stream->verdict_epoch != 0 && stream->verdict_epoch != epoch;
+    int r = lite_run(spool->lite, EPOCH, "iii", stream->id, (int64_t)epoch,
+                     another ? (int64_t)0 : (int64_t)stream->verdict_position);
+    return r < 0 || !another ? r : lite_run(spool->lite, FORGET, "");
 }
 
 int spool_verdict_position(Spool *spool, int64_t stream, uint64_t position) {

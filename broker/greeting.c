@@ -59,6 +59,15 @@ static const PgStatement OPEN = {
 static const PgStatement FOREIGN = {
     "foreign-stream", "SELECT EXISTS (SELECT FROM exchange.stream WHERE stream = $1 AND agency <> $2)", 2, OPEN_TYPES};
 
+// Positions of an older life of the database are of no use here beyond the point where the next one began.
+static const Oid PLACE_TYPES[] = {OID_INT8, OID_INT8};
+static const PgStatement PLACE = {
+    "verdict-place",
+    "SELECT least($1, coalesce((SELECT h.last_position FROM exchange.head h), 0), "
+    "(SELECT min(e.position) - 1 FROM exchange.epoch e WHERE $2 <> 0 AND (e.epoch > $2 OR "
+    "(e.epoch < $2 AND e.epoch = (SELECT max(epoch) FROM exchange.epoch)))))",
+    2, PLACE_TYPES};
+
 static int64_t left_ms(const Actor *actor, const Greeting *greeting) {
     return greeting->deadline_ms - clock_monotonic_ms(actor->clock);
 }
@@ -102,6 +111,19 @@ static int find_why(Actor *actor, Greeting *greeting) {
     return result;
 }
 
+static int find_place(Actor *actor, Greeting *greeting) {
+    PgParams params = {0};
+    PGresult *rows = NULL;
+    pg_param_i64(&params, (int64_t)(greeting->after > INT64_MAX ? INT64_MAX : greeting->after));
+    pg_param_i64(&params, greeting->verdict_epoch);
+    int result = pg_run(actor->exchange, &PLACE, &params, &rows);
+    pg_params_free(&params);
+    if (result == 0)
+        greeting->after = (uint64_t)pg_i64(rows, 0, 0);
+    PQclear(rows);
+    return result;
+}
+
 static int open_session(Actor *actor, Greeting *greeting) {
     int64_t deadline = 0;
     PGresult *rows = NULL;
@@ -122,7 +144,7 @@ static int open_session(Actor *actor, Greeting *greeting) {
     // A stream that takes another's place is declared in the log.
     if (greeting->has_replaces && greeting->session_epoch == 1)
         mail_send(actor->writer, MAIL_POLICY, NULL);
-    return 0;
+    return find_place(actor, greeting);
 }
 
 // ---- verdicts ------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ typedef struct Greeting {
     uint32_t agency;
     char agent[64], stream_kind[8];
     uint8_t replaces[STREAM_BYTES];
+    uint32_t verdict_epoch; // of `after`, which is then where verdicts go on
     bool has_replaces;
     bool foreign;           // answer: the stream is another agency's
     uint32_t session_epoch; // answer

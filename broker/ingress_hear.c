@@ -105,9 +105,10 @@ static void hear_hello(IngressState *state, const zframe_t *route, const Frame *
     session->agency = agency->grants.agency;
     memcpy(session->stream, hello->stream.data, STREAM_BYTES);
     session->heard_ms = clock_monotonic_ms(state->clock);
-    session->verdict_position = session->told_position = hello->verdict_position;
     Greeting *greeting = session->greeting;
     greeting->agency = session->agency;
+    greeting->after = hello->verdict_position;
+    greeting->verdict_epoch = hello->verdict_epoch;
     snprintf(greeting->agent, sizeof greeting->agent, "%s", hello->agent);
     snprintf(greeting->stream_kind, sizeof greeting->stream_kind, "%s", hello->stream_kind);
     greeting->has_replaces = hello->replaces_stream.len == STREAM_BYTES;
@@ -137,6 +138,7 @@ static void welcome(IngressState *state, Session *session, const Greeting *greet
     }
     session->open = true;
     session->session_epoch = greeting->session_epoch;
+    session->verdict_position = session->told_position = greeting->after;
     session->history = session->wanted = true;
     session->looked_ms = clock_monotonic_ms(state->clock);
     end_older(state, session);

@@ -2,7 +2,9 @@
 """Sessions and who may have one: what a slow database, a lost notification or a key taken back may do to them."""
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
 import time
 
 import pytest
@@ -122,3 +124,77 @@ def test_several_frames_end_the_sessions_of_the_connection(moh):
             assert peer.expect(wire.ERROR).code == wire.Error.BAD_FRAME
             peer.credit(1 << 20)
             peer.expect_error("NO_SESSION")
+
+
+# ---- after a restore -----------------------------------------------------------------------------------------------
+
+def late_citizen(exchange):
+    """Somebody the population centre brings later; a row about them is deferred until then."""
+    number = "001099990001"
+    row = people.dose_row(0, 7, row_id="late", so_cccd=number, ho_ten="Lê Văn Muộn", ngay_sinh="1999-05-06",
+                          gioi_tinh="Nam")
+    birth = wire.ChangeEvent(event_id=os.urandom(16), schema_version=1, operation=1, source_key="b",
+                             event_time_us=wire.now_us() - 1000000)
+    for name, value in dict(kind="birth", citizen_number=number, full_name="Lê Văn Muộn", birth_date="1999-05-06",
+                            sex="male", residence_province="01").items():
+        setattr(birth.population, name, value)
+    return row, birth.SerializeToString()
+
+
+def test_decisions_of_a_restored_exchange_are_heard(exchange):
+    """They have smaller positions than what the agent heard in the database's older life."""
+    exchange.load_population(people.citizens(100))
+    moh = exchange.agency("MOH", "health", ["vaccinations"])
+    exchange.agency("NPC", "population", [])
+    row, birth = late_citizen(exchange)
+    exchange.start_broker()
+    moh.drop("vaccinations", "a.csv", [people.dose_row(n) for n in range(5)])
+    moh.once(expect=0)
+    exchange.broker.stop()
+    exchange.cluster.stop()
+    backup = exchange.directory / "pg-backup"
+    subprocess.run(["cp", "-a", exchange.cluster.directory, backup], check=True)
+    exchange.cluster.start()
+    exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as other:
+        other.hello()
+        other.publish([people.dose(n, 9) for n in range(100)])
+    moh.drop("vaccinations", "b.csv", [row])
+    moh.once(expect=0)
+    moh.once(expect=0)  # hears of nothing more, up to the log's end
+    exchange.broker.stop()
+    exchange.cluster.stop()
+    shutil.rmtree(exchange.cluster.directory)
+    subprocess.run(["cp", "-a", backup, exchange.cluster.directory], check=True)
+    exchange.cluster.start()
+    exchange.dongbo("epoch", "new", "--reason", "restored from a backup")
+    exchange.start_broker()
+    exchange.wait_until("SELECT max(epoch) FROM exchange.epoch", 2)
+    moh.once(expect=0)
+    with wire.publisher(exchange, "NPC") as npc:
+        npc.hello()
+        npc.publish([birth])
+    exchange.wait_until("SELECT verdict::int FROM exchange.exception WHERE citizen_number = '001099990001'", 1)
+    moh.once(expect=0)
+    results = (moh.directory / "vaccinations/done/b.results.csv").read_text(encoding="utf-8")
+    assert "late," in results and ",ACCEPTED," in results
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_verdict_position_beyond_the_log_misses_nothing(moh, epoch):
+    """As after a restore that nobody declared: the log's end is as far as anybody can have heard."""
+    moh.agency("NPC", "population", [])
+    _, birth = late_citizen(moh)
+    late = wire.Subject(citizen_number="001099990001", full_name="Lê Văn Muộn", birth_date="1999-05-06", sex="male")
+    with wire.publisher(moh, "MOH") as peer:
+        peer.hello()
+        assert peer.publish([people.dose(0, about=late)]).verdicts() == {1: "DEFERRED"}
+        peer.hello(verdict_position=100000, verdict_epoch=epoch)
+        with wire.publisher(moh, "NPC") as npc:
+            npc.wait_event(wire.zmq.EVENT_HANDSHAKE_SUCCEEDED)
+            npc.hello()
+            npc.publish([birth])
+        deadline = time.monotonic() + 30
+        while not peer.later and time.monotonic() < deadline:
+            peer.receive(1)
+        assert [(said.sequence, said.verdict) for said in peer.later] == [(1, wire.Verdict.Value("ACCEPTED"))]
