@@ -173,7 +173,8 @@ int ingress_new(zactor_t **ret, const IngressOptions *options, int *ret_port) {
         return error_fail(ERROR_MEMORY, "no memory for the ingress");
     state->keys = options->keys;
     state->clock = options->clock;
-    state->last = &state->first;
+    state->live.last = &state->live.first;
+    state->bulk.last = &state->bulk.first;
     state->next_ticket = 1;
     for (; state->n_free < WORKS_MAX; state->n_free++)
         state->free_works[state->n_free] = options->works[state->n_free];

@@ -39,16 +39,17 @@ void ingress_batch(IngressState *state, Session *session, const Frame *frame, zf
     *arrival = (Arrival){.session = session->number, .first_sequence = frame->sequence, .frame = *owned};
     *owned = NULL;
     state->queue_bytes += n;
-    *state->last = arrival;
-    state->last = &arrival->next;
+    Arrivals *arrivals = session->bulk ? &state->bulk : &state->live;
+    *arrivals->last = arrival;
+    arrivals->last = &arrival->next;
     ingress_dispatch(state);
 }
 
-static Arrival *take_arrival(IngressState *state, Arrival **link) {
+static Arrival *take_arrival(Arrivals *arrivals, Arrival **link) {
     Arrival *arrival = *link;
     *link = arrival->next;
     if (*link == NULL)
-        state->last = link;
+        arrivals->last = link;
     return arrival;
 }
 
@@ -70,6 +71,8 @@ static void start_work(IngressState *state, Arrival *arrival, const Session *ses
     work->agency = agency;
     state->n_population += changes_population(agency);
     memcpy(work->stream, session->stream, STREAM_BYTES);
+    work->bulk = session->bulk;
+    state->n_bulk += work->bulk;
     work->session_epoch = session->session_epoch;
     work->session = session->number;
     work->first_sequence = arrival->first_sequence;
@@ -82,9 +85,9 @@ static void start_work(IngressState *state, Arrival *arrival, const Session *ses
 }
 
 // The first that may start; NULL when there is none. What changes the population store has to wait while that is away,
-// and must leave works for the others. `link` leads to it.
-static Arrival **next_arrival(IngressState *state) {
-    for (Arrival **link = &state->first; *link != NULL; link = &(*link)->next) {
+// and must leave works for the others. The pointer returned leads to it.
+static Arrival **first_ready(const IngressState *state, Arrivals *arrivals) {
+    for (Arrival **link = &arrivals->first; *link != NULL; link = &(*link)->next) {
         const Session *session = sessions_find(state->sessions, (*link)->session);
         const Agency *agency = session == NULL ? NULL : agencies_find(state->agencies, session->agency);
         if (agency == NULL || state->n_population < WORKS_POPULATION_MAX || !changes_population(agency))
@@ -93,10 +96,22 @@ static Arrival **next_arrival(IngressState *state) {
     return NULL;
 }
 
+// Whose turn it is; NULL when nobody's. Some works stay free of bulk, for what is live does not wait for a backlog's
+// batches to be stored.
+static Arrival **next_arrival(IngressState *state, Arrivals **ret) {
+    Arrival **live = first_ready(state, &state->live);
+    Arrival **bulk = state->n_bulk < WORKS_BULK_MAX ? first_ready(state, &state->bulk) : NULL;
+    bool bulks_turn = live == NULL || (bulk != NULL && state->live_in_row >= WORKS_LIVE_ROW);
+    state->live_in_row = bulks_turn ? 0 : state->live_in_row + (bulk != NULL);
+    *ret = bulks_turn ? &state->bulk : &state->live;
+    return bulks_turn ? bulk : live;
+}
+
 void ingress_dispatch(IngressState *state) {
+    Arrivals *arrivals;
     Arrival **link;
-    while (state->n_free > 0 && (link = next_arrival(state)) != NULL) {
-        Arrival *arrival = take_arrival(state, link);
+    while (state->n_free > 0 && (link = next_arrival(state, &arrivals)) != NULL) {
+        Arrival *arrival = take_arrival(arrivals, link);
         Session *session = sessions_find(state->sessions, arrival->session);
         const Agency *agency = session == NULL ? NULL : agencies_find(state->agencies, session->agency);
         if (agency == NULL)
@@ -107,8 +122,10 @@ void ingress_dispatch(IngressState *state) {
 }
 
 void ingress_forget_arrivals(IngressState *state) {
-    while (state->first != NULL)
-        drop_arrival(state, take_arrival(state, &state->first));
+    while (state->live.first != NULL)
+        drop_arrival(state, take_arrival(&state->live, &state->live.first));
+    while (state->bulk.first != NULL)
+        drop_arrival(state, take_arrival(&state->bulk, &state->bulk.first));
 }
 
 static void say_receipt(IngressState *state, Session *session, Work *work) {
@@ -145,6 +162,7 @@ void ingress_work_back(IngressState *state, Work *work) {
         answer(state, session, work);
     state->queue_bytes -= work->batch_n;
     state->n_population -= changes_population(work->agency);
+    state->n_bulk -= work->bulk;
     work_reset(work);
     state->free_works[state->n_free++] = work;
     ingress_dispatch(state);

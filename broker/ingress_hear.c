@@ -111,6 +111,7 @@ static void hear_hello(IngressState *state, const zframe_t *route, const Frame *
     greeting->verdict_epoch = hello->verdict_epoch;
     snprintf(greeting->agent, sizeof greeting->agent, "%s", hello->agent);
     snprintf(greeting->stream_kind, sizeof greeting->stream_kind, "%s", hello->stream_kind);
+    session->bulk = strcmp(hello->stream_kind, "bulk") == 0;
     greeting->has_replaces = hello->replaces_stream.len == STREAM_BYTES;
     if (greeting->has_replaces)
         memcpy(greeting->replaces, hello->replaces_stream.data, STREAM_BYTES);

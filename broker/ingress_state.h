@@ -11,7 +11,7 @@
 #include "broker/session.h"
 #include "proto/frame.h"
 
-// A batch that waits for a work.
+// A batch that waits for a work. A backlog never stands before what happens today, and neither starves.
 typedef struct Arrival Arrival;
 struct Arrival {
     Arrival *next;
@@ -19,6 +19,10 @@ struct Arrival {
     uint64_t first_sequence;
     zframe_t *frame;
 };
+
+typedef struct Arrivals {
+    Arrival *first, **last; // in order of arrival
+} Arrivals;
 
 typedef struct IngressState {
     const Keys *keys;
@@ -33,9 +37,11 @@ typedef struct IngressState {
     size_t n_population; // works that are out, of agencies that may change the population store
     size_t n_greetings;  // the greeter has, also those of sessions that are over
     uint64_t next_ticket;
-    Arrival *first, **last; // in order of arrival
-    size_t queue_bytes;     // of arrivals and works
-    Arena *arena;           // of the frame at hand
+    Arrivals live, bulk;
+    size_t n_bulk;      // works that bulk streams have
+    size_t live_in_row; // works given to live streams while bulk ones waited
+    size_t queue_bytes; // of arrivals and works
+    Arena *arena;       // of the frame at hand
     Bytes out;
 } IngressState;
 

@@ -64,6 +64,7 @@ typedef struct Work {
     uint8_t stream[STREAM_BYTES];
     uint32_t session_epoch;
     uint64_t session; // to answer to
+    bool bulk;        // of a bulk stream
     zframe_t *frame;  // the batch's bytes, owned
     const uint8_t *batch_bytes;
     size_t batch_n;

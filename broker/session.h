@@ -14,6 +14,7 @@ typedef struct Session {
     char user[64]; // ZAP's: who speaks
     uint32_t agency;
     uint8_t stream[STREAM_BYTES];
+    bool bulk; // its stream is a backlog
     bool open; // welcomed
     uint32_t session_epoch;
     uint64_t sent;           // frames, for their counter

@@ -198,3 +198,32 @@ def test_a_verdict_position_beyond_the_log_misses_nothing(moh, epoch):
         while not peer.later and time.monotonic() < deadline:
             peer.receive(1)
         assert [(said.sequence, said.verdict) for said in peer.later] == [(1, wire.Verdict.Value("ACCEPTED"))]
+
+
+# ---- a backlog -----------------------------------------------------------------------------------------------------
+
+def test_a_backlog_does_not_stand_before_today(moh):
+    """While nothing can be stored, a backlog fills every place that it may have; then comes one batch of today."""
+    lock = moh.cluster.connect()
+    lock.autocommit = False
+    with wire.publisher(moh, "MOH") as bulk, wire.publisher(moh, "MOH") as live:
+        bulk.hello(stream_kind="bulk")
+        live.hello()
+        lock.cursor().execute("SELECT exchange.lock_log()")
+        for n in range(1, 61):
+            bulk.send_batch([people.dose(n % 100, n)], first=n)
+        for n in range(1, 6):
+            live.send_batch([people.dose(n, 90)], first=n)
+        # All are with the broker, for it answers in order of arrival.
+        for peer in (bulk, live):
+            peer.send(wire.PING, wire.Ping(nonce=1))
+            peer.expect(wire.PONG)
+        lock.rollback()
+        for peer, last in ((live, 5), (bulk, 60)):
+            while peer.receipt().body.last_sequence < last:
+                pass
+    lock.close()
+    order = moh.cluster.rows("SELECT s.kind FROM exchange.segment g JOIN exchange.stream s USING (stream) "
+                             "WHERE g.kind = 1 ORDER BY first_position")
+    places = [n for n, (kind,) in enumerate(order) if kind == "live"]
+    assert len(order) == 65 and max(places) < 25, places
