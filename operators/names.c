@@ -21,6 +21,18 @@ int names_read(Names **ret, Pg *exchange) {
     return pg_run(exchange, &AGENCIES, NULL, &(*ret)->agencies);
 }
 
+int names_refresh(Names *names, Pg *exchange, uint32_t agency) {
+    PGresult *agencies = NULL;
+    if (strcmp(names_agency(names, agency), "?") != 0)
+        return 0;
+    int r = pg_run(exchange, &AGENCIES, NULL, &agencies);
+    if (r < 0)
+        return r;
+    PQclear(names->agencies);
+    names->agencies = agencies;
+    return 0;
+}
+
 void names_destroy(Names **names) {
     if (*names)
         PQclear((*names)->agencies);

@@ -10,6 +10,7 @@
 #include "operators/result.h"
 #include "proto/base/arena.h"
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "proto/domain.h"
 
 #include <errno.h>
@@ -21,6 +22,8 @@
 
 #define TAIL_ARENA_BYTES ((size_t)256 * 1024 * 1024)
 #define TAIL_LINES 20
+#define TAIL_RETRY_MS 500
+#define TAIL_RETRY_MAX_MS 5000
 #define TAIL_WAIT_MS 30000 // then looks by itself: a notification is a hint, not a promise
 
 // The payload is named only in the second form of each, since a reader's role may not read it at all.
@@ -92,8 +95,11 @@ static int decode(Tail *tail, Page *page, int row) {
     int format = pg_i16(page->rows, row, 5);
     arena_reset(tail->arena);
     page->payload = NULL;
+    int r = names_refresh(tail->names, tail->exchange, (uint32_t)pg_i32(page->rows, row, 3));
+    if (r < 0)
+        return r;
     const uint8_t *bytes = pg_bytes(page->rows, row, 6, &n);
-    int r = segment_decode_summary(bytes, n, format, tail->arena, &page->summary);
+    r = segment_decode_summary(bytes, n, format, tail->arena, &page->summary);
     bytes = pg_bytes(page->rows, row, 7, &n);
     if (r == 0 && n)
         r = segment_decode_payload(bytes, n, format, tail->arena, &page->payload);
@@ -214,6 +220,7 @@ static int show_new(Tail *tail, bool limited) {
         }
         if (r == 0)
             r = flush_out(tail);
+        bytes_clear(&tail->out); // what was not shown whole is shown again
         if (r < 0)
             return r;
         if (limited && tail->lines == 0)
@@ -224,23 +231,58 @@ static int show_new(Tail *tail, bool limited) {
     return 0;
 }
 
+static int listen_for_commits(Tail *tail) {
+    return pg_command(tail->exchange, "LISTEN dongbo_commit");
+}
+
+// Waits for the connection (where there is one), the reader's end or the time. 1 when nobody reads any more.
+static int wait_for(const PGconn *connection, int timeout_ms) {
+    struct pollfd wait[2] = {{.fd = STDOUT_FILENO}, {.fd = connection ? PQsocket(connection) : -1, .events = POLLIN}};
+    if (poll(wait, 2, timeout_ms) < 0 && errno != EINTR)
+        return error_fail(ERROR_SYSTEM, "poll: %s", strerror(errno));
+    return wait[0].revents & (POLLERR | POLLHUP) ? 1 : 0;
+}
+
+// The database went away, and is waited for: nothing falls between, for tail->next is what was not shown yet.
+static int reconnect(Tail *tail) {
+    log_warn("%s; waiting for the database", error_text());
+    int r = ERROR_DATABASE;
+    for (int wait_ms = TAIL_RETRY_MS; r == ERROR_DATABASE;
+         wait_ms = 2 * wait_ms < TAIL_RETRY_MAX_MS ? 2 * wait_ms : TAIL_RETRY_MAX_MS) {
+        pg_disconnect(tail->exchange);
+        r = wait_for(NULL, wait_ms);
+        if (r == 0)
+            r = pg_connect(tail->exchange);
+        if (r == 0)
+            r = listen_for_commits(tail);
+    }
+    if (r != 0)
+        return r;
+    log_info("the database is back; going on at position %lld", (long long)tail->next);
+    return show_new(tail, false);
+}
+
+static int follow_once(Tail *tail) {
+    PGconn *connection = pg_raw(tail->exchange);
+    int r = wait_for(connection, TAIL_WAIT_MS);
+    if (r != 0)
+        return r;
+    if (!PQconsumeInput(connection))
+        return error_fail(ERROR_DATABASE, "the database went away");
+    for (PGnotify *notify; (notify = PQnotifies(connection));)
+        PQfreemem(notify);
+    return show_new(tail, false);
+}
+
 static int follow(Tail *tail) {
     int r = 0;
     while (r == 0) {
-        PGconn *connection = pg_raw(tail->exchange);
-        struct pollfd wait[2] = {{.fd = PQsocket(connection), .events = POLLIN}, {.fd = STDOUT_FILENO}};
-        int ready = poll(wait, 2, TAIL_WAIT_MS);
-        if (ready < 0 && errno != EINTR)
-            return error_fail(ERROR_SYSTEM, "poll: %s", strerror(errno));
-        if (wait[1].revents & (POLLERR | POLLHUP))
-            return 0; // nobody reads any more
-        if (!PQconsumeInput(connection))
-            return error_fail(ERROR_DATABASE, "the database went away: %s", PQerrorMessage(connection));
-        for (PGnotify *notify; (notify = PQnotifies(connection));)
-            PQfreemem(notify);
-        r = show_new(tail, false);
+        r = follow_once(tail);
+        // A segment that cannot be read would be there again; a session that was lost comes back.
+        while (r == ERROR_DATABASE && !pg_connected(tail->exchange))
+            r = reconnect(tail);
     }
-    return r;
+    return r < 0 ? r : 0;
 }
 
 static int find_since(Tail *tail) {
@@ -312,7 +354,7 @@ static int prepare(Desk *desk, Tail *tail) {
     if (r == 0)
         r = arena_new(&tail->arena, TAIL_ARENA_BYTES);
     if (r == 0 && tail->follow)
-        r = pg_command(tail->exchange, "LISTEN dongbo_commit"); // before the first look, so that nothing falls between
+        r = listen_for_commits(tail); // before the first look, so that nothing falls between
     if (r == 0 && tail->since)
         r = find_since(tail);
     LineStyle style = tail->json ? LINE_JSON : isatty(STDOUT_FILENO) ? LINE_COLOUR : LINE_PLAIN;

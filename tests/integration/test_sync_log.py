@@ -188,6 +188,27 @@ def test_following_shows_new_lines_at_once_and_ends_with_its_reader(run):
         assert process.wait(20) <= 0
 
 
+def test_following_goes_on_over_a_restart_and_learns_new_names(run):
+    log = (run.directory / "follow.err").open("w")
+    command = [BUILD / "operators/dongbo", "--config", run.config, "log", "tail", "-f", "--json", "-n", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        run.dongbo("agency", "disable", "NPC")
+        before = json.loads(process.stdout.readline())
+        run.cluster.stop()
+        run.cluster.start()
+        run.agency("NEW", "health", [])
+        after = json.loads(process.stdout.readline())
+        assert (after["position"], after["agency"], after["text"]) == (before["position"] + 1, "NEW",
+                                                                       "agency NEW added")
+        run.dongbo("agency", "enable", "NPC")
+        assert json.loads(process.stdout.readline())["position"] == after["position"] + 1
+    finally:
+        process.kill()
+        process.wait()
+    assert "going on at position" in (run.directory / "follow.err").read_text()
+
+
 def test_following_without_old_lines(run):
     with following(run, "-n", "0") as process:
         assert "POSITION" in process.stdout.readline()
