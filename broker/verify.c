@@ -71,7 +71,7 @@ static void mismatch(const Form *form, int code, const char *field) {
 
 // PPP G YY RRRRRR: province of birth registration, century and sex, year of birth, random (Decree 137/2015, article 13;
 // Circular 07/2016/TT-BCA). There is no check digit.
-static bool is_number(const char *number) {
+bool verify_is_number(const char *number) {
     return strspn(number, "0123456789") == NUMBER_DIGITS && number[NUMBER_DIGITS] == 0;
 }
 
@@ -81,12 +81,12 @@ static int number_year(const char *number) {
 }
 
 // Whether the number was made for the other sex. A sex that is neither male nor female contradicts no number.
-static bool number_denies_sex(const char *number, const char *sex) {
+bool verify_number_denies_sex(const char *number, const char *sex) {
     bool female = (number[3] - '0') % 2 == 1;
     return strcmp(sex, female ? "male" : "female") == 0;
 }
 
-static bool number_denies_birth(const char *number, const char *birth_date) {
+bool verify_number_denies_birth(const char *number, const char *birth_date) {
     Date date;
     return *birth_date && date_parse(birth_date, &date) == 0 && date.year != number_year(number);
 }
@@ -95,16 +95,16 @@ static void check_number(const Form *form, const char *number, const char *sex, 
                          const char *field) {
     if (!*number)
         mismatch(form, REASON(ID_MISSING), field);
-    if (!is_number(number)) {
+    if (!verify_is_number(number)) {
         mismatch(form, REASON(ID_FORMAT), field);
         return;
     }
     char province[4] = {number[0], number[1], number[2], 0};
     if (!rules_is_birth_province(form->context->rules, province))
         mismatch(form, REASON(ID_PROVINCE), field);
-    if (number_denies_sex(number, sex))
+    if (verify_number_denies_sex(number, sex))
         mismatch(form, REASON(ID_SEX), field);
-    if (number_denies_birth(number, birth_date))
+    if (verify_number_denies_birth(number, birth_date))
         mismatch(form, REASON(ID_BIRTH_YEAR), field);
 }
 
@@ -119,7 +119,7 @@ static void check_numbers(const Form *form) {
     bool reissued = strcmp(change->kind, "number-reissued") == 0;
     if (*subject->citizen_number || reissued || !*change->citizen_number)
         check_number(form, subject->citizen_number, "", "", "subject.citizen_number");
-    if (is_number(change->citizen_number)) // otherwise the field's own rule says so
+    if (verify_is_number(change->citizen_number)) // otherwise the field's own rule says so
         check_number(form, change->citizen_number, change->sex, change->birth_date, "citizen_number");
 }
 
@@ -129,6 +129,8 @@ static bool check_envelope(const Form *form) {
     const Dongbo__ChangeEvent *event = form->event;
     if (event->event_id.len != EVENT_ID_BYTES)
         reject(form, REASON(EVENT_ID_WRONG), "event_id");
+    if (!event->source_key[0]) // no answer would find its row
+        reject(form, REASON(FIELD_MISSING), "source_key");
     if (event->event_time_us > form->context->now_us + CLOCK_AHEAD_MAX_US)
         reject(form, REASON(CLOCK_AHEAD), "event_time_us");
     if (event->event_time_us < EVENT_TIME_MIN_US)
@@ -405,11 +407,11 @@ static void compare_number(const Form *form, const Person *person) {
                      told(form, FIELD, person->citizen_number));
         return;
     }
-    if (!is_number(number))
+    if (!verify_is_number(number))
         return;
-    if (!sex_is_known(form->subject->sex) && number_denies_sex(number, person->sex))
+    if (!sex_is_known(form->subject->sex) && verify_number_denies_sex(number, person->sex))
         mismatch(form, REASON(ID_SEX), FIELD);
-    if (!*form->subject->birth_date && number_denies_birth(number, person->birth_date))
+    if (!*form->subject->birth_date && verify_number_denies_birth(number, person->birth_date))
         mismatch(form, REASON(ID_BIRTH_YEAR), FIELD);
 }
 

@@ -9,6 +9,7 @@
 #include "proto/base/arena.h"
 #include "proto/bounds.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 // What the exchange grants to the agency that speaks.
@@ -51,6 +52,11 @@ void verify_form(const VerifyContext *context, const Grants *grants, const Dongb
 // For domain population, which changes the store itself, call verify_form() only.
 void verify_person(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
                    const Person *person, Decision *decision);
+
+// Twelve digits, and what they say of their bearer (PPP G YY RRRRRR): whether that contradicts a sex, or a birth date.
+bool verify_is_number(const char *number);
+bool verify_number_denies_sex(const char *number, const char *sex);
+bool verify_number_denies_birth(const char *number, const char *birth_date);
 
 // Record key: the key fields' values, in order, joined by 0x1F; "" for domain population. In the arena, NULL at its
 // limit. Of an event that verify_form() did not reject it is at most RECORD_KEY_BYTES_MAX long.

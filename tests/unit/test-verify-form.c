@@ -103,6 +103,10 @@ static void test_envelope(void **state) {
     case_form(&c);
     EXPECT(&c, REJECTED, EVENT_ID_WRONG, "event_id");
     c = case_dose();
+    c.event.source_key = "";
+    case_form(&c);
+    EXPECT(&c, REJECTED, FIELD_MISSING, "source_key");
+    c = case_dose();
     c.event.event_time_us = context.now_us + CLOCK_AHEAD_MAX_US;
     case_form(&c);
     expect_plain(&c);

@@ -79,6 +79,7 @@ void case_make(Case *c, int domain) {
     fill_bodies(c);
     case_use(c, domain);
     c->event.event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, c->id};
+    c->event.source_key = "row-1";
     c->event.operation = DONGBO__OPERATION__UPSERT;
     c->event.event_time_us = context.now_us - 3600000000LL;
     c->event.subject = &c->subject;
