@@ -69,3 +69,11 @@ def test_interrupted_demo_leaves_nothing(line, whole_group, number):
             demo.kill()
     assert run and not os.path.exists(run)
     assert not processes_of(run)
+
+
+@pytest.mark.parametrize("words, says", [(("--scale", "0"), "--scale is a whole number from 1 on"),
+                                         (("--scale", "x"), "--scale is a whole number from 1 on"),
+                                         (("--seed", "x"), "--seed is a whole number")])
+def test_wrong_numbers_are_refused_at_once(words, says):
+    done = subprocess.run([ROOT / "deploy/demo", *words], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and says in done.stderr
