@@ -20,7 +20,7 @@ static const cyaml_schema_field_t population_fields[] = {
     CYAML_FIELD_END};
 
 static const cyaml_schema_field_t decide_fields[] = {
-    CYAML_FIELD_UINT("not_found_after_days", CYAML_FLAG_OPTIONAL, SettingsDecide, not_found_after_days),
+    CYAML_FIELD_UINT_PTR("not_found_after_days", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, SettingsDecide, said_days),
     CYAML_FIELD_END};
 
 static const cyaml_schema_field_t fields[] = {
@@ -54,9 +54,10 @@ static int resolve(char **text, const char *path) {
 static int check(const Settings *settings, const char *path) {
     if (settings->workers > WORKERS_MAX)
         return error_fail(ERROR_CONFIG, "%s: `workers` is %u, at most %d", path, settings->workers, WORKERS_MAX);
-    if (settings->decide.not_found_after_days > NOT_FOUND_AFTER_DAYS_MAX)
-        return error_fail(ERROR_CONFIG, "%s: `not_found_after_days` is %u, at most %d", path,
-                          settings->decide.not_found_after_days, NOT_FOUND_AFTER_DAYS_MAX);
+    const unsigned *days = settings->decide.said_days;
+    if (days && (*days == 0 || *days > NOT_FOUND_AFTER_DAYS_MAX))
+        return error_fail(ERROR_CONFIG, "%s: `not_found_after_days` is %u, should be 1 to %d", path, *days,
+                          NOT_FOUND_AFTER_DAYS_MAX);
     return 0;
 }
 
@@ -80,8 +81,8 @@ int settings_load(Settings **ret, const char *path) {
     }
     if (settings->workers == 0)
         settings->workers = WORKERS;
-    if (settings->decide.not_found_after_days == 0)
-        settings->decide.not_found_after_days = NOT_FOUND_AFTER_DAYS;
+    const unsigned *days = settings->decide.said_days;
+    settings->decide.not_found_after_days = days ? *days : NOT_FOUND_AFTER_DAYS;
     *ret = settings;
     return 0;
 }

@@ -8,6 +8,7 @@ typedef struct SettingsPopulation {
 } SettingsPopulation;
 
 typedef struct SettingsDecide {
+    unsigned *said_days; // NULL when not said
     unsigned not_found_after_days;
 } SettingsDecide;
 

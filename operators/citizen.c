@@ -2,6 +2,7 @@
 //
 // `dongbo citizen`: everything the exchange holds on one person. Each field with who told it and when, each record with
 // the positions of its history, each event in question with its reasons. Masked unless asked for, and then noted.
+#include "operators/columns.h"
 #include "operators/commands.h"
 #include "operators/identity.h"
 #include "operators/mask.h"
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CITIZEN_POSITIONS 10 // of one record
 #define CITIZEN_ARENA_BYTES ((size_t)8 * 1024 * 1024)
 
 static const PgStatement VERSIONS = {
@@ -83,6 +85,15 @@ static const Dongbo__Origin *origin_of(const Dongbo__Record *record, unsigned fi
     return NULL;
 }
 
+// As wide as it is on a terminal; a longer text pushes the rest.
+static void print_column(const char *text, int width) {
+    CLEANUP(bytes_free) Bytes shown = {0};
+    columns_append(&shown, text);
+    bytes_append_u8(&shown, 0);
+    int rest = width - columns_width(text);
+    printf("%s%*s", shown.failed ? "?" : (const char *)shown.data, rest > 0 ? rest + 1 : 1, "");
+}
+
 static void print_field(const View *view, const Dongbo__Record *record, const ProtobufCMessage *body,
                         const RuleField *field) {
     bool cleared = false;
@@ -95,8 +106,10 @@ static void print_field(const View *view, const Dongbo__Record *record, const Pr
         value = mask_value(field, value, masked);
     if (origin)
         clock_format_us(origin->event_time_us, at);
-    printf("    %-20s %-32s %-8s %.19s%s\n", field->name, cleared ? "(withdrawn)" : value,
-           origin ? names_agency(view->names, origin->agency) : "", at, origin ? "Z" : "");
+    printf("    %-20s ", field->name);
+    print_column(cleared ? "(withdrawn)" : value, 32);
+    print_column(origin ? names_agency(view->names, origin->agency) : "", 8);
+    printf("%.19s%s\n", at, origin ? "Z" : "");
 }
 
 static int print_record(const View *view, const PGresult *versions, int row) {
@@ -121,6 +134,22 @@ static int print_record(const View *view, const PGresult *versions, int row) {
     return 0;
 }
 
+// The last ones, and the current one wherever it stands.
+static void print_positions(const PGresult *versions, int first, int last, int current) {
+    int shown = last - CITIZEN_POSITIONS + 1 > first ? last - CITIZEN_POSITIONS + 1 : first;
+    printf("    positions           ");
+    if (shown > first)
+        printf(" (%d before these)", shown - first);
+    if (current < shown)
+        printf(" %" PRId64 " (current)", pg_i64(versions, current, 2));
+    for (int row = shown; row <= last; row++)
+        printf(" %" PRId64 "%s", pg_i64(versions, row, 2),
+               row == current              ? " (current)"
+               : pg_bool(versions, row, 3) ? " (older than what was held)"
+                                           : "");
+    printf("\n");
+}
+
 // Rows first to last are one record's versions, oldest first; the current one is the last that is not superseded.
 static int print_versions(const View *view, const PGresult *versions, int first, int last) {
     int current = last;
@@ -133,13 +162,7 @@ static int print_versions(const View *view, const PGresult *versions, int first,
         return error_fail(ERROR_MEMORY, "no memory for a record's key");
     printf("\n  %s  %s\n", domain ? domain : "?", (const char *)key.data);
     int r = print_record(view, versions, current);
-    printf("    positions           ");
-    for (int row = first; row <= last; row++)
-        printf(" %" PRId64 "%s", pg_i64(versions, row, 2),
-               row == current              ? " (current)"
-               : pg_bool(versions, row, 3) ? " (older than what was held)"
-                                           : "");
-    printf("\n");
+    print_positions(versions, first, last, current);
     return r;
 }
 

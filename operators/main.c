@@ -6,6 +6,7 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,8 @@ static int leading_options(Desk *desk, int argc, char **argv) {
     for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
         if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
             desk->config_path = argv[++i];
+        else if (strcmp(argv[i], "--config") == 0)
+            return error_fail(ERROR_CONFIG, "--config needs FILE");
         else if (strncmp(argv[i], "--config=", 9) == 0)
             desk->config_path = argv[i] + 9;
         else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
@@ -50,7 +53,9 @@ int main(int argc, char **argv) {
     desk_close(&desk);
     if (r < 0)
         log_error("%s", error_text());
-    if (fflush(stdout) != 0)
+    if ((fflush(stdout) != 0 || ferror(stdout)) && r != ERROR_SYSTEM) { // tail has said so itself
+        log_error("standard output: %s", errno ? strerror(errno) : "cannot be written");
         return 4;
+    }
     return r < 0 ? error_exit_code(r) : r;
 }

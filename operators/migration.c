@@ -163,8 +163,10 @@ static int run_file(Pg *pg, const Store *store, const Migration *migration) {
         line += *at == '\n';
         characters -= (*at & 0xC0) != 0x80;
     }
-    return error_fail(ERROR_DATABASE, "%s/%s:%d: %s", store->name, migration->name, position ? line : 1,
-                      message ? message : PQerrorMessage(pg_raw(pg)));
+    // What the server says of the text is no matter of reaching it.
+    bool said = PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL && PQstatus(pg_raw(pg)) == CONNECTION_OK;
+    return error_fail(said ? ERROR_DATA : ERROR_DATABASE, "%s/%s:%d: %s", store->name, migration->name,
+                      position ? line : 1, message ? message : PQerrorMessage(pg_raw(pg)));
 }
 
 static int apply_one(Pg *pg, const Store *store, const Migration *migration) {

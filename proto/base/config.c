@@ -73,11 +73,28 @@ static unsigned key_line(const char *yaml, size_t n, unsigned line, const char *
     return line;
 }
 
+// The first line that is indented with a tab, which YAML forbids; libyaml says so without the line. 0: none.
+static unsigned tab_line(const char *yaml, size_t n) {
+    const char *at = yaml, *end = yaml + n;
+    for (unsigned line = 1; at < end; line++) {
+        while (at < end && *at == ' ')
+            at++;
+        if (at < end && *at == '\t')
+            return line;
+        const char *next = memchr(at, '\n', (size_t)(end - at));
+        at = next ? next + 1 : end;
+    }
+    return 0;
+}
+
 static int complain(const char *name, const char *yaml, size_t n, cyaml_err_t error, const Complaint *complaint) {
     static const char unknown[] = "Unexpected key: ";
     const char *text = complaint->text[0] ? complaint->text : cyaml_strerror(error);
     if (error == CYAML_ERR_OOM)
         return error_fail(ERROR_MEMORY, "%s: no memory to read it", name);
+    unsigned tab = strncmp(text, "libyaml:", 8) == 0 ? tab_line(yaml, n) : 0;
+    if (tab)
+        return error_fail(ERROR_CONFIG, "%s, line %u: indented with a tab; YAML takes spaces only", name, tab);
     if (strncmp(text, unknown, strlen(unknown)) == 0) {
         const char *key = text + strlen(unknown);
         return error_fail(ERROR_CONFIG, "%s, line %u: there is no setting \"%s\" here", name,

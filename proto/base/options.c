@@ -4,6 +4,7 @@
 // global state: command lines are read before threads start.
 #include "proto/base/options.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -96,6 +97,21 @@ static int stumble(const Command *command, int found, char **argv) {
     return error_fail(ERROR_CONFIG, "there is no option %s, or it is short for several; see --help", word);
 }
 
+static int check_text(const char *name, const char *text) {
+    if (text_is_clean(text, strlen(text)))
+        return 0;
+    return error_fail(ERROR_CONFIG, "%s is not UTF-8, or holds a control character", name);
+}
+
+static int check_operands(const Command *command, int argc, char **argv) {
+    for (int i = optind; i < argc; i++) {
+        int r = check_text(command->operands ? command->operands : "a word", argv[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 int options_parse(const Command *command, int argc, char **argv, int *ret_operand) {
     Getopt table = {0};
     build(command, &table);
@@ -108,7 +124,12 @@ int options_parse(const Command *command, int argc, char **argv, int *ret_operan
         }
         if (found == '?' || found == ':')
             return stumble(command, found, argv);
-        int r = set(option_of(command, found), optarg);
+        const Option *option = option_of(command, found);
+        char name[64];
+        snprintf(name, sizeof name, "--%s", option->name);
+        int r = optarg ? check_text(name, optarg) : 0;
+        if (r == 0)
+            r = set(option, optarg);
         if (r < 0)
             return r;
     }
@@ -119,7 +140,7 @@ int options_parse(const Command *command, int argc, char **argv, int *ret_operan
         return error_fail(ERROR_CONFIG, "%s: \"%s\" is one word too many; see --help", command->name,
                           argv[optind + command->operands_max]);
     *ret_operand = optind;
-    return 0;
+    return check_operands(command, argc, argv);
 }
 
 static int help_name(const Option *option, char *out, size_t bytes) {

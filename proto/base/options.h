@@ -33,6 +33,7 @@ typedef struct Command {
 } Command;
 
 // argv[0] is the command's own last word. *ret_operand is the index of the first operand.
+// A value or operand that is not UTF-8 or holds a control character is refused: it would go to logs and terminals.
 // 0; 1 when help was asked for and printed; ERROR_CONFIG with a sentence otherwise.
 int options_parse(const Command *command, int argc, char **argv, int *ret_operand);
 void options_help(const Command *command);

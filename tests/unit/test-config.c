@@ -77,6 +77,8 @@ static void test_refusals(void **state) {
     refused("agency: A\nlive: 7\n", "f.yaml, line 2, live: Invalid ENUM value: 7");
     refused("agency: A\nagency: B\n", "f.yaml, line 1, agency: Mapping field already seen: agency");
     refused("agency: A\n--- \nagency: B\n", "f.yaml: Ignoring documents after first in stream");
+    refused("agency: A\nsources:\n\t- name: a\n", "f.yaml, line 3: indented with a tab; YAML takes spaces only");
+    refused("\tagency: A\n", "f.yaml, line 1: indented with a tab; YAML takes spaces only");
     refused("agency: &a A\nlive: *a\n", "f.yaml, line 2, live: YAML alias unsupported");
     refused("agency: [A]\n", "f.yaml, line 1, agency: Expecting STRING, got event: SEQUENCE_START");
     refused("agency: A\nsources: [{name: a}, {name: b}, {name: c}]\n",
