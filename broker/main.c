@@ -8,6 +8,7 @@
 #include "proto/base/log.h"
 #include "proto/base/options.h"
 #include "proto/socket.h"
+#include "proto/store_version.h"
 #include "proto/zap.h"
 
 #include <poll.h>
@@ -78,6 +79,8 @@ static int read_agencies(Broker *broker, bool *ret_changed) {
     if (!pg_connected(broker->policy)) {
         result = pg_connect(broker->policy);
         if (result == 0)
+            result = store_version_check(broker->policy, STORE_EXCHANGE_WRITE);
+        if (result == 0)
             result = pg_command(broker->policy, "LISTEN dongbo_policy");
     }
     if (result == 0)
@@ -127,6 +130,21 @@ static void refresh(Broker *broker) {
         pipeline_log_policies(broker->pipeline);
 }
 
+// Somebody else's database may be away, and is waited for later; one that can never do is refused here.
+static int check_population(const char *name, const char *conninfo, StoreUse use) {
+    CLEANUP(pg_destroy) Pg *pg = NULL;
+    int result = pg_new(&pg, conninfo, name);
+    if (result == 0)
+        result = pg_connect(pg);
+    if (result == 0)
+        result = store_version_check(pg, use);
+    if (result == ERROR_DATABASE) {
+        log_warn("%s: %s", name, error_text());
+        return 0;
+    }
+    return result < 0 ? error_context(result, "%s", name) : 0;
+}
+
 // The database may come up after the broker. 1 when asked to stop.
 static int read_agencies_first(Broker *broker) {
     bool changed = false;
@@ -166,6 +184,11 @@ static int start(Broker *broker) {
         result = zap_prove(broker->zap, &broker->keys);
     if (result == 0)
         result = read_agencies_first(broker);
+    const SettingsPopulation *population = &broker->settings->population;
+    if (result == 0)
+        result = check_population("population.reader", population->reader, STORE_POPULATION_READ);
+    if (result == 0)
+        result = check_population("population.writer", population->writer, STORE_POPULATION_WRITE);
     if (result != 0)
         return result;
     FeedOptions feed = {.exchange = broker->settings->exchange,

@@ -4,6 +4,7 @@
 #include "operators/desk.h"
 #include "proto/base/config.h"
 #include "proto/base/error.h"
+#include "proto/store_version.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,35 +73,49 @@ int desk_config(Desk *desk) {
     return config_resolve(&desk->schemas, path, desk->config->schemas);
 }
 
-static int session(Desk *desk, Pg **pg, const char *conninfo, const char *key, Pg **ret) {
-    if (!conninfo)
-        return error_fail(ERROR_CONFIG, "%s needs the line \"%s\" in the configuration", desk->entry->words, key);
-    if (!*pg) {
-        int r = pg_new(pg, conninfo, "dongbo");
-        if (r < 0)
-            return r;
-    }
-    int r = pg_connect(*pg);
+typedef struct Session {
+    const char *key, *conninfo;
+    StoreUse use;
+} Session;
+
+static int open_session(const Desk *desk, Pg **pg, Session session, Pg **ret) {
+    if (!session.conninfo)
+        return error_fail(ERROR_CONFIG, "%s needs the line \"%s\" in the configuration", desk->entry->words,
+                          session.key);
+    int r = *pg ? 0 : pg_new(pg, session.conninfo, "dongbo");
+    bool is_new = r == 0 && !pg_connected(*pg);
+    if (r == 0)
+        r = pg_connect(*pg);
+    if (r == 0 && is_new)
+        r = store_version_check(*pg, session.use);
     if (r < 0)
-        return error_context(r, "%s", key);
+        return error_context(r, "%s", session.key);
     *ret = *pg;
     return 0;
 }
 
 int desk_exchange(Desk *desk, Pg **ret) {
     int r = desk_config(desk);
-    return r < 0 ? r : session(desk, &desk->exchange, desk->config->exchange, "exchange", ret);
+    if (r < 0)
+        return r;
+    Session session = {"exchange", desk->config->exchange, STORE_EXCHANGE_READ};
+    return open_session(desk, &desk->exchange, session, ret);
 }
 
 int desk_population(Desk *desk, Pg **ret) {
     int r = desk_config(desk);
-    return r < 0 ? r : session(desk, &desk->population, desk->config->population, "population", ret);
+    if (r < 0)
+        return r;
+    Session session = {"population", desk->config->population, STORE_POPULATION_READ};
+    return open_session(desk, &desk->population, session, ret);
 }
 
 int desk_population_writer(Desk *desk, Pg **ret) {
     int r = desk_config(desk);
-    return r < 0 ? r
-                 : session(desk, &desk->population_writer, desk->config->population_writer, "population_writer", ret);
+    if (r < 0)
+        return r;
+    Session session = {"population_writer", desk->config->population_writer, STORE_POPULATION_WRITE};
+    return open_session(desk, &desk->population_writer, session, ret);
 }
 
 int desk_rules(Desk *desk, const Rules **ret) {

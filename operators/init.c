@@ -5,12 +5,27 @@
 #include "operators/migration.h"
 #include "proto/base/error.h"
 
+#include <string.h>
+
+// Names are Vietnamese, and what was signed is kept as the bytes it was.
+static int check_encoding(Pg *pg) {
+    const char *encoding = PQparameterStatus(pg_raw(pg), "server_encoding");
+    if (encoding && strcmp(encoding, "UTF8") == 0)
+        return 0;
+    return error_fail(ERROR_CONFIG,
+                      "database %s is encoded in %s, and dongbo needs UTF8: CREATE DATABASE ... ENCODING 'UTF8' "
+                      "TEMPLATE template0",
+                      PQdb(pg_raw(pg)), encoding ? encoding : "something unknown");
+}
+
 static int bring_up(Desk *desk, const char *conninfo, MigrationStore store) {
     CLEANUP(pg_destroy) Pg *pg = NULL;
     int applied = 0;
     int r = pg_new(&pg, conninfo, "dongbo init");
     if (r == 0)
         r = pg_connect(pg);
+    if (r == 0)
+        r = check_encoding(pg);
     if (r < 0)
         return error_context(r, store == MIGRATION_EXCHANGE ? "admin.exchange" : "admin.population");
     return migration_apply(pg, store, desk->schemas, stdout, &applied);

@@ -2,6 +2,7 @@
 //
 // `dongbo population load`: reads the file twice. First every row is checked, and with one wrong row nothing is loaded;
 // then ten thousand rows go in at a time, each time in a transaction of its own that may be repeated without harm.
+#include "broker/verify.h"
 #include "operators/commands.h"
 #include "operators/population.h"
 #include "operators/result.h"
@@ -51,10 +52,6 @@ static const char *cell(const PopulationHeader *header, const CsvRow *row, Popul
     return row->fields[header->at[column]].text;
 }
 
-static bool is_citizen_number(const char *text) {
-    return strlen(text) == 12 && strspn(text, "0123456789") == 12;
-}
-
 static const char *text_fault(const CsvRow *row) {
     for (int i = 0; i < row->n_fields; i++) {
         if (row->fields[i].n > TEXT_BYTES_MAX)
@@ -65,24 +62,38 @@ static const char *text_fault(const CsvRow *row) {
     return NULL;
 }
 
-static const char *date_fault(const PopulationHeader *header, const CsvRow *row) {
+static const char *date_fault(const PopulationHeader *header, const CsvRow *row, Date today) {
     Date birth, death;
     if (date_parse(cell(header, row, POPULATION_BIRTH_DATE), &birth) != 0)
         return "birth_date is not a date (YYYY, YYYY-MM or YYYY-MM-DD)";
+    if (date_compare(birth, today) > 0)
+        return "birth_date is in the future";
     const char *died_on = cell(header, row, POPULATION_DIED_ON);
     if (!*died_on)
         return NULL;
     if (date_parse(died_on, &death) != 0)
         return "died_on is not a date (YYYY, YYYY-MM or YYYY-MM-DD)";
+    if (date_compare(death, today) > 0)
+        return "died_on is in the future";
     return date_compare(death, birth) < 0 ? "died_on is before birth_date" : NULL;
 }
 
-const char *population_row_fault(const Rules *rules, const PopulationHeader *header, const CsvRow *row) {
+// A number is re-issued when sex or birth year is corrected, so the two never contradict each other for long.
+static const char *number_fault(const PopulationHeader *header, const CsvRow *row) {
+    const char *number = cell(header, row, POPULATION_NUMBER);
+    if (!verify_is_number(number))
+        return "citizen_number is not 12 digits";
+    if (verify_number_denies_sex(number, cell(header, row, POPULATION_SEX)))
+        return "citizen_number was made for the other sex";
+    if (verify_number_denies_birth(number, cell(header, row, POPULATION_BIRTH_DATE)))
+        return "citizen_number was made for another birth year";
+    return NULL;
+}
+
+const char *population_row_fault(const Rules *rules, const PopulationHeader *header, const CsvRow *row, Date today) {
     const char *fault = text_fault(row);
     if (fault)
         return fault;
-    if (!is_citizen_number(cell(header, row, POPULATION_NUMBER)))
-        return "citizen_number is not 12 digits";
     if (!*cell(header, row, POPULATION_NAME))
         return "full_name is empty";
     const CodeList *sexes = rules_codes(rules, "sexes");
@@ -94,13 +105,15 @@ const char *population_row_fault(const Rules *rules, const PopulationHeader *hea
     const char *province63 = cell(header, row, POPULATION_PROVINCE63);
     if (*province63 && !rules_is_province63(rules, province63))
         return "residence_province63 is none of the 63 codes";
-    return date_fault(header, row);
+    fault = date_fault(header, row, today);
+    return fault ? fault : number_fault(header, row);
 }
 
 // Rows kept until they are sent: texts one after the other, and where each begins.
 typedef struct Stage {
     Bytes texts;
     uint32_t (*at)[POPULATION_COLUMNS + 1]; // the last one is the folded name
+    uint64_t rows[LOAD_ROWS];               // as the file numbers them
     int n;
 } Stage;
 
@@ -111,8 +124,9 @@ typedef struct Load {
     Pg *pg;
     Stage stage;
     PgParams params;
-    uint64_t rows, faults, inserted, existing, differing;
+    uint64_t rows, faults, named, inserted, existing, differing;
     int64_t shown_ms;
+    Date today;
 } Load;
 
 static void load_free(Load *load) {
@@ -188,11 +202,15 @@ static int each_row(Load *load, int (*take)(Load *, const PopulationHeader *, co
 }
 
 static int check_row(Load *load, const PopulationHeader *header, const CsvRow *row, const char *fault) {
-    if (!fault)
-        fault = population_row_fault(load->rules, header, row);
+    char masked[TEXT_MASK_BYTES] = "";
+    if (!fault) {
+        fault = population_row_fault(load->rules, header, row, load->today);
+        text_mask_number(cell(header, row, POPULATION_NUMBER), masked);
+    }
     if (fault && load->faults++ < LOAD_FAULTS_SHOWN) {
         progress_end();
-        fprintf(stderr, "%s: row %" PRIu64 ": %s\n", load->name, row->number, fault);
+        fprintf(stderr, "%s: row %" PRIu64 ": %s%s%s%s\n", load->name, row->number, fault, *masked ? " (" : "", masked,
+                *masked ? ")" : "");
     }
     progress(load, "checked");
     return 0;
@@ -213,6 +231,30 @@ static void param_column(Load *load, int column) {
     }
 }
 
+static const PgStatement DIFFERING = {"population_differing",
+                                      "SELECT place FROM population.differing($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                                      10, NULL};
+
+// Names the staged rows that say something else than what is held; they are not loaded.
+static int name_differing(Load *load) {
+    RESULT result = NULL;
+    pg_params_clear(&load->params);
+    for (int column = 0; column < POPULATION_COLUMNS; column++)
+        param_column(load, column);
+    int r = pg_run(load->pg, &DIFFERING, &load->params, &result);
+    if (r < 0)
+        return r;
+    progress_end();
+    for (int row = 0; row < PQntuples(result) && load->named < LOAD_FAULTS_SHOWN; row++, load->named++) {
+        int64_t place = pg_i64(result, row, 0) - 1;
+        char masked[TEXT_MASK_BYTES];
+        text_mask_number((const char *)load->stage.texts.data + load->stage.at[place][POPULATION_NUMBER], masked);
+        fprintf(stderr, "%s: row %" PRIu64 " (%s) differs from what is held\n", load->name, load->stage.rows[place],
+                masked);
+    }
+    return 0;
+}
+
 static int send_rows(Load *load) {
     if (load->stage.n == 0)
         return 0;
@@ -231,6 +273,10 @@ static int send_rows(Load *load) {
     load->inserted += (uint64_t)pg_i64(result, 0, 0);
     load->existing += (uint64_t)pg_i64(result, 0, 1);
     load->differing += (uint64_t)pg_i64(result, 0, 2);
+    if (pg_i64(result, 0, 2) > 0 && load->named < LOAD_FAULTS_SHOWN)
+        r = name_differing(load);
+    if (r < 0)
+        return r;
     bytes_clear(&load->stage.texts);
     load->stage.n = 0;
     progress(load, "loaded");
@@ -249,6 +295,7 @@ static int stage_row(Load *load, const PopulationHeader *header, const CsvRow *r
     }
     if (text_fold_accents(cell(header, row, POPULATION_NAME), folded, sizeof folded) == (size_t)-1)
         return error_fail(ERROR_CONFIG, "%s: row %" PRIu64 ": full_name is too long", load->name, row->number);
+    stage->rows[stage->n] = row->number;
     stage->at[stage->n][POPULATION_COLUMNS] = (uint32_t)stage->texts.n;
     bytes_append(&stage->texts, folded, strlen(folded) + 1);
     return ++stage->n == LOAD_ROWS ? send_rows(load) : 0;
@@ -303,6 +350,6 @@ int population_load(Desk *desk, int argc, char **argv) {
     int r = desk_parse(desk, NULL, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
-    CLEANUP(load_free) Load load = {.name = argv[operand], .fd = -1};
+    CLEANUP(load_free) Load load = {.name = argv[operand], .fd = -1, .today = date_of_us(clock_now_us(clock_system()))};
     return load_run(desk, &load);
 }

@@ -6,6 +6,7 @@
 
 #include "broker/rules.h"
 #include "proto/base/csv.h"
+#include "proto/base/date.h"
 
 #include <stddef.h>
 
@@ -30,4 +31,4 @@ typedef struct PopulationHeader {
 int population_header(const CsvRow *row, PopulationHeader *ret);
 
 // NULL when the row can be loaded; else what is wrong with it, as a phrase ("birth_date is not a date").
-const char *population_row_fault(const Rules *rules, const PopulationHeader *header, const CsvRow *row);
+const char *population_row_fault(const Rules *rules, const PopulationHeader *header, const CsvRow *row, Date today);

@@ -4,9 +4,10 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
-from conftest import BUILD, ROOT
+from conftest import BUILD, ROOT, Database
 from desk import Desk
 
 HEADER = ("citizen_number,full_name,birth_date,sex,mother_name,father_name,residence_province,residence_province63,"
@@ -49,6 +50,53 @@ def test_init_says_what_it_did_and_twice_does_no_harm(database, workdir):
 def test_a_newer_database_is_refused(desk, database):
     database.rows("INSERT INTO exchange.migration VALUES (99, '0099_later.sql', sha256('x'))")
     assert "this program knows" in desk.refused(2, "init")
+    assert "schema exchange is at migration 99, newer than this program" in desk.refused(2, "agency", "list")
+
+
+def test_an_older_database_is_refused_until_init_has_run(desk, database):
+    number = database.value("SELECT max(number) FROM population.migration")
+    database.rows("DELETE FROM population.migration WHERE number = %s", number)
+    said = desk.refused(2, "citizen", "001090000001")
+    assert f"schema population is at migration {number - 1}, this program needs {number}: run dongbo init" in said
+
+
+def test_a_database_that_is_not_set_up_and_a_wrong_role_are_told(database, workdir):
+    desk = Desk(database, workdir)
+    assert "is not set up (no schema exchange): run dongbo init" in desk.refused(2, "agency", "list")
+    desk.ask("init")
+    desk.configure(ROOT / "schemas", operator="dongbo_population_reader")
+    said = desk.refused(2, "agency", "list")
+    assert "role dongbo_population_reader may not" in said and "user=dongbo_operator" in said
+
+
+def test_a_broker_refuses_a_database_that_it_cannot_work_with(desk, database, workdir):
+    def refused(says, exchange="dongbo_broker", reader="dongbo_population_reader", more=""):
+        (workdir / "broker.yaml").write_text(
+            f'publish: "ipc://{workdir}/p"\nsubscribe: "ipc://{workdir}/s"\nexchange: "{database.conninfo(exchange)}"\n'
+            f'population: {{reader: "{database.conninfo(reader)}", '
+            f'writer: "{database.conninfo("dongbo_population_writer")}"}}\n'
+            f'keys: broker.keys\nschemas: "{ROOT}/schemas"\n{more}', encoding="utf-8")
+        done = subprocess.run([BUILD / "broker/dongbo-broker", "--config", workdir / "broker.yaml"],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2 and says in done.stderr, done.stderr
+    desk.ask("keys", "new", "broker.keys")
+    refused("user=dongbo_broker", exchange="dongbo_reader")
+    refused("user=dongbo_population_reader", reader="dongbo_reader")
+    refused("`not_found_after_days` is 0, should be 1 to", more="decide: {not_found_after_days: 0}\n")
+    database.rows("INSERT INTO exchange.migration VALUES (99, '0099_later.sql', sha256('x'))")
+    refused("newer than this program")
+    database.rows("DROP SCHEMA exchange CASCADE")
+    refused("run dongbo init")
+
+
+def test_init_needs_utf8(shared_cluster, workdir):
+    name = f"test_latin_{time.monotonic_ns()}"
+    shared_cluster.rows(f"CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    try:
+        assert "is encoded in LATIN1, and dongbo needs UTF8" in Desk(Database(shared_cluster, name),
+                                                                    workdir).refused(2, "init")
+    finally:
+        shared_cluster.rows(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def own_schemas(desk, workdir):
@@ -70,7 +118,7 @@ def test_a_new_migration_is_applied_and_a_broken_one_leaves_nothing(desk, databa
     number = len(list((schemas / "exchange").glob("*.sql"))) + 1
     file = schemas / f"exchange/{number:04d}_later.sql"
     file.write_text("CREATE TABLE exchange.later (i integer);\n\nSELECT no_such_thing;\n", encoding="utf-8")
-    assert f"exchange/{file.name}:3: column \"no_such_thing\" does not exist" in desk.refused(3, "init")
+    assert f"exchange/{file.name}:3: column \"no_such_thing\" does not exist" in desk.refused(4, "init")
     assert database.value("SELECT to_regclass('exchange.later')") is None
     file.write_text("CREATE TABLE exchange.later (i integer);\n", encoding="utf-8")
     assert f"exchange: applied {file.name}" in desk.ask("init")
@@ -102,9 +150,28 @@ def test_init_needs_administrators(desk):
     (["log", "tail", "--since", "yesterday"], "neither a position nor a time"),
     (["epoch", "new"], "epoch new needs --reason"),
     (["keys", "show", "nowhere.pub"], "nowhere.pub"),
+    (["epoch", "new", "--reason", "a\nb"], "--reason is not UTF-8, or holds a control character"),
+    (["citizen", "\udcff\udcfe"], "NUMBER|- is not UTF-8"),
 ])
 def test_wrong_words_are_answered_with_what_to_do(desk, words, says):
     assert says in desk.refused(2, *words)
+
+
+def test_an_option_before_the_command_wants_its_value(desk):
+    done = subprocess.run([BUILD / "operators/dongbo", "--config"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "--config needs FILE" in done.stderr
+
+
+def test_a_full_disk_is_told(desk):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([BUILD / "operators/dongbo", "--config", desk.config, "status"], stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 4 and "standard output: No space left on device" in done.stderr
+
+
+def test_a_tab_in_the_configuration_is_named_with_its_line(desk):
+    desk.config.write_text(desk.config.read_text(encoding="utf-8") + "\tschemas: x\n", encoding="utf-8")
+    assert "dongbo.yaml, line 6" in desk.refused(2, "status")
 
 
 def test_a_wrong_key_in_the_configuration_is_named_with_its_line(desk):
@@ -178,11 +245,14 @@ def test_load_leaves_those_known_as_they_are_and_says_so(desk, database):
     said = desk.ask("population", "load", "-", given=HEADER + ROW.replace("1990-01-02", "1990-01-03"))
     assert "1 known already, of whom 1 differ" in said
     assert database.value("SELECT birth_date FROM population.citizen") == "1990-01-02"
+    done = desk.run("population", "load", "-", given=HEADER + ROW + ROW.replace("Đạt", "Đạo"))
+    assert done.returncode == 0 and "-: row 3 (001*******01) differs from what is held\n" in done.stderr
+    assert "row 2" not in done.stderr and "1 differ" in done.stdout
 
 
 def test_load_takes_columns_in_any_order_and_quotes(desk, database):
     desk.ask("population", "load", "-", given='full_name,citizen_number,birth_date,sex,mother_name,father_name,'
-             'residence_province,residence_province63,residence_commune,died_on\n"An, Lê",001090000001,1990,female,'
+             'residence_province,residence_province63,residence_commune,died_on\n"An, Lê",001190000001,1990,female,'
              ',,,,,2020-01-01\n')
     assert database.value("SELECT full_name FROM population.citizen") == "An, Lê"
 
@@ -195,6 +265,10 @@ def test_load_takes_columns_in_any_order_and_quotes(desk, database):
     ((",01,01,", ",99,01,"), "row 2: residence_province is none of the 34 codes"),
     ((",01,01,", ",01,99,"), "row 2: residence_province63 is none of the 63 codes"),
     ((",00001,", ",00001,1989-01-01"), "row 2: died_on is before birth_date"),
+    ((",00001,", ",00001,2999-01-01"), "row 2: died_on is in the future"),
+    (("1990-01-02", "2999-01-02"), "row 2: birth_date is in the future (001*******01)"),
+    (("1990-01-02", "1991-01-02"), "row 2: citizen_number was made for another birth year (001*******01)"),
+    ((",male,", ",female,"), "row 2: citizen_number was made for the other sex (001*******01)"),
     ((",00001,", ",00001"), "row 2: "),
 ])
 def test_a_wrong_row_is_named_without_its_values_and_nothing_is_loaded(desk, database, change, says):
