@@ -32,6 +32,7 @@ typedef struct Merging {
     uint32_t keys;                // the domain's key fields
     uint32_t sets, clears;        // what the event claims
     uint32_t wins;                // of these, what it wins
+    uint32_t claimed;             // what current's origins claim
     bool is_held;                 // the event is among current's origins
     uint32_t ranks[DOMAIN_FIELDS_MAX + 1];
 } Merging;
@@ -56,6 +57,22 @@ static uint32_t bits_of(const uint32_t *numbers, size_t n) {
     return bits;
 }
 
+#define POPULATION_NUMBER 2
+#define POPULATION_PROVINCE 8
+#define POPULATION_COMMUNE 9
+
+// A number that is not re-issued only names the person: it yields to every re-issue, whenever that was. A residence is
+// said whole: a commune that does not come with the province is of another one.
+static void find_population_claims(Merging *m) {
+    const Dongbo__PopulationChange *change = (const Dongbo__PopulationChange *)m->said;
+    if (strcmp(change->kind, "number-reissued") != 0)
+        m->ranks[POPULATION_NUMBER] = 0;
+    if ((m->sets | m->clears) & BIT(POPULATION_PROVINCE) && !(m->sets & BIT(POPULATION_COMMUNE))) {
+        m->clears |= BIT(POPULATION_COMMUNE);
+        m->ranks[POPULATION_COMMUNE] = m->ranks[POPULATION_PROVINCE];
+    }
+}
+
 static void find_claims(Merging *m) {
     uint32_t all = 0;
     for (const RuleField *field = m->rules->fields; field->number; field++) {
@@ -73,6 +90,8 @@ static void find_claims(Merging *m) {
     for (unsigned number = 1; number <= DOMAIN_FIELDS_MAX; number++)
         if (claims & BIT(number))
             m->ranks[number] = rules_authority(m->merge->rules, m->rules->domain, m->merge->grants->code, number);
+    if (m->rules->domain == DONGBO__DOMAIN__POPULATION)
+        find_population_claims(m);
 }
 
 // Leaves in `wins` what no held claim keeps. A claim of the event itself is kept as it stands.
@@ -83,8 +102,9 @@ static void find_wins(Merging *m) {
         Claim held = claim_of(origin);
         bool own = memcmp(held.event_id, m->event->event_id.data, EVENT_ID_BYTES) == 0;
         m->is_held |= own;
-        uint32_t fields =
-            (bits_of(origin->fields, origin->n_fields) | bits_of(origin->cleared, origin->n_cleared)) & m->wins;
+        uint32_t fields = bits_of(origin->fields, origin->n_fields) | bits_of(origin->cleared, origin->n_cleared);
+        m->claimed |= fields;
+        fields &= m->wins;
         for (unsigned number = 1; fields && number <= DOMAIN_FIELDS_MAX; number++) {
             Claim claim = {m->ranks[number], m->event->event_time_us, m->event->event_id.data};
             if (fields & BIT(number) && (own || claim_compare(&claim, &held) <= 0))
@@ -213,10 +233,13 @@ static int make_record(Merging *m, Dongbo__Record **ret) {
     return 0;
 }
 
-// Key fields change when the record comes or goes; the others when their value does.
+// Key fields change when the record comes or goes; the others when their value does. Of a person much is known that no
+// event has said: the first to clear it may change it.
 static uint32_t find_changed(const Merging *m, const Dongbo__Record *record) {
     bool was = m->current && !m->current->retracted;
     uint32_t changed = was != !record->retracted ? m->keys : 0;
+    if (m->rules->domain == DONGBO__DOMAIN__POPULATION)
+        changed |= m->wins & m->clears & ~m->claimed;
     for (unsigned number = 1; number <= DOMAIN_FIELDS_MAX; number++) {
         if (!(m->wins & ~m->keys & BIT(number)))
             continue;
@@ -272,6 +295,7 @@ int reconcile(const Merge *merge, const Dongbo__Record *current, const Dongbo__C
     ret->deleted = ret->record->retracted;
     if (ret->superseded)
         return 0;
+    ret->won = m.wins;
     ret->changed = find_changed(&m, ret->record);
     if (ret->changed)
         ret->verdict = DONGBO__VERDICT__ACCEPTED;

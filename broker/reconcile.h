@@ -21,6 +21,7 @@ typedef struct Merged {
     bool superseded;        // ... and marked so; its record is then the event alone
     Dongbo__Record *record; // to be stored when `store`
     ProtobufCMessage *body; // record->body, decoded: the state after, for the feed
+    uint32_t won;           // fields that the event's word now stands for, as bits; none when superseded
     uint32_t changed;       // fields whose value changed, as bits
     bool deleted;           // the record is now retracted as a whole
 } Merged;

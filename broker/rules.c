@@ -43,7 +43,7 @@ struct Rules {
 
 typedef struct FileField {
     int number, type, codes, personal;
-    bool key, required;
+    bool key, required, lasting;
     uint32_t length_max, digits, min, max;
 } FileField;
 
@@ -124,6 +124,7 @@ static int load_domain(Rules *rules, const char *path, int domain) {
         WORD("codes", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileField, codes, codes),
         CONFIG_FIELD_BOOL("key", CYAML_FLAG_OPTIONAL, FileField, key),
         CONFIG_FIELD_BOOL("required", CYAML_FLAG_OPTIONAL, FileField, required),
+        CONFIG_FIELD_BOOL("lasting", CYAML_FLAG_OPTIONAL, FileField, lasting),
         CYAML_FIELD_ENUM("personal", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileField, personal, MASKS,
                          CYAML_ARRAY_LEN(MASKS)),
         CYAML_FIELD_UINT("length_max", CYAML_FLAG_OPTIONAL, FileField, length_max),
@@ -206,6 +207,7 @@ static const char *convert_field(RuleField *field, const FileField *from, const 
         .name = described->name,
         .type = (FieldType)from->type,
         .required = from->required || from->key,
+        .lasting = from->lasting,
         .key = from->key,
         .length_max = from->length_max ? from->length_max : TEXT_BYTES_MAX,
         .digits = from->digits,

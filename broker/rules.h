@@ -27,6 +27,7 @@ typedef struct RuleField {
     const char *name;
     FieldType type;
     bool required;
+    bool lasting;              // always holds a value: cannot be cleared
     bool key;                  // part of the record key, in the order of the file
     size_t length_max;         // bytes
     size_t digits;             // FIELD_DIGITS: exactly so many; 0: up to length_max

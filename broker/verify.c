@@ -251,6 +251,8 @@ static void check_cleared(const Form *form) {
         const RuleField *field = find_field(form->rules, event->cleared_fields[i]);
         if (!field || field_is_said(form->body, field->number))
             reject(form, REASON(FIELD_FORMAT), field ? field->name : "cleared_fields");
+        else if (field->lasting)
+            reject(form, REASON(FIELD_MISSING), field->name);
     }
 }
 

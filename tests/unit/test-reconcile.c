@@ -406,6 +406,90 @@ static void test_any_order(void **state) {
     }
 }
 
+// ---- population
+// ---------------------------------------------------------------------------------------------------
+
+typedef struct Told {
+    Dongbo__ChangeEvent event;
+    Dongbo__PopulationChange body;
+    uint8_t id[EVENT_ID_BYTES];
+    uint32_t cleared[2];
+} Told;
+
+static Told told(const char *kind, const char *number, int64_t time) {
+    Told t = {.event = DONGBO__CHANGE_EVENT__INIT, .body = DONGBO__POPULATION_CHANGE__INIT};
+    memset(t.id, (int)time, sizeof t.id);
+    t.event.operation = DONGBO__OPERATION__UPSERT;
+    t.event.event_time_us = time;
+    t.event.body_case = DONGBO__CHANGE_EVENT__BODY_POPULATION;
+    t.body.kind = (char *)kind;
+    t.body.citizen_number = (char *)number;
+    return t;
+}
+
+static Merged tell(Told *t, const Dongbo__Record *current) {
+    static const Grants NPC = {.agency = 5, .code = "NPC"};
+    Merge merge = {rules, &NPC, arena};
+    Merged merged;
+    t->event.event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, t->id};
+    t->event.cleared_fields = t->cleared;
+    t->event.population = &t->body;
+    assert_int_equal(reconcile(&merge, current, &t->event, &merged), 0);
+    return merged;
+}
+
+static const Dongbo__PopulationChange *person(const Merged *merged) {
+    return (const Dongbo__PopulationChange *)merged->body;
+}
+
+static void test_number_that_only_names_yields_to_a_reissue(void **state) {
+    Told entered = told("registered", "A", 10), reissued = told("number-reissued", "B", 20),
+         moved = told("move", "A", 30), again = told("number-reissued", "C", 15);
+    Merged m = tell(&entered, NULL);
+    assert_int_equal(m.won, BIT(1) | BIT(2));
+    m = tell(&moved, m.record);
+    m = tell(&reissued, m.record);
+    assert_int_equal(m.won, BIT(2));
+    assert_string_equal(person(&m)->citizen_number, "B");
+    Told later = told("move", "A", 40);
+    m = tell(&later, m.record);
+    assert_int_equal(m.won, BIT(1));
+    assert_string_equal(person(&m)->citizen_number, "B");
+    m = tell(&again, m.record); // the older of two re-issues
+    assert_true(m.superseded);
+    assert_int_equal(m.won, 0);
+}
+
+static void test_residence_is_said_whole(void **state) {
+    Told first = told("move", "A", 10), second = told("move", "A", 20), third = told("move", "A", 15);
+    first.body.residence_province = "01";
+    first.body.residence_commune = "00001";
+    second.body.residence_province = "79";
+    third.body.residence_commune = "00004"; // within the province
+    Merged m = tell(&first, NULL);
+    m = tell(&second, m.record);
+    assert_true(m.won & BIT(9));
+    assert_string_equal(person(&m)->residence_commune, "");
+    m = tell(&third, m.record);
+    assert_true(m.superseded);
+    Merged n = tell(&second, NULL);
+    n = tell(&first, n.record);
+    assert_int_equal(n.won, 0);
+}
+
+static void test_clearing_what_no_event_said_changes_the_person(void **state) {
+    Told moved = told("correction", "A", 10), cleared = told("correction", "A", 20),
+         again = told("correction", "A", 30);
+    cleared.cleared[cleared.event.n_cleared_fields++] = 6;
+    again.cleared[again.event.n_cleared_fields++] = 6;
+    Merged m = tell(&moved, NULL);
+    m = tell(&cleared, m.record);
+    assert_int_equal(m.verdict, ACCEPTED);
+    assert_int_equal(m.changed, BIT(6));
+    m = tell(&again, m.record);
+    assert_int_equal(m.verdict, UNCHANGED);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, new_arena, end_arena)
     const struct CMUnitTest tests[] = {
@@ -423,6 +507,9 @@ int main(void) {
         TEST(test_authority_by_field),
         TEST(test_unreadable_record),
         TEST(test_memory),
+        TEST(test_number_that_only_names_yields_to_a_reissue),
+        TEST(test_residence_is_said_whole),
+        TEST(test_clearing_what_no_event_said_changes_the_person),
         TEST(test_any_order),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

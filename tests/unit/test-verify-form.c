@@ -348,6 +348,22 @@ static void test_population_changes(void **state) {
     expect_plain(&c);
 }
 
+static void test_population_cleared(void **state) {
+    static const char *const FIELDS[] = {[2] = "citizen_number", [3] = "full_name", [4] = "birth_date", [5] = "sex"};
+    for (uint32_t field = 2; field <= 10; field++) {
+        Case c;
+        case_make(&c, DONGBO__DOMAIN__POPULATION);
+        dongbo__population_change__init(&c.change);
+        c.change.kind = "correction";
+        c.cleared[c.event.n_cleared_fields++] = field;
+        case_form(&c);
+        if (field <= 5)
+            EXPECT(&c, REJECTED, FIELD_MISSING, FIELDS[field]);
+        else
+            expect_plain(&c);
+    }
+}
+
 // ---- record keys ------------------------------------------------------------------------------------------------
 
 static void test_record_key(void **state) {
@@ -385,6 +401,7 @@ int main(void) {
         cmocka_unit_test(test_retraction),
         cmocka_unit_test(test_population),
         cmocka_unit_test(test_population_changes),
+        cmocka_unit_test(test_population_cleared),
         cmocka_unit_test(test_record_key),
     };
     return cmocka_run_group_tests(tests, case_setup, case_teardown);
