@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One call of population.apply_changes() per batch. Of a person already known only the fields that the reconciled
-// record takes over are passed on, so that an older event that comes late undoes nothing.
+// record takes over are passed on, so that an older event that comes late undoes nothing: what the store holds of a
+// person follows from their record, whatever order events came in, and applying them again is no harm.
 #include "broker/apply.h"
 
 #include "proto/base/error.h"
@@ -9,83 +10,113 @@
 
 #include <string.h>
 
+#define OID_BOOL 16
 #define OID_BYTEA 17
 #define OID_INT8 20
+#define OID_INT4 23
 #define OID_TEXT 25
+#define OID_INT4_ARRAY 1007
 #define OID_INT8_ARRAY 1016
 #define OID_TEXT_ARRAY 1009
 #define TEXTS 13
 #define NAME_BYTES (2 * TEXT_BYTES_MAX)
+#define FIELD_NUMBER 2
+#define FIELD_PROVINCE 8
+
+// What the store is to be told of an item. '' is not said.
+typedef struct Change {
+    Item *item;
+    const char *texts[TEXTS]; // in the order of apply_changes()' parameters
+    uint32_t cleared;         // fields of the body, as bits
+} Change;
 
 static const Oid TYPES[] = {OID_BYTEA,      OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
                             OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
-                            OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY};
+                            OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+                            OID_INT4_ARRAY, OID_BOOL};
 static const PgStatement APPLY = {
     "apply-changes",
     "SELECT sequence, person, citizen_number, province_before, province63_before, province_after, province63_after "
-    "FROM population.apply_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-    15, TYPES};
+    "FROM population.apply_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+    17, TYPES};
+
+static bool is_reissue(const Item *item) {
+    return strcmp(item->event->population->kind, "number-reissued") == 0;
+}
 
 static bool is_applied(const Item *item) {
     if (item->domain != DONGBO__DOMAIN__POPULATION || item->dropped ||
         item->form.verdict != DONGBO__VERDICT__ACCEPTED || item->event->operation != DONGBO__OPERATION__UPSERT)
         return false;
-    // Of a person whose record says so already, or says newer: nothing to apply.
-    return item->merged.verdict != DONGBO__VERDICT__UNCHANGED && item->merged.verdict != DONGBO__VERDICT__SUPERSEDED;
+    if (item->person == NULL) // the store knows best
+        return true;
+    // Of a person whose record says so already, or says newer, nothing is left but a number that was theirs in between.
+    return item->merged.won != 0 || (is_reissue(item) && item->merged.superseded);
 }
 
 // The fields of the body that are to reach the store, as bits.
 static uint32_t taken_fields(const Item *item) {
-    return item->person != NULL && item->onto != NULL ? item->merged.changed : UINT32_MAX;
+    return item->person == NULL ? UINT32_MAX : item->merged.won;
 }
 
-// In the order of apply_changes()' parameters, after the sequences. NULL for want of memory.
-static const char *const *texts_of(Arena *arena, const Item *item) {
+static uint32_t cleared_fields(const Item *item, uint32_t taken) {
+    const Dongbo__ChangeEvent *event = item->event;
+    uint32_t cleared = 0;
+    for (size_t i = 0; i < event->n_cleared_fields; i++)
+        cleared |= event->cleared_fields[i] < 31 ? 1u << event->cleared_fields[i] : 0;
+    // Who says a province says the whole residence; reconcile() counts the commune as cleared as well.
+    bool says_province = event->population->residence_province[0] != '\0' || (cleared >> FIELD_PROVINCE & 1) != 0;
+    if (says_province && event->population->residence_commune[0] == '\0')
+        cleared |= 1u << (FIELD_PROVINCE + 1);
+    return cleared & taken & INT32_MAX;
+}
+
+// ERROR_MEMORY.
+static int fill_change(Arena *arena, Item *item, Change *ret) {
     const Dongbo__PopulationChange *change = item->event->population;
     const Dongbo__Subject *subject = item->event->subject;
     uint32_t taken = taken_fields(item);
-    const char **texts = arena_alloc(arena, TEXTS * sizeof *texts);
-    char *folded = arena_alloc(arena, NAME_BYTES);
-    if (texts == NULL || folded == NULL)
-        return NULL;
 #define TAKEN(number, value) ((taken >> (number)&1) != 0 ? (value) : "")
     const char *name = TAKEN(3, change->full_name);
-    if (text_fold_accents(name, folded, NAME_BYTES) == (size_t)-1)
-        folded[0] = '\0';
+    char folded[NAME_BYTES];
+    size_t n = text_fold_accents(name, folded, sizeof folded);
     bool says_63 = subject != NULL && strcmp(subject->province_code_set, "63") == 0;
-    const char *number = change->citizen_number;
-    const char *claimed = subject != NULL ? subject->citizen_number : "";
-    const char *all[TEXTS] = {
-        change->kind,
-        claimed,
-        number,
+    bool outlived = is_reissue(item) && (taken >> FIELD_NUMBER & 1) == 0;
+    *ret = (Change){.item = item, .cleared = cleared_fields(item, taken)};
+    const char *texts[TEXTS] = {
+        outlived ? "number-replaced" : change->kind,
+        subject != NULL ? subject->citizen_number : "",
+        change->citizen_number,
         name,
-        folded,
+        arena_strndup(arena, folded, n == (size_t)-1 ? 0 : n),
         TAKEN(4, change->birth_date),
         TAKEN(5, change->sex),
         TAKEN(6, change->mother_name),
         TAKEN(7, change->father_name),
-        TAKEN(8, change->residence_province),
-        says_63 ? subject->residence_province : "",
+        TAKEN(FIELD_PROVINCE, change->residence_province),
+        says_63 && change->residence_province[0] != '\0' ? TAKEN(FIELD_PROVINCE, subject->residence_province) : "",
         TAKEN(9, change->residence_commune),
         TAKEN(10, change->died_on),
     };
 #undef TAKEN
-    memcpy(texts, all, sizeof all);
-    return texts;
+    memcpy(ret->texts, texts, sizeof texts);
+    return texts[4] == NULL ? error_fail(ERROR_MEMORY, "the batch's population changes do not fit") : 0;
 }
 
-static void apply_params(PgParams *params, const Work *work, Item *const *items, const char *const *const *texts,
-                         size_t n) {
+static void apply_params(PgParams *params, const Work *work, const Change *changes, size_t n) {
     pg_param_bytes(params, work->stream, STREAM_BYTES);
     pg_param_array_begin(params, OID_INT8, (int)n);
     for (size_t i = 0; i < n; i++)
-        pg_array_i64(params, (int64_t)items[i]->sequence);
+        pg_array_i64(params, (int64_t)changes[i].item->sequence);
     for (size_t column = 0; column < TEXTS; column++) {
         pg_param_array_begin(params, OID_TEXT, (int)n);
         for (size_t i = 0; i < n; i++)
-            pg_array_text(params, texts[i][column], strlen(texts[i][column]));
+            pg_array_text(params, changes[i].texts[column], strlen(changes[i].texts[column]));
     }
+    pg_param_array_begin(params, OID_INT4, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_i32(params, (int32_t)changes[i].cleared);
+    pg_param_bool(params, work->kind == WORK_REDECIDE);
 }
 
 static const char *copy(Arena *arena, const PGresult *rows, int row, int column) {
@@ -95,6 +126,7 @@ static const char *copy(Arena *arena, const PGresult *rows, int row, int column)
 
 static int take_row(Arena *arena, Item *item, const PGresult *rows, int row) {
     item->unknown_to_store = pg_i64(rows, row, 1) == 0;
+    item->taken_in_store = item->unknown_to_store && pg_text(rows, row, 2)[0] != '\0';
     item->province_before = copy(arena, rows, row, 3);
     item->province63_before = copy(arena, rows, row, 4);
     item->province_after = copy(arena, rows, row, 5);
@@ -105,100 +137,132 @@ static int take_row(Arena *arena, Item *item, const PGresult *rows, int row) {
     return 0;
 }
 
-static int run(Pg *writer, Work *work, Item *const *items, const char *const *const *texts, size_t n) {
+static int run(Pg *writer, Work *work, const Change *changes, size_t n) {
     PgParams params = {0};
-    apply_params(&params, work, items, texts, n);
+    apply_params(&params, work, changes, n);
     PGresult *rows = NULL;
     int result = pg_run(writer, &APPLY, &params, &rows);
     pg_params_free(&params);
     size_t at = 0;
     for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
         uint64_t sequence = (uint64_t)pg_i64(rows, row, 0);
-        while (at < n && items[at]->sequence < sequence)
+        while (at < n && changes[at].item->sequence < sequence)
             at++;
-        if (at < n && items[at]->sequence == sequence)
-            result = take_row(work->arena, items[at], rows, row);
+        if (at < n && changes[at].item->sequence == sequence)
+            result = take_row(work->arena, changes[at].item, rows, row);
     }
     PQclear(rows);
     return result;
 }
 
 // In order, and by halves where the store refuses a value, until that event stands alone.
-static int run_halving(Pg *writer, Work *work, Item *const *items, const char *const *const *texts, size_t n) {
-    int result = run(writer, work, items, texts, n);
+static int run_halving(Pg *writer, Work *work, const Change *changes, size_t n) {
+    int result = run(writer, work, changes, n);
     if (result != ERROR_DATA)
         return result;
     if (n == 1) {
-        work_poison(items[0]);
+        work_poison(changes[0].item);
         return 0;
     }
     size_t half = n / 2;
-    result = run_halving(writer, work, items, texts, half);
-    return result < 0 ? result : run_halving(writer, work, items + half, texts + half, n - half);
+    result = run_halving(writer, work, changes, half);
+    return result < 0 ? result : run_halving(writer, work, changes + half, n - half);
 }
 
-// ---- persons that are only now being born -------------------------------------------------------------------------
+// ---- persons that are only now becoming known ----------------------------------------------------------------------
 
-// Persons of this batch that the store does not know yet, by number: open addressing, at most half full.
+// Numbers that this batch makes known, and whose they are: open addressing, at most half full.
+typedef struct Newcomer {
+    const char *number; // NULL: free
+    const Person *person;
+    const Dongbo__Record *read;
+} Newcomer;
+
 typedef struct Newcomers {
-    Person **slots;
+    Newcomer *slots;
     size_t mask;
+    int64_t next; // key of the next stand-in
 } Newcomers;
 
-static Person **newcomer(const Newcomers *newcomers, const char *number) {
+static Newcomer *newcomer(const Newcomers *newcomers, const char *number) {
     size_t at = record_hash(0, 0, number) & newcomers->mask;
-    while (newcomers->slots[at] != NULL && strcmp(newcomers->slots[at]->citizen_number, number) != 0)
+    while (newcomers->slots[at].number != NULL && strcmp(newcomers->slots[at].number, number) != 0)
         at = (at + 1) & newcomers->mask;
     return &newcomers->slots[at];
 }
 
-static bool is_unknown(const Item *item) {
-    return item->domain == DONGBO__DOMAIN__POPULATION && !item->dropped && item->person == NULL &&
-           decide_wants_person(item);
+// Somebody whom the store does not know yet: a stand-in with a key below 0, until the store has given the real one.
+static int add_stand_in(Newcomers *newcomers, Arena *arena, Newcomer *slot, const char *number) {
+    Person *person = arena_alloc(arena, sizeof *person);
+    if (person == NULL)
+        return error_fail(ERROR_MEMORY, "the batch's newcomers do not fit");
+    *person = (Person){.key = newcomers->next--, .citizen_number = number};
+    *slot = (Newcomer){.number = number, .person = person};
+    return 0;
 }
 
-static bool brings_person(const Item *item) {
-    const char *kind = item->event->population->kind;
-    return strcmp(kind, "registered") == 0 || strcmp(kind, "birth") == 0;
+static int add_newcomer(Newcomers *newcomers, Arena *arena, Item *item) {
+    if (item->person == NULL) {
+        Newcomer *slot = newcomer(newcomers, item->claimed_number);
+        if (slot->number == NULL && decide_brings_person(item)) {
+            int result = add_stand_in(newcomers, arena, slot, item->claimed_number);
+            if (result < 0)
+                return result;
+        }
+        item->person = slot->person;
+        item->read = slot->read;
+    }
+    // A number that is already somebody's is looked up, and never looked for here.
+    Newcomer *slot = is_reissue(item) ? newcomer(newcomers, item->event->population->citizen_number) : NULL;
+    if (slot != NULL && slot->number == NULL && item->person != NULL)
+        *slot =
+            (Newcomer){.number = item->event->population->citizen_number, .person = item->person, .read = item->read};
+    return 0;
 }
 
-// So that a later event of the batch about somebody born in it is merged, and not simply applied over what is newer: a
-// stand-in person with a key below 0, until the store has given the real one. 1 when there are any.
+// So that a later event of the batch about somebody born or re-issued a number in it is merged, and not simply applied
+// over what is newer.
 static int add_newcomers(Work *work) {
-    Newcomers newcomers = {.mask = 15};
-    while (newcomers.mask + 1 < 2 * work->n_items)
+    Newcomers newcomers = {.mask = 15, .next = -1};
+    while (newcomers.mask + 1 < 4 * work->n_items)
         newcomers.mask = 2 * newcomers.mask + 1;
     newcomers.slots = arena_zalloc(work->arena, (newcomers.mask + 1) * sizeof *newcomers.slots);
-    int64_t next = -1;
-    for (size_t i = 0; newcomers.slots != NULL && i < work->n_items; i++) {
-        Item *item = &work->items[i];
-        if (!is_unknown(item))
-            continue;
-        Person **slot = newcomer(&newcomers, item->claimed_number);
-        if (*slot == NULL && brings_person(item)) {
-            *slot = arena_alloc(work->arena, sizeof **slot);
-            if (*slot == NULL)
-                return error_fail(ERROR_MEMORY, "the batch's newcomers do not fit");
-            **slot = (Person){.key = next--, .citizen_number = item->claimed_number};
-        }
-        item->person = *slot;
-        item->read = NULL;
-    }
     if (newcomers.slots == NULL)
         return error_fail(ERROR_MEMORY, "the batch's newcomers do not fit");
-    return next < -1 ? 1 : 0;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (item->domain == DONGBO__DOMAIN__POPULATION && decide_wants_person(item))
+            result = add_newcomer(&newcomers, work->arena, item);
+    }
+    return result;
+}
+
+// ---- the batch -----------------------------------------------------------------------------------------------------
+
+// Who is somebody else is decided against the person as they were before the batch, and stays so.
+static void settle(Item *item) {
+    item->settled = true;
+    if (item->person != NULL && item->decision.verdict == DONGBO__VERDICT__MISMATCH)
+        item->form = item->decision;
+}
+
+// As the store has it now, and not as an attempt before this one found it.
+static void begin_anew(Work *work) {
+    for (size_t i = 0; i < work->n_items; i++)
+        work->items[i].unknown_to_store = work->items[i].taken_in_store = false;
 }
 
 int apply_changes(Pg *writer, Prepare *prepare, Work *work) {
+    begin_anew(work);
     int result = add_newcomers(work);
-    if (result > 0)
+    if (result == 0)
         result = prepare_merge(prepare, work);
     if (result < 0)
         return result;
 
-    Item **items = arena_alloc(work->arena, work->n_items * sizeof *items);
-    const char *const **texts = arena_alloc(work->arena, work->n_items * sizeof *texts);
-    if (items == NULL || texts == NULL)
+    Change *changes = arena_alloc(work->arena, work->n_items * sizeof *changes);
+    if (changes == NULL)
         return error_fail(ERROR_MEMORY, "the batch's population changes do not fit");
     size_t n = 0;
     for (size_t i = 0; i < work->n_items; i++) {
@@ -206,12 +270,12 @@ int apply_changes(Pg *writer, Prepare *prepare, Work *work) {
         if (item->domain != DONGBO__DOMAIN__POPULATION || item->event == NULL)
             continue;
         item->stale_person = true;
+        settle(item);
         if (!is_applied(item))
             continue;
-        items[n] = item;
-        texts[n] = texts_of(work->arena, item);
-        if (texts[n++] == NULL)
-            return error_fail(ERROR_MEMORY, "the batch's population changes do not fit");
+        result = fill_change(work->arena, item, &changes[n++]);
+        if (result < 0)
+            return result;
     }
-    return n == 0 ? 0 : run_halving(writer, work, items, texts, n);
+    return n == 0 ? 0 : run_halving(writer, work, changes, n);
 }

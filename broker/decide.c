@@ -3,7 +3,9 @@
 // Runs verify and reconcile over a whole batch. Looks nothing up and stores nothing.
 #include "broker/decide.h"
 
+#include "proto/base/date.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 #include "proto/check.h"
 
 #include <string.h>
@@ -111,10 +113,25 @@ bool decide_wants_person(const Item *item) {
            item->form.verdict == DONGBO__VERDICT__ACCEPTED;
 }
 
+bool decide_brings_person(const Item *item) {
+    const char *kind = item->event->population->kind;
+    return strcmp(kind, "registered") == 0 || strcmp(kind, "birth") == 0;
+}
+
 static void copy_decision(Decision *to, const Decision *from) {
     to->verdict = from->verdict;
     to->n_reasons = from->n_reasons;
     memcpy(to->reasons, from->reasons, from->n_reasons * sizeof from->reasons[0]);
+}
+
+// A population event is not compared with its person, but needs one.
+static void decide_whom(Item *item) {
+    if (item->taken_in_store)
+        decision_add(&item->decision, DONGBO__VERDICT__DEFERRED, DONGBO__REASON_CODE__NUMBER_TAKEN, "citizen_number",
+                     NULL);
+    else if (item->unknown_to_store || (item->person == NULL && !decide_brings_person(item)))
+        decision_add(&item->decision, DONGBO__VERDICT__DEFERRED, DONGBO__REASON_CODE__NOT_FOUND,
+                     "subject.citizen_number", NULL);
 }
 
 static void decide_person(const VerifyContext *verify, const Grants *grants, Item *item) {
@@ -125,10 +142,9 @@ static void decide_person(const VerifyContext *verify, const Grants *grants, Ite
     if (item->event == NULL || item->form.verdict != DONGBO__VERDICT__ACCEPTED)
         return;
     bool changes_person = item->domain == DONGBO__DOMAIN__POPULATION;
-    if (item->unknown_to_store) {
-        decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__NOT_FOUND,
-                     "subject.citizen_number", NULL);
-    } else if (!changes_person) {
+    if (changes_person) {
+        decide_whom(item);
+    } else {
         verify_person(verify, grants, item->event, item->person, &item->decision);
         if (item->person != NULL) {
             item->province_before = item->province_after = item->person->residence_province;
@@ -192,6 +208,37 @@ static const Dongbo__Record *after(const Item *item, const Dongbo__Record *befor
     return item->merged.store && !item->merged.superseded ? item->merged.record : before;
 }
 
+#define NAME_BIT (1u << 3)
+#define BIRTH_BIT (1u << 4)
+#define FOLD_BYTES (2 * TEXT_BYTES_MAX)
+
+static bool same_name(const char *a, const char *b) {
+    char left[FOLD_BYTES], right[FOLD_BYTES];
+    size_t n = text_fold_accents(a, left, sizeof left), m = text_fold_accents(b, right, sizeof right);
+    return n != (size_t)-1 && n == m && memcmp(left, right, n) == 0;
+}
+
+// Whether a person comes in under a number that was replaced, as nobody we know: it would make another of its owner.
+static bool is_somebody_else(const Item *item) {
+    if (item->settled || item->domain != DONGBO__DOMAIN__POPULATION || !item->person->by_alias ||
+        !decide_brings_person(item) || (item->merged.won & NAME_BIT) == 0 || (item->merged.won & BIRTH_BIT) == 0)
+        return false;
+    const Dongbo__PopulationChange *change = item->event->population;
+    Date said, stored;
+    bool same_birth = date_parse(change->birth_date, &said) == 0 &&
+                      date_parse(item->person->birth_date, &stored) == 0 && date_agrees(said, stored);
+    return !same_birth && !same_name(change->full_name, item->person->full_name);
+}
+
+static void decide_somebody_else(Item *item) {
+    item->merged = (Merged){0};
+    decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__ID_NOT_CURRENT, "citizen_number",
+                 NULL);
+    decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__NAME_DIFFERS, "full_name", NULL);
+    decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__BIRTH_DATE_DIFFERS, "birth_date",
+                 NULL);
+}
+
 int decide_records(const DecideContext *context, Work *work) {
     Merge merge = {.rules = context->rules, .grants = &work->agency->grants, .arena = work->arena};
     Chains chains = {0};
@@ -209,7 +256,9 @@ int decide_records(const DecideContext *context, Work *work) {
             decision_add(&item->decision, DONGBO__VERDICT__REJECTED, DONGBO__REASON_CODE__NOT_STORABLE, "", NULL);
             continue;
         }
-        if (result == 0)
+        if (result == 0 && is_somebody_else(item))
+            decide_somebody_else(item);
+        else if (result == 0)
             item->decision.verdict = item->merged.verdict;
         *slot = item;
     }

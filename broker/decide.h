@@ -21,7 +21,10 @@ int decide_items(Work *work);
 // Decodes the events and says what can be said without the person. ERROR_MEMORY.
 int decide_forms(const DecideContext *context, Work *work);
 bool decide_wants_person(const Item *item);
-// Compares with the person, or none, and finds the record's key. A population event needs its person to have a record.
+// A population event that makes its person known if they are not.
+bool decide_brings_person(const Item *item);
+// Compares with the person, or none, and finds the record's key. A population event needs its person to have a record,
+// and waits for them unless it brings them.
 int decide_persons(const DecideContext *context, Work *work);
 bool decide_wants_record(const Item *item);
 // Merges, several events on one record each onto the one before. ERROR_MEMORY.

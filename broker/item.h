@@ -37,6 +37,8 @@ typedef struct Item {
     bool stale_person;     // the person, and so the record, may have changed since they were looked up
     bool stale_record;     // the record may have
     bool unknown_to_store; // a population event that the store could apply to nobody
+    bool taken_in_store;   // ... for its new number is another person's
+    bool settled;          // a population event that was applied, or for good was not
     bool poisoned;         // the database refused its row
     bool expired;          // re-decision: has been unknown for too long
     bool dropped;          // re-decision: nothing new to say, or somebody else decided it

@@ -112,6 +112,18 @@ static int fill_work(Actor *actor, const PGresult *rows, int from, int to) {
     return result;
 }
 
+// Whether there is anything to store. Population events are decided for good where they are applied, by the writer;
+// those of nobody known need not go there.
+static bool says_something(const Work *work) {
+    if (!prepare_changes_population(work))
+        return work->n_entries > 0;
+    for (size_t i = 0; i < work->n_items; i++) {
+        if (!work->items[i].dropped && work->items[i].decision.verdict != DONGBO__VERDICT__DEFERRED)
+            return true;
+    }
+    return false;
+}
+
 static int decide_rows(Actor *actor, const PGresult *rows, int from, int to) {
     prepare_forget_failure(actor->prepare);
     int result = fill_work(actor, rows, from, to);
@@ -124,7 +136,7 @@ static int decide_rows(Actor *actor, const PGresult *rows, int from, int to) {
         log_error("deferred events of one stream cannot be decided: %s", error_text());
         return 0;
     }
-    if (result < 0 || actor->work->n_entries == 0)
+    if (result < 0 || !says_something(actor->work))
         return result;
     mail_send(actor->writer, MAIL_WORK, actor->work);
     bool back = false;

@@ -55,7 +55,7 @@ CREATE TABLE population.change (
 );
 CREATE INDEX change_position ON population.change (position);
 
--- How far each stream has been applied: makes apply_changes() idempotent.
+-- How far each stream has been applied, for apply_changes() to know what comes again.
 CREATE TABLE population.applied (
     stream        bytea PRIMARY KEY,
     last_sequence bigint NOT NULL

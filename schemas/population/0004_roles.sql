@@ -25,6 +25,6 @@ GRANT SELECT ON population.citizen, population.number_alias, population.state, p
     population.migration TO dongbo_population_reader;
 
 GRANT EXECUTE ON FUNCTION population.apply_changes(bytea, bigint[], text[], text[], text[], text[], text[], text[],
-    text[], text[], text[], text[], text[], text[], text[]) TO dongbo_population_writer;
+    text[], text[], text[], text[], text[], text[], text[], integer[], boolean) TO dongbo_population_writer;
 GRANT EXECUTE ON FUNCTION population.load(text[], text[], text[], text[], text[], text[], text[], text[], text[],
     text[], text[]) TO dongbo_population_writer;

@@ -15,15 +15,16 @@ class Store:
         self.database = database
         self.next = 1
 
-    def apply(self, *events, stream=STREAM, sequences=None):
-        """Each event a dict of FIELDS; rows as dicts, by sequence."""
+    def apply(self, *events, stream=STREAM, sequences=None, decided=False):
+        """Each event a dict of FIELDS, and of `cleared` bits; rows as dicts, by sequence."""
         if sequences is None:
             sequences = list(range(self.next, self.next + len(events)))
             self.next += len(events)
         columns = [[event.get(field, "") for event in events] for field in FIELDS]
         rows = self.database.rows(
-            "SELECT * FROM population.apply_changes(%s, %s::bigint[]" + ", %s::text[]" * len(FIELDS) + ")",
-            stream, sequences, *columns, user="dongbo_population_writer")
+            "SELECT * FROM population.apply_changes(%s, %s::bigint[]" + ", %s::text[]" * len(FIELDS) + ", %s, %s)",
+            stream, sequences, *columns, [event.get("cleared", 0) for event in events], decided,
+            user="dongbo_population_writer")
         names = ("sequence", "person", "number", "before", "before63", "after", "after63")
         assert [row[0] for row in rows] == sequences
         return [dict(zip(names, row)) for row in rows]
@@ -60,17 +61,64 @@ def test_entering_makes_persons_and_moves_the_clock_by_one(store):
     assert store.citizen(A)["name_folded"] == "nguyen van dat"
 
 
-def test_a_batch_applied_again_changes_nothing_and_answers_with_the_persons(store):
+def test_a_batch_applied_again_changes_nothing_and_gives_the_same_answer(store):
     first = store.apply(enter(A), enter(B))
-    again = store.apply(enter(A, full_name="Another"), enter(B), sequences=[1, 2])
-    assert [row["person"] for row in again] == [row["person"] for row in first]
-    assert [row["before"] for row in again] == ["01", "01"]  # as they are now
-    assert store.citizen(A)["full_name"] == "Nguyễn Văn Đạt"
-    assert store.position() == 1
-    # A batch that begins before what was applied and goes on behind it: only the rest counts.
-    mixed = store.apply(enter(B, full_name="Another"), enter(C), sequences=[2, 3])
-    assert mixed[1]["person"] and store.citizen(B)["full_name"] == "Nguyễn Văn Đạt"
-    assert store.changed(2) == [C]
+    moved = store.apply(dict(kind="move", number=A, province="79"), dict(kind="move", number=A, province="48"))
+    assert [(row["before"], row["after"]) for row in moved] == [("01", "79"), ("79", "48")]
+    assert store.position() == 2
+    assert store.apply(dict(kind="move", number=A, province="79"), dict(kind="move", number=A, province="48"),
+                       sequences=[3, 4]) == moved
+    assert store.citizen(A)["residence_province"] == "48"
+    # A batch that begins before what was applied and goes on behind it.
+    mixed = store.apply(enter(B), enter(C), sequences=[2, 5])
+    assert mixed[0] == first[1] and mixed[1]["person"]
+    assert store.changed(store.position()) == [C]
+    assert store.database.value("SELECT last_sequence FROM population.applied") == 5
+
+
+def test_what_came_in_between_does_not_stand_when_a_batch_is_applied_again(store):
+    """The exchange did not store a batch, and an older word of another stream found no record that said newer."""
+    store.apply(enter(A))
+    newer = dict(kind="correction", number=A, mother="Newer")
+    store.apply(newer)
+    store.apply(dict(kind="correction", number=A, mother="Older"), stream=bytes(16), sequences=[1])
+    store.apply(newer, sequences=[2])
+    assert store.citizen(A)["mother_name"] == "Newer"
+
+
+def test_answers_are_kept_of_the_last_calls_only(store):
+    store.apply(enter(A))
+    for province in ["79", "48"] * 35:
+        store.apply(dict(kind="move", number=A, province=province))
+    assert store.database.value("SELECT count(*) FROM population.applied_call") == 64
+    old = store.apply(dict(kind="move", number=A, province="79"), sequences=[2])[0]
+    assert (old["before"], old["after"]) == ("48", "48")  # as it is now
+    assert store.citizen(A)["residence_province"] == "48"
+    kept = store.apply(dict(kind="move", number=A, province="48"), sequences=[71])[0]
+    assert (kept["before"], kept["after"]) == ("79", "48")
+
+
+def test_decisions_come_in_any_order_and_are_answered_alike_again(store):
+    """Events that were deferred: their streams went on long ago."""
+    store.apply(enter(A), enter(B))
+    store.apply(dict(kind="move", number=C, province="79"), dict(kind="move", number=D, province="79"))
+    assert store.apply(dict(kind="move", number=C, province="79"), sequences=[3], decided=True)[0]["person"] == 0
+    store.apply(enter(C), enter(D))
+    later = store.apply(dict(kind="move", number=D, province="79"), sequences=[4], decided=True)
+    row = store.apply(dict(kind="move", number=C, province="79"), sequences=[3], decided=True)
+    assert (row[0]["before"], row[0]["after"]) == ("01", "79")
+    assert store.apply(dict(kind="move", number=C, province="79"), dict(kind="move", number=D, province="79"),
+                       sequences=[3, 4], decided=True) == row + later
+    assert store.database.value("SELECT last_sequence FROM population.applied") == 6
+
+
+def test_what_holds_no_longer_is_cleared(store):
+    store.apply(enter(A, mother="Mẹ", father="Cha"), dict(kind="death", number=A, died_on="2021-05-06"))
+    row = store.apply(dict(kind="correction", number=A, cleared=1 << 10 | 1 << 6 | 1 << 8 | 1 << 9))[0]
+    citizen = store.citizen(A)
+    assert [citizen[field] for field in ("died_on", "mother_name", "father_name", "residence_province",
+                                         "residence_province63", "residence_commune")] == ["", "", "Cha", "", "", ""]
+    assert (row["before"], row["before63"], row["after"], row["after63"]) == ("01", "01", "", "")
 
 
 def test_streams_are_counted_apart(store):
@@ -98,6 +146,9 @@ def test_correction_death_and_move(store):
     store.apply(enter(A))
     store.apply(dict(kind="correction", number=A, full_name="Nguyễn Văn Đat", name_folded="nguyen van dat"))
     store.apply(dict(kind="death", number=A, died_on="2021-05-06"))
+    # Which of the said fields are to hold, the caller knows: a commune stays unless it is cleared.
+    store.apply(dict(kind="move", number=A, province="01", province63="01"))
+    assert store.citizen(A)["residence_commune"] == "00001"
     row = store.apply(dict(kind="move", number=A, province="79", commune="26734"))[0]
     citizen = store.citizen(A)
     assert (citizen["full_name"], citizen["died_on"]) == ("Nguyễn Văn Đat", "2021-05-06")
@@ -130,12 +181,29 @@ def test_a_reissued_number_keeps_the_person_and_the_old_number(store):
     # Said again with a new sequence: nothing to do.
     assert store.apply(event)[0]["person"] == person
     assert store.position() == 2
-    # Changes may still come under the old number; entering it again does not undo the correction.
+    # Changes may still come under the old number; entering it again does not undo the re-issue.
     store.apply(dict(kind="death", number=A, died_on="2022"))
-    row = store.apply(enter(A))[0]
-    assert row["person"] == person
+    row = store.apply(dict(kind="registered", number=A, father="Cha"))[0]
+    assert (row["person"], row["number"]) == (person, B)
     assert (store.citizen(B)["died_on"], store.citizen(B)["sex"]) == ("2022", "female")
+    assert (store.citizen(B)["father_name"], store.citizen(A)) == ("Cha", None)
     assert store.changed(3) == [A, B]
+
+
+def test_a_number_that_was_given_and_replaced_is_an_alias(store):
+    """Two re-issues, the older one late."""
+    person = store.apply(enter(A))[0]["person"]
+    store.apply(dict(kind="number-reissued", subject_number=A, number=C))
+    row = store.apply(dict(kind="number-replaced", subject_number=A, number=B, mother="Mẹ"))[0]
+    assert (row["person"], row["number"]) == (person, C)
+    assert store.citizen(C)["mother_name"] == "Mẹ"
+    assert store.database.rows("SELECT number FROM population.number_alias ORDER BY 1") == [(A,), (B,)]
+    assert store.changed(3) == [A, B, C]
+    assert store.apply(dict(kind="move", number=B, province="79"))[0]["person"] == person
+    position = store.position()
+    store.apply(dict(kind="number-replaced", subject_number=A, number=B))
+    assert store.position() == position
+    assert store.apply(dict(kind="number-replaced", subject_number=D, number=B))[0]["person"] == 0
 
 
 def test_a_number_may_come_back(store):
@@ -149,7 +217,7 @@ def test_a_number_may_come_back(store):
 def test_a_number_that_is_somebody_elses_is_not_taken(store):
     store.apply(enter(A), enter(B, full_name="Trần Thị Hoà"))
     row = store.apply(dict(kind="number-reissued", subject_number=A, number=B))[0]
-    assert row["person"] == 0
+    assert (row["person"], row["number"]) == (0, A)  # not '', as of somebody not known
     assert store.citizen(A) and store.citizen(B)["full_name"] == "Trần Thị Hoà"
     assert store.position() == 1
 
@@ -188,9 +256,9 @@ def test_a_thousand_in_one_call_are_as_a_thousand_calls(store):
 def test_wrong_calls_are_refused_whole(store, break_it, says):
     columns = [[enter(A).get(field, "")] for field in FIELDS]
     break_it(columns)
+    sql = "SELECT * FROM population.apply_changes(%s, %s::bigint[]" + ", %s::text[]" * 13 + ", %s, %s)"
     with pytest.raises(psycopg2.DataError, match=says):
-        store.database.rows("SELECT * FROM population.apply_changes(%s, %s::bigint[]" + ", %s::text[]" * 13 + ")",
-                           STREAM, [1], *columns)
+        store.database.rows(sql, STREAM, [1], *columns, [0], False)
     assert store.position() == 0
 
 
@@ -204,17 +272,17 @@ def test_two_writers_come_one_after_the_other(store):
     first = store.database.connect("dongbo_population_writer")
     second = store.database.connect("dongbo_population_writer")
     columns = [[enter(A).get(field, "")] for field in FIELDS]
-    sql = "SELECT person FROM population.apply_changes(%s, %s::bigint[]" + ", %s::text[]" * 13 + ")"
+    sql = "SELECT person FROM population.apply_changes(%s, %s::bigint[]" + ", %s::text[]" * 13 + ", %s, %s)"
     try:
         first.autocommit = False
         with first.cursor() as one, second.cursor() as two:
-            one.execute(sql, (STREAM, [1], *columns))
+            one.execute(sql, (STREAM, [1], *columns, [0], False))
             person = one.fetchone()[0]
             two.execute("SET lock_timeout = '100ms'")
             with pytest.raises(psycopg2.errors.LockNotAvailable):
-                two.execute(sql, (STREAM, [1], *columns))
+                two.execute(sql, (STREAM, [1], *columns, [0], False))
             first.commit()
-            two.execute(sql, (STREAM, [1], *columns))
+            two.execute(sql, (STREAM, [1], *columns, [0], False))
             assert two.fetchone()[0] == person
     finally:
         first.close()

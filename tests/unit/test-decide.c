@@ -243,6 +243,72 @@ static void test_unknown_for_too_long_becomes_a_mismatch(void **state) {
     assert_int_equal(c->work.n_exceptions, 0);
 }
 
+// ---- population ----------------------------------------------------------------------------------------------------
+
+static void add_change(Case *c, const char *kind, const char *number, const char *name, const char *birth) {
+    uint8_t id[EVENT_ID_BYTES] = {(uint8_t)c->sealed.n_events, 1};
+    Dongbo__PopulationChange body = DONGBO__POPULATION_CHANGE__INIT;
+    body.kind = (char *)kind;
+    body.citizen_number = (char *)number;
+    body.full_name = (char *)name;
+    body.birth_date = (char *)birth;
+    body.sex = "male";
+    Dongbo__ChangeEvent event = DONGBO__CHANGE_EVENT__INIT;
+    event.event_id = (ProtobufCBinaryData){.data = id, .len = sizeof id};
+    event.schema_version = 1;
+    event.operation = DONGBO__OPERATION__UPSERT;
+    event.event_time_us = 10 + (int64_t)c->sealed.n_events;
+    event.source_key = "row";
+    event.body_case = DONGBO__CHANGE_EVENT__BODY_POPULATION;
+    event.population = &body;
+    uint8_t packed[1024];
+    add_bytes(c, packed, dongbo__change_event__pack(&event, packed));
+    c->agency.grants.domains = 1u << DONGBO__DOMAIN__POPULATION;
+}
+
+static void test_changes_of_nobody_known_wait(void **state) {
+    Case *c = *state;
+    add_change(c, "correction", "001099000009", "Không Ai", "1999-01-02");
+    add_change(c, "registered", "001099000008", "Không Ai", "1999-01-02");
+    add_change(c, "correction", AN.citizen_number, "Nguyễn Văn Ân", "");
+    add_change(c, "correction", AN.citizen_number, "Nguyễn Văn An", "");
+    decide(c);
+    assert_verdicts(c, (const int[]){DEFERRED, ACCEPTED, ACCEPTED, ACCEPTED});
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    Item *items = c->work.items;
+    items[2].unknown_to_store = items[3].unknown_to_store = items[3].taken_in_store = true; // its own word on it
+    items[0].expired = true;
+    assert_int_equal(decide_persons(&context, &c->work), 0);
+    assert_int_equal(decide_records(&context, &c->work), 0);
+    assert_verdicts(c, (const int[]){MISMATCH, ACCEPTED, DEFERRED, DEFERRED});
+    assert_int_equal(items[0].decision.reasons[0].code, DONGBO__REASON_CODE__NOT_FOUND);
+    assert_int_equal(items[2].decision.reasons[0].code, DONGBO__REASON_CODE__NOT_FOUND);
+    assert_int_equal(items[3].decision.reasons[0].code, DONGBO__REASON_CODE__NUMBER_TAKEN);
+}
+
+static void test_somebody_else_under_a_replaced_number(void **state) {
+    Case *c = *state;
+    add_change(c, "registered", AN.citizen_number, "Trần Văn Hoà", "1999-05-06");
+    add_change(c, "registered", AN.citizen_number, "Trần Văn Hoà", "1999");
+    add_change(c, "registered", AN.citizen_number, "nguyen van an", "1999-05-06");
+    decide(c);
+    assert_verdicts(c, (const int[]){ACCEPTED, ACCEPTED, ACCEPTED});
+    Person replaced = AN;
+    replaced.by_alias = true;
+    for (size_t i = 0; i < 3; i++)
+        c->work.items[i].person = &replaced;
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    assert_int_equal(decide_persons(&context, &c->work), 0);
+    assert_int_equal(decide_records(&context, &c->work), 0);
+    assert_verdicts(c, (const int[]){MISMATCH, ACCEPTED, ACCEPTED});
+    assert_false(c->work.items[0].merged.store);
+    assert_null(c->work.items[1].onto);
+    c->work.items[0].settled = true; // it was applied before the person went by another number
+    assert_int_equal(decide_persons(&context, &c->work), 0);
+    assert_int_equal(decide_records(&context, &c->work), 0);
+    assert_verdicts(c, (const int[]){ACCEPTED, ACCEPTED, ACCEPTED});
+}
+
 // ---- what is packed -----------------------------------------------------------------------------------------------
 
 static uint64_t position_at(const Bytes *rows, uint32_t at) {
@@ -314,6 +380,8 @@ int main(void) {
         TEST(test_each_bad_event_is_its_own),
         TEST(test_unreadable_batch_rejects_its_whole_range),
         TEST(test_unknown_for_too_long_becomes_a_mismatch),
+        TEST(test_changes_of_nobody_known_wait),
+        TEST(test_somebody_else_under_a_replaced_number),
         TEST(test_rows_are_sorted_and_placed),
         TEST(test_payload_holds_what_feeds_need),
     };

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Population events through a whole exchange: whatever order they come in, and whatever fails in between, the store,
+its aliases and the records end the same, and what an entry says was true before stays as it was first found."""
+import hashlib
+import itertools
+
+import pytest
+
+import wire
+import wire_peer
+from logbook import unpack_zstd
+from wire_peer import RECEIPT, VERDICTS
+
+ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
+T = 1646100000000000
+COLUMNS = ("full_name", "birth_date", "sex", "mother_name", "father_name", "residence_province",
+           "residence_province63", "residence_commune", "died_on")
+
+
+def number(of, which=0):
+    """Person `of`'s numbers; none of them is known before it is brought in."""
+    return f"001099{of:04d}{which:02d}"
+
+
+class Centre:
+    """An exchange to which the population centre (NPC) speaks, and the Ministry of Health (MOH)."""
+
+    def __init__(self, exchange, messages):
+        self.exchange, self.messages, self.cluster = exchange, messages, exchange.cluster
+        self.made = []
+        for code, domain in (("NPC", "population"), ("MOH", "health")):
+            exchange.dongbo("agency", "add", code, "--name", code, "--domain", domain, "--key",
+                            exchange.keys(code.lower()))
+        exchange.start_broker()
+
+    def peer(self, code="NPC", stream=None):
+        made = wire_peer.Peer(self.exchange.publish, f"{self.exchange.directory}/{code.lower()}.keys",
+                              f"{self.exchange.directory}/broker.keys.pub", self.messages, stream)
+        self.made.append(made)
+        made.hello()
+        return made
+
+    def change(self, kind, about, to="", time=0, clear=(), code63="", **fields):
+        """The same words have the same id."""
+        said = repr((kind, about, to, time, clear, code63, fields)).encode()
+        event = self.messages[0].ChangeEvent(event_id=hashlib.sha256(said).digest()[:16], schema_version=1,
+                                             operation=1, event_time_us=T + time, source_key="row")
+        event.subject.citizen_number = about
+        if code63:
+            event.subject.residence_province, event.subject.province_code_set = code63, "63"
+        event.population.kind, event.population.citizen_number = kind, to or about
+        event.cleared_fields.extend(clear)
+        for name, value in fields.items():
+            setattr(event.population, name, value)
+        return event
+
+    def enter(self, about, time=0, **fields):
+        said = dict(full_name="Nguyễn Văn An", birth_date="1999-01-02", sex="male", mother_name="Mẹ",
+                    residence_province="01", residence_commune="00001") | fields
+        return self.change("registered", about, time=time, code63="01", **said)
+
+    def wait_settled(self):
+        self.exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open AND verdict = 5", 0, 150)
+
+    def citizen(self, holder):
+        rows = self.cluster.rows(f"SELECT {', '.join(COLUMNS)} FROM population.citizen WHERE citizen_number = %s",
+                                 holder)
+        return dict(zip(COLUMNS, rows[0])) if rows else None
+
+    def entries(self, of):
+        """What the log says of these streams, in its order."""
+        rows = self.cluster.rows("SELECT payload FROM exchange.segment WHERE stream = ANY (%s) ORDER BY first_position",
+                                 [peer.stream for peer in of])
+        return [entry for payload, in rows
+                for entry in wire.SegmentPayload.FromString(unpack_zstd(bytes(payload))).entries]
+
+    def close(self):
+        for peer in self.made:
+            peer.close()
+
+
+@pytest.fixture
+def centre(exchange, tmp_path):
+    made = Centre(exchange, wire_peer.load_messages(tmp_path))
+    yield made
+    made.close()
+
+
+def said(body):
+    codes = wire_peer.importlib.import_module("verdict_pb2").ReasonCode
+    return {v.sequence: (v.verdict, [codes.Name(r.code) for r in v.reasons]) for v in body.verdicts}
+
+
+# ---- order ---------------------------------------------------------------------------------------------------------
+
+def life(centre, of):
+    """Two re-issues, a death recorded in error, moves and corrections, also under numbers that do not hold any more or
+    not yet."""
+    first, second, third = (number(of, which) for which in range(3))
+    return [
+        centre.enter(first, time=100),
+        centre.change("number-reissued", first, second, time=1000, mother_name="Mẹ 1", father_name="Cha 1"),
+        centre.change("number-reissued", first, third, time=2000, mother_name="Mẹ 2"),
+        centre.change("move", second, time=1500, residence_province="79"),
+        centre.change("death", first, time=1200, died_on="2021-05-06", father_name="Cha 0"),
+        centre.change("correction", third, time=1300, full_name="Nguyễn Văn Ân", clear=[10]),
+    ]
+
+
+LIFE = dict(zip(COLUMNS, ("Nguyễn Văn Ân", "1999-01-02", "male", "Mẹ 2", "Cha 0", "79", "", "", "")))
+
+
+def residence(centre, of):
+    """About somebody loaded, of whom no event has spoken before."""
+    about = number(of)
+    return [
+        centre.change("move", about, time=10, residence_province="79", residence_commune="26734"),
+        centre.change("move", about, time=20, residence_province="01", residence_commune="00004", code63="01"),
+        centre.change("move", about, time=15, residence_province="01"),
+        centre.change("move", about, time=25, residence_province="01"),
+        centre.change("correction", about, time=11, clear=[6], father_name="Cha"),
+        centre.change("correction", about, time=9, mother_name="Mẹ 9", clear=[7]),
+    ]
+
+
+RESIDENCE = dict(zip(COLUMNS, ("Nguyễn Văn An", "1999-01-02", "male", "", "Cha", "01", "", "", "")))
+
+
+def records(centre):
+    """Every person's current record but for its numbers, by one of the numbers."""
+    rows = centre.cluster.rows(
+        f"SELECT DISTINCT ON (v.person) c.citizen_number, v.record, {', '.join(COLUMNS)} "
+        "FROM exchange.record_version v JOIN population.citizen c USING (person) WHERE NOT v.superseded "
+        "ORDER BY v.person, v.position DESC")
+    event = centre.messages[0]
+    found = {}
+    for holder, packed, *held in rows:
+        record = wire.Record.FromString(bytes(packed))
+        body = event.PopulationChange.FromString(record.body)
+        assert body.citizen_number == holder
+        for column, value in zip(COLUMNS, held):  # an event's word, where there was any, is what the store holds
+            assert column == "residence_province63" or getattr(body, column) in ("", value)
+        body.citizen_number = holder[-2:]
+        # Ids differ with the numbers; the rest of where the fields come from does not.
+        origins = [(o.authority, o.event_time_us, tuple(o.fields), tuple(o.cleared)) for o in record.origins]
+        found[holder[6:10]] = (body.SerializeToString(deterministic=True), tuple(origins))
+    return found
+
+
+def assert_all_alike(centre, n, expected):
+    rows = centre.cluster.rows(
+        f"SELECT {', '.join(COLUMNS)}, right(citizen_number, 2), ARRAY(SELECT right(number, 2) "
+        "FROM population.number_alias a WHERE a.person = c.person ORDER BY 1), count(*) "
+        f"FROM population.citizen c GROUP BY {', '.join(str(i) for i in range(1, len(COLUMNS) + 3))}")
+    assert [dict(zip(COLUMNS, row)) for row in rows] == [expected], rows
+    assert rows[0][-1] == n
+    kept = records(centre)
+    assert len(kept) == n and len(set(kept.values())) == 1
+
+
+@pytest.mark.parametrize("batched", [False, True], ids=["one by one", "at once"])
+@pytest.mark.parametrize("tale, expected, load", [(life, LIFE, False), (residence, RESIDENCE, True)])
+def test_order_does_not_matter(centre, tale, expected, load, batched):
+    orders = list(itertools.permutations(range(len(tale(centre, 0)))))
+    if load:
+        centre.exchange.load_population([
+            dict(citizen_number=number(of), full_name="Nguyễn Văn An", birth_date="1999-01-02", sex="male",
+                 mother_name="Mẹ", father_name="Cha 0", residence_province="01", residence_province63="01",
+                 residence_commune="00001") for of in range(len(orders))])
+    npc = centre.peer()
+    if batched:  # a person's events together, in one batch
+        for some in range(0, len(orders), 60):
+            assert npc.publish([tale(centre, of)[which] for of in range(some, some + 60)
+                                for which in orders[of]])[0] == RECEIPT
+    else:  # everybody's first event, then everybody's second ...
+        for turn in range(len(orders[0])):
+            assert npc.publish([tale(centre, of)[order[turn]] for of, order in enumerate(orders)])[0] == RECEIPT
+    centre.wait_settled()
+    assert_all_alike(centre, len(orders), expected)
+
+
+def test_late_reissue_leaves_the_newer_number(centre):
+    npc, bulk = centre.peer(), centre.peer()
+    first, second, third = (number(1, which) for which in range(3))
+    npc.publish([centre.enter(first), centre.change("number-reissued", first, third, time=2000)])
+    body = bulk.publish([centre.change("number-reissued", first, second, time=1000, father_name="Cha")])[1]
+    assert said(body) == {}
+    assert centre.citizen(third)["father_name"] == "Cha"
+    # Nothing of it is new, yet the person was known by that number for a time.
+    body = bulk.publish([centre.change("number-reissued", first, number(1, 3), time=500)])[1]
+    assert said(body) == {2: (SUPERSEDED, [])}
+    assert centre.cluster.rows("SELECT number FROM population.number_alias ORDER BY 1") == [
+        (first,), (second,), (number(1, 3),)]
+
+
+# ---- who is not known yet ------------------------------------------------------------------------------------------
+
+def test_events_of_nobody_known_wait(centre):
+    npc = centre.peer()
+    about = number(1)
+    body = npc.publish([centre.change("death", about, time=20, died_on="2021-01-01"),
+                        centre.change("correction", about, time=10, mother_name="Mẹ 1", died_on="2020-01-01"),
+                        centre.change("move", about, time=30, residence_province="79")])[1]
+    assert said(body) == {sequence: (DEFERRED, ["NOT_FOUND"]) for sequence in (1, 2, 3)}
+    assert centre.cluster.value("SELECT position FROM population.state") == 0
+    other = centre.peer()
+    body = other.publish([centre.enter(about)])[1]
+    verdicts = []
+    while len(verdicts) < 3:
+        verdicts += [v for v in npc.receive(VERDICTS)[1].verdicts if v.position > body.last_position]
+    assert [(v.sequence, v.verdict) for v in verdicts] == [(1, ACCEPTED), (2, ACCEPTED), (3, ACCEPTED)]
+    citizen = centre.citizen(about)
+    assert (citizen["died_on"], citizen["mother_name"], citizen["residence_province"]) == ("2021-01-01", "Mẹ 1", "79")
+    decided = centre.entries([npc])[3:]
+    assert [(e.province_before, e.province_after) for e in decided] == [("01", "01"), ("01", "01"), ("01", "79")]
+
+
+def test_loading_lets_deferred_events_through(centre):
+    npc = centre.peer()
+    body = npc.publish([centre.change("number-reissued", number(1), number(1, 1), time=20)])[1]
+    assert said(body) == {1: (DEFERRED, ["NOT_FOUND"])}
+    centre.exchange.load_population([dict(citizen_number=number(1), full_name="Nguyễn Văn An",
+                                          birth_date="1999-01-02", sex="male")])
+    centre.wait_settled()
+    assert centre.citizen(number(1, 1))
+
+
+def test_number_that_is_anothers_is_waited_for(centre):
+    npc = centre.peer()
+    body = npc.publish([centre.enter(number(1)), centre.enter(number(2)),
+                        centre.change("number-reissued", number(1), number(2), time=10, mother_name="X")])[1]
+    assert said(body) == {3: (DEFERRED, ["NUMBER_TAKEN"])}
+    assert centre.citizen(number(1))["mother_name"] == "Mẹ"
+    assert said(npc.publish([centre.change("number-reissued", number(2), number(3), time=5)])[1]) == {}
+    centre.wait_settled()
+    assert centre.citizen(number(2))["mother_name"] == "X" and centre.citizen(number(3))["mother_name"] == "Mẹ"
+
+
+def test_nobody_becomes_another_under_a_number_that_was_replaced(centre):
+    npc = centre.peer()
+    npc.publish([centre.enter(number(1)), centre.change("number-reissued", number(1), number(2), time=10)])
+    body = npc.publish([
+        centre.enter(number(1), time=20, full_name="Trần Thị Hoà", birth_date="1999-05-06"),
+        centre.enter(number(1), time=30, full_name="Nguyễn Văn An", birth_date="1999-01-03"),
+        centre.change("correction", number(1), time=40, full_name="Trần Thị Hoà", birth_date="1999-05-06")])[1]
+    assert said(body) == {3: (MISMATCH, ["ID_NOT_CURRENT", "NAME_DIFFERS", "BIRTH_DATE_DIFFERS"])}
+    assert centre.citizen(number(2))["full_name"] == "Trần Thị Hoà"  # the correction's word
+    assert centre.citizen(number(1)) is None
+
+
+# ---- what holds no longer ------------------------------------------------------------------------------------------
+
+def test_cleared_fields_reach_the_store(centre):
+    npc = centre.peer()
+    about = number(1)
+    npc.publish([centre.enter(about), centre.change("death", about, time=10, died_on="2021-01-01")])
+    body = npc.publish([centre.change("correction", about, time=20, clear=[10, 8])])[1]
+    assert said(body) == {}
+    citizen = centre.citizen(about)
+    assert [citizen[c] for c in ("died_on", "residence_province", "residence_province63", "residence_commune",
+                                 "mother_name")] == ["", "", "", "", "Mẹ"]
+    entry = centre.entries([npc])[-1]
+    assert (list(entry.changed_fields), entry.province_before, entry.province_after) == ([1, 8, 9, 10], "01", "")
+    # What only the load said may be cleared as well.
+    centre.exchange.load_population([dict(citizen_number=number(2), full_name="Nguyễn Văn An", birth_date="1999-01-02",
+                                          sex="male", mother_name="Mẹ", father_name="Cha")])
+    npc.publish([centre.change("correction", number(2), clear=[6])])
+    assert said(npc.publish([centre.change("correction", number(2), time=1, clear=[7])])[1]) == {}
+    assert (centre.citizen(number(2))["mother_name"], centre.citizen(number(2))["father_name"]) == ("", "")
+
+
+def test_what_nobody_is_without_cannot_be_cleared(centre):
+    npc = centre.peer()
+    npc.publish([centre.enter(number(1))])
+    events = [centre.change("correction", number(1), clear=[field]) for field in (3, 4, 5)]
+    events.append(centre.change("correction", number(1), clear=[2]))
+    events[-1].population.citizen_number = ""
+    body = npc.publish(events)[1]
+    assert said(body) == {sequence: (REJECTED, ["FIELD_MISSING"]) for sequence in range(2, 6)}
+
+
+# ---- what fails in between -----------------------------------------------------------------------------------------
+
+FAIL = """CREATE SEQUENCE public.tries; GRANT USAGE ON SEQUENCE public.tries TO PUBLIC;
+CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF nextval('public.tries') <= {times} THEN RAISE EXCEPTION 'once more' USING ERRCODE = '40001'; END IF;
+    RETURN NEW; END $$;
+CREATE TRIGGER fail BEFORE INSERT ON exchange.record_version FOR EACH ROW EXECUTE FUNCTION public.fail()"""
+
+
+def residences(entries):
+    return [(e.verdict, e.province_before, e.province63_before, e.province_after) for e in entries]
+
+
+def test_residence_before_outlives_a_failed_transaction(centre):
+    npc = centre.peer()
+    npc.publish([centre.enter(number(of)) for of in range(3)])
+    centre.cluster.rows(FAIL.format(times=1))
+    body = npc.publish([centre.change("move", number(1), time=10, residence_province="79"),
+                        centre.change("move", number(1), time=20, residence_province="48"),
+                        centre.enter(number(4))])[1]
+    assert said(body) == {} and centre.cluster.value("SELECT last_value FROM public.tries") > 1
+    assert residences(centre.entries([npc])[3:]) == [
+        (ACCEPTED, "01", "01", "79"), (ACCEPTED, "79", "", "48"), (ACCEPTED, "", "", "01")]
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_what_a_dead_broker_applied_is_stored_as_it_was(centre, deferred):
+    """The population store took an event, the exchange did not."""
+    npc = centre.peer()
+    about = number(1)
+    move = centre.change("move", about, time=20, residence_province="79")
+    if deferred:
+        assert said(npc.publish([move])[1]) == {1: (DEFERRED, ["NOT_FOUND"])}
+    centre.cluster.rows(FAIL.format(times=1000000))
+    centre.exchange.load_population([dict(
+        citizen_number=about, full_name="Nguyễn Văn An", birth_date="1999-01-02", sex="male",
+        residence_province="01", residence_province63="01")])
+    if not deferred:
+        npc.send_batch(npc.seal([move]))
+    centre.exchange.wait_until("SELECT count(*) FROM population.citizen WHERE residence_province = '79'", 1)
+    centre.exchange.broker.kill()
+    centre.cluster.rows("DROP TRIGGER fail ON exchange.record_version")
+    assert centre.cluster.value("SELECT count(*) FROM exchange.record_version") == 0
+    centre.exchange.start_broker()
+    if not deferred:
+        # An older word of another stream comes first, and finds no record that says newer.
+        body = centre.peer().publish([centre.change("move", about, time=10, residence_province="48")])[1]
+        assert said(body) == {} and centre.citizen(about)["residence_province"] == "48"
+        npc = centre.peer(stream=npc.stream)
+        assert said(npc.publish([move])[1]) == {}
+    centre.wait_settled()
+    assert centre.citizen(about)["residence_province"] == "79"
+    assert residences(centre.entries([npc])[-1:]) == [(ACCEPTED, "01", "01", "79")]
