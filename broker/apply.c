@@ -247,14 +247,7 @@ static void settle(Item *item) {
         item->form = item->decision;
 }
 
-// As the store has it now, and not as an attempt before this one found it.
-static void begin_anew(Work *work) {
-    for (size_t i = 0; i < work->n_items; i++)
-        work->items[i].unknown_to_store = work->items[i].taken_in_store = false;
-}
-
 int apply_changes(Pg *writer, Prepare *prepare, Work *work) {
-    begin_anew(work);
     int result = add_newcomers(work);
     if (result == 0)
         result = prepare_merge(prepare, work);

@@ -101,13 +101,18 @@ static bool is_behind_held(const Actor *actor, const Work *work) {
     return false;
 }
 
-// True when it stays here for later.
+// True when it stays here for later. Deferred events wait where they stand, in the database, for the next sweep.
 static bool hold(Actor *actor, Work *work) {
-    if (work->kind != WORK_BATCH)
-        return false;
     bool changes = work->outcome == OUTCOME_OPEN && prepare_changes_population(work);
     if (changes && !actor->holding && !connector_is_ready(population(actor)))
         begin_holding(actor);
+    if (work->kind != WORK_BATCH) {
+        if (!changes || !actor->holding)
+            return false;
+        work_settle(work, OUTCOME_NOTHING, 0, "the population store is away");
+        answer(actor, &work, 1);
+        return true;
+    }
     if (!(changes && actor->holding) && !is_behind_held(actor, work))
         return false;
     actor->held[actor->n_held++] = work;
@@ -124,8 +129,10 @@ static size_t collect(Actor *actor, Work *group[WRITER_GROUP_MAX + REDECIDE_MAX]
         if (!hold(actor, work))
             group[n++] = work;
     }
-    for (size_t i = 0; i < actor->n_decisions; i++)
-        group[n++] = actor->decisions[i];
+    for (size_t i = 0; i < actor->n_decisions; i++) {
+        if (!hold(actor, actor->decisions[i]))
+            group[n++] = actor->decisions[i];
+    }
     actor->n_decisions = 0;
     return n;
 }

@@ -39,7 +39,7 @@
 #define PUBLISH_QUEUE_BYTES (64 * 1024 * 1024) // batches of all sessions that wait for a work
 #define WORKS_MAX 24                           // batches being prepared, decided or stored
 #define WORKS_POPULATION_MAX 12                // of them, of agencies that may change the population store
-#define WORKS_BULK_MAX 12                      // of them for bulk streams, so that live ones never wait for all of them
+#define WORKS_BULK_MAX 8                       // of them for bulk streams, so that live ones never wait for all of them
 #define WORKS_LIVE_ROW 8                       // after so many for live streams one for a bulk stream that waits
 #define WORK_ARENA_BYTES (32 * 1024 * 1024)    // one of them: decoded batch, persons, versions, decisions
 #define WRITER_GROUP_MAX 8                     // batches in one transaction

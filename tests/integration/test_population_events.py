@@ -304,6 +304,28 @@ def test_residence_before_outlives_a_failed_transaction(centre):
         (ACCEPTED, "01", "01", "79"), (ACCEPTED, "79", "", "48"), (ACCEPTED, "", "", "01")]
 
 
+def test_deferred_events_hold_nobody_up_while_the_store_is_away(centre):
+    npc, moh = centre.peer(), centre.peer("MOH")
+    assert said(npc.publish([centre.change("move", number(1), residence_province="79")])[1]) == {
+        1: (DEFERRED, ["NOT_FOUND"])}
+    centre.cluster.rows("ALTER ROLE dongbo_population_writer NOLOGIN")
+    centre.cluster.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE usename = 'dongbo_population_writer'")
+    one = [f"{{{value}}}" for value in (number(1), "Nguyễn Văn An", "nguyen van an", "1999-01-02", "male")]
+    centre.cluster.rows("SELECT population.load(" + "%s, " * 5 + """'{""}', '{""}', '{01}', '{01}', '{""}', '{""}')""",
+                        *one)
+    centre.exchange.broker.wait_for(lambda: "population store" in centre.exchange.broker.text(), "the store is missed")
+    dose = centre.messages[0].ChangeEvent(event_id=bytes(16), schema_version=1, operation=1, event_time_us=T,
+                                          source_key="row")
+    dose.subject.citizen_number, dose.subject.full_name = number(1), "Nguyễn Văn An"
+    dose.subject.birth_date, dose.subject.sex = "1999-01-02", "male"
+    dose.health.vaccine_group, dose.health.dose_number, dose.health.status = "covid-19", 1, "completed"
+    assert moh.publish([dose])[0] == RECEIPT
+    centre.cluster.rows("ALTER ROLE dongbo_population_writer LOGIN")
+    centre.wait_settled()
+    assert centre.citizen(number(1))["residence_province"] == "79"
+
+
 @pytest.mark.parametrize("deferred", [False, True])
 def test_what_a_dead_broker_applied_is_stored_as_it_was(centre, deferred):
     """The population store took an event, the exchange did not."""

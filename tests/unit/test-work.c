@@ -127,8 +127,10 @@ static void test_deciding_again_takes_no_more_memory(void **state) {
     assert_true(records.n > 0 && exceptions.n > 0);
     assert_true(used * ROUNDS > 10 * (size_t)WORK_ARENA_BYTES);
     for (int round = 0; round < ROUNDS; round++) {
+        work->items[0].unknown_to_store = work->items[0].taken_in_store = true;
         work_rewind(work);
         assert_true(work->rewound);
+        assert_false(work->items[0].unknown_to_store || work->items[0].taken_in_store);
         // Nothing points to what was given up.
         memset(arena_alloc(work->arena, 4096), 0xA5, 4096);
         arena_rewind(work->arena, &work->mark);
