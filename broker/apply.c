@@ -41,7 +41,7 @@ static const PgStatement APPLY = {
     17, TYPES};
 
 static bool is_reissue(const Item *item) {
-    return strcmp(item->event->population->kind, "number-reissued") == 0;
+    return population_is_reissue(item->event->population);
 }
 
 static bool is_applied(const Item *item) {

@@ -5,7 +5,6 @@
 
 #include "proto/base/date.h"
 #include "proto/base/error.h"
-#include "proto/base/text.h"
 #include "proto/check.h"
 
 #include <string.h>
@@ -57,7 +56,7 @@ static const char *claimed_number(const Dongbo__ChangeEvent *event, int domain) 
     if (domain != DONGBO__DOMAIN__POPULATION)
         return said;
     const Dongbo__PopulationChange *change = event->population;
-    if (strcmp(change->kind, "number-reissued") == 0 || change->citizen_number[0] == '\0')
+    if (population_is_reissue(change) || change->citizen_number[0] == '\0')
         return said;
     return change->citizen_number;
 }
@@ -210,14 +209,6 @@ static const Dongbo__Record *after(const Item *item, const Dongbo__Record *befor
 
 #define NAME_BIT (1u << 3)
 #define BIRTH_BIT (1u << 4)
-#define FOLD_BYTES (2 * TEXT_BYTES_MAX)
-
-static bool same_name(const char *a, const char *b) {
-    char left[FOLD_BYTES], right[FOLD_BYTES];
-    size_t n = text_fold_accents(a, left, sizeof left), m = text_fold_accents(b, right, sizeof right);
-    return n != (size_t)-1 && n == m && memcmp(left, right, n) == 0;
-}
-
 // Whether a person comes in under a number that was replaced, as nobody we know: it would make another of its owner.
 static bool is_somebody_else(const Item *item) {
     if (item->settled || item->domain != DONGBO__DOMAIN__POPULATION || !item->person->by_alias ||
@@ -227,7 +218,7 @@ static bool is_somebody_else(const Item *item) {
     Date said, stored;
     bool same_birth = date_parse(change->birth_date, &said) == 0 &&
                       date_parse(item->person->birth_date, &stored) == 0 && date_agrees(said, stored);
-    return !same_birth && !same_name(change->full_name, item->person->full_name);
+    return !same_birth && !verify_same_but_accents(change->full_name, item->person->full_name);
 }
 
 static void decide_somebody_else(Item *item) {

@@ -65,7 +65,7 @@ static uint32_t bits_of(const uint32_t *numbers, size_t n) {
 // said whole: a commune that does not come with the province is of another one.
 static void find_population_claims(Merging *m) {
     const Dongbo__PopulationChange *change = (const Dongbo__PopulationChange *)m->said;
-    if (strcmp(change->kind, "number-reissued") != 0)
+    if (!population_is_reissue(change))
         m->ranks[POPULATION_NUMBER] = 0;
     if ((m->sets | m->clears) & BIT(POPULATION_PROVINCE) && !(m->sets & BIT(POPULATION_COMMUNE))) {
         m->clears |= BIT(POPULATION_COMMUNE);

@@ -208,7 +208,7 @@ static const PgStatement ALIAS = {
 static bool is_reissue(const Item *item) {
     return item->domain == DONGBO__DOMAIN__POPULATION && item->person != NULL &&
            item->decision.verdict == DONGBO__VERDICT__ACCEPTED && item->event->subject != NULL &&
-           strcmp(item->event->population->kind, "number-reissued") == 0;
+           population_is_reissue(item->event->population);
 }
 
 int store_aliases(Pg *pg, const Work *work) {

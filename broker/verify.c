@@ -116,7 +116,7 @@ static void check_numbers(const Form *form) {
         return;
     }
     const Dongbo__PopulationChange *change = (const Dongbo__PopulationChange *)form->body;
-    bool reissued = strcmp(change->kind, "number-reissued") == 0;
+    bool reissued = population_is_reissue(change);
     if (*subject->citizen_number || reissued || !*change->citizen_number)
         check_number(form, subject->citizen_number, "", "", "subject.citizen_number");
     if (verify_is_number(change->citizen_number)) // otherwise the field's own rule says so
@@ -235,20 +235,13 @@ static void check_fields(const Form *form) {
     }
 }
 
-static const RuleField *find_field(const DomainRules *rules, unsigned number) {
-    const RuleField *field = rules->fields;
-    while (field->number && field->number != number)
-        field++;
-    return field->number ? field : NULL;
-}
-
 // A required field cannot be cleared either: being cleared it is not said, and so missing.
 static void check_cleared(const Form *form) {
     const Dongbo__ChangeEvent *event = form->event;
     if (event->n_cleared_fields > CLEARED_FIELDS_MAX)
         reject(form, REASON(EVENT_LIMITS), "cleared_fields");
     for (size_t i = 0; i < event->n_cleared_fields && i < CLEARED_FIELDS_MAX; i++) {
-        const RuleField *field = find_field(form->rules, event->cleared_fields[i]);
+        const RuleField *field = rules_field(form->rules, event->cleared_fields[i]);
         if (!field || field_is_said(form->body, field->number))
             reject(form, REASON(FIELD_FORMAT), field ? field->name : "cleared_fields");
         else if (field->lasting)
@@ -259,7 +252,7 @@ static void check_cleared(const Form *form) {
 // ---- rules --------------------------------------------------------------------------------------------------------
 
 static const char *name_of(const Form *form, unsigned number) {
-    const RuleField *field = find_field(form->rules, number);
+    const RuleField *field = rules_field(form->rules, number);
     assert(field);
     return field->name;
 }
@@ -349,6 +342,12 @@ static void differs(const Form *form, int code, const char *field, const char *s
     decision_add(form->decision, MISMATCH, code, field, told(form, field, stored));
 }
 
+bool verify_same_but_accents(const char *left, const char *right) {
+    char a[FOLD_BYTES], b[FOLD_BYTES];
+    size_t n = text_fold_accents(left, a, sizeof a), m = text_fold_accents(right, b, sizeof b);
+    return n != (size_t)-1 && n == m && memcmp(a, b, n) == 0;
+}
+
 // The first layer at which both names are equal is the reason.
 static void compare_name(const Form *form, const char *stored) {
     static const char FIELD[] = "subject.full_name";
@@ -365,9 +364,7 @@ static void compare_name(const Form *form, const char *stored) {
         decision_add(form->decision, ACCEPTED, REASON(NAME_CASE), FIELD, told(form, FIELD, stored));
         return;
     }
-    n = text_fold_accents(said, a, sizeof a);
-    m = text_fold_accents(stored, b, sizeof b);
-    bool same = n != (size_t)-1 && n == m && memcmp(a, b, n) == 0;
+    bool same = verify_same_but_accents(said, stored);
     differs(form, same ? REASON(NAME_ACCENTS_LOST) : REASON(NAME_DIFFERS), FIELD, stored);
 }
 

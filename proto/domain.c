@@ -98,6 +98,10 @@ static const char *number_text(uint32_t value, char buffer[12]) {
     return at;
 }
 
+bool population_is_reissue(const Dongbo__PopulationChange *change) {
+    return strcmp(change->kind, "number-reissued") == 0;
+}
+
 const char *field_text(const ProtobufCMessage *body, unsigned number, char buffer[12]) {
     const ProtobufCFieldDescriptor *field = field_find(body->descriptor, number);
     if (field == NULL)

@@ -25,6 +25,9 @@ int event_domain(const Dongbo__ChangeEvent *event);
 ProtobufCMessage *event_body(const Dongbo__ChangeEvent *event);
 void event_set_body(Dongbo__ChangeEvent *event, int domain, ProtobufCMessage *body);
 
+// The only kind of population event that gives a number.
+bool population_is_reissue(const Dongbo__PopulationChange *change);
+
 // Fields of a flat message by number. A string field's value is its text; a uint32's is written into `buffer`.
 // Never NULL; "" when not said.
 const char *field_text(const ProtobufCMessage *body, unsigned number, char buffer[12]);
