@@ -171,14 +171,16 @@ static int compare_records(const void *a, const void *b, void *context) {
     return left < right ? -1 : 1;
 }
 
-static void append_packed(Bytes *rows, const ProtobufCMessage *message) {
+// Returns its length.
+static uint32_t append_packed(Bytes *rows, const ProtobufCMessage *message) {
     size_t n = protobuf_c_message_get_packed_size(message);
     bytes_append_u32(rows, (uint32_t)n);
     uint8_t *at = bytes_reserve(rows, n);
     if (at == NULL)
-        return;
+        return 0;
     protobuf_c_message_pack(message, at);
     rows->n += n;
+    return (uint32_t)n;
 }
 
 static uint32_t append_position(Bytes *rows) {
@@ -203,7 +205,8 @@ static void build_records(Work *work) {
         copy_bytes(&work->records, item->record_key, strlen(item->record_key));
         work->record_at[i] = append_position(&work->records);
         copy_bool(&work->records, item->merged.superseded);
-        append_packed(&work->records, &item->merged.record->base);
+        work->packed_n[i] = append_packed(&work->records, &item->merged.record->base);
+        work->packed_at[i] = (uint32_t)work->records.n - work->packed_n[i];
     }
 }
 
@@ -261,7 +264,7 @@ static int build_arrays(Work *work) {
     work->leaves = arena_alloc(work->arena, n * sizeof *work->leaves);
     work->masked = arena_alloc(work->arena, n * sizeof *work->masked);
     work->entry_items = arena_alloc(work->arena, n * sizeof *work->entry_items);
-    uint32_t *numbers = arena_alloc(work->arena, 6 * n * sizeof *numbers);
+    uint32_t *numbers = arena_alloc(work->arena, 8 * n * sizeof *numbers);
     if (work->entries == NULL || work->leaves == NULL || work->masked == NULL || work->entry_items == NULL ||
         numbers == NULL)
         return no_memory();
@@ -271,6 +274,8 @@ static int build_arrays(Work *work) {
     work->exception_index = numbers + 3 * n;
     work->record_start = numbers + 4 * n;
     work->exception_start = numbers + 5 * n;
+    work->packed_at = numbers + 6 * n;
+    work->packed_n = numbers + 7 * n;
     return 0;
 }
 

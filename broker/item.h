@@ -86,6 +86,7 @@ typedef struct Work {
     Bytes exceptions;                         // COPY rows of exception; likewise
     uint32_t *record_start, *exception_start; // where each row begins
     uint32_t *record_at, *exception_at;       // where each row's position stands
+    uint32_t *packed_at, *packed_n;           // where each record row's packed record stands, and its length
     uint32_t *record_index, *exception_index; // the index of the entry whose position it gets
     size_t n_records, n_exceptions;
     const Dongbo__Entry **entries;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Receipts. Signs no word about a batch that is not in the log.
+// Receipts. Makes and signs them; whether the batch was committed is the writer's to know before one is sent.
 #include "broker/receipt.h"
 
 #include "broker/entries.h"

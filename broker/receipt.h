@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What an agency is told of a batch: a receipt, signed, with every verdict other than a plain ACCEPTED. Made only of
-// what is committed.
+// What an agency is told of a batch: a receipt, signed, with every verdict other than a plain ACCEPTED. It is signed
+// before the commit, so that what is stored can be answered, and leaves only after it.
 #pragma once
 
 #include "broker/item.h"

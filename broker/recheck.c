@@ -224,16 +224,13 @@ void recheck_date(Recheck *recheck, Work *work, uint64_t head) {
     work->population_position = recheck_population_position(recheck);
 }
 
-// Its packed record is the last column of its COPY row, behind the position (8 bytes) and `superseded` (4 + 1).
 static void note_written(Recheck *recheck, const Work *work, size_t row, const Item *item) {
-    const uint8_t *column = work->records.data + work->record_at[row] + 8 + 5;
-    uint32_t n = (uint32_t)column[0] << 24 | (uint32_t)column[1] << 16 | (uint32_t)column[2] << 8 | column[3];
     WrittenKey key = {.hash = item->record_hash,
                       .person = item->person->key,
                       .domain = item->domain,
                       .record_key = item->record_key,
                       .position = item->position};
-    written_add(recheck->written, &key, column + 4, n);
+    written_add(recheck->written, &key, work->records.data + work->packed_at[row], work->packed_n[row]);
 }
 
 void recheck_note(Recheck *recheck, const Work *work) {

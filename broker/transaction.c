@@ -12,6 +12,7 @@
 #include "broker/store.h"
 #include "proto/base/error.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ struct Transaction {
     Stats *stats;
     SegmentHead head;       // of the segments that were appended
     uint64_t last_position; // of the works that were placed: their segments follow when all are
-    StreamRow streams[WRITER_GROUP_MAX + 2];
+    StreamRow streams[TRANSACTION_WORKS_MAX];
     size_t n_streams;
     Bytes records, exceptions; // rows of works that were placed, not yet sent
     uint64_t partition_looked;
@@ -303,13 +304,15 @@ static int place_rows(Transaction *transaction, Work *work) {
                : 0;
 }
 
+// What a work stores beside its rows.
+static int store_beside(Transaction *transaction, Work *work) {
+    int result = store_aliases(transaction->exchange, work);
+    return result < 0 || work->kind == WORK_BATCH ? result : store_decided(transaction->exchange, work);
+}
+
 static int send_rows(Transaction *transaction, Work *work) {
     int result = store_rows(transaction->exchange, &work->records, &work->exceptions);
-    if (result == 0)
-        result = store_aliases(transaction->exchange, work);
-    if (result == 0 && work->kind == WORK_REDECIDE)
-        result = store_decided(transaction->exchange, work);
-    return result;
+    return result < 0 ? result : store_beside(transaction, work);
 }
 
 typedef int (*StoreRows)(Pg *pg, const Work *work, size_t from, size_t to);
@@ -380,9 +383,7 @@ static int store_rows_of(Transaction *transaction, Work *work, bool alone) {
         return result;
     // These come with statements of their own, which may concern rows that wait.
     result = flush_rows(transaction);
-    if (result == 0)
-        result = store_aliases(transaction->exchange, work);
-    return result < 0 || work->kind == WORK_BATCH ? result : store_decided(transaction->exchange, work);
+    return result < 0 ? result : store_beside(transaction, work);
 }
 
 static int store_work(Transaction *transaction, const TransactionGroup *group, Work *work) {
@@ -495,7 +496,8 @@ bool transaction_is_passing(const Transaction *transaction) {
 }
 
 int transaction_run(Transaction *transaction, const TransactionGroup *group, uint64_t *ret_head) {
-    bool open[WRITER_GROUP_MAX + 2] = {false};
+    bool open[TRANSACTION_WORKS_MAX] = {false};
+    assert(group->n <= TRANSACTION_WORKS_MAX);
     for (size_t i = 0; i < group->n; i++)
         open[i] = group->works[i]->outcome == OUTCOME_OPEN;
     bool population = changes_population(group, open);

@@ -34,9 +34,11 @@ void transaction_destroy(Transaction **transaction);
 // TRANSACTION_POPULATION_AWAY: some work changes the population store, and that session is not connected, or failed in
 // a way that passes; run the group without such works.
 #define TRANSACTION_POPULATION_AWAY 1
+#define TRANSACTION_DECISIONS_MAX 2 // works of the re-decider in one transaction, beside WRITER_GROUP_MAX batches
+#define TRANSACTION_WORKS_MAX (WRITER_GROUP_MAX + TRANSACTION_DECISIONS_MAX)
 typedef struct TransactionGroup {
     Work **works;
-    size_t n;
+    size_t n;      // at most TRANSACTION_WORKS_MAX
     bool alone;    // n is 1: find the rows at fault
     bool policies; // look for policy changes and epoch requests
 } TransactionGroup;

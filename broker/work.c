@@ -80,6 +80,6 @@ void work_rewind(Work *work) {
     work->masked = NULL;
     work->entry_items = NULL;
     work->record_start = work->exception_start = work->record_at = work->exception_at = NULL;
-    work->record_index = work->exception_index = NULL;
+    work->record_index = work->exception_index = work->packed_at = work->packed_n = NULL;
     work->n_entries = work->n_records = work->n_exceptions = 0;
 }

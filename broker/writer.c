@@ -13,14 +13,12 @@
 #include <string.h>
 #include <zmq.h>
 
-#define REDECIDE_MAX 2
-
 typedef struct Actor {
     Transaction *transaction;
     zsock_t *pipe, *inbox, *ingress, *redecide, *commits;
     Work *ring[WORKS_MAX]; // by ticket: at most WORKS_MAX are under way at once
     uint64_t next_ticket;
-    Work *decisions[REDECIDE_MAX];
+    Work *decisions[TRANSACTION_DECISIONS_MAX];
     size_t n_decisions;
     bool policies; // somebody changed a policy, or asks for an epoch; and once at the start
     Retry retry;
@@ -45,7 +43,7 @@ static void receive(Actor *actor) {
             actor->policies = true;
         else if (kind == MAIL_WORK && work->kind == WORK_BATCH)
             actor->ring[work->ticket % WORKS_MAX] = work;
-        else if (kind == MAIL_WORK && actor->n_decisions < REDECIDE_MAX)
+        else if (kind == MAIL_WORK && actor->n_decisions < TRANSACTION_DECISIONS_MAX)
             actor->decisions[actor->n_decisions++] = work;
     }
 }
@@ -119,7 +117,7 @@ static bool hold(Actor *actor, Work *work) {
     return true;
 }
 
-static size_t collect(Actor *actor, Work *group[WRITER_GROUP_MAX + REDECIDE_MAX]) {
+static size_t collect(Actor *actor, Work *group[TRANSACTION_WORKS_MAX]) {
     size_t n = 0;
     while (n < WRITER_GROUP_MAX) {
         Work *work = actor->ring[actor->next_ticket % WORKS_MAX];
@@ -221,7 +219,7 @@ static int run_collected(Actor *actor, Work **works, size_t n) {
 }
 
 static int run_ready(Actor *actor) {
-    Work *works[WRITER_GROUP_MAX + REDECIDE_MAX];
+    Work *works[TRANSACTION_WORKS_MAX];
     for (;;) {
         receive(actor);
         size_t n = collect(actor, works);
