@@ -66,19 +66,6 @@ static int read_texts(Arena *arena, const PGresult *rows, int row, int column, c
     return result;
 }
 
-static int read_domains(const PGresult *rows, int row, int column, uint32_t *ret) {
-    PgElement *elements = NULL;
-    int n = pg_array(rows, row, column, &elements);
-    *ret = 0;
-    for (int i = 0; i < n; i++) {
-        unsigned domain = elements[i].n == 2 ? (unsigned)elements[i].data[0] << 8 | elements[i].data[1] : 0;
-        if (domain >= 1 && domain < 32)
-            *ret |= 1u << domain;
-    }
-    free(elements);
-    return n < 0 ? n : 0;
-}
-
 static int read_agency(Arena *arena, const PGresult *rows, int row, Agency *ret) {
     Grants *grants = &ret->grants;
     const char *code = pg_text(rows, row, 1);
@@ -87,7 +74,7 @@ static int read_agency(Arena *arena, const PGresult *rows, int row, Agency *ret)
     grants->code = arena_strndup(arena, code, strlen(code));
     int result = grants->code == NULL ? no_memory() : 0;
     if (result == 0)
-        result = read_domains(rows, row, 2, &grants->domains);
+        result = pg_array_bits(rows, row, 2, DOMAIN_MAX, &grants->domains);
     if (result == 0)
         result = read_texts(arena, rows, row, 3, &grants->provinces, &grants->n_provinces);
     if (result == 0)

@@ -18,32 +18,27 @@
 #define FRAME_ARENA_BYTES (1024 * 1024)
 #define TICK_MS 1000
 #define POLICY_TICKS 2
-#define RETRY_MIN_MS 100
-#define RETRY_MAX_MS 5000
 
 typedef struct Actor {
     FeedState state;
     zsock_t *pipe;
     zsock_t *commits;
-    int64_t tick_ms, ticks;       // when the next is due, how many there were
-    int64_t retry_ms, backoff_ms; // when to connect again
-    bool failing;                 // the last attempt failed: said once
-    uint64_t told;                // head that somebody told of; UINT64_MAX: look
+    int64_t tick_ms, ticks; // when the next is due, how many there were
+    int64_t retry_ms;       // when to connect again
+    Retry retry;
+    uint64_t told; // head that somebody told of; UINT64_MAX: look
 } Actor;
 
 // ---- the database comes and goes -----------------------------------------------------------------------------------
 
 static void database_failed(Actor *actor, int r) {
     FeedState *state = &actor->state;
-    if (!actor->failing)
-        log_warn("feed: %s, trying again: %s",
-                 r == ERROR_DATABASE ? "the exchange's database is away" : "it cannot go on", error_text());
-    actor->failing = true;
+    actor->retry.waiting = r == ERROR_DATABASE ? "feed: the exchange's database is away, trying again"
+                                               : "feed: it cannot go on, trying again";
+    actor->retry_ms = clock_monotonic_ms(state->clock) + retry_failed(&actor->retry);
     state->connected = false;
     feed_store_drop(state->store);
     reader_forget(state->reader);
-    actor->retry_ms = clock_monotonic_ms(state->clock) + actor->backoff_ms;
-    actor->backoff_ms = actor->backoff_ms * 2 < RETRY_MAX_MS ? actor->backoff_ms * 2 : RETRY_MAX_MS;
 }
 
 static int database_open(FeedState *state) {
@@ -63,11 +58,8 @@ static int database_ready(Actor *actor) {
     int r = database_open(&actor->state);
     if (r < 0)
         return r;
-    if (actor->failing)
-        log_info("feed: it goes on");
-    actor->failing = false;
+    retry_succeeded(&actor->retry);
     actor->state.connected = true;
-    actor->backoff_ms = RETRY_MIN_MS;
     return 0;
 }
 
@@ -228,7 +220,7 @@ int feed_new(zactor_t **ret, const FeedOptions *options, int *ret_port) {
     state->clock = options->clock;
     state->keys = options->keys;
     state->stats = options->stats;
-    actor->backoff_ms = RETRY_MIN_MS;
+    actor->retry.over = "feed: it goes on";
     int r = feed_store_new(&state->store, options->exchange);
     if (r == 0)
         r = reader_new(&state->reader, state->store);

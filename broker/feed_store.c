@@ -194,19 +194,6 @@ static int keys_read(FeedStore *store, PolicySet *set) {
     return r;
 }
 
-static int domains_read(const PGresult *result, int row, int column, uint32_t *ret) {
-    PgElement *elements = NULL;
-    int n = pg_array(result, row, column, &elements);
-    *ret = 0;
-    for (int i = 0; i < n; i++) {
-        int domain = elements[i].n == 2 ? elements[i].data[0] << 8 | elements[i].data[1] : 0;
-        if (domain >= DOMAIN_MIN && domain <= DOMAIN_MAX)
-            *ret |= 1u << domain;
-    }
-    free(elements);
-    return n < 0 ? n : 0;
-}
-
 // Gives each element of a text array to `grant`; how many there were. What cannot be read is an error, and grants
 // nothing.
 static int texts_read(const PGresult *result, int row, int column, PolicyVersion *version,
@@ -230,7 +217,7 @@ static int version_read(const PGresult *result, int row, PolicyVersion *ret) {
                            .position = (uint64_t)pg_i64(result, row, 2),
                            .valid_from = pg_i32(result, row, 3), // a date is days since 2000-01-01
                            .valid_to = pg_i32(result, row, 4)};
-    int r = domains_read(result, row, 5, &ret->domains);
+    int r = pg_array_bits(result, row, 5, DOMAIN_MAX, &ret->domains);
     int provinces = r < 0 ? r : texts_read(result, row, 6, ret, policy_grant_province);
     ret->any_province = provinces == 0;
     r = provinces < 0 ? provinces : texts_read(result, row, 7, ret, policy_grant_field);

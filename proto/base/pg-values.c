@@ -308,3 +308,16 @@ int pg_array(const PGresult *result, int row, int column, PgElement **ret) {
 int64_t pg_element_int(PgElement element) {
     return read_int(element.data, element.n);
 }
+
+int pg_array_bits(const PGresult *result, int row, int column, int most, uint32_t *ret) {
+    PgElement *elements = NULL;
+    int n = pg_array(result, row, column, &elements);
+    *ret = 0;
+    for (int i = 0; i < n; i++) {
+        int64_t bit = pg_element_int(elements[i]);
+        if (bit >= 1 && bit <= most)
+            *ret |= 1u << bit;
+    }
+    free(elements);
+    return n < 0 ? n : 0;
+}

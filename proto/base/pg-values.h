@@ -67,3 +67,6 @@ typedef struct PgElement {
 } PgElement;
 int pg_array(const PGresult *result, int row, int column, PgElement **ret);
 int64_t pg_element_int(PgElement element); // int2, int4 or int8
+// An array of integers as a set: bit n for each n of 1 to `most`, which is 31 at most; others are left out. 0, or as
+// pg_array().
+int pg_array_bits(const PGresult *result, int row, int column, int most, uint32_t *ret);

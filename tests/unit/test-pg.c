@@ -155,6 +155,13 @@ static void test_arrays(void **state) {
     free(elements);
     assert_int_equal(pg_array(result, 0, 7, &elements), 0);
     assert_null(elements);
+    uint32_t bits = 1;
+    assert_int_equal(pg_array_bits(result, 0, 7, 31, &bits), 0);
+    assert_int_equal(bits, 0);
+    assert_int_equal(pg_array_bits(result, 0, 0, 31, &bits), 0); // -500 to 499
+    assert_int_equal(bits, 0xFFFFFFFE);
+    assert_int_equal(pg_array_bits(result, 0, 0, 3, &bits), 0);
+    assert_int_equal(bits, 0xE);
     assert_int_equal(pg_array(result, 0, 11, &elements), 0);
     assert_string_equal(pg_text(result, 0, 8), "{\"a\\\"b\",NULL,\"\"}");
     assert_string_equal(pg_text(result, 0, 9), "{t,f}");
@@ -179,8 +186,10 @@ static void test_broken_arrays(void **state) {
             assert_memory_equal(elements[1].data, "bc", 2);
             free(elements);
         } else {
+            uint32_t bits;
             assert_int_equal(pg_array(result, 0, 0, &elements), ERROR_DATABASE);
             assert_null(elements);
+            assert_int_equal(pg_array_bits(result, 0, 0, 31, &bits), ERROR_DATABASE);
         }
         free(copy);
         PQclear(result);
