@@ -108,11 +108,12 @@ static int read_rows(Feeder *feeder, bool *ret_more) {
     if (r == 0)
         r = spool_commit(intake->spool);
     if (r < 0) {
+        char why[sizeof feeder->reading.why]; // what failed first, whatever fails behind it
+        snprintf(why, sizeof why, "%s", error_text());
         sealer_clear(intake->sealer);
         spool_rollback(intake->spool);
-        // The sentence kept is the first failure's.
         int again = source->kind->settle(source, false);
-        return again < 0 ? again : r;
+        return again < 0 ? again : error_fail(r, "%s", why);
     }
     *ret_more = read == 0 || intake->rows > 0;
     r = source->kind->settle(source, true);

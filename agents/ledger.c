@@ -203,11 +203,7 @@ int ledger_forget(Spool *spool, const char *source, int64_t *ret_n) {
         r = lite_run(spool_lite(spool), DROP, "t", source);
     if (r == 0)
         r = lite_run(spool_lite(spool), DISOWN, "t", source);
-    if (r == 0)
-        r = spool_commit(spool);
-    if (r < 0)
-        spool_rollback(spool);
-    return r;
+    return spool_end(spool, r);
 }
 
 int ledger_append_from(Spool *spool, int64_t origin, ResultKind kind, int64_t *ret) {

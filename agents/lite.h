@@ -15,9 +15,9 @@ int lite_open(Lite **ret, const char *path);
 void lite_close(Lite **lite);
 
 // A script without parameters. ERROR_SYSTEM.
+int lite_script(Lite *lite, const char *sql);
 // Ends a transaction that failed; what it was and why stays the sentence kept. SQLite may have ended it by itself.
 void lite_rollback(Lite *lite);
-int lite_script(Lite *lite, const char *sql);
 
 // Runs one statement to its end. `sql` is a constant and known by its address. `types` has a letter for each parameter:
 // i an int64_t, t a const char * (NULL: null), b a const void * and a size_t (NULL: null). ERROR_SYSTEM.

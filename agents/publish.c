@@ -212,11 +212,7 @@ static int forget_origin(Publish *publish, int64_t origin) {
     int r = spool_begin(publish->spool);
     for (int kind = 0; r == 0 && kind < RESULT_KINDS; kind++)
         r = ledger_results_delete(publish->spool, origin, (ResultKind)kind, INT64_MAX);
-    if (r == 0)
-        r = spool_commit(publish->spool);
-    if (r < 0)
-        spool_rollback(publish->spool);
-    return r;
+    return spool_end(publish->spool, r);
 }
 
 static int hand_back_origin(Publish *publish, int64_t id, bool *ret_stray) {

@@ -292,10 +292,7 @@ static int transaction_end(Push *push, int r) {
         r = spool_trim(spool);
     if (r == 0)
         r = ledger_undecided_trim(spool);
-    if (r == 0)
-        r = spool_commit(spool);
-    if (r < 0)
-        spool_rollback(spool);
+    r = spool_end(spool, r);
     push->took = push->took || r == 0;
     // The verdict position moved.
     return r < 0 ? r : spool_stream(spool, push->options.kind, &push->stream);

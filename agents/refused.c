@@ -270,11 +270,7 @@ static int note(Writer *writer, ResultKind kind, int64_t from, int64_t last) {
         r = ledger_results_delete(spool, origin, kind, last);
     if (r == 0 && last != 0)
         r = ledger_append_end(spool, origin, kind);
-    if (r == 0)
-        r = spool_commit(spool);
-    if (r < 0)
-        spool_rollback(spool);
-    return r;
+    return spool_end(spool, r);
 }
 
 // One portion into one of the two files. *ret_last 0 when there was nothing.

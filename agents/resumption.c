@@ -5,14 +5,6 @@
 
 #define RESEAL_AT_ONCE 32
 
-static int end(Spool *spool, int r) {
-    if (r == 0)
-        r = spool_commit(spool);
-    if (r != 0)
-        spool_rollback(spool);
-    return r;
-}
-
 int resumption_find(Spool *spool, const SpoolStream *stream, uint64_t last_sequence, int64_t *ret_forgotten) {
     *ret_forgotten = 0;
     if (last_sequence > stream->last_sequence)
@@ -20,7 +12,7 @@ int resumption_find(Spool *spool, const SpoolStream *stream, uint64_t last_seque
     int r = spool_begin(spool);
     if (r == 0)
         r = spool_unack(spool, stream->id, last_sequence, ret_forgotten);
-    r = end(spool, r);
+    r = spool_end(spool, r);
     if (r < 0)
         return r;
     SpoolBatch batch;
@@ -35,7 +27,7 @@ int resumption_fork(Spool *spool, const char *kind) {
     int r = spool_begin(spool);
     if (r == 0)
         r = spool_stream_replace(spool, kind, &stream);
-    return end(spool, r);
+    return spool_end(spool, r);
 }
 
 int resumption_reseal(Spool *spool, const char *kind, Sealer *sealer) {
@@ -45,7 +37,7 @@ int resumption_reseal(Spool *spool, const char *kind, Sealer *sealer) {
         r = spool_begin(spool);
         if (r == 0)
             r = sealer_reseal(sealer, RESEAL_AT_ONCE, &n);
-        r = end(spool, r);
+        r = spool_end(spool, r);
     }
     return r;
 }
@@ -54,5 +46,5 @@ int resumption_split(Spool *spool, Sealer *sealer, uint64_t first_sequence) {
     int r = spool_begin(spool);
     if (r == 0)
         r = sealer_split(sealer, first_sequence);
-    return end(spool, r);
+    return spool_end(spool, r);
 }

@@ -413,11 +413,7 @@ static int in_transaction(SourceCsv *self, int (*change)(SourceCsv *)) {
     int r = spool_begin(self->base.spool);
     if (r == 0)
         r = change(self);
-    if (r == 0)
-        r = spool_commit(self->base.spool);
-    if (r < 0)
-        spool_rollback(self->base.spool);
-    return r;
+    return spool_end(self->base.spool, r);
 }
 
 static int let_lost_go(SourceCsv *self) {

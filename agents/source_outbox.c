@@ -339,11 +339,7 @@ static int delete_results(SourceOutbox *self, ResultKind kind, int64_t last) {
     int r = spool_begin(self->base.spool);
     if (r == 0)
         r = ledger_results_delete(self->base.spool, self->origin.id, kind, last);
-    if (r == 0)
-        r = spool_commit(self->base.spool);
-    if (r < 0)
-        spool_rollback(self->base.spool);
-    return r;
+    return spool_end(self->base.spool, r);
 }
 
 // One portion: into the result table first, where its mark is unique, then out of the ledger.

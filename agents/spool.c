@@ -200,6 +200,14 @@ void spool_rollback(Spool *spool) {
     spool->waiting = spool->waiting_before;
 }
 
+int spool_end(Spool *spool, int r) {
+    if (r == 0)
+        r = spool_commit(spool);
+    if (r != 0)
+        spool_rollback(spool);
+    return r;
+}
+
 static int spool_stream_read(Spool *spool, const char *kind, SpoolStream *ret) {
     static const char READ[] = "SELECT id, stream, replaces, last_sequence, verdict_position, "
                                "verdict_epoch FROM stream "

@@ -63,6 +63,8 @@ void spool_hold(Spool *spool, sqlite3_stmt *row);
 int spool_begin(Spool *spool);
 int spool_commit(Spool *spool);
 void spool_rollback(Spool *spool);
+// Commits what went well (r is 0) and rolls back what did not; what came of it.
+int spool_end(Spool *spool, int r);
 
 // The open stream of this kind; made when there is none yet (in a transaction of its own or the caller's).
 int spool_stream(Spool *spool, const char *kind, SpoolStream *ret);
