@@ -29,6 +29,7 @@ static const PgStatement SET_STATE = {
     "SELECT agency, state <> $2 FROM was",
     2, NULL};
 
+static const PgStatement KEYS = {"agency_keys", PARTY_KEYS("agency", "code"), 0, NULL};
 static const PgStatement FIND = {"agency_find", "SELECT agency FROM exchange.agency WHERE code = $1", 1, NULL};
 
 typedef struct Addition {
@@ -131,9 +132,11 @@ static int agency_row(const PGresult *result, int row, Columns *columns) {
 
 static const char *const HEADINGS[] = {"AGENCY", "STATE", "DOMAINS", "PROVINCES", "KEYS", "NAME"};
 static const PartyKind AGENCY = {.word = "agency",
+                                 .is_agency = true,
                                  .list = &LIST,
                                  .set_state = &SET_STATE,
                                  .find = &FIND,
+                                 .keys = &KEYS,
                                  .headings = HEADINGS,
                                  .n_headings = 6,
                                  .row = agency_row,

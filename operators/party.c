@@ -66,8 +66,7 @@ static int put_state(Pg *exchange, const Change *change, PGresult **ret) {
 }
 
 static void set_party(const PartyKind *kind, int32_t party, PolicyChange *change) {
-    bool is_agency = strcmp(kind->word, "agency") == 0;
-    *(is_agency ? &change->agency : &change->subscription) = party;
+    *(kind->is_agency ? &change->agency : &change->subscription) = party;
 }
 
 static int fail_unknown(const PartyKind *kind, const char *name) {

@@ -9,10 +9,12 @@
 
 typedef struct PartyKind {
     const char *word; // "agency" | "subscription"
+    bool is_agency;
     const PgStatement *list;
     // Gives (key, changed) of the party by ($1 name, $2 state), no row when there is none.
     const PgStatement *set_state;
     const PgStatement *find;     // its key by its name
+    const PgStatement *keys;     // party_key.h's list
     const char *const *headings; // of the list's columns
     int n_headings;
     int (*row)(const PGresult *result, int row, Columns *columns); // adds its cells

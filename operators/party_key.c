@@ -10,17 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const PgStatement AGENCY_KEYS = {
-    "party_key_agency",
-    "SELECT a.code, encode(substr(sha256(k.key), 1, 8), 'hex'), k.valid_from, k.revoked_at FROM exchange.key k "
-    "JOIN exchange.agency a ON a.agency = k.agency WHERE k.purpose = 'ed25519' ORDER BY a.code, k.valid_from, k.key",
-    0, NULL};
-static const PgStatement SUBSCRIPTION_KEYS = {
-    "party_key_subscription",
-    "SELECT s.name, encode(substr(sha256(k.key), 1, 8), 'hex'), k.valid_from, k.revoked_at FROM exchange.key k "
-    "JOIN exchange.subscription s ON s.subscription = k.subscription WHERE k.purpose = 'ed25519' "
-    "ORDER BY s.name, k.valid_from, k.key",
-    0, NULL};
 // Both keys of a file were added by one transaction, and so at one time.
 static const PgStatement REVOKE = {
     "party_key_revoke",
@@ -59,9 +48,8 @@ static int key_row(const PGresult *result, int row, Columns *columns) {
 
 int party_key_list(Desk *desk, int argc, char **argv, const PartyKind *kind) {
     static const char *const headings[] = {"PARTY", "KEY ID", "STATE", "ADDED", "REVOKED"};
-    bool is_agency = strcmp(kind->word, "agency") == 0;
     const PartyKind keys = {.word = kind->word,
-                            .list = is_agency ? &AGENCY_KEYS : &SUBSCRIPTION_KEYS,
+                            .list = kind->keys,
                             .headings = headings,
                             .n_headings = 5,
                             .row = key_row,

@@ -43,6 +43,7 @@ static const PgStatement SET_STATE = {
     "SELECT subscription, state <> $2 FROM was",
     2, NULL};
 
+static const PgStatement KEYS = {"subscription_keys", PARTY_KEYS("subscription", "name"), 0, NULL};
 static const PgStatement FIND = {"subscription_find", "SELECT subscription FROM exchange.subscription WHERE name = $1",
                                  1, NULL};
 
@@ -239,6 +240,7 @@ static const PartyKind SUBSCRIPTION = {.word = "subscription",
                                        .list = &LIST,
                                        .set_state = &SET_STATE,
                                        .find = &FIND,
+                                       .keys = &KEYS,
                                        .headings = HEADINGS,
                                        .n_headings = 9,
                                        .row = subscription_row,
