@@ -186,14 +186,18 @@ typedef struct Pair {
     uint32_t a, b;
 } Pair;
 
+// Of one value on both sides: whether it is written with the same accents.
+static Level same_value_level(const Pair *pair, int slot_a, int slot_b) {
+    return roster_accents(pair->roster, pair->a, slot_a) == roster_accents(pair->roster, pair->b, slot_b) ? LEVEL_EXACT
+                                                                                                          : LEVEL_FOLD;
+}
+
 static Level part_level(const Pair *pair, int slot_a, int slot_b) {
     uint32_t a = roster_at(pair->roster, pair->a, slot_a), b = roster_at(pair->roster, pair->b, slot_b);
     if (!a || !b)
         return LEVEL_MISSING;
     if (a == b)
-        return roster_accents(pair->roster, pair->a, slot_a) == roster_accents(pair->roster, pair->b, slot_b)
-                   ? LEVEL_EXACT
-                   : LEVEL_FOLD;
+        return same_value_level(pair, slot_a, slot_b);
     return word_level(text_of(pair->roster, a), text_of(pair->roster, b));
 }
 
@@ -260,8 +264,7 @@ static Level middle_level(const Pair *pair, int slot) {
     if (!a || !b)
         return LEVEL_MISSING;
     if (a == b)
-        return roster_accents(roster, pair->a, slot) == roster_accents(roster, pair->b, slot) ? LEVEL_EXACT
-                                                                                              : LEVEL_FOLD;
+        return same_value_level(pair, slot, slot);
     Text of_a = text_of(roster, a), of_b = text_of(roster, b);
     int n;
     if (same_letters(of_a, of_b))
@@ -325,9 +328,7 @@ static void compare_value(const Pair *pair, const MatchField *field, uint8_t *le
     else if (field->kind == MATCH_DATE && has_no_day(roster, a))
         *level = LEVEL_PART;
     else
-        *level = roster_accents(roster, pair->a, field->slot) == roster_accents(roster, pair->b, field->slot)
-                     ? LEVEL_EXACT
-                     : LEVEL_FOLD;
+        *level = (uint8_t)same_value_level(pair, field->slot, field->slot);
 }
 
 void compare_records(const Roster *roster, uint32_t a, uint32_t b, Comparison *ret) {
