@@ -220,19 +220,14 @@ def test_sends_again_what_a_restored_exchange_forgot(exchange, health):
     health.drop(VACCINATIONS, "a.csv", [dose_row(n) for n in range(5)])
     health.once(expect=0)
     exchange.broker.stop()
-    exchange.cluster.stop()
     backup = exchange.directory / "pg-backup"
-    subprocess.run(["cp", "-a", exchange.cluster.directory, backup], check=True)
-    exchange.cluster.start()
+    exchange.cluster.back_up(backup)
     exchange.start_broker()
     health.drop(VACCINATIONS, "b.csv", [dose_row(n) for n in range(5, 10)] + [dose_row(10, ho_ten="Khác")])
     health.once(expect=1)
     assert versions(exchange) == 10
     exchange.broker.stop()
-    exchange.cluster.stop()
-    shutil.rmtree(exchange.cluster.directory)
-    subprocess.run(["cp", "-a", backup, exchange.cluster.directory], check=True)
-    exchange.cluster.start()
+    exchange.cluster.restore(backup)
     assert versions(exchange) == 5
     exchange.start_broker()
     health.once()

@@ -2,9 +2,7 @@
 """Sessions and who may have one: what a slow database, a lost notification or a key taken back may do to them."""
 import contextlib
 import os
-import shutil
 import signal
-import subprocess
 import time
 
 import pytest
@@ -151,10 +149,8 @@ def test_decisions_of_a_restored_exchange_are_heard(exchange):
     moh.drop("vaccinations", "a.csv", [people.dose_row(n) for n in range(5)])
     moh.once(expect=0)
     exchange.broker.stop()
-    exchange.cluster.stop()
     backup = exchange.directory / "pg-backup"
-    subprocess.run(["cp", "-a", exchange.cluster.directory, backup], check=True)
-    exchange.cluster.start()
+    exchange.cluster.back_up(backup)
     exchange.start_broker()
     with wire.publisher(exchange, "MOH") as other:
         other.hello()
@@ -163,10 +159,7 @@ def test_decisions_of_a_restored_exchange_are_heard(exchange):
     moh.once(expect=0)
     moh.once(expect=0)  # hears of nothing more, up to the log's end
     exchange.broker.stop()
-    exchange.cluster.stop()
-    shutil.rmtree(exchange.cluster.directory)
-    subprocess.run(["cp", "-a", backup, exchange.cluster.directory], check=True)
-    exchange.cluster.start()
+    exchange.cluster.restore(backup)
     exchange.dongbo("epoch", "new", "--reason", "restored from a backup")
     exchange.start_broker()
     exchange.wait_until("SELECT max(epoch) FROM exchange.epoch", 2)
