@@ -48,6 +48,9 @@ static bool receive(Actor *actor) {
             actor->agencies = pointer;
         } else if (kind == MAIL_POPULATION) {
             actor->moved = true;
+        } else if (kind == MAIL_SWEEP) {
+            actor->moved = true;
+            actor->sweep_ms = 0;
         } else if (kind == MAIL_WORK) {
             back = true;
         }
@@ -290,14 +293,16 @@ static int round_of(Actor *actor) {
     if (result < 0)
         return result;
     bool sweep = clock_monotonic_ms(actor->clock) >= actor->sweep_ms || actor->checked < 0 || now < actor->checked;
+    if (sweep)
+        actor->sweep_ms = clock_monotonic_ms(actor->clock) + SWEEP_MS; // here: MAIL_SWEEP may come meanwhile
     if (any && sweep)
         result = decide_all(actor, NULL);
     else if (any && now > actor->checked_before)
         result = decide_moved(actor, now);
-    if (result < 0)
+    if (result < 0) {
+        actor->sweep_ms = sweep ? 0 : actor->sweep_ms;
         return result;
-    if (sweep)
-        actor->sweep_ms = clock_monotonic_ms(actor->clock) + SWEEP_MS;
+    }
     actor->checked_before = sweep ? now : actor->checked;
     actor->checked = now;
     return 0;

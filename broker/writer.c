@@ -27,6 +27,7 @@ typedef struct Actor {
     Work *held[WORKS_MAX];
     size_t n_held;
     bool holding;
+    bool put_off; // re-decisions were, while holding
     const Clock *clock;
     int64_t retry_held_ms; // when to try again; not while a connection is being made
     Retry held_retry;
@@ -99,7 +100,7 @@ static bool is_behind_held(const Actor *actor, const Work *work) {
     return false;
 }
 
-// True when it stays here for later. Deferred events wait where they stand, in the database, for the next sweep.
+// True when it stays here for later. Deferred events wait where they stand, in the database, for a sweep.
 static bool hold(Actor *actor, Work *work) {
     bool changes = work->outcome == OUTCOME_OPEN && prepare_changes_population(work);
     if (changes && !actor->holding && !connector_is_ready(population(actor)))
@@ -108,6 +109,7 @@ static bool hold(Actor *actor, Work *work) {
         if (!changes || !actor->holding)
             return false;
         work_settle(work, OUTCOME_NOTHING, 0, "the population store is away");
+        actor->put_off = true;
         answer(actor, &work, 1);
         return true;
     }
@@ -233,6 +235,13 @@ static int run_ready(Actor *actor) {
 
 // ---- what waits for the population store ---------------------------------------------------------------------------
 
+static void end_holding(Actor *actor) {
+    actor->holding = false;
+    if (actor->put_off)
+        mail_send(actor->redecide, MAIL_SWEEP, NULL);
+    actor->put_off = false;
+}
+
 // A group of those that are held, by themselves: they must cost the others nothing while they fail.
 static int run_held(Actor *actor) {
     size_t n = actor->n_held < WRITER_GROUP_MAX ? actor->n_held : WRITER_GROUP_MAX, done = 0;
@@ -242,7 +251,7 @@ static int run_held(Actor *actor) {
     if (result > 0)
         begin_holding(actor);
     else if (actor->n_held == 0)
-        actor->holding = false;
+        end_holding(actor);
     if (result == 0)
         retry_succeeded(&actor->held_retry);
     return result < 0 ? result : 0;

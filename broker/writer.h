@@ -13,7 +13,7 @@ typedef struct WriterOptions {
     TransactionOptions transaction;
     const char *inbox;    // inproc endpoint, bound here
     const char *ingress;  // gets works back, and MAIL_DECIDED
-    const char *redecide; // gets its works back, and MAIL_POPULATION
+    const char *redecide; // gets its works back, MAIL_POPULATION and MAIL_SWEEP
     const char *commits;  // the feed's; NULL: none
 } WriterOptions;
 
