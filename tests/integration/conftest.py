@@ -195,29 +195,54 @@ class Database(Cluster):
         super().__init__(cluster.directory, cluster.settings)
         self.name = name
 
+    def _run(self, *words):
+        raise AssertionError(f"this test shares its server: mark it postgres to {words[0]} it")
+
     def conninfo(self, user="postgres", database=None):
         return super().conninfo(user, database or self.name)
+
+
+@contextlib.contextmanager
+def open_database(cluster, of="template1"):
+    """A database that is dropped afterwards: empty, or a copy of another."""
+    name = f"test_{time.monotonic_ns()}"
+    cluster.rows(f"CREATE DATABASE {name} TEMPLATE {of}")
+    try:
+        yield Database(cluster, name)
+    finally:
+        cluster.rows(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
 def shared_cluster():
     """For tests that need a database and neither stop nor break the server: one cluster for all of them."""
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="dongbo-", dir="/tmp"))
-    directory.chmod(0o755)
-    made = Cluster(directory / "pg", ("fsync=off",))
-    made.start()
-    yield made
-    made.stop("immediate")
-    shutil.rmtree(directory, ignore_errors=True)
+    with open_workdir() as directory:
+        made = Cluster(directory / "pg", ("fsync=off",))
+        made.start()
+        try:
+            yield made
+        finally:
+            made.stop("immediate")
 
 
 @pytest.fixture
-def database(shared_cluster):
-    """An empty database, dropped afterwards."""
-    name = f"test_{time.monotonic_ns()}"
-    shared_cluster.rows(f"CREATE DATABASE {name}")
-    yield Database(shared_cluster, name)
-    shared_cluster.rows(f"DROP DATABASE {name} WITH (FORCE)")
+def empty_database(shared_cluster):
+    with open_database(shared_cluster) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def initialised_cluster(template):
+    """The same, with the template's database to copy; nobody stays connected to that."""
+    with open_workdir() as directory, open_cluster(directory, template) as made:
+        yield made
+
+
+@pytest.fixture
+def database(initialised_cluster):
+    """A database on which `dongbo init` has run."""
+    with open_database(initialised_cluster, of="dongbo") as made:
+        yield made
 
 
 class Process:
@@ -485,9 +510,11 @@ def open_exchange(cluster, directory):
 
 
 @pytest.fixture
-def exchange(cluster, workdir):
-    """An initialised exchange without agencies; the test starts what it needs."""
-    with open_exchange(cluster, workdir) as made:
+def exchange(request, workdir):
+    """An initialised exchange without agencies; the test starts what it needs. It has a database of its own; marked
+    postgres, a server of its own."""
+    own = request.node.get_closest_marker("postgres")
+    with open_exchange(request.getfixturevalue("cluster" if own else "database"), workdir) as made:
         yield made
 
 
@@ -522,4 +549,4 @@ def pytest_runtest_teardown():
 def pytest_configure(config):
     # psycopg2 then waits in Python, where a signal gets through.
     psycopg2.extensions.set_wait_callback(psycopg2.extras.wait_select)
-    config.addinivalue_line("markers", "postgres(*settings): settings of this test's own PostgreSQL cluster")
+    config.addinivalue_line("markers", "postgres(*settings): a PostgreSQL server of this test's own, with these settings")

@@ -4,10 +4,9 @@ import json
 import os
 import shutil
 import subprocess
-import time
 
 import pytest
-from conftest import BUILD, ROOT, Database
+from conftest import BUILD, ROOT, open_database
 from desk import Desk
 
 HEADER = ("citizen_number,full_name,birth_date,sex,mother_name,father_name,residence_province,residence_province63,"
@@ -17,9 +16,7 @@ ROW = "001090000001,Nguyễn Văn Đạt,1990-01-02,male,Trần Thị Hoà,Nguy�
 
 @pytest.fixture
 def desk(database, workdir):
-    made = Desk(database, workdir)
-    made.ask("init")
-    return made
+    return Desk(database, workdir)
 
 
 def add_agency(desk, code="MOH", *more):
@@ -37,14 +34,14 @@ def subscription(**changed):
 
 # ---- init
 
-def test_init_says_what_it_did_and_twice_does_no_harm(database, workdir):
-    desk = Desk(database, workdir)
+def test_init_says_what_it_did_and_twice_does_no_harm(empty_database, workdir):
+    desk = Desk(empty_database, workdir)
     first = desk.ask("init")
     assert "exchange: applied 0001_exchange.sql" in first and "population: applied 0002_apply_changes.sql" in first
-    rows = database.rows("SELECT number, name FROM exchange.migration ORDER BY number")
+    rows = empty_database.rows("SELECT number, name FROM exchange.migration ORDER BY number")
     again = desk.ask("init")
     assert "applied" not in again and "nothing to do" in again
-    assert database.rows("SELECT number, name FROM exchange.migration ORDER BY number") == rows
+    assert empty_database.rows("SELECT number, name FROM exchange.migration ORDER BY number") == rows
 
 
 def test_a_newer_database_is_refused(desk, database):
@@ -60,8 +57,8 @@ def test_an_older_database_is_refused_until_init_has_run(desk, database):
     assert f"schema population is at migration {number - 1}, this program needs {number}: run dongbo init" in said
 
 
-def test_a_database_that_is_not_set_up_and_a_wrong_role_are_told(database, workdir):
-    desk = Desk(database, workdir)
+def test_a_database_that_is_not_set_up_and_a_wrong_role_are_told(empty_database, workdir):
+    desk = Desk(empty_database, workdir)
     assert "is not set up (no schema exchange): run dongbo init" in desk.refused(2, "agency", "list")
     desk.ask("init")
     desk.configure(ROOT / "schemas", operator="dongbo_population_reader")
@@ -90,13 +87,9 @@ def test_a_broker_refuses_a_database_that_it_cannot_work_with(desk, database, wo
 
 
 def test_init_needs_utf8(shared_cluster, workdir):
-    name = f"test_latin_{time.monotonic_ns()}"
-    shared_cluster.rows(f"CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
-    try:
-        assert "is encoded in LATIN1, and dongbo needs UTF8" in Desk(Database(shared_cluster, name),
-                                                                    workdir).refused(2, "init")
-    finally:
-        shared_cluster.rows(f"DROP DATABASE {name} WITH (FORCE)")
+    latin = "template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+    with open_database(shared_cluster, of=latin) as database:
+        assert "is encoded in LATIN1, and dongbo needs UTF8" in Desk(database, workdir).refused(2, "init")
 
 
 def own_schemas(desk, workdir):
@@ -351,10 +344,12 @@ def test_a_key_file_that_is_waited_for_stops_nobody(desk, database):
         waiting.wait()
 
 
-def test_an_operator_who_stands_still_is_let_go_of(desk, database):
+def test_an_operator_who_stands_still_is_let_go_of(empty_database, workdir):
+    desk = Desk(empty_database, workdir)
+    desk.ask("init")
     for setting in ("idle_in_transaction_session_timeout", "lock_timeout"):
-        assert database.value(f"SELECT current_setting('{setting}')", user="dongbo_operator") == "30s"
-    holder = database.connect("dongbo_operator")
+        assert empty_database.value(f"SELECT current_setting('{setting}')", user="dongbo_operator") == "30s"
+    holder = empty_database.connect("dongbo_operator")
     holder.autocommit = False
     try:
         holder.cursor().execute("SELECT exchange.lock_log()")

@@ -304,6 +304,7 @@ def test_residence_before_outlives_a_failed_transaction(centre):
         (ACCEPTED, "01", "01", "79"), (ACCEPTED, "79", "", "48"), (ACCEPTED, "", "", "01")]
 
 
+@pytest.mark.postgres()
 def test_deferred_events_hold_nobody_up_while_the_store_is_away(centre):
     npc, moh = centre.peer(), centre.peer("MOH")
     assert said(npc.publish([centre.change("move", number(1), residence_province="79")])[1]) == {

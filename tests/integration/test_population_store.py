@@ -2,7 +2,6 @@
 """population.apply_changes(): every kind, once per (stream, sequence), alone or in a batch."""
 import psycopg2
 import pytest
-from desk import Desk
 
 STREAM = bytes(range(16))
 FIELDS = ("kind", "subject_number", "number", "full_name", "name_folded", "birth_date", "sex", "mother", "father",
@@ -42,8 +41,7 @@ class Store:
 
 
 @pytest.fixture
-def store(database, workdir):
-    Desk(database, workdir).ask("init")
+def store(database):
     return Store(database)
 
 

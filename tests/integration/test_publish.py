@@ -216,6 +216,7 @@ def test_spool_from_a_backup_opens_a_new_stream(exchange, health):
     assert events(exchange) == (18, 2)
 
 
+@pytest.mark.postgres()
 def test_sends_again_what_a_restored_exchange_forgot(exchange, health):
     health.drop(VACCINATIONS, "a.csv", [dose_row(n) for n in range(5)])
     health.once(expect=0)
@@ -439,9 +440,8 @@ def test_a_full_disk_under_the_spool_loses_nothing(exchange, health, small_disk)
 class Ministry:
     """A ministry's own database with a table, an outbox and the documented trigger."""
 
-    def __init__(self, exchange):
-        exchange.cluster.rows("CREATE DATABASE ministry")
-        self.conninfo = exchange.cluster.conninfo(database="ministry")
+    def __init__(self, database):
+        self.conninfo = database.conninfo()
         self.connection = psycopg2.connect(self.conninfo)
         self.connection.autocommit = True
         self.rows((ROOT / "agents/outbox.sql").read_text())
@@ -467,11 +467,11 @@ class Ministry:
 
 
 @pytest.fixture
-def ministry(exchange, health):
+def ministry(exchange, health, empty_database):
     mapping = (ROOT / f"deploy/sample/mappings/{VACCINATIONS}.yaml").read_text()
     (exchange.directory / "outbox.yaml").write_text(
         mapping.replace("fields:", 'operation: {column: dongbo_op, retract: ["D"]}\nfields:'))
-    made = Ministry(exchange)
+    made = Ministry(empty_database)
     head = health.config.read_text().split("sources:")[0]
     health.config.write_text(f'{head}sources:\n  - {{name: outbox, kind: outbox, conninfo: "{made.conninfo}", '
                              "mapping: outbox.yaml}\n")
@@ -545,7 +545,7 @@ def test_outbox_database_that_is_away_is_what_is_named(exchange, health, ministr
     """Not the exchange, which has answered; what the other sources have is done and listed."""
     other = exchange.directory / "publish-moh" / VACCINATIONS
     with_database = health.config.read_text()
-    health.config.write_text(with_database.replace("dbname=ministry", "dbname=nowhere") +
+    health.config.write_text(with_database.replace(ministry.conninfo, f"{ministry.conninfo}_nowhere") +
                              f"  - {{name: files, kind: csv, directory: {other}, "
                              f"mapping: {ROOT}/deploy/sample/mappings/{VACCINATIONS}.yaml}}\n")
     health.drop(VACCINATIONS, "a.csv", [dose_row(0), dose_row(1, ho_ten="Khác")])

@@ -116,6 +116,7 @@ def test_killed_receivers_lose_and_double_nothing(exchange, health, seed):
     assert said(receiver.records()) == expected((0, 300, 1))
 
 
+@pytest.mark.postgres()
 def test_a_killed_database_interrupts_nobody_for_long(exchange, health):
     receiver = exchange.receivers["hn"]
     process = receiver.start()
@@ -152,13 +153,12 @@ def test_a_stopped_receiver_costs_the_broker_nothing(watched_size, exchange, hea
     assert grown < 12 << 10, f"the broker grew by {grown} KiB"
 
 
-def test_rows_in_a_table_are_the_same(exchange, health):
+def test_rows_in_a_table_are_the_same(exchange, health, empty_database):
     receiver = exchange.receivers["hn"]
     text = receiver.config.read_text()
     publish(health, 0, 100)
     receiver.until_head()
-    exchange.cluster.rows("CREATE DATABASE committee")
-    conninfo = exchange.cluster.conninfo(database="committee")
+    conninfo = empty_database.conninfo()
     receiver.config.write_text(text[:text.index("sink:")] +
                                f'sink: {{kind: postgres, conninfo: "{conninfo}", schema: received}}\n')
     receiver.until_head()  # an empty sink, though the exchange knows that 100 were stored elsewhere
@@ -168,8 +168,6 @@ def test_rows_in_a_table_are_the_same(exchange, health):
     assert done.returncode == 0, done.stderr
     publish(health, 150, 200)
     receiver.until_head()
-    connection = exchange.cluster.connect()
-    connection.close()
     rows = exchange.run("psql", "-XAt", conninfo, "-c",
                         "SELECT citizen_number, dose_number FROM received.health", check=True).stdout.split()
     assert sorted(rows) == [f"{number}|{dose}" for number, dose in expected((0, 200, 1))]

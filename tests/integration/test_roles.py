@@ -2,8 +2,7 @@
 """Each role can do its work and nothing else."""
 import psycopg2
 import pytest
-from conftest import Database
-from desk import Desk
+from conftest import open_database
 
 DENIED = [
     ("dongbo_broker", "UPDATE exchange.segment SET kind = 1"),
@@ -75,12 +74,9 @@ ALLOWED = [
 
 
 @pytest.fixture(scope="module")
-def exchange(shared_cluster, tmp_path_factory):
-    shared_cluster.rows("CREATE DATABASE test_roles")
-    made = Database(shared_cluster, "test_roles")
-    Desk(made, tmp_path_factory.mktemp("roles")).ask("init")
-    yield made
-    shared_cluster.rows("DROP DATABASE test_roles WITH (FORCE)")
+def exchange(initialised_cluster):
+    with open_database(initialised_cluster, of="dongbo") as made:
+        yield made
 
 
 @pytest.mark.parametrize("role, sql", DENIED)

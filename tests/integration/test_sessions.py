@@ -71,6 +71,7 @@ def test_a_hello_that_was_given_up_fences_nobody(moh):
         assert moh.cluster.value("SELECT session_epoch FROM exchange.stream WHERE stream = %s", stream) == 1
 
 
+@pytest.mark.postgres()
 def test_who_greets_during_an_outage_is_told_in_time(moh):
     with wire.publisher(moh, "MOH") as peer:
         moh.cluster.stop("immediate")
@@ -139,6 +140,7 @@ def late_citizen(exchange):
     return row, birth.SerializeToString()
 
 
+@pytest.mark.postgres()
 def test_decisions_of_a_restored_exchange_are_heard(exchange):
     """They have smaller positions than what the agent heard in the database's older life."""
     exchange.load_population(people.citizens(100))

@@ -190,9 +190,10 @@ def test_following_shows_new_lines_at_once_and_ends_with_its_reader(run):
 
 def test_following_goes_on_over_a_restart_and_learns_new_names(run):
     log = (run.directory / "follow.err").open("w")
-    command = [BUILD / "operators/dongbo", "--config", run.config, "log", "tail", "-f", "--json", "-n", "0"]
+    command = [BUILD / "operators/dongbo", "--config", run.config, "log", "tail", "-f", "--json", "-n", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
+        assert process.stdout.readline()
         run.dongbo("agency", "disable", "NPC")
         before = json.loads(process.stdout.readline())
         run.cluster.stop()
