@@ -549,4 +549,4 @@ def pytest_runtest_teardown():
 def pytest_configure(config):
     # psycopg2 then waits in Python, where a signal gets through.
     psycopg2.extensions.set_wait_callback(psycopg2.extras.wait_select)
-    config.addinivalue_line("markers", "postgres(*settings): a PostgreSQL server of this test's own, with these settings")
+    config.addinivalue_line("markers", "postgres(*settings): a PostgreSQL server of its own, with these settings")
