@@ -206,7 +206,7 @@ class Database(Cluster):
 def open_database(cluster, of="template1"):
     """A database that is dropped afterwards: empty, or a copy of another."""
     name = f"test_{time.monotonic_ns()}"
-    cluster.rows(f"CREATE DATABASE {name} TEMPLATE {of}")
+    cluster.rows(f"CREATE DATABASE {name} TEMPLATE {of} STRATEGY file_copy")
     try:
         yield Database(cluster, name)
     finally:
@@ -411,11 +411,20 @@ class Exchange:
             f'keys: broker.keys\nschemas: "{ROOT}/schemas"\nready_file: broker.ready\n')
         self.keys("broker")
 
+    made_keys = {}  # name: both files; a party has the same keys in every test
+
     def keys(self, name):
-        path = self.directory / f"{name}.keys"
-        if not path.exists():
+        path, public = self.directory / f"{name}.keys", self.directory / f"{name}.keys.pub"
+        if path.exists():
+            return str(public)
+        if name in self.made_keys:
+            path.touch(0o600)
+            for file, text in zip((path, public), self.made_keys[name]):
+                file.write_text(text)
+        else:
             self.dongbo("keys", "new", path)
-        return f"{path}.pub"
+            self.made_keys[name] = (path.read_text(), public.read_text())
+        return str(public)
 
     def agency(self, code, domains, mappings, *words, **options):
         """Registers an agency and returns its agent."""
