@@ -15,6 +15,11 @@
 #define OID_INT4 23
 #define OID_TEXT 25
 #define TEXT_BYTES 700
+#define REQUESTS_MAX 16 // in one transaction, as the others here: all of it is written under the log's lock
+#define CHANGES_MAX 64
+#define STREAMS_MAX 16
+
+static const Oid PORTION_TYPES[] = {OID_INT8};
 
 int epoch_log_note(LogTail *tail, const Note *note) {
     Dongbo__Entry entry = DONGBO__ENTRY__INIT;
@@ -93,9 +98,12 @@ static int read_identity(Pg *pg, Identity *ret) {
     return result;
 }
 
-static int open_for_identity(LogTail *tail, const Identity *now) {
+static int open_for_identity(LogTail *tail) {
     PGresult *rows = NULL;
-    int result = pg_run(tail->pg, &LAST, NULL, &rows);
+    Identity now = {0};
+    int result = read_identity(tail->pg, &now);
+    if (result == 0)
+        result = pg_run(tail->pg, &LAST, NULL, &rows);
     if (result < 0)
         return result;
     bool first = PQntuples(rows) == 0;
@@ -107,23 +115,48 @@ static int open_for_identity(LogTail *tail, const Identity *now) {
     if (epoch > tail->head->epoch)
         tail->head->epoch = epoch;
     if (first)
-        return open_epoch(tail, now, "the log begins");
-    if (last.system != now->system)
-        return open_epoch(tail, now, "the database is another cluster than before");
-    if (last.timeline != now->timeline)
-        return open_epoch(tail, now, "the database's timeline changed: it was restored or failed over");
+        return open_epoch(tail, &now, "the log begins");
+    if (last.system != now.system)
+        return open_epoch(tail, &now, "the database is another cluster than before");
+    if (last.timeline != now.timeline)
+        return open_epoch(tail, &now, "the database's timeline changed: it was restored or failed over");
     return 0;
+}
+
+// What is to be logged of one kind, one row each.
+typedef struct Due {
+    const PgStatement *statement;
+    int n_max;
+    int (*log)(LogTail *tail, const PGresult *rows, int row);
+} Due;
+
+// 1 when there were as many as are taken at once.
+static int log_portion(LogTail *tail, const Due *due) {
+    PgParams params = {0};
+    pg_param_i64(&params, due->n_max);
+    PGresult *rows = NULL;
+    int result = pg_run(tail->pg, due->statement, &params, &rows);
+    pg_params_free(&params);
+    int n = result == 0 ? PQntuples(rows) : 0;
+    for (int row = 0; result == 0 && row < n; row++)
+        result = due->log(tail, rows, row);
+    PQclear(rows);
+    return result < 0 ? result : n == due->n_max;
 }
 
 static const PgStatement REQUESTS = {
     "epoch-requests",
-    "SELECT request, reason FROM exchange.epoch_request WHERE epoch IS NULL ORDER BY request LIMIT 16", 0, NULL};
+    "SELECT request, reason FROM exchange.epoch_request WHERE epoch IS NULL ORDER BY request LIMIT $1", 1,
+    PORTION_TYPES};
 static const Oid HONOUR_TYPES[] = {OID_INT8, OID_INT4};
 static const PgStatement HONOUR = {"honour-request", "UPDATE exchange.epoch_request SET epoch = $2 WHERE request = $1",
                                    2, HONOUR_TYPES};
 
-static int honour(LogTail *tail, const Identity *identity, const PGresult *rows, int row) {
-    int result = open_epoch(tail, identity, pg_text(rows, row, 1));
+static int honour(LogTail *tail, const PGresult *rows, int row) {
+    Identity identity = {0};
+    int result = read_identity(tail->pg, &identity);
+    if (result == 0)
+        result = open_epoch(tail, &identity, pg_text(rows, row, 1));
     if (result < 0)
         return result;
     PgParams params = {0};
@@ -134,25 +167,11 @@ static int honour(LogTail *tail, const Identity *identity, const PGresult *rows,
     return result;
 }
 
-int epoch_open_due(LogTail *tail) {
-    Identity now = {0};
-    int result = read_identity(tail->pg, &now);
-    if (result == 0)
-        result = open_for_identity(tail, &now);
-    PGresult *rows = NULL;
-    if (result == 0)
-        result = pg_run(tail->pg, &REQUESTS, NULL, &rows);
-    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
-        result = honour(tail, &now, rows, row);
-    PQclear(rows);
-    return result;
-}
-
 static const PgStatement CHANGES = {
     "policy-changes",
     "SELECT change, text, coalesce(agency, 0) FROM exchange.policy_change WHERE logged_position IS NULL "
-    "ORDER BY change LIMIT 64",
-    0, NULL};
+    "ORDER BY change LIMIT $1",
+    1, PORTION_TYPES};
 static const Oid LOGGED_TYPES[] = {OID_INT8, OID_INT8};
 static const PgStatement LOGGED = {
     "policy-logged", "UPDATE exchange.policy_change SET logged_position = $2 WHERE change = $1", 2, LOGGED_TYPES};
@@ -172,21 +191,12 @@ static int log_policy(LogTail *tail, const PGresult *rows, int row) {
     return result;
 }
 
-int epoch_log_policies(LogTail *tail) {
-    PGresult *rows = NULL;
-    int result = pg_run(tail->pg, &CHANGES, NULL, &rows);
-    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
-        result = log_policy(tail, rows, row);
-    PQclear(rows);
-    return result;
-}
-
 static const PgStatement STREAMS = {
     "replacing-streams",
     "SELECT s.stream, s.agency, s.agent, encode(s.stream, 'hex'), encode(s.replaces, 'hex') FROM exchange.stream s "
     "WHERE s.replaces IS NOT NULL AND NOT EXISTS (SELECT FROM exchange.segment g WHERE g.stream = s.stream "
-    "AND g.kind = 5) ORDER BY s.opened_at, s.stream LIMIT 16",
-    0, NULL};
+    "AND g.kind = 5) ORDER BY s.opened_at, s.stream LIMIT $1",
+    1, PORTION_TYPES};
 
 static int log_stream(LogTail *tail, const PGresult *rows, int row) {
     size_t n = 0;
@@ -200,11 +210,14 @@ static int log_stream(LogTail *tail, const PGresult *rows, int row) {
     return epoch_log_note(tail, &note);
 }
 
-int epoch_log_streams(LogTail *tail) {
-    PGresult *rows = NULL;
-    int result = pg_run(tail->pg, &STREAMS, NULL, &rows);
-    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
-        result = log_stream(tail, rows, row);
-    PQclear(rows);
-    return result;
+int epoch_log_due(LogTail *tail) {
+    static const Due DUE[] = {
+        {&REQUESTS, REQUESTS_MAX, honour}, {&CHANGES, CHANGES_MAX, log_policy}, {&STREAMS, STREAMS_MAX, log_stream}};
+    int result = open_for_identity(tail);
+    bool left = false;
+    for (size_t i = 0; result >= 0 && i < sizeof DUE / sizeof *DUE; i++) {
+        result = log_portion(tail, &DUE[i]);
+        left = left || result > 0;
+    }
+    return result < 0 ? result : left;
 }

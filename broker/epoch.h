@@ -17,13 +17,11 @@ typedef struct LogTail {
     int64_t population_position;
 } LogTail;
 
-// Opens an epoch when the log has none, when the server's identity or timeline is another than the last epoch's, and
-// for every request that is open. ERROR_DATABASE, ERROR_MEMORY.
-int epoch_open_due(LogTail *tail);
-// Logs what operators changed since.
-int epoch_log_policies(LogTail *tail);
-// Declares streams that took another's place (its spool was lost or restored), once each.
-int epoch_log_streams(LogTail *tail);
+// Logs what is due: an epoch when the log has none, when the server's identity or timeline is another than the last
+// epoch's, and for every request that is open; what operators changed since; streams that took another's place (its
+// spool was lost or restored), once each. A portion of each at a time: 1 when more may be left for the next
+// transaction. ERROR_DATABASE, ERROR_MEMORY.
+int epoch_log_due(LogTail *tail);
 // One entry of this kind and text.
 typedef struct Note {
     int kind; // EntryKind

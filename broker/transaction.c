@@ -36,6 +36,7 @@ struct Transaction {
     Bytes records, exceptions; // rows of works that were placed, not yet sent
     uint64_t partition_looked;
     bool identified; // this connection's server was compared with the last epoch's
+    bool notes_left; // not all policy changes and requests were logged yet
 };
 
 static int open_sessions(Transaction *transaction, const TransactionOptions *options) {
@@ -107,10 +108,9 @@ static int log_notes(Transaction *transaction, bool policies) {
                     .population_position = recheck_population_position(transaction->recheck)};
     if (transaction->identified && !policies)
         return 0;
-    int result = epoch_open_due(&tail);
-    if (result == 0)
-        result = epoch_log_policies(&tail);
-    return result < 0 ? result : epoch_log_streams(&tail);
+    int result = epoch_log_due(&tail);
+    transaction->notes_left = result > 0;
+    return result < 0 ? result : 0;
 }
 
 static int look_at_partition(Transaction *transaction) {
@@ -493,6 +493,10 @@ static int run(Transaction *transaction, const TransactionGroup *group, const bo
 
 bool transaction_is_passing(const Transaction *transaction) {
     return prepare_is_passing(transaction->prepare);
+}
+
+bool transaction_has_notes(const Transaction *transaction) {
+    return transaction->notes_left;
 }
 
 int transaction_run(Transaction *transaction, const TransactionGroup *group, uint64_t *ret_head) {

@@ -44,3 +44,5 @@ typedef struct TransactionGroup {
 } TransactionGroup;
 int transaction_run(Transaction *transaction, const TransactionGroup *group, uint64_t *ret_head);
 bool transaction_is_passing(const Transaction *transaction); // the last ERROR_DATABASE
+// The last one with `policies` logged a portion of what was due: run another.
+bool transaction_has_notes(const Transaction *transaction);

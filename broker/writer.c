@@ -144,8 +144,7 @@ static int run_until_done(Actor *actor, const TransactionGroup *group) {
         int result = transaction_run(actor->transaction, group, &head);
         if (result == 0) {
             retry_succeeded(&actor->retry);
-            if (group->policies)
-                actor->policies = false;
+            actor->policies = transaction_has_notes(actor->transaction) || (actor->policies && !group->policies);
             answer(actor, group->works, group->n);
             tell_feed(actor, head);
             return 0;

@@ -222,3 +222,20 @@ def test_a_backlog_does_not_stand_before_today(moh):
                              "WHERE g.kind = 1 ORDER BY first_position")
     places = [n for n, (kind,) in enumerate(order) if kind == "live"]
     assert len(order) == 65 and max(places) < 25, places
+
+
+# ---- what is to be declared ----------------------------------------------------------------------------------------
+
+def test_however_much_is_declared_at_once_is_logged(moh):
+    """More than one transaction takes; nothing else happens afterwards that would bring the rest along."""
+    change = ("INSERT INTO exchange.policy_change (text, agency, position) SELECT 'change ' || n, a.agency, "
+              "exchange.next_position() FROM generate_series(1, 200) n, exchange.agency a")
+    moh.cluster.rows("INSERT INTO exchange.epoch_request (reason) SELECT 'request ' || n FROM generate_series(1, 50) n;"
+                     "INSERT INTO exchange.stream (stream, agency, agent, kind, replaces) "
+                     "SELECT substr(sha256(n::text::bytea), 1, 16), a.agency, 'test', 'live', substr(sha256(''), 1, 16) "
+                     f"FROM generate_series(1, 50) n, exchange.agency a; {change}")
+    moh.wait_until("SELECT count(*) FROM exchange.policy_change WHERE logged_position IS NULL", 0)
+    moh.wait_until("SELECT count(*) FROM exchange.epoch_request WHERE epoch IS NULL", 0)
+    moh.wait_until("SELECT count(*) FROM exchange.segment WHERE kind = 5", 50)
+    assert moh.cluster.value("SELECT bool_and(first_position = last) FROM (SELECT first_position, 1 + lag(last_position,"
+                             " 1, 0::bigint) OVER (ORDER BY first_position) AS last FROM exchange.segment) s")
