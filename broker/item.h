@@ -44,6 +44,13 @@ typedef struct Item {
     bool dropped;          // re-decision: nothing new to say, or somebody else decided it
 } Item;
 
+// A position, and the life of the database that gave it out: which database, and since when its server runs. What has
+// the same life never forgets a position; a standby that was promoted, or a restored copy, is another life, and may
+// give the same positions out again.
+typedef struct Place {
+    int64_t life, position;
+} Place;
+
 typedef enum WorkKind { WORK_BATCH, WORK_REDECIDE } WorkKind;
 
 // What becomes of a work; the ingress answers accordingly.
@@ -78,8 +85,8 @@ typedef struct Work {
     uint64_t first_sequence, last_sequence;
     Item *items;
     size_t n_items;
-    uint64_t read_position;      // head when persons and versions were read
-    int64_t population_position; // population clock then
+    Place read;       // head when persons and versions were read
+    Place population; // population clock then
     // Ready to be stored, made by entries_build().
     Bytes summary, payload;
     Bytes records;                            // COPY rows of record_version, sorted; positions are patched in

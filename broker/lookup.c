@@ -41,9 +41,15 @@ static const PgStatement RECORDS = {
     "ORDER BY r.position DESC LIMIT 1) v",
     3, RECORD_TYPES};
 
-static const PgStatement POPULATION = {"population-position", "SELECT position FROM population.state", 0, NULL};
-static const PgStatement HEAD = {
-    "head-position", "SELECT last_position FROM exchange.segment ORDER BY first_position DESC LIMIT 1", 0, NULL};
+#define LIFE_COLUMN                                                                                                    \
+    "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint # "                                            \
+    "((SELECT oid FROM pg_database WHERE datname = current_database())::bigint << 32)"
+static const PgStatement POPULATION = {
+    "population-position", "SELECT " LIFE_COLUMN ", coalesce((SELECT position FROM population.state), 0)", 0, NULL};
+static const PgStatement HEAD = {"head-position",
+                                 "SELECT " LIFE_COLUMN ", coalesce((SELECT last_position FROM exchange.segment "
+                                 "ORDER BY first_position DESC LIMIT 1), 0)",
+                                 0, NULL};
 
 // The items wanted, in order: what a row's ordinality means.
 typedef struct Wanted {
@@ -167,24 +173,21 @@ int lookup_records(Pg *exchange, Work *work) {
     return result;
 }
 
-static int query_number(Pg *pg, const PgStatement *statement, int64_t *ret) {
+static int query_place(Pg *pg, const PgStatement *statement, Place *ret) {
     PGresult *rows = NULL;
-    PgParams params = {0};
-    int result = pg_run(pg, statement, &params, &rows);
-    *ret = result == 0 && PQntuples(rows) == 1 ? pg_i64(rows, 0, 0) : 0;
+    int result = pg_run(pg, statement, NULL, &rows);
+    if (result == 0)
+        *ret = (Place){.life = pg_i64(rows, 0, 0), .position = pg_i64(rows, 0, 1)};
     PQclear(rows);
     return result;
 }
 
-int lookup_population_position(Pg *population, int64_t *ret) {
-    return query_number(population, &POPULATION, ret);
+int lookup_population_position(Pg *population, Place *ret) {
+    return query_place(population, &POPULATION, ret);
 }
 
-int lookup_head_position(Pg *exchange, uint64_t *ret) {
-    int64_t position = 0;
-    int result = query_number(exchange, &HEAD, &position);
-    *ret = (uint64_t)position;
-    return result;
+int lookup_head_position(Pg *exchange, Place *ret) {
+    return query_place(exchange, &HEAD, ret);
 }
 
 int lookup_connect(Pg *pg) {

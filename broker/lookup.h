@@ -15,6 +15,6 @@ int lookup_records(Pg *exchange, Work *work);
 // would read all of it long after it has grown.
 int lookup_connect(Pg *pg);
 // The population store's own clock.
-int lookup_population_position(Pg *population, int64_t *ret);
+int lookup_population_position(Pg *population, Place *ret);
 // The last position given out, 0 for an empty log.
-int lookup_head_position(Pg *exchange, uint64_t *ret);
+int lookup_head_position(Pg *exchange, Place *ret);

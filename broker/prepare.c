@@ -235,9 +235,9 @@ int prepare_decide(Prepare *prepare, Work *work) {
     stats_add(prepare->stats, STATS_FORM, &since);
     // Positions first: whatever moves from here on is found to have moved.
     if (result == 0)
-        result = lookup_head_position(prepare->exchange, &work->read_position);
+        result = lookup_head_position(prepare->exchange, &work->read);
     if (result == 0)
-        result = lookup_population_position(prepare->population, &work->population_position);
+        result = lookup_population_position(prepare->population, &work->population);
     if (result < 0)
         return result;
     for (size_t i = 0; i < work->n_items; i++)

@@ -2,6 +2,17 @@
 //
 // The re-check. Too many strange segments or population changes at once are not read one by one: then everything that
 // was read before them counts as stale, which costs time and nothing else.
+//
+// Positions are compared with one another, and that means something only within one life of a database (Place): after a
+// failover the log may end earlier than what was seen, and give the same positions to other events. So:
+// - What is remembered here was read or written in the writer's own session, which is with one life. A new session
+//   begins with nothing remembered, from the head that it finds; everything read before that head is stale.
+// - A work was read by a worker in another session. Its places carry the lives that they are of; it is compared only
+//   when these are the lives that the writer speaks with, and is else stale as a whole. No floor of positions would do
+//   for that: the new life may have overtaken the old one's last position by the time that a work is looked at, and
+//   after a restore every work would be stale for as long as the log takes to grow back.
+// - A place beyond what the life is known to have is stale too: a server that keeps its life may lose commits when it
+//   crashes with synchronous_commit off.
 #include "broker/recheck.h"
 
 #include "broker/entries.h"
@@ -28,6 +39,7 @@ struct Recheck {
     Written *written; // by this broker
     Arena *arena;
     bool begun, begun_persons;
+    Place head, population; // as far as anything that was read can have come
 };
 
 static const Oid TWO_NUMBERS[] = {OID_INT8, OID_INT8};
@@ -102,14 +114,34 @@ static int note_segment(Recheck *recheck, const PGresult *rows, int row) {
     return 0;
 }
 
+void recheck_forget(Recheck *recheck) {
+    recheck->begun = false;
+}
+
+void recheck_forget_population(Recheck *recheck) {
+    recheck->begun_persons = false;
+}
+
+// Nothing is known of what moved up to the head.
+static int begin(Recheck *recheck, uint64_t head) {
+    int result = lookup_head_position(prepare_exchange(recheck->prepare), &recheck->head);
+    if (result < 0)
+        return result;
+    touched_restart(recheck->records, head);
+    written_clear(recheck->written);
+    recheck->begun = true;
+    return 0;
+}
+
 int recheck_follow(Recheck *recheck, uint64_t head) {
     uint64_t covered = touched_covered(recheck->records);
-    if (!recheck->begun || covered > head) { // a head behind what is known: the database was restored
-        touched_restart(recheck->records, head);
-        written_clear(recheck->written);
-        recheck->begun = true;
-        return 0;
+    if (!recheck->begun || covered > head) {
+        int result = begin(recheck, head);
+        if (result < 0)
+            return result;
+        covered = head;
     }
+    recheck->head.position = (int64_t)head;
     if (covered == head)
         return 0;
     PGresult *rows = NULL;
@@ -137,11 +169,10 @@ static uint64_t hash_number(const char *number) {
 
 int recheck_population(Recheck *recheck) {
     Pg *population = prepare_population(recheck->prepare);
-    int64_t now = 0;
-    int result = lookup_population_position(population, &now);
+    int result = lookup_population_position(population, &recheck->population);
     if (result < 0)
         return result;
-    int64_t covered = (int64_t)touched_covered(recheck->persons);
+    int64_t now = recheck->population.position, covered = recheck_population_position(recheck);
     if (!recheck->begun_persons || now < covered) {
         touched_restart(recheck->persons, (uint64_t)now);
         recheck->begun_persons = true;
@@ -166,10 +197,14 @@ int recheck_population(Recheck *recheck) {
     return 0;
 }
 
+static bool is_of(const Place *read, const Place *now) {
+    return read->life == now->life && read->position <= now->position;
+}
+
 static bool is_person_stale(const Recheck *recheck, const Work *work, const Item *item) {
-    if (work->population_position == recheck_population_position(recheck))
+    if (work->population.position == recheck->population.position)
         return false;
-    uint64_t read = (uint64_t)work->population_position;
+    uint64_t read = (uint64_t)work->population.position;
     return touched_since(recheck->persons, hash_number(item->claimed_number), read) ||
            (item->person != NULL && touched_since(recheck->persons, hash_person(item->person->key), read));
 }
@@ -197,7 +232,7 @@ static int mark(const Recheck *recheck, const Work *work, Item *item) {
     item->stale_person = item->stale_person || is_person_stale(recheck, work, item);
     if (item->stale_person || item->stale_record)
         return 2;
-    if (item->record_hash == 0 || !touched_since(recheck->records, item->record_hash, work->read_position))
+    if (item->record_hash == 0 || !touched_since(recheck->records, item->record_hash, (uint64_t)work->read.position))
         return 0;
     if (read_written(recheck, work, item) == 0)
         return 1;
@@ -206,6 +241,8 @@ static int mark(const Recheck *recheck, const Work *work, Item *item) {
 }
 
 int recheck_mark(Recheck *recheck, Work *work) {
+    if (!is_of(&work->read, &recheck->head) || !is_of(&work->population, &recheck->population))
+        work_rewind(work);
     int result = work->rewound ? 1 : 0;
     for (size_t i = 0; i < work->n_items; i++) {
         int one = mark(recheck, work, &work->items[i]);
@@ -220,8 +257,9 @@ int recheck_renew(Recheck *recheck, Work *work) {
 }
 
 void recheck_date(Recheck *recheck, Work *work, uint64_t head) {
-    work->read_position = head;
-    work->population_position = recheck_population_position(recheck);
+    recheck->head.position = (int64_t)head;
+    work->read = recheck->head;
+    work->population = recheck->population;
 }
 
 static void note_written(Recheck *recheck, const Work *work, size_t row, const Item *item) {

@@ -2,7 +2,8 @@
 //
 // Under the writer's lock: which events of a work were decided on something that moved since it was read? Only those
 // are looked up again. Knows what this broker wrote, reads what other brokers wrote from their segments, and follows
-// the population store's own list of changes. Versions that this broker wrote itself it has at hand.
+// the population store's own list of changes. Versions that this broker wrote itself it has at hand. Nothing is
+// believed over a change of server: of a work that was read in another life of a database than this one, all is stale.
 #pragma once
 
 #include "broker/prepare.h"
@@ -13,6 +14,10 @@ typedef struct Recheck Recheck;
 int recheck_new(Recheck **ret, Prepare *prepare);
 void recheck_destroy(Recheck **recheck);
 
+// The session with the exchange, or with the population store, is another one from here on: what is remembered may
+// never have been. To be called before it is used.
+void recheck_forget(Recheck *recheck);
+void recheck_forget_population(Recheck *recheck);
 // Learns of all up to the head that this broker does not know yet. At the start of every transaction.
 int recheck_follow(Recheck *recheck, uint64_t head);
 // Learns of what moved in the population store up to now.

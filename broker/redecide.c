@@ -31,6 +31,7 @@ typedef struct Actor {
     Work *work;
     int32_t days;
     int64_t checked, checked_before; // population positions; -1: none yet
+    int64_t life;                    // of the population store, when they were checked
     int64_t sweep_ms;
     bool moved, stopped, failing;
 } Actor;
@@ -281,18 +282,20 @@ static int decide_moved(Actor *actor, int64_t now) {
 }
 
 static int round_of(Actor *actor) {
-    int64_t now = 0;
+    Place place = {0};
     bool any = false;
     int result = lookup_connect(prepare_exchange(actor->prepare));
     if (result == 0)
         result = lookup_connect(prepare_population(actor->prepare));
     if (result == 0)
-        result = lookup_population_position(prepare_population(actor->prepare), &now);
+        result = lookup_population_position(prepare_population(actor->prepare), &place);
     if (result == 0)
         result = any_deferred(actor, &any);
     if (result < 0)
         return result;
-    bool sweep = clock_monotonic_ms(actor->clock) >= actor->sweep_ms || actor->checked < 0 || now < actor->checked;
+    int64_t now = place.position;
+    bool sweep = clock_monotonic_ms(actor->clock) >= actor->sweep_ms || actor->checked < 0 || now < actor->checked ||
+                 place.life != actor->life;
     if (sweep)
         actor->sweep_ms = clock_monotonic_ms(actor->clock) + SWEEP_MS; // here: MAIL_SWEEP may come meanwhile
     if (any && sweep)
@@ -305,6 +308,7 @@ static int round_of(Actor *actor) {
     }
     actor->checked_before = sweep ? now : actor->checked;
     actor->checked = now;
+    actor->life = place.life;
     return 0;
 }
 

@@ -148,8 +148,12 @@ static int lock_streams(Transaction *transaction, const TransactionGroup *group)
 static int begin(Transaction *transaction, const TransactionGroup *group) {
     bytes_clear(&transaction->records);
     bytes_clear(&transaction->exceptions);
-    if (!pg_connected(transaction->exchange))
+    if (!pg_connected(transaction->exchange)) {
         transaction->identified = false;
+        recheck_forget(transaction->recheck);
+    }
+    if (!pg_connected(prepare_population(transaction->prepare)))
+        recheck_forget_population(transaction->recheck);
     int result = lookup_connect(transaction->exchange);
     if (result == 0)
         result = lookup_connect(prepare_population(transaction->prepare));
@@ -182,7 +186,7 @@ static int append_segment(Transaction *transaction, Work *work) {
     segment.last_position = work->last_position;
     segment.epoch = head->epoch;
     segment.stored_at_us = now > head->stored_at_us ? now : head->stored_at_us;
-    segment.population_position = work->population_position;
+    segment.population_position = work->population.position;
     int result = segment_chain(&segment, transaction->merkle, head);
     if (result < 0)
         return result;
