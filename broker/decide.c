@@ -3,6 +3,7 @@
 // Runs verify and reconcile over a whole batch. Looks nothing up and stores nothing.
 #include "broker/decide.h"
 
+#include "broker/name.h"
 #include "proto/base/date.h"
 #include "proto/base/error.h"
 #include "proto/check.h"
@@ -218,7 +219,7 @@ static bool is_somebody_else(const Item *item) {
     Date said, stored;
     bool same_birth = date_parse(change->birth_date, &said) == 0 &&
                       date_parse(item->person->birth_date, &stored) == 0 && date_agrees(said, stored);
-    return !same_birth && !verify_same_but_accents(change->full_name, item->person->full_name);
+    return !same_birth && !name_same_but_accents(change->full_name, item->person->full_name);
 }
 
 static void decide_somebody_else(Item *item) {

@@ -6,6 +6,7 @@
 
 #include "broker/verify.h"
 
+#include "broker/name.h"
 #include "proto/base/date.h"
 #include "proto/base/text.h"
 #include "verdict.pb-c.h"
@@ -15,7 +16,6 @@
 #include <string.h>
 
 #define NUMBER_DIGITS 12
-#define FOLD_BYTES (4 * TEXT_BYTES_MAX)
 #define EVENT_TIME_MIN_US (-5364662400LL * 1000000) // 1800-01-01: nobody alive was born before
 
 #define ACCEPTED DONGBO__VERDICT__ACCEPTED
@@ -342,30 +342,36 @@ static void differs(const Form *form, int code, const char *field, const char *s
     decision_add(form->decision, MISMATCH, code, field, told(form, field, stored));
 }
 
-bool verify_same_but_accents(const char *left, const char *right) {
-    char a[FOLD_BYTES], b[FOLD_BYTES];
-    size_t n = text_fold_accents(left, a, sizeof a), m = text_fold_accents(right, b, sizeof b);
-    return n != (size_t)-1 && n == m && memcmp(a, b, n) == 0;
+static bool sex_is_known(const char *sex) {
+    return *sex && strcmp(sex, "unknown") != 0;
 }
 
-// The first layer at which both names are equal is the reason.
-static void compare_name(const Form *form, const char *stored) {
+// Each difference is a reason; the worst decides.
+static void compare_name(const Form *form, const Person *person) {
+    static const struct {
+        NameDifference difference;
+        int code;
+    } REASONS[] = {
+        {NAME_CASE, REASON(NAME_CASE)},
+        {NAME_TONE, REASON(NAME_TONE)},
+        {NAME_ACCENTS, REASON(NAME_ACCENTS_LOST)},
+        {NAME_MIDDLE, REASON(NAME_MIDDLE)},
+        {NAME_ORDER, REASON(NAME_ORDER)},
+        {NAME_SPACES, REASON(NAME_SPACES)},
+        {NAME_SPELLING, REASON(NAME_SPELLING)},
+        {NAME_SIMILAR, REASON(NAME_SIMILAR)},
+        {NAME_OTHER, REASON(NAME_DIFFERS)},
+        {NAME_EMPTY, REASON(NAME_MISSING)},
+    };
     static const char FIELD[] = "subject.full_name";
-    const char *said = form->subject->full_name;
-    if (*said && strcmp(said, stored) == 0)
+    unsigned differences = name_compare(form->subject->full_name, person->full_name);
+    if (differences == 0)
         return;
-    char a[FOLD_BYTES], b[FOLD_BYTES];
-    size_t n = text_fold_case(said, a, sizeof a), m = text_fold_case(stored, b, sizeof b);
-    if (n == 0) {
-        differs(form, REASON(NAME_MISSING), FIELD, stored);
-        return;
-    }
-    if (n != (size_t)-1 && n == m && memcmp(a, b, n) == 0) {
-        decision_add(form->decision, ACCEPTED, REASON(NAME_CASE), FIELD, told(form, FIELD, stored));
-        return;
-    }
-    bool same = verify_same_but_accents(said, stored);
-    differs(form, same ? REASON(NAME_ACCENTS_LOST) : REASON(NAME_DIFFERS), FIELD, stored);
+    const unsigned accepted = NAME_CASE | NAME_TONE;
+    for (size_t i = 0; i < sizeof REASONS / sizeof *REASONS; i++)
+        if (differences & REASONS[i].difference)
+            decision_add(form->decision, accepted & REASONS[i].difference ? ACCEPTED : MISMATCH, REASONS[i].code, FIELD,
+                         told(form, FIELD, person->full_name));
 }
 
 static void compare_birth(const Form *form, const Person *person) {
@@ -383,10 +389,6 @@ static void compare_birth(const Form *form, const Person *person) {
         }
         decision_add(form->decision, ACCEPTED, REASON(BIRTH_DATE_YEAR_ONLY), FIELD, told(form, FIELD, stored));
     }
-}
-
-static bool sex_is_known(const char *sex) {
-    return *sex && strcmp(sex, "unknown") != 0;
 }
 
 static void compare_sex(const Form *form, const Person *person) {
@@ -453,7 +455,7 @@ void verify_person(const VerifyContext *context, const Grants *grants, const Don
         return;
     }
     compare_number(&form, person);
-    compare_name(&form, person->full_name);
+    compare_name(&form, person);
     compare_birth(&form, person);
     compare_sex(&form, person);
     // Only the life of the right person tells anything about the event.

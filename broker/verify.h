@@ -53,8 +53,6 @@ void verify_form(const VerifyContext *context, const Grants *grants, const Dongb
 void verify_person(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
                    const Person *person, Decision *decision);
 
-// Two names that are equal once case, spacing and accents are folded.
-bool verify_same_but_accents(const char *a, const char *b);
 // Twelve digits, and what they say of their bearer (PPP G YY RRRRRR): whether that contradicts a sex, or a birth date.
 bool verify_is_number(const char *number);
 bool verify_number_denies_sex(const char *number, const char *sex);

@@ -45,6 +45,7 @@ typedef struct ClaimTruth {
     const char *name;
     const char *first, *final; // verdicts
     const char *reason;        // among the first verdict's reasons; NULL where several are possible or none
+    const char *or_else;       // ... or this one, by what the names happen to be
 } ClaimTruth;
 extern const ClaimTruth CLAIM_TRUTHS[CLAIM_KINDS];
 

@@ -106,10 +106,11 @@ static bool is_taken(int verdict) {
 }
 
 static void note_verdict(Reading *reading, TruthRow *row, const Dongbo__Entry *entry, bool first) {
-    const char *reason = CLAIM_TRUTHS[row->kind].reason;
+    const ClaimTruth *truth = &CLAIM_TRUTHS[row->kind];
     if (first && row->seen++ == 0) {
         row->first = (uint8_t)entry->verdict;
-        row->reason_seen = !reason || has_reason(entry, reason);
+        row->reason_seen =
+            !truth->reason || has_reason(entry, truth->reason) || (truth->or_else && has_reason(entry, truth->or_else));
     }
     row->present = (uint8_t)entry->verdict;
     row->another = is_taken((int)entry->verdict) && number_of(reading, entry->person) != row->person->number;

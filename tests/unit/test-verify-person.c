@@ -73,10 +73,10 @@ static void test_names(void **state) {
         {"Nguye\xcc\x82\xcc\x83n Va\xcc\x86n An", ACCEPTED, DONGBO__REASON_CODE__NAME_CASE}, // decomposed
         {"Nguyen Van An", MISMATCH, DONGBO__REASON_CODE__NAME_ACCENTS_LOST},
         {"NGUYEN VAN AN", MISMATCH, DONGBO__REASON_CODE__NAME_ACCENTS_LOST},
-        {"Nguyễn Văn Ân", MISMATCH, DONGBO__REASON_CODE__NAME_ACCENTS_LOST},
-        {"Nguyễn Văn Anh", MISMATCH, DONGBO__REASON_CODE__NAME_DIFFERS},
-        {"Nguyễn An", MISMATCH, DONGBO__REASON_CODE__NAME_DIFFERS},
-        {"An Văn Nguyễn", MISMATCH, DONGBO__REASON_CODE__NAME_DIFFERS},
+        {"Nguyễn Văn Ân", MISMATCH, DONGBO__REASON_CODE__NAME_SIMILAR},
+        {"Nguyễn Văn Anh", MISMATCH, DONGBO__REASON_CODE__NAME_SIMILAR},
+        {"Nguyễn An", MISMATCH, DONGBO__REASON_CODE__NAME_MIDDLE},
+        {"An Văn Nguyễn", MISMATCH, DONGBO__REASON_CODE__NAME_ORDER},
         {"", MISMATCH, DONGBO__REASON_CODE__NAME_MISSING},
         {"   ", MISMATCH, DONGBO__REASON_CODE__NAME_MISSING},
     };
