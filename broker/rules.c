@@ -4,6 +4,7 @@
 // code lists that were read and of the published reasons are its vocabularies, so that a misspelt one is found with
 // its line. What YAML cannot say is checked afterwards. Refuses half-described domains: every field has its rule.
 
+#include "broker/name_policy.h"
 #include "broker/rules.h"
 
 #include "proto/base/config.h"
@@ -36,6 +37,7 @@ typedef struct Table {
 struct Rules {
     Codes *codes;
     const CodeList *birth_provinces, *sexes, *provinces63, *provinces34;
+    NamePolicy *names;
     Table tables[DOMAIN_MAX + 1];
 };
 
@@ -392,6 +394,9 @@ static int load_all(Rules *rules, const char *schemas_dir) {
         r = find_list(rules->codes, "provinces63", &rules->provinces63);
     if (r == 0)
         r = find_list(rules->codes, "provinces34", &rules->provinces34);
+    snprintf(path, sizeof path, "%s/rules/names.yaml", schemas_dir);
+    if (r == 0)
+        r = name_policy_load(&rules->names, path);
     for (int domain = DOMAIN_MIN; r == 0 && domain <= DOMAIN_MAX; domain++) {
         snprintf(path, sizeof path, "%s/rules/%s.yaml", schemas_dir, domain_name(domain));
         r = load_domain(rules, path, domain);
@@ -421,6 +426,7 @@ void rules_destroy(Rules **rules) {
         free(table->checks);
         free(table->authorities);
     }
+    name_policy_destroy(&(*rules)->names);
     codes_destroy(&(*rules)->codes);
     free(*rules);
     *rules = NULL;
@@ -441,6 +447,10 @@ uint32_t rules_authority(const Rules *rules, int domain, const char *agency, uns
     assert(domain >= DOMAIN_MIN && domain <= DOMAIN_MAX && field <= DOMAIN_FIELDS_MAX);
     const Authority *authority = find_authority(&rules->tables[domain], agency);
     return authority && authority->ranks[field] ? authority->ranks[field] : 1;
+}
+
+unsigned rules_accepted_names(const Rules *rules, const char *agency) {
+    return name_policy_accepts(rules->names, agency);
 }
 
 bool rules_is_birth_province(const Rules *rules, const char *code3) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The domains' rules as data: schemas/rules/DOMAIN.yaml and schemas/codes/*.tsv, read once, immutable afterwards and
+// The domains' rules as data: schemas/rules/*.yaml and schemas/codes/*.tsv, read once, immutable afterwards and
 // shared by all threads. Unknown keys, fields, code lists and reasons are errors that name file and line.
 #pragma once
 
@@ -74,6 +74,8 @@ const RuleField *rules_field(const DomainRules *rules, unsigned number); // NULL
 const DomainRules *rules_domain(const Rules *rules, int domain);         // NULL when unknown
 // Rank of an agency's word on one field of a domain: greater wins. 1 where the file says nothing.
 uint32_t rules_authority(const Rules *rules, int domain, const char *agency, unsigned field);
+// The differences of a name (bits of broker/name.h) that may be accepted of an agency when all else agrees.
+unsigned rules_accepted_names(const Rules *rules, const char *agency);
 // Known as birth-registration province (3 digits), as sex, as one of 63 provinces (2 digits), as one of 34 (2 digits).
 bool rules_is_birth_province(const Rules *rules, const char *code3);
 bool rules_is_sex(const Rules *rules, const char *code);

@@ -346,6 +346,16 @@ static bool sex_is_known(const char *sex) {
     return *sex && strcmp(sex, "unknown") != 0;
 }
 
+// Whether all that identifies a person but the name is said and is this person's: the number they have now, a whole
+// birth date, the sex. Nothing less makes up for a name that is written otherwise.
+static bool all_else_agrees(const Form *form, const Person *person) {
+    const Dongbo__Subject *subject = form->subject;
+    Date birth;
+    return !person->by_alias && strcmp(subject->citizen_number, person->citizen_number) == 0 &&
+           strcmp(subject->birth_date, person->birth_date) == 0 && date_parse(person->birth_date, &birth) == 0 &&
+           birth.day != 0 && sex_is_known(subject->sex) && strcmp(subject->sex, person->sex) == 0;
+}
+
 // Each difference is a reason; the worst decides.
 static void compare_name(const Form *form, const Person *person) {
     static const struct {
@@ -367,7 +377,9 @@ static void compare_name(const Form *form, const Person *person) {
     unsigned differences = name_compare(form->subject->full_name, person->full_name);
     if (differences == 0)
         return;
-    const unsigned accepted = NAME_CASE | NAME_TONE;
+    unsigned accepted = NAME_CASE | NAME_TONE;
+    if (differences & NAME_SOFT && all_else_agrees(form, person))
+        accepted |= rules_accepted_names(form->context->rules, form->grants->code);
     for (size_t i = 0; i < sizeof REASONS / sizeof *REASONS; i++)
         if (differences & REASONS[i].difference)
             decision_add(form->decision, accepted & REASONS[i].difference ? ACCEPTED : MISMATCH, REASONS[i].code, FIELD,

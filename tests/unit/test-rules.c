@@ -2,6 +2,7 @@
 //
 // The real rules and code lists load and are whole; each way of getting them wrong is an error that says where.
 
+#include "broker/name.h"
 #include "broker/rules.h"
 #include "proto/base/error.h"
 #include "proto/bounds.h"
@@ -190,6 +191,34 @@ static void test_broken_rules(void **state) {
     BAD_RULE("kind: required-when, field: end_date, other: start_date, equals: [x], reason: FIELD_MISSING", "no code");
 }
 
+#define N "rules/names.yaml"
+#define EVERYONE "default: {accents_lost: review, middle: review, order: review, spaces: review, spelling: review}\n"
+
+static void test_name_policy(void **state) {
+    scratch_copy_schemas(copy);
+    scratch_write(copy, N,
+                  "default: {accents_lost: accept, middle: review, order: review, spaces: accept, spelling: review}\n"
+                  "agencies:\n  - {agency: MOH, accents_lost: review, spelling: accept}\n  - {agency: VSS}\n");
+    CLEANUP(rules_destroy) Rules *rules = NULL;
+    assert_int_equal(rules_load(&rules, copy), 0);
+    assert_int_equal(rules_accepted_names(rules, "NPC"), NAME_ACCENTS | NAME_SPACES);
+    assert_int_equal(rules_accepted_names(rules, "VSS"), NAME_ACCENTS | NAME_SPACES);
+    assert_int_equal(rules_accepted_names(rules, "MOH"), NAME_SPACES | NAME_SPELLING);
+    CLEANUP(rules_destroy) Rules *shipped = load();
+    assert_int_equal(rules_accepted_names(shipped, "MOH"), 0);
+}
+
+static void test_broken_name_policy(void **state) {
+    expect_error(N, "agencies: []\n", "default");
+    expect_error(N, "default: {accents_lost: review, middle: review, order: review, spaces: review}\n", "spelling");
+    expect_error(N, "default:\n  accents_lost: perhaps\n", "line 2");
+    expect_error(N, EVERYONE "agencies:\n  - {agency: MOH, midle: accept}\n", "midle");
+    expect_error(N, EVERYONE "agencies:\n  - {agency: MOH}\n  - {agency: VSS, middle: yes}\n", "line 4");
+    expect_error(N, EVERYONE "agencies:\n  - {middle: accept}\n", "agency");
+    expect_error(N, EVERYONE "agencies:\n  - {agency: MOH}\n  - {agency: MOH, order: accept}\n", "twice");
+    expect_error(N, EVERYONE "agencies:\n  - {agency: A234567890123456}\n", "line 3");
+}
+
 static void test_broken_codes(void **state) {
     const char *name = "codes/sexes.tsv";
     expect_error(name, "# nothing\n", "has no code");
@@ -210,6 +239,10 @@ static void test_missing_files(void **state) {
     assert_int_equal(rules_load(&rules, copy), ERROR_CONFIG);
     assert_non_null(strstr(error_text(), E));
     scratch_copy_schemas(copy);
+    scratch_unlink(copy, N);
+    assert_int_equal(rules_load(&rules, copy), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), N));
+    scratch_copy_schemas(copy);
     scratch_unlink(copy, "codes/sexes.tsv");
     assert_int_equal(rules_load(&rules, copy), ERROR_CONFIG);
     assert_non_null(strstr(error_text(), "sexes"));
@@ -218,9 +251,12 @@ static void test_missing_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_real_rules),   cmocka_unit_test(test_record_keys),  cmocka_unit_test(test_provinces),
-        cmocka_unit_test(test_codes),        cmocka_unit_test(test_authority),    cmocka_unit_test(test_broken_files),
-        cmocka_unit_test(test_broken_rules), cmocka_unit_test(test_broken_codes), cmocka_unit_test(test_missing_files),
+        cmocka_unit_test(test_real_rules),         cmocka_unit_test(test_record_keys),
+        cmocka_unit_test(test_provinces),          cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_authority),          cmocka_unit_test(test_broken_files),
+        cmocka_unit_test(test_broken_rules),       cmocka_unit_test(test_broken_codes),
+        cmocka_unit_test(test_missing_files),      cmocka_unit_test(test_name_policy),
+        cmocka_unit_test(test_broken_name_policy),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
