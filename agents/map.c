@@ -38,6 +38,8 @@ typedef struct OperationYaml {
     char *column;
     char **retract;
     unsigned retract_count;
+    char **correct;
+    unsigned correct_count;
 } OperationYaml;
 
 typedef struct MapYaml {
@@ -73,7 +75,10 @@ static const cyaml_schema_value_t FIELD_SCHEMA = {CYAML_VALUE_MAPPING(CYAML_FLAG
 
 static const cyaml_schema_field_t OPERATION_FIELDS[] = {
     CYAML_FIELD_STRING_PTR("column", CYAML_FLAG_POINTER, OperationYaml, column, 1, 256),
-    CYAML_FIELD_SEQUENCE("retract", CYAML_FLAG_POINTER, OperationYaml, retract, &TEXT_SCHEMA, 1, 16),
+    CYAML_FIELD_SEQUENCE("retract", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, OperationYaml, retract, &TEXT_SCHEMA, 1,
+                         16),
+    CYAML_FIELD_SEQUENCE("correct", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, OperationYaml, correct, &TEXT_SCHEMA, 1,
+                         16),
     CYAML_FIELD_END,
 };
 
@@ -224,6 +229,9 @@ static int map_bind(Map *map) {
     map->event_time = map->operation = -1;
     if (yaml->event_time != NULL)
         map->event_time = map_use_column(map, yaml->event_time, place_line(map->path, "event_time", -1, NULL));
+    if (yaml->operation != NULL && yaml->operation->retract_count + yaml->operation->correct_count == 0)
+        return error_fail(ERROR_CONFIG, "%s, line %d: operation needs the words of retract, of correct, or of both",
+                          map->path, place_line(map->path, "operation", -1, NULL));
     if (yaml->operation != NULL)
         map->operation = map_use_column(map, yaml->operation->column, place_line(map->path, "operation", -1, NULL));
     int r = 0;
@@ -401,6 +409,13 @@ static int apply_time(const Map *map, const MapRow *row, Dongbo__ChangeEvent *ev
     return code == 0 ? 0 : column_fault(map, ret_fault, code, "event_time", map->event_time);
 }
 
+static bool is_among(char *const *words, unsigned n, const char *text) {
+    for (unsigned i = 0; i < n; i++)
+        if (strcmp(words[i], text) == 0)
+            return true;
+    return false;
+}
+
 static int apply_operation(const Map *map, const MapRow *row, Dongbo__ChangeEvent *event, MapFault *ret_fault) {
     event->operation = DONGBO__OPERATION__UPSERT;
     if (map->operation < 0)
@@ -409,9 +424,11 @@ static int apply_operation(const Map *map, const MapRow *row, Dongbo__ChangeEven
     int code = text_check(text, TEXT_BYTES_MAX);
     if (code != 0)
         return column_fault(map, ret_fault, code, "operation", map->operation);
-    for (unsigned i = 0; i < map->yaml->operation->retract_count; i++)
-        if (strcmp(map->yaml->operation->retract[i], text->text) == 0)
-            event->operation = DONGBO__OPERATION__RETRACT;
+    const OperationYaml *words = map->yaml->operation;
+    if (is_among(words->correct, words->correct_count, text->text))
+        event->operation = DONGBO__OPERATION__CORRECT;
+    if (is_among(words->retract, words->retract_count, text->text))
+        event->operation = DONGBO__OPERATION__RETRACT;
     return 0;
 }
 

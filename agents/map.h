@@ -6,7 +6,7 @@
 //   domain: health
 //   source_key: [row_id]            # the columns that make the row's own key, joined by "/"
 //   event_time: recorded_at         # RFC 3339 or a date; without it the file's or the outbox row's time
-//   operation: {column: op, retract: ["D"]}   # without it every row says what holds (UPSERT)
+//   operation: {column: op, retract: ["D"], correct: ["C"]}   # any other row says what holds (UPSERT)
 //   fields:
 //     - {to: subject.citizen_number, column: citizen_number}
 //     - {to: occurrence_date, column: ngay_tiem, date: "DD/MM/YYYY"}

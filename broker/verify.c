@@ -139,9 +139,11 @@ static bool check_envelope(const Form *form) {
         reject(form, REASON(DOMAIN_UNKNOWN), "");
         return false;
     }
-    // The population store is changed by saying what holds; there is nothing that a withdrawal could restore.
+    // The population store is changed by saying what holds; there is nothing that a withdrawal could restore, and the
+    // event's kind says whether it corrects.
     bool known = event->operation == DONGBO__OPERATION__UPSERT ||
-                 (form->retract && form->rules->domain != DONGBO__DOMAIN__POPULATION);
+                 ((form->retract || event->operation == DONGBO__OPERATION__CORRECT) &&
+                  form->rules->domain != DONGBO__DOMAIN__POPULATION);
     if (!known)
         reject(form, REASON(OPERATION_UNKNOWN), "operation");
     return known;

@@ -64,6 +64,7 @@ static void test_names_the_line_of_what_is_wrong(void **state) {
     refused(HEAD "  - {to: occurrence_date, column: d, date: \"DD/YYYY\"}\n", 4, "YYYY");
     refused(HEAD "  - {to: status, value: x, date: \"YYYY\"}\n", 4, "constant");
     refused(GOOD "colour: blue\n", 5, "colour");
+    refused(GOOD "operation: {column: op}\n", 5, "retract");
     refused(HEAD "  - {to: status, columm: s}\n", 4, "columm");
 }
 
@@ -78,7 +79,7 @@ static void test_needs_its_parts(void **state) {
 static const char FULL[] = "domain: health\n"
                            "source_key: [id, part]\n"
                            "event_time: at\n"
-                           "operation: {column: op, retract: [D, X]}\n"
+                           "operation: {column: op, retract: [D, X], correct: [C]}\n"
                            "fields:\n"
                            "  - {to: subject.citizen_number, column: number}\n"
                            "  - {to: occurrence_date, column: on, date: \"DD/MM/YYYY\"}\n"
@@ -127,6 +128,9 @@ static void test_maps_a_row(void **state) {
     row[OP] = "X";
     assert_int_equal(apply(map, row, &event, &fault), 0);
     assert_int_equal(event->operation, DONGBO__OPERATION__RETRACT);
+    row[OP] = "C";
+    assert_int_equal(apply(map, row, &event, &fault), 0);
+    assert_int_equal(event->operation, DONGBO__OPERATION__CORRECT);
     map_destroy(&map);
 }
 

@@ -292,6 +292,16 @@ static void test_retraction(void **state) {
     EXPECT(&c, REJECTED, FIELD_MISSING, "dose_number");
 }
 
+static void test_correction(void **state) {
+    Case c = case_dose();
+    c.event.operation = DONGBO__OPERATION__CORRECT;
+    case_whole(&c);
+    expect_plain(&c);
+    c.dose.occurrence_date = "2099-01-01"; // is held to all that an upsert is
+    case_whole(&c);
+    EXPECT(&c, REJECTED, DATE_IN_FUTURE, "occurrence_date");
+}
+
 static void test_population(void **state) {
     Case c;
     case_make(&c, DONGBO__DOMAIN__POPULATION);
@@ -318,6 +328,9 @@ static void test_population(void **state) {
     EXPECT(&c, REJECTED, FIELD_FORMAT, "citizen_number");
     c.change.citizen_number = "001322000001";
     c.event.operation = DONGBO__OPERATION__RETRACT;
+    case_form(&c);
+    EXPECT(&c, REJECTED, OPERATION_UNKNOWN, "operation");
+    c.event.operation = DONGBO__OPERATION__CORRECT;
     case_form(&c);
     EXPECT(&c, REJECTED, OPERATION_UNKNOWN, "operation");
 }
@@ -399,6 +412,7 @@ int main(void) {
         cmocka_unit_test(test_several_reasons),
         cmocka_unit_test(test_cleared),
         cmocka_unit_test(test_retraction),
+        cmocka_unit_test(test_correction),
         cmocka_unit_test(test_population),
         cmocka_unit_test(test_population_changes),
         cmocka_unit_test(test_population_cleared),
