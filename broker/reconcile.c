@@ -8,18 +8,13 @@
 
 #include "broker/reconcile.h"
 
+#include "broker/claim.h"
 #include "proto/base/error.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define BIT(number) (1u << (number))
-
-typedef struct Claim {
-    uint32_t authority;
-    int64_t event_time_us;
-    const uint8_t *event_id; // 16 bytes
-} Claim;
+#define BIT CLAIM_BIT
 
 typedef struct Merging {
     const Merge *merge;
@@ -32,30 +27,10 @@ typedef struct Merging {
     uint32_t keys;                // the domain's key fields
     uint32_t sets, clears;        // what the event claims
     uint32_t wins;                // of these, what it wins
+    uint32_t own;                 // ... and what of it stands by this event already
     uint32_t claimed;             // what current's origins claim
-    bool is_held;                 // the event is among current's origins
     uint32_t ranks[DOMAIN_FIELDS_MAX + 1];
 } Merging;
-
-static int claim_compare(const Claim *a, const Claim *b) {
-    if (a->authority != b->authority)
-        return a->authority < b->authority ? -1 : 1;
-    if (a->event_time_us != b->event_time_us)
-        return a->event_time_us < b->event_time_us ? -1 : 1;
-    return memcmp(a->event_id, b->event_id, EVENT_ID_BYTES);
-}
-
-static Claim claim_of(const Dongbo__Origin *origin) {
-    return (Claim){origin->authority, origin->event_time_us, origin->event_id.data};
-}
-
-static uint32_t bits_of(const uint32_t *numbers, size_t n) {
-    uint32_t bits = 0;
-    for (size_t i = 0; i < n; i++)
-        if (numbers[i] >= 1 && numbers[i] <= DOMAIN_FIELDS_MAX)
-            bits |= BIT(numbers[i]);
-    return bits;
-}
 
 #define POPULATION_NUMBER 2
 #define POPULATION_PROVINCE 8
@@ -84,7 +59,7 @@ static void find_claims(Merging *m) {
         m->clears = all;
     } else {
         m->sets = fields_said(m->said) & all;
-        m->clears = bits_of(m->event->cleared_fields, m->event->n_cleared_fields) & all & ~m->sets;
+        m->clears = claim_bits(m->event->cleared_fields, m->event->n_cleared_fields) & all & ~m->sets;
     }
     uint32_t claims = m->sets | m->clears;
     for (unsigned number = 1; number <= DOMAIN_FIELDS_MAX; number++)
@@ -101,9 +76,9 @@ static void find_wins(Merging *m) {
         const Dongbo__Origin *origin = m->current->origins[i];
         Claim held = claim_of(origin);
         bool own = memcmp(held.event_id, m->event->event_id.data, EVENT_ID_BYTES) == 0;
-        m->is_held |= own;
-        uint32_t fields = bits_of(origin->fields, origin->n_fields) | bits_of(origin->cleared, origin->n_cleared);
+        uint32_t fields = claim_bits(origin->fields, origin->n_fields) | claim_bits(origin->cleared, origin->n_cleared);
         m->claimed |= fields;
+        m->own |= own ? fields : 0;
         fields &= m->wins;
         for (unsigned number = 1; fields && number <= DOMAIN_FIELDS_MAX; number++) {
             Claim claim = {m->ranks[number], m->event->event_time_us, m->event->event_id.data};
@@ -155,12 +130,22 @@ static int add_origin(Arena *arena, Dongbo__Record *record, const Dongbo__Origin
     return 0;
 }
 
+static Dongbo__Nature nature_of(const Dongbo__ChangeEvent *event) {
+    if (event->operation == DONGBO__OPERATION__RETRACT)
+        return DONGBO__NATURE__NATURE_RETRACTION;
+    bool corrects =
+        event->operation == DONGBO__OPERATION__CORRECT ||
+        (event_domain(event) == DONGBO__DOMAIN__POPULATION && strcmp(event->population->kind, "correction") == 0);
+    return corrects ? DONGBO__NATURE__NATURE_CORRECTION : DONGBO__NATURE__NATURE_CHANGE;
+}
+
 // What the event won, one origin per authority it has (nearly always one).
 static int add_won(const Merging *m, Dongbo__Record *record) {
     Dongbo__Origin like = DONGBO__ORIGIN__INIT;
     like.event_time_us = m->event->event_time_us;
     like.event_id = m->event->event_id;
     like.agency = m->merge->grants->agency;
+    like.nature = nature_of(m->event);
     uint32_t left = m->wins;
     while (left) {
         like.authority = m->ranks[__builtin_ctz(left)];
@@ -184,8 +169,8 @@ static int add_origins(const Merging *m, Dongbo__Record *record) {
     int r = 0;
     for (size_t i = 0; r == 0 && i < n; i++) {
         const Dongbo__Origin *origin = m->current->origins[i];
-        r = add_origin(m->merge->arena, record, origin, bits_of(origin->fields, origin->n_fields) & ~m->wins,
-                       bits_of(origin->cleared, origin->n_cleared) & ~m->wins);
+        r = add_origin(m->merge->arena, record, origin, claim_bits(origin->fields, origin->n_fields) & ~m->wins,
+                       claim_bits(origin->cleared, origin->n_cleared) & ~m->wins);
     }
     return r ? r : add_won(m, record);
 }
@@ -233,6 +218,26 @@ static int make_record(Merging *m, Dongbo__Record **ret) {
     return 0;
 }
 
+// What the event said and did not win, as a version of the event alone would have it.
+static int keep_lost(const Merging *m, Dongbo__Record *record) {
+    Merging alone = *m;
+    alone.current = NULL;
+    alone.held = NULL;
+    alone.wins = (m->sets | m->clears) & ~m->wins & ~m->own;
+    Dongbo__Record *said = NULL;
+    int r = alone.wins ? make_record(&alone, &said) : 0;
+    if (!said)
+        return r;
+    record->lost = arena_alloc(m->merge->arena, sizeof *record->lost);
+    if (!record->lost)
+        return no_memory();
+    dongbo__lost__init(record->lost);
+    record->lost->body = said->body;
+    record->lost->origins = said->origins;
+    record->lost->n_origins = said->n_origins;
+    return 0;
+}
+
 // Key fields change when the record comes or goes; the others when their value does. Of a person much is known that no
 // event has said: the first to clear it may change it.
 static uint32_t find_changed(const Merging *m, const Dongbo__Record *record) {
@@ -275,7 +280,7 @@ int reconcile(const Merge *merge, const Dongbo__Record *current, const Dongbo__C
         return r;
     find_claims(&m);
     find_wins(&m);
-    if (!m.wins && (m.is_held || !(m.sets | m.clears))) {
+    if (!m.wins && (m.own || !(m.sets | m.clears))) {
         ret->body = m.held;
         ret->deleted = current && current->retracted;
         return 0;
@@ -289,6 +294,8 @@ int reconcile(const Merge *merge, const Dongbo__Record *current, const Dongbo__C
         m.wins = m.sets | m.clears;
     }
     r = make_record(&m, &ret->record);
+    if (r == 0)
+        r = keep_lost(&m, ret->record);
     if (r < 0)
         return r;
     ret->body = m.body;

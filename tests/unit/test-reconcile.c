@@ -3,107 +3,13 @@
 // Merging: single steps by name, and then the promise itself: whatever the order, and however often an event comes,
 // the record ends the same, byte for byte.
 
-#include "broker/reconcile.h"
+#include "dose-case.h"
 #include "proto/base/error.h"
-#include "proto/bounds.h"
-#include "verdict.pb-c.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-
-#define GROUP 1
-#define DOSE 2
-#define PRODUCT 3
-#define LOT 4
-#define DATE 5
-#define FACILITY 6
-#define STATUS 7
-#define BIT(n) (1u << (n))
-#define ACCEPTED DONGBO__VERDICT__ACCEPTED
-#define UNCHANGED DONGBO__VERDICT__UNCHANGED
-#define SUPERSEDED DONGBO__VERDICT__SUPERSEDED
-
-static Rules *rules;
-static const Grants MOH = {.agency = 1, .code = "MOH"}, VSS = {.agency = 2, .code = "VSS"},
-                    OTHER = {.agency = 3, .code = "OTHER"}, ANOTHER = {.agency = 4, .code = "ANOTHER"};
-
-static int setup(void **state) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/schemas", getenv("DONGBO_SOURCE"));
-    return rules_load(&rules, path);
-}
-
-static int teardown(void **state) {
-    rules_destroy(&rules);
-    return 0;
-}
-
-typedef struct Said {
-    Dongbo__ChangeEvent event;
-    Dongbo__Vaccination body;
-    uint8_t id[EVENT_ID_BYTES];
-    uint32_t cleared[8];
-    const Grants *grants;
-} Said;
-
-// A dose of `product` and `lot` ("" says nothing), by this agency at this time.
-static Said said(const Grants *grants, int64_t time, uint8_t id, const char *product, const char *lot) {
-    Said s = {.event = DONGBO__CHANGE_EVENT__INIT, .body = DONGBO__VACCINATION__INIT, .grants = grants};
-    memset(s.id, id, sizeof s.id);
-    s.event.operation = DONGBO__OPERATION__UPSERT;
-    s.event.event_time_us = time;
-    s.event.body_case = DONGBO__CHANGE_EVENT__BODY_HEALTH;
-    s.body.vaccine_group = "covid-19";
-    s.body.dose_number = 1;
-    s.body.product_code = (char *)product;
-    s.body.lot_number = (char *)lot;
-    return s;
-}
-
-static Said clearing(Said s, uint32_t field) {
-    s.cleared[s.event.n_cleared_fields++] = field;
-    return s;
-}
-
-static Said retraction(const Grants *grants, int64_t time, uint8_t id) {
-    Said s = said(grants, time, id, "", "");
-    s.event.operation = DONGBO__OPERATION__RETRACT;
-    return s;
-}
-
-// Pointers into the Said itself, set late so that it can be copied before.
-static const Dongbo__ChangeEvent *event_of(Said *s) {
-    s->event.event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, s->id};
-    s->event.cleared_fields = s->cleared;
-    s->event.health = &s->body;
-    return &s->event;
-}
-
-static Merged step(Arena *arena, Said *s, const Dongbo__Record *current) {
-    Merge merge = {rules, s->grants, arena};
-    Merged merged;
-    assert_int_equal(reconcile(&merge, current, event_of(s), &merged), 0);
-    assert_int_equal(merged.store, merged.record != NULL);
-    assert_true(merged.store || merged.verdict == UNCHANGED);
-    assert_int_equal(merged.superseded, merged.verdict == SUPERSEDED);
-    assert_int_equal(merged.verdict == ACCEPTED, merged.changed != 0);
-    return merged;
-}
-
-static Arena *arena;
-
-static int new_arena(void **state) {
-    return arena_new(&arena, BATCH_ARENA_BYTES);
-}
-
-static int end_arena(void **state) {
-    arena_destroy(&arena);
-    return 0;
-}
 
 static const Dongbo__Vaccination *dose(const Merged *merged) {
     return (const Dongbo__Vaccination *)merged->body;
@@ -111,7 +17,7 @@ static const Dongbo__Vaccination *dose(const Merged *merged) {
 
 static void test_new_record(void **state) {
     Said a = said(&MOH, 10, 1, "208", "L1");
-    Merged m = step(arena, &a, NULL);
+    Merged m = step(&a, NULL);
     assert_int_equal(m.verdict, ACCEPTED);
     assert_int_equal(m.changed, BIT(GROUP) | BIT(DOSE) | BIT(PRODUCT) | BIT(LOT));
     assert_false(m.deleted);
@@ -130,8 +36,8 @@ static void test_new_record(void **state) {
 
 static void test_newer_wins_by_field(void **state) {
     Said a = said(&MOH, 10, 1, "208", "L1"), b = said(&MOH, 20, 2, "", "L2");
-    Merged m = step(arena, &a, NULL);
-    m = step(arena, &b, m.record);
+    Merged m = step(&a, NULL);
+    m = step(&b, m.record);
     assert_int_equal(m.verdict, ACCEPTED);
     assert_int_equal(m.changed, BIT(LOT));
     assert_string_equal(dose(&m)->product_code, "208");
@@ -143,27 +49,27 @@ static void test_newer_wins_by_field(void **state) {
 
 static void test_same_again(void **state) {
     Said a = said(&MOH, 10, 1, "208", "L1"), b = said(&MOH, 20, 2, "", "L2");
-    Merged first = step(arena, &a, NULL), m = step(arena, &a, first.record);
+    Merged first = step(&a, NULL), m = step(&a, first.record);
     assert_int_equal(m.verdict, UNCHANGED);
     assert_false(m.store);
     assert_string_equal(dose(&m)->lot_number, "L1");
-    m = step(arena, &b, first.record);
-    m = step(arena, &a, m.record); // holds one field still, lost the other
+    m = step(&b, first.record);
+    m = step(&a, m.record); // holds one field still, lost the other
     assert_int_equal(m.verdict, UNCHANGED);
     assert_false(m.store);
     // Even where the agency's word has come to weigh more since: what was decided stays.
     a.grants = &OTHER;
-    m = step(arena, &a, NULL);
+    m = step(&a, NULL);
     a.grants = &MOH;
-    m = step(arena, &a, m.record);
+    m = step(&a, m.record);
     assert_int_equal(m.verdict, UNCHANGED);
     assert_false(m.store);
 }
 
 static void test_same_value_moves_origin(void **state) {
     Said a = said(&MOH, 10, 1, "208", "L1"), b = said(&MOH, 20, 2, "208", "L1");
-    Merged m = step(arena, &a, NULL);
-    m = step(arena, &b, m.record);
+    Merged m = step(&a, NULL);
+    m = step(&b, m.record);
     assert_int_equal(m.verdict, UNCHANGED);
     assert_true(m.store);
     assert_int_equal(m.record->n_origins, 1);
@@ -172,8 +78,8 @@ static void test_same_value_moves_origin(void **state) {
 
 static void test_older_is_superseded(void **state) {
     Said a = said(&MOH, 20, 1, "208", "L1"), b = said(&MOH, 10, 2, "", "L0");
-    Merged m = step(arena, &a, NULL);
-    m = step(arena, &b, m.record);
+    Merged m = step(&a, NULL);
+    m = step(&b, m.record);
     assert_int_equal(m.verdict, SUPERSEDED);
     assert_int_equal(m.changed, 0);
     assert_string_equal(dose(&m)->lot_number, "L0"); // the event alone
@@ -185,8 +91,8 @@ static void test_older_is_superseded(void **state) {
 
 static void test_authority_beats_time(void **state) {
     Said a = said(&MOH, 10, 1, "208", ""), b = said(&VSS, 20, 2, "207", "L2");
-    Merged m = step(arena, &a, NULL);
-    m = step(arena, &b, m.record);
+    Merged m = step(&a, NULL);
+    m = step(&b, m.record);
     assert_int_equal(m.changed, BIT(LOT));
     assert_string_equal(dose(&m)->product_code, "208");
     assert_string_equal(dose(&m)->lot_number, "L2");
@@ -194,52 +100,52 @@ static void test_authority_beats_time(void **state) {
 
 static void test_equal_time_is_settled_by_id(void **state) {
     Said a = said(&OTHER, 10, 1, "208", ""), b = said(&ANOTHER, 10, 2, "207", "");
-    Merged m = step(arena, &a, NULL);
-    m = step(arena, &b, m.record);
+    Merged m = step(&a, NULL);
+    m = step(&b, m.record);
     assert_string_equal(dose(&m)->product_code, "207");
-    m = step(arena, &b, NULL);
-    m = step(arena, &a, m.record);
+    m = step(&b, NULL);
+    m = step(&a, m.record);
     assert_int_equal(m.verdict, SUPERSEDED);
 }
 
 static void test_cleared_field(void **state) {
     Said a = said(&MOH, 10, 1, "208", "L1"), b = clearing(said(&MOH, 20, 2, "", ""), LOT);
-    Merged m = step(arena, &a, NULL);
-    m = step(arena, &b, m.record);
+    Merged m = step(&a, NULL);
+    m = step(&b, m.record);
     assert_int_equal(m.changed, BIT(LOT));
     assert_string_equal(dose(&m)->lot_number, "");
     assert_false(m.deleted);
     Said late = said(&MOH, 15, 3, "", "L9"); // older than the deletion: stays deleted
-    m = step(arena, &late, m.record);
+    m = step(&late, m.record);
     assert_int_equal(m.verdict, SUPERSEDED);
     Said back = said(&MOH, 30, 4, "", "L3");
-    m = step(arena, &b, NULL);
-    m = step(arena, &back, m.record);
+    m = step(&b, NULL);
+    m = step(&back, m.record);
     assert_int_equal(m.changed, BIT(LOT));
     // Key fields cannot be cleared away from the record they name.
     Said key = clearing(said(&MOH, 40, 5, "", ""), GROUP);
-    m = step(arena, &key, m.record);
+    m = step(&key, m.record);
     assert_string_equal(dose(&m)->vaccine_group, "covid-19");
     assert_false(m.deleted);
 }
 
 static void test_retraction(void **state) {
     Said a = said(&MOH, 10, 1, "208", "L1"), r = retraction(&MOH, 20, 2);
-    Merged m = step(arena, &a, NULL);
-    m = step(arena, &r, m.record);
+    Merged m = step(&a, NULL);
+    m = step(&r, m.record);
     assert_int_equal(m.verdict, ACCEPTED);
     assert_true(m.deleted);
     assert_true(m.record->retracted);
     assert_int_equal(m.changed, BIT(GROUP) | BIT(DOSE) | BIT(PRODUCT) | BIT(LOT));
     assert_string_equal(dose(&m)->vaccine_group, "covid-19");
     assert_string_equal(dose(&m)->lot_number, "");
-    Merged again = step(arena, &r, m.record);
+    Merged again = step(&r, m.record);
     assert_false(again.store);
     assert_true(again.deleted);
     Said older = said(&MOH, 15, 3, "208", "L1");
-    assert_int_equal(step(arena, &older, m.record).verdict, SUPERSEDED);
+    assert_int_equal(step(&older, m.record).verdict, SUPERSEDED);
     Said newer = said(&MOH, 30, 4, "207", "");
-    m = step(arena, &newer, m.record);
+    m = step(&newer, m.record);
     assert_int_equal(m.verdict, ACCEPTED);
     assert_false(m.deleted);
     assert_int_equal(m.changed, BIT(GROUP) | BIT(DOSE) | BIT(PRODUCT));
@@ -248,21 +154,21 @@ static void test_retraction(void **state) {
 
 static void test_retraction_before_its_event(void **state) {
     Said a = said(&MOH, 10, 1, "208", "L1"), r = retraction(&MOH, 20, 2);
-    Merged m = step(arena, &r, NULL);
+    Merged m = step(&r, NULL);
     assert_int_equal(m.verdict, UNCHANGED);
     assert_true(m.store);
     assert_true(m.deleted);
     assert_int_equal(m.record->origins[0]->n_fields, 0);
     assert_int_equal(m.record->origins[0]->n_cleared, 7);
-    assert_int_equal(step(arena, &a, m.record).verdict, SUPERSEDED);
+    assert_int_equal(step(&a, m.record).verdict, SUPERSEDED);
 }
 
 static void test_weaker_retraction(void **state) {
     Said a = said(&MOH, 10, 1, "208", ""), b = said(&VSS, 5, 2, "", "L2"), r = retraction(&VSS, 20, 3);
-    Merged m = step(arena, &a, NULL);
-    m = step(arena, &b, m.record);
+    Merged m = step(&a, NULL);
+    m = step(&b, m.record);
     assert_string_equal(dose(&m)->lot_number, "L2");
-    m = step(arena, &r, m.record); // withdraws what VSS said, not what MOH did
+    m = step(&r, m.record); // withdraws what VSS said, not what MOH did
     assert_int_equal(m.changed, BIT(LOT));
     assert_false(m.deleted);
     assert_string_equal(dose(&m)->product_code, "208");
@@ -291,9 +197,43 @@ static void test_authority_by_field(void **state) {
     assert_int_equal(m.record->origins[1]->n_fields, 3);
 }
 
+static void test_origins_say_what_kind_of_event_it_was(void **state) {
+    Said a = said(&MOH, 10, 1, "208", "L1"), c = correction(said(&MOH, 20, 2, "", "L2")), r = retraction(&VSS, 30, 3);
+    Merged m = step(&a, NULL);
+    assert_int_equal(m.record->origins[0]->nature, DONGBO__NATURE__NATURE_CHANGE);
+    m = step(&c, m.record);
+    assert_int_equal(m.verdict, ACCEPTED);
+    assert_string_equal(dose(&m)->lot_number, "L2");
+    assert_int_equal(m.record->origins[0]->nature, DONGBO__NATURE__NATURE_CORRECTION);
+    assert_int_equal(m.record->origins[1]->nature, DONGBO__NATURE__NATURE_CHANGE);
+    m = step(&r, m.record);
+    assert_int_equal(m.record->origins[2]->nature, DONGBO__NATURE__NATURE_RETRACTION);
+}
+
+static void test_what_an_event_lost_is_kept_with_what_it_won(void **state) {
+    Said a = said(&MOH, 20, 1, "", "L2"), b = said(&MOH, 10, 2, "208", "L1"), c = said(&MOH, 30, 3, "207", "");
+    Merged m = step(&a, NULL);
+    assert_null(m.record->lost);
+    m = step(&b, m.record);
+    assert_int_equal(m.changed, BIT(PRODUCT));
+    assert_string_equal(dose(&m)->lot_number, "L2");
+    const Dongbo__Lost *lost = m.record->lost;
+    assert_non_null(lost);
+    assert_int_equal(lost->n_origins, 1);
+    assert_int_equal(lost->origins[0]->event_time_us, 10);
+    assert_int_equal(lost->origins[0]->n_fields, 3); // both keys and the lot
+    Dongbo__Vaccination *body = dongbo__vaccination__unpack(NULL, lost->body.len, lost->body.data);
+    assert_non_null(body);
+    assert_string_equal(body->lot_number, "L1");
+    assert_string_equal(body->product_code, "");
+    dongbo__vaccination__free_unpacked(body, NULL);
+    m = step(&c, m.record); // ... by its own version only
+    assert_null(m.record->lost);
+}
+
 static void test_unreadable_record(void **state) {
     Said a = said(&MOH, 10, 1, "208", "L1");
-    Merged m = step(arena, &a, NULL), ret;
+    Merged m = step(&a, NULL), ret;
     Merge merge = {rules, &MOH, arena};
     Dongbo__Record broken = *m.record;
     broken.body.len--;
@@ -319,65 +259,34 @@ static void test_memory(void **state) {
 
 // ---- any order ----------------------------------------------------------------------------------------------------
 
-static uint32_t seed;
-static uint32_t next(uint32_t below) {
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 16) % below;
-}
-
-static Said random_event(uint8_t id) {
-    static const Grants *const AGENCIES[] = {&MOH, &VSS, &OTHER, &ANOTHER};
-    static const char *const PRODUCTS[] = {"", "207", "208"}, *const LOTS[] = {"", "L1", "L2"};
-    const Grants *grants = AGENCIES[next(4)];
-    int64_t time = 100 + next(3); // ties are the rule
-    if (next(4) == 0)
-        return retraction(grants, time, id);
-    Said s = said(grants, time, id, PRODUCTS[next(3)], LOTS[next(3)]);
-    s.body.status = next(2) ? "completed" : "";
-    if (!*s.body.lot_number && next(2))
-        s = clearing(s, LOT);
-    if (!*s.body.product_code && next(2))
-        s = clearing(s, PRODUCT);
-    return s;
-}
-
-static size_t pack(const Dongbo__Record *record, uint8_t out[4096]) {
-    if (!record)
-        return 0;
-    assert_true(dongbo__record__get_packed_size(record) <= 4096);
-    return dongbo__record__pack(record, out);
-}
-
-// Reads back what would be stored, so that only stored bytes carry over from step to step.
+// Only stored bytes carry over from step to step.
 static const Dongbo__Record *stored(const Merged *m, const Dongbo__Record *current) {
-    if (!m->store || m->superseded)
-        return current;
-    uint8_t bytes[4096];
-    size_t n = pack(m->record, bytes);
-    const Dongbo__Record *record = dongbo__record__unpack(arena_protobuf(arena), n, bytes);
-    assert_non_null(record);
-    return record;
+    return m->store && !m->superseded ? read_back(m->record) : current;
 }
 
 static const Dongbo__Record *run(Said *events, const int *order, int n) {
     const Dongbo__Record *current = NULL;
     for (int i = 0; i < n; i++) {
-        Merged m = step(arena, &events[order[i]], current);
+        Merged m = step(&events[order[i]], current);
         bool was = current && !current->retracted;
         const Dongbo__Record *after = stored(&m, current);
         assert_int_equal(m.verdict == ACCEPTED && was && after->retracted, was && after && after->retracted);
         current = after;
-        Merged again = step(arena, &events[order[i]], current);
+        Merged again = step(&events[order[i]], current);
         assert_int_equal(again.superseded, m.superseded);
         assert_true(m.superseded || (!again.store && again.verdict == UNCHANGED));
+    }
+    for (int i = 0; i < n; i++) { // all of them once more, long after
+        Merged again = step(&events[order[i]], current);
+        assert_true(again.superseded || (!again.store && again.verdict == UNCHANGED));
     }
     return current;
 }
 
 static int compare_orders(Said *events, int *order, int at, int n, const uint8_t *bytes, size_t n_bytes) {
     if (at == n) {
-        uint8_t other[4096];
-        size_t n_other = pack(run(events, order, n), other);
+        uint8_t other[PACKED_BYTES];
+        size_t n_other = pack_record(run(events, order, n), other);
         arena_reset(arena);
         return n_other == n_bytes && memcmp(bytes, other, n_bytes) == 0 ? 0 : 1;
     }
@@ -399,15 +308,14 @@ static void test_any_order(void **state) {
         int n = 2 + (int)next(5), order[6] = {0, 1, 2, 3, 4, 5};
         for (int i = 0; i < n; i++)
             events[i] = random_event((uint8_t)(i + 1));
-        uint8_t bytes[4096];
-        size_t n_bytes = pack(run(events, order, n), bytes);
+        uint8_t bytes[PACKED_BYTES];
+        size_t n_bytes = pack_record(run(events, order, n), bytes);
         if (compare_orders(events, order, 0, n, bytes, n_bytes))
             fail_msg("round %u: %d events end differently in another order", round, n);
     }
 }
 
-// ---- population
-// ---------------------------------------------------------------------------------------------------
+// ---- population ---------------------------------------------------------------------------------------------------
 
 typedef struct Told {
     Dongbo__ChangeEvent event;
@@ -491,7 +399,7 @@ static void test_clearing_what_no_event_said_changes_the_person(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, new_arena, end_arena)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, dose_arena_new, dose_arena_end)
     const struct CMUnitTest tests[] = {
         TEST(test_new_record),
         TEST(test_newer_wins_by_field),
@@ -505,6 +413,8 @@ int main(void) {
         TEST(test_retraction_before_its_event),
         TEST(test_weaker_retraction),
         TEST(test_authority_by_field),
+        TEST(test_origins_say_what_kind_of_event_it_was),
+        TEST(test_what_an_event_lost_is_kept_with_what_it_won),
         TEST(test_unreadable_record),
         TEST(test_memory),
         TEST(test_number_that_only_names_yields_to_a_reissue),
@@ -512,5 +422,5 @@ int main(void) {
         TEST(test_clearing_what_no_event_said_changes_the_person),
         TEST(test_any_order),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, dose_setup, dose_teardown);
 }
