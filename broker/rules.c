@@ -20,6 +20,8 @@
 #define WORDS_MAX 96
 #define AGENCY_BYTES 16
 #define LIST_MAX 64
+#define YEARS_MAX 200
+#define DAYS_MAX (366 * YEARS_MAX)
 
 typedef struct Authority {
     char agency[AGENCY_BYTES];
@@ -47,6 +49,8 @@ typedef struct FileField {
     int number, type, codes, personal;
     bool key, required, lasting;
     uint32_t length_max, digits, min, max;
+    char **shapes;
+    unsigned shapes_count;
 } FileField;
 
 typedef struct FileAuthority {
@@ -57,7 +61,8 @@ typedef struct FileAuthority {
 } FileAuthority;
 
 typedef struct FileRule {
-    int kind, field, other, reason;
+    int kind, field, other, reason, when;
+    uint32_t days, years;
     char **equals;
     unsigned equals_count;
 } FileRule;
@@ -87,7 +92,8 @@ static const cyaml_strval_t MASKS[] = {{"none", MASK_NONE + 1},
 static const cyaml_strval_t KINDS[] = {
     {"not-in-future", RULE_NOT_IN_FUTURE},     {"not-before-birth", RULE_NOT_BEFORE_BIRTH},
     {"not-after-death", RULE_NOT_AFTER_DEATH}, {"period", RULE_PERIOD},
-    {"alive-at-event", RULE_ALIVE_AT_EVENT},   {"required-when", RULE_REQUIRED_WHEN}};
+    {"alive-at-event", RULE_ALIVE_AT_EVENT},   {"required-when", RULE_REQUIRED_WHEN},
+    {"shorter-than", RULE_SHORTER_THAN},       {"age-at-least", RULE_AGE_AT_LEAST}};
 
 // The vocabularies of one domain's file.
 typedef struct Words {
@@ -120,6 +126,7 @@ static int load_domain(Rules *rules, const char *path, int domain) {
     words_init(&words, rules->codes, domain);
 #define WORD(key, flags, type, member, list) CYAML_FIELD_ENUM(key, flags, type, member, words.list, words.n_##list)
     const cyaml_schema_value_t name = {CYAML_VALUE_ENUM(CYAML_FLAG_STRICT, int, words.fields, words.n_fields)};
+    const cyaml_schema_value_t shape = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, SHAPE_BYTES - 1)};
     const cyaml_schema_field_t field_fields[] = {
         WORD("name", CYAML_FLAG_STRICT, FileField, number, fields),
         CYAML_FIELD_ENUM("type", CYAML_FLAG_STRICT, FileField, type, TYPES, CYAML_ARRAY_LEN(TYPES)),
@@ -133,6 +140,8 @@ static int load_domain(Rules *rules, const char *path, int domain) {
         CYAML_FIELD_UINT("digits", CYAML_FLAG_OPTIONAL, FileField, digits),
         CYAML_FIELD_UINT("min", CYAML_FLAG_OPTIONAL, FileField, min),
         CYAML_FIELD_UINT("max", CYAML_FLAG_OPTIONAL, FileField, max),
+        CYAML_FIELD_SEQUENCE("shapes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, FileField, shapes, &shape, 1,
+                             SHAPES_MAX),
         CYAML_FIELD_END};
     const cyaml_schema_value_t field = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, FileField, field_fields)};
     const cyaml_schema_field_t authority_fields[] = {
@@ -148,6 +157,9 @@ static int load_domain(Rules *rules, const char *path, int domain) {
         WORD("field", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileRule, field, fields),
         WORD("other", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileRule, other, fields),
         WORD("reason", CYAML_FLAG_STRICT, FileRule, reason, reasons),
+        WORD("when", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileRule, when, fields),
+        CYAML_FIELD_UINT("days", CYAML_FLAG_OPTIONAL, FileRule, days),
+        CYAML_FIELD_UINT("years", CYAML_FLAG_OPTIONAL, FileRule, years),
         CYAML_FIELD_SEQUENCE("equals", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, FileRule, equals, &code, 1,
                              RULE_VALUES_MAX),
         CYAML_FIELD_END};
@@ -227,6 +239,10 @@ static const char *convert_field(RuleField *field, const FileField *from, const 
         return "has digits but is not of type digits";
     if (field->type != FIELD_TEXT && field->type != FIELD_DIGITS && from->length_max)
         return "has length_max but is no text";
+    if (field->type != FIELD_TEXT && from->shapes_count)
+        return "has shapes but is no text";
+    for (unsigned i = 0; i < from->shapes_count; i++)
+        snprintf(field->shapes[i], SHAPE_BYTES, "%s", from->shapes[i]);
     if (field->length_max > TEXT_BYTES_MAX || field->digits > TEXT_BYTES_MAX || field->minimum > field->maximum)
         return "has a bound that cannot hold";
     return NULL;
@@ -273,27 +289,35 @@ static const char *check_rule(const Table *table, const FileRule *rule) {
     const RuleField *other = rule->other ? find_field(table, (unsigned)rule->other) : NULL;
     if (!field && rule->kind != RULE_ALIVE_AT_EVENT)
         return "needs a field";
-    bool is_when = rule->kind == RULE_REQUIRED_WHEN;
-    if ((rule->kind == RULE_PERIOD || is_when) != (other != NULL))
-        return "has other exactly when its kind is period or required-when";
-    if (is_when != (rule->equals_count > 0))
-        return "has equals exactly when its kind is required-when";
-    if (is_when)
-        return other->type == FIELD_CODE ? NULL : "has an other that is no code";
+    bool is_required = rule->kind == RULE_REQUIRED_WHEN;
+    if ((rule->kind == RULE_PERIOD || rule->kind == RULE_SHORTER_THAN) != (other != NULL))
+        return "has other exactly when its kind is period or shorter-than";
+    if ((rule->kind == RULE_SHORTER_THAN) != (rule->days > 0))
+        return "has days exactly when its kind is shorter-than";
+    if ((rule->kind == RULE_AGE_AT_LEAST) != (rule->years > 0))
+        return "has years exactly when its kind is age-at-least";
+    if (rule->days > DAYS_MAX || rule->years > YEARS_MAX)
+        return "has a bound that cannot hold";
+    if ((rule->equals_count > 0) != (rule->when != 0))
+        return "has when exactly when it has equals";
+    if (rule->when && find_field(table, (unsigned)rule->when)->type != FIELD_CODE)
+        return "has a when that is no code";
+    if (is_required)
+        return rule->when ? NULL : "needs a when";
     if ((field && field->type != FIELD_DATE) || (other && other->type != FIELD_DATE))
         return "is about a field that is no date";
     return NULL;
 }
 
-// The values of required-when are codes of the other field; the list's own texts are kept.
+// The values are codes of the field `when`; the list's own texts are kept.
 static const char *convert_values(const Table *table, const FileRule *from, Rule *rule) {
     for (unsigned i = 0; i < from->equals_count; i++) {
-        const CodeList *codes = find_field(table, rule->other)->codes;
+        const CodeList *codes = find_field(table, rule->when)->codes;
         for (size_t j = 0; j < code_list_count(codes); j++)
             if (strcmp(code_list_code(codes, j), from->equals[i]) == 0)
                 rule->values[rule->n_values++] = code_list_code(codes, j);
         if (rule->n_values != i + 1)
-            return "has an equals that is no code of its other field";
+            return "has an equals that is no code of its field when";
     }
     return NULL;
 }
@@ -305,7 +329,12 @@ static int convert_rules(Table *table, const File *file, const char *path) {
     for (unsigned i = 0; i < file->rules_count; i++) {
         const FileRule *from = &file->rules[i];
         Rule *rule = &table->checks[i];
-        *rule = (Rule){(RuleKind)from->kind, (unsigned)from->field, (unsigned)from->other, from->reason, {0}, 0};
+        *rule = (Rule){.kind = (RuleKind)from->kind,
+                       .field = (unsigned)from->field,
+                       .other = (unsigned)from->other,
+                       .code = from->reason,
+                       .limit = from->days ? from->days : from->years,
+                       .when = (unsigned)from->when};
         const char *fault = check_rule(table, from);
         if (!fault)
             fault = convert_values(table, from, rule);

@@ -22,6 +22,9 @@ typedef enum FieldMask {
     MASK_ALL,
 } FieldMask;
 
+// How a text may look, letter by letter: A is a Latin letter, 9 a digit, all else stands for itself.
+#define SHAPES_MAX 4
+#define SHAPE_BYTES 32
 typedef struct RuleField {
     unsigned number; // in the body; 0 ends the list
     const char *name;
@@ -34,6 +37,7 @@ typedef struct RuleField {
     uint32_t minimum, maximum; // FIELD_NUMBER
     const CodeList *codes;     // FIELD_CODE
     FieldMask personal;
+    char shapes[SHAPES_MAX][SHAPE_BYTES]; // FIELD_TEXT: one of these; the first "" ends them; none: any
 } RuleField;
 
 // Checks between fields, each a kind and the field or fields it is about.
@@ -43,13 +47,17 @@ typedef enum RuleKind {
     RULE_NOT_AFTER_DEATH,  // field is not after the person's death
     RULE_PERIOD,           // field is not after other
     RULE_ALIVE_AT_EVENT,   // the person is alive at the event's date: field, or the event time when field is 0
-    RULE_REQUIRED_WHEN,    // field is said when other has one of these values
+    RULE_REQUIRED_WHEN,    // field is said
+    RULE_SHORTER_THAN,     // other is less than `limit` days after field
+    RULE_AGE_AT_LEAST,     // the person is `limit` years old at field
 } RuleKind;
 #define RULE_VALUES_MAX 8
 typedef struct Rule {
     RuleKind kind;
     unsigned field, other;
     int code; // Dongbo__ReasonCode
+    uint32_t limit;
+    unsigned when; // the rule holds only where this field has one of the values; 0: everywhere
     const char *values[RULE_VALUES_MAX];
     size_t n_values;
 } Rule;

@@ -199,6 +199,23 @@ static void check_subject(const Form *form) {
         reject(form, REASON(CODE_UNKNOWN), "subject.residence_province");
 }
 
+static bool has_shape(const char *text, const char *shape) {
+    for (; *shape && *text; shape++, text++) {
+        bool letter = (*text >= 'A' && *text <= 'Z') || (*text >= 'a' && *text <= 'z');
+        bool digit = *text >= '0' && *text <= '9';
+        if (*shape == 'A' ? !letter : *shape == '9' ? !digit : *shape != *text)
+            return false;
+    }
+    return *shape == *text;
+}
+
+static bool has_some_shape(const RuleField *field, const char *text) {
+    for (size_t i = 0; i < SHAPES_MAX && field->shapes[i][0]; i++)
+        if (has_shape(text, field->shapes[i]))
+            return true;
+    return !field->shapes[0][0];
+}
+
 // The reason against one said value, 0 for none.
 static int value_fault(const RuleField *field, const char *text) {
     Date date;
@@ -206,7 +223,7 @@ static int value_fault(const RuleField *field, const char *text) {
     switch (field->type) {
     case FIELD_TEXT:
         n = strlen(text);
-        if (n > field->length_max)
+        if (n > field->length_max || !has_some_shape(field, text))
             return REASON(FIELD_FORMAT);
         return field->key && !text_is_clean(text, n) ? REASON(TEXT_INVALID) : 0;
     case FIELD_CODE:
@@ -265,13 +282,22 @@ static bool said_date(const Form *form, unsigned number, Date *ret) {
     return *text && date_parse(text, ret) == 0;
 }
 
-static bool is_required_now(const Form *form, const Rule *rule) {
+static bool holds_here(const Form *form, const Rule *rule) {
+    if (!rule->when)
+        return true;
     char unused[12];
-    const char *value = field_text(form->body, rule->other, unused);
+    const char *value = field_text(form->body, rule->when, unused);
     for (size_t i = 0; i < rule->n_values; i++)
         if (strcmp(value, rule->values[i]) == 0)
             return true;
     return false;
+}
+
+// Only what is known to the day can be counted in days.
+static bool is_too_long(const Form *form, const Rule *rule) {
+    Date from, to;
+    return said_date(form, rule->field, &from) && said_date(form, rule->other, &to) && from.day && to.day &&
+           date_days(to) - date_days(from) >= (int64_t)rule->limit;
 }
 
 static bool form_breaks(const Form *form, const Rule *rule) {
@@ -283,7 +309,9 @@ static bool form_breaks(const Form *form, const Rule *rule) {
         return said_date(form, rule->field, &date) && said_date(form, rule->other, &other) &&
                date_compare(date, other) > 0;
     case RULE_REQUIRED_WHEN:
-        return !field_is_said(form->body, rule->field) && is_required_now(form, rule);
+        return !field_is_said(form->body, rule->field);
+    case RULE_SHORTER_THAN:
+        return is_too_long(form, rule);
     default:
         return false;
     }
@@ -292,7 +320,7 @@ static bool form_breaks(const Form *form, const Rule *rule) {
 static void check_form_rules(const Form *form) {
     for (size_t i = 0; i < form->rules->n_rules; i++) {
         const Rule *rule = &form->rules->rules[i];
-        if (form_breaks(form, rule))
+        if (holds_here(form, rule) && form_breaks(form, rule))
             reject(form, rule->code, name_of(form, rule->field));
     }
 }
@@ -438,6 +466,12 @@ static const char *life_breaks(const Form *form, const Rule *rule, const Person 
     if (!rule->field)
         date = date_of_us(form->event->event_time_us);
     switch (rule->kind) {
+    case RULE_AGE_AT_LEAST:
+        *ret_field = "subject.birth_date";
+        if (date_parse(person->birth_date, &limit) != 0)
+            return NULL;
+        limit.year = (int16_t)(limit.year + (int16_t)rule->limit);
+        return date_compare(date, limit) < 0 ? person->birth_date : NULL;
     case RULE_NOT_BEFORE_BIRTH:
         *ret_field = "subject.birth_date";
         return date_parse(person->birth_date, &limit) == 0 && date_compare(date, limit) < 0 ? person->birth_date : NULL;
@@ -454,7 +488,7 @@ static const char *life_breaks(const Form *form, const Rule *rule, const Person 
 static void check_life(const Form *form, const Person *person) {
     for (size_t i = 0; i < form->rules->n_rules; i++) {
         const Rule *rule = &form->rules->rules[i];
-        const char *field, *stored = life_breaks(form, rule, person, &field);
+        const char *field, *stored = holds_here(form, rule) ? life_breaks(form, rule, person, &field) : NULL;
         if (stored)
             decision_add(form->decision, rule->code < 300 ? MISMATCH : REJECTED, rule->code,
                          rule->field ? name_of(form, rule->field) : "event_time_us", told(form, field, stored));

@@ -33,6 +33,8 @@ static const CommandEntry COMMANDS[] = {
     {"report", NULL, 0, 0, report_print, "counts by domain, verdict and kind, from the records themselves"},
     {"epoch new", NULL, 0, 0, epoch_new, "ask for a new epoch, after a restore that the database cannot show"},
     {"match", NULL, 0, 0, match_run, "find who is who in two lists, or twice in one; no database"},
+    {"rules check", "[SCHEMAS]", 0, 1, rule_book_check,
+     "read rules and code lists as a broker would; the first mistake is told with its line"},
     {"reasons", NULL, 0, 0, reasons_print, "the published table of reasons, in Vietnamese and English"},
     {"help", "[COMMAND...]", 0, 3, help_print, "show this, or one part of it"},
 };

@@ -498,3 +498,19 @@ def test_a_reader_sees_who_takes_part(desk):
     desk.configure(ROOT / "schemas", operator="dongbo_reader")
     assert "Bộ Y tế" in desk.ask("agency", "list") and "MOH" in desk.ask("agency", "key", "list")
     assert "may not read records" in desk.refused(2, "report")
+
+
+# ---- rules
+
+def test_rules_are_checked_without_a_database(workdir):
+    desk = Desk.__new__(Desk)
+    desk.directory, desk.config = workdir, workdir / "none.yaml"
+    domains = {one["domain"]: one for one in json.loads(desk.ask("rules", "check", "--json", ROOT / "schemas"))}
+    assert len(domains) == 7 and "PERIOD_TOO_LONG" in domains["residence"]["reasons"]
+    assert "AGE_TOO_LOW" in desk.ask("rules", "check", ROOT / "schemas")
+    shutil.copytree(ROOT / "schemas", workdir / "schemas")
+    file = workdir / "schemas/rules/e_id.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("AGE_TOO_LOW", "TOO_YOUNG"), encoding="utf-8")
+    said = desk.refused(2, "rules", "check", "schemas")
+    line = next(n for n, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1) if "TOO_YOUNG" in text)
+    assert f"rules/e_id.yaml, line {line}" in said and "TOO_YOUNG" in said

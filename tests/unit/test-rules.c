@@ -170,6 +170,7 @@ static void test_broken_files(void **state) {
     expect_error(E, FILE_OF("  - {name: customer_code, type: text, max: 5}\n", ""), "max");
     expect_error(E, FILE_OF("  - {name: customer_code, type: text, digits: 5}\n", ""), "digits");
     expect_error(E, FILE_OF("  - {name: customer_code, type: date, length_max: 5}\n", ""), "length_max");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: date, shapes: [A]}\n", ""), "shapes");
     expect_error(E, FILE_OF("  - {name: customer_code, type: text, length_max: 9999}\n", ""), "bound");
     expect_error(E, FILE_OF("  - {name: customer_code, type: text, key: true}\n", ""), "key fields");
     expect_error(E, FILE_OF(KEY, "province: status\n"), "province");
@@ -186,9 +187,16 @@ static void test_broken_rules(void **state) {
     BAD_RULE("kind: period, field: start_date, reason: PERIOD_REVERSED", "other");
     BAD_RULE("kind: not-in-future, field: start_date, other: end_date, reason: DATE_IN_FUTURE", "other");
     BAD_RULE("kind: period, field: start_date, other: status, reason: PERIOD_REVERSED", "no date");
-    BAD_RULE("kind: required-when, field: end_date, other: status, reason: FIELD_MISSING", "equals");
-    BAD_RULE("kind: required-when, field: end_date, other: status, equals: [over], reason: FIELD_MISSING", "no code");
-    BAD_RULE("kind: required-when, field: end_date, other: start_date, equals: [x], reason: FIELD_MISSING", "no code");
+    BAD_RULE("kind: required-when, field: end_date, reason: FIELD_MISSING", "needs a when");
+    BAD_RULE("kind: required-when, field: end_date, when: status, reason: FIELD_MISSING", "equals");
+    BAD_RULE("kind: required-when, field: end_date, when: status, equals: [over], reason: FIELD_MISSING", "no code");
+    BAD_RULE("kind: required-when, field: end_date, when: start_date, equals: [x], reason: FIELD_MISSING", "no code");
+    BAD_RULE("kind: not-in-future, field: end_date, equals: [active], reason: DATE_IN_FUTURE", "when");
+    BAD_RULE("kind: shorter-than, field: start_date, other: end_date, reason: PERIOD_TOO_LONG", "days");
+    BAD_RULE("kind: shorter-than, field: start_date, days: 30, reason: PERIOD_TOO_LONG", "other");
+    BAD_RULE("kind: period, field: start_date, other: end_date, days: 3, reason: PERIOD_REVERSED", "days");
+    BAD_RULE("kind: age-at-least, field: start_date, reason: AGE_TOO_LOW", "years");
+    BAD_RULE("kind: age-at-least, field: start_date, years: 201, reason: AGE_TOO_LOW", "bound");
 }
 
 #define N "rules/names.yaml"

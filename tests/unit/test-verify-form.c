@@ -218,8 +218,47 @@ static void test_fields(void **state) {
     WRONG(RESIDENCE, c.stay.province_code = "02", CODE_UNKNOWN, "province_code");
     WRONG(RESIDENCE, c.stay.commune_code = "123456", FIELD_FORMAT, "commune_code");
     WRONG(RESIDENCE, c.stay.kind = "holiday", CODE_UNKNOWN, "kind");
+    WRONG(SOCIAL_SECURITY, c.insurance.health_card_number = "DN401012345678", FIELD_FORMAT, "health_card_number");
+    WRONG(SOCIAL_SECURITY, c.insurance.health_card_number = "DN40101234567890", FIELD_FORMAT, "health_card_number");
+    WRONG(SOCIAL_SECURITY, c.insurance.health_card_number = "0N4010123456789", FIELD_FORMAT, "health_card_number");
+    WRONG(EDUCATION, c.enrolment.school_year = "2021/2022", FIELD_FORMAT, "school_year");
     WRONG(E_ID, c.account.province_code = "03", CODE_UNKNOWN, "province_code");
     WRONG(ELECTRICITY, c.contract.status = "", FIELD_MISSING, "status");
+}
+
+static void test_shapes(void **state) {
+    static char *const CARDS[] = {"", "DN4010123456789", "gd4010123456789", "0123456789", "001090000001"};
+    for (size_t i = 0; i < sizeof CARDS / sizeof *CARDS; i++) {
+        Case c;
+        case_make(&c, DONGBO__DOMAIN__SOCIAL_SECURITY);
+        c.insurance.health_card_number = CARDS[i];
+        case_form(&c);
+        expect_plain(&c);
+    }
+}
+
+// Thirty days are too many for a short stay, and for nothing else; what is not known to the day is not counted.
+static void test_length(void **state) {
+    static const struct {
+        char *kind, *start, *end;
+        bool fits;
+    } STAYS[] = {
+        {"short-stay", "2022-02-01", "2022-03-02", true}, {"short-stay", "2022-02-01", "2022-03-03", false},
+        {"temporary", "2020-02-01", "2022-02-01", true},  {"short-stay", "2022-02-01", "2022", true},
+        {"short-stay", "2022-02-01", "", true},
+    };
+    for (size_t i = 0; i < sizeof STAYS / sizeof *STAYS; i++) {
+        Case c;
+        case_make(&c, DONGBO__DOMAIN__RESIDENCE);
+        c.stay.kind = STAYS[i].kind;
+        c.stay.start_date = STAYS[i].start;
+        c.stay.end_date = STAYS[i].end;
+        case_form(&c);
+        if (STAYS[i].fits)
+            expect_plain(&c);
+        else
+            EXPECT(&c, REJECTED, PERIOD_TOO_LONG, "start_date");
+    }
 }
 
 static void test_today(void **state) {
@@ -408,6 +447,8 @@ int main(void) {
         cmocka_unit_test(test_grants),
         cmocka_unit_test(test_subject),
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_length),
         cmocka_unit_test(test_today),
         cmocka_unit_test(test_several_reasons),
         cmocka_unit_test(test_cleared),

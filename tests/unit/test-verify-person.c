@@ -192,6 +192,36 @@ static void test_life(void **state) {
     EXPECT(&c, REJECTED, DATE_AFTER_DEATH, "start_date");
 }
 
+static void test_age(void **state) {
+    static const struct {
+        const char *born;
+        char *activated;
+        bool fits;
+    } ACCOUNTS[] = {
+        {"2008-02-29", "2022-02-28", false},
+        {"2008-02-29", "2022-03-01", true},
+        {"2008-03-01", "2022-03-01", true},
+        {"2008-03-02", "2022-03-01", false},
+        {"2008", "2022-01-01", true},
+        {"2009", "2022-03-01", false},
+        {"2009-01-01", "", true},
+    };
+    for (size_t i = 0; i < sizeof ACCOUNTS / sizeof *ACCOUNTS; i++) {
+        Case c;
+        case_make(&c, DONGBO__DOMAIN__E_ID);
+        c.account.card_issued_on = "";
+        c.account.activated_on = ACCOUNTS[i].activated;
+        c.person.birth_date = c.subject.birth_date = (char *)ACCOUNTS[i].born;
+        c.person.citizen_number = c.subject.citizen_number =
+            ACCOUNTS[i].born[3] == '8' ? "001208000001" : "001209000001";
+        case_whole(&c);
+        if (ACCOUNTS[i].fits)
+            expect_plain(&c);
+        else
+            EXPECT(&c, REJECTED, AGE_TOO_LOW, "activated_on");
+    }
+}
+
 // A rule of this kind without a field is about the event's own time. No domain has one at present.
 static void test_alive_at_event_time(void **state) {
     char directory[SCRATCH_BYTES];
@@ -237,6 +267,7 @@ int main(void) {
         cmocka_unit_test(test_sex),
         cmocka_unit_test(test_told),
         cmocka_unit_test(test_life),
+        cmocka_unit_test(test_age),
         cmocka_unit_test(test_alive_at_event_time),
         cmocka_unit_test(test_life_of_another),
     };
