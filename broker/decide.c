@@ -173,6 +173,65 @@ int decide_persons(const DecideContext *context, Work *work) {
     return 0;
 }
 
+static bool is_contradiction(int code) {
+    switch (code) {
+    case DONGBO__REASON_CODE__ID_MISSING:
+    case DONGBO__REASON_CODE__ID_FORMAT:
+    case DONGBO__REASON_CODE__ID_PROVINCE:
+    case DONGBO__REASON_CODE__ID_SEX:
+    case DONGBO__REASON_CODE__ID_BIRTH_YEAR:
+    case DONGBO__REASON_CODE__NOT_FOUND:
+    case DONGBO__REASON_CODE__NAME_DIFFERS:
+    case DONGBO__REASON_CODE__NAME_SIMILAR:
+    case DONGBO__REASON_CODE__BIRTH_DATE_DIFFERS:
+    case DONGBO__REASON_CODE__SEX_DIFFERS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool decide_wants_search(const Work *work, const Item *item) {
+    if (item->event == NULL || item->dropped || item->domain == DONGBO__DOMAIN__POPULATION ||
+        item->event->subject == NULL || item->event->subject->full_name[0] == '\0')
+        return false;
+    if (item->decision.verdict == DONGBO__VERDICT__DEFERRED)
+        return work->kind == WORK_BATCH;
+    if (item->decision.verdict != DONGBO__VERDICT__MISMATCH)
+        return false;
+    for (size_t i = 0; i < item->decision.n_reasons; i++) {
+        if (is_contradiction(item->decision.reasons[i].code))
+            return true;
+    }
+    return false;
+}
+
+static void say_found(Item *item) {
+    static const char FIELD[] = "subject.citizen_number";
+    Decision *decision = &item->decision;
+    const SearchAnswer *found = item->found;
+    const SearchMatch *sure = search_sure(found), *first = found->n > 0 ? &found->matches[0] : NULL;
+    // The number is right, and another field is not: the other reasons say so.
+    if (first != NULL && ((item->person != NULL && item->person->key == first->person) ||
+                          strcmp(first->citizen_number, item->claimed_number) == 0))
+        return;
+    if (sure != NULL)
+        decision_add(decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__PERSON_KNOWN, FIELD, NULL);
+    else if (decision->verdict != DONGBO__VERDICT__MISMATCH)
+        return;
+    else if (found->too_large)
+        decision_add(decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__PERSON_TOO_COMMON, FIELD, NULL);
+    else if (first != NULL)
+        decision_add(decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__PERSON_POSSIBLE, FIELD, NULL);
+}
+
+void decide_found(Work *work) {
+    for (size_t i = 0; i < work->n_items; i++) {
+        if (work->items[i].found != NULL && decide_wants_search(work, &work->items[i]))
+            say_found(&work->items[i]);
+    }
+}
+
 bool decide_wants_record(const Item *item) {
     return item->record_hash != 0 && !item->dropped;
 }

@@ -3,8 +3,8 @@
 // From a batch's bytes and what was looked up to every event's verdict and record, in the order of the batch. Pure:
 // whoever calls fills in persons and versions between the steps (the broker, a test, the simulator):
 //   decide_items() or items of the caller's own → decide_forms() → [item->person] → decide_persons()
-//   → [item->read] → decide_records()
-// The last two may be called again with newer persons and versions; they begin anew.
+//   → [item->found] → decide_found() → [item->read] → decide_records()
+// All from decide_persons() on may be called again with newer persons and versions; they begin anew.
 #pragma once
 
 #include "broker/item.h"
@@ -26,6 +26,12 @@ bool decide_brings_person(const Item *item);
 // Compares with the person, or none, and finds the record's key. A population event needs its person to have a record,
 // and waits for them unless it brings them.
 int decide_persons(const DecideContext *context, Work *work);
+// The number does not lead to the person who is meant, as far as the others' fields tell: item->found is to be filled
+// in. What stays deferred for want of its person is searched once, when it comes, and again when it has waited too
+// long.
+bool decide_wants_search(const Work *work, const Item *item);
+// Adds what a search found to the decisions. After decide_persons(), before decide_records().
+void decide_found(Work *work);
 bool decide_wants_record(const Item *item);
 // Merges, several events on one record each onto the one before. ERROR_MEMORY.
 int decide_records(const DecideContext *context, Work *work);

@@ -210,9 +210,44 @@ static void build_records(Work *work) {
     }
 }
 
+const SearchAnswer *entries_found(const Item *item) {
+    bool open =
+        item->decision.verdict == DONGBO__VERDICT__MISMATCH || item->decision.verdict == DONGBO__VERDICT__DEFERRED;
+    return open && !item->poisoned ? item->found : NULL;
+}
+
 static bool is_exception(int verdict) {
     return verdict == DONGBO__VERDICT__MISMATCH || verdict == DONGBO__VERDICT__DEFERRED ||
            verdict == DONGBO__VERDICT__REJECTED;
+}
+
+// Of binary COPY's jsonb: a version, then the text.
+static void append_candidates(Bytes *rows, const SearchAnswer *found) {
+    size_t at = rows->n;
+    bytes_append_u32(rows, 0);
+    bytes_append_u8(rows, 1);
+    search_write(found, rows);
+    if (rows->failed)
+        return;
+    size_t n = rows->n - at - 4;
+    for (int i = 0; i < 4; i++)
+        rows->data[at + (size_t)i] = (uint8_t)(n >> (24 - 8 * i));
+}
+
+static void append_likely(Bytes *rows, const Item *item) {
+    const SearchAnswer *found = entries_found(item);
+    const SearchMatch *first = found == NULL || found->n == 0 ? NULL : &found->matches[0];
+    if (first == NULL) {
+        copy_null(rows);
+        copy_null(rows);
+    } else {
+        copy_i64(rows, first->person);
+        copy_i32(rows, (int32_t)first->posterior);
+    }
+    if (found == NULL)
+        copy_null(rows);
+    else
+        append_candidates(rows, found);
 }
 
 static int append_exception(Work *work, const Item *item, uint32_t index) {
@@ -222,7 +257,7 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
     Bytes *rows = &work->exceptions;
     int decided = item->decision.verdict;
     work->exception_start[work->n_exceptions] = (uint32_t)rows->n;
-    copy_row(rows, 13);
+    copy_row(rows, 16);
     work->exception_at[work->n_exceptions] = append_position(rows);
     work->exception_index[work->n_exceptions++] = index;
     copy_bytes(rows, work->stream, STREAM_BYTES);
@@ -238,6 +273,7 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
     append_packed(rows, &verdict->base);
     copy_bytes(rows, item->bytes.data, item->bytes.len);
     copy_bytes(rows, item->leaf, item->leaf == NULL ? 0 : HASH_BYTES);
+    append_likely(rows, item);
     return 0;
 }
 

@@ -19,5 +19,7 @@ void entries_segment(const Work *work, Segment *ret);
 Dongbo__EventVerdict *entries_verdict(Arena *arena, const Item *item, uint64_t position);
 // An entry, read from a payload, as its agency is told of it. NULL for want of memory.
 Dongbo__EventVerdict *entries_verdict_of(Arena *arena, const Dongbo__Entry *entry, uint64_t position);
+// What a search found for an event that a reviewer will look at; NULL otherwise.
+const SearchAnswer *entries_found(const Item *item);
 // A verdict that says nothing more than that the event was taken.
 bool entries_is_plain(int verdict, size_t n_reasons);

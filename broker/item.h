@@ -7,6 +7,7 @@
 #include "broker/agencies.h"
 #include "broker/person.h"
 #include "broker/reconcile.h"
+#include "broker/search.h"
 #include "broker/verify.h"
 #include "proto/base/arena.h"
 #include "proto/batch.h"
@@ -26,6 +27,7 @@ typedef struct Item {
     uint64_t record_hash;       // of (person, domain, record key); 0 until a person was decided on
     const Dongbo__Record *read; // current version in the store when it was looked up, NULL for none
     const Dongbo__Record *onto; // what it was merged onto: `read`, or what an earlier event of the batch made of it
+    const SearchAnswer *found;  // who may be meant, where that was looked for; NULL otherwise
     Decision form;              // verify_form()'s, kept: it does not depend on the store
     Decision decision;          // final
     Merged merged;

@@ -3,15 +3,19 @@
 // The look-ups' SQL. Never one query per event, never a write.
 #include "broker/lookup.h"
 
+#include "proto/base/date.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 
 #include <string.h>
 
+#define EVENTS_AT_ONCE 256 // whose candidates are in memory together: a batch has fewer unless it was made to hurt
 #define OID_INT8 20
 #define OID_INT2_ARRAY 1005
 #define OID_INT8_ARRAY 1016
 #define OID_TEXT_ARRAY 1009
 #define OID_INT2 21
+#define OID_INT4 23
 #define OID_TEXT 25
 
 static const Oid TEXTS[] = {OID_TEXT_ARRAY};
@@ -135,6 +139,157 @@ int lookup_persons(Pg *population, Work *work) {
     wanted.n = n;
     return query_persons(population, &ALIASES, work->arena, &wanted);
 }
+
+// ---- who may be meant ---------------------------------------------------------------------------------------------
+
+static const Oid FIND_TYPES[] = {OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+                                 OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_INT4};
+static const PgStatement FIND = {
+    "find",
+    "SELECT place, person, citizen_number, full_name, birth_date, sex, residence_province, residence_province63, "
+    "mother_name, father_name, model, citizens, n_name, n_said, n_given, n_birth, n_year, n_province, n_mother, "
+    "n_father FROM population.find($1, $2, $3, $4, $5, $6, $7, $8)",
+    8, FIND_TYPES};
+
+// What the keys are made of, in the order of find()'s parameters.
+typedef enum KeyPart {
+    PART_NUMBER,
+    PART_NAME,
+    PART_BIRTH,
+    PART_SWAPPED,
+    PART_SEX,
+    PART_PROVINCE,
+    PART_MOTHER,
+    PARTS
+} KeyPart;
+
+static const char *province34(const Rules *rules, const Dongbo__Subject *subject) {
+    if (strcmp(subject->province_code_set, "63") != 0)
+        return subject->residence_province;
+    const char *code = rules_province34_of(rules, subject->residence_province);
+    return code == NULL ? "" : code;
+}
+
+static void key_part(PgParams *params, const Rules *rules, const Item *item, KeyPart part) {
+    const Dongbo__Subject *subject = item->event->subject;
+    char folded[4 * TEXT_BYTES_MAX], swapped[DATE_TEXT_BYTES];
+    const char *text = folded;
+    switch (part) {
+    case PART_NUMBER:
+        text = verify_is_number(item->claimed_number) ? item->claimed_number : "";
+        break;
+    case PART_NAME:
+        if (text_fold_accents(subject->full_name, folded, sizeof folded) == (size_t)-1)
+            text = "";
+        break;
+    case PART_SWAPPED:
+        search_swapped(subject->birth_date, swapped);
+        text = swapped;
+        break;
+    case PART_BIRTH:
+        text = subject->birth_date;
+        break;
+    case PART_SEX:
+        text = subject->sex;
+        break;
+    case PART_PROVINCE:
+        text = province34(rules, subject);
+        break;
+    default:
+        text = subject->mother_name;
+    }
+    pg_array_text(params, text, strlen(text));
+}
+
+static SearchCandidate candidate_read(const PGresult *rows, int row) {
+    return (SearchCandidate){
+        .person = {.key = pg_i64(rows, row, 1),
+                   .citizen_number = pg_text(rows, row, 2),
+                   .full_name = pg_text(rows, row, 3),
+                   .birth_date = pg_text(rows, row, 4),
+                   .sex = pg_text(rows, row, 5),
+                   .residence_province = pg_text(rows, row, 6),
+                   .residence_province63 = pg_text(rows, row, 7)},
+        .mother_name = pg_text(rows, row, 8),
+        .father_name = pg_text(rows, row, 9),
+        .counts = {.name = pg_i64(rows, row, 12),
+                   .said = pg_i64(rows, row, 13),
+                   .given = pg_i64(rows, row, 14),
+                   .birth = pg_i64(rows, row, 15),
+                   .year = pg_i64(rows, row, 16),
+                   .province = pg_i64(rows, row, 17),
+                   .mother = pg_i64(rows, row, 18),
+                   .father = pg_i64(rows, row, 19)},
+    };
+}
+
+// One event's rows, from `row` on; returns the first that is not. `candidates` has room for SEARCH_CANDIDATES_MAX.
+static int read_answer(Work *work, Item *item, const PGresult *rows, int row, SearchCandidate *candidates) {
+    int64_t place = pg_i64(rows, row, 0);
+    SearchQuestion question = {.subject = item->event->subject,
+                               .number = item->claimed_number,
+                               .number_of = item->person == NULL ? 0 : item->person->key,
+                               .model = pg_i64(rows, row, 10),
+                               .citizens = pg_i64(rows, row, 11)};
+    size_t n = 0;
+    for (; row < PQntuples(rows) && pg_i64(rows, row, 0) == place; row++) {
+        if (pg_is_null(rows, row, 1) || n == SEARCH_CANDIDATES_MAX)
+            question.too_large = true;
+        else
+            candidates[n++] = candidate_read(rows, row);
+    }
+    SearchAnswer *answer = arena_alloc(work->arena, sizeof *answer);
+    if (answer == NULL)
+        return -1;
+    search_judge(&question, candidates, n, answer);
+    bool failed = false;
+    for (size_t i = 0; i < answer->n; i++) {
+        const char *number = answer->matches[i].citizen_number;
+        char *copy = arena_strndup(work->arena, number, strlen(number));
+        failed = failed || copy == NULL;
+        answer->matches[i].citizen_number = copy;
+    }
+    item->found = answer;
+    return failed ? -1 : row;
+}
+
+static int query_candidates(Pg *population, const Rules *rules, Item **items, size_t n, PGresult **ret) {
+    PgParams params = {0};
+    for (int part = 0; part < PARTS; part++) {
+        pg_param_array_begin(&params, OID_TEXT, (int)n);
+        for (size_t i = 0; i < n; i++)
+            key_part(&params, rules, items[i], (KeyPart)part);
+    }
+    pg_param_i32(&params, SEARCH_BLOCK_MAX);
+    int result = pg_run(population, &FIND, &params, ret);
+    pg_params_free(&params);
+    return result;
+}
+
+int lookup_candidates(Pg *population, const Rules *rules, Work *work) {
+    Wanted wanted;
+    int result = wanted_collect(&wanted, work);
+    SearchCandidate *candidates = arena_alloc(work->arena, SEARCH_CANDIDATES_MAX * sizeof *candidates);
+    if (result == 0 && candidates == NULL)
+        result = error_fail(ERROR_MEMORY, "the batch's candidates do not fit");
+    for (size_t from = 0; result == 0 && from < wanted.n; from += EVENTS_AT_ONCE) {
+        Item **items = &wanted.items[from];
+        size_t n = wanted.n - from < EVENTS_AT_ONCE ? wanted.n - from : EVENTS_AT_ONCE;
+        PGresult *rows = NULL;
+        result = query_candidates(population, rules, items, n, &rows);
+        for (size_t i = 0; i < n; i++)
+            items[i]->found = NULL;
+        int row = 0;
+        while (result == 0 && row >= 0 && row < PQntuples(rows))
+            row = read_answer(work, items[pg_i64(rows, row, 0) - 1], rows, row, candidates);
+        if (row < 0)
+            result = error_fail(ERROR_MEMORY, "the batch's candidates do not fit");
+        PQclear(rows);
+    }
+    return result;
+}
+
+// ---- records ------------------------------------------------------------------------------------------------------
 
 static void record_params(PgParams *params, const Wanted *wanted) {
     int n = (int)wanted->n;

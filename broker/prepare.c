@@ -184,6 +184,20 @@ static DecideContext context_of(const Prepare *prepare) {
     return (DecideContext){.rules = prepare->rules, .now_us = clock_now_us(prepare->clock)};
 }
 
+// Costs nothing where every number led to its person.
+static int search(Prepare *prepare, Work *work) {
+    bool any = false;
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        item->wanted = item->stale_person && decide_wants_search(work, item);
+        any = any || item->wanted;
+    }
+    int result = any ? lookup_candidates(prepare->population, prepare->rules, work) : 0;
+    if (result == 0)
+        decide_found(work);
+    return result;
+}
+
 int prepare_again(Prepare *prepare, Work *work) {
     DecideContext context = context_of(prepare);
     uint64_t since = stats_now();
@@ -194,6 +208,9 @@ int prepare_again(Prepare *prepare, Work *work) {
     if (result == 0)
         result = decide_persons(&context, work);
     stats_add(prepare->stats, STATS_DECIDE, &since);
+    if (result == 0)
+        result = search(prepare, work);
+    stats_add(prepare->stats, STATS_PERSONS, &since);
     if (result < 0)
         return result;
     for (size_t i = 0; i < work->n_items; i++) {
@@ -216,6 +233,8 @@ int prepare_again(Prepare *prepare, Work *work) {
 int prepare_merge(Prepare *prepare, Work *work) {
     DecideContext context = context_of(prepare);
     int result = decide_persons(&context, work);
+    if (result == 0)
+        decide_found(work);
     return result < 0 ? result : decide_records(&context, work);
 }
 

@@ -15,6 +15,7 @@
 #define OID_TEXT 25
 #define OID_BYTEA_ARRAY 1001
 #define OID_INT2_ARRAY 1005
+#define OID_INT4_ARRAY 1007
 #define OID_INT8_ARRAY 1016
 #define OID_TEXT_ARRAY 1009
 
@@ -180,7 +181,8 @@ static Bytes rows_between(const Bytes *rows, const uint32_t *starts, size_t n, s
     "FROM STDIN (FORMAT binary)"
 #define COPY_EXCEPTIONS                                                                                                \
     "COPY exchange.exception (position, stream, sequence, agency, domain, first_verdict, verdict, open, "              \
-    "citizen_number, person, reasons, event, leaf) FROM STDIN (FORMAT binary)"
+    "citizen_number, person, reasons, event, leaf, likely_person, likely_posterior, candidates) "                      \
+    "FROM STDIN (FORMAT binary)"
 
 int store_rows(Pg *pg, const Bytes *records, const Bytes *exceptions) {
     int result = pg_copy(pg, COPY_RECORDS, records);
@@ -324,14 +326,17 @@ int store_still_deferred(Pg *pg, Work *work) {
     return result;
 }
 
-static const Oid DECIDED_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_INT8_ARRAY, OID_BYTEA_ARRAY, OID_INT8_ARRAY};
+static const Oid DECIDED_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_INT8_ARRAY, OID_BYTEA_ARRAY,
+                                    OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY};
 static const PgStatement DECIDED = {
     "decided",
     "UPDATE exchange.exception e SET verdict = d.verdict, open = d.verdict = 4, person = nullif(d.person, 0), "
-    "reasons = d.reasons, decided_position = d.decided_position "
-    "FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bytea[], $5::bigint[]) "
-    "AS d(position, verdict, person, reasons, decided_position) WHERE e.position = d.position",
-    5, DECIDED_TYPES};
+    "reasons = d.reasons, decided_position = d.decided_position, likely_person = d.likely_person, "
+    "likely_posterior = d.likely_posterior, candidates = d.candidates::jsonb "
+    "FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bigint[], $7::integer[], "
+    "$8::text[]) AS d(position, verdict, person, reasons, decided_position, likely_person, likely_posterior, "
+    "candidates) WHERE e.position = d.position",
+    8, DECIDED_TYPES};
 
 static int append_reasons(PgParams *params, const Work *work) {
     Bytes packed = {0};
@@ -353,6 +358,44 @@ static int append_reasons(PgParams *params, const Work *work) {
     return result;
 }
 
+static const SearchMatch *likely(const Item *item) {
+    const SearchAnswer *found = entries_found(item);
+    return found == NULL || found->n == 0 ? NULL : &found->matches[0];
+}
+
+static int append_candidates(PgParams *params, const Work *work) {
+    Bytes json = {0};
+    for (size_t i = 0; i < work->n_entries; i++) {
+        const SearchAnswer *found = entries_found(work->entry_items[i]);
+        bytes_clear(&json);
+        if (found == NULL) {
+            pg_array_null(params);
+            continue;
+        }
+        search_write(found, &json);
+        pg_array_text(params, (const char *)json.data, json.n);
+    }
+    int result = json.failed ? error_fail(ERROR_MEMORY, "the decisions do not fit") : 0;
+    bytes_free(&json);
+    return result;
+}
+
+static int append_likely(PgParams *params, const Work *work) {
+    int n = (int)work->n_entries;
+    pg_param_array_begin(params, OID_INT8, n);
+    for (int i = 0; i < n; i++) {
+        const SearchMatch *match = likely(work->entry_items[i]);
+        match == NULL ? pg_array_null(params) : pg_array_i64(params, match->person);
+    }
+    pg_param_array_begin(params, OID_INT4, n);
+    for (int i = 0; i < n; i++) {
+        const SearchMatch *match = likely(work->entry_items[i]);
+        match == NULL ? pg_array_null(params) : pg_array_i32(params, (int32_t)match->posterior);
+    }
+    pg_param_array_begin(params, OID_TEXT, n);
+    return append_candidates(params, work);
+}
+
 int store_decided(Pg *pg, Work *work) {
     PgParams params = {0};
     int n = (int)work->n_entries;
@@ -370,6 +413,8 @@ int store_decided(Pg *pg, Work *work) {
     pg_param_array_begin(&params, OID_INT8, n);
     for (int i = 0; i < n; i++)
         pg_array_i64(&params, (int64_t)work->entry_items[i]->position);
+    if (result == 0)
+        result = append_likely(&params, work);
     if (result == 0)
         result = pg_run(pg, &DECIDED, &params, NULL);
     pg_params_free(&params);

@@ -67,6 +67,7 @@ void work_rewind(Work *work) {
     for (size_t i = 0; i < work->n_items; i++) {
         Item *item = &work->items[i];
         item->person = NULL;
+        item->found = NULL;
         item->read = item->onto = NULL;
         item->record_key = "";
         item->record_hash = 0;

@@ -5,6 +5,7 @@
 #include "operators/columns.h"
 #include "operators/commands.h"
 #include "operators/identity.h"
+#include "operators/likely.h"
 #include "operators/mask.h"
 #include "operators/names.h"
 #include "operators/result.h"
@@ -31,7 +32,8 @@ static const PgStatement VERSIONS = {
 static const PgStatement EXCEPTIONS = {
     "citizen_exceptions",
     "SELECT position, agency, domain, first_verdict, verdict, open, reasons, at, coalesce(decided_position, 0), "
-    "sequence FROM exchange.exception WHERE citizen_number = ANY($1) OR (person = $2 AND $2 <> 0) ORDER BY position",
+    "sequence, candidates::text FROM exchange.exception WHERE citizen_number = ANY($1) "
+    "OR (person = $2 AND $2 <> 0) OR (likely_person = $2 AND open) ORDER BY position",
     2, NULL};
 
 typedef struct View {
@@ -207,6 +209,8 @@ static void print_exceptions(const View *view, const PGresult *exceptions) {
             printf(", then %s at position %" PRId64, verdict_name(now), pg_i64(exceptions, row, 8));
         printf("%s\n", pg_bool(exceptions, row, 5) ? "  (open)" : "");
         print_reasons(view, exceptions, row);
+        if (pg_bool(exceptions, row, 5))
+            likely_print(pg_text(exceptions, row, 10), view->identity->person, view->unmask);
     }
 }
 

@@ -345,6 +345,22 @@ static int load_run(Desk *desk, Load *load) {
     return r;
 }
 
+int population_model(Desk *desk, int argc, char **argv) {
+    static const PgStatement MODEL = {"population_model", "SELECT population.make_model()", 0, NULL};
+    int operand = 0;
+    Pg *pg = NULL;
+    RESULT made = NULL;
+    int r = desk_parse(desk, NULL, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = desk_population_writer(desk, &pg);
+    if (r == 0)
+        r = pg_run(pg, &MODEL, NULL, &made);
+    if (r == 0)
+        printf("model %" PRId64 "\n", pg_i64(made, 0, 0));
+    return r;
+}
+
 int population_load(Desk *desk, int argc, char **argv) {
     int operand = 0;
     int r = desk_parse(desk, NULL, argc, argv, &operand);

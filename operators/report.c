@@ -96,12 +96,15 @@ static int print_json(const Tally *tally, const Rules *rules) {
         "{s:I, s:I, s:o, s:o, s:o}", "events", (json_int_t)sum(tally->first[health], TALLY_VERDICTS), "records",
         (json_int_t)tally->records[health], "by_verdict", verdicts_json(tally->present[health]), "first_by_verdict",
         verdicts_json(tally->first[health]), "reasons", reasons_json(tally->reasons[health]));
-    json_t *report = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "events", (json_int_t)tally->events,
-                               "decisions", (json_int_t)tally->decisions, "e_id_accounts", e_id_json(tally, rules),
-                               "electricity", named_json(&tally->electricity_by_status, "by_status"), "temporary_stay",
-                               named_json(&tally->temporary_stay_by_reporter, "by_reporter"), "temporary_residence",
-                               named_json(&tally->temporary_residence_by_status, "by_status"), "vaccinations",
-                               vaccinations, "domains", domains_json(tally));
+    json_t *likely = json_pack("{s:I, s:I, s:I}", "mismatches", (json_int_t)tally->mismatches, "known",
+                               (json_int_t)tally->likely_known, "possible", (json_int_t)tally->likely_possible);
+    json_t *report =
+        json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "events", (json_int_t)tally->events, "decisions",
+                  (json_int_t)tally->decisions, "likely", likely, "e_id_accounts", e_id_json(tally, rules),
+                  "electricity", named_json(&tally->electricity_by_status, "by_status"), "temporary_stay",
+                  named_json(&tally->temporary_stay_by_reporter, "by_reporter"), "temporary_residence",
+                  named_json(&tally->temporary_residence_by_status, "by_status"), "vaccinations", vaccinations,
+                  "domains", domains_json(tally));
     if (!report)
         return error_fail(ERROR_MEMORY, "no memory for the report");
     json_dumpf(report, stdout, JSON_COMPACT);
@@ -156,6 +159,9 @@ static int print_named(const char *title, const TallyNamed *named, const Rules *
 static int print_text(const Tally *tally, const Rules *rules) {
     printf("%" PRIu64 " events, %" PRIu64 " decided again\n\n", tally->events, tally->decisions);
     int r = print_verdicts(tally);
+    printf("\n%" PRIu64 " mismatches wait for a reviewer: of %" PRIu64
+           " the person meant is known beyond doubt, of %" PRIu64 " there are some to choose from\n",
+           tally->mismatches, tally->likely_known, tally->likely_possible);
     if (r == 0)
         r = print_named("e-ID accounts by province", &tally->e_id_by_province, rules, "provinces63");
     if (r == 0)

@@ -25,6 +25,11 @@ static const PgStatement DECIDED = {"tally_decided",
                                     "SELECT domain, first_verdict, verdict, count(*) FROM exchange.exception "
                                     "WHERE verdict <> first_verdict GROUP BY domain, first_verdict, verdict",
                                     0, NULL};
+static const PgStatement LIKELY = {
+    "tally_likely",
+    "SELECT count(*), count(*) FILTER (WHERE likely_posterior >= 999000), "
+    "count(*) FILTER (WHERE likely_posterior < 999000) FROM exchange.exception WHERE open AND verdict = 4",
+    0, NULL};
 static const PgStatement MAY_READ = {"tally_may_read",
                                      "SELECT has_table_privilege('exchange.record_version', 'SELECT')", 0, NULL};
 static const PgStatement FETCH = {"tally_fetch", "FETCH 5000 FROM tally_records", 0, NULL};
@@ -224,6 +229,17 @@ static int read_records(Tally *tally, Pg *exchange, Arena *arena) {
     return r;
 }
 
+static int read_likely(Tally *tally, Pg *exchange) {
+    RESULT likely = NULL;
+    int r = pg_run(exchange, &LIKELY, NULL, &likely);
+    if (r < 0)
+        return r;
+    tally->mismatches = (uint64_t)pg_i64(likely, 0, 0);
+    tally->likely_known = (uint64_t)pg_i64(likely, 0, 1);
+    tally->likely_possible = (uint64_t)pg_i64(likely, 0, 2);
+    return 0;
+}
+
 // What the records say can be counted only by who may read them.
 static int check_rights(Pg *exchange) {
     RESULT may = NULL;
@@ -248,6 +264,8 @@ int tally_read(Tally **ret, Pg *exchange) {
         r = read_log(tally, exchange, arena);
     if (r == 0)
         r = read_decided(tally, exchange);
+    if (r == 0)
+        r = read_likely(tally, exchange);
     if (r == 0)
         r = read_records(tally, exchange, arena);
     if (r == 0)

@@ -31,7 +31,8 @@ typedef struct Tally {
     uint64_t present[DOMAIN_MAX + 1][TALLY_VERDICTS];
     uint64_t reasons[DOMAIN_MAX + 1][TALLY_VERDICTS][TALLY_REASONS]; // of first verdicts
     uint64_t records[DOMAIN_MAX + 1];                                // current and not withdrawn
-    TallyNamed e_id_by_province;                                     // 63 codes
+    uint64_t mismatches, likely_known, likely_possible; // open ones; with somebody beyond doubt, with somebody else
+    TallyNamed e_id_by_province;                        // 63 codes
     TallyNamed electricity_by_status;
     TallyNamed temporary_stay_by_reporter;
     TallyNamed temporary_residence_by_status;

@@ -7,8 +7,8 @@
 #include "proto/base/pg.h"
 
 // How many migrations schemas/ has. A new one is one more here; a test holds that.
-#define STORE_VERSION_EXCHANGE 3
-#define STORE_VERSION_POPULATION 6
+#define STORE_VERSION_EXCHANGE 4
+#define STORE_VERSION_POPULATION 7
 
 typedef enum StoreUse {
     STORE_EXCHANGE_READ,    // operators

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events whose number does not lead to their person: who is probably meant is attached for the reviewer, and nothing
+is accepted, or told to the agency, by that."""
+import json
+import random
+
+import pytest
+
+import people
+import wire_peer
+from conftest import open_cluster, open_exchange, open_workdir
+from desk import Desk
+
+ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
+SURNAMES = ("Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Vũ", "Đặng", "Bùi", "Đỗ", "Hồ", "Ngô", "Dương")
+MIDDLES = ("Thị", "Văn", "Ngọc", "Minh", "Đức", "Thanh")
+GIVEN = ("An", "Bình", "Cường", "Dũng", "Hà", "Hải", "Lan", "Minh", "Oanh", "Phượng", "Quý", "Thuỷ", "Yến", "Tâm")
+MOTHER = "Lê Thị Mẫu Đơn"
+
+
+def row(number, name, born, sex="male", province="01", mother=""):
+    return {"citizen_number": number, "full_name": name, "birth_date": born, "sex": sex, "mother_name": mother,
+            "father_name": "", "residence_province": province, "residence_province63": province}
+
+
+def crowd(n):
+    dice = random.Random(4)
+    for i in range(n):
+        sex = dice.choice(("male", "female"))
+        year = dice.randrange(1940, 2000)
+        name = f"{dice.choice(SURNAMES)} {dice.choice(MIDDLES)} {dice.choice(GIVEN)}"
+        yield row(f"038{'1' if sex == 'female' else '0'}{year % 100:02d}{i:06d}", name,
+                  f"{year}-{dice.randrange(1, 13):02d}-{dice.randrange(2, 29):02d}", sex,
+                  dice.choice(("01", "79", "48")))
+
+
+AN = row("001090123456", "Trịnh Xuân Ánh", "1990-05-12")
+NEIGHBOUR = row("001090123457", "Quách Thành Danh", "1990-11-30")
+TWIN_A = row("001195000001", "Mạc Thị Thuỷ Tiên", "1995-03-04", "female", mother=MOTHER)
+TWIN_B = row("001195000002", "Mạc Thị Thuỷ Chi", "1995-03-04", "female", mother=MOTHER)
+HOMONYMS = [row(f"00108800010{n}", "Tạ Quang Bửu", "1988-08-09") for n in range(2)]
+COMMON = [row(f"0010770010{n:02d}", "Nguyễn Văn Hùng", "1977-07-07") for n in range(60)]
+
+
+class Office:
+    def __init__(self, exchange, messages):
+        self.exchange, self.cluster, self.made = exchange, exchange.cluster, []
+        exchange.dongbo("agency", "add", "MOH", "--name", "MOH", "--domain", "health", "--key", exchange.keys("moh"))
+        exchange.load_population([*crowd(3000), AN, NEIGHBOUR, TWIN_A, TWIN_B, *HOMONYMS, *COMMON])
+        exchange.start_broker()
+        self.peer = wire_peer.Peer(exchange.publish, f"{exchange.directory}/moh.keys",
+                                   f"{exchange.directory}/broker.keys.pub", messages)
+        self.peer.hello()
+        self.n = 0
+
+    def say(self, *subjects):
+        """Each of these as a vaccination of its own; what was decided, in order."""
+        codes = wire_peer.importlib.import_module("verdict_pb2").ReasonCode
+        doses = []
+        for about in subjects:
+            self.n += 1
+            doses.append(people.dose(0, key=f"row-{self.n}", about=about))
+        first = self.n - len(subjects) + 1
+        kind, body = self.peer.publish(doses)
+        assert kind == wire_peer.RECEIPT
+        told = {v.sequence: v for v in body.verdicts}
+        plain = (ACCEPTED, [])
+        assert all(not reason.expected for v in body.verdicts for reason in v.reasons)
+        return [(told[i].verdict, [codes.Name(r.code) for r in told[i].reasons]) if i in told else plain
+                for i in range(first, self.n + 1)]
+
+    def attached(self, nth):
+        """(number of the likeliest person, posterior, all) of the exception of this test's n-th event."""
+        rows = self.cluster.rows(
+            "SELECT (SELECT citizen_number FROM population.citizen c WHERE c.person = e.likely_person), "
+            "likely_posterior, candidates FROM exchange.exception e WHERE sequence = %s", self.before + nth)
+        return rows[0]
+
+
+@pytest.fixture(scope="module")
+def messages(tmp_path_factory):
+    return wire_peer.load_messages(tmp_path_factory.mktemp("messages"))
+
+
+@pytest.fixture(scope="module")
+def shared(template, messages):
+    with (open_workdir() as directory, open_cluster(directory, template) as cluster,
+          open_exchange(cluster, directory) as exchange):
+        made = Office(exchange, messages)
+        yield made
+        made.peer.close()
+
+
+@pytest.fixture
+def office(shared):
+    shared.before = shared.n
+    return shared
+
+
+def subject(of, **other):
+    said = {name: of[name] for name in ("citizen_number", "full_name", "birth_date", "sex")}
+    return people.wire.Subject(**{**said, **other})
+
+
+def test_the_right_person_is_attached_and_nothing_accepted(office):
+    said = office.say(
+        subject(AN, citizen_number=""), subject(AN, citizen_number="123456789"),
+        subject(AN, citizen_number="001090123486"), subject(AN, citizen_number=NEIGHBOUR["citizen_number"]),
+        subject(AN, citizen_number="0010901234567"), subject(AN, citizen_number="", full_name="TRINH XUAN ANH"),
+        subject(AN, citizen_number="", birth_date="1990-12-05"),
+        subject(AN, citizen_number="", full_name="Ánh Xuân Trịnh"))
+    assert [verdict for verdict, _ in said] == [MISMATCH] * 8
+    assert [reasons for _, reasons in said[:5]] == [
+        ["ID_MISSING", "ID_FORMAT", "PERSON_KNOWN"], ["ID_FORMAT", "PERSON_KNOWN"], ["NOT_FOUND", "PERSON_KNOWN"],
+        ["NAME_DIFFERS", "BIRTH_DATE_DIFFERS", "PERSON_KNOWN"], ["ID_FORMAT", "PERSON_KNOWN"]]
+    for nth in range(1, 9):
+        number, posterior, candidates = office.attached(nth)
+        assert number == AN["citizen_number"] and posterior >= (999000 if nth <= 5 else 980000), (nth, candidates)
+        assert AN["full_name"] not in json.dumps(candidates, ensure_ascii=False)
+    assert office.cluster.value("SELECT count(*) FROM exchange.exception WHERE person IS NOT NULL") == 0
+
+
+def test_the_right_number_with_a_wrong_field_says_nothing_more(office):
+    assert office.say(subject(AN, full_name="Lý Hải Yến"), subject(AN, birth_date="1990-05-21")) == [
+        (MISMATCH, ["NAME_DIFFERS"]), (MISMATCH, ["BIRTH_DATE_DIFFERS"])]
+    assert [office.attached(n)[0] for n in (1, 2)] == [AN["citizen_number"]] * 2
+
+
+def test_nobody_stays_nobody(office):
+    """An absent number of somebody the store does not know waits for them."""
+    assert office.say(subject(AN, citizen_number="001090999999", full_name="Châu Ngọc Diễm", sex="female",
+                              birth_date="2021-01-05")) == [(MISMATCH, ["ID_SEX", "ID_BIRTH_YEAR"])]
+    unknown = subject(AN, citizen_number="001190999999", full_name="Châu Ngọc Diễm", sex="female")
+    assert office.say(unknown) == [(DEFERRED, ["NOT_FOUND"])]
+    assert office.attached(2)[0] is None
+    # A number that is not like theirs speaks against whoever has the same name and birth date: it may be another.
+    assert office.say(subject(AN, citizen_number="079090999999")) == [(DEFERRED, ["NOT_FOUND"])]
+    number, posterior, _ = office.attached(3)
+    assert number == AN["citizen_number"] and 900000 < posterior < 999000
+
+
+def test_twins_and_homonyms(office):
+    """The other twin is another person; of two with all the same nobody can tell."""
+    told = office.say(subject(TWIN_A, citizen_number="", mother_name=MOTHER),
+                      subject(HOMONYMS[0], citizen_number=""), subject(HOMONYMS[0], citizen_number="001088999999"))
+    assert told == [(MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_KNOWN"]),
+                    (MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_POSSIBLE"]), (DEFERRED, ["NOT_FOUND"])]
+    assert office.attached(1)[0] == TWIN_A["citizen_number"]
+    _, posterior, candidates = office.attached(2)
+    assert {match["citizen_number"] for match in candidates["matches"]} == {one["citizen_number"] for one in HOMONYMS}
+    assert len({match["posterior"] for match in candidates["matches"]}) == 1 and posterior <= 500000
+
+
+def test_a_block_that_is_too_large_is_said_to_be(office):
+    assert office.say(subject(COMMON[0], citizen_number="")) == [
+        (MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_TOO_COMMON"])]
+    assert office.attached(1)[2]["too_large"] is True
+
+
+def test_the_ordinary_path_asks_nothing_more(office):
+    """Only a batch with such an event looks for candidates, and for all of them at once."""
+    asked = "SELECT coalesce(sum(calls), 0)::int FROM pg_stat_user_functions WHERE funcname = 'find'"
+    office.cluster.rows("ALTER SYSTEM SET track_functions = 'all'")
+    office.cluster.rows("SELECT pg_reload_conf()")
+    office.exchange.wait_until("SELECT setting FROM pg_settings WHERE name = 'track_functions'", "all")
+    was = office.cluster.value(asked)
+    told = office.say(*[subject(one) for one in crowd(40)])
+    assert all(verdict == ACCEPTED for verdict, _ in told)
+    office.say(subject(AN, citizen_number=""), subject(TWIN_A, citizen_number="1"))
+    office.exchange.wait_until(asked, was + 1)
+
+
+def test_the_same_question_has_the_same_answer(office):
+    about = [subject(AN, citizen_number=""), subject(HOMONYMS[1], citizen_number="001088999999")]
+    office.say(*about)
+    office.say(*about)
+    rows = office.cluster.rows("SELECT candidates::text FROM exchange.exception WHERE sequence > %s ORDER BY sequence",
+                               office.before)
+    assert len(rows) == 4 and rows[:2] == rows[2:]
+
+
+def test_operators_see_whom_masked(office, tmp_path):
+    office.say(subject(AN, citizen_number="123456789"))
+    desk = Desk(office.cluster, tmp_path)
+    shown = desk.ask("citizen", AN["citizen_number"])
+    assert "probably about this citizen" in shown and AN["full_name"] not in shown
+    rows = office.cluster.rows("SELECT likely_posterior FROM exchange.exception WHERE open AND verdict = 4")
+    known = sum(posterior is not None and posterior >= 999000 for posterior, in rows)
+    assert json.loads(desk.ask("report", "--json"))["likely"] == {
+        "mismatches": len(rows), "known": known, "possible": sum(posterior is not None for posterior, in rows) - known}
+    assert f"{len(rows)} mismatches wait for a reviewer: of {known} the person" in desk.ask("report")
