@@ -236,12 +236,28 @@ static void cut_like(const Words *words, const Words *like, Letter letters[NAME_
     }
 }
 
+// Whether each word of one is made of whole words of the other. Hà My and Hàm Ý are two names.
+static bool is_joined(const Words *joined, const Words *parted) {
+    size_t at = 0;
+    for (size_t i = 0; i < joined->n; i++) {
+        size_t n = 0;
+        while (n < joined->words[i].n && at < parted->n)
+            n += parted->words[at++].n;
+        if (n != joined->words[i].n)
+            return false;
+    }
+    return true;
+}
+
 // Both have as many letters. The one with fewer words is cut like the other.
 static int compare_without_spaces(const Words *said, const Words *stored) {
     Letter letters[NAME_LETTERS_MAX];
     Words cut;
-    bool said_is_cut = said->n <= stored->n;
-    cut_like(said_is_cut ? said : stored, said_is_cut ? stored : said, letters, &cut);
+    bool said_is_cut = said->n < stored->n;
+    const Words *joined = said_is_cut ? said : stored, *parted = said_is_cut ? stored : said;
+    if (joined->n == parted->n || !is_joined(joined, parted))
+        return UNLIKE;
+    cut_like(joined, parted, letters, &cut);
     int differences = said_is_cut ? compare_in_order(&cut, stored) : compare_in_order(said, &cut);
     return differences == UNLIKE ? UNLIKE : differences | NAME_SPACES;
 }

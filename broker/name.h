@@ -16,7 +16,7 @@ typedef enum NameDifference {
     NAME_ACCENTS = 1 << 2,  // letters that are said bare are stored with accents; no letter has another accent
     NAME_MIDDLE = 1 << 3,   // one of the two has a middle word Thị or Văn more
     NAME_ORDER = 1 << 4,    // the same words in another order
-    NAME_SPACES = 1 << 5,   // the same letters, cut into words at other places
+    NAME_SPACES = 1 << 5,   // words run together, or words cut in pieces; not both
     NAME_SPELLING = 1 << 6, // i for y, or y for i, where both are written: Lý, Lí
     NAME_SIMILAR = 1 << 7,  // by Jaro–Winkler on the names without accents, and two letters off at most
     NAME_OTHER = 1 << 8,

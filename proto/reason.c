@@ -68,7 +68,7 @@ static const ReasonText REASONS[] = {
           "The name has the same words in another order. Write surname, middle and given name in this order."),
     ENTRY(NAME_SPACES,
           "Họ tên thiếu hoặc thừa khoảng trắng giữa các chữ. Hãy ghi cách các chữ như trên thẻ căn cước.",
-          "Spaces within the name are missing or stand elsewhere. Part its words as on the card."),
+          "Words of the name are run together, or cut in pieces. Part its words as on the card."),
     ENTRY(NAME_SPELLING,
           "Họ tên chỉ khác ở i và y (Lý, Lí). Hãy ghi đúng như trên thẻ căn cước.",
           "The name differs in i and y only. Spell it as on the card."),

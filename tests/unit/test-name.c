@@ -135,6 +135,8 @@ static void test_order_spaces_spelling(void **state) {
         {"Nguyễn VănAn", "Nguyễn Văn An", NAME_SPACES},
         {"Ng uyễn Văn An", "Nguyễn Văn An", NAME_SPACES},
         {"NguyễnHòaAn", "Nguyễn Hoà An", NAME_SPACES},
+        {"Hà My", "Hàm Y", NAME_SIMILAR}, // a space elsewhere is another name
+        {"Hà MyAn", "Hàm Y An", NAME_OTHER},
         {"Lý", "Lí", NAME_SPELLING},
         {"Quý", "Quí", NAME_SPELLING},
         {"Nguyễn Mỹ Lý", "Nguyễn Mĩ Lí", NAME_SPELLING},
