@@ -19,6 +19,7 @@ void text_make_visible(char *text);
 size_t text_fold_case(const char *text, char *out, size_t out_bytes);
 // As above, and accents off, đ/Đ/Ð to d: what two spellings of one name share.
 size_t text_fold_accents(const char *text, char *out, size_t out_bytes);
+// Goes up with any change of what text_fold_accents() gives: folded names are stored and compared.
 #define TEXT_FOLD_VERSION 1
 
 // "001099012345" → "001*******45"; shorter than 6: all stars. out: 16 bytes at least, cut at 15.

@@ -64,6 +64,29 @@ static void test_short_path_agrees(void **state) {
     }
 }
 
+// What is stored as folded says which version folded it. Whoever changes a result must raise TEXT_FOLD_VERSION, and
+// then fold again what was stored by the version before.
+static void test_fold_is_of_this_version(void **state) {
+    static const int32_t MARKS[] = {0, 0x300, 0x301, 0x302, 0x303, 0x306, 0x309, 0x31B, 0x323, 0x340, 0x341};
+    uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
+    for (int32_t letter = 0x20; letter < 0x1F00; letter = letter == 0x24F ? 0x1E00 : letter + 1) {
+        if (letter >= 0x7F && letter < 0xA0)
+            continue;
+        for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
+            char text[16] = {0}, out[32];
+            size_t n = (size_t)utf8proc_encode_char(letter, (uint8_t *)text);
+            if (MARKS[i] != 0)
+                utf8proc_encode_char(MARKS[i], (uint8_t *)text + n);
+            assert_true(text_fold_accents(text, out, sizeof out) != (size_t)-1);
+            for (const char *c = out; c == out || c[-1] != 0; c++)
+                hash = (hash ^ (uint8_t)*c) * 0x100000001b3u;
+        }
+    }
+    assert_int_equal(TEXT_FOLD_VERSION, 1);
+    if (hash != 0x577ad374315eacf9u)
+        fail_msg("folded texts hash to 0x%llx", (unsigned long long)hash);
+}
+
 static void test_does_not_fit(void **state) {
     static char long_text[10001], room[10100];
     char out[8];
@@ -177,9 +200,16 @@ static void test_mask_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_folds),        cmocka_unit_test(test_forms),    cmocka_unit_test(test_short_path_agrees),
-        cmocka_unit_test(test_does_not_fit), cmocka_unit_test(test_not_utf8), cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_cut),          cmocka_unit_test(test_visible),  cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_folds),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_short_path_agrees),
+        cmocka_unit_test(test_fold_is_of_this_version),
+        cmocka_unit_test(test_does_not_fit),
+        cmocka_unit_test(test_not_utf8),
+        cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_visible),
+        cmocka_unit_test(test_masks),
         cmocka_unit_test(test_mask_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
