@@ -3,6 +3,7 @@
 // The synthetic country keeps its own promises: the same seed gives the same bytes, numbers are built as the law says
 // and are unique, tables have exactly the documented sizes, and a wrong claim is never right by chance.
 
+#include "broker/name.h"
 #include "tests/country/claims.h"
 #include "tests/country/offices.h"
 #include "tests/country/sheets.h"
@@ -110,6 +111,16 @@ static void names_are_spelled_in_other_ways(void **state) {
     assert_string_equal(out, "Le\xcc\x82");
 }
 
+// What the truth says of a wrong name is what verification finds.
+static void expect_name_reason(ClaimKind kind, const char *said, const char *stored) {
+    const unsigned found = name_compare(said, stored);
+    unsigned expected = NAME_OTHER | (kind == CLAIM_NAME_OTHER ? NAME_SIMILAR : NAME_MIDDLE);
+    if (kind == CLAIM_ACCENTS_LOST)
+        expected = NAME_ACCENTS;
+    if (found == 0 || (found & ~expected) != 0)
+        fail_msg("%s for %s is %#x", said, stored, found);
+}
+
 // Each kind of wrong claim differs from the truth in what it is named for.
 static void wrong_claims_are_wrong(void **state) {
     Country country = made(3);
@@ -129,6 +140,8 @@ static void wrong_claims_are_wrong(void **state) {
         assert_int_equal(strcmp(number, claim.number) != 0, wrong_number);
         assert_int_equal(strcmp(born, claim.born) != 0, wrong_date);
         assert_int_equal(strcmp(name, claim.name) != 0, !wrong_number && !wrong_date);
+        if (!wrong_number && !wrong_date)
+            expect_name_reason(kind, claim.name, name);
     }
     for (int kind = CLAIM_ACCENTS_LOST; kind <= CLAIM_NUMBER_TYPO; kind++)
         assert_true(seen[kind] > 0);
