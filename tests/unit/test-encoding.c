@@ -40,7 +40,16 @@ static void test_converts_to_nfc(void **state) {
         {"CP1258", "L\xEA\xDE", "Lễ"},
         {"CP1258", "L\xEA", "Lê"},
         {"TCVN5712-1", "plain ASCII", "plain ASCII"},
-        {"UTF-8", "e\xCC\x83", "e\xCC\x83"},
+        {"UTF-8", "Nguye\xCC\x82\xCC\x83n", "Nguyễn"},
+        {"utf8", "caf\xC3\xA9 \xFF", "caf\xC3\xA9 \xFF"},
+        {"TCVN3", "Nguy\xD4n V\xA8n \xA7\xD4 B\xD7nh", "Nguyễn Văn Đễ Bình"},
+        {"VNI",
+         "Nguye\xE3n Va\xEAn \xD1"
+         "e\xE3 B\xECnh",
+         "Nguyễn Văn Đễ Bình"},
+        // saved as UTF-8 by a program that took the font's text for Western letters
+        {"VNI-UTF8", "Nguyeãn Vaên Ñeã Bình", "Nguyễn Văn Đễ Bình"},
+        {"TCVN3-UTF8", "NguyÔn V¨n §Ô B×nh", "Nguyễn Văn Đễ Bình"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         MapText text;
@@ -55,6 +64,9 @@ static void test_tells_what_is_not_of_the_encoding(void **state) {
     assert_int_equal(convert("EUC-JP", "\xFF", &text), 1);
     // and is as good as new afterwards
     assert_int_equal(convert("EUC-JP", "abc", &text), 0);
+    assert_int_equal(convert("VNI", "b\xF9", &text), 1);
+    assert_int_equal(convert("VNI-UTF8", "Nguyễn", &text), 1);
+    assert_int_equal(convert("UTF-8", "\xCC", &text), 1);
 }
 
 static void test_keeps_absent_columns_absent(void **state) {
@@ -68,9 +80,43 @@ static void test_keeps_absent_columns_absent(void **state) {
 
 static void test_names_an_encoding_that_is_not_there(void **state) {
     Encoding *encoding = NULL;
-    assert_int_equal(encoding_new(&encoding, "VNI-WIN"), ERROR_CONFIG);
+    assert_int_equal(encoding_new(&encoding, "VPS-WIN"), ERROR_CONFIG);
     assert_null(encoding);
-    assert_non_null(strstr(error_text(), "VNI-WIN"));
+    assert_non_null(strstr(error_text(), "VPS-WIN"));
+}
+
+// Every letter that has an accent, both cases, through each encoding and back.
+static void test_keeps_every_letter(void **state) {
+    static const char *const NAMES[] = {"TCVN3", "VNI", "VISCII", "CP1258", "TCVN3-UTF8", "VNI-UTF8"};
+    static const char LETTERS[] = "áàảãạăắằẳẵặâấầẩẫậéèẻẽẹêếềểễệíìỉĩịóòỏõọôốồổỗộơớờởỡợúùủũụưứừửữựýỳỷỹỵđ"
+                                  "ÁÀẢÃẠĂẮẰẲẴẶÂẤẦẨẪẬÉÈẺẼẸÊẾỀỂỄỆÍÌỈĨỊÓÒỎÕỌÔỐỒỔỖỘƠỚỜỞỠỢÚÙỦŨỤƯỨỪỬỮỰÝỲỶỸỴĐ";
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        Encoding *encoding;
+        int n = 0;
+        assert_int_equal(encoding_new(&encoding, NAMES[i]), 0);
+        for (const char *at = LETTERS; *at; n++) {
+            size_t bytes = (unsigned char)*at >= 0xE0 ? 3 : 2;
+            MapText letter = {arena_strndup(arena, at, bytes), bytes}, there, back;
+            assert_int_equal(encoding_restore(encoding, &letter, arena, &there), 0);
+            assert_int_equal(encoding_convert(encoding, &there, arena, &back), 0);
+            assert_string_equal(back.text, letter.text);
+            at += bytes;
+        }
+        assert_int_equal(n, 134);
+        MapText text = {"Số \xE6\x97\xA5", 7}, back;
+        assert_int_equal(encoding_restore(encoding, &text, arena, &back), 1);
+        assert_ptr_equal(back.text, text.text);
+        encoding_destroy(&encoding);
+        arena_reset(arena);
+    }
+}
+
+static void test_knows_other_names(void **state) {
+    Encoding *encoding;
+    assert_int_equal(encoding_new(&encoding, "tcvn5712-1"), 0);
+    assert_string_equal(encoding_name(encoding), "TCVN3");
+    assert_true(encoding_loses_case(encoding));
+    encoding_destroy(&encoding);
 }
 
 int main(void) {
@@ -78,6 +124,8 @@ int main(void) {
         cmocka_unit_test(test_converts_to_nfc),
         cmocka_unit_test(test_tells_what_is_not_of_the_encoding),
         cmocka_unit_test(test_keeps_absent_columns_absent),
+        cmocka_unit_test(test_keeps_every_letter),
+        cmocka_unit_test(test_knows_other_names),
         cmocka_unit_test(test_names_an_encoding_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
