@@ -10,15 +10,17 @@
 #include <string.h>
 
 int ledger_origin_add(Spool *spool, Origin *origin) {
-    static const char ADD[] = "INSERT INTO origin (source, name, kept_name, hash, state, row, at) "
-                              "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    int r = lite_run(spool_lite(spool), ADD, "tttbiii", origin->source, origin->name, origin->kept_name, origin->hash,
-                     sizeof origin->hash, (int64_t)origin->state, (int64_t)origin->row, (int64_t)origin->at);
+    static const char ADD[] =
+        "INSERT INTO origin (source, name, kept_name, hash, state, row, at, encoding, confidence) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    int r = lite_run(spool_lite(spool), ADD, "tttbiiiti", origin->source, origin->name, origin->kept_name, origin->hash,
+                     sizeof origin->hash, (int64_t)origin->state, (int64_t)origin->row, (int64_t)origin->at,
+                     origin->encoding, (int64_t)origin->confidence);
     origin->id = lite_last_id(spool_lite(spool));
     return r;
 }
 
-#define ORIGIN_COLUMNS "id, source, name, kept_name, hash, state, row, at, waiting"
+#define ORIGIN_COLUMNS "id, source, name, kept_name, hash, state, row, at, waiting, encoding, confidence"
 
 static int origin_row(Spool *spool, sqlite3_stmt *row, Origin *ret) {
     int r = lite_row(spool_lite(spool), row);
@@ -28,10 +30,12 @@ static int origin_row(Spool *spool, sqlite3_stmt *row, Origin *ret) {
                     .state = (OriginState)sqlite3_column_int(row, 5),
                     .row = (uint64_t)sqlite3_column_int64(row, 6),
                     .at = (uint64_t)sqlite3_column_int64(row, 7),
-                    .waiting = sqlite3_column_int64(row, 8)};
+                    .waiting = sqlite3_column_int64(row, 8),
+                    .confidence = sqlite3_column_int(row, 10)};
     snprintf(ret->source, sizeof ret->source, "%s", lite_text(row, 1));
     snprintf(ret->name, sizeof ret->name, "%s", lite_text(row, 2));
     snprintf(ret->kept_name, sizeof ret->kept_name, "%s", lite_text(row, 3));
+    snprintf(ret->encoding, sizeof ret->encoding, "%s", lite_text(row, 9));
     size_t n;
     const uint8_t *hash = lite_blob(row, 4, &n);
     if (n == sizeof ret->hash)
@@ -88,9 +92,10 @@ int ledger_unfinished(Spool *spool, LedgerEachOrigin each, void *self) {
 }
 
 int ledger_origin_read(Spool *spool, const Origin *origin) {
-    static const char STORE[] = "UPDATE origin SET state = ?2, row = ?3, at = ?4, name = ?5 WHERE id = ?1";
-    return lite_run(spool_lite(spool), STORE, "iiiit", origin->id, (int64_t)origin->state, (int64_t)origin->row,
-                    (int64_t)origin->at, origin->name);
+    static const char STORE[] = "UPDATE origin SET state = ?2, row = ?3, at = ?4, name = ?5, encoding = ?6, "
+                                "confidence = ?7 WHERE id = ?1";
+    return lite_run(spool_lite(spool), STORE, "iiiitti", origin->id, (int64_t)origin->state, (int64_t)origin->row,
+                    (int64_t)origin->at, origin->name, origin->encoding, (int64_t)origin->confidence);
 }
 
 int ledger_kept_name_taken(Spool *spool, const char *source, const char *kept_name, int64_t *ret) {

@@ -25,8 +25,10 @@ typedef struct Origin {
     char kept_name[256]; // of the file once it is done
     uint8_t hash[32];    // SHA-256 of the file
     OriginState state;
-    uint64_t row, at; // the next row, and where it begins
-    int64_t waiting;  // its events without a receipt
+    uint64_t row, at;  // the next row, and where it begins
+    char encoding[64]; // of the file; "" until it is known
+    int confidence;    // in that, percent; -1 when it was declared
+    int64_t waiting;   // its events without a receipt
 } Origin;
 
 int ledger_origin_add(Spool *spool, Origin *origin); // sets its id
@@ -40,7 +42,7 @@ int ledger_origin_ready(Spool *spool, const char *source, int64_t after, Origin 
 // Calls each() for every unfinished origin, in order.
 typedef int (*LedgerEachOrigin)(void *self, int64_t id, const char *source);
 int ledger_unfinished(Spool *spool, LedgerEachOrigin each, void *self);
-int ledger_origin_read(Spool *spool, const Origin *origin); // stores state, row, at, name
+int ledger_origin_read(Spool *spool, const Origin *origin); // stores state, row, at, name, encoding
 // *ret 1 when an origin of this source has this kept name.
 int ledger_kept_name_taken(Spool *spool, const char *source, const char *kept_name, int64_t *ret);
 // The greatest number of an origin so far; 0 when there is none.

@@ -10,6 +10,7 @@
 //   sources:
 //     - {name: vaccinations, kind: csv, directory: drop, pattern: "*.csv", mapping: health.yaml, stream: live,
 //        encoding: UTF-8, delimiter: ","}
+//       # encoding: UTF-8, TCVN3, VNI, VISCII, CP1258, TCVN3-UTF8, VNI-UTF8, any name of iconv's, or auto (charset.h)
 //     - {name: outbox1, kind: outbox, conninfo: "dbname=...", table: public.dongbo_outbox, take: mark, mapping: m.yaml}
 #pragma once
 
@@ -29,7 +30,7 @@ typedef struct SourceConfig {
     StreamKindName stream; // live when not said
     char *directory;       // csv
     char *pattern;         // csv; NULL: *.csv
-    char *encoding;        // csv; NULL: UTF-8
+    char *encoding;        // csv; NULL: UTF-8; "auto": each file's own
     char *delimiter;       // csv; NULL: ","; "\t" for a tab
     char *conninfo;        // outbox
     char *table;           // outbox; NULL: public.dongbo_outbox

@@ -17,7 +17,6 @@
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <utf8proc.h>
 
 #define ROWS_AT_ONCE 5000
 
@@ -81,7 +80,7 @@ typedef struct Writer {
     int rows;     // the dropped file; -1 when it is gone
     bool mark;    // it began with a byte order mark
     int columns;  // 0 when its header cannot be read
-    Bytes header; // its columns, as UTF-8 CSV
+    Bytes header; // its columns, as CSV
     Bytes out;
     RefusedWords words;
     Arena *arena;
@@ -100,38 +99,24 @@ static void writer_free(Writer *writer) {
     free(writer->row);
 }
 
-// Bytes that are no UTF-8 become U+FFFD: the row is shown as well as it can be.
-static void append_repaired(Bytes *text, const char *data, size_t n) {
-    const uint8_t *at = (const uint8_t *)data, *end = at + n;
-    while (at < end) {
-        utf8proc_int32_t letter;
-        utf8proc_ssize_t taken = *at == 0 ? -1 : utf8proc_iterate(at, end - at, &letter);
-        bytes_append(text, taken > 0 ? (const char *)at : "\xEF\xBF\xBD", taken > 0 ? (size_t)taken : 3);
-        at += taken > 0 ? taken : 1;
-    }
-}
-
-static int append_field(Writer *writer, Bytes *out, const CsvField *field) {
-    MapText text;
-    arena_reset(writer->arena);
-    int r = encoding_convert(writer->file->encoding, &(MapText){field->text, field->n}, writer->arena, &text);
-    if (r < 0)
-        return r;
-    CLEANUP(bytes_free) Bytes repaired = {0};
-    if (r == 1)
-        text = (MapText){field->text, field->n};
-    append_repaired(&repaired, text.text, text.n);
-    csv_write(out, (const char *)repaired.data, repaired.n, writer->file->delimiter);
-    return repaired.failed ? error_fail(ERROR_MEMORY, "no memory for a refused row") : 0;
-}
-
-static int append_fields(Writer *writer, Bytes *out, int n) {
-    int r = 0;
-    for (int i = 0; i < n && r == 0; i++) {
-        r = append_field(writer, out, &writer->fields[i]);
+// Byte for byte as they came, whatever their encoding: they may be corrected and dropped again.
+static void append_fields(Writer *writer, Bytes *out, int n) {
+    for (int i = 0; i < n; i++) {
+        csv_write(out, writer->fields[i].text, writer->fields[i].n, writer->file->delimiter);
         bytes_append_u8(out, (uint8_t)writer->file->delimiter);
     }
-    return r;
+}
+
+// A sentence in the file's encoding, so that the file opens as the dropped one does; in UTF-8 where that has no place
+// for it.
+static int append_sentence_to(Writer *writer, const Bytes *text) {
+    MapText said = {(const char *)text->data, text->n}, restored = said;
+    arena_reset(writer->arena);
+    int r = text->n == 0 ? 0 : encoding_restore(writer->file->encoding, &said, writer->arena, &restored);
+    if (r == 1)
+        restored = said;
+    csv_write(&writer->out, restored.text, restored.n, writer->file->delimiter);
+    return r < 0 ? r : 0;
 }
 
 // Reads the dropped file's header through the same reader that reads its rows.
@@ -144,7 +129,7 @@ static int writer_header(Writer *writer) {
     if (r == 0) {
         writer->columns = row.n_fields;
         memcpy(writer->fields, row.fields, (size_t)row.n_fields * sizeof *row.fields);
-        r = append_fields(writer, &writer->header, row.n_fields);
+        append_fields(writer, &writer->header, row.n_fields);
     }
     writer->mark = csv != NULL && csv_has_mark(csv) != 0;
     csv_destroy(&csv);
@@ -174,16 +159,16 @@ static int append_original(Writer *writer, const Item *item) {
     bytes_append(&kept, writer->row, (size_t)got);
     CsvFault fault = csv_split(writer->row, (size_t)got, writer->file->delimiter, writer->fields, &n);
     if (fault == CSV_FINE && n == writer->columns)
-        return append_fields(writer, &writer->out, n);
-    if (writer->columns == 0)
+        append_fields(writer, &writer->out, n);
+    if (writer->columns == 0 || (fault == CSV_FINE && n == writer->columns))
         return 0;
     writer->fields[0] = (CsvField){(const char *)kept.data, kept.n};
     for (int i = 1; i < writer->columns; i++)
         writer->fields[i] = (CsvField){"", 0};
     if (kept.n == 0)
         writer->fields[0] = (CsvField){"", 0};
-    return kept.failed ? error_fail(ERROR_MEMORY, "no memory for a refused row")
-                       : append_fields(writer, &writer->out, writer->columns);
+    append_fields(writer, &writer->out, writer->columns);
+    return kept.failed ? error_fail(ERROR_MEMORY, "no memory for a refused row") : 0;
 }
 
 static int append_result(void *self, const Result *result) {
@@ -200,7 +185,8 @@ static int append_result(void *self, const Result *result) {
     const Bytes *texts[] = {&writer->words.codes, &writer->words.vi, &writer->words.en};
     for (int i = 0; i < 3; i++) {
         bytes_append_u8(&writer->out, (uint8_t)delimiter);
-        csv_write(&writer->out, (const char *)texts[i]->data, texts[i]->n, delimiter);
+        if ((r = append_sentence_to(writer, texts[i])) < 0)
+            return r;
     }
     bytes_append_text(&writer->out, "\n");
     writer->n_rows++;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hands rows back to a file's keeper: NAME.refused.csv and NAME.results.csv in done/, each row as it was, then its
-// number, the verdict, the reasons' codes (CODE:field, separated by spaces) and a sentence in Vietnamese and English.
-// Written so that a crash at any point neither loses a row nor hands it back twice. What the keeper writes into or does
-// with such a file is left alone.
+// Hands rows back to a file's keeper: NAME.refused.csv and NAME.results.csv in done/, each row byte for byte as it was,
+// then its number, the verdict, the reasons' codes (CODE:field, separated by spaces) and a sentence in Vietnamese (in
+// the file's own encoding) and in English. Written so that a crash at any point neither loses a row nor hands it back
+// twice. What the keeper writes into or does with such a file is left alone.
 #pragma once
 
 #include "agents/encoding.h"
@@ -15,7 +15,7 @@ typedef struct RefusedFile {
     const char *rows_path; // the file as it was dropped, wherever it is now
     const char *done;      // the folder
     char delimiter;
-    Encoding *encoding;
+    Encoding *encoding; // for the sentences
 } RefusedFile;
 
 // Writes what the ledger has for this origin and deletes it there, in transactions of its own. *ret_n rows.

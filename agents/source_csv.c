@@ -4,6 +4,7 @@
 // after a rollback it is opened again from there.
 #include "agents/source_csv.h"
 
+#include "agents/charset.h"
 #include "agents/digest.h"
 #include "agents/drop.h"
 #include "agents/header.h"
@@ -28,14 +29,15 @@ typedef struct Reading {
     int fd;
     Digest *digest; // NULL: done
     Csv *csv;
+    Encoding *encoding;           // one of the charset's
     int columns[MAP_COLUMNS_MAX]; // the CSV column of each of the mapping's
-    MapText values[MAP_COLUMNS_MAX];
+    MapText texts[MAP_COLUMNS_MAX], values[MAP_COLUMNS_MAX];
 } Reading;
 
 typedef struct SourceCsv {
     Source base;
     char delimiter;
-    Encoding *encoding;
+    Charset *charset;
     Drop *drop;
     DropFile *files; // not begun, in order, from next_file on
     size_t n_files, next_file;
@@ -61,7 +63,7 @@ static void source_csv_destroy(Source **source) {
     SourceCsv *self = (SourceCsv *)*source;
     reading_close(&self->reading);
     drop_destroy(&self->drop);
-    encoding_destroy(&self->encoding);
+    charset_destroy(&self->charset);
     free(self->files);
     zhashx_destroy(&self->known);
     free(self);
@@ -152,7 +154,7 @@ static int refuse_file(SourceCsv *self, Reading *reading, Intake *intake, const 
 // A file without one of the mapping's columns is refused as a whole.
 static int bind_header(SourceCsv *self, Reading *reading, Intake *intake, const CsvRow *row) {
     HeaderFault fault;
-    Header header = {self->base.map, self->encoding, intake->arena, self->delimiter, row};
+    Header header = {self->base.map, reading->encoding, intake->arena, self->delimiter, row};
     if (header_bind(&header, reading->columns, &fault) == 0)
         return 0;
     return refuse_file(self, reading, intake, row,
@@ -164,11 +166,38 @@ static IntakeFault row_fault(CsvFault fault) {
     return (IntakeFault){code, "", csv_fault_vi(fault), csv_fault_en(fault)};
 }
 
+// The file's encoding; known from before when it was begun already. 1 when it is refused for want of one.
+static int choose_encoding(SourceCsv *self, Reading *reading, Intake *intake, const CsvRow *header) {
+    Origin *origin = &reading->origin;
+    CharsetChoice choice;
+    CharsetFault fault;
+    int r = 0;
+    bool known = origin->encoding[0] != 0 && origin->confidence != CHARSET_DECLARED;
+    if (!known || !charset_is_auto(self->charset)) {
+        r = charset_choose(self->charset, reading->fd, &choice, &fault);
+        if (r < 0)
+            return r;
+        snprintf(origin->encoding, sizeof origin->encoding, "%s", choice.name);
+        origin->confidence = choice.confidence;
+        if (r == 0 && choice.confidence != CHARSET_DECLARED)
+            log_info("%s: %s is in %s, confidence %d %%: %s", self->base.name, origin->name, choice.name,
+                     choice.confidence, choice.why);
+    }
+    reading->encoding = charset_encoding(self->charset, origin->encoding);
+    if (r == 0)
+        return 0;
+    IntakeFault refused = {DONGBO__REASON_CODE__TEXT_INVALID, "", fault.vi, fault.en};
+    r = refuse_file(self, reading, intake, header, &refused);
+    return r < 0 ? r : 1;
+}
+
 static int open_header(SourceCsv *self, Reading *reading, Intake *intake) {
     CsvRow header = {0};
     int r = csv_new(&reading->csv, reading->fd, self->delimiter);
     if (r == 0)
         r = csv_header(reading->csv, &header);
+    if (r == 0 && (r = choose_encoding(self, reading, intake, &header)) != 0)
+        return r < 0 ? r : 0;
     if (r == 1) {
         log_warn("%s: %s is empty: not even a header is in it", self->base.name, reading->origin.name);
         reading->origin.state = ORIGIN_READ;
@@ -240,20 +269,15 @@ static int take_row(SourceCsv *self, Reading *reading, Intake *intake, const Csv
     arena_reset(intake->arena);
     for (int i = 0; i < map_n_columns(self->base.map); i++) {
         const CsvField *field = &row->fields[reading->columns[i]];
-        MapText text = {field->text, field->n};
-        int r = encoding_convert(self->encoding, &text, intake->arena, &reading->values[i]);
-        if (r < 0)
-            return r;
-        if (r == 1) {
-            char vi[320], en[320];
-            snprintf(vi, sizeof vi, "Cột \"%s\" không đúng bảng mã của nguồn: hãy kiểm tra mục encoding của nguồn này.",
-                     map_column(self->base.map, i));
-            snprintf(en, sizeof en,
-                     "The column \"%s\" is not in the source's encoding: check `encoding` of this source.",
-                     map_column(self->base.map, i));
-            return intake_refuse(intake, &item, &(IntakeFault){DONGBO__REASON_CODE__TEXT_INVALID, "", vi, en});
-        }
+        reading->texts[i] = (MapText){field->text, field->n};
     }
+    CharsetRow texts = {self->base.map, reading->texts, intake->arena, reading->values};
+    CharsetFault fault;
+    int r = charset_row(self->charset, reading->encoding, &texts, &fault);
+    if (r < 0)
+        return r;
+    if (r == 1)
+        return intake_refuse(intake, &item, &(IntakeFault){DONGBO__REASON_CODE__TEXT_INVALID, "", fault.vi, fault.en});
     MapRow mapped = {.values = reading->values, .time_us = reading->file.changed_ns / 1000};
     return intake_row(intake, &mapped, &item);
 }
@@ -508,7 +532,7 @@ static int csv_hand_back(Source *source, const Origin *origin, int *ret_n) {
                         .rows_path = path,
                         .done = drop_done(self->drop),
                         .delimiter = self->delimiter,
-                        .encoding = self->encoding};
+                        .encoding = charset_encoding(self->charset, origin->encoding)};
     return refused_write(&file, ret_n);
 }
 
@@ -534,7 +558,7 @@ int source_csv_open(Source **ret, const SourceOptions *options) {
     self->delimiter = config->delimiter == NULL ? ',' : config->delimiter[0] == '\\' ? '\t' : config->delimiter[0];
     r = drop_files_new(&self->known);
     if (r == 0)
-        r = encoding_new(&self->encoding, config->encoding == NULL ? "UTF-8" : config->encoding);
+        r = charset_new(&self->charset, config->encoding);
     if (r == 0)
         r = drop_new(&self->drop, config->directory, config->pattern == NULL ? "*.csv" : config->pattern);
     return r;

@@ -48,7 +48,8 @@ static const char TABLES[] =
     // how long the file of that kind was before what is being appended now.
     "CREATE TABLE IF NOT EXISTS origin (id INTEGER PRIMARY KEY, source TEXT NOT NULL, name TEXT NOT NULL,"
     "  kept_name TEXT NOT NULL, hash BLOB NOT NULL, state INTEGER NOT NULL, row INTEGER NOT NULL,"
-    "  at INTEGER NOT NULL, waiting INTEGER NOT NULL DEFAULT 0, refused_from INTEGER, results_from INTEGER);"
+    "  at INTEGER NOT NULL, waiting INTEGER NOT NULL DEFAULT 0, refused_from INTEGER, results_from INTEGER,"
+    "  encoding TEXT NOT NULL DEFAULT '', confidence INTEGER NOT NULL DEFAULT -1);"
     "CREATE TABLE IF NOT EXISTS undecided (stream INTEGER NOT NULL, sequence INTEGER NOT NULL, event_id BLOB NOT NULL,"
     "  verdict INTEGER NOT NULL, position INTEGER NOT NULL, item BLOB NOT NULL, PRIMARY KEY (stream, sequence))"
     "  WITHOUT ROWID;"
@@ -74,14 +75,24 @@ static const char INDEXES[] =
     "DROP INDEX IF EXISTS origin_unfinished;"
     "COMMIT;";
 
-// A spool that is older than this column.
+// A spool that is older than a column.
 static int spool_columns(Spool *spool) {
-    static const char THERE[] = "SELECT count(*) FROM pragma_table_info('stream') WHERE name = 'verdict_epoch'";
-    int64_t there;
-    int r = lite_number(spool->lite, THERE, 0, &there, "");
-    if (r < 0 || there > 0)
-        return r;
-    return lite_script(spool->lite, "ALTER TABLE stream ADD COLUMN verdict_epoch INTEGER NOT NULL DEFAULT 0");
+    static const char THERE[] = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";
+    static const struct {
+        const char *table, *name, *add;
+    } COLUMNS[] = {
+        {"stream", "verdict_epoch", "ALTER TABLE stream ADD COLUMN verdict_epoch INTEGER NOT NULL DEFAULT 0"},
+        {"origin", "encoding", "ALTER TABLE origin ADD COLUMN encoding TEXT NOT NULL DEFAULT ''"},
+        {"origin", "confidence", "ALTER TABLE origin ADD COLUMN confidence INTEGER NOT NULL DEFAULT -1"},
+    };
+    int r = 0;
+    for (size_t i = 0; i < sizeof COLUMNS / sizeof *COLUMNS && r == 0; i++) {
+        int64_t there;
+        r = lite_number(spool->lite, THERE, 0, &there, "tt", COLUMNS[i].table, COLUMNS[i].name);
+        if (r == 0 && there == 0)
+            r = lite_script(spool->lite, COLUMNS[i].add);
+    }
+    return r;
 }
 
 // One process per spool: a lock that the kernel lets go with the process, however it ends.

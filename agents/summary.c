@@ -144,6 +144,15 @@ static json_t *text_json(const char *text) {
     return json_string(safe);
 }
 
+// Which encoding a file was read in, and how sure that is where it was detected.
+static void encoding_json(json_t *file, const Origin *origin) {
+    if (origin->encoding[0] == 0)
+        return;
+    json_object_set_new(file, "encoding", json_string(origin->encoding));
+    if (origin->confidence >= 0)
+        json_object_set_new(file, "confidence", json_integer(origin->confidence));
+}
+
 static void print_origin(Printing *printing, const Origin *origin, const SummaryCounts *counts) {
     char refused[300] = "";
     if (counts_refused(counts) > 0 && origin->kept_name[0] != 0)
@@ -153,10 +162,13 @@ static void print_origin(Printing *printing, const Origin *origin, const Summary
             json_pack("{s:s, s:o, s:o, s:o, s:I, s:o}", "source", origin->source, "file", text_json(origin->name),
                       "verdicts", counts_json(counts), "reasons", reasons_json(counts), "refused",
                       (json_int_t)counts_refused(counts), "refused_file", text_json(refused));
+        encoding_json(file, origin);
         json_array_append_new(printing->files, file);
         return;
     }
     printf("%s: %s\n", origin->source, origin->name);
+    if (origin->encoding[0] != 0 && origin->confidence >= 0)
+        printf("  encoding: %s, detected, confidence %d %%\n", origin->encoding, origin->confidence);
     print_lines(counts);
     if (refused[0] != 0)
         printf("  refused rows: done/%s\n", refused);

@@ -333,7 +333,8 @@ ODD_FILES = {  # content, rows accepted, what is said of the file or of its rows
     "semicolon.csv": (f"{HEADER}\n{line(8)}\n".replace(",", ";"), 0, 'write delimiter: ";"'),
     "spaces.csv": (f"{HEADER}\n{line(8)}\n".replace("so_cccd", " so_cccd "), 0, 'it has " so_cccd "'),
     "utf16.csv": (f"{HEADER}\n{line(8)}\n".encode("utf-16"), 0, "may be UTF-16"),
-    "latin.csv": (f"{HEADER}\n{line(8, ho_ten='é')}\n".encode("latin-1", "replace"), 0, "not UTF-8"),
+    "latin.csv": (f"{HEADER}\n{line(8, ho_ten='é')}\n".encode("latin-1", "replace"), 0,
+                  "is not in the file's encoding, UTF-8"),
     "noise.csv": (bytes(range(1, 256)) * 9, 0, "no column"),
     b"n\xc3\x28me.csv": (f"{HEADER}\n{line(9)}\n", 1, None),
 }

@@ -335,6 +335,31 @@ static void test_converts_by_column_and_refuses_by_row(void **state) {
     drop_case_end(&c);
 }
 
+// With `auto` each file has its own, an odd row is refused by itself, and a file that is unclear as a whole.
+static void test_finds_each_files_encoding(void **state) {
+    DropCase c;
+    Origin origin;
+    drop_case(&c, *state, "auto");
+    put(&c, "a.csv",
+        "id,lot\n1,Nguy\xD4n\n2,V\xA8n \xA7\xD4\n3,B\xD7nh\n4,Nguye\xE3n Va\xEAn\n5,Tr\xC7n Ng\xE4"
+        "c\n");
+    put(&c, "b.csv", "id,lot\n1,Nguye\xE3n\n2,Va\xEAn T\xE5m\n3,Thò\n");
+    put(&c, "c.csv", rows(0, 2));
+    assert_int_equal(read_once(&c, true), 1);
+    assert_int_equal(sealed(&c), 6);
+    assert_refused(&c, 1, "5:304 ");
+    assert_refused(&c, 2, "1:304 ");
+    static const char *const NAMES[] = {"TCVN3", "unclear", "ASCII"};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ledger_origin(c.test->spool, i + 1, &origin), 0);
+        assert_string_equal(origin.encoding, NAMES[i]);
+        assert_true((origin.confidence >= 60) == (i != 1));
+    }
+    ack_all(&c);
+    assert_true(is_there(&c, "done/b.csv"));
+    drop_case_end(&c);
+}
+
 // Whoever still has it open for writing has not finished it.
 static void test_leaves_open_files_alone(void **state) {
     DropCase c;
@@ -509,6 +534,7 @@ int main(void) {
         TEST(test_finds_a_folder_that_came_back),
         TEST(test_refuses_a_file_without_a_column),
         TEST(test_converts_by_column_and_refuses_by_row),
+        TEST(test_finds_each_files_encoding),
         TEST(test_leaves_open_files_alone),
         TEST(test_leaves_alone_what_was_replaced),
         TEST(test_lets_go_of_what_is_gone),

@@ -120,6 +120,27 @@ static void test_refuses_a_newer_format(void **state) {
     assert_non_null(strstr(error_text(), "newer"));
 }
 
+// A spool that an older program left, with what is in it.
+static void test_takes_an_older_format(void **state) {
+    PublishCase *test = *state;
+    publish_case_add(test, 3);
+    static const char OLDER[] = "ALTER TABLE stream DROP COLUMN verdict_epoch;"
+                                "ALTER TABLE origin DROP COLUMN encoding; ALTER TABLE origin DROP COLUMN confidence;";
+    assert_int_equal(lite_script(spool_lite(test->spool), OLDER), 0);
+    publish_case_close(test);
+    publish_case_open(test);
+    Origin origin;
+    assert_int_equal(ledger_origin(test->spool, test->origin.id, &origin), 0);
+    assert_string_equal(origin.encoding, "");
+    assert_int_equal(origin.confidence, -1);
+    snprintf(origin.encoding, sizeof origin.encoding, "VNI");
+    origin.confidence = 88;
+    assert_int_equal(ledger_origin_read(test->spool, &origin), 0);
+    assert_int_equal(ledger_origin(test->spool, test->origin.id, &origin), 0);
+    assert_string_equal(origin.encoding, "VNI");
+    assert_int_equal(origin.confidence, 88);
+}
+
 static void test_says_when_it_is_full(void **state) {
     PublishCase *test = *state;
     publish_case_close(test);
@@ -335,6 +356,7 @@ int main(void) {
         TEST(test_one_process_at_a_time),
         TEST(test_is_private),
         TEST(test_refuses_a_newer_format),
+        TEST(test_takes_an_older_format),
         TEST(test_says_when_it_is_full),
         TEST(test_keeps_acknowledged_batches_for_some_days),
         TEST(test_makes_room_for_what_waits),
