@@ -26,17 +26,29 @@ static void tick_session(IngressState *state, Session *session, int64_t now) {
         return;
     }
     if (session->open && now - session->heard_ms > PING_INTERVAL_MS && now - session->pinged_ms > PING_INTERVAL_MS) {
-        Dongbo__Ping ping = DONGBO__PING__INIT;
-        ping.nonce = session->nonce;
         session->pinged_ms = now;
-        if (ingress_say(state, session, FRAME_PING, &ping.base) != 0)
+        if (ingress_ask(state, session) != 0)
             return;
     }
     ingress_look_for_verdicts(state, session);
 }
 
+// Connections without sessions hold what was sent over them for as long as they are there.
+static void tick_connections(IngressState *state, int64_t now) {
+    Connections *connections = sessions_connections(state->sessions);
+    size_t left = SIZE_MAX;
+    for (Connection *idle; (idle = connections_next_idle(connections, &left)) != NULL;) {
+        if (now - idle->probed_ms < PING_INTERVAL_MS)
+            continue;
+        idle->probed_ms = now;
+        if (ingress_is_gone(state, idle->route))
+            connections_forget(connections, idle);
+    }
+}
+
 static void tick(IngressState *state) {
     int64_t now = clock_monotonic_ms(state->clock);
+    tick_connections(state, now);
     for (Session *session = sessions_first(state->sessions); session != NULL; session = sessions_next(state->sessions))
         tick_session(state, session, now);
 }

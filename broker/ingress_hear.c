@@ -75,7 +75,7 @@ static Session *session_for(IngressState *state, const zframe_t *route, uint32_t
         if (clock_random(state->clock, (uint8_t *)&number, sizeof number) < 0)
             return NULL;
     } while (number == 0 || sessions_find(state->sessions, number) != NULL);
-    return sessions_add(state->sessions, number, route);
+    return sessions_add(state->sessions, number, route, agency);
 }
 
 static void hear_hello(IngressState *state, const zframe_t *route, const Frame *frame, const char *user) {
@@ -98,11 +98,11 @@ static void hear_hello(IngressState *state, const zframe_t *route, const Frame *
     Session *session = session_for(state, route, agency->grants.agency);
     if (session == NULL) {
         ingress_say_error_to(state, route, 0, DONGBO__ERROR__CODE__INTERNAL,
-                             "The exchange has as many sessions as it takes: try again in a minute.");
+                             "The exchange has as many sessions as it takes, or what it sent was not read: connect "
+                             "again, read what comes, and try once more in a minute.");
         return;
     }
     snprintf(session->user, sizeof session->user, "%s", user);
-    session->agency = agency->grants.agency;
     memcpy(session->stream, hello->stream.data, STREAM_BYTES);
     session->heard_ms = clock_monotonic_ms(state->clock);
     Greeting *greeting = session->greeting;
@@ -187,12 +187,9 @@ static void say_verdicts(IngressState *state, Session *session, const Greeting *
         ingress_end(state, session, DONGBO__ERROR__CODE__INTERNAL, "Verdicts could not be sent: try again.");
         return;
     }
-    if (ingress_say(state, session, FRAME_VERDICTS, &message->base) != 0)
-        return;
-    Dongbo__Ping ping = DONGBO__PING__INIT;
-    session->nonce = ++session->sent;
-    ping.nonce = session->nonce;
-    ingress_say(state, session, FRAME_PING, &ping.base);
+    session->nonce = 0; // a Pong to an earlier ping is not to this one
+    if (ingress_say(state, session, FRAME_VERDICTS, &message->base) == 0 && session->nonce == 0)
+        ingress_ask(state, session);
 }
 
 void ingress_greeted(IngressState *state, Greeting *greeting) {
@@ -228,9 +225,10 @@ static void hear_ping(IngressState *state, Session *session, const Frame *frame)
 
 static void hear_pong(IngressState *state, Session *session, const Frame *frame) {
     const Dongbo__Pong *pong = decode(state, frame, &dongbo__pong__descriptor);
-    if (pong == NULL || pong->nonce != session->nonce)
+    if (pong == NULL || pong->nonce != session->nonce || session->nonce == 0)
         return;
     session->nonce = 0;
+    connections_read(session->connection, session->pinged_bytes);
     ingress_look_for_verdicts(state, session);
 }
 

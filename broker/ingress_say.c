@@ -20,16 +20,46 @@ uint64_t ingress_credit(IngressState *state, Session *session) {
     return session->credit_bytes;
 }
 
+// 0 when it was sent.
+static int send_out(IngressState *state, Session *session) {
+    if (state->out.failed) {
+        bytes_free(&state->out);
+        return 1;
+    }
+    if (!connections_takes(session->connection, state->out.n))
+        return 1;
+    int result = socket_send_to(state->router, session->route, state->out.data, state->out.n);
+    if (result == 0)
+        connections_sent(session->connection, state->out.n);
+    else if (result == 2) // it holds nothing any more
+        connections_read(session->connection, session->connection->sent_bytes);
+    return result;
+}
+
+static bool is_much_unread(const Session *session) {
+    return session->connection->sent_bytes - session->connection->read_bytes >= UNREAD_PING_BYTES;
+}
+
 int ingress_say(IngressState *state, Session *session, FrameType type, const ProtobufCMessage *message) {
     bytes_clear(&state->out);
     frame_write(&state->out, type, session->number, ++session->sent, message);
-    if (!state->out.failed && socket_send_to(state->router, session->route, state->out.data, state->out.n) == 0)
-        return 0;
-    if (state->out.failed)
-        bytes_free(&state->out);
+    if (send_out(state, session) == 0)
+        return type != FRAME_PING && session->nonce == 0 && is_much_unread(session) ? ingress_ask(state, session) : 0;
     log_info("session %016" PRIx64 " of %s ended: the peer is gone or does not read", session->number, session->user);
     sessions_remove(state->sessions, session);
     return 1;
+}
+
+int ingress_ask(IngressState *state, Session *session) {
+    Dongbo__Ping ping = DONGBO__PING__INIT;
+    // Random: nobody answers it who has not read it. One that is outstanding is said again, and means what it meant.
+    if (session->nonce == 0) {
+        session->pinged_bytes = session->connection->sent_bytes;
+        if (clock_random(state->clock, (uint8_t *)&session->nonce, sizeof session->nonce) < 0)
+            session->nonce = 0;
+    }
+    ping.nonce = session->nonce;
+    return ingress_say(state, session, FRAME_PING, &ping.base);
 }
 
 int ingress_refuse(IngressState *state, Session *session, int code, uint64_t expected_sequence, const char *text) {
@@ -51,6 +81,13 @@ void ingress_say_error_to(IngressState *state, const zframe_t *route, uint64_t s
         socket_send_to(state->router, route, state->out.data, state->out.n);
     else
         bytes_free(&state->out);
+}
+
+bool ingress_is_gone(IngressState *state, const zframe_t *route) {
+    Dongbo__Ping ping = DONGBO__PING__INIT;
+    bytes_clear(&state->out);
+    frame_write(&state->out, FRAME_PING, 0, 0, &ping.base);
+    return !state->out.failed && socket_send_to(state->router, route, state->out.data, state->out.n) == 2;
 }
 
 void ingress_end(IngressState *state, Session *session, int code, const char *text) {

@@ -59,11 +59,15 @@ void ingress_dispatch(IngressState *state);
 void ingress_forget_arrivals(IngressState *state);
 
 // ---- say
-// Each ends the session when the peer cannot take it; *session is then gone: 1.
+// Each ends the session when the peer cannot take it, or has too much unread; *session is then gone: 1.
 int ingress_say(IngressState *state, Session *session, FrameType type, const ProtobufCMessage *message);
 int ingress_refuse(IngressState *state, Session *session, int code, uint64_t expected_sequence, const char *text);
+// A Ping behind all that was sent: its Pong tells that it was read.
+int ingress_ask(IngressState *state, Session *session);
 // An Error, and the session is over.
 void ingress_end(IngressState *state, Session *session, int code, const char *text);
 void ingress_say_error_to(IngressState *state, const zframe_t *route, uint64_t session, int code, const char *text);
+// Whether nobody is there any more; whoever is gets a Ping of no session.
+bool ingress_is_gone(IngressState *state, const zframe_t *route);
 // The limit to tell this session now; never less than it was told.
 uint64_t ingress_credit(IngressState *state, Session *session);

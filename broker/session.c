@@ -13,17 +13,28 @@
 struct Sessions {
     Session *list[SESSIONS_MAX];
     size_t n;
+    Connections *connections;
     size_t cursor;              // of sessions_next(), counted from the end so that removal is harmless
     uint16_t index[INDEX_SIZE]; // place in the list, plus 1
 };
 
 int sessions_new(Sessions **ret) {
     *ret = calloc(1, sizeof **ret);
-    return *ret == NULL ? error_fail(ERROR_MEMORY, "no memory for sessions") : 0;
+    if (*ret == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for sessions");
+    int result = connections_new(&(*ret)->connections);
+    if (result < 0)
+        sessions_destroy(ret);
+    return result;
 }
 
-static void session_destroy(Session *session) {
-    zframe_destroy(&session->route);
+Connections *sessions_connections(Sessions *sessions) {
+    return sessions->connections;
+}
+
+static void session_destroy(Sessions *sessions, Session *session) {
+    if (session->connection != NULL)
+        connections_leave(sessions->connections, session->connection);
     greeting_destroy(&session->greeting);
     free(session);
 }
@@ -33,7 +44,8 @@ void sessions_destroy(Sessions **pointer) {
     if (sessions == NULL)
         return;
     for (size_t i = 0; i < sessions->n; i++)
-        session_destroy(sessions->list[i]);
+        session_destroy(sessions, sessions->list[i]);
+    connections_destroy(&sessions->connections);
     free(sessions);
     *pointer = NULL;
 }
@@ -56,19 +68,21 @@ static size_t slot_of(const Sessions *sessions, uint64_t number) {
     return slot;
 }
 
-Session *sessions_add(Sessions *sessions, uint64_t number, const zframe_t *route) {
+Session *sessions_add(Sessions *sessions, uint64_t number, const zframe_t *route, uint32_t agency) {
     if (sessions->n == SESSIONS_MAX)
         return NULL;
     Session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return NULL;
     session->number = number;
-    session->route = zframe_dup((zframe_t *)route);
+    session->agency = agency;
+    session->connection = connections_join(sessions->connections, route, agency);
     session->greeting = calloc(1, sizeof *session->greeting);
-    if (session->route == NULL || session->greeting == NULL) {
-        session_destroy(session);
+    if (session->connection == NULL || session->greeting == NULL) {
+        session_destroy(sessions, session);
         return NULL;
     }
+    session->route = session->connection->route;
     size_t slot = slot_of(sessions, number);
     sessions->list[sessions->n++] = session;
     sessions->index[slot] = (uint16_t)sessions->n;
@@ -109,7 +123,7 @@ void sessions_remove(Sessions *sessions, Session *session) {
         sessions->list[place] = last;
     }
     sessions->n--;
-    session_destroy(session);
+    session_destroy(sessions, session);
 }
 
 Session *sessions_first(Sessions *sessions) {

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The publish sessions that the ingress keeps: one per stream and connection, with its credit and its place in the
-// verdict feed. A table of bounded size. Knows no socket and no database.
+// verdict feed. A table of bounded size, with the connections that they came over. Knows no socket and no database.
 #pragma once
 
+#include "broker/connection.h"
 #include "broker/greeting.h"
 
 #include <czmq.h>
 
 typedef struct Session {
     uint64_t number; // random, not 0
-    zframe_t *route;
-    char user[64]; // ZAP's: who speaks
+    Connection *connection;
+    zframe_t *route; // the connection's
+    char user[64];   // ZAP's: who speaks
     uint32_t agency;
     uint8_t stream[STREAM_BYTES];
     bool bulk; // its stream is a backlog
@@ -27,7 +29,8 @@ typedef struct Session {
     uint64_t told_position;    // ... and told so
     bool history;              // still catching up
     bool wanted;               // there may be later decisions
-    uint64_t nonce;            // of the ping after the last chunk; 0: none is outstanding
+    uint64_t nonce;            // of the ping that is outstanding, random; 0: none is
+    uint64_t pinged_bytes;     // what had been sent over the connection when that ping was
     int64_t looked_ms;         // when decisions were last looked for
 } Session;
 
@@ -36,8 +39,10 @@ int sessions_new(Sessions **ret);
 void sessions_destroy(Sessions **sessions);
 size_t sessions_n(const Sessions *sessions);
 size_t sessions_n_of(const Sessions *sessions, uint32_t agency);
-// `number` must be new; the route is duplicated. NULL when there are too many, or no memory.
-Session *sessions_add(Sessions *sessions, uint64_t number, const zframe_t *route);
+// `number` must be new; the route is duplicated. NULL when there are too many, when the peer has left too much unread
+// (connections_join()), or no memory.
+Session *sessions_add(Sessions *sessions, uint64_t number, const zframe_t *route, uint32_t agency);
+Connections *sessions_connections(Sessions *sessions);
 Session *sessions_find(const Sessions *sessions, uint64_t number);
 void sessions_remove(Sessions *sessions, Session *session);
 // Every session in turn; NULL ends. The one that was returned last may be removed.

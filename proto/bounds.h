@@ -35,6 +35,9 @@
 #define KEY_BYTES 32
 
 #define PUBLISH_CREDIT_BYTES (4 * 1024 * 1024) // per session, in flight
+#define UNREAD_BYTES (16 * 1024 * 1024)        // sent over one publish connection and not known to have been read
+#define UNREAD_AGENCY_BYTES (64 * 1024 * 1024) // ... over all of an agency's
+#define UNREAD_PING_BYTES (64 * 1024)          // so much unread is asked about
 #define SUBSCRIBE_CREDIT_BYTES (4 * 1024 * 1024)
 #define PUBLISH_QUEUE_BYTES (64 * 1024 * 1024) // batches of all sessions that wait for a work
 #define WORKS_MAX 24                           // batches being prepared, decided or stored

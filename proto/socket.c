@@ -212,13 +212,13 @@ const char *socket_news_text(SocketNews news) {
     return TEXTS[news];
 }
 
-// 0, or 1 for whatever keeps this frame from leaving: full, not connected (DEALER), no such peer (ROUTER).
+// 0, or 1 for whatever keeps this frame from leaving: full, not connected (DEALER); 2 for no such peer (ROUTER).
 static int send_frame(void *handle, const void *data, size_t n, int flags) {
     int r;
     do
         r = zmq_send(handle, data, n, ZMQ_DONTWAIT | flags);
     while (r < 0 && errno == EINTR);
-    return r < 0;
+    return r >= 0 ? 0 : errno == EHOSTUNREACH ? 2 : 1;
 }
 
 int socket_send(zsock_t *socket, const void *data, size_t n) {
@@ -228,9 +228,8 @@ int socket_send(zsock_t *socket, const void *data, size_t n) {
 int socket_send_to(zsock_t *socket, const zframe_t *route, const void *data, size_t n) {
     zframe_t *identity = (zframe_t *)route; // CZMQ's getters are not const
     void *handle = zsock_resolve(socket);
-    if (send_frame(handle, zframe_data(identity), zframe_size(identity), ZMQ_SNDMORE) != 0)
-        return 1;
-    return send_frame(handle, data, n, 0);
+    int r = send_frame(handle, zframe_data(identity), zframe_size(identity), ZMQ_SNDMORE);
+    return r != 0 ? r : send_frame(handle, data, n, 0);
 }
 
 int socket_receive(zsock_t *socket, zframe_t **ret_route, zframe_t **ret_frame, char user[64]) {

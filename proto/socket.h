@@ -50,7 +50,8 @@ const char *socket_news_text(SocketNews news);
 
 // Sends one frame without blocking. 0; 1 when it cannot be taken now or the peer is gone.
 int socket_send(zsock_t *socket, const void *data, size_t n);
-// ROUTER: to this peer. `route` is the identity frame received with, and stays the caller's.
+// ROUTER: to this peer; 2 when there is no such peer (any more). `route` is the identity frame received with, and stays
+// the caller's.
 int socket_send_to(zsock_t *socket, const zframe_t *route, const void *data, size_t n);
 
 // Receives without blocking. 0; 1 nothing there; 2 a message of more than one frame was dropped (ends that session;

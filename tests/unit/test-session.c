@@ -25,8 +25,7 @@ static int unmake(void **state) {
 
 static void test_found_by_number(void **state) {
     Sessions *sessions = *state;
-    Session *session = sessions_add(sessions, 42, route);
-    session->agency = 3;
+    Session *session = sessions_add(sessions, 42, route, 3);
     assert_ptr_equal(sessions_find(sessions, 42), session);
     assert_null(sessions_find(sessions, 43));
     assert_true(zframe_eq(session->route, route));
@@ -40,10 +39,10 @@ static void test_found_by_number(void **state) {
 static void test_no_more_than_the_maximum(void **state) {
     Sessions *sessions = *state;
     for (uint64_t i = 1; i <= SESSIONS_MAX; i++)
-        assert_non_null(sessions_add(sessions, i, route));
-    assert_null(sessions_add(sessions, SESSIONS_MAX + 1, route));
+        assert_non_null(sessions_add(sessions, i, route, 1));
+    assert_null(sessions_add(sessions, SESSIONS_MAX + 1, route, 1));
     sessions_remove(sessions, sessions_find(sessions, 17));
-    assert_non_null(sessions_add(sessions, SESSIONS_MAX + 1, route));
+    assert_non_null(sessions_add(sessions, SESSIONS_MAX + 1, route, 1));
 }
 
 // Numbers that fall on few slots, added and removed at random, against a plain array.
@@ -55,7 +54,7 @@ static void test_any_order_of_adding_and_removing(void **state) {
         size_t i = (size_t)rand_r(&seed) % 256;
         uint64_t number = i % 8 + 1 + ((uint64_t)i << 40);
         if (there[i] == NULL) {
-            there[i] = sessions_add(sessions, number, route);
+            there[i] = sessions_add(sessions, number, route, 1);
             assert_non_null(there[i]);
         } else {
             sessions_remove(sessions, there[i]);
@@ -69,7 +68,7 @@ static void test_any_order_of_adding_and_removing(void **state) {
 static void test_all_are_visited_while_some_are_removed(void **state) {
     Sessions *sessions = *state;
     for (uint64_t i = 1; i <= 100; i++)
-        sessions_add(sessions, i, route)->agency = (uint32_t)i;
+        sessions_add(sessions, i, route, (uint32_t)i);
     size_t seen[101] = {0};
     for (Session *session = sessions_first(sessions); session != NULL; session = sessions_next(sessions)) {
         seen[session->agency]++;

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The connections of the publish port, and how much was sent over each that is not known to have been read. That is
+// memory of ours which the peer holds, so it is bounded for a connection, and for all of an agency's together. Known by
+// confirmation only: the socket tells nothing. A connection that holds something is remembered when its sessions are
+// over. Knows no socket.
+#pragma once
+
+#include <czmq.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Share Share; // of an agency
+
+typedef struct Connection {
+    zframe_t *route;
+    Share *share;
+    size_t n_sessions;
+    uint64_t sent_bytes; // in all
+    uint64_t read_bytes; // of these, known to have been read
+    int64_t probed_ms;   // without sessions: when it was last looked whether it is still there
+} Connection;
+
+typedef struct Connections Connections;
+int connections_new(Connections **ret); // ERROR_MEMORY
+void connections_destroy(Connections **connections);
+// One session more comes over this route. NULL when there are too many connections, of all or of this agency, or when
+// what the peer has not read leaves no room for another session's beginning; or no memory.
+Connection *connections_join(Connections *connections, const zframe_t *route, uint32_t agency);
+// One session less. Forgets it with its last one when (nearly) all was read.
+void connections_leave(Connections *connections, Connection *connection);
+bool connections_takes(const Connection *connection, size_t n);
+void connections_sent(Connection *connection, size_t n);
+// All is known to have been read that was sent when sent_bytes was so much.
+void connections_read(Connection *connection, uint64_t sent_bytes);
+// Every connection without sessions in turn; NULL ends. *left is SIZE_MAX at first. The one that was returned last may
+// be forgotten.
+Connection *connections_next_idle(Connections *connections, size_t *left);
+// An idle one is gone, and what it held with it.
+void connections_forget(Connections *connections, Connection *connection);
