@@ -8,6 +8,7 @@
 #include "proto/domain.h"
 #include "tests/country/committees.h"
 #include "tests/country/ledger.h"
+#include "tests/country/reviews.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ typedef struct Settings {
 
 typedef struct Score {
     Ledger ledger;
+    Reviews reviews;
     uint64_t report_wrong; // figures of `dongbo report` that are not those of the tables
     Committee committees[COMMITTEES_MAX];
     size_t n_committees;
@@ -51,6 +53,26 @@ static json_t *committees_json(const Score *score) {
                                       (json_int_t)c->undisclosed, "doubled", (json_int_t)c->doubled));
     }
     return committees;
+}
+
+// Whom a reviewer finds beside the vaccinations in question, or by their number.
+static void add_reviews(json_t *json, const Reviews *reviews) {
+    static const char *const NAMES[REVIEW_GROUPS] = {[REVIEW_WRONG] = "wrong", [REVIEW_UNUSABLE] = "unusable"};
+    for (int g = 0; g < REVIEW_GROUPS; g++) {
+        const struct {
+            const char *name;
+            uint64_t count;
+        } counts[] = {{"in_review", reviews->rows[g]},
+                      {"with_the_right_person", reviews->first_right[g] + reviews->by_number[g]},
+                      {"known_beyond_doubt", reviews->known[g]},
+                      {"known_wrongly", reviews->known_wrong[g]},
+                      {"right_person_listed", reviews->listed_right[g] + reviews->by_number[g]}};
+        for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s_%s", NAMES[g], counts[i].name);
+            json_object_set_new(json, name, json_integer((json_int_t)counts[i].count));
+        }
+    }
 }
 
 static uint64_t undisclosed(const Score *score) {
@@ -172,12 +194,15 @@ static int run(const Settings *settings, int n, char **operands) {
     if (r == 0)
         r = ledger_read(&score.ledger, &truth, exchange, population);
     if (r == 0)
+        r = reviews_read(&score.reviews, &truth, exchange);
+    if (r == 0)
         r = check_committees(&score, &truth, exchange, n, operands);
     json_t *report = NULL;
     if (r == 0 && settings->report)
         r = check_report(&score, &truth, settings->report, &report);
     json_t *json = r == 0 ? score_json(&score, settings) : NULL;
     if (r == 0) {
+        add_reviews(json, &score.reviews);
         if (report)
             json_object_set(json, "report", report);
         json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));

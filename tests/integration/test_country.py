@@ -59,6 +59,9 @@ def test_a_country_goes_through(exchange):
     score = exchange.score(site.data)
     assert_holds(score)
     assert score["verdicts"]["health"] == {"ACCEPTED": 541, "MISMATCH": 225}
+    assert (score["wrong_in_review"], score["unusable_in_review"]) == (190, 35)
+    assert score["wrong_known_wrongly"] + score["unusable_known_wrongly"] == 0
+    assert score["unusable_with_the_right_person"] >= 32 and score["wrong_with_the_right_person"] >= 182
     assert score["events"] == sum(len(table.read_text().splitlines()) - 1 for table in site.data.glob("*.csv")
                                   if table.name not in ("population.csv", "truth.csv"))
 

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Vaccinations that wait for a reviewer, held against the truth: whether the right person is attached to them.
+#pragma once
+
+#include "proto/base/pg.h"
+#include "tests/country/truth.h"
+
+typedef enum ReviewGroup {
+    REVIEW_WRONG,
+    REVIEW_UNUSABLE,
+    REVIEW_GROUPS
+} ReviewGroup; // a wrong field; no usable number
+
+typedef struct Reviews {
+    uint64_t rows[REVIEW_GROUPS];         // open mismatches
+    uint64_t known[REVIEW_GROUPS];        // of which the likeliest person is beyond doubt
+    uint64_t known_wrong[REVIEW_GROUPS];  // ... and is another than is meant
+    uint64_t first_right[REVIEW_GROUPS];  // the likeliest is the right one
+    uint64_t listed_right[REVIEW_GROUPS]; // the right one is among those attached
+    uint64_t by_number[REVIEW_GROUPS];    // nobody is attached, for the number leads to the right one
+} Reviews;
+
+// ERROR_DATABASE, ERROR_DATA, ERROR_MEMORY.
+int reviews_read(Reviews *reviews, Truth *truth, Pg *exchange);
