@@ -36,6 +36,8 @@ static const CommandEntry COMMANDS[] = {
     {"match", NULL, 0, 0, match_run, "find who is who in two lists, or twice in one; no database"},
     {"rules check", "[SCHEMAS]", 0, 1, rule_book_check,
      "read rules and code lists as a broker would; the first mistake is told with its line"},
+    {"rules try", "SCHEMAS", 1, 1, rule_trial_run,
+     "count what other rules would say of events that were taken in already"},
     {"reasons", NULL, 0, 0, reasons_print, "the published table of reasons, in Vietnamese and English"},
     {"help", "[COMMAND...]", 0, 3, help_print, "show this, or one part of it"},
 };

@@ -41,6 +41,7 @@ int tail_run(Desk *desk, int argc, char **argv);
 int report_print(Desk *desk, int argc, char **argv);
 int match_run(Desk *desk, int argc, char **argv);
 int rule_book_check(Desk *desk, int argc, char **argv);
+int rule_trial_run(Desk *desk, int argc, char **argv);
 int epoch_new(Desk *desk, int argc, char **argv);
 int reasons_print(Desk *desk, int argc, char **argv);
 int help_print(Desk *desk, int argc, char **argv);

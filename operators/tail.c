@@ -8,6 +8,7 @@
 #include "operators/identity.h"
 #include "operators/line.h"
 #include "operators/result.h"
+#include "operators/since.h"
 #include "proto/base/arena.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
@@ -41,11 +42,6 @@ static const PgStatement PAGES[2][2] = {{{"tail_forward", TAIL_SELECT("NULL::byt
                                          {"tail_backward_payload", TAIL_SELECT("payload") TAIL_BACKWARD, 1, NULL}}};
 static const PgStatement MAY_READ = {"tail_may_read",
                                      "SELECT has_column_privilege('exchange.segment', 'payload', 'SELECT')", 0, NULL};
-static const PgStatement SINCE_TIME = {"tail_since_time",
-                                       "SELECT coalesce((SELECT min(first_position) FROM exchange.segment "
-                                       "WHERE stored_at_us >= $1), (SELECT last_position + 1 FROM exchange.head), 1)",
-                                       1, NULL};
-
 typedef struct Tail {
     Pg *exchange;
     Names *names;
@@ -285,29 +281,6 @@ static int follow(Tail *tail) {
     return r < 0 ? r : 0;
 }
 
-static int find_since(Tail *tail) {
-    int64_t us = 0;
-    char *end;
-    long long position = strtoll(tail->since, &end, 10);
-    if (*end == '\0') {
-        tail->next = position;
-        return 0;
-    }
-    if (clock_parse_us(tail->since, &us) != 0)
-        return error_fail(ERROR_CONFIG,
-                          "--since: \"%s\" is neither a position nor a time (2022-03-01, or "
-                          "2022-03-01T08:00:00+07:00)",
-                          tail->since);
-    PgParams params = {0};
-    RESULT result = NULL;
-    pg_param_i64(&params, us);
-    int r = pg_run(tail->exchange, &SINCE_TIME, &params, &result);
-    pg_params_free(&params);
-    if (r == 0)
-        tail->next = pg_i64(result, 0, 0);
-    return r;
-}
-
 static int find_filters(Tail *tail) {
     int r = names_read(&tail->names, tail->exchange);
     if (r < 0)
@@ -356,7 +329,7 @@ static int prepare(Desk *desk, Tail *tail) {
     if (r == 0 && tail->follow)
         r = listen_for_commits(tail); // before the first look, so that nothing falls between
     if (r == 0 && tail->since)
-        r = find_since(tail);
+        r = since_find(tail->exchange, tail->since, &tail->next);
     LineStyle style = tail->json ? LINE_JSON : isatty(STDOUT_FILENO) ? LINE_COLOUR : LINE_PLAIN;
     tail->format = (LineFormat){style, tail->unmask, tail->names};
     return r;

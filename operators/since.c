@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A number is a position, anything else a time; refuses to guess what a text means that is neither.
+#include "operators/since.h"
+#include "operators/result.h"
+#include "proto/base/clock.h"
+
+#include <stdlib.h>
+
+static const PgStatement SINCE_TIME = {"since_time",
+                                       "SELECT coalesce((SELECT min(first_position) FROM exchange.segment "
+                                       "WHERE stored_at_us >= $1), (SELECT last_position + 1 FROM exchange.head), 1)",
+                                       1, NULL};
+
+int since_find(Pg *exchange, const char *since, int64_t *ret) {
+    int64_t us = 0;
+    char *end;
+    long long position = strtoll(since, &end, 10);
+    if (*end == '\0' && end != since) {
+        *ret = position;
+        return 0;
+    }
+    if (clock_parse_us(since, &us) != 0)
+        return error_fail(ERROR_CONFIG,
+                          "--since: \"%s\" is neither a position nor a time (2022-03-01, or "
+                          "2022-03-01T08:00:00+07:00)",
+                          since);
+    PgParams params = {0};
+    RESULT result = NULL;
+    pg_param_i64(&params, us);
+    int r = pg_run(exchange, &SINCE_TIME, &params, &result);
+    pg_params_free(&params);
+    if (r == 0)
+        *ret = pg_i64(result, 0, 0);
+    return r;
+}
