@@ -304,6 +304,23 @@ static void record_params(PgParams *params, const Wanted *wanted) {
         pg_array_text(params, wanted->items[i]->record_key, strlen(wanted->items[i]->record_key));
 }
 
+#define ROOM_PER_BYTE 64 // more than the smallest field takes when it is decoded
+#define ROOM_BYTES 4096
+
+// protobuf-c does not say why it failed: where there was room enough, it was not for want of memory.
+static int read_record(Arena *arena, Item *item, const uint8_t *data, size_t n) {
+    ArenaMark mark = arena_mark(arena);
+    item->read = dongbo__record__unpack(arena_protobuf(arena), n, data);
+    if (item->read != NULL)
+        return 0;
+    arena_rewind(arena, &mark);
+    if (arena_alloc(arena, ROOM_PER_BYTE * n + ROOM_BYTES) == NULL)
+        return error_fail(ERROR_MEMORY, "the batch's record versions do not fit");
+    arena_rewind(arena, &mark);
+    item->read = &RECONCILE_UNREADABLE;
+    return 0;
+}
+
 int lookup_records(Pg *exchange, Work *work) {
     Wanted wanted;
     int result = wanted_collect(&wanted, work);
@@ -319,10 +336,7 @@ int lookup_records(Pg *exchange, Work *work) {
     for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
         size_t n = 0;
         const uint8_t *data = pg_bytes(rows, row, 1, &n);
-        Item *item = wanted.items[pg_i64(rows, row, 0) - 1];
-        item->read = dongbo__record__unpack(arena_protobuf(work->arena), n, data);
-        if (item->read == NULL)
-            result = error_fail(ERROR_MEMORY, "the batch's record versions do not fit or do not decode");
+        result = read_record(work->arena, wanted.items[pg_i64(rows, row, 0) - 1], data, n);
     }
     PQclear(rows);
     return result;

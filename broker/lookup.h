@@ -12,7 +12,8 @@ int lookup_persons(Pg *population, Work *work);
 // Fills item->found for every item with `wanted` set; each has a subject with a name. One query for some
 // hundreds of them; NULL where the store has no model to judge by.
 int lookup_candidates(Pg *population, const Rules *rules, Work *work);
-// Fills item->read (NULL where there is none) for every item with `wanted` set; each has a person and a record key.
+// Fills item->read (NULL where there is none, RECONCILE_UNREADABLE where it does not decode) for every item with
+// `wanted` set; each has a person and a record key.
 int lookup_records(Pg *exchange, Work *work);
 // Connects when needed, and sees to it that look-ups go by index: a plan made while a table was small is kept, and
 // would read all of it long after it has grown.

@@ -255,10 +255,14 @@ static uint32_t find_changed(const Merging *m, const Dongbo__Record *record) {
     return changed;
 }
 
+const Dongbo__Record RECONCILE_UNREADABLE = DONGBO__RECORD__INIT;
+
 // 1 when current's bytes are unreadable.
 static int read_current(Merging *m) {
     if (!m->current)
         return 0;
+    if (m->current == &RECONCILE_UNREADABLE)
+        return 1;
     for (size_t i = 0; i < m->current->n_origins; i++)
         if (m->current->origins[i]->event_id.len != EVENT_ID_BYTES)
             return 1;

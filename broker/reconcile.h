@@ -26,5 +26,8 @@ typedef struct Merged {
     bool deleted;           // the record is now retracted as a whole
 } Merged;
 
+// Stands for a stored version that does not decode at all.
+extern const Dongbo__Record RECONCILE_UNREADABLE;
+
 // current: the greatest unmarked version, NULL for none. ERROR_MEMORY only; 1 when current's bytes are unreadable.
 int reconcile(const Merge *merge, const Dongbo__Record *current, const Dongbo__ChangeEvent *event, Merged *ret);

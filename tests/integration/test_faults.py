@@ -3,7 +3,7 @@
 away is waited for, and everybody else goes on."""
 import pytest
 
-from test_ingress import messages, peers, shared  # noqa: F401 (fixtures)
+from test_ingress import REJECTED, messages, peers, said, shared  # noqa: F401 (fixtures)
 from wire_peer import ERROR, RECEIPT, REFUSAL
 
 
@@ -71,6 +71,16 @@ def test_batch_that_cannot_be_looked_up_is_given_back(peers):
     assert_given_back_alone(peers, peer, peer.seal([peers.dose()]), other)
     rows(peers, "ALTER TABLE population.citizen DISABLE ROW LEVEL SECURITY")
     assert peers.peer(stream=peer.stream).publish([peers.dose()])[0] == RECEIPT
+
+
+def test_stored_version_that_does_not_decode_costs_its_own_event_only(peers):
+    peer = peers.peer()
+    assert peer.publish([peers.dose(), peers.dose(dose=2)])[0] == RECEIPT
+    rows(peers, "UPDATE exchange.record_version SET record = '\\xff' WHERE position = (SELECT min(position) "
+                "FROM exchange.record_version WHERE position >= %s)", peers.start)
+    _, body = peer.publish([peers.dose(time=2000000000000000 // 2), peers.dose(dose=2, lot="L2", time=1646100000000001),
+                            peers.dose(peers.binh)])
+    assert said(body) == {3: (REJECTED, ["NOT_STORABLE"])}
 
 
 @pytest.mark.parametrize("code", ["25006", "53100", "40001", "57014"])
