@@ -315,3 +315,34 @@ int decide_records(const DecideContext *context, Work *work) {
     }
     return result < 0 ? result : 0;
 }
+
+// What the population store is told of an event depends on what became of it: these are taken as they come.
+bool decide_wants_repeats(Work *work) {
+    bool any = false;
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        item->wanted = decide_wants_record(item) && item->decision.verdict == DONGBO__VERDICT__SUPERSEDED &&
+                       item->domain != DONGBO__DOMAIN__POPULATION;
+        any = any || item->wanted;
+    }
+    return any;
+}
+
+static bool is_stored_before(const Work *work, const Item *item) {
+    for (const Item *other = work->items; other < item; other++) {
+        if (other->record_hash == item->record_hash && other->merged.store &&
+            memcmp(other->event->event_id.data, item->event->event_id.data, EVENT_ID_BYTES) == 0)
+            return true;
+    }
+    return false;
+}
+
+void decide_repeats(Work *work) {
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (!item->wanted || !(item->repeated || is_stored_before(work, item)))
+            continue;
+        item->merged = (Merged){.verdict = DONGBO__VERDICT__UNCHANGED};
+        item->decision.verdict = DONGBO__VERDICT__UNCHANGED;
+    }
+}

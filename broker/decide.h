@@ -35,3 +35,8 @@ void decide_found(Work *work);
 bool decide_wants_record(const Item *item);
 // Merges, several events on one record each onto the one before. ERROR_MEMORY.
 int decide_records(const DecideContext *context, Work *work);
+// Sets `wanted` where an event would be kept although nothing of it holds: it may be a repeat, of one that lost or has
+// been overwritten since. True when there is any.
+bool decide_wants_repeats(Work *work);
+// What is `repeated`, or is so within the batch, is UNCHANGED, and not kept once more. After decide_records().
+void decide_repeats(Work *work);

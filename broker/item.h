@@ -43,6 +43,7 @@ typedef struct Item {
     bool settled;          // a population event that was applied, or for good was not
     bool poisoned;         // the database refused its row
     bool expired;          // re-decision: has been unknown for too long
+    bool repeated;         // it is among the versions of its record already
     bool dropped;          // re-decision: nothing new to say, or somebody else decided it
 } Item;
 

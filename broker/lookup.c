@@ -11,6 +11,8 @@
 
 #define EVENTS_AT_ONCE 256 // whose candidates are in memory together: a batch has fewer unless it was made to hurt
 #define OID_INT8 20
+#define OID_BYTEA 17
+#define OID_BYTEA_ARRAY 1001
 #define OID_INT2_ARRAY 1005
 #define OID_INT8_ARRAY 1016
 #define OID_TEXT_ARRAY 1009
@@ -48,6 +50,18 @@ static const PgStatement RECORDS = {
 #define LIFE_COLUMN                                                                                                    \
     "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint # "                                            \
     "((SELECT oid FROM pg_database WHERE datname = current_database())::bigint << 32)"
+// A version holds the ids of all events that it was made of, as they are; 16 bytes that mean nothing else do not come
+// by chance. Of a record with more versions than that, the earliest are not looked at.
+static const Oid REPEAT_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_TEXT_ARRAY, OID_BYTEA_ARRAY};
+static const PgStatement REPEATS = {
+    "repeats",
+    "SELECT n.i FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::bytea[]) WITH ORDINALITY "
+    "AS n(person, domain, record_key, event_id, i) CROSS JOIN LATERAL (SELECT FROM (SELECT r.record "
+    "FROM exchange.record_version r WHERE r.person = n.person AND r.domain = n.domain "
+    "AND r.record_key = n.record_key ORDER BY r.position DESC LIMIT 256) r "
+    "WHERE position(n.event_id IN r.record) > 0 LIMIT 1) v",
+    4, REPEAT_TYPES};
+
 static const PgStatement POPULATION = {
     "population-position", "SELECT " LIFE_COLUMN ", coalesce((SELECT position FROM population.state), 0)", 0, NULL};
 static const PgStatement HEAD = {"head-position",
@@ -338,6 +352,28 @@ int lookup_records(Pg *exchange, Work *work) {
         const uint8_t *data = pg_bytes(rows, row, 1, &n);
         result = read_record(work->arena, wanted.items[pg_i64(rows, row, 0) - 1], data, n);
     }
+    PQclear(rows);
+    return result;
+}
+
+int lookup_repeats(Pg *exchange, Work *work) {
+    Wanted wanted;
+    int result = wanted_collect(&wanted, work);
+    if (result < 0 || wanted.n == 0)
+        return result;
+    PgParams params = {0};
+    record_params(&params, &wanted);
+    pg_param_array_begin(&params, OID_BYTEA, (int)wanted.n);
+    for (size_t i = 0; i < wanted.n; i++) {
+        wanted.items[i]->repeated = false;
+        const ProtobufCBinaryData *id = &wanted.items[i]->event->event_id;
+        pg_array_bytes(&params, id->data, id->len);
+    }
+    PGresult *rows = NULL;
+    result = pg_run(exchange, &REPEATS, &params, &rows);
+    pg_params_free(&params);
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
+        wanted.items[pg_i64(rows, row, 0) - 1]->repeated = true;
     PQclear(rows);
     return result;
 }

@@ -15,6 +15,8 @@ int lookup_candidates(Pg *population, const Rules *rules, Work *work);
 // Fills item->read (NULL where there is none, RECONCILE_UNREADABLE where it does not decode) for every item with
 // `wanted` set; each has a person and a record key.
 int lookup_records(Pg *exchange, Work *work);
+// Which of the items with `wanted` set are among the latest versions of their record already: `repeated`.
+int lookup_repeats(Pg *exchange, Work *work);
 // Connects when needed, and sees to it that look-ups go by index: a plan made while a table was small is kept, and
 // would read all of it long after it has grown.
 int lookup_connect(Pg *pg);

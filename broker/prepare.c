@@ -198,6 +198,16 @@ static int search(Prepare *prepare, Work *work) {
     return result;
 }
 
+// Costs nothing where every event has something that holds.
+static int find_repeats(Prepare *prepare, Work *work) {
+    if (!decide_wants_repeats(work))
+        return 0;
+    int result = lookup_repeats(prepare->exchange, work);
+    if (result == 0)
+        decide_repeats(work);
+    return result;
+}
+
 int prepare_again(Prepare *prepare, Work *work) {
     DecideContext context = context_of(prepare);
     uint64_t since = stats_now();
@@ -222,6 +232,9 @@ int prepare_again(Prepare *prepare, Work *work) {
     if (result == 0)
         result = decide_records(&context, work);
     stats_add(prepare->stats, STATS_DECIDE, &since);
+    if (result == 0)
+        result = find_repeats(prepare, work);
+    stats_add(prepare->stats, STATS_RECORDS, &since);
     if (result < 0)
         return result;
     for (size_t i = 0; i < work->n_items; i++)

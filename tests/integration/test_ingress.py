@@ -140,6 +140,18 @@ def test_events_of_one_batch_stand_on_each_other(peers):
     assert [v[3] for v in versions(peers)][:3] == [False, False, True]
 
 
+def test_what_lost_is_kept_once(peers):
+    """As after a lost spool: all of the source comes again, in a new stream."""
+    events = [peers.dose(lot="L1", time=1), peers.dose(lot="L3", time=3), peers.dose(lot="L2", time=2)]
+    _, body = peers.peer().publish(events)
+    assert {s: v[0] for s, v in said(body).items()} == {3: SUPERSEDED}
+    before = versions(peers)
+    for _ in range(2):
+        _, body = peers.peer().publish([*events, peers.dose(peers.binh)])
+        assert {s: v[0] for s, v in said(body).items() if s < 4} == {1: UNCHANGED, 2: UNCHANGED, 3: UNCHANGED}
+    assert [v for v in versions(peers) if v[0] == before[0][0]] == before
+
+
 def test_every_kind_of_event_gets_its_verdict(peers):
     peer = peers.peer()
     bad_id = peers.dose()

@@ -162,6 +162,23 @@ static void test_events_stand_on_those_before_them(void **state) {
     assert_null(items[4].onto);
 }
 
+static void test_what_lost_is_kept_once(void **state) {
+    Case *c = *state;
+    add_an(c, 1, "L1", 10);
+    add_an(c, 1, "L3", 30);
+    add_an(c, 1, "L2", 20);
+    add_an(c, 1, "L2", 20); // lost before
+    add_an(c, 1, "L1", 10); // overwritten before
+    add_an(c, 1, "L0", 5);
+    decide(c);
+    assert_true(decide_wants_repeats(&c->work));
+    c->work.items[5].repeated = true; // as it was looked up
+    decide_repeats(&c->work);
+    assert_verdicts(c, (const int[]){ACCEPTED, ACCEPTED, SUPERSEDED, UNCHANGED, UNCHANGED, UNCHANGED});
+    for (size_t i = 0; i < c->work.n_items; i++)
+        assert_int_equal(c->work.items[i].merged.store, i < 3);
+}
+
 static void test_first_of_a_record_stands_on_what_was_read(void **state) {
     Case *c = *state;
     add_an(c, 1, "L9", 90);
@@ -375,6 +392,7 @@ static void test_payload_holds_what_feeds_need(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_events_stand_on_those_before_them),
+        TEST(test_what_lost_is_kept_once),
         TEST(test_first_of_a_record_stands_on_what_was_read),
         TEST(test_deciding_again_begins_anew),
         TEST(test_each_bad_event_is_its_own),
