@@ -42,6 +42,10 @@ void desk_close(Desk *desk) {
 }
 
 int desk_parse(Desk *desk, const Option *options, int argc, char **argv, int *ret_operand) {
+    return desk_parse_noted(desk, options, NULL, argc, argv, ret_operand);
+}
+
+int desk_parse_noted(Desk *desk, const Option *options, const char *notes, int argc, char **argv, int *ret_operand) {
     Option all[OPTIONS_MAX] = {
         {"config", 0, OPTION_TEXT, "FILE", "instead of $DONGBO_CONFIG or ./dongbo.yaml", &desk->config_path}};
     int n = 1;
@@ -54,6 +58,7 @@ int desk_parse(Desk *desk, const Option *options, int argc, char **argv, int *re
         .options = all,
         .operands_min = desk->entry->operands_min,
         .operands_max = desk->entry->operands_max,
+        .notes = notes,
     };
     return options_parse(&command, argc, argv, ret_operand);
 }

@@ -47,6 +47,8 @@ void desk_close(Desk *desk);
 
 // The entry's command line; every command also takes --config. As options_parse().
 int desk_parse(Desk *desk, const Option *options, int argc, char **argv, int *ret_operand);
+// ... with notes behind the options in --help.
+int desk_parse_noted(Desk *desk, const Option *options, const char *notes, int argc, char **argv, int *ret_operand);
 
 // Reads the configuration once. ERROR_CONFIG.
 int desk_config(Desk *desk);
