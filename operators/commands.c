@@ -33,6 +33,7 @@ static const CommandEntry COMMANDS[] = {
     {"log tail", NULL, 0, 0, tail_run, "the sync log's last lines, or all since a time or position"},
     {"report", NULL, 0, 0, report_print, "counts by domain, verdict and kind, from the records themselves"},
     {"epoch new", NULL, 0, 0, epoch_new, "ask for a new epoch, after a restore that the database cannot show"},
+    {"verify", NULL, 0, 0, verify_run, "what the exchange would say of a file of events; no database"},
     {"match", NULL, 0, 0, match_run, "find who is who in two lists, or twice in one; no database"},
     {"rules check", "[SCHEMAS]", 0, 1, rule_book_check,
      "read rules and code lists as a broker would; the first mistake is told with its line"},

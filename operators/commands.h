@@ -39,6 +39,7 @@ int citizen_show(Desk *desk, int argc, char **argv);
 int status_show(Desk *desk, int argc, char **argv);
 int tail_run(Desk *desk, int argc, char **argv);
 int report_print(Desk *desk, int argc, char **argv);
+int verify_run(Desk *desk, int argc, char **argv);
 int match_run(Desk *desk, int argc, char **argv);
 int rule_book_check(Desk *desk, int argc, char **argv);
 int rule_trial_run(Desk *desk, int argc, char **argv);

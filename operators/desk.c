@@ -6,6 +6,7 @@
 #include "proto/base/error.h"
 #include "proto/store_version.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,33 @@ int desk_rules(Desk *desk, const Rules **ret) {
     int r = desk_config(desk);
     if (r == 0 && !desk->rules)
         r = rules_load(&desk->rules, desk->schemas);
+    *ret = desk->rules;
+    return r;
+}
+
+// In an installation, and where it was built.
+static int find_schemas(char *ret, size_t n) {
+    static const char *const PLACES[] = {"../share/dongbo/schemas", "../../schemas"};
+    char program[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[length > 0 ? length : 0] = '\0';
+    char *slash = strrchr(program, '/');
+    for (size_t i = 0; slash && i < sizeof PLACES / sizeof *PLACES; i++) {
+        int written = snprintf(ret, n, "%.*s/%s", (int)(slash - program), program, PLACES[i]);
+        if (written > 0 && (size_t)written < n && access(ret, F_OK) == 0)
+            return 0;
+    }
+    return error_fail(ERROR_CONFIG, "%s", "the rules are not beside the program: give --schemas DIR");
+}
+
+int desk_rules_offline(Desk *desk, const char *schemas, const Rules **ret) {
+    char found[PATH_MAX];
+    bool configured = desk->config_path || getenv("DONGBO_CONFIG") || access("dongbo.yaml", F_OK) == 0;
+    if (!schemas && configured)
+        return desk_rules(desk, ret);
+    int r = schemas ? 0 : find_schemas(found, sizeof found);
+    if (r == 0)
+        r = rules_load(&desk->rules, schemas ? schemas : found);
     *ret = desk->rules;
     return r;
 }

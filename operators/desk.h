@@ -58,3 +58,6 @@ int desk_population(Desk *desk, Pg **ret);
 int desk_population_writer(Desk *desk, Pg **ret);
 // Rules and codes of the schemas directory.
 int desk_rules(Desk *desk, const Rules **ret);
+// For commands that need no configuration: of `schemas` unless that is NULL, else of the configuration where there is
+// one, else of the directory that came with the program.
+int desk_rules_offline(Desk *desk, const char *schemas, const Rules **ret);

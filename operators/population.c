@@ -5,6 +5,7 @@
 #include "broker/verify.h"
 #include "operators/commands.h"
 #include "operators/population.h"
+#include "operators/progress.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
 #include "proto/base/date.h"
@@ -125,7 +126,7 @@ typedef struct Load {
     Stage stage;
     PgParams params;
     uint64_t rows, faults, named, inserted, existing, differing;
-    int64_t shown_ms;
+    Progress progress;
     Date today;
 } Load;
 
@@ -135,20 +136,6 @@ static void load_free(Load *load) {
     pg_params_free(&load->params);
     if (load->fd >= 0)
         close(load->fd);
-}
-
-static void progress(Load *load, const char *what) {
-    int64_t now_ms = clock_monotonic_ms(clock_system());
-    bool terminal = isatty(STDERR_FILENO);
-    if (now_ms - load->shown_ms < (terminal ? 200 : 5000))
-        return;
-    load->shown_ms = now_ms;
-    fprintf(stderr, terminal ? "\r%s %" PRIu64 " rows" : "%s %" PRIu64 " rows\n", what, load->rows);
-}
-
-static void progress_end(void) {
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r\033[K");
 }
 
 // Standard input and pipes are kept in a temporary file, since the rows are read twice.
@@ -183,7 +170,7 @@ static int each_row(Load *load, int (*take)(Load *, const PopulationHeader *, co
     PopulationHeader header;
     CsvRow row;
     load->rows = 0;
-    load->shown_ms = clock_monotonic_ms(clock_system());
+    progress_begin(&load->progress);
     if (lseek(load->fd, 0, SEEK_SET) != 0)
         return error_fail(ERROR_SYSTEM, "%s: %s", load->name, strerror(errno));
     int r = csv_new(&csv, load->fd, ',');
@@ -212,7 +199,7 @@ static int check_row(Load *load, const PopulationHeader *header, const CsvRow *r
         fprintf(stderr, "%s: row %" PRIu64 ": %s%s%s%s\n", load->name, row->number, fault, *masked ? " (" : "", masked,
                 *masked ? ")" : "");
     }
-    progress(load, "checked");
+    progress_show(&load->progress, "checked", load->rows, "rows");
     return 0;
 }
 
@@ -279,7 +266,7 @@ static int send_rows(Load *load) {
         return r;
     bytes_clear(&load->stage.texts);
     load->stage.n = 0;
-    progress(load, "loaded");
+    progress_show(&load->progress, "loaded", load->rows, "rows");
     return 0;
 }
 

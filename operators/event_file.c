@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Rows become events one at a time: mapped in an arena of one row, packed into the caller's.
+#include "operators/event_file.h"
+#include "proto/base/csv.h"
+#include "proto/base/error.h"
+#include "proto/event.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ROW_ARENA_BYTES ((size_t)1024 * 1024)
+
+struct EventFile {
+    int fd;
+    const char *agency;
+    Csv *csv;
+    Map *map;
+    Merkle *merkle;
+    Arena *arena;
+    Bytes scratch;
+    int64_t time_us; // of a row whose mapping names no event time: when the file was last changed
+    int columns[MAP_COLUMNS_MAX];
+    MapText values[MAP_COLUMNS_MAX];
+};
+
+void event_file_close(EventFile **pointer) {
+    EventFile *file = *pointer;
+    if (!file)
+        return;
+    csv_destroy(&file->csv);
+    map_destroy(&file->map);
+    merkle_destroy(&file->merkle);
+    arena_destroy(&file->arena);
+    bytes_free(&file->scratch);
+    if (file->fd >= 0)
+        close(file->fd);
+    free(file);
+    *pointer = NULL;
+}
+
+static int bind_column(EventFile *file, const CsvRow *header, int column) {
+    const char *name = map_column(file->map, column);
+    file->columns[column] = -1;
+    for (int i = 0; i < header->n_fields; i++) {
+        if (strcmp(header->fields[i].text, name) != 0)
+            continue;
+        if (file->columns[column] >= 0)
+            return error_fail(ERROR_CONFIG, "the column \"%s\", which the mapping reads, is there twice", name);
+        file->columns[column] = i;
+    }
+    if (file->columns[column] < 0)
+        return error_fail(ERROR_CONFIG, "there is no column \"%s\" (line %d of %s); the delimiter may be another one",
+                          name, map_column_line(file->map, column), map_path(file->map));
+    return 0;
+}
+
+static int read_header(EventFile *file, const EventFileOptions *options) {
+    CsvRow header;
+    struct stat status;
+    file->fd = open(options->path, O_RDONLY | O_CLOEXEC);
+    if (file->fd < 0 || fstat(file->fd, &status) != 0)
+        return error_fail(ERROR_CONFIG, "%s", strerror(errno));
+    file->time_us = (int64_t)status.st_mtim.tv_sec * 1000000 + status.st_mtim.tv_nsec / 1000;
+    int r = csv_new(&file->csv, file->fd, options->delimiter);
+    if (r == 0)
+        r = csv_header(file->csv, &header);
+    if (r > 0)
+        return error_fail(ERROR_CONFIG, "no header row that can be read");
+    for (int column = 0; r == 0 && column < map_n_columns(file->map); column++)
+        r = bind_column(file, &header, column);
+    return r;
+}
+
+int event_file_open(EventFile **ret, const EventFileOptions *options) {
+    CLEANUP(event_file_close) EventFile *file = calloc(1, sizeof *file);
+    if (!file)
+        return error_fail(ERROR_MEMORY, "no memory for a file");
+    file->fd = -1;
+    file->agency = options->agency;
+    int r = map_load(&file->map, options->mapping);
+    if (r == 0)
+        r = merkle_new(&file->merkle);
+    if (r == 0)
+        r = arena_new(&file->arena, ROW_ARENA_BYTES);
+    if (r < 0)
+        return r;
+    r = read_header(file, options);
+    if (r < 0)
+        return error_context(r, "%s", options->path);
+    *ret = file;
+    file = NULL;
+    return 0;
+}
+
+// As spreadsheets leave them behind the data: nothing but delimiters.
+static bool is_blank(const CsvRow *row) {
+    int i = 0;
+    while (i < row->n_fields && row->fields[i].n == 0)
+        i++;
+    return i == row->n_fields;
+}
+
+static int refuse(EventRow *ret, int code, const char *field) {
+    ret->code = code;
+    snprintf(ret->field, sizeof ret->field, "%s", field);
+    return 0;
+}
+
+static int pack(EventFile *file, Dongbo__ChangeEvent *event, Arena *arena, EventRow *ret) {
+    uint8_t id[EVENT_ID_BYTES];
+    event_identify(event, file->agency, file->merkle, &file->scratch, id);
+    size_t n = protobuf_c_message_get_packed_size(&event->base);
+    if (file->scratch.failed)
+        return error_fail(ERROR_MEMORY, "no memory for an event");
+    if (n > EVENT_BYTES_MAX)
+        return refuse(ret, DONGBO__REASON_CODE__EVENT_LIMITS, "");
+    ret->bytes.data = arena_alloc(arena, n + 1);
+    if (!ret->bytes.data)
+        return error_fail(ERROR_MEMORY, "the events of one step do not fit");
+    ret->bytes.len = protobuf_c_message_pack(&event->base, ret->bytes.data);
+    return 0;
+}
+
+static int map_row(EventFile *file, const CsvRow *row, Arena *arena, EventRow *ret) {
+    Dongbo__ChangeEvent *event = NULL;
+    MapFault fault;
+    for (int column = 0; column < map_n_columns(file->map); column++) {
+        const CsvField *field = &row->fields[file->columns[column]];
+        file->values[column] = (MapText){field->text, field->n};
+    }
+    arena_reset(file->arena);
+    int r = map_apply(file->map, &(MapRow){file->values, file->time_us}, file->arena, &event, &fault);
+    if (r == 1)
+        return refuse(ret, fault.code, fault.field);
+    return r < 0 ? r : pack(file, event, arena, ret);
+}
+
+int event_file_next(EventFile *file, Arena *arena, EventRow *ret) {
+    CsvRow row;
+    int r;
+    while ((r = csv_next(file->csv, &row)) == 0 && is_blank(&row)) {
+    }
+    *ret = (EventRow){.number = row.number};
+    if (r == 2)
+        return refuse(
+            ret, row.fault == CSV_NUL_BYTE ? DONGBO__REASON_CODE__TEXT_INVALID : DONGBO__REASON_CODE__EVENT_UNREADABLE,
+            "");
+    return r == 0 ? map_row(file, &row, arena, ret) : r;
+}

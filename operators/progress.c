@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Says nothing of what takes less than a moment.
+#include "operators/progress.h"
+#include "proto/base/clock.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define TERMINAL_MS 200
+#define OTHER_MS 5000
+
+void progress_begin(Progress *progress) {
+    progress->shown_ms = clock_monotonic_ms(clock_system());
+}
+
+void progress_show(Progress *progress, const char *done, uint64_t n, const char *of_what) {
+    int64_t now_ms = clock_monotonic_ms(clock_system());
+    bool terminal = isatty(STDERR_FILENO);
+    if (now_ms - progress->shown_ms < (terminal ? TERMINAL_MS : OTHER_MS))
+        return;
+    progress->shown_ms = now_ms;
+    fprintf(stderr, terminal ? "\r%s %" PRIu64 " %s" : "%s %" PRIu64 " %s\n", done, n, of_what);
+}
+
+void progress_end(void) {
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K");
+}

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`dongbo verify`: what the exchange would say of a file, without one. No database runs here, but for the comparison in
+test_sync_log.py."""
+import csv
+import json
+import subprocess
+
+import pytest
+from conftest import BUILD, ROOT
+from people import citizen, citizens, dose_row
+
+COLUMNS = ("citizen_number", "full_name", "birth_date", "sex", "mother_name", "father_name", "residence_province",
+           "residence_province63", "residence_commune", "died_on")
+MAPPING = ROOT / "deploy/sample/mappings/vaccinations.yaml"
+
+
+def write(path, columns, rows):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    return (write(tmp_path / "p.csv", COLUMNS, citizens(20)),
+            write(tmp_path / "e.csv", dose_row(0), [dose_row(n) for n in range(20)]))
+
+
+def run(files, *words, cwd="/"):
+    population, events = files
+    return subprocess.run([BUILD / "operators/dongbo", "verify", "--population", population, "--events", events,
+                           "--mapping", MAPPING, "--out", events.parent / "out.jsonl", *words], cwd=cwd,
+                          capture_output=True, text=True, timeout=60)
+
+
+def verify(files, *words):
+    done = run(files, *words)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in (files[1].parent / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_every_event_is_answered_in_order(files):
+    rows = [dose_row(n) for n in range(20)] + [dose_row(30)]
+    rows[1]["ho_ten"] = "Nguyễn Văn Khác"
+    rows[2]["ma_san_pham"] = "no such vaccine"
+    rows[3]["ngay_tiem"] = "tomorrow"
+    write(files[1], dose_row(0), rows)
+    with files[1].open("a", encoding="utf-8") as file:
+        file.write(",,,,,,,,,,,\nonly,three,columns\n")
+    answers = verify(files)
+    assert [answer["row"] for answer in answers] == list(range(2, 23)) + [24]
+    keys = ["row", "verdict", "citizen", "reasons", "posterior", "candidates"]
+    assert all(list(answer) == keys for answer in answers)
+    for n, answer in enumerate(answers[:20]):
+        if n not in (1, 2, 3):
+            assert (answer["verdict"], answer["citizen"]) == ("ACCEPTED", citizen(n)["citizen_number"])
+    said = [(answer["verdict"], answer["citizen"], [(r["code"], r["field"]) for r in answer["reasons"]])
+            for answer in (*answers[1:4], *answers[20:])]
+    assert said[0][:2] == ("MISMATCH", None) and ("NAME_DIFFERS", "subject.full_name") in said[0][2]
+    assert said[1:] == [("REJECTED", None, [("CODE_UNKNOWN", "product_code")]),
+                        ("REJECTED", None, [("DATE_INVALID", "occurrence_date")]),
+                        ("DEFERRED", None, [("NOT_FOUND", "subject.citizen_number")]),
+                        ("REJECTED", None, [("EVENT_UNREADABLE", None)])]
+
+
+def test_it_says_the_same_every_time_and_counts(files):
+    first = verify(files)
+    done = run(files, "--json")
+    counts = json.loads(done.stdout)
+    assert first == [json.loads(line) for line in (files[1].parent / "out.jsonl").read_text().splitlines()]
+    assert (counts["events"], counts["population"], counts["verdicts"]) == (20, 20, {"ACCEPTED": 20})
+    assert done.stderr == ""
+
+
+def test_more_events_than_one_step_holds(files):
+    write(files[1], dose_row(0), [dose_row(n % 20, 1 + n % 9) for n in range(2500)])
+    answers = verify(files)
+    assert [answer["row"] for answer in answers] == list(range(2, 2502))
+    assert {answer["verdict"] for answer in answers} == {"ACCEPTED"}
+
+
+def test_an_agencys_policy_decides_what_its_names_may_lack(files):
+    rows = [dict(dose_row(0), ho_ten="Nguyen Van An")]
+    write(files[1], dose_row(0), rows)
+    assert [r["code"] for r in verify(files, "--agency", "MOH")[0]["reasons"]] == ["NAME_ACCENTS_LOST"]
+
+
+def test_wrong_citizens_are_left_out_and_named_by_row_only(files):
+    rows = citizens(20)
+    rows[4]["birth_date"] = "no date"
+    write(files[0], COLUMNS, rows)
+    done = run(files)
+    assert done.returncode == 0 and "row 6: birth_date is not a date" in done.stderr
+    assert rows[4]["citizen_number"] not in done.stderr and rows[4]["full_name"] not in done.stderr
+    assert verify(files)[4]["verdict"] == "DEFERRED"
+
+
+@pytest.mark.parametrize("words, says", [
+    (("--delimiter", ";"), 'no column "row_id"'),
+    (("--delimiter", "two"), "--delimiter is one character"),
+    (("--mapping", "/nowhere.yaml"), "/nowhere.yaml"),
+    (("--population", "/nowhere.csv"), "/nowhere.csv"),
+    (("--out", "/nowhere/out.jsonl"), "/nowhere/out.jsonl"),
+    (("--schemas", "/nowhere"), "/nowhere"),
+])
+def test_what_cannot_be_read_is_named(files, words, says):
+    done = run(files, *words)
+    assert done.returncode == 2 and says in done.stderr
+
+
+def test_its_four_files_are_needed():
+    done = subprocess.run([BUILD / "operators/dongbo", "verify"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "needs --population, --events, --mapping and --out" in done.stderr
