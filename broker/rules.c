@@ -71,7 +71,7 @@ typedef struct File {
     int domain;
     FileField *fields;
     unsigned fields_count;
-    int province;
+    int province, facility;
     FileAuthority *authority;
     unsigned authority_count;
     FileRule *rules;
@@ -168,6 +168,7 @@ static int load_domain(Rules *rules, const char *path, int domain) {
         CYAML_FIELD_ENUM("domain", CYAML_FLAG_STRICT, File, domain, words.domain, 1),
         CYAML_FIELD_SEQUENCE("fields", CYAML_FLAG_POINTER, File, fields, &field, 1, DOMAIN_FIELDS_MAX),
         WORD("province", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, File, province, fields),
+        WORD("facility", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, File, facility, fields),
         CYAML_FIELD_SEQUENCE("authority", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, File, authority, &authority, 0,
                              LIST_MAX),
         CYAML_FIELD_SEQUENCE("rules", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, File, rules, &rule, 0, LIST_MAX),
@@ -395,6 +396,8 @@ static int convert_province(Table *table, const Codes *codes, const File *file, 
 
 static int convert(Table *table, const Codes *codes, const File *file, const char *path) {
     int r = convert_fields(table, codes, file, path);
+    if (r == 0 && file->facility)
+        table->rules.facility = find_field(table, (unsigned)file->facility);
     if (r == 0)
         r = convert_rules(table, file, path);
     if (r == 0)

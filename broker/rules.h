@@ -70,6 +70,7 @@ typedef struct DomainRules {
     size_t n_key;
     const RuleField *province; // by which an agency's province grants are judged; NULL: the subject's residence
     bool province_is_63;       // its codes are the 63 ones
+    const RuleField *facility; // who made the entry for the agency: a clinic, a school, an employer; NULL: not said
     const Rule *rules;
     size_t n_rules;
 } DomainRules;

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `dongbo report`: what the exchange holds, as counted (tally.h), for people or as one JSON object.
+// `dongbo report`: what the exchange holds, as counted (tally.h), or where errors come from (quality.h), for people or
+// as one JSON object.
 #include "operators/columns.h"
 #include "operators/commands.h"
+#include "operators/names.h"
+#include "operators/quality_log.h"
+#include "operators/quality_report.h"
 #include "operators/tally.h"
+#include "proto/base/clock.h"
 #include "proto/base/error.h"
 #include "proto/reason.h"
 #include "verdict.pb-c.h"
@@ -180,23 +185,61 @@ static int print_text(const Tally *tally, const Rules *rules) {
     return r;
 }
 
+typedef struct Asked {
+    bool json, quality;
+    const char *since;
+} Asked;
+
+static int print_held(Pg *exchange, const Rules *rules, const Asked *asked) {
+    Tally *tally = NULL;
+    int r = tally_read(&tally, exchange);
+    if (r == 0)
+        r = asked->json ? print_json(tally, rules) : print_text(tally, rules);
+    free(tally);
+    return r;
+}
+
+static int print_quality(Pg *exchange, const Rules *rules, const Asked *asked) {
+    CLEANUP(quality_destroy) Quality *quality = NULL;
+    CLEANUP(names_destroy) Names *names = NULL;
+    QualityOptions options = {.rules = rules, .since_us = INT64_MIN};
+    int r = 0;
+    if (asked->since && clock_parse_us(asked->since, &options.since_us) != 0)
+        r = error_fail(ERROR_CONFIG, "--since: \"%s\" is no time (2022-03-01, or 2022-03-01T08:00:00+07:00)",
+                       asked->since);
+    if (r == 0)
+        r = names_read(&names, exchange);
+    if (r == 0)
+        r = quality_log_read(&quality, exchange, &options);
+    if (r < 0)
+        return r;
+    return asked->json ? quality_report_print_json(quality, names, asked->since) : quality_report_print(quality, names);
+}
+
+static const char NOTES[] =
+    "--quality shows by agency, domain, month and facility (the field that schemas/rules name so) how many events came,\n"
+    "how many of them are refused as things stand (MISMATCH, REJECTED) and for which reasons, and how many wait for\n"
+    "their citizen. The month is the one in which the event came. Rows that an agent refused by itself never came.\n";
+
 int report_print(Desk *desk, int argc, char **argv) {
-    bool json = false;
+    Asked asked = {0};
     int operand = 0;
     Pg *exchange = NULL;
     const Rules *rules = NULL;
-    Tally *tally = NULL;
-    const Option options[] = {{"json", 0, OPTION_FLAG, NULL, "one JSON object", &json}, {0}};
-    int r = desk_parse(desk, options, argc, argv, &operand);
+    const Option options[] = {
+        {"quality", 0, OPTION_FLAG, NULL, "where errors come from, over time", &asked.quality},
+        {"since", 0, OPTION_TEXT, "TIME", "with --quality: events that came from then on", &asked.since},
+        {"json", 0, OPTION_FLAG, NULL, "one JSON object", &asked.json},
+        {0}};
+    int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
+    if (asked.since && !asked.quality)
+        return error_fail(ERROR_CONFIG, "--since goes with --quality");
     r = desk_rules(desk, &rules);
     if (r == 0)
         r = desk_exchange(desk, &exchange);
-    if (r == 0)
-        r = tally_read(&tally, exchange);
-    if (r == 0)
-        r = json ? print_json(tally, rules) : print_text(tally, rules);
-    free(tally);
-    return r;
+    if (r < 0)
+        return r;
+    return asked.quality ? print_quality(exchange, rules, &asked) : print_held(exchange, rules, &asked);
 }

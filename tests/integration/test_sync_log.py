@@ -172,6 +172,27 @@ def test_the_report_counts_first_and_present_verdicts(run):
     assert "NAME_DIFFERS 1" in run.dongbo("report").stdout
 
 
+def test_quality_says_where_errors_come_from(run):
+    report = json.loads(run.dongbo("report", "--quality", "--json").stdout)
+    agencies = {(group["agency"], group["domain"]): group for group in report["agencies"]}
+    health, centre = agencies["MOH", "health"], agencies["NPC", "population"]
+    assert (health["events"], health["refused"], health["waiting"]) == (KNOWN + 1, 2, 0)
+    assert health["share"] == round(2 / (KNOWN + 1), 4) and (centre["events"], centre["refused"]) == (1, 0)
+    reasons = {(reason["code"], reason["field"]): reason for reason in health["reasons"]}
+    assert reasons["NAME_DIFFERS", "subject.full_name"]["events"] == 1
+    assert reasons["CODE_UNKNOWN", "product_code"]["events"] == 1
+    assert all(reason["vi"] and reason["en"] for reason in health["reasons"])
+    [facility] = [group for group in report["facilities"] if group["domain"] == "health"]
+    [month] = [group for group in report["facility_months"] if group["domain"] == "health"]
+    assert facility["facility"] == month["facility"] == "01-001"
+    assert re.fullmatch(r"20\d\d-\d\d", month["month"]) and month["reasons"] == facility["reasons"] == health["reasons"]
+    shown = run.dongbo("report", "--quality").stdout
+    assert "MOH, health\n" in shown and re.search(r"\n  01-001 +41 +2 +4\.9 % +0 +", shown)
+    assert json.loads(run.dongbo("report", "--quality", "--json", "--since", "2999-01-01").stdout)["agencies"] == []
+    assert run.dongbo("report", "--quality", "--since", "then", check=False).returncode == 2
+    assert run.dongbo("report", "--since", "2022-01-01", check=False).returncode == 2
+
+
 def test_status_adds_up(run):
     status = json.loads(run.dongbo("status", "--json").stdout)
     assert status["head"] == len(lines(run, "--since", "0"))

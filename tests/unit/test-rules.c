@@ -83,6 +83,8 @@ static void test_record_keys(void **state) {
     assert_string_equal(e_id->province->name, "province_code");
     assert_true(e_id->province_is_63);
     assert_null(health->province);
+    assert_string_equal(health->facility->name, "facility_code");
+    assert_null(e_id->facility);
 }
 
 static void test_provinces(void **state) {

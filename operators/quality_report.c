@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// For people: one part for each agency and domain, with its months, its reasons, and the facilities that most of its
+// refusals come from. For scripts: everything that was counted.
+#include "operators/quality_report.h"
+#include "operators/columns.h"
+#include "proto/base/error.h"
+#include "proto/domain.h"
+#include "proto/reason.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FACILITIES_SHOWN 10
+#define REASONS_SHOWN 10
+
+static const char *name_of_domain(int domain) {
+    return domain ? domain_name(domain) : "unreadable";
+}
+
+static void month_text(int month, char out[12]) {
+    snprintf(out, 12, "%04d-%02d", month / 100 % 10000, month % 100);
+}
+
+// ---- JSON -----------------------------------------------------------------------------------------------------------
+
+static json_t *reasons_json(const QualityGroup *group) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < group->n_reasons; i++) {
+        const QualityReason *reason = &group->reasons[i];
+        const ReasonText *text = reason_find(reason->code);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s, s:s}", "code", text->name, "field", reason->field,
+                                              "events", (json_int_t)reason->n, "vi", text->vi, "en", text->en));
+    }
+    return list;
+}
+
+static void add_counts(json_t *object, const QualityGroup *group) {
+    json_object_set_new(object, "events", json_integer((json_int_t)group->events));
+    json_object_set_new(object, "refused", json_integer((json_int_t)group->refused));
+    json_object_set_new(object, "waiting", json_integer((json_int_t)group->waiting));
+    json_object_set_new(object, "share", json_real((double)(int64_t)(quality_share(group) * 10000 + .5) / 10000));
+    json_object_set_new(object, "reasons", reasons_json(group));
+}
+
+static json_t *groups_json(Quality *quality, unsigned keep, const Names *names) {
+    size_t n = 0;
+    const QualityGroup *groups = quality_groups(quality, &n);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        char month[12];
+        month_text(groups[i].key.month, month);
+        json_t *object = json_pack("{s:s, s:s}", "agency", names_agency(names, groups[i].key.agency), "domain",
+                                   name_of_domain(groups[i].key.domain));
+        if (keep & QUALITY_KEEP_FACILITY)
+            json_object_set_new(object, "facility",
+                                *groups[i].key.facility ? json_string(groups[i].key.facility) : json_null());
+        if (keep & QUALITY_KEEP_MONTH)
+            json_object_set_new(object, "month", json_string(month));
+        add_counts(object, &groups[i]);
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+int quality_report_print_json(Quality *quality, const Names *names, const char *since) {
+    CLEANUP(quality_destroy) Quality *agencies = NULL;
+    CLEANUP(quality_destroy) Quality *months = NULL;
+    CLEANUP(quality_destroy) Quality *facilities = NULL;
+    int r = quality_roll_up(quality, 0, &agencies);
+    if (r == 0)
+        r = quality_roll_up(quality, QUALITY_KEEP_MONTH, &months);
+    if (r == 0)
+        r = quality_roll_up(quality, QUALITY_KEEP_FACILITY, &facilities);
+    if (r < 0)
+        return r;
+    const unsigned all = QUALITY_KEEP_FACILITY | QUALITY_KEEP_MONTH;
+    json_t *report = json_pack(
+        "{s:s?, s:o, s:o, s:o, s:o}", "since", since, "agencies", groups_json(agencies, 0, names), "months",
+        groups_json(months, QUALITY_KEEP_MONTH, names), "facilities",
+        groups_json(facilities, QUALITY_KEEP_FACILITY, names), "facility_months", groups_json(quality, all, names));
+    if (!report)
+        return error_fail(ERROR_MEMORY, "no memory for the report");
+    json_dumpf(report, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    printf("\n");
+    json_decref(report);
+    return 0;
+}
+
+// ---- for people -----------------------------------------------------------------------------------------------------
+
+static void add_line(Columns *columns, const char *what, const QualityGroup *group) {
+    char events[24], refused[24], waiting[24], share[24], reason[96] = "";
+    snprintf(events, sizeof events, "%" PRIu64, group->events);
+    snprintf(refused, sizeof refused, "%" PRIu64, group->refused);
+    snprintf(waiting, sizeof waiting, "%" PRIu64, group->waiting);
+    snprintf(share, sizeof share, "%.1f %%", 100 * quality_share(group));
+    if (group->n_reasons)
+        snprintf(reason, sizeof reason, "%s %s", reason_find(group->reasons[0].code)->name, group->reasons[0].field);
+    columns_add(columns, (const char *[]){what, events, refused, share, waiting, reason});
+}
+
+static bool same_source(const QualityGroup *a, const QualityGroup *b) {
+    return a->key.agency == b->key.agency && a->key.domain == b->key.domain;
+}
+
+static int print_months(Quality *months, const QualityGroup *source) {
+    CLEANUP(columns_destroy) Columns *columns = NULL;
+    size_t n = 0;
+    const QualityGroup *groups = quality_groups(months, &n);
+    int r = columns_new(&columns, 6);
+    if (r < 0)
+        return r;
+    columns_add(columns, (const char *[]){"  MONTH", "EVENTS", "REFUSED", "SHARE", "WAITING", "MOST OFTEN FOR"});
+    for (size_t i = 0; i < n; i++) {
+        char month[12], what[16];
+        month_text(groups[i].key.month, month);
+        snprintf(what, sizeof what, "  %s", month);
+        if (same_source(&groups[i], source))
+            add_line(columns, what, &groups[i]);
+    }
+    return columns_print(columns, stdout);
+}
+
+static int most_refused_first(const void *a, const void *b) {
+    const QualityGroup *one = *(const QualityGroup *const *)a, *other = *(const QualityGroup *const *)b;
+    if (one->refused != other->refused)
+        return one->refused < other->refused ? 1 : -1;
+    return one < other ? -1 : one > other;
+}
+
+// The ones that most refusals come from.
+static int print_facilities(Quality *facilities, const QualityGroup *source) {
+    CLEANUP(columns_destroy) Columns *columns = NULL;
+    size_t n = 0, n_worst = 0;
+    const QualityGroup *groups = quality_groups(facilities, &n);
+    const QualityGroup **worst = malloc((n + 1) * sizeof *worst);
+    int r = worst ? columns_new(&columns, 6) : error_fail(ERROR_MEMORY, "no memory for the report");
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (same_source(&groups[i], source) && groups[i].refused && *groups[i].key.facility)
+            worst[n_worst++] = &groups[i];
+    if (n_worst > 1)
+        qsort(worst, n_worst, sizeof *worst, most_refused_first);
+    if (r == 0 && n_worst) {
+        columns_add(columns, (const char *[]){"  FACILITY", "EVENTS", "REFUSED", "SHARE", "WAITING", "MOST OFTEN FOR"});
+        for (size_t i = 0; i < n_worst && i < FACILITIES_SHOWN; i++) {
+            char what[QUALITY_FACILITY_BYTES + 2];
+            snprintf(what, sizeof what, "  %s", worst[i]->key.facility);
+            add_line(columns, what, worst[i]);
+        }
+        printf("\n");
+        r = columns_print(columns, stdout);
+        if (n_worst > FACILITIES_SHOWN)
+            printf("  and %zu more; --json has all\n", n_worst - FACILITIES_SHOWN);
+    }
+    free(worst);
+    return r;
+}
+
+static int print_reasons(const QualityGroup *source) {
+    CLEANUP(columns_destroy) Columns *columns = NULL;
+    int r = source->n_reasons ? columns_new(&columns, 4) : 0;
+    if (r < 0 || !source->n_reasons)
+        return r;
+    columns_add(columns, (const char *[]){"  REASON", "FIELD", "EVENTS", "WHAT TO DO"});
+    for (size_t i = 0; i < source->n_reasons && i < REASONS_SHOWN; i++) {
+        const ReasonText *text = reason_find(source->reasons[i].code);
+        char name[64], events[24];
+        snprintf(name, sizeof name, "  %s", text->name);
+        snprintf(events, sizeof events, "%" PRIu64, source->reasons[i].n);
+        columns_add(columns, (const char *[]){name, source->reasons[i].field, events, text->en});
+    }
+    printf("\n");
+    return columns_print(columns, stdout);
+}
+
+int quality_report_print(Quality *quality, const Names *names) {
+    CLEANUP(quality_destroy) Quality *agencies = NULL;
+    CLEANUP(quality_destroy) Quality *months = NULL;
+    CLEANUP(quality_destroy) Quality *facilities = NULL;
+    int r = quality_roll_up(quality, 0, &agencies);
+    if (r == 0)
+        r = quality_roll_up(quality, QUALITY_KEEP_MONTH, &months);
+    if (r == 0)
+        r = quality_roll_up(quality, QUALITY_KEEP_FACILITY, &facilities);
+    size_t n = 0;
+    const QualityGroup *sources = r == 0 ? quality_groups(agencies, &n) : NULL;
+    if (r == 0 && n == 0)
+        printf("no events\n");
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        printf("%s%s, %s\n", i ? "\n" : "", names_agency(names, sources[i].key.agency),
+               name_of_domain(sources[i].key.domain));
+        r = print_months(months, &sources[i]);
+        if (r == 0)
+            r = print_reasons(&sources[i]);
+        if (r == 0)
+            r = print_facilities(facilities, &sources[i]);
+    }
+    return r;
+}
