@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PARTITION_LOOK 1000000   // how often the need for a partition is looked at, in positions
-#define PARTITION_AHEAD 10000000 // how far ahead it is made
+#define PARTITION_LOOK 1000000      // how often the need for a partition is looked at, in positions
+#define POPULATION_PATIENCE_MS 4000 // less than store_begin() lets the log's lock be held in idleness
+#define PARTITION_AHEAD 10000000    // how far ahead it is made
 
 struct Transaction {
     Pg *exchange, *population_writer;
@@ -47,7 +48,10 @@ static int open_sessions(Transaction *transaction, const TransactionOptions *opt
     int result = pg_new(&transaction->exchange, options->exchange, "dongbo writer");
     if (result == 0)
         result = pg_new(&transaction->population_writer, options->population_writer, "dongbo population writer");
-    // A lock that somebody else holds there is not to be waited for while the log is locked.
+    // A lock that somebody else holds there is not to be waited for while the log is locked, nor a server that stands
+    // still.
+    if (result == 0)
+        pg_set_patience(transaction->population_writer, POPULATION_PATIENCE_MS);
     if (result == 0)
         result = connector_new(&transaction->population, transaction->population_writer, "SET lock_timeout = '2s'");
     prepare.exchange_session = transaction->exchange;

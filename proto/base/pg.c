@@ -4,9 +4,12 @@
 // error is another's; what is queued fails or succeeds as one. Retries nothing and hides no lost transaction; values
 // are kept out of error sentences.
 #include "proto/base/pg.h"
+#include "proto/base/clock.h"
 #include "proto/base/error.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +26,8 @@ struct Pg {
     char sqlstate[6];
     const PgStatement *prepared[PG_STATEMENTS_MAX];
     int n_prepared;
-    int n_queued; // libpq's pipeline mode is on while there are any
+    int n_queued;    // libpq's pipeline mode is on while there are any
+    int patience_ms; // 0: without end
 };
 
 // Conninfo stands between: it overrules what is before it and not what comes after.
@@ -138,6 +142,7 @@ int pg_connect(Pg *pg) {
     if (PQstatus(pg->connection) != CONNECTION_OK)
         return fail_connection(pg, "cannot connect");
     PQsetNoticeReceiver(pg->connection, drop_notice, NULL);
+    PQsetnonblocking(pg->connection, pg->patience_ms > 0);
     // pg_temp is named, since it stands first where it is not.
     return pg_command(pg,
                       "SET search_path = pg_catalog, pg_temp; SET client_min_messages = error; SET timezone = 'UTC'");
@@ -149,6 +154,11 @@ static int fail_result(Pg *pg, const char *what, PGresult *result) {
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     char line[300];
+    if (!result && pg->patience_ms > 0 && PQstatus(pg->connection) == CONNECTION_OK) {
+        snprintf(pg->sqlstate, sizeof pg->sqlstate, PG_BROKEN);
+        pg_disconnect(pg);
+        return error_fail(ERROR_DATABASE, "%s: %s: no answer within %d ms", pg->name, what, pg->patience_ms);
+    }
     if (!state) { // made by libpq, not by the server
         PQclear(result);
         if (PQstatus(pg->connection) != CONNECTION_OK)
@@ -174,6 +184,72 @@ static int fail_result(Pg *pg, const char *what, PGresult *result) {
     return error_fail(data ? ERROR_DATA : ERROR_DATABASE, "%s: %s: %s (%s)", pg->name, what, line, pg->sqlstate);
 }
 
+void pg_set_patience(Pg *pg, int patience_ms) {
+    pg->patience_ms = patience_ms;
+}
+
+static int64_t monotonic_ms(void) {
+    return clock_monotonic_ms(clock_system());
+}
+
+// Until the socket has one of the events. False when the time is over, or the socket is.
+static bool wait_until(const Pg *pg, short events, int64_t deadline_ms) {
+    struct pollfd fd = {.fd = PQsocket(pg->connection), .events = events};
+    for (;;) {
+        int64_t left = deadline_ms - monotonic_ms();
+        int n = poll(&fd, 1, left > 0 ? (int)left : 0);
+        if (n > 0 || (n < 0 && errno != EINTR))
+            return n > 0;
+        if (n == 0)
+            return false;
+    }
+}
+
+// Sends what libpq still has, and reads until an answer is there whole.
+static bool wait_for_answer(Pg *pg) {
+    int64_t deadline_ms = monotonic_ms() + pg->patience_ms;
+    int left = PQflush(pg->connection);
+    while (left > 0) {
+        if (!wait_until(pg, POLLIN | POLLOUT, deadline_ms) || PQconsumeInput(pg->connection) != 1)
+            return false;
+        left = PQflush(pg->connection);
+    }
+    while (left == 0 && PQisBusy(pg->connection)) {
+        if (!wait_until(pg, POLLIN, deadline_ms) || PQconsumeInput(pg->connection) != 1)
+            return false;
+    }
+    return left == 0;
+}
+
+// The last answer, or the first failure, of what was sent; NULL when it did not come in time. As PQexec() gives it.
+static PGresult *take_answer(Pg *pg, int sent) {
+    PGresult *answer = NULL;
+    while (sent == 1) {
+        if (!wait_for_answer(pg)) {
+            PQclear(answer);
+            return NULL;
+        }
+        PGresult *next = PQgetResult(pg->connection);
+        if (next == NULL)
+            break;
+        bool failed = answer != NULL && PQresultStatus(answer) == PGRES_FATAL_ERROR;
+        PQclear(failed ? next : answer);
+        answer = failed ? answer : next;
+    }
+    return answer;
+}
+
+static PGresult *execute(Pg *pg, const char *sql) {
+    return pg->patience_ms == 0 ? PQexec(pg->connection, sql) : take_answer(pg, PQsendQuery(pg->connection, sql));
+}
+
+static PGresult *execute_prepare(Pg *pg, const PgStatement *statement) {
+    if (pg->patience_ms == 0)
+        return PQprepare(pg->connection, statement->name, statement->sql, statement->n_params, statement->types);
+    return take_answer(
+        pg, PQsendPrepare(pg->connection, statement->name, statement->sql, statement->n_params, statement->types));
+}
+
 static bool is_done(const PGresult *result) {
     ExecStatusType status = PQresultStatus(result);
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
@@ -194,8 +270,7 @@ static int prepare(Pg *pg, const PgStatement *statement) {
     int r = pg_flush(pg);
     if (r < 0)
         return r;
-    PGresult *result =
-        PQprepare(pg->connection, statement->name, statement->sql, statement->n_params, statement->types);
+    PGresult *result = execute_prepare(pg, statement);
     if (!is_done(result))
         return fail_result(pg, statement->name, result);
     PQclear(result);
@@ -223,6 +298,14 @@ static int values_of(const Pg *pg, const PgStatement *statement, const PgParams 
     return 0;
 }
 
+static PGresult *execute_prepared(Pg *pg, const PgStatement *statement, const PgParams *params, const Values *values) {
+    if (pg->patience_ms == 0)
+        return PQexecPrepared(pg->connection, statement->name, params->n, values->values, values->lengths,
+                              params->formats, 1);
+    return take_answer(pg, PQsendQueryPrepared(pg->connection, statement->name, params->n, values->values,
+                                               values->lengths, params->formats, 1));
+}
+
 int pg_run(Pg *pg, const PgStatement *statement, const PgParams *params, PGresult **ret) {
     Values values;
     params = params ? params : &NO_PARAMS;
@@ -238,8 +321,7 @@ int pg_run(Pg *pg, const PgStatement *statement, const PgParams *params, PGresul
         r = prepare(pg, statement);
     if (r < 0)
         return r;
-    PGresult *result =
-        PQexecPrepared(pg->connection, statement->name, params->n, values.values, values.lengths, params->formats, 1);
+    PGresult *result = execute_prepared(pg, statement, params, &values);
     if (!is_done(result))
         return fail_result(pg, statement->name, result);
     if (ret)
@@ -307,7 +389,7 @@ int pg_command(Pg *pg, const char *sql) {
     int r = pg_flush(pg);
     if (r < 0)
         return r;
-    PGresult *result = PQexec(pg->connection, sql);
+    PGresult *result = execute(pg, sql);
     if (!is_done(result))
         return fail_result(pg, sql, result);
     bool lost = strncasecmp(sql, "COMMIT", 6) == 0 && strcmp(PQcmdStatus(result), "ROLLBACK") == 0;

@@ -4,6 +4,7 @@ away is waited for, and everybody else goes on."""
 import pytest
 
 from test_ingress import REJECTED, messages, peers, said, shared  # noqa: F401 (fixtures)
+from test_sessions import frozen
 from wire_peer import ERROR, RECEIPT, REFUSAL
 
 
@@ -145,6 +146,19 @@ def test_population_store_that_cannot_be_written_stops_nobody_else(peers, end):
         assert take_many(npc, 30) == list(range(2, 32))
     assert peers.exchange.cluster.value("SELECT residence_province FROM population.citizen WHERE citizen_number = %s",
                                         peers.binh[0]) == "79"
+
+
+def test_population_store_that_stands_still_stops_nobody_else(peers):
+    """The server's side of the session does not even say that it cannot."""
+    npc, moh = peers.peer("NPC", timeout_ms=60000), peers.peer(timeout_ms=20000)
+    assert npc.publish([peers.change("move", peers.an[0], time=1000)])[0] == RECEIPT
+    with frozen(peers.exchange, "dongbo population writer"):
+        npc.send_batch(npc.seal([peers.change("move", peers.binh[0], time=2000, residence_province="79")]))
+        moh.send_batch(moh.seal([peers.dose(time=5000)]))
+        assert moh.answer()[0] == RECEIPT
+        assert npc.answer()[0] == RECEIPT  # by another session
+        assert rows(peers, "SELECT count(*) FROM pg_stat_activity "
+                           "WHERE application_name = 'dongbo population writer'") == [(2,)]
 
 
 def test_stream_keeps_its_order_behind_what_waits(peers):

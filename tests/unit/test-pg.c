@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -400,6 +401,41 @@ static void test_broken_connection(void **state) {
     }
 }
 
+static void test_patience(void **state) {
+    static const Oid types[] = {BYTEA};
+    static const PgStatement length = {"length", "SELECT length($1)", 1, types};
+    static const PgStatement slow = {"slow", "SELECT pg_sleep(60)", 0, NULL};
+    static uint8_t data[8 * 1024 * 1024]; // more than fits between two processes
+    Pg *other = NULL;
+    PGresult *result = NULL;
+    PgParams params = {0};
+    pg_param_bytes(&params, data, sizeof data);
+    done(pg_new(&other, "", "other"));
+    pg_set_patience(other, 2000);
+    done(pg_connect(other));
+    done(pg_run(other, &length, &params, &result));
+    assert_int_equal(pg_i32(result, 0, 0), sizeof data);
+    PQclear(result);
+    assert_int_equal(pg_command(other, "SELECT 1; SELECT 1 / 0; SELECT 2"), ERROR_DATA);
+    assert_string_equal(pg_sqlstate(other), "22012");
+    assert_true(pg_connected(other));
+    pid_t server = PQbackendPID(pg_raw(other));
+    bool frozen = kill(server, SIGSTOP) == 0; // where we may
+    for (int i = 0; i < 2; i++) {
+        pg_forget_failure(other);
+        assert_int_equal(i == 0 && frozen ? pg_run(other, &length, &params, NULL) : pg_run(other, &slow, NULL, NULL),
+                         ERROR_DATABASE);
+        assert_true(pg_is_passing(other));
+        assert_false(pg_connected(other));
+        assert_non_null(strstr(error_text(), "no answer within 2000 ms"));
+        done(pg_connect(other));
+    }
+    if (frozen)
+        kill(server, SIGCONT);
+    pg_params_free(&params);
+    pg_destroy(&other);
+}
+
 static void test_forgotten_statement(void **state) {
     static const PgStatement one = {"one", "SELECT 1", 0, NULL};
     done(pg_run(*state, &one, NULL, NULL));
@@ -458,6 +494,7 @@ int main(void) {
         cmocka_unit_test(test_queue_fails_as_one),
         cmocka_unit_test(test_session_settings),
         cmocka_unit_test(test_broken_connection),
+        cmocka_unit_test(test_patience),
         cmocka_unit_test(test_forgotten_statement),
         cmocka_unit_test(test_what_passes),
         cmocka_unit_test(test_no_server),
