@@ -23,9 +23,9 @@
 #define FAULTS_SHOWN 20
 
 // In the order of a run of texts.
-static const PopulationColumn KEPT[] = {POPULATION_NUMBER, POPULATION_NAME,     POPULATION_BIRTH_DATE,
-                                        POPULATION_SEX,    POPULATION_PROVINCE, POPULATION_PROVINCE63,
-                                        POPULATION_DIED_ON};
+static const PopulationColumn KEPT[] = {POPULATION_NUMBER,  POPULATION_NAME,     POPULATION_BIRTH_DATE,
+                                        POPULATION_SEX,     POPULATION_PROVINCE, POPULATION_PROVINCE63,
+                                        POPULATION_DIED_ON, POPULATION_MOTHER,   POPULATION_FATHER};
 #define N_KEPT (sizeof KEPT / sizeof *KEPT)
 
 typedef struct Chunk {
@@ -143,23 +143,31 @@ static int add(Census *census, const PopulationHeader *header, const CsvRow *row
     return 0;
 }
 
-bool census_find(const Census *census, const char *number, Person *ret) {
-    uint32_t place = census->n ? *slot_of(census, number) : 0;
-    if (!place)
-        return false;
+void census_citizen(const Census *census, size_t place, CensusCitizen *ret) {
     const char *texts[N_KEPT], *at = census->citizens[place - 1];
     for (size_t i = 0; i < N_KEPT; i++) {
         texts[i] = at;
         at += strlen(at) + 1;
     }
-    *ret = (Person){.key = place,
-                    .citizen_number = texts[0],
-                    .full_name = texts[1],
-                    .birth_date = texts[2],
-                    .sex = texts[3],
-                    .residence_province = texts[4],
-                    .residence_province63 = texts[5],
-                    .died_on = texts[6]};
+    *ret = (CensusCitizen){.person = {.key = (int64_t)place,
+                                      .citizen_number = texts[0],
+                                      .full_name = texts[1],
+                                      .birth_date = texts[2],
+                                      .sex = texts[3],
+                                      .residence_province = texts[4],
+                                      .residence_province63 = texts[5],
+                                      .died_on = texts[6]},
+                           .mother_name = texts[7],
+                           .father_name = texts[8]};
+}
+
+bool census_find(const Census *census, const char *number, Person *ret) {
+    CensusCitizen citizen;
+    uint32_t place = census->n ? *slot_of(census, number) : 0;
+    if (!place)
+        return false;
+    census_citizen(census, place, &citizen);
+    *ret = citizen.person;
     return true;
 }
 

@@ -23,4 +23,10 @@ int census_load(Census **ret, const char *path, const Rules *rules);
 void census_destroy(Census **census);
 CensusCounts census_counts(const Census *census);
 // false when nobody has this number. Texts are the census's; the key is the citizen's place in the file, from 1.
+typedef struct CensusCitizen {
+    Person person;
+    const char *mother_name, *father_name;
+} CensusCitizen;
+// The place-th citizen, from 1 to as many as there are.
+void census_citizen(const Census *census, size_t place, CensusCitizen *ret);
 bool census_find(const Census *census, const char *number, Person *ret);

@@ -4,6 +4,7 @@
 // code (broker/decide.h) and the agents' (agents/map.h), with no database. Refuses to guess what only the exchange
 // knows: which records it holds, so nothing is UNCHANGED or SUPERSEDED here, and what population events would change.
 #include "broker/decide.h"
+#include "operators/canvass.h"
 #include "operators/census.h"
 #include "operators/commands.h"
 #include "operators/event_file.h"
@@ -23,10 +24,11 @@
 #define VERDICTS (DONGBO__VERDICT__REJECTED + 1)
 
 static const char NOTES[] =
-    "P.csv is a file as `dongbo population load` takes it. It is kept in memory: some 100 bytes a citizen. E.csv is\n"
+    "P.csv is a file as `dongbo population load` takes it. It is kept in memory: some 350 bytes a citizen. E.csv is\n"
     "what an agency's agent would read from its drop folder, M.yaml its mapping.\n"
     "Each line of the output is one event, in the order of E.csv: row (the header is row 1), verdict, citizen (whom\n"
-    "it was decided on, or null), reasons (code, field), posterior and candidates. Citizens' numbers stand in it.\n"
+    "it was decided on, or null), reasons (code, field), and where the number did not lead to its person: candidates,\n"
+    "with the posterior of each, and posterior, that of the likeliest. Citizens' numbers stand in it.\n"
     "Rules and code lists are those of --schemas, else of the configuration, else those that came with the program.\n"
     "What the exchange already holds is not known here: an event that it would call UNCHANGED or SUPERSEDED is\n"
     "ACCEPTED.\n";
@@ -35,6 +37,7 @@ typedef struct Verifying {
     const char *population, *events, *mapping, *out, *agency, *schemas, *delimiter;
     bool json;
     Census *census;
+    Canvass *canvass; // made when the first event needs it
     EventFile *file;
     FILE *output;
     Arena *arena;
@@ -49,6 +52,7 @@ typedef struct Verifying {
 } Verifying;
 
 static void verifying_free(Verifying *verifying) {
+    canvass_destroy(&verifying->canvass);
     census_destroy(&verifying->census);
     event_file_close(&verifying->file);
     arena_destroy(&verifying->arena);
@@ -101,13 +105,33 @@ static int find_persons(Verifying *verifying) {
     return 0;
 }
 
+// Those whose number does not lead to their person.
+static int find_others(Verifying *verifying) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < verifying->n; i++) {
+        Item *item = &verifying->work.items[i];
+        if (!decide_wants_search(&verifying->work, item))
+            continue;
+        const CanvassQuestion question = {item->event->subject, item->claimed_number, item->person};
+        if (!verifying->canvass)
+            r = canvass_new(&verifying->canvass, verifying->census, verifying->context.rules);
+        if (r == 0)
+            r = canvass_ask(verifying->canvass, &question, verifying->arena, &item->found);
+    }
+    if (r == 0)
+        decide_found(&verifying->work);
+    return r;
+}
+
 static int decide_step(Verifying *verifying) {
     int r = make_items(verifying);
     if (r == 0)
         r = decide_forms(&verifying->context, &verifying->work);
     if (r == 0)
         r = find_persons(verifying);
-    return r < 0 ? r : decide_persons(&verifying->context, &verifying->work);
+    if (r == 0)
+        r = decide_persons(&verifying->context, &verifying->work);
+    return r < 0 ? r : find_others(verifying);
 }
 
 // ---- saying it ------------------------------------------------------------------------------------------------------
@@ -132,6 +156,32 @@ static void write_reason(Verifying *verifying, const Finding *finding, bool firs
     count_reason(verifying, finding->code);
 }
 
+static void write_millionths(Bytes *out, uint32_t millionths) {
+    char text[24];
+    snprintf(text, sizeof text, "%u.%06u", millionths / SEARCH_ONE, millionths % SEARCH_ONE);
+    bytes_append_text(out, text);
+}
+
+// The likeliest first. Nobody searches for those whom their number led to.
+static void write_found(const SearchAnswer *found, Bytes *out) {
+    char bits[32];
+    bytes_append_text(out, "],\"posterior\":");
+    if (found)
+        write_millionths(out, found->n ? found->matches[0].posterior : 0);
+    else
+        bytes_append_text(out, "null");
+    bytes_append_text(out, ",\"candidates\":[");
+    for (size_t i = 0; found && i < found->n; i++) {
+        bytes_append_text(out, i ? ",{\"citizen\":" : "{\"citizen\":");
+        bytes_append_json(out, found->matches[i].citizen_number);
+        bytes_append_text(out, ",\"posterior\":");
+        write_millionths(out, found->matches[i].posterior);
+        snprintf(bits, sizeof bits, ",\"bits\":%.3f}", found->matches[i].bits / 1000.0);
+        bytes_append_text(out, bits);
+    }
+    bytes_append_text(out, "]}\n");
+}
+
 static void write_event(Verifying *verifying, const EventRow *row, const Item *item) {
     Bytes *out = &verifying->lines;
     const Finding unread = {row->code, row->field, ""};
@@ -150,7 +200,7 @@ static void write_event(Verifying *verifying, const EventRow *row, const Item *i
     bytes_append_text(out, ",\"reasons\":[");
     for (size_t i = 0; i < n_reasons; i++)
         write_reason(verifying, &reasons[i], i == 0);
-    bytes_append_text(out, "],\"posterior\":null,\"candidates\":[]}\n");
+    write_found(row->code ? NULL : item->found, out);
     verifying->n_events++;
     verifying->verdicts[verdict]++;
 }

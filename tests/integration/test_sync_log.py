@@ -158,6 +158,12 @@ def test_verifying_offline_says_what_the_exchange_said(run, tmp_path):
     log = [line for line in lines(run, "--since", "0", "--agency", "MOH") if line["kind"] == "event"]
     assert [(line["verdict"], line["reasons"]) for line in log[:len(answers)]] == [
         (answer["verdict"], answer["reasons"]) for answer in answers]
+    [[found]] = run.cluster.rows("SELECT candidates FROM exchange.exception WHERE verdict = 4 ORDER BY position")
+    [mismatch] = [answer for answer in answers if answer["verdict"] == "MISMATCH"]
+    assert [(match["citizen_number"], match["posterior"], match["bits"]) for match in found["matches"]] == [
+        (match["citizen"], round(match["posterior"] * 1e6), round(match["bits"] * 1000))
+        for match in mismatch["candidates"]]
+    assert mismatch["candidates"][0]["citizen"] == citizen(3)["citizen_number"]
 
 
 def test_the_report_counts_first_and_present_verdicts(run):

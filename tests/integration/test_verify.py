@@ -74,6 +74,17 @@ def test_it_says_the_same_every_time_and_counts(files):
     assert done.stderr == ""
 
 
+def test_who_is_meant_is_looked_for_where_the_number_does_not_say(files):
+    rows = [dict(dose_row(n), so_cccd="012345678") for n in (1, 2, 3)] + [dict(dose_row(4), ho_ten="Đinh Quốc Khánh")]
+    write(files[1], dose_row(0), rows)
+    answers = verify(files)
+    for n, answer in enumerate(answers[:3], 1):
+        assert (answer["verdict"], answer["citizen"]) == ("MISMATCH", None)
+        assert answer["candidates"][0]["citizen"] == citizen(n)["citizen_number"]
+        assert answer["posterior"] == answer["candidates"][0]["posterior"] > .9
+    assert 0 < answers[3]["posterior"] < 1 and answers[3]["candidates"]
+
+
 def test_more_events_than_one_step_holds(files):
     write(files[1], dose_row(0), [dose_row(n % 20, 1 + n % 9) for n in range(2500)])
     answers = verify(files)

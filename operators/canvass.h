@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who may be meant, looked for in a census instead of a population store: by the same keys as population.find()
+// (schemas/population/0007_search.sql), with counts taken from the census itself, judged by broker/search.h. Some 200
+// bytes a citizen.
+#pragma once
+
+#include "broker/search.h"
+#include "operators/census.h"
+#include "proto/base/arena.h"
+
+typedef struct Canvass Canvass;
+
+typedef struct CanvassQuestion {
+    const Dongbo__Subject *subject;
+    const char *number;      // as claimed
+    const Person *number_of; // whom it names; NULL for nobody
+} CanvassQuestion;
+
+// Makes the keys of everybody in the census, which must outlive it. ERROR_MEMORY.
+int canvass_new(Canvass **ret, const Census *census, const Rules *rules);
+void canvass_destroy(Canvass **canvass);
+// The answer lives in the arena, its texts in the census. ERROR_MEMORY.
+int canvass_ask(const Canvass *canvass, const CanvassQuestion *question, Arena *arena, const SearchAnswer **ret);
