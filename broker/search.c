@@ -306,6 +306,18 @@ static int32_t surprise(const SearchCandidate *candidate, const SearchMatch *mat
     }
 }
 
+// Twins share birth date, parents, province and most of a name, and the sum takes each for evidence of its own. A
+// number that is whole and not nearly this person's, with another given name, may be that of one who is not in the
+// store yet.
+static bool is_kin(const Said *said, const char *name, const SearchMatch *match) {
+    char folded[FOLD_BYTES];
+    SearchLevel level = (SearchLevel)match->level[SEARCH_NAME];
+    if (match->level[SEARCH_NUMBER] != SEARCH_ELSE || level == SEARCH_SHORT || level == SEARCH_ORDER)
+        return false;
+    fold(name, folded);
+    return strcmp(given_name(said->name), given_name(folded)) != 0;
+}
+
 static SearchMatch compare(const Said *said, const SearchCandidate *candidate) {
     const Dongbo__Subject *subject = said->subject;
     const Person *person = &candidate->person;
@@ -326,6 +338,7 @@ static SearchMatch compare(const Said *said, const SearchCandidate *candidate) {
             M[field][match.level[field]] + surprise(candidate, &match, field, said->question->citizens);
         match.bits += match.field_bits[field];
     }
+    match.kin = is_kin(said, person->full_name, &match);
     return match;
 }
 
@@ -378,8 +391,11 @@ void search_judge(const SearchQuestion *question, SearchCandidate *candidates, s
     ret->nobody = millionths(1, sum);
     size_t kept = 0;
     for (size_t i = 0; i < ret->n; i++) {
-        ret->matches[i].posterior = millionths(odds(ret->matches[i].bits, nobody), sum);
-        kept += ret->matches[i].posterior >= SEARCH_DOUBT;
+        SearchMatch *match = &ret->matches[i];
+        match->posterior = millionths(odds(match->bits, nobody), sum);
+        if (match->kin && match->posterior >= SEARCH_SURE)
+            match->posterior = SEARCH_SURE - 1;
+        kept += match->posterior >= SEARCH_DOUBT;
     }
     ret->n = kept;
 }

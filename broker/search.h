@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-#define SEARCH_VERSION 1          // of the constants and the levels
+#define SEARCH_VERSION 2          // of the constants and the levels
 #define SEARCH_BLOCK_MAX 50       // more persons under one key: not enough data
 #define SEARCH_CANDIDATES_MAX 512 // of one event; the keys have no more
 #define SEARCH_MATCHES_MAX 5      // that a reviewer is shown
@@ -72,6 +72,7 @@ typedef struct SearchMatch {
     const char *citizen_number;
     int32_t bits;       // evidence, milli-bits
     uint32_t posterior; // millionths
+    bool kin;           // it may as well be a brother or sister: never sure
     uint8_t level[SEARCH_FIELDS];
     int32_t field_bits[SEARCH_FIELDS];
 } SearchMatch;

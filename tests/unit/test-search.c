@@ -236,6 +236,32 @@ static void test_nobody(void **state) {
     assert_true(c.answer.nobody > SEARCH_ONE - SEARCH_DOUBT);
 }
 
+// A first dose may come before the birth that it belongs to, while the twin is there already.
+static void test_a_twin_is_never_sure(void **state) {
+    (void)state;
+    const struct {
+        const char *said, *number;
+        bool sure;
+    } cases[] = {{"Trịnh Xuân Bình", "001090999888", false}, // a number and a given name of their own
+                 {"Trịnh Xuân Anhh", "001090999888", false},
+                 {"Trịnh Xuân Ánh", "001090999888", true}, // only the number is another
+                 {"Trịng Xuân Ánh", "001090999888", true},
+                 {"Ánh Trịnh Xuân", "001090999888", true},
+                 {"Trịnh Xuân Bình", "001090123465", true}, // nearly their number
+                 {"Trịnh Xuân Bình", "", true}};            // no number at all
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Case c = about_an();
+        c.subject.full_name = (char *)cases[i].said;
+        c.subject.mother_name = "Lê Thị Mẫu Đơn";
+        c.candidates[0].counts.mother = 1;
+        c.question.number = cases[i].number;
+        const SearchAnswer *answer = judge(&c);
+        assert_int_equal(answer->n, 1);
+        assert_int_equal(answer->matches[0].person, 7); // worth a look all the same
+        assert_int_equal(search_sure(answer) != NULL, cases[i].sure);
+    }
+}
+
 static void test_too_many_are_never_sure(void **state) {
     (void)state;
     Case c = about_an();
@@ -271,6 +297,7 @@ int main(void) {
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_somebody_elses_number),
         cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_a_twin_is_never_sure),
         cmocka_unit_test(test_too_many_are_never_sure),
         cmocka_unit_test(test_swapped_dates),
     };
