@@ -192,21 +192,18 @@ static int convert(Encoding *encoding, const CharsetRow *row, SyllableCount *cou
 }
 
 int charset_row(Charset *charset, Encoding *encoding, const CharsetRow *row, CharsetFault *fault) {
-    SyllableCount count = {.marked = 0};
-    int column, n = map_n_columns(row->map);
-    int r = convert(encoding, row, &count, &column);
+    DetectRow read = {.texts = row->texts, .n = map_n_columns(row->map)};
+    DetectOthers others = {.n = 0};
+    int column = 0;
+    int r = convert(encoding, row, &read.count, &column);
     if (r < 0)
         return r;
-    bool decodes = r == 0;
-    if (decodes && ((count.marked == 0 && count.odd == 0) || syllable_reads_well(&count)))
-        return 0;
+    read.decodes = r == 0;
     // Encodings of other languages are taken at their word.
-    DetectOthers others = {.n = 0};
-    r = 0;
     if (candidate_of(encoding_name(encoding)) < DETECT_CANDIDATES)
-        r = detect_others(charset->detect, encoding, decodes, row->texts, n, &others);
-    if (r < 0 || (decodes && others.n == 0))
+        r = detect_others(charset->detect, encoding, &read, &others);
+    if (r < 0 || (read.decodes && others.n == 0))
         return r;
-    say_row(encoding, decodes ? NULL : map_column(row->map, column), &others, fault);
+    say_row(encoding, read.decodes ? NULL : map_column(row->map, column), &others, fault);
     return 1;
 }

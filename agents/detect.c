@@ -58,13 +58,13 @@ Encoding *detect_encoding(Detect *detect, int candidate) {
     return detect->encodings[candidate];
 }
 
-int detect_read(Encoding *encoding, const MapText *texts, int n, Arena *arena, SyllableCount *count) {
+int detect_read(Encoding *encoding, const DetectRow *row, Arena *arena, SyllableCount *count) {
     *count = (SyllableCount){.marked = 0};
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < row->n; i++) {
         MapText text;
-        if (texts[i].text == NULL)
+        if (row->texts[i].text == NULL)
             continue;
-        int r = encoding_convert(encoding, &texts[i], arena, &text);
+        int r = encoding_convert(encoding, &row->texts[i], arena, &text);
         if (r == 0)
             r = syllable_count(text.text, text.n, encoding_loses_case(encoding), count);
         if (r != 0)
@@ -91,13 +91,13 @@ static void note_distinct(SyllableCount *all, const SyllableCount *row) {
     }
 }
 
-static int tally_row(Detect *detect, const MapText *row, Tally *tally) {
+static int tally_row(Detect *detect, const DetectRow *row, Tally *tally) {
     bool decodes = false;
     int hits = 0;
     for (int i = 0; i < DETECT_CANDIDATES; i++) {
         SyllableCount count;
         arena_reset(detect->arena);
-        int r = detect_read(detect->encodings[i], row, 1, detect->arena, &count);
+        int r = detect_read(detect->encodings[i], row, detect->arena, &count);
         if (r < 0)
             return r;
         if (i == UTF8)
@@ -152,7 +152,7 @@ int detect_file(Detect *detect, const char *data, size_t n, bool whole, Detectio
         at += bytes + 1;
         if (bytes > CSV_ROW_BYTES_MAX || !has_accents(line, bytes))
             continue;
-        int r = tally_row(detect, &(MapText){line, bytes}, &tally);
+        int r = tally_row(detect, &(DetectRow){.texts = &(MapText){line, bytes}, .n = 1}, &tally);
         if (r < 0)
             return r;
     }
@@ -162,21 +162,55 @@ int detect_file(Detect *detect, const char *data, size_t n, bool whole, Detectio
 
 // ---- a row ----
 
-int detect_others(Detect *detect, const Encoding *own, bool surely, const MapText *texts, int n, DetectOthers *ret) {
+// A code page of one byte each reads anything, and some names of one as names of another.
+static bool reads_anything(const Encoding *own) {
+    return !encoding_is_utf8(own) && strstr(encoding_name(own), "-UTF8") == NULL;
+}
+
+// False: what the row is in its own encoding leaves nothing to ask.
+static bool is_doubtful(const Encoding *own, const DetectRow *row) {
+    if (!row->decodes)
+        return true;
+    if (row->count.marked == 0 && row->count.odd == 0)
+        return false;
+    return !syllable_reads_well(&row->count) || (row->count.familiar == 0 && reads_anything(own));
+}
+
+// Whether a row's reading in another encoding speaks for that one.
+static bool speaks_for(const DetectRow *row, bool is_utf8, const SyllableCount *count) {
+    if (!syllable_reads_well(count))
+        return false;
+    if (!row->decodes || is_utf8)
+        return true;
+    if (syllable_reads_well(&row->count))
+        return count->familiar >= 2 && count->familiar * 2 >= count->good;
+    return count->good >= 2 || count->familiar > 0;
+}
+
+static void add_other(int candidate, DetectOthers *ret) {
+    size_t used = strlen(ret->names);
+    snprintf(ret->names + used, sizeof ret->names - used, "%s%s", ret->n == 0 ? "" : ", ", NAMES[candidate]);
+    ret->n++;
+}
+
+int detect_others(Detect *detect, const Encoding *own, const DetectRow *row, DetectOthers *ret) {
+    bool is_utf8 = false;
     *ret = (DetectOthers){.n = 0};
-    for (int i = 0; i < DETECT_CANDIDATES; i++) {
+    for (int i = 0; i < DETECT_CANDIDATES && is_doubtful(own, row); i++) {
         SyllableCount count;
         if (strcmp(NAMES[i], encoding_name(own)) == 0)
             continue;
         arena_reset(detect->arena);
-        int r = detect_read(detect->encodings[i], texts, n, detect->arena, &count);
+        int r = detect_read(detect->encodings[i], row, detect->arena, &count);
         if (r < 0)
             return r;
-        if (r != 0 || !syllable_reads_well(&count) || (surely && i != UTF8 && count.good < 2))
-            continue;
-        size_t used = strlen(ret->names);
-        snprintf(ret->names + used, sizeof ret->names - used, "%s%s", ret->n == 0 ? "" : ", ", NAMES[i]);
-        ret->n++;
+        if (r == 0 && speaks_for(row, i == UTF8, &count))
+            add_other(i, ret);
+        else if (r == 0 && i == UTF8)
+            is_utf8 = count.marked + count.odd > 0;
     }
+    // Bytes of one letter each are hardly ever UTF-8 by accident, whatever its language.
+    if (ret->n == 0 && is_utf8 && reads_anything(own) && !syllable_reads_well(&row->count))
+        add_other(UTF8, ret);
     return 0;
 }

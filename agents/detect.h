@@ -34,12 +34,20 @@ int detect_file(Detect *detect, const char *data, size_t n, bool whole, Detectio
 const char *detect_name(int candidate);
 Encoding *detect_encoding(Detect *detect, int candidate);
 
-// How a row's texts read in one encoding; 1 when they do not decode. Resets no arena.
-int detect_read(Encoding *encoding, const MapText *texts, int n, Arena *arena, SyllableCount *count);
-// Names of the other encodings than `own` in which these texts read well, "VNI, TCVN3", and how many they are. `surely`
-// wants two words at least where the bytes do not speak for themselves as UTF-8 does.
+// How a row's texts read in one encoding. Resets no arena.
+typedef struct DetectRow {
+    const MapText *texts;
+    int n;
+    bool decodes; // in its own encoding
+    SyllableCount count;
+} DetectRow;
+int detect_read(Encoding *encoding, const DetectRow *row, Arena *arena, SyllableCount *count); // 1: does not decode
+
+// Whether a row is in another encoding than its own: names of those in which it reads well, "VNI, TCVN3", and how many
+// they are. Where it reads well in its own, too, what speaks for another must be words that are common in names; where
+// it does not, two words or one of those; where it does not even decode, any.
 typedef struct DetectOthers {
     int n;
     char names[80];
 } DetectOthers;
-int detect_others(Detect *detect, const Encoding *own, bool surely, const MapText *texts, int n, DetectOthers *ret);
+int detect_others(Detect *detect, const Encoding *own, const DetectRow *row, DetectOthers *ret);

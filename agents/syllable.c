@@ -33,6 +33,15 @@ static const char *const RIMES[] = {
     "uyu",   "y",      "ych",   "ye6m",  "ye6n",  "ye6ng", "ye6t", "ye6u",  "yn",    "ynh",   "yp",    "yt",
 };
 
+// The commonest words with accents of names, and nữ, with their tones; 0: none. In the order of strcmp(). Short ones
+// are left out: other languages may have them in another encoding.
+static const char *const FAMILIAR[] = {
+    "bao3",     "bui2",   "co6ng0", "cu7o7ng2",  "d9a8ng5", "d9at5",  "d9inh2", "d9oan2", "d9u7c1", "du7o7ng0", "dung4",
+    "hai3",     "ho6ng2", "hoang2", "hu7u4",     "hung2",   "huynh2", "khanh1", "la6m0",  "le60",   "manh5",    "ngoc5",
+    "nguye6n4", "nu74",   "pham5",  "phu7o7ng0", "phuc1",   "quo6c1", "so7n0",  "ta6n1",  "thai1",  "thanh2",   "thi5",
+    "tie6n1",   "tra6n2", "trong5", "tru7o7ng0", "tua6n1",  "tung2",  "va8n0",  "xua6n0",
+};
+
 // à to ÿ; ð is what many type for đ
 static const char *const LATIN1[32] = {
     [0x00] = "a2", [0x01] = "a1", [0x02] = "a6", [0x03] = "a4", [0x08] = "e2", [0x09] = "e1",
@@ -131,11 +140,13 @@ static void add_case(Word *word, bool capital) {
     word->smalls += !capital;
 }
 
-static bool is_rime(const char *keys) {
-    size_t from = 0, to = sizeof RIMES / sizeof *RIMES;
+#define COUNT(table) (sizeof table / sizeof *table)
+
+static bool is_among(const char *const *words, size_t n, const char *keys) {
+    size_t from = 0, to = n;
     while (from < to) {
         size_t middle = (from + to) / 2;
-        int order = strcmp(keys, RIMES[middle]);
+        int order = strcmp(keys, words[middle]);
         if (order == 0)
             return true;
         if (order < 0)
@@ -147,9 +158,10 @@ static bool is_rime(const char *keys) {
 }
 
 static bool is_spelt(const Word *word) {
-    for (size_t i = 0; i < sizeof INITIALS / sizeof *INITIALS; i++) {
+    for (size_t i = 0; i < COUNT(INITIALS); i++) {
         size_t n = strlen(INITIALS[i]);
-        if (strncmp(word->keys, INITIALS[i], n) == 0 && is_rime(word->keys + n))
+        if ((n == 0 || INITIALS[i][0] == word->keys[0]) && strncmp(word->keys, INITIALS[i], n) == 0 &&
+            is_among(RIMES, COUNT(RIMES), word->keys + n))
             return true;
     }
     return false;
@@ -182,11 +194,20 @@ static void add_distinct(SyllableCount *count, const Word *word) {
         count->distinct[count->n_distinct++] = hash;
 }
 
+static bool is_familiar(const Word *word) {
+    char keys[KEYS_MAX + 2];
+    memcpy(keys, word->keys, (size_t)word->n);
+    keys[word->n] = (char)('0' + word->tone);
+    keys[word->n + 1] = '\0';
+    return is_among(FAMILIAR, COUNT(FAMILIAR), keys);
+}
+
 static void end_word(Word *word, SyllableCount *count) {
     if (word->marked) {
         count->marked++;
         if (is_syllable(word)) {
             count->good++;
+            count->familiar += is_familiar(word);
             add_distinct(count, word);
         }
     }

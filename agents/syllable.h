@@ -12,9 +12,10 @@
 #define SYLLABLE_DISTINCT_MAX 3
 
 typedef struct SyllableCount {
-    int marked; // words with accents
-    int good;   // of those, syllables
-    int odd;    // letters and signs that Vietnamese text does not have
+    int marked;   // words with accents
+    int good;     // of those, syllables
+    int familiar; // of those, words that are common in names
+    int odd;      // letters and signs that Vietnamese text does not have
     int n_distinct;
     uint32_t distinct[SYLLABLE_DISTINCT_MAX]; // of the good ones, the first that differ
 } SyllableCount;

@@ -63,6 +63,12 @@ static void test_case(void **state) {
     assert_int_equal(count_of("nguyỄn", true).good, 0);
 }
 
+static void test_knows_words_of_names(void **state) {
+    SyllableCount count = count_of("Nguyễn Thị Ngọc Loát, NGUYỄN Phước Nữ; Lờ Vồn", false);
+    assert_int_equal(count.familiar, 5);
+    assert_int_equal(count.good, 9);
+}
+
 static void test_words_without_accents_tell_nothing(void **state) {
     SyllableCount count = count_of("Le Thanh Xwz 12-34, “An” – 5 m²…", false);
     assert_int_equal(count.marked, 0);
@@ -92,6 +98,7 @@ int main(void) {
         cmocka_unit_test(test_case),
         cmocka_unit_test(test_words_without_accents_tell_nothing),
         cmocka_unit_test(test_not_utf8_is_told),
+        cmocka_unit_test(test_knows_words_of_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
