@@ -3,6 +3,8 @@
 // See header.h.
 #include "agents/header.h"
 
+#include "proto/base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -24,7 +26,7 @@ static int find(const Header *header, const char *name, int *ret_n) {
     int found = -1;
     *ret_n = 0;
     for (int i = 0; i < header->row->n_fields; i++) {
-        if (strcmp(field_text(header, i), name) != 0)
+        if (!text_is_same(field_text(header, i), name))
             continue;
         found = found < 0 ? i : found;
         ++*ret_n;

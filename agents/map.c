@@ -324,7 +324,7 @@ static int target_text(const Target *target, const MapText *text, Arena *arena, 
     *ret = text->text;
     if (target->codes != NULL) {
         for (unsigned i = 0; i < target->n_codes; i++) {
-            if (strcmp(target->codes[i].from, text->text) == 0) {
+            if (text_is_same(target->codes[i].from, text->text)) {
                 *ret = target->codes[i].to;
                 return 0;
             }
@@ -411,7 +411,7 @@ static int apply_time(const Map *map, const MapRow *row, Dongbo__ChangeEvent *ev
 
 static bool is_among(char *const *words, unsigned n, const char *text) {
     for (unsigned i = 0; i < n; i++)
-        if (strcmp(words[i], text) == 0)
+        if (text_is_same(words[i], text))
             return true;
     return false;
 }

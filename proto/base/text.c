@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -30,6 +31,24 @@ bool text_is_clean(const char *text, size_t n) {
         at += taken;
     }
     return true;
+}
+
+// UTF-8 that may have a mark apart from its letter: those up to U+036F begin with 0xCC and 0xCD.
+static bool has_marks(const char *text) {
+    return strchr(text, 0xCC) != NULL || strchr(text, 0xCD) != NULL;
+}
+
+bool text_is_same(const char *a, const char *b) {
+    if (strcmp(a, b) == 0)
+        return true;
+    if (!has_marks(a) && !has_marks(b))
+        return false;
+    utf8proc_uint8_t *one = utf8proc_NFC((const utf8proc_uint8_t *)a),
+                     *other = utf8proc_NFC((const utf8proc_uint8_t *)b);
+    bool same = one != NULL && other != NULL && strcmp((char *)one, (char *)other) == 0;
+    free(one);
+    free(other);
+    return same;
 }
 
 void text_cut(char *text, size_t n_max) {

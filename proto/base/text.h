@@ -9,6 +9,9 @@
 // Valid UTF-8 without NUL and without control characters.
 bool text_is_clean(const char *text, size_t n);
 
+// Whether both are one text, whatever normal form either is in. Case and spaces count.
+bool text_is_same(const char *a, const char *b);
+
 // Shortens the text to n_max bytes at most, and drops a last character of which only a part is there.
 void text_cut(char *text, size_t n_max);
 // For a terminal or a log: control characters and bytes that are no UTF-8 become '?', byte by byte.

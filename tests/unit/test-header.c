@@ -65,6 +65,8 @@ static void test_finds_columns_wherever_they_are(void **state) {
     }
     assert_int_equal(bind("x,số lô,x,id\n", "UTF-8", columns, &fault), 0);
     assert_int_equal(columns[0] + 10 * columns[1], 13);
+    // In another normal form than the mapping is.
+    assert_int_equal(bind("id,so\xCC\x82\xCC\x81 lo\xCC\x82\n", "UTF-8", columns, &fault), 0);
     // In another encoding, tones apart as CP1258 has them.
     assert_int_equal(bind("id,s\xF4\xEC l\xF4\n", "CP1258", columns, &fault), 0);
 }

@@ -125,6 +125,10 @@ static void test_maps_a_row(void **state) {
     assert_string_equal(event->health->status, "completed");
     assert_int_equal(event->health->dose_number, 2);
     assert_string_equal(event->health->lot_number, "L1");
+    // In another normal form than the mapping is.
+    row[6] = "Đa\xCC\x83 tie\xCC\x82m";
+    assert_int_equal(apply(map, row, &event, &fault), 0);
+    assert_string_equal(event->health->status, "completed");
     row[OP] = "X";
     assert_int_equal(apply(map, row, &event, &fault), 0);
     assert_int_equal(event->operation, DONGBO__OPERATION__RETRACT);

@@ -159,6 +159,17 @@ static void expect_visible(const char *text, const char *expected) {
     assert_string_equal(out, expected);
 }
 
+static void test_same_in_any_normal_form(void **state) {
+    assert_true(text_is_same("Nữ", "Nữ"));
+    assert_true(text_is_same("Nữ", "Nu\xCC\x9B\xCC\x83"));
+    assert_true(text_is_same("Nu\xCC\x83\xCC\x9B", "Nư\xCC\x83"));
+    assert_false(text_is_same("Nữ", "nu\xCC\x9B\xCC\x83"));
+    assert_false(text_is_same("Nữ", "Nữ "));
+    assert_false(text_is_same("\xCC", "\xCD"));
+    assert_true(text_is_same("\xCC", "\xCC"));
+    assert_true(text_is_same("", ""));
+}
+
 static void test_visible(void **state) {
     expect_visible("Đỗ 한 😀", "Đỗ 한 😀");
     expect_visible("a\nb\033[31mred\ttab\x7f", "a?b?[31mred?tab?");
@@ -208,6 +219,7 @@ int main(void) {
         cmocka_unit_test(test_not_utf8),
         cmocka_unit_test(test_clean),
         cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_same_in_any_normal_form),
         cmocka_unit_test(test_visible),
         cmocka_unit_test(test_masks),
         cmocka_unit_test(test_mask_names),
