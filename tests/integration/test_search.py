@@ -189,3 +189,18 @@ def test_operators_see_whom_masked(office, tmp_path):
     assert json.loads(desk.ask("report", "--json"))["likely"] == {
         "mismatches": len(rows), "known": known, "possible": sum(posterior is not None for posterior, in rows) - known}
     assert f"{len(rows)} mismatches wait for a reviewer: of {known} the person" in desk.ask("report")
+
+
+def test_who_is_meant_is_looked_for_again_when_nobody_came(office):
+    """Waiting is over: a reviewer gets the event, and whom it may be about."""
+    assert office.say(subject(HOMONYMS[0], citizen_number="001088777777")) == [(DEFERRED, ["NOT_FOUND"])]
+    office.exchange.broker.stop()
+    office.cluster.rows("UPDATE exchange.exception SET at = now() - interval '400 days', candidates = NULL, "
+                        "likely_person = NULL, likely_posterior = NULL WHERE sequence = %s", office.n)
+    office.exchange.start_broker()
+    office.exchange.wait_until(f"SELECT verdict FROM exchange.exception WHERE sequence = {office.n}", MISMATCH)
+    number, posterior, candidates = office.attached(1)
+    assert number in (one["citizen_number"] for one in HOMONYMS) and 20000 <= posterior <= 500000
+    assert len(candidates["matches"]) == 2
+    shown = office.exchange.dongbo("citizen", HOMONYMS[0]["citizen_number"]).stdout
+    assert "PERSON_POSSIBLE" in shown and "probably about this citizen" in shown

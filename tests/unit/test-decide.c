@@ -260,6 +260,73 @@ static void test_unknown_for_too_long_becomes_a_mismatch(void **state) {
     assert_int_equal(c->work.n_exceptions, 0);
 }
 
+// ---- who may be meant ----------------------------------------------------------------------------------------------
+
+static void test_only_what_contradicts_is_searched(void **state) {
+    Case *c = *state;
+    add_an(c, 1, "L1", 10);
+    add_dose(c, AN.citizen_number, "NGUYỄN VĂN AN", 2, "L1", 10); // the same name
+    add_dose(c, AN.citizen_number, "Trần Thị Bưởi", 3, "L1", 10);
+    add_dose(c, "123456789", AN.full_name, 4, "L1", 10);
+    add_dose(c, "", AN.full_name, 5, "L1", 10);
+    add_dose(c, "001099000009", AN.full_name, 6, "L1", 10);
+    add_dose(c, "", "", 7, "L1", 10); // nothing to search by
+    decide(c);
+    const bool wanted[] = {false, false, true, true, true, true, false};
+    for (size_t i = 0; i < c->work.n_items; i++)
+        assert_int_equal(decide_wants_search(&c->work, &c->work.items[i]), wanted[i]);
+    // What waits is not searched on every sweep, but when it has waited too long.
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    c->work.kind = WORK_REDECIDE;
+    assert_false(decide_wants_search(&c->work, &c->work.items[5]));
+    c->work.items[5].expired = true;
+    assert_int_equal(decide_persons(&context, &c->work), 0);
+    assert_true(decide_wants_search(&c->work, &c->work.items[5]));
+}
+
+static SearchAnswer found(int64_t person, uint32_t posterior, bool too_large) {
+    return (SearchAnswer){.matches = {{.person = person, .citizen_number = "001099777777", .posterior = posterior}},
+                          .n = person != 0,
+                          .too_large = too_large};
+}
+
+// Item i, decided with this answer: the last reason, and the verdict.
+static void assert_found(Case *c, size_t i, const SearchAnswer *answer, int verdict, int last_reason) {
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    Item *item = &c->work.items[i];
+    assert_int_equal(decide_persons(&context, &c->work), 0);
+    item->found = answer;
+    decide_found(&c->work);
+    assert_int_equal(item->decision.verdict, verdict);
+    assert_int_equal(item->decision.reasons[item->decision.n_reasons - 1].code, last_reason);
+    assert_string_equal(item->decision.reasons[item->decision.n_reasons - 1].expected, ""); // nobody is named
+    assert_ptr_equal(entries_found(item), answer);
+}
+
+static void test_what_was_found_accepts_nothing(void **state) {
+    Case *c = *state;
+    add_dose(c, "001099000009", AN.full_name, 1, "L1", 10);
+    add_dose(c, "123456789", AN.full_name, 2, "L1", 10);
+    add_dose(c, AN.citizen_number, "Trần Thị Bưởi", 3, "L1", 10);
+    decide(c);
+    const int not_found = DONGBO__REASON_CODE__NOT_FOUND, format = DONGBO__REASON_CODE__ID_FORMAT,
+              differs = DONGBO__REASON_CODE__NAME_DIFFERS, known = DONGBO__REASON_CODE__PERSON_KNOWN,
+              possible = DONGBO__REASON_CODE__PERSON_POSSIBLE, common = DONGBO__REASON_CODE__PERSON_TOO_COMMON;
+    const SearchAnswer sure = found(77, SEARCH_SURE, false), doubtful = found(77, SEARCH_SURE - 1, false),
+                       large = found(77, SEARCH_ONE, true), none = found(0, 0, false),
+                       own = found(AN.key, SEARCH_ONE, false);
+    assert_found(c, 0, &sure, MISMATCH, known);
+    assert_found(c, 0, &doubtful, DEFERRED, not_found);
+    assert_found(c, 0, &large, DEFERRED, not_found);
+    assert_found(c, 0, &none, DEFERRED, not_found);
+    assert_found(c, 1, &sure, MISMATCH, known);
+    assert_found(c, 1, &doubtful, MISMATCH, possible);
+    assert_found(c, 1, &large, MISMATCH, common);
+    assert_found(c, 1, &none, MISMATCH, format);
+    assert_found(c, 2, &sure, MISMATCH, known);
+    assert_found(c, 2, &own, MISMATCH, differs); // the number is right
+}
+
 // ---- population ----------------------------------------------------------------------------------------------------
 
 static void add_change(Case *c, const char *kind, const char *number, const char *name, const char *birth) {
@@ -398,6 +465,8 @@ int main(void) {
         TEST(test_each_bad_event_is_its_own),
         TEST(test_unreadable_batch_rejects_its_whole_range),
         TEST(test_unknown_for_too_long_becomes_a_mismatch),
+        TEST(test_only_what_contradicts_is_searched),
+        TEST(test_what_was_found_accepts_nothing),
         TEST(test_changes_of_nobody_known_wait),
         TEST(test_somebody_else_under_a_replaced_number),
         TEST(test_rows_are_sorted_and_placed),
