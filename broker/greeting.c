@@ -45,19 +45,31 @@ void greeting_destroy(Greeting **greeting) {
 // ---- Hello ---------------------------------------------------------------------------------------------------------
 
 static const PgStatement NOW = {"now", "SELECT clock_timestamp()", 0, NULL};
-static const Oid OPEN_TYPES[] = {OID_BYTEA, OID_INT4, OID_TEXT, OID_TEXT, OID_BYTEA, OID_TIMESTAMPTZ};
+static const Oid OPEN_TYPES[] = {OID_BYTEA, OID_INT4, OID_TEXT, OID_TEXT, OID_BYTEA, OID_TIMESTAMPTZ, OID_INT4};
+#define OPENED_LATELY(agency, n_max)                                                                                   \
+    "(SELECT count(*) FROM (SELECT FROM exchange.stream o WHERE o.agency = " agency                                    \
+    " AND o.opened_at > now() - interval '1 day' LIMIT " n_max ") o)"
+#define IS_FOREIGN(stream, agency)                                                                                     \
+    "EXISTS (SELECT FROM exchange.stream f WHERE f.stream = " stream " AND f.agency <> " agency ")"
 // The time is looked at under the row's lock: this session is opened before any that its agent asks for elsewhere once
-// the deadline is over, or not at all.
+// the deadline is over, or not at all. A new stream takes no other agency's place, and is one of so many a day: a row
+// is kept of each for ever.
 static const PgStatement OPEN = {
     "open-session",
     "INSERT INTO exchange.stream AS s (stream, agency, agent, kind, replaces, session_epoch) "
     "SELECT $1, $2, $3, $4, $5, 1 WHERE clock_timestamp() < $6 "
-    "ON CONFLICT (stream) DO UPDATE SET session_epoch = s.session_epoch + 1 "
-    "WHERE s.agency = excluded.agency AND clock_timestamp() < $6 "
-    "RETURNING session_epoch, last_sequence, coalesce((SELECT h.epoch FROM exchange.head h), 0)",
-    6, OPEN_TYPES};
-static const PgStatement FOREIGN = {
-    "foreign-stream", "SELECT EXISTS (SELECT FROM exchange.stream WHERE stream = $1 AND agency <> $2)", 2, OPEN_TYPES};
+    "AND (EXISTS (SELECT FROM exchange.stream k WHERE k.stream = $1) OR (NOT " IS_FOREIGN("$5", "$2") " AND " OPENED_LATELY(
+        "$2", "$7") " < $7)) "
+                    "ON CONFLICT (stream) DO UPDATE SET session_epoch = s.session_epoch + 1 "
+                    "WHERE s.agency = excluded.agency AND clock_timestamp() < $6 "
+                    "RETURNING session_epoch, last_sequence, coalesce((SELECT h.epoch FROM exchange.head h), 0)",
+    7, OPEN_TYPES};
+static const Oid WHY_TYPES[] = {OID_BYTEA, OID_INT4, OID_BYTEA, OID_INT4};
+static const PgStatement WHY = {
+    "why-not-opened",
+    "SELECT " IS_FOREIGN("$1", "$2") ", EXISTS (SELECT FROM exchange.stream k WHERE k.stream = $1), " IS_FOREIGN(
+        "$3", "$2") ", " OPENED_LATELY("$2", "$4") " >= $4",
+    4, WHY_TYPES};
 
 // Positions of an older life of the database are of no use here beyond the point where the next one began.
 static const Oid PLACE_TYPES[] = {OID_INT8, OID_INT8};
@@ -81,32 +93,53 @@ static int read_deadline(Actor *actor, const Greeting *greeting, int64_t *ret) {
     return result;
 }
 
+static void param_replaces(PgParams *params, const Greeting *greeting) {
+    if (greeting->has_replaces)
+        pg_param_bytes(params, greeting->replaces, STREAM_BYTES);
+    else
+        pg_param_null(params);
+}
+
 static int run_open(Actor *actor, const Greeting *greeting, int64_t deadline, PGresult **ret) {
     PgParams params = {0};
     pg_param_bytes(&params, greeting->stream, STREAM_BYTES);
     pg_param_i32(&params, (int32_t)greeting->agency);
     pg_param_text(&params, greeting->agent);
     pg_param_text(&params, greeting->stream_kind);
-    if (greeting->has_replaces)
-        pg_param_bytes(&params, greeting->replaces, STREAM_BYTES);
-    else
-        pg_param_null(&params);
+    param_replaces(&params, greeting);
     pg_param_i64(&params, deadline);
+    pg_param_i32(&params, STREAMS_PER_DAY_MAX);
     int result = pg_run(actor->exchange, &OPEN, &params, ret);
     pg_params_free(&params);
     return result;
 }
 
-// Nothing was opened: the stream is another agency's, or it was too late.
+static const char *refusal(const PGresult *rows) {
+    if (pg_bool(rows, 0, 0))
+        return "This stream is another agency's: an agent makes its own streams. Start with a new spool.";
+    if (pg_bool(rows, 0, 1)) // it is opened already, and can be again
+        return NULL;
+    if (pg_bool(rows, 0, 2))
+        return "The stream to be replaced is another agency's: say one of this agent's own, or none.";
+    if (pg_bool(rows, 0, 3))
+        return "This agency has opened as many streams as it may within a day: an agent keeps its spool, and its stream "
+               "with it. Find the one whose spool does not last; ask the exchange's operator.";
+    return NULL;
+}
+
+// Nothing was opened: the stream cannot be, or it was too late.
 static int find_why(Actor *actor, Greeting *greeting) {
     PgParams params = {0};
     PGresult *rows = NULL;
     pg_param_bytes(&params, greeting->stream, STREAM_BYTES);
     pg_param_i32(&params, (int32_t)greeting->agency);
-    int result = pg_run(actor->exchange, &FOREIGN, &params, &rows);
+    param_replaces(&params, greeting);
+    pg_param_i32(&params, STREAMS_PER_DAY_MAX);
+    int result = pg_run(actor->exchange, &WHY, &params, &rows);
     pg_params_free(&params);
-    greeting->foreign = result == 0 && pg_bool(rows, 0, 0);
-    greeting->late = result == 0 && !greeting->foreign;
+    if (result == 0)
+        greeting->refusal = refusal(rows);
+    greeting->late = result == 0 && greeting->refusal == NULL;
     PQclear(rows);
     return result;
 }
@@ -265,7 +298,8 @@ static int open_database(Actor *actor) {
 }
 
 static int greet(Actor *actor, Greeting *greeting) {
-    greeting->failed = greeting->late = greeting->foreign = false;
+    greeting->failed = greeting->late = false;
+    greeting->refusal = NULL;
     for (;;) {
         if (left_ms(actor, greeting) <= 0) {
             greeting->late = true;

@@ -28,7 +28,7 @@ typedef struct Greeting {
     uint8_t replaces[STREAM_BYTES];
     uint32_t verdict_epoch; // of `after`, which is then where verdicts go on
     bool has_replaces;
-    bool foreign;           // answer: the stream is another agency's
+    const char *refusal;    // answer: why this stream is not opened, whenever it is asked for; else NULL
     uint32_t session_epoch; // answer
     uint64_t last_sequence; // answer
     uint32_t epoch;         // answer: the exchange's

@@ -129,12 +129,8 @@ static void end_older(IngressState *state, const Session *newer) {
 }
 
 static void welcome(IngressState *state, Session *session, const Greeting *greeting) {
-    if (greeting->foreign) {
-        // Session 0: the agent does not know this one's number.
-        ingress_say_error_to(
-            state, session->route, 0, DONGBO__ERROR__CODE__NOT_ALLOWED,
-            "This stream is another agency's: an agent makes its own streams. Start with a new spool.");
-        sessions_remove(state->sessions, session);
+    if (greeting->refusal != NULL) {
+        ingress_end(state, session, DONGBO__ERROR__CODE__NOT_ALLOWED, greeting->refusal);
         return;
     }
     session->open = true;

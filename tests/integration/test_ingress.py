@@ -221,7 +221,8 @@ def test_decisions_on_a_replaced_stream_reach_the_one_that_took_its_place(peers)
     older.publish([peers.dose(), event])
     newer, foreign = peers.peer(stream=os.urandom(16), hello=False), peers.peer("NPC", hello=False)
     newer.hello(replaces_stream=older.stream)
-    foreign.hello(replaces_stream=older.stream)  # another agency's: says nothing of it
+    error = foreign.hello(replaces_stream=older.stream)  # another agency's
+    assert error.code == error.NOT_ALLOWED and "replaced" in error.text
     npc.publish([peers.change("birth", late[0], full_name=late[1], birth_date=late[2], sex=late[3])])
     verdicts = []
     while not verdicts:

@@ -87,6 +87,23 @@ def test_who_greets_during_an_outage_is_told_in_time(moh):
         peer.publish([people.dose(3)])
 
 
+def test_an_agency_opens_so_many_streams_a_day(moh):
+    """Its agent makes a new one each time that it says Hello. Those that are known are opened all the same."""
+    with wire.publisher(moh, "MOH") as known, wire.publisher(moh, "MOH") as peer:
+        known.hello()
+        moh.cluster.rows("INSERT INTO exchange.stream (stream, agency, agent, kind, opened_at) "
+                         "SELECT uuid_send(gen_random_uuid()), agency, 'broken', 'live', now() - interval '23 hours' "
+                         "FROM exchange.agency, generate_series(1, 1023)")
+        peer.say_hello()
+        assert "streams" in peer.expect_error("NOT_ALLOWED").text
+        assert known.hello().session_epoch == 2
+        moh.agency("NPC", "population", [])
+        with wire.publisher(moh, "NPC") as npc:
+            npc.hello()
+        moh.cluster.rows("UPDATE exchange.stream SET opened_at = now() - interval '25 hours' WHERE agent = 'broken'")
+        assert peer.hello().session_epoch == 1
+
+
 # ---- subscribing ---------------------------------------------------------------------------------------------------
 
 def test_a_revoked_key_receives_nothing_more(moh):

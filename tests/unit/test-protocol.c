@@ -88,7 +88,7 @@ static void test_limits_are_these(void **state) {
         LIMIT(PUBLISH_CREDIT_BYTES),    LIMIT(SUBSCRIBE_CREDIT_BYTES), LIMIT(UNREAD_BYTES),
         LIMIT(UNREAD_AGENCY_BYTES),     LIMIT(RECORD_KEY_BYTES_MAX),   LIMIT(SUBSCRIPTION_NAME_BYTES_MAX),
         LIMIT(PING_INTERVAL_MS),        LIMIT(PEER_SILENT_MS),         LIMIT(HANDSHAKE_IVL_MS),
-        LIMIT(SESSIONS_PER_AGENCY_MAX),
+        LIMIT(SESSIONS_PER_AGENCY_MAX), LIMIT(STREAMS_PER_DAY_MAX),
     };
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
         char row[100];
