@@ -15,6 +15,7 @@
 
 #define ACK_ROWS_MAX 512
 #define POLICIES_FRESH_MS 200 // so old policies may be when somebody says Hello
+#define NOTE_BYTES 512
 #define CANNOT_SERVE "The exchange cannot serve this session now. Try again, another endpoint first."
 
 typedef struct Answer {
@@ -52,6 +53,20 @@ static void send_error(FeedState *state, zframe_t *route, Dongbo__Error__Code co
         socket_send_to(state->router, route, state->out.data, state->out.n);
 }
 
+// A line of the log that a receiver causes; "" is one that is not known. Not all of many are written.
+static void note(FeedState *state, const char *user, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void note(FeedState *state, const char *user, const char *fmt, ...) {
+    char text[NOTE_BYTES], hidden[QUOTA_TEXT_BYTES];
+    const char *more = quota_take(&state->quota, user, clock_monotonic_ms(state->clock), hidden);
+    if (!more)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    log_info("feed: %s%s", text, more);
+}
+
 void feed_session_end(FeedState *state, Subscriber *subscriber, Dongbo__Error__Code code, const char *text) {
     Dongbo__Error error = DONGBO__ERROR__INIT;
     error.code = code;
@@ -64,8 +79,8 @@ void feed_session_end(FeedState *state, Subscriber *subscriber, Dongbo__Error__C
     if (state->connected && subscriber->acked > subscriber->acked_stored)
         // A failure is noticed by the next statement, and the receiver has its own token.
         feed_store_ack(state->store, &subscription, &acked, 1);
-    log_info("feed: subscription %d ended at position %" PRIu64 "%s%s", (int)subscription, subscriber->place.position,
-             code ? ": " : "", code ? text : "");
+    note(state, subscriber->user, "subscription %d ended at position %" PRIu64 "%s%s", (int)subscription,
+         subscriber->place.position, code ? ": " : "", code ? text : "");
     subscribers_close(state->subscribers, subscriber);
 }
 
@@ -274,8 +289,8 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     subscriber->previous = subscriber->acked = subscriber->told_position = place.position;
     subscriber->acked_stored = stored.acked;
     subscriber->released = stored.released;
-    log_info("feed: subscription %s from position %" PRIu64 " of %" PRIu64, policy->name, place.position,
-             state->head.position);
+    note(state, caller->user, "subscription %s from position %" PRIu64 " of %" PRIu64, policy->name, place.position,
+         state->head.position);
     r = welcome_send(state, subscriber, policy);
     if (r == 1) // gone again
         subscribers_close(state->subscribers, subscriber);
@@ -418,7 +433,7 @@ int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, cons
     bool bad = answer.code == DONGBO__ERROR__CODE__BAD_FRAME || answer.code == DONGBO__ERROR__CODE__BAD_VERSION;
     if (answer.code && *route && !(bad && end_route(state, *route, &answer))) {
         send_error(state, *route, answer.code, answer.text);
-        log_info("feed: refused %s: %s", *user ? user : "a peer", answer.text);
+        note(state, user, "refused %s: %s", *user ? user : "a peer", answer.text);
     }
     zframe_destroy(route);
     return r < 0 ? r : 0;
@@ -492,7 +507,7 @@ static int acks_store(FeedState *state) {
 
 static void silence_check(FeedState *state, Subscriber *one, int64_t now_ms) {
     if (now_ms - one->heard_ms > PEER_SILENT_MS) {
-        log_info("feed: subscription %d is silent", (int)one->subscription);
+        note(state, one->user, "subscription %d is silent", (int)one->subscription);
         feed_session_end(state, one, DONGBO__ERROR__CODE__NO_SESSION,
                          "Nothing was heard of you for too long. Say Hello.");
         return;

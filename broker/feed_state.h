@@ -4,6 +4,7 @@
 // answers subscribers, feed_pump.c sends records.
 #pragma once
 
+#include "broker/quota.h"
 #include "broker/reader.h"
 #include "broker/stats.h"
 #include "proto/frame.h"
@@ -26,6 +27,7 @@ typedef struct FeedState {
     Bytes records;  // FeedRecords for it, one after the other
     ProtobufCBinaryData *pieces;
     size_t pieces_size;
+    Quota quota; // of lines about receivers
 } FeedState;
 
 // Writes and sends one frame of this session. 1 when the socket does not take it now.

@@ -4,7 +4,6 @@
 #include "broker/ingress_state.h"
 
 #include "broker/mail.h"
-#include "proto/base/log.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -147,7 +146,7 @@ static void answer(IngressState *state, Session *session, Work *work) {
         return;
     }
     uint64_t expected = work->expected_sequence == 0 ? work->first_sequence : work->expected_sequence;
-    log_info("%s: batch from %" PRIu64 " refused: %s", session->user, work->first_sequence, work->text);
+    ingress_note(state, session->user, "batch from %" PRIu64 " refused: %s", work->first_sequence, work->text);
     if (work->code == DONGBO__REFUSAL__CODE__FENCED) {
         if (ingress_refuse(state, session, work->code, expected, work->text) == 0)
             sessions_remove(state->sessions, session);

@@ -5,7 +5,6 @@
 #include "broker/ingress_state.h"
 
 #include "broker/mail.h"
-#include "proto/base/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,14 +21,19 @@ static void end_route(IngressState *state, const zframe_t *route) {
     }
 }
 
-static void bad_frame(IngressState *state, const zframe_t *route, int code, const char *text) {
-    log_info("a frame on the publish port was refused: %s", text);
-    ingress_say_error_to(state, route, 0, code, text);
-    end_route(state, route);
+typedef struct Caller {
+    zframe_t *route;
+    const char *user; // ZAP's; "" when it was not asked
+} Caller;
+
+static void bad_frame(IngressState *state, const Caller *caller, int code, const char *text) {
+    ingress_note(state, caller->user, "a frame was refused: %s", text);
+    ingress_say_error_to(state, caller->route, 0, code, text);
+    end_route(state, caller->route);
 }
 
 void ingress_hear_multipart(IngressState *state, zframe_t *route) {
-    bad_frame(state, route, DONGBO__ERROR__CODE__BAD_FRAME,
+    bad_frame(state, &(Caller){route, ""}, DONGBO__ERROR__CODE__BAD_FRAME,
               "A message is one ZeroMQ frame: header and body together. Say Hello again.");
 }
 
@@ -78,9 +82,12 @@ static Session *session_for(IngressState *state, const zframe_t *route, uint32_t
     return sessions_add(state->sessions, number, route, agency);
 }
 
-static void hear_hello(IngressState *state, const zframe_t *route, const Frame *frame, const char *user) {
+static void hear_hello(IngressState *state, const Caller *caller, const Frame *frame) {
+    zframe_t *route = caller->route;
+    const char *user = caller->user;
     const Agency *agency = state->agencies == NULL ? NULL : agencies_of_user(state->agencies, user);
     if (agency == NULL) {
+        ingress_note(state, user, "a Hello was refused: this key may not publish");
         ingress_say_error_to(
             state, route, 0, DONGBO__ERROR__CODE__NOT_ALLOWED,
             "This key may not publish: it is no agency's, or was revoked. Ask the exchange's operator.");
@@ -89,7 +96,7 @@ static void hear_hello(IngressState *state, const zframe_t *route, const Frame *
     const Dongbo__HelloPublish *hello = decode(state, frame, &dongbo__hello_publish__descriptor);
     const char *wrong = hello == NULL ? "The Hello does not decode: see PROTOCOL.md." : wrong_hello(hello);
     if (wrong != NULL) {
-        bad_frame(state, route,
+        bad_frame(state, caller,
                   hello != NULL && hello->protocol_version != PROTOCOL_VERSION ? DONGBO__ERROR__CODE__BAD_VERSION
                                                                                : DONGBO__ERROR__CODE__BAD_FRAME,
                   wrong);
@@ -251,18 +258,19 @@ static void hear_in_session(IngressState *state, Session *session, const Frame *
 
 void ingress_hear(IngressState *state, zframe_t *route, zframe_t **owned, const char *user) {
     Frame frame;
+    Caller caller = {route, user};
     int fault = frame_read(zframe_data(*owned), zframe_size(*owned), &frame);
     if (fault == 2) {
-        bad_frame(state, route, DONGBO__ERROR__CODE__BAD_VERSION, "This exchange speaks protocol version 1.");
+        bad_frame(state, &caller, DONGBO__ERROR__CODE__BAD_VERSION, "This exchange speaks protocol version 1.");
         return;
     }
     if (fault != 0) {
-        bad_frame(state, route, DONGBO__ERROR__CODE__BAD_FRAME,
+        bad_frame(state, &caller, DONGBO__ERROR__CODE__BAD_FRAME,
                   "The frame's header is not one of this protocol: see PROTOCOL.md. Say Hello again.");
         return;
     }
     if (frame.type == FRAME_HELLO_PUBLISH) {
-        hear_hello(state, route, &frame, user);
+        hear_hello(state, &caller, &frame);
         return;
     }
     Session *session = frame.session == 0 ? NULL : sessions_find(state->sessions, frame.session);

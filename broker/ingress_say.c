@@ -8,6 +8,10 @@
 #include "proto/socket.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define NOTE_BYTES 512
 
 uint64_t ingress_credit(IngressState *state, Session *session) {
     // Many sessions share the queue, but each can always send one batch.
@@ -40,12 +44,25 @@ static bool is_much_unread(const Session *session) {
     return session->connection->sent_bytes - session->connection->read_bytes >= UNREAD_PING_BYTES;
 }
 
+void ingress_note(IngressState *state, const char *user, const char *fmt, ...) {
+    char text[NOTE_BYTES], hidden[QUOTA_TEXT_BYTES];
+    const char *more = quota_take(&state->quota, user, clock_monotonic_ms(state->clock), hidden);
+    if (more == NULL)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    log_info("%s: %s%s", user[0] == 0 ? "a peer on the publish port" : user, text, more);
+}
+
 int ingress_say(IngressState *state, Session *session, FrameType type, const ProtobufCMessage *message) {
     bytes_clear(&state->out);
     frame_write(&state->out, type, session->number, ++session->sent, message);
     if (send_out(state, session) == 0)
         return type != FRAME_PING && session->nonce == 0 && is_much_unread(session) ? ingress_ask(state, session) : 0;
-    log_info("session %016" PRIx64 " of %s ended: the peer is gone or does not read", session->number, session->user);
+    ingress_note(state, session->user, "session %016" PRIx64 " ended: the peer is gone or does not read",
+                 session->number);
     sessions_remove(state->sessions, session);
     return 1;
 }
@@ -91,7 +108,7 @@ bool ingress_is_gone(IngressState *state, const zframe_t *route) {
 }
 
 void ingress_end(IngressState *state, Session *session, int code, const char *text) {
-    log_info("session %016" PRIx64 " of %s ended: %s", session->number, session->user, text);
+    ingress_note(state, session->user, "session %016" PRIx64 " ended: %s", session->number, text);
     // Before Welcome the agent does not know its number.
     ingress_say_error_to(state, session->route, session->open ? session->number : 0, code, text);
     sessions_remove(state->sessions, session);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "broker/ingress.h"
+#include "broker/quota.h"
 #include "broker/session.h"
 #include "proto/frame.h"
 
@@ -43,6 +44,7 @@ typedef struct IngressState {
     size_t queue_bytes; // of arrivals and works
     Arena *arena;       // of the frame at hand
     Bytes out;
+    Quota quota; // of lines about agents
 } IngressState;
 
 // ---- hear
@@ -59,6 +61,8 @@ void ingress_dispatch(IngressState *state);
 void ingress_forget_arrivals(IngressState *state);
 
 // ---- say
+// A line of the log that an agent causes; "" is one that is not known. Not all of many are written.
+void ingress_note(IngressState *state, const char *user, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 // Each ends the session when the peer cannot take it, or has too much unread; *session is then gone: 1.
 int ingress_say(IngressState *state, Session *session, FrameType type, const ProtobufCMessage *message);
 int ingress_refuse(IngressState *state, Session *session, int code, uint64_t expected_sequence, const char *text);

@@ -4,6 +4,7 @@
 // stops when asked to. Follows agencies and keys while it runs.
 #include "broker/feed.h"
 #include "broker/pipeline.h"
+#include "broker/quota.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/options.h"
@@ -11,6 +12,7 @@
 #include "proto/store_version.h"
 #include "proto/zap.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,6 +39,8 @@ typedef struct Broker {
     Pipeline *pipeline;
     int publish_port, subscribe_port;
     bool failing;
+    uint64_t n_refused; // connections, as last looked at
+    Quota quota;        // of lines about them
 } Broker;
 
 static int load(Broker *broker, const char *path) {
@@ -114,7 +118,23 @@ static bool was_notified(Broker *broker) {
     return notified;
 }
 
+// Connections of keys that nobody knows.
+static void look_at_refused(Broker *broker) {
+    ZapRefused refused;
+    char hidden[QUOTA_TEXT_BYTES];
+    zap_refused(broker->zap, &refused);
+    if (refused.n == broker->n_refused)
+        return;
+    const char *address = refused.address[0] == 0 ? "this machine" : refused.address;
+    if (quota_take(&broker->quota, address, clock_monotonic_ms(broker->clock), hidden) == NULL)
+        return;
+    log_warn("connections refused, for their key is not known here: %" PRIu64 ", the last from %s with key %s",
+             refused.n - broker->n_refused, address, refused.key);
+    broker->n_refused = refused.n;
+}
+
 static void refresh(Broker *broker) {
+    look_at_refused(broker);
     bool changed = false, notified = was_notified(broker), reconnected = !pg_connected(broker->policy);
     int result = read_agencies(broker, &changed);
     if (result < 0) {
@@ -209,6 +229,9 @@ static int start(Broker *broker) {
     if (result < 0)
         return result;
     pipeline_take_agencies(broker->pipeline, broker->agencies);
+    ZapRefused trials;
+    zap_refused(broker->zap, &trials);
+    broker->n_refused = trials.n;
     result = write_ready(broker);
     if (result == 0)
         log_info("ready: publish %s port %d, subscribe %s port %d", broker->settings->publish, broker->publish_port,

@@ -38,7 +38,7 @@ typedef struct Handler {
     zsock_t *pipe;
     List *list;   // NULL: nobody
     ZapKey probe; // user "" when there is none
-    uint64_t refused;
+    ZapRefused refused;
 } Handler;
 
 static int compare_keys(const void *a, const void *b) {
@@ -70,6 +70,16 @@ static const char *decide(const Handler *handler, zframe_t *const frames[ZAP_REQ
     return find_user(handler, zframe_data(frames[6]));
 }
 
+static void note_refused(ZapRefused *refused, zframe_t *const frames[ZAP_REQUEST_FRAMES], size_t n) {
+    refused->n++;
+    refused->address[0] = refused->key[0] = 0;
+    if (n > 3)
+        snprintf(refused->address, sizeof refused->address, "%.*s", (int)zframe_size(frames[3]),
+                 (const char *)zframe_data(frames[3]));
+    if (n == ZAP_REQUEST_FRAMES && zframe_size(frames[6]) == KEY_BYTES)
+        hex_encode(zframe_data(frames[6]), 8, refused->key);
+}
+
 // A REP socket must answer each request before it takes the next, so even what is no request gets its answer.
 static void answer(Handler *handler) {
     zmsg_t *request = zmsg_recv(handler->rep);
@@ -82,7 +92,7 @@ static void answer(Handler *handler) {
             frames[n] = frame;
     const char *user = decide(handler, frames, n);
     if (user == NULL)
-        handler->refused++;
+        note_refused(&handler->refused, frames, n);
     zmsg_t *reply = zmsg_new();
     zmsg_addstr(reply, ZAP_VERSION);
     zmsg_addmem(reply, frames[1] != NULL ? zframe_data(frames[1]) : NULL,
@@ -110,7 +120,7 @@ static int obey(Handler *handler) {
     } else if (streq(word, "PROBE")) {
         handler->probe = *(const ZapKey *)argument;
     } else if (streq(word, "COUNT")) {
-        *(uint64_t *)argument = handler->refused;
+        *(ZapRefused *)argument = handler->refused;
     }
     freen(word);
     if (r == 0)
@@ -201,10 +211,8 @@ int zap_allow(Zap *zap, const ZapKey *keys, size_t n) {
     return 0;
 }
 
-uint64_t zap_refused(Zap *zap) {
-    uint64_t refused = 0;
-    command(zap, "COUNT", &refused);
-    return refused;
+void zap_refused(Zap *zap, ZapRefused *ret) {
+    command(zap, "COUNT", ret);
 }
 
 // ---- the proof ------------------------------------------------------------------------------------------------

@@ -25,8 +25,13 @@ void zap_destroy(Zap **zap);
 // Replaces the list (copied); takes effect before it returns. Does not cut sessions that are open: closing those of a
 // key that was taken off is the caller's. Call it from one thread. ERROR_MEMORY.
 int zap_allow(Zap *zap, const ZapKey *keys, size_t n);
-// How many connections were refused so far: for the log and for status.
-uint64_t zap_refused(Zap *zap);
+// How many connections were refused so far, and who the last one was: for the log and for status.
+typedef struct ZapRefused {
+    uint64_t n;
+    char address[64]; // as libzmq tells it; "" over a Unix socket
+    char key[17];     // hex of its first 8 bytes; "" where it has none
+} ZapRefused;
+void zap_refused(Zap *zap, ZapRefused *ret);
 // Binds a socket on loopback with `keys` and proves that a random key is refused, and that one put on the list for this
 // trial is let in. Call it before binding to the world. ERROR_CRYPTO when either is not so. zap NULL: the handler is
 // not ours (tests have their own); only the refusal is proved.

@@ -104,6 +104,23 @@ def test_an_agency_opens_so_many_streams_a_day(moh):
         assert peer.hello().session_epoch == 1
 
 
+def test_what_is_refused_leaves_a_trace_and_no_flood(moh):
+    log = moh.directory / "broker.log"
+    moh.committee("hn", "health", "citizen_number,health.lot_number")
+    stranger = wire.Keys.new()
+    with wire.Peer(moh.publish, stranger, wire.keys_of(moh, "broker").curve_public):
+        moh.broker.wait_for(lambda: f"key {stranger.curve_public[:8].hex()}" in log.read_text(), "the stranger's trace")
+    for peer, said in ((wire.publisher(moh, "MOH"), "a frame was refused: "),
+                       (wire.subscriber(moh, "hn"), "feed: refused")):
+        with peer:
+            for _ in range(100):
+                peer.send_frames(b"rubbish")
+            for _ in range(100):
+                peer.expect_error("BAD_FRAME")
+            peer.hello()
+        assert 1 <= log.read_text().count(said) <= 6
+
+
 # ---- subscribing ---------------------------------------------------------------------------------------------------
 
 def test_a_revoked_key_receives_nothing_more(moh):

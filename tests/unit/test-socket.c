@@ -2,6 +2,7 @@
 //
 // Sockets over loopback with a ZAP handler: who gets in and who does not, what a message may be, and what sending
 // answers when nobody takes it. Waits are polls with a bound, never sleeps.
+#include "proto/base/bytes.h"
 #include "proto/base/error.h"
 #include "proto/bounds.h"
 #include "proto/socket.h"
@@ -106,12 +107,18 @@ static void test_unknown_key_gets_nowhere(void **state) {
     Keys stranger;
     assert_int_equal(keys_generate(&stranger), 0);
     bind_loopback(&router, endpoint);
-    uint64_t before = zap_refused(zap);
+    ZapRefused before, after;
+    char key[17];
+    zap_refused(zap, &before);
     connect_as(&dealer, endpoint, &stranger);
     assert_false(poll_for(dealer, ZMQ_POLLOUT, QUIET_MS));
     assert_int_equal(socket_send(dealer, "hello", 5), 1);
     assert_false(poll_for(router, ZMQ_POLLIN, 0));
-    assert_true(zap_refused(zap) > before);
+    zap_refused(zap, &after);
+    assert_true(after.n > before.n);
+    hex_encode(stranger.curve_public, 8, key);
+    assert_string_equal(after.key, key);
+    assert_string_equal(after.address, "127.0.0.1");
     zsock_destroy(&dealer);
     zsock_destroy(&router);
 }
