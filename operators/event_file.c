@@ -2,6 +2,7 @@
 //
 // Rows become events one at a time: mapped in an arena of one row, packed into the caller's.
 #include "operators/event_file.h"
+#include "agents/header.h"
 #include "proto/base/csv.h"
 #include "proto/base/error.h"
 #include "proto/event.h"
@@ -21,12 +22,15 @@ struct EventFile {
     const char *agency;
     Csv *csv;
     Map *map;
+    Charset *charset;
+    CharsetChoice choice;
+    Encoding *encoding; // one of the charset's
     Merkle *merkle;
     Arena *arena;
     Bytes scratch;
     int64_t time_us; // of a row whose mapping names no event time: when the file was last changed
     int columns[MAP_COLUMNS_MAX];
-    MapText values[MAP_COLUMNS_MAX];
+    MapText texts[MAP_COLUMNS_MAX], values[MAP_COLUMNS_MAX];
 };
 
 void event_file_close(EventFile **pointer) {
@@ -35,6 +39,7 @@ void event_file_close(EventFile **pointer) {
         return;
     csv_destroy(&file->csv);
     map_destroy(&file->map);
+    charset_destroy(&file->charset);
     merkle_destroy(&file->merkle);
     arena_destroy(&file->arena);
     bytes_free(&file->scratch);
@@ -44,20 +49,21 @@ void event_file_close(EventFile **pointer) {
     *pointer = NULL;
 }
 
-static int bind_column(EventFile *file, const CsvRow *header, int column) {
-    const char *name = map_column(file->map, column);
-    file->columns[column] = -1;
-    for (int i = 0; i < header->n_fields; i++) {
-        if (strcmp(header->fields[i].text, name) != 0)
-            continue;
-        if (file->columns[column] >= 0)
-            return error_fail(ERROR_CONFIG, "the column \"%s\", which the mapping reads, is there twice", name);
-        file->columns[column] = i;
-    }
-    if (file->columns[column] < 0)
-        return error_fail(ERROR_CONFIG, "there is no column \"%s\" (line %d of %s); the delimiter may be another one",
-                          name, map_column_line(file->map, column), map_path(file->map));
-    return 0;
+static int choose_encoding(EventFile *file) {
+    CharsetFault fault;
+    int r = charset_choose(file->charset, file->fd, &file->choice, &fault);
+    file->encoding = charset_encoding(file->charset, file->choice.name);
+    return r > 0 ? error_fail(ERROR_CONFIG, "%s", fault.en) : r;
+}
+
+const CharsetChoice *event_file_charset(const EventFile *file) {
+    return &file->choice;
+}
+
+static int bind_header(EventFile *file, const CsvRow *row, char delimiter) {
+    HeaderFault fault;
+    const Header header = {file->map, file->encoding, file->arena, delimiter, row};
+    return header_bind(&header, file->columns, &fault) == 0 ? 0 : error_fail(ERROR_CONFIG, "%s", fault.en);
 }
 
 static int read_header(EventFile *file, const EventFileOptions *options) {
@@ -72,9 +78,9 @@ static int read_header(EventFile *file, const EventFileOptions *options) {
         r = csv_header(file->csv, &header);
     if (r > 0)
         return error_fail(ERROR_CONFIG, "no header row that can be read");
-    for (int column = 0; r == 0 && column < map_n_columns(file->map); column++)
-        r = bind_column(file, &header, column);
-    return r;
+    if (r == 0)
+        r = choose_encoding(file);
+    return r < 0 ? r : bind_header(file, &header, options->delimiter);
 }
 
 int event_file_open(EventFile **ret, const EventFileOptions *options) {
@@ -84,6 +90,8 @@ int event_file_open(EventFile **ret, const EventFileOptions *options) {
     file->fd = -1;
     file->agency = options->agency;
     int r = map_load(&file->map, options->mapping);
+    if (r == 0)
+        r = charset_new(&file->charset, options->encoding);
     if (r == 0)
         r = merkle_new(&file->merkle);
     if (r == 0)
@@ -132,10 +140,15 @@ static int map_row(EventFile *file, const CsvRow *row, Arena *arena, EventRow *r
     MapFault fault;
     for (int column = 0; column < map_n_columns(file->map); column++) {
         const CsvField *field = &row->fields[file->columns[column]];
-        file->values[column] = (MapText){field->text, field->n};
+        file->texts[column] = (MapText){field->text, field->n};
     }
     arena_reset(file->arena);
-    int r = map_apply(file->map, &(MapRow){file->values, file->time_us}, file->arena, &event, &fault);
+    CharsetFault unread;
+    int r = charset_row(file->charset, file->encoding, &(CharsetRow){file->map, file->texts, file->arena, file->values},
+                        &unread);
+    if (r != 0)
+        return r < 0 ? r : refuse(ret, DONGBO__REASON_CODE__TEXT_INVALID, "");
+    r = map_apply(file->map, &(MapRow){file->values, file->time_us}, file->arena, &event, &fault);
     if (r == 1)
         return refuse(ret, fault.code, fault.field);
     return r < 0 ? r : pack(file, event, arena, ret);

@@ -4,6 +4,7 @@
 // events that are kept nowhere. A row that cannot be an event is one with a reason; it stops nothing.
 #pragma once
 
+#include "agents/charset.h"
 #include "agents/map.h"
 #include "proto/bounds.h"
 
@@ -15,6 +16,7 @@ typedef struct EventFileOptions {
     const char *path, *mapping;
     const char *agency; // whose; its code is part of an event's id
     char delimiter;
+    const char *encoding; // as an agent's configuration names it, "auto" too; NULL: UTF-8
 } EventFileOptions;
 
 typedef struct EventRow {
@@ -27,5 +29,7 @@ typedef struct EventRow {
 // ERROR_CONFIG with a sentence for the keeper of the mapping or the file; ERROR_MEMORY.
 int event_file_open(EventFile **ret, const EventFileOptions *options);
 void event_file_close(EventFile **file);
+// What the file is read in.
+const CharsetChoice *event_file_charset(const EventFile *file);
 // The next row. 1 at the end. ERROR_MEMORY, ERROR_SYSTEM.
 int event_file_next(EventFile *file, Arena *arena, EventRow *ret);

@@ -34,7 +34,7 @@ static const char NOTES[] =
     "ACCEPTED.\n";
 
 typedef struct Verifying {
-    const char *population, *events, *mapping, *out, *agency, *schemas, *delimiter;
+    const char *population, *events, *mapping, *out, *agency, *schemas, *delimiter, *encoding;
     bool json;
     Census *census;
     Canvass *canvass; // made when the first event needs it
@@ -230,10 +230,14 @@ static void print_summary(const Verifying *verifying, int64_t us) {
     for (int i = 0; i < n && i < REASONS_COUNTED; i++)
         if (verifying->reasons[i])
             json_object_set_new(reasons, table[i].name, json_integer((json_int_t)verifying->reasons[i]));
-    json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:f}", "population", (json_int_t)population.citizens,
-                               "population_wrong_rows", (json_int_t)population.wrong, "population_repeated_rows",
-                               (json_int_t)population.repeated, "events", (json_int_t)verifying->n_events, "verdicts",
-                               verdicts, "reasons", reasons, "us_per_event", (double)(int64_t)(us_per_event * 10) / 10);
+    const CharsetChoice *charset = event_file_charset(verifying->file);
+    json_t *object = json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:f}", "encoding", charset->name, "population",
+                               (json_int_t)population.citizens, "population_wrong_rows", (json_int_t)population.wrong,
+                               "population_repeated_rows", (json_int_t)population.repeated, "events",
+                               (json_int_t)verifying->n_events, "verdicts", verdicts, "reasons", reasons,
+                               "us_per_event", (double)(int64_t)(us_per_event * 10) / 10);
+    if (charset->confidence != CHARSET_DECLARED)
+        json_object_set_new(object, "encoding_confidence", json_integer(charset->confidence));
     if (verifying->json) {
         json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
         printf("\n");
@@ -244,6 +248,8 @@ static void print_summary(const Verifying *verifying, int64_t us) {
     json_t *count;
     printf("%" PRIu64 " events against %" PRIu64 " citizens, %.1f µs an event\n", verifying->n_events,
            population.citizens, us_per_event);
+    if (charset->confidence != CHARSET_DECLARED)
+        printf("read as %s, confidence %d %%\n", charset->name, charset->confidence);
     json_object_foreach(verdicts, name, count)
         printf("  %-28s %10" PRIu64 "\n", name, (uint64_t)json_integer_value(count));
     printf("for these reasons\n");
@@ -277,7 +283,7 @@ static int verify_file(Verifying *verifying) {
 
 static int open_all(Desk *desk, Verifying *verifying) {
     const char *delimiter = verifying->delimiter;
-    EventFileOptions options = {verifying->events, verifying->mapping, verifying->agency, ','};
+    EventFileOptions options = {verifying->events, verifying->mapping, verifying->agency, ',', verifying->encoding};
     if (delimiter && strlen(delimiter) != 1 && strcmp(delimiter, "\\t") != 0)
         return error_fail(ERROR_CONFIG, "--delimiter is one character, or \\t for a tab");
     if (delimiter)
@@ -306,6 +312,7 @@ int verify_run(Desk *desk, int argc, char **argv) {
         {"out", 'o', OPTION_TEXT, "VERDICTS.jsonl", "where the verdicts go", &verifying.out},
         {"agency", 0, OPTION_TEXT, "CODE", "who says it: decides by whose policy names are compared",
          &verifying.agency},
+        {"encoding", 0, OPTION_TEXT, "NAME|auto", "of E.csv, as for an agent; default UTF-8", &verifying.encoding},
         {"delimiter", 0, OPTION_TEXT, "CHAR", "between columns of E.csv; default a comma", &verifying.delimiter},
         {"schemas", 0, OPTION_TEXT, "DIR", "holds rules/ and codes/", &verifying.schemas},
         {"json", 0, OPTION_FLAG, NULL, "counts and speed as one JSON object", &verifying.json},

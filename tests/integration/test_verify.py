@@ -5,6 +5,7 @@ import csv
 import json
 import subprocess
 
+import encoders
 import pytest
 from conftest import BUILD, ROOT
 from people import citizen, citizens, dose_row
@@ -85,6 +86,16 @@ def test_who_is_meant_is_looked_for_where_the_number_does_not_say(files):
     assert 0 < answers[3]["posterior"] < 1 and answers[3]["candidates"]
 
 
+@pytest.mark.parametrize("name, encode", [("VNI", encoders.vni), ("TCVN3", encoders.tcvn3),
+                                          ("CP1258", encoders.cp1258)])
+def test_other_encodings_are_read_as_an_agent_would(files, name, encode):
+    files[1].write_bytes(encode(files[1].read_text(encoding="utf-8")))
+    for asked in (name, "auto"):
+        assert {answer["verdict"] for answer in verify(files, "--encoding", asked)} == {"ACCEPTED"}
+    assert json.loads(run(files, "--encoding", "auto", "--json").stdout)["encoding"] == name
+    assert "REJECTED" in {answer["verdict"] for answer in verify(files)}
+
+
 def test_more_events_than_one_step_holds(files):
     write(files[1], dose_row(0), [dose_row(n % 20, 1 + n % 9) for n in range(2500)])
     answers = verify(files)
@@ -109,7 +120,8 @@ def test_wrong_citizens_are_left_out_and_named_by_row_only(files):
 
 
 @pytest.mark.parametrize("words, says", [
-    (("--delimiter", ";"), 'no column "row_id"'),
+    (("--delimiter", ";"), "row_id"),
+    (("--encoding", "KLINGON"), "KLINGON"),
     (("--delimiter", "two"), "--delimiter is one character"),
     (("--mapping", "/nowhere.yaml"), "/nowhere.yaml"),
     (("--population", "/nowhere.csv"), "/nowhere.csv"),
