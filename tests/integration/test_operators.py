@@ -2,6 +2,7 @@
 """The dongbo command on an exchange that nothing was said to yet: set-up, policies, and what it says when refused."""
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -32,6 +33,12 @@ def subscription(**changed):
     return [part for name, value in words.items() if value is not None for part in (f"--{name}", value)]
 
 
+def statement(file, name):
+    """A statement's SQL, from the source that sends it."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return "".join(re.findall(r'"([^"\n]*)"', text[text.index(f'"{name}",') + len(name) + 3:].split(";")[0]))
+
+
 # ---- init
 
 def test_init_says_what_it_did_and_twice_does_no_harm(empty_database, workdir):
@@ -42,6 +49,18 @@ def test_init_says_what_it_did_and_twice_does_no_harm(empty_database, workdir):
     again = desk.ask("init")
     assert "applied" not in again and "nothing to do" in again
     assert empty_database.rows("SELECT number, name FROM exchange.migration ORDER BY number") == rows
+
+
+def test_what_is_in_question_about_a_person_is_found_by_indexes(database):
+    sql = statement("operators/dossier.c", "dossier_exceptions")
+    for place, value in (("$1", "'{001090000001}'"), ("$2", "7"), ("$3", "9223372036854775807")):
+        sql = sql.replace(place, value)
+    database.rows("""INSERT INTO exchange.exception (position, stream, sequence, agency, domain, first_verdict, verdict,
+        open, citizen_number, person, reasons, event, leaf) SELECT n, decode(repeat('00', 16), 'hex'), n, 1, 1, 4, 4,
+        true, n, n, '', '', decode(repeat('00', 32), 'hex') FROM generate_series(1, 20000) n""")
+    database.rows("ANALYZE exchange.exception")
+    plan = "\n".join(line for line, in database.rows("EXPLAIN " + sql))
+    assert all(f"on exception_{index}" in plan for index in ("number", "person", "likely")), plan
 
 
 def test_a_newer_database_is_refused(desk, database):
