@@ -195,25 +195,23 @@ static void test_life(void **state) {
 static void test_age(void **state) {
     static const struct {
         const char *born;
-        char *activated;
+        char *activated, *level;
         bool fits;
     } ACCOUNTS[] = {
-        {"2008-02-29", "2022-02-28", false},
-        {"2008-02-29", "2022-03-01", true},
-        {"2008-03-01", "2022-03-01", true},
-        {"2008-03-02", "2022-03-01", false},
-        {"2008", "2022-01-01", true},
-        {"2009", "2022-03-01", false},
-        {"2009-01-01", "", true},
+        {"2016-02-29", "2022-02-28", "2", false}, {"2016-02-29", "2022-03-01", "2", true},
+        {"2016-03-01", "2022-03-01", "2", true},  {"2016-03-02", "2022-03-01", "2", false},
+        {"2016-03-02", "2022-03-01", "1", true},  {"2016", "2022-01-01", "2", true},
+        {"2017", "2022-03-01", "2", false},       {"2017-01-01", "", "2", true},
     };
     for (size_t i = 0; i < sizeof ACCOUNTS / sizeof *ACCOUNTS; i++) {
         Case c;
         case_make(&c, DONGBO__DOMAIN__E_ID);
         c.account.card_issued_on = "";
         c.account.activated_on = ACCOUNTS[i].activated;
+        c.account.level = ACCOUNTS[i].level;
         c.person.birth_date = c.subject.birth_date = (char *)ACCOUNTS[i].born;
         c.person.citizen_number = c.subject.citizen_number =
-            ACCOUNTS[i].born[3] == '8' ? "001208000001" : "001209000001";
+            ACCOUNTS[i].born[3] == '6' ? "001216000001" : "001217000001";
         case_whole(&c);
         if (ACCOUNTS[i].fits)
             expect_plain(&c);
