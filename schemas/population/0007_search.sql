@@ -39,7 +39,8 @@ CREATE INDEX citizen_key_year ON population.citizen (population.key_year(name_fo
 CREATE INDEX citizen_key_mother ON population.citizen (population.key_mother(name_folded, birth_date, mother_name));
 
 -- How common things are, counted once and kept, so that what was concluded from it can be named. The last model's
--- counts are kept; of earlier ones only that they were.
+-- counts are kept; of earlier ones only that they were. They are found by their bytes, not by a language's order of
+-- letters.
 CREATE TABLE population.model (
     model    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     citizens bigint NOT NULL,
@@ -48,8 +49,8 @@ CREATE TABLE population.model (
 );
 CREATE TABLE population.model_count (
     model bigint NOT NULL REFERENCES population.model,
-    kind  text NOT NULL,                               -- name (folded), given, birth, year, province, mother, father
-    value text NOT NULL,                               -- of whole names only those that two or more have
+    kind  text COLLATE "C" NOT NULL,                   -- name (folded), given, birth, year, province, mother, father
+    value text COLLATE "C" NOT NULL,                   -- of whole names only those that two or more have
     n     bigint NOT NULL,
     PRIMARY KEY (model, kind, value)
 );
@@ -63,19 +64,19 @@ BEGIN
     INSERT INTO population.model (citizens, position)
         SELECT (SELECT count(*) FROM population.citizen), s.position FROM population.state s RETURNING model INTO made;
     INSERT INTO population.model_count (model, kind, value, n)
-        SELECT made, 'name', name_folded, count(*) FROM population.citizen GROUP BY name_folded HAVING count(*) > 1
+        SELECT made, 'name', name_folded COLLATE "C", count(*) FROM population.citizen GROUP BY 3 HAVING count(*) > 1
         UNION ALL
-        SELECT made, 'given', split_part(name_folded, ' ', -1), count(*) FROM population.citizen GROUP BY 3
+        SELECT made, 'given', split_part(name_folded, ' ', -1) COLLATE "C", count(*) FROM population.citizen GROUP BY 3
         UNION ALL
-        SELECT made, 'birth', birth_date, count(*) FROM population.citizen GROUP BY birth_date
+        SELECT made, 'birth', birth_date COLLATE "C", count(*) FROM population.citizen GROUP BY 3
         UNION ALL
-        SELECT made, 'year', left(birth_date, 4), count(*) FROM population.citizen GROUP BY 3
+        SELECT made, 'year', left(birth_date, 4) COLLATE "C", count(*) FROM population.citizen GROUP BY 3
         UNION ALL
-        SELECT made, 'province', residence_province, count(*) FROM population.citizen GROUP BY residence_province
+        SELECT made, 'province', residence_province COLLATE "C", count(*) FROM population.citizen GROUP BY 3
         UNION ALL
-        SELECT made, 'mother', mother_name, count(*) FROM population.citizen GROUP BY mother_name HAVING count(*) > 1
+        SELECT made, 'mother', mother_name COLLATE "C", count(*) FROM population.citizen GROUP BY 3 HAVING count(*) > 1
         UNION ALL
-        SELECT made, 'father', father_name, count(*) FROM population.citizen GROUP BY father_name HAVING count(*) > 1;
+        SELECT made, 'father', father_name COLLATE "C", count(*) FROM population.citizen GROUP BY 3 HAVING count(*) > 1;
     DELETE FROM population.model_count WHERE model < made;
     ANALYZE population.model_count;
     RETURN made;
@@ -113,7 +114,7 @@ BEGIN
             unnest(numbers, names, births, swapped, sexes, provinces, mothers)
             WITH ORDINALITY u(number, name, birth, swapped, sex, province, mother, place)
     ), hit AS (
-        SELECT s.place, k.key, k.person, count(*) OVER (PARTITION BY s.place, k.key) AS n
+        SELECT s.place, s.name AS said, k.key, k.person, count(*) OVER (PARTITION BY s.place, k.key) AS n
         FROM said s CROSS JOIN LATERAL (
             (SELECT 0 AS key, c.person FROM population.citizen c WHERE c.citizen_number = s.number)
             UNION ALL
@@ -144,31 +145,32 @@ BEGIN
                    population.key_mother(s.name, s.birth, s.mother)
              LIMIT most + 1)
         ) k
-    ), candidate AS (
-        SELECT h.place, CASE WHEN h.n <= most THEN h.person END AS person FROM hit h GROUP BY 1, 2
+    ), candidate AS (   -- the name that is said stays beside it, instead of being looked for among all events
+        SELECT h.place, CASE WHEN h.n <= most THEN h.person END AS person, min(h.said COLLATE "C") AS said
+        FROM hit h GROUP BY 1, 2
     )
     SELECT c.place, p.person, p.citizen_number, p.full_name, p.birth_date, p.sex, p.mother_name, p.father_name,
            p.residence_province, p.residence_province63, l.model, l.citizens, name.n, said_name.n, given.n, birth.n,
            year.n, province.n, mother.n, father.n
     FROM candidate c CROSS JOIN latest l
-    LEFT JOIN said s ON s.place = c.place
     LEFT JOIN population.citizen p ON p.person = c.person
     LEFT JOIN population.model_count name
-        ON name.model = l.model AND name.kind = 'name' AND name.value = p.name_folded
+        ON name.model = l.model AND name.kind = 'name' AND name.value = p.name_folded COLLATE "C"
     LEFT JOIN population.model_count said_name
-        ON said_name.model = l.model AND said_name.kind = 'name' AND said_name.value = s.name
+        ON said_name.model = l.model AND said_name.kind = 'name' AND said_name.value = c.said COLLATE "C"
     LEFT JOIN population.model_count given
         ON given.model = l.model AND given.kind = 'given' AND given.value = split_part(p.name_folded, ' ', -1)
+           COLLATE "C"
     LEFT JOIN population.model_count birth
-        ON birth.model = l.model AND birth.kind = 'birth' AND birth.value = p.birth_date
+        ON birth.model = l.model AND birth.kind = 'birth' AND birth.value = p.birth_date COLLATE "C"
     LEFT JOIN population.model_count year
-        ON year.model = l.model AND year.kind = 'year' AND year.value = left(p.birth_date, 4)
+        ON year.model = l.model AND year.kind = 'year' AND year.value = left(p.birth_date, 4) COLLATE "C"
     LEFT JOIN population.model_count province
-        ON province.model = l.model AND province.kind = 'province' AND province.value = p.residence_province
+        ON province.model = l.model AND province.kind = 'province' AND province.value = p.residence_province COLLATE "C"
     LEFT JOIN population.model_count mother
-        ON mother.model = l.model AND mother.kind = 'mother' AND mother.value = p.mother_name
+        ON mother.model = l.model AND mother.kind = 'mother' AND mother.value = p.mother_name COLLATE "C"
     LEFT JOIN population.model_count father
-        ON father.model = l.model AND father.kind = 'father' AND father.value = p.father_name
+        ON father.model = l.model AND father.kind = 'father' AND father.value = p.father_name COLLATE "C"
     ORDER BY c.place, p.person NULLS FIRST;
 END $$;
 
