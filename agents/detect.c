@@ -162,18 +162,14 @@ int detect_file(Detect *detect, const char *data, size_t n, bool whole, Detectio
 
 // ---- a row ----
 
-// A code page of one byte each reads anything, and some names of one as names of another.
-static bool reads_anything(const Encoding *own) {
-    return !encoding_is_utf8(own) && strstr(encoding_name(own), "-UTF8") == NULL;
-}
-
 // False: what the row is in its own encoding leaves nothing to ask.
 static bool is_doubtful(const Encoding *own, const DetectRow *row) {
     if (!row->decodes)
         return true;
     if (row->count.marked == 0 && row->count.odd == 0)
         return false;
-    return !syllable_reads_well(&row->count) || (row->count.familiar == 0 && reads_anything(own));
+    // A code page of one byte each reads anything, and some names of one as names of another.
+    return !syllable_reads_well(&row->count) || (row->count.familiar == 0 && !encoding_is_within_utf8(own));
 }
 
 // Whether a row's reading in another encoding speaks for that one.
@@ -196,7 +192,9 @@ static void add_other(int candidate, DetectOthers *ret) {
 int detect_others(Detect *detect, const Encoding *own, const DetectRow *row, DetectOthers *ret) {
     bool is_utf8 = false;
     *ret = (DetectOthers){.n = 0};
-    for (int i = 0; i < DETECT_CANDIDATES && is_doubtful(own, row); i++) {
+    if (!is_doubtful(own, row))
+        return 0;
+    for (int i = 0; i < DETECT_CANDIDATES; i++) {
         SyllableCount count;
         if (strcmp(NAMES[i], encoding_name(own)) == 0)
             continue;
@@ -210,7 +208,7 @@ int detect_others(Detect *detect, const Encoding *own, const DetectRow *row, Det
             is_utf8 = count.marked + count.odd > 0;
     }
     // Bytes of one letter each are hardly ever UTF-8 by accident, whatever its language.
-    if (ret->n == 0 && is_utf8 && reads_anything(own) && !syllable_reads_well(&row->count))
+    if (ret->n == 0 && is_utf8 && !encoding_is_within_utf8(own) && !syllable_reads_well(&row->count))
         add_other(UTF8, ret);
     return 0;
 }

@@ -100,8 +100,8 @@ const char *encoding_name(const Encoding *encoding) {
     return encoding->name;
 }
 
-bool encoding_is_utf8(const Encoding *encoding) {
-    return encoding->known.form == FORM_UTF8;
+bool encoding_is_within_utf8(const Encoding *encoding) {
+    return encoding->known.form == FORM_UTF8 || encoding->known.wrapped;
 }
 
 bool encoding_loses_case(const Encoding *encoding) {

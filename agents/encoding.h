@@ -16,7 +16,8 @@ int encoding_new(Encoding **ret, const char *name); // ERROR_CONFIG when there i
 void encoding_destroy(Encoding **encoding);
 // Its name here, whichever of its names it was asked for by.
 const char *encoding_name(const Encoding *encoding);
-bool encoding_is_utf8(const Encoding *encoding);
+// UTF-8, or what was saved as UTF-8: not any bytes are text in it.
+bool encoding_is_within_utf8(const Encoding *encoding);
 // TCVN3 had no capitals with tones but a font of its own for them: its text may be in small letters, and says nothing
 // of case. Text in UTF-8 may come from it.
 bool encoding_loses_case(const Encoding *encoding);
