@@ -144,13 +144,6 @@ int charset_choose(Charset *charset, int fd, CharsetChoice *ret, CharsetFault *f
 
 // ---- a row ----
 
-static bool is_ascii(const MapText *text) {
-    for (size_t i = 0; i < text->n; i++)
-        if ((unsigned char)text->text[i] >= 0x80)
-            return false;
-    return true;
-}
-
 // Says which other encodings the row reads in, when there are any.
 static void say_row(const Encoding *encoding, const char *column, const DetectOthers *others, CharsetFault *fault) {
     char vi[200] = "", en[200] = "", what_vi[300], what_en[300];
@@ -178,12 +171,10 @@ static void say_row(const Encoding *encoding, const char *column, const DetectOt
 
 // Converts the columns and counts how they read. 1: the text of *ret_column is not in this encoding.
 static int convert(Encoding *encoding, const CharsetRow *row, SyllableCount *count, int *ret_column) {
-    bool case_lost = encoding_loses_case(encoding);
     for (int i = 0; i < map_n_columns(row->map); i++) {
         int r = encoding_convert(encoding, &row->texts[i], row->arena, &row->values[i]);
-        const MapText *value = &row->values[i];
-        if (r == 0 && value->text != NULL && !is_ascii(value))
-            r = syllable_count(value->text, value->n, case_lost, count);
+        if (r == 0)
+            r = detect_count(encoding, &row->values[i], count);
         *ret_column = i;
         if (r != 0)
             return r;

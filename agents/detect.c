@@ -58,15 +58,27 @@ Encoding *detect_encoding(Detect *detect, int candidate) {
     return detect->encodings[candidate];
 }
 
+// Printable ASCII, tabs and line ends tell nothing.
+static bool has_accents(const char *text, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)text[i] >= 0x80)
+            return true;
+    return false;
+}
+
+int detect_count(const Encoding *encoding, const MapText *value, SyllableCount *count) {
+    if (value->text == NULL || !has_accents(value->text, value->n))
+        return 0;
+    return syllable_count(value->text, value->n, encoding_loses_case(encoding), count);
+}
+
 int detect_read(Encoding *encoding, const DetectRow *row, Arena *arena, SyllableCount *count) {
     *count = (SyllableCount){.marked = 0};
     for (int i = 0; i < row->n; i++) {
-        MapText text;
-        if (row->texts[i].text == NULL)
-            continue;
-        int r = encoding_convert(encoding, &row->texts[i], arena, &text);
+        MapText value;
+        int r = encoding_convert(encoding, &row->texts[i], arena, &value);
         if (r == 0)
-            r = syllable_count(text.text, text.n, encoding_loses_case(encoding), count);
+            r = detect_count(encoding, &value, count);
         if (r != 0)
             return r;
     }
@@ -113,14 +125,6 @@ static int tally_row(Detect *detect, const DetectRow *row, Tally *tally) {
         tally->hits[UTF8]++;
     tally->rows++;
     return 0;
-}
-
-// Printable ASCII, tabs and line ends tell nothing.
-static bool has_accents(const char *line, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)line[i] >= 0x80)
-            return true;
-    return false;
 }
 
 static void conclude(const Tally *tally, Detection *ret) {

@@ -34,6 +34,9 @@ int detect_file(Detect *detect, const char *data, size_t n, bool whole, Detectio
 const char *detect_name(int candidate);
 Encoding *detect_encoding(Detect *detect, int candidate);
 
+// Adds how a text reads that was converted from this encoding; nothing for one that is not there. 1: it is not UTF-8.
+int detect_count(const Encoding *encoding, const MapText *value, SyllableCount *count);
+
 // How a row's texts read in one encoding. Resets no arena.
 typedef struct DetectRow {
     const MapText *texts;
