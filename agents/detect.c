@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 // A row in the widest form, through three conversions.
 #define ARENA_BYTES ((size_t)16 * CSV_ROW_BYTES_MAX)
@@ -93,16 +92,6 @@ typedef struct Tally {
     SyllableCount distinct[DETECT_CANDIDATES];
 } Tally;
 
-static void note_distinct(SyllableCount *all, const SyllableCount *row) {
-    for (int i = 0; i < row->n_distinct; i++) {
-        int k = 0;
-        while (k < all->n_distinct && all->distinct[k] != row->distinct[i])
-            k++;
-        if (k == all->n_distinct && k < SYLLABLE_DISTINCT_MAX)
-            all->distinct[all->n_distinct++] = row->distinct[i];
-    }
-}
-
 static int tally_row(Detect *detect, const DetectRow *row, Tally *tally) {
     bool decodes = false;
     int hits = 0;
@@ -118,7 +107,8 @@ static int tally_row(Detect *detect, const DetectRow *row, Tally *tally) {
             continue;
         hits++;
         tally->hits[i]++;
-        note_distinct(&tally->distinct[i], &count);
+        for (int k = 0; k < count.n_distinct; k++)
+            syllable_add_distinct(&tally->distinct[i], count.distinct[k]);
     }
     // Other languages and odd spellings: what is valid as UTF-8 and nothing else is UTF-8.
     if (hits == 0 && decodes)

@@ -183,10 +183,14 @@ static bool is_syllable(Word *word) {
     return is_spelt(word) && (word->n == 1 || has_its_tone(word));
 }
 
-static void add_distinct(SyllableCount *count, const Word *word) {
+static uint32_t hash_of(const Word *word) {
     uint32_t hash = 2166136261u + (uint32_t)word->tone; // FNV-1a
     for (int i = 0; i < word->n; i++)
         hash = (hash ^ (uint8_t)word->keys[i]) * 16777619u;
+    return hash;
+}
+
+void syllable_add_distinct(SyllableCount *count, uint32_t hash) {
     int i = 0;
     while (i < count->n_distinct && count->distinct[i] != hash)
         i++;
@@ -208,7 +212,7 @@ static void end_word(Word *word, SyllableCount *count) {
         if (is_syllable(word)) {
             count->good++;
             count->familiar += is_familiar(word);
-            add_distinct(count, word);
+            syllable_add_distinct(count, hash_of(word));
         }
     }
     *word = (Word){.n = 0};

@@ -23,5 +23,7 @@ typedef struct SyllableCount {
 // Adds what is in this UTF-8 text, in whatever normal form. 1 when it is not UTF-8. Where case may have been lost (the
 // capitals of TCVN3 came from a font of their own), small letters with accents are taken in words of capitals too.
 int syllable_count(const char *text, size_t n, bool case_lost, SyllableCount *count);
+// One more good syllable, unless it is among the distinct ones already or they are enough.
+void syllable_add_distinct(SyllableCount *count, uint32_t hash);
 // There are words with accents, and four of five at least are syllables.
 bool syllable_reads_well(const SyllableCount *count);
