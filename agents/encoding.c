@@ -5,6 +5,7 @@
 
 #include "agents/vni.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 
 #include <errno.h>
 #include <iconv.h>
@@ -116,11 +117,6 @@ static bool is_ascii(const MapText *text) {
     return true;
 }
 
-// UTF-8 that may have a mark apart from its letter: those begin with 0xCC and 0xCD, up to U+036F.
-static bool has_marks(const MapText *text) {
-    return memchr(text->text, 0xCC, text->n) != NULL || memchr(text->text, 0xCD, text->n) != NULL;
-}
-
 static int no_memory(void) {
     return error_fail(ERROR_MEMORY, "no memory for a row");
 }
@@ -222,7 +218,7 @@ int encoding_convert(Encoding *encoding, const MapText *text, Arena *arena, MapT
     if (text->text == NULL || is_ascii(text))
         return 0;
     if (encoding->known.form == FORM_UTF8)
-        return has_marks(text) ? compose(text, arena, ret) : 0;
+        return text_has_marks(text->text, text->n) ? compose(text, arena, ret) : 0;
     MapText bytes = *text, decoded;
     int r = encoding->known.wrapped ? unwrap(text, arena, &bytes) : 0;
     if (r == 0 && encoding->known.form == FORM_VNI)

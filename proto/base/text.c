@@ -33,15 +33,15 @@ bool text_is_clean(const char *text, size_t n) {
     return true;
 }
 
-// UTF-8 that may have a mark apart from its letter: those up to U+036F begin with 0xCC and 0xCD.
-static bool has_marks(const char *text) {
-    return strchr(text, 0xCC) != NULL || strchr(text, 0xCD) != NULL;
+// Those up to U+036F begin with 0xCC and 0xCD.
+bool text_has_marks(const char *text, size_t n) {
+    return memchr(text, 0xCC, n) != NULL || memchr(text, 0xCD, n) != NULL;
 }
 
 bool text_is_same(const char *a, const char *b) {
     if (strcmp(a, b) == 0)
         return true;
-    if (!has_marks(a) && !has_marks(b))
+    if (!text_has_marks(a, strlen(a)) && !text_has_marks(b, strlen(b)))
         return false;
     utf8proc_uint8_t *one = utf8proc_NFC((const utf8proc_uint8_t *)a),
                      *other = utf8proc_NFC((const utf8proc_uint8_t *)b);

@@ -9,6 +9,8 @@
 // Valid UTF-8 without NUL and without control characters.
 bool text_is_clean(const char *text, size_t n);
 
+// Whether UTF-8 may have a mark apart from its letter: where not, composing it changes no Vietnamese.
+bool text_has_marks(const char *text, size_t n);
 // Whether both are one text, whatever normal form either is in. Case and spaces count.
 bool text_is_same(const char *a, const char *b);
 
