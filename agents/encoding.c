@@ -232,12 +232,7 @@ int encoding_restore(Encoding *encoding, const MapText *text, Arena *arena, MapT
     *ret = *text;
     if (encoding->known.form == FORM_UTF8 || is_ascii(text))
         return 0;
-    MapText bytes;
-    int r = encoding->known.form == FORM_VNI ? through_vni(vni_encode, text, arena, &bytes)
-                                             : through_iconv(encoding->encode, text, arena, &bytes);
-    if (r != 0 || !encoding->known.wrapped) {
-        *ret = r == 0 ? bytes : *ret;
-        return r;
-    }
-    return wrap(&bytes, arena, ret);
+    int r = encoding->known.form == FORM_VNI ? through_vni(vni_encode, text, arena, ret)
+                                             : through_iconv(encoding->encode, text, arena, ret);
+    return r == 0 && encoding->known.wrapped ? wrap(ret, arena, ret) : r;
 }

@@ -24,5 +24,5 @@ bool encoding_loses_case(const Encoding *encoding);
 
 // *ret is the text itself or lives in the arena. 0; 1 when it is not valid in this encoding. ERROR_MEMORY.
 int encoding_convert(Encoding *encoding, const MapText *text, Arena *arena, MapText *ret);
-// Text in UTF-8 to this encoding. 1 when it has no place for one of its letters.
+// Text in UTF-8 to this encoding. 1 when it has no place for one of its letters: *ret is the text itself then.
 int encoding_restore(Encoding *encoding, const MapText *text, Arena *arena, MapText *ret);
