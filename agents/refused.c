@@ -110,11 +110,10 @@ static void append_fields(Writer *writer, Bytes *out, int n) {
 // A sentence in the file's encoding, so that the file opens as the dropped one does; in UTF-8 where that has no place
 // for it.
 static int append_sentence_to(Writer *writer, const Bytes *text) {
-    MapText said = {(const char *)text->data, text->n}, restored = said;
+    MapText restored;
     arena_reset(writer->arena);
-    int r = text->n == 0 ? 0 : encoding_restore(writer->file->encoding, &said, writer->arena, &restored);
-    if (r == 1)
-        restored = said;
+    int r = encoding_restore(writer->file->encoding, &(MapText){(const char *)text->data, text->n}, writer->arena,
+                             &restored);
     csv_write(&writer->out, restored.text, restored.n, writer->file->delimiter);
     return r < 0 ? r : 0;
 }
@@ -158,15 +157,12 @@ static int append_original(Writer *writer, const Item *item) {
     CLEANUP(bytes_free) Bytes kept = {0};
     bytes_append(&kept, writer->row, (size_t)got);
     CsvFault fault = csv_split(writer->row, (size_t)got, writer->file->delimiter, writer->fields, &n);
-    if (fault == CSV_FINE && n == writer->columns)
-        append_fields(writer, &writer->out, n);
-    if (writer->columns == 0 || (fault == CSV_FINE && n == writer->columns))
-        return 0;
-    writer->fields[0] = (CsvField){(const char *)kept.data, kept.n};
-    for (int i = 1; i < writer->columns; i++)
-        writer->fields[i] = (CsvField){"", 0};
-    if (kept.n == 0)
-        writer->fields[0] = (CsvField){"", 0};
+    if (fault != CSV_FINE || n != writer->columns) {
+        for (int i = 0; i < writer->columns; i++)
+            writer->fields[i] = (CsvField){"", 0};
+        if (kept.n > 0)
+            writer->fields[0] = (CsvField){(const char *)kept.data, kept.n};
+    }
     append_fields(writer, &writer->out, writer->columns);
     return kept.failed ? error_fail(ERROR_MEMORY, "no memory for a refused row") : 0;
 }
