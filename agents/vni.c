@@ -127,8 +127,18 @@ static size_t put_mark(uint8_t base, uint16_t hat, uint16_t tone, bool capital, 
     return VNI_FAILED;
 }
 
+// A letter apart from its marks, as text goes through one by one.
+typedef struct Bearing {
+    utf8proc_int32_t letter; // -1: none yet
+    uint16_t hat, tone;
+} Bearing;
+
 // One letter with what it bears. Returns the bytes written.
-static size_t put_letter(utf8proc_int32_t letter, uint16_t hat, uint16_t tone, char *out) {
+static size_t put_letter(const Bearing *bearing, char *out) {
+    utf8proc_int32_t letter = bearing->letter;
+    uint16_t hat = bearing->hat, tone = bearing->tone;
+    if (letter < 0)
+        return 0;
     bool capital = (letter >= 'A' && letter <= 'Z') || letter == 0x110;
     uint16_t small = (uint16_t)(letter == 0x110 ? 0x111 : capital ? letter + CAPITAL_BIT : letter);
     for (size_t i = 0; i < COUNT(SINGLES); i++) {
@@ -158,12 +168,6 @@ static size_t put_letter(utf8proc_int32_t letter, uint16_t hat, uint16_t tone, c
     return VNI_FAILED;
 }
 
-// A letter apart from its marks, as text goes through one by one.
-typedef struct Bearing {
-    utf8proc_int32_t letter; // -1: none yet
-    uint16_t hat, tone;
-} Bearing;
-
 static bool bear(Bearing *bearing, utf8proc_int32_t mark) {
     uint16_t *where = mark == CIRCUMFLEX || mark == BREVE || mark == HORN ? &bearing->hat : &bearing->tone;
     if (bearing->letter < 0 || *where != 0)
@@ -191,13 +195,13 @@ size_t vni_encode(const char *text, size_t n, char *out) {
                     return VNI_FAILED;
                 continue;
             }
-            part = bearing.letter < 0 ? 0 : put_letter(bearing.letter, bearing.hat, bearing.tone, out + used);
+            part = put_letter(&bearing, out + used);
             if (part == VNI_FAILED)
                 return VNI_FAILED;
             used += part;
             bearing = (Bearing){.letter = parts[k]};
         }
     }
-    part = bearing.letter < 0 ? 0 : put_letter(bearing.letter, bearing.hat, bearing.tone, out + used);
+    part = put_letter(&bearing, out + used);
     return part == VNI_FAILED ? VNI_FAILED : used + part;
 }
