@@ -166,7 +166,8 @@ static IntakeFault row_fault(CsvFault fault) {
     return (IntakeFault){code, "", csv_fault_vi(fault), csv_fault_en(fault)};
 }
 
-// The file's encoding; known from before when it was begun already. 1 when it is refused for want of one.
+// The file's encoding; known from before when it was begun already. A file whose encoding is not clear is refused as a
+// whole.
 static int choose_encoding(SourceCsv *self, Reading *reading, Intake *intake, const CsvRow *header) {
     Origin *origin = &reading->origin;
     CharsetChoice choice;
@@ -186,9 +187,8 @@ static int choose_encoding(SourceCsv *self, Reading *reading, Intake *intake, co
     reading->encoding = charset_encoding(self->charset, origin->encoding);
     if (r == 0)
         return 0;
-    IntakeFault refused = {DONGBO__REASON_CODE__TEXT_INVALID, "", fault.vi, fault.en};
-    r = refuse_file(self, reading, intake, header, &refused);
-    return r < 0 ? r : 1;
+    return refuse_file(self, reading, intake, header,
+                       &(IntakeFault){DONGBO__REASON_CODE__TEXT_INVALID, "", fault.vi, fault.en});
 }
 
 static int open_header(SourceCsv *self, Reading *reading, Intake *intake) {
@@ -196,8 +196,6 @@ static int open_header(SourceCsv *self, Reading *reading, Intake *intake) {
     int r = csv_new(&reading->csv, reading->fd, self->delimiter);
     if (r == 0)
         r = csv_header(reading->csv, &header);
-    if (r == 0 && (r = choose_encoding(self, reading, intake, &header)) != 0)
-        return r < 0 ? r : 0;
     if (r == 1) {
         log_warn("%s: %s is empty: not even a header is in it", self->base.name, reading->origin.name);
         reading->origin.state = ORIGIN_READ;
@@ -207,6 +205,8 @@ static int open_header(SourceCsv *self, Reading *reading, Intake *intake) {
     if (r == 2)
         return refuse_file(self, reading, intake, &header, &fault);
     if (r == 0)
+        r = choose_encoding(self, reading, intake, &header);
+    if (r == 0 && reading->origin.state == ORIGIN_READING)
         r = bind_header(self, reading, intake, &header);
     if (r == 0 && reading->origin.state == ORIGIN_READING && reading->origin.at > 0)
         r = csv_seek(reading->csv, reading->origin.at, reading->origin.row);
