@@ -120,12 +120,17 @@ void pg_forget_failure(Pg *pg) {
     pg->sqlstate[0] = '\0';
 }
 
-static int fail_connection(Pg *pg, const char *what) {
-    char line[300];
-    one_line(pg->connection ? PQerrorMessage(pg->connection) : "there is no connection", line, sizeof line);
+// Lets go of a connection that is of no more use.
+static int fail_broken(Pg *pg, const char *what, const char *line) {
     snprintf(pg->sqlstate, sizeof pg->sqlstate, PG_BROKEN);
     pg_disconnect(pg);
     return error_fail(ERROR_DATABASE, "%s: %s: %s", pg->name, what, line);
+}
+
+static int fail_connection(Pg *pg, const char *what) {
+    char line[300];
+    one_line(pg->connection ? PQerrorMessage(pg->connection) : "there is no connection", line, sizeof line);
+    return fail_broken(pg, what, line);
 }
 
 int pg_connect(Pg *pg) {
@@ -155,18 +160,12 @@ static int fail_result(Pg *pg, const char *what, PGresult *result) {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     char line[300];
     if (!result && pg->patience_ms > 0 && PQstatus(pg->connection) == CONNECTION_OK) {
-        snprintf(pg->sqlstate, sizeof pg->sqlstate, PG_BROKEN);
-        pg_disconnect(pg);
-        return error_fail(ERROR_DATABASE, "%s: %s: no answer within %d ms", pg->name, what, pg->patience_ms);
+        snprintf(line, sizeof line, "no answer within %d ms", pg->patience_ms);
+        return fail_broken(pg, what, line);
     }
     if (!state) { // made by libpq, not by the server
         PQclear(result);
-        if (PQstatus(pg->connection) != CONNECTION_OK)
-            return fail_connection(pg, what);
-        one_line(PQerrorMessage(pg->connection), line, sizeof line);
-        snprintf(pg->sqlstate, sizeof pg->sqlstate, PG_BROKEN);
-        pg_disconnect(pg);
-        return error_fail(ERROR_DATABASE, "%s: %s: %s", pg->name, what, line);
+        return fail_connection(pg, what);
     }
     snprintf(pg->sqlstate, sizeof pg->sqlstate, "%s", state);
     one_line(message, line, sizeof line);
