@@ -288,14 +288,6 @@ static int refuse_row(Reading *reading, Intake *intake, const CsvRow *row) {
     return intake_refuse(intake, &item, &fault);
 }
 
-// As spreadsheets leave them behind the data: nothing but delimiters.
-static bool is_blank(const CsvRow *row) {
-    int i = 0;
-    while (i < row->n_fields && row->fields[i].n == 0)
-        i++;
-    return i == row->n_fields;
-}
-
 // Reads the open file until the intake is full or the file ends, and notes how far.
 static int read_rows(SourceCsv *self, Intake *intake) {
     Reading *reading = self->reading;
@@ -303,7 +295,7 @@ static int read_rows(SourceCsv *self, Intake *intake) {
         CsvRow row;
         int r = csv_next(reading->csv, &row);
         if (r == 0)
-            r = is_blank(&row) ? 0 : take_row(self, reading, intake, &row);
+            r = csv_is_blank(&row) ? 0 : take_row(self, reading, intake, &row);
         else if (r == 1)
             reading->origin.state = ORIGIN_READ;
         else if (r == 2)

@@ -106,14 +106,6 @@ int event_file_open(EventFile **ret, const EventFileOptions *options) {
     return 0;
 }
 
-// As spreadsheets leave them behind the data: nothing but delimiters.
-static bool is_blank(const CsvRow *row) {
-    int i = 0;
-    while (i < row->n_fields && row->fields[i].n == 0)
-        i++;
-    return i == row->n_fields;
-}
-
 static int refuse(EventRow *ret, int code, const char *field) {
     ret->code = code;
     snprintf(ret->field, sizeof ret->field, "%s", field);
@@ -157,7 +149,7 @@ static int map_row(EventFile *file, const CsvRow *row, Arena *arena, EventRow *r
 int event_file_next(EventFile *file, Arena *arena, EventRow *ret) {
     CsvRow row;
     int r;
-    while ((r = csv_next(file->csv, &row)) == 0 && is_blank(&row)) {
+    while ((r = csv_next(file->csv, &row)) == 0 && csv_is_blank(&row)) {
     }
     *ret = (EventRow){.number = row.number};
     if (r == 2)

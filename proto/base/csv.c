@@ -326,6 +326,13 @@ static const struct {
     [CSV_NUL_BYTE] = {"Dòng chứa ký tự NUL; có lẽ tệp là UTF-16.", "The row holds a NUL byte; the file may be UTF-16."},
 };
 
+bool csv_is_blank(const CsvRow *row) {
+    int i = 0;
+    while (i < row->n_fields && row->fields[i].n == 0)
+        i++;
+    return i == row->n_fields;
+}
+
 const char *csv_fault_vi(CsvFault fault) {
     return FAULTS[fault].vi;
 }

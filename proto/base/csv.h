@@ -10,6 +10,7 @@
 
 #include "proto/base/bytes.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,6 +65,9 @@ int csv_has_mark(const Csv *csv); // 1 when the header began with a byte order m
 // Splits one row that stands in memory (modified in place; data[n] must be writable) into at most CSV_COLUMNS_MAX
 // fields. 0, or the CsvFault.
 CsvFault csv_split(char *data, size_t n, char delimiter, CsvField *fields, int *ret_n);
+
+// As spreadsheets leave them behind the data: nothing but delimiters.
+bool csv_is_blank(const CsvRow *row);
 
 // What went wrong, for the people who keep the file.
 const char *csv_fault_vi(CsvFault fault);
