@@ -39,8 +39,14 @@ bool text_has_marks(const char *text, size_t n) {
 }
 
 bool text_is_same(const char *a, const char *b) {
-    if (strcmp(a, b) == 0)
+    size_t n = 0;
+    while (a[n] != 0 && a[n] == b[n])
+        n++;
+    if (a[n] == b[n])
         return true;
+    // ASCII has no other form.
+    if ((uint8_t)a[n] < 0x80 && (uint8_t)b[n] < 0x80)
+        return false;
     if (!text_has_marks(a, strlen(a)) && !text_has_marks(b, strlen(b)))
         return false;
     utf8proc_uint8_t *one = utf8proc_NFC((const utf8proc_uint8_t *)a),

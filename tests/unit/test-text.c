@@ -167,6 +167,11 @@ static void test_same_in_any_normal_form(void **state) {
     assert_false(text_is_same("Nữ", "Nữ "));
     assert_false(text_is_same("\xCC", "\xCD"));
     assert_true(text_is_same("\xCC", "\xCC"));
+    assert_true(text_is_same("éa", "e\xCC\x81"
+                                   "a"));
+    assert_false(text_is_same("éa", "e\xCC\x81"
+                                    "b"));
+    assert_false(text_is_same("e", "e\xCC\x81"));
     assert_true(text_is_same("", ""));
 }
 
