@@ -8,9 +8,9 @@
 #include "operators/columns.h"
 #include "operators/commands.h"
 #include "operators/names.h"
+#include "operators/progress.h"
 #include "operators/result.h"
 #include "operators/since.h"
-#include "proto/base/clock.h"
 #include "proto/reason.h"
 #include "wire.pb-c.h"
 
@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define TRIAL_ARENA_BYTES ((size_t)256 * 1024 * 1024)
 #define PAGE_STATEMENT                                                                                                 \
@@ -43,8 +42,9 @@ typedef struct Trial {
     Work work; // of one batch at a time; only what verifying needs is filled in
     Difference *differences;
     size_t n, size;
-    int64_t next, shown_ms;
+    int64_t next;
     uint64_t events, changed, unreadable;
+    Progress progress;
 } Trial;
 
 static void trial_free(Trial *trial) {
@@ -169,18 +169,9 @@ static int try_batch(Trial *trial, const PGresult *rows, int row) {
     return r;
 }
 
-static void progress(Trial *trial) {
-    int64_t now_ms = clock_monotonic_ms(clock_system());
-    bool terminal = isatty(STDERR_FILENO);
-    if (now_ms - trial->shown_ms < (terminal ? 200 : 5000))
-        return;
-    trial->shown_ms = now_ms;
-    fprintf(stderr, terminal ? "\rtried on %" PRIu64 " events" : "tried on %" PRIu64 " events\n", trial->events);
-}
-
 static int try_all(Trial *trial) {
-    trial->shown_ms = clock_monotonic_ms(clock_system());
     int r = 0;
+    progress_begin(&trial->progress);
     for (int n = 1; r == 0 && n > 0;) {
         RESULT rows = NULL;
         PgParams params = {0};
@@ -191,11 +182,10 @@ static int try_all(Trial *trial) {
         for (int row = 0; r == 0 && row < n; row++) {
             r = try_batch(trial, rows, row);
             trial->next = pg_i64(rows, row, 4) + 1;
-            progress(trial);
+            progress_show(&trial->progress, "tried on", trial->events, "events");
         }
     }
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r\033[K");
+    progress_end();
     return r;
 }
 
