@@ -112,33 +112,40 @@ static int note(Trial *trial, const Item *now, const Item *then, int64_t positio
 
 // ---- a batch ------------------------------------------------------------------------------------------------------
 
-// Persons that the other rules looked up already are taken from there. NULL with the error in *ret.
-static Item *verify_all(Trial *trial, const Rules *rules, const Dongbo__SealedBatch *sealed, const Item *known,
-                        int64_t now_us, int *ret) {
-    Work *work = &trial->work;
-    DecideContext context = {.rules = rules, .now_us = now_us};
-    Item *items = decide_items_new(work, sealed->n_events);
-    if (!items) {
-        *ret = error_fail(ERROR_MEMORY, "a batch of %zu events does not fit", sealed->n_events);
-        return NULL;
-    }
-    work->items = items;
+// The batch's events as items, with what one set of rules says of their form.
+static int read_forms(Work *work, const DecideContext *context, const Dongbo__SealedBatch *sealed, Item **ret) {
+    *ret = work->items = decide_items_new(work, sealed->n_events);
+    if (!work->items)
+        return error_fail(ERROR_MEMORY, "a batch of %zu events does not fit", sealed->n_events);
     work->n_items = sealed->n_events;
-    for (size_t i = 0; i < sealed->n_events; i++)
-        items[i].bytes = sealed->events[i];
-    *ret = decide_forms(&context, work);
-    for (size_t i = 0; *ret == 0 && i < work->n_items; i++) {
-        items[i].wanted = decide_wants_person(&items[i]) && !(known && known[i].wanted);
-        if (known && known[i].wanted)
-            items[i].person = known[i].person;
-    }
-    if (*ret == 0)
-        *ret = lookup_persons(trial->population, work);
-    for (size_t i = 0; *ret == 0 && i < work->n_items; i++)
-        items[i].wanted = items[i].wanted || (known && known[i].wanted);
-    if (*ret == 0)
-        *ret = decide_persons(&context, work);
-    return *ret == 0 ? items : NULL;
+    for (size_t i = 0; i < work->n_items; i++)
+        work->items[i].bytes = sealed->events[i];
+    return decide_forms(context, work);
+}
+
+// Looked up through `now`, which work holds, for both: rules do not change whom an event names.
+static int find_persons(Trial *trial, Item *now, Item *then) {
+    for (size_t i = 0; i < trial->work.n_items; i++)
+        now[i].wanted = decide_wants_person(&now[i]) || decide_wants_person(&then[i]);
+    int r = lookup_persons(trial->population, &trial->work);
+    for (size_t i = 0; i < trial->work.n_items; i++)
+        then[i].person = now[i].person;
+    return r;
+}
+
+static int verify_twice(Trial *trial, const Dongbo__SealedBatch *sealed, int64_t now_us, Item **now, Item **then) {
+    const DecideContext hold = {trial->now, now_us}, tried = {trial->then, now_us};
+    Work *work = &trial->work;
+    int r = read_forms(work, &hold, sealed, now);
+    if (r == 0)
+        r = read_forms(work, &tried, sealed, then);
+    work->items = *now;
+    if (r == 0)
+        r = find_persons(trial, *now, *then);
+    if (r == 0)
+        r = decide_persons(&hold, work);
+    work->items = *then;
+    return r == 0 ? decide_persons(&tried, work) : r;
 }
 
 static int try_batch(Trial *trial, const PGresult *rows, int row) {
@@ -157,9 +164,8 @@ static int try_batch(Trial *trial, const PGresult *rows, int row) {
         return 0;
     }
     int64_t position = pg_i64(rows, row, 0), now_us = pg_i64(rows, row, 2);
-    Item *then = NULL, *now = verify_all(trial, trial->now, sealed, NULL, now_us, &r);
-    if (now)
-        then = verify_all(trial, trial->then, sealed, now, now_us, &r);
+    Item *now = NULL, *then = NULL;
+    r = verify_twice(trial, sealed, now_us, &now, &then);
     for (size_t i = 0; r == 0 && i < sealed->n_events; i++) {
         trial->events++;
         if (!is_same(&now[i].decision, &then[i].decision))
