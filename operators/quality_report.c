@@ -24,6 +24,23 @@ static void month_text(int month, char out[12]) {
     snprintf(out, 12, "%04d-%02d", month / 100 % 10000, month % 100);
 }
 
+typedef struct Views {
+    Quality *agencies, *months, *facilities; // by agency and domain; and by month; and by facility
+} Views;
+
+static void views_free(Views *views) {
+    quality_destroy(&views->agencies);
+    quality_destroy(&views->months);
+    quality_destroy(&views->facilities);
+}
+
+static int views_make(Views *ret, const Quality *quality) {
+    int r = quality_roll_up(quality, 0, &ret->agencies);
+    if (r == 0)
+        r = quality_roll_up(quality, QUALITY_KEEP_MONTH, &ret->months);
+    return r < 0 ? r : quality_roll_up(quality, QUALITY_KEEP_FACILITY, &ret->facilities);
+}
+
 // ---- JSON -----------------------------------------------------------------------------------------------------------
 
 static json_t *reasons_json(const QualityGroup *group) {
@@ -66,21 +83,16 @@ static json_t *groups_json(Quality *quality, unsigned keep, const Names *names) 
 }
 
 int quality_report_print_json(Quality *quality, const Names *names, const char *since) {
-    CLEANUP(quality_destroy) Quality *agencies = NULL;
-    CLEANUP(quality_destroy) Quality *months = NULL;
-    CLEANUP(quality_destroy) Quality *facilities = NULL;
-    int r = quality_roll_up(quality, 0, &agencies);
-    if (r == 0)
-        r = quality_roll_up(quality, QUALITY_KEEP_MONTH, &months);
-    if (r == 0)
-        r = quality_roll_up(quality, QUALITY_KEEP_FACILITY, &facilities);
+    CLEANUP(views_free) Views views = {0};
+    int r = views_make(&views, quality);
     if (r < 0)
         return r;
     const unsigned all = QUALITY_KEEP_FACILITY | QUALITY_KEEP_MONTH;
-    json_t *report = json_pack(
-        "{s:s?, s:o, s:o, s:o, s:o}", "since", since, "agencies", groups_json(agencies, 0, names), "months",
-        groups_json(months, QUALITY_KEEP_MONTH, names), "facilities",
-        groups_json(facilities, QUALITY_KEEP_FACILITY, names), "facility_months", groups_json(quality, all, names));
+    json_t *report =
+        json_pack("{s:s?, s:o, s:o, s:o, s:o}", "since", since, "agencies", groups_json(views.agencies, 0, names),
+                  "months", groups_json(views.months, QUALITY_KEEP_MONTH, names), "facilities",
+                  groups_json(views.facilities, QUALITY_KEEP_FACILITY, names), "facility_months",
+                  groups_json(quality, all, names));
     if (!report)
         return error_fail(ERROR_MEMORY, "no memory for the report");
     json_dumpf(report, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
@@ -102,24 +114,39 @@ static void add_line(Columns *columns, const char *what, const QualityGroup *gro
     columns_add(columns, (const char *[]){what, events, refused, share, waiting, reason});
 }
 
-static bool same_source(const QualityGroup *a, const QualityGroup *b) {
-    return a->key.agency == b->key.agency && a->key.domain == b->key.domain;
+// Groups in the order of quality_groups(), of which one agency's in one domain stand together.
+typedef struct Groups {
+    const QualityGroup *list;
+    size_t n;
+} Groups;
+
+static Groups groups_of(Quality *quality) {
+    Groups groups;
+    groups.list = quality_groups(quality, &groups.n);
+    return groups;
 }
 
-static int print_months(Quality *months, const QualityGroup *source) {
+// Those of `source` from the front of *rest; sources are asked for in the same order.
+static Groups take_source(Groups *rest, const QualityGroup *source) {
+    Groups taken = {rest->list, 0};
+    while (taken.n < rest->n && rest->list[taken.n].key.agency == source->key.agency &&
+           rest->list[taken.n].key.domain == source->key.domain)
+        taken.n++;
+    *rest = (Groups){rest->list + taken.n, rest->n - taken.n};
+    return taken;
+}
+
+static int print_months(Groups months) {
     CLEANUP(columns_destroy) Columns *columns = NULL;
-    size_t n = 0;
-    const QualityGroup *groups = quality_groups(months, &n);
     int r = columns_new(&columns, 6);
     if (r < 0)
         return r;
     columns_add(columns, (const char *[]){"  MONTH", "EVENTS", "REFUSED", "SHARE", "WAITING", "MOST OFTEN FOR"});
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < months.n; i++) {
         char month[12], what[16];
-        month_text(groups[i].key.month, month);
+        month_text(months.list[i].key.month, month);
         snprintf(what, sizeof what, "  %s", month);
-        if (same_source(&groups[i], source))
-            add_line(columns, what, &groups[i]);
+        add_line(columns, what, &months.list[i]);
     }
     return columns_print(columns, stdout);
 }
@@ -132,15 +159,14 @@ static int most_refused_first(const void *a, const void *b) {
 }
 
 // The ones that most refusals come from.
-static int print_facilities(Quality *facilities, const QualityGroup *source) {
+static int print_facilities(Groups facilities) {
     CLEANUP(columns_destroy) Columns *columns = NULL;
-    size_t n = 0, n_worst = 0;
-    const QualityGroup *groups = quality_groups(facilities, &n);
-    const QualityGroup **worst = malloc((n + 1) * sizeof *worst);
+    size_t n_worst = 0;
+    const QualityGroup **worst = malloc((facilities.n + 1) * sizeof *worst);
     int r = worst ? columns_new(&columns, 6) : error_fail(ERROR_MEMORY, "no memory for the report");
-    for (size_t i = 0; r == 0 && i < n; i++)
-        if (same_source(&groups[i], source) && groups[i].refused && *groups[i].key.facility)
-            worst[n_worst++] = &groups[i];
+    for (size_t i = 0; r == 0 && i < facilities.n; i++)
+        if (facilities.list[i].refused && *facilities.list[i].key.facility)
+            worst[n_worst++] = &facilities.list[i];
     if (n_worst > 1)
         qsort(worst, n_worst, sizeof *worst, most_refused_first);
     if (r == 0 && n_worst) {
@@ -177,26 +203,23 @@ static int print_reasons(const QualityGroup *source) {
 }
 
 int quality_report_print(Quality *quality, const Names *names) {
-    CLEANUP(quality_destroy) Quality *agencies = NULL;
-    CLEANUP(quality_destroy) Quality *months = NULL;
-    CLEANUP(quality_destroy) Quality *facilities = NULL;
-    int r = quality_roll_up(quality, 0, &agencies);
-    if (r == 0)
-        r = quality_roll_up(quality, QUALITY_KEEP_MONTH, &months);
-    if (r == 0)
-        r = quality_roll_up(quality, QUALITY_KEEP_FACILITY, &facilities);
-    size_t n = 0;
-    const QualityGroup *sources = r == 0 ? quality_groups(agencies, &n) : NULL;
-    if (r == 0 && n == 0)
+    CLEANUP(views_free) Views views = {0};
+    int r = views_make(&views, quality);
+    if (r < 0)
+        return r;
+    Groups sources = groups_of(views.agencies), months = groups_of(views.months);
+    Groups facilities = groups_of(views.facilities);
+    if (sources.n == 0)
         printf("no events\n");
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        printf("%s%s, %s\n", i ? "\n" : "", names_agency(names, sources[i].key.agency),
-               name_of_domain(sources[i].key.domain));
-        r = print_months(months, &sources[i]);
+    for (size_t i = 0; r == 0 && i < sources.n; i++) {
+        const QualityGroup *source = &sources.list[i];
+        printf("%s%s, %s\n", i ? "\n" : "", names_agency(names, source->key.agency),
+               name_of_domain(source->key.domain));
+        r = print_months(take_source(&months, source));
         if (r == 0)
-            r = print_reasons(&sources[i]);
+            r = print_reasons(source);
         if (r == 0)
-            r = print_facilities(facilities, &sources[i]);
+            r = print_facilities(take_source(&facilities, source));
     }
     return r;
 }
