@@ -5,6 +5,7 @@
 #include "operators/dossier.h"
 #include "broker/history.h"
 #include "operators/result.h"
+#include "operators/since.h"
 #include "proto/domain.h"
 
 #include <inttypes.h>
@@ -12,12 +13,6 @@
 
 #define DOSSIER_ARENA_BYTES ((size_t)64 * 1024 * 1024)
 
-// Positions rise with the time they were stored at: the first one from the end answers.
-static const PgStatement KNOWN = {
-    "dossier_known",
-    "SELECT coalesce((SELECT last_position FROM exchange.segment WHERE stored_at_us <= $1 "
-    "ORDER BY first_position DESC LIMIT 1), 0)",
-    1, NULL};
 static const PgStatement VERSIONS = {
     "dossier_versions",
     "SELECT domain, record_key, position, superseded, record FROM exchange.record_version WHERE person = $1 "
@@ -31,17 +26,6 @@ static const PgStatement EXCEPTIONS = {
     3, NULL};
 
 enum { DOMAIN, KEY, POSITION, SUPERSEDED, RECORD };
-
-static int read_known(Dossier *dossier, Pg *exchange) {
-    RESULT known = NULL;
-    PgParams params = {0};
-    pg_param_i64(&params, dossier->known_at_us);
-    int r = pg_run(exchange, &KNOWN, &params, &known);
-    pg_params_free(&params);
-    if (r == 0)
-        dossier->known_position = pg_i64(known, 0, 0);
-    return r;
-}
 
 static int read_versions(Dossier *dossier, Pg *exchange) {
     PgParams params = {0};
@@ -71,7 +55,7 @@ static int read_exceptions(Dossier *dossier, Pg *exchange) {
 int dossier_read(Dossier *dossier, Pg *exchange) {
     int r = arena_new(&dossier->arena, DOSSIER_ARENA_BYTES);
     if (r == 0)
-        r = read_known(dossier, exchange);
+        r = since_stored_by(exchange, dossier->known_at_us, &dossier->known_position);
     if (r == 0)
         r = read_versions(dossier, exchange);
     if (r == 0)

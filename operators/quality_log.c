@@ -5,6 +5,7 @@
 #include "operators/mask.h"
 #include "operators/progress.h"
 #include "operators/result.h"
+#include "operators/since.h"
 #include "proto/base/arena.h"
 #include "proto/base/date.h"
 #include "proto/base/text.h"
@@ -21,12 +22,6 @@
 
 static const PgStatement MAY_READ = {"quality_may_read",
                                      "SELECT has_column_privilege('exchange.segment', 'batch', 'SELECT')", 0, NULL};
-// Positions rise with the time they were stored at.
-static const PgStatement BEFORE = {
-    "quality_before",
-    "SELECT coalesce((SELECT last_position FROM exchange.segment WHERE stored_at_us < $1 "
-    "ORDER BY first_position DESC LIMIT 1), 0)",
-    1, NULL};
 static const PgStatement BATCHES = {
     "quality_batches",
     "SELECT first_position, last_position, coalesce(agency, 0), stored_at_us, batch FROM exchange.segment "
@@ -131,16 +126,6 @@ static int read_pages(QualityReader *reader, const PgStatement *statement, TakeR
     return r;
 }
 
-static int find_before(Pg *exchange, int64_t since_us, int64_t *ret) {
-    RESULT before = NULL;
-    PgParams params = {0};
-    pg_param_i64(&params, since_us);
-    int r = pg_run(exchange, &BEFORE, &params, &before);
-    pg_params_free(&params);
-    *ret = r == 0 ? pg_i64(before, 0, 0) : 0;
-    return r;
-}
-
 static int check_rights(Pg *exchange) {
     RESULT may = NULL;
     int r = pg_run(exchange, &MAY_READ, NULL, &may);
@@ -153,7 +138,7 @@ static int read_all(QualityReader *reader, int64_t since_us) {
     int64_t after = 0;
     int r = pg_command(reader->exchange, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
     if (r == 0)
-        r = find_before(reader->exchange, since_us, &after);
+        r = since_stored_by(reader->exchange, since_us - 1, &after);
     if (r == 0)
         r = read_pages(reader, &BATCHES, add_batch, after);
     if (r == 0)

@@ -12,7 +12,7 @@
 
 typedef struct QualityOptions {
     const Rules *rules;
-    int64_t since_us; // events stored from then on
+    int64_t since_us; // events stored from then on; 0: all
 } QualityOptions;
 
 // ERROR_CONFIG when the session's role may not read events, ERROR_DATABASE, ERROR_MEMORY.

@@ -202,7 +202,7 @@ static int print_held(Pg *exchange, const Rules *rules, const Asked *asked) {
 static int print_quality(Pg *exchange, const Rules *rules, const Asked *asked) {
     CLEANUP(quality_destroy) Quality *quality = NULL;
     CLEANUP(names_destroy) Names *names = NULL;
-    QualityOptions options = {.rules = rules, .since_us = INT64_MIN};
+    QualityOptions options = {.rules = rules};
     int r = 0;
     if (asked->since && clock_parse_us(asked->since, &options.since_us) != 0)
         r = error_fail(ERROR_CONFIG, "--since: \"%s\" is no time (2022-03-01, or 2022-03-01T08:00:00+07:00)",

@@ -7,10 +7,23 @@
 
 #include <stdlib.h>
 
-static const PgStatement SINCE_TIME = {"since_time",
-                                       "SELECT coalesce((SELECT min(first_position) FROM exchange.segment "
-                                       "WHERE stored_at_us >= $1), (SELECT last_position + 1 FROM exchange.head), 1)",
-                                       1, NULL};
+// Positions rise with the time they were stored at: the first one from the end answers.
+static const PgStatement STORED_BY = {
+    "since_stored_by",
+    "SELECT coalesce((SELECT last_position FROM exchange.segment WHERE stored_at_us <= $1 "
+    "ORDER BY first_position DESC LIMIT 1), 0)",
+    1, NULL};
+
+int since_stored_by(Pg *exchange, int64_t us, int64_t *ret) {
+    PgParams params = {0};
+    RESULT result = NULL;
+    pg_param_i64(&params, us);
+    int r = pg_run(exchange, &STORED_BY, &params, &result);
+    pg_params_free(&params);
+    if (r == 0)
+        *ret = pg_i64(result, 0, 0);
+    return r;
+}
 
 int since_find(Pg *exchange, const char *since, int64_t *ret) {
     int64_t us = 0;
@@ -25,12 +38,8 @@ int since_find(Pg *exchange, const char *since, int64_t *ret) {
                           "--since: \"%s\" is neither a position nor a time (2022-03-01, or "
                           "2022-03-01T08:00:00+07:00)",
                           since);
-    PgParams params = {0};
-    RESULT result = NULL;
-    pg_param_i64(&params, us);
-    int r = pg_run(exchange, &SINCE_TIME, &params, &result);
-    pg_params_free(&params);
+    int r = since_stored_by(exchange, us - 1, ret);
     if (r == 0)
-        *ret = pg_i64(result, 0, 0);
+        *ret += 1;
     return r;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a command's --since begins in the log: a position as it is, or the first entry stored at a time or later.
+// Which position belongs to a time, by the log's own; and where a command's --since begins: a position as it is, or the
+// first entry stored at a time or later.
 #pragma once
 
 #include "proto/base/pg.h"
@@ -9,3 +10,5 @@
 
 // *ret: a position, that after the last one when nothing was stored since then. ERROR_CONFIG, ERROR_DATABASE.
 int since_find(Pg *exchange, const char *since, int64_t *ret);
+// The last position stored by then, 0 for none. ERROR_DATABASE.
+int since_stored_by(Pg *exchange, int64_t us, int64_t *ret);
