@@ -5,7 +5,6 @@
 #include "proto/base/clock.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -14,15 +13,15 @@
 
 void progress_begin(Progress *progress) {
     progress->shown_ms = clock_monotonic_ms(clock_system());
+    progress->terminal = isatty(STDERR_FILENO);
 }
 
 void progress_show(Progress *progress, const char *done, uint64_t n, const char *of_what) {
     int64_t now_ms = clock_monotonic_ms(clock_system());
-    bool terminal = isatty(STDERR_FILENO);
-    if (now_ms - progress->shown_ms < (terminal ? TERMINAL_MS : OTHER_MS))
+    if (now_ms - progress->shown_ms < (progress->terminal ? TERMINAL_MS : OTHER_MS))
         return;
     progress->shown_ms = now_ms;
-    fprintf(stderr, terminal ? "\r%s %" PRIu64 " %s" : "%s %" PRIu64 " %s\n", done, n, of_what);
+    fprintf(stderr, progress->terminal ? "\r%s %" PRIu64 " %s" : "%s %" PRIu64 " %s\n", done, n, of_what);
 }
 
 void progress_end(void) {

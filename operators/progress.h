@@ -3,10 +3,12 @@
 // How far a long command has come, on standard error: rewritten in place on a terminal, a line now and then otherwise.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct Progress {
     int64_t shown_ms;
+    bool terminal;
 } Progress;
 
 void progress_begin(Progress *progress);
