@@ -70,11 +70,8 @@ static size_t bounded(int value, size_t n) {
 
 static size_t reason_place(int code) {
     int n = 0;
-    const ReasonText *table = reason_table(&n);
-    for (int i = 0; i < n && i < TALLY_REASONS; i++)
-        if (table[i].code == code)
-            return (size_t)i;
-    return 0;
+    size_t place = (size_t)(reason_find(code) - reason_table(&n));
+    return place < TALLY_REASONS ? place : 0;
 }
 
 static void add_line(Tally *tally, const Dongbo__SummaryLine *line) {

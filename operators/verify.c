@@ -138,9 +138,9 @@ static int decide_step(Verifying *verifying) {
 
 static void count_reason(Verifying *verifying, int code) {
     int n = 0;
-    const ReasonText *table = reason_table(&n);
-    for (int i = 0; i < n && i < REASONS_COUNTED; i++)
-        verifying->reasons[i] += table[i].code == code;
+    size_t place = (size_t)(reason_find(code) - reason_table(&n));
+    if (place < REASONS_COUNTED)
+        verifying->reasons[place]++;
 }
 
 static void write_reason(Verifying *verifying, const Finding *finding, bool first) {
