@@ -262,17 +262,15 @@ static void print_summary(const Verifying *verifying, int64_t us) {
 
 static int verify_file(Verifying *verifying) {
     int64_t began_us = clock_now_us(clock_system());
-    int r;
+    int r = 0;
     progress_begin(&verifying->progress);
-    do {
-        int end = read_step(verifying);
+    for (int end = 0; r == 0 && end == 0;) {
+        end = read_step(verifying);
         r = end < 0 ? end : decide_step(verifying);
         if (r == 0)
             r = write_step(verifying);
         progress_show(&verifying->progress, "verified", verifying->n_events, "events");
-        if (r == 0 && end == 1)
-            break;
-    } while (r == 0);
+    }
     progress_end();
     if (r == 0 && (fflush(verifying->output) != 0 || ferror(verifying->output)))
         r = error_fail(ERROR_SYSTEM, "%s: %s", verifying->out, strerror(errno));
