@@ -79,28 +79,22 @@ static json_t *e_id_json(const Tally *tally, const Rules *rules) {
     return json_pack("{s:I, s:o}", "total", (json_int_t)tally_named_total(named), "by_province", by);
 }
 
+static json_t *domain_json(const Tally *tally, int domain) {
+    return json_pack("{s:I, s:I, s:o, s:o, s:o}", "events", (json_int_t)sum(tally->first[domain], TALLY_VERDICTS),
+                     "records", (json_int_t)tally->records[domain], "by_verdict", verdicts_json(tally->present[domain]),
+                     "first_by_verdict", verdicts_json(tally->first[domain]), "reasons",
+                     reasons_json(tally->reasons[domain]));
+}
+
 static json_t *domains_json(const Tally *tally) {
     json_t *domains = json_object();
-    for (int domain = 0; domain <= DOMAIN_MAX; domain++) {
-        uint64_t events = sum(tally->first[domain], TALLY_VERDICTS);
-        if (events == 0 && tally->records[domain] == 0)
-            continue;
-        json_object_set_new(domains, name_of_domain(domain),
-                            json_pack("{s:I, s:I, s:o, s:o, s:o}", "events", (json_int_t)events, "records",
-                                      (json_int_t)tally->records[domain], "by_verdict",
-                                      verdicts_json(tally->present[domain]), "first_by_verdict",
-                                      verdicts_json(tally->first[domain]), "reasons",
-                                      reasons_json(tally->reasons[domain])));
-    }
+    for (int domain = 0; domain <= DOMAIN_MAX; domain++)
+        if (sum(tally->first[domain], TALLY_VERDICTS) || tally->records[domain])
+            json_object_set_new(domains, name_of_domain(domain), domain_json(tally, domain));
     return domains;
 }
 
 static int print_json(const Tally *tally, const Rules *rules) {
-    const int health = DONGBO__DOMAIN__HEALTH;
-    json_t *vaccinations = json_pack(
-        "{s:I, s:I, s:o, s:o, s:o}", "events", (json_int_t)sum(tally->first[health], TALLY_VERDICTS), "records",
-        (json_int_t)tally->records[health], "by_verdict", verdicts_json(tally->present[health]), "first_by_verdict",
-        verdicts_json(tally->first[health]), "reasons", reasons_json(tally->reasons[health]));
     json_t *likely = json_pack("{s:I, s:I, s:I}", "mismatches", (json_int_t)tally->mismatches, "known",
                                (json_int_t)tally->likely_known, "possible", (json_int_t)tally->likely_possible);
     json_t *report =
@@ -108,8 +102,8 @@ static int print_json(const Tally *tally, const Rules *rules) {
                   (json_int_t)tally->decisions, "likely", likely, "e_id_accounts", e_id_json(tally, rules),
                   "electricity", named_json(&tally->electricity_by_status, "by_status"), "temporary_stay",
                   named_json(&tally->temporary_stay_by_reporter, "by_reporter"), "temporary_residence",
-                  named_json(&tally->temporary_residence_by_status, "by_status"), "vaccinations", vaccinations,
-                  "domains", domains_json(tally));
+                  named_json(&tally->temporary_residence_by_status, "by_status"), "vaccinations",
+                  domain_json(tally, DONGBO__DOMAIN__HEALTH), "domains", domains_json(tally));
     if (!report)
         return error_fail(ERROR_MEMORY, "no memory for the report");
     json_dumpf(report, stdout, JSON_COMPACT);
