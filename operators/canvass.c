@@ -81,6 +81,12 @@ static bool is_year(const char *birth) {
     return strlen(birth) >= 4 && strncmp(birth, "1900", 4) != 0;
 }
 
+// "" where it does not fit.
+static void fold(const char *name, char out[FOLD_BYTES]) {
+    if (text_fold_accents(name, out, FOLD_BYTES) == (size_t)-1)
+        out[0] = '\0';
+}
+
 static const char *last_word(const char *name) {
     const char *space = strrchr(name, ' ');
     return space ? space + 1 : name;
@@ -187,8 +193,7 @@ static void add_citizen(Canvass *canvass, size_t place) {
     char name[FOLD_BYTES];
     census_citizen(canvass->census, place, &citizen);
     const Person *person = &citizen.person;
-    if (text_fold_accents(person->full_name, name, sizeof name) == (size_t)-1)
-        name[0] = '\0';
+    fold(person->full_name, name);
     const Traits traits = {name, person->birth_date, person->sex, person->residence_province, citizen.mother_name};
     for (int kind = 0; kind < KEYS; kind++) {
         uint64_t hash;
@@ -289,8 +294,7 @@ static SearchCounts counts_of(const Asking *asking, const CensusCitizen *citizen
     const Canvass *canvass = asking->canvass;
     const char *birth = citizen->person.birth_date, *province = citizen->person.residence_province;
     char name[FOLD_BYTES];
-    if (text_fold_accents(citizen->person.full_name, name, sizeof name) == (size_t)-1)
-        name[0] = '\0';
+    fold(citizen->person.full_name, name);
     const char *given = last_word(name);
     return (SearchCounts){.name = count_shared(canvass, COUNT_NAME, name),
                           .said = asking->said,
@@ -345,8 +349,7 @@ static void find_candidates(Asking *asking, const CanvassQuestion *question) {
     const Dongbo__Subject *subject = question->subject;
     char name[FOLD_BYTES], swapped[11];
     Person bearer;
-    if (text_fold_accents(subject->full_name, name, sizeof name) == (size_t)-1)
-        name[0] = '\0';
+    fold(subject->full_name, name);
     search_swapped(subject->birth_date, swapped);
     Traits traits = {name, subject->birth_date, subject->sex, province34(asking->canvass->rules, subject),
                      subject->mother_name};
