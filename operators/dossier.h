@@ -28,7 +28,7 @@ typedef struct Dossier {
 
 typedef struct DossierRecord {
     int domain;
-    const DomainRules *rules; // NULL for a domain that this program does not know
+    const DomainRules *rules;
     const char *key;
     int first, last, current; // rows of versions, known ones only; current is -1 where all are superseded
     const Dongbo__Record *record;
