@@ -9,13 +9,13 @@
 #include <stdio.h>
 
 static void print_fields(const json_t *fields) {
-    const char *name;
+    const char *name, *before = ":";
     json_t *field;
     json_object_foreach((json_t *)fields, name, field) {
         const char *level = json_string_value(json_object_get(field, "level"));
         double bits = (double)json_integer_value(json_object_get(field, "bits")) / 1000;
-        printf("%s %s %s %+.1f", field == json_object_iter_value(json_object_iter((json_t *)fields)) ? ":" : ",", name,
-               level ? level : "?", bits);
+        printf("%s %s %s %+.1f", before, name, level ? level : "?", bits);
+        before = ",";
     }
 }
 
