@@ -3,6 +3,7 @@
 // A list small enough to be searched from one end to the other.
 #include "operators/names.h"
 #include "operators/result.h"
+#include "proto/domain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,4 +55,9 @@ uint32_t names_agency_id(const Names *names, const char *code) {
         if (strcmp(pg_text(names->agencies, row, 1), code) == 0)
             return (uint32_t)pg_i32(names->agencies, row, 0);
     return 0;
+}
+
+const char *names_domain(int domain) {
+    const char *name = domain_name(domain);
+    return name ? name : "unreadable";
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What numbers in the log stand for: agencies by their codes.
+// What numbers in the log stand for: agencies by their codes, domains by their names.
 #pragma once
 
 #include "proto/base/pg.h"
@@ -15,3 +15,4 @@ void names_destroy(Names **names);
 int names_refresh(Names *names, Pg *exchange, uint32_t agency);
 const char *names_agency(const Names *names, uint32_t agency);  // "" for 0, "?" when unknown
 uint32_t names_agency_id(const Names *names, const char *code); // 0 when unknown
+const char *names_domain(int domain);                           // "unreadable" for 0, of which none could be read

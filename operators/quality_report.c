@@ -5,7 +5,6 @@
 #include "operators/quality_report.h"
 #include "operators/columns.h"
 #include "proto/base/error.h"
-#include "proto/domain.h"
 #include "proto/reason.h"
 
 #include <inttypes.h>
@@ -15,10 +14,6 @@
 
 #define FACILITIES_SHOWN 10
 #define REASONS_SHOWN 10
-
-static const char *name_of_domain(int domain) {
-    return domain ? domain_name(domain) : "unreadable";
-}
 
 static void month_text(int month, char out[12]) {
     snprintf(out, 12, "%04d-%02d", month / 100 % 10000, month % 100);
@@ -70,7 +65,7 @@ static json_t *groups_json(Quality *quality, unsigned keep, const Names *names) 
         char month[12];
         month_text(groups[i].key.month, month);
         json_t *object = json_pack("{s:s, s:s}", "agency", names_agency(names, groups[i].key.agency), "domain",
-                                   name_of_domain(groups[i].key.domain));
+                                   names_domain(groups[i].key.domain));
         if (keep & QUALITY_KEEP_FACILITY)
             json_object_set_new(object, "facility",
                                 *groups[i].key.facility ? json_string(groups[i].key.facility) : json_null());
@@ -213,8 +208,7 @@ int quality_report_print(Quality *quality, const Names *names) {
         printf("no events\n");
     for (size_t i = 0; r == 0 && i < sources.n; i++) {
         const QualityGroup *source = &sources.list[i];
-        printf("%s%s, %s\n", i ? "\n" : "", names_agency(names, source->key.agency),
-               name_of_domain(source->key.domain));
+        printf("%s%s, %s\n", i ? "\n" : "", names_agency(names, source->key.agency), names_domain(source->key.domain));
         r = print_months(take_source(&months, source));
         if (r == 0)
             r = print_reasons(source);

@@ -26,10 +26,6 @@ static uint64_t sum(const uint64_t *counts, size_t n) {
     return total;
 }
 
-static const char *name_of_domain(int domain) {
-    return domain ? domain_name(domain) : "unreadable";
-}
-
 // ---- JSON
 
 static json_t *verdicts_json(const uint64_t counts[TALLY_VERDICTS]) {
@@ -90,7 +86,7 @@ static json_t *domains_json(const Tally *tally) {
     json_t *domains = json_object();
     for (int domain = 0; domain <= DOMAIN_MAX; domain++)
         if (sum(tally->first[domain], TALLY_VERDICTS) || tally->records[domain])
-            json_object_set_new(domains, name_of_domain(domain), domain_json(tally, domain));
+            json_object_set_new(domains, names_domain(domain), domain_json(tally, domain));
     return domains;
 }
 
@@ -134,7 +130,7 @@ static int print_verdicts(const Tally *tally) {
                 if (tally->reasons[domain][verdict][i])
                     used += (size_t)snprintf(reasons + used, sizeof reasons - used, "%s%s %" PRIu64, used ? ", " : "",
                                              table[i].name, tally->reasons[domain][verdict][i]);
-            columns_add(columns, (const char *[]){name_of_domain(domain), verdict_name(verdict), first, now, reasons});
+            columns_add(columns, (const char *[]){names_domain(domain), verdict_name(verdict), first, now, reasons});
         }
     return columns_print(columns, stdout);
 }

@@ -3,6 +3,7 @@
 // `dongbo status`: where the exchange stands, from a few small queries; nothing that grows with the log is read.
 #include "operators/columns.h"
 #include "operators/commands.h"
+#include "operators/names.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
@@ -100,9 +101,8 @@ static int64_t not_taken(const Status *status) {
 static json_t *exceptions_json(const PGresult *rows) {
     json_t *list = json_array();
     for (int row = 0; row < PQntuples(rows); row++) {
-        const char *domain = domain_name(pg_i16(rows, row, 0));
         json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:I, s:I}", "domain", domain ? domain : "unreadable", "verdict",
+                              json_pack("{s:s, s:s, s:I, s:I}", "domain", names_domain(pg_i16(rows, row, 0)), "verdict",
                                         verdict_name(pg_i16(rows, row, 1)), "open", (json_int_t)pg_i64(rows, row, 2),
                                         "events", (json_int_t)pg_i64(rows, row, 3)));
     }
@@ -204,11 +204,10 @@ static int print_exceptions(const PGresult *rows) {
     columns_add(columns, (const char *[]){"EXCEPTIONS", "VERDICT", "OPEN", "ALL"});
     for (int row = 0; row < PQntuples(rows); row++) {
         char open[24], all[24];
-        const char *domain = domain_name(pg_i16(rows, row, 0));
         snprintf(open, sizeof open, "%" PRId64, pg_i64(rows, row, 2));
         snprintf(all, sizeof all, "%" PRId64, pg_i64(rows, row, 3));
-        columns_add(columns,
-                    (const char *[]){domain ? domain : "unreadable", verdict_name(pg_i16(rows, row, 1)), open, all});
+        columns_add(columns, (const char *[]){names_domain(pg_i16(rows, row, 0)), verdict_name(pg_i16(rows, row, 1)),
+                                              open, all});
     }
     return columns_print(columns, stdout);
 }
