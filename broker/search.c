@@ -46,7 +46,7 @@ static const int32_t M[SEARCH_FIELDS][SEARCH_LEVELS] = {
 typedef struct Said {
     const Dongbo__Subject *subject;
     const SearchQuestion *question;
-    char name[FOLD_BYTES], accented[FOLD_BYTES], letters[FOLD_BYTES], words[FOLD_BYTES];
+    char name[FOLD_BYTES], accented[FOLD_BYTES], brief[FOLD_BYTES], letters[FOLD_BYTES], words[FOLD_BYTES];
     char mother[FOLD_BYTES], father[FOLD_BYTES];
 } Said;
 
@@ -68,22 +68,21 @@ static void without_spaces(const char *text, char out[FOLD_BYTES]) {
     out[n] = '\0';
 }
 
+static bool is_middle(const char *word, size_t n) {
+    return n == 3 && (memcmp(word, "van", n) == 0 || memcmp(word, "thi", n) == 0);
+}
+
 // All but the words that are dropped often. The first and the last word are never those.
 static void without_middle(const char *text, char out[FOLD_BYTES]) {
     size_t n = 0;
     for (const char *word = text; *word;) {
         size_t length = strcspn(word, " ");
-        bool inner = word > text && word[length] == ' ';
-        bool dropped =
-            inner && ((length == 3 && memcmp(word, "van", 3) == 0) || (length == 3 && memcmp(word, "thi", 3) == 0));
-        if (!dropped) {
-            n += n > 0;
-            memcpy(out + n, word, length);
-            if (n > 0)
-                out[n - 1] = ' ';
-            n += length;
+        size_t taken = length + (word[length] == ' ');
+        if (word == text || taken == length || !is_middle(word, length)) {
+            memcpy(out + n, word, taken);
+            n += taken;
         }
-        word += length + (word[length] == ' ');
+        word += taken;
     }
     out[n] = '\0';
 }
@@ -126,18 +125,16 @@ static const char *given_name(const char *folded) {
 }
 
 // The first layer at which the two are alike.
-static SearchLevel name_level(const Said *said, const char *name) {
-    char folded[FOLD_BYTES], other[FOLD_BYTES], own[FOLD_BYTES];
-    fold(name, folded);
+static SearchLevel name_level(const Said *said, const char *name, const char *folded) {
+    char other[FOLD_BYTES];
     if (!said->name[0] || !folded[0])
         return SEARCH_MISSING;
     if (strcmp(said->name, folded) == 0) {
         fold_case(name, other);
         return strcmp(said->accented, other) == 0 ? SEARCH_EXACT : SEARCH_FOLDED;
     }
-    without_middle(said->name, own);
     without_middle(folded, other);
-    if (strcmp(own, other) == 0)
+    if (strcmp(said->brief, other) == 0)
         return SEARCH_SHORT;
     sorted_words(folded, other);
     if (other[0] && strcmp(said->words, other) == 0)
@@ -309,22 +306,22 @@ static int32_t surprise(const SearchCandidate *candidate, const SearchMatch *mat
 // Twins share birth date, parents, province and most of a name, and the sum takes each for evidence of its own. A
 // number that is whole and not nearly this person's, with another given name, may be that of one who is not in the
 // store yet.
-static bool is_kin(const Said *said, const char *name, const SearchMatch *match) {
-    char folded[FOLD_BYTES];
+static bool is_kin(const Said *said, const char *folded, const SearchMatch *match) {
     SearchLevel level = (SearchLevel)match->level[SEARCH_NAME];
     if (match->level[SEARCH_NUMBER] != SEARCH_ELSE || level == SEARCH_SHORT || level == SEARCH_ORDER)
         return false;
-    fold(name, folded);
     return strcmp(given_name(said->name), given_name(folded)) != 0;
 }
 
 static SearchMatch compare(const Said *said, const SearchCandidate *candidate) {
     const Dongbo__Subject *subject = said->subject;
     const Person *person = &candidate->person;
+    char folded[FOLD_BYTES];
+    fold(person->full_name, folded);
     SearchMatch match = {
         .person = person->key,
         .citizen_number = person->citizen_number,
-        .level = {[SEARCH_NAME] = (uint8_t)name_level(said, person->full_name),
+        .level = {[SEARCH_NAME] = (uint8_t)name_level(said, person->full_name, folded),
                   [SEARCH_BIRTH] = (uint8_t)birth_level(subject->birth_date, person->birth_date),
                   [SEARCH_SEX] = (uint8_t)sex_level(subject->sex, person->sex),
                   [SEARCH_PROVINCE] = (uint8_t)province_level(subject, person),
@@ -338,7 +335,7 @@ static SearchMatch compare(const Said *said, const SearchCandidate *candidate) {
             M[field][match.level[field]] + surprise(candidate, &match, field, said->question->citizens);
         match.bits += match.field_bits[field];
     }
-    match.kin = is_kin(said, person->full_name, &match);
+    match.kin = is_kin(said, folded, &match);
     return match;
 }
 
@@ -373,6 +370,7 @@ void search_judge(const SearchQuestion *question, SearchCandidate *candidates, s
     Said said = {.subject = question->subject, .question = question};
     fold(question->subject->full_name, said.name);
     fold_case(question->subject->full_name, said.accented);
+    without_middle(said.name, said.brief);
     without_spaces(said.name, said.letters);
     sorted_words(said.name, said.words);
     fold(question->subject->mother_name, said.mother);
