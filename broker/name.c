@@ -184,37 +184,29 @@ static int compare_in_order(const Words *said, const Words *stored) {
     return differences;
 }
 
-// Which stored word a said one is: first that of the same writing, so that of Hoa and Hoà each finds its own.
-static int take_word(Word said, const Words *stored, uint32_t *taken) {
-    int differences = UNLIKE;
-    size_t found = 0;
-    for (size_t i = 0; i < stored->n && differences != 0; i++) {
-        int of_word = *taken >> i & 1 ? UNLIKE : compare_words(said, stored->words[i]);
-        if (of_word == 0 || (of_word != UNLIKE && differences == UNLIKE)) {
-            differences = of_word;
-            found = i;
-        }
+// Takes the first stored word that is left and fits the said one; `exact`: that is the same.
+static int take_word(Word said, const Words *stored, bool exact, uint32_t *taken) {
+    for (size_t i = 0; i < stored->n; i++) {
+        int differences = *taken >> i & 1 ? UNLIKE : compare_words(said, stored->words[i]);
+        if (differences == UNLIKE || (exact && differences != 0))
+            continue;
+        *taken |= (uint32_t)1 << i;
+        return differences;
     }
-    if (differences != UNLIKE)
-        *taken |= (uint32_t)1 << found;
-    return differences;
+    return UNLIKE;
 }
 
-// Said words that have all their accents choose before those that fit several stored ones.
+// Said words that have all their accents choose before those that fit several stored ones, so that of Hoa and Hoà each
+// finds its own.
 static int compare_any_order(const Words *said, const Words *stored) {
     if (said->n != stored->n)
         return UNLIKE;
     uint32_t taken = 0, settled = 0;
     int differences = NAME_ORDER;
     for (size_t i = 0; i < said->n; i++)
-        for (size_t j = 0; j < stored->n; j++) {
-            if ((settled >> i & 1) || (taken >> j & 1) || compare_words(said->words[i], stored->words[j]) != 0)
-                continue;
-            settled |= (uint32_t)1 << i;
-            taken |= (uint32_t)1 << j;
-        }
+        settled |= (uint32_t)(take_word(said->words[i], stored, true, &taken) == 0) << i;
     for (size_t i = 0; i < said->n; i++) {
-        int of_word = settled >> i & 1 ? 0 : take_word(said->words[i], stored, &taken);
+        int of_word = settled >> i & 1 ? 0 : take_word(said->words[i], stored, false, &taken);
         if (of_word == UNLIKE)
             return UNLIKE;
         differences |= of_word;
