@@ -80,7 +80,7 @@ static int fill_change(Arena *arena, Item *item, Change *ret) {
     const char *name = TAKEN(3, change->full_name);
     char folded[NAME_BYTES];
     size_t n = text_fold_accents(name, folded, sizeof folded);
-    bool says_63 = subject != NULL && strcmp(subject->province_code_set, "63") == 0;
+    bool says_63 = subject != NULL && rules_says_63(subject);
     bool outlived = is_reissue(item) && (taken >> FIELD_NUMBER & 1) == 0;
     *ret = (Change){.item = item, .cleared = cleared_fields(item, taken)};
     const char *texts[TEXTS] = {

@@ -177,13 +177,6 @@ typedef enum KeyPart {
     PARTS
 } KeyPart;
 
-static const char *province34(const Rules *rules, const Dongbo__Subject *subject) {
-    if (strcmp(subject->province_code_set, "63") != 0)
-        return subject->residence_province;
-    const char *code = rules_province34_of(rules, subject->residence_province);
-    return code == NULL ? "" : code;
-}
-
 static void key_part(PgParams *params, const Rules *rules, const Item *item, KeyPart part) {
     const Dongbo__Subject *subject = item->event->subject;
     char folded[4 * TEXT_BYTES_MAX], swapped[DATE_TEXT_BYTES];
@@ -207,7 +200,7 @@ static void key_part(PgParams *params, const Rules *rules, const Item *item, Key
         text = subject->sex;
         break;
     case PART_PROVINCE:
-        text = province34(rules, subject);
+        text = rules_residence34(rules, subject);
         break;
     default:
         text = subject->mother_name;

@@ -505,6 +505,17 @@ const char *rules_province34_of(const Rules *rules, const char *code63) {
     return code_list_column(rules->provinces63, code63, 2);
 }
 
+bool rules_says_63(const Dongbo__Subject *subject) {
+    return strcmp(subject->province_code_set, "63") == 0;
+}
+
+const char *rules_residence34(const Rules *rules, const Dongbo__Subject *subject) {
+    if (!rules_says_63(subject))
+        return subject->residence_province;
+    const char *code = rules_province34_of(rules, subject->residence_province);
+    return code ? code : "";
+}
+
 const CodeList *rules_codes(const Rules *rules, const char *list) {
     return codes_find(rules->codes, list);
 }

@@ -92,4 +92,8 @@ bool rules_is_province63(const Rules *rules, const char *code);
 bool rules_is_province34(const Rules *rules, const char *code);
 // The one of 34 that one of 63 has become; NULL when unknown.
 const char *rules_province34_of(const Rules *rules, const char *code63);
+// Whether a subject says its province as one of 63.
+bool rules_says_63(const Dongbo__Subject *subject);
+// Its residence as one of 34, "" where that is unknown; what is said as one of 34 is not looked at.
+const char *rules_residence34(const Rules *rules, const Dongbo__Subject *subject);
 const CodeList *rules_codes(const Rules *rules, const char *list);

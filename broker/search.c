@@ -5,6 +5,7 @@
 
 #include "broker/match/likeness.h"
 #include "broker/match/model.h"
+#include "broker/rules.h"
 #include "proto/base/date.h"
 #include "proto/base/text.h"
 
@@ -185,8 +186,7 @@ static SearchLevel sex_level(const char *said, const char *held) {
 }
 
 static SearchLevel province_level(const Dongbo__Subject *subject, const Person *person) {
-    bool is_63 = strcmp(subject->province_code_set, "63") == 0;
-    const char *held = is_63 ? person->residence_province63 : person->residence_province;
+    const char *held = rules_says_63(subject) ? person->residence_province63 : person->residence_province;
     if (!*subject->residence_province || !*held)
         return SEARCH_MISSING;
     return strcmp(subject->residence_province, held) == 0 ? SEARCH_EXACT : SEARCH_ELSE;

@@ -149,10 +149,6 @@ static bool check_envelope(const Form *form) {
     return known;
 }
 
-static bool set_is_63(const Dongbo__Subject *subject) {
-    return strcmp(subject->province_code_set, "63") == 0;
-}
-
 // Where the event belongs, as one of the 34 codes, and which field says so. NULL when nothing known is said.
 static const char *event_province(const Form *form, const char **ret_field) {
     const DomainRules *rules = form->rules;
@@ -162,7 +158,7 @@ static const char *event_province(const Form *form, const char **ret_field) {
     *ret_field = *code ? rules->province->name : "subject.residence_province";
     if (!*code) {
         code = form->subject->residence_province;
-        is_63 = set_is_63(form->subject);
+        is_63 = rules_says_63(form->subject);
     }
     if (is_63)
         return rules_province34_of(form->context->rules, code);
@@ -195,7 +191,7 @@ static void check_subject(const Form *form) {
     const char *set = subject->province_code_set, *code = subject->residence_province;
     if (*set && strcmp(set, "34") != 0 && strcmp(set, "63") != 0)
         reject(form, REASON(CODE_UNKNOWN), "subject.province_code_set");
-    else if (*code && !(set_is_63(subject) ? rules_is_province63(rules, code) : rules_is_province34(rules, code)))
+    else if (*code && !(rules_says_63(subject) ? rules_is_province63(rules, code) : rules_is_province34(rules, code)))
         reject(form, REASON(CODE_UNKNOWN), "subject.residence_province");
 }
 

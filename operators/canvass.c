@@ -338,20 +338,13 @@ static void add_block(Asking *asking, Kind kind, const Traits *traits) {
         add_candidate(asking, keys->list[first + i].n);
 }
 
-static const char *province34(const Rules *rules, const Dongbo__Subject *subject) {
-    if (strcmp(subject->province_code_set, "63") != 0)
-        return subject->residence_province;
-    const char *code = rules_province34_of(rules, subject->residence_province);
-    return code ? code : "";
-}
-
 static void find_candidates(Asking *asking, const CanvassQuestion *question) {
     const Dongbo__Subject *subject = question->subject;
     char name[FOLD_BYTES], swapped[11];
     Person bearer;
     fold(subject->full_name, name);
     search_swapped(subject->birth_date, swapped);
-    Traits traits = {name, subject->birth_date, subject->sex, province34(asking->canvass->rules, subject),
+    Traits traits = {name, subject->birth_date, subject->sex, rules_residence34(asking->canvass->rules, subject),
                      subject->mother_name};
     asking->said = count_shared(asking->canvass, COUNT_NAME, name);
     if (verify_is_number(question->number) && census_find(asking->canvass->census, question->number, &bearer))
