@@ -45,7 +45,7 @@ void connections_destroy(Connections **pointer) {
     *pointer = NULL;
 }
 
-static uint64_t unread(const Connection *connection) {
+uint64_t connections_unread(const Connection *connection) {
     return connection->sent_bytes - connection->read_bytes;
 }
 
@@ -100,7 +100,7 @@ void connections_forget(Connections *connections, Connection *connection) {
     while (connections->list[at] != connection)
         at++;
     connections->list[at] = connections->list[--connections->n];
-    connection->share->unread_bytes -= unread(connection);
+    connection->share->unread_bytes -= connections_unread(connection);
     connection->share->n--;
     connection_destroy(connection);
 }
@@ -119,12 +119,13 @@ Connection *connections_join(Connections *connections, const zframe_t *route, ui
 }
 
 void connections_leave(Connections *connections, Connection *connection) {
-    if (--connection->n_sessions == 0 && unread(connection) <= FORGET_BYTES)
+    if (--connection->n_sessions == 0 && connections_unread(connection) <= FORGET_BYTES)
         connections_forget(connections, connection);
 }
 
 bool connections_takes(const Connection *connection, size_t n) {
-    return unread(connection) + n <= UNREAD_BYTES && connection->share->unread_bytes + n <= UNREAD_AGENCY_BYTES;
+    return connections_unread(connection) + n <= UNREAD_BYTES &&
+           connection->share->unread_bytes + n <= UNREAD_AGENCY_BYTES;
 }
 
 void connections_sent(Connection *connection, size_t n) {

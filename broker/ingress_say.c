@@ -41,7 +41,7 @@ static int send_out(IngressState *state, Session *session) {
 }
 
 static bool is_much_unread(const Session *session) {
-    return session->connection->sent_bytes - session->connection->read_bytes >= UNREAD_PING_BYTES;
+    return connections_unread(session->connection) >= UNREAD_PING_BYTES;
 }
 
 void ingress_note(IngressState *state, const char *user, const char *fmt, ...) {
