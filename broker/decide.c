@@ -210,7 +210,7 @@ static void say_found(Item *item) {
     static const char FIELD[] = "subject.citizen_number";
     Decision *decision = &item->decision;
     const SearchAnswer *found = item->found;
-    const SearchMatch *sure = search_sure(found), *first = found->n > 0 ? &found->matches[0] : NULL;
+    const SearchMatch *sure = search_sure(found), *first = search_first(found);
     // The number is right, and another field is not: the other reasons say so.
     if (first != NULL && ((item->person != NULL && item->person->key == first->person) ||
                           strcmp(first->citizen_number, item->claimed_number) == 0))

@@ -210,15 +210,16 @@ static void build_records(Work *work) {
     }
 }
 
-const SearchAnswer *entries_found(const Item *item) {
-    bool open =
-        item->decision.verdict == DONGBO__VERDICT__MISMATCH || item->decision.verdict == DONGBO__VERDICT__DEFERRED;
-    return open && !item->poisoned ? item->found : NULL;
+static bool is_open(int verdict) {
+    return verdict == DONGBO__VERDICT__MISMATCH || verdict == DONGBO__VERDICT__DEFERRED;
 }
 
 static bool is_exception(int verdict) {
-    return verdict == DONGBO__VERDICT__MISMATCH || verdict == DONGBO__VERDICT__DEFERRED ||
-           verdict == DONGBO__VERDICT__REJECTED;
+    return is_open(verdict) || verdict == DONGBO__VERDICT__REJECTED;
+}
+
+const SearchAnswer *entries_found(const Item *item) {
+    return is_open(item->decision.verdict) && !item->poisoned ? item->found : NULL;
 }
 
 // Of binary COPY's jsonb: a version, then the text.
@@ -236,7 +237,7 @@ static void append_candidates(Bytes *rows, const SearchAnswer *found) {
 
 static void append_likely(Bytes *rows, const Item *item) {
     const SearchAnswer *found = entries_found(item);
-    const SearchMatch *first = found == NULL || found->n == 0 ? NULL : &found->matches[0];
+    const SearchMatch *first = search_first(found);
     if (first == NULL) {
         copy_null(rows);
         copy_null(rows);
@@ -266,7 +267,7 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
     copy_i16(rows, (int16_t)item->domain);
     copy_i16(rows, (int16_t)decided);
     copy_i16(rows, (int16_t)decided);
-    copy_bool(rows, decided != DONGBO__VERDICT__REJECTED);
+    copy_bool(rows, is_open(decided));
     const char *claimed = item->poisoned ? "" : item->claimed_number;
     copy_bytes(rows, claimed, strlen(claimed));
     copy_null(rows);

@@ -205,8 +205,8 @@ static bool is_person_stale(const Recheck *recheck, const Work *work, const Item
     if (work->population.position == recheck->population.position)
         return false;
     uint64_t read = (uint64_t)work->population.position;
-    if (item->found != NULL && item->found->n > 0 &&
-        touched_since(recheck->persons, hash_person(item->found->matches[0].person), read))
+    const SearchMatch *likely = search_first(item->found);
+    if (likely != NULL && touched_since(recheck->persons, hash_person(likely->person), read))
         return true;
     return touched_since(recheck->persons, hash_number(item->claimed_number), read) ||
            (item->person != NULL && touched_since(recheck->persons, hash_person(item->person->key), read));

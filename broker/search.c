@@ -398,9 +398,13 @@ void search_judge(const SearchQuestion *question, SearchCandidate *candidates, s
     ret->n = kept;
 }
 
+const SearchMatch *search_first(const SearchAnswer *answer) {
+    return answer && answer->n > 0 ? &answer->matches[0] : NULL;
+}
+
 const SearchMatch *search_sure(const SearchAnswer *answer) {
-    return !answer->too_large && answer->n > 0 && answer->matches[0].posterior >= SEARCH_SURE ? &answer->matches[0]
-                                                                                              : NULL;
+    const SearchMatch *first = search_first(answer);
+    return first && !answer->too_large && first->posterior >= SEARCH_SURE ? first : NULL;
 }
 
 // ---- what is kept of it -------------------------------------------------------------------------------------------

@@ -87,7 +87,9 @@ typedef struct SearchAnswer {
 
 // `candidates` are sorted by this. Texts of matches are the candidates'.
 void search_judge(const SearchQuestion *question, SearchCandidate *candidates, size_t n, SearchAnswer *ret);
-// The likeliest one, if there is no doubt; NULL otherwise.
+// The likeliest one; NULL when nobody is likely, or nothing was looked for (`answer` NULL).
+const SearchMatch *search_first(const SearchAnswer *answer);
+// That one, if there is no doubt; NULL otherwise.
 const SearchMatch *search_sure(const SearchAnswer *answer);
 // One JSON object: what a reviewer is shown of it, without what names a person but their number and key.
 void search_write(const SearchAnswer *answer, Bytes *out);

@@ -359,8 +359,7 @@ static int append_reasons(PgParams *params, const Work *work) {
 }
 
 static const SearchMatch *likely(const Item *item) {
-    const SearchAnswer *found = entries_found(item);
-    return found == NULL || found->n == 0 ? NULL : &found->matches[0];
+    return search_first(entries_found(item));
 }
 
 static int append_candidates(PgParams *params, const Work *work) {
