@@ -83,7 +83,7 @@ static int read_event(Work *work, Item *item) {
     }
     item->event = dongbo__change_event__unpack(arena_protobuf(work->arena), item->bytes.len, item->bytes.data);
     if (item->event == NULL) {
-        if (arena_alloc(work->arena, EVENT_BYTES_MAX) == NULL)
+        if (arena_failed(work->arena))
             return error_fail(ERROR_MEMORY, "the batch's events do not fit");
         settle_form(item, DONGBO__REASON_CODE__EVENT_UNREADABLE, "");
         return 0;

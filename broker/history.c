@@ -50,8 +50,8 @@ static int add_source(Reading *reading, Source source, ProtobufCBinaryData bytes
     const HistoryQuestion *question = reading->question;
     source.body = protobuf_c_message_unpack(domain_descriptor(question->rules->domain), arena_protobuf(question->arena),
                                             bytes.len, bytes.data);
-    if (!source.body) // a bounded arena fails like broken bytes: ask it
-        return arena_alloc(question->arena, EVENT_BYTES_MAX) ? 1 : no_memory();
+    if (!source.body)
+        return arena_failed(question->arena) ? no_memory() : 1;
     for (size_t i = 0; i < source.n_origins; i++) {
         const Dongbo__Origin *origin = source.origins[i];
         if (origin->event_id.len != EVENT_ID_BYTES)

@@ -311,20 +311,12 @@ static void record_params(PgParams *params, const Wanted *wanted) {
         pg_array_text(params, wanted->items[i]->record_key, strlen(wanted->items[i]->record_key));
 }
 
-#define ROOM_PER_BYTE 64 // more than the smallest field takes when it is decoded
-#define ROOM_BYTES 4096
-
-// protobuf-c does not say why it failed: where there was room enough, it was not for want of memory.
 static int read_record(Arena *arena, Item *item, const uint8_t *data, size_t n) {
-    ArenaMark mark = arena_mark(arena);
     item->read = dongbo__record__unpack(arena_protobuf(arena), n, data);
-    if (item->read != NULL)
-        return 0;
-    arena_rewind(arena, &mark);
-    if (arena_alloc(arena, ROOM_PER_BYTE * n + ROOM_BYTES) == NULL)
+    if (item->read == NULL && arena_failed(arena))
         return error_fail(ERROR_MEMORY, "the batch's record versions do not fit");
-    arena_rewind(arena, &mark);
-    item->read = &RECONCILE_UNREADABLE;
+    if (item->read == NULL)
+        item->read = &RECONCILE_UNREADABLE;
     return 0;
 }
 

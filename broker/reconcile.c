@@ -268,7 +268,9 @@ static int read_current(Merging *m) {
             return 1;
     m->held = protobuf_c_message_unpack(domain_descriptor(m->rules->domain), arena_protobuf(m->merge->arena),
                                         m->current->body.len, m->current->body.data);
-    return m->held ? 0 : 1;
+    if (m->held)
+        return 0;
+    return arena_failed(m->merge->arena) ? no_memory() : 1;
 }
 
 int reconcile(const Merge *merge, const Dongbo__Record *current, const Dongbo__ChangeEvent *event, Merged *ret) {

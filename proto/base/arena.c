@@ -30,6 +30,7 @@ struct Arena {
     size_t used, used_max;
     size_t held;       // bytes of all chunks
     size_t chunk_size; // of the next one
+    bool failed;
     ProtobufCAllocator protobuf;
 };
 
@@ -86,6 +87,7 @@ void arena_rewind(Arena *arena, const ArenaMark *mark) {
     arena->now = chunk;
     arena->filled = mark->filled;
     arena->used = mark->used;
+    arena->failed = false;
 }
 
 // Makes `now` a chunk with room for bytes. False when the system has no memory.
@@ -107,7 +109,7 @@ static bool advance(Arena *arena, size_t bytes) {
     return true;
 }
 
-void *arena_alloc(Arena *arena, size_t bytes) {
+static void *take(Arena *arena, size_t bytes) {
     if (bytes > arena->used_max)
         return NULL;
     // A piece of no bytes still has an address of its own.
@@ -119,6 +121,13 @@ void *arena_alloc(Arena *arena, size_t bytes) {
     void *piece = arena->now->data + arena->filled;
     arena->filled += bytes;
     arena->used += bytes;
+    return piece;
+}
+
+void *arena_alloc(Arena *arena, size_t bytes) {
+    void *piece = take(arena, bytes);
+    if (!piece)
+        arena->failed = true;
     return piece;
 }
 
@@ -155,6 +164,10 @@ char *arena_printf(Arena *arena, const char *fmt, ...) {
 
 size_t arena_used(const Arena *arena) {
     return arena->used;
+}
+
+bool arena_failed(const Arena *arena) {
+    return arena->failed;
 }
 
 ProtobufCAllocator *arena_protobuf(Arena *arena) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct Arena Arena;
@@ -30,6 +31,9 @@ void *arena_zalloc(Arena *arena, size_t bytes);
 char *arena_strndup(Arena *arena, const char *text, size_t bytes);
 char *arena_printf(Arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 size_t arena_used(const Arena *arena);
+// Whether a piece was refused since the last arena_reset() or arena_rewind(): protobuf-c fails for want of memory as it
+// does over broken bytes, and does not say which.
+bool arena_failed(const Arena *arena);
 
 // Valid as long as the arena. free is a no-op.
 ProtobufCAllocator *arena_protobuf(Arena *arena);

@@ -91,6 +91,14 @@ static void test_message(void **state) {
     // A message that does not fit the arena fails as a whole.
     assert_int_equal(arena_new(&arena, 64), 0);
     assert_null(dongbo__change_event__unpack(arena_protobuf(arena), bytes.n, bytes.data));
+    assert_true(arena_failed(arena));
+    arena_reset(arena);
+    assert_false(arena_failed(arena));
+    arena_destroy(&arena);
+    // Broken bytes fail as well, and not for want of room.
+    assert_int_equal(arena_new(&arena, 4096), 0);
+    assert_null(dongbo__change_event__unpack(arena_protobuf(arena), bytes.n - 1, bytes.data));
+    assert_false(arena_failed(arena));
     arena_destroy(&arena);
     bytes_free(&bytes);
 }

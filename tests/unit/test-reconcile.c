@@ -242,19 +242,24 @@ static void test_unreadable_record(void **state) {
     assert_int_equal(reconcile(&merge, m.record, event_of(&a), &ret), 1);
 }
 
-static void test_memory(void **state) {
-    Said a = said(&MOH, 10, 1, "208", "L1");
+static void reconcile_in_little(const Dongbo__Record *current, Said *event) {
     for (size_t bytes = 16;; bytes += 16) {
         CLEANUP(arena_destroy) Arena *small = NULL;
         assert_int_equal(arena_new(&small, bytes), 0);
         Merge merge = {rules, &MOH, small};
         Merged m;
-        int r = reconcile(&merge, NULL, event_of(&a), &m);
+        int r = reconcile(&merge, current, event_of(event), &m);
         if (r == 0)
             break;
         assert_int_equal(r, ERROR_MEMORY);
         assert_true(bytes < 4096);
     }
+}
+
+static void test_memory(void **state) {
+    Said a = said(&MOH, 10, 1, "208", "L1"), b = said(&MOH, 11, 2, "208", "L2");
+    reconcile_in_little(NULL, &a);
+    reconcile_in_little(step(&a, NULL).record, &b);
 }
 
 // ---- any order ----------------------------------------------------------------------------------------------------
