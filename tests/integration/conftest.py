@@ -165,19 +165,16 @@ def operators_config(cluster):
 @pytest.fixture(scope="session")
 def template():
     """A stopped cluster on which `dongbo init` has run once: copying it is quicker than making it anew."""
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="dongbo-", dir="/tmp"))
-    directory.chmod(0o755)
-    made = Cluster(directory / "pg", ("fsync=off",))
-    config = directory / "dongbo.yaml"
-    try:
-        made.start()
-        config.write_text(operators_config(made))
-        subprocess.run([BUILD / "operators/dongbo", "--config", config, "init"], check=True, timeout=120)
-        made.stop()
+    with open_workdir() as directory:
+        made = Cluster(directory / "pg", ("fsync=off",))
+        config = directory / "dongbo.yaml"
+        try:
+            made.start()
+            config.write_text(operators_config(made))
+            subprocess.run([BUILD / "operators/dongbo", "--config", config, "init"], check=True, timeout=120)
+        finally:
+            made.stop()
         yield directory / "pg"
-    finally:
-        made.stop("immediate")
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
@@ -516,6 +513,14 @@ def open_exchange(cluster, directory):
         told += [process.text() for process in made.processes if process.popen.returncode == SANITIZER_EXIT]
         assert not told, "\n".join(told)
     assert not wrong, "\n".join(wrong)
+
+
+@contextlib.contextmanager
+def open_site(template):
+    """An exchange with a server of its own, for a module's tests to share."""
+    with open_workdir() as directory, open_cluster(directory, template) as cluster, \
+            open_exchange(cluster, directory) as made:
+        yield made
 
 
 @pytest.fixture

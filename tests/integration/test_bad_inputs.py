@@ -25,15 +25,14 @@ SOON = 10  # seconds within which a bystander is answered
 @pytest.fixture(scope="module")
 def site(template):
     """One exchange for all of them: what one test leaves behind must not harm the next."""
-    with conftest.open_workdir() as directory, conftest.open_cluster(directory, template) as cluster, \
-            conftest.open_exchange(cluster, directory) as exchange:
+    with conftest.open_site(template) as exchange:
         exchange.load_population(people.citizens(200))
         exchange.moh = exchange.agency("MOH", "health", ["vaccinations"])
         exchange.evn = exchange.agency("EVN", "electricity", ["electricity"])
         exchange.committee("watch", "health,electricity", "citizen_number,health.*,electricity.*")
         exchange.start_broker()
         yield exchange
-        logbook.Logbook(cluster).check()
+        logbook.Logbook(exchange.cluster).check()
 
 
 def contract(n, code):

@@ -15,8 +15,7 @@ VACCINATIONS = "vaccinations"
 
 @pytest.fixture(scope="module")
 def site(template):
-    with conftest.open_workdir() as directory, conftest.open_cluster(directory, template) as cluster, \
-            conftest.open_exchange(cluster, directory) as exchange:
+    with conftest.open_site(template) as exchange:
         exchange.load_population(people.citizens(400))
         exchange.moh = exchange.agency("MOH", "health", [VACCINATIONS])
         exchange.start_broker()

@@ -5,7 +5,7 @@ import datetime
 import json
 
 import pytest
-from conftest import open_cluster, open_exchange, open_workdir
+from conftest import open_site
 from people import citizen, citizens, dose, dose_body
 import wire
 
@@ -25,8 +25,7 @@ def said(n, day, lot=None, hour=9, **more):
 def run(template):
     """Of citizen 0: a lot, another one on a later day, what was held in between (late), and a correction of it. Of
     citizen 1: a dose that is withdrawn. `moments` has the log's time after each step."""
-    with open_workdir() as directory, open_cluster(directory, template) as cluster, \
-            open_exchange(cluster, directory) as exchange:
+    with open_site(template) as exchange:
         exchange.load_population(citizens(5))
         exchange.agency("MOH", "health", ["vaccinations"])
         exchange.start_broker()

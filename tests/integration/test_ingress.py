@@ -2,10 +2,6 @@
 """The publish side, spoken to over the wire: each kind of bad input gets an answer that says what to do, nothing else
 in the batch or the queue suffers from it, and nothing is stored twice or lost, whoever dies."""
 import os
-import pathlib
-import shutil
-import subprocess
-import tempfile
 
 import pytest
 
@@ -84,19 +80,8 @@ class Peers:
 
 @pytest.fixture(scope="module")
 def shared(template, messages):
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="dongbo-", dir="/tmp"))
-    directory.chmod(0o755)
-    subprocess.run(["cp", "-a", str(template), str(directory / "pg")], check=True, timeout=60)
-    cluster = conftest.Cluster(directory / "pg", ("fsync=off",))
-    exchange = conftest.Exchange(cluster, directory)
-    try:
-        cluster.start()
-        exchange.set_up()
+    with conftest.open_site(template) as exchange:
         yield Peers(exchange, messages)
-    finally:
-        exchange.stop()
-        cluster.stop("immediate")
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 import people
 import wire_peer
-from conftest import open_cluster, open_exchange, open_workdir
+from conftest import open_site
 from desk import Desk
 
 ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
@@ -84,8 +84,7 @@ def messages(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shared(template, messages):
-    with (open_workdir() as directory, open_cluster(directory, template) as cluster,
-          open_exchange(cluster, directory) as exchange):
+    with open_site(template) as exchange:
         made = Office(exchange, messages)
         yield made
         made.peer.close()

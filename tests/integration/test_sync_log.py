@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BUILD, ROOT, open_cluster, open_exchange, open_workdir
+from conftest import BUILD, ROOT, open_site
 from people import citizen, citizens, dose_row
 
 KNOWN, LATER = 40, 41  # citizens in the store; the number of one who comes later
@@ -24,8 +24,7 @@ def said_of_later():
 @pytest.fixture(scope="module")
 def run(template):
     """Forty doses, one under a wrong name, one with a wrong code, one of a citizen who comes later."""
-    with open_workdir() as directory, open_cluster(directory, template) as cluster, \
-            open_exchange(cluster, directory) as exchange:
+    with open_site(template) as exchange:
         exchange.load_population(citizens(KNOWN))
         health = exchange.agency("MOH", "health", ["vaccinations"])
         centre = exchange.agency("NPC", "population", ["population"])
