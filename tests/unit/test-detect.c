@@ -45,6 +45,17 @@ static int teardown(void **state) {
     return 0;
 }
 
+static void change_letters(const char *text, utf8proc_int32_t (*change)(utf8proc_int32_t), char *out) {
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
+    size_t used = 0;
+    while (*at) {
+        utf8proc_int32_t letter;
+        at += utf8proc_iterate(at, -1, &letter);
+        used += (size_t)utf8proc_encode_char(change(letter), (utf8proc_uint8_t *)out + used);
+    }
+    out[used] = 0;
+}
+
 // A made-up name, sometimes in capitals.
 static void name_draw(char *out, size_t size) {
     const char *surname = PICK(SURNAMES), *middle = PICK(MIDDLES), *given = PICK(GIVENS);
@@ -53,39 +64,21 @@ static void name_draw(char *out, size_t size) {
         return;
     char text[128];
     snprintf(text, sizeof text, "%s", out);
-    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
-    size_t used = 0;
-    while (*at) {
-        utf8proc_int32_t letter;
-        at += utf8proc_iterate(at, -1, &letter);
-        used += (size_t)utf8proc_encode_char(utf8proc_toupper(letter), (utf8proc_uint8_t *)out + used);
-    }
-    out[used] = 0;
+    change_letters(text, utf8proc_toupper, out);
 }
 
 // As the fonts of TCVN3 were used: no capital with a tone but in the capitals' font, in which it is a small letter.
-static void lose_case(const char *text, char *out) {
-    static const char KEPT[] = "ĂÂÊÔƠƯĐ";
-    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
-    size_t used = 0;
-    while (*at) {
-        utf8proc_int32_t letter;
-        char self[8] = "";
-        utf8proc_ssize_t n = utf8proc_iterate(at, -1, &letter);
-        memcpy(self, at, (size_t)n);
-        if (letter > 0x80 && strstr(KEPT, self) == NULL)
-            letter = utf8proc_tolower(letter);
-        used += (size_t)utf8proc_encode_char(letter, (utf8proc_uint8_t *)out + used);
-        at += n;
-    }
-    out[used] = 0;
+static utf8proc_int32_t lose_case(utf8proc_int32_t letter) {
+    char self[8] = "";
+    utf8proc_encode_char(letter, (utf8proc_uint8_t *)self);
+    return letter > 0x80 && strstr("ĂÂÊÔƠƯĐ", self) == NULL ? utf8proc_tolower(letter) : letter;
 }
 
 static const char *encoded(int candidate, const char *text) {
     char lost[256];
     MapText bytes;
     if (strncmp(detect_name(candidate), "TCVN3", 5) == 0)
-        lose_case(text, lost);
+        change_letters(text, lose_case, lost);
     else
         snprintf(lost, sizeof lost, "%s", text);
     MapText said = {lost, strlen(lost)};
