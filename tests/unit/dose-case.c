@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dose-case.h"
+#include "shipped.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -15,9 +14,7 @@ const Grants MOH = {.agency = 1, .code = "MOH"}, VSS = {.agency = 2, .code = "VS
              OTHER = {.agency = 3, .code = "OTHER"}, ANOTHER = {.agency = 4, .code = "ANOTHER"};
 
 int dose_setup(void **state) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/schemas", getenv("DONGBO_SOURCE"));
-    return rules_load(&rules, path);
+    return shipped_rules(&rules);
 }
 
 int dose_teardown(void **state) {

@@ -7,11 +7,11 @@
 #include "proto/base/error.h"
 #include "proto/bounds.h"
 #include "scratch.h"
+#include "shipped.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -28,7 +28,7 @@ static int setup(void **state) {
                                                                                                    "Lan", "Minh", "Quý",
                                                                                                    "Sơn"};
     CLEANUP(bytes_free) Bytes text = {0};
-    char path[4096], line[256];
+    char path[SCRATCH_BYTES + 16], line[256];
     bytes_append_text(&text, "citizen_number,full_name,birth_date,sex,mother_name,father_name,residence_province,"
                              "residence_province63,residence_commune,died_on\n"
                              "001190000001,Nguyễn Thị Ngọc Hoà,1990-03-02,female,Đỗ Thị Mận,,01,01,00004,\n");
@@ -44,8 +44,7 @@ static int setup(void **state) {
     bytes_append_u8(&text, 0);
     scratch_make(scratch);
     scratch_write(scratch, "p.csv", (const char *)text.data);
-    snprintf(path, sizeof path, "%s/schemas", getenv("DONGBO_SOURCE"));
-    int r = rules_load(&rules, path);
+    int r = shipped_rules(&rules);
     snprintf(path, sizeof path, "%s/p.csv", scratch);
     if (r == 0)
         r = census_load(&census, path, rules);

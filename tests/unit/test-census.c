@@ -6,11 +6,11 @@
 #include "proto/base/bytes.h"
 #include "proto/base/error.h"
 #include "scratch.h"
+#include "shipped.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -22,10 +22,8 @@ static Rules *rules;
 static char scratch[SCRATCH_BYTES];
 
 static int setup(void **state) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/schemas", getenv("DONGBO_SOURCE"));
     scratch_make(scratch);
-    return rules_load(&rules, path);
+    return shipped_rules(&rules);
 }
 
 static int teardown(void **state) {

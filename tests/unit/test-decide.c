@@ -4,10 +4,10 @@
 #include "broker/decide.h"
 #include "broker/entries.h"
 #include "broker/segment.h"
+#include "shipped.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -41,9 +41,7 @@ typedef struct Case {
 } Case;
 
 static int load_rules(void **state) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/schemas", getenv("DONGBO_SOURCE"));
-    return rules_load(&rules, path);
+    return shipped_rules(&rules);
 }
 
 static int free_rules(void **state) {

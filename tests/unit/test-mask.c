@@ -4,20 +4,17 @@
 
 #include "operators/mask.h"
 #include "proto/base/error.h"
+#include "shipped.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 static Rules *rules;
 
 static int setup(void **state) {
-    char schemas[4096];
-    snprintf(schemas, sizeof schemas, "%s/schemas", getenv("DONGBO_SOURCE"));
-    return rules_load(&rules, schemas);
+    return shipped_rules(&rules);
 }
 
 static int teardown(void **state) {

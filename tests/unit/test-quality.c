@@ -8,11 +8,11 @@
 #include "proto/base/error.h"
 #include "proto/bounds.h"
 #include "proto/domain.h"
+#include "shipped.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -132,9 +132,7 @@ static Rules *rules;
 static Arena *arena;
 
 static int setup(void **state) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/schemas", getenv("DONGBO_SOURCE"));
-    int r = rules_load(&rules, path);
+    int r = shipped_rules(&rules);
     return r < 0 ? r : arena_new(&arena, 1 << 20);
 }
 

@@ -7,20 +7,18 @@
 #include "proto/base/error.h"
 #include "proto/bounds.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/shipped.h"
 #include "verdict.pb-c.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
-static char schemas[4096];
 static char copy[SCRATCH_BYTES];
 
 static int setup(void **state) {
-    snprintf(schemas, sizeof schemas, "%s/schemas", getenv("DONGBO_SOURCE"));
     scratch_make(copy);
     return 0;
 }
@@ -45,7 +43,7 @@ static void expect_error(const char *name, const char *text, const char *expecte
 
 static Rules *load(void) {
     Rules *rules = NULL;
-    int r = rules_load(&rules, schemas);
+    int r = shipped_rules(&rules);
     if (r)
         fail_msg("%s", error_text());
     return rules;

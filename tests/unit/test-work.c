@@ -4,10 +4,10 @@
 #include "broker/decide.h"
 #include "broker/entries.h"
 #include "proto/base/error.h"
+#include "shipped.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -62,10 +62,8 @@ static size_t pack_dose(size_t i, uint8_t *out) {
 }
 
 static int make(void **state) {
-    char path[4096];
     Case *c = calloc(1, sizeof *c);
-    snprintf(path, sizeof path, "%s/schemas", getenv("DONGBO_SOURCE"));
-    assert_int_equal(rules_load(&rules, path), 0);
+    assert_int_equal(shipped_rules(&rules), 0);
     assert_int_equal(work_new(&c->work), 0);
     c->agency.grants = (Grants){.agency = 5, .code = "MOH", .domains = 1u << DONGBO__DOMAIN__HEALTH};
     dongbo__batch_header__init(&c->header);

@@ -4,11 +4,10 @@
 
 #include "tests/unit/verify-case.h"
 #include "proto/base/clock.h"
+#include "tests/unit/shipped.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -16,10 +15,8 @@ Rules *rules;
 VerifyContext context;
 
 int case_setup(void **state) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/schemas", getenv("DONGBO_SOURCE"));
     context.rules = NULL;
-    if (rules_load(&rules, path) != 0 || arena_new(&context.arena, 1 << 20) != 0)
+    if (shipped_rules(&rules) != 0 || arena_new(&context.arena, 1 << 20) != 0)
         return 1;
     context.rules = rules;
     return clock_parse_us("2022-03-15T10:00:00+07:00", &context.now_us);
