@@ -119,3 +119,22 @@ Said random_event(uint8_t id) {
         s = clearing(s, PRODUCT);
     return next(4) == 0 ? correction(s) : s;
 }
+
+static void swap(int *a, int *b) {
+    int was = *a;
+    *a = *b, *b = was;
+}
+
+bool next_order(int *order, int n) {
+    int at = n - 2, with = n - 1;
+    while (at >= 0 && order[at] > order[at + 1])
+        at--;
+    if (at < 0)
+        return false;
+    while (order[with] < order[at])
+        with--;
+    swap(&order[at], &order[with]);
+    for (int first = at + 1, last = n - 1; first < last; first++, last--)
+        swap(&order[first], &order[last]);
+    return true;
+}

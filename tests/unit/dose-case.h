@@ -57,3 +57,5 @@ size_t pack_record(const Dongbo__Record *record, uint8_t out[PACKED_BYTES]);
 extern uint32_t seed;
 uint32_t next(uint32_t below);
 Said random_event(uint8_t id);
+// The next order of 0 to n - 1, by the alphabet; false after the last.
+bool next_order(int *order, int n);
