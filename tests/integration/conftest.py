@@ -4,6 +4,7 @@
 Everything lives in one short temporary directory and is stopped by process id, also when a test fails."""
 import contextlib
 import csv
+import io
 import json
 import os
 import pathlib
@@ -25,6 +26,8 @@ SANITIZED = any(option["name"] == "b_sanitize" and option["value"] != "none" for
                 json.loads((BUILD / "meson-info/intro-buildoptions.json").read_text()))
 REPORTS = pathlib.Path(tempfile.mkdtemp(prefix="dongbo-", dir="/tmp"))  # what sanitizers find, if this build has any
 SANITIZER_EXIT = 99
+POPULATION = ("citizen_number", "full_name", "birth_date", "sex", "mother_name", "father_name", "residence_province",
+              "residence_province63", "residence_commune", "died_on")  # a population file's columns
 
 
 # ---- sanitizers ----------------------------------------------------------------------------------------------------
@@ -70,6 +73,23 @@ def run_program(words, **options):
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, **options)
     assert done.returncode != SANITIZER_EXIT, done.stderr
     return done
+
+
+# ---- tables --------------------------------------------------------------------------------------------------------
+
+def csv_text(rows, columns=None, end="\n"):
+    """Dictionaries as a CSV file."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns or list(rows[0]), lineterminator=end)
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def write_csv(path, rows, columns=None):
+    """With the line ends of a spreadsheet's file."""
+    path.write_text(csv_text(rows, columns, "\r\n"), encoding="utf-8", newline="")
+    return path
 
 
 # ---- PostgreSQL ----------------------------------------------------------------------------------------------------
@@ -310,10 +330,7 @@ class Publisher:
         if isinstance(rows, (str, pathlib.Path)):
             shutil.copy(rows, new)
         else:
-            with open(new, "w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
+            write_csv(new, rows)
         new.rename(target)
         return target
 
@@ -440,13 +457,7 @@ class Exchange:
         """A path, or a list of dictionaries."""
         path = rows
         if not isinstance(rows, (str, pathlib.Path)):
-            path = self.directory / "population.csv"
-            columns = ["citizen_number", "full_name", "birth_date", "sex", "mother_name", "father_name",
-                       "residence_province", "residence_province63", "residence_commune", "died_on"]
-            with open(path, "w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, columns, restval="")
-                writer.writeheader()
-                writer.writerows(rows)
+            path = write_csv(self.directory / "population.csv", rows, POPULATION)
         self.dongbo("population", "load", path)
 
     def start_broker(self):

@@ -3,8 +3,6 @@
 that says what to do; and around it nothing is lost or delayed: what was sent before is stored, a bystander goes on in
 its session, and the culprit's next honest session works."""
 import contextlib
-import csv
-import io
 import os
 import time
 
@@ -539,14 +537,6 @@ def test_newer_subscriber_replaces_the_older(site):
 
 # ---- rows --------------------------------------------------------------------------------------------------------
 
-def csv_text(rows):
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
 ROWS = {  # what is wrong: what becomes of a good line, the code it is handed back with
     "quote not closed": (lambda line: line.replace(b"row-", b'"row-', 1), "EVENT_UNREADABLE"),
     "column missing": (lambda line: line.rsplit(b",", 1)[0], "EVENT_UNREADABLE"),
@@ -566,7 +556,7 @@ ROWS = {  # what is wrong: what becomes of a good line, the code it is handed ba
 def test_broken_rows_are_handed_back_alone(site):
     """One file, every second row broken in another way: the good ones are taken, the others come back as they were."""
     with unharmed(site):
-        lines = csv_text([people.dose_row(100 + n) for n in range(2 * len(ROWS) + 1)]).encode().splitlines()
+        lines = conftest.csv_text([people.dose_row(100 + n) for n in range(2 * len(ROWS) + 1)]).encode().splitlines()
         for n, (breaks, _) in enumerate(ROWS.values()):
             lines[2 + 2 * n] = breaks(lines[2 + 2 * n])
         path = site.directory / "broken.csv"
@@ -587,7 +577,7 @@ def test_broken_rows_are_handed_back_alone(site):
 
 def test_file_in_another_encoding_is_handed_back_row_by_row(site):
     with unharmed(site):
-        text = csv_text([people.dose_row(150 + n) for n in range(4)])
+        text = conftest.csv_text([people.dose_row(150 + n) for n in range(4)])
         path = site.directory / "viscii.csv"
         path.write_bytes(text.encode("utf-16-le"))
         site.moh.drop("vaccinations", "utf16.csv", path)

@@ -2,7 +2,6 @@
 """Member states' test files of EU Digital COVID Certificates through the health mapping: every dose is accepted, or
 refused with the reason that its own text gives. Needs the public test data (tests/accuracy/README.md); their persons
 are made up, and so are the citizen numbers that they get here."""
-import csv
 import datetime
 import json
 import os
@@ -10,7 +9,7 @@ import pathlib
 import re
 
 import pytest
-from conftest import BUILD, ROOT, run_program
+from conftest import BUILD, POPULATION, ROOT, run_program, write_csv
 
 PLACES = [os.environ.get("DONGBO_DATA"), ROOT.parent / "shared" / "data"]
 DATA = next((pathlib.Path(place) / "dcc" for place in PLACES if place and (pathlib.Path(place) / "dcc").is_dir()), None)
@@ -82,20 +81,19 @@ def test_every_certificate_is_accepted_or_refused_with_its_reason(tmp_path):
     assert len(found) > 100
     products = {line.split("\t")[0] for line in
                 (ROOT / "schemas/codes/vaccine-products.tsv").read_text(encoding="utf-8").splitlines()}
-    population, events, out = tmp_path / "population.csv", tmp_path / "events.csv", tmp_path / "verdicts.jsonl"
+    out = tmp_path / "verdicts.jsonl"
     (tmp_path / "mapping.yaml").write_text(MAPPING)
-    with open(population, "w", newline="", encoding="utf-8") as people, \
-            open(events, "w", newline="", encoding="utf-8") as rows:
-        people, rows = csv.writer(people), csv.writer(rows)
-        people.writerow(["citizen_number", "full_name", "birth_date", "sex", "mother_name", "father_name",
-                         "residence_province", "residence_province63", "residence_commune", "died_on"])
-        rows.writerow(["ci", "number", "name", "dob", "dn", "mp", "dt"])
-        for n, (holder, dose) in enumerate(found):
-            name = " ".join(part for part in (holder["nam"].get("fn"), holder["nam"].get("gn")) if part)
-            if has_number(holder):
-                people.writerow([number_of(holder, n), name, holder["dob"], "unknown", "", "", "01", "01", "", ""])
-            rows.writerow([f"{n}-{dose['ci']}", number_of(holder, n), name, holder["dob"], dose["dn"],
-                           dose.get("mp", ""), dose["dt"]])
+    people, rows = [], []
+    for n, (holder, dose) in enumerate(found):
+        number, born = number_of(holder, n), holder["dob"]
+        name = " ".join(part for part in (holder["nam"].get("fn"), holder["nam"].get("gn")) if part)
+        if has_number(holder):
+            people.append({"citizen_number": number, "full_name": name, "birth_date": born, "sex": "unknown",
+                           "residence_province": "01", "residence_province63": "01"})
+        rows.append({"ci": f"{n}-{dose['ci']}", "number": number, "name": name, "dob": born, "dn": dose["dn"],
+                     "mp": dose.get("mp", ""), "dt": dose["dt"]})
+    population = write_csv(tmp_path / "population.csv", people, POPULATION)
+    events = write_csv(tmp_path / "events.csv", rows)
     done = run_program([BUILD / "operators/dongbo", "verify", "--population", population, "--events", events,
                         "--mapping", tmp_path / "mapping.yaml", "--schemas", ROOT / "schemas", "--out", out],
                        timeout=60, cwd=tmp_path)

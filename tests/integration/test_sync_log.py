@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What operators see of a real run: the sync log from both ends and as it grows, a citizen's records, the report."""
 import contextlib
-import csv
 import json
 import re
 import subprocess
 import time
 
 import pytest
-from conftest import BUILD, ROOT, open_site
+from conftest import BUILD, POPULATION, ROOT, open_site, write_csv
 from people import citizen, citizens, dose_row
 
 KNOWN, LATER = 40, 41  # citizens in the store; the number of one who comes later
@@ -144,14 +143,9 @@ def test_a_citizens_own_record_is_masked_unless_asked_for(run):
 
 
 def test_verifying_offline_says_what_the_exchange_said(run, tmp_path):
-    columns = ("citizen_number", "full_name", "birth_date", "sex", "mother_name", "father_name", "residence_province",
-               "residence_province63", "residence_commune", "died_on")
-    with (tmp_path / "p.csv").open("w", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(citizens(KNOWN))
-    [events] = [path for path in run.directory.rglob("a.csv")]
-    run.dongbo("verify", "--population", tmp_path / "p.csv", "--events", events, "--mapping",
+    population = write_csv(tmp_path / "p.csv", citizens(KNOWN), POPULATION)
+    [events] = run.directory.rglob("a.csv")
+    run.dongbo("verify", "--population", population, "--events", events, "--mapping",
                ROOT / "deploy/sample/mappings/vaccinations.yaml", "--agency", "MOH", "--out", tmp_path / "v.jsonl")
     answers = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text(encoding="utf-8").splitlines()]
     log = [line for line in lines(run, "--since", "0", "--agency", "MOH") if line["kind"] == "event"]

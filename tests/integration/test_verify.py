@@ -1,32 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dongbo verify`: what the exchange would say of a file, without one. No database runs here, but for the comparison in
 test_sync_log.py."""
-import csv
 import json
 import subprocess
 
 import encoders
 import pytest
-from conftest import BUILD, ROOT
+from conftest import BUILD, POPULATION, ROOT, write_csv
 from people import citizen, citizens, dose_row
 
-COLUMNS = ("citizen_number", "full_name", "birth_date", "sex", "mother_name", "father_name", "residence_province",
-           "residence_province63", "residence_commune", "died_on")
 MAPPING = ROOT / "deploy/sample/mappings/vaccinations.yaml"
-
-
-def write(path, columns, rows):
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
 
 
 @pytest.fixture
 def files(tmp_path):
-    return (write(tmp_path / "p.csv", COLUMNS, citizens(20)),
-            write(tmp_path / "e.csv", dose_row(0), [dose_row(n) for n in range(20)]))
+    return (write_csv(tmp_path / "p.csv", citizens(20), POPULATION),
+            write_csv(tmp_path / "e.csv", [dose_row(n) for n in range(20)]))
 
 
 def run(files, *words, cwd="/"):
@@ -47,7 +36,7 @@ def test_every_event_is_answered_in_order(files):
     rows[1]["ho_ten"] = "Nguyễn Văn Khác"
     rows[2]["ma_san_pham"] = "no such vaccine"
     rows[3]["ngay_tiem"] = "tomorrow"
-    write(files[1], dose_row(0), rows)
+    write_csv(files[1], rows)
     with files[1].open("a", encoding="utf-8") as file:
         file.write(",,,,,,,,,,,\nonly,three,columns\n")
     answers = verify(files)
@@ -77,7 +66,7 @@ def test_it_says_the_same_every_time_and_counts(files):
 
 def test_who_is_meant_is_looked_for_where_the_number_does_not_say(files):
     rows = [dict(dose_row(n), so_cccd="012345678") for n in (1, 2, 3)] + [dict(dose_row(4), ho_ten="Đinh Quốc Khánh")]
-    write(files[1], dose_row(0), rows)
+    write_csv(files[1], rows)
     answers = verify(files)
     for n, answer in enumerate(answers[:3], 1):
         assert (answer["verdict"], answer["citizen"]) == ("MISMATCH", None)
@@ -97,7 +86,7 @@ def test_other_encodings_are_read_as_an_agent_would(files, name, encode):
 
 
 def test_more_events_than_one_step_holds(files):
-    write(files[1], dose_row(0), [dose_row(n % 20, 1 + n % 9) for n in range(2500)])
+    write_csv(files[1], [dose_row(n % 20, 1 + n % 9) for n in range(2500)])
     answers = verify(files)
     assert [answer["row"] for answer in answers] == list(range(2, 2502))
     assert {answer["verdict"] for answer in answers} == {"ACCEPTED"}
@@ -105,14 +94,14 @@ def test_more_events_than_one_step_holds(files):
 
 def test_an_agencys_policy_decides_what_its_names_may_lack(files):
     rows = [dict(dose_row(0), ho_ten="Nguyen Van An")]
-    write(files[1], dose_row(0), rows)
+    write_csv(files[1], rows)
     assert [r["code"] for r in verify(files, "--agency", "MOH")[0]["reasons"]] == ["NAME_ACCENTS_LOST"]
 
 
 def test_wrong_citizens_are_left_out_and_named_by_row_only(files):
     rows = citizens(20)
     rows[4]["birth_date"] = "no date"
-    write(files[0], COLUMNS, rows)
+    write_csv(files[0], rows, POPULATION)
     done = run(files)
     assert done.returncode == 0 and "row 6: birth_date is not a date" in done.stderr
     assert rows[4]["citizen_number"] not in done.stderr and rows[4]["full_name"] not in done.stderr
