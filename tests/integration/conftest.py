@@ -231,15 +231,11 @@ def open_database(cluster, of="template1"):
 
 
 @pytest.fixture(scope="session")
-def shared_cluster():
-    """For tests that need a database and neither stop nor break the server: one cluster for all of them."""
-    with open_workdir() as directory:
-        made = Cluster(directory / "pg", ("fsync=off",))
-        made.start()
-        try:
-            yield made
-        finally:
-            made.stop("immediate")
+def shared_cluster(template):
+    """For tests that need a database and neither stop nor break the server: one cluster for all of them. Nobody stays
+    connected to the template's own database, which is there to be copied."""
+    with open_workdir() as directory, open_cluster(directory, template) as made:
+        yield made
 
 
 @pytest.fixture
@@ -248,17 +244,10 @@ def empty_database(shared_cluster):
         yield made
 
 
-@pytest.fixture(scope="session")
-def initialised_cluster(template):
-    """The same, with the template's database to copy; nobody stays connected to that."""
-    with open_workdir() as directory, open_cluster(directory, template) as made:
-        yield made
-
-
 @pytest.fixture
-def database(initialised_cluster):
+def database(shared_cluster):
     """A database on which `dongbo init` has run."""
-    with open_database(initialised_cluster, of="dongbo") as made:
+    with open_database(shared_cluster, of="dongbo") as made:
         yield made
 
 

@@ -80,8 +80,8 @@ ALLOWED = [
 
 
 @pytest.fixture(scope="module")
-def exchange(initialised_cluster):
-    with open_database(initialised_cluster, of="dongbo") as made:
+def exchange(shared_cluster):
+    with open_database(shared_cluster, of="dongbo") as made:
         yield made
 
 
