@@ -12,7 +12,7 @@ UNREAD_KIB = 16 * 1024   # UNREAD_BYTES
 GROWTH_KIB_MAX = UNREAD_KIB + (24 if SANITIZED else 8) * 1024
 
 
-def bad_batch(stream):
+def bad_batch():
     """Every event is rejected for many reasons, so that the answer is as large as one can be."""
     return [wire.event("MOH", f"row-{n}", wire.Subject(full_name="x"), health={"dose_number": 4000000000},
                        cleared_fields=[1, 2, 3]) for n in range(EVENTS)]
@@ -56,7 +56,7 @@ def test_receipts_that_are_not_read(watched_size, exchange):
     with mute_peer(exchange) as mute, wire.publisher(exchange, "MOH") as healthy:
         mute.hello()
         healthy.hello()
-        sealed = mute.send_batch(bad_batch(mute.stream))
+        sealed = mute.send_batch(bad_batch())
         receipt = len(mute.receipt().body.SerializeToString())
         assert receipt * ROUNDS > 2 * 1024 * GROWTH_KIB_MAX, receipt
         sizes = unread_after(exchange, lambda: mute.send_sealed(sealed, 1), healthy)
@@ -77,7 +77,7 @@ def test_verdicts_that_are_not_read(watched_size, exchange):
     with mute_peer(exchange) as mute, wire.publisher(exchange, "MOH") as healthy:
         mute.hello()
         healthy.hello()
-        mute.publish(bad_batch(mute.stream))
+        mute.publish(bad_batch())
 
         def greet():
             mute.say_hello()
