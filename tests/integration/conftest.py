@@ -174,12 +174,12 @@ def workdir():
         yield directory
 
 
-def operators_config(cluster):
-    return (f'exchange: "{cluster.conninfo("dongbo_operator")}"\n'
+def operators_config(cluster, schemas=ROOT / "schemas", operator="dongbo_operator"):
+    return (f'exchange: "{cluster.conninfo(operator)}"\n'
             f'population: "{cluster.conninfo("dongbo_population_reader")}"\n'
             f'population_writer: "{cluster.conninfo("dongbo_population_writer")}"\n'
             f'admin: {{exchange: "{cluster.conninfo()}", population: "{cluster.conninfo()}"}}\n'
-            f'schemas: "{ROOT}/schemas"\n')
+            f'schemas: "{schemas}"\n')
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `dongbo` command over a private cluster, as an operator has it."""
-from conftest import BUILD, ROOT, run_program
+"""The `dongbo` command as an operator has it: over a private cluster, or, where None is given, without a
+configuration."""
+from conftest import BUILD, operators_config, run_program
 
 
 class Desk:
-    def __init__(self, cluster, directory, schemas=ROOT / "schemas"):
+    def __init__(self, cluster, directory):
         self.cluster = cluster
         self.directory = directory
         self.config = directory / "dongbo.yaml"
-        self.configure(schemas)
+        if cluster:
+            self.configure()
 
-    def configure(self, schemas, operator="dongbo_operator"):
-        conninfo = self.cluster.conninfo
-        self.config.write_text(
-            f'exchange: "{conninfo(operator)}"\n'
-            f'population: "{conninfo("dongbo_population_reader")}"\n'
-            f'population_writer: "{conninfo("dongbo_population_writer")}"\n'
-            f'admin: {{exchange: "{conninfo()}", population: "{conninfo()}"}}\n'
-            f'schemas: {schemas}\n', encoding="utf-8")
+    def configure(self, **other):
+        self.config.write_text(operators_config(self.cluster, **other), encoding="utf-8")
 
     def run(self, *words, given=None):
         return run_program([BUILD / "operators/dongbo", "--config", self.config, *words], cwd=self.directory,

@@ -80,7 +80,7 @@ def test_a_database_that_is_not_set_up_and_a_wrong_role_are_told(empty_database,
     desk = Desk(empty_database, workdir)
     assert "is not set up (no schema exchange): run dongbo init" in desk.refused(2, "agency", "list")
     desk.ask("init")
-    desk.configure(ROOT / "schemas", operator="dongbo_population_reader")
+    desk.configure(operator="dongbo_population_reader")
     said = desk.refused(2, "agency", "list")
     assert "role dongbo_population_reader may not" in said and "user=dongbo_operator" in said
 
@@ -114,7 +114,7 @@ def test_init_needs_utf8(shared_cluster, workdir):
 def own_schemas(desk, workdir):
     schemas = workdir / "schemas"
     shutil.copytree(ROOT / "schemas", schemas)
-    desk.configure(schemas)
+    desk.configure(schemas=schemas)
     return schemas
 
 
@@ -506,7 +506,7 @@ def test_a_citizen_is_masked_unless_asked_for_and_that_is_noted(desk, database):
 
 
 def test_a_reader_gets_no_payload(desk, database):
-    desk.configure(ROOT / "schemas", operator="dongbo_reader")
+    desk.configure(operator="dongbo_reader")
     assert desk.ask("log", "tail", "--json") == ""
     assert "may not read payloads" in desk.refused(2, "log", "tail", "--citizen", "001090000001")
     assert "may not read payloads" in desk.refused(2, "log", "tail", "--unmask")
@@ -514,7 +514,7 @@ def test_a_reader_gets_no_payload(desk, database):
 
 def test_a_reader_sees_who_takes_part(desk):
     add_agency(desk)
-    desk.configure(ROOT / "schemas", operator="dongbo_reader")
+    desk.configure(operator="dongbo_reader")
     assert "Bộ Y tế" in desk.ask("agency", "list") and "MOH" in desk.ask("agency", "key", "list")
     assert "may not read records" in desk.refused(2, "report")
 
@@ -522,8 +522,7 @@ def test_a_reader_sees_who_takes_part(desk):
 # ---- rules
 
 def test_rules_are_checked_without_a_database(workdir):
-    desk = Desk.__new__(Desk)
-    desk.directory, desk.config = workdir, workdir / "none.yaml"
+    desk = Desk(None, workdir)
     domains = {one["domain"]: one for one in json.loads(desk.ask("rules", "check", "--json", ROOT / "schemas"))}
     assert len(domains) == 7 and "PERIOD_TOO_LONG" in domains["residence"]["reasons"]
     assert "AGE_TOO_LOW" in desk.ask("rules", "check", ROOT / "schemas")
