@@ -234,7 +234,7 @@ def test_load_gathers_statistics_and_status_counts_at_once(desk, database):
     assert citizens() == 2000
     assert ", 2000 citizens" in desk.ask("status")
     # Beyond what is counted: estimated, and said so; or not known.
-    database.rows("ALTER TABLE population.citizen SET (autovacuum_enabled = false)")  # it would see half of what follows
+    database.rows("ALTER TABLE population.citizen SET (autovacuum_enabled = false)")  # it sees half
     database.rows("INSERT INTO population.citizen (citizen_number, full_name, name_folded, birth_date, sex) "
                   "SELECT n::text, full_name, name_folded, '', '' "
                   "FROM (SELECT * FROM population.citizen LIMIT 1) c, generate_series(1, 60000) n")
