@@ -33,7 +33,7 @@ bool decide_wants_search(const Work *work, const Item *item);
 // Adds what a search found to the decisions. After decide_persons(), before decide_records().
 void decide_found(Work *work);
 bool decide_wants_record(const Item *item);
-// Merges, several events on one record each onto the one before. ERROR_MEMORY.
+// Merges, several events on one record each onto the one before, and keys what is in question. ERROR_MEMORY.
 int decide_records(const DecideContext *context, Work *work);
 // Sets `wanted` where an event would be kept although nothing of it holds: it may be a repeat, of one that lost or has
 // been overwritten since. True when there is any.

@@ -258,8 +258,9 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
     Bytes *rows = &work->exceptions;
     int decided = item->decision.verdict;
     work->exception_start[work->n_exceptions] = (uint32_t)rows->n;
-    copy_row(rows, 16);
+    copy_row(rows, 18);
     work->exception_at[work->n_exceptions] = append_position(rows);
+    cases_put(rows, is_open(decided) && item->has_case_key ? item->case_key : NULL);
     work->exception_index[work->n_exceptions++] = index;
     copy_bytes(rows, work->stream, STREAM_BYTES);
     copy_i64(rows, (int64_t)item->sequence);

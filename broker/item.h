@@ -5,6 +5,7 @@
 #pragma once
 
 #include "broker/agencies.h"
+#include "broker/cases.h"
 #include "broker/person.h"
 #include "broker/reconcile.h"
 #include "broker/search.h"
@@ -28,8 +29,10 @@ typedef struct Item {
     const Dongbo__Record *read; // current version in the store when it was looked up, NULL for none
     const Dongbo__Record *onto; // what it was merged onto: `read`, or what an earlier event of the batch made of it
     const SearchAnswer *found;  // who may be meant, where that was looked for; NULL otherwise
-    Decision form;              // verify_form()'s, kept: it does not depend on the store
-    Decision decision;          // final
+    uint8_t case_key[CASE_KEY_BYTES]; // what is asked of a reviewer, where the event is in question
+    bool has_case_key;
+    Decision form;     // verify_form()'s, kept: it does not depend on the store
+    Decision decision; // final
     Merged merged;
     const char *province_before, *province63_before; // residence before a population event; else as the person's
     const char *province_after, *province63_after;

@@ -180,12 +180,49 @@ static Bytes rows_between(const Bytes *rows, const uint32_t *starts, size_t n, s
     "COPY exchange.record_version (person, domain, record_key, position, superseded, record) "                         \
     "FROM STDIN (FORMAT binary)"
 #define COPY_EXCEPTIONS                                                                                                \
-    "COPY exchange.exception (position, stream, sequence, agency, domain, first_verdict, verdict, open, "              \
-    "citizen_number, person, reasons, event, leaf, likely_person, likely_posterior, candidates) "                      \
+    "COPY exchange.exception (position, review_case, case_key, stream, sequence, agency, domain, first_verdict, "      \
+    "verdict, open, citizen_number, person, reasons, event, leaf, likely_person, likely_posterior, candidates) "       \
     "FROM STDIN (FORMAT binary)"
 
-int store_rows(Pg *pg, const Bytes *records, const Bytes *exceptions) {
-    int result = pg_copy(pg, COPY_RECORDS, records);
+static const Oid CASES_TYPES[] = {OID_BYTEA_ARRAY};
+static const PgStatement CASES = {
+    "open-cases",
+    "SELECT (SELECT e.review_case FROM exchange.exception e WHERE e.open AND e.case_key = k.case_key "
+    "ORDER BY e.review_case LIMIT 1) FROM unnest($1::bytea[]) WITH ORDINALITY AS k(case_key, place) ORDER BY place",
+    1, CASES_TYPES};
+
+static int query_cases(Pg *pg, const Cases *cases, PGresult **ret) {
+    int n = 0;
+    for (size_t row = 0; row < cases->n; row = cases_end(cases, row))
+        n++;
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_BYTEA, n);
+    for (size_t row = 0; row < cases->n; row = cases_end(cases, row))
+        pg_array_bytes(&params, cases->rows[row].key, CASE_KEY_BYTES);
+    int result = pg_run(pg, &CASES, &params, ret);
+    pg_params_free(&params);
+    return result;
+}
+
+// Under the log's lock, so that nobody else begins or joins a case meanwhile.
+static int join_cases(Pg *pg, Bytes *exceptions) {
+    Cases cases;
+    PGresult *open = NULL;
+    int result = cases_read(exceptions, &cases);
+    if (result == 0 && cases.n > 0)
+        result = query_cases(pg, &cases, &open);
+    size_t row = 0;
+    for (int i = 0; result == 0 && i < PQntuples(open); i++, row = cases_end(&cases, row))
+        cases_join(&cases, row, pg_is_null(open, i, 0) ? 0 : pg_i64(open, i, 0));
+    PQclear(open);
+    cases_free(&cases);
+    return result;
+}
+
+int store_rows(Pg *pg, const Bytes *records, Bytes *exceptions) {
+    int result = join_cases(pg, exceptions);
+    if (result == 0)
+        result = pg_copy(pg, COPY_RECORDS, records);
     return result < 0 ? result : pg_copy(pg, COPY_EXCEPTIONS, exceptions);
 }
 

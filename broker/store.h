@@ -39,8 +39,8 @@ typedef struct StoredBatch {
 int store_find_batch(Pg *pg, const uint8_t stream[STREAM_BYTES], uint64_t first_sequence, Arena *arena,
                      StoredBatch *ret);
 
-// COPY of rows, of several works perhaps.
-int store_rows(Pg *pg, const Bytes *records, const Bytes *exceptions);
+// COPY of rows, of several works perhaps. What is in question joins the open case of its key, or begins one.
+int store_rows(Pg *pg, const Bytes *records, Bytes *exceptions);
 // COPY of one work's rows; `from` and `to` are row numbers, for halving.
 int store_records(Pg *pg, const Work *work, size_t from, size_t to);
 int store_exceptions(Pg *pg, const Work *work, size_t from, size_t to);

@@ -7,7 +7,7 @@ ALTER TABLE exchange.exception
     ADD case_key    bytea CHECK (length(case_key) = 16);  -- of what makes two rows the same question (broker/cases.h)
 UPDATE exchange.exception SET review_case = position WHERE open;
 CREATE INDEX exception_case ON exchange.exception (review_case) WHERE open;
-CREATE INDEX exception_case_key ON exchange.exception (case_key) WHERE open;
+CREATE INDEX exception_case_key ON exchange.exception (case_key, review_case) WHERE open;
 
 -- Who works on a case. A claim that has run out is anybody's to take.
 CREATE TABLE exchange.review_claim (

@@ -5,7 +5,10 @@ import shutil
 
 import psycopg2
 import pytest
-from conftest import ROOT
+
+import people
+import wire_peer
+from conftest import ROOT, open_site
 from desk import Desk
 
 OFFICERS = ("officer_lan", "officer_minh")
@@ -160,3 +163,74 @@ def test_what_was_in_question_before_is_a_case_each(empty_database, workdir):
     desk.ask("init")
     assert empty_database.rows("SELECT position, review_case FROM exchange.exception ORDER BY 1") == \
         [(1, 1), (2, 2), (3, None)]
+
+
+# ---- the broker ----------------------------------------------------------------------------------------------------
+
+ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
+BORN_WRONG = "1901-01-01"
+
+
+class Office:
+    """Two agencies that speak for health, and what becomes of what they say."""
+
+    def __init__(self, exchange, messages):
+        self.exchange, self.cluster, self.messages = exchange, exchange.cluster, messages
+        make_officers(self.cluster)
+        for agency in ("MOH", "VSS"):
+            exchange.dongbo("agency", "add", agency, "--name", agency, "--domain", "health", "--key",
+                            exchange.keys(agency.lower()))
+        exchange.load_population(people.citizens(40))
+        exchange.start_broker()
+        self.moh, self.vss = self.peer("moh"), self.peer("vss")
+
+    def peer(self, agency, **options):
+        made = wire_peer.Peer(self.exchange.publish, self.exchange.directory / f"{agency}.keys",
+                              self.exchange.directory / "broker.keys.pub", self.messages, **options)
+        made.hello()
+        return made
+
+    def say(self, peer, *events):
+        """The positions at which these events were decided."""
+        kind, body = peer.publish(events)
+        assert kind == wire_peer.RECEIPT
+        return list(range(body.first_position, body.first_position + len(events)))
+
+    def case_of(self, position):
+        return self.cluster.value("SELECT review_case FROM exchange.exception WHERE position = %s", position)
+
+
+@pytest.fixture(scope="module")
+def office(template, tmp_path_factory):
+    with open_site(template) as exchange:
+        made = Office(exchange, wire_peer.load_messages(tmp_path_factory.mktemp("messages")))
+        yield made
+        made.moh.close()
+        made.vss.close()
+
+
+def wrong(n, number=1, **other):
+    """The n-th citizen's dose with a birth date that is not theirs."""
+    return people.dose(n, number, about=people.subject(n, birth_date=BORN_WRONG), **other)
+
+
+def test_a_repeat_joins_the_open_case(office):
+    say, case_of, moh = office.say, office.case_of, office.moh
+    a, b, twice, c = say(moh, wrong(1), wrong(2), wrong(1, body=people.dose_body(lot_number="B")), wrong(1, number=2))
+    assert [case_of(position) for position in (a, b, twice, c)] == [a, b, a, c]
+    late, fresh = say(moh, wrong(2), wrong(3))
+    assert [case_of(late), case_of(fresh)] == [b, fresh]
+    other_stream = office.peer("moh")
+    assert case_of(*say(other_stream, wrong(1))) == a
+    other_stream.close()
+    other, = say(office.vss, wrong(1))
+    assert case_of(other) == other, "another agency asks for itself"
+    unknown, again = say(moh, people.dose(4, about=people.subject(4, citizen_number="001299000099")),
+                         people.dose(4, key="again", about=people.subject(4, citizen_number="001299000099")))
+    assert case_of(unknown) == case_of(again) == unknown, "who waits for their person may be decided early"
+    good, bad = say(moh, people.dose(5), people.dose(6, body=people.dose_body(status="?")))
+    assert office.cluster.rows("SELECT position, review_case, case_key FROM exchange.exception "
+                               "WHERE position IN (%s, %s)", good, bad) == [(bad, None, None)]
+    office.cluster.rows("UPDATE exchange.exception SET open = false WHERE review_case = %s", a)
+    anew, = say(moh, wrong(1))
+    assert case_of(anew) == anew, "a closed case is not joined"
