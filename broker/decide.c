@@ -3,6 +3,7 @@
 // Runs verify and reconcile over a whole batch. Looks nothing up and stores nothing.
 #include "broker/decide.h"
 
+#include "broker/commune.h"
 #include "broker/name.h"
 #include "proto/base/date.h"
 #include "proto/base/error.h"
@@ -102,8 +103,10 @@ int decide_forms(const DecideContext *context, Work *work) {
         int result = read_event(work, item);
         if (result < 0)
             return result;
-        if (item->event != NULL)
-            verify_form(&verify, &work->agency->grants, item->event, &item->form);
+        if (item->event == NULL)
+            continue;
+        verify_form(&verify, &work->agency->grants, item->event, &item->form);
+        commune_settle(context->rules, item->event);
     }
     return 0;
 }

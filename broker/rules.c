@@ -38,7 +38,7 @@ typedef struct Table {
 
 struct Rules {
     Codes *codes;
-    const CodeList *birth_provinces, *sexes, *provinces63, *provinces34;
+    const CodeList *birth_provinces, *sexes, *provinces63, *provinces34, *communes63, *communes34;
     NamePolicy *names;
     Table tables[DOMAIN_MAX + 1];
 };
@@ -93,7 +93,9 @@ static const cyaml_strval_t KINDS[] = {
     {"not-in-future", RULE_NOT_IN_FUTURE},     {"not-before-birth", RULE_NOT_BEFORE_BIRTH},
     {"not-after-death", RULE_NOT_AFTER_DEATH}, {"period", RULE_PERIOD},
     {"alive-at-event", RULE_ALIVE_AT_EVENT},   {"required-when", RULE_REQUIRED_WHEN},
-    {"shorter-than", RULE_SHORTER_THAN},       {"age-at-least", RULE_AGE_AT_LEAST}};
+    {"shorter-than", RULE_SHORTER_THAN},       {"age-at-least", RULE_AGE_AT_LEAST},
+    {"commune-known", RULE_COMMUNE_KNOWN},     {"commune-of", RULE_COMMUNE_OF},
+    {"commune-whole", RULE_COMMUNE_WHOLE}};
 
 // The vocabularies of one domain's file.
 typedef struct Words {
@@ -285,14 +287,25 @@ static int convert_fields(Table *table, const Codes *codes, const File *file, co
     return 0;
 }
 
+static bool is_about_commune(int kind) {
+    return kind == RULE_COMMUNE_KNOWN || kind == RULE_COMMUNE_OF || kind == RULE_COMMUNE_WHOLE;
+}
+
+static const char *check_commune(const RuleField *field, const RuleField *other) {
+    if (field->type != FIELD_DIGITS)
+        return "is about a commune that is not of type digits";
+    return other && other->type != FIELD_CODE ? "is about a province that is no code" : NULL;
+}
+
 static const char *check_rule(const Table *table, const FileRule *rule) {
     const RuleField *field = rule->field ? find_field(table, (unsigned)rule->field) : NULL;
     const RuleField *other = rule->other ? find_field(table, (unsigned)rule->other) : NULL;
     if (!field && rule->kind != RULE_ALIVE_AT_EVENT)
         return "needs a field";
     bool is_required = rule->kind == RULE_REQUIRED_WHEN;
-    if ((rule->kind == RULE_PERIOD || rule->kind == RULE_SHORTER_THAN) != (other != NULL))
-        return "has other exactly when its kind is period or shorter-than";
+    bool needs_other = rule->kind == RULE_PERIOD || rule->kind == RULE_SHORTER_THAN || rule->kind == RULE_COMMUNE_OF;
+    if (needs_other != (other != NULL))
+        return "has other exactly when its kind is period, shorter-than or commune-of";
     if ((rule->kind == RULE_SHORTER_THAN) != (rule->days > 0))
         return "has days exactly when its kind is shorter-than";
     if ((rule->kind == RULE_AGE_AT_LEAST) != (rule->years > 0))
@@ -305,6 +318,8 @@ static const char *check_rule(const Table *table, const FileRule *rule) {
         return "has a when that is no code";
     if (is_required)
         return rule->when ? NULL : "needs a when";
+    if (is_about_commune(rule->kind))
+        return check_commune(field, other);
     if ((field && field->type != FIELD_DATE) || (other && other->type != FIELD_DATE))
         return "is about a field that is no date";
     return NULL;
@@ -342,6 +357,9 @@ static int convert_rules(Table *table, const File *file, const char *path) {
         if (fault)
             return error_fail(ERROR_CONFIG, "%s: rule %u %s", path, i + 1, fault);
     }
+    for (unsigned i = 0; i < file->rules_count; i++)
+        if (is_about_commune(file->rules[i].kind))
+            table->rules.commune = find_field(table, (unsigned)file->rules[i].field);
     table->rules.rules = table->checks;
     table->rules.n_rules = file->rules_count;
     return 0;
@@ -426,6 +444,10 @@ static int load_all(Rules *rules, const char *schemas_dir) {
         r = find_list(rules->codes, "provinces63", &rules->provinces63);
     if (r == 0)
         r = find_list(rules->codes, "provinces34", &rules->provinces34);
+    if (r == 0)
+        r = find_list(rules->codes, "communes63", &rules->communes63);
+    if (r == 0)
+        r = find_list(rules->codes, "communes34", &rules->communes34);
     snprintf(path, sizeof path, "%s/rules/names.yaml", schemas_dir);
     if (r == 0)
         r = name_policy_load(&rules->names, path);
@@ -503,6 +525,10 @@ bool rules_is_province34(const Rules *rules, const char *code) {
 
 const char *rules_province34_of(const Rules *rules, const char *code63) {
     return code_list_column(rules->provinces63, code63, 2);
+}
+
+const CodeList *rules_communes(const Rules *rules, bool is_63) {
+    return is_63 ? rules->communes63 : rules->communes34;
 }
 
 bool rules_says_63(const Dongbo__Subject *subject) {

@@ -50,6 +50,9 @@ typedef enum RuleKind {
     RULE_REQUIRED_WHEN,    // field is said
     RULE_SHORTER_THAN,     // other is less than `limit` days after field
     RULE_AGE_AT_LEAST,     // the person is `limit` years old at field
+    RULE_COMMUNE_KNOWN,    // field is a commune of the event's code set
+    RULE_COMMUNE_OF,       // ... and it is in the province `other`, one of 34
+    RULE_COMMUNE_WHOLE,    // field is, or has gone into, one of today's communes; a note where it is not
 } RuleKind;
 #define RULE_VALUES_MAX 8
 typedef struct Rule {
@@ -70,6 +73,7 @@ typedef struct DomainRules {
     size_t n_key;
     const RuleField *province; // by which an agency's province grants are judged; NULL: the subject's residence
     bool province_is_63;       // its codes are the 63 ones
+    const RuleField *commune;  // what is kept of it is the code of today (broker/commune.h); NULL: there is none
     const RuleField *facility; // who made the entry for the agency: a clinic, a school, an employer; NULL: not said
     const Rule *rules;
     size_t n_rules;
@@ -92,7 +96,9 @@ bool rules_is_province63(const Rules *rules, const char *code);
 bool rules_is_province34(const Rules *rules, const char *code);
 // The one of 34 that one of 63 has become; NULL when unknown.
 const char *rules_province34_of(const Rules *rules, const char *code63);
-// Whether a subject says its province as one of 63.
+// The communes since July 2025, or before.
+const CodeList *rules_communes(const Rules *rules, bool is_63);
+// Whether a subject says its province, and the body its commune, as of before July 2025.
 bool rules_says_63(const Dongbo__Subject *subject);
 // Its residence as one of 34, "" where that is unknown; what is said as one of 34 is not looked at.
 const char *rules_residence34(const Rules *rules, const Dongbo__Subject *subject);

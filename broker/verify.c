@@ -6,6 +6,7 @@
 
 #include "broker/verify.h"
 
+#include "broker/commune.h"
 #include "broker/name.h"
 #include "proto/base/date.h"
 #include "proto/base/text.h"
@@ -296,6 +297,21 @@ static bool is_too_long(const Form *form, const Rule *rule) {
            date_days(to) - date_days(from) >= (int64_t)rule->limit;
 }
 
+static bool commune_breaks(const Form *form, const Rule *rule) {
+    const Rules *rules = form->context->rules;
+    char unused[12];
+    const char *code = field_text(form->body, rule->field, unused);
+    bool is_63 = rules_says_63(form->subject);
+    if (!*code || value_fault(rules_field(form->rules, rule->field), code))
+        return false;
+    if (rule->kind == RULE_COMMUNE_WHOLE)
+        return is_63 && !commune_today(rules, code, is_63);
+    const char *province = commune_province34(rules, code, is_63);
+    if (rule->kind == RULE_COMMUNE_KNOWN)
+        return province == NULL;
+    return province && strcmp(province, field_text(form->body, rule->other, unused)) != 0;
+}
+
 static bool form_breaks(const Form *form, const Rule *rule) {
     Date date, other;
     switch (rule->kind) {
@@ -308,6 +324,10 @@ static bool form_breaks(const Form *form, const Rule *rule) {
         return !field_is_said(form->body, rule->field);
     case RULE_SHORTER_THAN:
         return is_too_long(form, rule);
+    case RULE_COMMUNE_KNOWN:
+    case RULE_COMMUNE_OF:
+    case RULE_COMMUNE_WHOLE:
+        return commune_breaks(form, rule);
     default:
         return false;
     }
@@ -316,8 +336,11 @@ static bool form_breaks(const Form *form, const Rule *rule) {
 static void check_form_rules(const Form *form) {
     for (size_t i = 0; i < form->rules->n_rules; i++) {
         const Rule *rule = &form->rules->rules[i];
+        bool is_note = rule->kind == RULE_COMMUNE_WHOLE;
+        if (is_note && form->decision->verdict == REJECTED)
+            continue;
         if (holds_here(form, rule) && form_breaks(form, rule))
-            reject(form, rule->code, name_of(form, rule->field));
+            decision_add(form->decision, is_note ? ACCEPTED : REJECTED, rule->code, name_of(form, rule->field), "");
     }
 }
 

@@ -173,7 +173,7 @@ static void texts_of(const Citizen *citizen, CitizenTexts *texts) {
     texts->sex = citizen->female ? "female" : "male";
     texts->province = PLACE_TABLE[citizen->home].code34;
     texts->province63 = PLACE_TABLE[citizen->home].code;
-    texts->commune = texts->province * 1000U + citizen->commune;
+    texts->commune = place_commune(texts->province, citizen->commune);
 }
 
 void country_write_population(const Country *country, FILE *out) {

@@ -26,7 +26,7 @@ typedef struct Citizen {
     int32_t born;       // days since 1970
     int32_t died;       // 0 while alive
     Name name, mother, father;
-    uint16_t commune;    // of the province of residence, invented
+    uint16_t commune;    // which one of the province of residence
     uint8_t birth_place; // index into PLACE_TABLE
     uint8_t home;
     bool female;

@@ -140,8 +140,9 @@ static void write_stay(Office *office, uint32_t citizen, uint32_t day_of_march) 
     days_text(start, from);
     days_text(start + (int32_t)dice_below(dice, reporter == 2 ? 15 : 4), to);
     const unsigned province = PLACE_TABLE[place].code34;
-    fprintf(office->sheet, ",%s,%s,%02u,%02u%03u,%s,%s%02u%05u\n", from, to, province, province,
-            1 + dice_below(dice, 99), REPORTERS[reporter], CODES[reporter], province, dice_below(dice, 100000));
+    const unsigned commune = place_commune(province, 1 + dice_below(dice, 99));
+    fprintf(office->sheet, ",%s,%s,%02u,%05u,%s,%s%02u%05u\n", from, to, province, commune, REPORTERS[reporter],
+            CODES[reporter], province, dice_below(dice, 100000));
 }
 
 // A day of March on which this citizen has no stay yet; 0 when there is none left.
@@ -185,7 +186,8 @@ void office_write_temporary(Office *office) {
         char from[DAYS_TEXT_BYTES], to[DAYS_TEXT_BYTES];
         days_text(start, from);
         days_text(start + 730, to);
-        fprintf(office->sheet, ",%s,%s,%02u,%02u%03u,%s\n", from, to, province, province, 1 + dice_below(dice, 99),
+        const unsigned commune = place_commune(province, 1 + dice_below(dice, 99));
+        fprintf(office->sheet, ",%s,%s,%02u,%05u,%s\n", from, to, province, commune,
                 dice_chance(dice, 350) ? "granted" : "applied");
     }
     people_free(&people);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Codes: annex of Circular 07/2016/TT-BCA and Resolution 202/2025/QH15. Inhabitants: census of 2019, rounded to
-// thousands. `pull` is invented: the cities and industrial provinces that people move to.
+// thousands. `pull` is invented: the cities and industrial provinces that people move to. Communes: Decision
+// 19/2025/QD-TTg.
 
 #include "tests/country/places.h"
+
+#include <stddef.h>
 
 const Place PLACE_TABLE[PLACES] = {
     {1, 1, 8054, 25},  {2, 8, 855, 0},     {4, 4, 530, 0},    {6, 19, 314, 0},   {8, 8, 785, 0},     {10, 15, 730, 0},
@@ -31,4 +34,49 @@ uint8_t place_draw_destination(Dice *dice) {
     for (size_t i = 0; i < PLACES; i++)
         cumulative[i] = sum += PLACE_TABLE[i].pull * 10U + 1;
     return (uint8_t)dice_pick(dice, cumulative, PLACES);
+}
+
+#define COMMUNES 3
+
+unsigned place_commune(unsigned code34, unsigned n) {
+    static const struct {
+        unsigned code34, communes[COMMUNES];
+    } TABLE[] = {{1, {4, 8, 25}},
+                 {4, {1273, 1279, 1288}},
+                 {8, {691, 694, 700}},
+                 {11, {3127, 3151, 3158}},
+                 {12, {3388, 3390, 3394}},
+                 {14, {3646, 3664, 3670}},
+                 {15, {2647, 2671, 2680}},
+                 {19, {1840, 1843, 1849}},
+                 {20, {5977, 5983, 5986}},
+                 {22, {6652, 6658, 6661}},
+                 {24, {7210, 7228, 7246}},
+                 {25, {4792, 4795, 4828}},
+                 {31, {10507, 10525, 10532}},
+                 {33, {11953, 11977, 11980}},
+                 {37, {13285, 13291, 13318}},
+                 {38, {14758, 14797, 14812}},
+                 {40, {16681, 16690, 16702}},
+                 {42, {18073, 18100, 18115}},
+                 {44, {18859, 18871, 18880}},
+                 {46, {19753, 19774, 19777}},
+                 {48, {20194, 20197, 20200}},
+                 {51, {21025, 21028, 21034}},
+                 {52, {21553, 21583, 21589}},
+                 {56, {22333, 22366, 22390}},
+                 {66, {22015, 22045, 22051}},
+                 {68, {22918, 22924, 22933}},
+                 {75, {25195, 25210, 25217}},
+                 {79, {25747, 25750, 25760}},
+                 {80, {25459, 25480, 25486}},
+                 {82, {28249, 28261, 28270}},
+                 {86, {28756, 28777, 28783}},
+                 {91, {30292, 30301, 30307}},
+                 {92, {31120, 31135, 31147}},
+                 {96, {31825, 31834, 31840}}};
+    for (size_t i = 0; i < sizeof TABLE / sizeof *TABLE; i++)
+        if (TABLE[i].code34 == code34)
+            return TABLE[i].communes[n % COMMUNES];
+    return 0;
 }

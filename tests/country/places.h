@@ -23,3 +23,5 @@ extern const Place PLACE_TABLE[PLACES];
 uint8_t place_draw(Dice *dice);
 // Where somebody who leaves home goes.
 uint8_t place_draw_destination(Dice *dice);
+// One of a few communes of one of the 34 provinces, by today's code.
+unsigned place_commune(unsigned code34, unsigned n);

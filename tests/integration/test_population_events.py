@@ -254,6 +254,7 @@ def test_cleared_fields_reach_the_store(centre):
     npc = centre.peer()
     about = number(1)
     npc.publish([centre.enter(about), centre.change("death", about, time=10, died_on="2021-01-01")])
+    assert centre.citizen(about)["residence_commune"] == "00097"  # what 00001 of before July 2025 is today
     body = npc.publish([centre.change("correction", about, time=20, clear=[10, 8])])[1]
     assert said(body) == {}
     citizen = centre.citizen(about)

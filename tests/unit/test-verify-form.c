@@ -261,6 +261,37 @@ static void test_length(void **state) {
     }
 }
 
+// A commune is one of the event's code set, and of the province said. Every old commune was in one province of today.
+static void test_commune(void **state) {
+    static const struct {
+        char *set, *commune, *province;
+        int code; // 0: plain
+    } STAYS[] = {
+        {"", "00004", "01", 0},
+        {"", "00001", "01", DONGBO__REASON_CODE__COMMUNE_UNKNOWN}, // Phúc Xá, gone since July 2025
+        {"63", "00001", "01", 0},
+        {"", "00097", "01", 0}, // Hồng Hà, which it went into; the number was Tứ Liên's
+        {"63", "99999", "01", DONGBO__REASON_CODE__COMMUNE_UNKNOWN},
+        {"", "00004", "04", DONGBO__REASON_CODE__COMMUNE_ELSEWHERE},
+        {"63", "00691", "08", 0}, // of 02, which went into 08
+        {"63", "00691", "04", DONGBO__REASON_CODE__COMMUNE_ELSEWHERE},
+        {"63", "25102", "68", DONGBO__REASON_CODE__COMMUNE_DIVIDED},
+    };
+    for (size_t i = 0; i < sizeof STAYS / sizeof *STAYS; i++) {
+        Case c;
+        case_make(&c, DONGBO__DOMAIN__RESIDENCE);
+        c.subject.province_code_set = STAYS[i].set;
+        c.stay.province_code = STAYS[i].province;
+        c.stay.commune_code = STAYS[i].commune;
+        case_form(&c);
+        if (STAYS[i].code == 0)
+            expect_plain(&c);
+        else
+            expect(&c, STAYS[i].code == DONGBO__REASON_CODE__COMMUNE_DIVIDED ? ACCEPTED : REJECTED, STAYS[i].code,
+                   "commune_code");
+    }
+}
+
 static void test_today(void **state) {
     Case c = case_dose();
     c.dose.occurrence_date = "2022-03-15";
@@ -449,6 +480,7 @@ int main(void) {
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_length),
+        cmocka_unit_test(test_commune),
         cmocka_unit_test(test_today),
         cmocka_unit_test(test_several_reasons),
         cmocka_unit_test(test_cleared),

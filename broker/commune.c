@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Two code lists: communes34 has each one's province, communes63 its province of then and its successors, parted by
+// spaces.
+#include "broker/commune.h"
+
+#include <string.h>
+
+#define COLUMN_PROVINCE 2
+#define COLUMN_SUCCESSORS 3
+
+const char *commune_province34(const Rules *rules, const char *code, bool is_63) {
+    const char *province = code_list_column(rules_communes(rules, is_63), code, COLUMN_PROVINCE);
+    return province && is_63 ? rules_province34_of(rules, province) : province;
+}
+
+const char *commune_today(const Rules *rules, const char *code, bool is_63) {
+    const CodeList *today = rules_communes(rules, false);
+    if (is_63)
+        code = code_list_column(rules_communes(rules, true), code, COLUMN_SUCCESSORS);
+    return code && code_list_has(today, code) ? code : NULL;
+}
+
+void commune_settle(const Rules *rules, Dongbo__ChangeEvent *event) {
+    const DomainRules *domain = rules_domain(rules, event_domain(event));
+    if (!domain || !domain->commune || !event->subject || !rules_says_63(event->subject))
+        return;
+    ProtobufCMessage *body = event_body(event);
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field(body->descriptor, domain->commune->number);
+    char **said = (char **)((uint8_t *)body + field->offset);
+    if (**said == '\0')
+        return;
+    const char *today = commune_today(rules, *said, true);
+    *said = (char *)(today ? today : protobuf_c_empty_string);
+}
