@@ -8,7 +8,7 @@
 #include <string.h>
 
 int compare_components(const Roster *roster, Component components[COMPARE_COMPONENTS_MAX]) {
-    static const int PARTS[3] = {NAME_FIRST, NAME_LAST, NAME_MIDDLE};
+    static const int PARTS[3] = {NAME_FIRST, NAME_LAST, NAME_INNER};
     int n = 0;
     for (int f = 0; f < roster->n_fields; f++) {
         const MatchField *field = &roster->fields[f];
@@ -212,7 +212,7 @@ typedef struct NamePart {
 } NamePart;
 
 static bool in_middle(const Roster *roster, uint32_t value, uint32_t record, int slot) {
-    uint32_t middle = roster_at(roster, record, slot + NAME_MIDDLE);
+    uint32_t middle = roster_at(roster, record, slot + NAME_INNER);
     return value && middle && roster->value[value].n >= 2 && has_word(text_of(roster, middle), text_of(roster, value));
 }
 
@@ -288,13 +288,12 @@ static void compare_name(const Pair *pair, const MatchField *field, uint8_t *lev
     }
     level[0] = first.level;
     level[1] = last.level;
-    level[2] = (uint8_t)middle_level(pair, field->slot + NAME_MIDDLE);
+    level[2] = (uint8_t)middle_level(pair, field->slot + NAME_INNER);
     rarity[0] = first.rarity;
     rarity[1] = last.rarity;
-    rarity[2] = level[2] == LEVEL_MISSING
-                    ? 0
-                    : commoner(roster, roster_at(roster, pair->a, field->slot + NAME_MIDDLE),
-                               roster_at(roster, pair->b, field->slot + NAME_MIDDLE), NAME_MIDDLE);
+    rarity[2] = level[2] == LEVEL_MISSING ? 0
+                                          : commoner(roster, roster_at(roster, pair->a, field->slot + NAME_INNER),
+                                                     roster_at(roster, pair->b, field->slot + NAME_INNER), NAME_INNER);
 }
 
 static Level value_level(const Roster *roster, MatchKind kind, uint32_t a, uint32_t b) {

@@ -157,8 +157,8 @@ static void words_split(const char *words, char *first, char *middle, char *last
 static void name_split(const char *cell, Canon parts[3]) {
     Canon words;
     canon_words(cell, &words);
-    words_split(words.text, parts[NAME_FIRST].text, parts[NAME_MIDDLE].text, parts[NAME_LAST].text);
-    words_split(words.accented, parts[NAME_FIRST].accented, parts[NAME_MIDDLE].accented, parts[NAME_LAST].accented);
+    words_split(words.text, parts[NAME_FIRST].text, parts[NAME_INNER].text, parts[NAME_LAST].text);
+    words_split(words.accented, parts[NAME_FIRST].accented, parts[NAME_INNER].accented, parts[NAME_LAST].accented);
 }
 
 static void text_append(char to[CANON_BYTES], const char *words) {
@@ -180,8 +180,8 @@ static void name_columns(const char *const *cells, int n_columns, Canon parts[3]
     for (int i = 1; i + 1 < n_columns; i++) {
         Canon words;
         canon_words(cells[i], &words);
-        text_append(parts[NAME_MIDDLE].text, words.text);
-        text_append(parts[NAME_MIDDLE].accented, words.accented);
+        text_append(parts[NAME_INNER].text, words.text);
+        text_append(parts[NAME_INNER].accented, words.accented);
     }
 }
 

@@ -20,7 +20,7 @@
 
 typedef enum MatchKind { MATCH_NAME, MATCH_DATE, MATCH_CATEGORY, MATCH_TEXT, MATCH_IDENTIFIER, MATCH_KINDS } MatchKind;
 
-typedef enum NameSlot { NAME_FIRST, NAME_MIDDLE, NAME_LAST, NAME_JOINED, NAME_SLOTS } NameSlot;
+typedef enum NameSlot { NAME_FIRST, NAME_INNER, NAME_LAST, NAME_JOINED, NAME_SLOTS } NameSlot;
 
 typedef struct MatchField {
     const char *label;
