@@ -137,43 +137,55 @@ static void decide_whom(Item *item) {
                      "subject.citizen_number", NULL);
 }
 
-static void decide_person(const VerifyContext *verify, const Grants *grants, Item *item) {
+static void set_residence(Item *item) {
+    item->province_before = item->province_after = item->person->residence_province;
+    item->province63_before = item->province63_after = item->person->residence_province63;
+}
+
+static int set_record(const VerifyContext *verify, Item *item) {
+    item->record_key = item->domain == DONGBO__DOMAIN__POPULATION ? "" : verify_record_key(verify, item->event);
+    if (item->record_key == NULL)
+        return error_fail(ERROR_MEMORY, "the batch's record keys do not fit");
+    item->record_hash = record_hash(item->person->key, item->domain, item->record_key);
+    return 0;
+}
+
+static int decide_person(const VerifyContext *verify, const Grants *grants, Item *item) {
     copy_decision(&item->decision, &item->form);
     item->merged = (Merged){0};
     item->record_key = "";
     item->record_hash = 0;
+    if (item->adopted)
+        item->person = NULL;
+    item->adopted = false;
     if (item->event == NULL || item->form.verdict != DONGBO__VERDICT__ACCEPTED)
-        return;
-    bool changes_person = item->domain == DONGBO__DOMAIN__POPULATION;
-    if (changes_person) {
+        return 0;
+    if (item->domain == DONGBO__DOMAIN__POPULATION) {
         decide_whom(item);
     } else {
         verify_person(verify, grants, item->event, item->person, &item->decision);
-        if (item->person != NULL) {
-            item->province_before = item->province_after = item->person->residence_province;
-            item->province63_before = item->province63_after = item->person->residence_province63;
-        }
+        if (item->person != NULL)
+            set_residence(item);
     }
     if (item->expired && item->decision.verdict == DONGBO__VERDICT__DEFERRED)
         item->decision.verdict = DONGBO__VERDICT__MISMATCH;
     if (item->decision.verdict != DONGBO__VERDICT__ACCEPTED || item->person == NULL)
-        return;
-    item->record_key = changes_person ? "" : verify_record_key(verify, item->event);
-    if (item->record_key != NULL)
-        item->record_hash = record_hash(item->person->key, item->domain, item->record_key);
+        return 0;
+    return set_record(verify, item);
+}
+
+static VerifyContext verify_context(const DecideContext *context, const Work *work) {
+    return (VerifyContext){.rules = context->rules, .now_us = context->now_us, .arena = work->arena};
 }
 
 int decide_persons(const DecideContext *context, Work *work) {
-    VerifyContext verify = {.rules = context->rules, .now_us = context->now_us, .arena = work->arena};
-    for (size_t i = 0; i < work->n_items; i++) {
-        Item *item = &work->items[i];
-        if (item->dropped)
-            continue;
-        decide_person(&verify, &work->agency->grants, item);
-        if (item->record_key == NULL)
-            return error_fail(ERROR_MEMORY, "the batch's record keys do not fit");
+    VerifyContext verify = verify_context(context, work);
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < work->n_items; i++) {
+        if (!work->items[i].dropped)
+            result = decide_person(&verify, &work->agency->grants, &work->items[i]);
     }
-    return 0;
+    return result;
 }
 
 static bool is_contradiction(int code) {
@@ -209,6 +221,21 @@ bool decide_wants_search(const Work *work, const Item *item) {
     return false;
 }
 
+static bool has_reason(const Decision *decision, int code) {
+    for (size_t i = 0; i < decision->n_reasons; i++) {
+        if (decision->reasons[i].code == code)
+            return true;
+    }
+    return false;
+}
+
+bool decide_is_misled(const Item *item) {
+    if (!verify_is_number(item->claimed_number))
+        return false;
+    return item->person == NULL || (has_reason(&item->decision, DONGBO__REASON_CODE__NAME_DIFFERS) &&
+                                    has_reason(&item->decision, DONGBO__REASON_CODE__BIRTH_DATE_DIFFERS));
+}
+
 static void say_found(Item *item) {
     static const char FIELD[] = "subject.citizen_number";
     Decision *decision = &item->decision;
@@ -228,11 +255,57 @@ static void say_found(Item *item) {
         decision_add(decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__PERSON_POSSIBLE, FIELD, NULL);
 }
 
-void decide_found(Work *work) {
-    for (size_t i = 0; i < work->n_items; i++) {
-        if (work->items[i].found != NULL && decide_wants_search(work, &work->items[i]))
-            say_found(&work->items[i]);
+// What is wrong with the number, as bits of rules_accepted_numbers(); 0 where that is not all, or where it is a number.
+static unsigned number_faults(const Decision *form) {
+    unsigned faults = form->n_reasons > 0 ? NUMBER_MALFORMED : 0;
+    for (size_t i = 0; i < form->n_reasons; i++) {
+        int code = form->reasons[i].code;
+        if (code == DONGBO__REASON_CODE__ID_MISSING)
+            faults = NUMBER_MISSING; // and ID_FORMAT beside it
+        else if (code != DONGBO__REASON_CODE__ID_FORMAT)
+            return 0;
     }
+    return faults;
+}
+
+bool decide_may_adopt(const DecideContext *context, const Work *work, const Item *item) {
+    if (item->form.verdict != DONGBO__VERDICT__MISMATCH || !decide_wants_search(work, item))
+        return false;
+    unsigned faults = number_faults(&item->form);
+    return faults != 0 && (faults & ~rules_accepted_numbers(context->rules, work->agency->grants.code)) == 0;
+}
+
+// Takes the person whom the search is sure of, where all else that is said agrees with them. 1 when it does not.
+static int adopt(const DecideContext *context, const Work *work, Item *item) {
+    const SearchMatch *sure = search_sure(item->found);
+    if (sure == NULL || sure->level[SEARCH_NUMBER] == SEARCH_ELSE || !decide_may_adopt(context, work, item))
+        return 1;
+    VerifyContext verify = verify_context(context, work);
+    Decision decision;
+    copy_decision(&decision, &item->form);
+    decision.verdict = DONGBO__VERDICT__ACCEPTED;
+    verify_found(&verify, &work->agency->grants, item->event, &item->found->person, &decision);
+    if (decision.verdict != DONGBO__VERDICT__ACCEPTED)
+        return 1;
+    copy_decision(&item->decision, &decision);
+    item->person = &item->found->person;
+    item->adopted = true;
+    set_residence(item);
+    return set_record(&verify, item);
+}
+
+int decide_found(const DecideContext *context, Work *work) {
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (item->found == NULL || !decide_wants_search(work, item))
+            continue;
+        int result = adopt(context, work, item);
+        if (result < 0)
+            return result;
+        if (result > 0)
+            say_found(item);
+    }
+    return 0;
 }
 
 bool decide_wants_record(const Item *item) {

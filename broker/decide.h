@@ -30,8 +30,14 @@ int decide_persons(const DecideContext *context, Work *work);
 // in. What stays deferred for want of its person is searched once, when it comes, and again when it has waited too
 // long.
 bool decide_wants_search(const Work *work, const Item *item);
-// Adds what a search found to the decisions. After decide_persons(), before decide_records().
-void decide_found(Work *work);
+// Of these: its number is well formed, and leads to nobody, or to somebody with another name and birth date, so that a
+// number beside it may be meant.
+bool decide_is_misled(const Item *item);
+// Whether the agency's policy lets an event without a usable number be taken as that of whom a search is sure of.
+bool decide_may_adopt(const DecideContext *context, const Work *work, const Item *item);
+// Adds what a search found to the decisions, and adopts where that is the policy. After decide_persons(), before
+// decide_records(). ERROR_MEMORY.
+int decide_found(const DecideContext *context, Work *work);
 bool decide_wants_record(const Item *item);
 // Merges, several events on one record each onto the one before, and keys what is in question. ERROR_MEMORY.
 int decide_records(const DecideContext *context, Work *work);

@@ -94,6 +94,19 @@ static int changed_fields(Arena *arena, uint32_t bits, Dongbo__Entry *entry) {
     return 0;
 }
 
+static int fill_found(Arena *arena, const SearchAnswer *answer, Dongbo__Entry *entry) {
+    const SearchMatch *sure = search_sure(answer);
+    entry->found = arena_alloc(arena, sizeof *entry->found);
+    if (entry->found == NULL)
+        return no_memory();
+    dongbo__found__init(entry->found);
+    entry->found->posterior = sure->posterior;
+    entry->found->bits = (uint32_t)sure->bits;
+    entry->found->version = SEARCH_VERSION;
+    entry->found->model = answer->model;
+    return 0;
+}
+
 static int fill_merged(Arena *arena, const Item *item, Dongbo__Entry *entry) {
     entry->person = item->person->key;
     entry->citizen_number = (char *)item->person->citizen_number;
@@ -102,6 +115,8 @@ static int fill_merged(Arena *arena, const Item *item, Dongbo__Entry *entry) {
     entry->province63_before = (char *)item->province63_before;
     entry->province_after = (char *)item->province_after;
     entry->province63_after = (char *)item->province63_after;
+    if (item->adopted && fill_found(arena, item->found, entry) < 0)
+        return no_memory();
     // What is not new to anybody goes to no feed.
     if (item->decision.verdict != DONGBO__VERDICT__ACCEPTED)
         return 0;

@@ -24,6 +24,7 @@ typedef struct Item {
     int domain;
     const char *claimed_number; // "" when none
     const Person *person;       // NULL when not found
+    bool adopted;               // ... by their number, but all else: `person` is whom `found` is sure of
     const char *record_key;     // "" until a person was decided on
     uint64_t record_hash;       // of (person, domain, record key); 0 until a person was decided on
     const Dongbo__Record *read; // current version in the store when it was looked up, NULL for none

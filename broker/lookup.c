@@ -3,6 +3,7 @@
 // The look-ups' SQL. Never one query per event, never a write.
 #include "broker/lookup.h"
 
+#include "broker/decide.h"
 #include "proto/base/date.h"
 #include "proto/base/error.h"
 #include "proto/base/text.h"
@@ -86,8 +87,7 @@ static int wanted_collect(Wanted *wanted, Work *work) {
     return 0;
 }
 
-static const char *copy_text(Arena *arena, const PGresult *rows, int row, int column, bool *failed) {
-    const char *text = pg_text(rows, row, column);
+static const char *copy_text(Arena *arena, const char *text, bool *failed) {
     if (text[0] == '\0')
         return "";
     char *copy = arena_strndup(arena, text, strlen(text));
@@ -96,23 +96,37 @@ static const char *copy_text(Arena *arena, const PGresult *rows, int row, int co
     return copy;
 }
 
+// With its texts in the arena. false for want of memory.
+static bool person_keep(Arena *arena, Person *person) {
+    bool failed = false;
+    const char **texts[] = {&person->citizen_number,
+                            &person->full_name,
+                            &person->birth_date,
+                            &person->sex,
+                            &person->residence_province,
+                            &person->residence_province63,
+                            &person->died_on};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i] = copy_text(arena, *texts[i], &failed);
+    return !failed;
+}
+
 static const Person *person_read(Arena *arena, const PGresult *rows, int row, bool by_alias) {
     Person *person = arena_alloc(arena, sizeof *person);
     if (person == NULL)
         return NULL;
-    bool failed = false;
     *person = (Person){
         .key = pg_i64(rows, row, 1),
-        .citizen_number = copy_text(arena, rows, row, 2, &failed),
-        .full_name = copy_text(arena, rows, row, 3, &failed),
-        .birth_date = copy_text(arena, rows, row, 4, &failed),
-        .sex = copy_text(arena, rows, row, 5, &failed),
-        .residence_province = copy_text(arena, rows, row, 6, &failed),
-        .residence_province63 = copy_text(arena, rows, row, 7, &failed),
-        .died_on = copy_text(arena, rows, row, 8, &failed),
+        .citizen_number = pg_text(rows, row, 2),
+        .full_name = pg_text(rows, row, 3),
+        .birth_date = pg_text(rows, row, 4),
+        .sex = pg_text(rows, row, 5),
+        .residence_province = pg_text(rows, row, 6),
+        .residence_province63 = pg_text(rows, row, 7),
+        .died_on = pg_text(rows, row, 8),
         .by_alias = by_alias,
     };
-    return failed ? NULL : person;
+    return person_keep(arena, person) ? person : NULL;
 }
 
 static int query_persons(Pg *population, const PgStatement *statement, Arena *arena, const Wanted *wanted) {
@@ -156,14 +170,14 @@ int lookup_persons(Pg *population, Work *work) {
 
 // ---- who may be meant ---------------------------------------------------------------------------------------------
 
-static const Oid FIND_TYPES[] = {OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
-                                 OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_INT4};
+static const Oid FIND_TYPES[] = {OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+                                 OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_INT4,       OID_TEXT_ARRAY, OID_INT8_ARRAY};
 static const PgStatement FIND = {
     "find",
     "SELECT place, person, citizen_number, full_name, birth_date, sex, residence_province, residence_province63, "
     "mother_name, father_name, model, citizens, n_name, n_said, n_given, n_birth, n_year, n_province, n_mother, "
-    "n_father FROM population.find($1, $2, $3, $4, $5, $6, $7, $8)",
-    8, FIND_TYPES};
+    "n_father, died_on FROM population.find($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    10, FIND_TYPES};
 
 // What the keys are made of, in the order of find()'s parameters.
 typedef enum KeyPart {
@@ -216,7 +230,8 @@ static SearchCandidate candidate_read(const PGresult *rows, int row) {
                    .birth_date = pg_text(rows, row, 4),
                    .sex = pg_text(rows, row, 5),
                    .residence_province = pg_text(rows, row, 6),
-                   .residence_province63 = pg_text(rows, row, 7)},
+                   .residence_province63 = pg_text(rows, row, 7),
+                   .died_on = pg_text(rows, row, 20)},
         .mother_name = pg_text(rows, row, 8),
         .father_name = pg_text(rows, row, 9),
         .counts = {.name = pg_i64(rows, row, 12),
@@ -250,17 +265,42 @@ static int read_answer(Work *work, Item *item, const PGresult *rows, int row, Se
         return -1;
     search_judge(&question, candidates, n, answer);
     bool failed = false;
-    for (size_t i = 0; i < answer->n; i++) {
-        const char *number = answer->matches[i].citizen_number;
-        char *copy = arena_strndup(work->arena, number, strlen(number));
-        failed = failed || copy == NULL;
-        answer->matches[i].citizen_number = copy;
-    }
+    for (size_t i = 0; i < answer->n; i++)
+        answer->matches[i].citizen_number = copy_text(work->arena, answer->matches[i].citizen_number, &failed);
+    failed = failed || (search_sure(answer) != NULL && !person_keep(work->arena, &answer->person));
     item->found = answer;
     return failed ? -1 : row;
 }
 
-static int query_candidates(Pg *population, const Rules *rules, Item **items, size_t n, PGresult **ret) {
+// The numbers beside those that mislead, and whose each is.
+static int neighbour_params(PgParams *params, const Rules *rules, Arena *arena, Item **items, size_t n) {
+    ArenaMark mark = arena_mark(arena);
+    SearchNumber *beside = arena_alloc(arena, n * SEARCH_NEIGHBOURS_MAX * sizeof *beside);
+    int64_t *of = arena_alloc(arena, n * SEARCH_NEIGHBOURS_MAX * sizeof *of);
+    size_t n_beside = 0;
+    if (beside == NULL || of == NULL)
+        return error_fail(ERROR_MEMORY, "the batch's candidates do not fit");
+    for (size_t i = 0; i < n; i++) {
+        const Item *item = items[i];
+        size_t end = n_beside;
+        if (decide_is_misled(item))
+            end += search_neighbours(rules, item->event->subject, item->claimed_number, beside + n_beside);
+        while (n_beside < end)
+            of[n_beside++] = (int64_t)i + 1;
+    }
+    pg_param_array_begin(params, OID_TEXT, (int)n_beside);
+    for (size_t i = 0; i < n_beside; i++)
+        pg_array_text(params, beside[i], sizeof beside[i] - 1);
+    pg_param_array_begin(params, OID_INT8, (int)n_beside);
+    for (size_t i = 0; i < n_beside; i++)
+        pg_array_i64(params, of[i]);
+    arena_rewind(arena, &mark);
+    return 0;
+}
+
+static int query_candidates(Pg *population, const Rules *rules, Arena *arena, const Wanted *wanted, PGresult **ret) {
+    Item **items = wanted->items;
+    size_t n = wanted->n;
     PgParams params = {0};
     for (int part = 0; part < PARTS; part++) {
         pg_param_array_begin(&params, OID_TEXT, (int)n);
@@ -268,7 +308,9 @@ static int query_candidates(Pg *population, const Rules *rules, Item **items, si
             key_part(&params, rules, items[i], (KeyPart)part);
     }
     pg_param_i32(&params, SEARCH_BLOCK_MAX);
-    int result = pg_run(population, &FIND, &params, ret);
+    int result = neighbour_params(&params, rules, arena, items, n);
+    if (result == 0)
+        result = pg_run(population, &FIND, &params, ret);
     pg_params_free(&params);
     return result;
 }
@@ -280,15 +322,15 @@ int lookup_candidates(Pg *population, const Rules *rules, Work *work) {
     if (result == 0 && candidates == NULL)
         result = error_fail(ERROR_MEMORY, "the batch's candidates do not fit");
     for (size_t from = 0; result == 0 && from < wanted.n; from += EVENTS_AT_ONCE) {
-        Item **items = &wanted.items[from];
-        size_t n = wanted.n - from < EVENTS_AT_ONCE ? wanted.n - from : EVENTS_AT_ONCE;
+        size_t left = wanted.n - from;
+        const Wanted some = {&wanted.items[from], left < EVENTS_AT_ONCE ? left : EVENTS_AT_ONCE};
         PGresult *rows = NULL;
-        result = query_candidates(population, rules, items, n, &rows);
-        for (size_t i = 0; i < n; i++)
-            items[i]->found = NULL;
+        result = query_candidates(population, rules, work->arena, &some, &rows);
+        for (size_t i = 0; i < some.n; i++)
+            some.items[i]->found = NULL;
         int row = 0;
         while (result == 0 && row >= 0 && row < PQntuples(rows))
-            row = read_answer(work, items[pg_i64(rows, row, 0) - 1], rows, row, candidates);
+            row = read_answer(work, some.items[pg_i64(rows, row, 0) - 1], rows, row, candidates);
         if (row < 0)
             result = error_fail(ERROR_MEMORY, "the batch's candidates do not fit");
         PQclear(rows);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One person's name, said by an agency and stored: what differs between the two. Pure, without allocation, integers
-// only. It says what it sees; whether that may be accepted is policy (broker/name_policy.h).
+// only. It says what it sees; whether that may be accepted is policy (schemas/rules/names.yaml).
 #pragma once
 
 #include <stdbool.h>

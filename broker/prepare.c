@@ -185,7 +185,7 @@ static DecideContext context_of(const Prepare *prepare) {
 }
 
 // Costs nothing where every number led to its person.
-static int search(Prepare *prepare, Work *work) {
+static int search(Prepare *prepare, const DecideContext *context, Work *work) {
     bool any = false;
     for (size_t i = 0; i < work->n_items; i++) {
         Item *item = &work->items[i];
@@ -193,9 +193,7 @@ static int search(Prepare *prepare, Work *work) {
         any = any || item->wanted;
     }
     int result = any ? lookup_candidates(prepare->population, prepare->rules, work) : 0;
-    if (result == 0)
-        decide_found(work);
-    return result;
+    return result < 0 ? result : decide_found(context, work);
 }
 
 // Costs nothing where every event has something that holds.
@@ -219,7 +217,7 @@ int prepare_again(Prepare *prepare, Work *work) {
         result = decide_persons(&context, work);
     stats_add(prepare->stats, STATS_DECIDE, &since);
     if (result == 0)
-        result = search(prepare, work);
+        result = search(prepare, &context, work);
     stats_add(prepare->stats, STATS_PERSONS, &since);
     if (result < 0)
         return result;
@@ -247,7 +245,7 @@ int prepare_merge(Prepare *prepare, Work *work) {
     DecideContext context = context_of(prepare);
     int result = decide_persons(&context, work);
     if (result == 0)
-        decide_found(work);
+        result = decide_found(&context, work);
     return result < 0 ? result : decide_records(&context, work);
 }
 

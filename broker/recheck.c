@@ -204,6 +204,9 @@ static bool is_of(const Place *read, const Place *now) {
 static bool is_person_stale(const Recheck *recheck, const Work *work, const Item *item) {
     if (work->population.position == recheck->population.position)
         return false;
+    // Whoever moved may be meant as well from now on, under whatever number: what says that nobody else is, is old.
+    if (item->adopted)
+        return true;
     uint64_t read = (uint64_t)work->population.position;
     const SearchMatch *likely = search_first(item->found);
     if (likely != NULL && touched_since(recheck->persons, hash_person(likely->person), read))

@@ -4,9 +4,10 @@
 // code lists that were read and of the published reasons are its vocabularies, so that a misspelt one is found with
 // its line. What YAML cannot say is checked afterwards. Refuses half-described domains: every field has its rule.
 
-#include "broker/name_policy.h"
 #include "broker/rules.h"
 
+#include "broker/choices.h"
+#include "broker/name.h"
 #include "proto/base/config.h"
 #include "proto/base/error.h"
 #include "proto/bounds.h"
@@ -39,7 +40,7 @@ typedef struct Table {
 struct Rules {
     Codes *codes;
     const CodeList *birth_provinces, *sexes, *provinces63, *provinces34, *communes63, *communes34;
-    NamePolicy *names;
+    Choices *names, *search;
     Table tables[DOMAIN_MAX + 1];
 };
 
@@ -432,6 +433,13 @@ static int find_list(const Codes *codes, const char *name, const CodeList **ret)
     return *ret ? 0 : error_fail(ERROR_CONFIG, "code list %s.tsv is missing", name);
 }
 
+static const ChoiceKey NAME_KEYS[] = {{"accents_lost", NAME_ACCENTS},
+                                      {"middle", NAME_MIDDLE},
+                                      {"order", NAME_ORDER},
+                                      {"spaces", NAME_SPACES},
+                                      {"spelling", NAME_SPELLING}};
+static const ChoiceKey SEARCH_KEYS[] = {{"number_missing", NUMBER_MISSING}, {"number_malformed", NUMBER_MALFORMED}};
+
 static int load_all(Rules *rules, const char *schemas_dir) {
     char path[4096];
     snprintf(path, sizeof path, "%s/codes", schemas_dir);
@@ -450,7 +458,10 @@ static int load_all(Rules *rules, const char *schemas_dir) {
         r = find_list(rules->codes, "communes34", &rules->communes34);
     snprintf(path, sizeof path, "%s/rules/names.yaml", schemas_dir);
     if (r == 0)
-        r = name_policy_load(&rules->names, path);
+        r = choices_load(&rules->names, path, NAME_KEYS, sizeof NAME_KEYS / sizeof *NAME_KEYS);
+    snprintf(path, sizeof path, "%s/rules/search.yaml", schemas_dir);
+    if (r == 0)
+        r = choices_load(&rules->search, path, SEARCH_KEYS, sizeof SEARCH_KEYS / sizeof *SEARCH_KEYS);
     for (int domain = DOMAIN_MIN; r == 0 && domain <= DOMAIN_MAX; domain++) {
         snprintf(path, sizeof path, "%s/rules/%s.yaml", schemas_dir, domain_name(domain));
         r = load_domain(rules, path, domain);
@@ -480,7 +491,8 @@ void rules_destroy(Rules **rules) {
         free(table->checks);
         free(table->authorities);
     }
-    name_policy_destroy(&(*rules)->names);
+    choices_destroy(&(*rules)->names);
+    choices_destroy(&(*rules)->search);
     codes_destroy(&(*rules)->codes);
     free(*rules);
     *rules = NULL;
@@ -504,7 +516,11 @@ uint32_t rules_authority(const Rules *rules, int domain, const char *agency, uns
 }
 
 unsigned rules_accepted_names(const Rules *rules, const char *agency) {
-    return name_policy_accepts(rules->names, agency);
+    return choices_accepted(rules->names, agency);
+}
+
+unsigned rules_accepted_numbers(const Rules *rules, const char *agency) {
+    return choices_accepted(rules->search, agency);
 }
 
 bool rules_is_birth_province(const Rules *rules, const char *code3) {

@@ -89,6 +89,11 @@ const DomainRules *rules_domain(const Rules *rules, int domain);         // NULL
 uint32_t rules_authority(const Rules *rules, int domain, const char *agency, unsigned field);
 // The differences of a name (bits of broker/name.h) that may be accepted of an agency when all else agrees.
 unsigned rules_accepted_names(const Rules *rules, const char *agency);
+// What may be wrong with the number of an agency's event that is accepted all the same, when all else leaves no doubt
+// who is meant.
+#define NUMBER_MISSING 1u
+#define NUMBER_MALFORMED 2u
+unsigned rules_accepted_numbers(const Rules *rules, const char *agency);
 // Known as birth-registration province (3 digits), as sex, as one of 63 provinces (2 digits), as one of 34 (2 digits).
 bool rules_is_birth_province(const Rules *rules, const char *code3);
 bool rules_is_sex(const Rules *rules, const char *code);

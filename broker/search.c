@@ -5,7 +5,8 @@
 
 #include "broker/match/likeness.h"
 #include "broker/match/model.h"
-#include "broker/rules.h"
+#include "broker/name.h"
+#include "broker/verify.h"
 #include "proto/base/date.h"
 #include "proto/base/text.h"
 
@@ -131,8 +132,8 @@ static SearchLevel name_level(const Said *said, const char *name, const char *fo
     if (!said->name[0] || !folded[0])
         return SEARCH_MISSING;
     if (strcmp(said->name, folded) == 0) {
-        fold_case(name, other);
-        return strcmp(said->accented, other) == 0 ? SEARCH_EXACT : SEARCH_FOLDED;
+        unsigned differences = name_compare(said->subject->full_name, name);
+        return (differences & ~(unsigned)(NAME_CASE | NAME_TONE)) == 0 ? SEARCH_EXACT : SEARCH_FOLDED;
     }
     without_middle(folded, other);
     if (strcmp(said->brief, other) == 0)
@@ -202,14 +203,19 @@ static SearchLevel parent_level(const char *said, const char *said_folded, const
     return is_like(said_folded, folded, 940) ? SEARCH_NEAR : SEARCH_ELSE;
 }
 
-// A number that lost or won a digit is still compared; one of another kind says nothing.
+#define NUMBER_BYTES 24
+// A number that lost or won a digit is still compared, and so is one with dots in it; one of another kind says nothing.
 static SearchLevel number_level(const SearchQuestion *question, const Person *person) {
-    size_t n = strlen(question->number);
+    char number[NUMBER_BYTES];
+    size_t n = 0;
     if (question->number_of == person->key && person->key != 0)
         return SEARCH_EXACT;
+    for (const char *at = question->number; *at && n < sizeof number; at++)
+        if (!strchr(" .-", *at))
+            number[n++] = *at;
     if (n < NUMBER_DIGITS - 1 || n > NUMBER_DIGITS + 1)
         return SEARCH_MISSING;
-    int edits = likeness_edits(question->number, n, person->citizen_number, strlen(person->citizen_number), 1);
+    int edits = likeness_edits(number, n, person->citizen_number, strlen(person->citizen_number), 1);
     return edits == 0 ? SEARCH_EXACT : edits == 1 ? SEARCH_NEAR : SEARCH_ELSE;
 }
 
@@ -303,14 +309,31 @@ static int32_t surprise(const SearchCandidate *candidate, const SearchMatch *mat
     }
 }
 
-// Twins share birth date, parents, province and most of a name, and the sum takes each for evidence of its own. A
-// number that is whole and not nearly this person's, with another given name, may be that of one who is not in the
-// store yet.
-static bool is_kin(const Said *said, const char *folded, const SearchMatch *match) {
-    SearchLevel level = (SearchLevel)match->level[SEARCH_NAME];
-    if (match->level[SEARCH_NUMBER] != SEARCH_ELSE || level == SEARCH_SHORT || level == SEARCH_ORDER)
+// The same words, the family's name first as before, and another last: Minh Anh and Anh Minh are two names.
+static bool is_turned(const Said *said, const char *folded) {
+    char letters[FOLD_BYTES];
+    size_t surname = strcspn(folded, " ");
+    without_spaces(folded, letters);
+    return strcmp(said->letters, letters) != 0 && strcspn(said->name, " ") == surname &&
+           memcmp(said->name, folded, surname) == 0;
+}
+
+// Twins share birth date, parents, province and most of a name, and the sum takes each for evidence of its own; the
+// other twin may not be in the store yet. Only what is said of a number tells that it is this one. Without it another
+// given name may be the other twin's; and so may this one's without its accents, or with others, where a number is said
+// that is whole and not nearly this person's. Where there is no number, a name that is written without any accents at
+// all says nothing against this twin: whoever writes so writes all names so, and the other would be found as well.
+static bool is_kin(const Said *said, const Person *person, const char *folded, const SearchMatch *match) {
+    SearchLevel level = (SearchLevel)match->level[SEARCH_NAME], number = (SearchLevel)match->level[SEARCH_NUMBER];
+    if (number == SEARCH_EXACT || number == SEARCH_NEAR || level == SEARCH_EXACT || level == SEARCH_MISSING)
         return false;
-    return strcmp(given_name(said->name), given_name(folded)) != 0;
+    if (strcmp(given_name(said->name), given_name(folded)) != 0)
+        return level != SEARCH_ORDER || is_turned(said, folded);
+    char held[FOLD_BYTES];
+    fold_case(person->full_name, held);
+    unsigned differences = name_compare(given_name(said->accented), given_name(held));
+    bool bare = strcmp(said->accented, said->name) == 0;
+    return (differences & ~(unsigned)(NAME_CASE | NAME_TONE)) != 0 && (number == SEARCH_ELSE || !bare);
 }
 
 static SearchMatch compare(const Said *said, const SearchCandidate *candidate) {
@@ -335,7 +358,7 @@ static SearchMatch compare(const Said *said, const SearchCandidate *candidate) {
             M[field][match.level[field]] + surprise(candidate, &match, field, said->question->citizens);
         match.bits += match.field_bits[field];
     }
-    match.kin = is_kin(said, folded, &match);
+    match.kin = is_kin(said, person, folded, &match);
     return match;
 }
 
@@ -396,6 +419,10 @@ void search_judge(const SearchQuestion *question, SearchCandidate *candidates, s
         kept += match->posterior >= SEARCH_DOUBT;
     }
     ret->n = kept;
+    const SearchMatch *sure = search_sure(ret);
+    for (size_t i = 0; sure && i < n; i++)
+        if (candidates[i].person.key == sure->person)
+            ret->person = candidates[i].person;
 }
 
 const SearchMatch *search_first(const SearchAnswer *answer) {
@@ -444,6 +471,47 @@ void search_write(const SearchAnswer *answer, Bytes *out) {
         write_match(&answer->matches[i], out);
     }
     bytes_append_text(out, "]}");
+}
+
+typedef struct Neighbours {
+    const Rules *rules;
+    const Dongbo__Subject *subject;
+    SearchNumber *out;
+    size_t n;
+} Neighbours;
+
+static void add_neighbour(Neighbours *neighbours, const SearchNumber number) {
+    char province[4] = {number[0], number[1], number[2], '\0'};
+    if (!rules_is_birth_province(neighbours->rules, province) ||
+        verify_number_denies_sex(number, neighbours->subject->sex) ||
+        verify_number_denies_birth(number, neighbours->subject->birth_date))
+        return;
+    memcpy(neighbours->out[neighbours->n++], number, sizeof(SearchNumber));
+}
+
+size_t search_neighbours(const Rules *rules, const Dongbo__Subject *subject, const char *number,
+                         SearchNumber out[SEARCH_NEIGHBOURS_MAX]) {
+    Neighbours neighbours = {.rules = rules, .subject = subject, .out = out};
+    SearchNumber other;
+    if (!verify_is_number(number))
+        return 0;
+    memcpy(other, number, sizeof other);
+    for (size_t i = 0; i < NUMBER_DIGITS; i++) {
+        for (char digit = '0'; digit <= '9'; digit++) {
+            other[i] = digit;
+            if (digit != number[i])
+                add_neighbour(&neighbours, other);
+        }
+        other[i] = number[i];
+    }
+    for (size_t i = 0; i + 1 < NUMBER_DIGITS; i++) {
+        other[i] = number[i + 1];
+        other[i + 1] = number[i];
+        if (number[i] != number[i + 1])
+            add_neighbour(&neighbours, other);
+        memcpy(other, number, sizeof other);
+    }
+    return neighbours.n;
 }
 
 void search_swapped(const char *birth_date, char out[11]) {

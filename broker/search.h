@@ -7,12 +7,13 @@
 #pragma once
 
 #include "broker/person.h"
+#include "broker/rules.h"
 #include "event.pb-c.h"
 #include "proto/base/bytes.h"
 
 #include <stddef.h>
 
-#define SEARCH_VERSION 2          // of the constants and the levels
+#define SEARCH_VERSION 3          // of the constants and the levels
 #define SEARCH_BLOCK_MAX 50       // more persons under one key: not enough data
 #define SEARCH_CANDIDATES_MAX 512 // of one event; the keys have no more
 #define SEARCH_MATCHES_MAX 5      // that a reviewer is shown
@@ -72,7 +73,7 @@ typedef struct SearchMatch {
     const char *citizen_number;
     int32_t bits;       // evidence, milli-bits
     uint32_t posterior; // millionths
-    bool kin;           // it may as well be a brother or sister: never sure
+    bool kin;           // it may as well be a twin: never sure
     uint8_t level[SEARCH_FIELDS];
     int32_t field_bits[SEARCH_FIELDS];
 } SearchMatch;
@@ -81,11 +82,12 @@ typedef struct SearchAnswer {
     SearchMatch matches[SEARCH_MATCHES_MAX]; // the likeliest first; of equals the older person first
     size_t n;                                // from SEARCH_DOUBT
     uint32_t nobody;                         // posterior of none of the candidates
+    Person person;                           // the likeliest one, as the store has them, where search_sure()
     int64_t model;
     bool too_large;
 } SearchAnswer;
 
-// `candidates` are sorted by this. Texts of matches are the candidates'.
+// `candidates` are sorted by this. Texts of matches and of the person are the candidates'.
 void search_judge(const SearchQuestion *question, SearchCandidate *candidates, size_t n, SearchAnswer *ret);
 // The likeliest one; NULL when nobody is likely, or nothing was looked for (`answer` NULL).
 const SearchMatch *search_first(const SearchAnswer *answer);
@@ -93,5 +95,11 @@ const SearchMatch *search_first(const SearchAnswer *answer);
 const SearchMatch *search_sure(const SearchAnswer *answer);
 // One JSON object: what a reviewer is shown of it, without what names a person but their number and key.
 void search_write(const SearchAnswer *answer, Bytes *out);
+// The numbers that one wrong digit, or two side by side that changed places, turn into this one of twelve digits, and
+// that can be the number of somebody of this sex and birth date. Returns how many.
+#define SEARCH_NEIGHBOURS_MAX 119
+typedef char SearchNumber[13];
+size_t search_neighbours(const Rules *rules, const Dongbo__Subject *subject, const char *number,
+                         SearchNumber out[SEARCH_NEIGHBOURS_MAX]);
 // 1990-02-01 of 1990-01-02; "" where that is no other date.
 void search_swapped(const char *birth_date, char out[11]);

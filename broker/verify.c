@@ -35,6 +35,7 @@ typedef struct Form {
     const ProtobufCMessage *body;
     const DomainRules *rules;
     bool retract;
+    bool found; // the person, without the number
     Decision *decision;
 } Form;
 
@@ -396,13 +397,15 @@ static bool sex_is_known(const char *sex) {
 }
 
 // Whether all that identifies a person but the name is said and is this person's: the number they have now, a whole
-// birth date, the sex. Nothing less makes up for a name that is written otherwise.
+// birth date, the sex. Nothing less makes up for a name that is written otherwise. A search that left no doubt stands
+// for the number: it has weighed how common the name is, as it is written and as it is held.
 static bool all_else_agrees(const Form *form, const Person *person) {
     const Dongbo__Subject *subject = form->subject;
     Date birth;
-    return !person->by_alias && strcmp(subject->citizen_number, person->citizen_number) == 0 &&
-           strcmp(subject->birth_date, person->birth_date) == 0 && date_parse(person->birth_date, &birth) == 0 &&
-           birth.day != 0 && sex_is_known(subject->sex) && strcmp(subject->sex, person->sex) == 0;
+    bool by_number = !person->by_alias && strcmp(subject->citizen_number, person->citizen_number) == 0;
+    return (form->found || by_number) && strcmp(subject->birth_date, person->birth_date) == 0 &&
+           date_parse(person->birth_date, &birth) == 0 && birth.day != 0 && sex_is_known(subject->sex) &&
+           strcmp(subject->sex, person->sex) == 0;
 }
 
 // Each difference is a reason; the worst decides.
@@ -514,6 +517,16 @@ static void check_life(const Form *form, const Person *person) {
     }
 }
 
+// All but the number.
+static void compare_person(const Form *form, const Person *person) {
+    compare_name(form, person);
+    compare_birth(form, person);
+    compare_sex(form, person);
+    // Only the life of the right person tells anything about the event.
+    if (form->rules && !form->retract && severity(form->decision->verdict) < severity(MISMATCH))
+        check_life(form, person);
+}
+
 void verify_person(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
                    const Person *person, Decision *decision) {
     Form form = form_of(context, grants, event, decision);
@@ -522,12 +535,16 @@ void verify_person(const VerifyContext *context, const Grants *grants, const Don
         return;
     }
     compare_number(&form, person);
-    compare_name(&form, person);
-    compare_birth(&form, person);
-    compare_sex(&form, person);
-    // Only the life of the right person tells anything about the event.
-    if (form.rules && !form.retract && severity(decision->verdict) < severity(MISMATCH))
-        check_life(&form, person);
+    compare_person(&form, person);
+}
+
+void verify_found(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
+                  const Person *person, Decision *decision) {
+    static const char FIELD[] = "subject.citizen_number";
+    Form form = form_of(context, grants, event, decision);
+    form.found = true;
+    decision_add(decision, ACCEPTED, REASON(PERSON_FOUND), FIELD, told(&form, FIELD, person->citizen_number));
+    compare_person(&form, person);
 }
 
 const char *verify_record_key(const VerifyContext *context, const Dongbo__ChangeEvent *event) {

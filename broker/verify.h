@@ -53,6 +53,11 @@ void verify_form(const VerifyContext *context, const Grants *grants, const Dongb
 void verify_person(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
                    const Person *person, Decision *decision);
 
+// The same of a person who was found otherwise, the event's number being missing or malformed: PERSON_FOUND, and
+// whatever of the rest does not agree.
+void verify_found(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
+                  const Person *person, Decision *decision);
+
 // Twelve digits, and what they say of their bearer (PPP G YY RRRRRR): whether that contradicts a sex, or a birth date.
 bool verify_is_number(const char *number);
 bool verify_number_denies_sex(const char *number, const char *sex);

@@ -338,17 +338,26 @@ static void add_block(Asking *asking, Kind kind, const Traits *traits) {
         add_candidate(asking, keys->list[first + i].n);
 }
 
+static void add_bearer(Asking *asking, const char *number) {
+    Person bearer;
+    if (census_find(asking->canvass->census, number, &bearer))
+        add_candidate(asking, (size_t)bearer.key);
+}
+
 static void find_candidates(Asking *asking, const CanvassQuestion *question) {
     const Dongbo__Subject *subject = question->subject;
     char name[FOLD_BYTES], swapped[11];
-    Person bearer;
     fold(subject->full_name, name);
     search_swapped(subject->birth_date, swapped);
     Traits traits = {name, subject->birth_date, subject->sex, rules_residence34(asking->canvass->rules, subject),
                      subject->mother_name};
     asking->said = count_shared(asking->canvass, COUNT_NAME, name);
-    if (verify_is_number(question->number) && census_find(asking->canvass->census, question->number, &bearer))
-        add_candidate(asking, (size_t)bearer.key);
+    if (verify_is_number(question->number))
+        add_bearer(asking, question->number);
+    SearchNumber beside[SEARCH_NEIGHBOURS_MAX];
+    size_t n = question->misled ? search_neighbours(asking->canvass->rules, subject, question->number, beside) : 0;
+    for (size_t i = 0; i < n; i++)
+        add_bearer(asking, beside[i]);
     for (int kind = 0; kind < KEYS; kind++)
         add_block(asking, (Kind)kind, &traits);
     traits.birth = swapped;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Who may be meant, looked for in a census instead of a population store: by the same keys as population.find()
-// (schemas/population/0007_search.sql), with counts taken from the census itself, judged by broker/search.h. Some 200
+// (schemas/population), with counts taken from the census itself, judged by broker/search.h. Some 200
 // bytes a citizen.
 #pragma once
 
@@ -15,6 +15,7 @@ typedef struct CanvassQuestion {
     const Dongbo__Subject *subject;
     const char *number;      // as claimed
     const Person *number_of; // whom it names; NULL for nobody
+    bool misled;             // to nobody, or to somebody else altogether: numbers beside it are looked at as well
 } CanvassQuestion;
 
 // Makes the keys of everybody in the census, which must outlive it. ERROR_MEMORY.

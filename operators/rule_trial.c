@@ -133,6 +133,21 @@ static int find_persons(Trial *trial, Item *now, Item *then) {
     return r;
 }
 
+// Whoever is meant without a usable number is looked for once, where one of the two rules might accept it by that.
+static int find_others(Trial *trial, const DecideContext *hold, const DecideContext *tried, Item *then) {
+    Work *work = &trial->work;
+    bool any = false;
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *now = &work->items[i];
+        now->wanted = decide_may_adopt(hold, work, now) || decide_may_adopt(tried, work, &then[i]);
+        any = any || now->wanted;
+    }
+    int r = any ? lookup_candidates(trial->population, trial->now, work) : 0;
+    for (size_t i = 0; i < work->n_items; i++)
+        then[i].found = work->items[i].found;
+    return r;
+}
+
 static int verify_twice(Trial *trial, const Dongbo__SealedBatch *sealed, int64_t now_us, Item **now, Item **then) {
     const DecideContext hold = {trial->now, now_us}, tried = {trial->then, now_us};
     Work *work = &trial->work;
@@ -145,7 +160,15 @@ static int verify_twice(Trial *trial, const Dongbo__SealedBatch *sealed, int64_t
     if (r == 0)
         r = decide_persons(&hold, work);
     work->items = *then;
-    return r == 0 ? decide_persons(&tried, work) : r;
+    if (r == 0)
+        r = decide_persons(&tried, work);
+    work->items = *now;
+    if (r == 0)
+        r = find_others(trial, &hold, &tried, *then);
+    if (r == 0)
+        r = decide_found(&hold, work);
+    work->items = *then;
+    return r == 0 ? decide_found(&tried, work) : r;
 }
 
 static int try_batch(Trial *trial, const PGresult *rows, int row) {

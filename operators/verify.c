@@ -112,15 +112,14 @@ static int find_others(Verifying *verifying) {
         Item *item = &verifying->work.items[i];
         if (!decide_wants_search(&verifying->work, item))
             continue;
-        const CanvassQuestion question = {item->event->subject, item->claimed_number, item->person};
+        const CanvassQuestion question = {item->event->subject, item->claimed_number, item->person,
+                                          decide_is_misled(item)};
         if (!verifying->canvass)
             r = canvass_new(&verifying->canvass, verifying->census, verifying->context.rules);
         if (r == 0)
             r = canvass_ask(verifying->canvass, &question, verifying->arena, &item->found);
     }
-    if (r == 0)
-        decide_found(&verifying->work);
-    return r;
+    return r < 0 ? r : decide_found(&verifying->context, &verifying->work);
 }
 
 static int decide_step(Verifying *verifying) {

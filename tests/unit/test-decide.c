@@ -4,6 +4,8 @@
 #include "broker/decide.h"
 #include "broker/entries.h"
 #include "broker/segment.h"
+#include "proto/base/error.h"
+#include "scratch.h"
 #include "shipped.h"
 
 #include <setjmp.h>
@@ -294,7 +296,7 @@ static void assert_found(Case *c, size_t i, const SearchAnswer *answer, int verd
     Item *item = &c->work.items[i];
     assert_int_equal(decide_persons(&context, &c->work), 0);
     item->found = answer;
-    decide_found(&c->work);
+    assert_int_equal(decide_found(&context, &c->work), 0);
     assert_int_equal(item->decision.verdict, verdict);
     assert_int_equal(item->decision.reasons[item->decision.n_reasons - 1].code, last_reason);
     assert_string_equal(item->decision.reasons[item->decision.n_reasons - 1].expected, ""); // nobody is named
@@ -323,6 +325,126 @@ static void test_what_was_found_accepts_nothing(void **state) {
     assert_found(c, 1, &none, MISMATCH, format);
     assert_found(c, 2, &sure, MISMATCH, known);
     assert_found(c, 2, &own, MISMATCH, differs); // the number is right
+}
+
+// What An's events without a usable number say, and who is found.
+static Rules *load_lenient(void) {
+    Rules *lenient = NULL;
+    char directory[SCRATCH_BYTES];
+    scratch_make(directory);
+    scratch_copy_schemas(directory);
+    scratch_write(directory, "rules/search.yaml",
+                  "default: {number_missing: review, number_malformed: review}\n"
+                  "agencies:\n  - {agency: MOH, number_missing: accept, number_malformed: accept}\n"
+                  "  - {agency: VSS, number_missing: accept}\n");
+    scratch_write(directory, "rules/names.yaml",
+                  "default: {accents_lost: accept, middle: review, order: review, spaces: review, spelling: review}\n");
+    assert_int_equal(rules_load(&lenient, directory), 0);
+    scratch_remove(directory);
+    return lenient;
+}
+
+static SearchAnswer found_an(void) {
+    SearchAnswer answer = found(AN.key, SEARCH_SURE, false);
+    answer.person = AN;
+    return answer;
+}
+
+// Decides all anew with this answer for each, as the broker does.
+static void decide_again(Case *c, const Rules *by, const SearchAnswer *answer) {
+    DecideContext context = {.rules = by, .now_us = NOW};
+    assert_int_equal(decide_persons(&context, &c->work), 0);
+    for (size_t i = 0; i < c->work.n_items; i++)
+        c->work.items[i].found = decide_wants_search(&c->work, &c->work.items[i]) ? answer : NULL;
+    assert_int_equal(decide_found(&context, &c->work), 0);
+    assert_int_equal(decide_records(&context, &c->work), 0);
+}
+
+static void test_a_sure_person_is_adopted_by_policy(void **state) {
+    Case *c = *state;
+    CLEANUP(rules_destroy) Rules *lenient = load_lenient();
+    const SearchAnswer an = found_an();
+    add_dose(c, "", AN.full_name, 1, "L1", 10);
+    add_dose(c, "12345678X", AN.full_name, 2, "L1", 10);
+    add_dose(c, "", "NGUYEN VAN AN", 3, "L1", 10);
+    add_dose(c, "001099000009", AN.full_name, 4, "L1", 10);       // a number like any other: nobody has it
+    add_dose(c, AN.citizen_number, "Trần Thị Bưởi", 5, "L1", 10); // or somebody else
+    add_dose(c, "", "Nguyễn An", 6, "L1", 10);                    // another's name, perhaps
+    decide(c);
+    decide_again(c, rules, &an);
+    assert_verdicts(c, (const int[]){MISMATCH, MISMATCH, MISMATCH, MISMATCH, MISMATCH, MISMATCH});
+    decide_again(c, lenient, &an);
+    assert_verdicts(c, (const int[]){ACCEPTED, ACCEPTED, ACCEPTED, MISMATCH, MISMATCH, MISMATCH});
+    const Item *items = c->work.items;
+    assert_int_equal(items[0].decision.n_reasons, 3);
+    assert_int_equal(items[0].decision.reasons[0].code, DONGBO__REASON_CODE__ID_MISSING);
+    assert_int_equal(items[1].decision.reasons[0].code, DONGBO__REASON_CODE__ID_FORMAT);
+    assert_int_equal(items[1].decision.reasons[1].code, DONGBO__REASON_CODE__PERSON_FOUND);
+    assert_string_equal(items[1].decision.reasons[1].expected, "");
+    assert_int_equal(items[2].decision.reasons[3].code, DONGBO__REASON_CODE__NAME_ACCENTS_LOST);
+    assert_true(items[0].adopted && items[0].person->key == AN.key && !items[5].adopted);
+    // Who is told numbers is told this one.
+    static const char *const TOLD[] = {"subject.citizen_number"};
+    c->agency.grants.told_fields = TOLD;
+    c->agency.grants.n_told = 1;
+    decide_again(c, lenient, &an);
+    assert_string_equal(items[1].decision.reasons[1].expected, AN.citizen_number);
+    // Another agency's malformed numbers are not made up for; and what was adopted before is not kept.
+    c->agency.grants.code = "VSS";
+    decide_again(c, lenient, &an);
+    assert_verdicts(c, (const int[]){ACCEPTED, MISMATCH, ACCEPTED, MISMATCH, MISMATCH, MISMATCH});
+    assert_null(items[1].person);
+    assert_int_equal(items[1].record_hash, 0);
+}
+
+static void test_nothing_less_than_sure_is_adopted(void **state) {
+    Case *c = *state;
+    CLEANUP(rules_destroy) Rules *lenient = load_lenient();
+    add_dose(c, "01099000001", AN.full_name, 1, "L1", 10);
+    decide(c);
+    SearchAnswer sure = found_an(), doubtful = sure, large = sure, other = sure, dead = sure, born = sure;
+    decide_again(c, lenient, &sure);
+    assert_verdicts(c, (const int[]){ACCEPTED});
+    doubtful.matches[0].posterior = SEARCH_SURE - 1;
+    large.too_large = true;
+    other.matches[0].level[SEARCH_NUMBER] = SEARCH_ELSE; // a digit more away
+    dead.person.died_on = "2021-12-31";
+    born.person.birth_date = "1999-02-01";
+    const SearchAnswer *not_enough[] = {&doubtful, &large, &other, &dead, &born};
+    for (size_t i = 0; i < sizeof not_enough / sizeof *not_enough; i++) {
+        decide_again(c, lenient, not_enough[i]);
+        assert_verdicts(c, (const int[]){MISMATCH});
+        assert_null(c->work.items[0].person);
+        assert_int_equal(c->work.items[0].decision.reasons[0].code, DONGBO__REASON_CODE__ID_FORMAT);
+        assert_int_equal(c->work.items[0].decision.n_reasons, 2); // as if nobody had thought of accepting
+    }
+}
+
+// An event about him by his number and one without stand on one record, and the log says by what he was found.
+static void test_what_is_adopted_is_his(void **state) {
+    Case *c = *state;
+    CLEANUP(rules_destroy) Rules *lenient = load_lenient();
+    SearchAnswer an = found_an();
+    an.matches[0].bits = 24000;
+    an.model = 3;
+    add_an(c, 1, "L1", 10);
+    add_dose(c, "", AN.full_name, 1, "L2", 20);
+    decide(c);
+    decide_again(c, lenient, &an);
+    assert_verdicts(c, (const int[]){ACCEPTED, ACCEPTED});
+    assert_ptr_equal(c->work.items[1].onto, c->work.items[0].merged.record);
+    assert_int_equal(entries_build(&c->work), 0);
+    assert_int_equal(c->work.n_records, 2);
+    assert_int_equal(c->work.n_exceptions, 0);
+    const Dongbo__Entry *entry = c->work.entries[1];
+    assert_int_equal(entry->person, AN.key);
+    assert_string_equal(entry->citizen_number, AN.citizen_number);
+    assert_string_equal(entry->province_after, "01");
+    assert_true(entry->body.len > 0);
+    assert_int_equal(entry->found->posterior, SEARCH_SURE);
+    assert_int_equal(entry->found->bits, 24000);
+    assert_int_equal(entry->found->model, 3);
+    assert_null(c->work.entries[0]->found);
 }
 
 // ---- population ----------------------------------------------------------------------------------------------------
@@ -465,6 +587,9 @@ int main(void) {
         TEST(test_unknown_for_too_long_becomes_a_mismatch),
         TEST(test_only_what_contradicts_is_searched),
         TEST(test_what_was_found_accepts_nothing),
+        TEST(test_a_sure_person_is_adopted_by_policy),
+        TEST(test_nothing_less_than_sure_is_adopted),
+        TEST(test_what_is_adopted_is_his),
         TEST(test_changes_of_nobody_known_wait),
         TEST(test_somebody_else_under_a_replaced_number),
         TEST(test_rows_are_sorted_and_placed),

@@ -248,6 +248,24 @@ static void test_name_policy(void **state) {
     assert_int_equal(rules_accepted_names(shipped, "MOH"), 0);
 }
 
+static void test_search_policy(void **state) {
+    scratch_copy_schemas(copy);
+    scratch_write(copy, "rules/search.yaml",
+                  "default: {number_missing: review, number_malformed: accept}\n"
+                  "agencies:\n  - {agency: MOH, number_missing: accept, number_malformed: review}\n");
+    CLEANUP(rules_destroy) Rules *rules = NULL;
+    assert_int_equal(rules_load(&rules, copy), 0);
+    assert_int_equal(rules_accepted_numbers(rules, "VSS"), NUMBER_MALFORMED);
+    assert_int_equal(rules_accepted_numbers(rules, "MOH"), NUMBER_MISSING);
+    CLEANUP(rules_destroy) Rules *shipped = load();
+    assert_int_equal(rules_accepted_numbers(shipped, "MOH"), 0);
+    expect_error("rules/search.yaml", "default: {number_missing: accept}\n", "number_malformed");
+    expect_error("rules/search.yaml",
+                 "default: {number_missing: accept, number_malformed: accept, number_wrong: "
+                 "accept}\n",
+                 "number_wrong");
+}
+
 static void test_broken_name_policy(void **state) {
     expect_error(N, "agencies: []\n", "default");
     expect_error(N, "default: {accents_lost: review, middle: review, order: review, spaces: review}\n", "spelling");
@@ -307,6 +325,7 @@ int main(void) {
         cmocka_unit_test(test_missing_files),
         cmocka_unit_test(test_name_policy),
         cmocka_unit_test(test_broken_name_policy),
+        cmocka_unit_test(test_search_policy),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -2,6 +2,7 @@
 //
 // Scores of candidates: what is said, against what is held and how common that is.
 #include "broker/search.h"
+#include "shipped.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,17 @@
 #include <cmocka.h>
 
 #define CITIZENS 1000000
+
+static Rules *rules;
+
+static int load_rules(void **state) {
+    return shipped_rules(&rules);
+}
+
+static int free_rules(void **state) {
+    rules_destroy(&rules);
+    return 0;
+}
 
 static SearchCandidate an(int64_t key) {
     return (SearchCandidate){
@@ -115,6 +127,8 @@ static void test_layers_of_names(void **state) {
         SearchLevel level;
     } names[] = {{"TRỊNH  xuân Ánh", "Trịnh Xuân Ánh", SEARCH_EXACT},
                  {"Trinh Xuan Anh", "Trịnh Xuân Ánh", SEARCH_FOLDED},
+                 {"Trịnh Thuý Hoà", "Trịnh Thúy Hòa", SEARCH_EXACT},
+                 {"Trịnh Thuỳ Hoà", "Trịnh Thúy Hòa", SEARCH_FOLDED},
                  {"Lê Lan", "Lê Thị Lan", SEARCH_SHORT},
                  {"Lê Văn Thị", "Lê Thị", SEARCH_SHORT},
                  {"Lê Thị", "Lê", SEARCH_ELSE},
@@ -194,9 +208,10 @@ static void test_numbers(void **state) {
     const struct {
         const char *said;
         SearchLevel level;
-    } numbers[] = {{"001090123456", SEARCH_EXACT}, {"001090123465", SEARCH_NEAR},  {"001090123457", SEARCH_NEAR},
-                   {"00109012345", SEARCH_NEAR},   {"0010901234566", SEARCH_NEAR}, {"O01090123456", SEARCH_NEAR},
-                   {"079090999999", SEARCH_ELSE},  {"123456789", SEARCH_MISSING},  {"", SEARCH_MISSING}};
+    } numbers[] = {{"001090123456", SEARCH_EXACT},    {"001090123465", SEARCH_NEAR},   {"001090123457", SEARCH_NEAR},
+                   {"00109012345", SEARCH_NEAR},      {"0010901234566", SEARCH_NEAR},  {"O01090123456", SEARCH_NEAR},
+                   {"079090999999", SEARCH_ELSE},     {"123456789", SEARCH_MISSING},   {"", SEARCH_MISSING},
+                   {"001.090.123-456", SEARCH_EXACT}, {"079 090 999 999", SEARCH_ELSE}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         Case c = about_an();
         c.question.number = numbers[i].said;
@@ -244,11 +259,20 @@ static void test_a_twin_is_never_sure(void **state) {
         bool sure;
     } cases[] = {{"Trịnh Xuân Bình", "001090999888", false}, // a number and a given name of their own
                  {"Trịnh Xuân Anhh", "001090999888", false},
-                 {"Trịnh Xuân Ánh", "001090999888", true}, // only the number is another
+                 {"Trịnh Xuân Ảnh", "001090999888", false}, // ... of the same letters but for the accents
+                 {"Trinh Xuan Anh", "001090999888", false},
+                 {"Trịnh Ánh Xuân", "001090999888", false}, // of the same words
+                 {"Trịnh Xuân Ánh", "001090999888", true},  // only the number is another
                  {"Trịng Xuân Ánh", "001090999888", true},
                  {"Ánh Trịnh Xuân", "001090999888", true},
                  {"Trịnh Xuân Bình", "001090123465", true}, // nearly their number
-                 {"Trịnh Xuân Bình", "", true}};            // no number at all
+                 {"Trịnh XuânÁnh", "001090999888", true},
+                 {"Trịnh Xuân Ảnh", "001090123465", true},
+                 {"Trịnh Xuân Bình", "", false}, // no number at all: whatever it is that is the other's
+                 {"Trịnh Xuân Ảnh", "", false},
+                 {"Trịnh Xuân Anh", "", false},
+                 {"TRINH XUAN ANH", "", true}, // no accents at all
+                 {"Trịnh Xuân Ánh", "", true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Case c = about_an();
         c.subject.full_name = (char *)cases[i].said;
@@ -268,6 +292,33 @@ static void test_too_many_are_never_sure(void **state) {
     c.question.too_large = true;
     assert_int_equal(judge(&c)->n, 1);
     assert_null(search_sure(&c.answer));
+}
+
+// Every slip of a finger, but for numbers that nobody of this sex and birth year can have.
+static void test_numbers_beside_one(void **state) {
+    (void)state;
+    const struct {
+        const char *number, *sex, *birth_date;
+        size_t n;
+        const char *among;
+    } cases[] = {{"001090123456", "male", "1990-05-12", 68, "001090123465"},
+                 {"001090123456", "male", "1990-05-12", 68, "002090123456"},
+                 {"001090123456", "male", "1980-05-12", 1, "001080123456"}, // the year is where it slipped
+                 {"001009123456", "male", "1990-05-12", 1, "001090123456"},
+                 {"001190123456", "male", "1990-05-12", 1, "001090123456"},
+                 {"001190123456", "male", "1980-05-12", 0, NULL}, // twice
+                 {"00109012345", "male", "1990-05-12", 0, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Dongbo__Subject subject = DONGBO__SUBJECT__INIT;
+        SearchNumber beside[SEARCH_NEIGHBOURS_MAX];
+        subject.sex = (char *)cases[i].sex;
+        subject.birth_date = (char *)cases[i].birth_date;
+        size_t n = search_neighbours(rules, &subject, cases[i].number, beside), found = 0;
+        for (size_t k = 0; k < n; k++)
+            found += cases[i].among != NULL && strcmp(beside[k], cases[i].among) == 0;
+        assert_int_equal(n, cases[i].n);
+        assert_int_equal(found, cases[i].among != NULL);
+    }
 }
 
 static void test_swapped_dates(void **state) {
@@ -299,7 +350,8 @@ int main(void) {
         cmocka_unit_test(test_nobody),
         cmocka_unit_test(test_a_twin_is_never_sure),
         cmocka_unit_test(test_too_many_are_never_sure),
+        cmocka_unit_test(test_numbers_beside_one),
         cmocka_unit_test(test_swapped_dates),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, load_rules, free_rules);
 }
