@@ -8,6 +8,7 @@
 #include <libpq-fe.h>
 
 #define OID_INT2 21 // pg_type.oid: the same in every PostgreSQL
+#define OID_INT8 20
 #define OID_TEXT 25
 
 static inline void result_clear(PGresult **result) {

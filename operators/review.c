@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `dongbo review show`: one case, side by side. Unmasking shows several persons at once: each of them is noted before
+// anything is printed.
+#include "operators/review.h"
+#include "operators/commands.h"
+#include "operators/identity.h"
+#include "operators/result.h"
+#include "operators/review_json.h"
+#include "operators/review_text.h"
+#include "proto/base/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+int review_number(const char *operand, int64_t *ret) {
+    char *end;
+    long long number = strtoll(operand, &end, 10);
+    if (*end || end == operand || number < 1 || number == INT64_MAX)
+        return error_fail(ERROR_CONFIG, "\"%s\" is no case: dongbo review list shows their numbers", operand);
+    *ret = number;
+    return 0;
+}
+
+static int note_unmasking(Desk *desk, const ReviewCase *of) {
+    Pg *exchange = NULL;
+    int r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = identity_note_unmasking(exchange, "review show", pg_text(of->events, 0, REVIEW_NUMBER));
+    for (int i = 0; r == 0 && i < of->n_alternatives; i++) {
+        const ReviewAlternative *alternative = &of->alternatives[i];
+        if (alternative->row >= 0 && !alternative->is_bearer)
+            r = identity_note_unmasking(exchange, "review show", review_case_held(of, alternative, "citizen_number"));
+    }
+    return r;
+}
+
+int review_print(Desk *desk, int64_t number, const ReviewShow *show) {
+    CLEANUP(names_destroy) Names *names = NULL;
+    CLEANUP(review_case_free) ReviewCase of = {.unmask = show->unmask};
+    Pg *exchange = NULL;
+    int r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = names_read(&names, exchange);
+    if (r == 0)
+        r = desk_rules(desk, &of.rules);
+    of.names = names;
+    if (r == 0)
+        r = review_case_read(desk, number, &of);
+    if (r == 1)
+        log_error("there is no case %" PRId64 ": dongbo review list shows those that are open", number);
+    if (r == 0 && show->unmask)
+        r = note_unmasking(desk, &of);
+    if (r != 0)
+        return r;
+    return show->json ? review_json_print(&of) : review_text_print(&of);
+}
+
+int review_show(Desk *desk, int argc, char **argv) {
+    ReviewShow show = {0};
+    int64_t number = 0;
+    int operand = 0;
+    const Option options[] = {
+        {"unmask", 0, OPTION_FLAG, NULL, "show numbers, names and dates; this is noted", &show.unmask},
+        {"json", 0, OPTION_FLAG, NULL, "one JSON object", &show.json},
+        {0}};
+    int r = desk_parse(desk, options, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = review_number(argv[operand], &number);
+    return r < 0 ? r : review_print(desk, number, &show);
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An officer's hold on a case, for some minutes: two do not work on one.
+#pragma once
+
+#include "proto/base/pg.h"
+
+#include <stdint.h>
+
+#define REVIEW_CLAIM_MINUTES 15
+
+// Claims it for whoever asks, or renews their claim; *ret_until_us is when it ends. ERROR_DATABASE, also where somebody
+// else has it or it is no open case (refusal.h).
+int review_claim_take(Pg *exchange, int64_t number, long long minutes, int64_t *ret_until_us);

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `dongbo review accept`, `link`, `refuse` and `withdraw`. What is decided here is carried out by a broker, as entries
+// of the log: the command waits for that and says what came of it. Decides nothing by itself, and nothing without why.
+#include "operators/commands.h"
+#include "operators/identity.h"
+#include "operators/refusal.h"
+#include "operators/result.h"
+#include "operators/review.h"
+#include "operators/review_claim.h"
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/base/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WAIT_SECONDS 30
+#define WAIT_SECONDS_MAX 3600
+#define LOOK_MS 500 // a decision that comes to nothing writes nothing, and nobody is woken
+
+static const char NOTES[] =
+    "A case that nobody works on is claimed by deciding it. Exit code 0: carried out; 1: it came to nothing, or no\n"
+    "broker has carried it out yet, and it still waits.\n";
+
+static const PgStatement DECIDE = {"review_decide", "SELECT exchange.review_decide($1, $2, $3, $4)", 4, NULL};
+static const PgStatement OUTCOME = {
+    "review_outcome", "SELECT state, outcome, coalesce(position, 0) FROM exchange.review_decision WHERE decision = $1",
+    1, NULL};
+static const PgStatement WAITING = {
+    "review_waiting", "SELECT decision FROM exchange.review_decision WHERE review_case = $1 AND state = 'waiting'", 1,
+    NULL};
+static const PgStatement WITHDRAW = {"review_withdraw", "SELECT exchange.review_withdraw($1)", 1, NULL};
+
+typedef struct Decision {
+    const char *action, *why, *to;
+    char citizen_number[IDENTITY_NUMBER_BYTES]; // "" where it is no link
+    long long candidate, minutes, wait_s;
+    bool no_wait;
+    int64_t number, decision;
+} Decision;
+
+// ---- carried out ----------------------------------------------------------------------------------------------------
+
+static int print_outcome(const Decision *decision, const PGresult *row) {
+    bool done = strcmp(pg_text(row, 0, 0), "done") == 0;
+    char text[512], at[48] = "";
+    snprintf(text, sizeof text, "%s", pg_text(row, 0, 1));
+    text_make_visible(text);
+    if (pg_i64(row, 0, 2))
+        snprintf(at, sizeof at, " at position %" PRId64, pg_i64(row, 0, 2));
+    printf("case %" PRId64 ": %s %s%s%s%s\n", decision->number, decision->action, done ? "done" : "came to nothing", at,
+           *text ? ": " : "", text);
+    return done ? 0 : 1;
+}
+
+// 1 while it waits; 0 with the row in *ret.
+static int look(Pg *exchange, const Decision *decision, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_i64(&params, decision->decision);
+    int r = pg_run(exchange, &OUTCOME, &params, ret);
+    pg_params_free(&params);
+    if (r == 0 && PQntuples(*ret) == 0)
+        return error_fail(ERROR_DATABASE, "decision %" PRId64 " is gone", decision->decision);
+    if (r < 0 || strcmp(pg_text(*ret, 0, 0), "waiting") != 0)
+        return r;
+    result_clear(ret);
+    return 1;
+}
+
+static int wait_for_commit(PGconn *connection, int64_t timeout_ms) {
+    struct pollfd wait = {.fd = PQsocket(connection), .events = POLLIN};
+    if (poll(&wait, 1, timeout_ms < LOOK_MS ? (int)timeout_ms : LOOK_MS) < 0 && errno != EINTR)
+        return error_fail(ERROR_SYSTEM, "poll: %s", strerror(errno));
+    if (!PQconsumeInput(connection))
+        return error_fail(ERROR_DATABASE, "the database went away");
+    for (PGnotify *notify; (notify = PQnotifies(connection));)
+        PQfreemem(notify);
+    return 0;
+}
+
+static int wait_for_outcome(Pg *exchange, const Decision *decision) {
+    RESULT row = NULL;
+    const Clock *clock = clock_system();
+    int64_t until_ms = clock_monotonic_ms(clock) + decision->wait_s * 1000, left_ms;
+    int r;
+    while ((r = look(exchange, decision, &row)) == 1 && (left_ms = until_ms - clock_monotonic_ms(clock)) > 0) {
+        r = wait_for_commit(pg_raw(exchange), left_ms);
+        if (r < 0)
+            return r;
+    }
+    if (r == 1)
+        log_error("case %" PRId64 ": no broker has carried it out within %lld s; it waits (dongbo review show %" PRId64
+                  "; withdraw takes it back)",
+                  decision->number, decision->wait_s, decision->number);
+    return r == 0 ? print_outcome(decision, row) : r;
+}
+
+// ---- decided --------------------------------------------------------------------------------------------------------
+
+static int decide(Pg *exchange, Decision *decision) {
+    PgParams params = {0};
+    RESULT made = NULL;
+    int64_t until_us = 0;
+    pg_param_i64(&params, decision->number);
+    pg_param_text(&params, decision->action);
+    if (decision->citizen_number[0])
+        pg_param_text(&params, decision->citizen_number);
+    else
+        pg_param_null(&params);
+    pg_param_text(&params, decision->why);
+    int r = review_claim_take(exchange, decision->number, decision->minutes, &until_us);
+    if (r == 0)
+        r = pg_run(exchange, &DECIDE, &params, &made);
+    pg_params_free(&params);
+    if (r == 0)
+        decision->decision = pg_i64(made, 0, 0);
+    return refusal_tell(exchange, r);
+}
+
+static int decide_and_wait(Desk *desk, Decision *decision) {
+    Pg *exchange = NULL;
+    int r = desk_exchange(desk, &exchange);
+    if (r == 0 && !decision->no_wait)
+        r = pg_command(exchange, "LISTEN dongbo_commit"); // before, so that nothing falls between
+    if (r == 0)
+        r = decide(exchange, decision);
+    if (r == 0 && decision->no_wait)
+        printf("case %" PRId64 ": %s waits for a broker\n", decision->number, decision->action);
+    return r == 0 && !decision->no_wait ? wait_for_outcome(exchange, decision) : r;
+}
+
+// ---- whose event it is ----------------------------------------------------------------------------------------------
+
+static int find_candidate(Desk *desk, Decision *decision) {
+    CLEANUP(review_case_free) ReviewCase of = {0};
+    int r = desk_rules(desk, &of.rules);
+    if (r == 0)
+        r = review_case_read(desk, decision->number, &of);
+    for (int i = 0; r == 0 && i < of.n_alternatives; i++)
+        if (of.alternatives[i].candidate == decision->candidate && of.alternatives[i].row >= 0) {
+            char masked[TEXT_MASK_BYTES];
+            const char *number = review_case_held(&of, &of.alternatives[i], "citizen_number");
+            snprintf(decision->citizen_number, sizeof decision->citizen_number, "%s", number);
+            text_mask_number(number, masked);
+            printf("candidate %lld is %s\n", decision->candidate, masked);
+            return 0;
+        }
+    if (r < 0)
+        return r;
+    log_error("case %" PRId64 " has no candidate %lld: see dongbo review show %" PRId64, decision->number,
+              decision->candidate, decision->number);
+    return 1;
+}
+
+static int find_citizen(Desk *desk, Decision *decision) {
+    if (!decision->to == !decision->candidate)
+        return error_fail(ERROR_CONFIG, "say whose event it is: --to NUMBER, --to - or --candidate N");
+    return decision->to ? identity_read_number(decision->to, decision->citizen_number) : find_candidate(desk, decision);
+}
+
+static int check(const Decision *decision) {
+    if (!decision->why || !*decision->why)
+        return error_fail(ERROR_CONFIG, "say --why: who reads the decision later wants to know");
+    if (decision->wait_s < 1 || decision->wait_s > WAIT_SECONDS_MAX)
+        return error_fail(ERROR_CONFIG, "--wait is 1 to %d seconds", WAIT_SECONDS_MAX);
+    return 0;
+}
+
+static int run(Desk *desk, const char *action, int argc, char **argv) {
+    Decision decision = {.action = action, .wait_s = WAIT_SECONDS, .minutes = REVIEW_CLAIM_MINUTES};
+    int operand = 0;
+    const Option options[] = {
+        {"to", 0, OPTION_TEXT, "NUMBER|-", "the citizen whose event it is; -: from standard input", &decision.to},
+        {"candidate", 0, OPTION_INT, "N", "the same, by their place in dongbo review show", &decision.candidate},
+        {"why", 0, OPTION_TEXT, "TEXT", "required; kept with the decision", &decision.why},
+        {"wait", 0, OPTION_INT, "SECONDS", "for a broker to carry it out; default 30", &decision.wait_s},
+        {"no-wait", 0, OPTION_FLAG, NULL, "do not wait for what comes of it", &decision.no_wait},
+        {0}};
+    bool links = strcmp(action, "link") == 0;
+    int r = desk_parse_noted(desk, links ? options : options + 2, NOTES, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = review_number(argv[operand], &decision.number);
+    if (r == 0)
+        r = check(&decision);
+    if (r == 0 && links)
+        r = find_citizen(desk, &decision);
+    return r == 0 ? decide_and_wait(desk, &decision) : r;
+}
+
+int review_accept(Desk *desk, int argc, char **argv) {
+    return run(desk, "accept", argc, argv);
+}
+
+int review_link(Desk *desk, int argc, char **argv) {
+    return run(desk, "link", argc, argv);
+}
+
+int review_refuse(Desk *desk, int argc, char **argv) {
+    return run(desk, "refuse", argc, argv);
+}
+
+// ---- taken back -----------------------------------------------------------------------------------------------------
+
+int review_withdraw(Desk *desk, int argc, char **argv) {
+    Pg *exchange = NULL;
+    PgParams params = {0};
+    RESULT waiting = NULL;
+    int64_t number = 0;
+    int operand = 0;
+    int r = desk_parse(desk, NULL, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = review_number(argv[operand], &number);
+    if (r == 0)
+        r = desk_exchange(desk, &exchange);
+    pg_param_i64(&params, number);
+    if (r == 0)
+        r = pg_run(exchange, &WAITING, &params, &waiting);
+    pg_params_clear(&params);
+    if (r == 0 && PQntuples(waiting) == 0) {
+        log_error("no decision on case %" PRId64 " waits", number);
+        r = 1;
+    }
+    if (r == 0) {
+        pg_param_i64(&params, pg_i64(waiting, 0, 0));
+        r = refusal_tell(exchange, pg_run(exchange, &WITHDRAW, &params, NULL));
+    }
+    pg_params_free(&params);
+    if (r == 0)
+        printf("case %" PRId64 ": the decision is taken back\n", number);
+    return r;
+}

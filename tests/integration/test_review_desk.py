@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The review queue as an officer works on it."""
+import json
+
+import pytest
+
+import people
+from conftest import open_site
+from desk import Desk
+
+WRONG_NAME, NO_NUMBER, TAKEN = 5, 7, 9
+
+
+class Office:
+    """An exchange with some events in question, and officers with a role of their own each."""
+
+    def __init__(self, exchange):
+        self.exchange, self.cluster = exchange, exchange.cluster
+        for officer in ("lan", "minh"):
+            self.cluster.rows(f"CREATE ROLE {officer} LOGIN IN ROLE dongbo_operator")
+        exchange.load_population(people.citizens(600))
+        self.agent = exchange.agency("MOH", "health", ["vaccinations"])
+        exchange.agency("VSS", "health", [])
+        exchange.start_broker()
+        self.agent.drop("vaccinations", "first.csv", [
+            people.dose_row(WRONG_NAME, ho_ten="Quách Thành Danh"),
+            people.dose_row(NO_NUMBER, so_cccd=""),
+            people.dose_row(TAKEN, so_cccd=people.citizen(11)["citizen_number"]),
+            people.dose_row(3), people.dose_row(WRONG_NAME, ho_ten="Quách Thành Danh", row_id="again")])
+        self.agent.once(expect=1)
+        self.wrong_name, self.no_number, self.taken = (case for case, in self.cluster.rows(
+            "SELECT DISTINCT review_case FROM exchange.exception ORDER BY 1"))
+
+    def desk(self, directory, officer="lan"):
+        made = Desk(self.cluster, directory)
+        made.configure(operator=officer)
+        return made
+
+
+@pytest.fixture(scope="module")
+def office(template):
+    with open_site(template) as exchange:
+        yield Office(exchange)
+
+
+@pytest.fixture
+def desk(office, tmp_path):
+    return office.desk(tmp_path)
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_open_cases_are_listed_and_chosen(office, desk):
+    every = lines(desk.ask("review", "list", "--json"))
+    assert [one["case"] for one in every] == [office.wrong_name, office.no_number, office.taken]
+    assert [[reason["code"] for reason in one["reasons"]] for one in every] == [
+        ["NAME_DIFFERS"], ["ID_MISSING", "ID_FORMAT", "PERSON_POSSIBLE"], ["ID_BIRTH_YEAR", "PERSON_POSSIBLE"]]
+    assert [(one["agency"], one["domain"], one["repeats"], one["known"]) for one in every] == [
+        ("MOH", "health", repeats, False) for repeats in (1, 0, 0)]
+    assert every[0]["citizen"] == "001*******05" and every[1]["citizen"] is None
+
+    def chosen(*words):
+        return [one["case"] for one in lines(desk.ask("review", "list", "--json", *words))]
+    assert chosen("--agency", "MOH", "--domain", "health", "--unclaimed", "--newest", "--limit", "2") == [
+        office.taken, office.no_number]
+    assert chosen("--newest", "--after", office.no_number) == [office.wrong_name]
+    assert chosen("--reason", "PERSON_POSSIBLE", "--after", office.no_number) == [office.taken]
+    assert chosen("--agency", "VSS") == chosen("--domain", "e_id") == chosen("--likely") == chosen("--mine") == []
+    shown = desk.ask("review", "list")
+    assert shown.count("MOH") == 3 and people.citizen(WRONG_NAME)["citizen_number"] not in shown
+    assert "no reason" in desk.refused(2, "review", "list", "--reason", "BAD_LUCK")
+    assert "no agency" in desk.refused(2, "review", "list", "--agency", "NASA")
+
+
+def fields(alternative):
+    return {field["field"]: field for field in alternative["fields"]}
+
+
+def test_a_case_shows_what_was_said_beside_what_is_held(office, desk):
+    case = json.loads(desk.ask("review", "show", office.wrong_name, "--json"))
+    assert (case["events_all"], case["events_open"], len(case["events"])) == (2, 2, 2)
+    assert case["open"] and case["body"]["vaccine_group"] == "covid-19" and case["search"]["model"] == 1
+    bearer, = case["alternatives"]
+    assert bearer["bearer"] and bearer["candidate"] == 1 and .9 < bearer["posterior"] < .999
+    name = fields(bearer)["full_name"]
+    assert name == {"field": "full_name", "said": "Q*** T*** D***", "held": "V*** T*** H***", "differs": True,
+                    "agrees": "differs", "bits": name["bits"], "reasons": "NAME_DIFFERS"} and name["bits"] < 0
+    assert fields(bearer)["birth_date"]["held"] == "1955" and fields(bearer)["birth_date"]["differs"] is False
+    assert f"dongbo review accept {office.wrong_name} --why TEXT" in case["next"]
+
+    likely, bearer = json.loads(desk.ask("review", "show", office.taken, "--json"))["alternatives"]
+    assert (likely["bearer"], bearer["bearer"], bearer["posterior"], bearer["candidate"]) == (False, True, None, None)
+    assert not fields(likely)["full_name"]["differs"] and fields(bearer)["full_name"]["differs"]
+    assert fields(bearer)["citizen_number"]["reasons"] == "ID_BIRTH_YEAR, PERSON_POSSIBLE"
+
+    shown = desk.ask("review", "show", office.taken)
+    assert "    *  citizen_number" in shown and f"review link {office.taken} --candidate 1" in shown
+    again = case["events"][1]["position"]  # any event's position leads to its case
+    assert f"case {office.wrong_name}  open" in desk.ask("review", "show", again)
+    assert f"others at {again}\n" in desk.ask("review", "show", office.wrong_name)
+    assert "there is no case" in desk.refused(1, "review", "show", 999999)
+    assert "is no case" in desk.refused(2, "review", "show", "x")
+
+
+def test_unmasking_is_noted_for_each_person(office, desk):
+    seen = "SELECT citizen_masked FROM exchange.unmasking WHERE seen_by = 'lan' ORDER BY unmasking"
+    masked = desk.ask("review", "show", office.taken) + desk.ask("review", "show", office.taken, "--json")
+    assert office.cluster.rows(seen) == []
+    shown = desk.ask("review", "show", office.taken, "--unmask")
+    for person in (people.citizen(TAKEN), people.citizen(11)):
+        for value in (person["citizen_number"], person["full_name"], person["birth_date"]):
+            assert value in shown and value not in masked
+    assert office.cluster.rows(seen) == [("001*******11",), ("001*******09",)]
+
+
+def test_two_officers_do_not_work_on_one_case(office, desk, tmp_path):
+    (tmp_path / "minh").mkdir()
+    other = office.desk(tmp_path / "minh", "minh")
+    assert f"case {office.wrong_name} is yours" in desk.ask("review", "claim", office.wrong_name)
+    assert "is held by lan until" in other.refused(1, "review", "claim", office.wrong_name)
+    assert "is held by lan until" in other.refused(1, "review", "refuse", office.wrong_name, "--why", "x", "--no-wait")
+    assert json.loads(other.ask("review", "next", "--json"))["case"] == office.no_number
+    assert json.loads(other.ask("review", "next", "--json"))["case"] == office.taken
+    assert "none is open and free" in desk.refused(1, "review", "next")
+    assert [one["case"] for one in lines(desk.ask("review", "list", "--mine", "--json"))] == [office.wrong_name]
+    assert "minh until" in desk.ask("review", "list")
+    assert "(you) until" in desk.ask("review", "show", office.wrong_name)
+    assert "not claimed by you" in desk.refused(1, "review", "release", office.taken, office.wrong_name)
+    other.ask("review", "release", office.no_number, office.taken)
+    assert len(lines(desk.ask("review", "list", "--unclaimed", "--json"))) == 3
