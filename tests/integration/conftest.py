@@ -22,9 +22,10 @@ import pytest
 PHASE_SECONDS = 200  # a test's setup, call and teardown each; the demo's tests allow themselves as much
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("DONGBO_BUILD", ROOT / "build"))
+TOOLS = pathlib.Path(os.environ.get("DONGBO_TOOLS", BUILD))  # what a test is set up with; not what it is about
 SANITIZED = any(option["name"] == "b_sanitize" and option["value"] != "none" for option in
                 json.loads((BUILD / "meson-info/intro-buildoptions.json").read_text()))
-REPORTS = pathlib.Path(tempfile.mkdtemp(prefix="dongbo-", dir="/tmp"))  # what sanitizers find, if this build has any
+REPORTS = pathlib.Path(tempfile.mkdtemp(prefix="dongbo-"))  # what sanitizers find, if this build has any
 SANITIZER_EXIT = 99
 POPULATION = ("citizen_number", "full_name", "birth_date", "sex", "mother_name", "father_name", "residence_province",
               "residence_province63", "residence_commune", "died_on")  # a population file's columns
@@ -101,8 +102,10 @@ class Cluster:
     def __init__(self, directory, settings):
         self.directory = directory
         self.settings = settings
+        self.connections = {}  # by user, for rows()
 
     def _run(self, *words):
+        self.disconnect()
         done = subprocess.run([str(ROOT / "deploy/cluster"), *words], timeout=120, capture_output=True, text=True)
         assert done.returncode == 0, f"deploy/cluster {words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -133,14 +136,20 @@ class Cluster:
         connection.autocommit = True
         return connection
 
-    def rows(self, sql, *parameters, user="postgres"):
-        connection = self.connect(user)
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(sql, parameters)
-                return cursor.fetchall() if cursor.description else []
-        finally:
+    def disconnect(self):
+        for connection in self.connections.values():
             connection.close()
+        self.connections.clear()
+
+    def rows(self, sql, *parameters, user="postgres"):
+        """On a connection that is kept, and made anew where the server let go of it."""
+        try:
+            self.connections[user].cursor().execute("DISCARD ALL")
+        except (KeyError, psycopg2.Error):
+            self.connections[user] = self.connect(user)
+        with self.connections[user].cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else []
 
     def value(self, sql, *parameters, user="postgres"):
         return self.rows(sql, *parameters, user=user)[0][0]
@@ -148,8 +157,8 @@ class Cluster:
 
 @contextlib.contextmanager
 def open_workdir():
-    """A directory whose path is short enough for Unix sockets and open to the server's user."""
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="dongbo-", dir="/tmp"))
+    """A directory whose path is short enough for Unix sockets, if TMPDIR is, and open to the server's user."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="dongbo-"))
     directory.chmod(0o755)
     try:
         yield directory
@@ -191,7 +200,7 @@ def template():
         try:
             made.start()
             config.write_text(operators_config(made))
-            subprocess.run([BUILD / "operators/dongbo", "--config", config, "init"], check=True, timeout=120)
+            subprocess.run([TOOLS / "operators/dongbo", "--config", config, "init"], check=True, timeout=120)
         finally:
             made.stop()
         yield directory / "pg"
@@ -224,9 +233,11 @@ def open_database(cluster, of="template1"):
     """A database that is dropped afterwards: empty, or a copy of another."""
     name = f"test_{time.monotonic_ns()}"
     cluster.rows(f"CREATE DATABASE {name} TEMPLATE {of} STRATEGY file_copy")
+    made = Database(cluster, name)
     try:
-        yield Database(cluster, name)
+        yield made
     finally:
+        made.disconnect()
         cluster.rows(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -404,6 +415,10 @@ class Exchange:
     def dongbo(self, *words, check=True):
         return self.run(BUILD / "operators/dongbo", "--config", self.config, *words, check=check)
 
+    def prepare(self, *words):
+        """What has to be there before a test begins."""
+        return self.run(TOOLS / "operators/dongbo", "--config", self.config, *words, check=True)
+
     def set_up(self):
         conninfo = self.cluster.conninfo
         self.config.write_text(operators_config(self.cluster))
@@ -425,20 +440,20 @@ class Exchange:
             for file, text in zip((path, public), self.made_keys[name]):
                 file.write_text(text)
         else:
-            self.dongbo("keys", "new", path)
+            self.prepare("keys", "new", path)
             self.made_keys[name] = (path.read_text(), public.read_text())
         return str(public)
 
     def agency(self, code, domains, mappings, *words, **options):
         """Registers an agency and returns its agent."""
-        self.dongbo("agency", "add", code, "--name", code, "--domain", domains, "--key", self.keys(code.lower()),
-                    *words)
+        self.prepare("agency", "add", code, "--name", code, "--domain", domains, "--key", self.keys(code.lower()),
+                     *words)
         return Publisher(self, code, mappings, **options)
 
     def committee(self, name, domains, fields, *words):
-        self.dongbo("subscription", "add", name, "--subscriber", name, "--legal-basis", "a test", "--valid-from",
-                    "2020-01-01", "--valid-to", "2099-12-31", "--domain", domains, "--field", fields, "--key",
-                    self.keys(name), *words)
+        self.prepare("subscription", "add", name, "--subscriber", name, "--legal-basis", "a test", "--valid-from",
+                     "2020-01-01", "--valid-to", "2099-12-31", "--domain", domains, "--field", fields, "--key",
+                     self.keys(name), *words)
         self.receivers[name] = Receiver(self, name)
         return self.receivers[name]
 
@@ -447,7 +462,7 @@ class Exchange:
         path = rows
         if not isinstance(rows, (str, pathlib.Path)):
             path = write_csv(self.directory / "population.csv", rows, POPULATION)
-        self.dongbo("population", "load", path)
+        self.prepare("population", "load", path)
 
     def start_broker(self):
         self.ready.unlink(missing_ok=True)
@@ -468,13 +483,13 @@ class Exchange:
     def country(self, *words):
         """A synthetic country's tables. Returns their directory."""
         data = self.directory / "country"
-        self.run(BUILD / "tests/country/country", "--out", data, *words, check=True)
+        self.run(TOOLS / "tests/country/country", "--out", data, *words, check=True)
         return data
 
     def score(self, data):
         """Scores what has been done so far; every committee of this exchange is looked at."""
         admin = self.cluster.conninfo()
-        done = self.run(BUILD / "tests/country/score", "--exchange", admin, "--population", admin, "--data", data,
+        done = self.run(TOOLS / "tests/country/score", "--exchange", admin, "--population", admin, "--data", data,
                         *[f"{name}={receiver.directory}" for name, receiver in self.receivers.items()], seconds=300)
         assert done.returncode in (0, 1), done.stderr
         score = json.loads(done.stdout.splitlines()[-1])
@@ -558,6 +573,36 @@ def pytest_runtest_call():
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_teardown():
     yield from bounded()
+
+
+# ---- several processes, one suite ----------------------------------------------------------------------------------
+
+def claimed(items):
+    """The tests of those files that no other process has claimed in DONGBO_CLAIMS, a directory; each file when it is
+    asked for."""
+    files = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    for path, tests in files.items():
+        try:
+            (pathlib.Path(os.environ["DONGBO_CLAIMS"]) / path.stem).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        yield from tests
+
+
+def pytest_runtestloop(session):
+    if "DONGBO_CLAIMS" not in os.environ or session.testsfailed or session.config.option.collectonly:
+        return None  # pytest's own loop
+    mine = claimed(session.items)
+    item = next(mine, None)
+    while item:
+        following = next(mine, None)
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+        item = following
+    return True
 
 
 def pytest_configure(config):

@@ -19,7 +19,8 @@
 #include <cmocka.h>
 
 void scratch_make(char path[SCRATCH_BYTES]) {
-    snprintf(path, SCRATCH_BYTES, "/tmp/dongbo-test-XXXXXX");
+    const char *place = getenv("TMPDIR");
+    snprintf(path, SCRATCH_BYTES, "%s/dongbo-test-XXXXXX", place ? place : "/tmp");
     assert_non_null(mkdtemp(path));
 }
 
