@@ -46,6 +46,7 @@ typedef struct ClaimTruth {
     const char *first, *final; // verdicts
     const char *reason;        // among the first verdict's reasons; NULL where several are possible or none
     const char *or_else;       // ... or this one, by what the names happen to be
+    const char *excuse;        // an agency's policy may accept it with this reason; NULL where none may
 } ClaimTruth;
 extern const ClaimTruth CLAIM_TRUTHS[CLAIM_KINDS];
 

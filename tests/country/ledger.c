@@ -111,6 +111,8 @@ static void note_verdict(Reading *reading, TruthRow *row, const Dongbo__Entry *e
         row->first = (uint8_t)entry->verdict;
         row->reason_seen =
             !truth->reason || has_reason(entry, truth->reason) || (truth->or_else && has_reason(entry, truth->or_else));
+        row->excused = reading->truth->lenient && entry->verdict == DONGBO__VERDICT__ACCEPTED && truth->excuse &&
+                       has_reason(entry, truth->excuse);
     }
     row->present = (uint8_t)entry->verdict;
     row->another = is_taken((int)entry->verdict) && number_of(reading, entry->person) != row->person->number;
@@ -202,11 +204,12 @@ static void judge_row(Reading *reading, const TruthRow *row) {
     }
     ledger->doubled += row->seen > 1;
     ledger->present[domain][row->present < LEDGER_VERDICTS ? row->present : 0]++;
-    if (row->another || (is_taken(row->present) && !is_taken(verdict_by_name(truth->final)))) {
+    if (row->another || (is_taken(row->present) && !row->excused && !is_taken(verdict_by_name(truth->final)))) {
         ledger->wrongly_accepted++;
         tell(reading, row, "taken though it is wrong", "");
     }
-    if (row->first != verdict_by_name(truth->first) || row->present != verdict_by_name(truth->final)) {
+    const int first = row->excused ? DONGBO__VERDICT__ACCEPTED : verdict_by_name(truth->first);
+    if (row->first != first || row->present != (row->excused ? first : verdict_by_name(truth->final))) {
         char verdicts[64];
         snprintf(verdicts, sizeof verdicts, "%s, then %s", verdict_name(row->first), verdict_name(row->present));
         ledger->verdicts_wrong++;
@@ -228,8 +231,7 @@ static int expect_records(Reading *reading, DigestBag *bag) {
     for (size_t i = 0; i < truth->n; i++) {
         const TruthRow *row = &truth->rows[i], *next = i + 1 < truth->n ? row + 1 : NULL;
         const bool replaced = next && (next->kind == CLAIM_UPDATED || next->kind == CLAIM_RETRACTED);
-        if (strcmp(CLAIM_TRUTHS[row->kind].final, "ACCEPTED") != 0 || row->kind == CLAIM_RETRACTED || replaced ||
-            row->sheet == SHEET_POPULATION_LATER)
+        if (!truth_is_held(row) || row->kind == CLAIM_RETRACTED || replaced || row->sheet == SHEET_POPULATION_LATER)
             continue;
         char number[24];
         snprintf(number, sizeof number, "%" PRIu64, row->person->number);

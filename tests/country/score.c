@@ -18,14 +18,14 @@
 #define EXIT_NOT_AS_EXPECTED 1
 
 typedef struct Settings {
-    const char *exchange, *population, *data, *report;
+    const char *exchange, *population, *data, *report, *policy, *verdicts;
     long long milliseconds;
 } Settings;
 
 typedef struct Score {
     Ledger ledger;
-    Reviews reviews;
-    uint64_t report_wrong; // figures of `dongbo report` that are not those of the tables
+    Reviews reviews, tried; // of the run; of another policy
+    uint64_t report_wrong;  // figures of `dongbo report` that are not those of the tables
     Committee committees[COMMITTEES_MAX];
     size_t n_committees;
 } Score;
@@ -55,9 +55,26 @@ static json_t *committees_json(const Score *score) {
     return committees;
 }
 
+static const char *const GROUP_NAMES[REVIEW_GROUPS] = {[REVIEW_WRONG] = "wrong", [REVIEW_UNUSABLE] = "unusable"};
+
+static json_t *group_json(const Reviews *reviews, int g) {
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "rows", (json_int_t)reviews->total[g], "accepted",
+                     (json_int_t)reviews->accepted[g], "accepted_wrongly", (json_int_t)reviews->accepted_wrong[g],
+                     "in_review", (json_int_t)reviews->rows[g], "with_the_right_person",
+                     (json_int_t)(reviews->first_right[g] + reviews->by_number[g]), "known_wrongly",
+                     (json_int_t)reviews->known_wrong[g]);
+}
+
+// What becomes of vaccinations that are wrong, or have no usable number, under a policy.
+static void add_policy(json_t *policies, const char *name, const Reviews *reviews) {
+    json_t *policy = json_object();
+    for (int g = 0; g < REVIEW_GROUPS; g++)
+        json_object_set_new(policy, GROUP_NAMES[g], group_json(reviews, g));
+    json_object_set_new(policies, name, policy);
+}
+
 // Whom a reviewer finds beside the vaccinations in question, or by their number.
 static void add_reviews(json_t *json, const Reviews *reviews) {
-    static const char *const NAMES[REVIEW_GROUPS] = {[REVIEW_WRONG] = "wrong", [REVIEW_UNUSABLE] = "unusable"};
     for (int g = 0; g < REVIEW_GROUPS; g++) {
         const struct {
             const char *name;
@@ -69,7 +86,7 @@ static void add_reviews(json_t *json, const Reviews *reviews) {
                       {"right_person_listed", reviews->listed_right[g] + reviews->by_number[g]}};
         for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
             char name[64];
-            snprintf(name, sizeof name, "%s_%s", NAMES[g], counts[i].name);
+            snprintf(name, sizeof name, "%s_%s", GROUP_NAMES[g], counts[i].name);
             json_object_set_new(json, name, json_integer((json_int_t)counts[i].count));
         }
     }
@@ -93,7 +110,8 @@ static bool all_holds(const Score *score) {
     const Ledger *l = &score->ledger;
     bool holds = l->lost + l->strange + l->wrongly_accepted + l->verdicts_wrong + l->reasons_wrong +
                      l->records_missing + l->records_beyond + score->report_wrong + doubled(score) +
-                     undisclosed(score) ==
+                     undisclosed(score) + score->tried.accepted_wrong[REVIEW_WRONG] +
+                     score->tried.accepted_wrong[REVIEW_UNUSABLE] ==
                  0;
     for (size_t i = 0; i < score->n_committees; i++)
         holds = holds && score->committees[i].missing == 0 && score->committees[i].beyond == 0;
@@ -175,6 +193,25 @@ static int check_committees(Score *score, const Truth *truth, Pg *exchange, int 
     return 0;
 }
 
+// NAME=FILE
+static const char *file_of(const char *verdicts) {
+    const char *equals = strchr(verdicts, '=');
+    return equals ? equals + 1 : "";
+}
+
+static void add_policies(json_t *json, const Score *score, const Settings *settings) {
+    json_t *policies = json_object();
+    const char *policy = settings->policy ? settings->policy : "shipped";
+    add_policy(policies, policy, &score->reviews);
+    if (settings->verdicts) {
+        char tried[64];
+        snprintf(tried, sizeof tried, "%.*s", (int)strcspn(settings->verdicts, "="), settings->verdicts);
+        add_policy(policies, tried, &score->tried);
+    }
+    json_object_set_new(json, "policy", json_string(policy));
+    json_object_set_new(json, "policies", policies);
+}
+
 static int run(const Settings *settings, int n, char **operands) {
     static Score score;
     Truth truth = {0};
@@ -192,17 +229,22 @@ static int run(const Settings *settings, int n, char **operands) {
     if (r == 0)
         r = truth_load(&truth, settings->data);
     if (r == 0)
+        truth.lenient = settings->policy != NULL;
+    if (r == 0)
         r = ledger_read(&score.ledger, &truth, exchange, population);
     if (r == 0)
         r = reviews_read(&score.reviews, &truth, exchange);
     if (r == 0)
         r = check_committees(&score, &truth, exchange, n, operands);
+    if (r == 0 && settings->verdicts)
+        r = reviews_read_verdicts(&score.tried, &truth, file_of(settings->verdicts));
     json_t *report = NULL;
     if (r == 0 && settings->report)
         r = check_report(&score, &truth, settings->report, &report);
     json_t *json = r == 0 ? score_json(&score, settings) : NULL;
     if (r == 0) {
         add_reviews(json, &score.reviews);
+        add_policies(json, &score, settings);
         if (report)
             json_object_set(json, "report", report);
         json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
@@ -223,6 +265,10 @@ int main(int argc, char **argv) {
         {"population", 0, OPTION_TEXT, "CONNINFO", "the population store", &settings.population},
         {"data", 0, OPTION_TEXT, "DIR", "what `country` wrote", &settings.data},
         {"report", 0, OPTION_TEXT, "FILE", "`dongbo report --json`, taken into the answer", &settings.report},
+        {"policy", 0, OPTION_TEXT, "NAME", "agencies' policies accept more than as shipped; what they excuse is right",
+         &settings.policy},
+        {"verdicts", 0, OPTION_TEXT, "NAME=FILE", "what `dongbo verify` says of vaccinations.csv under another policy",
+         &settings.verdicts},
         {"milliseconds", 0, OPTION_INT, "N", "how long the run took", &settings.milliseconds},
         {0}};
     const Command command = {.name = "score",

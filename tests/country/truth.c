@@ -76,6 +76,10 @@ const TruthPerson *truth_person(const Truth *truth, uint64_t number) {
     return bsearch(&key, truth->people, truth->n_people, sizeof key, by_number);
 }
 
+bool truth_is_held(const TruthRow *row) {
+    return row->excused || strcmp(CLAIM_TRUTHS[row->kind].final, "ACCEPTED") == 0;
+}
+
 static size_t count_lines(const char *text) {
     size_t n = 0;
     for (; (text = strchr(text, '\n')) != NULL; text++)

@@ -25,9 +25,11 @@ typedef struct TruthRow {
     uint8_t first, present; // Dongbo__Verdict
     bool reason_seen;       // the expected one, with the first verdict
     bool another;           // decided on, and on another person
+    bool excused;           // accepted by an agency's policy, with the reason that says so
 } TruthRow;
 
 typedef struct Truth {
+    bool lenient; // agencies' policies may accept what they can excuse
     TruthRow *rows;
     size_t n;
     size_t base[SHEETS + 1]; // a sheet's rows are base[sheet] to base[sheet + 1]
@@ -41,6 +43,8 @@ int truth_load(Truth *truth, const char *directory);
 void truth_free(Truth *truth);
 // The row of this id ("vac-0000123"); NULL when there is none.
 TruthRow *truth_find(Truth *truth, const char *row_id);
+// Whether a record of it should be there, after what has been seen.
+bool truth_is_held(const TruthRow *row);
 const TruthPerson *truth_person(const Truth *truth, uint64_t number); // NULL when there is none
 
 // Splits one CSV line into its fields, in place. Returns how many; at most max are written.

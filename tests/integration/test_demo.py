@@ -29,7 +29,8 @@ def processes_of(run):
 
 
 def test_json_is_the_last_line(tmp_path):
-    done = subprocess.run([*DEMO, "--json", "--seed", "5"], capture_output=True, text=True, timeout=SECONDS)
+    done = subprocess.run([*DEMO, "--json", "--seed", "5", "--policy", "march-2022"], capture_output=True,
+                          text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr[-4000:]
     result = json.loads(done.stdout.splitlines()[-1])
     for key in ("lost", "doubled", "wrongly_accepted", "undisclosed_fields_seen"):
@@ -40,6 +41,12 @@ def test_json_is_the_last_line(tmp_path):
     accounts = result["report"]["e_id_accounts"]
     assert accounts["total"] == 121 and len(accounts["by_province"]) == 63
     assert result["report"]["vaccinations"]["by_verdict"] == result["verdicts"]["health"]
+    # In the exchange more was accepted than as shipped, the same rows by both, and nothing of somebody else.
+    assert result["policy"] == "march-2022" and set(result["policies"]) == {"march-2022", "shipped"}
+    for group in ("wrong", "unusable"):
+        lenient, shipped = (result["policies"][policy][group] for policy in ("march-2022", "shipped"))
+        assert lenient["accepted"] > 0 == shipped["accepted"] == lenient["accepted_wrongly"]
+        assert lenient["rows"] == lenient["accepted"] + lenient["in_review"] == shipped["in_review"]
     run = re.search(r"in (/tmp/dongbo-demo\.\w+)", done.stderr).group(1)
     assert not os.path.exists(run) and not processes_of(run)
 
