@@ -38,6 +38,7 @@ static const CommandEntry COMMANDS[] = {
     {"review link", "CASE", 1, 1, review_link, "the event is about another citizen: take it as theirs"},
     {"review refuse", "CASE", 1, 1, review_refuse, "the event cannot be taken: its agency is told"},
     {"review withdraw", "CASE", 1, 1, review_withdraw, "take a decision back that no broker has carried out yet"},
+    {"review stats", NULL, 0, 0, review_stats, "what is open, how old it is, and what officers decided"},
     {"status", NULL, 0, 0, status_show, "head, epoch, streams, subscriptions and open exceptions"},
     {"log tail", NULL, 0, 0, tail_run, "the sync log's last lines, or all since a time or position"},
     {"report", NULL, 0, 0, report_print, "counts by domain, verdict and kind, from the records themselves"},

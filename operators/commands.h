@@ -47,6 +47,7 @@ int review_accept(Desk *desk, int argc, char **argv);
 int review_link(Desk *desk, int argc, char **argv);
 int review_refuse(Desk *desk, int argc, char **argv);
 int review_withdraw(Desk *desk, int argc, char **argv);
+int review_stats(Desk *desk, int argc, char **argv);
 int report_print(Desk *desk, int argc, char **argv);
 int verify_run(Desk *desk, int argc, char **argv);
 int match_run(Desk *desk, int argc, char **argv);

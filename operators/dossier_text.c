@@ -167,6 +167,8 @@ static void print_exception(const Dossier *dossier, const DossierException *exce
         const ReasonText *text = reason_find((int)reason->code);
         printf("      %s%s%s: %s\n", text->name, *reason->field ? " " : "", reason->field, text->en);
     }
+    if (exception->open && exception->verdict == DONGBO__VERDICT__MISMATCH)
+        printf("      to be decided: dongbo review show %" PRId64 "\n", exception->position);
     if (exception->open)
         likely_print(exception->candidates, dossier->identity->person, dossier->unmask);
 }

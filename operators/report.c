@@ -155,7 +155,8 @@ static int print_text(const Tally *tally, const Rules *rules) {
     printf("%" PRIu64 " events, %" PRIu64 " decided again\n\n", tally->events, tally->decisions);
     int r = print_verdicts(tally);
     printf("\n%" PRIu64 " mismatches wait for a reviewer: of %" PRIu64
-           " the person meant is known beyond doubt, of %" PRIu64 " there are some to choose from\n",
+           " the person meant is known beyond doubt, of %" PRIu64
+           " there are some to choose from (dongbo review next)\n",
            tally->mismatches, tally->likely_known, tally->likely_possible);
     if (r == 0)
         r = print_named("e-ID accounts by province", &tally->e_id_by_province, rules, "provinces63");

@@ -100,6 +100,10 @@ static int find_filters(ReviewQueue *queue, const Names *names) {
     return 0;
 }
 
+int review_queue_by_index(Pg *exchange) {
+    return pg_command(exchange, BY_INDEX);
+}
+
 int review_queue_new(ReviewQueue **ret, Pg *exchange, const Names *names, const ReviewFilter *filter) {
     ReviewQueue *queue = *ret = calloc(1, sizeof **ret);
     if (!queue)
@@ -109,7 +113,7 @@ int review_queue_new(ReviewQueue **ret, Pg *exchange, const Names *names, const 
     queue->at = filter->after ? filter->after : filter->newest ? INT64_MAX : 0;
     int r = find_filters(queue, names);
     if (r == 0)
-        r = pg_command(exchange, BY_INDEX);
+        r = review_queue_by_index(exchange);
     return r < 0 ? r : arena_new(&queue->arena, QUEUE_ARENA_BYTES);
 }
 

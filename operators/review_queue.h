@@ -49,3 +49,5 @@ void review_queue_destroy(ReviewQueue **queue);
 int review_queue_next(ReviewQueue *queue, ReviewQueueCase *ret);
 // The last case that was read, whether it was given or not.
 int64_t review_queue_at(const ReviewQueue *queue);
+// Has this session read open cases by index, whatever the planner believes of the table. ERROR_DATABASE.
+int review_queue_by_index(Pg *exchange);

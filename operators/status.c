@@ -202,14 +202,20 @@ static int print_exceptions(const PGresult *rows) {
         return r;
     printf("\n");
     columns_add(columns, (const char *[]){"EXCEPTIONS", "VERDICT", "OPEN", "ALL"});
+    int64_t to_be_decided = 0;
     for (int row = 0; row < PQntuples(rows); row++) {
+        if (pg_i16(rows, row, 1) == DONGBO__VERDICT__MISMATCH)
+            to_be_decided += pg_i64(rows, row, 2);
         char open[24], all[24];
         snprintf(open, sizeof open, "%" PRId64, pg_i64(rows, row, 2));
         snprintf(all, sizeof all, "%" PRId64, pg_i64(rows, row, 3));
         columns_add(columns, (const char *[]){names_domain(pg_i16(rows, row, 0)), verdict_name(pg_i16(rows, row, 1)),
                                               open, all});
     }
-    return columns_print(columns, stdout);
+    r = columns_print(columns, stdout);
+    if (r == 0 && to_be_decided > 0)
+        printf("%" PRId64 " wait for an officer: dongbo review next\n", to_be_decided);
+    return r;
 }
 
 static int print_streams(const PGresult *rows) {

@@ -130,3 +130,52 @@ def test_two_officers_do_not_work_on_one_case(office, desk, tmp_path):
     assert "not claimed by you" in desk.refused(1, "review", "release", office.taken, office.wrong_name)
     other.ask("review", "release", office.no_number, office.taken)
     assert len(lines(desk.ask("review", "list", "--unclaimed", "--json"))) == 3
+
+
+def test_a_decision_waits_and_can_be_taken_back(office, desk, tmp_path):
+    """While no broker runs."""
+    (tmp_path / "minh").mkdir()
+    other = office.desk(tmp_path / "minh", "minh")
+    office.exchange.broker.stop()
+    assert "say --why" in desk.refused(2, "review", "accept", office.wrong_name)
+    assert "say whose event it is" in desk.refused(2, "review", "link", office.taken, "--why", "x")
+    assert "has no candidate 7" in desk.refused(1, "review", "link", office.taken, "--candidate", "7", "--why", "x")
+    assert "12 digits" in desk.refused(1, "review", "link", office.taken, "--to", "-", "--why", "x", given="12345\n")
+    assert "there is no open case 999999" in desk.refused(1, "review", "refuse", 999999, "--why", "x")
+
+    told = desk.ask("review", "link", office.taken, "--candidate", "1", "--why", "card seen: Phượng", "--no-wait")
+    assert told == f"candidate 1 is 001*******09\ncase {office.taken}: link waits for a broker\n"
+    assert "(link waits)" in desk.ask("review", "list")
+    assert "no broker has carried it out within 1 s" in desk.refused(
+        1, "review", "refuse", office.no_number, "--why", "nobody", "--wait", "1")
+    assert "has a decision that waits" in desk.refused(1, "review", "accept", office.taken, "--why", "x")
+    shown = desk.ask("review", "show", office.taken)
+    assert "link to 001*******09 by lan, waiting" in shown and "card seen" not in shown and "review withdraw" in shown
+    assert "card seen: Phượng" in desk.ask("review", "show", office.taken, "--unmask")
+    assert [one["case"] for one in lines(desk.ask("review", "list", "--unclaimed", "--json"))] == [office.wrong_name]
+
+    assert "no decision" in desk.refused(1, "review", "withdraw", office.wrong_name)
+    assert "that waits" in other.refused(1, "review", "withdraw", office.taken)
+    for case in (office.taken, office.no_number):
+        desk.ask("review", "withdraw", case)
+        assert "withdrawn by lan" in desk.ask("review", "show", case)
+        desk.ask("review", "release", case)
+    office.exchange.start_broker()
+
+
+def test_the_queue_is_counted(office, desk):
+    stats = json.loads(desk.ask("review", "stats", "--json"))
+    assert (stats["cases"], stats["events"], stats["known"], stats["possible"]) == (3, 4, 0, 3)
+    assert [(one["agency"], one["domain"], one["cases"]) for one in stats["open"]] == [("MOH", "health", 3)]
+    assert stats["reasons"] == {"NAME_DIFFERS": 1, "ID_MISSING": 1, "ID_FORMAT": 1, "ID_BIRTH_YEAR": 1,
+                                "PERSON_POSSIBLE": 2}
+    assert 0 <= stats["median_age_s"] <= stats["oldest_age_s"] < 3600
+    by_lan, = [one for one in stats["decided"] if one["officer"] == "lan"]
+    assert by_lan["failed"] == 2 and by_lan["accept"] == by_lan["link"] == by_lan["refuse"] == 0
+    shown = desk.ask("review", "stats")
+    assert "4 wait for an officer: dongbo review next" in desk.ask("status")
+    assert "(dongbo review next)" in desk.ask("report")
+    number = people.citizen(WRONG_NAME)["citizen_number"]
+    assert f"to be decided: dongbo review show {office.wrong_name}\n" in desk.ask("citizen", "-", given=number + "\n")
+    assert "3 open cases of 4 events" in shown and "PERSON_POSSIBLE  2" in shown
+    assert json.loads(desk.ask("review", "stats", "--json", "--since", "2999-01-01"))["decided"] == []
