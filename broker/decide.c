@@ -3,6 +3,7 @@
 // Runs verify and reconcile over a whole batch. Looks nothing up and stores nothing.
 #include "broker/decide.h"
 
+#include "broker/beside.h"
 #include "broker/commune.h"
 #include "broker/name.h"
 #include "proto/base/date.h"
@@ -312,6 +313,99 @@ bool decide_wants_record(const Item *item) {
     return item->record_hash != 0 && !item->dropped;
 }
 
+// ---- neighbourhoods -------------------------------------------------------------------------------------------------
+
+static bool wants_hood(const DecideContext *context, const Item *item) {
+    return decide_wants_record(item) && rules_domain(context->rules, item->domain)->n_beside > 0;
+}
+
+typedef struct HoodTable {
+    Neighbourhood **slots; // open addressing, at most half full
+    size_t mask;
+} HoodTable;
+
+static Neighbourhood **hood_slot(const HoodTable *table, uint64_t hash, int64_t person, int domain) {
+    size_t at = hash & table->mask;
+    while (table->slots[at] != NULL && (table->slots[at]->person != person || table->slots[at]->domain != domain))
+        at = (at + 1) & table->mask;
+    return &table->slots[at];
+}
+
+static int hood_table_new(HoodTable *table, Work *work, size_t n) {
+    size_t size = 16;
+    while (size < 2 * (n + work->n_hoods))
+        size *= 2;
+    table->mask = size - 1;
+    table->slots = arena_zalloc(work->arena, size * sizeof *table->slots);
+    Neighbourhood **hoods = arena_alloc(work->arena, (n + work->n_hoods) * sizeof *hoods);
+    if (table->slots == NULL || hoods == NULL)
+        return error_fail(ERROR_MEMORY, "the batch's neighbouring records do not fit");
+    for (size_t i = 0; i < work->n_hoods; i++) {
+        hoods[i] = work->hoods[i];
+        *hood_slot(table, hoods[i]->hash, hoods[i]->person, hoods[i]->domain) = hoods[i];
+    }
+    work->hoods = hoods;
+    return 0;
+}
+
+static int find_hood(const HoodTable *table, Work *work, Item *item) {
+    uint64_t hash = neighbourhood_hash(item->person->key, item->domain);
+    Neighbourhood **slot = hood_slot(table, hash, item->person->key, item->domain);
+    if (*slot == NULL) {
+        Neighbourhood *hood = arena_zalloc(work->arena, sizeof *hood);
+        if (hood == NULL)
+            return error_fail(ERROR_MEMORY, "the batch's neighbouring records do not fit");
+        hood->person = item->person->key;
+        hood->domain = item->domain;
+        hood->hash = hash;
+        hood->wanted = true;
+        *slot = work->hoods[work->n_hoods++] = hood;
+    }
+    item->hood = *slot;
+    item->hood->wanted = item->hood->wanted || item->stale_person || item->stale_record;
+    return 0;
+}
+
+int decide_hoods(const DecideContext *context, Work *work) {
+    size_t n = 0;
+    for (size_t i = 0; i < work->n_items; i++) {
+        work->items[i].hood = NULL;
+        n += wants_hood(context, &work->items[i]);
+    }
+    HoodTable table;
+    int result = n == 0 ? 0 : hood_table_new(&table, work, n);
+    for (size_t i = 0; n > 0 && result == 0 && i < work->n_items; i++) {
+        if (wants_hood(context, &work->items[i]))
+            result = find_hood(&table, work, &work->items[i]);
+    }
+    return result;
+}
+
+// Of what was merged. What a rule does not let pass leaves no record, and those behind it do not stand on it.
+static int judge_beside(const DecideContext *context, const Work *work, Item *item) {
+    if (item->hood == NULL || (item->merged.verdict == DONGBO__VERDICT__UNCHANGED))
+        return 0;
+    bool leaves = item->merged.store && !item->merged.superseded;
+    Beside beside = {.rules = rules_domain(context->rules, item->domain),
+                     .record_key = item->record_key,
+                     .said = event_body(item->event),
+                     .after = leaves && !item->merged.deleted ? item->merged.body : NULL,
+                     .before = item->onto,
+                     .tells = item->event->operation == DONGBO__OPERATION__UPSERT,
+                     .hood = item->hood,
+                     .arena = work->arena};
+    int result = beside_judge(&beside, &item->decision);
+    if (result < 0)
+        return result;
+    if (item->decision.verdict == DONGBO__VERDICT__MISMATCH || item->decision.verdict == DONGBO__VERDICT__REJECTED)
+        item->merged = (Merged){0};
+    else if (leaves)
+        result = neighbourhood_move(item->hood, work->arena, item->record_key, beside.after);
+    return result;
+}
+
+// ---- records --------------------------------------------------------------------------------------------------------
+
 // Which item last stood on a record: open addressing, at most half full.
 typedef struct Chains {
     Item **slots;
@@ -384,6 +478,8 @@ int decide_records(const DecideContext *context, Work *work) {
     Merge merge = {.rules = context->rules, .grants = &work->agency->grants, .arena = work->arena};
     Chains chains = {0};
     int result = chains_new(&chains, work->arena, work->n_items);
+    for (size_t i = 0; i < work->n_hoods; i++)
+        neighbourhood_begin(work->hoods[i]);
     for (size_t i = 0; result >= 0 && i < work->n_items; i++) {
         Item *item = &work->items[i];
         if (!decide_wants_record(item))
@@ -401,6 +497,8 @@ int decide_records(const DecideContext *context, Work *work) {
             decide_somebody_else(item);
         else if (result == 0)
             item->decision.verdict = item->merged.verdict;
+        if (result == 0)
+            result = judge_beside(context, work, item);
         *slot = item;
     }
     if (work->kind == WORK_BATCH)

@@ -3,7 +3,7 @@
 // From a batch's bytes and what was looked up to every event's verdict and record, in the order of the batch. Pure:
 // whoever calls fills in persons and versions between the steps (the broker, a test, the simulator):
 //   decide_items() or items of the caller's own → decide_forms() → [item->person] → decide_persons()
-//   → [item->found] → decide_found() → [item->read] → decide_records()
+//   → [item->found] → decide_found() → decide_hoods() → [item->read, item->hood] → decide_records()
 // All from decide_persons() on may be called again with newer persons and versions; they begin anew.
 #pragma once
 
@@ -39,6 +39,9 @@ bool decide_may_adopt(const DecideContext *context, const Work *work, const Item
 // decide_records(). ERROR_MEMORY.
 int decide_found(const DecideContext *context, Work *work);
 bool decide_wants_record(const Item *item);
+// Gives each item of a domain with rules about other records its person's neighbourhood, one for all items of a person
+// and domain; those that are `wanted` are to be filled in: new ones, and those of items that are stale. ERROR_MEMORY.
+int decide_hoods(const DecideContext *context, Work *work);
 // Merges, several events on one record each onto the one before, and keys what is in question. ERROR_MEMORY.
 int decide_records(const DecideContext *context, Work *work);
 // Sets `wanted` where an event would be kept although nothing of it holds: it may be a repeat, of one that lost or has

@@ -6,6 +6,7 @@
 
 #include "broker/agencies.h"
 #include "broker/cases.h"
+#include "broker/neighbourhood.h"
 #include "broker/person.h"
 #include "broker/reconcile.h"
 #include "broker/search.h"
@@ -29,6 +30,7 @@ typedef struct Item {
     uint64_t record_hash;       // of (person, domain, record key); 0 until a person was decided on
     const Dongbo__Record *read; // current version in the store when it was looked up, NULL for none
     const Dongbo__Record *onto; // what it was merged onto: `read`, or what an earlier event of the batch made of it
+    Neighbourhood *hood;        // what the record is judged beside, shared; NULL where the domain has no rules for that
     const SearchAnswer *found;  // who may be meant, where that was looked for; NULL otherwise
     uint8_t case_key[CASE_KEY_BYTES]; // what is asked of a reviewer, where the event is in question
     bool has_case_key;
@@ -38,6 +40,7 @@ typedef struct Item {
     const char *province_before, *province63_before; // residence before a population event; else as the person's
     const char *province_after, *province63_after;
     uint64_t position;     // set when stored
+    uint32_t row;          // of its record among the work's rows, from 1; 0: none. Set when they are stored
     int64_t exception;     // re-decision: position of the exception row; 0 for a fresh event
     bool wanted;           // the next look-up reads for this item
     bool stale_person;     // the person, and so the record, may have changed since they were looked up
@@ -92,6 +95,8 @@ typedef struct Work {
     uint64_t first_sequence, last_sequence;
     Item *items;
     size_t n_items;
+    Neighbourhood **hoods; // of all items
+    size_t n_hoods;
     Place read;       // head when persons and versions were read
     Place population; // population clock then
     // Ready to be stored, made by entries_build().

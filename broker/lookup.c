@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define EVENTS_AT_ONCE 256 // whose candidates are in memory together: a batch has fewer unless it was made to hurt
+#define NEIGHBOURS_BYTES_MAX ((size_t)8 * 1024 * 1024) // of a batch's
 #define OID_INT8 20
 #define OID_BYTEA 17
 #define OID_BYTEA_ARRAY 1001
@@ -47,6 +48,20 @@ static const PgStatement RECORDS = {
     "WHERE r.person = n.person AND r.domain = n.domain AND r.record_key = n.record_key AND NOT r.superseded "
     "ORDER BY r.position DESC LIMIT 1) v",
     3, RECORD_TYPES};
+
+// All versions of a person's records in a domain, so far as they are few and small: for most that is what it takes to
+// find the current ones, and for nobody is it much. One version more than are judged by says that there are too many.
+static const Oid NEIGHBOUR_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_INT8, OID_INT8, OID_INT8};
+static const PgStatement NEIGHBOURS = {
+    "neighbours",
+    "SELECT n.i, v.record_key, v.position, v.superseded, v.record "
+    "FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY AS n(person, domain, i) "
+    "CROSS JOIN LATERAL (SELECT r.* FROM (SELECT r.record_key, r.position, r.superseded, r.record, "
+    "sum(octet_length(r.record)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes "
+    "FROM (SELECT r.record_key, r.position, r.superseded, r.record FROM exchange.record_version r "
+    "WHERE r.person = n.person AND r.domain = n.domain AND r.position < $3 "
+    "ORDER BY r.record_key DESC, r.position DESC LIMIT $4) r) r WHERE coalesce(r.bytes, 0) <= $5) v",
+    5, NEIGHBOUR_TYPES};
 
 #define LIFE_COLUMN                                                                                                    \
     "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint # "                                            \
@@ -402,6 +417,80 @@ int lookup_repeats(Pg *exchange, Work *work) {
     for (int row = 0; result == 0 && row < PQntuples(rows); row++)
         wanted.items[pg_i64(rows, row, 0) - 1]->repeated = true;
     PQclear(rows);
+    return result;
+}
+
+// ---- neighbouring records -----------------------------------------------------------------------------------------
+
+static int query_neighbours(Pg *exchange, Neighbourhood **hoods, size_t n, int64_t before, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_INT8, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_i64(&params, hoods[i]->person);
+    pg_param_array_begin(&params, OID_INT2, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_i16(&params, (int16_t)hoods[i]->domain);
+    pg_param_i64(&params, before);
+    pg_param_i64(&params, NEIGHBOUR_VERSIONS_MAX + 1);
+    pg_param_i64(&params, NEIGHBOUR_BYTES_MAX);
+    int result = pg_run(exchange, &NEIGHBOURS, &params, ret);
+    pg_params_free(&params);
+    return result;
+}
+
+static int read_neighbour(Work *work, Neighbourhood *hood, const PGresult *rows, int row, size_t *total) {
+    NeighbourVersion version = {
+        .person = hood->person, .record_key = pg_text(rows, row, 1), .position = pg_i64(rows, row, 2)};
+    version.record = pg_bytes(rows, row, 4, &version.n);
+    hood->versions++;
+    hood->bytes_n += version.n;
+    *total += version.n;
+    if (hood->versions > NEIGHBOUR_VERSIONS_MAX || hood->bytes_n > NEIGHBOUR_BYTES_MAX || *total > NEIGHBOURS_BYTES_MAX)
+        hood->too_many = true;
+    return pg_bool(rows, row, 3) ? 0 : neighbourhood_add(hood, work->arena, &version);
+}
+
+// The record that an item is merged onto is among its person's, if there is one.
+static int take_read(Work *work) {
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (!item->wanted || item->hood == NULL || !item->hood->wanted || item->hood->too_many)
+            continue;
+        const Neighbour *own = neighbourhood_find(item->hood, item->person->key, item->record_key);
+        item->wanted = false;
+        item->read = NULL;
+        int result = own == NULL ? 0 : read_record(work->arena, item, own->stored.data, own->stored.len);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+int lookup_neighbours(Pg *exchange, Work *work, int64_t before) {
+    size_t n = 0, total = 0;
+    if (work->n_hoods == 0)
+        return 0;
+    Neighbourhood **wanted = arena_alloc(work->arena, work->n_hoods * sizeof *wanted);
+    if (wanted == NULL)
+        return error_fail(ERROR_MEMORY, "the batch's look-ups do not fit");
+    for (size_t i = 0; i < work->n_hoods; i++) {
+        if (work->hoods[i]->wanted) {
+            neighbourhood_clear(work->hoods[i]);
+            work->hoods[i]->position = work->read.position;
+            wanted[n++] = work->hoods[i];
+        }
+    }
+    if (n == 0)
+        return 0;
+    PGresult *rows = NULL;
+    int result = query_neighbours(exchange, wanted, n, before, &rows);
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
+        result = read_neighbour(work, wanted[pg_i64(rows, row, 0) - 1], rows, row, &total);
+    PQclear(rows);
+    if (result == 0)
+        result = take_read(work);
+    for (size_t i = 0; i < n; i++)
+        wanted[i]->wanted = result != 0;
     return result;
 }
 

@@ -69,6 +69,10 @@ Pg *prepare_exchange(Prepare *prepare) {
     return prepare->exchange;
 }
 
+const Rules *prepare_rules(const Prepare *prepare) {
+    return prepare->rules;
+}
+
 Pg *prepare_population(Prepare *prepare) {
     return prepare->population;
 }
@@ -225,7 +229,11 @@ int prepare_again(Prepare *prepare, Work *work) {
         Item *item = &work->items[i];
         item->wanted = (item->stale_person || item->stale_record) && decide_wants_record(item);
     }
-    result = lookup_records(prepare->exchange, work);
+    result = decide_hoods(&context, work);
+    if (result == 0)
+        result = lookup_neighbours(prepare->exchange, work, INT64_MAX);
+    if (result == 0)
+        result = lookup_records(prepare->exchange, work);
     stats_add(prepare->stats, STATS_RECORDS, &since);
     if (result == 0)
         result = decide_records(&context, work);

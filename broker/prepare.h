@@ -24,6 +24,7 @@ int prepare_new(Prepare **ret, const PrepareOptions *options); // connects on fi
 void prepare_destroy(Prepare **prepare);
 Pg *prepare_exchange(Prepare *prepare);
 Pg *prepare_population(Prepare *prepare);
+const Rules *prepare_rules(const Prepare *prepare);
 // Of an ERROR_DATABASE: a database is away, or cannot just now; otherwise the same would fail again.
 bool prepare_is_passing(const Prepare *prepare);
 void prepare_forget_failure(Prepare *prepare);

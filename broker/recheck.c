@@ -28,6 +28,7 @@
 #define PERSONS_MAX (64 * 1024)
 #define WRITTEN_MAX (32 * 1024) // what the works under way may have been read before
 #define WRITTEN_BYTES_MAX ((size_t)8 * 1024 * 1024)
+#define MOVES_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define SEGMENTS_MAX 64
 #define CHANGES_MAX 20000
 #define OID_INT8 20
@@ -36,7 +37,10 @@ struct Recheck {
     Prepare *prepare;
     Touched *records; // by position of the log
     Touched *persons; // persons and numbers, by the population store's position
+    Touched *hoods;   // neighbourhoods, by position of the log
     Written *written; // by this broker
+    Written *moves;   // ... once more, by neighbourhood: each names the one before it, so that all since are found
+    Bytes move;
     Arena *arena;
     bool begun, begun_persons;
     Place head, population; // as far as anything that was read can have come
@@ -61,7 +65,11 @@ int recheck_new(Recheck **ret, Prepare *prepare) {
     if (result == 0)
         result = touched_new(&recheck->persons, PERSONS_MAX);
     if (result == 0)
+        result = touched_new(&recheck->hoods, RECORDS_MAX);
+    if (result == 0)
         result = written_new(&recheck->written, WRITTEN_MAX, WRITTEN_BYTES_MAX);
+    if (result == 0)
+        result = written_new(&recheck->moves, WRITTEN_MAX, MOVES_BYTES_MAX);
     if (result == 0)
         result = arena_new(&recheck->arena, WORK_ARENA_BYTES);
     if (result < 0) {
@@ -78,7 +86,10 @@ void recheck_destroy(Recheck **pointer) {
         return;
     touched_destroy(&recheck->records);
     touched_destroy(&recheck->persons);
+    touched_destroy(&recheck->hoods);
     written_destroy(&recheck->written);
+    written_destroy(&recheck->moves);
+    bytes_free(&recheck->move);
     arena_destroy(&recheck->arena);
     free(recheck);
     *pointer = NULL;
@@ -91,6 +102,21 @@ static int query_after(Pg *pg, const PgStatement *statement, int64_t position, i
     int result = pg_run(pg, statement, &params, ret);
     pg_params_free(&params);
     return result;
+}
+
+static bool has_hoods(const Recheck *recheck, int domain) {
+    const DomainRules *rules = rules_domain(prepare_rules(recheck->prepare), domain);
+    return rules != NULL && rules->n_beside > 0;
+}
+
+static void forget_written(Recheck *recheck) {
+    written_clear(recheck->written);
+    written_clear(recheck->moves);
+}
+
+static void restart_records(Recheck *recheck, uint64_t head) {
+    touched_restart(recheck->records, head);
+    touched_restart(recheck->hoods, head);
 }
 
 // 1 when the segment's entries cannot be read (erased, or of a later format).
@@ -107,8 +133,11 @@ static int note_segment(Recheck *recheck, const PGresult *rows, int row) {
     uint64_t first = (uint64_t)pg_i64(rows, row, 0);
     for (size_t i = 0; i < payload->n_entries; i++) {
         const Dongbo__Entry *entry = payload->entries[i];
-        if (entry->person != 0)
-            touched_add(recheck->records, record_hash(entry->person, (int)entry->domain, entry->record_key), first + i);
+        if (entry->person == 0)
+            continue;
+        touched_add(recheck->records, record_hash(entry->person, (int)entry->domain, entry->record_key), first + i);
+        if (has_hoods(recheck, (int)entry->domain))
+            touched_add(recheck->hoods, neighbourhood_hash(entry->person, (int)entry->domain), first + i);
     }
     touched_cover(recheck->records, (uint64_t)pg_i64(rows, row, 1));
     return 0;
@@ -127,8 +156,8 @@ static int begin(Recheck *recheck, uint64_t head) {
     int result = lookup_head_position(prepare_exchange(recheck->prepare), &recheck->head);
     if (result < 0)
         return result;
-    touched_restart(recheck->records, head);
-    written_clear(recheck->written);
+    restart_records(recheck, head);
+    forget_written(recheck);
     recheck->begun = true;
     return 0;
 }
@@ -154,7 +183,7 @@ int recheck_follow(Recheck *recheck, uint64_t head) {
     if (result < 0)
         return result;
     if (unread)
-        touched_restart(recheck->records, head);
+        restart_records(recheck, head);
     touched_cover(recheck->records, head);
     return 0;
 }
@@ -231,6 +260,78 @@ static int read_written(const Recheck *recheck, const Work *work, Item *item) {
     return 0;
 }
 
+// ---- neighbourhoods -------------------------------------------------------------------------------------------------
+
+// A move: where the one before it stands, the record's key, closed by 0, and the record.
+static WrittenKey move_key(int64_t person, int domain, uint64_t hash, uint64_t position) {
+    return (WrittenKey){.hash = neighbourhood_hash((int64_t)(hash ^ position << 16), domain),
+                        .person = person,
+                        .domain = domain,
+                        .record_key = "",
+                        .position = position};
+}
+
+static void note_move(Recheck *recheck, const Item *item, const uint8_t *record, size_t n) {
+    uint64_t hash = neighbourhood_hash(item->person->key, item->domain);
+    uint64_t before = touched_last(recheck->hoods, hash);
+    bytes_clear(&recheck->move);
+    bytes_append(&recheck->move, &before, sizeof before);
+    bytes_append(&recheck->move, item->record_key, strlen(item->record_key) + 1);
+    bytes_append(&recheck->move, record, n);
+    WrittenKey key = move_key(item->person->key, item->domain, hash, item->position);
+    if (!recheck->move.failed)
+        written_add(recheck->moves, &key, recheck->move.data, recheck->move.n);
+    touched_add(recheck->hoods, hash, item->position);
+}
+
+// All that moved in it since, newest first, if it was this broker that wrote it. 1 when it must be looked up.
+static int read_moves(const Recheck *recheck, const Work *work, Neighbourhood *hood, uint64_t since) {
+    uint64_t newest = touched_last(recheck->hoods, hood->hash);
+    for (uint64_t at = newest, before; at > since; at = before) {
+        size_t n = 0;
+        WrittenKey key = move_key(hood->person, hood->domain, hood->hash, at);
+        const uint8_t *move = written_find(recheck->moves, &key, &n);
+        if (move == NULL)
+            return 1;
+        memcpy(&before, move, sizeof before);
+        const char *record_key = (const char *)move + sizeof before;
+        size_t skip = sizeof before + strlen(record_key) + 1;
+        NeighbourVersion version = {.person = hood->person,
+                                    .record_key = record_key,
+                                    .position = (int64_t)at,
+                                    .record = move + skip,
+                                    .n = n - skip};
+        if (before >= at || neighbourhood_add(hood, work->arena, &version) < 0)
+            return 1;
+    }
+    hood->position = (int64_t)newest;
+    return 0;
+}
+
+static int mark_hood(const Recheck *recheck, const Work *work, Item *item) {
+    Neighbourhood *hood = item->hood;
+    if (hood == NULL)
+        return 0;
+    uint64_t since = (uint64_t)(hood->position > work->read.position ? hood->position : work->read.position);
+    if (!touched_since(recheck->hoods, hood->hash, since))
+        return 0;
+    if (!touched_forgot(recheck->hoods, since) && read_moves(recheck, work, hood, since) == 0)
+        return 1;
+    item->stale_record = true;
+    return 2;
+}
+
+// ---- marking --------------------------------------------------------------------------------------------------------
+
+static int mark_record(const Recheck *recheck, const Work *work, Item *item) {
+    if (!touched_since(recheck->records, item->record_hash, (uint64_t)work->read.position))
+        return 0;
+    if (read_written(recheck, work, item) == 0)
+        return 1;
+    item->stale_record = true;
+    return 2;
+}
+
 // As recheck_mark() says, of one item.
 static int mark(const Recheck *recheck, const Work *work, Item *item) {
     if (item->event == NULL || item->dropped)
@@ -238,12 +339,10 @@ static int mark(const Recheck *recheck, const Work *work, Item *item) {
     item->stale_person = item->stale_person || is_person_stale(recheck, work, item);
     if (item->stale_person || item->stale_record)
         return 2;
-    if (item->record_hash == 0 || !touched_since(recheck->records, item->record_hash, (uint64_t)work->read.position))
+    if (item->record_hash == 0)
         return 0;
-    if (read_written(recheck, work, item) == 0)
-        return 1;
-    item->stale_record = true;
-    return 2;
+    int record = mark_record(recheck, work, item), hood = mark_hood(recheck, work, item);
+    return record > hood ? record : hood;
 }
 
 int recheck_mark(Recheck *recheck, Work *work) {
@@ -277,6 +376,20 @@ static void note_written(Recheck *recheck, const Work *work, size_t row, const I
     written_add(recheck->written, &key, work->records.data + work->packed_at[row], work->packed_n[row]);
 }
 
+// In the order of positions, which that of the rows is not: each names the one before.
+static void note_moves(Recheck *recheck, const Work *work) {
+    for (size_t at = 0; at < work->n_entries; at++)
+        work->entry_items[at]->row = 0;
+    for (size_t row = 0; row < work->n_records; row++)
+        work->entry_items[work->record_index[row]]->row = (uint32_t)row + 1;
+    for (size_t at = 0; at < work->n_entries; at++) {
+        const Item *item = work->entry_items[at];
+        if (item->row != 0 && !item->merged.superseded && has_hoods(recheck, item->domain))
+            note_move(recheck, item, work->records.data + work->packed_at[item->row - 1],
+                      work->packed_n[item->row - 1]);
+    }
+}
+
 void recheck_note(Recheck *recheck, const Work *work) {
     for (size_t i = 0; i < work->n_records; i++) {
         const Item *item = work->entry_items[work->record_index[i]];
@@ -284,6 +397,8 @@ void recheck_note(Recheck *recheck, const Work *work) {
         if (!item->merged.superseded)
             note_written(recheck, work, i, item);
     }
+    if (work->n_hoods > 0)
+        note_moves(recheck, work);
 }
 
 void recheck_committed(Recheck *recheck, uint64_t head) {
@@ -291,7 +406,7 @@ void recheck_committed(Recheck *recheck, uint64_t head) {
 }
 
 void recheck_failed(Recheck *recheck) {
-    written_clear(recheck->written);
+    forget_written(recheck);
 }
 
 int64_t recheck_population_position(const Recheck *recheck) {

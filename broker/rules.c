@@ -4,7 +4,7 @@
 // code lists that were read and of the published reasons are its vocabularies, so that a misspelt one is found with
 // its line. What YAML cannot say is checked afterwards. Refuses half-described domains: every field has its rule.
 
-#include "broker/rules.h"
+#include "broker/rule_beside.h"
 
 #include "broker/choices.h"
 #include "broker/name.h"
@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX 96
+#define WORDS_MAX 160
 #define AGENCY_BYTES 16
 #define LIST_MAX 64
 #define YEARS_MAX 200
@@ -33,6 +33,7 @@ typedef struct Table {
     DomainRules rules;
     RuleField *fields;
     Rule *checks;
+    size_t n_checks;
     Authority *authorities;
     size_t n_authorities;
 } Table;
@@ -46,39 +47,6 @@ struct Rules {
 
 // ---- the file as YAML has it ------------------------------------------------------------------------------------
 
-typedef struct FileField {
-    int number, type, codes, personal;
-    bool key, required, lasting;
-    uint32_t length_max, digits, min, max;
-    char **shapes;
-    unsigned shapes_count;
-} FileField;
-
-typedef struct FileAuthority {
-    char *agency;
-    uint32_t rank;
-    int *fields;
-    unsigned fields_count;
-} FileAuthority;
-
-typedef struct FileRule {
-    int kind, field, other, reason, when;
-    uint32_t days, years;
-    char **equals;
-    unsigned equals_count;
-} FileRule;
-
-typedef struct File {
-    int domain;
-    FileField *fields;
-    unsigned fields_count;
-    int province, facility;
-    FileAuthority *authority;
-    unsigned authority_count;
-    FileRule *rules;
-    unsigned rules_count;
-} File;
-
 static const cyaml_strval_t TYPES[] = {{"text", FIELD_TEXT},
                                        {"code", FIELD_CODE},
                                        {"date", FIELD_DATE},
@@ -90,13 +58,29 @@ static const cyaml_strval_t MASKS[] = {{"none", MASK_NONE + 1},
                                        {"number", MASK_NUMBER + 1},
                                        {"date", MASK_DATE + 1},
                                        {"all", MASK_ALL + 1}};
-static const cyaml_strval_t KINDS[] = {
-    {"not-in-future", RULE_NOT_IN_FUTURE},     {"not-before-birth", RULE_NOT_BEFORE_BIRTH},
-    {"not-after-death", RULE_NOT_AFTER_DEATH}, {"period", RULE_PERIOD},
-    {"alive-at-event", RULE_ALIVE_AT_EVENT},   {"required-when", RULE_REQUIRED_WHEN},
-    {"shorter-than", RULE_SHORTER_THAN},       {"age-at-least", RULE_AGE_AT_LEAST},
-    {"commune-known", RULE_COMMUNE_KNOWN},     {"commune-of", RULE_COMMUNE_OF},
-    {"commune-whole", RULE_COMMUNE_WHOLE}};
+static const cyaml_strval_t KINDS[] = {{"not-in-future", RULE_NOT_IN_FUTURE},
+                                       {"not-before-birth", RULE_NOT_BEFORE_BIRTH},
+                                       {"not-after-death", RULE_NOT_AFTER_DEATH},
+                                       {"period", RULE_PERIOD},
+                                       {"alive-at-event", RULE_ALIVE_AT_EVENT},
+                                       {"required-when", RULE_REQUIRED_WHEN},
+                                       {"shorter-than", RULE_SHORTER_THAN},
+                                       {"age-at-least", RULE_AGE_AT_LEAST},
+                                       {"commune-known", RULE_COMMUNE_KNOWN},
+                                       {"commune-of", RULE_COMMUNE_OF},
+                                       {"commune-whole", RULE_COMMUNE_WHOLE},
+                                       {"order", RULE_ORDER},
+                                       {"interval", RULE_INTERVAL},
+                                       {"near", RULE_NEAR},
+                                       {"overlap", RULE_OVERLAP},
+                                       {"only-one", RULE_ONLY_ONE},
+                                       {"progression", RULE_PROGRESSION},
+                                       {"steps", RULE_STEPS},
+                                       {"gap", RULE_GAP},
+                                       {"begun", RULE_BEGUN}};
+static const cyaml_strval_t VERDICTS[] = {{"note", DONGBO__VERDICT__ACCEPTED + 1},
+                                          {"review", DONGBO__VERDICT__MISMATCH + 1},
+                                          {"reject", DONGBO__VERDICT__REJECTED + 1}};
 
 // The vocabularies of one domain's file.
 typedef struct Words {
@@ -122,13 +106,20 @@ static void words_init(Words *words, const Codes *codes, int domain) {
             add_word(words->reasons, &words->n_reasons, reasons->values[i].name, reasons->values[i].value);
 }
 
-static int convert(Table *table, const Codes *codes, const File *file, const char *path);
+static int convert(Table *table, const Codes *codes, const RuleFile *file, const char *path);
 
-static int load_domain(Rules *rules, const char *path, int domain) {
+typedef struct Loading {
+    Rules *rules;
+    const char *path;
+    int domain;
     Words words;
-    words_init(&words, rules->codes, domain);
-#define WORD(key, flags, type, member, list) CYAML_FIELD_ENUM(key, flags, type, member, words.list, words.n_##list)
-    const cyaml_schema_value_t name = {CYAML_VALUE_ENUM(CYAML_FLAG_STRICT, int, words.fields, words.n_fields)};
+} Loading;
+
+#define WORD(key, flags, type, member, list) CYAML_FIELD_ENUM(key, flags, type, member, words->list, words->n_##list)
+
+// The file, given what one of its rules looks like, and a field's name.
+static int load_file(const Loading *loading, const cyaml_schema_value_t *name, const cyaml_schema_value_t *rule) {
+    const Words *words = &loading->words;
     const cyaml_schema_value_t shape = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, SHAPE_BYTES - 1)};
     const cyaml_schema_field_t field_fields[] = {
         WORD("name", CYAML_FLAG_STRICT, FileField, number, fields),
@@ -150,41 +141,68 @@ static int load_domain(Rules *rules, const char *path, int domain) {
     const cyaml_schema_field_t authority_fields[] = {
         CYAML_FIELD_STRING_PTR("agency", CYAML_FLAG_POINTER, FileAuthority, agency, 1, AGENCY_BYTES - 1),
         CYAML_FIELD_UINT("rank", CYAML_FLAG_DEFAULT, FileAuthority, rank),
-        CYAML_FIELD_SEQUENCE("fields", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, FileAuthority, fields, &name, 1,
+        CYAML_FIELD_SEQUENCE("fields", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, FileAuthority, fields, name, 1,
                              DOMAIN_FIELDS_MAX),
         CYAML_FIELD_END};
     const cyaml_schema_value_t authority = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, FileAuthority, authority_fields)};
+    const cyaml_schema_field_t file_fields[] = {
+        CYAML_FIELD_ENUM("domain", CYAML_FLAG_STRICT, RuleFile, domain, words->domain, 1),
+        CYAML_FIELD_SEQUENCE("fields", CYAML_FLAG_POINTER, RuleFile, fields, &field, 1, DOMAIN_FIELDS_MAX),
+        WORD("province", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, RuleFile, province, fields),
+        WORD("facility", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, RuleFile, facility, fields),
+        CYAML_FIELD_SEQUENCE("authority", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, RuleFile, authority, &authority, 0,
+                             LIST_MAX),
+        CYAML_FIELD_SEQUENCE("rules", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, RuleFile, rules, rule, 0, LIST_MAX),
+        CYAML_FIELD_END};
+    const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, RuleFile, file_fields)};
+    RuleFile *file = NULL;
+    int r = config_load((void **)&file, loading->path, &schema);
+    if (r == 0)
+        r = convert(&loading->rules->tables[loading->domain], loading->rules->codes, file, loading->path);
+    config_free(file, &schema);
+    return r;
+}
+
+static int load_domain(Rules *rules, const char *path, int domain) {
+    Loading loading = {.rules = rules, .path = path, .domain = domain};
+    words_init(&loading.words, rules->codes, domain);
+    const Words *words = &loading.words;
+    const cyaml_schema_value_t name = {CYAML_VALUE_ENUM(CYAML_FLAG_STRICT, int, words->fields, words->n_fields)};
     const cyaml_schema_value_t code = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, CODE_BYTES_MAX)};
+    const cyaml_schema_field_t condition_fields[] = {
+        WORD("field", CYAML_FLAG_STRICT, FileCondition, field, fields),
+        CYAML_FIELD_SEQUENCE("is", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, FileCondition, is, &code, 1,
+                             RULE_VALUES_MAX),
+        CYAML_FIELD_SEQUENCE("not", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, FileCondition, is_not, &code, 1,
+                             RULE_VALUES_MAX),
+        CYAML_FIELD_END};
+    const cyaml_schema_value_t condition = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, FileCondition, condition_fields)};
+#define LIST(key, member, of, max)                                                                                     \
+    CYAML_FIELD_SEQUENCE(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, FileRule, member, &of, 1, max)
     const cyaml_schema_field_t rule_fields[] = {
         CYAML_FIELD_ENUM("kind", CYAML_FLAG_STRICT, FileRule, kind, KINDS, CYAML_ARRAY_LEN(KINDS)),
         WORD("field", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileRule, field, fields),
         WORD("other", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileRule, other, fields),
         WORD("reason", CYAML_FLAG_STRICT, FileRule, reason, reasons),
+        CYAML_FIELD_ENUM("verdict", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileRule, verdict, VERDICTS,
+                         CYAML_ARRAY_LEN(VERDICTS)),
         WORD("when", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileRule, when, fields),
+        WORD("number", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileRule, number, fields),
         CYAML_FIELD_UINT("days", CYAML_FLAG_OPTIONAL, FileRule, days),
         CYAML_FIELD_UINT("years", CYAML_FLAG_OPTIONAL, FileRule, years),
-        CYAML_FIELD_SEQUENCE("equals", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, FileRule, equals, &code, 1,
-                             RULE_VALUES_MAX),
+        CYAML_FIELD_STRING_PTR("table", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, FileRule, table, 1, 63),
+        LIST("equals", equals, code, RULE_VALUES_MAX),
+        LIST("same", same, name, DOMAIN_FIELDS_MAX),
+        LIST("differ", differ, name, DOMAIN_FIELDS_MAX),
+        LIST("by", by, name, 2),
+        LIST("where", where, condition, CONDITIONS_MAX),
+        LIST("others", others, condition, CONDITIONS_MAX),
         CYAML_FIELD_END};
     const cyaml_schema_value_t rule = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, FileRule, rule_fields)};
-    const cyaml_schema_field_t file_fields[] = {
-        CYAML_FIELD_ENUM("domain", CYAML_FLAG_STRICT, File, domain, words.domain, 1),
-        CYAML_FIELD_SEQUENCE("fields", CYAML_FLAG_POINTER, File, fields, &field, 1, DOMAIN_FIELDS_MAX),
-        WORD("province", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, File, province, fields),
-        WORD("facility", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, File, facility, fields),
-        CYAML_FIELD_SEQUENCE("authority", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, File, authority, &authority, 0,
-                             LIST_MAX),
-        CYAML_FIELD_SEQUENCE("rules", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, File, rules, &rule, 0, LIST_MAX),
-        CYAML_FIELD_END};
-#undef WORD
-    const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, File, file_fields)};
-    File *file = NULL;
-    int r = config_load((void **)&file, path, &schema);
-    if (r == 0)
-        r = convert(&rules->tables[domain], rules->codes, file, path);
-    config_free(file, &schema);
-    return r;
+#undef LIST
+    return load_file(&loading, &name, &rule);
 }
+#undef WORD
 
 // ---- what YAML cannot say ---------------------------------------------------------------------------------------
 
@@ -252,7 +270,7 @@ static const char *convert_field(RuleField *field, const FileField *from, const 
     return NULL;
 }
 
-static int convert_fields(Table *table, const Codes *codes, const File *file, const char *path) {
+static int convert_fields(Table *table, const Codes *codes, const RuleFile *file, const char *path) {
     const ProtobufCMessageDescriptor *body = domain_descriptor(file->domain);
     table->fields = calloc(file->fields_count + 1, sizeof *table->fields);
     if (!table->fields)
@@ -298,7 +316,15 @@ static const char *check_commune(const RuleField *field, const RuleField *other)
     return other && other->type != FIELD_CODE ? "is about a province that is no code" : NULL;
 }
 
+// What only rules about other records have.
+static bool has_beside(const FileRule *rule) {
+    return rule->number || rule->table || rule->same_count || rule->differ_count || rule->by_count ||
+           rule->where_count || rule->others_count;
+}
+
 static const char *check_rule(const Table *table, const FileRule *rule) {
+    if (has_beside(rule))
+        return "has what only rules about other records have";
     const RuleField *field = rule->field ? find_field(table, (unsigned)rule->field) : NULL;
     const RuleField *other = rule->other ? find_field(table, (unsigned)rule->other) : NULL;
     if (!field && rule->kind != RULE_ALIVE_AT_EVENT)
@@ -339,30 +365,57 @@ static const char *convert_values(const Table *table, const FileRule *from, Rule
     return NULL;
 }
 
-static int convert_rules(Table *table, const File *file, const char *path) {
+// Reasons about the person (2xx) need a person's eye; the others are plainly against the rules.
+static int verdict_of(const FileRule *from) {
+    if (from->verdict)
+        return from->verdict - 1;
+    if (from->kind >= RULE_BESIDE || from->kind == RULE_COMMUNE_WHOLE)
+        return DONGBO__VERDICT__ACCEPTED;
+    return from->reason < 300 ? DONGBO__VERDICT__MISMATCH : DONGBO__VERDICT__REJECTED;
+}
+
+static int convert_rule(Table *table, const RuleFile *file, unsigned at, const char *path) {
+    const FileRule *from = &file->rules[at];
+    Rule *rule = &table->checks[table->n_checks++];
+    *rule = (Rule){.kind = (RuleKind)from->kind,
+                   .field = (unsigned)from->field,
+                   .other = (unsigned)from->other,
+                   .code = from->reason,
+                   .verdict = verdict_of(from),
+                   .limit = from->days ? from->days : from->years,
+                   .when = (unsigned)from->when};
+    const char *fault;
+    if (from->kind >= RULE_BESIDE)
+        fault = rule_beside_convert(&table->rules, from, rule);
+    else if (!(fault = check_rule(table, from)))
+        fault = convert_values(table, from, rule);
+    if (fault)
+        return error_fail(ERROR_CONFIG, "%s: rule %u %s", path, at + 1, fault);
+    return from->table ? rule_beside_load(&table->rules, rule, from->table, path) : 0;
+}
+
+// Those about other records stand behind the others.
+static int convert_rules(Table *table, const RuleFile *file, const char *path) {
     table->checks = calloc(file->rules_count + 1, sizeof *table->checks);
     if (!table->checks)
         return error_fail(ERROR_MEMORY, "%s: no memory", path);
-    for (unsigned i = 0; i < file->rules_count; i++) {
-        const FileRule *from = &file->rules[i];
-        Rule *rule = &table->checks[i];
-        *rule = (Rule){.kind = (RuleKind)from->kind,
-                       .field = (unsigned)from->field,
-                       .other = (unsigned)from->other,
-                       .code = from->reason,
-                       .limit = from->days ? from->days : from->years,
-                       .when = (unsigned)from->when};
-        const char *fault = check_rule(table, from);
-        if (!fault)
-            fault = convert_values(table, from, rule);
-        if (fault)
-            return error_fail(ERROR_CONFIG, "%s: rule %u %s", path, i + 1, fault);
+    for (int beside = 0; beside < 2; beside++) {
+        for (unsigned i = 0; i < file->rules_count; i++) {
+            if ((file->rules[i].kind >= RULE_BESIDE) != beside)
+                continue;
+            int r = convert_rule(table, file, i, path);
+            if (r < 0)
+                return r;
+        }
+        if (!beside)
+            table->rules.n_rules = table->n_checks;
     }
     for (unsigned i = 0; i < file->rules_count; i++)
         if (is_about_commune(file->rules[i].kind))
             table->rules.commune = find_field(table, (unsigned)file->rules[i].field);
     table->rules.rules = table->checks;
-    table->rules.n_rules = file->rules_count;
+    table->rules.beside = table->checks + table->rules.n_rules;
+    table->rules.n_beside = table->n_checks - table->rules.n_rules;
     return 0;
 }
 
@@ -374,7 +427,7 @@ static Authority *find_authority(const Table *table, const char *agency) {
 }
 
 // A line with fields says more than one without: it holds for these whatever the order of the lines.
-static int convert_authority(Table *table, const File *file, const char *path) {
+static int convert_authority(Table *table, const RuleFile *file, const char *path) {
     table->authorities = calloc(file->authority_count + 1, sizeof *table->authorities);
     if (!table->authorities)
         return error_fail(ERROR_MEMORY, "%s: no memory", path);
@@ -399,7 +452,7 @@ static int convert_authority(Table *table, const File *file, const char *path) {
     return 0;
 }
 
-static int convert_province(Table *table, const Codes *codes, const File *file, const char *path) {
+static int convert_province(Table *table, const Codes *codes, const RuleFile *file, const char *path) {
     if (!file->province)
         return 0;
     const RuleField *field = find_field(table, (unsigned)file->province);
@@ -413,7 +466,7 @@ static int convert_province(Table *table, const Codes *codes, const File *file, 
     return 0;
 }
 
-static int convert(Table *table, const Codes *codes, const File *file, const char *path) {
+static int convert(Table *table, const Codes *codes, const RuleFile *file, const char *path) {
     int r = convert_fields(table, codes, file, path);
     if (r == 0 && file->facility)
         table->rules.facility = find_field(table, (unsigned)file->facility);
@@ -488,6 +541,8 @@ void rules_destroy(Rules **rules) {
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
         Table *table = &(*rules)->tables[domain];
         free(table->fields);
+        for (size_t i = 0; i < table->n_checks; i++)
+            intervals_destroy(&table->checks[i].intervals);
         free(table->checks);
         free(table->authorities);
     }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "broker/codes.h"
+#include "broker/intervals.h"
 #include "proto/domain.h"
 
 #include <stdbool.h>
@@ -53,16 +54,45 @@ typedef enum RuleKind {
     RULE_COMMUNE_KNOWN,    // field is a commune of the event's code set
     RULE_COMMUNE_OF,       // ... and it is in the province `other`, one of 34
     RULE_COMMUNE_WHOLE,    // field is, or has gone into, one of today's communes; a note where it is not
+    // From here on: this record, as the event leaves it, beside the person's other current ones (broker/beside.h).
+    RULE_ORDER,       // a greater number is not dated, in field, before a lesser one
+    RULE_INTERVAL,    // `limit` days less than the table says, and more, since the number before
+    RULE_NEAR,        // no other has a date in field less than `limit` days from this one's
+    RULE_OVERLAP,     // no other's period from field to other has more than a day in common with this one's
+    RULE_ONLY_ONE,    // there is no other
+    RULE_PROGRESSION, // a lesser number does not begin, in field, after a greater one ended, in other
+    RULE_STEPS,       // the greatest number of the others below this one is not below the least that leads to it
+    RULE_GAP,         // no more than `limit` days lie between the periods from field to other
+    RULE_BEGUN,       // field is said, or the record was there before
 } RuleKind;
+#define RULE_BESIDE RULE_ORDER // the first kind that needs other records
+
 #define RULE_VALUES_MAX 8
+#define CONDITIONS_MAX 3
+// A code field has one of these values or, negated, none of them. What is not said is none of any values.
+typedef struct Condition {
+    unsigned field;
+    bool negated;
+    const char *values[RULE_VALUES_MAX];
+    size_t n_values;
+} Condition;
+
 typedef struct Rule {
     RuleKind kind;
     unsigned field, other;
-    int code; // Dongbo__ReasonCode
+    int code;    // Dongbo__ReasonCode
+    int verdict; // of what breaks it: ACCEPTED (it is said and no more), MISMATCH or REJECTED
     uint32_t limit;
     unsigned when; // the rule holds only where this field has one of the values; 0: everywhere
     const char *values[RULE_VALUES_MAX];
     size_t n_values;
+    // Of kinds from RULE_BESIDE on.
+    unsigned number;       // of what is counted: a number, or a code, whose place in its list then counts
+    uint32_t same, differ; // as bits: fields that both say, and of which all are equal, or all are not
+    Condition where[CONDITIONS_MAX], others[CONDITIONS_MAX]; // which records it is about, on either side
+    size_t n_where, n_others;
+    Intervals *intervals;
+    unsigned by[2]; // its lines are about these fields: the first that has one decides
 } Rule;
 
 typedef struct DomainRules {
@@ -77,6 +107,8 @@ typedef struct DomainRules {
     const RuleField *facility; // who made the entry for the agency: a clinic, a school, an employer; NULL: not said
     const Rule *rules;
     size_t n_rules;
+    const Rule *beside; // those that need other records; they stand behind `rules`
+    size_t n_beside;
 } DomainRules;
 
 typedef struct Rules Rules;

@@ -119,8 +119,12 @@ uint64_t touched_last(const Touched *touched, uint64_t thing) {
     return a > b ? a : b;
 }
 
+bool touched_forgot(const Touched *touched, uint64_t position) {
+    return position < touched->floor;
+}
+
 bool touched_since(const Touched *touched, uint64_t thing, uint64_t position) {
-    if (position < touched->floor)
+    if (touched_forgot(touched, position))
         return true;
     return touched_last(touched, thing) > position;
 }

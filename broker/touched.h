@@ -23,5 +23,7 @@ void touched_cover(Touched *touched, uint64_t position);
 uint64_t touched_covered(const Touched *touched);
 // Where it moved last, as far as is remembered; 0: that is not known.
 uint64_t touched_last(const Touched *touched, uint64_t thing);
+// Whether something that moved after `position` may have been forgotten.
+bool touched_forgot(const Touched *touched, uint64_t position);
 // Has it moved after `position`, or can that not be told any more?
 bool touched_since(const Touched *touched, uint64_t thing, uint64_t position);

@@ -337,11 +337,10 @@ static bool form_breaks(const Form *form, const Rule *rule) {
 static void check_form_rules(const Form *form) {
     for (size_t i = 0; i < form->rules->n_rules; i++) {
         const Rule *rule = &form->rules->rules[i];
-        bool is_note = rule->kind == RULE_COMMUNE_WHOLE;
-        if (is_note && form->decision->verdict == REJECTED)
+        if (rule->verdict == ACCEPTED && form->decision->verdict == REJECTED)
             continue;
         if (holds_here(form, rule) && form_breaks(form, rule))
-            decision_add(form->decision, is_note ? ACCEPTED : REJECTED, rule->code, name_of(form, rule->field), "");
+            decision_add(form->decision, rule->verdict, rule->code, name_of(form, rule->field), "");
     }
 }
 
@@ -506,13 +505,12 @@ static const char *life_breaks(const Form *form, const Rule *rule, const Person 
     }
 }
 
-// Reasons about the person (2xx) need a person's eye; the others are plainly against the rules.
 static void check_life(const Form *form, const Person *person) {
     for (size_t i = 0; i < form->rules->n_rules; i++) {
         const Rule *rule = &form->rules->rules[i];
         const char *field, *stored = holds_here(form, rule) ? life_breaks(form, rule, person, &field) : NULL;
         if (stored)
-            decision_add(form->decision, rule->code < 300 ? MISMATCH : REJECTED, rule->code,
+            decision_add(form->decision, rule->verdict, rule->code,
                          rule->field ? name_of(form, rule->field) : "event_time_us", told(form, field, stored));
     }
 }

@@ -68,6 +68,7 @@ void work_rewind(Work *work) {
         Item *item = &work->items[i];
         item->person = NULL;
         item->found = NULL;
+        item->hood = NULL;
         item->read = item->onto = NULL;
         item->record_key = "";
         item->record_hash = 0;
@@ -76,6 +77,8 @@ void work_rewind(Work *work) {
         item->wanted = item->stale_record = item->unknown_to_store = item->taken_in_store = false;
         item->stale_person = item->event != NULL;
     }
+    work->hoods = NULL;
+    work->n_hoods = 0;
     work->entries = NULL;
     work->leaves = NULL;
     work->masked = NULL;

@@ -11,11 +11,11 @@
 #include <stdio.h>
 
 typedef struct Share {
-    size_t fields, required, keys, rules;
+    size_t fields, required, keys, rules; // of both kinds
 } Share;
 
 static Share share_of(const DomainRules *domain) {
-    Share share = {.fields = domain->n_fields, .keys = domain->n_key, .rules = domain->n_rules};
+    Share share = {.fields = domain->n_fields, .keys = domain->n_key, .rules = domain->n_rules + domain->n_beside};
     for (size_t i = 0; i < domain->n_fields; i++)
         share.required += domain->fields[i].required;
     return share;
@@ -35,7 +35,7 @@ static int print_json(const Rules *rules) {
         const DomainRules *domain = rules_domain(rules, number);
         Share share = share_of(domain);
         json_t *reasons = json_array();
-        for (size_t i = 0; i < domain->n_rules; i++)
+        for (size_t i = 0; i < domain->n_rules + domain->n_beside; i++)
             if (is_first_with_its_code(domain, i))
                 json_array_append_new(reasons, json_string(reason_find(domain->rules[i].code)->name));
         json_array_append_new(list,
@@ -62,7 +62,7 @@ static int print_table(const Rules *rules) {
         size_t values[] = {share.fields, share.required, share.keys, share.rules}, used = 0;
         for (int i = 0; i < 4; i++)
             snprintf(counts[i], sizeof counts[i], "%zu", values[i]);
-        for (size_t i = 0; i < domain->n_rules && used < sizeof reasons; i++)
+        for (size_t i = 0; i < domain->n_rules + domain->n_beside && used < sizeof reasons; i++)
             if (is_first_with_its_code(domain, i))
                 used += (size_t)snprintf(reasons + used, sizeof reasons - used, "%s%s", used ? ", " : "",
                                          reason_find(domain->rules[i].code)->name);

@@ -2,7 +2,8 @@
 //
 // `dongbo rules try`: what other rules would say of events that were taken in already. Each past event is verified
 // twice by the broker's own code, under the rules that hold and under those that are tried, as of the time when it came
-// and against the population store as it is now; what differs is counted. Changes nothing, and tells of no citizen.
+// against the population store as it is now and beside the records that were held then; what differs is counted. What
+// the tried rules would have refused before is held all the same. Changes nothing, and tells of no citizen.
 #include "broker/decide.h"
 #include "broker/lookup.h"
 #include "operators/columns.h"
@@ -148,8 +149,44 @@ static int find_others(Trial *trial, const DecideContext *hold, const DecideCont
     return r;
 }
 
-static int verify_twice(Trial *trial, const Dongbo__SealedBatch *sealed, int64_t now_us, Item **now, Item **then) {
-    const DecideContext hold = {trial->now, now_us}, tried = {trial->then, now_us};
+// Beside the person's other records, as they stood before the batch. Only what rules say is compared: whether an event
+// was new to the exchange does not depend on them.
+static int judge_beside(Trial *trial, const DecideContext *context, int64_t position) {
+    Work *work = &trial->work;
+    work->hoods = NULL;
+    work->n_hoods = 0;
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (item->domain == DONGBO__DOMAIN__POPULATION)
+            item->record_hash = 0;
+        item->wanted = decide_wants_record(item);
+    }
+    int r = decide_hoods(context, work);
+    if (r < 0 || work->n_hoods == 0)
+        return r;
+    r = lookup_neighbours(trial->exchange, work, position);
+    if (r == 0)
+        r = decide_records(context, work);
+    for (size_t i = 0; i < work->n_items; i++) {
+        Decision *decision = &work->items[i].decision;
+        if (decision->verdict == DONGBO__VERDICT__UNCHANGED || decision->verdict == DONGBO__VERDICT__SUPERSEDED)
+            decision->verdict = DONGBO__VERDICT__ACCEPTED;
+    }
+    return r;
+}
+
+static int decide_all(Trial *trial, const DecideContext *context, Item *items, int64_t position) {
+    trial->work.items = items;
+    int r = decide_found(context, &trial->work);
+    return r == 0 ? judge_beside(trial, context, position) : r;
+}
+
+typedef struct Moment {
+    int64_t us, position;
+} Moment;
+
+static int verify_twice(Trial *trial, const Dongbo__SealedBatch *sealed, Moment at, Item **now, Item **then) {
+    const DecideContext hold = {trial->now, at.us}, tried = {trial->then, at.us};
     Work *work = &trial->work;
     int r = read_forms(work, &hold, sealed, now);
     if (r == 0)
@@ -166,9 +203,8 @@ static int verify_twice(Trial *trial, const Dongbo__SealedBatch *sealed, int64_t
     if (r == 0)
         r = find_others(trial, &hold, &tried, *then);
     if (r == 0)
-        r = decide_found(&hold, work);
-    work->items = *then;
-    return r == 0 ? decide_found(&tried, work) : r;
+        r = decide_all(trial, &hold, *now, at.position);
+    return r == 0 ? decide_all(trial, &tried, *then, at.position) : r;
 }
 
 static int try_batch(Trial *trial, const PGresult *rows, int row) {
@@ -186,9 +222,9 @@ static int try_batch(Trial *trial, const PGresult *rows, int row) {
         trial->unreadable++;
         return 0;
     }
-    int64_t position = pg_i64(rows, row, 0), now_us = pg_i64(rows, row, 2);
+    int64_t position = pg_i64(rows, row, 0);
     Item *now = NULL, *then = NULL;
-    r = verify_twice(trial, sealed, now_us, &now, &then);
+    r = verify_twice(trial, sealed, (Moment){pg_i64(rows, row, 2), position}, &now, &then);
     for (size_t i = 0; r == 0 && i < sealed->n_events; i++) {
         trial->events++;
         if (!is_same(&now[i].decision, &then[i].decision))

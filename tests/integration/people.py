@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A few citizens and what agencies say about them, for tests that need no whole country."""
+import datetime
+
 import wire
 
 SURNAMES = ("Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Vũ", "Đặng", "Bùi")
@@ -26,9 +28,14 @@ def subject(n, **other):
     return wire.Subject(**{**said, **other})
 
 
+def dose_date(number):
+    """Doses are as far apart as they should be."""
+    return datetime.date(2021, 9, 15) + datetime.timedelta(days=35 * (number - 1))
+
+
 def dose_body(number=1, **other):
     return {"vaccine_group": "covid-19", "dose_number": number, "product_code": "EU/1/20/1528",
-            "occurrence_date": "2021-09-15", "status": "completed", **other}
+            "occurrence_date": dose_date(number).isoformat(), "status": "completed", **other}
 
 
 def dose(n, number=1, agency="MOH", about=None, body=None, key=None, **said):
@@ -42,4 +49,4 @@ def dose_row(n, number=1, **other):
     return {"row_id": f"row-{n}-{number}", "thoi_diem": "2021-10-01T08:00:00Z", "so_cccd": person["citizen_number"],
             "ho_ten": person["full_name"], "ngay_sinh": person["birth_date"],
             "gioi_tinh": "Nam" if person["sex"] == "male" else "Nữ", "ma_san_pham": "EU/1/20/1528", "mui_so": number,
-            "so_lo": "FF2832", "ngay_tiem": "15/09/2021", "co_so": "01-001", "ghi_chu": "", **other}
+            "so_lo": "FF2832", "ngay_tiem": f"{dose_date(number):%d/%m/%Y}", "co_so": "01-001", "ghi_chu": "", **other}

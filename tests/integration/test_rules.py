@@ -60,6 +60,26 @@ def test_what_other_rules_would_say_is_counted(exchange):
     assert exchange.cluster.value("SELECT last_position FROM exchange.head") == before
 
 
+def test_rules_about_other_records_are_tried_on_what_was_held_then(exchange):
+    exchange.load_population(citizens(10))
+    exchange.agency("MOH", "health", [])
+    exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as moh:
+        moh.hello()
+        moh.publish([dose(1, 2, body=dose_body(2, occurrence_date="2021-09-20")), dose(2)])
+        moh.publish([dose(1, 1), dose(2, 2, body=dose_body(2, occurrence_date="2021-12-20"))])  # too soon; as it should
+        moh.publish([dose(3, 1), dose(3, 2, body=dose_body(2, occurrence_date="2021-09-16"))])  # in one batch
+        moh.publish([dose(3, 1)])
+    assert differences(exchange, ROOT / "schemas") == (7, 0, [])
+    review = other_rules(exchange, "health.yaml", "days: 4,", "days: 4, verdict: review,")
+    first = exchange.log("--domain", "health")[0]["position"]
+    told = ("health", "MOH", "ACCEPTED", "DOSE_TOO_SOON", "MISMATCH", "DOSE_TOO_SOON", 2, first + 2)
+    assert differences(exchange, review) == (7, 2, [told])
+    longer = other_rules(exchange, "dose-intervals.tsv", "1528\t2\t21", "1528\t2\t121")
+    assert differences(exchange, longer) == (7, 1, [
+        ("health", "MOH", "ACCEPTED", "", "ACCEPTED", "DOSE_TOO_SOON", 1, first + 3)])
+
+
 def test_rules_that_cannot_be_read_are_not_tried(exchange):
     broken = other_rules(exchange, "e_id.yaml", "AGE_TOO_LOW", "TOO_YOUNG")
     done = exchange.dongbo("rules", "try", broken, check=False)

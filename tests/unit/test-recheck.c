@@ -3,7 +3,9 @@
 // What the writer may believe of a work that was read before, on a real log (with-postgres): nothing, when the database
 // is in another life than it was read in, or when more was read than there is.
 #include "exchange-log.h"
+#include "shipped.h"
 
+#include "broker/entries.h"
 #include "broker/lookup.h"
 #include "broker/recheck.h"
 #include "proto/base/error.h"
@@ -16,6 +18,7 @@
 
 #define N_ITEMS 3
 
+static Rules *rules;
 static Prepare *prepare;
 static Recheck *recheck;
 static Work *work;
@@ -60,8 +63,9 @@ static int start(void **state) {
                  "INSERT INTO population.state VALUES (7);"
                  "CREATE TABLE population.change (position bigint, person bigint, citizen_number text)");
     exchange_append(N_ITEMS);
+    exchange_ok(shipped_rules(&rules));
     PrepareOptions options = {
-        .exchange_session = exchange.pg, .population = "", .name = "test", .clock = clock_system()};
+        .exchange_session = exchange.pg, .population = "", .name = "test", .rules = rules, .clock = clock_system()};
     exchange_ok(prepare_new(&prepare, &options));
     exchange_ok(pg_connect(prepare_population(prepare)));
     exchange_ok(recheck_new(&recheck, prepare));
@@ -73,6 +77,7 @@ static int stop(void **state) {
     work_destroy(&work);
     recheck_destroy(&recheck);
     prepare_destroy(&prepare);
+    rules_destroy(&rules);
     return exchange_stop(state);
 }
 
@@ -108,6 +113,91 @@ static void test_what_was_read_in_another_life_is_stale_as_a_whole(void **state)
         assert_int_equal(recheck_mark(recheck, work), 2);
         assert_int_equal(n_stale(), N_ITEMS);
     }
+}
+
+// ---- neighbourhoods -------------------------------------------------------------------------------------------------
+
+static Neighbourhood hood;
+
+static void read_hood(int64_t person) {
+    read_work();
+    hood = (Neighbourhood){.person = person,
+                           .domain = DONGBO__DOMAIN__HEALTH,
+                           .hash = neighbourhood_hash(person, DONGBO__DOMAIN__HEALTH),
+                           .position = work->read.position};
+    work->items[0].hood = &hood;
+}
+
+// What another broker wrote of the person, whatever record it was, makes the neighbourhood stale.
+static void test_a_neighbourhood_is_stale_by_any_of_its_records(void **state) {
+    begin_transaction();
+    read_hood((int64_t)exchange.head.last_position + 2);
+    exchange_append(1);
+    begin_transaction();
+    assert_int_equal(recheck_mark(recheck, work), 0);
+    exchange_append(1);
+    begin_transaction();
+    assert_int_equal(recheck_mark(recheck, work), 2);
+    assert_int_equal(n_stale(), 1);
+    hood.position = (int64_t)exchange.head.last_position; // it was read again
+    work->items[0].stale_record = false;
+    assert_int_equal(recheck_mark(recheck, work), 0);
+}
+
+// A work of this broker's own: `n` records of person 77, written in one transaction at positions from `first` on. The
+// rows come in the order of their keys, the positions in the reverse one.
+static void write_work(Work *own, uint64_t first, int n) {
+    static Person person = {.key = 77, .citizen_number = "001099012345"};
+    static Dongbo__Vaccination body = DONGBO__VACCINATION__INIT;
+    static Dongbo__Record record = DONGBO__RECORD__INIT;
+    static const Agency agency = {.grants = {.code = "MOH"}};
+    work_reset(own);
+    own->kind = WORK_REDECIDE;
+    own->agency = &agency;
+    own->n_items = (size_t)n;
+    own->items = decide_items_new(own, own->n_items);
+    for (int i = 0; i < n; i++) {
+        Item *item = &own->items[i];
+        item->event = &event;
+        item->domain = DONGBO__DOMAIN__HEALTH;
+        item->person = &person;
+        item->record_key = arena_printf(own->arena, "%d", 9 - i);
+        item->record_hash = record_hash(77, item->domain, item->record_key);
+        item->merged = (Merged){
+            .verdict = DONGBO__VERDICT__ACCEPTED, .store = true, .record = &record, .body = &body.base, .changed = 2};
+    }
+    own->n_hoods = 1;
+    exchange_ok(entries_build(own));
+    entries_place(own, first);
+    recheck_note(recheck, own);
+}
+
+static void test_what_this_broker_wrote_is_at_hand(void **state) {
+    Work *own = NULL;
+    exchange_ok(work_new(&own));
+    begin_transaction();
+    uint64_t head = exchange.head.last_position;
+    read_hood(77);
+    write_work(own, head + 1, 3);
+    write_work(own, head + 4, 1);
+    assert_int_equal(recheck_mark(recheck, work), 1);
+    assert_int_equal(hood.n, 3);
+    assert_int_equal(hood.position, head + 4);
+    assert_int_equal(neighbourhood_find(&hood, 77, "9")->position, head + 4);
+    assert_int_equal(neighbourhood_find(&hood, 77, "8")->position, head + 2);
+    assert_int_equal(neighbourhood_find(&hood, 77, "7")->position, head + 3);
+    assert_int_equal(recheck_mark(recheck, work), 0);
+    write_work(own, head + 5, 1);
+    assert_int_equal(recheck_mark(recheck, work), 1); // only what came since
+    assert_int_equal(neighbourhood_find(&hood, 77, "9")->position, head + 5);
+    // The transaction came to nothing, and another gives the same positions to others: nothing of it is believed.
+    recheck_failed(recheck);
+    read_hood(77);
+    write_work(own, head + 1, 2);
+    assert_int_equal(recheck_mark(recheck, work), 2);
+    assert_int_equal(n_stale(), 1);
+    recheck_failed(recheck);
+    work_destroy(&own);
 }
 
 // What a transaction itself has placed is beyond the log's head, and known all the same.
@@ -157,6 +247,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_only_what_moved_is_stale),
         cmocka_unit_test(test_what_was_read_in_another_life_is_stale_as_a_whole),
+        cmocka_unit_test(test_a_neighbourhood_is_stale_by_any_of_its_records),
+        cmocka_unit_test(test_what_this_broker_wrote_is_at_hand),
         cmocka_unit_test(test_what_is_dated_is_fresh),
         cmocka_unit_test(test_another_session_begins_with_nothing),
         cmocka_unit_test(test_a_population_store_that_is_behind_is_begun_anew),

@@ -231,6 +231,79 @@ static void test_broken_rules(void **state) {
     BAD_RULE("kind: age-at-least, field: start_date, years: 201, reason: AGE_TOO_LOW", "bound");
 }
 
+#define OVER ", reason: PERIOD_REVERSED"
+#define ACTIVE "where: [{field: status, is: [active]}]"
+
+static void test_broken_rules_beside(void **state) {
+    BAD_RULE("kind: order, number: status" OVER, "needs a field");
+    BAD_RULE("kind: order, field: start_date" OVER, "lacks");
+    BAD_RULE("kind: order, field: status, number: status" OVER, "no date");
+    BAD_RULE("kind: order, field: start_date, number: end_date" OVER, "neither number nor code");
+    BAD_RULE("kind: order, field: start_date, number: status, days: 3" OVER, "its kind does not");
+    BAD_RULE("kind: near, field: start_date" OVER, "lacks");
+    BAD_RULE("kind: near, field: start_date, days: 3, years: 3" OVER, "its kind does not");
+    BAD_RULE("kind: near, field: start_date, days: 99999" OVER, "bound");
+    BAD_RULE("kind: near, field: start_date, days: 3, same: [nosuch]" OVER, "line 10");
+    BAD_RULE("kind: near, field: start_date, days: 3, verdict: perhaps" OVER, "line 10");
+    BAD_RULE("kind: overlap, field: start_date, other: status" OVER, "no date");
+    BAD_RULE("kind: overlap, field: start_date, other: end_date, when: status, equals: [active]" OVER,
+             "its kind does not");
+    BAD_RULE("kind: only-one, field: status, where: [{field: start_date, is: [active]}]" OVER, "no code");
+    BAD_RULE("kind: only-one, field: status, where: [{field: status, is: [over]}]" OVER, "no code of its field");
+    BAD_RULE("kind: only-one, field: status, where: [{field: status}]" OVER, "is and not");
+    BAD_RULE("kind: only-one, field: status, where: [{field: status, is: [active], not: [ended]}]" OVER, "is and not");
+    BAD_RULE("kind: steps, field: service_point, number: start_date" OVER, "neither number nor code");
+    BAD_RULE("kind: period, field: start_date, other: end_date, " ACTIVE OVER, "rules about other records");
+    BAD_RULE("kind: not-in-future, field: start_date, table: dose-intervals" OVER, "rules about other records");
+}
+
+#define TABLE(table, by) "kind: interval, field: start_date, number: status, table: " table ", by: [" by "]" OVER
+
+static void test_broken_interval_tables(void **state) {
+    BAD_RULE("kind: interval, field: start_date, number: status, by: [status]" OVER, "lacks");
+    BAD_RULE("kind: interval, field: start_date, number: status, table: dose-intervals" OVER, "by");
+    BAD_RULE(TABLE("dose-intervals", "customer_code"), "no code");
+    BAD_RULE(TABLE("../passwd", "status"), "small letters");
+    const char *name = "rules/dose-intervals.tsv";
+    expect_error(name, "covid-19\t2\n", "line 1 has fewer");
+    expect_error(name, "# what\ncovid-19\t1\t21\tsource\n", "line 2 has a number");
+    expect_error(name, "covid-19\t2-\t21\n", "line 1 has a number");
+    expect_error(name, "covid-19\t2\t3 weeks\n", "line 1 has no number of days");
+    expect_error(name, "covid-19\t2\t99999\n", "line 1 has no number of days");
+    expect_error(name, "covid-19\t2+\t21\ncovid-19\t3\t28\n", "line 2 is hidden");
+    expect_error(name, "\t2\t21\n", "line 1 does not say");
+    expect_error(name, "covid-19\t2\t21\ta\tb\n", "line 1 has too many");
+    expect_error(name, "covid-91\t2\t21\n", "covid-91 is no code");
+    scratch_copy_schemas(copy);
+    scratch_unlink(copy, name);
+    Rules *rules = NULL;
+    assert_int_equal(rules_load(&rules, copy), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), name));
+}
+
+// What breaks a rule is said with its verdict: as shipped, rules about other records only note.
+static void test_verdicts_of_rules(void **state) {
+    scratch_copy_schemas(copy);
+    scratch_write(copy, E,
+                  FILE_OF(KEY, "rules:\n  - {kind: only-one, field: status, verdict: review" OVER "}\n"
+                               "  - {kind: period, field: start_date, other: end_date, verdict: note" OVER "}\n"
+                               "  - {kind: alive-at-event, reason: DEAD_AT_EVENT}\n"
+                               "  - {kind: not-in-future, field: start_date" OVER "}\n"));
+    CLEANUP(rules_destroy) Rules *rules = NULL;
+    assert_int_equal(rules_load(&rules, copy), 0);
+    const DomainRules *of = rules_domain(rules, DONGBO__DOMAIN__ELECTRICITY);
+    assert_int_equal(of->n_rules, 3);
+    assert_int_equal(of->rules[0].verdict, DONGBO__VERDICT__ACCEPTED);
+    assert_int_equal(of->rules[1].verdict, DONGBO__VERDICT__MISMATCH);
+    assert_int_equal(of->rules[2].verdict, DONGBO__VERDICT__REJECTED);
+    assert_int_equal(of->n_beside, 1);
+    assert_int_equal(of->beside[0].verdict, DONGBO__VERDICT__MISMATCH);
+    CLEANUP(rules_destroy) Rules *shipped = load();
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++)
+        for (size_t i = 0; i < rules_domain(shipped, domain)->n_beside; i++)
+            assert_int_equal(rules_domain(shipped, domain)->beside[i].verdict, DONGBO__VERDICT__ACCEPTED);
+}
+
 #define N "rules/names.yaml"
 #define EVERYONE "default: {accents_lost: review, middle: review, order: review, spaces: review, spelling: review}\n"
 
@@ -321,6 +394,9 @@ int main(void) {
         cmocka_unit_test(test_authority),
         cmocka_unit_test(test_broken_files),
         cmocka_unit_test(test_broken_rules),
+        cmocka_unit_test(test_broken_rules_beside),
+        cmocka_unit_test(test_broken_interval_tables),
+        cmocka_unit_test(test_verdicts_of_rules),
         cmocka_unit_test(test_broken_codes),
         cmocka_unit_test(test_missing_files),
         cmocka_unit_test(test_name_policy),

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every kind of rule about other records, and every such rule as shipped: what breaks it, whichever of two records came
+// first, and what only nearly does.
+#include "shipped.h"
+
+#include "broker/beside.h"
+#include "proto/bounds.h"
+#include "proto/domain.h"
+#include "proto/reason.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define ACCEPTED DONGBO__VERDICT__ACCEPTED
+
+static Rules *rules;
+static Arena *arena;
+
+static int setup(void **state) {
+    return shipped_rules(&rules);
+}
+
+static int teardown(void **state) {
+    rules_destroy(&rules);
+    return 0;
+}
+
+static int begin(void **state) {
+    return arena_new(&arena, BATCH_ARENA_BYTES);
+}
+
+static int end(void **state) {
+    arena_destroy(&arena);
+    return 0;
+}
+
+// "field=value field=value", in the domain's own names.
+static ProtobufCMessage *body_of(int domain, const char *text) {
+    const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
+    ProtobufCMessage *body = arena_alloc(arena, descriptor->sizeof_message);
+    protobuf_c_message_init(descriptor, body);
+    char *rest = arena_strndup(arena, text, strlen(text)), *pair;
+    while ((pair = strsep(&rest, " "))) {
+        char *value = strchr(pair, '=');
+        assert_non_null(value);
+        *value++ = 0;
+        unsigned field = field_by_name(descriptor, pair);
+        assert_int_not_equal(field, 0);
+        assert_int_equal(field_set_text(body, field, value), 0);
+    }
+    return body;
+}
+
+static Neighbourhood hood_of(int domain) {
+    return (Neighbourhood){.person = 1, .domain = domain};
+}
+
+static void put(Neighbourhood *hood, const char *key, const char *text) {
+    assert_int_equal(neighbourhood_move(hood, arena, key, body_of(hood->domain, text)), 0);
+}
+
+static const char *names_of(const Decision *decision) {
+    const char *names = "";
+    for (size_t i = 0; i < decision->n_reasons; i++)
+        names = arena_printf(arena, "%s%s%s", names, i ? " " : "", reason_find(decision->reasons[i].code)->name);
+    return names;
+}
+
+// What is said of a record that comes beside one other.
+static const char *told(int domain, const char *other, const char *own) {
+    Neighbourhood hood = hood_of(domain);
+    Decision decision = {.verdict = ACCEPTED};
+    put(&hood, "other", other);
+    ProtobufCMessage *body = body_of(domain, own);
+    Beside beside = {.rules = rules_domain(rules, domain),
+                     .record_key = "own",
+                     .said = body,
+                     .after = body,
+                     .tells = true,
+                     .hood = &hood,
+                     .arena = arena};
+    assert_int_equal(beside_judge(&beside, &decision), 0);
+    assert_int_equal(decision.verdict, ACCEPTED);
+    return names_of(&decision);
+}
+
+// Whichever comes first, the second is told the same.
+#define PAIR(domain, a, b, expected)                                                                                   \
+    do {                                                                                                               \
+        assert_string_equal(told(domain, a, b), expected);                                                             \
+        assert_string_equal(told(domain, b, a), expected);                                                             \
+    } while (0)
+
+#define DOSES(a, b, expected)                                                                                          \
+    PAIR(DONGBO__DOMAIN__HEALTH, "vaccine_group=covid-19 " a, "vaccine_group=covid-19 " b, expected)
+
+static void test_doses_in_order(void **state) {
+    DOSES("dose_number=1 occurrence_date=2021-07-01", "dose_number=2 occurrence_date=2021-09-01", "");
+    DOSES("dose_number=1 occurrence_date=2021-09-01", "dose_number=2 occurrence_date=2021-07-01", "DOSE_OUT_OF_ORDER");
+    DOSES("dose_number=1 occurrence_date=2021-09-01", "dose_number=4 occurrence_date=2021-07-01", "DOSE_OUT_OF_ORDER");
+    DOSES("dose_number=1 occurrence_date=2021-09", "dose_number=2 occurrence_date=2021-08-31", "DOSE_OUT_OF_ORDER");
+    DOSES("dose_number=1 occurrence_date=2021", "dose_number=2 occurrence_date=2021-07-01", "");
+    DOSES("dose_number=1 occurrence_date=2021-09-01 status=entered-in-error",
+          "dose_number=2 occurrence_date=2021-07-01", "");
+    PAIR(DONGBO__DOMAIN__HEALTH, "vaccine_group=rabies dose_number=1 occurrence_date=2021-09-01",
+         "vaccine_group=covid-19 dose_number=2 occurrence_date=2021-07-01", "");
+}
+
+static void test_dose_intervals(void **state) {
+    DOSES("dose_number=1 occurrence_date=2021-07-01", "dose_number=2 occurrence_date=2021-07-18", "");
+    DOSES("dose_number=1 occurrence_date=2021-07-01", "dose_number=2 occurrence_date=2021-07-17", "DOSE_TOO_SOON");
+    // By product before group: four weeks instead of three, less four days.
+    DOSES("dose_number=1 occurrence_date=2021-07-01",
+          "dose_number=2 occurrence_date=2021-07-24 product_code=EU/1/20/1507", "DOSE_TOO_SOON");
+    DOSES("dose_number=1 occurrence_date=2021-07-01",
+          "dose_number=2 occurrence_date=2021-07-25 product_code=EU/1/20/1507", "");
+    DOSES("dose_number=3 occurrence_date=2021-07-01", "dose_number=4 occurrence_date=2021-07-20", "DOSE_TOO_SOON");
+    DOSES("dose_number=1 occurrence_date=2021-07-01", "dose_number=3 occurrence_date=2021-07-10", "");
+    DOSES("dose_number=1 occurrence_date=2021-07", "dose_number=2 occurrence_date=2021-07-10", "");
+}
+
+static void test_doses_of_two_facilities(void **state) {
+    DOSES("dose_number=1 occurrence_date=2021-07-01 facility_code=A",
+          "dose_number=3 occurrence_date=2021-07-03 facility_code=B", "DOSE_REPEATED");
+    DOSES("dose_number=1 occurrence_date=2021-07-01 facility_code=A",
+          "dose_number=3 occurrence_date=2021-07-04 facility_code=B", "");
+    DOSES("dose_number=1 occurrence_date=2021-07-01 facility_code=A",
+          "dose_number=3 occurrence_date=2021-07-01 facility_code=A", "");
+    DOSES("dose_number=1 occurrence_date=2021-07-01", "dose_number=3 occurrence_date=2021-07-01 facility_code=A", "");
+    DOSES("dose_number=1 occurrence_date=2021-07-01 facility_code=A",
+          "dose_number=2 occurrence_date=2021-07-01 facility_code=B", "DOSE_TOO_SOON DOSE_REPEATED");
+}
+
+// The same dose once more, by another facility: one record, told twice.
+static const char *told_again(const char *held, const char *said, bool tells, bool wins) {
+    Neighbourhood hood = hood_of(DONGBO__DOMAIN__HEALTH);
+    Decision decision = {.verdict = ACCEPTED};
+    Dongbo__Record before = DONGBO__RECORD__INIT;
+    ProtobufCMessage *was = body_of(hood.domain, held), *body = body_of(hood.domain, said);
+    before.body.data = arena_alloc(arena, protobuf_c_message_get_packed_size(was) + 1);
+    before.body.len = protobuf_c_message_pack(was, before.body.data);
+    put(&hood, "own", held);
+    Beside beside = {.rules = rules_domain(rules, hood.domain),
+                     .record_key = "own",
+                     .said = body,
+                     .after = wins ? body : NULL,
+                     .before = &before,
+                     .tells = tells,
+                     .hood = &hood,
+                     .arena = arena};
+    assert_int_equal(beside_judge(&beside, &decision), 0);
+    return names_of(&decision);
+}
+
+static void test_one_dose_told_twice(void **state) {
+    static const char HELD[] = "vaccine_group=covid-19 dose_number=1 occurrence_date=2021-07-01 facility_code=A";
+    static const char AGAIN[] = "vaccine_group=covid-19 dose_number=1 occurrence_date=2021-07-02 facility_code=B";
+    static const char SAME[] = "vaccine_group=covid-19 dose_number=1 occurrence_date=2021-07-02 facility_code=A";
+    assert_string_equal(told_again(HELD, AGAIN, true, true), "DOSE_REPEATED");
+    assert_string_equal(told_again(HELD, AGAIN, true, false), "DOSE_REPEATED");
+    assert_string_equal(told_again(HELD, AGAIN, false, true), "");
+    assert_string_equal(told_again(HELD, SAME, true, true), "");
+}
+
+static void test_too_many_are_not_judged(void **state) {
+    Neighbourhood hood = hood_of(DONGBO__DOMAIN__HEALTH);
+    for (int i = 0; i < NEIGHBOURS_MAX + 1; i++)
+        put(&hood, arena_printf(arena, "%d", i), "vaccine_group=covid-19 dose_number=1 occurrence_date=2021-07-01");
+    ProtobufCMessage *body = body_of(hood.domain, "vaccine_group=covid-19 dose_number=2 occurrence_date=2021-01-01");
+    Decision decision = {.verdict = ACCEPTED};
+    Beside beside = {.rules = rules_domain(rules, hood.domain),
+                     .record_key = "own",
+                     .said = body,
+                     .after = body,
+                     .tells = true,
+                     .hood = &hood,
+                     .arena = arena};
+    assert_int_equal(beside_judge(&beside, &decision), 0);
+    assert_string_equal(names_of(&decision), "RECORDS_TOO_MANY");
+    assert_int_equal(decision.verdict, ACCEPTED);
+    neighbourhood_begin(&hood); // what the batch added is none of the next batch's
+    assert_int_equal(hood.n, 0);
+    assert_false(neighbourhood_too_many(&hood));
+}
+
+static void add(Neighbourhood *hood, const char *key, int64_t position, const char *text, bool retracted) {
+    Dongbo__Record record = DONGBO__RECORD__INIT;
+    ProtobufCMessage *body = body_of(hood->domain, text);
+    uint8_t packed[256], bytes[512];
+    record.body = (ProtobufCBinaryData){protobuf_c_message_pack(body, packed), packed};
+    record.retracted = retracted;
+    NeighbourVersion version = {1, key, position, bytes, dongbo__record__pack(&record, bytes)};
+    assert_int_equal(neighbourhood_add(hood, arena, &version), 0);
+}
+
+static const char *lot(Neighbourhood *hood, size_t n) {
+    const ProtobufCMessage *body;
+    assert_int_equal(neighbourhood_body(hood, n, arena, &body), 0);
+    return body ? ((const Dongbo__Vaccination *)body)->lot_number : "none";
+}
+
+static void test_the_newest_version_stands(void **state) {
+    Neighbourhood hood = hood_of(DONGBO__DOMAIN__HEALTH);
+    add(&hood, "a", 5, "lot_number=five", false);
+    add(&hood, "a", 3, "lot_number=three", false);
+    add(&hood, "b", 4, "lot_number=four", true);
+    assert_int_equal(hood.n, 2);
+    assert_string_equal(lot(&hood, 0), "five");
+    assert_string_equal(lot(&hood, 1), "none");
+    put(&hood, "a", "lot_number=batch");
+    put(&hood, "c", "lot_number=new");
+    assert_string_equal(lot(&hood, 0), "batch");
+    assert_string_equal(lot(&hood, 2), "new");
+    neighbourhood_begin(&hood);
+    assert_int_equal(hood.n, 2);
+    assert_string_equal(lot(&hood, 0), "five");
+    add(&hood, "a", 9, "lot_number=nine", false);
+    assert_string_equal(lot(&hood, 0), "nine");
+    assert_null(neighbourhood_find(&hood, 1, "c"));
+}
+
+int main(void) {
+#define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
+    const struct CMUnitTest tests[] = {
+        TEST(test_doses_in_order),      TEST(test_dose_intervals),          TEST(test_doses_of_two_facilities),
+        TEST(test_one_dose_told_twice), TEST(test_too_many_are_not_judged), TEST(test_the_newest_version_stands),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
