@@ -3,6 +3,7 @@
 // Reads agencies and keys. A disabled agency or a key that is revoked or out of its time is simply not there.
 #include "broker/agencies.h"
 
+#include "broker/learnt.h"
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
 
@@ -148,6 +149,14 @@ static int read_transport(Agencies *agencies, Pg *pg) {
     return result;
 }
 
+static int read_weights(Agencies *agencies, Pg *pg) {
+    Learnt learnt;
+    int result = learnt_read(pg, agencies->arena, &learnt);
+    for (size_t i = 0; result == 0 && i < agencies->n; i++)
+        agencies->list[i].weights = learnt_find(&learnt, agencies->list[i].grants.agency);
+    return result;
+}
+
 int agencies_read(Agencies **ret, Pg *pg) {
     Agencies *agencies = calloc(1, sizeof *agencies);
     if (agencies == NULL)
@@ -160,6 +169,8 @@ int agencies_read(Agencies **ret, Pg *pg) {
         result = read_signing(agencies, pg);
     if (result == 0)
         result = read_transport(agencies, pg);
+    if (result == 0)
+        result = read_weights(agencies, pg);
     if (result < 0) {
         agencies_unref(&agencies);
         return result;
@@ -224,11 +235,17 @@ static bool texts_equal(const char *const *a, size_t n_a, const char *const *b, 
     return true;
 }
 
+// A model is never changed, only followed by another.
+static int64_t learnt_as(const Agency *agency) {
+    return agency->weights == NULL ? 0 : agency->weights->learnt;
+}
+
 static bool agency_equal(const Agency *a, const Agency *b) {
     const Grants *x = &a->grants, *y = &b->grants;
     return x->agency == y->agency && strcmp(x->code, y->code) == 0 && x->domains == y->domains &&
            texts_equal(x->provinces, x->n_provinces, y->provinces, y->n_provinces) &&
            texts_equal(x->told_fields, x->n_told, y->told_fields, y->n_told) && a->n_keys == b->n_keys &&
+           learnt_as(a) == learnt_as(b) &&
            (a->n_keys == 0 || memcmp(a->keys, b->keys, a->n_keys * sizeof *a->keys) == 0);
 }
 

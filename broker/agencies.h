@@ -4,6 +4,7 @@
 // batch is judged by one version from beginning to end. Refuses nothing itself; ZAP and verify do.
 #pragma once
 
+#include "broker/search.h"
 #include "broker/verify.h"
 #include "proto/base/pg.h"
 #include "proto/zap.h"
@@ -17,6 +18,7 @@ typedef struct Agency {
     Grants grants;
     const AgencyKey *keys; // Ed25519
     size_t n_keys;
+    const SearchWeights *weights; // learnt of its events; NULL: the shipped ones
 } Agency;
 
 typedef struct Agencies Agencies;

@@ -104,6 +104,7 @@ static int fill_found(Arena *arena, const SearchAnswer *answer, Dongbo__Entry *e
     entry->found->bits = (uint32_t)sure->bits;
     entry->found->version = SEARCH_VERSION;
     entry->found->model = answer->model;
+    entry->found->learnt = answer->learnt;
     return 0;
 }
 

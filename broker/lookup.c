@@ -266,6 +266,7 @@ static int read_answer(Work *work, Item *item, const PGresult *rows, int row, Se
     SearchQuestion question = {.subject = item->event->subject,
                                .number = item->claimed_number,
                                .number_of = item->person == NULL ? 0 : item->person->key,
+                               .weights = work->agency->weights,
                                .model = pg_i64(rows, row, 10),
                                .citizens = pg_i64(rows, row, 11)};
     size_t n = 0;

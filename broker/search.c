@@ -20,29 +20,32 @@
 // The person is not in the store, or no key finds them: one in twenty (keys alone miss one in thirty of dirty rows).
 #define NOBODY_BITS (-4248) // log2(.05 / .95)
 
-// log2 m in milli-bits: of events whose person was known otherwise, how many show this level. A prior for any agency:
-// the order of size of clerks' errors, not measured on one.
-static const int32_t M[SEARCH_FIELDS][SEARCH_LEVELS] = {
-    [SEARCH_NAME] = {[SEARCH_EXACT] = -269,     // .83
-                     [SEARCH_FOLDED] = -3322,   // .10
-                     [SEARCH_SHORT] = -5644,    // .02
-                     [SEARCH_ORDER] = -7644,    // .005
-                     [SEARCH_NEAR] = -5644,     // .02
-                     [SEARCH_GIVEN] = -6644,    // .01
-                     [SEARCH_ALIKE] = -7644,    // .005
-                     [SEARCH_ELSE] = -6644},    // .01
-    [SEARCH_BIRTH] = {[SEARCH_EXACT] = -120,    // .92
-                      [SEARCH_SWAPPED] = -6059, // .015
-                      [SEARCH_NEAR] = -5644,    // .02
-                      [SEARCH_YEAR_ONLY] = -44, // .97 of those that say no more
-                      [SEARCH_SAME_YEAR] = -6059,
-                      [SEARCH_ELSE] = -5059},                           // .03
-    [SEARCH_SEX] = {[SEARCH_EXACT] = -22, [SEARCH_ELSE] = -6059},       // .985, .015
-    [SEARCH_PROVINCE] = {[SEARCH_EXACT] = -322, [SEARCH_ELSE] = -2322}, // .8, .2: people move
-    [SEARCH_MOTHER] = {[SEARCH_EXACT] = -234, [SEARCH_FOLDED] = -3644, [SEARCH_NEAR] = -4322, [SEARCH_ELSE] = -4644},
-    [SEARCH_FATHER] = {[SEARCH_EXACT] = -234, [SEARCH_FOLDED] = -3644, [SEARCH_NEAR] = -4322, [SEARCH_ELSE] = -4644},
-    [SEARCH_NUMBER] = {[SEARCH_EXACT] = -44, [SEARCH_NEAR] = -6644, [SEARCH_ELSE] = -5644}, // .97, .01, .02
-};
+// Of events whose person was known otherwise, how many show this level. A prior for any agency: the order of size of
+// clerks' errors, not measured on one.
+static const SearchWeights SHIPPED = {
+    .m = {
+        [SEARCH_NAME] = {[SEARCH_EXACT] = -269,     // .83
+                         [SEARCH_FOLDED] = -3322,   // .10
+                         [SEARCH_SHORT] = -5644,    // .02
+                         [SEARCH_ORDER] = -7644,    // .005
+                         [SEARCH_NEAR] = -5644,     // .02
+                         [SEARCH_GIVEN] = -6644,    // .01
+                         [SEARCH_ALIKE] = -7644,    // .005
+                         [SEARCH_ELSE] = -6644},    // .01
+        [SEARCH_BIRTH] = {[SEARCH_EXACT] = -120,    // .92
+                          [SEARCH_SWAPPED] = -6059, // .015
+                          [SEARCH_NEAR] = -5644,    // .02
+                          [SEARCH_YEAR_ONLY] = -44, // .97 of those that say no more
+                          [SEARCH_SAME_YEAR] = -6059,
+                          [SEARCH_ELSE] = -5059},                           // .03
+        [SEARCH_SEX] = {[SEARCH_EXACT] = -22, [SEARCH_ELSE] = -6059},       // .985, .015
+        [SEARCH_PROVINCE] = {[SEARCH_EXACT] = -322, [SEARCH_ELSE] = -2322}, // .8, .2: people move
+        [SEARCH_MOTHER] =
+            {[SEARCH_EXACT] = -234, [SEARCH_FOLDED] = -3644, [SEARCH_NEAR] = -4322, [SEARCH_ELSE] = -4644},
+        [SEARCH_FATHER] =
+            {[SEARCH_EXACT] = -234, [SEARCH_FOLDED] = -3644, [SEARCH_NEAR] = -4322, [SEARCH_ELSE] = -4644},
+        [SEARCH_NUMBER] = {[SEARCH_EXACT] = -44, [SEARCH_NEAR] = -6644, [SEARCH_ELSE] = -5644}, // .97, .01, .02
+    }};
 
 // What is compared many times is folded once.
 typedef struct Said {
@@ -336,12 +339,12 @@ static bool is_kin(const Said *said, const Person *person, const char *folded, c
     return (differences & ~(unsigned)(NAME_CASE | NAME_TONE)) != 0 && (number == SEARCH_ELSE || !bare);
 }
 
-static SearchMatch compare(const Said *said, const SearchCandidate *candidate) {
+static void compare(const Said *said, const SearchCandidate *candidate, SearchMatch *ret) {
     const Dongbo__Subject *subject = said->subject;
     const Person *person = &candidate->person;
     char folded[FOLD_BYTES];
     fold(person->full_name, folded);
-    SearchMatch match = {
+    *ret = (SearchMatch){
         .person = person->key,
         .citizen_number = person->citizen_number,
         .level = {[SEARCH_NAME] = (uint8_t)name_level(said, person->full_name, folded),
@@ -351,15 +354,25 @@ static SearchMatch compare(const Said *said, const SearchCandidate *candidate) {
                   [SEARCH_MOTHER] = (uint8_t)parent_level(subject->mother_name, said->mother, candidate->mother_name),
                   [SEARCH_FATHER] = (uint8_t)parent_level(subject->father_name, said->father, candidate->father_name),
                   [SEARCH_NUMBER] = (uint8_t)number_level(said->question, person)}};
+    ret->kin = is_kin(said, person, folded, ret);
+}
+
+static void weigh(const SearchQuestion *question, const SearchCandidate *candidate, SearchMatch *match) {
+    const SearchWeights *weights = question->weights ? question->weights : &SHIPPED;
+    int32_t bound = 0; // what the shipped weights give
     for (int field = 0; field < SEARCH_FIELDS; field++) {
-        if (match.level[field] == SEARCH_MISSING)
+        SearchLevel level = (SearchLevel)match->level[field];
+        if (level == SEARCH_MISSING)
             continue;
-        match.field_bits[field] =
-            M[field][match.level[field]] + surprise(candidate, &match, field, said->question->citizens);
-        match.bits += match.field_bits[field];
+        int32_t rare = surprise(candidate, match, field, question->citizens);
+        match->field_bits[field] = weights->m[field][level] + rare;
+        match->bits += match->field_bits[field];
+        bound += SHIPPED.m[field][level] + rare;
     }
-    match.kin = is_kin(said, person, folded, &match);
-    return match;
+    if (match->bits > bound + SEARCH_BOUND)
+        match->bits = bound + SEARCH_BOUND;
+    else if (match->bits < bound - SEARCH_BOUND)
+        match->bits = bound - SEARCH_BOUND;
 }
 
 // ---- posteriors ---------------------------------------------------------------------------------------------------
@@ -389,23 +402,32 @@ static uint32_t millionths(double part, double whole) {
     return (uint32_t)(part / whole * SEARCH_ONE);
 }
 
+static void said_make(Said *said, const SearchQuestion *question) {
+    said->subject = question->subject;
+    said->question = question;
+    fold(question->subject->full_name, said->name);
+    fold_case(question->subject->full_name, said->accented);
+    without_middle(said->name, said->brief);
+    without_spaces(said->name, said->letters);
+    sorted_words(said->name, said->words);
+    fold(question->subject->mother_name, said->mother);
+    fold(question->subject->father_name, said->father);
+}
+
 void search_judge(const SearchQuestion *question, SearchCandidate *candidates, size_t n, SearchAnswer *ret) {
-    Said said = {.subject = question->subject, .question = question};
-    fold(question->subject->full_name, said.name);
-    fold_case(question->subject->full_name, said.accented);
-    without_middle(said.name, said.brief);
-    without_spaces(said.name, said.letters);
-    sorted_words(said.name, said.words);
-    fold(question->subject->mother_name, said.mother);
-    fold(question->subject->father_name, said.father);
+    Said said;
+    said_make(&said, question);
     *ret = (SearchAnswer){.too_large = question->too_large, .model = question->model, .nobody = SEARCH_ONE};
+    ret->learnt = question->weights ? question->weights->learnt : 0;
     if (n == 0)
         return;
     qsort(candidates, n, sizeof *candidates, by_person);
     int32_t nobody = model_log2((double)(question->citizens + 1)) + NOBODY_BITS;
     double sum = 1; // all odds against nobody's
     for (size_t i = 0; i < n; i++) {
-        SearchMatch match = compare(&said, &candidates[i]);
+        SearchMatch match;
+        compare(&said, &candidates[i], &match);
+        weigh(question, &candidates[i], &match);
         sum += odds(match.bits, nobody);
         keep(ret, &match);
     }
@@ -425,6 +447,18 @@ void search_judge(const SearchQuestion *question, SearchCandidate *candidates, s
             ret->person = candidates[i].person;
 }
 
+const SearchWeights *search_shipped(void) {
+    return &SHIPPED;
+}
+
+void search_levels(const SearchQuestion *question, const SearchCandidate *candidate, uint8_t ret[SEARCH_FIELDS]) {
+    Said said;
+    SearchMatch match;
+    said_make(&said, question);
+    compare(&said, candidate, &match);
+    memcpy(ret, match.level, SEARCH_FIELDS);
+}
+
 const SearchMatch *search_first(const SearchAnswer *answer) {
     return answer && answer->n > 0 ? &answer->matches[0] : NULL;
 }
@@ -440,6 +474,14 @@ static const char *const FIELD_NAMES[SEARCH_FIELDS] = {
     "full_name", "birth_date", "sex", "residence_province", "mother_name", "father_name", "citizen_number"};
 static const char *const LEVEL_NAMES[SEARCH_LEVELS] = {"missing", "exact", "accents", "short", "order",     "near",
                                                        "given",   "alike", "swapped", "year",  "same year", "differs"};
+
+const char *search_field_name(int field) {
+    return FIELD_NAMES[field];
+}
+
+const char *search_level_name(int level) {
+    return LEVEL_NAMES[level];
+}
 
 static void write_match(const SearchMatch *match, Bytes *out) {
     char text[96];
@@ -461,9 +503,11 @@ static void write_match(const SearchMatch *match, Bytes *out) {
 }
 
 void search_write(const SearchAnswer *answer, Bytes *out) {
-    char text[96];
-    snprintf(text, sizeof text, "{\"version\":%d,\"model\":%lld,\"too_large\":%s,\"nobody\":%u,\"matches\":[",
-             SEARCH_VERSION, (long long)answer->model, answer->too_large ? "true" : "false", answer->nobody);
+    char text[160];
+    snprintf(text, sizeof text,
+             "{\"version\":%d,\"model\":%lld,\"learnt\":%lld,\"too_large\":%s,\"nobody\":%u,\"matches\":[",
+             SEARCH_VERSION, (long long)answer->model, (long long)answer->learnt, answer->too_large ? "true" : "false",
+             answer->nobody);
     bytes_append_text(out, text);
     for (size_t i = 0; i < answer->n; i++) {
         if (i > 0)

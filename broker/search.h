@@ -2,7 +2,7 @@
 //
 // Who is meant by an event whose number does not lead to its person? Fellegi and Sunter's sum, in milli-bits: how much
 // likelier what was said is if this candidate is meant than if anybody is, by how often each level of likeness is seen
-// of the right person (m, constants below, versioned) and of anybody (u, from the store's own counts). Pure; the same
+// of the right person (m, constants or learnt) and of anybody (u, from the store's own counts). Pure; the same
 // input gives the same numbers. Refuses to accept anybody: it says how likely each is, and that it may be nobody.
 #pragma once
 
@@ -59,19 +59,29 @@ typedef struct SearchCandidate {
     SearchCounts counts;
 } SearchCandidate;
 
+// log2 of m, in milli-bits: how often the right person shows a level, of an agency's events.
+typedef struct SearchWeights {
+    int64_t learnt; // the model that they were learnt as; 0: as shipped
+    int32_t m[SEARCH_FIELDS][SEARCH_LEVELS];
+} SearchWeights;
+// Whatever was learnt, a person's evidence is never further than this from what the shipped weights give, so that no
+// agency can talk itself into being believed: .999 is never less than .998 of them against nobody, .996 against others.
+#define SEARCH_BOUND 1000 // milli-bits
+
 typedef struct SearchQuestion {
     const Dongbo__Subject *subject;
-    const char *number; // as claimed
-    int64_t number_of;  // the person whom it names now or named once, 0 for none
-    int64_t citizens;   // in the store, by its model
-    int64_t model;      // the model's number
-    bool too_large;     // more candidates than are looked at
+    const char *number;           // as claimed
+    int64_t number_of;            // the person whom it names now or named once, 0 for none
+    int64_t citizens;             // in the store, by its model
+    int64_t model;                // the model's number
+    bool too_large;               // more candidates than are looked at
+    const SearchWeights *weights; // NULL: as shipped
 } SearchQuestion;
 
 typedef struct SearchMatch {
     int64_t person;
     const char *citizen_number;
-    int32_t bits;       // evidence, milli-bits
+    int32_t bits;       // evidence, milli-bits: of all fields, within the bound
     uint32_t posterior; // millionths
     bool kin;           // it may as well be a twin: never sure
     uint8_t level[SEARCH_FIELDS];
@@ -83,7 +93,7 @@ typedef struct SearchAnswer {
     size_t n;                                // from SEARCH_DOUBT
     uint32_t nobody;                         // posterior of none of the candidates
     Person person;                           // the likeliest one, as the store has them, where search_sure()
-    int64_t model;
+    int64_t model, learnt;                   // by which it was judged
     bool too_large;
 } SearchAnswer;
 
@@ -101,5 +111,10 @@ void search_write(const SearchAnswer *answer, Bytes *out);
 typedef char SearchNumber[13];
 size_t search_neighbours(const Rules *rules, const Dongbo__Subject *subject, const char *number,
                          SearchNumber out[SEARCH_NEIGHBOURS_MAX]);
+const SearchWeights *search_shipped(void);
+// What the fields of a candidate show, as search_judge() compares them.
+void search_levels(const SearchQuestion *question, const SearchCandidate *candidate, uint8_t ret[SEARCH_FIELDS]);
+const char *search_field_name(int field); // "full_name"
+const char *search_level_name(int level); // "accents"
 // 1990-02-01 of 1990-01-02; "" where that is no other date.
 void search_swapped(const char *birth_date, char out[11]);

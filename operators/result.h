@@ -9,6 +9,7 @@
 
 #define OID_INT2 21 // pg_type.oid: the same in every PostgreSQL
 #define OID_INT8 20
+#define OID_INT4 23
 #define OID_TEXT 25
 
 static inline void result_clear(PGresult **result) {

@@ -5,6 +5,7 @@
 // against the population store as it is now and beside the records that were held then; what differs is counted. What
 // the tried rules would have refused before is held all the same. Changes nothing, and tells of no citizen.
 #include "broker/decide.h"
+#include "broker/learnt.h"
 #include "broker/lookup.h"
 #include "operators/columns.h"
 #include "operators/commands.h"
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEARNT_ARENA_BYTES ((size_t)4 * 1024 * 1024)
 #define TRIAL_ARENA_BYTES ((size_t)256 * 1024 * 1024)
 #define PAGE_STATEMENT                                                                                                 \
     "SELECT first_position, agency, stored_at_us, batch, last_position FROM exchange.segment WHERE first_position >= " \
@@ -40,6 +42,8 @@ typedef struct Trial {
     Pg *exchange, *population;
     Names *names;
     const Rules *now, *then;
+    Arena *arena; // of what was learnt
+    Learnt learnt;
     Work work; // of one batch at a time; only what verifying needs is filled in
     Difference *differences;
     size_t n, size;
@@ -51,6 +55,7 @@ typedef struct Trial {
 static void trial_free(Trial *trial) {
     names_destroy(&trial->names);
     arena_destroy(&trial->work.arena);
+    arena_destroy(&trial->arena);
     free(trial->differences);
 }
 
@@ -215,6 +220,7 @@ static int try_batch(Trial *trial, const PGresult *rows, int row) {
     if (r < 0)
         return r;
     agency.grants.code = names_agency(trial->names, agency.grants.agency);
+    agency.weights = learnt_find(&trial->learnt, agency.grants.agency);
     arena_reset(trial->work.arena);
     trial->work.agency = &agency;
     const Dongbo__SealedBatch *sealed = dongbo__sealed_batch__unpack(arena_protobuf(trial->work.arena), n, bytes);
@@ -324,6 +330,10 @@ static int trial_run(Desk *desk, Trial *trial, const char *since) {
         r = names_read(&trial->names, trial->exchange);
     if (r == 0 && since)
         r = since_find(trial->exchange, since, &trial->next);
+    if (r == 0)
+        r = arena_new(&trial->arena, LEARNT_ARENA_BYTES);
+    if (r == 0)
+        r = learnt_read(trial->exchange, trial->arena, &trial->learnt);
     if (r == 0)
         r = arena_new(&trial->work.arena, TRIAL_ARENA_BYTES);
     if (r == 0)

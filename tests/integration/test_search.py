@@ -4,6 +4,7 @@ is accepted, or told to the agency, by that, unless the agency's policy says so 
 import json
 import random
 import shutil
+import unicodedata
 
 import pytest
 
@@ -106,11 +107,19 @@ class Office:
         return [(told[i].verdict, [codes.Name(r.code) for r in told[i].reasons]) if i in told else plain
                 for i in range(first, first + n)]
 
+    def attached_bits(self, about):
+        """What is attached to this, said by the office."""
+        first = self.trusted.next
+        self.trust(about)
+        return self.cluster.value("SELECT candidates FROM exchange.exception JOIN exchange.agency USING (agency) "
+                                  "WHERE code = 'CDC' AND sequence = %s", first)
+
     def attached(self, nth):
         """(number of the likeliest person, posterior, all) of the exception of this test's n-th event."""
         rows = self.cluster.rows(
             "SELECT (SELECT citizen_number FROM population.citizen c WHERE c.person = e.likely_person), "
-            "likely_posterior, candidates FROM exchange.exception e WHERE sequence = %s", self.before + nth)
+            "likely_posterior, candidates FROM exchange.exception e JOIN exchange.agency a USING (agency) "
+            "WHERE a.code = 'MOH' AND sequence = %s", self.before + nth)
         return rows[0]
 
 
@@ -132,6 +141,11 @@ def shared(template, messages):
 def office(shared):
     shared.before = shared.n
     return shared
+
+
+def plain(name):
+    return "".join(c for c in unicodedata.normalize("NFD", name.translate({0x110: "D", 0x111: "d"}))
+                   if not unicodedata.combining(c))
 
 
 def subject(of, **other):
@@ -280,6 +294,35 @@ def test_a_namesake_who_comes_meanwhile_is_seen_under_the_lock(office):
     kind, body = office.trusted.answer()
     assert kind == wire_peer.RECEIPT
     assert office.decided(body, first, 1) == [(MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_POSSIBLE"])]
+
+
+def test_weights_are_learnt_from_an_agencys_own_events(office):
+    """By what its numbers' bearers agree in otherwise; the same again is no new model; brokers take it up at once."""
+    exchange = office.exchange
+    assert "nothing was learnt yet" in exchange.dongbo("model", "list").stdout
+    some = [one for one in crowd(400) if one["birth_date"][5:7] != one["birth_date"][8:]][:90]
+    bare = [subject(one, full_name=plain(one["full_name"])) for one in some[:60]]
+    office.trust(*bare, *(subject(one) for one in some[60:80]), *(
+        subject(one, birth_date="1930-03-03") for one in some[80:]), *bare)  # said twice, and counted once
+    shipped = office.attached_bits(subject(AN, citizen_number="001090999999", full_name="TRINH XUAN ANH"))
+    learnt = exchange.dongbo("model", "learn").stdout
+    assert learnt.startswith("model 1: ")
+    lines = exchange.dongbo("model", "show").stdout.splitlines()
+    counts = {line.rsplit(" ", 2)[0]: int(line.rsplit(" ", 2)[1]) for line in lines[1:]}
+    assert lines[0] == "dongbo weights 3" and 60 <= counts['CDC full_name "accents"'] < 70
+    assert 20 <= counts['CDC full_name "exact"'] < 30 and counts['CDC birth_date "differs"'] == 10
+    assert exchange.dongbo("model", "learn").stdout.startswith("model 1 stands")
+    assert exchange.dongbo("model", "show", "1").stdout.splitlines() == lines
+    exchange.wait_until("SELECT count(*) FROM exchange.policy_change WHERE starts_with(text, 'model 1 of weights') "
+                        "AND logged_position IS NOT NULL", 1)
+    now = office.attached_bits(subject(AN, citizen_number="001090999999", full_name="TRINH XUAN ANH"))
+    assert (shipped["learnt"], now["learnt"]) == (0, 1)
+    before, after = (found["matches"][0] for found in (shipped, now))
+    assert after["fields"]["full_name"]["bits"] > before["fields"]["full_name"]["bits"] + 1000
+    assert before["bits"] < after["bits"] <= before["bits"] + 1000
+    # What was altered afterwards is not believed to have been learnt.
+    exchange.cluster.rows("UPDATE exchange.weight SET bits = 0 WHERE model = 1 AND field = 0 AND level = 2")
+    assert "SHA-256 differs" in exchange.dongbo("model", "show", check=False).stderr
 
 
 def test_who_is_meant_is_looked_for_again_when_nobody_came(office):
