@@ -108,6 +108,8 @@ int decide_forms(const DecideContext *context, Work *work) {
             continue;
         verify_form(&verify, &work->agency->grants, item->event, &item->form);
         commune_settle(context->rules, item->event);
+        if (work->review != NULL)
+            review_form(work->review, item);
     }
     return 0;
 }
@@ -151,7 +153,8 @@ static int set_record(const VerifyContext *verify, Item *item) {
     return 0;
 }
 
-static int decide_person(const VerifyContext *verify, const Grants *grants, Item *item) {
+static int decide_person(const VerifyContext *verify, const Work *work, Item *item) {
+    const Grants *grants = &work->agency->grants;
     copy_decision(&item->decision, &item->form);
     item->merged = (Merged){0};
     item->record_key = "";
@@ -159,15 +162,17 @@ static int decide_person(const VerifyContext *verify, const Grants *grants, Item
     if (item->adopted)
         item->person = NULL;
     item->adopted = false;
-    if (item->event == NULL || item->form.verdict != DONGBO__VERDICT__ACCEPTED)
+    bool changes_person = item->domain == DONGBO__DOMAIN__POPULATION;
+    if (work->review != NULL)
+        review_decide(verify, grants, work->review, item);
+    else if (item->event == NULL || item->form.verdict != DONGBO__VERDICT__ACCEPTED)
         return 0;
-    if (item->domain == DONGBO__DOMAIN__POPULATION) {
+    else if (changes_person)
         decide_whom(item);
-    } else {
+    else
         verify_person(verify, grants, item->event, item->person, &item->decision);
-        if (item->person != NULL)
-            set_residence(item);
-    }
+    if (item->person != NULL && !changes_person)
+        set_residence(item);
     if (item->expired && item->decision.verdict == DONGBO__VERDICT__DEFERRED)
         item->decision.verdict = DONGBO__VERDICT__MISMATCH;
     if (item->decision.verdict != DONGBO__VERDICT__ACCEPTED || item->person == NULL)
@@ -184,7 +189,7 @@ int decide_persons(const DecideContext *context, Work *work) {
     int result = 0;
     for (size_t i = 0; result == 0 && i < work->n_items; i++) {
         if (!work->items[i].dropped)
-            result = decide_person(&verify, &work->agency->grants, &work->items[i]);
+            result = decide_person(&verify, work, &work->items[i]);
     }
     return result;
 }
@@ -208,7 +213,7 @@ static bool is_contradiction(int code) {
 }
 
 bool decide_wants_search(const Work *work, const Item *item) {
-    if (item->event == NULL || item->dropped || item->domain == DONGBO__DOMAIN__POPULATION ||
+    if (work->review != NULL || item->event == NULL || item->dropped || item->domain == DONGBO__DOMAIN__POPULATION ||
         item->event->subject == NULL || item->event->subject->full_name[0] == '\0')
         return false;
     if (item->decision.verdict == DONGBO__VERDICT__DEFERRED)

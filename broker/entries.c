@@ -138,6 +138,10 @@ static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
     entry->verdict = (Dongbo__Verdict)item->decision.verdict;
     entry->agency = work->agency->grants.agency;
     entry->citizen_number = (char *)item->claimed_number;
+    if (work->review != NULL) {
+        entry->decided_by = (char *)work->review->officer;
+        entry->why = (char *)work->review->why;
+    }
     if (item->event != NULL) {
         entry->event_id = item->event->event_id;
         entry->event_time_us = item->event->event_time_us;

@@ -9,6 +9,7 @@
 #include "broker/neighbourhood.h"
 #include "broker/person.h"
 #include "broker/reconcile.h"
+#include "broker/review.h"
 #include "broker/search.h"
 #include "broker/verify.h"
 #include "proto/base/arena.h"
@@ -80,6 +81,7 @@ typedef struct Work {
     uint64_t ticket;    // order of arrival; the writer keeps to it
     Agencies *agencies; // counted reference; grants and keys point into it
     const Agency *agency;
+    const Review *review; // a re-decision that an officer asked for; NULL otherwise. In the arena
     uint8_t stream[STREAM_BYTES];
     uint32_t session_epoch;
     uint64_t session; // to answer to

@@ -14,6 +14,7 @@ typedef enum MailKind {
     MAIL_DECIDED,    // a stream, malloc'd: later decisions on it were stored
     MAIL_POPULATION, // NULL: the population store has moved
     MAIL_POLICY,     // NULL: operators changed something
+    MAIL_REVIEW,     // NULL: an officer decided a case
     MAIL_SWEEP,      // NULL: the writer put off a re-decision, and could do it now
 } MailKind;
 

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define COMMITS "inproc://commits"
+#define REVIEW_CHANNEL "dongbo_review"
 #define REFRESH_MS 2000
 #define RETRY_MAX_MS 5000
 
@@ -85,7 +86,7 @@ static int read_agencies(Broker *broker, bool *ret_changed) {
         if (result == 0)
             result = store_version_check(broker->policy, STORE_EXCHANGE_WRITE);
         if (result == 0)
-            result = pg_command(broker->policy, "LISTEN dongbo_policy");
+            result = pg_command(broker->policy, "LISTEN dongbo_policy; LISTEN " REVIEW_CHANNEL);
     }
     if (result == 0)
         result = agencies_read(&agencies, broker->policy);
@@ -108,13 +109,20 @@ static int read_agencies(Broker *broker, bool *ret_changed) {
     return 0;
 }
 
-static bool was_notified(Broker *broker) {
-    bool notified = false;
+typedef struct Notified {
+    bool policy, review;
+} Notified;
+
+static Notified take_notifications(Broker *broker) {
+    Notified notified = {0};
     if (!pg_connected(broker->policy))
-        return false;
+        return notified;
     PQconsumeInput(pg_raw(broker->policy));
-    for (PGnotify *notify; (notify = PQnotifies(pg_raw(broker->policy))) != NULL; PQfreemem(notify))
-        notified = true;
+    for (PGnotify *notify; (notify = PQnotifies(pg_raw(broker->policy))) != NULL; PQfreemem(notify)) {
+        bool review = strcmp(notify->relname, REVIEW_CHANNEL) == 0;
+        notified.review = notified.review || review;
+        notified.policy = notified.policy || !review;
+    }
     return notified;
 }
 
@@ -135,7 +143,10 @@ static void look_at_refused(Broker *broker) {
 
 static void refresh(Broker *broker) {
     look_at_refused(broker);
-    bool changed = false, notified = was_notified(broker), reconnected = !pg_connected(broker->policy);
+    Notified notified = take_notifications(broker);
+    bool changed = false, reconnected = !pg_connected(broker->policy);
+    if (notified.review)
+        pipeline_review(broker->pipeline);
     int result = read_agencies(broker, &changed);
     if (result < 0) {
         if (!broker->failing)
@@ -146,7 +157,7 @@ static void refresh(Broker *broker) {
     broker->failing = false;
     if (changed)
         pipeline_take_agencies(broker->pipeline, broker->agencies);
-    if (changed || notified || reconnected)
+    if (changed || notified.policy || reconnected)
         pipeline_log_policies(broker->pipeline);
 }
 

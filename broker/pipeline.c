@@ -155,6 +155,10 @@ void pipeline_take_agencies(Pipeline *pipeline, Agencies *agencies) {
     mail_send(pipeline->to_redecide, MAIL_AGENCIES, agencies_ref(agencies));
 }
 
+void pipeline_review(Pipeline *pipeline) {
+    mail_send(pipeline->to_redecide, MAIL_REVIEW, NULL);
+}
+
 void pipeline_log_policies(Pipeline *pipeline) {
     mail_send(pipeline->to_writer, MAIL_POLICY, NULL);
 }

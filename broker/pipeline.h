@@ -24,5 +24,7 @@ int pipeline_new(Pipeline **ret, const PipelineOptions *options, int *ret_port);
 void pipeline_destroy(Pipeline **pipeline);
 // From now on this is who may speak. Keeps references of its own.
 void pipeline_take_agencies(Pipeline *pipeline, Agencies *agencies);
+// An officer decided a case: the re-decider carries it out.
+void pipeline_review(Pipeline *pipeline);
 // Policies changed, or somebody asked for an epoch: the writer logs it.
 void pipeline_log_policies(Pipeline *pipeline);

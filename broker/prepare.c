@@ -176,6 +176,8 @@ int prepare_open(Prepare *prepare, Work *work) {
 }
 
 bool prepare_changes_population(const Work *work) {
+    if (work->review != NULL)
+        return false;
     for (size_t i = 0; i < work->n_items; i++) {
         if (work->items[i].domain == DONGBO__DOMAIN__POPULATION &&
             work->items[i].form.verdict == DONGBO__VERDICT__ACCEPTED)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The re-decider's thread. Never decides what is not deferred and open: the writer looks once more under its lock.
-#include "broker/redecide.h"
+#include "broker/redecide_state.h"
 
 #include "broker/lookup.h"
 #include "broker/mail.h"
@@ -23,19 +23,6 @@
 #define OID_TEXT 25
 #define OID_TEXT_ARRAY 1009
 
-typedef struct Actor {
-    Prepare *prepare;
-    const Clock *clock;
-    zsock_t *pipe, *inbox, *writer;
-    Agencies *agencies;
-    Work *work;
-    int32_t days;
-    int64_t checked, checked_before; // population positions; -1: none yet
-    int64_t life;                    // of the population store, when they were checked
-    int64_t sweep_ms;
-    bool moved, stopped, failing;
-} Actor;
-
 // ---- mail ---------------------------------------------------------------------------------------------------------
 
 // True when the work came back.
@@ -47,7 +34,7 @@ static bool receive(Actor *actor) {
         if (kind == MAIL_AGENCIES) {
             agencies_unref(&actor->agencies);
             actor->agencies = pointer;
-        } else if (kind == MAIL_POPULATION) {
+        } else if (kind == MAIL_POPULATION || kind == MAIL_REVIEW) {
             actor->moved = true;
         } else if (kind == MAIL_SWEEP) {
             actor->moved = true;
@@ -96,7 +83,6 @@ static int fill_item(Work *work, Item *item, const PGresult *rows, int row) {
 
 static int fill_work(Actor *actor, const PGresult *rows, int from, int to) {
     Work *work = actor->work;
-    work_reset(work);
     work->kind = WORK_REDECIDE;
     work->agencies = agencies_ref(actor->agencies);
     work->agency = agencies_find(work->agencies, (uint32_t)pg_i32(rows, from, 3));
@@ -128,25 +114,34 @@ static bool says_something(const Work *work) {
     return false;
 }
 
-static int decide_rows(Actor *actor, const PGresult *rows, int from, int to) {
-    prepare_forget_failure(actor->prepare);
-    int result = fill_work(actor, rows, from, to);
-    if (result == 0 && actor->work->agency == NULL)
-        return 0;
-    if (result == 0)
-        result = prepare_decide(actor->prepare, actor->work);
-    if (result < 0 && !(result == ERROR_DATABASE && prepare_is_passing(actor->prepare))) {
-        // The next sweep tries again; other streams' events must not wait for that.
-        log_error("deferred events of one stream cannot be decided: %s", error_text());
-        return 0;
-    }
-    if (result < 0 || !says_something(actor->work))
-        return result;
+int redecide_store(Actor *actor) {
     mail_send(actor->writer, MAIL_WORK, actor->work);
     bool back = false;
     while (!actor->stopped && !back)
         back = wait_mail(actor, -1);
     return actor->stopped ? ERROR_STOPPED : 0;
+}
+
+int redecide_prepare(Actor *actor, const PGresult *rows, int from, int to) {
+    prepare_forget_failure(actor->prepare);
+    int result = fill_work(actor, rows, from, to);
+    if (result == 0 && actor->work->agency == NULL)
+        return REDECIDE_DISABLED;
+    if (result == 0)
+        result = prepare_decide(actor->prepare, actor->work);
+    if (result == ERROR_DATABASE && prepare_is_passing(actor->prepare))
+        return result;
+    return result < 0 ? REDECIDE_CANNOT : 0;
+}
+
+static int decide_rows(Actor *actor, const PGresult *rows, int from, int to) {
+    work_reset(actor->work);
+    int result = redecide_prepare(actor, rows, from, to);
+    if (result == REDECIDE_CANNOT) // the next sweep tries again; other streams' events must not wait for that
+        log_error("deferred events of one stream cannot be decided: %s", error_text());
+    if (result != 0 || !says_something(actor->work))
+        return result < 0 ? result : 0;
+    return redecide_store(actor);
 }
 
 // ---- pages of deferred events -------------------------------------------------------------------------------------
@@ -290,6 +285,8 @@ static int round_of(Actor *actor) {
     if (result == 0)
         result = lookup_population_position(prepare_population(actor->prepare), &place);
     if (result == 0)
+        result = redecide_reviews(actor);
+    if (result == 0)
         result = any_deferred(actor, &any);
     if (result < 0)
         return result;
@@ -322,7 +319,7 @@ static void run_rounds(Actor *actor) {
         actor->moved = false;
         int result = round_of(actor);
         if (result < 0 && result != ERROR_STOPPED && !actor->failing)
-            log_warn("deferred events wait for a database: %s", error_text());
+            log_warn("deferred events and reviews wait for a database: %s", error_text());
         actor->failing = result < 0;
     }
 }

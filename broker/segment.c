@@ -71,6 +71,7 @@ static void summarize(const Segment *segment, Lines *to) {
         line->domain = entry->domain;
         line->verdict = entry->verdict;
         line->text = entry->text;
+        line->decided_by = entry->decided_by;
         line->n_reasons = entry->n_reasons;
         line->reasons = pointer;
         for (size_t j = 0; j < entry->n_reasons; j++) {

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#define OID_BOOL 16
 #define OID_BYTEA 17
 #define OID_INT8 20
 #define OID_INT2 21
@@ -342,15 +343,25 @@ static const PgStatement DEFERRED = {
     "ORDER BY position FOR NO KEY UPDATE",
     2, DEFERRED_TYPES};
 
-int store_still_deferred(Pg *pg, Work *work) {
-    PgParams params = {0};
-    pg_param_array_begin(&params, OID_INT8, (int)work->n_items);
+// Both rows are locked, so that both are looked at again after a wait for one of them.
+static const Oid WAITING_TYPES[] = {OID_INT8_ARRAY, OID_INT8};
+static const PgStatement WAITING = {
+    "still-waiting",
+    "SELECT e.position FROM exchange.review_decision d JOIN exchange.exception e ON e.review_case = d.review_case "
+    "WHERE d.decision = $2 AND d.state = 'waiting' AND e.position = ANY ($1) AND e.open "
+    "ORDER BY e.position FOR NO KEY UPDATE",
+    2, WAITING_TYPES};
+
+static void param_exceptions(PgParams *params, const Work *work) {
+    pg_param_array_begin(params, OID_INT8, (int)work->n_items);
     for (size_t i = 0; i < work->n_items; i++)
-        pg_array_i64(&params, work->items[i].exception);
-    pg_param_i16(&params, DONGBO__VERDICT__DEFERRED);
+        pg_array_i64(params, work->items[i].exception);
+}
+
+static int drop_others(Pg *pg, const PgStatement *statement, PgParams *params, Work *work) {
     PGresult *rows = NULL;
-    int result = pg_run(pg, &DEFERRED, &params, &rows);
-    pg_params_free(&params);
+    int result = pg_run(pg, statement, params, &rows);
+    pg_params_free(params);
     int row = 0;
     for (size_t i = 0; result == 0 && i < work->n_items; i++) { // both in the order of positions
         Item *item = &work->items[i];
@@ -363,17 +374,33 @@ int store_still_deferred(Pg *pg, Work *work) {
     return result;
 }
 
-static const Oid DECIDED_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_INT8_ARRAY, OID_BYTEA_ARRAY,
-                                    OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY};
+int store_still_deferred(Pg *pg, Work *work) {
+    PgParams params = {0};
+    param_exceptions(&params, work);
+    pg_param_i16(&params, DONGBO__VERDICT__DEFERRED);
+    return drop_others(pg, &DEFERRED, &params, work);
+}
+
+int store_still_waiting(Pg *pg, Work *work) {
+    PgParams params = {0};
+    param_exceptions(&params, work);
+    pg_param_i64(&params, work->review->decision);
+    return drop_others(pg, &WAITING, &params, work);
+}
+
+static const Oid DECIDED_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_INT8_ARRAY, OID_BYTEA_ARRAY, OID_INT8_ARRAY,
+                                    OID_INT8_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY, OID_BOOL};
 static const PgStatement DECIDED = {
     "decided",
     "UPDATE exchange.exception e SET verdict = d.verdict, open = d.verdict = 4, person = nullif(d.person, 0), "
-    "reasons = d.reasons, decided_position = d.decided_position, likely_person = d.likely_person, "
-    "likely_posterior = d.likely_posterior, candidates = d.candidates::jsonb "
+    "reasons = d.reasons, decided_position = d.decided_position, "
+    "likely_person = CASE WHEN $9 THEN e.likely_person ELSE d.likely_person END, "
+    "likely_posterior = CASE WHEN $9 THEN e.likely_posterior ELSE d.likely_posterior END, "
+    "candidates = CASE WHEN $9 THEN e.candidates ELSE d.candidates::jsonb END "
     "FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bigint[], $7::integer[], "
     "$8::text[]) AS d(position, verdict, person, reasons, decided_position, likely_person, likely_posterior, "
     "candidates) WHERE e.position = d.position",
-    8, DECIDED_TYPES};
+    9, DECIDED_TYPES};
 
 static int append_reasons(PgParams *params, const Work *work) {
     Bytes packed = {0};
@@ -451,8 +478,48 @@ int store_decided(Pg *pg, Work *work) {
         pg_array_i64(&params, (int64_t)work->entry_items[i]->position);
     if (result == 0)
         result = append_likely(&params, work);
+    pg_param_bool(&params, work->review != NULL); // who the officer was shown stays to be compared with their decision
     if (result == 0)
         result = pg_run(pg, &DECIDED, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+static const Oid REVIEWED_TYPES[] = {OID_INT8, OID_INT8, OID_TEXT};
+static const PgStatement REVIEWED = {
+    "reviewed",
+    "WITH carried AS (UPDATE exchange.review_decision d SET position = coalesce(d.position, $2), "
+    "state = CASE WHEN EXISTS (SELECT FROM exchange.exception e WHERE e.review_case = d.review_case AND e.open) "
+    "THEN 'waiting' ELSE 'done' END, outcome = left(concat_ws('; ', d.outcome, $3), 1000) "
+    "WHERE d.decision = $1 RETURNING d.review_case, d.state) "
+    "DELETE FROM exchange.review_claim c USING carried WHERE c.review_case = carried.review_case "
+    "AND carried.state = 'done'",
+    3, REVIEWED_TYPES};
+
+int store_reviewed(Pg *pg, const Work *work) {
+    char text[REVIEW_TEXT_BYTES];
+    review_outcome(work, text);
+    PgParams params = {0};
+    pg_param_i64(&params, work->review->decision);
+    pg_param_i64(&params, (int64_t)work->first_position);
+    pg_param_text(&params, text);
+    int result = pg_run(pg, &REVIEWED, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+static const Oid BARRED_TYPES[] = {OID_INT8, OID_TEXT};
+static const PgStatement BARRED = {
+    "barred",
+    "UPDATE exchange.review_decision SET state = 'failed', outcome = left(concat_ws('; ', outcome, $2), 1000) "
+    "WHERE decision = $1 AND state = 'waiting'",
+    2, BARRED_TYPES};
+
+int store_barred(Pg *pg, const Review *review, const char *why) {
+    PgParams params = {0};
+    pg_param_i64(&params, review->decision);
+    pg_param_text(&params, why);
+    int result = pg_run(pg, &BARRED, &params, NULL);
     pg_params_free(&params);
     return result;
 }

@@ -315,7 +315,9 @@ static int place_rows(Transaction *transaction, Work *work) {
 // What a work stores beside its rows.
 static int store_beside(Transaction *transaction, Work *work) {
     int result = store_aliases(transaction->exchange, work);
-    return result < 0 || work->kind == WORK_BATCH ? result : store_decided(transaction->exchange, work);
+    if (result == 0 && work->kind != WORK_BATCH)
+        result = store_decided(transaction->exchange, work);
+    return result < 0 || work->review == NULL ? result : store_reviewed(transaction->exchange, work);
 }
 
 static int send_rows(Transaction *transaction, Work *work) {
@@ -394,14 +396,34 @@ static int store_rows_of(Transaction *transaction, Work *work, bool alone) {
     return result < 0 ? result : store_beside(transaction, work);
 }
 
+// Whether the work is still there to be stored: settled, or without items that were not dropped, when it is not.
+static int check_work(Transaction *transaction, const TransactionGroup *group, Work *work) {
+    if (work->kind == WORK_BATCH)
+        return check_stream(transaction, group, work);
+    return work->review == NULL ? store_still_deferred(transaction->exchange, work)
+                                : store_still_waiting(transaction->exchange, work);
+}
+
+static int bar_review(Transaction *transaction, Work *work) {
+    char why[REVIEW_TEXT_BYTES];
+    if (work->review == NULL || !review_is_barred(work, why))
+        return 0;
+    work_settle(work, OUTCOME_NOTHING, 0, "an event of the case cannot be decided so");
+    return store_barred(transaction->exchange, work->review, why);
+}
+
 static int store_work(Transaction *transaction, const TransactionGroup *group, Work *work) {
     bool is_batch = work->kind == WORK_BATCH;
     uint64_t since = stats_now();
-    int result = is_batch ? check_stream(transaction, group, work) : store_still_deferred(transaction->exchange, work);
+    int result = check_work(transaction, group, work);
     if (result < 0 || work->outcome != OUTCOME_OPEN)
         return result;
     result = recheck(transaction, work);
-    if (result == 0 && !is_batch)
+    if (result == 0)
+        result = bar_review(transaction, work);
+    if (result < 0 || work->outcome != OUTCOME_OPEN)
+        return result;
+    if (!is_batch)
         result = entries_build(work);
     stats_add(transaction->stats, STATS_RECHECK, &since);
     if (result == 0 && work->n_entries == 0) {

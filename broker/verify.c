@@ -378,13 +378,15 @@ void verify_form(const VerifyContext *context, const Grants *grants, const Dongb
 
 // ---- the person ---------------------------------------------------------------------------------------------------
 
-// A stored value, where the agency may be told it.
-static const char *told(const Form *form, const char *field, const char *value) {
-    const Grants *grants = form->grants;
+const char *verify_told(const Grants *grants, const char *field, const char *value) {
     for (size_t i = 0; i < grants->n_told; i++)
         if (strcmp(grants->told_fields[i], field) == 0)
             return value;
     return "";
+}
+
+static const char *told(const Form *form, const char *field, const char *value) {
+    return verify_told(form->grants, field, value);
 }
 
 static void differs(const Form *form, int code, const char *field, const char *stored) {
@@ -543,6 +545,13 @@ void verify_found(const VerifyContext *context, const Grants *grants, const Dong
     form.found = true;
     decision_add(decision, ACCEPTED, REASON(PERSON_FOUND), FIELD, told(&form, FIELD, person->citizen_number));
     compare_person(&form, person);
+}
+
+void verify_life(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
+                 const Person *person, Decision *decision) {
+    Form form = form_of(context, grants, event, decision);
+    if (form.rules && !form.retract)
+        check_life(&form, person);
 }
 
 const char *verify_record_key(const VerifyContext *context, const Dongbo__ChangeEvent *event) {

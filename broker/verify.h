@@ -52,6 +52,11 @@ void verify_form(const VerifyContext *context, const Grants *grants, const Dongb
 // For domain population, which changes the store itself, call verify_form() only.
 void verify_person(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
                    const Person *person, Decision *decision);
+// Only what the rules say of the life of the person who is meant, as verify_person() does where all else agrees.
+void verify_life(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
+                 const Person *person, Decision *decision);
+// A stored value where the agency may be told it, "" otherwise.
+const char *verify_told(const Grants *grants, const char *field, const char *value);
 
 // The same of a person who was found otherwise, the event's number being missing or malformed: PERSON_FOUND, and
 // whatever of the rest does not agree.

@@ -95,6 +95,10 @@ static void write_json(const LineFormat *format, const Line *line, Bytes *out) {
     json_reasons(format, line, out);
     if (*summary->text)
         json_text(out, ",\"text\":", summary->text);
+    if (*summary->decided_by)
+        json_text(out, ",\"decided_by\":", summary->decided_by);
+    if (format->unmask && line->entry && *line->entry->why)
+        json_text(out, ",\"why\":", line->entry->why);
     bytes_append_text(out, "}\n");
 }
 
@@ -114,6 +118,23 @@ void line_header(const LineFormat *format, Bytes *out) {
     bytes_append_text(out, "  POSITION TIME                 AGENCY  SEQUENCE DOMAIN          CITIZEN      VERDICT    "
                            "REASONS");
     bytes_append_text(out, format->style == LINE_COLOUR ? "\033[0m\n" : "\n");
+}
+
+static void write_decided(const Dongbo__SummaryLine *summary, Bytes *out) {
+    if (*summary->decided_by) {
+        bytes_append_text(out, "(decided by ");
+        columns_append(out, summary->decided_by);
+        bytes_append_text(out, ")");
+    } else {
+        bytes_append_text(out, "(decided again)");
+    }
+}
+
+static void write_why(const LineFormat *format, const Line *line, Bytes *out) {
+    if (!format->unmask || !line->entry || !*line->entry->why)
+        return;
+    bytes_append_text(out, ": ");
+    columns_append(out, line->entry->why);
 }
 
 static void write_columns(const LineFormat *format, const Line *line, Bytes *out) {
@@ -145,7 +166,8 @@ static void write_columns(const LineFormat *format, const Line *line, Bytes *out
         bytes_append_text(out, verdict_name((int)summary->verdict));
     if (colour)
         bytes_append_text(out, "\033[0m");
-    bytes_append_text(out, again ? "(decided again)" : "");
+    if (again)
+        write_decided(summary, out);
     for (size_t i = 0; i < summary->n_reasons; i++) {
         const Dongbo__Reason *reason = summary->reasons[i];
         bytes_append_text(out, i ? ", " : again ? " " : "");
@@ -155,6 +177,7 @@ static void write_columns(const LineFormat *format, const Line *line, Bytes *out
             columns_append(out, reason->field);
         }
     }
+    write_why(format, line, out);
     bytes_append_text(out, "\n");
 }
 

@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-#define TALLY_VERDICTS 7 // by Dongbo__Verdict
-#define TALLY_REASONS 64 // places in reason_table()
+#define TALLY_VERDICTS 7  // by Dongbo__Verdict
+#define TALLY_REASONS 128 // places in reason_table()
 #define TALLY_NAMES 128
 
 // Counts by a short text: a code.

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The review queue: cases, claims and decisions."""
+import json
 import re
 import shutil
 
 import psycopg2
 import pytest
 
+import logbook
 import people
+import test_sessions
 import wire_peer
 from conftest import ROOT, open_site
 from desk import Desk
@@ -169,17 +172,18 @@ def test_what_was_in_question_before_is_a_case_each(empty_database, workdir):
 
 ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
 BORN_WRONG = "1901-01-01"
+REPEATS = 620  # more than REDECIDE_ITEMS_MAX
 
 
 class Office:
     """Two agencies that speak for health, and what becomes of what they say."""
 
     def __init__(self, exchange, messages):
-        self.exchange, self.cluster, self.messages = exchange, exchange.cluster, messages
+        self.exchange, self.cluster, self.messages, self.agents = exchange, exchange.cluster, messages, {}
         make_officers(self.cluster)
         for agency in ("MOH", "VSS"):
-            exchange.dongbo("agency", "add", agency, "--name", agency, "--domain", "health", "--key",
-                            exchange.keys(agency.lower()))
+            self.agents[agency] = exchange.agency(agency, "health", ["vaccinations"])
+        self.committee = exchange.committee("hn", "health", "citizen_number,health.dose_number,health.lot_number")
         exchange.load_population(people.citizens(40))
         exchange.start_broker()
         self.moh, self.vss = self.peer("moh"), self.peer("vss")
@@ -195,6 +199,18 @@ class Office:
         kind, body = peer.publish(events)
         assert kind == wire_peer.RECEIPT
         return list(range(body.first_position, body.first_position + len(events)))
+
+    def decide(self, review_case, action, number=None, officer=OFFICERS[0], why="heard on the telephone"):
+        """Claims and decides; what came of it, as (state, outcome)."""
+        self.cluster.value(CLAIM, review_case, 30, user=officer)
+        decision = self.cluster.value(DECIDE, review_case, action, number, why, user=officer)
+        self.exchange.wait_until(f"SELECT state <> 'waiting' FROM exchange.review_decision WHERE decision = {decision}",
+                                 True)
+        return self.cluster.rows("SELECT state, outcome FROM exchange.review_decision WHERE decision = %s", decision)[0]
+
+    def exceptions(self, review_case):
+        return self.cluster.rows("SELECT verdict, open FROM exchange.exception WHERE review_case = %s "
+                                 "ORDER BY position", review_case)
 
     def case_of(self, position):
         return self.cluster.value("SELECT review_case FROM exchange.exception WHERE position = %s", position)
@@ -231,6 +247,124 @@ def test_a_repeat_joins_the_open_case(office):
     good, bad = say(moh, people.dose(5), people.dose(6, body=people.dose_body(status="?")))
     assert office.cluster.rows("SELECT position, review_case, case_key FROM exchange.exception "
                                "WHERE position IN (%s, %s)", good, bad) == [(bad, None, None)]
-    office.cluster.rows("UPDATE exchange.exception SET open = false WHERE review_case = %s", a)
+    assert office.decide(a, "refuse") == ("done", "2 REJECTED; 1 REJECTED"), "of two streams, one after the other"
     anew, = say(moh, wrong(1))
     assert case_of(anew) == anew, "a closed case is not joined"
+
+
+def number_of(n):
+    return people.citizen(n)["citizen_number"]
+
+
+def test_a_decision_reaches_the_log_the_agency_and_the_committee(office):
+    exchange, cluster, agent = office.exchange, office.cluster, office.agents["MOH"]
+    before = cluster.value("SELECT exchange.next_position()")
+    agent.drop("vaccinations", "a.csv", [people.dose_row(20, ngay_sinh="1901-01-01"),
+                                         people.dose_row(21, so_cccd=number_of(22)),
+                                         people.dose_row(23, so_cccd="99"),
+                                         people.dose_row(20, ngay_sinh="1901-01-01", row_id="again", so_lo="Z9")])
+    agent.once(expect=1)
+    accept, link, refuse = (row[0] for row in cluster.rows(
+        "SELECT DISTINCT review_case FROM exchange.exception WHERE position >= %s ORDER BY 1", before))
+    assert office.decide(accept, "accept", why="Trần was born in 1901") == ("done", "2 ACCEPTED")
+    assert office.decide(link, "link", number_of(21)) == ("done", "1 ACCEPTED")
+    assert office.decide(refuse, "refuse", officer=OFFICERS[1]) == ("done", "1 REJECTED")
+    assert office.exceptions(accept) == [(ACCEPTED, False)] * 2
+    assert cluster.value("SELECT count(*) FROM exchange.review_claim") == 0, "nobody works on a closed case"
+
+    agent.once(expect=1)
+    done = agent.directory / "vaccinations/done"
+    results = {row.split(",")[0]: row for row in (done / "a.results.csv").read_text(encoding="utf-8").splitlines()}
+    refused = [(row["row_id"], row["dongbo_verdict"], row["dongbo_reasons"]) for row in agent.refused("vaccinations")]
+    assert ",ACCEPTED,REVIEW_ACCEPTED:subject.citizen_number" in results["row-20-1"]
+    assert ",ACCEPTED,REVIEW_ACCEPTED" in results["again"]
+    assert ",ACCEPTED,REVIEW_LINKED" in results["row-21-1"] and number_of(21) not in results["row-21-1"]
+    assert ("row-23-1", "REJECTED", "REVIEW_REFUSED ID_FORMAT:subject.citizen_number") in refused
+
+    office.committee.until_head()
+    records = [(record["citizen_number"], record["fields"]["lot_number"]) for record in office.committee.records()
+               if record["position"] >= before]
+    assert records == [(number_of(20), "FF2832"), (number_of(20), "Z9"), (number_of(21), "FF2832")]
+    log = logbook.Logbook(cluster)
+    log.check()
+    log.check_received("hn", office.committee.records())
+
+    shown = exchange.log("--since", str(before), "--verdict", "ACCEPTED")
+    assert [line.get("decided_by") for line in shown] == [OFFICERS[0]] * 3
+    assert "1901" not in json.dumps(shown)
+    assert [line["why"] for line in exchange.log("--since", str(before), "--verdict", "REJECTED", "--unmask")] == \
+        ["heard on the telephone"]
+    positions = cluster.rows("SELECT position FROM exchange.review_decision WHERE position >= %s ORDER BY decision",
+                             before)
+    assert [position for position, in positions] == [line["position"] for line in (shown[0], shown[2])] + \
+        [line["position"] for line in exchange.log("--since", str(before), "--verdict", "REJECTED")]
+
+
+def test_what_an_officer_cannot_decide_leaves_the_case_open(office):
+    early = people.dose_body(occurrence_date="1902-01-01")
+    before_birth, nobody = office.say(office.moh, wrong(10, body=early),
+                                      people.dose(11, about=people.subject(11, citizen_number="001299000011",
+                                                                                           birth_date=BORN_WRONG)))
+    state, outcome = office.decide(before_birth, "accept")
+    assert state == "failed" and outcome.startswith("DATE_BEFORE_BIRTH at occurrence_date: ")
+    assert office.decide(nobody, "link", "001299000012") == ("failed", "nobody has the number 001*******12")
+    assert office.decide(nobody, "accept")[1].startswith("nobody has the number that the event says")
+    assert office.exceptions(before_birth) == [(MISMATCH, True)] and office.exceptions(nobody) == [(MISMATCH, True)]
+    assert office.decide(before_birth, "refuse") == ("done", "1 REJECTED")
+    assert office.decide(nobody, "link", number_of(11)) == ("done", "1 ACCEPTED")
+    early, = office.say(office.moh, people.dose(14, about=people.wire.Subject(
+        citizen_number="079085004444", full_name="Cao Thanh Sơn", birth_date="1985-08-20", sex="male")))
+    assert office.exceptions(early) == [(DEFERRED, True)]
+    assert office.decide(early, "link", number_of(14)) == ("done", "1 ACCEPTED"), "it need not wait for its person"
+    office.exchange.dongbo("agency", "disable", "VSS")
+    away, = office.say(office.moh, wrong(12))
+    assert office.decide(away, "refuse") == ("done", "1 REJECTED"), "another agency's rights matter to nobody"
+    office.exchange.dongbo("agency", "enable", "VSS")
+
+
+def test_a_repeat_of_what_was_decided_is_new_to_nobody(office):
+    """The officer's word is about one case; the same row later is a case of its own, and what it says is there."""
+    first, = office.say(office.moh, wrong(13))
+    assert office.decide(first, "accept") == ("done", "1 ACCEPTED")
+    second, = office.say(office.moh, wrong(13))
+    assert office.decide(second, "accept") == ("done", "1 UNCHANGED")
+
+
+# ---- killed in between ---------------------------------------------------------------------------------------------
+
+def test_a_killed_broker_neither_loses_a_decision_nor_takes_it_twice(exchange, tmp_path):
+    """A case of more events than one work takes, of two streams. The broker is killed while the last work waits for a
+    row that somebody else has locked, with the others stored; then two brokers come at once."""
+    office = Office(exchange, wire_peer.load_messages(tmp_path))
+    repeats = [wrong(1, key=f"row-{n}", body=people.dose_body(lot_number=f"L{n}")) for n in range(REPEATS)]
+    positions = office.say(office.moh, *repeats)
+    other = office.peer("moh")
+    positions += office.say(other, *repeats[:3])
+    for peer in (office.moh, office.vss, other):
+        peer.close()
+    exchange.broker.kill()
+    assert {office.case_of(position) for position in positions} == {positions[0]}
+    lan = OFFICERS[0]
+    exchange.cluster.value(CLAIM, positions[0], 30, user=lan)
+    decision = exchange.cluster.value(DECIDE, positions[0], "accept", None, "x", user=lan)
+
+    state = "SELECT state || coalesce(' ' || outcome, '') FROM exchange.review_decision"
+    locker = exchange.cluster.connect()
+    locker.autocommit = False
+    locker.cursor().execute("SELECT FROM exchange.exception ORDER BY position DESC LIMIT 1 FOR UPDATE")
+    exchange.start_broker()
+    exchange.wait_until("SELECT position IS NOT NULL FROM exchange.review_decision", True)
+    exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'", 1)
+    assert exchange.cluster.value(state).startswith("waiting "), "some of it is stored"
+    assert told(exchange.cluster, lan, WITHDRAW, decision), "so that it cannot be withdrawn"
+    exchange.broker.kill()
+    locker.rollback()
+    locker.close()
+
+    test_sessions.second_broker(exchange)
+    exchange.start_broker()
+    exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open", 0)
+    assert exchange.cluster.value(state).startswith("done ")
+    log = logbook.Logbook(exchange.cluster).check()
+    assert len(log.events) == len(positions)
+    assert all(len(entries) == 2 for entries in log.events.values()), "each event is decided twice in all"

@@ -189,6 +189,23 @@ static void test_a_decision_is_told_from_an_event(void **state) {
     assert_non_null(strstr(text_line(&plain, &s.line), "decided again"));
 }
 
+static void test_a_reviewers_decision_says_who_and_to_whom_it_may_why(void **state) {
+    Sample s;
+    make_sample(&s);
+    s.summary.kind = DONGBO__ENTRY_KIND__ENTRY_DECISION;
+    s.summary.decided_by = s.entry.decided_by = "officer_lan";
+    s.entry.why = "An's mother called";
+    for (LineStyle style = LINE_PLAIN; style <= LINE_JSON; style++) {
+        const LineFormat masked = {style, false, NULL}, unmasked = {style, true, NULL};
+        assert_non_null(strstr(text_line(&masked, &s.line), "officer_lan"));
+        assert_null(strstr(text_line(&masked, &s.line), "mother"));
+        assert_non_null(strstr(text_line(&unmasked, &s.line), "An's mother called"));
+    }
+    s.line.entry = NULL;
+    const LineFormat plain = {LINE_PLAIN, true, NULL};
+    assert_non_null(strstr(text_line(&plain, &s.line), "(decided by officer_lan) BIRTH_DATE_DIFFERS"));
+}
+
 static void test_a_terminal_gets_no_control_character(void **state) {
     Sample s;
     make_sample(&s);
@@ -245,6 +262,7 @@ int main(void) {
         cmocka_unit_test(test_colour_is_for_terminals_and_changes_no_text),
         cmocka_unit_test(test_columns_stand_under_their_heads),
         cmocka_unit_test(test_a_decision_is_told_from_an_event),
+        cmocka_unit_test(test_a_reviewers_decision_says_who_and_to_whom_it_may_why),
         cmocka_unit_test(test_a_terminal_gets_no_control_character),
         cmocka_unit_test(test_numbers_from_a_newer_program_do_no_harm),
         cmocka_unit_test(test_a_table_is_aligned_by_what_characters_take),

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The re-decider's inside, for its own files only: redecide.c runs the thread, redecide_review.c carries out what
+// officers decided.
+#pragma once
+
+#include "broker/redecide.h"
+
+typedef struct Actor {
+    Prepare *prepare;
+    const Clock *clock;
+    zsock_t *pipe, *inbox, *writer;
+    Agencies *agencies;
+    Work *work;
+    int32_t days;
+    int64_t checked, checked_before; // population positions; -1: none yet
+    int64_t life;                    // of the population store, when they were checked
+    int64_t sweep_ms;
+    bool moved, stopped, failing;
+} Actor;
+
+// The work is reset, and has its review if it is one. Decides rows [from, to) of one stream: position, stream,
+// sequence, agency, event, leaf, expired. Conditions leave nothing to be stored. ERROR_DATABASE that passes.
+#define REDECIDE_DISABLED 1 // the agency: as long as it may not speak, nothing is decided in its name
+#define REDECIDE_CANNOT 2   // and could not another time; error_text() says why
+int redecide_prepare(Actor *actor, const PGresult *rows, int from, int to);
+// Has the work stored, and waits for that. ERROR_STOPPED.
+int redecide_store(Actor *actor);
+
+// Carries out the decisions that wait.
+int redecide_reviews(Actor *actor);

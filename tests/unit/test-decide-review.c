@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an officer decides of an event: their word against the comparison, and what their word does not reach.
+#include "broker/decide.h"
+#include "broker/entries.h"
+#include "broker/segment.h"
+#include "shipped.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define NOW 1700000000000000LL
+#define ACCEPTED DONGBO__VERDICT__ACCEPTED
+#define UNCHANGED DONGBO__VERDICT__UNCHANGED
+#define REJECTED DONGBO__VERDICT__REJECTED
+#define CODE(name) DONGBO__REASON_CODE__##name
+
+static Rules *rules;
+static const char *const TOLD[] = {"subject.citizen_number"};
+static const Person AN = {.key = 11,
+                          .citizen_number = "001099000001",
+                          .full_name = "Nguyễn Văn An",
+                          .birth_date = "1999-01-02",
+                          .sex = "male",
+                          .residence_province = "01",
+                          .residence_province63 = "01",
+                          .died_on = ""};
+static const Person DEAD = {.key = 12,
+                            .citizen_number = "001099000002",
+                            .full_name = "Trần Văn Bình",
+                            .birth_date = "1999-01-02",
+                            .sex = "male",
+                            .residence_province = "79",
+                            .residence_province63 = "79",
+                            .died_on = "2021-01-01"};
+
+// One event in a work of its own, as the re-decider has it.
+typedef struct Case {
+    Work work;
+    Agency agency;
+    Review review;
+    Dongbo__ChangeEvent event;
+    Dongbo__Subject subject;
+    Dongbo__Vaccination dose;
+    Dongbo__PopulationChange change;
+    uint8_t id[EVENT_ID_BYTES];
+    uint8_t leaf[HASH_BYTES];
+    uint8_t packed[1024];
+} Case;
+
+static int load_rules(void **state) {
+    return shipped_rules(&rules);
+}
+
+static int free_rules(void **state) {
+    rules_destroy(&rules);
+    return 0;
+}
+
+static int make(void **state) {
+    Case *c = calloc(1, sizeof *c);
+    assert_int_equal(arena_new(&c->work.arena, WORK_ARENA_BYTES), 0);
+    c->agency.grants = (Grants){
+        .agency = 5, .code = "MOH", .domains = 1u << DONGBO__DOMAIN__HEALTH | 1u << DONGBO__DOMAIN__POPULATION};
+    c->work.kind = WORK_REDECIDE;
+    c->work.agency = &c->agency;
+    c->work.review = &c->review;
+    c->review = (Review){.decision = 3, .review_case = 7, .citizen_number = "", .officer = "lan", .why = "she called"};
+    dongbo__change_event__init(&c->event);
+    dongbo__subject__init(&c->subject);
+    dongbo__vaccination__init(&c->dose);
+    dongbo__population_change__init(&c->change);
+    c->event.event_id = (ProtobufCBinaryData){.data = c->id, .len = sizeof c->id};
+    c->event.schema_version = 1;
+    c->event.operation = DONGBO__OPERATION__UPSERT;
+    c->event.event_time_us = NOW - 1000;
+    c->event.source_key = "row";
+    c->event.subject = &c->subject;
+    c->event.body_case = DONGBO__CHANGE_EVENT__BODY_HEALTH;
+    c->event.health = &c->dose;
+    c->subject.citizen_number = (char *)AN.citizen_number;
+    c->subject.full_name = "Lê Thị Khác";
+    c->subject.birth_date = "1999-01-02";
+    c->subject.sex = "male";
+    c->dose.vaccine_group = "covid-19";
+    c->dose.dose_number = 1;
+    c->dose.product_code = "EU/1/20/1528";
+    c->dose.occurrence_date = "2022-03-01";
+    c->dose.status = "completed";
+    *state = c;
+    return 0;
+}
+
+static int unmake(void **state) {
+    Case *c = *state;
+    bytes_free(&c->work.summary);
+    bytes_free(&c->work.payload);
+    bytes_free(&c->work.records);
+    bytes_free(&c->work.exceptions);
+    arena_destroy(&c->work.arena);
+    free(c);
+    return 0;
+}
+
+static Item *decide(Case *c, ReviewAction action, const char *number) {
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    Work *work = &c->work;
+    c->review.action = action;
+    c->review.citizen_number = number;
+    work->n_items = 1;
+    work->items = decide_items_new(work, 1);
+    Item *item = work->items;
+    item->bytes = (ProtobufCBinaryData){.data = c->packed, .len = dongbo__change_event__pack(&c->event, c->packed)};
+    item->leaf = c->leaf;
+    item->sequence = 9;
+    item->exception = 7;
+    assert_int_equal(decide_forms(&context, work), 0);
+    for (size_t i = 0; i < 2; i++) {
+        const Person *person = i == 0 ? &AN : &DEAD;
+        if (decide_wants_person(item) && strcmp(item->claimed_number, person->citizen_number) == 0)
+            item->person = person;
+    }
+    assert_int_equal(decide_persons(&context, work), 0);
+    assert_int_equal(decide_records(&context, work), 0);
+    return item;
+}
+
+static bool says(const Item *item, int code) {
+    for (size_t i = 0; i < item->decision.n_reasons; i++) {
+        if (item->decision.reasons[i].code == code)
+            return true;
+    }
+    return false;
+}
+
+static void assert_barred(Case *c, const char *expected) {
+    char why[REVIEW_TEXT_BYTES];
+    assert_true(review_is_barred(&c->work, why));
+    assert_non_null(strstr(why, expected));
+    assert_null(strstr(why, AN.citizen_number));
+}
+
+static void assert_decided(Case *c, const char *expected) {
+    char text[REVIEW_TEXT_BYTES];
+    assert_false(review_is_barred(&c->work, text));
+    review_outcome(&c->work, text);
+    assert_string_equal(text, expected);
+}
+
+static void test_accept_stands_above_the_comparison(void **state) {
+    Case *c = *state;
+    Item *item = decide(c, REVIEW_ACCEPT, "");
+    assert_int_equal(item->decision.verdict, ACCEPTED);
+    assert_int_equal(item->decision.reasons[0].code, CODE(REVIEW_ACCEPTED));
+    assert_true(says(item, CODE(NAME_DIFFERS)));
+    assert_int_equal(item->person->key, AN.key);
+    assert_string_equal(item->province_after, "01");
+    assert_false(decide_wants_search(&c->work, item));
+    assert_decided(c, "1 ACCEPTED");
+}
+
+static void test_accept_needs_a_bearer(void **state) {
+    Case *c = *state;
+    c->subject.citizen_number = "001099000009";
+    decide(c, REVIEW_ACCEPT, "");
+    assert_barred(c, "nobody has the number that the event says");
+    c->subject.citizen_number = "";
+    decide(c, REVIEW_ACCEPT, "");
+    assert_barred(c, "nobody has the number that the event says");
+}
+
+static void test_link_takes_the_person_whom_the_officer_names(void **state) {
+    Case *c = *state;
+    c->subject.citizen_number = "12345"; // of no form: only a person can tell
+    Item *item = decide(c, REVIEW_LINK, AN.citizen_number);
+    assert_int_equal(item->decision.verdict, ACCEPTED);
+    assert_int_equal(item->decision.n_reasons, 1);
+    assert_int_equal(item->decision.reasons[0].code, CODE(REVIEW_LINKED));
+    assert_string_equal(item->decision.reasons[0].expected, "");
+    assert_int_equal(item->person->key, AN.key);
+    c->agency.grants.told_fields = TOLD;
+    c->agency.grants.n_told = 1;
+    item = decide(c, REVIEW_LINK, AN.citizen_number);
+    assert_string_equal(item->decision.reasons[0].expected, AN.citizen_number);
+}
+
+static void test_link_to_nobody_fails(void **state) {
+    Case *c = *state;
+    decide(c, REVIEW_LINK, "001099000009");
+    assert_barred(c, "nobody has the number 001*******09");
+}
+
+static void test_the_domains_rules_hold_for_officers_too(void **state) {
+    Case *c = *state;
+    c->dose.occurrence_date = "1998-12-31";
+    decide(c, REVIEW_ACCEPT, "");
+    assert_barred(c, "DATE_BEFORE_BIRTH at occurrence_date: ");
+    c->dose.occurrence_date = "2022-03-01";
+    Item *item = decide(c, REVIEW_LINK, DEAD.citizen_number);
+    assert_barred(c, "DEAD_AT_EVENT at occurrence_date: ");
+    assert_int_equal(item->record_hash, 0);
+    c->dose.status = "?"; // nor what the event says of itself
+    decide(c, REVIEW_ACCEPT, "");
+    assert_barred(c, "CODE_UNKNOWN at status: ");
+    c->dose.status = "completed";
+    c->agency.grants.domains = 0;
+    decide(c, REVIEW_ACCEPT, "");
+    assert_barred(c, "NOT_GRANTED: ");
+}
+
+static void test_refuse_is_possible_of_anything_and_keeps_the_reasons(void **state) {
+    Case *c = *state;
+    c->dose.occurrence_date = "1998-12-31";
+    Item *item = decide(c, REVIEW_REFUSE, "");
+    assert_int_equal(item->decision.verdict, REJECTED);
+    assert_int_equal(item->decision.reasons[0].code, CODE(REVIEW_REFUSED));
+    assert_true(says(item, CODE(NAME_DIFFERS)));
+    assert_decided(c, "1 REJECTED");
+    c->subject.citizen_number = "";
+    item = decide(c, REVIEW_REFUSE, "");
+    assert_true(says(item, CODE(ID_MISSING)));
+    assert_decided(c, "1 REJECTED");
+}
+
+static void test_a_population_event_is_only_refused(void **state) {
+    Case *c = *state;
+    c->event.body_case = DONGBO__CHANGE_EVENT__BODY_POPULATION;
+    c->event.population = &c->change;
+    c->change.kind = "move";
+    c->change.residence_province = "01";
+    decide(c, REVIEW_ACCEPT, "");
+    assert_barred(c, "a population event changes the store itself");
+    decide(c, REVIEW_LINK, AN.citizen_number);
+    assert_barred(c, "a population event changes the store itself");
+    decide(c, REVIEW_REFUSE, "");
+    assert_decided(c, "1 REJECTED");
+}
+
+static void test_many_reasons_leave_room_for_the_officers(void **state) {
+    Case *c = *state;
+    c->work.review = NULL;
+    Item *item = decide(c, REVIEW_ACCEPT, "");
+    c->work.review = &c->review;
+    while (item->form.n_reasons < REASONS_MAX)
+        decision_add(&item->form, DONGBO__VERDICT__ACCEPTED, CODE(NAME_CASE), "subject.full_name", "");
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    assert_int_equal(decide_persons(&context, &c->work), 0);
+    assert_int_equal(item->decision.n_reasons, REASONS_MAX);
+    assert_int_equal(item->decision.reasons[0].code, CODE(REVIEW_ACCEPTED));
+}
+
+static void test_the_entry_says_who_and_the_payload_why(void **state) {
+    Case *c = *state;
+    Work *work = &c->work;
+    decide(c, REVIEW_ACCEPT, "");
+    assert_int_equal(entries_build(work), 0);
+    assert_int_equal(work->n_entries, 1);
+    assert_int_equal(work->n_records, 1);
+    assert_int_equal(work->n_exceptions, 0);
+    Dongbo__SegmentPayload *payload = NULL;
+    Dongbo__SegmentSummary *summary = NULL;
+    assert_int_equal(segment_decode_payload(work->payload.data, work->payload.n, 1, work->arena, &payload), 0);
+    assert_int_equal(segment_decode_summary(work->summary.data, work->summary.n, 1, work->arena, &summary), 0);
+    const Dongbo__Entry *entry = payload->entries[0];
+    assert_int_equal(entry->kind, DONGBO__ENTRY_KIND__ENTRY_DECISION);
+    assert_string_equal(entry->decided_by, "lan");
+    assert_string_equal(entry->why, "she called");
+    assert_string_equal(entry->citizen_number, AN.citizen_number);
+    assert_true(entry->body.len > 0);
+    assert_string_equal(summary->lines[0]->decided_by, "lan");
+    assert_string_equal(summary->lines[0]->text, "");
+}
+
+static void test_what_was_decided_is_counted(void **state) {
+    Case *c = *state;
+    Item items[4] = {{.decision.verdict = ACCEPTED},
+                     {.decision.verdict = UNCHANGED},
+                     {.decision.verdict = ACCEPTED},
+                     {.decision.verdict = REJECTED, .dropped = true}};
+    c->work.items = items;
+    c->work.n_items = 4;
+    assert_decided(c, "2 ACCEPTED, 1 UNCHANGED");
+    c->work.items = NULL;
+    c->work.n_items = 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_accept_stands_above_the_comparison, make, unmake),
+        cmocka_unit_test_setup_teardown(test_accept_needs_a_bearer, make, unmake),
+        cmocka_unit_test_setup_teardown(test_link_takes_the_person_whom_the_officer_names, make, unmake),
+        cmocka_unit_test_setup_teardown(test_link_to_nobody_fails, make, unmake),
+        cmocka_unit_test_setup_teardown(test_the_domains_rules_hold_for_officers_too, make, unmake),
+        cmocka_unit_test_setup_teardown(test_refuse_is_possible_of_anything_and_keeps_the_reasons, make, unmake),
+        cmocka_unit_test_setup_teardown(test_a_population_event_is_only_refused, make, unmake),
+        cmocka_unit_test_setup_teardown(test_many_reasons_leave_room_for_the_officers, make, unmake),
+        cmocka_unit_test_setup_teardown(test_the_entry_says_who_and_the_payload_why, make, unmake),
+        cmocka_unit_test_setup_teardown(test_what_was_decided_is_counted, make, unmake),
+    };
+    return cmocka_run_group_tests(tests, load_rules, free_rules);
+}
