@@ -53,8 +53,17 @@ static const PgStatement POPULATION = {
     "FROM population.state s, pg_class c WHERE c.oid = 'population.citizen'::regclass",
     0, NULL};
 
+// How common things were when they were counted last, and how many citizens changed since, as far as it matters.
+#define STALE_PER_HUNDRED 2
+static const PgStatement MODEL = {
+    "status_model",
+    "SELECT m.model, m.citizens, to_char(m.made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), "
+    "(SELECT count(*) FROM (SELECT FROM population.change c WHERE c.position > m.position "
+    "LIMIT m.citizens * $1 / 100 + 1) c) FROM population.model m ORDER BY m.model DESC LIMIT 1",
+    1, NULL};
+
 typedef struct Status {
-    PGresult *head, *exceptions, *streams, *subscriptions, *population;
+    PGresult *head, *exceptions, *streams, *subscriptions, *population, *model;
     char population_error[512]; // why it cannot be reached; "" when it was
 } Status;
 
@@ -64,6 +73,24 @@ static void status_free(Status *status) {
     PQclear(status->streams);
     PQclear(status->subscriptions);
     PQclear(status->population);
+    PQclear(status->model);
+}
+
+// A store that counts nothing is not searched, and that is no failure.
+static void read_model(Pg *population, Status *status) {
+    PgParams params = {0};
+    pg_param_i64(&params, STALE_PER_HUNDRED);
+    if (pg_run(population, &MODEL, &params, &status->model) < 0)
+        status->model = NULL;
+    pg_params_free(&params);
+}
+
+static bool has_model(const Status *status) {
+    return status->model && PQntuples(status->model) > 0;
+}
+
+static bool is_stale(const Status *status) {
+    return pg_i64(status->model, 0, 3) * 100 > pg_i64(status->model, 0, 1) * STALE_PER_HUNDRED;
 }
 
 static int status_read(Desk *desk, Status *status) {
@@ -83,6 +110,8 @@ static int status_read(Desk *desk, Status *status) {
     r = desk_population(desk, &population);
     if (r == 0)
         r = pg_run(population, &POPULATION, NULL, &status->population);
+    if (r == 0)
+        read_model(population, status);
     if (r < 0)
         snprintf(status->population_error, sizeof status->population_error, "%s", error_text());
     return r == ERROR_CONFIG ? r : 0;
@@ -134,8 +163,11 @@ static json_t *population_json(const Status *status) {
         return json_pack("{s:b, s:s}", "reachable", 0, "error", status->population_error);
     json_t *citizens =
         pg_is_null(status->population, 0, 1) ? json_null() : json_integer((json_int_t)pg_i64(status->population, 0, 1));
-    return json_pack("{s:b, s:I, s:o}", "reachable", 1, "position", (json_int_t)pg_i64(status->population, 0, 0),
-                     "citizens_about", citizens);
+    json_t *model = has_model(status) ? json_pack("{s:I, s:s, s:b}", "model", (json_int_t)pg_i64(status->model, 0, 0),
+                                                  "made_on", pg_text(status->model, 0, 2), "stale", is_stale(status))
+                                      : json_null();
+    return json_pack("{s:b, s:I, s:o, s:o}", "reachable", 1, "position", (json_int_t)pg_i64(status->population, 0, 0),
+                     "citizens_about", citizens, "model", model);
 }
 
 static int print_json(const Status *status) {
@@ -177,6 +209,17 @@ static void print_population(const Status *status) {
            pg_i64(status->head, 0, 3), citizens);
 }
 
+static void print_model(const Status *status) {
+    if (status->population_error[0])
+        return;
+    if (!has_model(status))
+        printf("model       none: who is meant by an event without a number is not looked for. Run dongbo population "
+               "model\n");
+    else
+        printf("model       %" PRId64 ", counted on %s%s\n", pg_i64(status->model, 0, 0), pg_text(status->model, 0, 2),
+               is_stale(status) ? ". More than 2 % of the citizens changed since: run dongbo population model" : "");
+}
+
 static void print_head(const Status *status) {
     const PGresult *head = status->head;
     int64_t stored_at_us = pg_i64(head, 0, 2);
@@ -193,6 +236,7 @@ static void print_head(const Status *status) {
     printf("events      %" PRId64 ", of which %" PRId64 " taken and %" PRId64 " not\n", pg_i64(head, 0, 5),
            pg_i64(head, 0, 5) - not_taken(status), not_taken(status));
     print_population(status);
+    print_model(status);
 }
 
 static int print_exceptions(const PGresult *rows) {

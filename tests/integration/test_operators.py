@@ -233,6 +233,16 @@ def test_load_gathers_statistics_and_status_counts_at_once(desk, database):
     assert database.value("SELECT reltuples FROM pg_class WHERE oid = 'population.citizen'::regclass") == 2000
     assert citizens() == 2000
     assert ", 2000 citizens" in desk.ask("status")
+    # How common names are was counted by the load, and is said to be old when 2 in 100 have changed.
+    assert "model       1, counted on" in desk.ask("status") and "changed since" not in desk.ask("status")
+    for position, stale in ((2, False), (3, True)):
+        database.rows("INSERT INTO population.change (position, person, citizen_number) "
+                      "SELECT %s, person, citizen_number FROM population.citizen LIMIT %s", position, 44 - 2 * position)
+        assert json.loads(desk.ask("status", "--json"))["population"]["model"]["stale"] is stale
+    assert "run dongbo population model" in desk.ask("status")
+    database.rows("UPDATE population.state SET position = 3")
+    assert desk.ask("population", "model") == "model 2\n"
+    assert "model       2, counted on" in desk.ask("status") and "changed since" not in desk.ask("status")
     # Beyond what is counted: estimated, and said so; or not known.
     database.rows("ALTER TABLE population.citizen SET (autovacuum_enabled = false)")  # it sees half
     database.rows("INSERT INTO population.citizen (citizen_number, full_name, name_folded, birth_date, sex) "
@@ -473,7 +483,7 @@ def test_a_wrong_subscription_is_refused(desk, database, changed, says):
 def test_status_of_an_exchange_that_nothing_was_said_to(desk):
     status = json.loads(desk.ask("status", "--json"))
     assert (status["head"], status["events"], status["streams"]) == (0, 0, [])
-    assert status["population"]["reachable"] is True
+    assert status["population"]["reachable"] is True and status["population"]["model"] is None
     desk.ask("epoch", "new", "--reason", "restored")
     assert json.loads(desk.ask("status", "--json"))["epoch_requests"] == 1
     assert "a new one was asked for" in desk.ask("status")
