@@ -17,6 +17,10 @@ DENIED = [
     ("dongbo_broker", "UPDATE exchange.stream SET agency = 2"),
     ("dongbo_broker", "CREATE TABLE exchange.mine (i integer)"),
     ("dongbo_broker", "SELECT * FROM population.citizen"),
+    ("dongbo_broker", "INSERT INTO exchange.weight VALUES (1, 1, 1, 1, 1, 0)"),
+    ("dongbo_operator", "UPDATE exchange.weight SET bits = 0"),
+    ("dongbo_operator", "INSERT INTO exchange.weight_model (version, position, events, sha256, made_by) "
+                        "VALUES (1, 1, 1, sha256(''), 'other')"),
     ("dongbo_operator", "INSERT INTO exchange.segment (first_position) VALUES (1)"),
     ("dongbo_operator", "UPDATE exchange.segment SET payload = NULL"),
     ("dongbo_operator", "DELETE FROM exchange.segment"),
@@ -49,7 +53,7 @@ DENIED = [
     ("dongbo_population_reader", "SELECT population.load('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}')"),
     ("dongbo_population_reader", "SELECT population.analyse()"),
     ("dongbo_population_reader", "SELECT population.make_model()"),
-    ("dongbo_population_writer", "SELECT * FROM population.find('{}','{}','{}','{}','{}','{}','{}',1)"),
+    ("dongbo_population_writer", "SELECT * FROM population.find('{}','{}','{}','{}','{}','{}','{}',1,'{}','{}')"),
     ("dongbo_population_writer", "SELECT * FROM population.citizen"),
     ("dongbo_population_writer", "INSERT INTO population.change VALUES (1, 1, '')"),
     ("dongbo_population_writer", "UPDATE population.state SET position = 9"),
@@ -57,6 +61,7 @@ DENIED = [
     ("dongbo_population_writer", "SELECT * FROM exchange.agency"),
 ]
 ALLOWED = [
+    ("dongbo_broker", "SELECT * FROM exchange.weight"),
     ("dongbo_broker", "SELECT payload, batch FROM exchange.segment"),
     ("dongbo_broker", "SELECT exchange.lock_log(), exchange.next_position(), exchange.segment_partition(500000000)"),
     ("dongbo_broker", "SELECT secret FROM exchange.subscription"),
@@ -72,7 +77,7 @@ ALLOWED = [
     ("dongbo_reader", "SELECT * FROM exchange.record_count"),
     ("dongbo_reader", "SELECT * FROM exchange.exception_count"),
     ("dongbo_population_reader", "SELECT * FROM population.citizen, population.number_alias, population.state"),
-    ("dongbo_population_reader", "SELECT * FROM population.find('{}','{}','{}','{}','{}','{}','{}',1)"),
+    ("dongbo_population_reader", "SELECT * FROM population.find('{}','{}','{}','{}','{}','{}','{}',1,'{}','{}')"),
     ("dongbo_population_writer", "SELECT population.make_model()"),
     ("dongbo_population_writer",
      "SELECT * FROM population.load('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}')"),
