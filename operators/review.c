@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 int review_number(const char *operand, int64_t *ret) {
     char *end;
@@ -20,6 +21,26 @@ int review_number(const char *operand, int64_t *ret) {
         return error_fail(ERROR_CONFIG, "\"%s\" is no case: dongbo review list shows their numbers", operand);
     *ret = number;
     return 0;
+}
+
+static bool is_shown(const ReviewCase *of, const char *number) {
+    if (strcmp(pg_text(of->events, 0, REVIEW_NUMBER), number) == 0)
+        return true;
+    for (int i = 0; i < of->n_alternatives; i++)
+        if (strcmp(review_case_held(of, &of->alternatives[i], "citizen_number"), number) == 0)
+            return true;
+    return false;
+}
+
+// Earlier decisions may have named others.
+static int note_linked(Pg *exchange, const ReviewCase *of) {
+    int r = 0;
+    for (int row = 0; r == 0 && row < PQntuples(of->decisions); row++) {
+        const char *number = pg_text(of->decisions, row, REVIEW_LINKED_TO);
+        if (*number && !is_shown(of, number))
+            r = identity_note_unmasking(exchange, "review show", number);
+    }
+    return r;
 }
 
 static int note_unmasking(Desk *desk, const ReviewCase *of) {
@@ -32,7 +53,7 @@ static int note_unmasking(Desk *desk, const ReviewCase *of) {
         if (alternative->row >= 0 && !alternative->is_bearer)
             r = identity_note_unmasking(exchange, "review show", review_case_held(of, alternative, "citizen_number"));
     }
-    return r;
+    return r == 0 ? note_linked(exchange, of) : r;
 }
 
 int review_print(Desk *desk, int64_t number, const ReviewShow *show) {

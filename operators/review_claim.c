@@ -130,6 +130,11 @@ static int show_next(Desk *desk, const Asked *asked) {
     return r == 0 ? review_print(desk, number, &asked->show) : r;
 }
 
+int review_claim_next(Desk *desk, const ReviewShow *show) {
+    const Asked asked = {.filter.unclaimed = true, .show = *show, .minutes = REVIEW_CLAIM_MINUTES};
+    return show_next(desk, &asked);
+}
+
 int review_next(Desk *desk, int argc, char **argv) {
     Asked asked = {.filter.unclaimed = true, .minutes = REVIEW_CLAIM_MINUTES};
     ReviewFilter *filter = &asked.filter;

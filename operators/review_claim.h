@@ -3,7 +3,7 @@
 // An officer's hold on a case, for some minutes: two do not work on one.
 #pragma once
 
-#include "proto/base/pg.h"
+#include "operators/review.h"
 
 #include <stdint.h>
 
@@ -12,3 +12,6 @@
 // Claims it for whoever asks, or renews their claim; *ret_until_us is when it ends. ERROR_DATABASE, also where somebody
 // else has it or it is no open case (refusal.h).
 int review_claim_take(Pg *exchange, int64_t number, long long minutes, int64_t *ret_until_us);
+// What `dongbo review next` does without options: claims the next open case that nobody has, and shows it. 1, logged:
+// there is none.
+int review_claim_next(Desk *desk, const ReviewShow *show);

@@ -39,7 +39,7 @@ typedef struct Decision {
     const char *action, *why, *to;
     char citizen_number[IDENTITY_NUMBER_BYTES]; // "" where it is no link
     long long candidate, minutes, wait_s;
-    bool no_wait;
+    bool no_wait, next;
     int64_t number, decision;
 } Decision;
 
@@ -172,12 +172,15 @@ static int check(const Decision *decision) {
 
 static int run(Desk *desk, const char *action, int argc, char **argv) {
     Decision decision = {.action = action, .wait_s = WAIT_SECONDS, .minutes = REVIEW_CLAIM_MINUTES};
+    ReviewShow show = {0};
     int operand = 0;
     const Option options[] = {
         {"to", 0, OPTION_TEXT, "NUMBER|-", "the citizen whose event it is; -: from standard input", &decision.to},
         {"candidate", 0, OPTION_INT, "N", "the same, by their place in dongbo review show", &decision.candidate},
         {"why", 0, OPTION_TEXT, "TEXT", "required; kept with the decision", &decision.why},
         {"wait", 0, OPTION_INT, "SECONDS", "for a broker to carry it out; default 30", &decision.wait_s},
+        {"next", 0, OPTION_FLAG, NULL, "then do as dongbo review next", &decision.next},
+        {"unmask", 0, OPTION_FLAG, NULL, "... and show it unmasked; this is noted", &show.unmask},
         {"no-wait", 0, OPTION_FLAG, NULL, "do not wait for what comes of it", &decision.no_wait},
         {0}};
     bool links = strcmp(action, "link") == 0;
@@ -187,9 +190,16 @@ static int run(Desk *desk, const char *action, int argc, char **argv) {
     r = review_number(argv[operand], &decision.number);
     if (r == 0)
         r = check(&decision);
+    if (r == 0 && show.unmask && !decision.next)
+        r = error_fail(ERROR_CONFIG, "--unmask is about the case that --next shows");
     if (r == 0 && links)
         r = find_citizen(desk, &decision);
-    return r == 0 ? decide_and_wait(desk, &decision) : r;
+    if (r == 0)
+        r = decide_and_wait(desk, &decision);
+    if (r != 0 || !decision.next)
+        return r;
+    printf("\n");
+    return review_claim_next(desk, &show);
 }
 
 int review_accept(Desk *desk, int argc, char **argv) {

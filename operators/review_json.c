@@ -138,8 +138,10 @@ static json_t *search_json(const ReviewCase *of) {
     bool has_runner_up = of->n_alternatives > 1 && of->alternatives[1].match;
     json_object_set_new(object, "runner_up",
                         has_runner_up ? share(review_case_posterior(&of->alternatives[1])) : json_null());
-    json_object_set(object, "model", json_object_get(of->search, "model"));
-    json_object_set(object, "version", json_object_get(of->search, "version"));
+    static const char *const WEIGHED_BY[] = {"model", "learnt", "version"};
+    for (size_t i = 0; i < sizeof WEIGHED_BY / sizeof *WEIGHED_BY; i++)
+        if (json_object_get(of->search, WEIGHED_BY[i]))
+            json_object_set(object, WEIGHED_BY[i], json_object_get(of->search, WEIGHED_BY[i]));
     return object;
 }
 

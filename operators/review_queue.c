@@ -33,12 +33,13 @@
     "(SELECT DISTINCT x.review_case, x.agency, x.domain FROM exchange.exception x WHERE x.open AND x.verdict = 4 "     \
     "AND x.review_case " beyond " $4::bigint AND $1::integer = 0 AND $2::integer <= $3::integer "                      \
     "ORDER BY x.review_case " order ", x.agency " order ", x.domain " order " LIMIT $5) k "
+// Each claim's case is looked up by itself: claims are few.
 #define MINE(beyond, order)                                                                                            \
-    "(SELECT DISTINCT x.agency, x.domain, x.review_case FROM exchange.review_claim m JOIN exchange.exception x "       \
-    "ON x.review_case = m.review_case WHERE m.officer = session_user AND m.until > now() AND x.open "                  \
-    "AND x.verdict = 4 AND ($1::integer = 0 OR x.agency = $1::integer) "                                               \
-    "AND x.domain BETWEEN $2::integer AND $3::integer AND x.review_case " beyond " $4::bigint "                        \
-    "ORDER BY x.review_case " order " LIMIT $5) k "
+    "(SELECT l.agency, l.domain, l.review_case FROM exchange.review_claim m CROSS JOIN LATERAL ("                      \
+    "SELECT x.agency, x.domain, x.review_case FROM exchange.exception x WHERE x.review_case = m.review_case "          \
+    "AND x.open AND x.verdict = 4 LIMIT 1) l WHERE m.officer = session_user AND m.until > now() "                      \
+    "AND ($1::integer = 0 OR l.agency = $1::integer) AND l.domain BETWEEN $2::integer AND $3::integer "                \
+    "AND m.review_case " beyond " $4::bigint ORDER BY l.review_case " order " LIMIT $5) k "
 #define QUEUE(source, order)                                                                                           \
     "SELECT k.review_case, e.at, k.agency, k.domain, e.citizen_number, e.reasons, coalesce(e.likely_posterior, 0), "   \
     "coalesce(e.candidates->>'too_large' = 'true', false), n.n, c.officer, c.until, w.action FROM " source             \

@@ -13,7 +13,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 static void print_visible(const char *text) {
     CLEANUP(bytes_free) Bytes shown = {0};
@@ -163,22 +163,28 @@ static int print_alone(const ReviewCase *of) {
     return columns_print(columns, stdout);
 }
 
+static void print_part(const ReviewCase *of, const char *key, const char *what) {
+    char *value = json_dumps(json_object_get(of->search, key), JSON_ENCODE_ANY);
+    if (value)
+        printf("%s %s", what, value);
+    free(value);
+}
+
 // How sure it is, beside the next best, and by what it was weighed.
 static void print_search(const ReviewCase *of) {
-    char *model = json_dumps(json_object_get(of->search, "model"), JSON_ENCODE_ANY);
     if (!of->search) {
         printf("\n  nobody was looked for by what is said of the person\n");
-        free(model);
         return;
     }
     printf("\n  nobody of these %.4f %%", (double)review_case_nobody(of) / 10000);
     if (of->n_alternatives > 1 && of->alternatives[1].match)
         printf(", runner-up %.4f %%", (double)review_case_posterior(&of->alternatives[1]) / 10000);
-    printf("; model %s, weights %" JSON_INTEGER_FORMAT "\n", model ? model : "?",
-           json_integer_value(json_object_get(of->search, "version")));
+    print_part(of, "model", "; model");
+    print_part(of, "learnt", ", learnt");
+    print_part(of, "version", ", weights");
+    printf("\n");
     if (json_is_true(json_object_get(of->search, "too_large")))
         printf("  too many share what is said to tell who is meant: there are more than these\n");
-    free(model);
 }
 
 static int print_alternatives(const ReviewCase *of) {

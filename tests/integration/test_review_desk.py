@@ -179,3 +179,24 @@ def test_the_queue_is_counted(office, desk):
     assert f"to be decided: dongbo review show {office.wrong_name}\n" in desk.ask("citizen", "-", given=number + "\n")
     assert "3 open cases of 4 events" in shown and "PERSON_POSSIBLE  2" in shown
     assert json.loads(desk.ask("review", "stats", "--json", "--since", "2999-01-01"))["decided"] == []
+
+
+def test_a_long_queue_is_not_read_for_its_first_page(database, tmp_path):
+    """Of tables that were never counted, too."""
+    database.rows("INSERT INTO exchange.agency (code, name, domains) VALUES ('MOH', 'x', '{2}'), ('VSS', 'x', '{2}')")
+    database.rows("INSERT INTO exchange.exception (position, stream, sequence, agency, domain, first_verdict, verdict, "
+                  "open, citizen_number, reasons, event, leaf, review_case) SELECT n, 's', n, 1 + (n > 29990)::int, "
+                  "1 + mod(n / 3, 7), v, v, true, '', '', '', '', n - mod(n, 3) "
+                  "FROM (SELECT n, 4 + (n < 9000)::int AS v FROM generate_series(1, 30000) n) x")
+    desk = Desk(database, tmp_path)
+    read = ("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'exception'",
+            "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname = 'exception'")
+    for words, least in ((("list", "-n", "5"), 9000), (("list", "-n", "5", "--newest"), 30000),
+                         (("list", "-n", "5", "--agency", "VSS"), 29991), (("list", "-n", "5", "--mine"), None),
+                         (("list", "-n", "5", "--domain", "e_id", "--after", "20000"), 20007), (("next",), 9000)):
+        before = [database.value(sql) for sql in read]
+        shown = lines(desk.ask("review", *words, "--json"))
+        assert [one["case"] for one in shown[:1]] == ([least] if least else []), words
+        database.rows("SELECT pg_stat_force_next_flush()")
+        after = [database.value(sql) for sql in read]
+        assert all(now - was < 5000 for was, now in zip(before, after)), (words, before, after)
