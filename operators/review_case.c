@@ -5,6 +5,7 @@
 #include "operators/review_case.h"
 #include "broker/search.h"
 #include "operators/result.h"
+#include "operators/review_record.h"
 #include "proto/domain.h"
 
 #include <inttypes.h>
@@ -57,6 +58,7 @@ enum { PERSON, BEARER };
 void review_case_free(ReviewCase *of) {
     PQclear(of->events);
     PQclear(of->persons);
+    PQclear(of->records);
     PQclear(of->claim);
     PQclear(of->decisions);
     json_decref(of->search);
@@ -235,9 +237,10 @@ int review_case_read(Desk *desk, int64_t number, ReviewCase *ret) {
         r = read_work(exchange, ret);
     if (r == 0)
         r = read_persons(population, ret);
-    if (r == 0)
-        add_all(ret);
-    return r;
+    if (r != 0)
+        return r;
+    add_all(ret);
+    return review_record_read(exchange, ret);
 }
 
 int64_t review_case_posterior(const ReviewAlternative *alternative) {

@@ -40,6 +40,8 @@ typedef struct ReviewCase {
     PGresult *persons;                   // as the population store has them now
     PGresult *claim;                     // one row (ReviewClaimColumn), or none where nobody works on it
     PGresult *decisions;                 // the latest first (ReviewDecisionColumn)
+    const char *record_key;              // of the record that the event is about
+    PGresult *records;                   // what the alternatives hold in its domain (review_record.h)
     ReviewAlternative alternatives[REVIEW_ALTERNATIVES_MAX];
     int n_alternatives; // the likeliest first; those whom nobody weighed last
 } ReviewCase;

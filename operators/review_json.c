@@ -5,6 +5,7 @@
 #include "operators/review_json.h"
 #include "operators/mask.h"
 #include "operators/result.h"
+#include "operators/review_record.h"
 #include "proto/base/clock.h"
 #include "proto/domain.h"
 #include "proto/reason.h"
@@ -70,20 +71,6 @@ static json_t *reasons_json(const ReviewCase *of) {
     return list;
 }
 
-static json_t *body_json(const ReviewCase *of) {
-    if (!of->body || !of->domain)
-        return json_null();
-    json_t *object = json_object();
-    for (size_t i = 0; i < of->domain->n_fields; i++) {
-        const RuleField *field = &of->domain->fields[i];
-        char number[12];
-        const char *value = field_text(of->body, field->number, number);
-        if (*value)
-            json_object_set_new(object, field->name, value_json(of, field, value));
-    }
-    return object;
-}
-
 // What is said of the person, where nobody stands beside it.
 static json_t *subject_json(const ReviewCase *of) {
     if (!of->event || !of->event->subject)
@@ -107,6 +94,32 @@ static json_t *row_json(const ReviewCase *of, const ComparisonRow *row) {
                      text_or_null(row->reasons));
 }
 
+static json_t *fields_json(const ReviewCase *of, const ProtobufCMessage *body) {
+    if (!body || !of->domain)
+        return json_null();
+    json_t *object = json_object();
+    for (size_t i = 0; i < of->domain->n_fields; i++) {
+        const RuleField *field = &of->domain->fields[i];
+        char number[12];
+        const char *value = field_text(body, field->number, number);
+        if (*value)
+            json_object_set_new(object, field->name, value_json(of, field, value));
+    }
+    return object;
+}
+
+static json_t *records_json(const ReviewCase *of, const ReviewAlternative *alternative) {
+    json_t *list = json_array();
+    ReviewRecord record;
+    for (int n = 0; review_record_get(of, alternative, n, &record) == 0; n++) {
+        CLEANUP(bytes_free) Bytes key = {0};
+        mask_key(of->domain, record.key, of->unmask, &key);
+        json_array_append_new(list, json_pack("{s:s, s:b, s:o}", "key", key.failed ? "?" : (const char *)key.data,
+                                              "same", record.is_same, "fields", fields_json(of, record.body)));
+    }
+    return list;
+}
+
 static json_t *alternative_json(const ReviewCase *of, const ReviewAlternative *alternative) {
     json_t *fields = json_array();
     for (int i = 0; i < COMPARISON_FIELDS; i++)
@@ -116,11 +129,14 @@ static json_t *alternative_json(const ReviewCase *of, const ReviewAlternative *a
         posterior = share(review_case_posterior(alternative));
         bits = json_real((double)json_integer_value(json_object_get(alternative->match, "bits")) / 1000);
     }
-    return json_pack("{s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "candidate", position_or_null(alternative->candidate),
-                     "bearer", alternative->is_bearer, "in_store", alternative->row >= 0, "citizen",
+    const char *died_on = review_case_held(of, alternative, "died_on");
+    return json_pack("{s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "candidate",
+                     position_or_null(alternative->candidate), "bearer", alternative->is_bearer, "in_store",
+                     alternative->row >= 0, "citizen",
                      number_json(of, review_case_held(of, alternative, "citizen_number")), "died_on",
-                     text_or_null(review_case_held(of, alternative, "died_on")), "posterior", posterior, "bits", bits,
-                     "fields", fields);
+                     value_json(of, comparison_field(COMPARISON_BIRTH_DATE), died_on), "posterior", posterior, "bits",
+                     bits, "fields", fields, "records", records_json(of, alternative), "records_all",
+                     (json_int_t)review_record_count(of, alternative));
 }
 
 static json_t *alternatives_json(const ReviewCase *of) {
@@ -191,7 +207,7 @@ int review_json_print(const ReviewCase *of) {
     json_object_set_new(object, "claim", claim_json(of));
     json_object_set_new(object, "reasons", reasons_json(of));
     json_object_set_new(object, "subject", subject_json(of));
-    json_object_set_new(object, "body", body_json(of));
+    json_object_set_new(object, "body", fields_json(of, of->body));
     json_object_set_new(object, "alternatives", alternatives_json(of));
     json_object_set_new(object, "search", search_json(of));
     json_object_set_new(object, "events", events_json(of));

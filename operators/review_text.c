@@ -6,6 +6,7 @@
 #include "operators/columns.h"
 #include "operators/mask.h"
 #include "operators/result.h"
+#include "operators/review_record.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/domain.h"
@@ -14,6 +15,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void print_visible(const char *text) {
     CLEANUP(bytes_free) Bytes shown = {0};
@@ -118,8 +120,9 @@ static void print_alternative_head(const ReviewCase *of, const ReviewAlternative
     if (alternative->row < 0)
         printf("somebody whom the population store has no more");
     else
-        printf("%s", shown_value(of, comparison_field(COMPARISON_NUMBER), number, masked));
-    printf("%s%s%s", alternative->is_bearer ? ", whose number it is" : "", *died_on ? ", died " : "", died_on);
+        print_visible(shown_value(of, comparison_field(COMPARISON_NUMBER), number, masked));
+    printf("%s%s", alternative->is_bearer ? ", whose number it is" : "", *died_on ? ", died " : "");
+    print_visible(shown_value(of, comparison_field(COMPARISON_BIRTH_DATE), died_on, masked)); // a date, as masked
     if (alternative->match)
         printf("  %.4f %%, %+.1f bits", (double)review_case_posterior(alternative) / 10000,
                (double)json_integer_value(json_object_get(alternative->match, "bits")) / 1000);
@@ -138,6 +141,65 @@ static void add_row(const ReviewCase *of, const ComparisonRow *row, Columns *col
                                           bits, row->reasons});
 }
 
+// The record that the event is about, as it is held: what of it would change.
+static int print_same(const ReviewCase *of, const ReviewRecord *record) {
+    CLEANUP(columns_destroy) Columns *columns = NULL;
+    int r = columns_new(&columns, 4);
+    if (r < 0)
+        return r;
+    columns_add(columns, (const char *[]){"     ", "", "said", "held"});
+    for (size_t i = 0; i < of->domain->n_fields; i++) {
+        const RuleField *field = &of->domain->fields[i];
+        char numbers[2][12], masked[2][MASK_BYTES];
+        const char *said = field_text(of->body, field->number, numbers[0]);
+        const char *held = field_text(record->body, field->number, numbers[1]);
+        if (*said || *held)
+            columns_add(columns, (const char *[]){*said && strcmp(said, held) != 0 ? "    *" : "     ", field->name,
+                                                  *said ? shown_value(of, field, said, masked[0]) : "-",
+                                                  *held ? shown_value(of, field, held, masked[1]) : "-"});
+    }
+    return columns_print(columns, stdout);
+}
+
+static void print_other(const ReviewCase *of, const ReviewRecord *record) {
+    CLEANUP(bytes_free) Bytes key = {0};
+    mask_key(of->domain, record->key, of->unmask, &key);
+    printf("       ");
+    print_visible(key.failed ? "?" : (const char *)key.data);
+    const char *before = ":";
+    for (size_t i = 0; i < of->domain->n_fields; i++) {
+        const RuleField *field = &of->domain->fields[i];
+        char number[12], masked[MASK_BYTES];
+        const char *value = field_text(record->body, field->number, number);
+        if (!*value || field->key)
+            continue;
+        printf("%s %s ", before, field->name);
+        print_visible(shown_value(of, field, value, masked));
+        before = ",";
+    }
+    printf("\n");
+}
+
+static int print_records(const ReviewCase *of, const ReviewAlternative *alternative) {
+    ReviewRecord record;
+    int r = 0, n = 0;
+    int64_t all = review_record_count(of, alternative);
+    for (; r == 0 && of->domain && review_record_get(of, alternative, n, &record) == 0; n++) {
+        if (n == 0)
+            printf("     holds in %s already%s\n", names_domain(of->domain->domain),
+                   record.is_same ? ", what the event would change:" : "");
+        if (!record.body)
+            printf("       a record that cannot be read\n");
+        else if (record.is_same && of->body)
+            r = print_same(of, &record);
+        else
+            print_other(of, &record);
+    }
+    if (all > REVIEW_RECORDS_SHOWN)
+        printf("       and %" PRId64 " more (dongbo citizen)\n", all - REVIEW_RECORDS_SHOWN);
+    return r;
+}
+
 static int print_alternative(const ReviewCase *of, const ReviewAlternative *alternative) {
     CLEANUP(columns_destroy) Columns *columns = NULL;
     print_alternative_head(of, alternative);
@@ -147,7 +209,8 @@ static int print_alternative(const ReviewCase *of, const ReviewAlternative *alte
     columns_add(columns, (const char *[]){"     ", "", "said", "in the store", "", "bits", ""});
     for (int i = 0; i < COMPARISON_FIELDS; i++)
         add_row(of, &alternative->comparison.rows[i], columns);
-    return columns_print(columns, stdout);
+    r = columns_print(columns, stdout);
+    return r == 0 ? print_records(of, alternative) : r;
 }
 
 static int print_alone(const ReviewCase *of) {

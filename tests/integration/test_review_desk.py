@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The review queue as an officer works on it."""
 import json
+import re
 
 import pytest
 
@@ -23,6 +24,7 @@ class Office:
         exchange.agency("VSS", "health", [])
         exchange.start_broker()
         self.agent.drop("vaccinations", "first.csv", [
+            people.dose_row(WRONG_NAME, row_id="held", so_lo="A1"), people.dose_row(TAKEN, 2, so_lo="A2"),
             people.dose_row(WRONG_NAME, ho_ten="Quách Thành Danh"),
             people.dose_row(NO_NUMBER, so_cccd=""),
             people.dose_row(TAKEN, so_cccd=people.citizen(11)["citizen_number"]),
@@ -78,6 +80,10 @@ def fields(alternative):
     return {field["field"]: field for field in alternative["fields"]}
 
 
+def bearer_of(case):
+    return next(one for one in case["alternatives"] if one["bearer"])
+
+
 def test_a_case_shows_what_was_said_beside_what_is_held(office, desk):
     case = json.loads(desk.ask("review", "show", office.wrong_name, "--json"))
     assert (case["events_all"], case["events_open"], len(case["events"])) == (2, 2, 2)
@@ -95,7 +101,16 @@ def test_a_case_shows_what_was_said_beside_what_is_held(office, desk):
     assert not fields(likely)["full_name"]["differs"] and fields(bearer)["full_name"]["differs"]
     assert fields(bearer)["citizen_number"]["reasons"] == "ID_BIRTH_YEAR, PERSON_POSSIBLE"
 
+    held, = bearer_of(case)["records"]
+    assert held["same"] and held["key"] == "covid-19/1" and held["fields"]["lot_number"] == "A1"
+    held, = likely["records"]
+    assert not held["same"] and held["key"] == "covid-19/2" and bearer["records"] == []
+    shown = desk.ask("review", "show", office.wrong_name)
+    assert "holds in health already, what the event would change:\n" in shown
+    assert re.search(r"\n    \*  lot_number +FF2832 +A1\n", shown) and re.search(r"\n       facility_code", shown)
+
     shown = desk.ask("review", "show", office.taken)
+    assert "       covid-19/2: product_code EU/1/20/1528, lot_number A2, " in shown
     assert "    *  citizen_number" in shown and f"review link {office.taken} --candidate 1" in shown
     again = case["events"][1]["position"]  # any event's position leads to its case
     assert f"case {office.wrong_name}  open" in desk.ask("review", "show", again)
