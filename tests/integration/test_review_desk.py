@@ -24,7 +24,8 @@ class Office:
         exchange.agency("VSS", "health", [])
         exchange.start_broker()
         self.agent.drop("vaccinations", "first.csv", [
-            people.dose_row(WRONG_NAME, row_id="held", so_lo="A1"), people.dose_row(TAKEN, 2, so_lo="A2"),
+            people.dose_row(WRONG_NAME, row_id="held", so_lo="A1", thoi_diem="2021-09-20T08:00:00Z"),
+            people.dose_row(TAKEN, 2, so_lo="A2"),
             people.dose_row(WRONG_NAME, ho_ten="Quách Thành Danh"),
             people.dose_row(NO_NUMBER, so_cccd=""),
             people.dose_row(TAKEN, so_cccd=people.citizen(11)["citizen_number"]),
@@ -215,3 +216,30 @@ def test_a_long_queue_is_not_read_for_its_first_page(database, tmp_path):
         database.rows("SELECT pg_stat_force_next_flush()")
         after = [database.value(sql) for sql in read]
         assert all(now - was < 5000 for was, now in zip(before, after)), (words, before, after)
+
+
+def test_decisions_are_carried_out(office, desk, tmp_path):
+    (tmp_path / "minh").mkdir()
+    other = office.desk(tmp_path / "minh", "minh")
+    told = desk.ask("review", "accept", office.wrong_name, "--why", "named so since her wedding", "--next")
+    done, _, shown = told.partition("\n\n")
+    assert done.startswith(f"case {office.wrong_name}: accept done at position") and " ACCEPTED" in done
+    assert shown.startswith(f"case {office.no_number}  open") and "claimed by lan (you)" in shown
+    number = people.citizen(NO_NUMBER)["citizen_number"]
+    assert "is held by lan" in other.refused(1, "review", "link", office.no_number, "--to", number, "--why", "x")
+    assert "link done" in desk.ask("review", "link", office.no_number, "--candidate", "1", "--why", "found by her card")
+    told = other.ask("review", "refuse", office.taken, "--why", "two persons in one row")
+    assert told.startswith(f"case {office.taken}: refuse done") and "1 REJECTED" in told
+    assert "none is open and free" in desk.refused(1, "review", "next")
+    assert desk.ask("review", "list", "--json") == ""
+    assert office.cluster.value("SELECT count(*) FROM exchange.review_claim") == 0
+
+    shown = desk.ask("review", "show", office.no_number)
+    assert f"case {office.no_number}  closed" in shown and "link to 001*******07 by lan, done at position" in shown
+    assert "there is no open case" in desk.refused(1, "review", "accept", office.no_number, "--why", "x")
+    stats = json.loads(desk.ask("review", "stats", "--json"))
+    assert (stats["cases"], stats["events"], stats["oldest"], stats["median_age_s"]) == (0, 0, None, None)
+    assert [(one["officer"], one["accept"], one["link"], one["refuse"], one["likely"], one["likely_chosen"])
+            for one in stats["decided"]] == [("lan", 1, 1, 0, 2, 2), ("minh", 0, 0, 1, 1, 0)]
+    assert stats["likely_person"] == {"decided": 3, "chosen": 2, "known_decided": 0, "known_chosen": 0}
+    assert "2 of 2" in desk.ask("review", "stats")
