@@ -137,6 +137,7 @@ static bool breaks(const Beside *beside, const Rule *rule, Body a, Body b) {
     case RULE_OVERLAP:
         return begins_before_end(rule, a, b) && begins_before_end(rule, b, a);
     case RULE_ONLY_ONE:
+    case RULE_HOLDER:
         return true;
     case RULE_PROGRESSION:
         number = number_in(beside, rule, a), other = number_in(beside, rule, b);
@@ -146,13 +147,17 @@ static bool breaks(const Beside *beside, const Rule *rule, Body a, Body b) {
     }
 }
 
-// The next of the person's other records from *at on; NULL when there is none. ERROR_MEMORY.
-static int next_other(const Beside *beside, size_t *at, Body *ret) {
+// The next of the person's other records, or of other persons' ones of this key, from *at on; NULL when there is none.
+// ERROR_MEMORY.
+static int next_other(const Beside *beside, const Rule *rule, size_t *at, Body *ret) {
+    bool is_holder = rule->kind == RULE_HOLDER;
+    Neighbourhood *hood = is_holder ? beside->holders : beside->hood;
     *ret = NULL;
-    for (; *at < beside->hood->n && *ret == NULL; ++*at) {
-        if (strcmp(beside->hood->list[*at].record_key, beside->record_key) == 0)
+    for (; *at < hood->n && *ret == NULL; ++*at) {
+        const NeighbourName *name = &hood->list[*at].name;
+        if (is_holder ? name->person == beside->name.person : strcmp(name->record_key, beside->name.record_key) == 0)
             continue;
-        int r = neighbourhood_body(beside->hood, *at, beside->arena, ret);
+        int r = neighbourhood_body(hood, *at, beside->arena, ret);
         if (r < 0)
             return r;
     }
@@ -164,7 +169,7 @@ static int judge_pairs(const Beside *beside, const Rule *rule, bool *broken) {
     bool subject = is_subject(rule, own), object = is_other(rule, own);
     int r = 0;
     for (size_t at = 0; (subject || object) && !*broken;) {
-        if ((r = next_other(beside, &at, &other)) < 0 || !other)
+        if ((r = next_other(beside, rule, &at, &other)) < 0 || !other)
             return r;
         if (!is_pair(rule, own, other))
             continue;
@@ -187,7 +192,7 @@ static int judge_steps(const Beside *beside, const Rule *rule, bool *broken) {
         return 0;
     int number = number_in(beside, rule, beside->after), least = place_of(codes, from), below = -1, r = 0;
     Body other;
-    for (size_t at = 0; (r = next_other(beside, &at, &other)) == 0 && other;) {
+    for (size_t at = 0; (r = next_other(beside, rule, &at, &other)) == 0 && other;) {
         int its = is_other(rule, other) ? number_in(beside, rule, other) : -1;
         if (its < number && its > below)
             below = its;
@@ -204,7 +209,7 @@ static int judge_gap(const Beside *beside, const Rule *rule, bool *broken) {
         return 0;
     int r = 0;
     Body other;
-    for (size_t at = 0; (r = next_other(beside, &at, &other)) == 0 && other;) {
+    for (size_t at = 0; (r = next_other(beside, rule, &at, &other)) == 0 && other;) {
         if (!is_other(rule, other) || !is_pair(rule, beside->after, other) || !day_in(other, rule->field, &begins))
             continue;
         ends = INT64_MAX;
@@ -252,7 +257,8 @@ static int judge_tellings(const Beside *beside, const Rule *rule, bool *broken) 
 }
 
 int beside_judge(const Beside *beside, Decision *decision) {
-    bool too_many = neighbourhood_too_many(beside->hood);
+    bool too_many =
+        neighbourhood_too_many(beside->hood) || (beside->holders && neighbourhood_too_many(beside->holders));
     for (size_t i = 0; i < beside->rules->n_beside; i++) {
         const Rule *rule = &beside->rules->beside[i];
         bool broken = false;

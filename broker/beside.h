@@ -11,12 +11,13 @@
 
 typedef struct Beside {
     const DomainRules *rules;
-    const char *record_key;
+    NeighbourName name;            // of the record
     const ProtobufCMessage *said;  // the event's body
     const ProtobufCMessage *after; // the record as the event leaves it; NULL where it leaves nothing new that holds
     const Dongbo__Record *before;  // as it was held; NULL for none
     bool tells;                    // the event says what happened: it neither corrects nor withdraws
-    Neighbourhood *hood;
+    Neighbourhood *hood;           // the person's
+    Neighbourhood *holders;        // of the record's key; NULL where no rule is about them
     Arena *arena;
 } Beside;
 

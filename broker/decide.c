@@ -329,11 +329,13 @@ typedef struct HoodTable {
     size_t mask;
 } HoodTable;
 
-static Neighbourhood **hood_slot(const HoodTable *table, uint64_t hash, int64_t person, int domain) {
-    size_t at = hash & table->mask;
-    while (table->slots[at] != NULL && (table->slots[at]->person != person || table->slots[at]->domain != domain))
-        at = (at + 1) & table->mask;
-    return &table->slots[at];
+static Neighbourhood **hood_slot(const HoodTable *table, const Neighbourhood *like) {
+    for (size_t at = like->hash & table->mask;; at = (at + 1) & table->mask) {
+        const Neighbourhood *there = table->slots[at];
+        if (there == NULL || (there->of.person == like->of.person && there->domain == like->domain &&
+                              strcmp(there->of.record_key, like->of.record_key) == 0))
+            return &table->slots[at];
+    }
 }
 
 static int hood_table_new(HoodTable *table, Work *work, size_t n) {
@@ -347,66 +349,107 @@ static int hood_table_new(HoodTable *table, Work *work, size_t n) {
         return error_fail(ERROR_MEMORY, "the batch's neighbouring records do not fit");
     for (size_t i = 0; i < work->n_hoods; i++) {
         hoods[i] = work->hoods[i];
-        *hood_slot(table, hoods[i]->hash, hoods[i]->person, hoods[i]->domain) = hoods[i];
+        *hood_slot(table, hoods[i]) = hoods[i];
     }
     work->hoods = hoods;
     return 0;
 }
 
-static int find_hood(const HoodTable *table, Work *work, Item *item) {
-    uint64_t hash = neighbourhood_hash(item->person->key, item->domain);
-    Neighbourhood **slot = hood_slot(table, hash, item->person->key, item->domain);
+// Its key stays where it is.
+static int find_hood(const HoodTable *table, Work *work, const Item *item, NeighbourName of, Neighbourhood **ret) {
+    Neighbourhood like = {
+        .of = of, .domain = item->domain, .hash = neighbourhood_hash(of, item->domain), .wanted = true};
+    Neighbourhood **slot = hood_slot(table, &like);
     if (*slot == NULL) {
-        Neighbourhood *hood = arena_zalloc(work->arena, sizeof *hood);
+        Neighbourhood *hood = arena_alloc(work->arena, sizeof *hood);
         if (hood == NULL)
             return error_fail(ERROR_MEMORY, "the batch's neighbouring records do not fit");
-        hood->person = item->person->key;
-        hood->domain = item->domain;
-        hood->hash = hash;
-        hood->wanted = true;
+        *hood = like;
         *slot = work->hoods[work->n_hoods++] = hood;
     }
-    item->hood = *slot;
-    item->hood->wanted = item->hood->wanted || item->stale_person || item->stale_record;
+    *ret = *slot;
+    (*ret)->items++;
+    (*ret)->wanted = (*ret)->wanted || item->stale_person || item->stale_record;
     return 0;
 }
 
 int decide_hoods(const DecideContext *context, Work *work) {
     size_t n = 0;
+    for (size_t i = 0; i < work->n_hoods; i++)
+        work->hoods[i]->items = 0;
     for (size_t i = 0; i < work->n_items; i++) {
-        work->items[i].hood = NULL;
-        n += wants_hood(context, &work->items[i]);
+        work->items[i].hood = work->items[i].holders = NULL;
+        if (wants_hood(context, &work->items[i]))
+            n += rules_domain(context->rules, work->items[i].domain)->holders ? 2 : 1;
     }
     HoodTable table;
     int result = n == 0 ? 0 : hood_table_new(&table, work, n);
     for (size_t i = 0; n > 0 && result == 0 && i < work->n_items; i++) {
-        if (wants_hood(context, &work->items[i]))
-            result = find_hood(&table, work, &work->items[i]);
+        Item *item = &work->items[i];
+        if (!wants_hood(context, item))
+            continue;
+        result = find_hood(&table, work, item, (NeighbourName){item->person->key, ""}, &item->hood);
+        if (result == 0 && rules_domain(context->rules, item->domain)->holders)
+            result = find_hood(&table, work, item, (NeighbourName){0, item->record_key}, &item->holders);
     }
     return result;
 }
 
+static bool leaves_record(const Item *item) {
+    return item->merged.store && !item->merged.superseded;
+}
+
+static Beside beside_of(const DecideContext *context, const Work *work, const Item *item) {
+    return (Beside){.rules = rules_domain(context->rules, item->domain),
+                    .name = {item->person->key, item->record_key},
+                    .said = event_body(item->event),
+                    .after = leaves_record(item) && !item->merged.deleted ? item->merged.body : NULL,
+                    .before = item->onto,
+                    .tells = item->event->operation == DONGBO__OPERATION__UPSERT,
+                    .hood = item->hood,
+                    .holders = item->holders,
+                    .arena = work->arena};
+}
+
 // Of what was merged. What a rule does not let pass leaves no record, and those behind it do not stand on it.
 static int judge_beside(const DecideContext *context, const Work *work, Item *item) {
-    if (item->hood == NULL || (item->merged.verdict == DONGBO__VERDICT__UNCHANGED))
+    item->reasons_before = item->decision.n_reasons;
+    if (item->hood == NULL || item->merged.verdict == DONGBO__VERDICT__UNCHANGED)
         return 0;
-    bool leaves = item->merged.store && !item->merged.superseded;
-    Beside beside = {.rules = rules_domain(context->rules, item->domain),
-                     .record_key = item->record_key,
-                     .said = event_body(item->event),
-                     .after = leaves && !item->merged.deleted ? item->merged.body : NULL,
-                     .before = item->onto,
-                     .tells = item->event->operation == DONGBO__OPERATION__UPSERT,
-                     .hood = item->hood,
-                     .arena = work->arena};
+    Beside beside = beside_of(context, work, item);
     int result = beside_judge(&beside, &item->decision);
     if (result < 0)
         return result;
-    if (item->decision.verdict == DONGBO__VERDICT__MISMATCH || item->decision.verdict == DONGBO__VERDICT__REJECTED)
+    if (work->review != NULL && item->decision.verdict == DONGBO__VERDICT__MISMATCH)
+        item->decision.verdict = item->merged.verdict; // a person has looked
+    if (item->decision.verdict == DONGBO__VERDICT__MISMATCH || item->decision.verdict == DONGBO__VERDICT__REJECTED) {
         item->merged = (Merged){0};
-    else if (leaves)
-        result = neighbourhood_move(item->hood, work->arena, item->record_key, beside.after);
+        return 0;
+    }
+    if (leaves_record(item))
+        result = neighbourhood_move(item->hood, work->arena, beside.name, beside.after);
+    if (result == 0 && leaves_record(item) && item->holders != NULL)
+        result = neighbourhood_move(item->holders, work->arena, beside.name, beside.after);
     return result;
+}
+
+bool decide_stands(const DecideContext *context, const Work *work, const Item *item) {
+    bool alone = item->hood->items == 1 && (item->holders == NULL || item->holders->items == 1);
+    if (!alone || item->merged.verdict == 0)
+        return false;
+    if (item->merged.verdict == DONGBO__VERDICT__UNCHANGED)
+        return true;
+    Beside beside = beside_of(context, work, item);
+    Decision now = {.verdict = DONGBO__VERDICT__ACCEPTED};
+    if (beside_judge(&beside, &now) < 0 || now.verdict != DONGBO__VERDICT__ACCEPTED ||
+        now.n_reasons != item->decision.n_reasons - item->reasons_before)
+        return false;
+    for (size_t i = 0; i < now.n_reasons; i++) {
+        const Finding *was = &item->decision.reasons[item->reasons_before + i];
+        if (was->code != now.reasons[i].code || strcmp(was->field, now.reasons[i].field) != 0)
+            return false;
+    }
+    return true;
 }
 
 // ---- records --------------------------------------------------------------------------------------------------------

@@ -40,10 +40,14 @@ bool decide_may_adopt(const DecideContext *context, const Work *work, const Item
 int decide_found(const DecideContext *context, Work *work);
 bool decide_wants_record(const Item *item);
 // Gives each item of a domain with rules about other records its person's neighbourhood, one for all items of a person
-// and domain; those that are `wanted` are to be filled in: new ones, and those of items that are stale. ERROR_MEMORY.
+// and domain, and where other persons' records of its key matter that of the key, one for all items of the key; those
+// that are `wanted` are to be filled in: new ones, and those of items that are stale. ERROR_MEMORY.
 int decide_hoods(const DecideContext *context, Work *work);
 // Merges, several events on one record each onto the one before, and keys what is in question. ERROR_MEMORY.
 int decide_records(const DecideContext *context, Work *work);
+// After its neighbourhoods have moved and been read anew: whether the decision would be the same for all that. False
+// where it cannot be told from this event alone.
+bool decide_stands(const DecideContext *context, const Work *work, const Item *item);
 // Sets `wanted` where an event would be kept although nothing of it holds: it may be a repeat, of one that lost or has
 // been overwritten since. True when there is any.
 bool decide_wants_repeats(Work *work);

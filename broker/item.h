@@ -32,6 +32,7 @@ typedef struct Item {
     const Dongbo__Record *read; // current version in the store when it was looked up, NULL for none
     const Dongbo__Record *onto; // what it was merged onto: `read`, or what an earlier event of the batch made of it
     Neighbourhood *hood;        // what the record is judged beside, shared; NULL where the domain has no rules for that
+    Neighbourhood *holders;     // of its key; likewise
     const SearchAnswer *found;  // who may be meant, where that was looked for; NULL otherwise
     uint8_t case_key[CASE_KEY_BYTES]; // what is asked of a reviewer, where the event is in question
     bool has_case_key;
@@ -41,6 +42,7 @@ typedef struct Item {
     const char *province_before, *province63_before; // residence before a population event; else as the person's
     const char *province_after, *province63_after;
     uint64_t position;     // set when stored
+    size_t reasons_before; // of the decision's reasons, those that are not from its record's neighbourhood
     uint32_t row;          // of its record among the work's rows, from 1; 0: none. Set when they are stored
     int64_t exception;     // re-decision: position of the exception row; 0 for a fresh event
     bool wanted;           // the next look-up reads for this item

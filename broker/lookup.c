@@ -54,7 +54,7 @@ static const PgStatement RECORDS = {
 static const Oid NEIGHBOUR_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_INT8, OID_INT8, OID_INT8};
 static const PgStatement NEIGHBOURS = {
     "neighbours",
-    "SELECT n.i, v.record_key, v.position, v.superseded, v.record "
+    "SELECT n.i, n.person, v.record_key, v.position, v.superseded, v.record "
     "FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY AS n(person, domain, i) "
     "CROSS JOIN LATERAL (SELECT r.* FROM (SELECT r.record_key, r.position, r.superseded, r.record, "
     "sum(octet_length(r.record)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes "
@@ -62,6 +62,18 @@ static const PgStatement NEIGHBOURS = {
     "WHERE r.person = n.person AND r.domain = n.domain AND r.position < $3 "
     "ORDER BY r.record_key DESC, r.position DESC LIMIT $4) r) r WHERE coalesce(r.bytes, 0) <= $5) v",
     5, NEIGHBOUR_TYPES};
+// All persons' records of a key, likewise. The domain is NEIGHBOURHOOD_KEY_DOMAIN, said here for its partial index.
+static const Oid HOLDER_TYPES[] = {OID_TEXT_ARRAY, OID_INT8, OID_INT8, OID_INT8};
+static const PgStatement HOLDERS = {
+    "holders",
+    "SELECT n.i, v.person, n.record_key, v.position, v.superseded, v.record "
+    "FROM unnest($1::text[]) WITH ORDINALITY AS n(record_key, i) "
+    "CROSS JOIN LATERAL (SELECT r.* FROM (SELECT r.person, r.position, r.superseded, r.record, "
+    "sum(octet_length(r.record)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes "
+    "FROM (SELECT r.person, r.position, r.superseded, r.record FROM exchange.record_version r "
+    "WHERE r.domain = 7 AND r.record_key = n.record_key AND r.position < $2 "
+    "ORDER BY r.person DESC, r.position DESC LIMIT $3) r) r WHERE coalesce(r.bytes, 0) <= $4) v",
+    4, HOLDER_TYPES};
 
 #define LIFE_COLUMN                                                                                                    \
     "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint # "                                            \
@@ -424,31 +436,35 @@ int lookup_repeats(Pg *exchange, Work *work) {
 // ---- neighbouring records -----------------------------------------------------------------------------------------
 
 static int query_neighbours(Pg *exchange, Neighbourhood **hoods, size_t n, int64_t before, PGresult **ret) {
+    bool by_key = hoods[0]->of.person == 0;
     PgParams params = {0};
-    pg_param_array_begin(&params, OID_INT8, (int)n);
-    for (size_t i = 0; i < n; i++)
-        pg_array_i64(&params, hoods[i]->person);
-    pg_param_array_begin(&params, OID_INT2, (int)n);
-    for (size_t i = 0; i < n; i++)
+    pg_param_array_begin(&params, by_key ? OID_TEXT : OID_INT8, (int)n);
+    for (size_t i = 0; by_key && i < n; i++)
+        pg_array_text(&params, hoods[i]->of.record_key, strlen(hoods[i]->of.record_key));
+    for (size_t i = 0; !by_key && i < n; i++)
+        pg_array_i64(&params, hoods[i]->of.person);
+    if (!by_key)
+        pg_param_array_begin(&params, OID_INT2, (int)n);
+    for (size_t i = 0; !by_key && i < n; i++)
         pg_array_i16(&params, (int16_t)hoods[i]->domain);
     pg_param_i64(&params, before);
     pg_param_i64(&params, NEIGHBOUR_VERSIONS_MAX + 1);
     pg_param_i64(&params, NEIGHBOUR_BYTES_MAX);
-    int result = pg_run(exchange, &NEIGHBOURS, &params, ret);
+    int result = pg_run(exchange, by_key ? &HOLDERS : &NEIGHBOURS, &params, ret);
     pg_params_free(&params);
     return result;
 }
 
 static int read_neighbour(Work *work, Neighbourhood *hood, const PGresult *rows, int row, size_t *total) {
-    NeighbourVersion version = {
-        .person = hood->person, .record_key = pg_text(rows, row, 1), .position = pg_i64(rows, row, 2)};
-    version.record = pg_bytes(rows, row, 4, &version.n);
+    NeighbourVersion version = {.name = {pg_i64(rows, row, 1), pg_text(rows, row, 2)},
+                                .position = pg_i64(rows, row, 3)};
+    version.record = pg_bytes(rows, row, 5, &version.n);
     hood->versions++;
     hood->bytes_n += version.n;
     *total += version.n;
     if (hood->versions > NEIGHBOUR_VERSIONS_MAX || hood->bytes_n > NEIGHBOUR_BYTES_MAX || *total > NEIGHBOURS_BYTES_MAX)
         hood->too_many = true;
-    return pg_bool(rows, row, 3) ? 0 : neighbourhood_add(hood, work->arena, &version);
+    return pg_bool(rows, row, 4) ? 0 : neighbourhood_add(hood, work->arena, &version);
 }
 
 // The record that an item is merged onto is among its person's, if there is one.
@@ -457,7 +473,7 @@ static int take_read(Work *work) {
         Item *item = &work->items[i];
         if (!item->wanted || item->hood == NULL || !item->hood->wanted || item->hood->too_many)
             continue;
-        const Neighbour *own = neighbourhood_find(item->hood, item->person->key, item->record_key);
+        const Neighbour *own = neighbourhood_find(item->hood, (NeighbourName){item->person->key, item->record_key});
         item->wanted = false;
         item->read = NULL;
         int result = own == NULL ? 0 : read_record(work->arena, item, own->stored.data, own->stored.len);
@@ -467,31 +483,39 @@ static int take_read(Work *work) {
     return 0;
 }
 
+static int look_up(Pg *exchange, Work *work, Neighbourhood **hoods, size_t n, int64_t before) {
+    size_t total = 0;
+    PGresult *rows = NULL;
+    int result = n == 0 ? 0 : query_neighbours(exchange, hoods, n, before, &rows);
+    for (int row = 0; n > 0 && result == 0 && row < PQntuples(rows); row++)
+        result = read_neighbour(work, hoods[pg_i64(rows, row, 0) - 1], rows, row, &total);
+    PQclear(rows);
+    return result;
+}
+
 int lookup_neighbours(Pg *exchange, Work *work, int64_t before) {
-    size_t n = 0, total = 0;
+    size_t n = 0, n_keys = 0;
     if (work->n_hoods == 0)
         return 0;
+    // Those by person from the left, those by key from the right.
     Neighbourhood **wanted = arena_alloc(work->arena, work->n_hoods * sizeof *wanted);
     if (wanted == NULL)
         return error_fail(ERROR_MEMORY, "the batch's look-ups do not fit");
     for (size_t i = 0; i < work->n_hoods; i++) {
-        if (work->hoods[i]->wanted) {
-            neighbourhood_clear(work->hoods[i]);
-            work->hoods[i]->position = work->read.position;
-            wanted[n++] = work->hoods[i];
-        }
+        Neighbourhood *hood = work->hoods[i];
+        if (!hood->wanted)
+            continue;
+        neighbourhood_clear(hood);
+        hood->position = work->read.position;
+        wanted[hood->of.person == 0 ? work->n_hoods - ++n_keys : n++] = hood;
     }
-    if (n == 0)
-        return 0;
-    PGresult *rows = NULL;
-    int result = query_neighbours(exchange, wanted, n, before, &rows);
-    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
-        result = read_neighbour(work, wanted[pg_i64(rows, row, 0) - 1], rows, row, &total);
-    PQclear(rows);
+    int result = look_up(exchange, work, wanted, n, before);
+    if (result == 0)
+        result = look_up(exchange, work, &wanted[work->n_hoods - n_keys], n_keys, before);
     if (result == 0)
         result = take_read(work);
-    for (size_t i = 0; i < n; i++)
-        wanted[i]->wanted = result != 0;
+    for (size_t i = 0; result == 0 && i < work->n_hoods; i++)
+        work->hoods[i]->wanted = false;
     return result;
 }
 

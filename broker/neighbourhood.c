@@ -12,8 +12,10 @@ static int no_memory(void) {
     return error_fail(ERROR_MEMORY, "the batch's neighbouring records do not fit");
 }
 
-uint64_t neighbourhood_hash(int64_t person, int domain) {
-    uint64_t hash = (uint64_t)person * 0x9E3779B97F4A7C15ULL + (uint64_t)domain; // splitmix64
+uint64_t neighbourhood_hash(NeighbourName of, int domain) {
+    uint64_t hash = (uint64_t)of.person * 0x9E3779B97F4A7C15ULL + (uint64_t)domain; // splitmix64, FNV-1a over the key
+    for (const unsigned char *c = (const unsigned char *)of.record_key; *c != 0; c++)
+        hash = (hash ^ *c) * 0x100000001B3ULL;
     hash = (hash ^ hash >> 30) * 0xBF58476D1CE4E5B9ULL;
     hash = (hash ^ hash >> 27) * 0x94D049BB133111EBULL;
     hash ^= hash >> 31;
@@ -36,17 +38,17 @@ bool neighbourhood_too_many(const Neighbourhood *hood) {
     return hood->too_many || hood->too_many_moved;
 }
 
-static Neighbour *find(const Neighbourhood *hood, int64_t person, const char *record_key) {
+static Neighbour *find(const Neighbourhood *hood, NeighbourName name) {
     for (size_t i = 0; i < hood->n; i++) {
         Neighbour *neighbour = &hood->list[i];
-        if (neighbour->person == person && strcmp(neighbour->record_key, record_key) == 0)
+        if (neighbour->name.person == name.person && strcmp(neighbour->name.record_key, name.record_key) == 0)
             return neighbour;
     }
     return NULL;
 }
 
-const Neighbour *neighbourhood_find(const Neighbourhood *hood, int64_t person, const char *record_key) {
-    return find(hood, person, record_key);
+const Neighbour *neighbourhood_find(const Neighbourhood *hood, NeighbourName name) {
+    return find(hood, name);
 }
 
 static Neighbour *append(Neighbourhood *hood, Arena *arena) {
@@ -69,7 +71,7 @@ int neighbourhood_add(Neighbourhood *hood, Arena *arena, const NeighbourVersion 
     neighbourhood_begin(hood);
     if (hood->too_many)
         return 0;
-    Neighbour *neighbour = find(hood, version->person, version->record_key);
+    Neighbour *neighbour = find(hood, version->name);
     if (neighbour != NULL && neighbour->position >= version->position)
         return 0;
     if (neighbour == NULL) {
@@ -77,12 +79,11 @@ int neighbourhood_add(Neighbourhood *hood, Arena *arena, const NeighbourVersion 
             hood->too_many = true;
             return 0;
         }
-        char *key = arena_strndup(arena, version->record_key, strlen(version->record_key));
+        char *key = arena_strndup(arena, version->name.record_key, strlen(version->name.record_key));
         neighbour = key == NULL ? NULL : append(hood, arena);
         if (neighbour == NULL)
             return no_memory();
-        neighbour->person = version->person;
-        neighbour->record_key = key;
+        neighbour->name = (NeighbourName){version->name.person, key};
         hood->n_stored = hood->n;
     }
     uint8_t *record = arena_alloc(arena, version->n + 1);
@@ -96,8 +97,8 @@ int neighbourhood_add(Neighbourhood *hood, Arena *arena, const NeighbourVersion 
     return 0;
 }
 
-int neighbourhood_move(Neighbourhood *hood, Arena *arena, const char *record_key, const ProtobufCMessage *body) {
-    Neighbour *neighbour = find(hood, hood->person, record_key);
+int neighbourhood_move(Neighbourhood *hood, Arena *arena, NeighbourName name, const ProtobufCMessage *body) {
+    Neighbour *neighbour = find(hood, name);
     if (neighbour == NULL && hood->n >= NEIGHBOURS_MAX) {
         hood->too_many_moved = true;
         return 0;
@@ -106,8 +107,7 @@ int neighbourhood_move(Neighbourhood *hood, Arena *arena, const char *record_key
         neighbour = append(hood, arena);
     if (neighbour == NULL)
         return no_memory();
-    neighbour->person = hood->person;
-    neighbour->record_key = record_key;
+    neighbour->name = name;
     neighbour->moved = true;
     neighbour->moved_to = body;
     return 0;

@@ -104,9 +104,21 @@ static int query_after(Pg *pg, const PgStatement *statement, int64_t position, i
     return result;
 }
 
-static bool has_hoods(const Recheck *recheck, int domain) {
+// The neighbourhoods in which a record stands: two at most.
+static size_t hoods_of(const Recheck *recheck, int domain, NeighbourName name, NeighbourName ret[2]) {
     const DomainRules *rules = rules_domain(prepare_rules(recheck->prepare), domain);
-    return rules != NULL && rules->n_beside > 0;
+    if (rules == NULL || rules->n_beside == 0)
+        return 0;
+    ret[0] = (NeighbourName){name.person, ""};
+    ret[1] = (NeighbourName){0, name.record_key};
+    return rules->holders ? 2 : 1;
+}
+
+static void touch_hoods(const Recheck *recheck, const Dongbo__Entry *entry, uint64_t position) {
+    NeighbourName hoods[2];
+    size_t n = hoods_of(recheck, (int)entry->domain, (NeighbourName){entry->person, entry->record_key}, hoods);
+    for (size_t i = 0; i < n; i++)
+        touched_add(recheck->hoods, neighbourhood_hash(hoods[i], (int)entry->domain), position);
 }
 
 static void forget_written(Recheck *recheck) {
@@ -136,8 +148,7 @@ static int note_segment(Recheck *recheck, const PGresult *rows, int row) {
         if (entry->person == 0)
             continue;
         touched_add(recheck->records, record_hash(entry->person, (int)entry->domain, entry->record_key), first + i);
-        if (has_hoods(recheck, (int)entry->domain))
-            touched_add(recheck->hoods, neighbourhood_hash(entry->person, (int)entry->domain), first + i);
+        touch_hoods(recheck, entry, first + i);
     }
     touched_cover(recheck->records, (uint64_t)pg_i64(rows, row, 1));
     return 0;
@@ -262,23 +273,29 @@ static int read_written(const Recheck *recheck, const Work *work, Item *item) {
 
 // ---- neighbourhoods -------------------------------------------------------------------------------------------------
 
-// A move: where the one before it stands, the record's key, closed by 0, and the record.
-static WrittenKey move_key(int64_t person, int domain, uint64_t hash, uint64_t position) {
-    return (WrittenKey){.hash = neighbourhood_hash((int64_t)(hash ^ position << 16), domain),
-                        .person = person,
+// A move: where the one before it stands, whose record, its key, closed by 0, and the record.
+typedef struct Move {
+    uint64_t before;
+    int64_t person;
+} Move;
+
+static WrittenKey move_key(NeighbourName of, int domain, uint64_t hash, uint64_t position) {
+    NeighbourName moved = {(int64_t)(hash ^ position << 16), ""};
+    return (WrittenKey){.hash = neighbourhood_hash(moved, domain),
+                        .person = of.person,
                         .domain = domain,
-                        .record_key = "",
+                        .record_key = of.record_key,
                         .position = position};
 }
 
-static void note_move(Recheck *recheck, const Item *item, const uint8_t *record, size_t n) {
-    uint64_t hash = neighbourhood_hash(item->person->key, item->domain);
-    uint64_t before = touched_last(recheck->hoods, hash);
+static void note_move(Recheck *recheck, const Item *item, NeighbourName of, const ProtobufCBinaryData *record) {
+    uint64_t hash = neighbourhood_hash(of, item->domain);
+    Move move = {touched_last(recheck->hoods, hash), item->person->key};
     bytes_clear(&recheck->move);
-    bytes_append(&recheck->move, &before, sizeof before);
+    bytes_append(&recheck->move, &move, sizeof move);
     bytes_append(&recheck->move, item->record_key, strlen(item->record_key) + 1);
-    bytes_append(&recheck->move, record, n);
-    WrittenKey key = move_key(item->person->key, item->domain, hash, item->position);
+    bytes_append(&recheck->move, record->data, record->len);
+    WrittenKey key = move_key(of, item->domain, hash, item->position);
     if (!recheck->move.failed)
         written_add(recheck->moves, &key, recheck->move.data, recheck->move.n);
     touched_add(recheck->hoods, hash, item->position);
@@ -287,36 +304,34 @@ static void note_move(Recheck *recheck, const Item *item, const uint8_t *record,
 // All that moved in it since, newest first, if it was this broker that wrote it. 1 when it must be looked up.
 static int read_moves(const Recheck *recheck, const Work *work, Neighbourhood *hood, uint64_t since) {
     uint64_t newest = touched_last(recheck->hoods, hood->hash);
-    for (uint64_t at = newest, before; at > since; at = before) {
+    Move move;
+    for (uint64_t at = newest; at > since; at = move.before) {
         size_t n = 0;
-        WrittenKey key = move_key(hood->person, hood->domain, hood->hash, at);
-        const uint8_t *move = written_find(recheck->moves, &key, &n);
-        if (move == NULL)
+        WrittenKey key = move_key(hood->of, hood->domain, hood->hash, at);
+        const uint8_t *found = written_find(recheck->moves, &key, &n);
+        if (found == NULL)
             return 1;
-        memcpy(&before, move, sizeof before);
-        const char *record_key = (const char *)move + sizeof before;
-        size_t skip = sizeof before + strlen(record_key) + 1;
-        NeighbourVersion version = {.person = hood->person,
-                                    .record_key = record_key,
-                                    .position = (int64_t)at,
-                                    .record = move + skip,
-                                    .n = n - skip};
-        if (before >= at || neighbourhood_add(hood, work->arena, &version) < 0)
+        memcpy(&move, found, sizeof move);
+        const char *record_key = (const char *)found + sizeof move;
+        size_t skip = sizeof move + strlen(record_key) + 1;
+        NeighbourVersion version = {
+            .name = {move.person, record_key}, .position = (int64_t)at, .record = found + skip, .n = n - skip};
+        if (move.before >= at || neighbourhood_add(hood, work->arena, &version) < 0)
             return 1;
     }
     hood->position = (int64_t)newest;
     return 0;
 }
 
-static int mark_hood(const Recheck *recheck, const Work *work, Item *item) {
-    Neighbourhood *hood = item->hood;
+static int mark_hood(const Recheck *recheck, const Work *work, Item *item, Neighbourhood *hood) {
     if (hood == NULL)
         return 0;
     uint64_t since = (uint64_t)(hood->position > work->read.position ? hood->position : work->read.position);
     if (!touched_since(recheck->hoods, hood->hash, since))
         return 0;
+    DecideContext context = {.rules = prepare_rules(recheck->prepare)};
     if (!touched_forgot(recheck->hoods, since) && read_moves(recheck, work, hood, since) == 0)
-        return 1;
+        return decide_stands(&context, work, item) ? 0 : 1;
     item->stale_record = true;
     return 2;
 }
@@ -341,8 +356,10 @@ static int mark(const Recheck *recheck, const Work *work, Item *item) {
         return 2;
     if (item->record_hash == 0)
         return 0;
-    int record = mark_record(recheck, work, item), hood = mark_hood(recheck, work, item);
-    return record > hood ? record : hood;
+    int record = mark_record(recheck, work, item), hood = mark_hood(recheck, work, item, item->hood);
+    int holders = mark_hood(recheck, work, item, item->holders);
+    int result = record > hood ? record : hood;
+    return result > holders ? result : holders;
 }
 
 int recheck_mark(Recheck *recheck, Work *work) {
@@ -384,9 +401,14 @@ static void note_moves(Recheck *recheck, const Work *work) {
         work->entry_items[work->record_index[row]]->row = (uint32_t)row + 1;
     for (size_t at = 0; at < work->n_entries; at++) {
         const Item *item = work->entry_items[at];
-        if (item->row != 0 && !item->merged.superseded && has_hoods(recheck, item->domain))
-            note_move(recheck, item, work->records.data + work->packed_at[item->row - 1],
-                      work->packed_n[item->row - 1]);
+        if (item->row == 0 || item->merged.superseded)
+            continue;
+        NeighbourName hoods[2];
+        size_t n = hoods_of(recheck, item->domain, (NeighbourName){item->person->key, item->record_key}, hoods);
+        ProtobufCBinaryData record = {.data = work->records.data + work->packed_at[item->row - 1],
+                                      .len = work->packed_n[item->row - 1]};
+        for (size_t i = 0; i < n; i++)
+            note_move(recheck, item, hoods[i], &record);
     }
 }
 

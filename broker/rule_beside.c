@@ -4,6 +4,7 @@
 // would be believed to hold something that it does not.
 #include "broker/rule_beside.h"
 
+#include "broker/neighbourhood.h"
 #include "proto/base/error.h"
 #include "proto/domain.h"
 
@@ -75,7 +76,9 @@ static const char *check_parts(const DomainRules *rules, const FileRule *from) {
         return "has a number that is neither number nor code";
     if (needs.must & PART_CODED && number->type != FIELD_CODE)
         return "has a number that is no code";
-    bool dated = from->kind != RULE_ONLY_ONE && from->kind != RULE_STEPS;
+    if (from->kind == RULE_HOLDER && rules->domain != NEIGHBOURHOOD_KEY_DOMAIN)
+        return "is of a kind for which the exchange keeps no index in this domain";
+    bool dated = from->kind != RULE_ONLY_ONE && from->kind != RULE_STEPS && from->kind != RULE_HOLDER;
     const RuleField *other = from->other ? rules_field(rules, (unsigned)from->other) : NULL;
     if ((dated && rules_field(rules, (unsigned)from->field)->type != FIELD_DATE) ||
         (other && other->type != FIELD_DATE))

@@ -77,7 +77,8 @@ static const cyaml_strval_t KINDS[] = {{"not-in-future", RULE_NOT_IN_FUTURE},
                                        {"progression", RULE_PROGRESSION},
                                        {"steps", RULE_STEPS},
                                        {"gap", RULE_GAP},
-                                       {"begun", RULE_BEGUN}};
+                                       {"begun", RULE_BEGUN},
+                                       {"holder", RULE_HOLDER}};
 static const cyaml_strval_t VERDICTS[] = {{"note", DONGBO__VERDICT__ACCEPTED + 1},
                                           {"review", DONGBO__VERDICT__MISMATCH + 1},
                                           {"reject", DONGBO__VERDICT__REJECTED + 1}};
@@ -416,6 +417,8 @@ static int convert_rules(Table *table, const RuleFile *file, const char *path) {
     table->rules.rules = table->checks;
     table->rules.beside = table->checks + table->rules.n_rules;
     table->rules.n_beside = table->n_checks - table->rules.n_rules;
+    for (size_t i = 0; i < table->rules.n_beside; i++)
+        table->rules.holders = table->rules.holders || table->rules.beside[i].kind == RULE_HOLDER;
     return 0;
 }
 

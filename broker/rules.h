@@ -64,6 +64,7 @@ typedef enum RuleKind {
     RULE_STEPS,       // the greatest number of the others below this one is not below the least that leads to it
     RULE_GAP,         // no more than `limit` days lie between the periods from field to other
     RULE_BEGUN,       // field is said, or the record was there before
+    RULE_HOLDER,      // no other person has a record of this key
 } RuleKind;
 #define RULE_BESIDE RULE_ORDER // the first kind that needs other records
 
@@ -109,6 +110,7 @@ typedef struct DomainRules {
     size_t n_rules;
     const Rule *beside; // those that need other records; they stand behind `rules`
     size_t n_beside;
+    bool holders; // some of them are about other persons' records of the same key
 } DomainRules;
 
 typedef struct Rules Rules;

@@ -68,7 +68,7 @@ void work_rewind(Work *work) {
         Item *item = &work->items[i];
         item->person = NULL;
         item->found = NULL;
-        item->hood = NULL;
+        item->hood = item->holders = NULL;
         item->read = item->onto = NULL;
         item->record_key = "";
         item->record_hash = 0;

@@ -9,8 +9,20 @@ from people import citizens, dose_body, subject
 T = 1640995200000000  # 2022-01-01
 
 
-def health(number, **said):
-    return dose_body(number, lot_number="L", **said)
+def health(number, occurrence_date="2021-09-15", **said):
+    return dose_body(number, lot_number="L", occurrence_date=occurrence_date, **said)
+
+
+def school(institution, level, **said):
+    return {"institution_code": institution, "programme_code": "P", "isced_level": level, **said}
+
+
+def insured(start, **said):
+    return {"insurance_number": "0123456789", "scheme": "compulsory", "period_start": start, **said}
+
+
+def lives(start, **said):
+    return {"kind": "permanent", "start_date": start, "province_code": "01", "status": "granted", **said}
 
 
 # domain, agency, one record, another, what the second is told
@@ -22,6 +34,18 @@ PAIRS = [
     ("health", "MOH", health(1, facility_code="A"), health(3, facility_code="B"), "DOSE_REPEATED"),
     ("health", "MOH", health(1, facility_code="A"), health(1, facility_code="B"), "DOSE_REPEATED"),
     ("health", "MOH", health(1, occurrence_date="2021-07-15"), health(2, occurrence_date="2021-08-15"), None),
+    ("education", "MOET", school("A", "6", status="graduated", start_date="2018-09-05", end_date="2022-05-31"),
+     school("B", "3", status="enrolled", start_date="2023-09-05"), "LEVEL_REVERSED"),
+    ("education", "MOET", school("A", "2", start_date="2018-09-05"), school("B", "2", start_date="2019-09-05"),
+     "ENROLMENTS_OVERLAP"),
+    ("social_security", "VSS", insured("2021-01-01", period_end="2021-06-30"), insured("2021-06-01"),
+     "SCHEME_OVERLAPS"),
+    ("social_security", "VSS", insured("2021-01-01", period_end="2021-06-30"), insured("2021-09-01"),
+     "CONTRIBUTION_GAP"),
+    ("residence", "MPS", lives("2019-01-01"), lives("2021-01-01"), "RESIDENCES_OVERLAP"),
+    ("residence", "MPS", lives("2019-01-01", end_date="2020-12-31"), lives("2021-01-01"), None),
+    ("e_id", "MPS", {"account_id": "1", "status": "active"}, {"account_id": "2", "status": "active"},
+     "ACCOUNT_SECOND"),
 ]
 PERSONS = 30 * len(PAIRS)
 
@@ -29,8 +53,9 @@ PERSONS = 30 * len(PAIRS)
 @pytest.fixture
 def ministries(exchange):
     exchange.load_population(citizens(PERSONS + 400))
-    for agency, domain in sorted({(agency, domain) for domain, agency, *_ in PAIRS}):
-        exchange.agency(agency, domain, [])
+    for agency, domains in (("MOH", "health"), ("MOET", "education"), ("VSS", "social_security"),
+                            ("MPS", "residence,e_id"), ("EVN", "electricity")):
+        exchange.agency(agency, domains, [])
     exchange.start_broker()
     return exchange
 
@@ -62,6 +87,45 @@ def test_the_second_to_come_is_told(ministries):
             n = 30 * at + 2
             stored = peer.publish([event(domain, agency, n, "first", one), event(domain, agency, n, "second", other)])
             assert told(stored, peer.last - 1) == [] and told(stored, peer.last) == expected
+
+
+def test_what_one_record_says_by_itself(ministries):
+    with wire.publisher(ministries, "MOET") as moet, wire.publisher(ministries, "VSS") as vss:
+        moet.hello()
+        stored = moet.publish([event("education", "MOET", 1, "g", school("Z", "6", status="graduated")),
+                               event("education", "MOET", 2, "e", school("Y", "1", start_date="2010", end_date="2015")),
+                               event("education", "MOET", 2, "s", school("Z", "3", start_date="2019-09-05"))])
+        assert [told(stored, n) for n in (1, 2, 3)] == [["GRADUATED_UNENROLLED"], [], ["LEVEL_SKIPPED"]]
+        ministries.cluster.rows("UPDATE population.citizen SET died_on = '2021-03-01' WHERE citizen_number = %s",
+                                citizens(4)[3]["citizen_number"])
+        vss.hello()
+        stored = vss.publish([event("social_security", "VSS", 3, "d", insured("2021-01-01", period_end="2021-06-30"))])
+        assert told(stored, 1) == ["CONTRIBUTION_AFTER_DEATH"]
+
+
+def test_another_holder_of_a_customer_code(ministries):
+    """In another batch, in the same one, and close behind."""
+    def contract(n, code, status="active"):
+        return event("electricity", "EVN", n, f"{code}{status}", {"customer_code": code, "status": status})
+    with wire.publisher(ministries, "EVN") as peer:
+        peer.hello()
+        stored = peer.publish([contract(1, "A"), contract(2, "B"), contract(3, "B")])
+        assert [told(stored, n) for n in (1, 2, 3)] == [[], [], ["HOLDER_OTHER"]]
+        stored = peer.publish([contract(2, "A"), contract(1, "C")])
+        assert [told(stored, n) for n in (4, 5)] == [["HOLDER_OTHER"], []]
+        stored = peer.publish([contract(2, "A", "ended"), contract(2, "B", "ended")])
+        stored = peer.publish([contract(4, "B")])
+        assert told(stored, 8) == ["HOLDER_OTHER"]  # 3 still has it
+        first = peer.last + 1
+        for n in range(60):
+            peer.send_batch([contract(5 + n, "D"), contract(70 + n, f"E{n}")], first + 2 * n)
+        told_of = [told(stored, sequence) for stored in [peer.receipt() for _ in range(60)]
+                   for sequence in stored.verdicts()]
+        assert told_of == [[], []] + [["HOLDER_OTHER"], []] * 59
+        plan = ministries.cluster.rows("SET enable_seqscan = off; EXPLAIN SELECT FROM exchange.record_version WHERE "
+                                       "domain = 7 AND record_key = 'A' AND position < 9 ORDER BY person DESC, "
+                                       "position DESC LIMIT 9")
+        assert "record_holder" in str(plan)
 
 
 def test_batches_close_behind_one_another(ministries):

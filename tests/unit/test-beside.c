@@ -55,11 +55,11 @@ static ProtobufCMessage *body_of(int domain, const char *text) {
 }
 
 static Neighbourhood hood_of(int domain) {
-    return (Neighbourhood){.person = 1, .domain = domain};
+    return (Neighbourhood){.of = {1, ""}, .domain = domain};
 }
 
 static void put(Neighbourhood *hood, const char *key, const char *text) {
-    assert_int_equal(neighbourhood_move(hood, arena, key, body_of(hood->domain, text)), 0);
+    assert_int_equal(neighbourhood_move(hood, arena, (NeighbourName){1, key}, body_of(hood->domain, text)), 0);
 }
 
 static const char *names_of(const Decision *decision) {
@@ -76,7 +76,7 @@ static const char *told(int domain, const char *other, const char *own) {
     put(&hood, "other", other);
     ProtobufCMessage *body = body_of(domain, own);
     Beside beside = {.rules = rules_domain(rules, domain),
-                     .record_key = "own",
+                     .name = {1, "own"},
                      .said = body,
                      .after = body,
                      .tells = true,
@@ -144,7 +144,7 @@ static const char *told_again(const char *held, const char *said, bool tells, bo
     before.body.len = protobuf_c_message_pack(was, before.body.data);
     put(&hood, "own", held);
     Beside beside = {.rules = rules_domain(rules, hood.domain),
-                     .record_key = "own",
+                     .name = {1, "own"},
                      .said = body,
                      .after = wins ? body : NULL,
                      .before = &before,
@@ -165,6 +165,147 @@ static void test_one_dose_told_twice(void **state) {
     assert_string_equal(told_again(HELD, SAME, true, true), "");
 }
 
+#define ENROLMENTS(a, b, expected) PAIR(DONGBO__DOMAIN__EDUCATION, a, b, expected)
+
+static void test_levels_of_education(void **state) {
+    ENROLMENTS("isced_level=3 status=graduated start_date=2015-09-05 end_date=2018-05-31",
+               "isced_level=6 status=enrolled start_date=2018-09-05", "");
+    ENROLMENTS("isced_level=6 status=graduated start_date=2018-09-05 end_date=2022-05-31",
+               "isced_level=3 status=enrolled start_date=2023-09-05", "LEVEL_REVERSED");
+    ENROLMENTS("isced_level=6 status=withdrawn start_date=2018-09-05 end_date=2022-05-31",
+               "isced_level=5 status=enrolled start_date=2023-09-05", "");
+    ENROLMENTS("isced_level=6 status=graduated start_date=2018-09-05 end_date=2022",
+               "isced_level=5 status=enrolled start_date=2022-09-05", "");
+    // What leads to a level is told of the record that begins it.
+    int domain = DONGBO__DOMAIN__EDUCATION;
+    assert_string_equal(told(domain, "isced_level=1 start_date=2010 end_date=2015", "isced_level=3 start_date=2018"),
+                        "LEVEL_SKIPPED");
+    assert_string_equal(told(domain, "isced_level=3 start_date=2018", "isced_level=1 start_date=2010 end_date=2015"),
+                        "");
+    assert_string_equal(told(domain, "isced_level=2 start_date=2013 end_date=2017", "isced_level=3 start_date=2018"),
+                        "");
+    assert_string_equal(told(domain, "isced_level=3 start_date=2018", "isced_level=8 start_date=2030"),
+                        "LEVEL_SKIPPED");
+    assert_string_equal(told(domain, "isced_level=0 start_date=2005 end_date=2009", "isced_level=1 start_date=2010"),
+                        "");
+    assert_string_equal(told(domain, "isced_level=7 start_date=2005", "isced_level=8 start_date=2010"), "");
+}
+
+static void test_enrolments_side_by_side(void **state) {
+    ENROLMENTS("isced_level=2 start_date=2021-09-05 end_date=2022-05-31", "isced_level=2 start_date=2022-09-05", "");
+    ENROLMENTS("isced_level=2 start_date=2021-09-05", "isced_level=2 start_date=2022-09-05", "ENROLMENTS_OVERLAP");
+    ENROLMENTS("isced_level=2 start_date=2021-09-05 status=transferred", "isced_level=2 start_date=2022-09-05", "");
+    ENROLMENTS("isced_level=6 start_date=2021-09-05", "isced_level=6 start_date=2022-09-05", "");
+    ENROLMENTS("isced_level=2 start_date=2021-09-05 end_date=2022", "isced_level=2 start_date=2022-09-05", "");
+    ENROLMENTS("isced_level=2 start_date=2021 end_date=2023", "isced_level=2 start_date=2022 end_date=2024",
+               "ENROLMENTS_OVERLAP");
+}
+
+// One record by itself: whether it was there before.
+static const char *told_alone(const char *text, const Dongbo__Record *before) {
+    Neighbourhood hood = hood_of(DONGBO__DOMAIN__EDUCATION);
+    Decision decision = {.verdict = ACCEPTED};
+    ProtobufCMessage *body = body_of(hood.domain, text);
+    Beside beside = {.rules = rules_domain(rules, hood.domain),
+                     .name = {1, "own"},
+                     .said = body,
+                     .after = body,
+                     .before = before,
+                     .tells = true,
+                     .hood = &hood,
+                     .arena = arena};
+    assert_int_equal(beside_judge(&beside, &decision), 0);
+    return names_of(&decision);
+}
+
+static void test_graduation_without_enrolment(void **state) {
+    Dongbo__Record before = DONGBO__RECORD__INIT;
+    assert_string_equal(told_alone("isced_level=6 status=graduated", NULL), "GRADUATED_UNENROLLED");
+    assert_string_equal(told_alone("isced_level=6 status=graduated start_date=2018", NULL), "");
+    assert_string_equal(told_alone("isced_level=6 status=graduated", &before), "");
+    assert_string_equal(told_alone("isced_level=6 status=enrolled", NULL), "");
+    before.retracted = true;
+    assert_string_equal(told_alone("isced_level=6 status=graduated", &before), "GRADUATED_UNENROLLED");
+}
+
+#define PERIODS(a, b, expected) PAIR(DONGBO__DOMAIN__SOCIAL_SECURITY, a, b, expected)
+
+static void test_insurance_periods(void **state) {
+    PERIODS("scheme=compulsory period_start=2021-01-01 period_end=2021-06-30",
+            "scheme=compulsory period_start=2021-06-01", "SCHEME_OVERLAPS");
+    PERIODS("scheme=compulsory period_start=2021-01-01 period_end=2021-06-30",
+            "scheme=compulsory period_start=2021-07-01", "");
+    PERIODS("scheme=compulsory period_start=2021-01-01 period_end=2021-06-30", "scheme=health period_start=2021-06-01",
+            "");
+    PERIODS("period_start=2021-01-01", "period_start=2021-06-01", "");
+    PERIODS("scheme=compulsory period_start=2021-01-01 period_end=2021-06-30",
+            "scheme=compulsory period_start=2021-08-01", "CONTRIBUTION_GAP");
+    PERIODS("scheme=compulsory period_start=2021-01-01 period_end=2021-01-31",
+            "scheme=compulsory period_start=2021-03-01", "CONTRIBUTION_GAP");
+    PERIODS("scheme=compulsory period_start=2021-01-01 period_end=2021-06-30",
+            "scheme=compulsory period_start=2021-07-20", "");
+    PERIODS("scheme=compulsory period_start=2021-01-01 period_end=2021", "scheme=compulsory period_start=2023-01-01",
+            "");
+    PERIODS("scheme=health period_start=2021-01-01 period_end=2021-06-30", "scheme=health period_start=2022-01-01", "");
+}
+
+static void test_a_gap_that_is_filled(void **state) {
+    Neighbourhood hood = hood_of(DONGBO__DOMAIN__SOCIAL_SECURITY);
+    Decision decision = {.verdict = ACCEPTED};
+    put(&hood, "a", "scheme=compulsory period_start=2020-01-01 period_end=2020-06-30");
+    put(&hood, "b", "scheme=compulsory period_start=2020-07-01 period_end=2020-12-31");
+    put(&hood, "c", "scheme=compulsory period_start=2021-07-01 period_end=2021-12-31");
+    ProtobufCMessage *body = body_of(hood.domain, "scheme=compulsory period_start=2021-01-01 period_end=2021-06-30");
+    Beside beside = {.rules = rules_domain(rules, hood.domain),
+                     .name = {1, "own"},
+                     .said = body,
+                     .after = body,
+                     .hood = &hood,
+                     .arena = arena};
+    assert_int_equal(beside_judge(&beside, &decision), 0);
+    assert_string_equal(names_of(&decision), "");
+}
+
+static void test_residences(void **state) {
+    int domain = DONGBO__DOMAIN__RESIDENCE;
+    PAIR(domain, "kind=permanent start_date=2019-01-01", "kind=permanent start_date=2021-01-01", "RESIDENCES_OVERLAP");
+    PAIR(domain, "kind=permanent start_date=2019-01-01 end_date=2021-01-01", "kind=permanent start_date=2021-01-01",
+         "");
+    PAIR(domain, "kind=permanent start_date=2019-01-01 status=ended", "kind=permanent start_date=2021-01-01", "");
+    PAIR(domain, "kind=permanent start_date=2019-01-01", "kind=permanent start_date=2021-01-01 status=applied", "");
+    PAIR(domain, "kind=permanent start_date=2019-01-01", "kind=temporary start_date=2021-01-01", "");
+}
+
+static void test_accounts(void **state) {
+    PAIR(DONGBO__DOMAIN__E_ID, "account_id=A status=active", "account_id=B status=registered", "ACCOUNT_SECOND");
+    PAIR(DONGBO__DOMAIN__E_ID, "account_id=A status=closed", "account_id=B status=registered", "");
+}
+
+static const char *told_holder(const char *other, const char *own, int64_t person) {
+    Neighbourhood hood = hood_of(DONGBO__DOMAIN__ELECTRICITY);
+    Neighbourhood holders = {.of = {0, "PE01"}, .domain = hood.domain};
+    Decision decision = {.verdict = ACCEPTED};
+    ProtobufCMessage *body = body_of(hood.domain, own);
+    assert_int_equal(neighbourhood_move(&holders, arena, (NeighbourName){person, "PE01"}, body_of(hood.domain, other)),
+                     0);
+    Beside beside = {.rules = rules_domain(rules, hood.domain),
+                     .name = {1, "PE01"},
+                     .said = body,
+                     .after = body,
+                     .hood = &hood,
+                     .holders = &holders,
+                     .arena = arena};
+    assert_int_equal(beside_judge(&beside, &decision), 0);
+    return names_of(&decision);
+}
+
+static void test_holders(void **state) {
+    assert_string_equal(told_holder("status=active", "status=active", 2), "HOLDER_OTHER");
+    assert_string_equal(told_holder("status=ended", "status=active", 2), "");
+    assert_string_equal(told_holder("status=active", "status=ended", 2), "");
+    assert_string_equal(told_holder("status=active", "status=active", 1), "");
+}
+
 static void test_too_many_are_not_judged(void **state) {
     Neighbourhood hood = hood_of(DONGBO__DOMAIN__HEALTH);
     for (int i = 0; i < NEIGHBOURS_MAX + 1; i++)
@@ -172,7 +313,7 @@ static void test_too_many_are_not_judged(void **state) {
     ProtobufCMessage *body = body_of(hood.domain, "vaccine_group=covid-19 dose_number=2 occurrence_date=2021-01-01");
     Decision decision = {.verdict = ACCEPTED};
     Beside beside = {.rules = rules_domain(rules, hood.domain),
-                     .record_key = "own",
+                     .name = {1, "own"},
                      .said = body,
                      .after = body,
                      .tells = true,
@@ -192,7 +333,7 @@ static void add(Neighbourhood *hood, const char *key, int64_t position, const ch
     uint8_t packed[256], bytes[512];
     record.body = (ProtobufCBinaryData){protobuf_c_message_pack(body, packed), packed};
     record.retracted = retracted;
-    NeighbourVersion version = {1, key, position, bytes, dongbo__record__pack(&record, bytes)};
+    NeighbourVersion version = {{1, key}, position, bytes, dongbo__record__pack(&record, bytes)};
     assert_int_equal(neighbourhood_add(hood, arena, &version), 0);
 }
 
@@ -219,14 +360,26 @@ static void test_the_newest_version_stands(void **state) {
     assert_string_equal(lot(&hood, 0), "five");
     add(&hood, "a", 9, "lot_number=nine", false);
     assert_string_equal(lot(&hood, 0), "nine");
-    assert_null(neighbourhood_find(&hood, 1, "c"));
+    assert_null(neighbourhood_find(&hood, (NeighbourName){1, "c"}));
 }
 
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_doses_in_order),      TEST(test_dose_intervals),          TEST(test_doses_of_two_facilities),
-        TEST(test_one_dose_told_twice), TEST(test_too_many_are_not_judged), TEST(test_the_newest_version_stands),
+        TEST(test_doses_in_order),
+        TEST(test_dose_intervals),
+        TEST(test_doses_of_two_facilities),
+        TEST(test_levels_of_education),
+        TEST(test_enrolments_side_by_side),
+        TEST(test_graduation_without_enrolment),
+        TEST(test_insurance_periods),
+        TEST(test_a_gap_that_is_filled),
+        TEST(test_residences),
+        TEST(test_accounts),
+        TEST(test_holders),
+        TEST(test_one_dose_told_twice),
+        TEST(test_too_many_are_not_judged),
+        TEST(test_the_newest_version_stands),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

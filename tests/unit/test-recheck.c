@@ -121,9 +121,9 @@ static Neighbourhood hood;
 
 static void read_hood(int64_t person) {
     read_work();
-    hood = (Neighbourhood){.person = person,
+    hood = (Neighbourhood){.of = {person, ""},
                            .domain = DONGBO__DOMAIN__HEALTH,
-                           .hash = neighbourhood_hash(person, DONGBO__DOMAIN__HEALTH),
+                           .hash = neighbourhood_hash((NeighbourName){person, ""}, DONGBO__DOMAIN__HEALTH),
                            .position = work->read.position};
     work->items[0].hood = &hood;
 }
@@ -183,13 +183,13 @@ static void test_what_this_broker_wrote_is_at_hand(void **state) {
     assert_int_equal(recheck_mark(recheck, work), 1);
     assert_int_equal(hood.n, 3);
     assert_int_equal(hood.position, head + 4);
-    assert_int_equal(neighbourhood_find(&hood, 77, "9")->position, head + 4);
-    assert_int_equal(neighbourhood_find(&hood, 77, "8")->position, head + 2);
-    assert_int_equal(neighbourhood_find(&hood, 77, "7")->position, head + 3);
+    assert_int_equal(neighbourhood_find(&hood, (NeighbourName){77, "9"})->position, head + 4);
+    assert_int_equal(neighbourhood_find(&hood, (NeighbourName){77, "8"})->position, head + 2);
+    assert_int_equal(neighbourhood_find(&hood, (NeighbourName){77, "7"})->position, head + 3);
     assert_int_equal(recheck_mark(recheck, work), 0);
     write_work(own, head + 5, 1);
     assert_int_equal(recheck_mark(recheck, work), 1); // only what came since
-    assert_int_equal(neighbourhood_find(&hood, 77, "9")->position, head + 5);
+    assert_int_equal(neighbourhood_find(&hood, (NeighbourName){77, "9"})->position, head + 5);
     // The transaction came to nothing, and another gives the same positions to others: nothing of it is believed.
     recheck_failed(recheck);
     read_hood(77);

@@ -253,6 +253,13 @@ static void test_broken_rules_beside(void **state) {
     BAD_RULE("kind: only-one, field: status, where: [{field: status}]" OVER, "is and not");
     BAD_RULE("kind: only-one, field: status, where: [{field: status, is: [active], not: [ended]}]" OVER, "is and not");
     BAD_RULE("kind: steps, field: service_point, number: start_date" OVER, "neither number nor code");
+    expect_error(
+        "rules/e_id.yaml",
+        "domain: e_id\nfields:\n  - {name: account_id, type: text, length_max: 64, key: true}\n"
+        "  - {name: level, type: code, codes: e-id-levels}\n  - {name: status, type: code, codes: e-id-status}\n"
+        "  - {name: province_code, type: code, codes: provinces63}\n  - {name: activated_on, type: date}\n"
+        "  - {name: card_issued_on, type: date}\nrules:\n  - {kind: holder, field: account_id" OVER "}\n",
+        "no index in this domain");
     BAD_RULE("kind: period, field: start_date, other: end_date, " ACTIVE OVER, "rules about other records");
     BAD_RULE("kind: not-in-future, field: start_date, table: dose-intervals" OVER, "rules about other records");
 }
