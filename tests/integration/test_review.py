@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The review queue: cases, claims and decisions."""
 import json
+import os
 import re
 import shutil
 
@@ -10,6 +11,7 @@ import pytest
 import logbook
 import people
 import test_sessions
+import wire
 import wire_peer
 from conftest import ROOT, open_site
 from desk import Desk
@@ -171,6 +173,7 @@ def test_what_was_in_question_before_is_a_case_each(empty_database, workdir):
 # ---- the broker ----------------------------------------------------------------------------------------------------
 
 ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
+HEALTH = 2
 BORN_WRONG = "1901-01-01"
 REPEATS = 620  # more than REDECIDE_ITEMS_MAX
 
@@ -328,6 +331,45 @@ def test_a_repeat_of_what_was_decided_is_new_to_nobody(office):
     assert office.decide(first, "accept") == ("done", "1 ACCEPTED")
     second, = office.say(office.moh, wrong(13))
     assert office.decide(second, "accept") == ("done", "1 UNCHANGED")
+
+
+def test_replaced_numbers_are_followed_and_the_store_is_nobodys_to_change(office):
+    office.exchange.agency("NPC", "population", [])
+    npc = office.peer("npc")
+    old, sex = number_of(15), people.citizen(17)["sex"]
+    new = old[:6] + "900015"
+
+    def change(kind, about, **fields):
+        event = wire.ChangeEvent(event_id=os.urandom(16), schema_version=1, operation=1, source_key="row",
+                                 event_time_us=wire.now_us() - 1000000, subject=wire.Subject(citizen_number=about),
+                                 population=wire.PopulationChange(kind=kind, **fields))
+        return event.SerializeToString()
+
+    reissue, wrong_sex = office.say(npc, change("number-reissued", old, citizen_number=new),
+                                    change("correction", number_of(17), citizen_number=number_of(17),
+                                           sex="male" if sex == "female" else "female"))
+    npc.close()
+    asked, = office.say(office.moh, wrong(16))
+    assert office.decide(asked, "link", old) == ("done", "1 ACCEPTED")
+    state, outcome = office.decide(wrong_sex, "accept")
+    assert state == "failed" and outcome.startswith("a population event changes the store itself")
+    assert office.decide(wrong_sex, "refuse") == ("done", "1 REJECTED")
+    assert office.cluster.value("SELECT sex FROM population.citizen WHERE citizen_number = %s", number_of(17)) == sex
+
+    # Somebody else closed the case in between: the decision must not wait for ever.
+    office.cluster.rows("INSERT INTO exchange.review_decision (review_case, action, why, decided_by) "
+                        "VALUES (%s, 'refuse', 'x', 'x'); NOTIFY dongbo_review", asked)
+    office.exchange.wait_until("SELECT state FROM exchange.review_decision ORDER BY decision DESC LIMIT 1", "failed")
+    assert office.exceptions(asked) == [(ACCEPTED, False)]
+
+    log = logbook.Logbook(office.cluster).check()
+    last = max(position for position, entry in log.entries.items() if entry.domain == HEALTH)
+    assert (log.entries[last].citizen_number, log.entries[last].decided_by) == (new, OFFICERS[0])
+    report = json.loads(office.exchange.dongbo("report", "--json").stdout)
+    health = report["domains"]["health"]
+    assert sum(health["by_verdict"].values()) == sum(health["first_by_verdict"].values()) == health["events"]
+    decided = [entry for entry in log.entries.values() if entry.kind == logbook.ENTRY_DECISION]
+    assert report["decisions"] == len(decided) and all(entry.decided_by and entry.why for entry in decided)
 
 
 # ---- killed in between ---------------------------------------------------------------------------------------------
