@@ -372,6 +372,24 @@ def test_replaced_numbers_are_followed_and_the_store_is_nobodys_to_change(office
     assert report["decisions"] == len(decided) and all(entry.decided_by and entry.why for entry in decided)
 
 
+def test_what_is_withdrawn_while_the_writer_waits_is_not_carried_out(office):
+    cluster = office.cluster
+    asked, = office.say(office.moh, wrong(18))
+    holder = cluster.connect()
+    holder.autocommit = False
+    holder.cursor().execute("SELECT exchange.lock_log()")
+    cluster.value(CLAIM, asked, 30, user=OFFICERS[0])
+    decision = cluster.value(DECIDE, asked, "accept", None, "x", user=OFFICERS[0])
+    office.exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", 1)
+    cluster.rows(WITHDRAW, decision, user=OFFICERS[0])
+    holder.rollback()
+    holder.close()
+    assert office.decide(asked, "refuse") == ("done", "1 REJECTED")
+    log = logbook.Logbook(cluster).check()
+    event = next(entries for entries in log.events.values() if entries[0][0] == asked)
+    assert [entry.verdict for _, entry in event] == [MISMATCH, REJECTED]
+
+
 # ---- killed in between ---------------------------------------------------------------------------------------------
 
 def test_a_killed_broker_neither_loses_a_decision_nor_takes_it_twice(exchange, tmp_path):
