@@ -2,12 +2,14 @@
 //
 // `dongbo verify`: what the exchange would say of a file of events against a population file, from the broker's own
 // code (broker/decide.h) and the agents' (agents/map.h), with no database. Refuses to guess what only the exchange
-// knows: which records it holds, so nothing is UNCHANGED or SUPERSEDED here, and what population events would change.
+// knows: which records it holds besides those of the file, so nothing is UNCHANGED or SUPERSEDED here, and what
+// population events would change.
 #include "broker/decide.h"
 #include "operators/canvass.h"
 #include "operators/census.h"
 #include "operators/commands.h"
 #include "operators/event_file.h"
+#include "operators/holdings.h"
 #include "operators/progress.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
@@ -31,13 +33,14 @@ static const char NOTES[] =
     "with the posterior of each, and posterior, that of the likeliest. Citizens' numbers stand in it.\n"
     "Rules and code lists are those of --schemas, else of the configuration, else those that came with the program.\n"
     "What the exchange already holds is not known here: an event that it would call UNCHANGED or SUPERSEDED is\n"
-    "ACCEPTED.\n";
+    "ACCEPTED, and rules about a person's other records see those that earlier events of the same file made.\n";
 
 typedef struct Verifying {
     const char *population, *events, *mapping, *out, *agency, *schemas, *delimiter, *encoding;
     bool json;
     Census *census;
-    Canvass *canvass; // made when the first event needs it
+    Canvass *canvass;   // made when the first event needs it
+    Holdings *holdings; // likewise
     EventFile *file;
     FILE *output;
     Arena *arena;
@@ -53,6 +56,7 @@ typedef struct Verifying {
 
 static void verifying_free(Verifying *verifying) {
     canvass_destroy(&verifying->canvass);
+    holdings_destroy(&verifying->holdings);
     census_destroy(&verifying->census);
     event_file_close(&verifying->file);
     arena_destroy(&verifying->arena);
@@ -122,6 +126,31 @@ static int find_others(Verifying *verifying) {
     return r < 0 ? r : decide_found(&verifying->context, &verifying->work);
 }
 
+// Beside the records that earlier events made.
+static int judge_beside(Verifying *verifying) {
+    Work *work = &verifying->work;
+    for (size_t i = 0; i < work->n_items; i++)
+        if (work->items[i].domain == DONGBO__DOMAIN__POPULATION)
+            work->items[i].record_hash = 0;
+    int r = decide_hoods(&verifying->context, work);
+    if (r < 0 || work->n_hoods == 0)
+        return r;
+    if (!verifying->holdings)
+        r = holdings_new(&verifying->holdings);
+    if (r == 0)
+        r = holdings_look_up(verifying->holdings, work);
+    if (r == 0)
+        r = decide_records(&verifying->context, work);
+    if (r == 0)
+        r = holdings_keep(verifying->holdings, work);
+    for (size_t i = 0; i < work->n_items; i++) {
+        Decision *decision = &work->items[i].decision;
+        if (decision->verdict == DONGBO__VERDICT__UNCHANGED || decision->verdict == DONGBO__VERDICT__SUPERSEDED)
+            decision->verdict = DONGBO__VERDICT__ACCEPTED;
+    }
+    return r;
+}
+
 static int decide_step(Verifying *verifying) {
     int r = make_items(verifying);
     if (r == 0)
@@ -130,7 +159,9 @@ static int decide_step(Verifying *verifying) {
         r = find_persons(verifying);
     if (r == 0)
         r = decide_persons(&verifying->context, &verifying->work);
-    return r < 0 ? r : find_others(verifying);
+    if (r == 0)
+        r = find_others(verifying);
+    return r < 0 ? r : judge_beside(verifying);
 }
 
 // ---- saying it ------------------------------------------------------------------------------------------------------

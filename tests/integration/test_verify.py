@@ -85,6 +85,19 @@ def test_other_encodings_are_read_as_an_agent_would(files, name, encode):
     assert "REJECTED" in {answer["verdict"] for answer in verify(files)}
 
 
+def test_earlier_events_of_the_file_count(files):
+    write_csv(files[0], citizens(1100), POPULATION)
+    early = {"ngay_tiem": "20/09/2021"}
+    rows = [dose_row(1), dose_row(1, 2, **early), dose_row(1), dose_row(2, co_so="A"), dose_row(2, co_so="B")]
+    rows += [dose_row(n) for n in range(3, 1100)]  # into the next step
+    rows += [dose_row(1099, 2, **early), dose_row(1098, 2)]
+    write_csv(files[1], rows)
+    answers = verify(files)
+    assert all(answer["verdict"] == "ACCEPTED" for answer in answers)
+    told = [(answer["row"], reason["code"]) for answer in answers for reason in answer["reasons"]]
+    assert told == [(3, "DOSE_TOO_SOON"), (6, "DOSE_REPEATED"), (1104, "DOSE_TOO_SOON")]
+
+
 def test_more_events_than_one_step_holds(files):
     write_csv(files[1], [dose_row(n % 20, 1 + n % 9) for n in range(2500)])
     answers = verify(files)

@@ -3,6 +3,7 @@
 // A whole batch decided without any database: forms, persons, chains of events on one record, and what is packed of it.
 #include "broker/decide.h"
 #include "broker/entries.h"
+#include "broker/review.h"
 #include "broker/segment.h"
 #include "proto/base/error.h"
 #include "scratch.h"
@@ -574,6 +575,82 @@ static void test_payload_holds_what_feeds_need(void **state) {
     assert_int_equal(summary->lines[1]->leaf.data[0], 1);
 }
 
+// ---- beside other records -------------------------------------------------------------------------------------------
+
+static void decide_beside(Case *c, const DecideContext *context) {
+    Work *work = &c->work;
+    if (work->items == NULL)
+        assert_int_equal(decide_items(work), 0);
+    assert_int_equal(decide_forms(context, work), 0);
+    for (size_t i = 0; i < work->n_items; i++)
+        work->items[i].person = &AN;
+    assert_int_equal(decide_persons(context, work), 0);
+    assert_int_equal(decide_hoods(context, work), 0);
+    assert_int_equal(decide_records(context, work), 0);
+}
+
+// All on one day: each dose comes too soon after the one before it, if that is there.
+static void test_what_a_rule_does_not_let_pass_is_not_there(void **state) {
+    static const Review looked_at = {.action = REVIEW_ACCEPT, .citizen_number = ""};
+    static const struct {
+        int rule;
+        const Review *review;
+        int verdicts[3];
+    } CASES[] = {
+        {ACCEPTED, NULL, {ACCEPTED, ACCEPTED, ACCEPTED}},       {MISMATCH, NULL, {ACCEPTED, MISMATCH, ACCEPTED}},
+        {REJECTED, NULL, {ACCEPTED, REJECTED, ACCEPTED}},       {MISMATCH, &looked_at, {ACCEPTED, ACCEPTED, ACCEPTED}},
+        {REJECTED, &looked_at, {ACCEPTED, REJECTED, ACCEPTED}},
+    };
+    Case *c = *state;
+    CLEANUP(rules_destroy) Rules *strict = NULL;
+    assert_int_equal(shipped_rules(&strict), 0);
+    const DomainRules *health = rules_domain(strict, DONGBO__DOMAIN__HEALTH);
+    const DecideContext context = {.rules = strict, .now_us = NOW};
+    for (uint32_t dose = 1; dose <= 3; dose++)
+        add_an(c, dose, "L", 10 * dose);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        for (size_t j = 0; j < health->n_beside; j++)
+            ((Rule *)&health->beside[j])->verdict = CASES[i].rule;
+        c->work.review = CASES[i].review;
+        decide_beside(c, &context);
+        assert_verdicts(c, CASES[i].verdicts);
+        for (int n = 0; n < 3; n++) {
+            const Item *item = &c->work.items[n];
+            bool told = n == 1 || (n == 2 && CASES[i].verdicts[1] == ACCEPTED);
+            assert_int_equal(item->decision.n_reasons - item->reasons_before, told);
+            assert_int_equal(item->merged.store, CASES[i].verdicts[n] == ACCEPTED);
+        }
+    }
+}
+
+static void come_beside(Case *c, int64_t position, char *date) {
+    Dongbo__Vaccination body = DONGBO__VACCINATION__INIT;
+    body.vaccine_group = "covid-19";
+    body.dose_number = 1;
+    body.occurrence_date = date;
+    uint8_t packed[128], bytes[256];
+    Dongbo__Record record = DONGBO__RECORD__INIT;
+    record.body = (ProtobufCBinaryData){dongbo__vaccination__pack(&body, packed), packed};
+    NeighbourVersion version = {{AN.key, "covid-19\0371"}, position, bytes, dongbo__record__pack(&record, bytes)};
+    assert_int_equal(neighbourhood_add(c->work.items[0].hood, c->work.arena, &version), 0);
+}
+
+static void test_a_decision_stands_unless_what_moved_says_otherwise(void **state) {
+    Case *c = *state;
+    const DecideContext context = {.rules = rules, .now_us = NOW};
+    add_an(c, 2, "L", 10);
+    decide_beside(c, &context);
+    come_beside(c, 5, "2021-12-01");
+    assert_true(decide_stands(&context, &c->work, &c->work.items[0]));
+    come_beside(c, 6, "2022-02-28");
+    assert_false(decide_stands(&context, &c->work, &c->work.items[0]));
+    assert_int_equal(decide_records(&context, &c->work), 0);
+    assert_int_equal(c->work.items[0].decision.reasons[0].code, DONGBO__REASON_CODE__DOSE_TOO_SOON);
+    assert_true(decide_stands(&context, &c->work, &c->work.items[0]));
+    c->work.items[0].hood->items = 2; // another event of the batch may have had to do with it
+    assert_false(decide_stands(&context, &c->work, &c->work.items[0]));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
 
 int main(void) {
@@ -592,6 +669,8 @@ int main(void) {
         TEST(test_what_is_adopted_is_his),
         TEST(test_changes_of_nobody_known_wait),
         TEST(test_somebody_else_under_a_replaced_number),
+        TEST(test_what_a_rule_does_not_let_pass_is_not_there),
+        TEST(test_a_decision_stands_unless_what_moved_says_otherwise),
         TEST(test_rows_are_sorted_and_placed),
         TEST(test_payload_holds_what_feeds_need),
     };
