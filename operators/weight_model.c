@@ -82,6 +82,7 @@ typedef struct Line {
 typedef struct Learning {
     Pg *exchange, *population;
     const Rules *rules;
+    bool shipped;  // learn nothing
     Touched *seen; // persons, of one agency
     Work work;
     Agency agency;
@@ -248,7 +249,8 @@ static int learn_all(Learning *learning) {
     learning->position = pg_i64(head, 0, 0);
     append_head(&learning->text, SEARCH_VERSION);
     progress_begin(&learning->progress);
-    for (int row = 0; r == 0 && row < PQntuples(learning->agencies) && row < AGENCIES_MAX; row++) {
+    int n = learning->shipped ? 0 : PQntuples(learning->agencies);
+    for (int row = 0; r == 0 && row < n && row < AGENCIES_MAX; row++) {
         int32_t agency = pg_i32(learning->agencies, row, 0);
         r = count_agency(learning, agency);
         if (r == 0)
@@ -331,12 +333,16 @@ static int learn_run(Desk *desk, Learning *learning) {
 int weight_model_learn(Desk *desk, int argc, char **argv) {
     int operand = 0;
     int64_t model = 0;
-    int r = desk_parse_noted(desk, NULL, NOTES, argc, argv, &operand);
+    bool shipped = false;
+    const Option options[] = {
+        {"shipped", 0, OPTION_FLAG, NULL, "learn nothing: the shipped weights hold again", &shipped}, {0}};
+    int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
     CLEANUP(learning_free) Learning *learning = calloc(1, sizeof *learning);
     if (!learning)
         return error_fail(ERROR_MEMORY, "no memory for a model");
+    learning->shipped = shipped;
     r = learn_run(desk, learning);
     if (r == 0)
         r = find_same(learning, &model);

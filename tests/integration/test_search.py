@@ -320,9 +320,15 @@ def test_weights_are_learnt_from_an_agencys_own_events(office):
     before, after = (found["matches"][0] for found in (shipped, now))
     assert after["fields"]["full_name"]["bits"] > before["fields"]["full_name"]["bits"] + 1000
     assert before["bits"] < after["bits"] <= before["bits"] + 1000
+    # And back again.
+    assert exchange.dongbo("model", "learn", "--shipped").stdout == "model 2: 0 weights from 0 events\n"
+    exchange.wait_until("SELECT count(*) FROM exchange.policy_change WHERE starts_with(text, 'model 2 of weights') "
+                        "AND logged_position IS NOT NULL", 1)
+    back = office.attached_bits(subject(AN, citizen_number="001090999999", full_name="TRINH XUAN ANH"))
+    assert back["matches"] == shipped["matches"] and back["learnt"] == 0
     # What was altered afterwards is not believed to have been learnt.
     exchange.cluster.rows("UPDATE exchange.weight SET bits = 0 WHERE model = 1 AND field = 0 AND level = 2")
-    assert "SHA-256 differs" in exchange.dongbo("model", "show", check=False).stderr
+    assert "SHA-256 differs" in exchange.dongbo("model", "show", "1", check=False).stderr
 
 
 def test_who_is_meant_is_looked_for_again_when_nobody_came(office):
