@@ -49,6 +49,8 @@ static void print_head(const ReviewCase *of) {
            review_case_i64(of, REVIEW_SEQUENCE));
     if (of->event)
         print_time("; happened ", of->event->event_time_us);
+    if (review_case_is_open(of) && verdict == DONGBO__VERDICT__DEFERRED)
+        printf("\n  waits for its person to become known, and is then decided by itself; an officer may be earlier");
     printf("\n");
 }
 

@@ -218,6 +218,16 @@ def test_a_long_queue_is_not_read_for_its_first_page(database, tmp_path):
         assert all(now - was < 5000 for was, now in zip(before, after)), (words, before, after)
 
 
+def test_what_waits_by_itself_is_no_case_to_list_but_can_be_shown(office, desk):
+    office.agent.drop("vaccinations", "early.csv", [people.dose_row(13, so_cccd="001163999999", ho_ten="Lý Sơn Tùng",
+                                                                    ngay_sinh="1963-02-01")])
+    office.agent.once()
+    case, = (case for case, in office.cluster.rows("SELECT review_case FROM exchange.exception WHERE verdict = 5"))
+    assert case not in [one["case"] for one in lines(desk.ask("review", "list", "--json"))]
+    shown = desk.ask("review", "show", case)
+    assert "nobody is known who may be meant" in shown and "decided by itself" in shown and "NOT_FOUND" in shown
+
+
 def test_decisions_are_carried_out(office, desk, tmp_path):
     (tmp_path / "minh").mkdir()
     other = office.desk(tmp_path / "minh", "minh")
