@@ -40,10 +40,10 @@ static const SearchWeights SHIPPED = {
                           [SEARCH_ELSE] = -5059},                           // .03
         [SEARCH_SEX] = {[SEARCH_EXACT] = -22, [SEARCH_ELSE] = -6059},       // .985, .015
         [SEARCH_PROVINCE] = {[SEARCH_EXACT] = -322, [SEARCH_ELSE] = -2322}, // .8, .2: people move
-        [SEARCH_MOTHER] =
-            {[SEARCH_EXACT] = -234, [SEARCH_FOLDED] = -3644, [SEARCH_NEAR] = -4322, [SEARCH_ELSE] = -4644},
-        [SEARCH_FATHER] =
-            {[SEARCH_EXACT] = -234, [SEARCH_FOLDED] = -3644, [SEARCH_NEAR] = -4322, [SEARCH_ELSE] = -4644},
+        [SEARCH_MOTHER] = {[SEARCH_EXACT] = -234, [SEARCH_FOLDED] = -3644, [SEARCH_SHORT] = -4322,
+                          [SEARCH_NEAR] = -4322, [SEARCH_ELSE] = -4644},
+        [SEARCH_FATHER] = {[SEARCH_EXACT] = -234, [SEARCH_FOLDED] = -3644, [SEARCH_SHORT] = -4322,
+                          [SEARCH_NEAR] = -4322, [SEARCH_ELSE] = -4644},
         [SEARCH_NUMBER] = {[SEARCH_EXACT] = -44, [SEARCH_NEAR] = -6644, [SEARCH_ELSE] = -5644}, // .97, .01, .02
     }};
 
@@ -52,7 +52,7 @@ typedef struct Said {
     const Dongbo__Subject *subject;
     const SearchQuestion *question;
     char name[FOLD_BYTES], accented[FOLD_BYTES], brief[FOLD_BYTES], letters[FOLD_BYTES], words[FOLD_BYTES];
-    char mother[FOLD_BYTES], father[FOLD_BYTES];
+    char mother[FOLD_BYTES], mother_brief[FOLD_BYTES], father[FOLD_BYTES], father_brief[FOLD_BYTES];
 } Said;
 
 static void fold(const char *text, char out[FOLD_BYTES]) {
@@ -196,14 +196,21 @@ static SearchLevel province_level(const Dongbo__Subject *subject, const Person *
     return strcmp(subject->residence_province, held) == 0 ? SEARCH_EXACT : SEARCH_ELSE;
 }
 
-static SearchLevel parent_level(const char *said, const char *said_folded, const char *held) {
-    char folded[FOLD_BYTES];
-    fold(held, folded);
-    if (!said_folded[0] || !folded[0])
+typedef struct Parent {
+    const char *said, *folded, *brief, *held;
+} Parent;
+
+static SearchLevel parent_level(const Parent *parent) {
+    char folded[FOLD_BYTES], brief[FOLD_BYTES];
+    fold(parent->held, folded);
+    if (!parent->folded[0] || !folded[0])
         return SEARCH_MISSING;
-    if (strcmp(said_folded, folded) == 0)
-        return strcmp(said, held) == 0 ? SEARCH_EXACT : SEARCH_FOLDED;
-    return is_like(said_folded, folded, 940) ? SEARCH_NEAR : SEARCH_ELSE;
+    if (strcmp(parent->folded, folded) == 0)
+        return strcmp(parent->said, parent->held) == 0 ? SEARCH_EXACT : SEARCH_FOLDED;
+    without_middle(folded, brief);
+    if (strcmp(parent->brief, brief) == 0)
+        return SEARCH_SHORT;
+    return is_like(parent->folded, folded, 940) ? SEARCH_NEAR : SEARCH_ELSE;
 }
 
 #define NUMBER_BYTES 24
@@ -281,6 +288,8 @@ static int32_t sex_surprise(SearchLevel level, SearchLevel name) {
 static int32_t parent_surprise(SearchLevel level, int64_t n, int64_t all) {
     if (level == SEARCH_EXACT || level == SEARCH_FOLDED)
         return rarity(n, all);
+    if (level == SEARCH_SHORT)
+        return less(rarity(n, all), 1000); // two
     return level == SEARCH_NEAR ? less(rarity(n, all), 4322) : 0;
 }
 
@@ -323,9 +332,10 @@ static bool is_turned(const Said *said, const char *folded) {
 
 // Twins share birth date, parents, province and most of a name, and the sum takes each for evidence of its own; the
 // other twin may not be in the store yet. Only what is said of a number tells that it is this one. Without it another
-// given name may be the other twin's; and so may this one's without its accents, or with others, where a number is said
-// that is whole and not nearly this person's. Where there is no number, a name that is written without any accents at
-// all says nothing against this twin: whoever writes so writes all names so, and the other would be found as well.
+// given name may be the other twin's, and so may this one's with other accents. A name that is written without any
+// accents at all says nothing against this twin: whoever writes so writes all names so, and two twins whose names are
+// the same but for accents are as rare as none (one birth in a hundred is of twins, one pair in hundreds is so named,
+// and one of them would have to be missing from the store).
 static bool is_kin(const Said *said, const Person *person, const char *folded, const SearchMatch *match) {
     SearchLevel level = (SearchLevel)match->level[SEARCH_NAME], number = (SearchLevel)match->level[SEARCH_NUMBER];
     if (number == SEARCH_EXACT || number == SEARCH_NEAR || level == SEARCH_EXACT || level == SEARCH_MISSING)
@@ -336,12 +346,14 @@ static bool is_kin(const Said *said, const Person *person, const char *folded, c
     fold_case(person->full_name, held);
     unsigned differences = name_compare(given_name(said->accented), given_name(held));
     bool bare = strcmp(said->accented, said->name) == 0;
-    return (differences & ~(unsigned)(NAME_CASE | NAME_TONE)) != 0 && (number == SEARCH_ELSE || !bare);
+    return (differences & ~(unsigned)(NAME_CASE | NAME_TONE)) != 0 && !bare;
 }
 
 static void compare(const Said *said, const SearchCandidate *candidate, SearchMatch *ret) {
     const Dongbo__Subject *subject = said->subject;
     const Person *person = &candidate->person;
+    const Parent mother = {subject->mother_name, said->mother, said->mother_brief, candidate->mother_name};
+    const Parent father = {subject->father_name, said->father, said->father_brief, candidate->father_name};
     char folded[FOLD_BYTES];
     fold(person->full_name, folded);
     *ret = (SearchMatch){
@@ -351,8 +363,8 @@ static void compare(const Said *said, const SearchCandidate *candidate, SearchMa
                   [SEARCH_BIRTH] = (uint8_t)birth_level(subject->birth_date, person->birth_date),
                   [SEARCH_SEX] = (uint8_t)sex_level(subject->sex, person->sex),
                   [SEARCH_PROVINCE] = (uint8_t)province_level(subject, person),
-                  [SEARCH_MOTHER] = (uint8_t)parent_level(subject->mother_name, said->mother, candidate->mother_name),
-                  [SEARCH_FATHER] = (uint8_t)parent_level(subject->father_name, said->father, candidate->father_name),
+                  [SEARCH_MOTHER] = (uint8_t)parent_level(&mother),
+                  [SEARCH_FATHER] = (uint8_t)parent_level(&father),
                   [SEARCH_NUMBER] = (uint8_t)number_level(said->question, person)}};
     ret->kin = is_kin(said, person, folded, ret);
 }

@@ -13,7 +13,7 @@
 
 #include <stddef.h>
 
-#define SEARCH_VERSION 3          // of the constants and the levels
+#define SEARCH_VERSION 4          // of the constants and the levels
 #define SEARCH_BLOCK_MAX 50       // more persons under one key: not enough data
 #define SEARCH_CANDIDATES_MAX 512 // of one event; the keys have no more
 #define SEARCH_MATCHES_MAX 5      // that a reviewer is shown

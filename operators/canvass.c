@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define FOLD_BYTES (4 * TEXT_BYTES_MAX)
-#define KEYS 5
+#define KEYS 8
 #define COUNTS 7
 
 typedef enum Kind {
@@ -21,6 +21,9 @@ typedef enum Kind {
     KEY_LETTERS,
     KEY_YEAR,
     KEY_MOTHER,
+    KEY_BORN_TO, // mother's name, birth date
+    KEY_FAMILY,  // name but for its last word, birth date, province
+    KEY_HOME,    // name, mother's name, province
     COUNT_NAME,
     COUNT_GIVEN,
     COUNT_BIRTH,
@@ -133,14 +136,26 @@ static uint64_t hash_year(const Traits *traits) {
     return hash_end(hash_add(hash_add(hash, traits->birth, 4), traits->province, strlen(traits->province)));
 }
 
-static bool hash_mother(const Traits *traits, uint64_t *ret) {
+// Keys of which the mother's name is a part, as it is written but for its capitals. false where it does not fit.
+static bool hash_mother(Kind kind, const Traits *traits, uint64_t *ret) {
     char mother[FOLD_BYTES];
     const char *given = last_word(traits->name);
     if (text_fold_case(traits->mother, mother, sizeof mother) == (size_t)-1)
         return false;
-    uint64_t hash = hash_add(hash_begin(KEY_MOTHER), given, strlen(given));
-    *ret = hash_end(hash_add(hash_add(hash, traits->birth, 4), mother, strlen(mother)));
+    uint64_t hash = hash_add(hash_begin(kind), mother, strlen(mother));
+    if (kind == KEY_MOTHER)
+        hash = hash_add(hash_add(hash, given, strlen(given)), traits->birth, 4);
+    else if (kind == KEY_BORN_TO)
+        hash = hash_add(hash, traits->birth, 10);
+    else
+        hash = hash_add(hash_add(hash, traits->name, strlen(traits->name)), traits->province, strlen(traits->province));
+    *ret = hash_end(hash);
     return true;
+}
+
+static uint64_t hash_family(const Traits *traits, size_t n_before_given) {
+    uint64_t hash = hash_add(hash_begin(KEY_FAMILY), traits->name, n_before_given);
+    return hash_end(hash_add(hash_add(hash, traits->birth, 10), traits->province, strlen(traits->province)));
 }
 
 // false where a part of the key is missing.
@@ -170,8 +185,17 @@ static bool key_of(Kind kind, const Traits *traits, uint64_t *ret) {
             return false;
         *ret = hash_year(traits);
         return true;
+    case KEY_FAMILY:
+        if (given == traits->name || !is_day(traits->birth) || !*traits->province)
+            return false;
+        *ret = hash_family(traits, (size_t)(given - traits->name));
+        return true;
+    case KEY_HOME:
+        return *traits->province && *traits->mother && hash_mother(kind, traits, ret);
+    case KEY_BORN_TO:
+        return is_day(traits->birth) && *traits->mother && hash_mother(kind, traits, ret);
     default:
-        return is_year(traits->birth) && *traits->mother && hash_mother(traits, ret);
+        return is_year(traits->birth) && *traits->mother && hash_mother(kind, traits, ret);
     }
 }
 

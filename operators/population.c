@@ -288,6 +288,11 @@ static int stage_row(Load *load, const PopulationHeader *header, const CsvRow *r
     return ++stage->n == LOAD_ROWS ? send_rows(load) : 0;
 }
 
+static int begin_load(Load *load) {
+    static const PgStatement BEGIN = {"population_begin_load", "SELECT population.begin_load()", 0, NULL};
+    return pg_run(load->pg, &BEGIN, NULL, NULL);
+}
+
 // The rows are in, whatever becomes of this.
 static void analyse(Load *load) {
     static const PgStatement ANALYSE = {"population_analyse", "SELECT population.analyse()", 0, NULL};
@@ -315,6 +320,8 @@ static int load_run(Desk *desk, Load *load) {
     if (!load->stage.at)
         return error_fail(ERROR_MEMORY, "no memory for %d rows", LOAD_ROWS);
     r = desk_population_writer(desk, &load->pg);
+    if (r == 0)
+        r = begin_load(load);
     if (r == 0)
         r = each_row(load, stage_row);
     if (r == 0)

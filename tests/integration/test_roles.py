@@ -52,6 +52,8 @@ DENIED = [
     ("dongbo_population_reader", "INSERT INTO population.number_alias (kind, number, person) VALUES ('', '', 1)"),
     ("dongbo_population_reader", "SELECT population.load('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}')"),
     ("dongbo_population_reader", "SELECT population.analyse()"),
+    ("dongbo_population_reader", "SELECT population.begin_load()"),
+    ("dongbo_population_writer", "SELECT population.make_keys()"),
     ("dongbo_population_reader", "SELECT population.make_model()"),
     ("dongbo_population_writer", "SELECT * FROM population.find('{}','{}','{}','{}','{}','{}','{}',1,'{}','{}')"),
     ("dongbo_population_writer", "SELECT * FROM population.citizen"),

@@ -40,6 +40,7 @@ AN = row("001090123456", "Trịnh Xuân Ánh", "1990-05-12")
 NEIGHBOUR = row("001090123457", "Quách Thành Danh", "1990-11-30")
 TWIN_A = row("001195000001", "Mạc Thị Thuỷ Tiên", "1995-03-04", "female", mother=MOTHER)
 TWIN_B = row("001195000002", "Mạc Thị Thuỷ Chi", "1995-03-04", "female", mother=MOTHER)
+MAI = row("001192000007", "Phùng Thị Mai Hoa", "1992-07-08", "female", mother="Ngô Thị Xuân")
 HOMONYMS = [row(f"00108800010{n}", "Tạ Quang Bửu", "1988-08-09") for n in range(2)]
 COMMON = [row(f"0010770010{n:02d}", "Nguyễn Văn Hùng", "1977-07-07") for n in range(60)]
 
@@ -67,7 +68,7 @@ class Office:
         for code in ("MOH", "CDC"):
             exchange.dongbo("agency", "add", code, "--name", code, "--domain", "health", "--key",
                             exchange.keys(code.lower()))
-        exchange.load_population([*crowd(3000), AN, NEIGHBOUR, TWIN_A, TWIN_B, *HOMONYMS, *COMMON])
+        exchange.load_population([*crowd(3000), AN, MAI, NEIGHBOUR, TWIN_A, TWIN_B, *HOMONYMS, *COMMON])
         exchange.start_broker()
         self.peer, self.trusted = (wire_peer.Peer(exchange.publish, f"{exchange.directory}/{name}.keys",
                                                   f"{exchange.directory}/broker.keys.pub", messages)
@@ -169,6 +170,15 @@ def test_the_right_person_is_attached_and_nothing_accepted(office):
         assert number == AN["citizen_number"] and posterior >= (999000 if nth <= 5 else 980000), (nth, candidates)
         assert AN["full_name"] not in json.dumps(candidates, ensure_ascii=False)
     assert office.cluster.value("SELECT count(*) FROM exchange.exception WHERE person IS NOT NULL") == 0
+
+
+def test_each_key_leads_to_whom_no_other_does(office):
+    """A slip in the given name, or in the year: what is left leads to her."""
+    mother = {"mother_name": MAI["mother_name"]}
+    office.say(subject(MAI, citizen_number="", full_name="Phùng Thị Mai Hao", **mother),
+               subject(MAI, citizen_number="", full_name="Phùng Thị Mai Hao", residence_province="01"),
+               subject(MAI, citizen_number="", birth_date="1991-07-08", residence_province="01", **mother))
+    assert [office.attached(n)[0] for n in (1, 2, 3)] == [MAI["citizen_number"]] * 3
 
 
 def test_the_right_number_with_a_wrong_field_says_nothing_more(office):

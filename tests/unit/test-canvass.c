@@ -106,6 +106,18 @@ static void test_each_key_leads_to_her(void **state) {
     subject.birth_date = "1990";
     subject.mother_name = "đỗ thị mận";
     assert_int_equal(ask(&subject, "")->n, 1);
+    subject.full_name = "Nguyễn Thị Ngọc Hào"; // a slip in the given name: birth date and mother
+    subject.birth_date = "1990-03-02";
+    subject.sex = "";
+    she_is_found(&subject);
+    subject.mother_name = ""; // ... or the rest of the name, and where she lives
+    subject.residence_province = "01";
+    she_is_found(&subject);
+    subject = her();
+    subject.birth_date = "1991-03-02"; // a slip in the year: name, mother, and where she lives
+    subject.mother_name = "đỗ thị mận";
+    subject.residence_province = "01";
+    she_is_found(&subject);
 }
 
 static void test_nobody_is_made_up(void **state) {
