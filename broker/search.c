@@ -40,10 +40,16 @@ static const SearchWeights SHIPPED = {
                           [SEARCH_ELSE] = -5059},                           // .03
         [SEARCH_SEX] = {[SEARCH_EXACT] = -22, [SEARCH_ELSE] = -6059},       // .985, .015
         [SEARCH_PROVINCE] = {[SEARCH_EXACT] = -322, [SEARCH_ELSE] = -2322}, // .8, .2: people move
-        [SEARCH_MOTHER] = {[SEARCH_EXACT] = -234, [SEARCH_FOLDED] = -3644, [SEARCH_SHORT] = -4322,
-                          [SEARCH_NEAR] = -4322, [SEARCH_ELSE] = -4644},
-        [SEARCH_FATHER] = {[SEARCH_EXACT] = -234, [SEARCH_FOLDED] = -3644, [SEARCH_SHORT] = -4322,
-                          [SEARCH_NEAR] = -4322, [SEARCH_ELSE] = -4644},
+        [SEARCH_MOTHER] = {[SEARCH_EXACT] = -234,
+                           [SEARCH_FOLDED] = -3644,
+                           [SEARCH_SHORT] = -4322,
+                           [SEARCH_NEAR] = -4322,
+                           [SEARCH_ELSE] = -4644},
+        [SEARCH_FATHER] = {[SEARCH_EXACT] = -234,
+                           [SEARCH_FOLDED] = -3644,
+                           [SEARCH_SHORT] = -4322,
+                           [SEARCH_NEAR] = -4322,
+                           [SEARCH_ELSE] = -4644},
         [SEARCH_NUMBER] = {[SEARCH_EXACT] = -44, [SEARCH_NEAR] = -6644, [SEARCH_ELSE] = -5644}, // .97, .01, .02
     }};
 
@@ -356,16 +362,15 @@ static void compare(const Said *said, const SearchCandidate *candidate, SearchMa
     const Parent father = {subject->father_name, said->father, said->father_brief, candidate->father_name};
     char folded[FOLD_BYTES];
     fold(person->full_name, folded);
-    *ret = (SearchMatch){
-        .person = person->key,
-        .citizen_number = person->citizen_number,
-        .level = {[SEARCH_NAME] = (uint8_t)name_level(said, person->full_name, folded),
-                  [SEARCH_BIRTH] = (uint8_t)birth_level(subject->birth_date, person->birth_date),
-                  [SEARCH_SEX] = (uint8_t)sex_level(subject->sex, person->sex),
-                  [SEARCH_PROVINCE] = (uint8_t)province_level(subject, person),
-                  [SEARCH_MOTHER] = (uint8_t)parent_level(&mother),
-                  [SEARCH_FATHER] = (uint8_t)parent_level(&father),
-                  [SEARCH_NUMBER] = (uint8_t)number_level(said->question, person)}};
+    *ret = (SearchMatch){.person = person->key,
+                         .citizen_number = person->citizen_number,
+                         .level = {[SEARCH_NAME] = (uint8_t)name_level(said, person->full_name, folded),
+                                   [SEARCH_BIRTH] = (uint8_t)birth_level(subject->birth_date, person->birth_date),
+                                   [SEARCH_SEX] = (uint8_t)sex_level(subject->sex, person->sex),
+                                   [SEARCH_PROVINCE] = (uint8_t)province_level(subject, person),
+                                   [SEARCH_MOTHER] = (uint8_t)parent_level(&mother),
+                                   [SEARCH_FATHER] = (uint8_t)parent_level(&father),
+                                   [SEARCH_NUMBER] = (uint8_t)number_level(said->question, person)}};
     ret->kin = is_kin(said, person, folded, ret);
 }
 
@@ -424,6 +429,8 @@ static void said_make(Said *said, const SearchQuestion *question) {
     sorted_words(said->name, said->words);
     fold(question->subject->mother_name, said->mother);
     fold(question->subject->father_name, said->father);
+    without_middle(said->mother, said->mother_brief);
+    without_middle(said->father, said->father_brief);
 }
 
 void search_judge(const SearchQuestion *question, SearchCandidate *candidates, size_t n, SearchAnswer *ret) {

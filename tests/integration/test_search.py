@@ -319,7 +319,7 @@ def test_weights_are_learnt_from_an_agencys_own_events(office):
     assert learnt.startswith("model 1: ")
     lines = exchange.dongbo("model", "show").stdout.splitlines()
     counts = {line.rsplit(" ", 2)[0]: int(line.rsplit(" ", 2)[1]) for line in lines[1:]}
-    assert lines[0] == "dongbo weights 3" and 60 <= counts['CDC full_name "accents"'] < 70
+    assert lines[0] == "dongbo weights 4" and 60 <= counts['CDC full_name "accents"'] < 70
     assert 20 <= counts['CDC full_name "exact"'] < 30 and counts['CDC birth_date "differs"'] == 10
     assert exchange.dongbo("model", "learn").stdout.startswith("model 1 stands")
     assert exchange.dongbo("model", "show", "1").stdout.splitlines() == lines

@@ -260,7 +260,7 @@ static void test_a_twin_is_never_sure(void **state) {
     } cases[] = {{"Trịnh Xuân Bình", "001090999888", false}, // a number and a given name of their own
                  {"Trịnh Xuân Anhh", "001090999888", false},
                  {"Trịnh Xuân Ảnh", "001090999888", false}, // ... of the same letters but for the accents
-                 {"Trinh Xuan Anh", "001090999888", false},
+                 {"Trinh Xuan Anh", "001090999888", true},  // ... says nothing of accents
                  {"Trịnh Ánh Xuân", "001090999888", false}, // of the same words
                  {"Trịnh Xuân Ánh", "001090999888", true},  // only the number is another
                  {"Trịng Xuân Ánh", "001090999888", true},
