@@ -10,6 +10,7 @@
 #include "proto/base/error.h"
 #include "proto/check.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void settle_form(Item *item, int code, const char *field) {
@@ -115,8 +116,33 @@ int decide_forms(const DecideContext *context, Work *work) {
 }
 
 bool decide_wants_person(const Item *item) {
-    return item->event != NULL && !item->dropped && item->claimed_number[0] != '\0' &&
-           item->form.verdict == DONGBO__VERDICT__ACCEPTED;
+    return item->event != NULL && !item->dropped && item->form.verdict == DONGBO__VERDICT__ACCEPTED &&
+           (item->claimed_number[0] != '\0' || bearers_insurance(item->event, "")[0] != '\0');
+}
+
+static bool is_unusable(const Item *item) {
+    return !verify_is_number(item->claimed_number);
+}
+
+void decide_bearer(Item *item) {
+    const Person *found = NULL;
+    if (item->person != NULL || !decide_wants_person(item))
+        return;
+    Date day = date_of_us(item->event->event_time_us);
+    BearersAnswer answer = bearers_on(item->bearers, day, &found);
+    bool by_insurance = answer == BEARERS_NONE && is_unusable(item);
+    if (by_insurance)
+        answer = bearers_on(item->insured, day, &found);
+    else if (item->domain == DONGBO__DOMAIN__POPULATION && item->bearers != NULL)
+        found = &item->bearers->list[0].person; // the store itself takes the first
+    if (found == NULL)
+        return;
+    Person *person = &item->named;
+    *person = *found;
+    person->by_alias = !by_insurance;
+    person->by_insurance = by_insurance;
+    person->at_other_time = answer == BEARERS_OTHER_TIME;
+    item->person = person;
 }
 
 bool decide_brings_person(const Item *item) {
@@ -138,6 +164,29 @@ static void decide_whom(Item *item) {
     else if (item->unknown_to_store || (item->person == NULL && !decide_brings_person(item)))
         decision_add(&item->decision, DONGBO__VERDICT__DEFERRED, DONGBO__REASON_CODE__NOT_FOUND,
                      "subject.citizen_number", NULL);
+}
+
+// The number, and what else would name the person, is several persons'.
+static bool decide_ambiguous(Item *item) {
+    static const char NUMBER[] = "subject.citizen_number", INSURANCE[] = "insurance_number";
+    const Person *unused;
+    Date day = date_of_us(item->event->event_time_us);
+    if (item->person != NULL)
+        return false;
+    bool by_number = bearers_on(item->bearers, day, &unused) == BEARERS_SEVERAL;
+    if (!by_number && (!is_unusable(item) || bearers_on(item->insured, day, &unused) != BEARERS_SEVERAL))
+        return false;
+    decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__ID_AMBIGUOUS,
+                 by_number ? NUMBER : INSURANCE, NULL);
+    return true;
+}
+
+// With the person whom its numbers name, or none; and the insurance number is known to be others', not theirs.
+static void decide_named(const VerifyContext *verify, const Grants *grants, Item *item) {
+    verify_person(verify, grants, item->event, item->person, &item->decision);
+    if (item->person != NULL && item->insured != NULL && !bearers_have(item->insured, item->person->key))
+        decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__INSURANCE_DIFFERS,
+                     "insurance_number", NULL);
 }
 
 static void set_residence(Item *item) {
@@ -169,8 +218,8 @@ static int decide_person(const VerifyContext *verify, const Work *work, Item *it
         return 0;
     else if (changes_person)
         decide_whom(item);
-    else
-        verify_person(verify, grants, item->event, item->person, &item->decision);
+    else if (!decide_ambiguous(item))
+        decide_named(verify, grants, item);
     if (item->person != NULL && !changes_person)
         set_residence(item);
     if (item->expired && item->decision.verdict == DONGBO__VERDICT__DEFERRED)
@@ -201,6 +250,10 @@ static bool is_contradiction(int code) {
     case DONGBO__REASON_CODE__ID_PROVINCE:
     case DONGBO__REASON_CODE__ID_SEX:
     case DONGBO__REASON_CODE__ID_BIRTH_YEAR:
+    case DONGBO__REASON_CODE__ID_AMBIGUOUS:
+    case DONGBO__REASON_CODE__ID_OTHER_TIME:
+    case DONGBO__REASON_CODE__ID_BY_INSURANCE:
+    case DONGBO__REASON_CODE__INSURANCE_DIFFERS:
     case DONGBO__REASON_CODE__NOT_FOUND:
     case DONGBO__REASON_CODE__NAME_DIFFERS:
     case DONGBO__REASON_CODE__NAME_SIMILAR:
@@ -242,11 +295,26 @@ bool decide_is_misled(const Item *item) {
                                     has_reason(&item->decision, DONGBO__REASON_CODE__BIRTH_DATE_DIFFERS));
 }
 
+size_t decide_bearers(const Item *item, SearchNumber out[DECIDE_BEARERS_MAX]) {
+    const Bearers *both[] = {item->bearers, item->insured};
+    size_t n = 0;
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t j = 0; both[i] != NULL && j < both[i]->n; j++) {
+            const char *number = both[i]->list[j].person.citizen_number;
+            if (strlen(number) < sizeof *out)
+                snprintf(out[n++], sizeof *out, "%s", number);
+        }
+    }
+    return n;
+}
+
 static void say_found(Item *item) {
     static const char FIELD[] = "subject.citizen_number";
     Decision *decision = &item->decision;
     const SearchAnswer *found = item->found;
     const SearchMatch *sure = search_sure(found), *first = search_first(found);
+    if (has_reason(decision, DONGBO__REASON_CODE__ID_AMBIGUOUS)) // among whom it was found
+        return;
     // The number is right, and another field is not: the other reasons say so.
     if (first != NULL && ((item->person != NULL && item->person->key == first->person) ||
                           strcmp(first->citizen_number, item->claimed_number) == 0))
@@ -262,10 +330,10 @@ static void say_found(Item *item) {
 }
 
 // What is wrong with the number, as bits of rules_accepted_numbers(); 0 where that is not all, or where it is a number.
-static unsigned number_faults(const Decision *form) {
-    unsigned faults = form->n_reasons > 0 ? NUMBER_MALFORMED : 0;
-    for (size_t i = 0; i < form->n_reasons; i++) {
-        int code = form->reasons[i].code;
+static unsigned number_faults(const Decision *decision) {
+    unsigned faults = decision->n_reasons > 0 ? NUMBER_MALFORMED : 0;
+    for (size_t i = 0; i < decision->n_reasons; i++) {
+        int code = decision->reasons[i].code;
         if (code == DONGBO__REASON_CODE__ID_MISSING)
             faults = NUMBER_MISSING; // and ID_FORMAT beside it
         else if (code != DONGBO__REASON_CODE__ID_FORMAT)
@@ -275,9 +343,9 @@ static unsigned number_faults(const Decision *form) {
 }
 
 bool decide_may_adopt(const DecideContext *context, const Work *work, const Item *item) {
-    if (item->form.verdict != DONGBO__VERDICT__MISMATCH || !decide_wants_search(work, item))
+    if (item->person != NULL || item->decision.verdict != DONGBO__VERDICT__MISMATCH || !decide_wants_search(work, item))
         return false;
-    unsigned faults = number_faults(&item->form);
+    unsigned faults = number_faults(&item->decision);
     return faults != 0 && (faults & ~rules_accepted_numbers(context->rules, work->agency->grants.code)) == 0;
 }
 
@@ -288,7 +356,7 @@ static int adopt(const DecideContext *context, const Work *work, Item *item) {
         return 1;
     VerifyContext verify = verify_context(context, work);
     Decision decision;
-    copy_decision(&decision, &item->form);
+    copy_decision(&decision, &item->decision);
     decision.verdict = DONGBO__VERDICT__ACCEPTED;
     verify_found(&verify, &work->agency->grants, item->event, &item->found->person, &decision);
     if (decision.verdict != DONGBO__VERDICT__ACCEPTED)

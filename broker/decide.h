@@ -2,8 +2,8 @@
 //
 // From a batch's bytes and what was looked up to every event's verdict and record, in the order of the batch. Pure:
 // whoever calls fills in persons and versions between the steps (the broker, a test, the simulator):
-//   decide_items() or items of the caller's own → decide_forms() → [item->person] → decide_persons()
-//   → [item->found] → decide_found() → decide_hoods() → [item->read, item->hood] → decide_records()
+//   decide_items() or items of the caller's own → decide_forms() → [item->person, bearers, insured] → decide_bearer()
+//   → decide_persons() → [item->found] → decide_found() → decide_hoods() → [item->read, item->hood] → decide_records()
 // All from decide_persons() on may be called again with newer persons and versions; they begin anew.
 #pragma once
 
@@ -21,6 +21,9 @@ int decide_items(Work *work);
 // Decodes the events and says what can be said without the person. ERROR_MEMORY.
 int decide_forms(const DecideContext *context, Work *work);
 bool decide_wants_person(const Item *item);
+// Whose the number was at the time of the event, or the insurance number where there is no usable one: item->person
+// from item->bearers and item->insured, where the present numbers gave nobody.
+void decide_bearer(Item *item);
 // A population event that makes its person known if they are not.
 bool decide_brings_person(const Item *item);
 // Compares with the person, or none, and finds the record's key. A population event needs its person to have a record,
@@ -38,6 +41,9 @@ bool decide_may_adopt(const DecideContext *context, const Work *work, const Item
 // Adds what a search found to the decisions, and adopts where that is the policy. After decide_persons(), before
 // decide_records(). ERROR_MEMORY.
 int decide_found(const DecideContext *context, Work *work);
+// The present numbers of those who bore the claimed number, or the insurance number. Returns how many.
+#define DECIDE_BEARERS_MAX (2 * BEARERS_MAX)
+size_t decide_bearers(const Item *item, SearchNumber out[DECIDE_BEARERS_MAX]);
 bool decide_wants_record(const Item *item);
 // Gives each item of a domain with rules about other records its person's neighbourhood, one for all items of a person
 // and domain, and where other persons' records of its key matter that of the key, one for all items of the key; those

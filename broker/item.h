@@ -5,6 +5,7 @@
 #pragma once
 
 #include "broker/agencies.h"
+#include "broker/bearers.h"
 #include "broker/cases.h"
 #include "broker/neighbourhood.h"
 #include "broker/person.h"
@@ -27,6 +28,8 @@ typedef struct Item {
     const char *claimed_number; // "" when none
     const Person *person;       // NULL when not found
     bool adopted;               // ... by their number, but all else: `person` is whom `found` is sure of
+    Bearers *bearers;           // whose claimed_number was, where it is nobody's; NULL for nobody
+    Bearers *insured;           // whose the insurance number is, by others' word; NULL for nobody
     const char *record_key;     // "" until a person was decided on
     uint64_t record_hash;       // of (person, domain, record key); 0 until a person was decided on
     const Dongbo__Record *read; // current version in the store when it was looked up, NULL for none
@@ -36,6 +39,7 @@ typedef struct Item {
     const SearchAnswer *found;  // who may be meant, where that was looked for; NULL otherwise
     uint8_t case_key[CASE_KEY_BYTES]; // what is asked of a reviewer, where the event is in question
     bool has_case_key;
+    Person named;      // whom a number that is not the current one led to
     Decision form;     // verify_form()'s, kept: it does not depend on the store
     Decision decision; // final
     Merged merged;
@@ -48,6 +52,7 @@ typedef struct Item {
     bool wanted;           // the next look-up reads for this item
     bool stale_person;     // the person, and so the record, may have changed since they were looked up
     bool stale_record;     // the record may have
+    bool pair_is_known;    // the person and their insurance number, and need not be kept
     bool unknown_to_store; // a population event that the store could apply to nobody
     bool taken_in_store;   // ... for its new number is another person's
     bool settled;          // a population event that was applied, or for good was not

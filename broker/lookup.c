@@ -24,21 +24,11 @@
 
 static const Oid TEXTS[] = {OID_TEXT_ARRAY};
 
-#define PERSON_COLUMNS                                                                                                 \
-    "n.i, c.person, c.citizen_number, c.full_name, c.birth_date, c.sex, "                                              \
-    "c.residence_province, c.residence_province63, c.died_on "
-
 static const PgStatement PERSONS = {"persons",
-                                    "SELECT " PERSON_COLUMNS "FROM unnest($1::text[]) WITH ORDINALITY AS n(number, i) "
+                                    "SELECT n.i, " LOOKUP_PERSON_COLUMNS
+                                    " FROM unnest($1::text[]) WITH ORDINALITY AS n(number, i) "
                                     "JOIN population.citizen c ON c.citizen_number = n.number",
                                     1, TEXTS};
-
-static const PgStatement ALIASES = {
-    "aliases",
-    "SELECT " PERSON_COLUMNS "FROM unnest($1::text[]) WITH ORDINALITY AS n(number, i) "
-    "CROSS JOIN LATERAL (SELECT min(a.person) AS person FROM population.number_alias a "
-    "WHERE a.number = n.number AND a.kind = 'cccd') a JOIN population.citizen c ON c.person = a.person",
-    1, TEXTS};
 
 static const Oid RECORD_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_TEXT_ARRAY};
 static const PgStatement RECORDS = {
@@ -138,25 +128,25 @@ static bool person_keep(Arena *arena, Person *person) {
     return !failed;
 }
 
-static const Person *person_read(Arena *arena, const PGresult *rows, int row, bool by_alias) {
-    Person *person = arena_alloc(arena, sizeof *person);
-    if (person == NULL)
-        return NULL;
-    *person = (Person){
-        .key = pg_i64(rows, row, 1),
-        .citizen_number = pg_text(rows, row, 2),
-        .full_name = pg_text(rows, row, 3),
-        .birth_date = pg_text(rows, row, 4),
-        .sex = pg_text(rows, row, 5),
-        .residence_province = pg_text(rows, row, 6),
-        .residence_province63 = pg_text(rows, row, 7),
-        .died_on = pg_text(rows, row, 8),
-        .by_alias = by_alias,
-    };
-    return person_keep(arena, person) ? person : NULL;
+const char *lookup_read_text(Arena *arena, const PGresult *rows, int row, int column) {
+    bool failed = false;
+    const char *copy = copy_text(arena, pg_text(rows, row, column), &failed);
+    return failed ? NULL : copy;
 }
 
-static int query_persons(Pg *population, const PgStatement *statement, Arena *arena, const Wanted *wanted) {
+int lookup_read_person(Arena *arena, const PGresult *rows, int row, Person *ret) {
+    *ret = (Person){.key = pg_i64(rows, row, 1),
+                    .citizen_number = pg_text(rows, row, 2),
+                    .full_name = pg_text(rows, row, 3),
+                    .birth_date = pg_text(rows, row, 4),
+                    .sex = pg_text(rows, row, 5),
+                    .residence_province = pg_text(rows, row, 6),
+                    .residence_province63 = pg_text(rows, row, 7),
+                    .died_on = pg_text(rows, row, 8)};
+    return person_keep(arena, ret) ? 0 : error_fail(ERROR_MEMORY, "the batch's persons do not fit");
+}
+
+static int query_persons(Pg *population, Arena *arena, const Wanted *wanted) {
     if (wanted->n == 0)
         return 0;
     PgParams params = {0};
@@ -164,13 +154,14 @@ static int query_persons(Pg *population, const PgStatement *statement, Arena *ar
     for (size_t i = 0; i < wanted->n; i++)
         pg_array_text(&params, wanted->items[i]->claimed_number, strlen(wanted->items[i]->claimed_number));
     PGresult *rows = NULL;
-    int result = pg_run(population, statement, &params, &rows);
+    int result = pg_run(population, &PERSONS, &params, &rows);
     pg_params_free(&params);
     for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
-        Item *item = wanted->items[pg_i64(rows, row, 0) - 1];
-        item->person = person_read(arena, rows, row, statement == &ALIASES);
-        if (item->person == NULL)
-            result = error_fail(ERROR_MEMORY, "the batch's persons do not fit");
+        Person *person = arena_alloc(arena, sizeof *person);
+        result = person == NULL ? error_fail(ERROR_MEMORY, "the batch's persons do not fit")
+                                : lookup_read_person(arena, rows, row, person);
+        if (result == 0)
+            wanted->items[pg_i64(rows, row, 0) - 1]->person = person;
     }
     PQclear(rows);
     return result;
@@ -179,20 +170,9 @@ static int query_persons(Pg *population, const PgStatement *statement, Arena *ar
 int lookup_persons(Pg *population, Work *work) {
     Wanted wanted;
     int result = wanted_collect(&wanted, work);
-    if (result < 0)
-        return result;
-    for (size_t i = 0; i < wanted.n; i++)
+    for (size_t i = 0; result == 0 && i < wanted.n; i++)
         wanted.items[i]->person = NULL;
-    result = query_persons(population, &PERSONS, work->arena, &wanted);
-    if (result < 0)
-        return result;
-    size_t n = 0;
-    for (size_t i = 0; i < wanted.n; i++) {
-        if (wanted.items[i]->person == NULL)
-            wanted.items[n++] = wanted.items[i];
-    }
-    wanted.n = n;
-    return query_persons(population, &ALIASES, work->arena, &wanted);
+    return result < 0 ? result : query_persons(population, work->arena, &wanted);
 }
 
 // ---- who may be meant ---------------------------------------------------------------------------------------------
@@ -279,6 +259,8 @@ static int read_answer(Work *work, Item *item, const PGresult *rows, int row, Se
                                .number = item->claimed_number,
                                .number_of = item->person == NULL ? 0 : item->person->key,
                                .weights = work->agency->weights,
+                               .bearers = item->bearers,
+                               .insured = item->insured,
                                .model = pg_i64(rows, row, 10),
                                .citizens = pg_i64(rows, row, 11)};
     size_t n = 0;
@@ -300,11 +282,14 @@ static int read_answer(Work *work, Item *item, const PGresult *rows, int row, Se
     return failed ? -1 : row;
 }
 
-// The numbers beside those that mislead, and whose each is.
+#define BESIDE_MAX (SEARCH_NEIGHBOURS_MAX + DECIDE_BEARERS_MAX)
+
+// The numbers beside those that mislead, and the present ones of those who bore a number that is nobody's now; and
+// which event each is for.
 static int neighbour_params(PgParams *params, const Rules *rules, Arena *arena, Item **items, size_t n) {
     ArenaMark mark = arena_mark(arena);
-    SearchNumber *beside = arena_alloc(arena, n * SEARCH_NEIGHBOURS_MAX * sizeof *beside);
-    int64_t *of = arena_alloc(arena, n * SEARCH_NEIGHBOURS_MAX * sizeof *of);
+    SearchNumber *beside = arena_alloc(arena, n * BESIDE_MAX * sizeof *beside);
+    int64_t *of = arena_alloc(arena, n * BESIDE_MAX * sizeof *of);
     size_t n_beside = 0;
     if (beside == NULL || of == NULL)
         return error_fail(ERROR_MEMORY, "the batch's candidates do not fit");
@@ -313,6 +298,7 @@ static int neighbour_params(PgParams *params, const Rules *rules, Arena *arena, 
         size_t end = n_beside;
         if (decide_is_misled(item))
             end += search_neighbours(rules, item->event->subject, item->claimed_number, beside + n_beside);
+        end += decide_bearers(item, beside + end);
         while (n_beside < end)
             of[n_beside++] = (int64_t)i + 1;
     }

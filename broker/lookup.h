@@ -7,7 +7,8 @@
 #include "broker/item.h"
 #include "proto/base/pg.h"
 
-// Fills item->person (NULL where not found) for every item with `wanted` set. ERROR_DATABASE, ERROR_DATA, ERROR_MEMORY.
+// Fills item->person (NULL where not found) for every item with `wanted` set, by present numbers: lookup_bearers() goes
+// on from there. ERROR_DATABASE, ERROR_DATA, ERROR_MEMORY.
 int lookup_persons(Pg *population, Work *work);
 // Fills item->found for every item with `wanted` set; each has a subject with a name. One query for some
 // hundreds of them; NULL where the store has no model to judge by.
@@ -27,3 +28,11 @@ int lookup_connect(Pg *pg);
 int lookup_population_position(Pg *population, Place *ret);
 // The last position given out, 0 for an empty log.
 int lookup_head_position(Pg *exchange, Place *ret);
+
+// Of population.citizen c, for lookup_read_person(), behind one column of the statement's own.
+#define LOOKUP_PERSON_COLUMNS                                                                                          \
+    "c.person, c.citizen_number, c.full_name, c.birth_date, c.sex, c.residence_province, c.residence_province63, "     \
+    "c.died_on"
+// Texts are copied into the arena. ERROR_MEMORY.
+int lookup_read_person(Arena *arena, const PGresult *rows, int row, Person *ret);
+const char *lookup_read_text(Arena *arena, const PGresult *rows, int row, int column); // NULL for want of memory

@@ -16,4 +16,6 @@ typedef struct Person {
     const char *residence_province63;
     const char *died_on; // "" while alive
     bool by_alias;       // found under a number that is not the current one
+    bool at_other_time;  // ... and was not theirs when the event happened
+    bool by_insurance;   // found under a social insurance number
 } Person;

@@ -5,6 +5,7 @@
 
 #include "broker/entries.h"
 #include "broker/lookup.h"
+#include "broker/lookup_bearers.h"
 #include "proto/base/error.h"
 
 #include <inttypes.h>
@@ -218,6 +219,8 @@ int prepare_again(Prepare *prepare, Work *work) {
     for (size_t i = 0; i < work->n_items; i++)
         work->items[i].wanted = work->items[i].stale_person && decide_wants_person(&work->items[i]);
     int result = lookup_persons(prepare->population, work);
+    if (result == 0)
+        result = lookup_bearers(prepare->exchange, prepare->population, work);
     stats_add(prepare->stats, STATS_PERSONS, &since);
     if (result == 0)
         result = decide_persons(&context, work);

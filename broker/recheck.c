@@ -251,6 +251,9 @@ static bool is_person_stale(const Recheck *recheck, const Work *work, const Item
     const SearchMatch *likely = search_first(item->found);
     if (likely != NULL && touched_since(recheck->persons, hash_person(likely->person), read))
         return true;
+    const char *insurance = bearers_insurance(item->event, item->claimed_number);
+    if (insurance[0] != '\0' && touched_since(recheck->persons, hash_number(insurance), read))
+        return true;
     return touched_since(recheck->persons, hash_number(item->claimed_number), read) ||
            (item->person != NULL && touched_since(recheck->persons, hash_person(item->person->key), read));
 }

@@ -224,7 +224,7 @@ static SearchLevel parent_level(const Parent *parent) {
 static SearchLevel number_level(const SearchQuestion *question, const Person *person) {
     char number[NUMBER_BYTES];
     size_t n = 0;
-    if (question->number_of == person->key && person->key != 0)
+    if ((question->number_of == person->key && person->key != 0) || bearers_have(question->bearers, person->key))
         return SEARCH_EXACT;
     for (const char *at = question->number; *at && n < sizeof number; at++)
         if (!strchr(" .-", *at))
@@ -457,7 +457,9 @@ void search_judge(const SearchQuestion *question, SearchCandidate *candidates, s
         match->posterior = millionths(odds(match->bits, nobody), sum);
         if (match->kin && match->posterior >= SEARCH_SURE)
             match->posterior = SEARCH_SURE - 1;
-        kept += match->posterior >= SEARCH_DOUBT;
+        if (match->posterior >= SEARCH_DOUBT || bearers_have(question->bearers, match->person) ||
+            bearers_have(question->insured, match->person))
+            ret->matches[kept++] = *match;
     }
     ret->n = kept;
     const SearchMatch *sure = search_sure(ret);

@@ -6,6 +6,7 @@
 // input gives the same numbers. Refuses to accept anybody: it says how likely each is, and that it may be nobody.
 #pragma once
 
+#include "broker/bearers.h"
 #include "broker/person.h"
 #include "broker/rules.h"
 #include "event.pb-c.h"
@@ -72,6 +73,8 @@ typedef struct SearchQuestion {
     const Dongbo__Subject *subject;
     const char *number;           // as claimed
     int64_t number_of;            // the person whom it names now or named once, 0 for none
+    const Bearers *bearers;       // who bore it, where it is nobody's now; NULL for nobody
+    const Bearers *insured;       // whose the insurance number is. A reviewer sees both, however unlikely
     int64_t citizens;             // in the store, by its model
     int64_t model;                // the model's number
     bool too_large;               // more candidates than are looked at

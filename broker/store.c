@@ -237,13 +237,13 @@ int store_exceptions(Pg *pg, const Work *work, size_t from, size_t to) {
     return pg_copy(pg, COPY_EXCEPTIONS, &rows);
 }
 
-static const Oid ALIAS_TYPES[] = {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY};
+static const Oid ALIAS_TYPES[] = {OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY};
 static const PgStatement ALIAS = {
     "person-alias",
     "INSERT INTO exchange.person_alias (number, kind, person, position) "
-    "SELECT n.number, 'cccd', n.person, n.position FROM unnest($1::text[], $2::bigint[], $3::bigint[]) "
-    "AS n(number, person, position) ON CONFLICT DO NOTHING",
-    3, ALIAS_TYPES};
+    "SELECT n.number, n.kind, n.person, n.position FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) "
+    "AS n(number, kind, person, position) ORDER BY n.number, n.kind, n.person ON CONFLICT DO NOTHING",
+    4, ALIAS_TYPES};
 
 static bool is_reissue(const Item *item) {
     return item->domain == DONGBO__DOMAIN__POPULATION && item->person != NULL &&
@@ -251,30 +251,51 @@ static bool is_reissue(const Item *item) {
            population_is_reissue(item->event->population);
 }
 
+// Whether the event teaches whose an insurance number is: it came under the person's own present number, and everything
+// else agreed.
+static bool is_pair(const Item *item) {
+    return item->domain == DONGBO__DOMAIN__SOCIAL_SECURITY && !item->pair_is_known && item->person != NULL &&
+           item->decision.verdict == DONGBO__VERDICT__ACCEPTED &&
+           item->event->operation != DONGBO__OPERATION__RETRACT && item->decision.n_reasons == 0 &&
+           strcmp(item->claimed_number, item->person->citizen_number) == 0 &&
+           bearers_kind(bearers_insurance(item->event, item->claimed_number)) == NULL &&
+           bearers_insurance(item->event, item->claimed_number)[0] != '\0';
+}
+
+// The number that the item says is an alias of its person; NULL for none.
+static const char *alias_of(const Item *item) {
+    if (is_reissue(item))
+        return item->event->subject->citizen_number;
+    return is_pair(item) ? bearers_insurance(item->event, item->claimed_number) : NULL;
+}
+
 int store_aliases(Pg *pg, const Work *work) {
+    const Item **items = NULL;
     int n = 0;
-    for (size_t i = 0; i < work->n_entries; i++)
-        n += is_reissue(work->entry_items[i]);
+    for (size_t i = 0; i < work->n_entries; i++) {
+        if (alias_of(work->entry_items[i]) == NULL)
+            continue;
+        if (items == NULL && (items = arena_alloc(work->arena, work->n_entries * sizeof *items)) == NULL)
+            return error_fail(ERROR_MEMORY, "the batch's aliases do not fit");
+        items[n++] = work->entry_items[i];
+    }
     if (n == 0)
         return 0;
     PgParams params = {0};
     pg_param_array_begin(&params, OID_TEXT, n);
-    for (size_t i = 0; i < work->n_entries; i++) {
-        if (is_reissue(work->entry_items[i])) {
-            const char *old = work->entry_items[i]->event->subject->citizen_number;
-            pg_array_text(&params, old, strlen(old));
-        }
+    for (int i = 0; i < n; i++)
+        pg_array_text(&params, alias_of(items[i]), strlen(alias_of(items[i])));
+    pg_param_array_begin(&params, OID_TEXT, n);
+    for (int i = 0; i < n; i++) {
+        const char *kind = is_reissue(items[i]) ? BEARER_CCCD : BEARER_INSURANCE;
+        pg_array_text(&params, kind, strlen(kind));
     }
     pg_param_array_begin(&params, OID_INT8, n);
-    for (size_t i = 0; i < work->n_entries; i++) {
-        if (is_reissue(work->entry_items[i]))
-            pg_array_i64(&params, work->entry_items[i]->person->key);
-    }
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, items[i]->person->key);
     pg_param_array_begin(&params, OID_INT8, n);
-    for (size_t i = 0; i < work->n_entries; i++) {
-        if (is_reissue(work->entry_items[i]))
-            pg_array_i64(&params, (int64_t)work->entry_items[i]->position);
-    }
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, (int64_t)items[i]->position);
     int result = pg_run(pg, &ALIAS, &params, NULL);
     pg_params_free(&params);
     return result;

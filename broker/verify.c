@@ -6,6 +6,7 @@
 
 #include "broker/verify.h"
 
+#include "broker/bearers.h"
 #include "broker/commune.h"
 #include "broker/name.h"
 #include "proto/base/date.h"
@@ -110,11 +111,19 @@ static void check_number(const Form *form, const char *number, const char *sex, 
         mismatch(form, REASON(ID_BIRTH_YEAR), field);
 }
 
+// By an identity card's number, or an insurance number where the citizen's cannot be used: whether that is anybody's
+// is not known yet.
+static bool is_named_otherwise(const Form *form) {
+    const char *number = form->subject->citizen_number;
+    return !verify_is_number(number) && (bearers_kind(number) || *bearers_insurance(form->event, number));
+}
+
 // A population event changes the person, so the number that holds afterwards is held against what holds afterwards.
 static void check_numbers(const Form *form) {
     const Dongbo__Subject *subject = form->subject;
     if (form->rules->domain != DONGBO__DOMAIN__POPULATION) {
-        check_number(form, subject->citizen_number, subject->sex, subject->birth_date, "subject.citizen_number");
+        if (!is_named_otherwise(form))
+            check_number(form, subject->citizen_number, subject->sex, subject->birth_date, "subject.citizen_number");
         return;
     }
     const Dongbo__PopulationChange *change = (const Dongbo__PopulationChange *)form->body;
@@ -397,16 +406,21 @@ static bool sex_is_known(const char *sex) {
     return *sex && strcmp(sex, "unknown") != 0;
 }
 
+// Whether a whole birth date and the sex are said, and are this person's.
+static bool life_agrees(const Form *form, const Person *person) {
+    const Dongbo__Subject *subject = form->subject;
+    Date birth;
+    return strcmp(subject->birth_date, person->birth_date) == 0 && date_parse(person->birth_date, &birth) == 0 &&
+           birth.day != 0 && sex_is_known(subject->sex) && strcmp(subject->sex, person->sex) == 0;
+}
+
 // Whether all that identifies a person but the name is said and is this person's: the number they have now, a whole
 // birth date, the sex. Nothing less makes up for a name that is written otherwise. A search that left no doubt stands
 // for the number: it has weighed how common the name is, as it is written and as it is held.
 static bool all_else_agrees(const Form *form, const Person *person) {
-    const Dongbo__Subject *subject = form->subject;
-    Date birth;
-    bool by_number = !person->by_alias && strcmp(subject->citizen_number, person->citizen_number) == 0;
-    return (form->found || by_number) && strcmp(subject->birth_date, person->birth_date) == 0 &&
-           date_parse(person->birth_date, &birth) == 0 && birth.day != 0 && sex_is_known(subject->sex) &&
-           strcmp(subject->sex, person->sex) == 0;
+    bool by_number = !person->by_alias && !person->by_insurance &&
+                     strcmp(form->subject->citizen_number, person->citizen_number) == 0;
+    return (form->found || by_number) && life_agrees(form, person);
 }
 
 // Each difference is a reason; the worst decides.
@@ -468,6 +482,13 @@ static void compare_sex(const Form *form, const Person *person) {
 static void compare_number(const Form *form, const Person *person) {
     static const char FIELD[] = "subject.citizen_number";
     const char *number = form->subject->citizen_number;
+    if (person->by_insurance) { // no number that the citizen was given: the rest must make up for it
+        decision_add(form->decision, life_agrees(form, person) ? ACCEPTED : MISMATCH, REASON(ID_BY_INSURANCE), FIELD,
+                     told(form, FIELD, person->citizen_number));
+        return;
+    }
+    if (person->at_other_time)
+        mismatch(form, REASON(ID_OTHER_TIME), FIELD);
     if (person->by_alias) {
         decision_add(form->decision, ACCEPTED, REASON(ID_NOT_CURRENT), FIELD,
                      told(form, FIELD, person->citizen_number));
@@ -531,7 +552,11 @@ void verify_person(const VerifyContext *context, const Grants *grants, const Don
                    const Person *person, Decision *decision) {
     Form form = form_of(context, grants, event, decision);
     if (!person) {
-        decision_add(decision, DEFERRED, REASON(NOT_FOUND), "subject.citizen_number", "");
+        static const char FIELD[] = "subject.citizen_number";
+        if (verify_is_number(form.subject->citizen_number))
+            decision_add(decision, DEFERRED, REASON(NOT_FOUND), FIELD, "");
+        else
+            check_number(&form, form.subject->citizen_number, "", "", FIELD);
         return;
     }
     compare_number(&form, person);

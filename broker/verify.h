@@ -44,12 +44,13 @@ typedef struct VerifyContext {
     Arena *arena;
 } VerifyContext;
 
-// What can be said without the person: readable, granted, number's structure, the domain's fields and codes, clock.
+// What can be said without the person: readable, granted, number's structure, the domain's fields and codes, clock. An
+// identity card's number passes, and none where an insurance number is said: whether they lead to anybody is not known.
 // A decision that is already MISMATCH or REJECTED needs no look-up.
 void verify_form(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
                  Decision *decision);
-// What needs the person: found or not (DEFERRED/NOT_FOUND), name, birth date, sex, alive, dates against the life.
-// For domain population, which changes the store itself, call verify_form() only.
+// What needs the person: found or not (DEFERRED/NOT_FOUND, or what is wrong with the number), name, birth date, sex,
+// alive, dates against the life. For domain population, which changes the store itself, call verify_form() only.
 void verify_person(const VerifyContext *context, const Grants *grants, const Dongbo__ChangeEvent *event,
                    const Person *person, Decision *decision);
 // Only what the rules say of the life of the person who is meant, as verify_person() does where all else agrees.

@@ -3,6 +3,7 @@
 // Keys are hashes of texts in one sorted array, and so are the values that are counted. A hash that two texts share
 // brings a candidate more, who is then judged like any other.
 #include "operators/canvass.h"
+#include "broker/decide.h"
 #include "broker/verify.h"
 #include "proto/base/error.h"
 #include "proto/base/text.h"
@@ -369,19 +370,24 @@ static void add_bearer(Asking *asking, const char *number) {
 }
 
 static void find_candidates(Asking *asking, const CanvassQuestion *question) {
-    const Dongbo__Subject *subject = question->subject;
+    const Dongbo__Subject *subject = question->item->event->subject;
+    const char *number = question->item->claimed_number;
     char name[FOLD_BYTES], swapped[11];
     fold(subject->full_name, name);
     search_swapped(subject->birth_date, swapped);
     Traits traits = {name, subject->birth_date, subject->sex, rules_residence34(asking->canvass->rules, subject),
                      subject->mother_name};
     asking->said = count_shared(asking->canvass, COUNT_NAME, name);
-    if (verify_is_number(question->number))
-        add_bearer(asking, question->number);
+    if (verify_is_number(number))
+        add_bearer(asking, number);
     SearchNumber beside[SEARCH_NEIGHBOURS_MAX];
-    size_t n = question->misled ? search_neighbours(asking->canvass->rules, subject, question->number, beside) : 0;
+    size_t n = question->misled ? search_neighbours(asking->canvass->rules, subject, number, beside) : 0;
     for (size_t i = 0; i < n; i++)
         add_bearer(asking, beside[i]);
+    SearchNumber former[DECIDE_BEARERS_MAX];
+    n = decide_bearers(question->item, former);
+    for (size_t i = 0; i < n; i++)
+        add_bearer(asking, former[i]);
     for (int kind = 0; kind < KEYS; kind++)
         add_block(asking, (Kind)kind, &traits);
     traits.birth = swapped;
@@ -396,9 +402,12 @@ int canvass_ask(const Canvass *canvass, const CanvassQuestion *question, Arena *
     if (!answer || !asking.candidates)
         return error_fail(ERROR_MEMORY, "the candidates of one step do not fit");
     find_candidates(&asking, question);
-    const SearchQuestion asked = {.subject = question->subject,
-                                  .number = question->number,
-                                  .number_of = question->number_of ? question->number_of->key : 0,
+    const Item *item = question->item;
+    const SearchQuestion asked = {.subject = item->event->subject,
+                                  .number = item->claimed_number,
+                                  .number_of = item->person ? item->person->key : 0,
+                                  .bearers = item->bearers,
+                                  .insured = item->insured,
                                   .citizens = (int64_t)census_counts(canvass->census).citizens,
                                   .model = 1,
                                   .too_large = asking.too_large};

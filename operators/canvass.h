@@ -5,17 +5,15 @@
 // bytes a citizen.
 #pragma once
 
-#include "broker/search.h"
+#include "broker/item.h"
 #include "operators/census.h"
 #include "proto/base/arena.h"
 
 typedef struct Canvass Canvass;
 
 typedef struct CanvassQuestion {
-    const Dongbo__Subject *subject;
-    const char *number;      // as claimed
-    const Person *number_of; // whom it names; NULL for nobody
-    bool misled;             // to nobody, or to somebody else altogether: numbers beside it are looked at as well
+    const Item *item; // whose event is in question, with whom its numbers lead to
+    bool misled;      // to nobody, or to somebody else altogether: numbers beside it are looked at as well
 } CanvassQuestion;
 
 // Makes the keys of everybody in the census, which must outlive it. ERROR_MEMORY.

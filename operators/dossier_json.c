@@ -42,18 +42,23 @@ static json_t *citizen_json(const Dossier *dossier) {
         return json_pack("{s:b, s:o}", "known", 0, "number", number_json(dossier, identity->number));
     text_mask_name(identity_text(identity, IDENTITY_NAME), name, sizeof name);
     snprintf(year, sizeof year, "%s", identity_text(identity, IDENTITY_BIRTH_DATE));
-    json_t *formerly = json_array();
+    json_t *formerly = json_array(), *insured = json_array();
     for (int row = 1; row < PQntuples(identity->numbers); row++)
-        json_array_append_new(formerly, json_pack("{s:o, s:s}", "number",
+        json_array_append_new(formerly, json_pack("{s:o, s:s, s:o, s:o}", "number",
                                                   number_json(dossier, pg_text(identity->numbers, row, 0)), "kind",
-                                                  pg_text(identity->numbers, row, 1)));
-    return json_pack("{s:b, s:o, s:s, s:s, s:s, s:o, s:o, s:o}", "known", 1, "number",
+                                                  pg_text(identity->numbers, row, 1), "valid_from",
+                                                  text_or_null(pg_text(identity->numbers, row, 2)), "valid_to",
+                                                  text_or_null(pg_text(identity->numbers, row, 3))));
+    for (int row = 0; row < PQntuples(identity->learnt); row++)
+        json_array_append_new(insured, number_json(dossier, pg_text(identity->learnt, row, 0)));
+    return json_pack("{s:b, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "known", 1, "number",
                      number_json(dossier, identity_text(identity, IDENTITY_NUMBER)), "full_name",
                      dossier->unmask ? identity_text(identity, IDENTITY_NAME) : name, "birth_date",
                      dossier->unmask ? identity_text(identity, IDENTITY_BIRTH_DATE) : year, "sex",
                      identity_text(identity, IDENTITY_SEX), "residence_province",
                      text_or_null(identity_text(identity, IDENTITY_PROVINCE)), "died_on",
-                     text_or_null(identity_text(identity, IDENTITY_DIED_ON)), "formerly", formerly);
+                     text_or_null(identity_text(identity, IDENTITY_DIED_ON)), "formerly", formerly, "insured_as",
+                     insured);
 }
 
 static json_t *field_json(const Dossier *dossier, const DossierField *field) {

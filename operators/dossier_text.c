@@ -13,6 +13,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define POSITIONS_SHOWN 10 // of one record
 
@@ -20,6 +21,28 @@ static void print_number(const Dossier *dossier, const char *number) {
     char masked[TEXT_MASK_BYTES];
     text_mask_number(number, masked);
     printf("%s", dossier->unmask ? number : masked);
+}
+
+static void print_days(const char *from, const char *to) {
+    if (*from || *to)
+        printf(", %s to %s", *from ? from : "?", *to ? to : "?");
+}
+
+static void print_numbers(const Dossier *dossier) {
+    const PGresult *numbers = dossier->identity->numbers, *learnt = dossier->identity->learnt;
+    for (int row = 1; row < PQntuples(numbers); row++) {
+        const char *kind = pg_text(numbers, row, 1);
+        printf(strcmp(kind, "insurance") == 0 ? "  insured as " : "  formerly ");
+        print_number(dossier, pg_text(numbers, row, 0));
+        printf(" (%s", kind);
+        print_days(pg_text(numbers, row, 2), pg_text(numbers, row, 3));
+        printf(")\n");
+    }
+    for (int row = 0; row < PQntuples(learnt); row++) {
+        printf("  insured as ");
+        print_number(dossier, pg_text(learnt, row, 0));
+        printf(" (by events)\n");
+    }
 }
 
 static void print_person(const Dossier *dossier) {
@@ -37,11 +60,7 @@ static void print_person(const Dossier *dossier) {
     printf("  %s, born %.*s, %s, residence %s%s%s\n", dossier->unmask ? identity_text(identity, IDENTITY_NAME) : name,
            dossier->unmask ? 10 : 4, birth_date, identity_text(identity, IDENTITY_SEX),
            identity_text(identity, IDENTITY_PROVINCE), *died_on ? ", died " : "", died_on);
-    for (int row = 1; row < PQntuples(identity->numbers); row++) {
-        printf("  formerly ");
-        print_number(dossier, pg_text(identity->numbers, row, 0));
-        printf(" (%s)\n", pg_text(identity->numbers, row, 1));
-    }
+    print_numbers(dossier);
 }
 
 // The line above is the population store's, which is somebody else's and has no past here.

@@ -14,14 +14,20 @@ static const PgStatement CITIZEN = {
     "SELECT person, citizen_number, full_name, birth_date, sex, residence_province, residence_commune, died_on "
     "FROM population.citizen WHERE person = coalesce("
     "(SELECT person FROM population.citizen WHERE citizen_number = $1), "
-    "(SELECT min(person) FROM population.number_alias WHERE number = $1 AND kind = 'cccd'))",
+    "(SELECT min(person) FROM population.number_alias WHERE number = $1 AND kind IN ('cccd', 'cmnd') "
+    "HAVING count(DISTINCT person) = 1))",
     1, NULL};
 static const PgStatement NUMBERS = {
     "identity_numbers",
-    "SELECT number, kind FROM (SELECT citizen_number AS number, 'cccd' AS kind, 0 AS rank FROM population.citizen "
-    "WHERE person = $1 UNION ALL SELECT number, kind, 1 FROM population.number_alias WHERE person = $1) n "
-    "ORDER BY rank, number",
+    "SELECT number, kind, valid_from, valid_to FROM (SELECT citizen_number AS number, 'cccd' AS kind, '' AS valid_from, "
+    "'' AS valid_to, 0 AS rank FROM population.citizen WHERE person = $1 "
+    "UNION ALL SELECT number, kind, valid_from, valid_to, 1 FROM population.number_alias WHERE person = $1) n "
+    "ORDER BY rank, kind, number",
     1, NULL};
+static const PgStatement LEARNT = {"identity_learnt",
+                                   "SELECT number FROM exchange.person_alias WHERE person = $1 AND kind = 'insurance' "
+                                   "ORDER BY position, number LIMIT 100",
+                                   1, NULL};
 static const PgStatement UNMASKING = {"identity_unmasking", "SELECT exchange.note_unmasking($1, $2)", 2, NULL};
 
 int identity_read_number(const char *operand, char number[IDENTITY_NUMBER_BYTES]) {
@@ -60,9 +66,18 @@ int identity_find(Desk *desk, Identity *ret) {
     return r;
 }
 
+int identity_find_learnt(Pg *exchange, Identity *identity) {
+    PgParams params = {0};
+    pg_param_i64(&params, identity->person);
+    int r = pg_run(exchange, &LEARNT, &params, &identity->learnt);
+    pg_params_free(&params);
+    return r;
+}
+
 void identity_free(Identity *identity) {
     PQclear(identity->citizen);
     PQclear(identity->numbers);
+    PQclear(identity->learnt);
     *identity = (Identity){0};
 }
 

@@ -14,7 +14,8 @@ typedef struct Identity {
     char number[IDENTITY_NUMBER_BYTES]; // as asked for
     int64_t person;                     // 0: not in the population store
     PGresult *citizen;                  // one row, see identity.c for its columns; NULL when there is none
-    PGresult *numbers;                  // number, kind: the current one first
+    PGresult *numbers;                  // number, kind, valid_from, valid_to: the current one first
+    PGresult *learnt;                   // number: insurance numbers that events taught; NULL until asked for
 } Identity;
 
 typedef enum IdentityColumn {
@@ -32,6 +33,8 @@ typedef enum IdentityColumn {
 int identity_read_number(const char *operand, char number[IDENTITY_NUMBER_BYTES]);
 // Looks `ret->number` up. Not being found is no error: person stays 0. ERROR_CONFIG, ERROR_DATABASE.
 int identity_find(Desk *desk, Identity *ret);
+// Fills in `learnt`, of a person who was found. An operator's right. ERROR_DATABASE.
+int identity_find_learnt(Pg *exchange, Identity *identity);
 void identity_free(Identity *identity);
 const char *identity_text(const Identity *identity, IdentityColumn column); // "" when there is no such citizen
 // Is this number one of theirs, now or formerly?

@@ -7,6 +7,7 @@
 #include "broker/decide.h"
 #include "broker/learnt.h"
 #include "broker/lookup.h"
+#include "broker/lookup_bearers.h"
 #include "operators/columns.h"
 #include "operators/commands.h"
 #include "operators/names.h"
@@ -134,8 +135,13 @@ static int find_persons(Trial *trial, Item *now, Item *then) {
     for (size_t i = 0; i < trial->work.n_items; i++)
         now[i].wanted = decide_wants_person(&now[i]) || decide_wants_person(&then[i]);
     int r = lookup_persons(trial->population, &trial->work);
-    for (size_t i = 0; i < trial->work.n_items; i++)
+    if (r == 0)
+        r = lookup_bearers(trial->exchange, trial->population, &trial->work);
+    for (size_t i = 0; i < trial->work.n_items; i++) {
         then[i].person = now[i].person;
+        then[i].bearers = now[i].bearers;
+        then[i].insured = now[i].insured;
+    }
     return r;
 }
 

@@ -5,6 +5,7 @@
 // knows: which records it holds besides those of the file, so nothing is UNCHANGED or SUPERSEDED here, and what
 // population events would change.
 #include "broker/decide.h"
+#include "operators/alias_list.h"
 #include "operators/canvass.h"
 #include "operators/census.h"
 #include "operators/commands.h"
@@ -27,18 +28,21 @@
 
 static const char NOTES[] =
     "P.csv is a file as `dongbo population load` takes it. It is kept in memory: some 350 bytes a citizen. E.csv is\n"
-    "what an agency's agent would read from its drop folder, M.yaml its mapping.\n"
+    "what an agency's agent would read from its drop folder, M.yaml its mapping. A.csv has numbers that were replaced,\n"
+    "identity cards' and insurance numbers, as `dongbo population aliases` takes them.\n"
     "Each line of the output is one event, in the order of E.csv: row (the header is row 1), verdict, citizen (whom\n"
     "it was decided on, or null), reasons (code, field), and where the number did not lead to its person: candidates,\n"
     "with the posterior of each, and posterior, that of the likeliest. Citizens' numbers stand in it.\n"
     "Rules and code lists are those of --schemas, else of the configuration, else those that came with the program.\n"
     "What the exchange already holds is not known here: an event that it would call UNCHANGED or SUPERSEDED is\n"
-    "ACCEPTED, and rules about a person's other records see those that earlier events of the same file made.\n";
+    "ACCEPTED, and whose an insurance number is, it has not learnt from other events. Rules about a person's other\n"
+    "records see those that earlier events of the same file made.\n";
 
 typedef struct Verifying {
-    const char *population, *events, *mapping, *out, *agency, *schemas, *delimiter, *encoding;
+    const char *population, *aliases, *events, *mapping, *out, *agency, *schemas, *delimiter, *encoding;
     bool json;
     Census *census;
+    AliasList *numbers; // their other ones; NULL for none
     Canvass *canvass;   // made when the first event needs it
     Holdings *holdings; // likewise
     EventFile *file;
@@ -57,6 +61,7 @@ typedef struct Verifying {
 static void verifying_free(Verifying *verifying) {
     canvass_destroy(&verifying->canvass);
     holdings_destroy(&verifying->holdings);
+    alias_list_destroy(&verifying->numbers);
     census_destroy(&verifying->census);
     event_file_close(&verifying->file);
     arena_destroy(&verifying->arena);
@@ -94,19 +99,24 @@ static int make_items(Verifying *verifying) {
     return 0;
 }
 
-static int find_persons(Verifying *verifying) {
-    for (size_t i = 0; i < verifying->n; i++) {
-        Item *item = &verifying->work.items[i];
-        Person found, *person;
-        if (!decide_wants_person(item) || !census_find(verifying->census, item->claimed_number, &found))
-            continue;
-        person = arena_alloc(verifying->arena, sizeof *person);
+static int find_person(const Verifying *verifying, Item *item) {
+    Person found;
+    if (census_find(verifying->census, item->claimed_number, &found)) {
+        Person *person = arena_alloc(verifying->arena, sizeof *person);
         if (!person)
             return error_fail(ERROR_MEMORY, "the persons of one step do not fit");
         *person = found;
         item->person = person;
     }
-    return 0;
+    return alias_list_find(verifying->numbers, verifying->census, verifying->arena, item);
+}
+
+static int find_persons(Verifying *verifying) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < verifying->n; i++)
+        if (decide_wants_person(&verifying->work.items[i]))
+            r = find_person(verifying, &verifying->work.items[i]);
+    return r;
 }
 
 // Those whose number does not lead to their person.
@@ -116,8 +126,7 @@ static int find_others(Verifying *verifying) {
         Item *item = &verifying->work.items[i];
         if (!decide_wants_search(&verifying->work, item))
             continue;
-        const CanvassQuestion question = {item->event->subject, item->claimed_number, item->person,
-                                          decide_is_misled(item)};
+        const CanvassQuestion question = {item, decide_is_misled(item)};
         if (!verifying->canvass)
             r = canvass_new(&verifying->canvass, verifying->census, verifying->context.rules);
         if (r == 0)
@@ -325,6 +334,8 @@ static int open_all(Desk *desk, Verifying *verifying) {
         r = event_file_open(&verifying->file, &options);
     if (r == 0)
         r = census_load(&verifying->census, verifying->population, verifying->context.rules);
+    if (r == 0 && verifying->aliases)
+        r = alias_list_load(&verifying->numbers, verifying->aliases, verifying->census);
     if (r < 0)
         return r;
     verifying->output = fopen(verifying->out, "we");
@@ -335,6 +346,7 @@ int verify_run(Desk *desk, int argc, char **argv) {
     CLEANUP(verifying_free) Verifying verifying = {.agency = ""};
     const Option options[] = {
         {"population", 0, OPTION_TEXT, "P.csv", "the citizens", &verifying.population},
+        {"aliases", 0, OPTION_TEXT, "A.csv", "their other numbers", &verifying.aliases},
         {"events", 0, OPTION_TEXT, "E.csv", "what an agency says", &verifying.events},
         {"mapping", 0, OPTION_TEXT, "M.yaml", "which column is which field", &verifying.mapping},
         {"out", 'o', OPTION_TEXT, "VERDICTS.jsonl", "where the verdicts go", &verifying.out},

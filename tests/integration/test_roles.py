@@ -51,6 +51,7 @@ DENIED = [
     ("dongbo_population_reader", "UPDATE population.citizen SET full_name = ''"),
     ("dongbo_population_reader", "INSERT INTO population.number_alias (kind, number, person) VALUES ('', '', 1)"),
     ("dongbo_population_reader", "SELECT population.load('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}')"),
+    ("dongbo_population_reader", "SELECT population.load_aliases('{}','{}','{}','{}','{}')"),
     ("dongbo_population_reader", "SELECT population.analyse()"),
     ("dongbo_population_reader", "SELECT population.begin_load()"),
     ("dongbo_population_writer", "SELECT population.make_keys()"),
@@ -83,6 +84,7 @@ ALLOWED = [
     ("dongbo_population_writer", "SELECT population.make_model()"),
     ("dongbo_population_writer",
      "SELECT * FROM population.load('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}')"),
+    ("dongbo_population_writer", "SELECT * FROM population.load_aliases('{}','{}','{}','{}','{}')"),
 ]
 
 

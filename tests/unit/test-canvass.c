@@ -71,7 +71,10 @@ static Dongbo__Subject her(void) {
 }
 
 static const SearchAnswer *ask(const Dongbo__Subject *subject, const char *number) {
-    const CanvassQuestion question = {subject, number, NULL, true};
+    Dongbo__ChangeEvent event = DONGBO__CHANGE_EVENT__INIT;
+    event.subject = (Dongbo__Subject *)subject;
+    const Item item = {.event = &event, .claimed_number = number};
+    const CanvassQuestion question = {&item, true};
     const SearchAnswer *answer = NULL;
     arena_reset(arena);
     assert_int_equal(canvass_ask(canvass, &question, arena, &answer), 0);

@@ -46,7 +46,7 @@ static void test_number_missing(void **state) {
 }
 
 static void test_number_format(void **state) {
-    static char *const BAD[] = {"00109001234", "0010900123456", "012345678",    "00109001234x", "001 90012345",
+    static char *const BAD[] = {"00109001234", "0010900123456", "0123456789",   "00109001234x", "001 90012345",
                                 "chưa có",     "001090012345 ", "００１０９０", "-01090012345"};
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
         Case c = case_dose();
@@ -54,6 +54,29 @@ static void test_number_format(void **state) {
         case_form(&c);
         EXPECT(&c, MISMATCH, ID_FORMAT, NUMBER);
     }
+}
+
+// An identity card's number may be somebody's, and so may an insurance number where the citizen's cannot be used.
+static void test_number_of_another_kind(void **state) {
+    Case c = case_dose();
+    c.subject.citizen_number = "012345678";
+    case_form(&c);
+    expect_plain(&c);
+    verify_person(&context, &c.grants, &c.event, NULL, &c.decision);
+    EXPECT(&c, MISMATCH, ID_FORMAT, NUMBER);
+    static char *const UNUSABLE[] = {"", "123"};
+    for (size_t i = 0; i < sizeof UNUSABLE / sizeof *UNUSABLE; i++) {
+        case_make(&c, DONGBO__DOMAIN__SOCIAL_SECURITY);
+        c.subject.citizen_number = UNUSABLE[i];
+        case_form(&c);
+        expect_plain(&c);
+        verify_person(&context, &c.grants, &c.event, NULL, &c.decision);
+        HAS(&c, ID_FORMAT);
+        assert_int_equal(c.decision.verdict, MISMATCH);
+    }
+    c.insurance.insurance_number = "12345";
+    case_form(&c);
+    EXPECT(&c, MISMATCH, ID_FORMAT, NUMBER);
 }
 
 static void test_number_contradicts(void **state) {
@@ -472,6 +495,7 @@ int main(void) {
         cmocka_unit_test(test_decision_order),
         cmocka_unit_test(test_number_missing),
         cmocka_unit_test(test_number_format),
+        cmocka_unit_test(test_number_of_another_kind),
         cmocka_unit_test(test_number_contradicts),
         cmocka_unit_test(test_centuries),
         cmocka_unit_test(test_envelope),

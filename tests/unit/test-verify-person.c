@@ -253,8 +253,41 @@ static void test_life_of_another(void **state) {
     assert_int_equal(c.decision.n_reasons, 2);
 }
 
+// A number that was replaced accepts with the rest; outside its days, and an insurance number without all the rest,
+// never.
+static void test_other_numbers(void **state) {
+    Case c = case_dose();
+    c.subject.citizen_number = "012345678";
+    c.person.by_alias = true;
+    case_whole(&c);
+    EXPECT(&c, ACCEPTED, ID_NOT_CURRENT, NUMBER);
+    c.person.at_other_time = true;
+    case_whole(&c);
+    assert_int_equal(c.decision.verdict, MISMATCH);
+    HAS(&c, ID_OTHER_TIME);
+
+    case_make(&c, DONGBO__DOMAIN__SOCIAL_SECURITY);
+    c.subject.citizen_number = "";
+    c.person.by_insurance = true;
+    case_whole(&c);
+    EXPECT(&c, ACCEPTED, ID_BY_INSURANCE, NUMBER);
+    c.subject.birth_date = "1990"; // agrees as far as it goes, and that is not far enough
+    case_whole(&c);
+    assert_int_equal(c.decision.verdict, MISMATCH);
+    HAS(&c, ID_BY_INSURANCE);
+    c.subject.birth_date = "1990-02-05";
+    c.subject.sex = "";
+    case_whole(&c);
+    EXPECT(&c, MISMATCH, ID_BY_INSURANCE, NUMBER);
+    c.subject.sex = "male";
+    c.subject.full_name = "Nguyễn Văn Ân";
+    case_whole(&c);
+    assert_int_equal(c.decision.verdict, MISMATCH);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_other_numbers),
         cmocka_unit_test(test_good_events),
         cmocka_unit_test(test_number_against_the_store),
         cmocka_unit_test(test_replaced_number),
