@@ -3,7 +3,9 @@
 // Old Vietnamese encodings to UTF-8 in NFC; what is not of an encoding is a condition.
 #include "agents/encoding.h"
 
+#include "broker/name.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -111,6 +113,30 @@ static void test_keeps_every_letter(void **state) {
     }
 }
 
+// However an agency writes it and in whatever encoding: one name, and what is stored beside the citizen is one text.
+static void test_one_canonical_form(void **state) {
+    static const char *const NAMES[] = {"UTF-8", "TCVN3", "VNI", "VISCII", "CP1258", "TCVN3-UTF8", "VNI-UTF8"};
+    static const char *const WRITINGS[] = {"Đặng Thị Hòa Thủy Quý", "Đặng Thị Hoà Thuỷ Quý", "Đặng  thị hòa thuỷ quý",
+                                           "Đặng Thị Hòa Thủy Quý"}; // the last one is decomposed
+    char stored[64], folded[64];
+    assert_true(text_fold_accents(WRITINGS[0], stored, sizeof stored) != (size_t)-1);
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        Encoding *encoding;
+        assert_int_equal(encoding_new(&encoding, NAMES[i]), 0);
+        size_t n = sizeof WRITINGS / sizeof *WRITINGS - (i > 0); // only Unicode has marks apart from letters
+        for (size_t k = 0; k < n; k++) {
+            MapText name = {WRITINGS[k], strlen(WRITINGS[k])}, there, back;
+            assert_int_equal(encoding_restore(encoding, &name, arena, &there), 0);
+            assert_int_equal(encoding_convert(encoding, &there, arena, &back), 0);
+            assert_int_equal(name_compare(back.text, WRITINGS[0]) & ~(unsigned)(NAME_CASE | NAME_TONE), 0);
+            assert_true(text_fold_accents(back.text, folded, sizeof folded) != (size_t)-1);
+            assert_string_equal(folded, stored);
+        }
+        encoding_destroy(&encoding);
+        arena_reset(arena);
+    }
+}
+
 static void test_knows_other_names(void **state) {
     Encoding *encoding;
     assert_int_equal(encoding_new(&encoding, "tcvn5712-1"), 0);
@@ -125,6 +151,7 @@ int main(void) {
         cmocka_unit_test(test_tells_what_is_not_of_the_encoding),
         cmocka_unit_test(test_keeps_absent_columns_absent),
         cmocka_unit_test(test_keeps_every_letter),
+        cmocka_unit_test(test_one_canonical_form),
         cmocka_unit_test(test_knows_other_names),
         cmocka_unit_test(test_names_an_encoding_that_is_not_there),
     };
