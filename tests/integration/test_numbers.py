@@ -9,6 +9,7 @@ from people import citizen, citizens, dose, dose_row, subject
 
 ACCEPTED, MISMATCH = "ACCEPTED", "MISMATCH"
 T = 1640995200000000  # 2022-01-01
+ENDS = {"2020-01-01": "2020-01-31", "2020-02-01": "2020-02-29", "2020-03-01": "2020-03-31"}  # one month after another
 
 
 def alias(kind, number, n, valid_from="", valid_to=""):
@@ -25,7 +26,7 @@ CARDS = [(1, "012345678"), (2, "012345679"), (3, "111111111"), (6, "222222222"),
 
 def period(n, insurance, key=None, start="2020-01-01", **said):
     return wire.event("VSS", key or f"{n}-{insurance}-{start}", subject(n, **said), event_time_us=T, social_security={
-        "insurance_number": insurance, "period_start": start, "scheme": "compulsory"})
+        "insurance_number": insurance, "period_start": start, "period_end": ENDS[start], "scheme": "compulsory"})
 
 
 def said(stored):
@@ -77,15 +78,15 @@ def test_numbers_with_a_life(exchange):
         # What came under the citizen's own number teaches whose the insurance number is.
         assert said(vss.publish([period(9, "0100000009"), period(10, "0100000010")])) == {}
         answers = said(vss.publish([
-            period(9, "0100000009", citizen_number="", start="2021-01-01"),
+            period(9, "0100000009", citizen_number="", start="2020-02-01"),
             period(7, "0100000007", citizen_number="12345"),
-            period(9, "0100000009", citizen_number="", key="other", start="2021-02-01", birth_date="1960-01-02"),
+            period(9, "0100000009", citizen_number="", key="other", start="2020-03-01", birth_date="1960-01-02"),
             period(11, "0100000010"),
             period(8, "0100000008"),
             period(12, citizen(13)["citizen_number"]),
             period(12, citizen(12)["citizen_number"], citizen_number=""),
             period(14, "0100000099", citizen_number=""),
-            period(10, "0100000010", start="2022-01-01")]))
+            period(10, "0100000010", start="2020-02-01")]))
         assert answers == {
             3: (ACCEPTED, ["ID_BY_INSURANCE"]), 4: (ACCEPTED, ["ID_BY_INSURANCE"]), 5: (MISMATCH, answers[5][1]),
             6: (MISMATCH, ["INSURANCE_DIFFERS"]), 8: (MISMATCH, ["INSURANCE_DIFFERS"]),
