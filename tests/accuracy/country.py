@@ -115,6 +115,20 @@ def wrong_number(dice, number, numbers):
     return dice.choice(numbers)  # somebody else's
 
 
+def make_citizens(build, folder, n):
+    subprocess.run([build / "tests/country/country", "--out", folder, "--bench", "--citizens", str(n), "--events", "1"],
+                   check=True, capture_output=True, timeout=600)
+    with open(folder / "population.csv", newline="", encoding="utf-8") as file:
+        return [citizen for citizen in csv.DictReader(file) if not citizen["died_on"]]
+
+
+def write_csv(path, columns, rows):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def events(citizens, n):
     """n events about random citizens, half with the mother's name, one in twenty-five with no more than the year."""
     dice = random.Random(SEED)
@@ -133,20 +147,57 @@ def events(citizens, n):
             "mother": wrong_mother(dice, citizen["mother_name"], other["mother_name"]) if with_mother else ""}
 
 
+# ---- a digit off, and it is somebody else's --------------------------------------------------------------------------
+
+def beside(number, places):
+    return [number[:at] + digit + number[at + 1:] for at in places for digit in "0123456789" if digit != number[at]]
+
+
+def make_neighbours(build, folder, n):
+    """n citizens among whom every number that one digit of the last six turns theirs into is a living person's, of
+    their sex and year; and what is said of them under each of the 108 numbers beside theirs."""
+    citizens = make_citizens(build, folder, 20 * n)
+    dice = random.Random(SEED)
+    held = {citizen["citizen_number"]: citizen for citizen in citizens}
+    asked = dice.sample(citizens, n)
+    for citizen in asked:
+        for number in beside(citizen["citizen_number"], range(6, 12)):
+            other = dice.choice(citizens)
+            while other["birth_date"][4:] == citizen["birth_date"][4:]:
+                other = dice.choice(citizens)
+            held.setdefault(number, dict(other, citizen_number=number, sex=citizen["sex"],
+                                         birth_date=citizen["birth_date"][:4] + other["birth_date"][4:]))
+    write_csv(folder / "store.csv", list(citizens[0]), held.values())
+    said = [(citizen, number) for citizen in asked for number in beside(citizen["citizen_number"], range(12))]
+    write_csv(folder / "events.csv", COLUMNS, (
+        {"row_id": i, "number": number, "name": citizen["full_name"], "born": citizen["birth_date"],
+         "sex": citizen["sex"], "province": citizen["residence_province"], "mother": citizen["mother_name"]}
+        for i, (citizen, number) in enumerate(said)))
+    (folder / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
+    return [number in held for _, number in said]
+
+
+def run_neighbours(build, folder, n=1000):
+    """Nothing may be accepted: whoever bears the number said is another person."""
+    folder = pathlib.Path(folder)
+    taken = make_neighbours(build, folder, n)
+    speed = verify(build, folder, folder / "verdicts.jsonl")
+    with open(folder / "verdicts.jsonl", encoding="utf-8") as file:
+        accepted = sum(json.loads(line)["verdict"] == "ACCEPTED" for line in file)
+    return {"set": "country", "fields": "a digit off", "precision": 1 - accepted / len(taken), "recall": 0, "f1": 0,
+            "false_accepts": accepted, "accepted": sum(taken), "review_share": 1 - accepted / len(taken),
+            "us_per_event": speed["us_per_event"], "repeatable": True, "gate": None, "passed": accepted == 0}
+
+
 # ---- scoring -------------------------------------------------------------------------------------------------------
 
 def make(build, folder, n_citizens, n_events):
     """Writes the store's population, the events and the mapping. Returns who is meant by each event: the number, or
     None for somebody whom the store does not have; and its slices."""
-    subprocess.run([build / "tests/country/country", "--out", folder, "--bench", "--citizens", str(n_citizens),
-                    "--events", "1"], check=True, capture_output=True, timeout=600)
-    with open(folder / "population.csv", newline="", encoding="utf-8") as file:
-        citizens = [citizen for citizen in csv.DictReader(file) if not citizen["died_on"]]
+    citizens = make_citizens(build, folder, n_citizens)
     absent = {citizen["citizen_number"] for citizen in citizens[::ABSENT]}
-    with open(folder / "store.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(citizens[0]))
-        writer.writeheader()
-        writer.writerows(citizen for citizen in citizens if citizen["citizen_number"] not in absent)
+    write_csv(folder / "store.csv", list(citizens[0]),
+              (citizen for citizen in citizens if citizen["citizen_number"] not in absent))
     truth = []
     with open(folder / "events.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
