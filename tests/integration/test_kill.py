@@ -59,6 +59,10 @@ def adopted_servers():
                     yield int(pid)
 
 
+# When the server's own processes were last started, all at once.
+STARTED = "SELECT min(backend_start) FROM pg_stat_activity WHERE backend_type = 'checkpointer'"
+
+
 def wait_gone(pids):
     """Until all these processes have ended."""
     for pid in pids:
@@ -161,11 +165,16 @@ class Run:
         """Any process of the server: a session's, or one of its own. The postmaster then restarts all of them."""
         pids = [pid for pid, in self.until_connected("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
                                                      "AND backend_type <> 'walsender' ORDER BY backend_type, pid")]
+        before = self.until_connected(STARTED)
         try:
             os.kill(self.dice.choice(pids), signal.SIGKILL)
         except ProcessLookupError:
-            pass  # it has ended meanwhile
-        self.until_connected("SELECT 1")
+            return  # it has ended meanwhile
+        # Until the postmaster has restarted them: before it knows, it lets sessions in that it ends soon after.
+        deadline = time.monotonic() + 60
+        while self.until_connected(STARTED) == before:
+            assert time.monotonic() < deadline, "PostgreSQL does not restart its processes"
+            select.select([], [], [], 0.05)
 
     def until_connected(self, sql):
         deadline = time.monotonic() + 60
