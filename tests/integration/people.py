@@ -28,9 +28,12 @@ def subject(n, **other):
     return wire.Subject(**{**said, **other})
 
 
+DOSES = 50
+
+
 def dose_date(number):
-    """Doses are as far apart as they should be."""
-    return datetime.date(2021, 9, 15) + datetime.timedelta(days=35 * (number - 1))
+    """Doses are as far apart as they should be, the first DOSES of them, and none is in the future."""
+    return datetime.date(2021, 9, 15) + datetime.timedelta(days=35 * ((number - 1) % DOSES))
 
 
 def dose_body(number=1, **other):

@@ -9,7 +9,7 @@ import people
 import wire
 from conftest import SANITIZED
 
-CITIZENS = 500
+CITIZENS = 5000                # so many that nobody gets more than eight doses: others of a person are read, too
 BATCH = 360                    # events; about 140 KiB
 WARM_BATCHES = 35              # until every buffer has its size and every stalled receiver its credit's worth
 BATCHES = 110
@@ -22,12 +22,12 @@ LONG = {"lot_number": "L" * 60, "facility_code": "F" * 60}
 
 
 def batch(n):
-    """Every event changes a record of its own: another dose, or another facility than before."""
+    """Every event changes a record of its own: another dose, or another lot than before."""
     events = []
     for serial in range(n * BATCH, (n + 1) * BATCH):
-        person, number = serial % CITIZENS, 1 + serial // CITIZENS % 90
+        person, number = serial % CITIZENS, 1 + serial // CITIZENS % people.DOSES
         events.append(people.dose(person, number, key=f"vac-{serial}", body=people.dose_body(
-            number, **{**LONG, "facility_code": f"{serial:060}"}), event_time_us=1640000000000000 + serial))
+            number, **{**LONG, "lot_number": f"{serial:060}"}), event_time_us=1640000000000000 + serial))
     return events
 
 
