@@ -18,7 +18,8 @@ def school(institution, level, **said):
 
 
 def insured(start, **said):
-    return {"insurance_number": "0123456789", "scheme": "compulsory", "period_start": start, **said}
+    """Whose number it is, event() knows."""
+    return {"scheme": "compulsory", "period_start": start, **said}
 
 
 def lives(start, **said):
@@ -61,6 +62,8 @@ def ministries(exchange):
 
 
 def event(domain, agency, n, key, body, **said):
+    if domain == "social_security":
+        body = {"insurance_number": f"{n:010}", **body}
     return wire.event(agency, f"{domain}-{n}-{key}", subject(n), event_time_us=T, **{domain: body}, **said)
 
 
