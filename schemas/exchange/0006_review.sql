@@ -6,8 +6,15 @@ ALTER TABLE exchange.exception
     ADD review_case bigint,                            -- position of the case's first exception; null: none
     ADD case_key    bytea CHECK (length(case_key) = 16);  -- of what makes two rows the same question (broker/cases.h)
 UPDATE exchange.exception SET review_case = position WHERE open;
-CREATE INDEX exception_case ON exchange.exception (review_case) WHERE open;
+-- A case is shown with all that belongs to it, what is closed too.
+CREATE INDEX exception_case ON exchange.exception (review_case) WHERE review_case IS NOT NULL;
 CREATE INDEX exception_case_key ON exchange.exception (case_key, review_case) WHERE open;
+
+-- How officers find cases, however many are open: all of them in order, and in order by agency and domain, so that who
+-- looks after some reads only these. 4 is MISMATCH; what is DEFERRED waits by itself and is nobody's work.
+CREATE INDEX exception_review ON exchange.exception (review_case, agency, domain, position) WHERE open AND verdict = 4;
+CREATE INDEX exception_review_of ON exchange.exception (agency, domain, review_case, position)
+    WHERE open AND verdict = 4;
 
 -- Who works on a case. A claim that has run out is anybody's to take.
 CREATE TABLE exchange.review_claim (

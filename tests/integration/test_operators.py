@@ -232,6 +232,7 @@ def test_load_gathers_statistics_and_status_counts_at_once(desk, database):
     desk.ask("population", "load", "-", given=HEADER + rows)
     assert database.value("SELECT count(*) FROM pg_index WHERE indisvalid AND "
                           "indexrelid::regclass::text LIKE 'population.citizen_key%%'") == 8
+    assert database.value("SELECT count(DISTINCT tablename) FROM pg_stats WHERE tablename LIKE 'citizen_key%%'") == 8
     assert database.value("SELECT reltuples FROM pg_class WHERE oid = 'population.citizen'::regclass") == 2000
     assert citizens() == 2000
     assert ", 2000 citizens" in desk.ask("status")

@@ -1,7 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Three keys more, for a wrong letter in the given name and for a birth date that is wrong or known to the year only:
--- by the other parts that are rarely wrong with them. Of 20,000 dirty events in a million citizens (tests/accuracy)
--- they find the person of half of those whom the five keys before did not find.
+-- More candidates. Three keys more, for a wrong letter in the given name and for a birth date that is wrong or known to
+-- the year only: by the other parts that are rarely wrong with them. Of 20,000 dirty events in a million citizens
+-- (tests/accuracy) they find the person of half of those whom the five keys before did not find. And whoever has a
+-- number that is one slip of a finger from the one said; which numbers these are is worked out by who asks, who knows
+-- what else is said. What is known of candidates now holds their death, so that an event may be decided on one of them
+-- without asking again.
 
 CREATE FUNCTION population.key_born_to(birth text, mother text) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE   -- mother's name, birth date
@@ -55,37 +58,33 @@ BEGIN
         population.citizen_key_family, population.citizen_key_home;
 END $$;
 
--- As before, but that the keys are there first.
-CREATE OR REPLACE FUNCTION population.make_model() RETURNS bigint
+-- Names are counted when the keys are there.
+ALTER FUNCTION population.make_model() RENAME TO count_names;
+CREATE FUNCTION population.make_model() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    made bigint;
 BEGIN
     PERFORM population.make_keys();
-    LOCK TABLE population.model IN SHARE ROW EXCLUSIVE MODE;   -- one at a time
-    INSERT INTO population.model (citizens, position)
-        SELECT (SELECT count(*) FROM population.citizen), s.position FROM population.state s RETURNING model INTO made;
-    INSERT INTO population.model_count (model, kind, value, n)
-        SELECT made, 'name', name_folded COLLATE "C", count(*) FROM population.citizen GROUP BY 3 HAVING count(*) > 1
-        UNION ALL
-        SELECT made, 'given', split_part(name_folded, ' ', -1) COLLATE "C", count(*) FROM population.citizen GROUP BY 3
-        UNION ALL
-        SELECT made, 'birth', birth_date COLLATE "C", count(*) FROM population.citizen GROUP BY 3
-        UNION ALL
-        SELECT made, 'year', left(birth_date, 4) COLLATE "C", count(*) FROM population.citizen GROUP BY 3
-        UNION ALL
-        SELECT made, 'province', residence_province COLLATE "C", count(*) FROM population.citizen GROUP BY 3
-        UNION ALL
-        SELECT made, 'mother', mother_name COLLATE "C", count(*) FROM population.citizen GROUP BY 3 HAVING count(*) > 1
-        UNION ALL
-        SELECT made, 'father', father_name COLLATE "C", count(*) FROM population.citizen GROUP BY 3 HAVING count(*) > 1;
-    DELETE FROM population.model_count WHERE model < made;
-    ANALYZE population.model_count;
-    RETURN made;
+    RETURN population.count_names();
 END $$;
 
--- As before, by the new keys too.
-CREATE OR REPLACE FUNCTION population.find(numbers text[], names text[], births text[], swapped text[], sexes text[],
+-- After a load. The keys first, for their values are analysed too.
+CREATE OR REPLACE FUNCTION population.analyse() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM population.make_keys();
+    ANALYZE population.citizen;
+    ANALYZE population.number_alias;
+    ANALYZE population.change;
+    PERFORM population.count_names();
+END $$;
+
+DROP FUNCTION population.find(text[], text[], text[], text[], text[], text[], text[], integer);
+
+-- Who may be meant, of each event of a batch: by number, by the numbers beside it, and by each key. A block of more
+-- than `most` persons is not looked at, and said to be too large by a row without a person. `swapped` is the birth date
+-- with day and month the other way round, '' where that is none. `beside` are the numbers beside those said, each of
+-- the event whose place is in `beside_of`. Rows in the order of events and persons. No rows at all without a model.
+CREATE FUNCTION population.find(numbers text[], names text[], births text[], swapped text[], sexes text[],
     provinces text[], mothers text[], most integer, beside text[], beside_of bigint[])
 RETURNS TABLE (place bigint, person bigint, citizen_number text, full_name text, birth_date text, sex text,
     mother_name text, father_name text, residence_province text, residence_province63 text, model bigint,
@@ -180,8 +179,12 @@ BEGIN
     ORDER BY c.place, p.person NULLS FIRST;
 END $$;
 
-REVOKE ALL ON FUNCTION population.make_keys(), population.begin_load(), population.key_born_to(text, text),
-    population.key_family(text, text, text), population.key_home(text, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION population.begin_load() TO dongbo_population_writer;
+REVOKE ALL ON FUNCTION population.count_names() FROM PUBLIC, dongbo_population_writer;
+REVOKE ALL ON FUNCTION population.make_model(), population.make_keys(), population.begin_load(),
+    population.key_born_to(text, text), population.key_family(text, text, text), population.key_home(text, text, text),
+    population.find(text[], text[], text[], text[], text[], text[], text[], integer, text[], bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION population.make_model(), population.begin_load() TO dongbo_population_writer;
 GRANT EXECUTE ON FUNCTION population.key_born_to(text, text), population.key_family(text, text, text),
-    population.key_home(text, text, text) TO dongbo_population_reader;
+    population.key_home(text, text, text),
+    population.find(text[], text[], text[], text[], text[], text[], text[], integer, text[], bigint[])
+    TO dongbo_population_reader;
