@@ -120,20 +120,21 @@ bool decide_wants_person(const Item *item) {
            (item->claimed_number[0] != '\0' || bearers_insurance(item->event, "")[0] != '\0');
 }
 
-static bool is_unusable(const Item *item) {
-    return !verify_is_number(item->claimed_number);
+// Whom the claimed number names, or, where it is nobody's and cannot be used, the insurance number.
+static BearersAnswer find_bearer(const Item *item, const Person **ret, bool *by_insurance) {
+    Date day = date_of_us(item->event->event_time_us);
+    BearersAnswer answer = bearers_on(item->bearers, day, ret);
+    *by_insurance = answer == BEARERS_NONE && !verify_is_number(item->claimed_number);
+    return *by_insurance ? bearers_on(item->insured, day, ret) : answer;
 }
 
 void decide_bearer(Item *item) {
     const Person *found = NULL;
+    bool by_insurance;
     if (item->person != NULL || !decide_wants_person(item))
         return;
-    Date day = date_of_us(item->event->event_time_us);
-    BearersAnswer answer = bearers_on(item->bearers, day, &found);
-    bool by_insurance = answer == BEARERS_NONE && is_unusable(item);
-    if (by_insurance)
-        answer = bearers_on(item->insured, day, &found);
-    else if (item->domain == DONGBO__DOMAIN__POPULATION && item->bearers != NULL)
+    BearersAnswer answer = find_bearer(item, &found, &by_insurance);
+    if (!by_insurance && item->domain == DONGBO__DOMAIN__POPULATION && item->bearers != NULL)
         found = &item->bearers->list[0].person; // the store itself takes the first
     if (found == NULL)
         return;
@@ -168,16 +169,12 @@ static void decide_whom(Item *item) {
 
 // The number, and what else would name the person, is several persons'.
 static bool decide_ambiguous(Item *item) {
-    static const char NUMBER[] = "subject.citizen_number", INSURANCE[] = "insurance_number";
     const Person *unused;
-    Date day = date_of_us(item->event->event_time_us);
-    if (item->person != NULL)
-        return false;
-    bool by_number = bearers_on(item->bearers, day, &unused) == BEARERS_SEVERAL;
-    if (!by_number && (!is_unusable(item) || bearers_on(item->insured, day, &unused) != BEARERS_SEVERAL))
+    bool by_insurance;
+    if (item->person != NULL || find_bearer(item, &unused, &by_insurance) != BEARERS_SEVERAL)
         return false;
     decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__ID_AMBIGUOUS,
-                 by_number ? NUMBER : INSURANCE, NULL);
+                 by_insurance ? "insurance_number" : "subject.citizen_number", NULL);
     return true;
 }
 
