@@ -205,9 +205,8 @@ static int decide_person(const VerifyContext *verify, const Work *work, Item *it
     item->merged = (Merged){0};
     item->record_key = "";
     item->record_hash = 0;
-    if (item->adopted)
+    if (item_is_adopted(item))
         item->person = NULL;
-    item->adopted = false;
     bool changes_person = item->domain == DONGBO__DOMAIN__POPULATION;
     if (work->review != NULL)
         review_decide(verify, grants, work->review, item);
@@ -360,7 +359,6 @@ static int adopt(const DecideContext *context, const Work *work, Item *item) {
         return 1;
     copy_decision(&item->decision, &decision);
     item->person = &item->found->person;
-    item->adopted = true;
     set_residence(item);
     return set_record(&verify, item);
 }

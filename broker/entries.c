@@ -116,7 +116,7 @@ static int fill_merged(Arena *arena, const Item *item, Dongbo__Entry *entry) {
     entry->province63_before = (char *)item->province63_before;
     entry->province_after = (char *)item->province_after;
     entry->province63_after = (char *)item->province63_after;
-    if (item->adopted && fill_found(arena, item->found, entry) < 0)
+    if (item_is_adopted(item) && fill_found(arena, item->found, entry) < 0)
         return no_memory();
     // What is not new to anybody goes to no feed.
     if (item->decision.verdict != DONGBO__VERDICT__ACCEPTED)

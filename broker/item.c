@@ -27,6 +27,10 @@ void work_give_up(Work *work, int error) {
                     "again, at another endpoint first, and send it again.");
 }
 
+bool item_is_adopted(const Item *item) {
+    return item->found != NULL && item->person == &item->found->person;
+}
+
 void work_poison(Item *item) {
     item->poisoned = true;
     decision_add(&item->form, DONGBO__VERDICT__REJECTED, DONGBO__REASON_CODE__NOT_STORABLE, "", NULL);

@@ -27,7 +27,6 @@ typedef struct Item {
     int domain;
     const char *claimed_number; // "" when none
     const Person *person;       // NULL when not found
-    bool adopted;               // ... by their number, but all else: `person` is whom `found` is sure of
     Bearers *bearers;           // whose claimed_number was, where it is nobody's; NULL for nobody
     Bearers *insured;           // whose the insurance number is, by others' word; NULL for nobody
     const char *record_key;     // "" until a person was decided on
@@ -36,7 +35,7 @@ typedef struct Item {
     const Dongbo__Record *onto; // what it was merged onto: `read`, or what an earlier event of the batch made of it
     Neighbourhood *hood;        // what the record is judged beside, shared; NULL where the domain has no rules for that
     Neighbourhood *holders;     // of its key; likewise
-    const SearchAnswer *found;  // who may be meant, where that was looked for; NULL otherwise
+    const SearchAnswer *found;  // who may be meant, where that was looked for; NULL otherwise. `person` may be of it
     uint8_t case_key[CASE_KEY_BYTES]; // what is asked of a reviewer, where the event is in question
     bool has_case_key;
     Person named;      // whom a number that is not the current one led to
@@ -148,6 +147,8 @@ void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) __
 // It cannot be finished, and would not be another time: TOO_BIG for want of memory, else the session is over with
 // INTERNAL. The sentence for the log is error_text().
 void work_give_up(Work *work, int error);
+// The person was found by all else that is said, not by a number: they are whom `found` is sure of.
+bool item_is_adopted(const Item *item);
 // The database refused this event's row: REJECTED/NOT_STORABLE, whatever else it is.
 void work_poison(Item *item);
 // 64 bits that stand for a record in sets of touched ones; never 0. A collision costs one more look-up.

@@ -245,7 +245,7 @@ static bool is_person_stale(const Recheck *recheck, const Work *work, const Item
     if (work->population.position == recheck->population.position)
         return false;
     // Whoever moved may be meant as well from now on, under whatever number: what says that nobody else is, is old.
-    if (item->adopted)
+    if (item_is_adopted(item))
         return true;
     uint64_t read = (uint64_t)work->population.position;
     const SearchMatch *likely = search_first(item->found);

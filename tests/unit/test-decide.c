@@ -383,7 +383,7 @@ static void test_a_sure_person_is_adopted_by_policy(void **state) {
     assert_int_equal(items[1].decision.reasons[1].code, DONGBO__REASON_CODE__PERSON_FOUND);
     assert_string_equal(items[1].decision.reasons[1].expected, "");
     assert_int_equal(items[2].decision.reasons[3].code, DONGBO__REASON_CODE__NAME_ACCENTS_LOST);
-    assert_true(items[0].adopted && items[0].person->key == AN.key && !items[5].adopted);
+    assert_true(item_is_adopted(&items[0]) && items[0].person->key == AN.key && !item_is_adopted(&items[5]));
     // Who is told numbers is told this one.
     static const char *const TOLD[] = {"subject.citizen_number"};
     c->agency.grants.told_fields = TOLD;
@@ -396,6 +396,22 @@ static void test_a_sure_person_is_adopted_by_policy(void **state) {
     assert_verdicts(c, (const int[]){ACCEPTED, MISMATCH, ACCEPTED, MISMATCH, MISMATCH, MISMATCH});
     assert_null(items[1].person);
     assert_int_equal(items[1].record_hash, 0);
+}
+
+static void test_whom_a_number_leads_to_since_goes_before(void **state) {
+    Case *c = *state;
+    CLEANUP(rules_destroy) Rules *lenient = load_lenient();
+    const SearchAnswer an = found_an();
+    Person bearer = AN;
+    bearer.by_alias = true;
+    add_dose(c, "123456789", AN.full_name, 1, "L1", 10);
+    decide(c);
+    decide_again(c, lenient, &an);
+    assert_true(item_is_adopted(c->work.items));
+    c->work.items[0].person = &bearer; // as it is looked up anew
+    decide_again(c, lenient, &an);
+    assert_ptr_equal(c->work.items[0].person, &bearer);
+    assert_int_equal(c->work.items[0].decision.reasons[0].code, DONGBO__REASON_CODE__ID_NOT_CURRENT);
 }
 
 static void test_nothing_less_than_sure_is_adopted(void **state) {
@@ -665,6 +681,7 @@ int main(void) {
         TEST(test_only_what_contradicts_is_searched),
         TEST(test_what_was_found_accepts_nothing),
         TEST(test_a_sure_person_is_adopted_by_policy),
+        TEST(test_whom_a_number_leads_to_since_goes_before),
         TEST(test_nothing_less_than_sure_is_adopted),
         TEST(test_what_is_adopted_is_his),
         TEST(test_changes_of_nobody_known_wait),
