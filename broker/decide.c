@@ -96,8 +96,12 @@ static int read_event(Work *work, Item *item) {
     return 0;
 }
 
+static VerifyContext verify_context(const DecideContext *context, const Work *work) {
+    return (VerifyContext){.rules = context->rules, .now_us = context->now_us, .arena = work->arena};
+}
+
 int decide_forms(const DecideContext *context, Work *work) {
-    VerifyContext verify = {.rules = context->rules, .now_us = context->now_us, .arena = work->arena};
+    VerifyContext verify = verify_context(context, work);
     for (size_t i = 0; i < work->n_items; i++) {
         Item *item = &work->items[i];
         if (work->unreadable)
@@ -223,10 +227,6 @@ static int decide_person(const VerifyContext *verify, const Work *work, Item *it
     if (item->decision.verdict != DONGBO__VERDICT__ACCEPTED || item->person == NULL)
         return 0;
     return set_record(verify, item);
-}
-
-static VerifyContext verify_context(const DecideContext *context, const Work *work) {
-    return (VerifyContext){.rules = context->rules, .now_us = context->now_us, .arena = work->arena};
 }
 
 int decide_persons(const DecideContext *context, Work *work) {
@@ -401,10 +401,15 @@ static Neighbourhood **hood_slot(const HoodTable *table, const Neighbourhood *li
     }
 }
 
-static int hood_table_new(HoodTable *table, Work *work, size_t n) {
+static size_t slots_for(size_t n) {
     size_t size = 16;
-    while (size < 2 * (n + work->n_hoods))
+    while (size < 2 * n)
         size *= 2;
+    return size;
+}
+
+static int hood_table_new(HoodTable *table, Work *work, size_t n) {
+    size_t size = slots_for(n + work->n_hoods);
     table->mask = size - 1;
     table->slots = arena_zalloc(work->arena, size * sizeof *table->slots);
     Neighbourhood **hoods = arena_alloc(work->arena, (n + work->n_hoods) * sizeof *hoods);
@@ -524,9 +529,7 @@ typedef struct Chains {
 } Chains;
 
 static int chains_new(Chains *chains, Arena *arena, size_t n) {
-    size_t size = 16;
-    while (size < 2 * n)
-        size *= 2;
+    size_t size = slots_for(n);
     chains->mask = size - 1;
     chains->slots = arena_zalloc(arena, size * sizeof *chains->slots);
     return chains->slots == NULL ? error_fail(ERROR_MEMORY, "the batch's records do not fit") : 0;
@@ -545,7 +548,7 @@ static Item **chains_slot(const Chains *chains, const Item *item) {
 
 // What the next event on the same record is merged onto.
 static const Dongbo__Record *after(const Item *item, const Dongbo__Record *before) {
-    return item->merged.store && !item->merged.superseded ? item->merged.record : before;
+    return leaves_record(item) ? item->merged.record : before;
 }
 
 #define NAME_BIT (1u << 3)
