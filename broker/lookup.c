@@ -134,8 +134,8 @@ const char *lookup_read_text(Arena *arena, const PGresult *rows, int row, int co
     return failed ? NULL : copy;
 }
 
-int lookup_read_person(Arena *arena, const PGresult *rows, int row, Person *ret) {
-    *ret = (Person){.key = pg_i64(rows, row, 1),
+Person lookup_person(const PGresult *rows, int row) {
+    return (Person){.key = pg_i64(rows, row, 1),
                     .citizen_number = pg_text(rows, row, 2),
                     .full_name = pg_text(rows, row, 3),
                     .birth_date = pg_text(rows, row, 4),
@@ -143,6 +143,10 @@ int lookup_read_person(Arena *arena, const PGresult *rows, int row, Person *ret)
                     .residence_province = pg_text(rows, row, 6),
                     .residence_province63 = pg_text(rows, row, 7),
                     .died_on = pg_text(rows, row, 8)};
+}
+
+int lookup_read_person(Arena *arena, const PGresult *rows, int row, Person *ret) {
+    *ret = lookup_person(rows, row);
     return person_keep(arena, ret) ? 0 : error_fail(ERROR_MEMORY, "the batch's persons do not fit");
 }
 
@@ -179,12 +183,12 @@ int lookup_persons(Pg *population, Work *work) {
 
 static const Oid FIND_TYPES[] = {OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
                                  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_INT4,       OID_TEXT_ARRAY, OID_INT8_ARRAY};
-static const PgStatement FIND = {
-    "find",
-    "SELECT place, person, citizen_number, full_name, birth_date, sex, residence_province, residence_province63, "
-    "mother_name, father_name, model, citizens, n_name, n_said, n_given, n_birth, n_year, n_province, n_mother, "
-    "n_father, died_on FROM population.find($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-    10, FIND_TYPES};
+static const PgStatement FIND = {"find",
+                                 "SELECT c.place, " LOOKUP_PERSON_COLUMNS
+                                 ", c.mother_name, c.father_name, c.model, c.citizens, c.n_name, "
+                                 "c.n_said, c.n_given, c.n_birth, c.n_year, c.n_province, c.n_mother, c.n_father "
+                                 "FROM population.find($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) c",
+                                 10, FIND_TYPES};
 
 // What the keys are made of, in the order of find()'s parameters.
 typedef enum KeyPart {
@@ -231,24 +235,17 @@ static void key_part(PgParams *params, const Rules *rules, const Item *item, Key
 
 static SearchCandidate candidate_read(const PGresult *rows, int row) {
     return (SearchCandidate){
-        .person = {.key = pg_i64(rows, row, 1),
-                   .citizen_number = pg_text(rows, row, 2),
-                   .full_name = pg_text(rows, row, 3),
-                   .birth_date = pg_text(rows, row, 4),
-                   .sex = pg_text(rows, row, 5),
-                   .residence_province = pg_text(rows, row, 6),
-                   .residence_province63 = pg_text(rows, row, 7),
-                   .died_on = pg_text(rows, row, 20)},
-        .mother_name = pg_text(rows, row, 8),
-        .father_name = pg_text(rows, row, 9),
-        .counts = {.name = pg_i64(rows, row, 12),
-                   .said = pg_i64(rows, row, 13),
-                   .given = pg_i64(rows, row, 14),
-                   .birth = pg_i64(rows, row, 15),
-                   .year = pg_i64(rows, row, 16),
-                   .province = pg_i64(rows, row, 17),
-                   .mother = pg_i64(rows, row, 18),
-                   .father = pg_i64(rows, row, 19)},
+        .person = lookup_person(rows, row),
+        .mother_name = pg_text(rows, row, 9),
+        .father_name = pg_text(rows, row, 10),
+        .counts = {.name = pg_i64(rows, row, 13),
+                   .said = pg_i64(rows, row, 14),
+                   .given = pg_i64(rows, row, 15),
+                   .birth = pg_i64(rows, row, 16),
+                   .year = pg_i64(rows, row, 17),
+                   .province = pg_i64(rows, row, 18),
+                   .mother = pg_i64(rows, row, 19),
+                   .father = pg_i64(rows, row, 20)},
     };
 }
 
@@ -261,8 +258,8 @@ static int read_answer(Work *work, Item *item, const PGresult *rows, int row, Se
                                .weights = work->agency->weights,
                                .bearers = item->bearers,
                                .insured = item->insured,
-                               .model = pg_i64(rows, row, 10),
-                               .citizens = pg_i64(rows, row, 11)};
+                               .model = pg_i64(rows, row, 11),
+                               .citizens = pg_i64(rows, row, 12)};
     size_t n = 0;
     for (; row < PQntuples(rows) && pg_i64(rows, row, 0) == place; row++) {
         if (pg_is_null(rows, row, 1) || n == SEARCH_CANDIDATES_MAX)

@@ -29,10 +29,11 @@ int lookup_population_position(Pg *population, Place *ret);
 // The last position given out, 0 for an empty log.
 int lookup_head_position(Pg *exchange, Place *ret);
 
-// Of population.citizen c, for lookup_read_person(), behind one column of the statement's own.
+// Of population.citizen c, or of rows like it, behind one column of the statement's own.
 #define LOOKUP_PERSON_COLUMNS                                                                                          \
     "c.person, c.citizen_number, c.full_name, c.birth_date, c.sex, c.residence_province, c.residence_province63, "     \
     "c.died_on"
+Person lookup_person(const PGresult *rows, int row); // its texts are the row's
 // Texts are copied into the arena. ERROR_MEMORY.
 int lookup_read_person(Arena *arena, const PGresult *rows, int row, Person *ret);
 const char *lookup_read_text(Arena *arena, const PGresult *rows, int row, int column); // NULL for want of memory
