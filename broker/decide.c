@@ -276,6 +276,14 @@ bool decide_wants_search(const Work *work, const Item *item) {
     return false;
 }
 
+SearchQuestion decide_question(const Item *item) {
+    return (SearchQuestion){.subject = item->event->subject,
+                            .number = item->claimed_number,
+                            .number_of = item->person == NULL ? 0 : item->person->key,
+                            .bearers = item->bearers,
+                            .insured = item->insured};
+}
+
 static bool has_reason(const Decision *decision, int code) {
     for (size_t i = 0; i < decision->n_reasons; i++) {
         if (decision->reasons[i].code == code)

@@ -33,6 +33,8 @@ int decide_persons(const DecideContext *context, Work *work);
 // in. What stays deferred for want of its person is searched once, when it comes, and again when it has waited too
 // long.
 bool decide_wants_search(const Work *work, const Item *item);
+// What a search is asked of it. What is known of the store, and the agency's weights, are the caller's to add.
+SearchQuestion decide_question(const Item *item);
 // Of these: its number is well formed, and leads to nobody, or to somebody with another name and birth date, so that a
 // number beside it may be meant.
 bool decide_is_misled(const Item *item);

@@ -252,14 +252,10 @@ static SearchCandidate candidate_read(const PGresult *rows, int row) {
 // One event's rows, from `row` on; returns the first that is not. `candidates` has room for SEARCH_CANDIDATES_MAX.
 static int read_answer(Work *work, Item *item, const PGresult *rows, int row, SearchCandidate *candidates) {
     int64_t place = pg_i64(rows, row, 0);
-    SearchQuestion question = {.subject = item->event->subject,
-                               .number = item->claimed_number,
-                               .number_of = item->person == NULL ? 0 : item->person->key,
-                               .weights = work->agency->weights,
-                               .bearers = item->bearers,
-                               .insured = item->insured,
-                               .model = pg_i64(rows, row, 11),
-                               .citizens = pg_i64(rows, row, 12)};
+    SearchQuestion question = decide_question(item);
+    question.weights = work->agency->weights;
+    question.model = pg_i64(rows, row, 11);
+    question.citizens = pg_i64(rows, row, 12);
     size_t n = 0;
     for (; row < PQntuples(rows) && pg_i64(rows, row, 0) == place; row++) {
         if (pg_is_null(rows, row, 1) || n == SEARCH_CANDIDATES_MAX)

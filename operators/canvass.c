@@ -369,9 +369,9 @@ static void add_bearer(Asking *asking, const char *number) {
         add_candidate(asking, (size_t)bearer.key);
 }
 
-static void find_candidates(Asking *asking, const CanvassQuestion *question) {
-    const Dongbo__Subject *subject = question->item->event->subject;
-    const char *number = question->item->claimed_number;
+static void find_candidates(Asking *asking, const Item *item) {
+    const Dongbo__Subject *subject = item->event->subject;
+    const char *number = item->claimed_number;
     char name[FOLD_BYTES], swapped[11];
     fold(subject->full_name, name);
     search_swapped(subject->birth_date, swapped);
@@ -381,11 +381,11 @@ static void find_candidates(Asking *asking, const CanvassQuestion *question) {
     if (verify_is_number(number))
         add_bearer(asking, number);
     SearchNumber beside[SEARCH_NEIGHBOURS_MAX];
-    size_t n = question->misled ? search_neighbours(asking->canvass->rules, subject, number, beside) : 0;
+    size_t n = decide_is_misled(item) ? search_neighbours(asking->canvass->rules, subject, number, beside) : 0;
     for (size_t i = 0; i < n; i++)
         add_bearer(asking, beside[i]);
     SearchNumber former[DECIDE_BEARERS_MAX];
-    n = decide_bearers(question->item, former);
+    n = decide_bearers(item, former);
     for (size_t i = 0; i < n; i++)
         add_bearer(asking, former[i]);
     for (int kind = 0; kind < KEYS; kind++)
@@ -394,24 +394,19 @@ static void find_candidates(Asking *asking, const CanvassQuestion *question) {
     add_block(asking, KEY_ENDS, &traits);
 }
 
-int canvass_ask(const Canvass *canvass, const CanvassQuestion *question, Arena *arena, const SearchAnswer **ret) {
+int canvass_ask(const Canvass *canvass, const Item *item, Arena *arena, const SearchAnswer **ret) {
     Asking asking = {.canvass = canvass};
     SearchAnswer *answer = arena_alloc(arena, sizeof *answer);
     ArenaMark mark = arena_mark(arena);
     asking.candidates = arena_alloc(arena, SEARCH_CANDIDATES_MAX * sizeof *asking.candidates);
     if (!answer || !asking.candidates)
         return error_fail(ERROR_MEMORY, "the candidates of one step do not fit");
-    find_candidates(&asking, question);
-    const Item *item = question->item;
-    const SearchQuestion asked = {.subject = item->event->subject,
-                                  .number = item->claimed_number,
-                                  .number_of = item->person ? item->person->key : 0,
-                                  .bearers = item->bearers,
-                                  .insured = item->insured,
-                                  .citizens = (int64_t)census_counts(canvass->census).citizens,
-                                  .model = 1,
-                                  .too_large = asking.too_large};
-    search_judge(&asked, asking.candidates, asking.n, answer);
+    find_candidates(&asking, item);
+    SearchQuestion question = decide_question(item);
+    question.citizens = (int64_t)census_counts(canvass->census).citizens;
+    question.model = 1;
+    question.too_large = asking.too_large;
+    search_judge(&question, asking.candidates, asking.n, answer);
     arena_rewind(arena, &mark);
     *ret = answer;
     return 0;

@@ -11,13 +11,8 @@
 
 typedef struct Canvass Canvass;
 
-typedef struct CanvassQuestion {
-    const Item *item; // whose event is in question, with whom its numbers lead to
-    bool misled;      // to nobody, or to somebody else altogether: numbers beside it are looked at as well
-} CanvassQuestion;
-
 // Makes the keys of everybody in the census, which must outlive it. ERROR_MEMORY.
 int canvass_new(Canvass **ret, const Census *census, const Rules *rules);
 void canvass_destroy(Canvass **canvass);
-// The answer lives in the arena, its texts in the census. ERROR_MEMORY.
-int canvass_ask(const Canvass *canvass, const CanvassQuestion *question, Arena *arena, const SearchAnswer **ret);
+// Of an item that decide_wants_search(). The answer lives in the arena, its texts in the census. ERROR_MEMORY.
+int canvass_ask(const Canvass *canvass, const Item *item, Arena *arena, const SearchAnswer **ret);

@@ -126,11 +126,10 @@ static int find_others(Verifying *verifying) {
         Item *item = &verifying->work.items[i];
         if (!decide_wants_search(&verifying->work, item))
             continue;
-        const CanvassQuestion question = {item, decide_is_misled(item)};
         if (!verifying->canvass)
             r = canvass_new(&verifying->canvass, verifying->census, verifying->context.rules);
         if (r == 0)
-            r = canvass_ask(verifying->canvass, &question, verifying->arena, &item->found);
+            r = canvass_ask(verifying->canvass, item, verifying->arena, &item->found);
     }
     return r < 0 ? r : decide_found(&verifying->context, &verifying->work);
 }

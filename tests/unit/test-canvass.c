@@ -74,10 +74,9 @@ static const SearchAnswer *ask(const Dongbo__Subject *subject, const char *numbe
     Dongbo__ChangeEvent event = DONGBO__CHANGE_EVENT__INIT;
     event.subject = (Dongbo__Subject *)subject;
     const Item item = {.event = &event, .claimed_number = number};
-    const CanvassQuestion question = {&item, true};
     const SearchAnswer *answer = NULL;
     arena_reset(arena);
-    assert_int_equal(canvass_ask(canvass, &question, arena, &answer), 0);
+    assert_int_equal(canvass_ask(canvass, &item, arena, &answer), 0);
     return answer;
 }
 
