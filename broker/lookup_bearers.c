@@ -85,6 +85,19 @@ static bool wants_insured(const Item *item) {
     return item->wanted && bearers_insurance(item->event, item->claimed_number)[0] != '\0';
 }
 
+static bool wants_bearers(const Item *item) {
+    return item->wanted && item->person == NULL && bearers_kind(item->claimed_number) != NULL;
+}
+
+static void ask_bearers(Asks *asks, Work *work) {
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        const char *number = item->claimed_number;
+        if (wants_bearers(item))
+            asks->list[asks->n++] = (Ask){.to = &item->bearers, .number = number, .kind = bearers_kind(number)};
+    }
+}
+
 static int collect(Pg *exchange, Work *work, Asks *asks) {
     Item **insured = arena_alloc(work->arena, work->n_items * sizeof *insured);
     size_t n = 0, n_aliases = 0;
@@ -97,7 +110,7 @@ static int collect(Pg *exchange, Work *work, Asks *asks) {
             continue;
         item->bearers = item->insured = NULL;
         item->pair_is_known = false;
-        n_aliases += item->person == NULL && bearers_kind(item->claimed_number) != NULL;
+        n_aliases += wants_bearers(item);
         if (wants_insured(item))
             insured[n++] = item;
     }
@@ -108,12 +121,8 @@ static int collect(Pg *exchange, Work *work, Asks *asks) {
     if (result == 0)
         ask_insured(asks, insured, n, rows);
     PQclear(rows);
-    for (size_t i = 0; result == 0 && n_aliases > 0 && i < work->n_items; i++) {
-        Item *item = &work->items[i];
-        const char *kind = bearers_kind(item->claimed_number);
-        if (item->wanted && item->person == NULL && kind != NULL)
-            asks->list[asks->n++] = (Ask){.to = &item->bearers, .number = item->claimed_number, .kind = kind};
-    }
+    if (result == 0 && n_aliases > 0)
+        ask_bearers(asks, work);
     return result;
 }
 
