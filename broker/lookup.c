@@ -414,18 +414,28 @@ int lookup_repeats(Pg *exchange, Work *work) {
 
 // ---- neighbouring records -----------------------------------------------------------------------------------------
 
+static void person_params(PgParams *params, Neighbourhood **hoods, size_t n) {
+    pg_param_array_begin(params, OID_INT8, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_i64(params, hoods[i]->of.person);
+    pg_param_array_begin(params, OID_INT2, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_i16(params, (int16_t)hoods[i]->domain);
+}
+
+static void key_params(PgParams *params, Neighbourhood **hoods, size_t n) {
+    pg_param_array_begin(params, OID_TEXT, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_text(params, hoods[i]->of.record_key, strlen(hoods[i]->of.record_key));
+}
+
 static int query_neighbours(Pg *exchange, Neighbourhood **hoods, size_t n, int64_t before, PGresult **ret) {
     bool by_key = hoods[0]->of.person == 0;
     PgParams params = {0};
-    pg_param_array_begin(&params, by_key ? OID_TEXT : OID_INT8, (int)n);
-    for (size_t i = 0; by_key && i < n; i++)
-        pg_array_text(&params, hoods[i]->of.record_key, strlen(hoods[i]->of.record_key));
-    for (size_t i = 0; !by_key && i < n; i++)
-        pg_array_i64(&params, hoods[i]->of.person);
-    if (!by_key)
-        pg_param_array_begin(&params, OID_INT2, (int)n);
-    for (size_t i = 0; !by_key && i < n; i++)
-        pg_array_i16(&params, (int16_t)hoods[i]->domain);
+    if (by_key)
+        key_params(&params, hoods, n);
+    else
+        person_params(&params, hoods, n);
     pg_param_i64(&params, before);
     pg_param_i64(&params, NEIGHBOUR_VERSIONS_MAX + 1);
     pg_param_i64(&params, NEIGHBOUR_BYTES_MAX);
@@ -465,8 +475,10 @@ static int take_read(Work *work) {
 static int look_up(Pg *exchange, Work *work, Neighbourhood **hoods, size_t n, int64_t before) {
     size_t total = 0;
     PGresult *rows = NULL;
-    int result = n == 0 ? 0 : query_neighbours(exchange, hoods, n, before, &rows);
-    for (int row = 0; n > 0 && result == 0 && row < PQntuples(rows); row++)
+    if (n == 0)
+        return 0;
+    int result = query_neighbours(exchange, hoods, n, before, &rows);
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
         result = read_neighbour(work, hoods[pg_i64(rows, row, 0) - 1], rows, row, &total);
     PQclear(rows);
     return result;
