@@ -4,7 +4,7 @@
 #include "broker/decide.h"
 #include "broker/entries.h"
 #include "broker/segment.h"
-#include "shipped.h"
+#include "work-case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,22 +12,12 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define NOW 1700000000000000LL
 #define ACCEPTED DONGBO__VERDICT__ACCEPTED
 #define UNCHANGED DONGBO__VERDICT__UNCHANGED
 #define REJECTED DONGBO__VERDICT__REJECTED
 #define CODE(name) DONGBO__REASON_CODE__##name
 
-static Rules *rules;
 static const char *const TOLD[] = {"subject.citizen_number"};
-static const Person AN = {.key = 11,
-                          .citizen_number = "001099000001",
-                          .full_name = "Nguyễn Văn An",
-                          .birth_date = "1999-01-02",
-                          .sex = "male",
-                          .residence_province = "01",
-                          .residence_province63 = "01",
-                          .died_on = ""};
 static const Person DEAD = {.key = 12,
                             .citizen_number = "001099000002",
                             .full_name = "Trần Văn Bình",
@@ -42,23 +32,11 @@ typedef struct Case {
     Work work;
     Agency agency;
     Review review;
-    Dongbo__ChangeEvent event;
-    Dongbo__Subject subject;
-    Dongbo__Vaccination dose;
+    Dose said;
     Dongbo__PopulationChange change;
-    uint8_t id[EVENT_ID_BYTES];
     uint8_t leaf[HASH_BYTES];
     uint8_t packed[1024];
 } Case;
-
-static int load_rules(void **state) {
-    return shipped_rules(&rules);
-}
-
-static int free_rules(void **state) {
-    rules_destroy(&rules);
-    return 0;
-}
 
 static int make(void **state) {
     Case *c = calloc(1, sizeof *c);
@@ -69,38 +47,16 @@ static int make(void **state) {
     c->work.agency = &c->agency;
     c->work.review = &c->review;
     c->review = (Review){.decision = 3, .review_case = 7, .citizen_number = "", .officer = "lan", .why = "she called"};
-    dongbo__change_event__init(&c->event);
-    dongbo__subject__init(&c->subject);
-    dongbo__vaccination__init(&c->dose);
+    dose_make(&c->said);
+    c->said.subject.full_name = "Lê Thị Khác";
     dongbo__population_change__init(&c->change);
-    c->event.event_id = (ProtobufCBinaryData){.data = c->id, .len = sizeof c->id};
-    c->event.schema_version = 1;
-    c->event.operation = DONGBO__OPERATION__UPSERT;
-    c->event.event_time_us = NOW - 1000;
-    c->event.source_key = "row";
-    c->event.subject = &c->subject;
-    c->event.body_case = DONGBO__CHANGE_EVENT__BODY_HEALTH;
-    c->event.health = &c->dose;
-    c->subject.citizen_number = (char *)AN.citizen_number;
-    c->subject.full_name = "Lê Thị Khác";
-    c->subject.birth_date = "1999-01-02";
-    c->subject.sex = "male";
-    c->dose.vaccine_group = "covid-19";
-    c->dose.dose_number = 1;
-    c->dose.product_code = "EU/1/20/1528";
-    c->dose.occurrence_date = "2022-03-01";
-    c->dose.status = "completed";
     *state = c;
     return 0;
 }
 
 static int unmake(void **state) {
     Case *c = *state;
-    bytes_free(&c->work.summary);
-    bytes_free(&c->work.payload);
-    bytes_free(&c->work.records);
-    bytes_free(&c->work.exceptions);
-    arena_destroy(&c->work.arena);
+    work_end(&c->work);
     free(c);
     return 0;
 }
@@ -113,18 +69,13 @@ static Item *decide(Case *c, ReviewAction action, const char *number) {
     work->n_items = 1;
     work->items = decide_items_new(work, 1);
     Item *item = work->items;
-    item->bytes = (ProtobufCBinaryData){.data = c->packed, .len = dongbo__change_event__pack(&c->event, c->packed)};
+    item->bytes =
+        (ProtobufCBinaryData){.data = c->packed, .len = dongbo__change_event__pack(&c->said.event, c->packed)};
     item->leaf = c->leaf;
     item->sequence = 9;
     item->exception = 7;
     assert_int_equal(decide_forms(&context, work), 0);
-    for (size_t i = 0; i < 2; i++) {
-        const Person *person = i == 0 ? &AN : &DEAD;
-        if (decide_wants_person(item) && strcmp(item->claimed_number, person->citizen_number) == 0)
-            item->person = person;
-    }
-    assert_int_equal(decide_persons(&context, work), 0);
-    assert_int_equal(decide_records(&context, work), 0);
+    work_decide(work, (const Person[]){AN, DEAD}, 2);
     return item;
 }
 
@@ -164,17 +115,17 @@ static void test_accept_stands_above_the_comparison(void **state) {
 
 static void test_accept_needs_a_bearer(void **state) {
     Case *c = *state;
-    c->subject.citizen_number = "001099000009";
+    c->said.subject.citizen_number = "001099000009";
     decide(c, REVIEW_ACCEPT, "");
     assert_barred(c, "nobody has the number that the event says");
-    c->subject.citizen_number = "";
+    c->said.subject.citizen_number = "";
     decide(c, REVIEW_ACCEPT, "");
     assert_barred(c, "nobody has the number that the event says");
 }
 
 static void test_link_takes_the_person_whom_the_officer_names(void **state) {
     Case *c = *state;
-    c->subject.citizen_number = "12345"; // of no form: only a person can tell
+    c->said.subject.citizen_number = "12345"; // of no form: only a person can tell
     Item *item = decide(c, REVIEW_LINK, AN.citizen_number);
     assert_int_equal(item->decision.verdict, ACCEPTED);
     assert_int_equal(item->decision.n_reasons, 1);
@@ -195,17 +146,17 @@ static void test_link_to_nobody_fails(void **state) {
 
 static void test_the_domains_rules_hold_for_officers_too(void **state) {
     Case *c = *state;
-    c->dose.occurrence_date = "1998-12-31";
+    c->said.body.occurrence_date = "1998-12-31";
     decide(c, REVIEW_ACCEPT, "");
     assert_barred(c, "DATE_BEFORE_BIRTH at occurrence_date: ");
-    c->dose.occurrence_date = "2022-03-01";
+    c->said.body.occurrence_date = "2022-03-01";
     Item *item = decide(c, REVIEW_LINK, DEAD.citizen_number);
     assert_barred(c, "DEAD_AT_EVENT at occurrence_date: ");
     assert_int_equal(item->record_hash, 0);
-    c->dose.status = "?"; // nor what the event says of itself
+    c->said.body.status = "?"; // nor what the event says of itself
     decide(c, REVIEW_ACCEPT, "");
     assert_barred(c, "CODE_UNKNOWN at status: ");
-    c->dose.status = "completed";
+    c->said.body.status = "completed";
     c->agency.grants.domains = 0;
     decide(c, REVIEW_ACCEPT, "");
     assert_barred(c, "NOT_GRANTED: ");
@@ -213,13 +164,13 @@ static void test_the_domains_rules_hold_for_officers_too(void **state) {
 
 static void test_refuse_is_possible_of_anything_and_keeps_the_reasons(void **state) {
     Case *c = *state;
-    c->dose.occurrence_date = "1998-12-31";
+    c->said.body.occurrence_date = "1998-12-31";
     Item *item = decide(c, REVIEW_REFUSE, "");
     assert_int_equal(item->decision.verdict, REJECTED);
     assert_int_equal(item->decision.reasons[0].code, CODE(REVIEW_REFUSED));
     assert_true(says(item, CODE(NAME_DIFFERS)));
     assert_decided(c, "1 REJECTED");
-    c->subject.citizen_number = "";
+    c->said.subject.citizen_number = "";
     item = decide(c, REVIEW_REFUSE, "");
     assert_true(says(item, CODE(ID_MISSING)));
     assert_decided(c, "1 REJECTED");
@@ -227,8 +178,8 @@ static void test_refuse_is_possible_of_anything_and_keeps_the_reasons(void **sta
 
 static void test_a_population_event_is_only_refused(void **state) {
     Case *c = *state;
-    c->event.body_case = DONGBO__CHANGE_EVENT__BODY_POPULATION;
-    c->event.population = &c->change;
+    c->said.event.body_case = DONGBO__CHANGE_EVENT__BODY_POPULATION;
+    c->said.event.population = &c->change;
     c->change.kind = "move";
     c->change.residence_province = "01";
     decide(c, REVIEW_ACCEPT, "");
@@ -300,5 +251,5 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_the_entry_says_who_and_the_payload_why, make, unmake),
         cmocka_unit_test_setup_teardown(test_what_was_decided_is_counted, make, unmake),
     };
-    return cmocka_run_group_tests(tests, load_rules, free_rules);
+    return cmocka_run_group_tests(tests, work_rules_load, work_rules_free);
 }

@@ -8,6 +8,7 @@
 #include "proto/base/error.h"
 #include "scratch.h"
 #include "shipped.h"
+#include "work-case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +16,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define NOW 1700000000000000LL
 #define EVENTS_MAX 16
 #define ACCEPTED DONGBO__VERDICT__ACCEPTED
 #define UNCHANGED DONGBO__VERDICT__UNCHANGED
@@ -23,16 +23,6 @@
 #define MISMATCH DONGBO__VERDICT__MISMATCH
 #define DEFERRED DONGBO__VERDICT__DEFERRED
 #define REJECTED DONGBO__VERDICT__REJECTED
-
-static Rules *rules;
-static const Person AN = {.key = 11,
-                          .citizen_number = "001099000001",
-                          .full_name = "Nguyễn Văn An",
-                          .birth_date = "1999-01-02",
-                          .sex = "male",
-                          .residence_province = "01",
-                          .residence_province63 = "01",
-                          .died_on = ""};
 
 typedef struct Case {
     Work work;
@@ -42,15 +32,6 @@ typedef struct Case {
     ProtobufCBinaryData events[EVENTS_MAX];
     uint8_t leaves[EVENTS_MAX * HASH_BYTES];
 } Case;
-
-static int load_rules(void **state) {
-    return shipped_rules(&rules);
-}
-
-static int free_rules(void **state) {
-    rules_destroy(&rules);
-    return 0;
-}
 
 static int make(void **state) {
     Case *c = calloc(1, sizeof *c);
@@ -75,11 +56,7 @@ static int unmake(void **state) {
     Case *c = *state;
     for (size_t i = 0; i < c->sealed.n_events; i++)
         free(c->events[i].data);
-    bytes_free(&c->work.summary);
-    bytes_free(&c->work.payload);
-    bytes_free(&c->work.records);
-    bytes_free(&c->work.exceptions);
-    arena_destroy(&c->work.arena);
+    work_end(&c->work);
     free(c);
     return 0;
 }
@@ -94,31 +71,18 @@ static void add_bytes(Case *c, const void *data, size_t n) {
 }
 
 static void add_dose(Case *c, const char *number, const char *name, uint32_t dose, const char *lot, int64_t time) {
-    uint8_t id[EVENT_ID_BYTES] = {(uint8_t)time, (uint8_t)dose};
-    Dongbo__Subject subject = DONGBO__SUBJECT__INIT;
-    subject.citizen_number = (char *)number;
-    subject.full_name = (char *)name;
-    subject.birth_date = "1999-01-02";
-    subject.sex = "male";
-    Dongbo__Vaccination body = DONGBO__VACCINATION__INIT;
-    body.vaccine_group = "covid-19";
-    body.dose_number = dose;
-    body.lot_number = (char *)lot;
-    body.product_code = "EU/1/20/1528";
-    body.occurrence_date = "2022-03-01";
-    body.facility_code = "01001";
-    body.status = "completed";
-    Dongbo__ChangeEvent event = DONGBO__CHANGE_EVENT__INIT;
-    event.event_id = (ProtobufCBinaryData){.data = id, .len = sizeof id};
-    event.schema_version = 1;
-    event.operation = DONGBO__OPERATION__UPSERT;
-    event.event_time_us = time;
-    event.source_key = "row";
-    event.subject = &subject;
-    event.body_case = DONGBO__CHANGE_EVENT__BODY_HEALTH;
-    event.health = &body;
+    Dose said;
+    dose_make(&said);
+    said.id[0] = (uint8_t)time;
+    said.id[1] = (uint8_t)dose;
+    said.subject.citizen_number = (char *)number;
+    said.subject.full_name = (char *)name;
+    said.body.dose_number = dose;
+    said.body.lot_number = (char *)lot;
+    said.body.facility_code = "01001";
+    said.event.event_time_us = time;
     uint8_t packed[1024];
-    add_bytes(c, packed, dongbo__change_event__pack(&event, packed));
+    add_bytes(c, packed, dongbo__change_event__pack(&said.event, packed));
 }
 
 static void add_an(Case *c, uint32_t dose, const char *lot, int64_t time) {
@@ -132,13 +96,7 @@ static void decide(Case *c) {
     if (work->items == NULL)
         assert_int_equal(decide_items(work), 0);
     assert_int_equal(decide_forms(&context, work), 0);
-    for (size_t i = 0; i < work->n_items; i++) {
-        Item *item = &work->items[i];
-        if (decide_wants_person(item) && strcmp(item->claimed_number, AN.citizen_number) == 0)
-            item->person = &AN;
-    }
-    assert_int_equal(decide_persons(&context, work), 0);
-    assert_int_equal(decide_records(&context, work), 0);
+    work_decide(work, &AN, 1);
 }
 
 static void assert_verdicts(const Case *c, const int *verdicts) {
@@ -691,5 +649,5 @@ int main(void) {
         TEST(test_rows_are_sorted_and_placed),
         TEST(test_payload_holds_what_feeds_need),
     };
-    return cmocka_run_group_tests(tests, load_rules, free_rules);
+    return cmocka_run_group_tests(tests, work_rules_load, work_rules_free);
 }

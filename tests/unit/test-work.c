@@ -4,7 +4,7 @@
 #include "broker/decide.h"
 #include "broker/entries.h"
 #include "proto/base/error.h"
-#include "shipped.h"
+#include "work-case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,16 +14,6 @@
 
 #define N_EVENTS 200
 #define ROUNDS 2000 // without rewinding the arena is full long before
-
-static Rules *rules;
-static const Person PERSON = {.key = 11,
-                              .citizen_number = "001099000001",
-                              .full_name = "Nguyễn Văn An",
-                              .birth_date = "1999-01-02",
-                              .sex = "male",
-                              .residence_province = "01",
-                              .residence_province63 = "01",
-                              .died_on = ""};
 
 typedef struct Case {
     Work *work;
@@ -36,34 +26,22 @@ typedef struct Case {
 } Case;
 
 static size_t pack_dose(size_t i, uint8_t *out) {
-    uint8_t id[EVENT_ID_BYTES] = {(uint8_t)i, 1};
-    Dongbo__Subject subject = DONGBO__SUBJECT__INIT;
-    subject.citizen_number = i % 10 == 0 ? "001099000002" : "001099000001"; // every tenth is unknown
-    subject.full_name = "Nguyễn Văn An";
-    subject.birth_date = "1999-01-02";
-    subject.sex = i % 7 == 0 ? "female" : "male";
-    Dongbo__Vaccination body = DONGBO__VACCINATION__INIT;
-    body.vaccine_group = "covid-19";
-    body.dose_number = 1 + (uint32_t)i % 40;
-    body.product_code = "EU/1/20/1528";
-    body.occurrence_date = "2022-03-01";
-    body.status = "completed";
-    Dongbo__ChangeEvent event = DONGBO__CHANGE_EVENT__INIT;
-    event.event_id = (ProtobufCBinaryData){.data = id, .len = sizeof id};
-    event.schema_version = 1;
-    event.operation = DONGBO__OPERATION__UPSERT;
-    event.event_time_us = 1600000000000000 + (int64_t)(i * 7919 % 100);
-    event.source_key = "row";
-    event.subject = &subject;
-    event.body_case = DONGBO__CHANGE_EVENT__BODY_HEALTH;
-    event.health = &body;
-    assert_true(dongbo__change_event__get_packed_size(&event) <= 300);
-    return dongbo__change_event__pack(&event, out);
+    Dose said;
+    dose_make(&said);
+    said.id[0] = (uint8_t)i;
+    said.id[1] = 1;
+    if (i % 10 == 0)
+        said.subject.citizen_number = "001099000002"; // unknown
+    if (i % 7 == 0)
+        said.subject.sex = "female";
+    said.body.dose_number = 1 + (uint32_t)i % 40;
+    said.event.event_time_us = 1600000000000000 + (int64_t)(i * 7919 % 100);
+    assert_true(dongbo__change_event__get_packed_size(&said.event) <= 300);
+    return dongbo__change_event__pack(&said.event, out);
 }
 
 static int make(void **state) {
     Case *c = calloc(1, sizeof *c);
-    assert_int_equal(shipped_rules(&rules), 0);
     assert_int_equal(work_new(&c->work), 0);
     c->agency.grants = (Grants){.agency = 5, .code = "MOH", .domains = 1u << DONGBO__DOMAIN__HEALTH};
     dongbo__batch_header__init(&c->header);
@@ -80,7 +58,7 @@ static int make(void **state) {
     work->first_sequence = 101;
     work->last_sequence = 100 + N_EVENTS;
     work->batch = (Batch){.header = &c->header, .sealed = &c->sealed, .leaves = c->leaves};
-    DecideContext context = {.rules = rules, .now_us = 1700000000000000};
+    DecideContext context = {.rules = rules, .now_us = NOW};
     assert_int_equal(decide_items(work), 0);
     assert_int_equal(decide_forms(&context, work), 0);
     work->decoded = true;
@@ -93,24 +71,11 @@ static int unmake(void **state) {
     Case *c = *state;
     work_destroy(&c->work);
     free(c);
-    rules_destroy(&rules);
     return 0;
 }
 
-// As the broker does: persons are the arena's.
 static void decide(Work *work) {
-    DecideContext context = {.rules = rules, .now_us = 1700000000000000};
-    for (size_t i = 0; i < work->n_items; i++) {
-        Item *item = &work->items[i];
-        if (!decide_wants_person(item) || strcmp(item->claimed_number, PERSON.citizen_number) != 0)
-            continue;
-        Person *person = arena_alloc(work->arena, sizeof *person);
-        assert_non_null(person);
-        *person = PERSON;
-        item->person = person;
-    }
-    assert_int_equal(decide_persons(&context, work), 0);
-    assert_int_equal(decide_records(&context, work), 0);
+    work_decide(work, &AN, 1);
     assert_int_equal(entries_build(work), 0);
 }
 
@@ -159,5 +124,5 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_deciding_again_takes_no_more_memory, make, unmake),
         cmocka_unit_test_setup_teardown(test_giving_up_says_what_to_do, make, unmake),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, work_rules_load, work_rules_free);
 }
