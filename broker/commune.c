@@ -4,8 +4,6 @@
 // spaces.
 #include "broker/commune.h"
 
-#include <string.h>
-
 #define COLUMN_PROVINCE 2
 #define COLUMN_SUCCESSORS 3
 
@@ -25,12 +23,9 @@ void commune_settle(const Rules *rules, Dongbo__ChangeEvent *event) {
     const DomainRules *domain = rules_domain(rules, event_domain(event));
     if (!domain || !domain->commune || !event->subject || !rules_says_63(event->subject))
         return;
+    char unused[12];
     ProtobufCMessage *body = event_body(event);
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field(body->descriptor, domain->commune->number);
-    char **said = (char **)((uint8_t *)body + field->offset);
-    if (**said == '\0')
-        return;
-    const char *today = commune_today(rules, *said, true);
-    *said = (char *)(today ? today : protobuf_c_empty_string);
+    unsigned number = domain->commune->number;
+    const char *today = commune_today(rules, field_text(body, number, unused), true);
+    field_set_text(body, number, today ? today : "");
 }
