@@ -23,6 +23,8 @@ typedef enum NameDifference {
     NAME_EMPTY = 1 << 9, // nothing is said: no letter at all
 } NameDifference;
 
+// Those that make no other name of it.
+#define NAME_EQUAL (NAME_CASE | NAME_TONE)
 // Those that an agency's policy may accept.
 #define NAME_SOFT (NAME_ACCENTS | NAME_MIDDLE | NAME_ORDER | NAME_SPACES | NAME_SPELLING)
 

@@ -135,15 +135,17 @@ static const char *given_name(const char *folded) {
     return space ? space + 1 : folded;
 }
 
+static bool is_same_name(const char *said, const char *held) {
+    return (name_compare(said, held) & ~(unsigned)NAME_EQUAL) == 0;
+}
+
 // The first layer at which the two are alike.
 static SearchLevel name_level(const Said *said, const char *name, const char *folded) {
     char other[FOLD_BYTES];
     if (!said->name[0] || !folded[0])
         return SEARCH_MISSING;
-    if (strcmp(said->name, folded) == 0) {
-        unsigned differences = name_compare(said->subject->full_name, name);
-        return (differences & ~(unsigned)(NAME_CASE | NAME_TONE)) == 0 ? SEARCH_EXACT : SEARCH_FOLDED;
-    }
+    if (strcmp(said->name, folded) == 0)
+        return is_same_name(said->subject->full_name, name) ? SEARCH_EXACT : SEARCH_FOLDED;
     without_middle(folded, other);
     if (strcmp(said->brief, other) == 0)
         return SEARCH_SHORT;
@@ -350,9 +352,8 @@ static bool is_kin(const Said *said, const Person *person, const char *folded, c
         return level != SEARCH_ORDER || is_turned(said, folded);
     char held[FOLD_BYTES];
     fold_case(person->full_name, held);
-    unsigned differences = name_compare(given_name(said->accented), given_name(held));
     bool bare = strcmp(said->accented, said->name) == 0;
-    return (differences & ~(unsigned)(NAME_CASE | NAME_TONE)) != 0 && !bare;
+    return !bare && !is_same_name(given_name(said->accented), given_name(held));
 }
 
 static void compare(const Said *said, const SearchCandidate *candidate, SearchMatch *ret) {

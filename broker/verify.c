@@ -444,7 +444,7 @@ static void compare_name(const Form *form, const Person *person) {
     unsigned differences = name_compare(form->subject->full_name, person->full_name);
     if (differences == 0)
         return;
-    unsigned accepted = NAME_CASE | NAME_TONE;
+    unsigned accepted = NAME_EQUAL;
     if (differences & NAME_SOFT && all_else_agrees(form, person))
         accepted |= rules_accepted_names(form->context->rules, form->grants->code);
     for (size_t i = 0; i < sizeof REASONS / sizeof *REASONS; i++)
