@@ -2,9 +2,9 @@
 //
 // Instants are RFC 3339 in UTC; what is not known, or not held, is null.
 #include "operators/dossier_json.h"
+#include "operators/answer.h"
 #include "operators/mask.h"
 #include "operators/result.h"
-#include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/domain.h"
 #include "proto/reason.h"
@@ -12,16 +12,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-static json_t *text_or_null(const char *text) {
-    return text && *text ? json_string(text) : json_null();
-}
-
 static json_t *instant(bool is_known, int64_t us) {
-    char at[CLOCK_TEXT_BYTES];
-    if (!is_known)
-        return json_null();
-    clock_format_us(us, at);
-    return json_string(at);
+    return is_known ? answer_instant(us) : json_null();
 }
 
 static json_t *number_json(const Dossier *dossier, const char *number) {
@@ -32,7 +24,7 @@ static json_t *number_json(const Dossier *dossier, const char *number) {
 
 static json_t *value_json(const Dossier *dossier, const RuleField *field, const char *value) {
     char masked[MASK_BYTES];
-    return text_or_null(dossier->unmask ? value : mask_value(field, value, masked));
+    return answer_text(dossier->unmask ? value : mask_value(field, value, masked));
 }
 
 static json_t *citizen_json(const Dossier *dossier) {
@@ -47,8 +39,8 @@ static json_t *citizen_json(const Dossier *dossier) {
         json_array_append_new(formerly, json_pack("{s:o, s:s, s:o, s:o}", "number",
                                                   number_json(dossier, pg_text(identity->numbers, row, 0)), "kind",
                                                   pg_text(identity->numbers, row, 1), "valid_from",
-                                                  text_or_null(pg_text(identity->numbers, row, 2)), "valid_to",
-                                                  text_or_null(pg_text(identity->numbers, row, 3))));
+                                                  answer_text(pg_text(identity->numbers, row, 2)), "valid_to",
+                                                  answer_text(pg_text(identity->numbers, row, 3))));
     for (int row = 0; row < PQntuples(identity->learnt); row++)
         json_array_append_new(insured, number_json(dossier, pg_text(identity->learnt, row, 0)));
     return json_pack("{s:b, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "known", 1, "number",
@@ -56,8 +48,8 @@ static json_t *citizen_json(const Dossier *dossier) {
                      dossier->unmask ? identity_text(identity, IDENTITY_NAME) : name, "birth_date",
                      dossier->unmask ? identity_text(identity, IDENTITY_BIRTH_DATE) : year, "sex",
                      identity_text(identity, IDENTITY_SEX), "residence_province",
-                     text_or_null(identity_text(identity, IDENTITY_PROVINCE)), "died_on",
-                     text_or_null(identity_text(identity, IDENTITY_DIED_ON)), "formerly", formerly, "insured_as",
+                     answer_text(identity_text(identity, IDENTITY_PROVINCE)), "died_on",
+                     answer_text(identity_text(identity, IDENTITY_DIED_ON)), "formerly", formerly, "insured_as",
                      insured);
 }
 
@@ -69,9 +61,9 @@ static json_t *field_json(const Dossier *dossier, const DossierField *field) {
     json_t *object =
         json_pack("{s:s, s:o, s:b, s:o, s:o, s:o}", "field", field->field->name, "value",
                   value_json(dossier, field->field, field->value), "cleared", field->cleared, "agency",
-                  text_or_null(origin ? names_agency(dossier->names, origin->agency) : NULL), "event_time",
+                  answer_text(origin ? names_agency(dossier->names, origin->agency) : NULL), "event_time",
                   instant(origin != NULL, origin ? origin->event_time_us : 0), "nature",
-                  text_or_null(origin && nature < sizeof NATURES / sizeof *NATURES ? NATURES[nature] : NULL));
+                  answer_text(origin && nature < sizeof NATURES / sizeof *NATURES ? NATURES[nature] : NULL));
     if (field->since) {
         json_object_set_new(object, "since", json_string(SINCE[field->since]));
         json_object_set_new(object, "since_value", value_json(dossier, field->field, field->since_value));
@@ -106,7 +98,7 @@ static json_t *reasons_json(const DossierException *exception) {
         const Dongbo__Reason *reason = exception->reasons->reasons[i];
         const ReasonText *text = reason_find((int)reason->code);
         json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:s}", "code", text->name, "field",
-                                              text_or_null(reason->field), "vi", text->vi, "en", text->en));
+                                              answer_text(reason->field), "vi", text->vi, "en", text->en));
     }
     return list;
 }
@@ -129,9 +121,9 @@ static json_t *candidates_json(const Dossier *dossier, const DossierException *e
 static json_t *exception_json(const Dossier *dossier, const DossierException *exception) {
     json_t *decided = exception->decided_position ? json_integer((json_int_t)exception->decided_position) : json_null();
     return json_pack("{s:I, s:o, s:s, s:I, s:o, s:s, s:s, s:b, s:o, s:o, s:o}", "position",
-                     (json_int_t)exception->position, "at", instant(true, exception->at_us), "agency",
+                     (json_int_t)exception->position, "at", answer_instant(exception->at_us), "agency",
                      names_agency(dossier->names, exception->agency), "sequence", (json_int_t)exception->sequence,
-                     "domain", text_or_null(domain_name(exception->domain)), "first_verdict",
+                     "domain", answer_text(domain_name(exception->domain)), "first_verdict",
                      verdict_name(exception->first_verdict), "verdict", verdict_name(exception->verdict), "open",
                      exception->open, "decided_position", decided, "reasons", reasons_json(exception), "candidates",
                      candidates_json(dossier, exception));
@@ -165,12 +157,8 @@ int dossier_json_print(Dossier *dossier) {
                                instant(dossier->is_as_of, dossier->as_of_us), "known_at",
                                instant(dossier->is_known_at, dossier->known_at_us), "known_position",
                                (json_int_t)dossier->known_position, "records", records, "in_question", exceptions);
-    if (r == 0 && !object)
-        r = error_fail(ERROR_MEMORY, "no memory for a dossier");
-    if (r == 0) {
-        json_dumpf(object, stdout, JSON_COMPACT);
-        printf("\n");
-    }
+    if (r == 0)
+        return answer_print(object, 0);
     json_decref(object);
     return r;
 }

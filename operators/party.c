@@ -2,6 +2,7 @@
 //
 // See party.h.
 #include "operators/party.h"
+#include "operators/answer.h"
 #include "operators/result.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -15,10 +16,7 @@ static int print_json(const PGresult *result, const PartyKind *kind) {
     json_t *list = json_array();
     for (int row = 0; row < PQntuples(result); row++)
         json_array_append_new(list, kind->json(result, row));
-    json_dumpf(list, stdout, JSON_COMPACT);
-    printf("\n");
-    json_decref(list);
-    return 0;
+    return answer_print(list, 0);
 }
 
 static int print_list(const PGresult *result, const PartyKind *kind) {

@@ -3,6 +3,7 @@
 // For people: one part for each agency and domain, with its months, its reasons, and the facilities that most of its
 // refusals come from. For scripts: everything that was counted.
 #include "operators/quality_report.h"
+#include "operators/answer.h"
 #include "operators/columns.h"
 #include "proto/base/error.h"
 #include "proto/reason.h"
@@ -88,12 +89,7 @@ int quality_report_print_json(Quality *quality, const Names *names, const char *
                   "months", groups_json(views.months, QUALITY_KEEP_MONTH, names), "facilities",
                   groups_json(views.facilities, QUALITY_KEEP_FACILITY, names), "facility_months",
                   groups_json(quality, all, names));
-    if (!report)
-        return error_fail(ERROR_MEMORY, "no memory for the report");
-    json_dumpf(report, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
-    printf("\n");
-    json_decref(report);
-    return 0;
+    return answer_print(report, 6);
 }
 
 // ---- for people -----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `dongbo reasons`: the published table, as people read it or as JSON.
+#include "operators/answer.h"
 #include "operators/columns.h"
 #include "operators/commands.h"
 #include "proto/base/error.h"
@@ -14,10 +15,7 @@ static int print_json(const ReasonText *table, int n) {
     for (int i = 0; i < n; i++)
         json_array_append_new(list, json_pack("{s:i, s:s, s:s, s:s}", "code", table[i].code, "name", table[i].name,
                                               "vi", table[i].vi, "en", table[i].en));
-    json_dumpf(list, stdout, JSON_COMPACT);
-    printf("\n");
-    json_decref(list);
-    return 0;
+    return answer_print(list, 0);
 }
 
 static int print_table(const ReasonText *table, int n) {

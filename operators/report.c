@@ -2,6 +2,7 @@
 //
 // `dongbo report`: what the exchange holds, as counted (tally.h), or where errors come from (quality.h), for people or
 // as one JSON object.
+#include "operators/answer.h"
 #include "operators/columns.h"
 #include "operators/commands.h"
 #include "operators/names.h"
@@ -100,12 +101,7 @@ static int print_json(const Tally *tally, const Rules *rules) {
                   named_json(&tally->temporary_stay_by_reporter, "by_reporter"), "temporary_residence",
                   named_json(&tally->temporary_residence_by_status, "by_status"), "vaccinations",
                   domain_json(tally, DONGBO__DOMAIN__HEALTH), "domains", domains_json(tally));
-    if (!report)
-        return error_fail(ERROR_MEMORY, "no memory for the report");
-    json_dumpf(report, stdout, JSON_COMPACT);
-    printf("\n");
-    json_decref(report);
-    return 0;
+    return answer_print(report, 0);
 }
 
 // ---- for people

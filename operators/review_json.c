@@ -3,35 +3,23 @@
 // Keys are a contract with scripts. Posteriors are shares of 1 and weights are bits, as `dongbo verify` writes them;
 // instants are RFC 3339 in UTC; what is not said, not held or not known is null.
 #include "operators/review_json.h"
+#include "operators/answer.h"
 #include "operators/mask.h"
 #include "operators/result.h"
 #include "operators/review_record.h"
-#include "proto/base/clock.h"
 #include "proto/domain.h"
 #include "proto/reason.h"
 
 #include <jansson.h>
 #include <stdio.h>
 
-#define SIGNIFICANT_DIGITS 9 // of shares that are kept in millionths, bits in thousandths
-
-static json_t *text_or_null(const char *text) {
-    return text && *text ? json_string(text) : json_null();
-}
-
 static json_t *position_or_null(int64_t position) {
     return position ? json_integer((json_int_t)position) : json_null();
 }
 
-static json_t *instant(int64_t us) {
-    char at[CLOCK_TEXT_BYTES];
-    clock_format_us(us, at);
-    return json_string(at);
-}
-
 static json_t *value_json(const ReviewCase *of, const RuleField *field, const char *value) {
     char masked[MASK_BYTES];
-    return text_or_null(of->unmask ? value : mask_value(field, value, masked));
+    return answer_text(of->unmask ? value : mask_value(field, value, masked));
 }
 
 static json_t *number_json(const ReviewCase *of, const char *number) {
@@ -50,7 +38,7 @@ static json_t *events_json(const ReviewCase *of) {
         json_array_append_new(list, json_pack("{s:I, s:I, s:o, s:s, s:s, s:b, s:o}", "position",
                                               (json_int_t)pg_i64(of->events, row, REVIEW_POSITION), "sequence",
                                               (json_int_t)pg_i64(of->events, row, REVIEW_SEQUENCE), "at",
-                                              instant(pg_us(of->events, row, REVIEW_AT)), "first_verdict",
+                                              answer_instant(pg_us(of->events, row, REVIEW_AT)), "first_verdict",
                                               verdict_name(pg_i16(of->events, row, REVIEW_FIRST_VERDICT)), "verdict",
                                               verdict_name(pg_i16(of->events, row, REVIEW_VERDICT)), "open",
                                               pg_bool(of->events, row, REVIEW_OPEN), "decided_position",
@@ -66,7 +54,7 @@ static json_t *reasons_json(const ReviewCase *of) {
         const Dongbo__Reason *reason = of->verdict->reasons[i];
         const ReasonText *text = reason_find((int)reason->code);
         json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:s}", "code", text->name, "field",
-                                              text_or_null(reason->field), "vi", text->vi, "en", text->en));
+                                              answer_text(reason->field), "vi", text->vi, "en", text->en));
     }
     return list;
 }
@@ -87,11 +75,10 @@ static json_t *subject_json(const ReviewCase *of) {
 // ---- whom it may be about -------------------------------------------------------------------------------------------
 
 static json_t *row_json(const ReviewCase *of, const ComparisonRow *row) {
-    return json_pack("{s:s, s:o, s:o, s:b, s:o, s:o, s:o}", "field", row->field->name, "said",
-                     value_json(of, row->field, row->said), "held", value_json(of, row->field, row->held), "differs",
-                     row->differs, "agrees", text_or_null(row->agrees), "bits",
-                     row->weighed ? json_real((double)row->bits / 1000) : json_null(), "reasons",
-                     text_or_null(row->reasons));
+    return json_pack(
+        "{s:s, s:o, s:o, s:b, s:o, s:o, s:o}", "field", row->field->name, "said", value_json(of, row->field, row->said),
+        "held", value_json(of, row->field, row->held), "differs", row->differs, "agrees", answer_text(row->agrees),
+        "bits", row->weighed ? json_real((double)row->bits / 1000) : json_null(), "reasons", answer_text(row->reasons));
 }
 
 static json_t *fields_json(const ReviewCase *of, const ProtobufCMessage *body) {
@@ -167,22 +154,23 @@ static json_t *claim_json(const ReviewCase *of) {
     if (PQntuples(of->claim) == 0)
         return json_null();
     return json_pack("{s:s, s:o, s:b}", "officer", pg_text(of->claim, 0, REVIEW_CLAIM_OFFICER), "until",
-                     instant(pg_us(of->claim, 0, REVIEW_CLAIM_UNTIL)), "mine", review_case_is_mine(of));
+                     answer_instant(pg_us(of->claim, 0, REVIEW_CLAIM_UNTIL)), "mine", review_case_is_mine(of));
 }
 
 static json_t *decisions_json(const ReviewCase *of) {
     json_t *list = json_array();
     const PGresult *rows = of->decisions;
     for (int row = 0; row < PQntuples(rows); row++)
-        json_array_append_new(
-            list, json_pack("{s:I, s:s, s:o, s:o, s:s, s:o, s:s, s:o, s:o}", "decision",
-                            (json_int_t)pg_i64(rows, row, REVIEW_DECISION), "action", pg_text(rows, row, REVIEW_ACTION),
-                            "linked_to", number_json(of, pg_text(rows, row, REVIEW_LINKED_TO)), "why",
-                            of->unmask ? json_string(pg_text(rows, row, REVIEW_WHY)) : json_null(), "decided_by",
-                            pg_text(rows, row, REVIEW_DECIDED_BY), "decided_at",
-                            instant(pg_us(rows, row, REVIEW_DECIDED_AT)), "state", pg_text(rows, row, REVIEW_STATE),
-                            "outcome", text_or_null(pg_text(rows, row, REVIEW_OUTCOME)), "position",
-                            position_or_null(pg_i64(rows, row, REVIEW_OUTCOME_POSITION))));
+        json_array_append_new(list, json_pack("{s:I, s:s, s:o, s:o, s:s, s:o, s:s, s:o, s:o}", "decision",
+                                              (json_int_t)pg_i64(rows, row, REVIEW_DECISION), "action",
+                                              pg_text(rows, row, REVIEW_ACTION), "linked_to",
+                                              number_json(of, pg_text(rows, row, REVIEW_LINKED_TO)), "why",
+                                              of->unmask ? json_string(pg_text(rows, row, REVIEW_WHY)) : json_null(),
+                                              "decided_by", pg_text(rows, row, REVIEW_DECIDED_BY), "decided_at",
+                                              answer_instant(pg_us(rows, row, REVIEW_DECIDED_AT)), "state",
+                                              pg_text(rows, row, REVIEW_STATE), "outcome",
+                                              answer_text(pg_text(rows, row, REVIEW_OUTCOME)), "position",
+                                              position_or_null(pg_i64(rows, row, REVIEW_OUTCOME_POSITION))));
     return list;
 }
 
@@ -199,11 +187,9 @@ int review_json_print(const ReviewCase *of) {
     json_t *object = json_pack(
         "{s:I, s:b, s:s, s:s, s:o, s:o, s:I, s:I}", "case", (json_int_t)of->number, "open", review_case_is_open(of),
         "agency", names_agency(of->names, (uint32_t)review_case_i64(of, REVIEW_AGENCY)), "domain",
-        names_domain((int)review_case_i64(of, REVIEW_DOMAIN)), "since", instant(pg_us(of->events, 0, REVIEW_AT)),
-        "event_time", of->event ? instant(of->event->event_time_us) : json_null(), "events_all",
+        names_domain((int)review_case_i64(of, REVIEW_DOMAIN)), "since", answer_instant(pg_us(of->events, 0, REVIEW_AT)),
+        "event_time", of->event ? answer_instant(of->event->event_time_us) : json_null(), "events_all",
         (json_int_t)of->n_events, "events_open", (json_int_t)of->n_open);
-    if (!object)
-        return error_fail(ERROR_MEMORY, "no memory for a case");
     json_object_set_new(object, "claim", claim_json(of));
     json_object_set_new(object, "reasons", reasons_json(of));
     json_object_set_new(object, "subject", subject_json(of));
@@ -213,8 +199,5 @@ int review_json_print(const ReviewCase *of) {
     json_object_set_new(object, "events", events_json(of));
     json_object_set_new(object, "decisions", decisions_json(of));
     json_object_set_new(object, "next", next_json(of));
-    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(SIGNIFICANT_DIGITS));
-    printf("\n");
-    json_decref(object);
-    return 0;
+    return answer_print(object, ANSWER_DIGITS);
 }

@@ -2,6 +2,7 @@
 //
 // `dongbo review list`: open cases as columns, or one JSON object a line. Masked, without a way to unmask: who somebody
 // is, is a question about one case (`dongbo review show`).
+#include "operators/answer.h"
 #include "operators/columns.h"
 #include "operators/commands.h"
 #include "operators/result.h"
@@ -17,27 +18,16 @@
 
 #define LIST_LINES 50
 #define LIST_LINES_MAX 10000
-#define SIGNIFICANT_DIGITS 9
 
 static const char NOTES[] =
     "A case is one question, however often it was asked: REPEATS says how often besides the first time.\n"
     "LIKELY is how likely the likeliest person is. --after goes on where a list ended.\n";
 
-static json_t *text_or_null(const char *text) {
-    return *text ? json_string(text) : json_null();
-}
-
-static json_t *instant(int64_t us) {
-    char at[CLOCK_TEXT_BYTES];
-    clock_format_us(us, at);
-    return json_string(at);
-}
-
 static json_t *reasons_json(const Dongbo__EventVerdict *verdict) {
     json_t *list = json_array();
     for (size_t i = 0; verdict && i < verdict->n_reasons; i++)
         json_array_append_new(list, json_pack("{s:s, s:o}", "code", reason_find((int)verdict->reasons[i]->code)->name,
-                                              "field", text_or_null(verdict->reasons[i]->field)));
+                                              "field", answer_text(verdict->reasons[i]->field)));
     return list;
 }
 
@@ -47,18 +37,13 @@ static int print_json(const Names *names, const ReviewQueueCase *one) {
         text_mask_number(one->citizen_number, citizen);
     json_t *object =
         json_pack("{s:I, s:o, s:s, s:s, s:o, s:o, s:I, s:o, s:b, s:o, s:o, s:o}", "case", (json_int_t)one->number,
-                  "since", instant(one->since_us), "agency", names_agency(names, one->agency), "domain",
-                  names_domain(one->domain), "citizen", text_or_null(citizen), "reasons", reasons_json(one->verdict),
+                  "since", answer_instant(one->since_us), "agency", names_agency(names, one->agency), "domain",
+                  names_domain(one->domain), "citizen", answer_text(citizen), "reasons", reasons_json(one->verdict),
                   "repeats", (json_int_t)(one->n_events - 1), "likely",
                   one->likely_posterior ? json_real((double)one->likely_posterior / 1e6) : json_null(), "known",
-                  one->is_likely, "claimed_by", text_or_null(one->officer), "claimed_until",
-                  *one->officer ? instant(one->until_us) : json_null(), "waiting", text_or_null(one->decision));
-    if (!object)
-        return error_fail(ERROR_MEMORY, "no memory for a case");
-    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(SIGNIFICANT_DIGITS));
-    printf("\n");
-    json_decref(object);
-    return 0;
+                  one->is_likely, "claimed_by", answer_text(one->officer), "claimed_until",
+                  *one->officer ? answer_instant(one->until_us) : json_null(), "waiting", answer_text(one->decision));
+    return answer_print(object, ANSWER_DIGITS);
 }
 
 static void write_reasons(const Dongbo__EventVerdict *verdict, Bytes *out) {

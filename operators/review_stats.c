@@ -2,6 +2,7 @@
 //
 // `dongbo review stats`: the queue as counted (review_tally.h), for people or as one JSON object. Names officers, who
 // are logins, and no citizen.
+#include "operators/answer.h"
 #include "operators/columns.h"
 #include "operators/commands.h"
 #include "operators/names.h"
@@ -31,14 +32,6 @@ static void stats_free(Stats *stats) {
 
 // ---- JSON
 
-static json_t *instant(int64_t us) {
-    char at[CLOCK_TEXT_BYTES];
-    if (us == 0)
-        return json_null();
-    clock_format_us(us, at);
-    return json_string(at);
-}
-
 static json_t *age_json(const Stats *stats, int64_t us) {
     return us ? json_integer((json_int_t)((stats->now_us - us) / 1000000)) : json_null();
 }
@@ -50,7 +43,7 @@ static json_t *groups_json(const Stats *stats) {
         json_array_append_new(list,
                               json_pack("{s:s, s:s, s:I, s:o}", "agency", names_agency(stats->names, group->agency),
                                         "domain", names_domain(group->domain), "cases", (json_int_t)group->cases,
-                                        "oldest", instant(group->oldest_us)));
+                                        "oldest", answer_instant(group->oldest_us)));
     }
     return list;
 }
@@ -89,19 +82,15 @@ static json_t *chosen_json(const ReviewTally *tally) {
 
 static int print_json(const Stats *stats) {
     const ReviewTally *tally = &stats->tally;
-    json_t *object = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "cases", (json_int_t)tally->cases,
-        "events", (json_int_t)tally->events, "claimed", (json_int_t)tally->claimed, "waiting",
-        (json_int_t)tally->waiting, "known", (json_int_t)tally->known, "possible", (json_int_t)tally->possible,
-        "oldest", instant(tally->oldest_us), "oldest_age_s", age_json(stats, tally->oldest_us), "median_age_s",
-        age_json(stats, tally->median_us), "open", groups_json(stats), "reasons", reasons_json(stats), "decided",
-        decided_json(tally->decided), "likely_person", chosen_json(tally));
-    if (!object)
-        return error_fail(ERROR_MEMORY, "no memory for the counts");
-    json_dumpf(object, stdout, JSON_COMPACT);
-    printf("\n");
-    json_decref(object);
-    return 0;
+    json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "cases",
+                               (json_int_t)tally->cases, "events", (json_int_t)tally->events, "claimed",
+                               (json_int_t)tally->claimed, "waiting", (json_int_t)tally->waiting, "known",
+                               (json_int_t)tally->known, "possible", (json_int_t)tally->possible, "oldest",
+                               tally->oldest_us ? answer_instant(tally->oldest_us) : json_null(), "oldest_age_s",
+                               age_json(stats, tally->oldest_us), "median_age_s", age_json(stats, tally->median_us),
+                               "open", groups_json(stats), "reasons", reasons_json(stats), "decided",
+                               decided_json(tally->decided), "likely_person", chosen_json(tally));
+    return answer_print(object, 0);
 }
 
 // ---- for people

@@ -8,6 +8,7 @@
 #include "broker/learnt.h"
 #include "broker/lookup.h"
 #include "broker/lookup_bearers.h"
+#include "operators/answer.h"
 #include "operators/columns.h"
 #include "operators/commands.h"
 #include "operators/names.h"
@@ -293,12 +294,7 @@ static int print_json(const Trial *trial) {
     json_t *answer =
         json_pack("{s:I, s:I, s:I, s:o}", "events", (json_int_t)trial->events, "would_change",
                   (json_int_t)trial->changed, "unreadable_batches", (json_int_t)trial->unreadable, "differences", list);
-    if (!answer)
-        return error_fail(ERROR_MEMORY, "no memory for the answer");
-    json_dumpf(answer, stdout, JSON_COMPACT);
-    printf("\n");
-    json_decref(answer);
-    return 0;
+    return answer_print(answer, 0);
 }
 
 static int print_table(const Trial *trial) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `dongbo status`: where the exchange stands, from a few small queries; nothing that grows with the log is read.
+#include "operators/answer.h"
 #include "operators/columns.h"
 #include "operators/commands.h"
 #include "operators/names.h"
@@ -181,16 +182,11 @@ static int print_json(const Status *status) {
         (json_int_t)pg_i64(head, 0, 3), "events", (json_int_t)events, "taken", (json_int_t)(events - not_taken(status)),
         "not_taken", (json_int_t)not_taken(status), "system_identifier", identity, "timeline", pg_i32(head, 0, 7),
         "epoch_requests", (json_int_t)pg_i64(head, 0, 8));
-    if (!object)
-        return error_fail(ERROR_MEMORY, "no memory for the status");
     json_object_set_new(object, "exceptions", exceptions_json(status->exceptions));
     json_object_set_new(object, "streams", streams_json(status->streams));
     json_object_set_new(object, "subscriptions", subscriptions_json(status->subscriptions));
     json_object_set_new(object, "population", population_json(status));
-    json_dumpf(object, stdout, JSON_COMPACT);
-    printf("\n");
-    json_decref(object);
-    return 0;
+    return answer_print(object, 0);
 }
 
 // ---- for people
