@@ -3,6 +3,7 @@
 // `dongbo review accept`, `link`, `refuse` and `withdraw`. What is decided here is carried out by a broker, as entries
 // of the log: the command waits for that and says what came of it. Decides nothing by itself, and nothing without why.
 #include "operators/commands.h"
+#include "operators/commits.h"
 #include "operators/identity.h"
 #include "operators/refusal.h"
 #include "operators/result.h"
@@ -12,9 +13,7 @@
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,24 +70,13 @@ static int look(Pg *exchange, const Decision *decision, PGresult **ret) {
     return 1;
 }
 
-static int wait_for_commit(PGconn *connection, int64_t timeout_ms) {
-    struct pollfd wait = {.fd = PQsocket(connection), .events = POLLIN};
-    if (poll(&wait, 1, timeout_ms < LOOK_MS ? (int)timeout_ms : LOOK_MS) < 0 && errno != EINTR)
-        return error_fail(ERROR_SYSTEM, "poll: %s", strerror(errno));
-    if (!PQconsumeInput(connection))
-        return error_fail(ERROR_DATABASE, "the database went away");
-    for (PGnotify *notify; (notify = PQnotifies(connection));)
-        PQfreemem(notify);
-    return 0;
-}
-
 static int wait_for_outcome(Pg *exchange, const Decision *decision) {
     RESULT row = NULL;
     const Clock *clock = clock_system();
     int64_t until_ms = clock_monotonic_ms(clock) + decision->wait_s * 1000, left_ms;
     int r;
     while ((r = look(exchange, decision, &row)) == 1 && (left_ms = until_ms - clock_monotonic_ms(clock)) > 0) {
-        r = wait_for_commit(pg_raw(exchange), left_ms);
+        r = commits_wait(exchange, -1, left_ms < LOOK_MS ? (int)left_ms : LOOK_MS);
         if (r < 0)
             return r;
     }
@@ -125,7 +113,7 @@ static int decide_and_wait(Desk *desk, Decision *decision) {
     Pg *exchange = NULL;
     int r = desk_exchange(desk, &exchange);
     if (r == 0 && !decision->no_wait)
-        r = pg_command(exchange, "LISTEN dongbo_commit"); // before, so that nothing falls between
+        r = commits_listen(exchange); // before, so that nothing falls between
     if (r == 0)
         r = decide(exchange, decision);
     if (r == 0 && decision->no_wait)

@@ -5,6 +5,7 @@
 // read only where an event id, a citizen or unmasking asks for it and the role may.
 #include "broker/segment.h"
 #include "operators/commands.h"
+#include "operators/commits.h"
 #include "operators/identity.h"
 #include "operators/line.h"
 #include "operators/result.h"
@@ -15,7 +16,6 @@
 #include "proto/domain.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@
 #define TAIL_LINES 20
 #define TAIL_RETRY_MS 500
 #define TAIL_RETRY_MAX_MS 5000
-#define TAIL_WAIT_MS 30000 // then looks by itself: a notification is a hint, not a promise
+#define TAIL_WAIT_MS 30000 // then looks by itself
 
 // The payload is named only in the second form of each, since a reader's role may not read it at all.
 #define TAIL_SELECT(payload)                                                                                           \
@@ -227,18 +227,6 @@ static int show_new(Tail *tail, bool limited) {
     return 0;
 }
 
-static int listen_for_commits(Tail *tail) {
-    return pg_command(tail->exchange, "LISTEN dongbo_commit");
-}
-
-// Waits for the connection (where there is one), the reader's end or the time. 1 when nobody reads any more.
-static int wait_for(const PGconn *connection, int timeout_ms) {
-    struct pollfd wait[2] = {{.fd = STDOUT_FILENO}, {.fd = connection ? PQsocket(connection) : -1, .events = POLLIN}};
-    if (poll(wait, 2, timeout_ms) < 0 && errno != EINTR)
-        return error_fail(ERROR_SYSTEM, "poll: %s", strerror(errno));
-    return wait[0].revents & (POLLERR | POLLHUP) ? 1 : 0;
-}
-
 // The database went away, and is waited for: nothing falls between, for tail->next is what was not shown yet.
 static int reconnect(Tail *tail) {
     log_warn("%s; waiting for the database", error_text());
@@ -246,11 +234,11 @@ static int reconnect(Tail *tail) {
     for (int wait_ms = TAIL_RETRY_MS; r == ERROR_DATABASE;
          wait_ms = 2 * wait_ms < TAIL_RETRY_MAX_MS ? 2 * wait_ms : TAIL_RETRY_MAX_MS) {
         pg_disconnect(tail->exchange);
-        r = wait_for(NULL, wait_ms);
+        r = commits_wait(tail->exchange, STDOUT_FILENO, wait_ms);
         if (r == 0)
             r = pg_connect(tail->exchange);
         if (r == 0)
-            r = listen_for_commits(tail);
+            r = commits_listen(tail->exchange);
     }
     if (r != 0)
         return r;
@@ -259,15 +247,8 @@ static int reconnect(Tail *tail) {
 }
 
 static int follow_once(Tail *tail) {
-    PGconn *connection = pg_raw(tail->exchange);
-    int r = wait_for(connection, TAIL_WAIT_MS);
-    if (r != 0)
-        return r;
-    if (!PQconsumeInput(connection))
-        return error_fail(ERROR_DATABASE, "the database went away");
-    for (PGnotify *notify; (notify = PQnotifies(connection));)
-        PQfreemem(notify);
-    return show_new(tail, false);
+    int r = commits_wait(tail->exchange, STDOUT_FILENO, TAIL_WAIT_MS);
+    return r == 0 ? show_new(tail, false) : r;
 }
 
 static int follow(Tail *tail) {
@@ -327,7 +308,7 @@ static int prepare(Desk *desk, Tail *tail) {
     if (r == 0)
         r = arena_new(&tail->arena, TAIL_ARENA_BYTES);
     if (r == 0 && tail->follow)
-        r = listen_for_commits(tail); // before the first look, so that nothing falls between
+        r = commits_listen(tail->exchange); // before the first look, so that nothing falls between
     if (r == 0 && tail->since)
         r = since_find(tail->exchange, tail->since, &tail->next);
     LineStyle style = tail->json ? LINE_JSON : isatty(STDOUT_FILENO) ? LINE_COLOUR : LINE_PLAIN;
