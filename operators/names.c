@@ -50,14 +50,22 @@ const char *names_agency(const Names *names, uint32_t agency) {
     return "?";
 }
 
-uint32_t names_agency_id(const Names *names, const char *code) {
-    for (int row = 0; row < PQntuples(names->agencies); row++)
-        if (strcmp(pg_text(names->agencies, row, 1), code) == 0)
-            return (uint32_t)pg_i32(names->agencies, row, 0);
-    return 0;
-}
-
 const char *names_domain(int domain) {
     const char *name = domain_name(domain);
     return name ? name : "unreadable";
+}
+
+int names_find_agency(const Names *names, const char *code, uint32_t *ret) {
+    *ret = 0;
+    for (int row = 0; code && row < PQntuples(names->agencies); row++)
+        if (strcmp(pg_text(names->agencies, row, 1), code) == 0)
+            *ret = (uint32_t)pg_i32(names->agencies, row, 0);
+    return !code || *ret
+               ? 0
+               : error_fail(ERROR_CONFIG, "--agency: there is no agency \"%s\"; see dongbo agency list", code);
+}
+
+int names_find_domain(const char *name, int *ret) {
+    *ret = name ? domain_by_name(name) : 0;
+    return !name || *ret ? 0 : error_fail(ERROR_CONFIG, "--domain: there is no domain \"%s\"", name);
 }

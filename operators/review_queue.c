@@ -84,14 +84,12 @@ static int reason_by_name(const char *name) {
 
 static int find_filters(ReviewQueue *queue, const Names *names) {
     const ReviewFilter *filter = &queue->filter;
-    queue->agency = filter->agency_code ? names_agency_id(names, filter->agency_code) : 0;
-    queue->domain = filter->domain_name ? domain_by_name(filter->domain_name) : 0;
+    int r = names_find_agency(names, filter->agency_code, &queue->agency);
+    if (r == 0)
+        r = names_find_domain(filter->domain_name, &queue->domain);
+    if (r < 0)
+        return r;
     queue->reason = filter->reason_name ? reason_by_name(filter->reason_name) : 0;
-    if (filter->agency_code && !queue->agency)
-        return error_fail(ERROR_CONFIG, "--agency: there is no agency \"%s\"; see dongbo agency list",
-                          filter->agency_code);
-    if (filter->domain_name && !queue->domain)
-        return error_fail(ERROR_CONFIG, "--domain: there is no domain \"%s\"", filter->domain_name);
     if (filter->reason_name && !queue->reason)
         return error_fail(ERROR_CONFIG, "--reason: there is no reason \"%s\"; see dongbo reasons", filter->reason_name);
     if (filter->mine && filter->unclaimed)

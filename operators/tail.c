@@ -264,16 +264,13 @@ static int follow(Tail *tail) {
 
 static int find_filters(Tail *tail) {
     int r = names_read(&tail->names, tail->exchange);
+    if (r == 0)
+        r = names_find_agency(tail->names, tail->agency_code, &tail->agency);
+    if (r == 0)
+        r = names_find_domain(tail->domain_name, &tail->domain);
     if (r < 0)
         return r;
-    tail->agency = tail->agency_code ? names_agency_id(tail->names, tail->agency_code) : 0;
-    tail->domain = tail->domain_name ? domain_by_name(tail->domain_name) : 0;
     tail->verdict = tail->verdict_name ? verdict_by_name(tail->verdict_name) : 0;
-    if (tail->agency_code && !tail->agency)
-        return error_fail(ERROR_CONFIG, "--agency: there is no agency \"%s\"; see dongbo agency list",
-                          tail->agency_code);
-    if (tail->domain_name && !tail->domain)
-        return error_fail(ERROR_CONFIG, "--domain: there is no domain \"%s\"", tail->domain_name);
     if (tail->verdict_name && !tail->verdict)
         return error_fail(ERROR_CONFIG,
                           "--verdict: \"%s\" is none of ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, "
