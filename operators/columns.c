@@ -57,6 +57,13 @@ void columns_append(Bytes *out, const char *text) {
     out->n--;
 }
 
+void columns_show(const char *text) {
+    CLEANUP(bytes_free) Bytes shown = {0};
+    columns_append(&shown, text);
+    bytes_append_u8(&shown, 0);
+    printf("%s", shown.failed ? "?" : (const char *)shown.data);
+}
+
 void columns_add(Columns *columns, const char *const *cells) {
     for (int i = 0; i < columns->n; i++) {
         const char *text = cells[i] ? cells[i] : "";

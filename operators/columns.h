@@ -19,6 +19,8 @@ int columns_print(const Columns *columns, FILE *out); // ERROR_MEMORY
 
 // What is shown of a text: text_make_visible() of it, appended.
 void columns_append(Bytes *out, const char *text);
+// The same, on standard output.
+void columns_show(const char *text);
 
 // Columns that the text takes; what cannot be read takes one a byte.
 int columns_width(const char *text);

@@ -80,17 +80,10 @@ static void print_times(const Dossier *dossier) {
     }
 }
 
-static void print_visible(const char *text) {
-    CLEANUP(bytes_free) Bytes shown = {0};
-    columns_append(&shown, text);
-    bytes_append_u8(&shown, 0);
-    printf("%s", shown.failed ? "?" : (const char *)shown.data);
-}
-
 // As wide as it is on a terminal; a longer text pushes the rest.
 static void print_column(const char *text, int width) {
     int rest = width - columns_width(text);
-    print_visible(text);
+    columns_show(text);
     printf("%*s", rest > 0 ? rest + 1 : 1, "");
 }
 
@@ -105,7 +98,7 @@ static void print_since(const Dossier *dossier, const DossierField *field) {
     if (!field->since)
         return;
     printf("  [%s%s", WORDS[field->since], *field->since_value ? ": " : "");
-    print_visible(shown_value(dossier, field->field, field->since_value, masked));
+    columns_show(shown_value(dossier, field->field, field->since_value, masked));
     printf("]");
 }
 

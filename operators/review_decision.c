@@ -2,6 +2,7 @@
 //
 // `dongbo review accept`, `link`, `refuse` and `withdraw`. What is decided here is carried out by a broker, as entries
 // of the log: the command waits for that and says what came of it. Decides nothing by itself, and nothing without why.
+#include "operators/columns.h"
 #include "operators/commands.h"
 #include "operators/commits.h"
 #include "operators/identity.h"
@@ -46,13 +47,12 @@ typedef struct Decision {
 
 static int print_outcome(const Decision *decision, const PGresult *row) {
     bool done = strcmp(pg_text(row, 0, 0), "done") == 0;
-    char text[512], at[48] = "";
-    snprintf(text, sizeof text, "%s", pg_text(row, 0, 1));
-    text_make_visible(text);
+    printf("case %" PRId64 ": %s %s", decision->number, decision->action, done ? "done" : "came to nothing");
     if (pg_i64(row, 0, 2))
-        snprintf(at, sizeof at, " at position %" PRId64, pg_i64(row, 0, 2));
-    printf("case %" PRId64 ": %s %s%s%s%s\n", decision->number, decision->action, done ? "done" : "came to nothing", at,
-           *text ? ": " : "", text);
+        printf(" at position %" PRId64, pg_i64(row, 0, 2));
+    printf("%s", *pg_text(row, 0, 1) ? ": " : "");
+    columns_show(pg_text(row, 0, 1));
+    printf("\n");
     return done ? 0 : 1;
 }
 

@@ -17,13 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_visible(const char *text) {
-    CLEANUP(bytes_free) Bytes shown = {0};
-    columns_append(&shown, text);
-    bytes_append_u8(&shown, 0);
-    printf("%s", shown.failed ? "?" : (const char *)shown.data);
-}
-
 static const char *shown_value(const ReviewCase *of, const RuleField *field, const char *value, char out[MASK_BYTES]) {
     return of->unmask ? value : mask_value(field, value, out);
 }
@@ -71,7 +64,7 @@ static void print_claim(const ReviewCase *of) {
     if (PQntuples(of->claim) == 0)
         return;
     printf("  claimed by ");
-    print_visible(pg_text(of->claim, 0, REVIEW_CLAIM_OFFICER));
+    columns_show(pg_text(of->claim, 0, REVIEW_CLAIM_OFFICER));
     print_time(review_case_is_mine(of) ? " (you) until " : " until ", pg_us(of->claim, 0, REVIEW_CLAIM_UNTIL));
     printf("\n");
 }
@@ -83,7 +76,7 @@ static void print_reasons(const ReviewCase *of) {
         const Dongbo__Reason *reason = of->verdict->reasons[i];
         const ReasonText *text = reason_find((int)reason->code);
         printf("  %s%s", text->name, *reason->field ? " " : "");
-        print_visible(reason->field);
+        columns_show(reason->field);
         printf(": %s\n", text->en);
     }
 }
@@ -122,9 +115,9 @@ static void print_alternative_head(const ReviewCase *of, const ReviewAlternative
     if (alternative->row < 0)
         printf("somebody whom the population store has no more");
     else
-        print_visible(shown_value(of, comparison_field(COMPARISON_NUMBER), number, masked));
+        columns_show(shown_value(of, comparison_field(COMPARISON_NUMBER), number, masked));
     printf("%s%s", alternative->is_bearer ? ", whose number it is" : "", *died_on ? ", died " : "");
-    print_visible(shown_value(of, comparison_field(COMPARISON_BIRTH_DATE), died_on, masked)); // a date, as masked
+    columns_show(shown_value(of, comparison_field(COMPARISON_BIRTH_DATE), died_on, masked)); // a date, as masked
     if (alternative->match)
         printf("  %.4f %%, %+.1f bits", (double)review_case_posterior(alternative) / 10000,
                (double)json_integer_value(json_object_get(alternative->match, "bits")) / 1000);
@@ -167,7 +160,7 @@ static void print_other(const ReviewCase *of, const ReviewRecord *record) {
     CLEANUP(bytes_free) Bytes key = {0};
     mask_key(of->domain, record->key, of->unmask, &key);
     printf("       ");
-    print_visible(key.failed ? "?" : (const char *)key.data);
+    columns_show(key.failed ? "?" : (const char *)key.data);
     const char *before = ":";
     for (size_t i = 0; i < of->domain->n_fields; i++) {
         const RuleField *field = &of->domain->fields[i];
@@ -176,7 +169,7 @@ static void print_other(const ReviewCase *of, const ReviewRecord *record) {
         if (!*value || field->key)
             continue;
         printf("%s %s ", before, field->name);
-        print_visible(shown_value(of, field, value, masked));
+        columns_show(shown_value(of, field, value, masked));
         before = ",";
     }
     printf("\n");
@@ -270,14 +263,14 @@ static void print_decision(const ReviewCase *of, int row) {
     print_time("    ", pg_us(rows, row, REVIEW_DECIDED_AT));
     printf("  %s%s%s by ", pg_text(rows, row, REVIEW_ACTION), *number ? " to " : "",
            shown_value(of, comparison_field(COMPARISON_NUMBER), number, masked));
-    print_visible(pg_text(rows, row, REVIEW_DECIDED_BY));
+    columns_show(pg_text(rows, row, REVIEW_DECIDED_BY));
     printf(", %s", pg_text(rows, row, REVIEW_STATE));
     if (pg_i64(rows, row, REVIEW_OUTCOME_POSITION))
         printf(" at position %" PRId64, pg_i64(rows, row, REVIEW_OUTCOME_POSITION));
     printf("%s", *pg_text(rows, row, REVIEW_OUTCOME) ? ": " : "");
-    print_visible(pg_text(rows, row, REVIEW_OUTCOME));
+    columns_show(pg_text(rows, row, REVIEW_OUTCOME));
     printf("\n      why: "); // may name somebody
-    print_visible(of->unmask ? pg_text(rows, row, REVIEW_WHY) : "***");
+    columns_show(of->unmask ? pg_text(rows, row, REVIEW_WHY) : "***");
     printf("\n");
 }
 
