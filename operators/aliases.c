@@ -6,14 +6,12 @@
 #include "operators/alias_file.h"
 #include "operators/commands.h"
 #include "operators/result.h"
+#include "operators/stage.h"
 #include "proto/base/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define LOAD_ROWS 10000
 
 static const char NOTES[] =
     "FILE is CSV: kind (cccd, cmnd, insurance), number, citizen_number, and valid_from and valid_to, the first and the\n"
@@ -25,18 +23,13 @@ typedef struct Load {
     AliasFile file;
     Pg *pg;
     PgParams params;
-    Bytes texts;
-    uint32_t (*at)[ALIAS_COLUMNS];
-    uint64_t *rows; // as the file numbers them
-    int n;
+    Stage stage;
     uint64_t outcomes[4];
 } Load;
 
 static void load_free(Load *load) {
     pg_params_free(&load->params);
-    bytes_free(&load->texts);
-    free(load->at);
-    free(load->rows);
+    stage_free(&load->stage);
 }
 
 static const PgStatement LOAD = {"population_aliases",
@@ -44,38 +37,29 @@ static const PgStatement LOAD = {"population_aliases",
 
 static int send_rows(Load *load) {
     RESULT result = NULL;
-    if (load->n == 0)
+    if (load->stage.n == 0)
         return 0;
-    if (load->texts.failed)
-        return error_fail(ERROR_MEMORY, "no memory for %d rows", LOAD_ROWS);
     pg_params_clear(&load->params);
-    for (int column = 0; column < ALIAS_COLUMNS; column++) {
-        pg_param_array_begin(&load->params, OID_TEXT, load->n);
-        for (int i = 0; i < load->n; i++) {
-            const char *text = (const char *)load->texts.data + load->at[i][column];
-            pg_array_text(&load->params, text, strlen(text));
-        }
-    }
+    for (int column = 0; column < ALIAS_COLUMNS; column++)
+        stage_param(&load->stage, column, &load->params);
     int r = pg_run(load->pg, &LOAD, &load->params, &result);
     for (int row = 0; r == 0 && row < PQntuples(result); row++) {
         int outcome = pg_i16(result, row, 1) & 3;
         load->outcomes[outcome]++;
         if (outcome == 3)
-            alias_file_fault(&load->file, load->rows[pg_i64(result, row, 0) - 1], "nobody has this citizen_number");
+            alias_file_fault(&load->file, load->stage.numbers[pg_i64(result, row, 0) - 1],
+                             "nobody has this citizen_number");
     }
-    bytes_clear(&load->texts);
-    load->n = 0;
+    stage_clear(&load->stage);
     return r;
 }
 
 static int stage_row(void *context, const AliasRow *row) {
     Load *load = context;
-    for (int column = 0; column < ALIAS_COLUMNS; column++) {
-        load->at[load->n][column] = (uint32_t)load->texts.n;
-        bytes_append(&load->texts, row->texts[column], strlen(row->texts[column]) + 1);
-    }
-    load->rows[load->n] = row->number;
-    return ++load->n == LOAD_ROWS ? send_rows(load) : 0;
+    for (int column = 0; column < ALIAS_COLUMNS; column++)
+        stage_add(&load->stage, row->texts[column], strlen(row->texts[column]));
+    int r = stage_end_row(&load->stage, row->number);
+    return r == 1 ? send_rows(load) : r;
 }
 
 int population_aliases(Desk *desk, int argc, char **argv) {
@@ -85,11 +69,9 @@ int population_aliases(Desk *desk, int argc, char **argv) {
     if (r != 0)
         return r < 0 ? r : 0;
     load.file.path = argv[operand];
-    load.at = calloc(LOAD_ROWS, sizeof *load.at);
-    load.rows = calloc(LOAD_ROWS, sizeof *load.rows);
-    if (!load.at || !load.rows)
-        return error_fail(ERROR_MEMORY, "no memory for %d rows", LOAD_ROWS);
-    r = desk_population_writer(desk, &load.pg);
+    r = stage_new(&load.stage, ALIAS_COLUMNS);
+    if (r == 0)
+        r = desk_population_writer(desk, &load.pg);
     if (r == 0)
         r = alias_file_read(&load.file, stage_row, &load);
     if (r == 0)

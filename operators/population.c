@@ -7,6 +7,7 @@
 #include "operators/population.h"
 #include "operators/progress.h"
 #include "operators/result.h"
+#include "operators/stage.h"
 #include "proto/base/clock.h"
 #include "proto/base/date.h"
 #include "proto/base/log.h"
@@ -17,12 +18,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOAD_ROWS 10000
 #define LOAD_FAULTS_SHOWN 20
 
 static const char *const COLUMNS[POPULATION_COLUMNS] = {
@@ -110,20 +109,12 @@ const char *population_row_fault(const Rules *rules, const PopulationHeader *hea
     return fault ? fault : number_fault(header, row);
 }
 
-// Rows kept until they are sent: texts one after the other, and where each begins.
-typedef struct Stage {
-    Bytes texts;
-    uint32_t (*at)[POPULATION_COLUMNS + 1]; // the last one is the folded name
-    uint64_t rows[LOAD_ROWS];               // as the file numbers them
-    int n;
-} Stage;
-
 typedef struct Load {
     const char *name;
     int fd;
     const Rules *rules;
     Pg *pg;
-    Stage stage;
+    Stage stage; // the file's columns, and the folded name
     PgParams params;
     uint64_t rows, faults, named, inserted, existing, differing;
     Progress progress;
@@ -131,8 +122,7 @@ typedef struct Load {
 } Load;
 
 static void load_free(Load *load) {
-    bytes_free(&load->stage.texts);
-    free(load->stage.at);
+    stage_free(&load->stage);
     pg_params_free(&load->params);
     if (load->fd >= 0)
         close(load->fd);
@@ -209,15 +199,6 @@ static const PgStatement LOAD = {
     "$10, $11)",
     11, NULL};
 
-static void param_column(Load *load, int column) {
-    Stage *stage = &load->stage;
-    pg_param_array_begin(&load->params, OID_TEXT, stage->n);
-    for (int i = 0; i < stage->n; i++) {
-        const char *text = (const char *)stage->texts.data + stage->at[i][column];
-        pg_array_text(&load->params, text, strlen(text));
-    }
-}
-
 static const PgStatement DIFFERING = {"population_differing",
                                       "SELECT place FROM population.differing($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                                       10, NULL};
@@ -227,16 +208,16 @@ static int name_differing(Load *load) {
     RESULT result = NULL;
     pg_params_clear(&load->params);
     for (int column = 0; column < POPULATION_COLUMNS; column++)
-        param_column(load, column);
+        stage_param(&load->stage, column, &load->params);
     int r = pg_run(load->pg, &DIFFERING, &load->params, &result);
     if (r < 0)
         return r;
     progress_end();
     for (int row = 0; row < PQntuples(result) && load->named < LOAD_FAULTS_SHOWN; row++, load->named++) {
-        int64_t place = pg_i64(result, row, 0) - 1;
+        int place = (int)pg_i64(result, row, 0) - 1;
         char masked[TEXT_MASK_BYTES];
-        text_mask_number((const char *)load->stage.texts.data + load->stage.at[place][POPULATION_NUMBER], masked);
-        fprintf(stderr, "%s: row %" PRIu64 " (%s) differs from what is held\n", load->name, load->stage.rows[place],
+        text_mask_number(stage_text(&load->stage, place, POPULATION_NUMBER), masked);
+        fprintf(stderr, "%s: row %" PRIu64 " (%s) differs from what is held\n", load->name, load->stage.numbers[place],
                 masked);
     }
     return 0;
@@ -245,13 +226,11 @@ static int name_differing(Load *load) {
 static int send_rows(Load *load) {
     if (load->stage.n == 0)
         return 0;
-    if (load->stage.texts.failed)
-        return error_fail(ERROR_MEMORY, "no memory for %d rows", LOAD_ROWS);
     pg_params_clear(&load->params);
     for (int column = 0; column < POPULATION_COLUMNS; column++) {
-        param_column(load, column);
+        stage_param(&load->stage, column, &load->params);
         if (column == POPULATION_NAME)
-            param_column(load, POPULATION_COLUMNS);
+            stage_param(&load->stage, POPULATION_COLUMNS, &load->params);
     }
     RESULT result = NULL;
     int r = pg_run(load->pg, &LOAD, &load->params, &result);
@@ -264,8 +243,7 @@ static int send_rows(Load *load) {
         r = name_differing(load);
     if (r < 0)
         return r;
-    bytes_clear(&load->stage.texts);
-    load->stage.n = 0;
+    stage_clear(&load->stage);
     progress_show(&load->progress, "loaded", load->rows, "rows");
     return 0;
 }
@@ -273,19 +251,16 @@ static int send_rows(Load *load) {
 static int stage_row(Load *load, const PopulationHeader *header, const CsvRow *row, const char *fault) {
     if (fault)
         return error_fail(ERROR_SYSTEM, "%s: changed while it was being read", load->name);
-    Stage *stage = &load->stage;
     char folded[TEXT_BYTES_MAX + 1];
     for (int column = 0; column < POPULATION_COLUMNS; column++) {
         const CsvField *field = &row->fields[header->at[column]];
-        stage->at[stage->n][column] = (uint32_t)stage->texts.n;
-        bytes_append(&stage->texts, field->text, field->n + 1);
+        stage_add(&load->stage, field->text, field->n);
     }
     if (text_fold_accents(cell(header, row, POPULATION_NAME), folded, sizeof folded) == (size_t)-1)
         return error_fail(ERROR_CONFIG, "%s: row %" PRIu64 ": full_name is too long", load->name, row->number);
-    stage->rows[stage->n] = row->number;
-    stage->at[stage->n][POPULATION_COLUMNS] = (uint32_t)stage->texts.n;
-    bytes_append(&stage->texts, folded, strlen(folded) + 1);
-    return ++stage->n == LOAD_ROWS ? send_rows(load) : 0;
+    stage_add(&load->stage, folded, strlen(folded));
+    int r = stage_end_row(&load->stage, row->number);
+    return r == 1 ? send_rows(load) : r;
 }
 
 static int begin_load(Load *load) {
@@ -316,10 +291,9 @@ static int load_run(Desk *desk, Load *load) {
                   load->rows);
         return 1;
     }
-    load->stage.at = calloc(LOAD_ROWS, sizeof *load->stage.at);
-    if (!load->stage.at)
-        return error_fail(ERROR_MEMORY, "no memory for %d rows", LOAD_ROWS);
-    r = desk_population_writer(desk, &load->pg);
+    r = stage_new(&load->stage, POPULATION_COLUMNS + 1);
+    if (r == 0)
+        r = desk_population_writer(desk, &load->pg);
     if (r == 0)
         r = begin_load(load);
     if (r == 0)
