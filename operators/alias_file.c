@@ -3,6 +3,7 @@
 // Columns may stand in any order; the two days may be left out as columns, too.
 #include "operators/alias_file.h"
 #include "broker/bearers.h"
+#include "operators/csv_columns.h"
 #include "operators/progress.h"
 #include "proto/base/date.h"
 #include "proto/base/error.h"
@@ -18,6 +19,7 @@
 #define FAULTS_SHOWN 20
 
 static const char *const COLUMNS[ALIAS_COLUMNS] = {"kind", "number", "citizen_number", "valid_from", "valid_to"};
+static const CsvColumns HEADER = {COLUMNS, ALIAS_COLUMNS, ALIAS_FROM};
 static const struct {
     const char *kind;
     size_t digits;
@@ -28,25 +30,6 @@ void alias_file_fault(AliasFile *file, uint64_t row, const char *fault) {
         return;
     progress_end();
     fprintf(stderr, "%s: row %" PRIu64 ": %s; it is left out\n", file->path, row, fault);
-}
-
-static int read_header(const CsvRow *row, int at[ALIAS_COLUMNS]) {
-    for (int column = 0; column < ALIAS_COLUMNS; column++)
-        at[column] = -1;
-    for (int i = 0; i < row->n_fields; i++) {
-        int column = 0;
-        while (column < ALIAS_COLUMNS && strcmp(row->fields[i].text, COLUMNS[column]) != 0)
-            column++;
-        if (column == ALIAS_COLUMNS)
-            return error_fail(ERROR_CONFIG, "unknown column \"%.64s\"", row->fields[i].text);
-        if (at[column] >= 0)
-            return error_fail(ERROR_CONFIG, "column \"%s\" is there twice", COLUMNS[column]);
-        at[column] = i;
-    }
-    for (int column = 0; column < ALIAS_FROM; column++)
-        if (at[column] < 0)
-            return error_fail(ERROR_CONFIG, "column \"%s\" is missing", COLUMNS[column]);
-    return 0;
 }
 
 static bool is_digits(const char *text, size_t n) {
@@ -90,7 +73,7 @@ static int read_rows(AliasFile *file, int fd, AliasTake take, void *context) {
     if (r > 0)
         return error_fail(ERROR_CONFIG, "no header row that can be read");
     if (r == 0)
-        r = read_header(&row, at);
+        r = csv_columns_find(&HEADER, &row, at);
     while (r == 0 && (r = csv_next(csv, &row)) != 1) {
         if (r < 0)
             break;

@@ -4,6 +4,7 @@
 // then ten thousand rows go in at a time, each time in a transaction of its own that may be repeated without harm.
 #include "broker/verify.h"
 #include "operators/commands.h"
+#include "operators/csv_columns.h"
 #include "operators/population.h"
 #include "operators/progress.h"
 #include "operators/result.h"
@@ -30,22 +31,8 @@ static const char *const COLUMNS[POPULATION_COLUMNS] = {
     "residence_commune", "died_on"};
 
 int population_header(const CsvRow *row, PopulationHeader *ret) {
-    for (int column = 0; column < POPULATION_COLUMNS; column++)
-        ret->at[column] = -1;
-    for (int i = 0; i < row->n_fields; i++) {
-        int column = 0;
-        while (column < POPULATION_COLUMNS && strcmp(row->fields[i].text, COLUMNS[column]) != 0)
-            column++;
-        if (column == POPULATION_COLUMNS)
-            return error_fail(ERROR_CONFIG, "unknown column \"%.64s\"", row->fields[i].text);
-        if (ret->at[column] >= 0)
-            return error_fail(ERROR_CONFIG, "column \"%s\" is there twice", COLUMNS[column]);
-        ret->at[column] = i;
-    }
-    for (int column = 0; column < POPULATION_COLUMNS; column++)
-        if (ret->at[column] < 0)
-            return error_fail(ERROR_CONFIG, "column \"%s\" is missing", COLUMNS[column]);
-    return 0;
+    const CsvColumns columns = {COLUMNS, POPULATION_COLUMNS, POPULATION_COLUMNS};
+    return csv_columns_find(&columns, row, ret->at);
 }
 
 static const char *cell(const PopulationHeader *header, const CsvRow *row, PopulationColumn column) {
