@@ -54,14 +54,14 @@ static const PgStatement POPULATION = {
     "FROM population.state s, pg_class c WHERE c.oid = 'population.citizen'::regclass",
     0, NULL};
 
-// How common things were when they were counted last, and how many citizens changed since, as far as it matters.
-#define STALE_PER_HUNDRED 2
+// How common things were when they were counted last, and whether more than 2 % of the citizens changed since.
 static const PgStatement MODEL = {
     "status_model",
-    "SELECT m.model, m.citizens, to_char(m.made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), "
-    "(SELECT count(*) FROM (SELECT FROM population.change c WHERE c.position > m.position "
-    "LIMIT m.citizens * $1 / 100 + 1) c) FROM population.model m ORDER BY m.model DESC LIMIT 1",
-    1, NULL};
+    "SELECT m.model, to_char(m.made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), "
+    "EXISTS (SELECT FROM population.change c WHERE c.position > m.position OFFSET m.citizens * 2 / 100) "
+    "FROM population.model m ORDER BY m.model DESC LIMIT 1",
+    0, NULL};
+enum { MODEL_NUMBER, MODEL_MADE_ON, MODEL_IS_STALE };
 
 typedef struct Status {
     PGresult *head, *exceptions, *streams, *subscriptions, *population, *model;
@@ -79,11 +79,8 @@ static void status_free(Status *status) {
 
 // A store that counts nothing is not searched, and that is no failure.
 static void read_model(Pg *population, Status *status) {
-    PgParams params = {0};
-    pg_param_i64(&params, STALE_PER_HUNDRED);
-    if (pg_run(population, &MODEL, &params, &status->model) < 0)
+    if (pg_run(population, &MODEL, NULL, &status->model) < 0)
         status->model = NULL;
-    pg_params_free(&params);
 }
 
 static bool has_model(const Status *status) {
@@ -91,7 +88,7 @@ static bool has_model(const Status *status) {
 }
 
 static bool is_stale(const Status *status) {
-    return pg_i64(status->model, 0, 3) * 100 > pg_i64(status->model, 0, 1) * STALE_PER_HUNDRED;
+    return pg_bool(status->model, 0, MODEL_IS_STALE);
 }
 
 static int status_read(Desk *desk, Status *status) {
@@ -164,9 +161,10 @@ static json_t *population_json(const Status *status) {
         return json_pack("{s:b, s:s}", "reachable", 0, "error", status->population_error);
     json_t *citizens =
         pg_is_null(status->population, 0, 1) ? json_null() : json_integer((json_int_t)pg_i64(status->population, 0, 1));
-    json_t *model = has_model(status) ? json_pack("{s:I, s:s, s:b}", "model", (json_int_t)pg_i64(status->model, 0, 0),
-                                                  "made_on", pg_text(status->model, 0, 2), "stale", is_stale(status))
-                                      : json_null();
+    json_t *model = has_model(status)
+                        ? json_pack("{s:I, s:s, s:b}", "model", (json_int_t)pg_i64(status->model, 0, MODEL_NUMBER),
+                                    "made_on", pg_text(status->model, 0, MODEL_MADE_ON), "stale", is_stale(status))
+                        : json_null();
     return json_pack("{s:b, s:I, s:o, s:o}", "reachable", 1, "position", (json_int_t)pg_i64(status->population, 0, 0),
                      "citizens_about", citizens, "model", model);
 }
@@ -212,7 +210,8 @@ static void print_model(const Status *status) {
         printf("model       none: who is meant by an event without a number is not looked for. Run dongbo population "
                "model\n");
     else
-        printf("model       %" PRId64 ", counted on %s%s\n", pg_i64(status->model, 0, 0), pg_text(status->model, 0, 2),
+        printf("model       %" PRId64 ", counted on %s%s\n", pg_i64(status->model, 0, MODEL_NUMBER),
+               pg_text(status->model, 0, MODEL_MADE_ON),
                is_stale(status) ? ". More than 2 % of the citizens changed since: run dongbo population model" : "");
 }
 
