@@ -4,6 +4,7 @@
 // keeps it as a numbered model that brokers use from then on (broker/weights.h). Each person counts once for an agency.
 // The same log and population give the same model. Tells of no citizen.
 #include "broker/decide.h"
+#include "broker/lookup.h"
 #include "broker/touched.h"
 #include "broker/weights.h"
 #include "operators/columns.h"
@@ -42,8 +43,6 @@ static const PgStatement BEARERS = {
     "c.residence_province63, c.mother_name, c.father_name FROM unnest($1::text[]) WITH ORDINALITY AS n(number, i) "
     "JOIN population.citizen c ON c.citizen_number = n.number ORDER BY n.i",
     1, NULL};
-static const PgStatement HEAD = {"model_head", "SELECT coalesce((SELECT last_position FROM exchange.head), 0)", 0,
-                                 NULL};
 static const PgStatement SAME = {
     "model_same",
     "SELECT model FROM exchange.weight_model WHERE model = (SELECT max(model) FROM exchange.weight_model) "
@@ -240,13 +239,13 @@ static void add_lines(Learning *learning, uint32_t agency, const char *code) {
 }
 
 static int learn_all(Learning *learning) {
-    RESULT head = NULL;
-    int r = pg_run(learning->exchange, &HEAD, NULL, &head);
+    Place head = {0};
+    int r = lookup_head_position(learning->exchange, &head);
     if (r == 0)
         r = pg_run(learning->exchange, &AGENCIES, NULL, &learning->agencies);
     if (r < 0)
         return r;
-    learning->position = pg_i64(head, 0, 0);
+    learning->position = head.position;
     append_head(&learning->text, SEARCH_VERSION);
     progress_begin(&learning->progress);
     int n = learning->shipped ? 0 : PQntuples(learning->agencies);
