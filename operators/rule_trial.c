@@ -15,6 +15,7 @@
 #include "operators/progress.h"
 #include "operators/result.h"
 #include "operators/since.h"
+#include "operators/unstored.h"
 #include "proto/reason.h"
 #include "wire.pb-c.h"
 
@@ -161,41 +162,22 @@ static int find_others(Trial *trial, const DecideContext *hold, const DecideCont
     return r;
 }
 
-// Beside the person's other records, as they stood before the batch. Only what rules say is compared: whether an event
-// was new to the exchange does not depend on them.
-static int judge_beside(Trial *trial, const DecideContext *context, int64_t position) {
-    Work *work = &trial->work;
-    work->hoods = NULL;
-    work->n_hoods = 0;
-    for (size_t i = 0; i < work->n_items; i++) {
-        Item *item = &work->items[i];
-        if (item->domain == DONGBO__DOMAIN__POPULATION)
-            item->record_hash = 0;
-        item->wanted = decide_wants_record(item);
-    }
-    int r = decide_hoods(context, work);
-    if (r < 0 || work->n_hoods == 0)
-        return r;
-    r = lookup_neighbours(trial->exchange, work, position);
-    if (r == 0)
-        r = decide_records(context, work);
-    for (size_t i = 0; i < work->n_items; i++) {
-        Decision *decision = &work->items[i].decision;
-        if (decision->verdict == DONGBO__VERDICT__UNCHANGED || decision->verdict == DONGBO__VERDICT__SUPERSEDED)
-            decision->verdict = DONGBO__VERDICT__ACCEPTED;
-    }
-    return r;
-}
-
-static int decide_all(Trial *trial, const DecideContext *context, Item *items, int64_t position) {
-    trial->work.items = items;
-    int r = decide_found(context, &trial->work);
-    return r == 0 ? judge_beside(trial, context, position) : r;
-}
-
 typedef struct Moment {
+    Pg *exchange;
     int64_t us, position;
 } Moment;
+
+static int look_up_before(void *of, Work *work) {
+    const Moment *at = of;
+    return lookup_neighbours(at->exchange, work, at->position);
+}
+
+// Beside the person's other records, as they stood before the batch. Only what rules say is compared: whether an event
+// was new to the exchange does not depend on them.
+static int decide_all(const DecideContext *context, Work *work, Moment at) {
+    int r = decide_found(context, work);
+    return r == 0 ? unstored_judge(context, work, look_up_before, &at) : r;
+}
 
 static int verify_twice(Trial *trial, const Dongbo__SealedBatch *sealed, Moment at, Item **now, Item **then) {
     const DecideContext hold = {trial->now, at.us}, tried = {trial->then, at.us};
@@ -215,8 +197,9 @@ static int verify_twice(Trial *trial, const Dongbo__SealedBatch *sealed, Moment 
     if (r == 0)
         r = find_others(trial, &hold, &tried, *then);
     if (r == 0)
-        r = decide_all(trial, &hold, *now, at.position);
-    return r == 0 ? decide_all(trial, &tried, *then, at.position) : r;
+        r = decide_all(&hold, work, at);
+    work->items = *then;
+    return r == 0 ? decide_all(&tried, work, at) : r;
 }
 
 static int try_batch(Trial *trial, const PGresult *rows, int row) {
@@ -237,7 +220,7 @@ static int try_batch(Trial *trial, const PGresult *rows, int row) {
     }
     int64_t position = pg_i64(rows, row, 0);
     Item *now = NULL, *then = NULL;
-    r = verify_twice(trial, sealed, (Moment){pg_i64(rows, row, 2), position}, &now, &then);
+    r = verify_twice(trial, sealed, (Moment){trial->exchange, pg_i64(rows, row, 2), position}, &now, &then);
     for (size_t i = 0; r == 0 && i < sealed->n_events; i++) {
         trial->events++;
         if (!is_same(&now[i].decision, &then[i].decision))

@@ -12,6 +12,7 @@
 #include "operators/event_file.h"
 #include "operators/holdings.h"
 #include "operators/progress.h"
+#include "operators/unstored.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 #include "proto/reason.h"
@@ -134,29 +135,17 @@ static int find_others(Verifying *verifying) {
     return r < 0 ? r : decide_found(&verifying->context, &verifying->work);
 }
 
+static int look_up_holdings(void *of, Work *work) {
+    Verifying *verifying = of;
+    int r = verifying->holdings ? 0 : holdings_new(&verifying->holdings);
+    return r < 0 ? r : holdings_look_up(verifying->holdings, work);
+}
+
 // Beside the records that earlier events made.
 static int judge_beside(Verifying *verifying) {
     Work *work = &verifying->work;
-    for (size_t i = 0; i < work->n_items; i++)
-        if (work->items[i].domain == DONGBO__DOMAIN__POPULATION)
-            work->items[i].record_hash = 0;
-    int r = decide_hoods(&verifying->context, work);
-    if (r < 0 || work->n_hoods == 0)
-        return r;
-    if (!verifying->holdings)
-        r = holdings_new(&verifying->holdings);
-    if (r == 0)
-        r = holdings_look_up(verifying->holdings, work);
-    if (r == 0)
-        r = decide_records(&verifying->context, work);
-    if (r == 0)
-        r = holdings_keep(verifying->holdings, work);
-    for (size_t i = 0; i < work->n_items; i++) {
-        Decision *decision = &work->items[i].decision;
-        if (decision->verdict == DONGBO__VERDICT__UNCHANGED || decision->verdict == DONGBO__VERDICT__SUPERSEDED)
-            decision->verdict = DONGBO__VERDICT__ACCEPTED;
-    }
-    return r;
+    int r = unstored_judge(&verifying->context, work, look_up_holdings, verifying);
+    return r == 0 && work->n_hoods > 0 ? holdings_keep(verifying->holdings, work) : r;
 }
 
 static int decide_step(Verifying *verifying) {
