@@ -3,6 +3,7 @@
 // The weights' words are taken as they are, so that a newer search's levels are shown by their own names.
 #include "operators/comparison.h"
 #include "proto/base/text.h"
+#include "proto/domain.h"
 #include "proto/reason.h"
 
 #include <stdio.h>
@@ -25,22 +26,8 @@ const RuleField *comparison_field(ComparisonField field) {
 }
 
 static const char *said_of(const Dongbo__Subject *subject, ComparisonField field) {
-    switch (field) {
-    case COMPARISON_NUMBER:
-        return subject->citizen_number;
-    case COMPARISON_NAME:
-        return subject->full_name;
-    case COMPARISON_BIRTH_DATE:
-        return subject->birth_date;
-    case COMPARISON_SEX:
-        return subject->sex;
-    case COMPARISON_MOTHER:
-        return subject->mother_name;
-    case COMPARISON_FATHER:
-        return subject->father_name;
-    default:
-        return subject->residence_province;
-    }
+    char number[12]; // not used: all of them are texts
+    return field_text(&subject->base, field_by_name(subject->base.descriptor, FIELDS[field].name), number);
 }
 
 static bool same_folded(const char *a, const char *b, size_t (*fold)(const char *, char *, size_t)) {
