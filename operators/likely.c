@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the JSON that a search left. Judges nothing.
+// Reads what a search left. Judges nobody anew.
 #include "operators/likely.h"
-
+#include "broker/search.h"
 #include "proto/base/text.h"
 
 #include <jansson.h>
@@ -45,4 +45,8 @@ void likely_print(const char *json, int64_t person, bool unmask) {
     if (json_is_true(json_object_get(answer, "too_large")))
         printf("      too many share what is said to tell who is meant\n");
     json_decref(answer);
+}
+
+bool likely_is_known(int64_t posterior, bool too_large) {
+    return posterior >= SEARCH_SURE && !too_large;
 }

@@ -11,3 +11,6 @@
 // `json` is what the exchange keeps, "" for nothing. The line of `person`, who is being looked at anyway, says so.
 // What cannot be read is said to be so.
 void likely_print(const char *json, int64_t person, bool unmask);
+// Whether the likeliest person is beyond doubt, by the posterior that was kept (0 for nobody) and by whether too many
+// shared what was said for all of them to be looked at.
+bool likely_is_known(int64_t posterior, bool too_large);

@@ -4,6 +4,7 @@
 // be read is a case all the same, shown without what it says.
 #include "operators/review_case.h"
 #include "broker/search.h"
+#include "operators/likely.h"
 #include "operators/result.h"
 #include "operators/review_record.h"
 #include "proto/domain.h"
@@ -267,10 +268,9 @@ __attribute__((format(printf, 2, 3))) static void suggest(Suggestions *suggestio
     va_end(arguments);
 }
 
-// The first is beyond doubt only where nobody was left out for want of space.
 static bool is_sure(const ReviewCase *of) {
-    return of->n_alternatives > 0 && review_case_posterior(&of->alternatives[0]) >= SEARCH_SURE &&
-           !json_is_true(json_object_get(of->search, "too_large"));
+    return of->n_alternatives > 0 && likely_is_known(review_case_posterior(&of->alternatives[0]),
+                                                     json_is_true(json_object_get(of->search, "too_large")));
 }
 
 static void suggest_decisions(const ReviewCase *of, Suggestions *ret) {

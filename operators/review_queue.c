@@ -4,7 +4,7 @@
 // fetched and merged, so that who looks after one of them reads no others. What no index holds is looked at here, page
 // by page, up to a bound.
 #include "operators/review_queue.h"
-#include "broker/search.h"
+#include "operators/likely.h"
 #include "operators/result.h"
 #include "proto/base/arena.h"
 #include "proto/reason.h"
@@ -163,7 +163,7 @@ static void read_case(ReviewQueue *queue, int row, ReviewQueueCase *ret) {
                              .verdict = read_verdict(queue, row),
                              .n_events = pg_i64(page, row, N_EVENTS),
                              .likely_posterior = posterior,
-                             .is_likely = posterior >= SEARCH_SURE && !pg_bool(page, row, TOO_LARGE),
+                             .is_likely = likely_is_known(posterior, pg_bool(page, row, TOO_LARGE)),
                              .officer = pg_text(page, row, OFFICER),
                              .until_us = pg_us(page, row, UNTIL),
                              .decision = pg_text(page, row, DECISION)};

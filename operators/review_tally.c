@@ -4,6 +4,7 @@
 // not know them.
 #include "operators/review_tally.h"
 #include "broker/search.h"
+#include "operators/likely.h"
 #include "operators/result.h"
 #include "operators/review_queue.h"
 #include "proto/base/arena.h"
@@ -102,7 +103,7 @@ static int keep_time(Count *count, int64_t us) {
 static int count_case(Count *count, const PGresult *rows, int row) {
     ReviewTally *tally = count->tally;
     int64_t at_us = pg_us(rows, row, AT), posterior = pg_i64(rows, row, POSTERIOR);
-    bool known = posterior >= SEARCH_SURE && !pg_bool(rows, row, TOO_LARGE);
+    bool known = likely_is_known(posterior, pg_bool(rows, row, TOO_LARGE));
     ReviewTallyGroup *group = group_of(tally, (uint32_t)pg_i32(rows, row, AGENCY), pg_i16(rows, row, DOMAIN));
     size_t n = 0;
     if (!group)
