@@ -39,31 +39,29 @@ static const PgStatement RECORDS = {
     "ORDER BY r.position DESC LIMIT 1) v",
     3, RECORD_TYPES};
 
-// All versions of a person's records in a domain, so far as they are few and small: for most that is what it takes to
-// find the current ones, and for nobody is it much. One version more than are judged by says that there are too many.
-static const Oid NEIGHBOUR_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_INT8, OID_INT8, OID_INT8};
+// All versions of a person's records in a domain, or of all persons' of a key, so far as they are few and small: for
+// most that is what it takes to find the current ones, and for nobody is it much. One version more than are judged by
+// says that there are too many.
+#define FEW_VERSIONS(by, where)                                                                                        \
+    "CROSS JOIN LATERAL (SELECT r.* FROM (SELECT r." by ", r.position, r.superseded, r.record, "                       \
+    "sum(octet_length(r.record)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes "                    \
+    "FROM (SELECT r." by ", r.position, r.superseded, r.record FROM exchange.record_version r "                        \
+    "WHERE " where " AND r.position < $1 ORDER BY r." by " DESC, r.position DESC LIMIT $2) r) r "                      \
+    "WHERE coalesce(r.bytes, 0) <= $3) v"
+static const Oid NEIGHBOUR_TYPES[] = {OID_INT8, OID_INT8, OID_INT8, OID_INT8_ARRAY, OID_INT2_ARRAY};
 static const PgStatement NEIGHBOURS = {
     "neighbours",
     "SELECT n.i, n.person, v.record_key, v.position, v.superseded, v.record "
-    "FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY AS n(person, domain, i) "
-    "CROSS JOIN LATERAL (SELECT r.* FROM (SELECT r.record_key, r.position, r.superseded, r.record, "
-    "sum(octet_length(r.record)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes "
-    "FROM (SELECT r.record_key, r.position, r.superseded, r.record FROM exchange.record_version r "
-    "WHERE r.person = n.person AND r.domain = n.domain AND r.position < $3 "
-    "ORDER BY r.record_key DESC, r.position DESC LIMIT $4) r) r WHERE coalesce(r.bytes, 0) <= $5) v",
+    "FROM unnest($4::bigint[], $5::smallint[]) WITH ORDINALITY AS n(person, domain, i) " FEW_VERSIONS(
+        "record_key", "r.person = n.person AND r.domain = n.domain"),
     5, NEIGHBOUR_TYPES};
-// All persons' records of a key, likewise. The domain is NEIGHBOURHOOD_KEY_DOMAIN, said here for its partial index.
-static const Oid HOLDER_TYPES[] = {OID_TEXT_ARRAY, OID_INT8, OID_INT8, OID_INT8};
-static const PgStatement HOLDERS = {
-    "holders",
-    "SELECT n.i, v.person, n.record_key, v.position, v.superseded, v.record "
-    "FROM unnest($1::text[]) WITH ORDINALITY AS n(record_key, i) "
-    "CROSS JOIN LATERAL (SELECT r.* FROM (SELECT r.person, r.position, r.superseded, r.record, "
-    "sum(octet_length(r.record)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes "
-    "FROM (SELECT r.person, r.position, r.superseded, r.record FROM exchange.record_version r "
-    "WHERE r.domain = 7 AND r.record_key = n.record_key AND r.position < $2 "
-    "ORDER BY r.person DESC, r.position DESC LIMIT $3) r) r WHERE coalesce(r.bytes, 0) <= $4) v",
-    4, HOLDER_TYPES};
+// The domain is NEIGHBOURHOOD_KEY_DOMAIN, said here for its partial index.
+static const Oid HOLDER_TYPES[] = {OID_INT8, OID_INT8, OID_INT8, OID_TEXT_ARRAY};
+static const PgStatement HOLDERS = {"holders",
+                                    "SELECT n.i, v.person, n.record_key, v.position, v.superseded, v.record "
+                                    "FROM unnest($4::text[]) WITH ORDINALITY AS n(record_key, i) " FEW_VERSIONS(
+                                        "person", "r.domain = 7 AND r.record_key = n.record_key"),
+                                    4, HOLDER_TYPES};
 
 #define LIFE_COLUMN                                                                                                    \
     "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint # "                                            \
@@ -432,13 +430,13 @@ static void key_params(PgParams *params, Neighbourhood **hoods, size_t n) {
 static int query_neighbours(Pg *exchange, Neighbourhood **hoods, size_t n, int64_t before, PGresult **ret) {
     bool by_key = hoods[0]->of.person == 0;
     PgParams params = {0};
+    pg_param_i64(&params, before);
+    pg_param_i64(&params, NEIGHBOUR_VERSIONS_MAX + 1);
+    pg_param_i64(&params, NEIGHBOUR_BYTES_MAX);
     if (by_key)
         key_params(&params, hoods, n);
     else
         person_params(&params, hoods, n);
-    pg_param_i64(&params, before);
-    pg_param_i64(&params, NEIGHBOUR_VERSIONS_MAX + 1);
-    pg_param_i64(&params, NEIGHBOUR_BYTES_MAX);
     int result = pg_run(exchange, by_key ? &HOLDERS : &NEIGHBOURS, &params, ret);
     pg_params_free(&params);
     return result;
