@@ -6,6 +6,7 @@
 
 #include "proto/base/error.h"
 #include "proto/base/bytes.h"
+#include "proto/domain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -86,10 +87,6 @@ static bool is_refusal(int verdict) {
     return verdict == DONGBO__VERDICT__MISMATCH || verdict == DONGBO__VERDICT__REJECTED;
 }
 
-static bool is_open(int verdict) {
-    return verdict == DONGBO__VERDICT__MISMATCH || verdict == DONGBO__VERDICT__DEFERRED;
-}
-
 static bool same_verdict(const Dongbo__EventVerdict *a, const Dongbo__EventVerdict *b) {
     size_t n_a = a == NULL ? 0 : a->n_reasons, n_b = b == NULL ? 0 : b->n_reasons;
     if (verdict_of(a) != verdict_of(b) || n_a != n_b)
@@ -130,7 +127,7 @@ static int take_verdict(Applying *applying, const Item *item, const Dongbo__Even
         r = result_add(applying, item, verdict, RESULT_REFUSED);
     else if (kind == DONGBO__VERDICT__ACCEPTED && verdict->n_reasons > 0)
         r = result_add(applying, item, verdict, RESULT_DECIDED);
-    if (r == 0 && is_open(kind))
+    if (r == 0 && verdict_is_open(kind))
         r = put_open(applying, item, applying->stream->id, verdict);
     return r;
 }
@@ -148,7 +145,7 @@ static int check_early(Applying *applying, const Dongbo__EventVerdict *verdict, 
     if (verdict != NULL && verdict->position > undecided.position)
         return 0;
     *ret_later = true;
-    return is_open(undecided.verdict) ? 0 : ledger_undecided_delete(spool, applying->stream->id, sequence);
+    return verdict_is_open(undecided.verdict) ? 0 : ledger_undecided_delete(spool, applying->stream->id, sequence);
 }
 
 static int take_event(Applying *applying, const Item *item, size_t i, uint64_t sequence) {
@@ -359,7 +356,7 @@ static int take_later(Applying *applying, const Dongbo__EventVerdict *verdict, L
     if (r == 0 && is_told(verdict, applying->early))
         r = result_add(applying, &undecided.item, &told,
                        is_refusal((int)verdict->verdict) ? RESULT_REFUSED : RESULT_DECIDED);
-    if (r == 0 && (is_open((int)verdict->verdict) || applying->early))
+    if (r == 0 && (verdict_is_open((int)verdict->verdict) || applying->early))
         r = put_open(applying, &undecided.item, undecided.stream, &told);
     else if (r == 0)
         r = ledger_undecided_delete(spool, undecided.stream, undecided.sequence);

@@ -582,14 +582,10 @@ static void decide_somebody_else(Item *item) {
                  NULL);
 }
 
-static bool is_in_question(int verdict) {
-    return verdict == DONGBO__VERDICT__MISMATCH || verdict == DONGBO__VERDICT__DEFERRED;
-}
-
 static void find_cases(const DecideContext *context, Work *work) {
     for (size_t i = 0; i < work->n_items; i++) {
         Item *item = &work->items[i];
-        if (item->event == NULL || item->has_case_key || !is_in_question(item->decision.verdict))
+        if (item->event == NULL || item->has_case_key || !verdict_is_open(item->decision.verdict))
             continue;
         cases_key(context->rules, work->agency->grants.agency, item->event, item->case_key);
         item->has_case_key = true;

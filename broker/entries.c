@@ -230,16 +230,12 @@ static void build_records(Work *work) {
     }
 }
 
-static bool is_open(int verdict) {
-    return verdict == DONGBO__VERDICT__MISMATCH || verdict == DONGBO__VERDICT__DEFERRED;
-}
-
 static bool is_exception(int verdict) {
-    return is_open(verdict) || verdict == DONGBO__VERDICT__REJECTED;
+    return verdict_is_open(verdict) || verdict == DONGBO__VERDICT__REJECTED;
 }
 
 const SearchAnswer *entries_found(const Item *item) {
-    return is_open(item->decision.verdict) && !item->poisoned ? item->found : NULL;
+    return verdict_is_open(item->decision.verdict) && !item->poisoned ? item->found : NULL;
 }
 
 // Of binary COPY's jsonb: a version, then the text.
@@ -280,7 +276,7 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
     work->exception_start[work->n_exceptions] = (uint32_t)rows->n;
     copy_row(rows, 18);
     work->exception_at[work->n_exceptions] = append_position(rows);
-    cases_put(rows, is_open(decided) && item->has_case_key ? item->case_key : NULL);
+    cases_put(rows, verdict_is_open(decided) && item->has_case_key ? item->case_key : NULL);
     work->exception_index[work->n_exceptions++] = index;
     copy_bytes(rows, work->stream, STREAM_BYTES);
     copy_i64(rows, (int64_t)item->sequence);
@@ -288,7 +284,7 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
     copy_i16(rows, (int16_t)item->domain);
     copy_i16(rows, (int16_t)decided);
     copy_i16(rows, (int16_t)decided);
-    copy_bool(rows, is_open(decided));
+    copy_bool(rows, verdict_is_open(decided));
     const char *claimed = item->poisoned ? "" : item->claimed_number;
     copy_bytes(rows, claimed, strlen(claimed));
     copy_null(rows);

@@ -202,10 +202,6 @@ int dossier_exception_count(const Dossier *dossier) {
     return PQntuples(dossier->exceptions);
 }
 
-static bool is_undecided(int verdict) {
-    return verdict == DONGBO__VERDICT__DEFERRED || verdict == DONGBO__VERDICT__MISMATCH;
-}
-
 int dossier_exception(Dossier *dossier, int row, DossierException *ret) {
     const PGresult *rows = dossier->exceptions;
     *ret = (DossierException){.position = pg_i64(rows, row, 0),
@@ -221,7 +217,7 @@ int dossier_exception(Dossier *dossier, int row, DossierException *ret) {
     if (ret->decided_position > dossier->known_position) { // only the last decision is kept, and that came later
         ret->decided_position = 0;
         ret->verdict = ret->first_verdict;
-        ret->open = is_undecided(ret->first_verdict);
+        ret->open = verdict_is_open(ret->first_verdict);
         return 0;
     }
     size_t n = 0;

@@ -192,3 +192,7 @@ int verdict_by_name(const char *name) {
     const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value_by_name(&dongbo__verdict__descriptor, name);
     return value != NULL ? value->value : 0;
 }
+
+bool verdict_is_open(int verdict) {
+    return verdict == DONGBO__VERDICT__MISMATCH || verdict == DONGBO__VERDICT__DEFERRED;
+}

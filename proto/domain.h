@@ -45,3 +45,4 @@ uint32_t fields_said(const ProtobufCMessage *body);
 
 const char *verdict_name(int verdict); // "ACCEPTED"; "?" when unknown
 int verdict_by_name(const char *name); // 0 when unknown
+bool verdict_is_open(int verdict);     // another may follow: MISMATCH waits for a person's eye, DEFERRED for its person

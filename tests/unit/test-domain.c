@@ -183,6 +183,9 @@ static void test_verdicts(void **state) {
     assert_int_equal(verdict_by_name("DEFERRED"), DONGBO__VERDICT__DEFERRED);
     assert_int_equal(verdict_by_name("deferred"), 0);
     assert_int_equal(verdict_by_name("?"), 0);
+    for (int verdict = 0; verdict < 10; verdict++)
+        assert_int_equal(verdict_is_open(verdict),
+                         verdict == DONGBO__VERDICT__MISMATCH || verdict == DONGBO__VERDICT__DEFERRED);
 }
 
 int main(void) {
