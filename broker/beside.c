@@ -36,13 +36,6 @@ static bool day_in(Body body, unsigned field, int64_t *ret) {
     return true;
 }
 
-static int place_of(const CodeList *codes, const char *code) {
-    for (size_t i = 0; i < code_list_count(codes); i++)
-        if (strcmp(code_list_code(codes, i), code) == 0)
-            return (int)i;
-    return -1;
-}
-
 // The number that a rule counts by; a code counts by its place in its list. -1 when it is not said.
 static int number_in(const Beside *beside, const Rule *rule, Body body) {
     char buffer[12];
@@ -51,7 +44,7 @@ static int number_in(const Beside *beside, const Rule *rule, Body body) {
     if (!*text)
         return -1;
     if (field->type == FIELD_CODE)
-        return place_of(field->codes, text);
+        return code_list_place(field->codes, text);
     unsigned long number = strtoul(text, NULL, 10);
     return number > INT_MAX ? INT_MAX : (int)number;
 }
@@ -190,7 +183,7 @@ static int judge_steps(const Beside *beside, const Rule *rule, bool *broken) {
     const char *from = *code ? code_list_column(codes, code, 2) : NULL;
     if (!from || !*from)
         return 0;
-    int number = number_in(beside, rule, beside->after), least = place_of(codes, from), below = -1, r = 0;
+    int number = number_in(beside, rule, beside->after), least = code_list_place(codes, from), below = -1, r = 0;
     Body other;
     for (size_t at = 0; (r = next_other(beside, rule, &at, &other)) == 0 && other;) {
         int its = is_other(rule, other) ? number_in(beside, rule, other) : -1;

@@ -76,6 +76,11 @@ const char *code_list_column(const CodeList *list, const char *code, size_t colu
     return column < COLUMNS_MAX && row->columns[column] ? row->columns[column] : "";
 }
 
+int code_list_place(const CodeList *list, const char *code) {
+    const Row *row = find_row(list, code);
+    return row ? (int)(row - list->rows) : -1;
+}
+
 const char *code_list_code(const CodeList *list, size_t n) {
     return n < list->n_rows ? list->rows[n].columns[0] : NULL;
 }

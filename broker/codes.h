@@ -14,8 +14,11 @@ bool code_list_has(const CodeList *list, const char *code);
 size_t code_list_count(const CodeList *list);
 // The code's name; NULL when the code is unknown.
 const char *code_list_name(const CodeList *list, const char *code);
-// What stands in a further column (from 2); NULL when the code is unknown, "" when the line has no such column.
+// What stands in a column: the code as the list has it in 0, its name in 1, what else is said of it from 2 on. NULL
+// when the code is unknown, "" when the line has no such column.
 const char *code_list_column(const CodeList *list, const char *code, size_t column);
+// The code's line, in the order of the file; -1 when the code is unknown.
+int code_list_place(const CodeList *list, const char *code);
 // The code of the n-th line, in the order of the file; NULL beyond the last.
 const char *code_list_code(const CodeList *list, size_t n);
 

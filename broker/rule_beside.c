@@ -86,14 +86,6 @@ static const char *check_parts(const DomainRules *rules, const FileRule *from) {
     return NULL;
 }
 
-// The list's own text for a code; NULL when it has none such.
-static const char *text_of(const CodeList *codes, const char *code) {
-    for (size_t i = 0; i < code_list_count(codes); i++)
-        if (strcmp(code_list_code(codes, i), code) == 0)
-            return code_list_code(codes, i);
-    return NULL;
-}
-
 static const char *convert_condition(const DomainRules *rules, const FileCondition *from, Condition *condition) {
     const RuleField *field = rules_field(rules, (unsigned)from->field);
     if (field->type != FIELD_CODE)
@@ -104,7 +96,7 @@ static const char *convert_condition(const DomainRules *rules, const FileConditi
     char **values = condition->negated ? from->is_not : from->is;
     unsigned n = condition->negated ? from->is_not_count : from->is_count;
     for (unsigned i = 0; i < n; i++) {
-        const char *text = text_of(field->codes, values[i]);
+        const char *text = code_list_column(field->codes, values[i], 0);
         if (!text)
             return "has a condition with what is no code of its field";
         condition->values[condition->n_values++] = text;

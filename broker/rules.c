@@ -356,12 +356,10 @@ static const char *check_rule(const Table *table, const FileRule *rule) {
 // The values are codes of the field `when`; the list's own texts are kept.
 static const char *convert_values(const Table *table, const FileRule *from, Rule *rule) {
     for (unsigned i = 0; i < from->equals_count; i++) {
-        const CodeList *codes = find_field(table, rule->when)->codes;
-        for (size_t j = 0; j < code_list_count(codes); j++)
-            if (strcmp(code_list_code(codes, j), from->equals[i]) == 0)
-                rule->values[rule->n_values++] = code_list_code(codes, j);
-        if (rule->n_values != i + 1)
+        const char *text = code_list_column(find_field(table, rule->when)->codes, from->equals[i], 0);
+        if (!text)
             return "has an equals that is no code of its field when";
+        rule->values[rule->n_values++] = text;
     }
     return NULL;
 }

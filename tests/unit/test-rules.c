@@ -158,6 +158,9 @@ static void test_codes(void **state) {
     assert_false(code_list_has(products, "99"));
     assert_null(code_list_name(products, "no such"));
     assert_null(code_list_code(products, code_list_count(products)));
+    assert_string_equal(code_list_column(products, "08", 0), "08");
+    assert_string_equal(code_list_code(products, (size_t)code_list_place(products, "08")), "08");
+    assert_int_equal(code_list_place(products, "99"), -1);
     assert_true(rules_is_sex(rules, "female"));
     assert_false(rules_is_sex(rules, "Female"));
     assert_null(rules_codes(rules, "no-such-list"));
