@@ -17,13 +17,9 @@ typedef const ProtobufCMessage *Body;
 
 // ---- what a body says ---------------------------------------------------------------------------------------------
 
-static const char *text_of(Body body, unsigned field, char buffer[12]) {
-    return field_text(body, field, buffer);
-}
-
 static bool date_in(Body body, unsigned field, Date *ret) {
     char unused[12];
-    const char *text = text_of(body, field, unused);
+    const char *text = field_text(body, field, unused);
     return *text && date_parse(text, ret) == 0;
 }
 
@@ -39,7 +35,7 @@ static bool day_in(Body body, unsigned field, int64_t *ret) {
 // The number that a rule counts by; a code counts by its place in its list. -1 when it is not said.
 static int number_in(const Beside *beside, const Rule *rule, Body body) {
     char buffer[12];
-    const char *text = text_of(body, rule->number, buffer);
+    const char *text = field_text(body, rule->number, buffer);
     const RuleField *field = rules_field(beside->rules, rule->number);
     if (!*text)
         return -1;
@@ -52,7 +48,7 @@ static int number_in(const Beside *beside, const Rule *rule, Body body) {
 static bool holds(const Condition *conditions, size_t n, Body body) {
     for (size_t i = 0; i < n; i++) {
         char unused[12];
-        const char *value = text_of(body, conditions[i].field, unused);
+        const char *value = field_text(body, conditions[i].field, unused);
         bool is = false;
         for (size_t j = 0; j < conditions[i].n_values; j++)
             is = is || strcmp(value, conditions[i].values[j]) == 0;
@@ -98,7 +94,7 @@ static bool is_too_soon(const Beside *beside, const Rule *rule, Body later, Body
         return false;
     for (size_t i = 0; i < sizeof rule->by / sizeof *rule->by && rule->by[i]; i++) {
         char unused[12];
-        int32_t days = intervals_days(rule->intervals, text_of(later, rule->by[i], unused), (uint32_t)number);
+        int32_t days = intervals_days(rule->intervals, field_text(later, rule->by[i], unused), (uint32_t)number);
         if (days >= 0)
             return day - day_before < (int64_t)days - (int64_t)rule->limit;
     }
@@ -179,7 +175,7 @@ static int judge_pairs(const Beside *beside, const Rule *rule, bool *broken) {
 static int judge_steps(const Beside *beside, const Rule *rule, bool *broken) {
     char buffer[12];
     const CodeList *codes = rules_field(beside->rules, rule->number)->codes;
-    const char *code = text_of(beside->after, rule->number, buffer);
+    const char *code = field_text(beside->after, rule->number, buffer);
     const char *from = *code ? code_list_column(codes, code, 2) : NULL;
     if (!from || !*from)
         return 0;
