@@ -390,6 +390,10 @@ static int convert_rule(Table *table, const RuleFile *file, unsigned at, const c
         fault = convert_values(table, from, rule);
     if (fault)
         return error_fail(ERROR_CONFIG, "%s: rule %u %s", path, at + 1, fault);
+    if (is_about_commune(from->kind))
+        table->rules.commune = find_field(table, rule->field);
+    if (from->kind == RULE_HOLDER)
+        table->rules.holders = true;
     return from->table ? rule_beside_load(&table->rules, rule, from->table, path) : 0;
 }
 
@@ -409,14 +413,9 @@ static int convert_rules(Table *table, const RuleFile *file, const char *path) {
         if (!beside)
             table->rules.n_rules = table->n_checks;
     }
-    for (unsigned i = 0; i < file->rules_count; i++)
-        if (is_about_commune(file->rules[i].kind))
-            table->rules.commune = find_field(table, (unsigned)file->rules[i].field);
     table->rules.rules = table->checks;
     table->rules.beside = table->checks + table->rules.n_rules;
     table->rules.n_beside = table->n_checks - table->rules.n_rules;
-    for (size_t i = 0; i < table->rules.n_beside; i++)
-        table->rules.holders = table->rules.holders || table->rules.beside[i].kind == RULE_HOLDER;
     return 0;
 }
 
