@@ -3,6 +3,7 @@
 // A list that is looked through: most persons have a handful of records in a domain, and none has more than the bound.
 #include "broker/neighbourhood.h"
 
+#include "broker/item.h"
 #include "proto/base/error.h"
 #include "proto/domain.h"
 
@@ -13,13 +14,7 @@ static int no_memory(void) {
 }
 
 uint64_t neighbourhood_hash(NeighbourName of, int domain) {
-    uint64_t hash = (uint64_t)of.person * 0x9E3779B97F4A7C15ULL + (uint64_t)domain; // splitmix64, FNV-1a over the key
-    for (const unsigned char *c = (const unsigned char *)of.record_key; *c != 0; c++)
-        hash = (hash ^ *c) * 0x100000001B3ULL;
-    hash = (hash ^ hash >> 30) * 0xBF58476D1CE4E5B9ULL;
-    hash = (hash ^ hash >> 27) * 0x94D049BB133111EBULL;
-    hash ^= hash >> 31;
-    return hash == 0 ? 1 : hash;
+    return record_hash(of.person, domain, of.record_key);
 }
 
 void neighbourhood_clear(Neighbourhood *hood) {

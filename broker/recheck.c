@@ -283,8 +283,7 @@ typedef struct Move {
 } Move;
 
 static WrittenKey move_key(NeighbourName of, int domain, uint64_t hash, uint64_t position) {
-    NeighbourName moved = {(int64_t)(hash ^ position << 16), ""};
-    return (WrittenKey){.hash = neighbourhood_hash(moved, domain),
+    return (WrittenKey){.hash = record_hash((int64_t)(hash ^ position << 16), domain, ""),
                         .person = of.person,
                         .domain = domain,
                         .record_key = of.record_key,
