@@ -172,6 +172,7 @@ static int build_entries(Work *work) {
         work->leaves[work->n_entries] = item->leaf;
         work->masked[work->n_entries] = masked;
         work->entry_items[work->n_entries] = item;
+        item->row = 0;
         work->n_entries++;
     }
     return 0;
@@ -217,7 +218,8 @@ static void build_records(Work *work) {
     qsort_r(work->record_index, work->n_records, sizeof *work->record_index, compare_records, work);
     bytes_clear(&work->records);
     for (size_t i = 0; i < work->n_records; i++) {
-        const Item *item = work->entry_items[work->record_index[i]];
+        Item *item = work->entry_items[work->record_index[i]];
+        item->row = (uint32_t)i + 1;
         work->record_start[i] = (uint32_t)work->records.n;
         copy_row(&work->records, 6);
         copy_i64(&work->records, item->person->key);

@@ -46,7 +46,7 @@ typedef struct Item {
     const char *province_after, *province63_after;
     uint64_t position;     // set when stored
     size_t reasons_before; // of the decision's reasons, those that are not from its record's neighbourhood
-    uint32_t row;          // of its record among the work's rows, from 1; 0: none. Set when they are stored
+    uint32_t row;          // of its record among the work's rows, from 1; 0: none. Set by entries_build()
     int64_t exception;     // re-decision: position of the exception row; 0 for a fresh event
     bool wanted;           // the next look-up reads for this item
     bool stale_person;     // the person, and so the record, may have changed since they were looked up

@@ -397,10 +397,6 @@ static void note_written(Recheck *recheck, const Work *work, size_t row, const I
 
 // In the order of positions, which that of the rows is not: each names the one before.
 static void note_moves(Recheck *recheck, const Work *work) {
-    for (size_t at = 0; at < work->n_entries; at++)
-        work->entry_items[at]->row = 0;
-    for (size_t row = 0; row < work->n_records; row++)
-        work->entry_items[work->record_index[row]]->row = (uint32_t)row + 1;
     for (size_t at = 0; at < work->n_entries; at++) {
         const Item *item = work->entry_items[at];
         if (item->row == 0 || item->merged.superseded)
