@@ -389,12 +389,9 @@ static int store_rows_of(Transaction *transaction, Work *work, bool alone) {
         return store_rows_without_poison(transaction, work);
     entries_place(work, transaction->last_position + 1);
     int result = place_rows(transaction, work);
-    if (result == 0 && work->kind == WORK_BATCH && !prepare_changes_population(work))
-        return store_aliases(transaction->exchange, work); // which no row that waits is concerned with
-    if (result < 0)
-        return result;
-    // These come with statements of their own, which may concern rows that wait.
-    result = flush_rows(transaction);
+    // Of a plain batch only aliases are stored beside, which no row that waits is concerned with.
+    if (result == 0 && (work->kind != WORK_BATCH || prepare_changes_population(work)))
+        result = flush_rows(transaction);
     return result < 0 ? result : store_beside(transaction, work);
 }
 
