@@ -21,15 +21,14 @@ typedef struct Said {
     uint8_t bytes[8 + TEXTS_MAX * (2 + TEXT_BYTES_MAX)];
 } Said;
 
-static void add_number(Said *said, uint32_t number) {
-    for (int shift = 24; shift >= 0; shift -= 8)
-        said->bytes[said->n++] = (uint8_t)(number >> shift);
+static void add_number(Said *said, size_t n, uint32_t number) {
+    bytes_put_number(said->bytes + said->n, n, number);
+    said->n += n;
 }
 
 static void add_text(Said *said, const char *text) {
     size_t n = strnlen(text, TEXT_BYTES_MAX);
-    said->bytes[said->n++] = (uint8_t)(n >> 8);
-    said->bytes[said->n++] = (uint8_t)n;
+    add_number(said, 2, (uint32_t)n);
     memcpy(said->bytes + said->n, text, n);
     said->n += n;
 }
@@ -57,8 +56,8 @@ void cases_key(const Rules *rules, uint32_t agency, const Dongbo__ChangeEvent *e
     const DomainRules *of = rules_domain(rules, domain);
     Said said;
     said.n = 0;
-    add_number(&said, agency);
-    add_number(&said, (uint32_t)domain);
+    add_number(&said, 4, agency);
+    add_number(&said, 4, (uint32_t)domain);
     add_subject(&said, event->subject == NULL ? &NOBODY : event->subject);
     if (of != NULL)
         add_key(&said, of, event_body(event));
@@ -84,25 +83,18 @@ void cases_put(Bytes *rows, const uint8_t key[CASE_KEY_BYTES]) {
     }
 }
 
-static uint64_t read_number(const uint8_t *at, size_t n) {
-    uint64_t number = 0;
-    for (size_t i = 0; i < n; i++)
-        number = number << 8 | at[i];
-    return number;
-}
-
 static const uint8_t *skip_row(const uint8_t *row) {
-    size_t n = read_number(row, 2);
+    size_t n = bytes_get_number(row, 2);
     const uint8_t *at = row + 2;
     for (size_t i = 0; i < n; i++) {
-        int32_t length = (int32_t)read_number(at, 4);
+        int32_t length = (int32_t)bytes_get_number(at, 4);
         at += 4 + (length > 0 ? length : 0);
     }
     return at;
 }
 
 static bool has_case(const uint8_t *row) {
-    return read_number(row + CASE_AT - 4, 4) == 8;
+    return bytes_get_number(row + CASE_AT - 4, 4) == 8;
 }
 
 static size_t count_rows(const Bytes *rows) {
@@ -131,7 +123,7 @@ int cases_read(Bytes *rows, Cases *ret) {
         if (has_case(row))
             ret->rows[ret->n++] = (CaseRow){.key = row + KEY_AT,
                                             .review_case = row + CASE_AT,
-                                            .position = (int64_t)read_number(row + POSITION_AT, 8)};
+                                            .position = (int64_t)bytes_get_number(row + POSITION_AT, 8)};
     }
     qsort(ret->rows, ret->n, sizeof *ret->rows, compare_rows);
     return 0;
@@ -152,8 +144,6 @@ size_t cases_end(const Cases *cases, size_t from) {
 void cases_join(const Cases *cases, size_t from, int64_t review_case) {
     int64_t joined = review_case != 0 ? review_case : cases->rows[from].position;
     size_t end = cases_end(cases, from);
-    for (size_t row = from; row < end; row++) {
-        for (int i = 0; i < 8; i++)
-            cases->rows[row].review_case[i] = (uint8_t)((uint64_t)joined >> (56 - 8 * i));
-    }
+    for (size_t row = from; row < end; row++)
+        bytes_put_number(cases->rows[row].review_case, 8, (uint64_t)joined);
 }

@@ -248,9 +248,7 @@ static void append_candidates(Bytes *rows, const SearchAnswer *found) {
     search_write(found, rows);
     if (rows->failed)
         return;
-    size_t n = rows->n - at - 4;
-    for (int i = 0; i < 4; i++)
-        rows->data[at + (size_t)i] = (uint8_t)(n >> (24 - 8 * i));
+    bytes_put_number(rows->data + at, 4, rows->n - at - 4);
 }
 
 static void append_likely(Bytes *rows, const Item *item) {
@@ -371,18 +369,13 @@ void entries_segment(const Work *work, Segment *ret) {
     };
 }
 
-static void put_position(Bytes *rows, uint32_t at, uint64_t position) {
-    for (int i = 0; i < 8; i++)
-        rows->data[at + (uint32_t)i] = (uint8_t)(position >> (56 - 8 * i));
-}
-
 void entries_place(Work *work, uint64_t first) {
     work->first_position = first;
     work->last_position = first + work->n_entries - 1;
     for (size_t i = 0; i < work->n_entries; i++)
         work->entry_items[i]->position = first + i;
     for (size_t i = 0; i < work->n_records; i++)
-        put_position(&work->records, work->record_at[i], first + work->record_index[i]);
+        bytes_put_number(work->records.data + work->record_at[i], 8, first + work->record_index[i]);
     for (size_t i = 0; i < work->n_exceptions; i++)
-        put_position(&work->exceptions, work->exception_at[i], first + work->exception_index[i]);
+        bytes_put_number(work->exceptions.data + work->exception_at[i], 8, first + work->exception_index[i]);
 }

@@ -95,9 +95,7 @@ static void commits_read(Actor *actor) {
     uint8_t data[8];
     void *socket = zsock_resolve(actor->commits);
     for (int n; (n = zmq_recv(socket, data, sizeof data, ZMQ_DONTWAIT)) >= 0;) {
-        uint64_t position = 0;
-        for (int i = 0; i < 8; i++)
-            position = position << 8 | data[i];
+        uint64_t position = bytes_get_number(data, sizeof data);
         if (n == 8 && position > actor->told)
             actor->told = position;
     }

@@ -55,9 +55,7 @@ void projector_destroy(Projector **projector) {
 
 int projector_record_id(Projector *projector, const Dongbo__Entry *entry, uint8_t out[RECORD_ID_BYTES]) {
     uint8_t head[9], hash[EVP_MAX_MD_SIZE];
-    uint64_t person = (uint64_t)entry->person;
-    for (int i = 0; i < 8; i++)
-        head[i] = (uint8_t)(person >> (56 - 8 * i));
+    bytes_put_number(head, 8, (uint64_t)entry->person);
     head[8] = (uint8_t)entry->domain;
     size_t n;
     // No key: the one set in the beginning is kept.

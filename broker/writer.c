@@ -74,8 +74,7 @@ static void tell_feed(Actor *actor, uint64_t head) {
     if (actor->commits == NULL)
         return;
     uint8_t bytes[8];
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (uint8_t)(head >> (56 - 8 * i));
+    bytes_put_number(bytes, sizeof bytes, head);
     zmq_send(zsock_resolve(actor->commits), bytes, sizeof bytes, ZMQ_DONTWAIT);
 }
 

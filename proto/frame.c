@@ -14,13 +14,6 @@
 
 static const uint8_t MAGIC[2] = {'D', 'B'};
 
-static uint64_t read_be(const uint8_t *data, size_t n) {
-    uint64_t value = 0;
-    for (size_t i = 0; i < n; i++)
-        value = value << 8 | data[i];
-    return value;
-}
-
 const char *frame_type_name(FrameType type) {
     switch (type) {
     case FRAME_HELLO_PUBLISH:
@@ -64,7 +57,7 @@ int frame_read(const uint8_t *data, size_t n, Frame *ret) {
         return 1;
     if (data[2] != PROTOCOL_VERSION)
         return 2;
-    size_t body_bytes = (size_t)read_be(data + 4, 4);
+    size_t body_bytes = (size_t)bytes_get_number(data + 4, 4);
     if (body_bytes > FRAME_BODY_BYTES_MAX || body_bytes != n - FRAME_HEADER_BYTES)
         return 1;
     FrameType type = (FrameType)data[3];
@@ -72,8 +65,8 @@ int frame_read(const uint8_t *data, size_t n, Frame *ret) {
         return 1;
     *ret = (Frame){
         .type = type,
-        .session = read_be(data + 8, 8),
-        .sequence = read_be(data + 16, 8),
+        .session = bytes_get_number(data + 8, 8),
+        .sequence = bytes_get_number(data + 16, 8),
         .body = data + FRAME_HEADER_BYTES,
         .body_bytes = body_bytes,
     };

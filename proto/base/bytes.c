@@ -82,6 +82,18 @@ void bytes_append_u64(Bytes *bytes, uint64_t value) {
     bytes_append(bytes, &value, sizeof value);
 }
 
+uint64_t bytes_get_number(const uint8_t *at, size_t n) {
+    uint64_t value = 0;
+    for (size_t i = 0; i < n; i++)
+        value = value << 8 | at[i];
+    return value;
+}
+
+void bytes_put_number(uint8_t *at, size_t n, uint64_t value) {
+    for (; n > 0; value >>= 8)
+        at[--n] = (uint8_t)value;
+}
+
 void bytes_append_message(Bytes *bytes, const ProtobufCMessage *message) {
     uint8_t *at = bytes_reserve(bytes, protobuf_c_message_get_packed_size(message));
     if (at)

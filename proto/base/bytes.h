@@ -30,6 +30,9 @@ void bytes_append_json_n(Bytes *bytes, const char *utf8, size_t n);       // the
 void bytes_append_hex(Bytes *bytes, const uint8_t *data, size_t n);
 // Room for n more bytes at data + n; NULL when it cannot be had. The caller then adds to n itself.
 uint8_t *bytes_reserve(Bytes *bytes, size_t n);
+// A number of n bytes, 8 at most, in place; big-endian likewise.
+uint64_t bytes_get_number(const uint8_t *at, size_t n);
+void bytes_put_number(uint8_t *at, size_t n, uint64_t value);
 
 void hex_encode(const uint8_t *data, size_t n, char *out); // out: 2n + 1 bytes
 int hex_decode(const char *text, uint8_t *out, size_t n);  // 1 when it is not exactly n bytes of hex

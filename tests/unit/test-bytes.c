@@ -32,6 +32,16 @@ static void test_append(void **state) {
     assert_null(bytes.data);
 }
 
+static void test_numbers_in_place(void **state) {
+    uint8_t data[10] = {0};
+    bytes_put_number(data + 1, 8, 0x8102030405060708);
+    assert_memory_equal(data, "\0\x81\2\3\4\5\6\7\10\0", 10);
+    assert_true(bytes_get_number(data + 1, 8) == 0x8102030405060708);
+    bytes_put_number(data + 3, 2, 0x1ff0e);
+    assert_memory_equal(data, "\0\x81\2\xff\x0e\5\6\7\10\0", 10);
+    assert_int_equal(bytes_get_number(data + 2, 3), 0x02ff0e);
+}
+
 static void test_grows(void **state) {
     Bytes bytes = {0};
     for (uint32_t i = 0; i < 100000; i++)
@@ -173,9 +183,11 @@ static void test_arena_reuse(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_append),      cmocka_unit_test(test_grows),        cmocka_unit_test(test_failure_stays),
-        cmocka_unit_test(test_json),        cmocka_unit_test(test_hex),          cmocka_unit_test(test_message),
-        cmocka_unit_test(test_arena_limit), cmocka_unit_test(test_arena_pieces), cmocka_unit_test(test_arena_reuse),
+        cmocka_unit_test(test_append),       cmocka_unit_test(test_numbers_in_place),
+        cmocka_unit_test(test_grows),        cmocka_unit_test(test_failure_stays),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_hex),
+        cmocka_unit_test(test_message),      cmocka_unit_test(test_arena_limit),
+        cmocka_unit_test(test_arena_pieces), cmocka_unit_test(test_arena_reuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
