@@ -69,22 +69,24 @@ static const char *names_of(const Decision *decision) {
     return names;
 }
 
-// What is said of a record that comes beside one other.
-static const char *told(int domain, const char *other, const char *own) {
-    Neighbourhood hood = hood_of(domain);
+// What is said of it. Fills in the rules, the name where there is none, and the arena.
+static const char *judged(Beside beside) {
     Decision decision = {.verdict = ACCEPTED};
-    put(&hood, "other", other);
-    ProtobufCMessage *body = body_of(domain, own);
-    Beside beside = {.rules = rules_domain(rules, domain),
-                     .name = {1, "own"},
-                     .said = body,
-                     .after = body,
-                     .tells = true,
-                     .hood = &hood,
-                     .arena = arena};
+    beside.rules = rules_domain(rules, beside.hood->domain);
+    if (beside.name.person == 0)
+        beside.name = (NeighbourName){1, "own"};
+    beside.arena = arena;
     assert_int_equal(beside_judge(&beside, &decision), 0);
     assert_int_equal(decision.verdict, ACCEPTED);
     return names_of(&decision);
+}
+
+// What is said of a record that comes beside one other.
+static const char *told(int domain, const char *other, const char *own) {
+    Neighbourhood hood = hood_of(domain);
+    put(&hood, "other", other);
+    ProtobufCMessage *body = body_of(domain, own);
+    return judged((Beside){.said = body, .after = body, .tells = true, .hood = &hood});
 }
 
 // Whichever comes first, the second is told the same.
@@ -137,22 +139,13 @@ static void test_doses_of_two_facilities(void **state) {
 // The same dose once more, by another facility: one record, told twice.
 static const char *told_again(const char *held, const char *said, bool tells, bool wins) {
     Neighbourhood hood = hood_of(DONGBO__DOMAIN__HEALTH);
-    Decision decision = {.verdict = ACCEPTED};
     Dongbo__Record before = DONGBO__RECORD__INIT;
     ProtobufCMessage *was = body_of(hood.domain, held), *body = body_of(hood.domain, said);
     before.body.data = arena_alloc(arena, protobuf_c_message_get_packed_size(was) + 1);
     before.body.len = protobuf_c_message_pack(was, before.body.data);
     put(&hood, "own", held);
-    Beside beside = {.rules = rules_domain(rules, hood.domain),
-                     .name = {1, "own"},
-                     .said = body,
-                     .after = wins ? body : NULL,
-                     .before = &before,
-                     .tells = tells,
-                     .hood = &hood,
-                     .arena = arena};
-    assert_int_equal(beside_judge(&beside, &decision), 0);
-    return names_of(&decision);
+    return judged(
+        (Beside){.said = body, .after = wins ? body : NULL, .before = &before, .tells = tells, .hood = &hood});
 }
 
 static void test_one_dose_told_twice(void **state) {
@@ -204,18 +197,8 @@ static void test_enrolments_side_by_side(void **state) {
 // One record by itself: whether it was there before.
 static const char *told_alone(const char *text, const Dongbo__Record *before) {
     Neighbourhood hood = hood_of(DONGBO__DOMAIN__EDUCATION);
-    Decision decision = {.verdict = ACCEPTED};
     ProtobufCMessage *body = body_of(hood.domain, text);
-    Beside beside = {.rules = rules_domain(rules, hood.domain),
-                     .name = {1, "own"},
-                     .said = body,
-                     .after = body,
-                     .before = before,
-                     .tells = true,
-                     .hood = &hood,
-                     .arena = arena};
-    assert_int_equal(beside_judge(&beside, &decision), 0);
-    return names_of(&decision);
+    return judged((Beside){.said = body, .after = body, .before = before, .tells = true, .hood = &hood});
 }
 
 static void test_graduation_without_enrolment(void **state) {
@@ -251,19 +234,11 @@ static void test_insurance_periods(void **state) {
 
 static void test_a_gap_that_is_filled(void **state) {
     Neighbourhood hood = hood_of(DONGBO__DOMAIN__SOCIAL_SECURITY);
-    Decision decision = {.verdict = ACCEPTED};
     put(&hood, "a", "scheme=compulsory period_start=2020-01-01 period_end=2020-06-30");
     put(&hood, "b", "scheme=compulsory period_start=2020-07-01 period_end=2020-12-31");
     put(&hood, "c", "scheme=compulsory period_start=2021-07-01 period_end=2021-12-31");
     ProtobufCMessage *body = body_of(hood.domain, "scheme=compulsory period_start=2021-01-01 period_end=2021-06-30");
-    Beside beside = {.rules = rules_domain(rules, hood.domain),
-                     .name = {1, "own"},
-                     .said = body,
-                     .after = body,
-                     .hood = &hood,
-                     .arena = arena};
-    assert_int_equal(beside_judge(&beside, &decision), 0);
-    assert_string_equal(names_of(&decision), "");
+    assert_string_equal(judged((Beside){.said = body, .after = body, .hood = &hood}), "");
 }
 
 static void test_residences(void **state) {
@@ -284,19 +259,10 @@ static void test_accounts(void **state) {
 static const char *told_holder(const char *other, const char *own, int64_t person) {
     Neighbourhood hood = hood_of(DONGBO__DOMAIN__ELECTRICITY);
     Neighbourhood holders = {.of = {0, "PE01"}, .domain = hood.domain};
-    Decision decision = {.verdict = ACCEPTED};
     ProtobufCMessage *body = body_of(hood.domain, own);
     assert_int_equal(neighbourhood_move(&holders, arena, (NeighbourName){person, "PE01"}, body_of(hood.domain, other)),
                      0);
-    Beside beside = {.rules = rules_domain(rules, hood.domain),
-                     .name = {1, "PE01"},
-                     .said = body,
-                     .after = body,
-                     .hood = &hood,
-                     .holders = &holders,
-                     .arena = arena};
-    assert_int_equal(beside_judge(&beside, &decision), 0);
-    return names_of(&decision);
+    return judged((Beside){.name = {1, "PE01"}, .said = body, .after = body, .hood = &hood, .holders = &holders});
 }
 
 static void test_holders(void **state) {
@@ -311,17 +277,8 @@ static void test_too_many_are_not_judged(void **state) {
     for (int i = 0; i < NEIGHBOURS_MAX + 1; i++)
         put(&hood, arena_printf(arena, "%d", i), "vaccine_group=covid-19 dose_number=1 occurrence_date=2021-07-01");
     ProtobufCMessage *body = body_of(hood.domain, "vaccine_group=covid-19 dose_number=2 occurrence_date=2021-01-01");
-    Decision decision = {.verdict = ACCEPTED};
-    Beside beside = {.rules = rules_domain(rules, hood.domain),
-                     .name = {1, "own"},
-                     .said = body,
-                     .after = body,
-                     .tells = true,
-                     .hood = &hood,
-                     .arena = arena};
-    assert_int_equal(beside_judge(&beside, &decision), 0);
-    assert_string_equal(names_of(&decision), "RECORDS_TOO_MANY");
-    assert_int_equal(decision.verdict, ACCEPTED);
+    assert_string_equal(judged((Beside){.said = body, .after = body, .tells = true, .hood = &hood}),
+                        "RECORDS_TOO_MANY");
     neighbourhood_begin(&hood); // what the batch added is none of the next batch's
     assert_int_equal(hood.n, 0);
     assert_false(neighbourhood_too_many(&hood));
