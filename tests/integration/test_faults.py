@@ -3,9 +3,9 @@
 away is waited for, and everybody else goes on."""
 import pytest
 
-from test_ingress import REJECTED, messages, peers, said, shared  # noqa: F401 (fixtures)
+from test_ingress import REJECTED, peers, shared  # noqa: F401 (fixtures)
 from test_sessions import frozen
-from wire_peer import ERROR, RECEIPT, REFUSAL
+from wire_peer import ERROR, RECEIPT, REFUSAL, said
 
 
 def rows(peers, sql, *parameters):

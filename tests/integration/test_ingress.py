@@ -6,25 +6,20 @@ import os
 import pytest
 
 import conftest
+import wire
 import wire_peer
 from people import dose_date
-from wire_peer import ERROR, PING, PONG, RECEIPT, REFUSAL, VERDICTS, WELCOME
+from wire_peer import ERROR, PING, PONG, RECEIPT, REFUSAL, VERDICTS, WELCOME, said
 
 ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
-
-
-@pytest.fixture(scope="module")
-def messages(tmp_path_factory):
-    return wire_peer.load_messages(tmp_path_factory.mktemp("messages"))
 
 
 class Peers:
     """An exchange with a broker, the Ministry of Health (MOH) and the population centre (NPC). Each test has two
     citizens of its own, and looks at what was stored since it began."""
 
-    def __init__(self, exchange, messages):
-        self.exchange, self.messages, self.made = exchange, messages, []
-        self.event = messages[0]
+    def __init__(self, exchange):
+        self.exchange, self.made = exchange, []
         self.keys = {}
         self.agency("MOH", "health")
         self.agency("NPC", "population")
@@ -46,7 +41,7 @@ class Peers:
 
     def peer(self, code="MOH", stream=None, hello=True, keys=None, **options):
         made = wire_peer.Peer(self.exchange.publish, keys or self.keys[code],
-                              f"{self.exchange.directory}/broker.keys.pub", self.messages, stream, **options)
+                              f"{self.exchange.directory}/broker.keys.pub", stream, **options)
         self.made.append(made)
         if hello:
             made.hello()
@@ -54,8 +49,8 @@ class Peers:
 
     def dose(self, person=None, dose=1, lot="L1", time=1646100000000000, **fields):
         number, name, birth, sex = person or self.an
-        event = self.event.ChangeEvent(event_id=os.urandom(16), schema_version=1, operation=1, event_time_us=time,
-                                       source_key="row")
+        event = wire.ChangeEvent(event_id=os.urandom(16), schema_version=1, operation=1, event_time_us=time,
+                                 source_key="row")
         event.subject.citizen_number, event.subject.full_name = number, name
         event.subject.birth_date, event.subject.sex = birth, sex
         values = dict(vaccine_group="covid-19", dose_number=dose, product_code="EU/1/20/1528", lot_number=lot,
@@ -66,8 +61,8 @@ class Peers:
         return event
 
     def change(self, kind, number, old="", time=1646100000000000, **fields):
-        event = self.event.ChangeEvent(event_id=os.urandom(16), schema_version=1, operation=1, event_time_us=time,
-                                       source_key="row")
+        event = wire.ChangeEvent(event_id=os.urandom(16), schema_version=1, operation=1, event_time_us=time,
+                                 source_key="row")
         event.subject.citizen_number = old
         event.population.kind, event.population.citizen_number = kind, number
         for name, value in fields.items():
@@ -80,9 +75,9 @@ class Peers:
 
 
 @pytest.fixture(scope="module")
-def shared(template, messages):
+def shared(template):
     with conftest.open_site(template) as exchange:
-        yield Peers(exchange, messages)
+        yield Peers(exchange)
 
 
 @pytest.fixture
@@ -90,12 +85,6 @@ def peers(shared):
     shared.begin()
     yield shared
     shared.close()
-
-
-def said(body):
-    """A receipt's verdicts: sequence to (verdict, names of reasons)."""
-    codes = wire_peer.importlib.import_module("verdict_pb2").ReasonCode
-    return {v.sequence: (v.verdict, [codes.Name(r.code) for r in v.reasons]) for v in body.verdicts}
 
 
 def versions(peers):
@@ -212,7 +201,7 @@ def test_decisions_on_a_replaced_stream_reach_the_one_that_took_its_place(peers)
     npc.publish([peers.change("birth", late[0], full_name=late[1], birth_date=late[2], sex=late[3])])
     verdicts = []
     while not verdicts:
-        newer.send(PING, newer.wire.Ping(nonce=1))
+        newer.send(PING, wire.Ping(nonce=1))
         verdicts += newer.receive(VERDICTS)[1].verdicts
     assert [(v.sequence, v.event_id, v.verdict) for v in verdicts] == [(0, event.event_id, ACCEPTED)]
     again = peers.peer("NPC", stream=foreign.stream)
@@ -352,7 +341,7 @@ def test_batch_of_another_stream_or_place(peers):
 
 def test_ping_is_answered(peers):
     peer = peers.peer()
-    peer.send(PING, peer.wire.Ping(nonce=7))
+    peer.send(PING, wire.Ping(nonce=7))
     assert peer.receive(PONG)[1].nonce == 7
 
 
@@ -495,7 +484,7 @@ def test_two_brokers_share_one_log(peers):
     process.wait_for(ready.exists, "the second broker's start")
     one = peers.peer()
     two = wire_peer.Peer(f"ipc://{exchange.directory}/publish2", peers.keys["MOH"],
-                         f"{exchange.directory}/broker.keys.pub", peers.messages)
+                         f"{exchange.directory}/broker.keys.pub")
     peers.made.append(two)
     two.hello()
     for i in range(50):

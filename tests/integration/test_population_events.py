@@ -9,7 +9,7 @@ import pytest
 import wire
 import wire_peer
 from logbook import unpack_zstd
-from wire_peer import RECEIPT, VERDICTS
+from wire_peer import RECEIPT, VERDICTS, said
 
 ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
 T = 1646100000000000
@@ -25,8 +25,8 @@ def number(of, which=0):
 class Centre:
     """An exchange to which the population centre (NPC) speaks, and the Ministry of Health (MOH)."""
 
-    def __init__(self, exchange, messages):
-        self.exchange, self.messages, self.cluster = exchange, messages, exchange.cluster
+    def __init__(self, exchange):
+        self.exchange, self.cluster = exchange, exchange.cluster
         self.made = []
         for code, domain in (("NPC", "population"), ("MOH", "health")):
             exchange.dongbo("agency", "add", code, "--name", code, "--domain", domain, "--key",
@@ -35,7 +35,7 @@ class Centre:
 
     def peer(self, code="NPC", stream=None):
         made = wire_peer.Peer(self.exchange.publish, f"{self.exchange.directory}/{code.lower()}.keys",
-                              f"{self.exchange.directory}/broker.keys.pub", self.messages, stream)
+                              f"{self.exchange.directory}/broker.keys.pub", stream)
         self.made.append(made)
         made.hello()
         return made
@@ -43,8 +43,8 @@ class Centre:
     def change(self, kind, about, to="", time=0, clear=(), code63="", **fields):
         """The same words have the same id."""
         said = repr((kind, about, to, time, clear, code63, fields)).encode()
-        event = self.messages[0].ChangeEvent(event_id=hashlib.sha256(said).digest()[:16], schema_version=1,
-                                             operation=1, event_time_us=T + time, source_key="row")
+        event = wire.ChangeEvent(event_id=hashlib.sha256(said).digest()[:16], schema_version=1,
+                                 operation=1, event_time_us=T + time, source_key="row")
         event.subject.citizen_number = about
         if code63:
             event.subject.residence_province, event.subject.province_code_set = code63, "63"
@@ -80,15 +80,10 @@ class Centre:
 
 
 @pytest.fixture
-def centre(exchange, tmp_path):
-    made = Centre(exchange, wire_peer.load_messages(tmp_path))
+def centre(exchange):
+    made = Centre(exchange)
     yield made
     made.close()
-
-
-def said(body):
-    codes = wire_peer.importlib.import_module("verdict_pb2").ReasonCode
-    return {v.sequence: (v.verdict, [codes.Name(r.code) for r in v.reasons]) for v in body.verdicts}
 
 
 # ---- order ---------------------------------------------------------------------------------------------------------
@@ -132,11 +127,10 @@ def records(centre):
         f"SELECT DISTINCT ON (v.person) c.citizen_number, v.record, {', '.join(COLUMNS)} "
         "FROM exchange.record_version v JOIN population.citizen c USING (person) WHERE NOT v.superseded "
         "ORDER BY v.person, v.position DESC")
-    event = centre.messages[0]
     found = {}
     for holder, packed, *held in rows:
         record = wire.Record.FromString(bytes(packed))
-        body = event.PopulationChange.FromString(record.body)
+        body = wire.PopulationChange.FromString(record.body)
         assert body.citizen_number == holder
         for column, value in zip(COLUMNS, held):  # an event's word, where there was any, is what the store holds
             assert column == "residence_province63" or getattr(body, column) in ("", value)
@@ -317,8 +311,7 @@ def test_deferred_events_hold_nobody_up_while_the_store_is_away(centre):
     centre.cluster.rows("SELECT population.load(" + "%s, " * 5 + """'{""}', '{""}', '{01}', '{01}', '{""}', '{""}')""",
                         *one)
     centre.exchange.broker.wait_for(lambda: "population store" in centre.exchange.broker.text(), "the store is missed")
-    dose = centre.messages[0].ChangeEvent(event_id=bytes(16), schema_version=1, operation=1, event_time_us=T,
-                                          source_key="row")
+    dose = wire.ChangeEvent(event_id=bytes(16), schema_version=1, operation=1, event_time_us=T, source_key="row")
     dose.subject.citizen_number, dose.subject.full_name = number(1), "Nguyễn Văn An"
     dose.subject.birth_date, dose.subject.sex = "1999-01-02", "male"
     dose.health.vaccine_group, dose.health.dose_number, dose.health.status = "covid-19", 1, "completed"

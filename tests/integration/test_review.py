@@ -182,8 +182,8 @@ REPEATS = 620  # more than REDECIDE_ITEMS_MAX
 class Office:
     """Two agencies that speak for health, and what becomes of what they say."""
 
-    def __init__(self, exchange, messages):
-        self.exchange, self.cluster, self.messages, self.agents = exchange, exchange.cluster, messages, {}
+    def __init__(self, exchange):
+        self.exchange, self.cluster, self.agents = exchange, exchange.cluster, {}
         make_officers(self.cluster)
         for agency in ("MOH", "VSS"):
             self.agents[agency] = exchange.agency(agency, "health", ["vaccinations"])
@@ -194,7 +194,7 @@ class Office:
 
     def peer(self, agency, **options):
         made = wire_peer.Peer(self.exchange.publish, self.exchange.directory / f"{agency}.keys",
-                              self.exchange.directory / "broker.keys.pub", self.messages, **options)
+                              self.exchange.directory / "broker.keys.pub", **options)
         made.hello()
         return made
 
@@ -221,9 +221,9 @@ class Office:
 
 
 @pytest.fixture(scope="module")
-def office(template, tmp_path_factory):
+def office(template):
     with open_site(template) as exchange:
-        made = Office(exchange, wire_peer.load_messages(tmp_path_factory.mktemp("messages")))
+        made = Office(exchange)
         yield made
         made.moh.close()
         made.vss.close()
@@ -316,7 +316,7 @@ def test_what_an_officer_cannot_decide_leaves_the_case_open(office):
     assert office.exceptions(before_birth) == [(MISMATCH, True)] and office.exceptions(nobody) == [(MISMATCH, True)]
     assert office.decide(before_birth, "refuse") == ("done", "1 REJECTED")
     assert office.decide(nobody, "link", number_of(11)) == ("done", "1 ACCEPTED")
-    early, = office.say(office.moh, people.dose(14, about=people.wire.Subject(
+    early, = office.say(office.moh, people.dose(14, about=wire.Subject(
         citizen_number="079085004444", full_name="Cao Thanh Sơn", birth_date="1985-08-20", sex="male")))
     assert office.exceptions(early) == [(DEFERRED, True)]
     assert office.decide(early, "link", number_of(14)) == ("done", "1 ACCEPTED"), "it need not wait for its person"
@@ -393,10 +393,10 @@ def test_what_is_withdrawn_while_the_writer_waits_is_not_carried_out(office):
 
 # ---- killed in between ---------------------------------------------------------------------------------------------
 
-def test_a_killed_broker_neither_loses_a_decision_nor_takes_it_twice(exchange, tmp_path):
+def test_a_killed_broker_neither_loses_a_decision_nor_takes_it_twice(exchange):
     """A case of more events than one work takes, of two streams. The broker is killed while the last work waits for a
     row that somebody else has locked, with the others stored; then two brokers come at once."""
-    office = Office(exchange, wire_peer.load_messages(tmp_path))
+    office = Office(exchange)
     repeats = [wrong(1, key=f"row-{n}", body=people.dose_body(lot_number=f"L{n}")) for n in range(REPEATS)]
     positions = office.say(office.moh, *repeats)
     other = office.peer("moh")

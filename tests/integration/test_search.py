@@ -9,6 +9,7 @@ import unicodedata
 import pytest
 
 import people
+import wire
 import wire_peer
 from conftest import ROOT, open_site
 from desk import Desk
@@ -57,7 +58,7 @@ agencies:
 
 
 class Office:
-    def __init__(self, exchange, messages):
+    def __init__(self, exchange):
         self.exchange, self.cluster, self.made = exchange, exchange.cluster, []
         schemas = exchange.directory / "schemas"
         shutil.copytree(ROOT / "schemas", schemas)
@@ -71,7 +72,7 @@ class Office:
         exchange.load_population([*crowd(3000), AN, MAI, NEIGHBOUR, TWIN_A, TWIN_B, *HOMONYMS, *COMMON])
         exchange.start_broker()
         self.peer, self.trusted = (wire_peer.Peer(exchange.publish, f"{exchange.directory}/{name}.keys",
-                                                  f"{exchange.directory}/broker.keys.pub", messages)
+                                                  f"{exchange.directory}/broker.keys.pub")
                                    for name in ("moh", "cdc"))
         self.peer.hello()
         self.trusted.hello()
@@ -101,12 +102,9 @@ class Office:
 
     @staticmethod
     def decided(body, first, n):
-        codes = wire_peer.importlib.import_module("verdict_pb2").ReasonCode
-        told = {v.sequence: v for v in body.verdicts}
-        plain = (ACCEPTED, [])
         assert all(not reason.expected for v in body.verdicts for reason in v.reasons)
-        return [(told[i].verdict, [codes.Name(r.code) for r in told[i].reasons]) if i in told else plain
-                for i in range(first, first + n)]
+        told = wire_peer.said(body)
+        return [told.get(i, (ACCEPTED, [])) for i in range(first, first + n)]
 
     def attached_bits(self, about):
         """What is attached to this, said by the office."""
@@ -125,14 +123,9 @@ class Office:
 
 
 @pytest.fixture(scope="module")
-def messages(tmp_path_factory):
-    return wire_peer.load_messages(tmp_path_factory.mktemp("messages"))
-
-
-@pytest.fixture(scope="module")
-def shared(template, messages):
+def shared(template):
     with open_site(template) as exchange:
-        made = Office(exchange, messages)
+        made = Office(exchange)
         yield made
         made.peer.close()
         made.trusted.close()
@@ -151,7 +144,7 @@ def plain(name):
 
 def subject(of, **other):
     said = {name: of[name] for name in ("citizen_number", "full_name", "birth_date", "sex")}
-    return people.wire.Subject(**{**said, **other})
+    return wire.Subject(**{**said, **other})
 
 
 def test_the_right_person_is_attached_and_nothing_accepted(office):

@@ -2,32 +2,19 @@
 """An agent in Python that speaks the wire from proto/PROTOCOL.md alone, so that tests can also say what no agent of
 ours would: gaps, forks, broken frames, another agency's stream."""
 import hashlib
-import importlib
 import os
 import pathlib
 import struct
-import subprocess
-import sys
 
 import zmq
 import zmq.utils.z85
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+import wire
+
 HEADER = struct.Struct(">2sBBIQQ")
 HELLO, WELCOME, BATCH, RECEIPT, VERDICTS, REFUSAL = 1, 2, 3, 4, 5, 6
 PING, PONG, ERROR, GOODBYE = 32, 33, 34, 35
-
-
-def load_messages(directory):
-    """The generated modules (event_pb2, verdict_pb2, wire_pb2), made into `directory` once."""
-    directory = pathlib.Path(directory)
-    if not (directory / "wire_pb2.py").exists():
-        names = ["event.proto", "verdict.proto", "wire.proto", "store.proto"]
-        subprocess.run(["protoc", f"--proto_path={ROOT / 'proto'}", f"--python_out={directory}", *names], check=True)
-    if str(directory) not in sys.path:
-        sys.path.insert(0, str(directory))
-    return importlib.import_module("event_pb2"), importlib.import_module("wire_pb2")
 
 
 def read_keys(path):
@@ -55,11 +42,15 @@ def frame(kind, session, sequence, body=b"", magic=b"DB", version=1, length=None
     return HEADER.pack(magic, version, kind, len(body) if length is None else length, session, sequence) + body
 
 
+def said(body):
+    """A receipt's verdicts: sequence to (verdict, names of reasons)."""
+    return {v.sequence: (v.verdict, [wire.ReasonCode.Name(r.code) for r in v.reasons]) for v in body.verdicts}
+
+
 class Peer:
     """One DEALER with an agency's keys; one session after hello()."""
 
-    def __init__(self, endpoint, keys, broker_keys, messages, stream=None, timeout_ms=10000):
-        self.event, self.wire = messages
+    def __init__(self, endpoint, keys, broker_keys, stream=None, timeout_ms=10000):
         self.keys = read_keys(keys)
         self.broker = read_keys(broker_keys)
         self.stream = stream or os.urandom(16)
@@ -84,8 +75,8 @@ class Peer:
 
     def receive(self, *wanted):
         """The next frame's type and message; pings are answered by the way. With `wanted`, others are passed over."""
-        types = {WELCOME: self.wire.WelcomePublish, RECEIPT: self.wire.Receipt, VERDICTS: self.wire.Verdicts,
-                 REFUSAL: self.wire.Refusal, PING: self.wire.Ping, PONG: self.wire.Pong, ERROR: self.wire.Error,
+        types = {WELCOME: wire.WelcomePublish, RECEIPT: wire.Receipt, VERDICTS: wire.Verdicts,
+                 REFUSAL: wire.Refusal, PING: wire.Ping, PONG: wire.Pong, ERROR: wire.Error,
                  GOODBYE: None}
         while True:
             data = self.socket.recv()
@@ -93,7 +84,7 @@ class Peer:
             assert magic == b"DB" and version == 1 and length == len(data) - 24
             message = types[kind].FromString(data[24:]) if types[kind] else None
             if kind == PING:
-                self.send(PONG, self.wire.Pong(nonce=message.nonce), session=session)
+                self.send(PONG, wire.Pong(nonce=message.nonce), session=session)
             if (not wanted and kind != PING) or kind in wanted:
                 return kind, message
 
@@ -101,7 +92,7 @@ class Peer:
         values = dict(protocol_version=1, stream=self.stream, stream_kind="live", agent="test",
                       verdict_position=verdict_position, program="wire_peer")
         values.update(fields)
-        self.send(HELLO, self.wire.HelloPublish(**values), session=0)
+        self.send(HELLO, wire.HelloPublish(**values), session=0)
         kind, message = self.receive(WELCOME, ERROR)
         if kind == ERROR:
             return message
@@ -116,9 +107,9 @@ class Peer:
         values = dict(stream=self.stream, first_sequence=first or self.next, count=len(packed), schema_version=1,
                       key_id=sha256(self.keys["sign_public"])[:8].hex(), root=root, sealed_at_us=1)
         values.update(fields)
-        header = self.wire.BatchHeader(**values).SerializeToString()
+        header = wire.BatchHeader(**values).SerializeToString()
         signature = self.sign.sign(b"dongbo batch 1\0" + header)
-        sealed = self.wire.SealedBatch(header=header, signature=signature, salts=b"".join(salts), events=packed)
+        sealed = wire.SealedBatch(header=header, signature=signature, salts=b"".join(salts), events=packed)
         if damage:
             damage(sealed)
         return sealed.SerializeToString()
@@ -137,6 +128,6 @@ class Peer:
             return kind, message
         Ed25519PublicKey.from_public_bytes(self.welcome.signing_key).verify(
             message.signature, b"dongbo receipt 1\0" + message.body)
-        body = self.wire.ReceiptBody.FromString(message.body)
+        body = wire.ReceiptBody.FromString(message.body)
         self.next = max(self.next, body.last_sequence + 1)
         return kind, body
