@@ -395,6 +395,7 @@ class Exchange:
         self.cluster = cluster
         self.directory = directory
         self.publish = f"ipc://{directory}/publish"
+        self.publish2 = f"{self.publish}2"  # the second broker's
         self.subscribe = f"ipc://{directory}/subscribe"
         self.processes = []
         self.broker = None
@@ -470,6 +471,16 @@ class Exchange:
                                  self.directory / "broker.log")
         self.broker.wait_for(self.ready.exists, "the broker's start")
         return self.broker
+
+    def start_second_broker(self):
+        """Another one on the same database, at publish2."""
+        path, ready = self.directory / "second.yaml", self.directory / "second.ready"
+        config = (self.directory / "broker.yaml").read_text()
+        path.write_text(config.replace(self.publish, self.publish2).replace(self.subscribe, f"{self.subscribe}2")
+                        .replace(self.ready.name, ready.name))
+        second = self.start([BUILD / "broker/dongbo-broker", "--config", path], self.directory / "second.log")
+        second.wait_for(ready.exists, "the second broker's start")
+        return second
 
     def log(self, *words):
         """The sync log from its beginning, as `dongbo log tail --json` gives it."""

@@ -221,18 +221,10 @@ def test_older_session_is_fenced(site, moh):
 
 def test_session_at_another_broker_fences_too(site, moh):
     """Brokers do not know each other: the database does."""
-    other = site.directory / "other.yaml"
-    endpoints = {site.publish: f"ipc://{site.directory}/p2", site.subscribe: f"ipc://{site.directory}/s2",
-                 "broker.ready": "other.ready"}
-    text = (site.directory / "broker.yaml").read_text()
-    for old, new in endpoints.items():
-        text = text.replace(old, new)
-    other.write_text(text)
-    second = site.start([conftest.BUILD / "broker/dongbo-broker", "--config", other], site.directory / "other.log")
-    second.wait_for((site.directory / "other.ready").exists, "the other broker's start")
+    second = site.start_second_broker()
     with unharmed(site):
         moh.publish([dose(21)])
-        with wire.Publisher(endpoints[site.publish], moh.keys, wire.keys_of(site, "broker").curve_public,
+        with wire.Publisher(site.publish2, moh.keys, wire.keys_of(site, "broker").curve_public,
                             stream=moh.stream) as newer:
             newer.hello()
             moh.send_batch([dose(22)])

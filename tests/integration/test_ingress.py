@@ -474,16 +474,9 @@ def test_batches_in_flight_stand_on_each_other(peers):
 def test_two_brokers_share_one_log(peers):
     """Both write the same records at the same time; no position is given twice, no field is lost."""
     exchange = peers.exchange
-    config = (exchange.directory / "broker.yaml").read_text()
-    second = exchange.directory / "second.yaml"
-    second.write_text(config.replace("/publish", "/publish2").replace("/subscribe", "/subscribe2")
-                      .replace("broker.ready", "second.ready"))
-    ready = exchange.directory / "second.ready"
-    process = exchange.start([conftest.BUILD / "broker/dongbo-broker", "--config", second],
-                             exchange.directory / "second.log")
-    process.wait_for(ready.exists, "the second broker's start")
+    exchange.start_second_broker()
     one = peers.peer()
-    two = wire_peer.Peer(f"ipc://{exchange.directory}/publish2", peers.keys["MOH"],
+    two = wire_peer.Peer(exchange.publish2, peers.keys["MOH"],
                          f"{exchange.directory}/broker.keys.pub")
     peers.made.append(two)
     two.hello()

@@ -10,7 +10,7 @@ import time
 import psycopg2
 import pytest
 
-from conftest import BUILD, ROOT
+from conftest import ROOT
 from people import citizen, citizens, dose_row
 
 VACCINATIONS = "vaccinations"
@@ -268,16 +268,8 @@ def test_a_key_that_is_not_let_in_is_named_so(exchange, health):
 
 def test_moves_to_the_next_endpoint_at_once(exchange, health):
     """Both when the first was never there, and when it goes."""
-    other = {exchange.publish: f"ipc://{exchange.directory}/p2", exchange.subscribe: f"ipc://{exchange.directory}/s2",
-             "broker.ready": "other.ready"}
-    text = (exchange.directory / "broker.yaml").read_text()
-    for old, new in other.items():
-        text = text.replace(old, new)
-    (exchange.directory / "other.yaml").write_text(text)
-    second = exchange.start([BUILD / "broker/dongbo-broker", "--config", exchange.directory / "other.yaml"],
-                            exchange.directory / "other.log")
-    second.wait_for((exchange.directory / "other.ready").exists, "the other broker's start")
-    three = f'"ipc://{exchange.directory}/nobody", "{exchange.publish}", "{other[exchange.publish]}"'
+    second = exchange.start_second_broker()
+    three = f'"ipc://{exchange.directory}/nobody", "{exchange.publish}", "{exchange.publish2}"'
     health.config.write_text(health.config.read_text().replace(f'"{exchange.publish}"', three))
     begin = time.monotonic()
     running = health.start()
@@ -286,7 +278,7 @@ def test_moves_to_the_next_endpoint_at_once(exchange, health):
     assert f"in session with {exchange.publish}," in running.text()
     begin = time.monotonic()
     exchange.broker.kill()
-    running.wait_for(lambda: f"in session with {other[exchange.publish]}," in running.text(), "the next session", 20)
+    running.wait_for(lambda: f"in session with {exchange.publish2}," in running.text(), "the next session", 20)
     assert time.monotonic() - begin < 2
     health.drop(VACCINATIONS, "a.csv", [dose_row(0)])
     second.wait_for(lambda: versions(exchange) == 1, "the dose is stored")

@@ -10,7 +10,6 @@ import pytest
 
 import logbook
 import people
-import test_sessions
 import wire
 import wire_peer
 from conftest import ROOT, open_site
@@ -422,7 +421,7 @@ def test_a_killed_broker_neither_loses_a_decision_nor_takes_it_twice(exchange):
     locker.rollback()
     locker.close()
 
-    test_sessions.second_broker(exchange)
+    exchange.start_second_broker()
     exchange.start_broker()
     exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open", 0)
     assert exchange.cluster.value(state).startswith("done ")

@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-import conftest
 import people
 import wire
 
@@ -39,30 +38,18 @@ def frozen(exchange, name):
             os.kill(pid, signal.SIGCONT)
 
 
-def second_broker(exchange):
-    """Starts another one on the same database; its publish endpoint."""
-    config = (exchange.directory / "broker.yaml").read_text()
-    path, ready = exchange.directory / "second.yaml", exchange.directory / "second.ready"
-    path.write_text(config.replace("/publish", "/publish2").replace("/subscribe", "/subscribe2")
-                    .replace("broker.ready", ready.name))
-    process = exchange.start([conftest.BUILD / "broker/dongbo-broker", "--config", path],
-                             exchange.directory / "second.log")
-    process.wait_for(ready.exists, "the second broker's start")
-    return f"{exchange.publish}2"
-
-
 # ---- publishing ----------------------------------------------------------------------------------------------------
 
 def test_a_hello_that_was_given_up_fences_nobody(moh):
     """The first broker's database stands still; the agent goes to the second one. Then the first one wakes up."""
     with wire.publisher(moh, "MOH") as first:
         first.hello()  # the broker has its session with the database
-        other = second_broker(moh)
+        moh.start_second_broker()
         stream = os.urandom(16)
         with frozen(moh, "dongbo sessions"), wire.publisher(moh, "MOH", stream=stream) as left:
             left.say_hello()
             assert left.receive(HELLO_SECONDS) is None
-        with wire.Publisher(other, first.keys, wire.keys_of(moh, "broker").curve_public, stream=stream) as agent:
+        with wire.Publisher(moh.publish2, first.keys, wire.keys_of(moh, "broker").curve_public, stream=stream) as agent:
             assert agent.hello().session_epoch == 1
             agent.publish([people.dose(1)])
             # What the first broker still had to do is done, once it answers the next who greets.
