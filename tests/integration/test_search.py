@@ -3,7 +3,6 @@
 is accepted, or told to the agency, by that, unless the agency's policy says so and there is no doubt."""
 import json
 import random
-import shutil
 import unicodedata
 
 import pytest
@@ -60,12 +59,7 @@ agencies:
 class Office:
     def __init__(self, exchange):
         self.exchange, self.cluster, self.made = exchange, exchange.cluster, []
-        schemas = exchange.directory / "schemas"
-        shutil.copytree(ROOT / "schemas", schemas)
-        (schemas / "rules/search.yaml").write_text(SEARCH_POLICY)
-        (schemas / "rules/names.yaml").write_text(NAME_POLICY)
-        config = exchange.directory / "broker.yaml"
-        config.write_text(config.read_text().replace(f'"{ROOT}/schemas"', "schemas"))
+        exchange.own_rules({"search.yaml": SEARCH_POLICY, "names.yaml": NAME_POLICY})
         for code in ("MOH", "CDC"):
             exchange.dongbo("agency", "add", code, "--name", code, "--domain", "health", "--key",
                             exchange.keys(code.lower()))
