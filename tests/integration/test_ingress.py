@@ -31,9 +31,8 @@ class Peers:
         exchange.start_broker()
 
     def agency(self, code, domain):
+        self.exchange.agency(code, domain, [])
         self.keys[code] = self.exchange.keys(code.lower()).removesuffix(".pub")
-        self.exchange.dongbo("agency", "add", code, "--name", code, "--domain", domain, "--key",
-                             f"{self.keys[code]}.pub")
 
     def begin(self):
         self.an, self.binh = next(self.citizens), next(self.citizens)

@@ -29,8 +29,7 @@ class Centre:
         self.exchange, self.cluster = exchange, exchange.cluster
         self.made = []
         for code, domain in (("NPC", "population"), ("MOH", "health")):
-            exchange.dongbo("agency", "add", code, "--name", code, "--domain", domain, "--key",
-                            exchange.keys(code.lower()))
+            exchange.agency(code, domain, [])
         exchange.start_broker()
 
     def peer(self, code="NPC", stream=None):

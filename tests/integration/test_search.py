@@ -58,11 +58,10 @@ agencies:
 
 class Office:
     def __init__(self, exchange):
-        self.exchange, self.cluster, self.made = exchange, exchange.cluster, []
+        self.exchange, self.cluster = exchange, exchange.cluster
         exchange.own_rules({"search.yaml": SEARCH_POLICY, "names.yaml": NAME_POLICY})
         for code in ("MOH", "CDC"):
-            exchange.dongbo("agency", "add", code, "--name", code, "--domain", "health", "--key",
-                            exchange.keys(code.lower()))
+            exchange.agency(code, "health", [])
         exchange.load_population([*crowd(3000), AN, MAI, NEIGHBOUR, TWIN_A, TWIN_B, *HOMONYMS, *COMMON])
         exchange.start_broker()
         self.peer, self.trusted = (wire_peer.Peer(exchange.publish, f"{exchange.directory}/{name}.keys",
