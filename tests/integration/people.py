@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A few citizens and what agencies say about them, for tests that need no whole country."""
 import datetime
+import unicodedata
 
 import wire
 
@@ -22,10 +23,20 @@ def citizens(n):
     return [citizen(i) for i in range(n)]
 
 
-def subject(n, **other):
-    person = citizen(n)
+def bare(name):
+    """Without accents."""
+    return "".join(c for c in unicodedata.normalize("NFD", name.replace("Đ", "D").replace("đ", "d"))
+                   if not unicodedata.combining(c))
+
+
+def subject_of(person, **other):
+    """What is said of somebody who is a row of the population's file."""
     said = {name: person[name] for name in ("citizen_number", "full_name", "birth_date", "sex")}
     return wire.Subject(**{**said, **other})
+
+
+def subject(n, **other):
+    return subject_of(citizen(n), **other)
 
 
 DOSES = 50

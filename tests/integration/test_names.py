@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A name written otherwise than stored, from agency to verdict: what the exchange's own policy for that agency makes
 of it, and the reason that comes with it either way."""
-import unicodedata
-
 import pytest
 
-from people import citizen, citizens, dose_row
+from people import bare, citizen, citizens, dose_row
 
 VACCINATIONS = "vaccinations"
 LENIENT = """
@@ -13,11 +11,6 @@ default: {accents_lost: review, middle: review, order: review, spaces: review, s
 agencies:
   - {agency: VSS, accents_lost: accept}
 """
-
-
-def bare(name):
-    return "".join(c for c in unicodedata.normalize("NFD", name.replace("Đ", "D").replace("đ", "d"))
-                   if not unicodedata.combining(c))
 
 
 @pytest.fixture

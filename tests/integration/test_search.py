@@ -3,15 +3,14 @@
 is accepted, or told to the agency, by that, unless the agency's policy says so and there is no doubt."""
 import json
 import random
-import unicodedata
 
 import pytest
 
 import people
-import wire
 import wire_peer
 from conftest import ROOT, open_site
 from desk import Desk
+from people import bare, subject_of as subject
 
 ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
 SURNAMES = ("Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Vũ", "Đặng", "Bùi", "Đỗ", "Hồ", "Ngô", "Dương")
@@ -128,16 +127,6 @@ def shared(template):
 def office(shared):
     shared.before = shared.n
     return shared
-
-
-def plain(name):
-    return "".join(c for c in unicodedata.normalize("NFD", name.translate({0x110: "D", 0x111: "d"}))
-                   if not unicodedata.combining(c))
-
-
-def subject(of, **other):
-    said = {name: of[name] for name in ("citizen_number", "full_name", "birth_date", "sex")}
-    return wire.Subject(**{**said, **other})
 
 
 def test_the_right_person_is_attached_and_nothing_accepted(office):
@@ -297,9 +286,9 @@ def test_weights_are_learnt_from_an_agencys_own_events(office):
     exchange = office.exchange
     assert "nothing was learnt yet" in exchange.dongbo("model", "list").stdout
     some = [one for one in crowd(400) if one["birth_date"][5:7] != one["birth_date"][8:]][:90]
-    bare = [subject(one, full_name=plain(one["full_name"])) for one in some[:60]]
-    office.trust(*bare, *(subject(one) for one in some[60:80]), *(
-        subject(one, birth_date="1930-03-03") for one in some[80:]), *bare)  # said twice, and counted once
+    said = [subject(one, full_name=bare(one["full_name"])) for one in some[:60]]
+    office.trust(*said, *(subject(one) for one in some[60:80]), *(
+        subject(one, birth_date="1930-03-03") for one in some[80:]), *said)  # said twice, and counted once
     shipped = office.attached_bits(subject(AN, citizen_number="001090999999", full_name="TRINH XUAN ANH"))
     learnt = exchange.dongbo("model", "learn").stdout
     assert learnt.startswith("model 1: ")
