@@ -5,12 +5,12 @@ from conftest import BUILD, operators_config, run_program
 
 
 class Desk:
-    def __init__(self, cluster, directory):
+    def __init__(self, cluster, directory, **other):
         self.cluster = cluster
         self.directory = directory
         self.config = directory / "dongbo.yaml"
         if cluster:
-            self.configure()
+            self.configure(**other)
 
     def configure(self, **other):
         self.config.write_text(operators_config(self.cluster, **other), encoding="utf-8")

@@ -158,8 +158,7 @@ def test_what_was_in_question_before_is_a_case_each(empty_database, workdir):
     for path in (older / "exchange").glob("*.sql"):
         if path.name >= "0006":
             path.unlink()
-    desk = Desk(empty_database, workdir)
-    desk.configure(schemas=older)
+    desk = Desk(empty_database, workdir, schemas=older)
     desk.ask("init")
     empty_database.rows("INSERT INTO exchange.exception (position, stream, sequence, agency, domain, first_verdict, "
                         "verdict, open, citizen_number, reasons, event, leaf) "

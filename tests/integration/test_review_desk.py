@@ -34,11 +34,6 @@ class Office:
         self.wrong_name, self.no_number, self.taken = (case for case, in self.cluster.rows(
             "SELECT DISTINCT review_case FROM exchange.exception ORDER BY 1"))
 
-    def desk(self, directory, officer="lan"):
-        made = Desk(self.cluster, directory)
-        made.configure(operator=officer)
-        return made
-
 
 @pytest.fixture(scope="module")
 def office(template):
@@ -48,7 +43,15 @@ def office(template):
 
 @pytest.fixture
 def desk(office, tmp_path):
-    return office.desk(tmp_path)
+    return Desk(office.cluster, tmp_path, operator="lan")
+
+
+@pytest.fixture
+def other(office, tmp_path):
+    """Another officer's, who is minh."""
+    directory = tmp_path / "minh"
+    directory.mkdir()
+    return Desk(office.cluster, directory, operator="minh")
 
 
 def lines(text):
@@ -131,9 +134,7 @@ def test_unmasking_is_noted_for_each_person(office, desk):
     assert office.cluster.rows(seen) == [("001*******11",), ("001*******09",)]
 
 
-def test_two_officers_do_not_work_on_one_case(office, desk, tmp_path):
-    (tmp_path / "minh").mkdir()
-    other = office.desk(tmp_path / "minh", "minh")
+def test_two_officers_do_not_work_on_one_case(office, desk, other):
     assert f"case {office.wrong_name} is yours" in desk.ask("review", "claim", office.wrong_name)
     assert "is held by lan until" in other.refused(1, "review", "claim", office.wrong_name)
     assert "is held by lan until" in other.refused(1, "review", "refuse", office.wrong_name, "--why", "x", "--no-wait")
@@ -148,10 +149,8 @@ def test_two_officers_do_not_work_on_one_case(office, desk, tmp_path):
     assert len(lines(desk.ask("review", "list", "--unclaimed", "--json"))) == 3
 
 
-def test_a_decision_waits_and_can_be_taken_back(office, desk, tmp_path):
+def test_a_decision_waits_and_can_be_taken_back(office, desk, other):
     """While no broker runs."""
-    (tmp_path / "minh").mkdir()
-    other = office.desk(tmp_path / "minh", "minh")
     office.exchange.broker.stop()
     assert "say --why" in desk.refused(2, "review", "accept", office.wrong_name)
     assert "say whose event it is" in desk.refused(2, "review", "link", office.taken, "--why", "x")
@@ -228,9 +227,7 @@ def test_what_waits_by_itself_is_no_case_to_list_but_can_be_shown(office, desk):
     assert "nobody is known who may be meant" in shown and "decided by itself" in shown and "NOT_FOUND" in shown
 
 
-def test_decisions_are_carried_out(office, desk, tmp_path):
-    (tmp_path / "minh").mkdir()
-    other = office.desk(tmp_path / "minh", "minh")
+def test_decisions_are_carried_out(office, desk, other):
     told = desk.ask("review", "accept", office.wrong_name, "--why", "named so since her wedding", "--next")
     done, _, shown = told.partition("\n\n")
     assert done.startswith(f"case {office.wrong_name}: accept done at position") and " ACCEPTED" in done
