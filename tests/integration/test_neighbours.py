@@ -4,6 +4,7 @@ however close behind the first it comes; what is held does not depend on it."""
 import pytest
 
 import wire
+from conftest import open_site
 from people import citizens, dose_body, subject
 
 T = 1640995200000000  # 2022-01-01
@@ -51,14 +52,16 @@ PAIRS = [
 PERSONS = 30 * len(PAIRS)
 
 
-@pytest.fixture
-def ministries(exchange):
-    exchange.load_population(citizens(PERSONS + 400))
-    for agency, domains in (("MOH", "health"), ("MOET", "education"), ("VSS", "social_security"),
-                            ("MPS", "residence,e_id"), ("EVN", "electricity")):
-        exchange.agency(agency, domains, [])
-    exchange.start_broker()
-    return exchange
+@pytest.fixture(scope="module")
+def ministries(template):
+    """Each test speaks of other persons, or in other domains."""
+    with open_site(template) as exchange:
+        exchange.load_population(citizens(PERSONS + 400))
+        for agency, domains in (("MOH", "health"), ("MOET", "education"), ("VSS", "social_security"),
+                                ("MPS", "residence,e_id"), ("EVN", "electricity")):
+            exchange.agency(agency, domains, [])
+        exchange.start_broker()
+        yield exchange
 
 
 def event(domain, agency, n, key, body, **said):
