@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A directory of the test's own under /tmp, holding a copy of the source tree's schemas to spoil.
+// A directory of the test's own in $TMPDIR, or /tmp; it may hold a copy of the source tree's schemas to spoil.
 #pragma once
 
 #include <limits.h>

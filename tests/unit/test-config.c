@@ -4,6 +4,7 @@
 #include "proto/base/config.h"
 #include "proto/base/error.h"
 #include "proto/base/options.h"
+#include "tests/unit/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -86,17 +87,17 @@ static void test_refusals(void **state) {
 }
 
 static void test_files(void **state) {
-    char path[] = "/tmp/test-config-XXXXXX";
-    int file = mkstemp(path);
+    char directory[SCRATCH_BYTES], path[SCRATCH_BYTES + 8];
+    scratch_make(directory);
+    scratch_write(directory, "f.yaml", "agency: MOH\n");
+    snprintf(path, sizeof path, "%s/f.yaml", directory);
     void *settings = NULL;
-    assert_int_equal(write(file, "agency: MOH\n", 12), 12);
     assert_int_equal(config_load(&settings, path, &schema), 0);
     config_free(settings, &schema);
-    assert_int_equal(ftruncate(file, CONFIG_FILE_BYTES_MAX + 1), 0);
+    assert_int_equal(truncate(path, CONFIG_FILE_BYTES_MAX + 1), 0);
     assert_int_equal(config_load(&settings, path, &schema), ERROR_CONFIG);
     assert_non_null(strstr(error_text(), "larger than 1048576 bytes"));
-    close(file);
-    unlink(path);
+    scratch_remove(directory);
     assert_int_equal(config_load(&settings, path, &schema), ERROR_CONFIG);
     assert_non_null(strstr(error_text(), "No such file"));
     assert_int_equal(config_load(&settings, "/", &schema), ERROR_CONFIG);

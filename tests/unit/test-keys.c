@@ -4,6 +4,7 @@
 #include "proto/base/bytes.h"
 #include "proto/base/error.h"
 #include "proto/keys.h"
+#include "tests/unit/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,14 +19,13 @@
 #include <cmocka.h>
 
 typedef struct Place {
-    char directory[32];
-    char path[64], public_path[64];
+    char directory[SCRATCH_BYTES];
+    char path[SCRATCH_BYTES + 16], public_path[SCRATCH_BYTES + 16];
 } Place;
 
 static int setup(void **state) {
     Place *place = calloc(1, sizeof(*place));
-    snprintf(place->directory, sizeof(place->directory), "/tmp/dongbo-keys-XXXXXX");
-    assert_non_null(mkdtemp(place->directory));
+    scratch_make(place->directory);
     snprintf(place->path, sizeof(place->path), "%s/moh.yaml", place->directory);
     snprintf(place->public_path, sizeof(place->public_path), "%s/moh.yaml.pub", place->directory);
     *state = place;
@@ -34,9 +34,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     Place *place = *state;
-    unlink(place->path);
-    unlink(place->public_path);
-    rmdir(place->directory);
+    scratch_remove(place->directory);
     free(place);
     return 0;
 }

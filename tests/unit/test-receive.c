@@ -8,6 +8,7 @@
 #include "agents/sink_jsonl.h"
 #include "agents/subscription.h"
 #include "proto/base/error.h"
+#include "tests/unit/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -272,8 +273,8 @@ static uint64_t lines_take(const char *path) {
 }
 
 static void test_lines_are_whole_on_disk(void **state) {
-    char directory[] = "/tmp/dongbo-receive-XXXXXX", text[512], path[64];
-    assert_non_null(mkdtemp(directory));
+    char directory[SCRATCH_BYTES], text[512], path[SCRATCH_BYTES + 24];
+    scratch_make(directory);
     Sink *sink;
     exchange_ok(sink_jsonl_new(&sink, &(SinkJsonlOptions){directory, 1024 * 1024}));
     int64_t begin_us = clock_now_us(clock_system());

@@ -5,8 +5,8 @@
 #include "agents/sink_jsonl.h"
 
 #include "proto/base/error.h"
+#include "tests/unit/scratch.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,11 +17,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static char directory[64];
+static char directory[SCRATCH_BYTES];
 
 static int setup(void **state) {
-    snprintf(directory, sizeof directory, "/tmp/dongbo-jsonl-XXXXXX");
-    return mkdtemp(directory) ? 0 : -1;
+    scratch_make(directory);
+    return 0;
 }
 
 static const char *path(const char *name) {
@@ -31,11 +31,8 @@ static const char *path(const char *name) {
 }
 
 static int teardown(void **state) {
-    DIR *list = opendir(directory);
-    for (struct dirent *one; (one = readdir(list));)
-        unlink(path(one->d_name));
-    closedir(list);
-    return rmdir(directory);
+    scratch_remove(directory);
+    return 0;
 }
 
 static int open_sink(Sink **sink, uint64_t bytes_max) {
