@@ -129,6 +129,12 @@ def write_csv(path, columns, rows):
         writer.writerows(rows)
 
 
+def write_events(folder, rows):
+    """With the mapping that reads them."""
+    write_csv(folder / "events.csv", COLUMNS, rows)
+    (folder / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
+
+
 def events(citizens, n):
     """n events about random citizens, half with the mother's name, one in twenty-five with no more than the year."""
     dice = random.Random(SEED)
@@ -169,11 +175,10 @@ def make_neighbours(build, folder, n):
                                          birth_date=citizen["birth_date"][:4] + other["birth_date"][4:]))
     write_csv(folder / "store.csv", list(citizens[0]), held.values())
     said = [(citizen, number) for citizen in asked for number in beside(citizen["citizen_number"], range(12))]
-    write_csv(folder / "events.csv", COLUMNS, (
+    write_events(folder, (
         {"row_id": i, "number": number, "name": citizen["full_name"], "born": citizen["birth_date"],
          "sex": citizen["sex"], "province": citizen["residence_province"], "mother": citizen["mother_name"]}
         for i, (citizen, number) in enumerate(said)))
-    (folder / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
     return [number in held for _, number in said]
 
 
@@ -198,16 +203,13 @@ def make(build, folder, n_citizens, n_events):
     absent = {citizen["citizen_number"] for citizen in citizens[::ABSENT]}
     write_csv(folder / "store.csv", list(citizens[0]),
               (citizen for citizen in citizens if citizen["citizen_number"] not in absent))
+    said = list(events(citizens, n_events))
+    write_events(folder, (event for *_, event in said))
     truth = []
-    with open(folder / "events.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        for citizen, with_mother, year_only, event in events(citizens, n_events):
-            writer.writerow(event)
-            number = citizen["citizen_number"]
-            slices = ["all", "with mother's name" if with_mother else "without mother's name"]
-            truth.append((None if number in absent else number, slices + ["year only"] * year_only))
-    (folder / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
+    for citizen, with_mother, year_only, _ in said:
+        number = citizen["citizen_number"]
+        slices = ["all", "with mother's name" if with_mother else "without mother's name"]
+        truth.append((None if number in absent else number, slices + ["year only"] * year_only))
     return truth
 
 
@@ -216,6 +218,14 @@ def verify(build, folder, out):
                            folder / "events.csv", "--mapping", folder / "mapping.yaml", "--out", out, "--json"],
                           check=True, capture_output=True, text=True, timeout=1200)
     return json.loads(done.stdout)
+
+
+def rates(right, accepted, present):
+    """Of what there was to find, `right` of those accepted."""
+    precision, recall = right / max(accepted, 1), right / max(present, 1)
+    return {"precision": round(precision, 5), "recall": round(recall, 5),
+            "f1": round(2 * precision * recall / max(precision + recall, 1e-9), 5),
+            "false_accepts": accepted - right, "accepted": accepted}
 
 
 def tally(truth, path):
@@ -250,12 +260,10 @@ def run(build, folder, gates, review_share, n_citizens, n_events=20_000):
     same = (folder / "verdicts.jsonl").read_bytes() == (folder / "again.jsonl").read_bytes()
     results = []
     for name, n in tally(truth, folder / "verdicts.jsonl").items():
-        accepted = n["right"] + n["wrong"]
-        precision, recall = n["right"] / max(accepted, 1), n["right"] / max(n["present"], 1)
+        accepted, recall = n["right"] + n["wrong"], n["right"] / max(n["present"], 1)
         results.append({
-            "set": "country", "fields": name, "precision": round(precision, 5), "recall": round(recall, 5),
-            "f1": round(2 * precision * recall / max(precision + recall, 1e-9), 5), "false_accepts": n["wrong"],
-            "accepted": accepted, "review_share": round(n["doubt"] / n["events"], 5),
+            "set": "country", "fields": name, **rates(n["right"], accepted, n["present"]),
+            "review_share": round(n["doubt"] / n["events"], 5),
             "us_per_event": speed["us_per_event"], "repeatable": same, "gate": gates.get(name),
             "passed": same and n["wrong"] * 10_000 <= accepted and recall >= (gates.get(name) or 0) and
             (name != "all" or n["doubt"] <= review_share * n["events"])})
