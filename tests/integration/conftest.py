@@ -136,6 +136,13 @@ class Cluster:
         connection.autocommit = True
         return connection
 
+    @contextlib.contextmanager
+    def holding(self, sql, user="postgres"):
+        """A transaction of somebody else's that has done this, open until the block ends."""
+        with contextlib.closing(psycopg2.connect(self.conninfo(user))) as connection:
+            connection.cursor().execute(sql)
+            yield
+
     def disconnect(self):
         for connection in self.connections.values():
             connection.close()

@@ -255,15 +255,11 @@ def test_more_than_the_credit_is_refused_and_given_back(peers):
     peer = peers.peer()
     batch = peer.seal([b"x" * 16000] * 15)
     n = peer.welcome.credit_bytes // len(batch) + 20
-    lock = peers.exchange.cluster.connect()
-    lock.autocommit = False
-    lock.cursor().execute("SELECT exchange.lock_log()")  # nothing is stored, so no credit comes back
-    for _ in range(n):
-        peer.send_batch(batch, first=1)
-    answers = [peer.receive(REFUSAL) for _ in range(20)]
-    lock.rollback()
+    with peers.exchange.cluster.holding("SELECT exchange.lock_log()"):  # nothing is stored, so no credit comes back
+        for _ in range(n):
+            peer.send_batch(batch, first=1)
+        answers = [peer.receive(REFUSAL) for _ in range(20)]
     answers += [peer.answer() for _ in range(n - 20)]
-    lock.close()
     refused = [a for kind, a in answers if kind == REFUSAL]
     assert len(refused) == 20 and all(r.code == r.OVERLOADED for r in refused)
     assert all(r.credit_bytes > peer.welcome.credit_bytes for r in refused)

@@ -382,15 +382,10 @@ def test_an_operator_who_stands_still_is_let_go_of(empty_database, workdir):
     desk.ask("init")
     for setting in ("idle_in_transaction_session_timeout", "lock_timeout"):
         assert empty_database.value(f"SELECT current_setting('{setting}')", user="dongbo_operator") == "30s"
-    holder = empty_database.connect("dongbo_operator")
-    holder.autocommit = False
-    try:
-        holder.cursor().execute("SELECT exchange.lock_log()")
+    with empty_database.holding("SELECT exchange.lock_log()", "dongbo_operator"):
         desk.ask("keys", "new", "late.yaml")
         said = desk.refused(3, "agency", "add", "MOH", "--name", "x", "--domain", "health", "--key", "late.yaml.pub")
         assert "lock timeout" in said
-    finally:
-        holder.close()
     add_agency(desk)
 
 

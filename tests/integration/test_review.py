@@ -374,15 +374,11 @@ def test_replaced_numbers_are_followed_and_the_store_is_nobodys_to_change(office
 def test_what_is_withdrawn_while_the_writer_waits_is_not_carried_out(office):
     cluster = office.cluster
     asked, = office.say(office.moh, wrong(18))
-    holder = cluster.connect()
-    holder.autocommit = False
-    holder.cursor().execute("SELECT exchange.lock_log()")
-    cluster.value(CLAIM, asked, 30, user=OFFICERS[0])
-    decision = cluster.value(DECIDE, asked, "accept", None, "x", user=OFFICERS[0])
-    office.exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", 1)
-    cluster.rows(WITHDRAW, decision, user=OFFICERS[0])
-    holder.rollback()
-    holder.close()
+    with cluster.holding("SELECT exchange.lock_log()"):
+        cluster.value(CLAIM, asked, 30, user=OFFICERS[0])
+        decision = cluster.value(DECIDE, asked, "accept", None, "x", user=OFFICERS[0])
+        office.exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", 1)
+        cluster.rows(WITHDRAW, decision, user=OFFICERS[0])
     assert office.decide(asked, "refuse") == ("done", "1 REJECTED")
     log = logbook.Logbook(cluster).check()
     event = next(entries for entries in log.events.values() if entries[0][0] == asked)
@@ -408,17 +404,13 @@ def test_a_killed_broker_neither_loses_a_decision_nor_takes_it_twice(exchange):
     decision = exchange.cluster.value(DECIDE, positions[0], "accept", None, "x", user=lan)
 
     state = "SELECT state || coalesce(' ' || outcome, '') FROM exchange.review_decision"
-    locker = exchange.cluster.connect()
-    locker.autocommit = False
-    locker.cursor().execute("SELECT FROM exchange.exception ORDER BY position DESC LIMIT 1 FOR UPDATE")
-    exchange.start_broker()
-    exchange.wait_until("SELECT position IS NOT NULL FROM exchange.review_decision", True)
-    exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'", 1)
-    assert exchange.cluster.value(state).startswith("waiting "), "some of it is stored"
-    assert told(exchange.cluster, lan, WITHDRAW, decision), "so that it cannot be withdrawn"
-    exchange.broker.kill()
-    locker.rollback()
-    locker.close()
+    with exchange.cluster.holding("SELECT FROM exchange.exception ORDER BY position DESC LIMIT 1 FOR UPDATE"):
+        exchange.start_broker()
+        exchange.wait_until("SELECT position IS NOT NULL FROM exchange.review_decision", True)
+        exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'", 1)
+        assert exchange.cluster.value(state).startswith("waiting "), "some of it is stored"
+        assert told(exchange.cluster, lan, WITHDRAW, decision), "so that it cannot be withdrawn"
+        exchange.broker.kill()
 
     exchange.start_second_broker()
     exchange.start_broker()

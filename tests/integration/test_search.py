@@ -267,15 +267,13 @@ def test_a_namesake_who_comes_meanwhile_is_seen_under_the_lock(office):
     one = [row(f"00108500099{n}", name, "1985-02-03") for n in (1, 2)]
     exchange.load_population(one[:1])
     assert office.trust(subject(one[0], citizen_number=""))[0][0] == ACCEPTED
-    lock = exchange.cluster.connect()
-    lock.autocommit = False
-    lock.cursor().execute("SELECT exchange.lock_log()")
     first = office.trusted.next
-    office.trusted.send_batch(office.trusted.seal(office.doses(f"CDC-{first}", [subject(one[0], citizen_number="")])))
-    exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo writer' "
-                        "AND wait_event = 'advisory'", 1)
-    exchange.load_population(one[1:])
-    lock.close()
+    sealed = office.trusted.seal(office.doses(f"CDC-{first}", [subject(one[0], citizen_number="")]))
+    with exchange.cluster.holding("SELECT exchange.lock_log()"):
+        office.trusted.send_batch(sealed)
+        exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo writer' "
+                            "AND wait_event = 'advisory'", 1)
+        exchange.load_population(one[1:])
     kind, body = office.trusted.answer()
     assert kind == wire_peer.RECEIPT
     assert office.decided(body, first, 1) == [(MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_POSSIBLE"])]

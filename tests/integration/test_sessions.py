@@ -233,19 +233,16 @@ def test_what_was_read_before_a_restore_is_read_again(moh):
         backup = moh.directory / "pg-backup"
         moh.cluster.back_up(backup)
         first.publish([people.dose(1, body=people.dose_body(lot_number="LOST"), event_time_us=1640000000000001)])
-        lock = moh.cluster.connect()
-        lock.autocommit = False
-        lock.cursor().execute("SELECT exchange.lock_log()")
-        other.send_batch([people.dose(2)])
-        wait_for_activity(moh, "writer", "wait_event = 'advisory'")
-        since = moh.cluster.value("SELECT clock_timestamp()")
-        second.send_batch([people.dose(1, body=people.dose_body(facility_code="01-007"),
-                                       event_time_us=1640000000000002)])
-        # The last that a worker asks of the database.
-        wait_for_activity(moh, "worker", f"state = 'idle' AND query ~ '^SELECT n.i, n.person, v.record_key' "
-                                         f"AND query_start > '{since}'")
-        moh.cluster.restore(backup)
-        lock.close()
+        with moh.cluster.holding("SELECT exchange.lock_log()"):
+            other.send_batch([people.dose(2)])
+            wait_for_activity(moh, "writer", "wait_event = 'advisory'")
+            since = moh.cluster.value("SELECT clock_timestamp()")
+            second.send_batch([people.dose(1, body=people.dose_body(facility_code="01-007"),
+                                           event_time_us=1640000000000002)])
+            # The last that a worker asks of the database.
+            wait_for_activity(moh, "worker", f"state = 'idle' AND query ~ '^SELECT n.i, n.person, v.record_key' "
+                                             f"AND query_start > '{since}'")
+            moh.cluster.restore(backup)
         for peer in (other, second):
             assert peer.receipt().verdicts() == {1: "ACCEPTED"}
     record = moh.cluster.value("SELECT record FROM exchange.record_version JOIN population.citizen USING (person) "
@@ -258,25 +255,21 @@ def test_what_was_read_before_a_restore_is_read_again(moh):
 
 def test_a_backlog_does_not_stand_before_today(moh):
     """While nothing can be stored, a backlog fills every place that it may have; then comes one batch of today."""
-    lock = moh.cluster.connect()
-    lock.autocommit = False
     with wire.publisher(moh, "MOH") as bulk, wire.publisher(moh, "MOH") as live:
         bulk.hello(stream_kind="bulk")
         live.hello()
-        lock.cursor().execute("SELECT exchange.lock_log()")
-        for n in range(1, 61):
-            bulk.send_batch([people.dose(n % 100, n)], first=n)
-        for n in range(1, 6):
-            live.send_batch([people.dose(n, 90)], first=n)
-        # All are with the broker, for it answers in order of arrival.
-        for peer in (bulk, live):
-            peer.send(wire.PING, wire.Ping(nonce=1))
-            peer.expect(wire.PONG)
-        lock.rollback()
+        with moh.cluster.holding("SELECT exchange.lock_log()"):
+            for n in range(1, 61):
+                bulk.send_batch([people.dose(n % 100, n)], first=n)
+            for n in range(1, 6):
+                live.send_batch([people.dose(n, 90)], first=n)
+            # All are with the broker, for it answers in order of arrival.
+            for peer in (bulk, live):
+                peer.send(wire.PING, wire.Ping(nonce=1))
+                peer.expect(wire.PONG)
         for peer, last in ((live, 5), (bulk, 60)):
             while peer.receipt().body.last_sequence < last:
                 pass
-    lock.close()
     order = moh.cluster.rows("SELECT s.kind FROM exchange.segment g JOIN exchange.stream s USING (stream) "
                              "WHERE g.kind = 1 ORDER BY first_position")
     places = [n for n, (kind,) in enumerate(order) if kind == "live"]
