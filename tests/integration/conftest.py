@@ -306,6 +306,10 @@ class Process:
             self.popen.kill()
         return self.popen.wait()
 
+    def rss_kib(self):
+        status = pathlib.Path(f"/proc/{self.popen.pid}/status").read_text(encoding="ascii")
+        return int(status.split("VmRSS:")[1].split()[0])
+
     def text(self):
         return pathlib.Path(self.log).read_text(errors="replace")[-4000:]
 

@@ -235,21 +235,16 @@ def test_session_at_another_broker_fences_too(site, moh):
 
 # ---- frames ------------------------------------------------------------------------------------------------------
 
-def rss_kib(process):
-    status = open(f"/proc/{process.popen.pid}/status", encoding="ascii").read()
-    return int(status.split("VmRSS:")[1].split()[0])
-
-
 def test_giant_frame_closes_the_connection_only(site, moh):
     with unharmed(site):
-        before = rss_kib(site.broker)
+        before = site.broker.rss_kib()
         for size in (FRAME_MAX + 1, 16 << 20, 64 << 20):
             with wire.publisher(site, "MOH") as giant:
                 giant.hello()
                 giant.send_frames(bytes(size))
                 giant.wait_event(zmq.EVENT_DISCONNECTED)
         # None of it was kept, nor room made for it.
-        assert rss_kib(site.broker) - before < 32 * 1024
+        assert site.broker.rss_kib() - before < 32 * 1024
         assert moh.publish([dose(23)]).verdicts() == {1: "ACCEPTED"}
 
 
@@ -273,14 +268,14 @@ def test_several_frames_end_the_session(site, moh):
 def test_endless_frames_are_not_kept(site):
     """Messages of many frames, each frame within its limit."""
     with unharmed(site):
-        before = rss_kib(site.broker)
+        before = site.broker.rss_kib()
         with wire.publisher(site, "MOH", sndhwm=4) as endless:
             endless.hello()
             block = bytes(1024 * 1024)
             with contextlib.suppress(AssertionError):  # the exchange may stop taking them
                 for _ in range(6):
                     endless.send_frames(*[block] * 40)
-        assert rss_kib(site.broker) - before < 96 * 1024
+        assert site.broker.rss_kib() - before < 96 * 1024
 
 
 GARBAGE = {

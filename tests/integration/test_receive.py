@@ -131,20 +131,16 @@ def test_a_killed_database_interrupts_nobody_for_long(exchange, health):
 
 
 def test_a_stopped_receiver_costs_the_broker_nothing(watched_size, exchange, health):
-    def resident_kb():
-        with open(f"/proc/{exchange.broker.popen.pid}/status", encoding="ascii") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
-
     receiver = exchange.receivers["hn"]
     process = receiver.start()
     process.wait_for(lambda: "receiving from" in process.text(), "the receiver's session")
     for number in range(1, 4):  # what the broker needs of its own
         publish(health, 0, N, number)
     process.popen.send_signal(signal.SIGSTOP)
-    before = resident_kb()
+    before = exchange.broker.rss_kib()
     for number in range(4, 30):
         publish(health, 0, N, number)
-    grown = resident_kb() - before
+    grown = exchange.broker.rss_kib() - before
     process.popen.send_signal(signal.SIGCONT)
     doses = [(0, N, number) for number in range(1, 30)]
     process.wait_for(lambda: lines(receiver) == len(expected(*doses)), "the rest")

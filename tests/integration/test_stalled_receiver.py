@@ -63,11 +63,6 @@ class Bystanders:
         self.lazy.send(wire.PING, wire.Ping(nonce=2))
 
 
-def rss_kib(process):
-    with open(f"/proc/{process.popen.pid}/status", encoding="ascii") as status:
-        return int(status.read().split("VmRSS:")[1].split()[0])
-
-
 def wait_acked(exchange, name, position, seconds=60):
     exchange.wait_until(f"SELECT coalesce(max(p.acked), 0) >= {position} FROM exchange.subscription s "
                         f"JOIN exchange.subscription_position p USING (subscription) WHERE s.name = '{name}'", True,
@@ -88,7 +83,7 @@ def test_broker_keeps_nothing_of_what_is_not_read(watched_size, exchange):
             stored = moh.publish(batch(n))
             assert not stored.said, "every event is new"
             stalled.go_on()
-            sizes.append(rss_kib(exchange.broker))
+            sizes.append(exchange.broker.rss_kib())
         head = stored.body.last_position
     # While three do not read, the fourth gets everything.
     wait_acked(exchange, "healthy", head)

@@ -4,7 +4,6 @@ meanwhile, and what was dropped is told again to whoever asks and reads."""
 import people
 import wire
 from conftest import SANITIZED
-from test_stalled_receiver import rss_kib
 
 EVENTS = 1024            # BATCH_EVENTS_MAX
 ROUNDS = 600 if SANITIZED else 400  # more in all than twice what the broker may grow by
@@ -24,7 +23,7 @@ def unread_after(exchange, speak, healthy):
     for n in range(ROUNDS):
         speak()
         assert healthy.publish([people.dose(n % 100, 1 + n // 100)]).verdicts().popitem()[1] == "ACCEPTED"
-        sizes.append(rss_kib(exchange.broker))
+        sizes.append(exchange.broker.rss_kib())
     return sizes
 
 
