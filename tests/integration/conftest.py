@@ -469,14 +469,22 @@ class Exchange:
         """Registers an agency and returns its agent."""
         self.prepare("agency", "add", code, "--name", code, "--domain", domains, "--key", self.keys(code.lower()),
                      *words)
+        self.wait_in_force()
         return Publisher(self, code, mappings, **options)
 
     def committee(self, name, domains, fields, *words):
         self.prepare("subscription", "add", name, "--subscriber", name, "--legal-basis", "a test", "--valid-from",
                      "2020-01-01", "--valid-to", "2099-12-31", "--domain", domains, "--field", fields, "--key",
                      self.keys(name), *words)
+        self.wait_in_force()
         self.receivers[name] = Receiver(self, name)
         return self.receivers[name]
+
+    def wait_in_force(self):
+        """Whom a running broker does not know yet it turns away, and a socket that was turned away does not come
+        again. What it has logged, it knows."""
+        if self.broker and self.broker.running():
+            self.wait_until("SELECT count(*) FROM exchange.policy_change WHERE logged_position IS NULL", 0)
 
     def load_population(self, rows):
         """A path, or a list of dictionaries."""

@@ -164,7 +164,6 @@ def test_population_store_that_stands_still_stops_nobody_else(peers):
 def test_stream_keeps_its_order_behind_what_waits(peers):
     """An agency that speaks for the population and for health, in one stream."""
     peers.agency("BCA", "population,health")
-    peers.exchange.wait_until("SELECT count(*) FROM exchange.policy_change WHERE logged_position IS NULL", 0)
     bca, moh = peers.peer("BCA", timeout_ms=60000), peers.peer()
     turn_away(peers)
     send_many(peers, bca, 6, lambda i: peers.change("move", peers.an[0], time=1000 + i, residence_province="79")
