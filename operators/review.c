@@ -49,9 +49,9 @@ static int note_unmasking(Desk *desk, const ReviewCase *of) {
     if (r == 0)
         r = identity_note_unmasking(exchange, "review show", pg_text(of->events, 0, REVIEW_NUMBER));
     for (int i = 0; r == 0 && i < of->n_alternatives; i++) {
-        const ReviewAlternative *alternative = &of->alternatives[i];
-        if (alternative->row >= 0 && !alternative->is_bearer)
-            r = identity_note_unmasking(exchange, "review show", review_case_held(of, alternative, "citizen_number"));
+        const char *held = review_case_held(of, &of->alternatives[i], "citizen_number");
+        if (*held && strcmp(held, pg_text(of->events, 0, REVIEW_NUMBER)) != 0)
+            r = identity_note_unmasking(exchange, "review show", held);
     }
     return r == 0 ? note_linked(exchange, of) : r;
 }

@@ -3,7 +3,6 @@
 // Two queries of the exchange and one of the population store, whatever the number of candidates. An event that cannot
 // be read is a case all the same, shown without what it says.
 #include "operators/review_case.h"
-#include "broker/search.h"
 #include "operators/likely.h"
 #include "operators/result.h"
 #include "operators/review_record.h"
@@ -15,7 +14,6 @@
 #include <string.h>
 
 #define REVIEW_ARENA_BYTES ((size_t)16 * 1024 * 1024)
-#define PERSONS_MAX (SEARCH_MATCHES_MAX + 2)
 
 static const PgStatement CASE = {
     "review_case", "SELECT coalesce(review_case, position) FROM exchange.exception WHERE position = $1", 1, NULL};
@@ -44,16 +42,17 @@ static const PgStatement DECISIONS = {
     1, NULL};
 enum { EVENT = REVIEW_DECIDED_POSITION + 1, REASONS, CANDIDATES, N_EVENTS, N_OPEN };
 
-// Whoever has the number, had it, was compared with or is a candidate.
+// Whoever has the number, had it, was compared with or is a candidate. Two may have had one number of an identity card.
 static const PgStatement PERSONS = {
     "review_persons",
-    "WITH bearer AS MATERIALIZED (SELECT coalesce("
-    "(SELECT person FROM population.citizen WHERE citizen_number = $1), "
-    "(SELECT min(person) FROM population.number_alias WHERE number = $1 AND kind = 'cccd')) AS person) "
-    "SELECT c.person, c.person IS NOT DISTINCT FROM b.person AS bearer, c.citizen_number, c.full_name, c.birth_date, "
+    "WITH bearer AS MATERIALIZED (SELECT person FROM population.citizen WHERE citizen_number = $1 UNION "
+    "(SELECT person FROM population.number_alias WHERE number = $1 AND kind IN ('cccd', 'cmnd') "
+    "ORDER BY person LIMIT $3)) "
+    "SELECT c.person, c.person IN (SELECT person FROM bearer) AS bearer, c.citizen_number, c.full_name, c.birth_date, "
     "c.sex, c.mother_name, c.father_name, c.residence_province, c.residence_province63, c.died_on "
-    "FROM bearer b, population.citizen c WHERE c.person = ANY(array_append($2::bigint[], b.person)) ORDER BY c.person",
-    2, NULL};
+    "FROM population.citizen c WHERE c.person = ANY($2::bigint[] || ARRAY(SELECT person FROM bearer)) "
+    "ORDER BY c.person",
+    3, NULL};
 enum { PERSON, BEARER };
 
 void review_case_free(ReviewCase *of) {
@@ -159,6 +158,7 @@ static int read_persons(Pg *population, ReviewCase *ret) {
     for (size_t i = 0; i < n; i++)
         pg_array_i64(&params, person_of(json_array_get(matches_of(ret), i)));
     pg_array_i64(&params, review_case_i64(ret, REVIEW_PERSON));
+    pg_param_i64(&params, BEARERS_MAX);
     int r = pg_run(population, &PERSONS, &params, &ret->persons);
     pg_params_free(&params);
     return r;
@@ -275,22 +275,24 @@ static bool is_sure(const ReviewCase *of) {
 
 static void suggest_decisions(const ReviewCase *of, Suggestions *ret) {
     const ReviewAlternative *first = &of->alternatives[0];
-    bool sure = is_sure(of), has_bearer = false;
-    int n_candidates = 0;
+    bool sure = is_sure(of), is_one = review_case_i64(of, REVIEW_PERSON) != 0;
+    int n_candidates = 0, n_bearers = 0;
     for (int i = 0; i < of->n_alternatives; i++) {
-        has_bearer = has_bearer || of->alternatives[i].is_bearer;
+        n_bearers += of->alternatives[i].is_bearer;
         n_candidates += of->alternatives[i].candidate > 0;
     }
-    if (sure && first->is_bearer)
+    // Of several bearers a broker accepts only whom it compared the event with.
+    bool may_accept = n_bearers == 1 || (n_bearers > 1 && is_one), accept = sure && first->is_bearer && may_accept;
+    if (accept)
         suggest(ret, "dongbo review accept %" PRId64 " --why TEXT", of->number);
     else if (sure)
         suggest(ret, "dongbo review link %" PRId64 " --candidate 1 --why TEXT", of->number);
     if (!of->unmask)
         suggest(ret, "dongbo review show %" PRId64 " --unmask", of->number);
-    if (!sure && n_candidates > 0 && !first->is_bearer)
+    if (!sure && n_candidates > 0 && (!first->is_bearer || !may_accept))
         suggest(ret, "dongbo review link %" PRId64 " --candidate %s --why TEXT", of->number,
                 n_candidates > 1 ? "N" : "1");
-    if (has_bearer && !(sure && first->is_bearer))
+    if (may_accept && !accept)
         suggest(ret, "dongbo review accept %" PRId64 " --why TEXT", of->number);
     suggest(ret, "dongbo review refuse %" PRId64 " --why TEXT", of->number);
 }

@@ -5,13 +5,15 @@
 // review_json.h), and masking is theirs too.
 #pragma once
 
+#include "broker/search.h"
 #include "operators/comparison.h"
 #include "operators/desk.h"
 #include "operators/names.h"
 #include "proto/base/arena.h"
 
 #define REVIEW_REPEATS_SHOWN 10
-#define REVIEW_ALTERNATIVES_MAX 8 // those that a search keeps, the number's bearer and whom it was compared with
+// Those that a search keeps, whom it was compared with, and the number's bearers.
+#define REVIEW_ALTERNATIVES_MAX (SEARCH_MATCHES_MAX + 1 + BEARERS_MAX)
 #define REVIEW_NEXT_MAX 6
 #define REVIEW_NEXT_BYTES 160
 

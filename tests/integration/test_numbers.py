@@ -42,6 +42,16 @@ def candidates(exchange, sequence, agency):
     return sorted(match["citizen_number"] for match in rows[0][0]["matches"])
 
 
+def reviewed(exchange, sequence):
+    """The case of an event of health's as an officer is shown it, whose number it says, and what to do next."""
+    (number,), = exchange.cluster.rows("SELECT e.review_case FROM exchange.exception e JOIN exchange.agency a "
+                                       "USING (agency) WHERE e.sequence = %s AND a.code = 'MOH'", sequence)
+    case = json.loads(exchange.dongbo("review", "show", number, "--json", "--unmask").stdout)
+    fields = [{field["field"]: field["held"] for field in one["fields"]} for one in case["alternatives"]
+              if one["bearer"]]
+    return sorted(held["citizen_number"] for held in fields), {words.split()[2] for words in case["next"]}
+
+
 def load_aliases(exchange):
     path = exchange.directory / "aliases.csv"
     bad = [dict(alias("cmnd", "1234", 1)), dict(alias("cmnd", "123456789", 1), citizen_number="001090999999"),
@@ -74,6 +84,8 @@ def test_numbers_with_a_life(exchange):
         assert "ID_NOT_CURRENT" in answers[5][1] and "BIRTH_DATE_DIFFERS" in answers[5][1]
         both = sorted(citizen(n)["citizen_number"] for n in (3, 4))
         assert candidates(exchange, 3, "MOH") == both
+        assert reviewed(exchange, 2) == ([citizen(2)["citizen_number"]], {"accept", "refuse"})
+        assert reviewed(exchange, 3) == (both, {"link", "refuse"})
         vss.hello()
         # What came under the citizen's own number teaches whose the insurance number is.
         assert said(vss.publish([period(9, "0100000009"), period(10, "0100000010")])) == {}

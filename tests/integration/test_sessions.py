@@ -125,7 +125,9 @@ def test_a_revoked_key_receives_nothing_more(moh):
             pass
         assert wire.Error.Code.Name(received.code) == "NOT_ALLOWED" and "key" in received.text
         revoked.say_hello()
-        revoked.expect_error("NOT_ALLOWED")
+        while (code := wire.Error.Code.Name(revoked.expect(wire.ERROR).code)) == "NO_SESSION":
+            pass  # to what was on its way when the session ended
+        assert code == "NOT_ALLOWED"
         peer.hello()
         head = peer.publish([people.dose(1, body=people.dose_body(lot_number="SECRET"))]).body.last_position
         assert revoked.receive(2) is None
