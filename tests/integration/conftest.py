@@ -70,7 +70,10 @@ def sanitized(sanitizers):
 
 
 def run_program(words, **options):
-    """One of our programs, to its end."""
+    """One of our programs, to its end. What a command has not given back goes with it: looking for that takes as long
+    as the rest."""
+    if pathlib.Path(words[0]).name == "dongbo":
+        options.setdefault("env", {**os.environ, "ASAN_OPTIONS": os.environ["ASAN_OPTIONS"] + ":detect_leaks=0"})
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, **options)
     assert done.returncode != SANITIZER_EXIT, done.stderr
     return done
