@@ -3,6 +3,7 @@
 // One read-only snapshot: the log in pages, the exceptions as counts, the records through a cursor in key order, where
 // the last version of a key that is not superseded is the current one.
 #include "operators/tally.h"
+#include "broker/search.h"
 #include "broker/segment.h"
 #include "operators/result.h"
 #include "proto/base/arena.h"
@@ -25,11 +26,13 @@ static const PgStatement DECIDED = {"tally_decided",
                                     "SELECT domain, first_verdict, verdict, count(*) FROM exchange.exception "
                                     "WHERE verdict <> first_verdict GROUP BY domain, first_verdict, verdict",
                                     0, NULL};
+// Known as in operators/likely.h.
 static const PgStatement LIKELY = {
     "tally_likely",
-    "SELECT count(*), count(*) FILTER (WHERE likely_posterior >= 999000), "
-    "count(*) FILTER (WHERE likely_posterior < 999000) FROM exchange.exception WHERE open AND verdict = 4",
-    0, NULL};
+    "SELECT count(*), count(*) FILTER (WHERE known), count(*) FILTER (WHERE NOT known AND likely_posterior > 0) "
+    "FROM exchange.exception CROSS JOIN LATERAL (SELECT coalesce(likely_posterior, 0) >= $1 "
+    "AND coalesce(candidates->>'too_large', '') <> 'true' AS known) k WHERE open AND verdict = 4",
+    1, NULL};
 static const PgStatement MAY_READ = {"tally_may_read",
                                      "SELECT has_table_privilege('exchange.record_version', 'SELECT')", 0, NULL};
 static const PgStatement FETCH = {"tally_fetch", "FETCH 5000 FROM tally_records", 0, NULL};
@@ -228,7 +231,10 @@ static int read_records(Tally *tally, Pg *exchange, Arena *arena) {
 
 static int read_likely(Tally *tally, Pg *exchange) {
     RESULT likely = NULL;
-    int r = pg_run(exchange, &LIKELY, NULL, &likely);
+    PgParams params = {0};
+    pg_param_i32(&params, SEARCH_SURE);
+    int r = pg_run(exchange, &LIKELY, &params, &likely);
+    pg_params_free(&params);
     if (r < 0)
         return r;
     tally->mismatches = (uint64_t)pg_i64(likely, 0, 0);

@@ -6,12 +6,13 @@ import pathlib
 import re
 import signal
 import subprocess
+import tempfile
 
 import pytest
 
 from conftest import ROOT
 
-DEMO = [str(ROOT / "deploy/demo"), "--scale", "200"]
+DEMO = [str(ROOT / "deploy/demo"), "--scale", "200", "--in", tempfile.gettempdir()]
 SECONDS = 200
 
 
@@ -47,7 +48,7 @@ def test_json_is_the_last_line(tmp_path):
         lenient, shipped = (result["policies"][policy][group] for policy in ("march-2022", "shipped"))
         assert lenient["accepted"] > 0 == shipped["accepted"] == lenient["accepted_wrongly"]
         assert lenient["rows"] == lenient["accepted"] + lenient["in_review"] == shipped["in_review"]
-    run = re.search(r"in (/tmp/dongbo-demo\.\w+)", done.stderr).group(1)
+    run = re.search(r"in (\S+/dongbo-demo\.\w+)", done.stderr).group(1)
     assert not os.path.exists(run) and not processes_of(run)
 
 
@@ -64,7 +65,7 @@ def test_interrupted_demo_leaves_nothing(line, whole_group, number):
     run = None
     try:
         for said in demo.stderr:
-            made = re.search(r"in (/tmp/dongbo-demo\.\w+)", said)
+            made = re.search(r"in (\S+/dongbo-demo\.\w+)", said)
             run = made.group(1) if made else run
             if line in said:
                 break
@@ -80,7 +81,8 @@ def test_interrupted_demo_leaves_nothing(line, whole_group, number):
 
 @pytest.mark.parametrize("words, says", [(("--scale", "0"), "--scale is a whole number from 1 on"),
                                          (("--scale", "x"), "--scale is a whole number from 1 on"),
-                                         (("--seed", "x"), "--seed is a whole number")])
-def test_wrong_numbers_are_refused_at_once(words, says):
+                                         (("--seed", "x"), "--seed is a whole number"),
+                                         (("--in", "/nowhere"), "/nowhere is no directory")])
+def test_wrong_words_are_refused_at_once(words, says):
     done = subprocess.run([ROOT / "deploy/demo", *words], capture_output=True, text=True, timeout=30)
     assert done.returncode == 2 and says in done.stderr
