@@ -5,6 +5,7 @@
 #include "broker/feed_store.h"
 
 #include "broker/lookup.h"
+#include "broker/policy_row.h"
 #include "proto/base/error.h"
 #include "proto/base/text.h"
 #include "proto/zap.h"
@@ -46,11 +47,10 @@ static const PgStatement KEYS = {
     "SELECT subscription, key FROM exchange.key WHERE subscription IS NOT NULL AND purpose = 'curve'"
     " AND revoked_at IS NULL AND length(key) = 32 AND valid_from <= now() AND (valid_to IS NULL OR valid_to > now())",
     0, NULL};
-static const PgStatement POLICIES = {
-    "feed_policies",
-    "SELECT subscription, version, position, valid_from, valid_to, domains, provinces, fields"
-    " FROM exchange.subscription_policy ORDER BY subscription, version",
-    0, NULL};
+static const PgStatement POLICIES = {"feed_policies",
+                                     "SELECT p.subscription, " POLICY_ROW
+                                     " FROM exchange.subscription_policy p ORDER BY p.subscription, p.version",
+                                     0, NULL};
 static const PgStatement STAMP = {"feed_policy_stamp", "SELECT " POLICY_STAMP, 0, NULL};
 static const PgStatement AGENCIES = {"feed_agencies", "SELECT agency, code FROM exchange.agency", 0, NULL};
 
@@ -194,36 +194,6 @@ static int keys_read(FeedStore *store, PolicySet *set) {
     return r;
 }
 
-// Gives each element of a text array to `grant`; how many there were. What cannot be read is an error, and grants
-// nothing.
-static int texts_read(const PGresult *result, int row, int column, PolicyVersion *version,
-                      void (*grant)(PolicyVersion *, const char *)) {
-    PgElement *elements = NULL;
-    int n = pg_array(result, row, column, &elements);
-    for (int i = 0; i < n; i++) {
-        char text[128];
-        if (elements[i].n >= sizeof text)
-            continue;
-        memcpy(text, elements[i].data, elements[i].n);
-        text[elements[i].n] = 0;
-        grant(version, text);
-    }
-    free(elements);
-    return n;
-}
-
-static int version_read(const PGresult *result, int row, PolicyVersion *ret) {
-    *ret = (PolicyVersion){.version = pg_i32(result, row, 1),
-                           .position = (uint64_t)pg_i64(result, row, 2),
-                           .valid_from = pg_i32(result, row, 3), // a date is days since 2000-01-01
-                           .valid_to = pg_i32(result, row, 4)};
-    int r = pg_array_bits(result, row, 5, DOMAIN_MAX, &ret->domains);
-    int provinces = r < 0 ? r : texts_read(result, row, 6, ret, policy_grant_province);
-    ret->any_province = provinces == 0;
-    r = provinces < 0 ? provinces : texts_read(result, row, 7, ret, policy_grant_field);
-    return r < 0 ? r : 0;
-}
-
 static int versions_read(FeedStore *store, PolicySet *set) {
     PGresult *result;
     int r = pg_run(store->pg, &POLICIES, &(PgParams){0}, &result);
@@ -231,7 +201,7 @@ static int versions_read(FeedStore *store, PolicySet *set) {
         return r;
     for (int row = 0; row < PQntuples(result) && r == 0; row++) {
         PolicyVersion version;
-        r = version_read(result, row, &version);
+        r = policy_row_read(result, row, 1, &version);
         if (r == 0)
             r = policy_set_add_version(set, pg_i32(result, row, 0), &version);
     }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A committee's agent against a real exchange: each record once, whatever dies when; a code says what is wrong."""
+import json
 import random
 import signal
 import time
@@ -60,6 +61,31 @@ def test_receives_each_record_once_and_goes_on(exchange, health):
     assert {record["agency"] for record in records} == {"MOH"}
     assert {tuple(record["fields"]) for record in records} == {("vaccine_group", "dose_number")}
     assert len({record["record"] for record in records}) == 200
+    previewed(exchange, records)
+
+
+def previewed(exchange, received):
+    """What would be received, told by the operators' command: the same, and of another's rights no more than those."""
+    def preview(*words):
+        shown = exchange.dongbo("subscription", "preview", *words, "--json").stdout
+        return [json.loads(line) for line in shown.splitlines()]
+
+    def but_for_its_name(records):
+        return [{key: value for key, value in record.items() if key != "record"} for record in records]
+    assert but_for_its_name(preview("hn", "--unmask")) == but_for_its_name(received)
+    assert exchange.cluster.rows("SELECT what, count(*), count(DISTINCT citizen_masked) > 10 FROM exchange.unmasking "
+                                 "GROUP BY what") == [("subscription preview", 100, True)]
+    masked = exchange.dongbo("subscription", "preview", "hn", "-n", "3").stdout
+    assert masked.count("\n") == 4 and "001*" in masked and not any(
+        record["citizen_number"] in masked for record in received)
+    exchange.prepare("subscription", "add", "later", "--subscriber", "x", "--legal-basis", "y", "--valid-from",
+                     "2090-01-01", "--valid-to", "2090-12-31", "--domain", "health", "--field", "health.dose_number",
+                     "--key", exchange.keys("later"))
+    exchange.prepare("subscription", "disable", "later")
+    assert {(tuple(record["fields"]), "citizen_number" in record) for record in preview("later")} == {
+        (("dose_number",), False)}
+    assert [record["position"] for record in preview("later")] == [record["position"] for record in received]
+    assert "no subscription" in exchange.dongbo("subscription", "preview", "other", check=False).stderr
 
 
 def test_an_empty_sink_begins_where_it_is_told(exchange, health):

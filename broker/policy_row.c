@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Words that are too long for any field or province grant nothing, as unknown ones do.
+#include "broker/policy_row.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { VERSION, POSITION, VALID_FROM, VALID_TO, DOMAINS, PROVINCES, FIELDS };
+_Static_assert(FIELDS + 1 == POLICY_ROW_COLUMNS, "as POLICY_ROW");
+
+// Gives each element of a text array to `grant`; how many there were.
+static int texts_read(const PGresult *result, int row, int column, PolicyVersion *version,
+                      void (*grant)(PolicyVersion *, const char *)) {
+    PgElement *elements = NULL;
+    int n = pg_array(result, row, column, &elements);
+    for (int i = 0; i < n; i++) {
+        char text[128];
+        if (elements[i].n >= sizeof text)
+            continue;
+        memcpy(text, elements[i].data, elements[i].n);
+        text[elements[i].n] = 0;
+        grant(version, text);
+    }
+    free(elements);
+    return n;
+}
+
+int policy_row_read(const PGresult *result, int row, int column, PolicyVersion *ret) {
+    *ret = (PolicyVersion){.version = pg_i32(result, row, column + VERSION),
+                           .position = (uint64_t)pg_i64(result, row, column + POSITION),
+                           .valid_from = pg_i32(result, row, column + VALID_FROM), // a date is days since 2000-01-01
+                           .valid_to = pg_i32(result, row, column + VALID_TO)};
+    int r = pg_array_bits(result, row, column + DOMAINS, DOMAIN_MAX, &ret->domains);
+    int provinces = r < 0 ? r : texts_read(result, row, column + PROVINCES, ret, policy_grant_province);
+    ret->any_province = provinces == 0;
+    r = provinces < 0 ? provinces : texts_read(result, row, column + FIELDS, ret, policy_grant_field);
+    return r < 0 ? r : 0;
+}
