@@ -76,10 +76,16 @@ static bool is_merged(const Item *item) {
             verdict == DONGBO__VERDICT__SUPERSEDED);
 }
 
+// What a person has to look at already is told of again only where nobody has to any more.
 static bool is_new(const Work *work, const Item *item) {
+    int verdict = item->decision.verdict;
     if (item->dropped)
         return false;
-    return work->kind == WORK_BATCH || item->decision.verdict != DONGBO__VERDICT__DEFERRED;
+    if (work->kind == WORK_BATCH)
+        return true;
+    if (work->review == NULL && item->was == DONGBO__VERDICT__MISMATCH)
+        return !verdict_is_open(verdict);
+    return verdict != DONGBO__VERDICT__DEFERRED;
 }
 
 static int changed_fields(Arena *arena, uint32_t bits, Dongbo__Entry *entry) {

@@ -48,6 +48,7 @@ typedef struct Item {
     size_t reasons_before; // of the decision's reasons, those that are not from its record's neighbourhood
     uint32_t row;          // of its record among the work's rows, from 1; 0: none. Set by entries_build()
     int64_t exception;     // re-decision: position of the exception row; 0 for a fresh event
+    int was;               // re-decision: the verdict that holds so far
     bool wanted;           // the next look-up reads for this item
     bool stale_person;     // the person, and so the record, may have changed since they were looked up
     bool stale_record;     // the record may have

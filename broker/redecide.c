@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The re-decider's thread. Never decides what is not deferred and open: the writer looks once more under its lock.
+// The re-decider's thread. Never decides what is not open: the writer looks once more under its lock. What waits for a
+// person is decided again only where the population store moved, and only if that settles it; population events of that
+// kind are left to the person.
 #include "broker/redecide_state.h"
 
 #include "broker/lookup.h"
@@ -17,7 +19,7 @@
 #define POLL_MS 2000 // others than this broker move the population store too
 #define SWEEP_MS 60000
 #define NUMBERS_AT_ONCE 1000 // of population.change
-#define CHANGES_MAX 20000    // more at once: a sweep costs less
+#define CHANGES_MAX 20000    // that a broker looks at again when it begins
 #define OID_INT4 23
 #define OID_INT8 20
 #define OID_TEXT 25
@@ -78,6 +80,7 @@ static int fill_item(Work *work, Item *item, const PGresult *rows, int row) {
     item->exception = pg_i64(rows, row, 0);
     item->sequence = (uint64_t)pg_i64(rows, row, 2);
     item->expired = pg_bool(rows, row, 6);
+    item->was = pg_i16(rows, row, 7);
     return 0;
 }
 
@@ -144,18 +147,22 @@ static int decide_rows(Actor *actor, const PGresult *rows, int from, int to) {
     return redecide_store(actor);
 }
 
-// ---- pages of deferred events -------------------------------------------------------------------------------------
+// ---- pages of open events -----------------------------------------------------------------------------------------
 
 // In the order of streams, so that each stream's rows are one work; the page itself is taken in the order of positions.
-#define DEFERRED_SQL(extra)                                                                                            \
+#define PAGE_SQL(which)                                                                                                \
     "SELECT d.* FROM (SELECT position, stream, sequence, agency, event, leaf, "                                        \
-    "at < now() - make_interval(days => $2) AS expired FROM exchange.exception "                                       \
-    "WHERE open AND verdict = 5 AND position > $1 " extra "ORDER BY position LIMIT $3) d ORDER BY stream, position"
+    "at < now() - make_interval(days => $2) AS expired, verdict FROM exchange.exception e "                            \
+    "WHERE open AND " which " AND position > $1 ORDER BY position LIMIT $3) d ORDER BY stream, position"
 
 static const Oid PAGE_TYPES[] = {OID_INT8, OID_INT4, OID_INT4, OID_TEXT_ARRAY};
-static const PgStatement ALL = {"deferred", DEFERRED_SQL(""), 3, PAGE_TYPES};
-static const PgStatement OF_NUMBERS = {"deferred-of-numbers", DEFERRED_SQL("AND citizen_number = ANY ($4) "), 4,
-                                       PAGE_TYPES};
+static const PgStatement ALL = {"deferred", PAGE_SQL("verdict = 5"), 3, PAGE_TYPES};
+// 4 is MISMATCH. What an officer has decided already is carried out as they decided it.
+static const PgStatement OF_NUMBERS = {
+    "open-of-numbers",
+    PAGE_SQL("citizen_number = ANY ($4) AND (verdict = 5 OR (verdict = 4 AND domain <> 1 AND NOT EXISTS ("
+             "SELECT FROM exchange.review_decision w WHERE w.review_case = e.review_case AND w.state = 'waiting')))"),
+    4, PAGE_TYPES};
 
 static int read_page(Actor *actor, int64_t after, const PGresult *numbers, PGresult **ret) {
     PgParams params = {0};
@@ -194,7 +201,7 @@ static int decide_page(Actor *actor, const PGresult *rows, int64_t *after) {
     return result;
 }
 
-// All deferred events, or those of these numbers.
+// All deferred events, or the open ones of these numbers.
 static int decide_all(Actor *actor, const PGresult *numbers) {
     int64_t after = 0;
     for (;;) {
@@ -217,14 +224,15 @@ static const PgStatement CHANGES = {
     "SELECT position, citizen_number FROM population.change WHERE position >= $1 AND position <= $2 "
     "AND (position, citizen_number) > ($1, $3) ORDER BY position, citizen_number LIMIT $4",
     4, CHANGE_TYPES};
-static const PgStatement COUNT = {
-    "count-changes",
-    "SELECT count(*) FROM (SELECT FROM population.change WHERE position > $1 AND position <= $2 LIMIT 20001) c", 2,
-    CHANGE_TYPES};
-static const PgStatement ANY = {"any-deferred",
-                                "SELECT EXISTS (SELECT FROM exchange.exception WHERE open AND verdict = 5)", 0, NULL};
+static const Oid NEWEST_TYPES[] = {OID_INT8, OID_INT4};
+static const PgStatement NEWEST = {
+    "newest-changes",
+    "SELECT coalesce((SELECT position FROM population.change WHERE position <= $1 ORDER BY position DESC "
+    "OFFSET $2 LIMIT 1), 0)",
+    2, NEWEST_TYPES};
+static const PgStatement ANY = {"any-open", "SELECT EXISTS (SELECT FROM exchange.exception WHERE open)", 0, NULL};
 
-static int any_deferred(Actor *actor, bool *ret) {
+static int any_open(Actor *actor, bool *ret) {
     PGresult *rows = NULL;
     int result = pg_run(prepare_exchange(actor->prepare), &ANY, NULL, &rows);
     *ret = result == 0 && pg_bool(rows, 0, 0);
@@ -232,16 +240,24 @@ static int any_deferred(Actor *actor, bool *ret) {
     return result;
 }
 
-static int count_changes(Actor *actor, int64_t after, int64_t upto, int64_t *ret) {
+// The position behind which the last changes stand: a broker that begins does not know which of them the one before it
+// came to.
+static int find_newest(Actor *actor, int64_t upto, int64_t *ret) {
     PgParams params = {0};
-    pg_param_i64(&params, after);
     pg_param_i64(&params, upto);
+    pg_param_i32(&params, CHANGES_MAX);
     PGresult *rows = NULL;
-    int result = pg_run(prepare_population(actor->prepare), &COUNT, &params, &rows);
+    int result = pg_run(prepare_population(actor->prepare), &NEWEST, &params, &rows);
     pg_params_free(&params);
     *ret = result == 0 ? pg_i64(rows, 0, 0) : 0;
     PQclear(rows);
     return result;
+}
+
+// Officers do not wait for a large move to be gone through, nor does who wants the broker to end.
+static int see_to_officers(Actor *actor) {
+    wait_mail(actor, 0);
+    return actor->stopped ? ERROR_STOPPED : redecide_reviews(actor);
 }
 
 static int decide_changed(Actor *actor, int64_t after, int64_t upto) {
@@ -262,18 +278,11 @@ static int decide_changed(Actor *actor, int64_t after, int64_t upto) {
             result = decide_all(actor, rows);
         }
         PQclear(rows);
+        if (result == 0 && n == NUMBERS_AT_ONCE)
+            result = see_to_officers(actor);
         if (result < 0 || n < NUMBERS_AT_ONCE)
             return result;
     }
-}
-
-static int decide_moved(Actor *actor, int64_t now) {
-    // From the round before on: a batch that was being stored meanwhile is found this time.
-    int64_t after = actor->checked_before, n = 0;
-    int result = count_changes(actor, after, now, &n);
-    if (result < 0)
-        return result;
-    return n > CHANGES_MAX ? decide_all(actor, NULL) : decide_changed(actor, after, now);
 }
 
 static int round_of(Actor *actor) {
@@ -287,23 +296,26 @@ static int round_of(Actor *actor) {
     if (result == 0)
         result = redecide_reviews(actor);
     if (result == 0)
-        result = any_deferred(actor, &any);
+        result = any_open(actor, &any);
+    int64_t now = place.position;
+    bool begins = actor->checked < 0 || now < actor->checked || place.life != actor->life;
+    bool sweep = begins || clock_monotonic_ms(actor->clock) >= actor->sweep_ms;
+    if (result == 0 && begins)
+        result = find_newest(actor, now, &actor->checked_before);
     if (result < 0)
         return result;
-    int64_t now = place.position;
-    bool sweep = clock_monotonic_ms(actor->clock) >= actor->sweep_ms || actor->checked < 0 || now < actor->checked ||
-                 place.life != actor->life;
     if (sweep)
         actor->sweep_ms = clock_monotonic_ms(actor->clock) + SWEEP_MS; // here: MAIL_SWEEP may come meanwhile
     if (any && sweep)
         result = decide_all(actor, NULL);
-    else if (any && now > actor->checked_before)
-        result = decide_moved(actor, now);
+    // From the round before on: a batch that was being stored meanwhile is found this time.
+    if (result == 0 && any && now > actor->checked_before)
+        result = decide_changed(actor, actor->checked_before, now);
     if (result < 0) {
         actor->sweep_ms = sweep ? 0 : actor->sweep_ms;
         return result;
     }
-    actor->checked_before = sweep ? now : actor->checked;
+    actor->checked_before = begins ? actor->checked_before : actor->checked;
     actor->checked = now;
     actor->life = place.life;
     return 0;

@@ -2,7 +2,8 @@
 //
 // Deferred events are decided again when the population store has moved to where their person may be, and by a sweep
 // over all of them now and then. In bounded works, one at a time, through the same deciding and the same writer as a
-// batch. One that stays unknown for too long becomes a mismatch, for a person to look at.
+// batch. One that stays unknown for too long becomes a mismatch, for a person to look at. Mismatches are decided again
+// when the store moved under the number that they say.
 #pragma once
 
 #include "broker/prepare.h"

@@ -357,12 +357,12 @@ int store_partition(Pg *pg, uint64_t position) {
     return result;
 }
 
-static const Oid DEFERRED_TYPES[] = {OID_INT8_ARRAY, OID_INT2};
-static const PgStatement DEFERRED = {
-    "still-deferred",
-    "SELECT position FROM exchange.exception WHERE position = ANY ($1) AND open AND verdict = $2 "
-    "ORDER BY position FOR NO KEY UPDATE",
-    2, DEFERRED_TYPES};
+static const Oid OPEN_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY};
+static const PgStatement OPEN = {
+    "still-open",
+    "SELECT e.position FROM unnest($1, $2) AS w(position, was) JOIN exchange.exception e "
+    "ON e.position = w.position AND e.verdict = w.was WHERE e.open ORDER BY e.position FOR NO KEY UPDATE OF e",
+    2, OPEN_TYPES};
 
 // Both rows are locked, so that both are looked at again after a wait for one of them.
 static const Oid WAITING_TYPES[] = {OID_INT8_ARRAY, OID_INT8};
@@ -395,11 +395,13 @@ static int drop_others(Pg *pg, const PgStatement *statement, PgParams *params, W
     return result;
 }
 
-int store_still_deferred(Pg *pg, Work *work) {
+int store_still_open(Pg *pg, Work *work) {
     PgParams params = {0};
     param_exceptions(&params, work);
-    pg_param_i16(&params, DONGBO__VERDICT__DEFERRED);
-    return drop_others(pg, &DEFERRED, &params, work);
+    pg_param_array_begin(&params, OID_INT2, (int)work->n_items);
+    for (size_t i = 0; i < work->n_items; i++)
+        pg_array_i16(&params, (int16_t)work->items[i].was);
+    return drop_others(pg, &OPEN, &params, work);
 }
 
 int store_still_waiting(Pg *pg, Work *work) {

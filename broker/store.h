@@ -55,9 +55,9 @@ typedef struct SegmentBytes {
 int store_segment(Pg *pg, const Segment *segment, const SegmentHead *head, const SegmentBytes *bytes);
 int store_partition(Pg *pg, uint64_t position);
 
-// Re-decision: drops the items whose exception is not open and deferred any more, or, of a review, not open, and all
-// of them when the officer's decision does not wait any more; locks the others.
-int store_still_deferred(Pg *pg, Work *work);
+// Re-decision: drops the items whose exception is not open any more, or has another verdict than it had (of a review
+// whatever it has), and all of them when the officer's decision does not wait any more; locks the others.
+int store_still_open(Pg *pg, Work *work);
 int store_still_waiting(Pg *pg, Work *work);
 int store_decided(Pg *pg, Work *work);
 // Of a review: what came of it, and whether that is all of the case. A closed case is claimed by nobody.

@@ -399,7 +399,7 @@ static int store_rows_of(Transaction *transaction, Work *work, bool alone) {
 static int check_work(Transaction *transaction, const TransactionGroup *group, Work *work) {
     if (work->kind == WORK_BATCH)
         return check_stream(transaction, group, work);
-    return work->review == NULL ? store_still_deferred(transaction->exchange, work)
+    return work->review == NULL ? store_still_open(transaction->exchange, work)
                                 : store_still_waiting(transaction->exchange, work);
 }
 

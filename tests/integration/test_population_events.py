@@ -241,6 +241,41 @@ def test_nobody_becomes_another_under_a_number_that_was_replaced(centre):
     assert centre.citizen(number(1)) is None
 
 
+# ---- what a person was to look at ----------------------------------------------------------------------------------
+
+def dose_of(about, key="row", **said):
+    who = dict(citizen_number=about, full_name="Nguyễn Văn An", birth_date="1999-01-02", sex="male") | said
+    return wire.event("MOH", key, wire.Subject(**who), event_time_us=T, health={
+        "vaccine_group": "covid-19", "dose_number": 1, "status": "completed", "occurrence_date": "2021-09-15"})
+
+
+def test_what_the_store_was_wrong_about_is_decided_again(centre):
+    """Of two doses of each, one under a name that is nobody's."""
+    npc, moh = centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of), full_name="Nguyễn Văn Ang") for of in (1, 2, 3)])
+    events = [dose_of(number(1)), dose_of(number(1), "other", full_name="Trần Thị Hoà"), dose_of(number(2)),
+              dose_of(number(3), sex="female"), dose_of("123456789"), dose_of(number(4, 1))]
+    told = said(moh.publish(events)[1])
+    assert [told[n][0] for n in range(1, 7)] == [MISMATCH] * 5 + [DEFERRED]
+    body = npc.publish([centre.change("correction", number(1), time=10, full_name="Nguyễn Văn An"),
+                        centre.change("correction", number(3), time=10, full_name="Nguyễn Văn An"),
+                        centre.change("move", number(2), time=10, residence_province="79")])[1]
+    verdicts = moh.receive(VERDICTS)[1].verdicts
+    assert [(v.sequence, v.verdict) for v in verdicts if v.position > body.last_position] == [(1, ACCEPTED)]
+    # A number that is learnt of while no broker runs.
+    centre.exchange.broker.stop()
+    aliases = centre.exchange.directory / "aliases.csv"
+    aliases.write_text(f"kind,number,citizen_number\ncmnd,123456789,{number(1)}\n")
+    centre.exchange.dongbo("population", "aliases", aliases)
+    centre.exchange.start_broker()
+    centre.exchange.wait_until("SELECT open FROM exchange.exception WHERE citizen_number = '123456789'", False)
+    assert centre.cluster.rows("SELECT sequence, verdict, open FROM exchange.exception e JOIN exchange.agency a "
+                               "USING (agency) WHERE code = 'MOH' ORDER BY 1") == [
+        (1, ACCEPTED, False), (2, MISMATCH, True), (3, MISMATCH, True), (4, MISMATCH, True), (5, UNCHANGED, False),
+        (6, DEFERRED, True)]
+    assert len([e for e in centre.entries([moh])]) == len(events) + 2, "what is in question still is not told again"
+
+
 # ---- what holds no longer ------------------------------------------------------------------------------------------
 
 def test_cleared_fields_reach_the_store(centre):
