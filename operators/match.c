@@ -69,8 +69,10 @@ static int find_column(const CsvRow *header, const char *name) {
     return -1;
 }
 
+// Which column of the file each cell is filled from; a cell that joins is the rest of the one before it.
 typedef struct Plan {
     int column[CELLS_MAX];
+    bool joins[CELLS_MAX];
     int n, id;
 } Plan;
 
@@ -80,19 +82,37 @@ static int plan_columns(const MatchConfig *config, const CsvRow *header, bool ri
     for (unsigned f = 0; f < config->fields_count; f++) {
         const char *const *columns;
         int n = match_config_columns(&config->fields[f], right, &columns);
-        for (int i = 0; i < n; i++, plan->n++)
+        for (int i = 0; i < n; i++, plan->n++) {
+            plan->joins[plan->n] = i > 0 && match_config_joins(&config->fields[f]);
             if ((plan->column[plan->n] = find_column(header, columns[i])) < 0)
                 return error_fail(ERROR_CONFIG, "there is no column \"%s\"", columns[i]);
+        }
     }
-    if (config->id && (plan->id = find_column(header, config->id)) < 0)
-        return error_fail(ERROR_CONFIG, "there is no column \"%s\"", config->id);
+    const char *id = right && config->right_id ? config->right_id : config->id;
+    if (id && (plan->id = find_column(header, id)) < 0)
+        return error_fail(ERROR_CONFIG, "there is no column \"%s\"", id);
     return 0;
+}
+
+// A name's next part, behind what is there. What does not fit is left out.
+static void join_cell(const CsvField *field, char *text, size_t bytes) {
+    size_t n = strlen(text);
+    if (n > 0 && n + 2 < bytes)
+        text[n++] = ' ';
+    trimmed(field, text + n, bytes - n);
 }
 
 static int add_row(Matching *matching, bool right, const Plan *plan, const CsvRow *row, Cells *cells) {
     char id[256];
-    for (int i = 0; i < plan->n; i++)
-        cells->at[i] = trimmed(&row->fields[plan->column[i]], cells->text[i], sizeof cells->text[i]);
+    for (int i = 0, n = 0; i < plan->n; i++) {
+        const CsvField *field = &row->fields[plan->column[i]];
+        if (plan->joins[i]) {
+            join_cell(field, cells->text[n - 1], sizeof cells->text[n - 1]);
+            continue;
+        }
+        cells->at[n] = trimmed(field, cells->text[n], sizeof cells->text[n]);
+        n++;
+    }
     if (plan->id >= 0)
         trimmed(&row->fields[plan->id], id, sizeof id);
     else
@@ -146,7 +166,7 @@ static int make_roster(Matching *matching) {
         int n = match_config_columns(&config->fields[f], false, &columns);
         fields[f] = (MatchField){.label = config->fields[f].name ? config->fields[f].name : columns[0],
                                  .kind = (MatchKind)config->fields[f].type,
-                                 .n_columns = n,
+                                 .n_columns = match_config_joins(&config->fields[f]) ? 1 : n,
                                  .format = config->fields[f].format};
     }
     return roster_new(&matching->roster, fields, (int)config->fields_count);

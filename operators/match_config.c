@@ -11,11 +11,13 @@
 const char MATCH_CONFIG_NOTES[] =
     "Without --right, duplicates are looked for in LEFT. C.yaml says what the columns are:\n"
     "  id: row_id                      # optional: names a row in the output; else its number, the header being 1\n"
+    "  right_id: nr                    # optional: what the right list calls it\n"
     "  fields:\n"
     "    - {name: person, type: name, columns: [given, surname]}   # or one column with the whole name\n"
     "    - {type: date, column: dob, format: DD/MM/YYYY}           # format optional; else found out row by row\n"
     "    - {type: category, column: sex}                           # few values\n"
-    "    - {type: text, column: address, right: [addr]}            # right: what the right list calls it\n"
+    "    - {type: text, column: address, right: [addr]}            # right: what the right list calls it; of a name\n"
+    "                                                              # also in more columns, or fewer, in the same order\n"
     "    - {type: identifier, column: phone}                       # numbers, codes, e-mail addresses\n"
     "  leave_out: [notes]              # optional; columns named nowhere are left out too\n"
     "  one_to_one: true                # optional: false lets one right row answer several left ones\n"
@@ -46,6 +48,7 @@ static const cyaml_schema_value_t FIELD_SCHEMA = {
 
 static const cyaml_schema_field_t CONFIG_FIELDS[] = {
     CYAML_FIELD_STRING_PTR("id", OPTIONAL_POINTER, MatchConfig, id, 1, 256),
+    CYAML_FIELD_STRING_PTR("right_id", OPTIONAL_POINTER, MatchConfig, right_id, 1, 256),
     CYAML_FIELD_SEQUENCE("fields", CYAML_FLAG_POINTER, MatchConfig, fields, &FIELD_SCHEMA, 1, MATCH_FIELDS_MAX),
     CYAML_FIELD_SEQUENCE("leave_out", OPTIONAL_POINTER, MatchConfig, leave_out, &COLUMN_SCHEMA, 0, 256),
     CYAML_FIELD_STRING_PTR("delimiter", OPTIONAL_POINTER, MatchConfig, delimiter, 1, 4),
@@ -67,6 +70,11 @@ int match_config_columns(const MatchFieldConfig *field, bool right, const char *
     return 1;
 }
 
+bool match_config_joins(const MatchFieldConfig *field) {
+    const char *const *columns;
+    return field->right_count > 0 && (int)field->right_count != match_config_columns(field, false, &columns);
+}
+
 char match_config_delimiter(const MatchConfig *config) {
     if (!config->delimiter)
         return ',';
@@ -80,7 +88,7 @@ static int field_check(const MatchConfig *config, const MatchFieldConfig *field,
     int n = match_config_columns(field, false, &columns);
     if (n > 1 && field->type != MATCH_NAME)
         return error_fail(ERROR_CONFIG, "field %u: only a name may have several columns", number);
-    if (field->right_count > 0 && (int)field->right_count != n)
+    if (field->right_count > 1 && field->type != MATCH_NAME)
         return error_fail(ERROR_CONFIG, "field %u: \"right\" needs as many columns as the left list has", number);
     if (field->format && field->type != MATCH_DATE)
         return error_fail(ERROR_CONFIG, "field %u: only a date has a format", number);

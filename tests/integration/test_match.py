@@ -119,6 +119,18 @@ def test_rows_have_numbers_without_an_id(lists):
     assert {int(p["left"]) for p in pairs} <= set(range(2, 302))
 
 
+def test_the_right_list_may_cut_names_otherwise_and_call_its_rows_otherwise(lists):
+    rows = list(csv.reader(open(lists / "right.csv", newline="", encoding="utf-8")))
+    cut = [[row[0], row[1], *row[2].split(" ", 1), row[3]] for row in rows[1:]]
+    write(lists / "right.csv", [["dob", "nr", "ho", "ten", "phone"]] + cut)
+    (lists / "c.yaml").write_text(CONFIG.replace("id: id\n", "id: id\nright_id: nr\n").replace(
+        "column: ho_ten}", "column: ho_ten, right: [ho, ten]}"))
+    pairs, counts = linked(lists)
+    assert counts["left"] == counts["right"] == 300
+    good = [p for p in pairs if p["left"][1:] == p["right"][1:]]
+    assert len(good) >= 198 and len(pairs) - len(good) <= 2
+
+
 def test_broken_rows_and_odd_cells_cost_only_themselves(lists):
     with open(lists / "left.csv", "ab") as file:
         file.write(b'X1,"no end of quote\nX2,Jos\xe9 Nguy\xean,99/99/0000,n/a,\nX3,one,two\n' + b"X4,,,,\n")
@@ -131,6 +143,8 @@ def test_broken_rows_and_odd_cells_cost_only_themselves(lists):
     (CONFIG.replace("column: phone", "column: telephone"), "telephone"),
     (CONFIG.replace("[note]", "[phone]"), "left out"),
     (CONFIG.replace("type: name", "type: nom"), "c.yaml"),
+    (CONFIG.replace("right: [dob]", "right: [dob, id]"), "as many columns"),
+    (CONFIG.replace("id: id", "id: id\nright_id: nr"), "nr"),
     (CONFIG.replace("column: ho_ten", "columns: [ho_ten], column: ho_ten"), "either"),
     ("fields: []\n", "c.yaml"),
 ])
