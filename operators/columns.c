@@ -41,7 +41,7 @@ int columns_width(const char *text) {
     while (*at) {
         utf8proc_int32_t code;
         utf8proc_ssize_t n = utf8proc_iterate(at, -1, &code);
-        bool hidden = n > 0 && (code < 0x20 || (code >= 0x7F && code < 0xA0)); // shown as '?', byte by byte
+        bool hidden = n > 0 && text_is_hidden(code); // shown as '?', byte by byte
         width += n <= 0 ? 1 : hidden ? (int)n : utf8proc_charwidth(code);
         at += n > 0 ? n : 1;
     }

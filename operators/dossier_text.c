@@ -20,7 +20,7 @@
 static void print_number(const Dossier *dossier, const char *number) {
     char masked[TEXT_MASK_BYTES];
     text_mask_number(number, masked);
-    printf("%s", dossier->unmask ? number : masked);
+    columns_show(dossier->unmask ? number : masked);
 }
 
 static void print_days(const char *from, const char *to) {
@@ -57,9 +57,11 @@ static void print_person(const Dossier *dossier) {
     text_mask_name(identity_text(identity, IDENTITY_NAME), name, sizeof name);
     const char *birth_date = identity_text(identity, IDENTITY_BIRTH_DATE);
     const char *died_on = identity_text(identity, IDENTITY_DIED_ON);
-    printf("  %s, born %.*s, %s, residence %s%s%s\n", dossier->unmask ? identity_text(identity, IDENTITY_NAME) : name,
-           dossier->unmask ? 10 : 4, birth_date, identity_text(identity, IDENTITY_SEX),
-           identity_text(identity, IDENTITY_PROVINCE), *died_on ? ", died " : "", died_on);
+    printf("  ");
+    columns_show(dossier->unmask ? identity_text(identity, IDENTITY_NAME) : name);
+    printf(", born %.*s, %s, residence %s%s%s\n", dossier->unmask ? 10 : 4, birth_date,
+           identity_text(identity, IDENTITY_SEX), identity_text(identity, IDENTITY_PROVINCE), *died_on ? ", died " : "",
+           died_on);
     print_numbers(dossier);
 }
 
@@ -138,7 +140,9 @@ static int print_record(const Dossier *dossier, const DossierRecord *record) {
     mask_key(record->rules, record->key, dossier->unmask, &key);
     if (key.failed)
         return error_fail(ERROR_MEMORY, "no memory for a record's key");
-    printf("\n  %s  %s\n", domain_name(record->domain), (const char *)key.data);
+    printf("\n  %s  ", domain_name(record->domain));
+    columns_show((const char *)key.data);
+    printf("\n");
     if (record->record->retracted)
         printf("    (withdrawn as a whole)\n");
     else if (record->later && record->later->retracted)

@@ -66,13 +66,19 @@ void text_cut(char *text, size_t n_max) {
     text[lead >= 0xC0 && n - start + 1 < want ? start - 1 : n] = '\0';
 }
 
+bool text_is_hidden(int32_t letter) {
+    if (letter < 0xA0)
+        return letter < 0x20 || letter >= 0x7F;
+    utf8proc_category_t category = utf8proc_category(letter);
+    return category == UTF8PROC_CATEGORY_CF || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
+}
+
 void text_make_visible(char *text) {
     uint8_t *at = (uint8_t *)text, *end = at + strlen(text);
     while (at < end) {
         utf8proc_int32_t letter;
         utf8proc_ssize_t n = utf8proc_iterate(at, end - at, &letter);
-        bool hidden = n <= 0 || letter < 0x20 || (letter >= 0x7F && letter < 0xA0);
-        if (hidden)
+        if (n <= 0 || text_is_hidden(letter))
             memset(at, '?', n > 0 ? (size_t)n : 1);
         at += n > 0 ? n : 1;
     }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // Valid UTF-8 without NUL and without control characters.
 bool text_is_clean(const char *text, size_t n);
@@ -16,7 +17,10 @@ bool text_is_same(const char *a, const char *b);
 
 // Shortens the text to n_max bytes at most, and drops a last character of which only a part is there.
 void text_cut(char *text, size_t n_max);
-// For a terminal or a log: control characters and bytes that are no UTF-8 become '?', byte by byte.
+// What is not seen itself but tells a terminal what to do: control characters, line and paragraph separators, and
+// format characters, such as those that turn the direction of all that follows on the line.
+bool text_is_hidden(int32_t letter);
+// For a terminal or a log: what is hidden and bytes that are no UTF-8 become '?', byte by byte.
 void text_make_visible(char *text);
 
 // NFC, case folded, white space runs to one space, ends trimmed. Returns bytes written without the 0, or 1-based

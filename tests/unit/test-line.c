@@ -251,6 +251,7 @@ static void test_a_table_is_aligned_by_what_characters_take(void **state) {
     columns_destroy(&columns);
     assert_null(columns);
     assert_int_equal(columns_width("Hoà\xFF"), 4);
+    assert_int_equal(columns_width("a\u202eb"), 5); // shown as a???b
 }
 
 int main(void) {

@@ -183,6 +183,9 @@ static void test_visible(void **state) {
                    "??31m");
     expect_visible("caf\xe9", "caf?");
     expect_visible("a\xe1\xbb", "a??");
+    // Right-to-left override, line separator, zero-width space: what follows would be read otherwise.
+    expect_visible("An\u202e54", "An???54");
+    expect_visible("a\u2028b\u200bc", "a???b???c");
 }
 
 static void mask_number(const char *number, const char *masked) {
