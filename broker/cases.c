@@ -18,7 +18,7 @@
 // What is hashed: every text behind its length, so that no two lists of texts are one.
 typedef struct Said {
     size_t n;
-    uint8_t bytes[8 + TEXTS_MAX * (2 + TEXT_BYTES_MAX)];
+    uint8_t bytes[12 + TEXTS_MAX * (2 + TEXT_BYTES_MAX)];
 } Said;
 
 static void add_number(Said *said, size_t n, uint32_t number) {
@@ -58,6 +58,7 @@ void cases_key(const Rules *rules, uint32_t agency, const Dongbo__ChangeEvent *e
     said.n = 0;
     add_number(&said, 4, agency);
     add_number(&said, 4, (uint32_t)domain);
+    add_number(&said, 4, (uint32_t)event->operation); // who accepts what is told has not accepted its withdrawal
     add_subject(&said, event->subject == NULL ? &NOBODY : event->subject);
     if (of != NULL)
         add_key(&said, of, event_body(event));

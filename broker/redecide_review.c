@@ -98,37 +98,44 @@ static int carry_out_some(Actor *actor, const PGresult *events, bool *ret_more) 
     return why == NULL ? 0 : store_barred(prepare_exchange(actor->prepare), work->review, why);
 }
 
-static int carry_out(Actor *actor, const PGresult *decisions, int row) {
-    bool more = true;
-    int result = 0;
-    while (result == 0 && more) {
-        PGresult *events = NULL;
-        result = fill_review(actor->work, decisions, row);
-        if (result == 0)
-            result = query(actor, &EVENTS, pg_i64(decisions, row, 1), REDECIDE_ITEMS_MAX, &events);
-        more = result == 0 && PQntuples(events) > 0;
-        if (more)
-            result = carry_out_some(actor, events, &more);
-        else if (result == 0)
-            result = end_review(actor, pg_i64(decisions, row, 0));
-        PQclear(events);
-    }
+// One work of it. *any: there may be more.
+static int carry_out(Actor *actor, const PGresult *decisions, int row, bool *any) {
+    PGresult *events = NULL;
+    bool more = false;
+    int result = fill_review(actor->work, decisions, row);
+    if (result == 0)
+        result = query(actor, &EVENTS, pg_i64(decisions, row, 1), REDECIDE_ITEMS_MAX, &events);
+    if (result == 0 && PQntuples(events) > 0)
+        result = carry_out_some(actor, events, &more);
+    else if (result == 0)
+        result = end_review(actor, pg_i64(decisions, row, 0));
+    PQclear(events);
+    *any = *any || more;
     return result;
 }
 
-int redecide_reviews(Actor *actor) {
+// One work of each decision that waits: one on very many events is no reason for the others to wait.
+static int carry_out_each(Actor *actor, bool *any) {
     int64_t after = 0;
+    *any = false;
     for (int n = REVIEWS_AT_ONCE; n == REVIEWS_AT_ONCE;) {
         PGresult *decisions = NULL;
         int result = query(actor, &WAITING, after, REVIEWS_AT_ONCE, &decisions);
         n = result == 0 ? PQntuples(decisions) : 0;
         for (int row = 0; result == 0 && row < n; row++) {
             after = pg_i64(decisions, row, 0);
-            result = carry_out(actor, decisions, row);
+            result = carry_out(actor, decisions, row, any);
         }
         PQclear(decisions);
         if (result < 0)
             return result;
     }
     return 0;
+}
+
+int redecide_reviews(Actor *actor) {
+    int result = 0;
+    for (bool any = true; result == 0 && any;)
+        result = carry_out_each(actor, &any);
+    return result;
 }

@@ -186,10 +186,15 @@ static Bytes rows_between(const Bytes *rows, const uint32_t *starts, size_t n, s
     "FROM STDIN (FORMAT binary)"
 
 static const Oid CASES_TYPES[] = {OID_BYTEA_ARRAY};
+// The newest, so that one look tells: a case of which a part is decided already is not joined any more. Whoever repeats
+// a row quicker than its case is carried out would keep it, and all decisions behind it, waiting for ever.
 static const PgStatement CASES = {
     "open-cases",
-    "SELECT (SELECT e.review_case FROM exchange.exception e WHERE e.open AND e.case_key = k.case_key "
-    "ORDER BY e.review_case LIMIT 1) FROM unnest($1::bytea[]) WITH ORDINALITY AS k(case_key, place) ORDER BY place",
+    "SELECT (SELECT c.review_case FROM (SELECT e.review_case FROM exchange.exception e "
+    "WHERE e.open AND e.case_key = k.case_key ORDER BY e.review_case DESC LIMIT 1) c "
+    "WHERE NOT EXISTS (SELECT FROM exchange.review_decision d WHERE d.review_case = c.review_case "
+    "AND d.state = 'waiting' AND d.position IS NOT NULL)) "
+    "FROM unnest($1::bytea[]) WITH ORDINALITY AS k(case_key, place) ORDER BY place",
     1, CASES_TYPES};
 
 static int query_cases(Pg *pg, const Cases *cases, PGresult **ret) {

@@ -252,6 +252,8 @@ def test_a_repeat_joins_the_open_case(office):
     assert office.decide(a, "refuse") == ("done", "2 REJECTED; 1 REJECTED"), "of two streams, one after the other"
     anew, = say(moh, wrong(1))
     assert case_of(anew) == anew, "a closed case is not joined"
+    told_first, withdrawn = say(moh, wrong(7), wrong(7, key="withdrawn", operation=2))
+    assert [case_of(told_first), case_of(withdrawn)] == [told_first, withdrawn], "to accept one is not to accept both"
 
 
 def number_of(n):
@@ -383,6 +385,24 @@ def test_what_is_withdrawn_while_the_writer_waits_is_not_carried_out(office):
     log = logbook.Logbook(cluster).check()
     event = next(entries for entries in log.events.values() if entries[0][0] == asked)
     assert [entry.verdict for _, entry in event] == [MISMATCH, REJECTED]
+
+
+def test_what_is_being_carried_out_is_not_joined(office):
+    """Whoever repeats a row quicker than its case is decided would keep all officers waiting."""
+    cluster, moh = office.cluster, office.moh
+    asked, = office.say(moh, wrong(19))
+    repeat = moh.seal([wrong(19)])
+    with cluster.holding("SELECT exchange.lock_log()"):
+        moh.send_batch(repeat)
+        office.exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo writer' "
+                                   "AND wait_event = 'advisory'", 1)
+        cluster.rows("INSERT INTO exchange.review_decision (review_case, action, why, decided_by, position) "
+                     "VALUES (%s, 'refuse', 'x', 'x', 1); NOTIFY dongbo_review", asked)
+    kind, body = moh.answer()
+    assert kind == wire_peer.RECEIPT and office.case_of(body.first_position) == body.first_position
+    office.exchange.wait_until("SELECT count(*) FROM exchange.review_decision WHERE state = 'waiting'", 0)
+    assert office.exceptions(asked) == [(REJECTED, False)]
+    assert office.exceptions(body.first_position) == [(MISMATCH, True)]
 
 
 # ---- killed in between ---------------------------------------------------------------------------------------------

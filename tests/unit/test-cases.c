@@ -74,6 +74,9 @@ static void test_a_repeat_is_the_same_question(void **state) {
 static void test_another_agency_person_or_record_is_another(void **state) {
     Row row = dose(), other = dose();
     assert_false(same(key_of(5, row), key_of(6, row)));
+    other.event.operation = DONGBO__OPERATION__RETRACT;
+    assert_false(same(key_of(5, row), key_of(5, other)));
+    other = dose();
     other.dose.dose_number = 2;
     assert_false(same(key_of(5, row), key_of(5, other)));
     other = dose();
