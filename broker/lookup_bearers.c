@@ -16,13 +16,16 @@
 #define OID_TEXT 25
 #define OID_TEXT_ARRAY 1009
 
-static const Oid TEXTS[] = {OID_TEXT_ARRAY};
+// The event's own person first, so that however many others were taught the number, theirs stays theirs.
+static const Oid INSURED_TYPES[] = {OID_TEXT_ARRAY, OID_INT8_ARRAY};
 static const PgStatement INSURED = {
     "insured",
-    "SELECT n.i, a.person FROM unnest($1::text[]) WITH ORDINALITY AS n(number, i) CROSS JOIN LATERAL "
-    "(SELECT a.person FROM exchange.person_alias a WHERE a.number = n.number AND a.kind = '" BEARER_INSURANCE "' "
-    "ORDER BY a.person LIMIT 8) a ORDER BY n.i, a.person",
-    1, TEXTS};
+    "SELECT n.i, a.person FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS n(number, person, i) "
+    "CROSS JOIN LATERAL (SELECT o.person FROM exchange.person_alias o WHERE o.number = n.number "
+    "AND o.kind = '" BEARER_INSURANCE "' AND o.person = n.person UNION ALL "
+    "(SELECT t.person FROM exchange.person_alias t WHERE t.number = n.number AND t.kind = '" BEARER_INSURANCE "' "
+    "AND t.person <> n.person ORDER BY t.person LIMIT 8)) a ORDER BY n.i, a.person <> n.person, a.person",
+    2, INSURED_TYPES};
 
 static const Oid ASK_TYPES[] = {OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY};
 static const PgStatement BEARERS = {
@@ -55,6 +58,9 @@ static int query_insured(Pg *exchange, Item **items, size_t n, PGresult **ret) {
         const char *number = bearers_insurance(items[i]->event, items[i]->claimed_number);
         pg_array_text(&params, number, strlen(number));
     }
+    pg_param_array_begin(&params, OID_INT8, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_i64(&params, items[i]->person == NULL ? 0 : items[i]->person->key);
     int result = pg_run(exchange, &INSURED, &params, ret);
     pg_params_free(&params);
     return result;
@@ -66,18 +72,17 @@ static void ask_insured(Asks *asks, Item **items, size_t n, const PGresult *rows
     for (size_t i = 0; i < n; i++) {
         Item *item = items[i];
         size_t before = asks->n;
+        // What was loaded before what events taught, for it is who may not be left out where they are too many.
+        const char *number = bearers_insurance(item->event, item->claimed_number), *kind = bearers_kind(number);
+        asks->list[asks->n++] =
+            (Ask){.to = &item->insured, .number = number, .kind = kind == NULL ? BEARER_INSURANCE : kind};
         for (; row < n_rows && pg_i64(rows, row, 0) == (int64_t)i + 1; row++) {
             int64_t person = pg_i64(rows, row, 1);
             item->pair_is_known = item->pair_is_known || (item->person != NULL && item->person->key == person);
             asks->list[asks->n++] = (Ask){.to = &item->insured, .number = "", .kind = "", .person = person};
         }
-        if (item->pair_is_known) {
+        if (item->pair_is_known)
             asks->n = before;
-            continue;
-        }
-        const char *number = bearers_insurance(item->event, item->claimed_number), *kind = bearers_kind(number);
-        asks->list[asks->n++] =
-            (Ask){.to = &item->insured, .number = number, .kind = kind == NULL ? BEARER_INSURANCE : kind};
     }
 }
 

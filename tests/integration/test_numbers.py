@@ -109,6 +109,7 @@ def test_numbers_with_a_life(exchange):
     assert exchange.cluster.rows("SELECT number, kind FROM exchange.person_alias ORDER BY number") == [
         ("0100000009", "insurance"), ("0100000010", "insurance")]
 
+    number_of_many(exchange)
     shown = exchange.dongbo("citizen", citizen(1)["citizen_number"], "--unmask").stdout
     assert "formerly 012345678 (cmnd, 1998 to 2023-06-30)" in shown
     assert "insured as 0100000009 (by events)" in exchange.dongbo(
@@ -116,6 +117,20 @@ def test_numbers_with_a_life(exchange):
     person = json.loads(exchange.dongbo("citizen", "012345678", "--unmask", "--json").stdout)["citizen"]
     assert person["number"] == citizen(1)["citizen_number"]
     offline(exchange, aliases)
+
+
+def number_of_many(exchange):
+    """Events in flight together taught one insurance number to ten persons, more than are looked at: it stays each
+    one's, and so it does somebody's whom it was loaded for."""
+    crowd, other, many = (0, 1, 2, 3, 4, 5, 6, 13, 15, 16), 17, "0100000077"
+    with wire.publisher(exchange, "VSS") as vss:
+        vss.hello()
+        assert said(vss.publish([period(n, many, key=f"crowd-{n}") for n in crowd])) == {}
+        again = [period(n, many, key=f"again-{n}", start="2020-02-01") for n in (crowd[0], crowd[-1], other)]
+        assert list(said(vss.publish(again)).values()) == [(MISMATCH, ["INSURANCE_DIFFERS"])]
+        loaded = write_csv(exchange.directory / "loaded.csv", [alias("insurance", many, other)])
+        exchange.dongbo("population", "aliases", loaded)
+        assert said(vss.publish([period(other, many, key="loaded", start="2020-03-01")])) == {}
 
 
 def offline(exchange, aliases):
