@@ -10,9 +10,10 @@
 // Fills item->person (NULL where not found) for every item with `wanted` set, by present numbers: lookup_bearers() goes
 // on from there. ERROR_DATABASE, ERROR_DATA, ERROR_MEMORY.
 int lookup_persons(Pg *population, Work *work);
-// Fills item->found for every item with `wanted` set; each has a subject with a name. One query for some
-// hundreds of them; NULL where the store has no model to judge by.
-int lookup_candidates(Pg *population, const Rules *rules, Work *work);
+// Fills item->found for every item with `wanted` set; each has a subject with a name. One query for some dozens of
+// them; NULL where the store has no model to judge by. `waiting`, or NULL, is a session in a transaction that would end
+// for idleness meanwhile: it is spoken to between two queries.
+int lookup_candidates(Pg *population, const Rules *rules, Pg *waiting, Work *work);
 // Fills item->read (NULL where there is none, RECONCILE_UNREADABLE where it does not decode) for every item with
 // `wanted` set; each has a person and a record key.
 int lookup_records(Pg *exchange, Work *work);

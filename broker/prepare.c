@@ -199,7 +199,8 @@ static int search(Prepare *prepare, const DecideContext *context, Work *work) {
         item->wanted = item->stale_person && decide_wants_search(work, item);
         any = any || item->wanted;
     }
-    int result = any ? lookup_candidates(prepare->population, prepare->rules, work) : 0;
+    Pg *waiting = prepare->owns_exchange ? NULL : prepare->exchange; // in the writer's transaction
+    int result = any ? lookup_candidates(prepare->population, prepare->rules, waiting, work) : 0;
     return result < 0 ? result : decide_found(context, work);
 }
 

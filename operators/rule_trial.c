@@ -156,7 +156,7 @@ static int find_others(Trial *trial, const DecideContext *hold, const DecideCont
         now->wanted = decide_may_adopt(hold, work, now) || decide_may_adopt(tried, work, &then[i]);
         any = any || now->wanted;
     }
-    int r = any ? lookup_candidates(trial->population, trial->now, work) : 0;
+    int r = any ? lookup_candidates(trial->population, trial->now, NULL, work) : 0;
     for (size_t i = 0; i < work->n_items; i++)
         then[i].found = work->items[i].found;
     return r;

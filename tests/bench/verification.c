@@ -78,7 +78,7 @@ static int search(Bench *bench) {
         searched += work->items[i].wanted;
     }
     bench->searched += searched;
-    int result = searched == 0 ? 0 : lookup_candidates(bench->population, bench->rules, work);
+    int result = searched == 0 ? 0 : lookup_candidates(bench->population, bench->rules, NULL, work);
     return result < 0 ? result : decide_found(&bench->context, work);
 }
 

@@ -279,6 +279,28 @@ def test_a_namesake_who_comes_meanwhile_is_seen_under_the_lock(office):
     assert office.decided(body, first, 1) == [(MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_POSSIBLE"])]
 
 
+def test_a_long_search_under_the_lock_is_no_idleness(office):
+    """A batch that is looked for again may take longer than a writer may be idle in its transaction."""
+    exchange, held = office.exchange, dict(row("001085000995", "Khúc Hạo", "1985-04-05"))
+    exchange.load_population([held])
+    find = office.cluster.value("SELECT pg_get_functiondef('population.find'::regproc)")
+    slow = find.replace("BEGIN\n", "BEGIN\n PERFORM pg_sleep(.021 * cardinality(numbers)) "
+                                   "WHERE current_setting('application_name') = 'dongbo writer';\n", 1)
+    assert slow != find
+    first = office.trusted.next
+    sealed = office.trusted.seal(office.doses(f"CDC-{first}", [subject(held, citizen_number="")] * 260))
+    office.cluster.rows(slow)
+    with office.cluster.holding("SELECT exchange.lock_log()"):
+        office.trusted.send_batch(sealed)
+        exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo writer' "
+                            "AND wait_event = 'advisory'", 1)
+        exchange.load_population([row("001085000996", "Dương Đình Nghệ", "1985-04-06")])
+    kind, body = office.trusted.answer()
+    office.cluster.rows(find)
+    assert kind == wire_peer.RECEIPT
+    assert {reasons[-1] for _, reasons in office.decided(body, first, 260)} == {"PERSON_FOUND"}
+
+
 def test_weights_are_learnt_from_an_agencys_own_events(office):
     """By what its numbers' bearers agree in otherwise; the same again is no new model; brokers take it up at once."""
     exchange = office.exchange
