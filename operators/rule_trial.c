@@ -214,11 +214,12 @@ static int try_batch(Trial *trial, const PGresult *rows, int row) {
     arena_reset(trial->work.arena);
     trial->work.agency = &agency;
     const Dongbo__SealedBatch *sealed = dongbo__sealed_batch__unpack(arena_protobuf(trial->work.arena), n, bytes);
-    if (!sealed) { // it was stored as it came, and answered so
+    int64_t position = pg_i64(rows, row, 0), last = pg_i64(rows, row, 4);
+    // It was stored as it came, and answered so; what it holds may be more than it was signed for.
+    if (!sealed || (int64_t)sealed->n_events != last - position + 1) {
         trial->unreadable++;
         return 0;
     }
-    int64_t position = pg_i64(rows, row, 0);
     Item *now = NULL, *then = NULL;
     r = verify_twice(trial, sealed, (Moment){trial->exchange, pg_i64(rows, row, 2), position}, &now, &then);
     for (size_t i = 0; r == 0 && i < sealed->n_events; i++) {

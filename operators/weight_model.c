@@ -32,8 +32,8 @@ static const char NOTES[] =
     "Whatever was learnt, nobody's evidence is ever further than one bit from what the shipped weights give.\n";
 
 #define PAGE_STATEMENT                                                                                                 \
-    "SELECT first_position, batch FROM exchange.segment WHERE first_position < $1 AND agency = $2 AND kind = 1 "       \
-    "AND batch IS NOT NULL ORDER BY first_position DESC LIMIT 8"
+    "SELECT first_position, batch, last_position FROM exchange.segment WHERE first_position < $1 AND agency = $2 "     \
+    "AND kind = 1 AND batch IS NOT NULL ORDER BY first_position DESC LIMIT 8"
 static const PgStatement PAGE = {"model_page", PAGE_STATEMENT, 2, NULL};
 static const PgStatement AGENCIES = {"model_agencies",
                                      "SELECT agency, code FROM exchange.agency ORDER BY code COLLATE \"C\"", 0, NULL};
@@ -172,13 +172,15 @@ static void count_event(Learning *learning, const Item *item, const PGresult *ro
     weights_count(&learning->counts, level);
 }
 
-// An unreadable batch says nothing.
-static int count_batch(Learning *learning, const uint8_t *bytes, size_t n) {
+// An unreadable batch says nothing, nor does one that holds more than it was signed for.
+static int count_batch(Learning *learning, const PGresult *page, int at) {
     Work *work = &learning->work;
     const DecideContext context = {learning->rules, 0};
+    size_t n = 0;
+    const uint8_t *bytes = pg_bytes(page, at, 1, &n);
     arena_reset(work->arena);
     const Dongbo__SealedBatch *sealed = dongbo__sealed_batch__unpack(arena_protobuf(work->arena), n, bytes);
-    if (!sealed)
+    if (!sealed || (int64_t)sealed->n_events != pg_i64(page, at, 2) - pg_i64(page, at, 0) + 1)
         return 0;
     work->items = decide_items_new(work, sealed->n_events);
     if (!work->items)
@@ -211,10 +213,8 @@ static int count_agency(Learning *learning, int32_t agency) {
         pg_params_free(&params);
         n = r == 0 ? PQntuples(rows) : 0;
         for (int row = 0; r == 0 && row < n; row++, segments++) {
-            size_t bytes = 0;
-            const uint8_t *batch = pg_bytes(rows, row, 1, &bytes);
             before = pg_i64(rows, row, 0);
-            r = count_batch(learning, batch, bytes);
+            r = count_batch(learning, rows, row);
         }
         progress_show(&learning->progress, "looked at", (uint64_t)(learning->events + learning->counts.events),
                       "events");

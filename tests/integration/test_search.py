@@ -253,8 +253,13 @@ def test_an_agencys_policy_accepts_what_is_beyond_doubt(office):
     assert shown.count("CDC") >= 3
     line = [line for line in office.exchange.log("--agency", "CDC") if line["kind"] == "event"][0]
     assert line["verdict"] == "ACCEPTED" and line["citizen"] == "001*******56"
+    # A batch that holds more than it was signed for is stored as it came, and read by nobody.
+    kind, body = office.trusted.publish(office.doses("CDC-", [subject(AN)]),
+                                        damage=lambda sealed: sealed.events.extend([b""] * 120000))
+    assert wire_peer.said(body) == {office.trusted.next - 1: (REJECTED, ["BATCH_UNREADABLE"])}
     # The shipped rules, tried on what came: they would have a person look at those three.
     tried = json.loads(office.exchange.dongbo("rules", "try", "--json", ROOT / "schemas").stdout)
+    assert tried["unreadable_batches"] == 1
     assert tried["would_change"] == 0  # the operators' own configuration holds the shipped rules
     tried = json.loads(office.exchange.dongbo("rules", "try", "--json", office.exchange.directory / "schemas").stdout)
     assert sum(d["events"] for d in tried["differences"]
