@@ -24,6 +24,7 @@ static const CommandEntry COMMANDS[] = {
     {"agency key revoke", "CODE FILE.pub|KEY-ID", 2, 2, agency_key_revoke, "refuse these keys from now on"},
     {"subscription add", "NAME", 1, 1, subscription_add, "let a committee receive some fields of some domains"},
     {"subscription list", NULL, 0, 0, subscription_list, "list subscriptions, their rights and positions"},
+    {"subscription change", "NAME", 1, 1, subscription_change, "change its rights, from a known position on"},
     {"subscription preview", "NAME", 1, 1, preview_run, "what it would receive of the log's last entries, masked"},
     {"subscription disable", "NAME", 1, 1, subscription_disable, "stop a subscription; its position stays"},
     {"subscription enable", "NAME", 1, 1, subscription_enable, "let a disabled subscription receive again"},

@@ -23,8 +23,14 @@ static const PgStatement ADD = {"subscription_add",
 static const PgStatement ADD_POLICY = {
     "subscription_add_policy",
     "INSERT INTO exchange.subscription_policy (subscription, version, position, legal_basis, valid_from, valid_to, "
-    "domains, provinces, fields) VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8)",
-    8, NULL};
+    "domains, provinces, fields) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING version",
+    9, NULL};
+static const PgStatement LATEST = {
+    "subscription_latest",
+    "SELECT p.version, p.legal_basis, p.valid_from::text, p.valid_to::text, p.domains, "
+    "array_to_string(p.provinces, ','), array_to_string(p.fields, ',') FROM exchange.subscription s "
+    "JOIN exchange.subscription_policy p USING (subscription) WHERE s.name = $1 ORDER BY p.version DESC LIMIT 1",
+    1, NULL};
 static const PgStatement LIST = {
     "subscription_list",
     "SELECT s.name, s.subscriber, s.state, p.legal_basis, p.valid_from::text, p.valid_to::text, p.domains, "
@@ -52,6 +58,7 @@ typedef struct Addition {
     OptionList domain_list, province_list, field_list;
     PolicyWords domains, provinces, asked, fields;
     uint32_t domain_bits;
+    int32_t version;
 } Addition;
 
 static void addition_free(Addition *addition) {
@@ -127,24 +134,22 @@ static int check_days(const Addition *addition) {
     return 0;
 }
 
-static int check_addition(Desk *desk, Addition *addition) {
+static int check_provinces(Desk *desk, Addition *addition) {
     const Rules *rules = NULL;
-    int r = 0;
-    if (!addition->subscriber || !addition->legal_basis || !addition->legal_basis[0] || !addition->valid_from ||
-        !addition->valid_to || !addition->key)
-        return error_fail(ERROR_CONFIG, "subscription add needs --subscriber, --legal-basis, --valid-from, "
-                                        "--valid-to and --key");
-    r = policy_check_text("the subscription's name", addition->name, SUBSCRIPTION_NAME_BYTES_MAX);
+    int r = policy_words(&addition->provinces, &addition->province_list);
+    if (r == 0 && addition->provinces.n == 1 && strcmp(addition->provinces.text[0], "all") == 0)
+        policy_words_free(&addition->provinces);
     if (r == 0)
-        r = policy_check_text("--subscriber", addition->subscriber, POLICY_TEXT_BYTES_MAX);
-    if (r == 0)
-        r = policy_check_text("--legal-basis", addition->legal_basis, TEXT_BYTES_MAX);
+        r = desk_rules(desk, &rules);
+    return r < 0 ? r : policy_provinces(rules, &addition->provinces);
+}
+
+static int check_rights(Desk *desk, Addition *addition) {
+    int r = policy_check_text("--legal-basis", addition->legal_basis, TEXT_BYTES_MAX);
     if (r == 0)
         r = check_days(addition);
     if (r == 0)
         r = policy_words(&addition->domains, &addition->domain_list);
-    if (r == 0)
-        r = policy_words(&addition->provinces, &addition->province_list);
     if (r == 0)
         r = policy_words(&addition->asked, &addition->field_list);
     if (r == 0)
@@ -155,9 +160,19 @@ static int check_addition(Desk *desk, Addition *addition) {
         r = error_fail(ERROR_CONFIG, "--field is needed, at least once; DOMAIN.* names all of a domain");
     if (r == 0)
         r = check_domains(addition);
+    return r < 0 ? r : check_provinces(desk, addition);
+}
+
+static int check_addition(Desk *desk, Addition *addition) {
+    int r = 0;
+    if (!addition->subscriber || !addition->legal_basis || !addition->legal_basis[0] || !addition->valid_from ||
+        !addition->valid_to || !addition->key)
+        return error_fail(ERROR_CONFIG, "subscription add needs --subscriber, --legal-basis, --valid-from, "
+                                        "--valid-to and --key");
+    r = policy_check_text("the subscription's name", addition->name, SUBSCRIPTION_NAME_BYTES_MAX);
     if (r == 0)
-        r = desk_rules(desk, &rules);
-    return r < 0 ? r : policy_provinces(rules, &addition->provinces);
+        r = policy_check_text("--subscriber", addition->subscriber, POLICY_TEXT_BYTES_MAX);
+    return r < 0 ? r : check_rights(desk, addition);
 }
 
 static int insert_subscription(Pg *exchange, const Addition *addition, int32_t *ret_subscription) {
@@ -183,7 +198,9 @@ static int insert_subscription(Pg *exchange, const Addition *addition, int32_t *
 
 static int insert_policy(Pg *exchange, const Addition *addition, const PolicyChange *change) {
     PgParams params = {0};
+    RESULT result = NULL;
     pg_param_i32(&params, change->subscription);
+    pg_param_i32(&params, addition->version);
     pg_param_i64(&params, change->position);
     pg_param_text(&params, addition->legal_basis);
     pg_param_text(&params, addition->valid_from);
@@ -191,8 +208,13 @@ static int insert_policy(Pg *exchange, const Addition *addition, const PolicyCha
     policy_param_domains(&params, addition->domain_bits);
     policy_param_words(&params, &addition->provinces);
     policy_param_words(&params, &addition->fields);
-    int r = pg_run(exchange, &ADD_POLICY, &params, NULL);
+    int r = pg_run(exchange, &ADD_POLICY, &params, &result);
     pg_params_free(&params);
+    if (r == 0 && PQntuples(result) == 0)
+        r = error_fail(ERROR_CONFIG,
+                       "somebody else changed subscription %s just now; nothing was done: look, and say "
+                       "it again",
+                       addition->name);
     return r;
 }
 
@@ -277,7 +299,94 @@ int subscription_add(Desk *desk, int argc, char **argv) {
     if (r != 0)
         return r < 0 ? r : 0;
     addition.name = argv[operand];
+    addition.version = 1;
     return add(desk, &addition);
+}
+
+// ---- changing its rights --------------------------------------------------------------------------------------------
+
+// What was not said stays as `latest` has it, whose texts are used.
+static int keep_rest(Addition *change, const PGresult *latest) {
+    uint32_t domains = 0;
+    change->version = pg_i32(latest, 0, 0) + 1;
+    change->legal_basis = change->legal_basis ? change->legal_basis : pg_text(latest, 0, 1);
+    change->valid_from = change->valid_from ? change->valid_from : pg_text(latest, 0, 2);
+    change->valid_to = change->valid_to ? change->valid_to : pg_text(latest, 0, 3);
+    int r = pg_array_bits(latest, 0, 4, DOMAIN_MAX, &domains);
+    for (int domain = DOMAIN_MIN, n = change->domain_list.n; n == 0 && domain <= DOMAIN_MAX; domain++)
+        if (domains & 1u << domain)
+            change->domain_list.items[change->domain_list.n++] = domain_name(domain);
+    if (change->province_list.n == 0 && *pg_text(latest, 0, 5))
+        change->province_list.items[change->province_list.n++] = pg_text(latest, 0, 5);
+    if (change->field_list.n == 0)
+        change->field_list.items[change->field_list.n++] = pg_text(latest, 0, 6);
+    return r < 0 ? r : 0;
+}
+
+static int find_latest(Pg *exchange, const char *name, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_text(&params, name);
+    int r = pg_run(exchange, &LATEST, &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+static int store_change(Pg *exchange, const Addition *addition, const PolicyChange *found) {
+    char text[256];
+    PolicyChange change = {.subscription = found->subscription};
+    int r = policy_begin(exchange, &change.position);
+    if (r == 0)
+        r = insert_policy(exchange, addition, &change);
+    if (r < 0)
+        return r;
+    snprintf(text, sizeof text, "subscription %s: version %d of its rights", addition->name, addition->version);
+    change.text = text;
+    r = policy_commit(exchange, &change);
+    if (r == 0)
+        printf("subscription %s may receive %d fields; version %d of its rights holds from position %lld on\n",
+               addition->name, addition->fields.n, addition->version, (long long)change.position);
+    return r;
+}
+
+static int change_rights(Desk *desk, Addition *addition) {
+    RESULT latest = NULL;
+    Pg *exchange = NULL;
+    PolicyChange change = {0};
+    int r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = party_find(exchange, &SUBSCRIPTION, addition->name, &change);
+    if (r == 0)
+        r = find_latest(exchange, addition->name, &latest);
+    if (r == 0)
+        r = keep_rest(addition, latest);
+    if (r == 0)
+        r = check_rights(desk, addition);
+    return r != 0 ? r : store_change(exchange, addition, &change);
+}
+
+int subscription_change(Desk *desk, int argc, char **argv) {
+    static const char CHANGE_NOTES[] =
+        "What is not said stays as it is. Records from the position on that is printed go out by the new rights, those\n"
+        "before it by the old ones, also when they are read again. `subscription preview` shows what that makes.\n";
+    CLEANUP(addition_free) Addition change = {0};
+    int operand = 0;
+    const Option options[] = {
+        {"legal-basis", 0, OPTION_TEXT, "TEXT", "the law or decree that allows it", &change.legal_basis},
+        {"valid-from", 0, OPTION_TEXT, "DATE", "first day", &change.valid_from},
+        {"valid-to", 0, OPTION_TEXT, "DATE", "last day", &change.valid_to},
+        {"domain", 0, OPTION_LIST, "DOMAIN", "these instead; repeat, or a,b", &change.domain_list},
+        {"province", 0, OPTION_LIST, "CODE|all", "residents of these instead (34 codes)", &change.province_list},
+        {"field", 0, OPTION_LIST, "FIELD", "these instead: citizen_number, DOMAIN.FIELD or DOMAIN.*",
+         &change.field_list},
+        {0}};
+    int r = desk_parse_noted(desk, options, CHANGE_NOTES, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (!change.legal_basis && !change.valid_from && !change.valid_to && change.domain_list.n == 0 &&
+        change.province_list.n == 0 && change.field_list.n == 0)
+        return error_fail(ERROR_CONFIG, "subscription change needs to be told what; see --help");
+    change.name = argv[operand];
+    return change_rights(desk, &change);
 }
 
 int subscription_list(Desk *desk, int argc, char **argv) {

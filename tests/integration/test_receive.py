@@ -2,6 +2,7 @@
 """A committee's agent against a real exchange: each record once, whatever dies when; a code says what is wrong."""
 import json
 import random
+import re
 import signal
 import time
 
@@ -86,6 +87,41 @@ def previewed(exchange, received):
         (("dose_number",), False)}
     assert [record["position"] for record in preview("later")] == [record["position"] for record in received]
     assert "no subscription" in exchange.dongbo("subscription", "preview", "other", check=False).stderr
+
+
+def test_rights_change_at_a_known_position(exchange, health):
+    """What came before is as it was granted then, for whoever reads it again too."""
+    receiver = exchange.receivers["hn"]
+    publish(health, 0, 50)
+    receiver.until_head()
+    done = exchange.dongbo("subscription", "change", "hn", "--field", "health.dose_number", "--valid-to", "2098-12-31")
+    position = int(re.search(r"version 2 of its rights holds from position (\d+) on", done.stdout).group(1))
+    assert "may receive 1 fields" in done.stdout
+    exchange.wait_in_force()
+    publish(health, 50, 100)
+    receiver.until_head()
+
+    def shapes(records):
+        return {(record["position"] >= position, tuple(record["fields"]), "citizen_number" in record)
+                for record in records}
+    expected_shapes = {(False, ("vaccine_group", "dose_number"), True), (True, ("dose_number",), False)}
+    assert len(receiver.records()) == 100 and shapes(receiver.records()) == expected_shapes
+    receiver.config.write_text(receiver.config.read_text().replace("received-hn", "again"))
+    assert exchange.run(*receiver.command("--until-head", "--timeout", 20, "--from", "start")).returncode == 0
+    receiver.directory = exchange.directory / "again"
+    assert len(receiver.records()) == 100 and shapes(receiver.records()) == expected_shapes
+    [now] = json.loads(exchange.dongbo("subscription", "list", "--json").stdout)
+    assert (now["policy_version"], now["fields"], now["provinces"]) == (2, ["health.dose_number"], [])
+    assert (now["valid_from"], now["valid_to"], now["legal_basis"]) == ("2020-01-01", "2098-12-31", "a test")
+    assert exchange.cluster.rows("SELECT logged_position >= %s FROM exchange.policy_change WHERE text = "
+                                 "'subscription hn: version 2 of its rights'", position) == [(True,)]
+    for code, says, words in [(2, "needs to be told what", ("hn",)), (1, "other", ("other", "--province", "01")),
+                              (2, "of a domain that --domain does not name", ("hn", "--domain", "e_id")),
+                              (2, "none of codes", ("hn", "--province", "99")),
+                              (2, "before --valid-from", ("hn", "--valid-to", "2019-01-01"))]:
+        done = exchange.dongbo("subscription", "change", *words, check=False)
+        assert done.returncode == code and says in done.stderr, done.stderr
+    assert exchange.cluster.value("SELECT max(version) FROM exchange.subscription_policy") == 2
 
 
 def test_an_empty_sink_begins_where_it_is_told(exchange, health):
