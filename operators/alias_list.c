@@ -5,7 +5,9 @@
 #include "broker/decide.h"
 #include "operators/alias_file.h"
 #include "proto/base/error.h"
+#include "proto/base/log.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +72,8 @@ int alias_list_load(AliasList **ret, const char *path, const Census *census) {
     int r = alias_file_read(&loading.file, take_row, &loading);
     if (r < 0)
         return r;
+    if (loading.file.wrong)
+        log_warn("%s: %" PRIu64 " of %" PRIu64 " rows were left out", path, loading.file.wrong, loading.file.rows);
     if (list->n > 0)
         qsort(list->list, list->n, sizeof *list->list, compare);
     *ret = list;

@@ -5,8 +5,10 @@
 #include "broker/match/engine.h"
 #include "operators/commands.h"
 #include "operators/match_config.h"
+#include "operators/output.h"
 #include "proto/base/csv.h"
 #include "proto/base/error.h"
+#include "proto/base/log.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -17,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <utf8proc.h>
 
 #define CELLS_MAX (MATCH_FIELDS_MAX * MATCH_COLUMNS_MAX)
 
@@ -61,12 +64,28 @@ static const char *trimmed(const CsvField *field, char *out, size_t out_bytes) {
     return out;
 }
 
-static int find_column(const CsvRow *header, const char *name) {
+static int no_column(const MatchConfig *config, const CsvRow *header, const char *name) {
+    const char *only = header->n_fields == 1 ? header->fields[0].text : "";
+    for (const char *sign = ",;\t|"; *sign; sign++)
+        if (*sign != match_config_delimiter(config) && strchr(only, *sign))
+            return error_fail(ERROR_CONFIG,
+                              "there is no column \"%s\"; its columns are separated by \"%s\": write delimiter: \"%s\"",
+                              name, *sign == '\t' ? "\\t" : (const char[]){*sign, '\0'},
+                              *sign == '\t' ? "\\t" : (const char[]){*sign, '\0'});
+    return error_fail(ERROR_CONFIG, "there is no column \"%s\"", name);
+}
+
+static int find_column(const MatchConfig *config, const CsvRow *header, const char *name, int *ret) {
     char text[256];
-    for (int i = 0; i < header->n_fields; i++)
-        if (strcmp(trimmed(&header->fields[i], text, sizeof text), name) == 0)
-            return i;
-    return -1;
+    *ret = -1;
+    for (int i = 0; i < header->n_fields; i++) {
+        if (strcmp(trimmed(&header->fields[i], text, sizeof text), name) != 0)
+            continue;
+        if (*ret >= 0)
+            return error_fail(ERROR_CONFIG, "there are two columns \"%s\": it is not known which is meant", name);
+        *ret = i;
+    }
+    return *ret >= 0 ? 0 : no_column(config, header, name);
 }
 
 // Which column of the file each cell is filled from; a cell that joins is the rest of the one before it.
@@ -74,24 +93,24 @@ typedef struct Plan {
     int column[CELLS_MAX];
     bool joins[CELLS_MAX];
     int n, id;
+    size_t n_foreign; // rows that are not UTF-8
 } Plan;
 
 static int plan_columns(const MatchConfig *config, const CsvRow *header, bool right, Plan *plan) {
     plan->n = 0;
     plan->id = -1;
+    plan->n_foreign = 0;
+    int r = 0;
     for (unsigned f = 0; f < config->fields_count; f++) {
         const char *const *columns;
         int n = match_config_columns(&config->fields[f], right, &columns);
-        for (int i = 0; i < n; i++, plan->n++) {
+        for (int i = 0; r == 0 && i < n; i++, plan->n++) {
             plan->joins[plan->n] = i > 0 && match_config_joins(&config->fields[f]);
-            if ((plan->column[plan->n] = find_column(header, columns[i])) < 0)
-                return error_fail(ERROR_CONFIG, "there is no column \"%s\"", columns[i]);
+            r = find_column(config, header, columns[i], &plan->column[plan->n]);
         }
     }
     const char *id = right && config->right_id ? config->right_id : config->id;
-    if (id && (plan->id = find_column(header, id)) < 0)
-        return error_fail(ERROR_CONFIG, "there is no column \"%s\"", id);
-    return 0;
+    return r == 0 && id ? find_column(config, header, id, &plan->id) : r;
 }
 
 // A name's next part, behind what is there. What does not fit is left out.
@@ -102,10 +121,24 @@ static void join_cell(const CsvField *field, char *text, size_t bytes) {
     trimmed(field, text + n, bytes - n);
 }
 
-static int add_row(Matching *matching, bool right, const Plan *plan, const CsvRow *row, Cells *cells) {
+static bool is_utf8(const CsvField *field) {
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)field->text, *end = at + field->n;
+    while (at < end) {
+        utf8proc_int32_t letter;
+        utf8proc_ssize_t n = *at < 0x80 ? 1 : utf8proc_iterate(at, end - at, &letter);
+        if (n <= 0)
+            return false;
+        at += n;
+    }
+    return true;
+}
+
+static int add_row(Matching *matching, bool right, Plan *plan, const CsvRow *row, Cells *cells) {
     char id[256];
+    bool clean = true;
     for (int i = 0, n = 0; i < plan->n; i++) {
         const CsvField *field = &row->fields[plan->column[i]];
+        clean = clean && is_utf8(field);
         if (plan->joins[i]) {
             join_cell(field, cells->text[n - 1], sizeof cells->text[n - 1]);
             continue;
@@ -113,6 +146,7 @@ static int add_row(Matching *matching, bool right, const Plan *plan, const CsvRo
         cells->at[n] = trimmed(field, cells->text[n], sizeof cells->text[n]);
         n++;
     }
+    plan->n_foreign += !clean;
     if (plan->id >= 0)
         trimmed(&row->fields[plan->id], id, sizeof id);
     else
@@ -122,6 +156,8 @@ static int add_row(Matching *matching, bool right, const Plan *plan, const CsvRo
         return r;
     matching->id_at[matching->roster->n] = matching->ids.n;
     bytes_append(&matching->ids, id, strlen(id) + 1);
+    if (matching->ids.failed)
+        return error_fail(ERROR_MEMORY, "no memory for more than %zu rows", matching->roster->n);
     return roster_add(matching->roster, right, cells->at);
 }
 
@@ -130,7 +166,7 @@ static int read_rows(Matching *matching, bool right, Csv *csv) {
     Plan plan;
     int r = csv_header(csv, &row);
     if (r != 0)
-        return r < 0 ? r : error_fail(ERROR_CONFIG, "no header");
+        return r < 0 ? r : error_fail(ERROR_CONFIG, "no header row that can be read");
     if ((r = plan_columns(matching->config, &row, right, &plan)) < 0)
         return r;
     Cells *cells = malloc(sizeof *cells);
@@ -143,6 +179,10 @@ static int read_rows(Matching *matching, bool right, Csv *csv) {
             r = add_row(matching, right, &plan, &row, cells);
     }
     free(cells);
+    // Compared all the same, as far as the letters go that can be read.
+    if (r >= 0 && plan.n_foreign > 0)
+        log_warn("%s: %zu rows are not UTF-8, and names in them are hardly recognised: convert the file first",
+                 right ? matching->right : matching->left, plan.n_foreign);
     return r < 0 ? r : 0;
 }
 
@@ -200,9 +240,11 @@ static void write_link(const Matching *matching, const MatchLink *link, Bytes *o
 #define WRITE_BYTES (1u << 20)
 
 static int write_pairs(const Matching *matching) {
-    FILE *file = fopen(matching->out, "we");
-    if (!file)
-        return error_fail(ERROR_CONFIG, "%s: %s", matching->out, strerror(errno));
+    const char *const inputs[] = {matching->left, matching->config_path, matching->right, NULL};
+    FILE *file;
+    int r = output_open(&file, matching->out, inputs);
+    if (r < 0)
+        return r;
     Bytes out = {0};
     bool failed = false;
     bytes_append_text(&out, "left,right,bits,posterior,reasons\n");
@@ -216,7 +258,7 @@ static int write_pairs(const Matching *matching) {
     }
     bytes_free(&out);
     if (fclose(file) != 0 || failed)
-        return error_fail(ERROR_SYSTEM, "%s could not be written", matching->out);
+        return error_fail(ERROR_SYSTEM, "%s: %s", matching->out, errno ? strerror(errno) : "could not be written");
     return 0;
 }
 

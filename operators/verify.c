@@ -11,6 +11,7 @@
 #include "operators/commands.h"
 #include "operators/event_file.h"
 #include "operators/holdings.h"
+#include "operators/output.h"
 #include "operators/progress.h"
 #include "operators/unstored.h"
 #include "proto/base/clock.h"
@@ -275,6 +276,9 @@ static void print_summary(const Verifying *verifying, int64_t us) {
     json_t *count;
     printf("%" PRIu64 " events against %" PRIu64 " citizens, %.1f µs an event\n", verifying->n_events,
            population.citizens, us_per_event);
+    if (population.wrong || population.repeated)
+        printf("of the population, %" PRIu64 " rows were wrong and %" PRIu64 " repeated a number: left out\n",
+               population.wrong, population.repeated);
     if (charset->confidence != CHARSET_DECLARED)
         printf("read as %s, confidence %d %%\n", charset->name, charset->confidence);
     json_object_foreach(verdicts, name, count)
@@ -326,8 +330,9 @@ static int open_all(Desk *desk, Verifying *verifying) {
         r = alias_list_load(&verifying->numbers, verifying->aliases, verifying->census);
     if (r < 0)
         return r;
-    verifying->output = fopen(verifying->out, "we");
-    return verifying->output ? 0 : error_fail(ERROR_CONFIG, "%s: %s", verifying->out, strerror(errno));
+    const char *const inputs[] = {verifying->events, verifying->population, verifying->mapping, verifying->aliases,
+                                  NULL};
+    return output_open(&verifying->output, verifying->out, inputs);
 }
 
 int verify_run(Desk *desk, int argc, char **argv) {

@@ -106,6 +106,8 @@ typedef struct Ymd {
     bool year_short;
 } Ymd;
 
+#define DIGITS_MAX 9 // that an int takes
+
 static int digits_value(const char *text, size_t n) {
     int value = 0;
     for (size_t i = 0; i < n; i++)
@@ -120,17 +122,33 @@ static size_t digits_run(const char *text, size_t most) {
     return n;
 }
 
+// One part of a date at the front of a format: DD, or %d as strftime() has it. Returns how long it is there; 0: none.
+static size_t format_part(const char *format, char *ret_letter, size_t *ret_digits) {
+    size_t n = 0;
+    char letter = (char)toupper((unsigned char)*format);
+    if (letter == '%' && format[1] && strchr("Yymd", format[1])) {
+        *ret_letter = (char)toupper((unsigned char)format[1]);
+        *ret_digits = format[1] == 'Y' ? 4 : 2;
+        return 2;
+    }
+    if (letter != 'Y' && letter != 'M' && letter != 'D')
+        return 0;
+    while (toupper((unsigned char)format[n]) == letter)
+        n++;
+    *ret_letter = letter;
+    *ret_digits = n < DIGITS_MAX ? n : DIGITS_MAX;
+    return n;
+}
+
 static bool date_by_format(const char *cell, const char *format, Ymd *ret) {
     while (*format) {
-        char letter = (char)toupper((unsigned char)*format);
-        size_t wanted = 0;
-        if (letter != 'Y' && letter != 'M' && letter != 'D') {
+        char letter;
+        size_t wanted, length = format_part(format, &letter, &wanted);
+        if (length == 0) {
             if (*cell++ != *format++)
                 return false;
             continue;
         }
-        while (toupper((unsigned char)format[wanted]) == letter)
-            wanted++;
         size_t n = digits_run(cell, wanted);
         if (n == 0 || (n < wanted && letter == 'Y'))
             return false;
@@ -138,7 +156,7 @@ static bool date_by_format(const char *cell, const char *format, Ymd *ret) {
         if (letter == 'Y')
             ret->year_short = n == 2;
         cell += n;
-        format += wanted;
+        format += length;
     }
     return !isdigit((unsigned char)*cell);
 }
@@ -160,7 +178,7 @@ typedef struct Pieces {
 
 static bool date_pieces(const char *cell, Pieces *pieces) {
     while (*cell && *cell != 'T') {
-        size_t n = digits_run(cell, 9);
+        size_t n = digits_run(cell, DIGITS_MAX);
         if (n > 0) {
             if (pieces->n == 3)
                 return true; // a time of day behind it

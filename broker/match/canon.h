@@ -18,5 +18,5 @@ void canon_part(const char *cell, Canon *ret);
 // Words with one space between; points and apostrophes are dropped, other signs part words.
 void canon_words(const char *cell, Canon *ret);
 // YYYYMMDD; MM and DD are 00 when only the year is known. A date that the calendar does not have stays as it is.
-// format: YYYY (or YY), MM, DD and what stands between, or NULL.
+// format: YYYY (or YY), MM, DD and what stands between, or the same as %Y (or %y), %m, %d; or NULL.
 void canon_date(const char *cell, const char *format, Canon *ret);

@@ -135,6 +135,9 @@ def test_broken_rows_and_odd_cells_cost_only_themselves(lists):
     with open(lists / "left.csv", "ab") as file:
         file.write(b'X1,"no end of quote\nX2,Jos\xe9 Nguy\xean,99/99/0000,n/a,\nX3,one,two\n' + b"X4,,,,\n")
     pairs, counts = linked(lists)
+    assert (lists / "pairs.csv").stat().st_mode & 0o777 == 0o600
+    done = run(lists, "--left", "left.csv", "--config", "c.yaml", "--out", "pairs.csv")
+    assert "left.csv: 1 rows are not UTF-8" in done.stderr
     assert counts["broken_rows"] >= 1
     assert sum(p["left"][1:] == p["right"][1:] for p in pairs) >= 198
 
@@ -142,6 +145,7 @@ def test_broken_rows_and_odd_cells_cost_only_themselves(lists):
 @pytest.mark.parametrize("config, sentence", [
     (CONFIG.replace("column: phone", "column: telephone"), "telephone"),
     (CONFIG.replace("[note]", "[phone]"), "left out"),
+    (CONFIG + 'delimiter: ";"\n', 'separated by ",": write delimiter: ","'),
     (CONFIG.replace("type: name", "type: nom"), "c.yaml"),
     (CONFIG.replace("right: [dob]", "right: [dob, id]"), "as many columns"),
     (CONFIG.replace("id: id", "id: id\nright_id: nr"), "nr"),
@@ -158,5 +162,16 @@ def test_a_wrong_command_line_is_said(lists):
     assert "needs" in run(lists, "--left", "left.csv", expect=2).stderr
     done = run(lists, "--left", "left.csv", "--config", "c.yaml", "--out", "p.csv", "--all-pairs-above", "2", expect=2)
     assert "between 0 and 1" in done.stderr
+    for out in ("left.csv", "./c.yaml"):
+        done = run(lists, "--left", "left.csv", "--config", "c.yaml", "--out", out, expect=2)
+        assert "is what is read" in done.stderr
+    assert (lists / "c.yaml").read_text() == CONFIG
     done = run(lists, "--left", "nowhere.csv", "--config", "c.yaml", "--out", "p.csv", expect=2)
     assert "nowhere.csv" in done.stderr
+
+
+def test_which_of_two_columns_is_meant_is_not_guessed(lists):
+    text = (lists / "left.csv").read_text(encoding="utf-8").replace("note", "id", 1)
+    (lists / "left.csv").write_text(text, encoding="utf-8")
+    done = run(lists, "--left", "left.csv", "--config", "c.yaml", "--out", "p.csv", expect=2)
+    assert 'left.csv: there are two columns "id"' in done.stderr

@@ -117,6 +117,7 @@ def test_wrong_citizens_are_left_out_and_named_by_row_only(files):
     write_csv(files[0], rows, POPULATION)
     done = run(files)
     assert done.returncode == 0 and "row 6: birth_date is not a date" in done.stderr
+    assert "1 rows were wrong" in done.stdout
     assert rows[4]["citizen_number"] not in done.stderr and rows[4]["full_name"] not in done.stderr
     assert verify(files)[4]["verdict"] == "DEFERRED"
 
@@ -138,3 +139,18 @@ def test_what_cannot_be_read_is_named(files, words, says):
 def test_its_four_files_are_needed():
     done = subprocess.run([BUILD / "operators/dongbo", "verify"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "needs --population, --events, --mapping and --out" in done.stderr
+
+
+def test_the_output_is_its_owners_and_none_of_the_inputs(files):
+    out = files[1].parent / "out.jsonl"
+    verify(files)
+    assert out.stat().st_mode & 0o777 == 0o600
+    out.chmod(0o640)
+    verify(files)
+    assert out.stat().st_mode & 0o777 == 0o640, "whoever opened it to others meant it"
+    (files[1].parent / "link").symlink_to(files[1])
+    before = [path.read_bytes() for path in files]
+    for name in ("e.csv", "./p.csv", "link"):
+        done = run(files, "--out", name, cwd=files[1].parent)
+        assert done.returncode == 2 and "is what is read" in done.stderr
+    assert [path.read_bytes() for path in files] == before

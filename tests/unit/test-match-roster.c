@@ -20,7 +20,10 @@ static void date_is(const char *cell, const char *format, const char *wanted) {
 static void dates_as_people_write_them(void **state) {
     date_is("24/06/1971", "DD/MM/YYYY", "19710624");
     date_is("06/24/1971", "MM/DD/YYYY", "19710624");
+    date_is("03/04/1971", "%m/%d/%Y", "19710304"); // as strftime() writes it
+    date_is("4.3.71", "%d.%m.%y", "19710304");
     date_is("19710624", "YYYYMMDD", "19710624");
+    date_is("1971", "YYYYYYYYYYYYYYYYYYYY", "19710000");
     date_is("1971-06-24", "DD/MM/YYYY", "19710624"); // another program's row
     date_is("24 Jun 1971", NULL, "19710624");
     date_is("June 24, 1971", NULL, "19710624");
