@@ -13,8 +13,29 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define MINUTES_MAX 1440
+
 static const PgStatement CLAIM = {"review_claim", "SELECT exchange.review_claim($1, $2)", 2, NULL};
+static const PgStatement HOLDER = {
+    "review_holder",
+    "SELECT officer, until FROM exchange.review_claim WHERE review_case = $1 AND until > now() AND officer <> session_user",
+    1, NULL};
 static const PgStatement RELEASE = {"review_release", "SELECT exchange.review_release($1)", 1, NULL};
+
+// The database says the same, but with the time of another zone than everything else here.
+int review_claim_check(Pg *exchange, int64_t number) {
+    PgParams params = {0};
+    RESULT holder = NULL;
+    pg_param_i64(&params, number);
+    int r = pg_run(exchange, &HOLDER, &params, &holder);
+    pg_params_free(&params);
+    if (r < 0 || PQntuples(holder) == 0)
+        return r;
+    char until[CLOCK_TEXT_BYTES];
+    clock_format_us(pg_us(holder, 0, 1), until);
+    log_error("case %" PRId64 " is held by %s until %.19sZ", number, pg_text(holder, 0, 0), until);
+    return 1;
+}
 
 int review_claim_take(Pg *exchange, int64_t number, long long minutes, int64_t *ret_until_us) {
     PgParams params = {0};
@@ -38,10 +59,25 @@ static int claim_one(Pg *exchange, const char *operand, long long minutes) {
     int64_t number = 0, until_us = 0;
     int r = review_number(operand, &number);
     if (r == 0)
+        r = review_claim_check(exchange, number);
+    if (r == 0)
         r = refusal_tell(exchange, review_claim_take(exchange, number, minutes, &until_us));
     if (r == 0)
         print_claim(number, until_us);
     return r;
+}
+
+// All of them, before anything is done with the first.
+static int check_numbers(int n, char *const *operands) {
+    int64_t number = 0;
+    int r = 0;
+    for (int i = 0; r == 0 && i < n; i++)
+        r = review_number(operands[i], &number);
+    return r;
+}
+
+static int check_minutes(long long minutes) {
+    return minutes >= 1 && minutes <= MINUTES_MAX ? 0 : error_fail(ERROR_CONFIG, "--minutes is 1 to %d", MINUTES_MAX);
 }
 
 int review_claim(Desk *desk, int argc, char **argv) {
@@ -52,7 +88,11 @@ int review_claim(Desk *desk, int argc, char **argv) {
     int r = desk_parse(desk, options, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
-    r = desk_exchange(desk, &exchange);
+    r = check_minutes(minutes);
+    if (r == 0)
+        r = check_numbers(argc - operand, argv + operand);
+    if (r == 0)
+        r = desk_exchange(desk, &exchange);
     for (int i = operand; r >= 0 && i < argc; i++) {
         r = claim_one(exchange, argv[i], minutes);
         refused += r > 0;
@@ -85,7 +125,9 @@ int review_release(Desk *desk, int argc, char **argv) {
     int r = desk_parse(desk, NULL, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
-    r = desk_exchange(desk, &exchange);
+    r = check_numbers(argc - operand, argv + operand);
+    if (r == 0)
+        r = desk_exchange(desk, &exchange);
     for (int i = operand; r >= 0 && i < argc; i++) {
         r = release_one(exchange, argv[i]);
         refused += r > 0;
@@ -153,7 +195,8 @@ int review_next(Desk *desk, int argc, char **argv) {
     int r = desk_parse(desk, options, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
-    if (asked.minutes < 1 || asked.minutes > 1440)
-        return error_fail(ERROR_CONFIG, "--minutes is 1 to 1440");
+    r = check_minutes(asked.minutes);
+    if (r < 0)
+        return r;
     return show_next(desk, &asked);
 }

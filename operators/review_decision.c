@@ -6,6 +6,7 @@
 #include "operators/commands.h"
 #include "operators/commits.h"
 #include "operators/identity.h"
+#include "operators/mask.h"
 #include "operators/refusal.h"
 #include "operators/result.h"
 #include "operators/review.h"
@@ -20,7 +21,9 @@
 
 #define WAIT_SECONDS 30
 #define WAIT_SECONDS_MAX 3600
-#define LOOK_MS 500 // a decision that comes to nothing writes nothing, and nobody is woken
+#define PATIENCE_MS 500 // after which it says that it waits
+#define LINK_OPTIONS 3  // stand first
+#define LOOK_MS 500     // a decision that comes to nothing writes nothing, and nobody is woken
 
 static const char NOTES[] =
     "A case that nobody works on is claimed by deciding it. Exit code 0: carried out; 1: it came to nothing, or no\n"
@@ -39,7 +42,7 @@ typedef struct Decision {
     const char *action, *why, *to;
     char citizen_number[IDENTITY_NUMBER_BYTES]; // "" where it is no link
     long long candidate, minutes, wait_s;
-    bool no_wait, next;
+    bool no_wait, next, anyway;
     int64_t number, decision;
 } Decision;
 
@@ -73,13 +76,25 @@ static int look(Pg *exchange, const Decision *decision, PGresult **ret) {
 static int wait_for_outcome(Pg *exchange, const Decision *decision) {
     RESULT row = NULL;
     const Clock *clock = clock_system();
-    int64_t until_ms = clock_monotonic_ms(clock) + decision->wait_s * 1000, left_ms;
+    int64_t began_ms = clock_monotonic_ms(clock), until_ms = began_ms + decision->wait_s * 1000, left_ms;
+    bool told = false;
     int r;
     while ((r = look(exchange, decision, &row)) == 1 && (left_ms = until_ms - clock_monotonic_ms(clock)) > 0) {
+        if (!told && until_ms - left_ms - began_ms >= PATIENCE_MS) {
+            log_info("case %" PRId64 ": no broker has carried it out yet; who stops waiting here does not take it back "
+                     "(dongbo review withdraw %" PRId64 " does)",
+                     decision->number, decision->number);
+            told = true;
+        }
         r = commits_wait(exchange, -1, left_ms < LOOK_MS ? (int)left_ms : LOOK_MS);
         if (r < 0)
-            return r;
+            break;
     }
+    if (r < 0) // not a failed decision: it stands
+        return error_context(r,
+                             "case %" PRId64 ": %s was asked for, and what came of it is not known (dongbo review show "
+                             "%" PRId64 ")",
+                             decision->number, decision->action, decision->number);
     if (r == 1)
         log_error("case %" PRId64 ": no broker has carried it out within %lld s; it waits (dongbo review show %" PRId64
                   "; withdraw takes it back)",
@@ -100,7 +115,13 @@ static int decide(Pg *exchange, Decision *decision) {
     else
         pg_param_null(&params);
     pg_param_text(&params, decision->why);
-    int r = review_claim_take(exchange, decision->number, decision->minutes, &until_us);
+    int r = review_claim_check(exchange, decision->number);
+    if (r == 1) {
+        pg_params_free(&params);
+        return r;
+    }
+    if (r == 0)
+        r = review_claim_take(exchange, decision->number, decision->minutes, &until_us);
     if (r == 0)
         r = pg_run(exchange, &DECIDE, &params, &made);
     pg_params_free(&params);
@@ -123,6 +144,13 @@ static int decide_and_wait(Desk *desk, Decision *decision) {
 
 // ---- whose event it is ----------------------------------------------------------------------------------------------
 
+static void print_citizen(const char *number, const char *name, const char *birth_date) {
+    char masked[MASK_BYTES];
+    printf("%s, ", mask_value(comparison_field(COMPARISON_NUMBER), number, masked));
+    columns_show(mask_value(comparison_field(COMPARISON_NAME), name, masked));
+    printf(", born %s\n", mask_value(comparison_field(COMPARISON_BIRTH_DATE), birth_date, masked));
+}
+
 static int find_candidate(Desk *desk, Decision *decision) {
     CLEANUP(review_case_free) ReviewCase of = {0};
     int r = desk_rules(desk, &of.rules);
@@ -130,24 +158,69 @@ static int find_candidate(Desk *desk, Decision *decision) {
         r = review_case_read(desk, decision->number, &of);
     for (int i = 0; r == 0 && i < of.n_alternatives; i++)
         if (of.alternatives[i].candidate == decision->candidate && of.alternatives[i].row >= 0) {
-            char masked[TEXT_MASK_BYTES];
-            const char *number = review_case_held(&of, &of.alternatives[i], "citizen_number");
+            const ReviewAlternative *one = &of.alternatives[i];
+            const char *number = review_case_held(&of, one, "citizen_number");
             snprintf(decision->citizen_number, sizeof decision->citizen_number, "%s", number);
-            text_mask_number(number, masked);
-            printf("candidate %lld is %s\n", decision->candidate, masked);
+            printf("candidate %lld is ", decision->candidate);
+            print_citizen(number, review_case_held(&of, one, "full_name"), review_case_held(&of, one, "birth_date"));
             return 0;
         }
-    if (r < 0)
+    if (r == 1)
+        log_error("there is no case %" PRId64 ": dongbo review list shows those that are open", decision->number);
+    if (r != 0)
         return r;
     log_error("case %" PRId64 " has no candidate %lld: see dongbo review show %" PRId64, decision->number,
               decision->candidate, decision->number);
     return 1;
 }
 
+// Neither name nor birth date, as far as both are there to compare.
+static bool agrees_in_nothing(const ReviewCase *of, const Identity *identity) {
+    Comparison comparison;
+    ComparisonSides sides = {.said = of->event ? of->event->subject : NULL};
+    if (!sides.said)
+        return false;
+    sides.held[COMPARISON_NAME] = identity_text(identity, IDENTITY_NAME);
+    sides.held[COMPARISON_BIRTH_DATE] = identity_text(identity, IDENTITY_BIRTH_DATE);
+    comparison_make(&sides, &comparison);
+    const char *name = comparison.rows[COMPARISON_NAME].agrees;
+    const char *birth_date = comparison.rows[COMPARISON_BIRTH_DATE].agrees;
+    return (*name || *birth_date) && (!*name || strcmp(name, "differs") == 0) &&
+           (!*birth_date || strcmp(birth_date, "differs") == 0);
+}
+
+// A slip in a number may well lead to somebody else, and what an officer says is not compared again. A number that
+// nobody has is the broker's to answer.
+static int check_typed(Desk *desk, const Decision *decision) {
+    CLEANUP(review_case_free) ReviewCase of = {0};
+    CLEANUP(identity_free) Identity identity = {0};
+    snprintf(identity.number, sizeof identity.number, "%s", decision->citizen_number);
+    int r = identity_find(desk, &identity);
+    if (r < 0 || !identity.person)
+        return r;
+    r = desk_rules(desk, &of.rules);
+    if (r == 0)
+        r = review_case_read(desk, decision->number, &of);
+    if (r != 0)
+        return r < 0 ? r : 0; // no such case: claiming it says so
+    printf("this is ");
+    print_citizen(identity_text(&identity, IDENTITY_NUMBER), identity_text(&identity, IDENTITY_NAME),
+                  identity_text(&identity, IDENTITY_BIRTH_DATE));
+    if (decision->anyway || !agrees_in_nothing(&of, &identity))
+        return 0;
+    log_error("case %" PRId64 ": this citizen has neither the name nor the birth date that the event says: look at the "
+              "number again, or say --anyway",
+              decision->number);
+    return 1;
+}
+
 static int find_citizen(Desk *desk, Decision *decision) {
     if (!decision->to == !decision->candidate)
         return error_fail(ERROR_CONFIG, "say whose event it is: --to NUMBER, --to - or --candidate N");
-    return decision->to ? identity_read_number(decision->to, decision->citizen_number) : find_candidate(desk, decision);
+    if (!decision->to)
+        return find_candidate(desk, decision);
+    int r = identity_read_number(decision->to, decision->citizen_number);
+    return r == 0 ? check_typed(desk, decision) : r;
 }
 
 static int check(const Decision *decision) {
@@ -165,6 +238,8 @@ static int run(Desk *desk, const char *action, int argc, char **argv) {
     const Option options[] = {
         {"to", 0, OPTION_TEXT, "NUMBER|-", "the citizen whose event it is; -: from standard input", &decision.to},
         {"candidate", 0, OPTION_INT, "N", "the same, by their place in dongbo review show", &decision.candidate},
+        {"anyway", 0, OPTION_FLAG, NULL, "--to somebody of another name and birth date than the event says",
+         &decision.anyway},
         {"why", 0, OPTION_TEXT, "TEXT", "required; kept with the decision", &decision.why},
         {"wait", 0, OPTION_INT, "SECONDS", "for a broker to carry it out; default 30", &decision.wait_s},
         {"next", 0, OPTION_FLAG, NULL, "then do as dongbo review next", &decision.next},
@@ -172,7 +247,7 @@ static int run(Desk *desk, const char *action, int argc, char **argv) {
         {"no-wait", 0, OPTION_FLAG, NULL, "do not wait for what comes of it", &decision.no_wait},
         {0}};
     bool links = strcmp(action, "link") == 0;
-    int r = desk_parse_noted(desk, links ? options : options + 2, NOTES, argc, argv, &operand);
+    int r = desk_parse_noted(desk, links ? options : options + LINK_OPTIONS, NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
     r = review_number(argv[operand], &decision.number);
@@ -221,7 +296,9 @@ int review_withdraw(Desk *desk, int argc, char **argv) {
         r = pg_run(exchange, &WAITING, &params, &waiting);
     pg_params_clear(&params);
     if (r == 0 && PQntuples(waiting) == 0) {
-        log_error("no decision on case %" PRId64 " waits", number);
+        log_error("no decision on case %" PRId64 " waits: dongbo review show %" PRId64
+                  " says what came of the last one",
+                  number, number);
         r = 1;
     }
     if (r == 0) {

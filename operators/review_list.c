@@ -60,7 +60,7 @@ static void add_row(Columns *columns, const Names *names, const ReviewQueueCase 
     char likely[24] = "", work[256] = "";
     snprintf(number, sizeof number, "%" PRId64, one->number);
     clock_format_us(one->since_us, since);
-    since[16] = '\0'; // to the minute
+    snprintf(since + 16, sizeof since - 16, "Z"); // to the minute
     if (*one->citizen_number)
         text_mask_number(one->citizen_number, citizen);
     snprintf(repeats, sizeof repeats, "%" PRId64 "%s", one->n_events - 1,

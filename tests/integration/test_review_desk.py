@@ -136,7 +136,11 @@ def test_unmasking_is_noted_for_each_person(office, desk):
 
 def test_two_officers_do_not_work_on_one_case(office, desk, other):
     assert f"case {office.wrong_name} is yours" in desk.ask("review", "claim", office.wrong_name)
-    assert "is held by lan until" in other.refused(1, "review", "claim", office.wrong_name)
+    shown = json.loads(desk.ask("review", "show", office.wrong_name, "--json"))
+    assert f"is held by lan until {shown['claim']['until'][:19]}Z" in other.refused(1, "review", "claim",
+                                                                                     office.wrong_name)
+    assert '"x" is no case' in other.refused(2, "review", "claim", office.taken, "x")
+    assert "--minutes is 1 to 1440" in other.refused(2, "review", "claim", office.taken, "--minutes", "9999")
     assert "is held by lan until" in other.refused(1, "review", "refuse", office.wrong_name, "--why", "x", "--no-wait")
     assert json.loads(other.ask("review", "next", "--json"))["case"] == office.no_number
     assert json.loads(other.ask("review", "next", "--json"))["case"] == office.taken
@@ -156,13 +160,18 @@ def test_a_decision_waits_and_can_be_taken_back(office, desk, other):
     assert "say whose event it is" in desk.refused(2, "review", "link", office.taken, "--why", "x")
     assert "has no candidate 7" in desk.refused(1, "review", "link", office.taken, "--candidate", "7", "--why", "x")
     assert "12 digits" in desk.refused(1, "review", "link", office.taken, "--to", "-", "--why", "x", given="12345\n")
+    assert "there is no case 999999" in desk.refused(1, "review", "link", 999999, "--candidate", "1", "--why", "x")
+    stranger = people.citizen(12)["citizen_number"]
+    told = desk.refused(1, "review", "link", office.taken, "--to", "-", "--why", "a slip", "--no-wait", given=stranger)
+    assert "neither the name nor the birth date" in told and stranger not in told
     assert "there is no open case 999999" in desk.refused(1, "review", "refuse", 999999, "--why", "x")
 
     told = desk.ask("review", "link", office.taken, "--candidate", "1", "--why", "card seen: Phượng", "--no-wait")
-    assert told == f"candidate 1 is 001*******09\ncase {office.taken}: link waits for a broker\n"
+    assert told == ("candidate 1 is 001*******09, T*** T*** P***, born 1959\n"
+                    f"case {office.taken}: link waits for a broker\n")
     assert "(link waits)" in desk.ask("review", "list")
-    assert "no broker has carried it out within 1 s" in desk.refused(
-        1, "review", "refuse", office.no_number, "--why", "nobody", "--wait", "1")
+    told = desk.refused(1, "review", "refuse", office.no_number, "--why", "nobody", "--wait", "1")
+    assert "who stops waiting here does not take it back" in told and "within 1 s" in told
     assert "has a decision that waits" in desk.refused(1, "review", "accept", office.taken, "--why", "x")
     shown = desk.ask("review", "show", office.taken)
     assert "link to 001*******09 by lan, waiting" in shown and "card seen" not in shown and "review withdraw" in shown
@@ -174,6 +183,7 @@ def test_a_decision_waits_and_can_be_taken_back(office, desk, other):
     for case in (office.taken, office.no_number):
         desk.ask("review", "withdraw", case)
         assert "withdrawn by lan" in desk.ask("review", "show", case)
+        assert "says what came of the last one" in desk.refused(1, "review", "withdraw", case)
         desk.ask("review", "release", case)
     office.exchange.start_broker()
 
