@@ -28,12 +28,13 @@ static json_t *value_json(const Dossier *dossier, const RuleField *field, const 
 }
 
 static json_t *citizen_json(const Dossier *dossier) {
-    char name[256], year[5];
+    char name[256], born[5], died[5];
     const Identity *identity = dossier->identity;
     if (!identity->person)
         return json_pack("{s:b, s:o}", "known", 0, "number", number_json(dossier, identity->number));
     text_mask_name(identity_text(identity, IDENTITY_NAME), name, sizeof name);
-    snprintf(year, sizeof year, "%s", identity_text(identity, IDENTITY_BIRTH_DATE));
+    snprintf(born, sizeof born, "%s", identity_text(identity, IDENTITY_BIRTH_DATE)); // their years
+    snprintf(died, sizeof died, "%s", identity_text(identity, IDENTITY_DIED_ON));
     json_t *formerly = json_array(), *insured = json_array();
     for (int row = 1; row < PQntuples(identity->numbers); row++)
         json_array_append_new(formerly, json_pack("{s:o, s:s, s:o, s:o}", "number",
@@ -46,11 +47,11 @@ static json_t *citizen_json(const Dossier *dossier) {
     return json_pack("{s:b, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "known", 1, "number",
                      number_json(dossier, identity_text(identity, IDENTITY_NUMBER)), "full_name",
                      dossier->unmask ? identity_text(identity, IDENTITY_NAME) : name, "birth_date",
-                     dossier->unmask ? identity_text(identity, IDENTITY_BIRTH_DATE) : year, "sex",
+                     dossier->unmask ? identity_text(identity, IDENTITY_BIRTH_DATE) : born, "sex",
                      identity_text(identity, IDENTITY_SEX), "residence_province",
                      answer_text(identity_text(identity, IDENTITY_PROVINCE)), "died_on",
-                     answer_text(identity_text(identity, IDENTITY_DIED_ON)), "formerly", formerly, "insured_as",
-                     insured);
+                     answer_text(dossier->unmask ? identity_text(identity, IDENTITY_DIED_ON) : died), "formerly",
+                     formerly, "insured_as", insured);
 }
 
 static json_t *field_json(const Dossier *dossier, const DossierField *field) {

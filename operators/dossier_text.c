@@ -59,9 +59,9 @@ static void print_person(const Dossier *dossier) {
     const char *died_on = identity_text(identity, IDENTITY_DIED_ON);
     printf("  ");
     columns_show(dossier->unmask ? identity_text(identity, IDENTITY_NAME) : name);
-    printf(", born %.*s, %s, residence %s%s%s\n", dossier->unmask ? 10 : 4, birth_date,
+    printf(", born %.*s, %s, residence %s%s%.*s\n", dossier->unmask ? 10 : 4, birth_date,
            identity_text(identity, IDENTITY_SEX), identity_text(identity, IDENTITY_PROVINCE), *died_on ? ", died " : "",
-           died_on);
+           dossier->unmask ? 10 : 4, died_on);
     print_numbers(dossier);
 }
 

@@ -9,6 +9,10 @@
 
 #define KEY_PARTS ((char)0x1F)
 
+static bool begins_with_year(const char *value) {
+    return strspn(value, "0123456789") == 4 && (value[4] == '\0' || value[4] == '-');
+}
+
 const char *mask_value(const RuleField *field, const char *value, char out[MASK_BYTES]) {
     switch (!*value ? MASK_NONE : field ? field->personal : MASK_ALL) {
     case MASK_NONE:
@@ -19,8 +23,8 @@ const char *mask_value(const RuleField *field, const char *value, char out[MASK_
     case MASK_NUMBER:
         text_mask_number(value, out);
         break;
-    case MASK_DATE:
-        snprintf(out, MASK_BYTES, "%.4s", value);
+    case MASK_DATE: // what is no date of ours has its year elsewhere, or is somebody's name
+        snprintf(out, MASK_BYTES, "%.4s", begins_with_year(value) ? value : "***");
         break;
     case MASK_ALL:
         snprintf(out, MASK_BYTES, "***");

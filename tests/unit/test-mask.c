@@ -38,6 +38,8 @@ static void test_values(void **state) {
     expect(population, "father_name", "Bình", "B***");
     expect(population, "birth_date", "1990-01-02", "1990");
     expect(population, "died_on", "2020", "2020");
+    expect(population, "birth_date", "03/05/1980", "***"); // its first signs are not the year
+    expect(population, "birth_date", "thứ hai", "***");    // nor cut within a letter
     expect(population, "residence_commune", "00004", "***");
     expect(population, "kind", "birth", "birth");
     expect(population, "full_name", "", "");
