@@ -418,21 +418,16 @@ int store_still_waiting(Pg *pg, Work *work) {
 
 static const Oid DECIDED_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_INT8_ARRAY, OID_BYTEA_ARRAY, OID_INT8_ARRAY,
                                     OID_INT8_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY, OID_BOOL};
-// A case that is closed without an officer is claimed by nobody, too; store_reviewed() sees to theirs.
 static const PgStatement DECIDED = {
     "decided",
-    "WITH decided AS (UPDATE exchange.exception e SET verdict = d.verdict, open = d.verdict = 4, person = nullif(d.person, 0), "
+    "UPDATE exchange.exception e SET verdict = d.verdict, open = d.verdict = 4, person = nullif(d.person, 0), "
     "reasons = d.reasons, decided_position = d.decided_position, "
     "likely_person = CASE WHEN $9 THEN e.likely_person ELSE d.likely_person END, "
     "likely_posterior = CASE WHEN $9 THEN e.likely_posterior ELSE d.likely_posterior END, "
     "candidates = CASE WHEN $9 THEN e.candidates ELSE d.candidates::jsonb END "
     "FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bigint[], $7::integer[], "
     "$8::text[]) AS d(position, verdict, person, reasons, decided_position, likely_person, likely_posterior, "
-    "candidates) WHERE e.position = d.position RETURNING e.position, e.review_case, e.open) "
-    "DELETE FROM exchange.review_claim c USING decided d WHERE NOT $9 AND c.review_case = d.review_case "
-    "AND NOT EXISTS (SELECT FROM decided o WHERE o.review_case = c.review_case AND o.open) "
-    "AND NOT EXISTS (SELECT FROM exchange.exception e WHERE e.review_case = c.review_case AND e.open "
-    "AND e.position NOT IN (SELECT position FROM decided))",
+    "candidates) WHERE e.position = d.position",
     9, DECIDED_TYPES};
 
 static int append_reasons(PgParams *params, const Work *work) {

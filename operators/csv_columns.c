@@ -6,13 +6,35 @@
 
 #include <string.h>
 
+static int place_of(const CsvColumns *columns, const char *name) {
+    int column = 0;
+    while (column < columns->n && strcmp(name, columns->names[column]) != 0)
+        column++;
+    return column;
+}
+
+// A first row that names none of the columns is no header: it may be a citizen's, and is not quoted.
+static int check_is_header(const CsvColumns *columns, const CsvRow *header) {
+    for (int i = 0; i < header->n_fields; i++)
+        if (place_of(columns, header->fields[i].text) < columns->n)
+            return 0;
+    const char *only = header->n_fields == 1 ? header->fields[0].text : "";
+    const char *sign = strpbrk(only, ";\t|");
+    if (sign)
+        return error_fail(ERROR_CONFIG, "its columns are separated by \"%s\": save it with commas",
+                          *sign == '\t' ? "\\t" : (const char[]){*sign, '\0'});
+    return error_fail(ERROR_CONFIG, "the first row names none of the columns (%s, %s ...): is there a header row?",
+                      columns->names[0], columns->names[1]);
+}
+
 int csv_columns_find(const CsvColumns *columns, const CsvRow *header, int *ret) {
     for (int column = 0; column < columns->n; column++)
         ret[column] = -1;
+    int r = check_is_header(columns, header);
+    if (r < 0)
+        return r;
     for (int i = 0; i < header->n_fields; i++) {
-        int column = 0;
-        while (column < columns->n && strcmp(header->fields[i].text, columns->names[column]) != 0)
-            column++;
+        int column = place_of(columns, header->fields[i].text);
         if (column == columns->n)
             return error_fail(ERROR_CONFIG, "unknown column \"%.64s\"", header->fields[i].text);
         if (ret[column] >= 0)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define OPTIONS_MAX 24
+#define DENIED "42501" // insufficient_privilege: appendix A of PostgreSQL's documentation
 
 static const cyaml_schema_field_t ADMIN_FIELDS[] = {
     CYAML_FIELD_STRING_PTR("exchange", CYAML_FLAG_POINTER, DeskAdmin, exchange, 1, 4096),
@@ -122,6 +123,21 @@ int desk_population_writer(Desk *desk, Pg **ret) {
         return r;
     Session session = {"population_writer", desk->config->population_writer, STORE_POPULATION_WRITE};
     return open_session(desk, &desk->population_writer, session, ret);
+}
+
+int desk_explain(const Desk *desk, int r) {
+    const struct {
+        const Pg *pg;
+        const char *key, *role;
+    } sessions[] = {{desk->exchange, "exchange", "dongbo_operator"},
+                    {desk->population, "population", "dongbo_population_reader"},
+                    {desk->population_writer, "population_writer", "dongbo_population_writer"}};
+    for (size_t i = 0; r == ERROR_DATABASE && i < sizeof sessions / sizeof *sessions; i++)
+        if (sessions[i].pg && strcmp(pg_sqlstate(sessions[i].pg), DENIED) == 0)
+            return error_fail(ERROR_CONFIG,
+                              "the role of \"%s\" in the configuration may not do this: it should be a member of %s",
+                              sessions[i].key, sessions[i].role);
+    return r;
 }
 
 int desk_rules(Desk *desk, const Rules **ret) {

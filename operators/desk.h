@@ -56,6 +56,9 @@ int desk_config(Desk *desk);
 int desk_exchange(Desk *desk, Pg **ret);
 int desk_population(Desk *desk, Pg **ret);
 int desk_population_writer(Desk *desk, Pg **ret);
+// What a command gave; where the database says that a role lacks a right, ERROR_CONFIG with what to do. Before
+// desk_close().
+int desk_explain(const Desk *desk, int r);
 // Rules and codes of the schemas directory.
 int desk_rules(Desk *desk, const Rules **ret);
 // For commands that need no configuration: of `schemas` unless that is NULL, else of the configuration where there is

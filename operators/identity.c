@@ -31,17 +31,18 @@ static const PgStatement LEARNT = {"identity_learnt",
 static const PgStatement UNMASKING = {"identity_unmasking", "SELECT exchange.note_unmasking($1, $2)", 2, NULL};
 
 int identity_read_number(const char *operand, char number[IDENTITY_NUMBER_BYTES]) {
-    char line[IDENTITY_NUMBER_BYTES + 2] = "";
+    static const char MARK[] = "\xEF\xBB\xBF"; // that some editors put before a file's text
+    char line[IDENTITY_NUMBER_BYTES + sizeof MARK + 1] = "";
     if (strcmp(operand, "-") == 0) {
         if (isatty(STDIN_FILENO))
             fprintf(stderr, "Citizen number: ");
         if (!fgets(line, sizeof line, stdin))
             return error_fail(ERROR_CONFIG, "no citizen number on standard input");
-        operand = line;
+        operand = line + (strncmp(line, MARK, sizeof MARK - 1) == 0 ? sizeof MARK - 1 : 0);
     }
     operand += strspn(operand, " \t");
     size_t n = strcspn(operand, " \t\r\n");
-    if (n == 0 || n >= IDENTITY_NUMBER_BYTES)
+    if (n == 0 || n >= IDENTITY_NUMBER_BYTES || !text_is_clean(operand, n))
         return error_fail(ERROR_CONFIG, "that is no citizen number");
     memcpy(number, operand, n);
     number[n] = '\0';

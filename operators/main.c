@@ -49,7 +49,7 @@ int main(int argc, char **argv) {
     setlocale(LC_CTYPE, "");
     log_setup("dongbo", LOG_LEVEL_INFO);
     Desk desk = {0};
-    int r = dispatch(&desk, argc, argv);
+    int r = desk_explain(&desk, dispatch(&desk, argc, argv));
     desk_close(&desk);
     if (r < 0)
         log_error("%s", error_text());

@@ -12,6 +12,7 @@
 #include "operators/policy.h"
 #include "operators/progress.h"
 #include "operators/result.h"
+#include "proto/base/log.h"
 #include "proto/merkle.h"
 #include "wire.pb-c.h"
 
@@ -438,8 +439,10 @@ int weight_model_show(Desk *desk, int argc, char **argv) {
     if (r < 0)
         return r;
     if (PQntuples(rows) == 0) {
-        printf(model ? "there is no such model; dongbo model list shows them\n"
-                     : "nothing was learnt yet: the shipped weights hold\n");
+        if (model)
+            log_error("there is no model %" PRId64 ": dongbo model list shows them", model);
+        else
+            log_error("nothing was learnt yet: the shipped weights hold");
         return 1;
     }
     return show(rows);

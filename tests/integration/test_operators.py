@@ -311,9 +311,12 @@ def test_a_wrong_row_is_named_without_its_values_and_nothing_is_loaded(desk, dat
     (HEADER.replace("sex", "full_name"), 'column "full_name" is there twice'),
     (HEADER.replace(",died_on", ""), 'column "died_on" is missing'),
     ("", "no header row"),
+    (HEADER.replace(",", ";"), 'its columns are separated by ";"'),
+    (ROW, "is there a header row?"),
 ])
 def test_a_wrong_header_is_named(desk, header, says):
-    assert says in desk.refused(2, "population", "load", "-", given=header)
+    told = desk.refused(2, "population", "load", "-", given=header)
+    assert says in told and "001090000001" not in told
 
 
 # ---- agencies, subscriptions, epochs
@@ -503,12 +506,16 @@ def test_report_and_log_of_nothing(desk):
 
 
 def test_a_citizen_is_masked_unless_asked_for_and_that_is_noted(desk, database):
-    desk.ask("population", "load", "-", given=HEADER + ROW)
-    shown = desk.ask("citizen", "-", given="001090000001\n")
-    assert "001*******01" in shown and "born 1990," in shown
+    desk.ask("population", "load", "-", given=HEADER + ROW.replace(",00001,", ",00001,2021-03-04"))
+    shown = desk.ask("citizen", "-", given="\ufeff001090000001\n")
+    assert "001*******01" in shown and "born 1990," in shown and "died 2021\n" in shown
     assert "001090000001" not in shown and "Nguyễn" not in shown
+    person = json.loads(desk.ask("citizen", "001090000001", "--json"))["citizen"]
+    assert (person["birth_date"], person["died_on"]) == ("1990", "2021")
+    assert "no citizen number" in desk.refused(2, "citizen", "-", given="001\x01090000001\n")
     assert database.value("SELECT count(*) FROM exchange.unmasking") == 0
-    assert "Nguyễn Văn Đạt, born 1990-01-02" in desk.ask("citizen", "001090000001", "--unmask")
+    shown = desk.ask("citizen", "001090000001", "--unmask")
+    assert "Nguyễn Văn Đạt, born 1990-01-02" in shown and "died 2021-03-04" in shown
     assert database.rows("SELECT what, citizen_masked, seen_by FROM exchange.unmasking") == [
         ("citizen", "001*******01", "dongbo_operator")]
     assert "nothing is held under this number" in desk.refused(1, "citizen", "001090000009")
@@ -526,6 +533,8 @@ def test_a_reader_sees_who_takes_part(desk):
     desk.configure(operator="dongbo_reader")
     assert "Bộ Y tế" in desk.ask("agency", "list") and "MOH" in desk.ask("agency", "key", "list")
     assert "may not read records" in desk.refused(2, "report")
+    for words in (("list",), ("claim", 7), ("release", 7), ("stats",)):
+        assert "should be a member of dongbo_operator" in desk.refused(2, "review", *words)
 
 
 # ---- rules

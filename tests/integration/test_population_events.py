@@ -257,15 +257,11 @@ def test_what_the_store_was_wrong_about_is_decided_again(centre):
               dose_of(number(3), sex="female"), dose_of("123456789"), dose_of(number(4, 1))]
     told = said(moh.publish(events)[1])
     assert [told[n][0] for n in range(1, 7)] == [MISMATCH] * 5 + [DEFERRED]
-    claimed = "SELECT sequence FROM exchange.review_claim JOIN exchange.exception USING (review_case) ORDER BY 1"
-    centre.cluster.rows("SELECT exchange.review_claim(review_case, 30) FROM exchange.exception WHERE sequence < 3")
-    assert centre.cluster.rows(claimed) == [(1,), (2,)]
     body = npc.publish([centre.change("correction", number(1), time=10, full_name="Nguyễn Văn An"),
                         centre.change("correction", number(3), time=10, full_name="Nguyễn Văn An"),
                         centre.change("move", number(2), time=10, residence_province="79")])[1]
     verdicts = moh.receive(VERDICTS)[1].verdicts
     assert [(v.sequence, v.verdict) for v in verdicts if v.position > body.last_position] == [(1, ACCEPTED)]
-    assert centre.cluster.rows(claimed) == [(2,)], "nobody works on a closed case"
     # A number that is learnt of while no broker runs.
     centre.exchange.broker.stop()
     aliases = centre.exchange.directory / "aliases.csv"
