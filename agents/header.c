@@ -47,15 +47,6 @@ static const char *find_alike(const Header *header, const char *name) {
     return NULL;
 }
 
-// A header of one column that holds another delimiter; 0 when it does not.
-static char other_delimiter(const Header *header) {
-    static const char DELIMITERS[] = ",;\t|";
-    for (const char *one = DELIMITERS; header->row->n_fields == 1 && *one; one++)
-        if (*one != header->delimiter && strchr(header->row->fields[0].text, *one) != NULL)
-            return *one;
-    return 0;
-}
-
 // Appends to both texts as far as there is room.
 static void add(HeaderFault *fault, const char *vi, const char *en) {
     size_t n_vi = strlen(fault->vi), n_en = strlen(fault->en);
@@ -65,7 +56,8 @@ static void add(HeaderFault *fault, const char *vi, const char *en) {
 
 static void say_missing(const Header *header, int column, HeaderFault *fault) {
     const char *name = map_column(header->map, column), *alike = find_alike(header, name);
-    char delimiter = other_delimiter(header), vi[400], en[400];
+    const char *delimiter = csv_other_delimiter(header->row, header->delimiter);
+    char vi[400], en[400];
     snprintf(fault->vi, sizeof fault->vi, "Tệp không có cột \"%.64s\" mà %.200s, dòng %d cần", name,
              map_path(header->map), map_column_line(header->map, column));
     snprintf(fault->en, sizeof fault->en, "The file has no column \"%.64s\", which %.200s, line %d reads", name,
@@ -74,12 +66,11 @@ static void say_missing(const Header *header, int column, HeaderFault *fault) {
         snprintf(vi, sizeof vi, "; tệp có cột \"%.80s\"", alike);
         snprintf(en, sizeof en, "; it has \"%.80s\"", alike);
         add(fault, vi, en);
-    } else if (delimiter != 0) {
-        const char *written = delimiter == '\t' ? "\\t" : (const char[]){delimiter, 0};
-        snprintf(vi, sizeof vi, "; các cột của tệp được ngăn bằng \"%s\": ghi delimiter: \"%s\" cho nguồn này", written,
-                 written);
+    } else if (delimiter != NULL) {
+        snprintf(vi, sizeof vi, "; các cột của tệp được ngăn bằng \"%s\": ghi delimiter: \"%s\" cho nguồn này",
+                 delimiter, delimiter);
         snprintf(en, sizeof en, "; its columns are separated by \"%s\": write delimiter: \"%s\" for this source",
-                 written, written);
+                 delimiter, delimiter);
         add(fault, vi, en);
     }
     add(fault, ". " NOTHING_SENT_VI, ". " NOTHING_SENT_EN);

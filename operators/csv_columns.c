@@ -18,11 +18,9 @@ static int check_is_header(const CsvColumns *columns, const CsvRow *header) {
     for (int i = 0; i < header->n_fields; i++)
         if (place_of(columns, header->fields[i].text) < columns->n)
             return 0;
-    const char *only = header->n_fields == 1 ? header->fields[0].text : "";
-    const char *sign = strpbrk(only, ";\t|");
-    if (sign)
-        return error_fail(ERROR_CONFIG, "its columns are separated by \"%s\": save it with commas",
-                          *sign == '\t' ? "\\t" : (const char[]){*sign, '\0'});
+    const char *delimiter = csv_other_delimiter(header, ',');
+    if (delimiter)
+        return error_fail(ERROR_CONFIG, "its columns are separated by \"%s\": save it with commas", delimiter);
     return error_fail(ERROR_CONFIG, "the first row names none of the columns (%s, %s ...): is there a header row?",
                       columns->names[0], columns->names[1]);
 }

@@ -65,13 +65,11 @@ static const char *trimmed(const CsvField *field, char *out, size_t out_bytes) {
 }
 
 static int no_column(const MatchConfig *config, const CsvRow *header, const char *name) {
-    const char *only = header->n_fields == 1 ? header->fields[0].text : "";
-    for (const char *sign = ",;\t|"; *sign; sign++)
-        if (*sign != match_config_delimiter(config) && strchr(only, *sign))
-            return error_fail(ERROR_CONFIG,
-                              "there is no column \"%s\"; its columns are separated by \"%s\": write delimiter: \"%s\"",
-                              name, *sign == '\t' ? "\\t" : (const char[]){*sign, '\0'},
-                              *sign == '\t' ? "\\t" : (const char[]){*sign, '\0'});
+    const char *delimiter = csv_other_delimiter(header, match_config_delimiter(config));
+    if (delimiter)
+        return error_fail(ERROR_CONFIG,
+                          "there is no column \"%s\"; its columns are separated by \"%s\": write delimiter: \"%s\"",
+                          name, delimiter, delimiter);
     return error_fail(ERROR_CONFIG, "there is no column \"%s\"", name);
 }
 

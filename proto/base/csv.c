@@ -326,6 +326,14 @@ static const struct {
     [CSV_NUL_BYTE] = {"Dòng chứa ký tự NUL; có lẽ tệp là UTF-16.", "The row holds a NUL byte; the file may be UTF-16."},
 };
 
+const char *csv_other_delimiter(const CsvRow *header, char delimiter) {
+    static const char *const DELIMITERS[] = {",", ";", "\t", "|"};
+    for (size_t i = 0; header->n_fields == 1 && i < sizeof DELIMITERS / sizeof *DELIMITERS; i++)
+        if (*DELIMITERS[i] != delimiter && strstr(header->fields[0].text, DELIMITERS[i]))
+            return *DELIMITERS[i] == '\t' ? "\\t" : DELIMITERS[i];
+    return NULL;
+}
+
 bool csv_is_blank(const CsvRow *row) {
     int i = 0;
     while (i < row->n_fields && row->fields[i].n == 0)

@@ -66,6 +66,10 @@ int csv_has_mark(const Csv *csv); // 1 when the header began with a byte order m
 // fields. 0, or the CsvFault.
 CsvFault csv_split(char *data, size_t n, char delimiter, CsvField *fields, int *ret_n);
 
+// The delimiter that a header of one column holds instead of the one it was read with, as it is written in a
+// configuration ("\t" for a tab); NULL when it holds none.
+const char *csv_other_delimiter(const CsvRow *header, char delimiter);
+
 // As spreadsheets leave them behind the data: nothing but delimiters.
 bool csv_is_blank(const CsvRow *row);
 
