@@ -304,7 +304,7 @@ int review_case_next(const ReviewCase *of, char next[REVIEW_NEXT_MAX][REVIEW_NEX
     if (review_case_is_decided(of))
         suggest(&ret, "dongbo review withdraw %" PRId64, of->number);
     else if (!review_case_is_open(of))
-        suggest(&ret, "dongbo log tail --since %" PRId64, decided ? decided : of->number);
+        suggest(&ret, "dongbo log tail --since %+" PRId64, decided ? decided : of->number);
     else if (!taken)
         suggest_decisions(of, &ret);
     if (taken || review_case_is_decided(of) || !review_case_is_open(of))

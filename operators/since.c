@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A number is a position, anything else a time; refuses to guess what a text means that is neither.
+// A number is a position, anything else a time; refuses to guess what a text means that is neither, or both.
 #include "operators/since.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 // Positions rise with the time they were stored at: the first one from the end answers.
 static const PgStatement STORED_BY = {
@@ -25,8 +27,17 @@ int since_stored_by(Pg *exchange, int64_t us, int64_t *ret) {
     return r;
 }
 
+// Four digits of this century or the last, without a sign.
+static bool may_be_year(const char *since) {
+    return strlen(since) == 4 && strspn(since, "0123456789") == 4 && strcmp(since, "1900") >= 0 &&
+           strcmp(since, "2100") < 0;
+}
+
 int since_find(Pg *exchange, const char *since, int64_t *ret) {
     int64_t us = 0;
+    if (may_be_year(since))
+        return error_fail(ERROR_CONFIG, "--since: \"%s\" may be a year or a position: say %s-01-01, or +%s", since,
+                          since, since);
     char *end;
     long long position = strtoll(since, &end, 10);
     if (*end == '\0' && end != since) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which position belongs to a time, by the log's own; and where a command's --since begins: a position as it is, or the
-// first entry stored at a time or later.
+// Which position belongs to a time, by the log's own; and where a command's --since begins: a position as it is (a sign
+// before it does no harm), or the first entry stored at a time or later. What may be a year as well is refused.
 #pragma once
 
 #include "proto/base/pg.h"

@@ -160,6 +160,7 @@ def test_init_needs_administrators(desk):
     (["log", "tail", "--domain", "sport"], '--domain: there is no domain "sport"'),
     (["log", "tail", "--agency", "XX"], '--agency: there is no agency "XX"'),
     (["log", "tail", "--since", "yesterday"], "neither a position nor a time"),
+    (["log", "tail", "--since", "2022"], "may be a year or a position: say 2022-01-01, or +2022"),
     (["epoch", "new"], "epoch new needs --reason"),
     (["keys", "show", "nowhere.pub"], "nowhere.pub"),
     (["epoch", "new", "--reason", "a\nb"], "--reason is not UTF-8, or holds a control character"),

@@ -87,3 +87,5 @@ def test_rules_that_cannot_be_read_are_not_tried(exchange):
     assert differences(exchange, ROOT / "schemas") == (0, 0, [])
     done = exchange.dongbo("rules", "try", "--since", "yesterday", ROOT / "schemas", check=False)
     assert done.returncode == 2 and "neither a position nor a time" in done.stderr
+    done = exchange.dongbo("rules", "try", "--since", "2022", ROOT / "schemas", check=False)
+    assert done.returncode == 2 and "say 2022-01-01, or +2022" in done.stderr

@@ -77,13 +77,13 @@ def test_the_last_lines_and_the_lines_since(run):
     for n in (0, 1, 2, 7, len(log), len(log) + 5):
         assert lines(run, "-n", n) == log[len(log) - min(n, len(log)):]
     assert lines(run) == log[-20:]
-    for position in (1, 2, 10, len(log), len(log) + 1):
-        assert lines(run, "--since", position) == log[position - 1:]
+    for position in (1, "+1", 2, 10, len(log), len(log) + 1):
+        assert lines(run, "--since", position) == log[int(position) - 1:]
     assert lines(run, "--since", 5, "-n", 3) == log[4:7]
     moment = log[-1]["time"]
     since = lines(run, "--since", moment)
     assert since == [line for line in log if line["time"] >= moment] and since
-    assert lines(run, "--since", "2999-01-01") == []
+    assert lines(run, "--since", "2999-01-01") == lines(run, "--since", "+2022") == []
 
 
 def test_a_citizen_is_found_under_their_number_alone(run):
