@@ -319,7 +319,7 @@ static int date_convert(const char *format, const char *text, char out[16]) {
     return date_parse(out, &ignored);
 }
 
-// What the target gets for this text: *ret, which may be the text itself. 0, or a reason's code.
+// What the target gets for this text: *ret, which may be the text itself. 0, a reason's code, or ERROR_MEMORY.
 static int target_text(const Target *target, const MapText *text, Arena *arena, const char **ret) {
     *ret = text->text;
     if (target->codes != NULL) {
@@ -335,30 +335,48 @@ static int target_text(const Target *target, const MapText *text, Arena *arena, 
         return 0;
     char *date = arena_alloc(arena, 16);
     if (date == NULL)
-        return ERROR_MEMORY;
+        return error_fail(ERROR_MEMORY, "no memory for a row");
     *ret = date;
     return date_convert(target->date, text->text, date) == 0 ? 0 : DONGBO__REASON_CODE__DATE_INVALID;
 }
 
 // Checks what a row holds in this column. 0, or a reason's code.
-static int text_check(const MapText *text, size_t bytes_max) {
+static int text_check(const MapText *text) {
     if (text->text == NULL)
         return DONGBO__REASON_CODE__FIELD_MISSING;
-    if (text->n > bytes_max)
+    if (text->n > TEXT_BYTES_MAX)
         return DONGBO__REASON_CODE__EVENT_LIMITS;
     return text_is_clean(text->text, text->n) ? 0 : DONGBO__REASON_CODE__TEXT_INVALID;
+}
+
+// The same without the white space around it, which is never part of a value; *ret is in the arena where it ended in
+// some. 0, a reason's code, or ERROR_MEMORY.
+static int text_read(const MapText *said, Arena *arena, MapText *ret) {
+    *ret = *said;
+    if (said->text != NULL)
+        text_trim(&ret->text, &ret->n);
+    int code = text_check(ret);
+    if (code != 0 || ret->text[ret->n] == 0)
+        return code;
+    char *text = arena_alloc(arena, ret->n + 1);
+    if (text == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a row");
+    memcpy(text, ret->text, ret->n);
+    text[ret->n] = 0;
+    ret->text = text;
+    return 0;
 }
 
 static int apply_target(const Map *map, const Target *target, const MapRow *row, Arena *arena,
                         ProtobufCMessage *message, MapFault *ret_fault) {
     const char *text = target->value;
     if (target->column >= 0) {
-        const MapText *said = &row->values[target->column];
-        int code = text_check(said, TEXT_BYTES_MAX);
+        MapText said;
+        int code = text_read(&row->values[target->column], arena, &said);
         if (code == 0)
-            code = target_text(target, said, arena, &text);
+            code = target_text(target, &said, arena, &text);
         if (code < 0)
-            return error_fail(ERROR_MEMORY, "no memory for a row");
+            return code;
         if (code > 0)
             return column_fault(map, ret_fault, code, target->name, target->column);
     }
@@ -374,7 +392,7 @@ static int apply_key(const Map *map, const MapRow *row, Arena *arena, Dongbo__Ch
     size_t n = 0;
     for (int i = 0; i < map->n_key; i++) {
         const MapText *part = &row->values[map->key[i]];
-        int code = text_check(part, TEXT_BYTES_MAX);
+        int code = text_check(part);
         if (code == 0 && part->n == 0)
             code = DONGBO__REASON_CODE__FIELD_MISSING;
         if (code != 0)
@@ -396,17 +414,18 @@ static int apply_key(const Map *map, const MapRow *row, Arena *arena, Dongbo__Ch
     return 0;
 }
 
-static int apply_time(const Map *map, const MapRow *row, Dongbo__ChangeEvent *event, MapFault *ret_fault) {
+static int apply_time(const Map *map, const MapRow *row, Arena *arena, Dongbo__ChangeEvent *event,
+                      MapFault *ret_fault) {
     event->event_time_us = row->time_us;
     if (map->event_time < 0)
         return 0;
-    const MapText *text = &row->values[map->event_time];
-    int code = text_check(text, TEXT_BYTES_MAX);
-    if (code == 0 && text->n == 0)
+    MapText text;
+    int code = text_read(&row->values[map->event_time], arena, &text);
+    if (code == 0 && text.n == 0)
         code = DONGBO__REASON_CODE__FIELD_MISSING;
-    if (code == 0 && clock_parse_us(text->text, &event->event_time_us) != 0)
+    if (code == 0 && clock_parse_us(text.text, &event->event_time_us) != 0)
         code = DONGBO__REASON_CODE__DATE_INVALID;
-    return code == 0 ? 0 : column_fault(map, ret_fault, code, "event_time", map->event_time);
+    return code <= 0 ? code : column_fault(map, ret_fault, code, "event_time", map->event_time);
 }
 
 static bool is_among(char *const *words, unsigned n, const char *text) {
@@ -416,18 +435,19 @@ static bool is_among(char *const *words, unsigned n, const char *text) {
     return false;
 }
 
-static int apply_operation(const Map *map, const MapRow *row, Dongbo__ChangeEvent *event, MapFault *ret_fault) {
+static int apply_operation(const Map *map, const MapRow *row, Arena *arena, Dongbo__ChangeEvent *event,
+                           MapFault *ret_fault) {
     event->operation = DONGBO__OPERATION__UPSERT;
     if (map->operation < 0)
         return 0;
-    const MapText *text = &row->values[map->operation];
-    int code = text_check(text, TEXT_BYTES_MAX);
+    MapText text;
+    int code = text_read(&row->values[map->operation], arena, &text);
     if (code != 0)
-        return column_fault(map, ret_fault, code, "operation", map->operation);
+        return code < 0 ? code : column_fault(map, ret_fault, code, "operation", map->operation);
     const OperationYaml *words = map->yaml->operation;
-    if (is_among(words->correct, words->correct_count, text->text))
+    if (is_among(words->correct, words->correct_count, text.text))
         event->operation = DONGBO__OPERATION__CORRECT;
-    if (is_among(words->retract, words->retract_count, text->text))
+    if (is_among(words->retract, words->retract_count, text.text))
         event->operation = DONGBO__OPERATION__RETRACT;
     return 0;
 }
@@ -446,9 +466,9 @@ int map_apply(const Map *map, const MapRow *row, Arena *arena, Dongbo__ChangeEve
     event_set_body(event, map->domain, body);
     int r = apply_key(map, row, arena, event, ret_fault);
     if (r == 0)
-        r = apply_time(map, row, event, ret_fault);
+        r = apply_time(map, row, arena, event, ret_fault);
     if (r == 0)
-        r = apply_operation(map, row, event, ret_fault);
+        r = apply_operation(map, row, arena, event, ret_fault);
     for (int i = 0; i < map->n_targets && r == 0; i++) {
         const Target *target = &map->targets[i];
         r = apply_target(map, target, row, arena, target->subject ? &subject->base : body, ret_fault);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A mapping: how a row of an agency's own table becomes a ChangeEvent. Loaded from YAML; pure afterwards. It converts
-// and renames, and judges nothing about persons or rules: that is the exchange's to say.
+// and renames, and judges nothing about persons or rules: that is the exchange's to say. White space around a value is
+// not part of it; a source key is taken as it stands, for its row is found by it.
 //
 //   domain: health
 //   source_key: [row_id]            # the columns that make the row's own key, joined by "/"
@@ -53,5 +54,5 @@ typedef struct MapFault {
 } MapFault;
 
 // 0, or 1 when this row cannot be an event (ret_fault says why). The event has no id yet; it lives in the arena, and
-// its strings point into the row. ERROR_MEMORY at the arena's limit.
+// its strings point into the row and the arena. ERROR_MEMORY at the arena's limit.
 int map_apply(const Map *map, const MapRow *row, Arena *arena, Dongbo__ChangeEvent **ret, MapFault *ret_fault);

@@ -57,6 +57,41 @@ bool text_is_same(const char *a, const char *b) {
     return same;
 }
 
+static inline bool is_ascii_space(int32_t letter) {
+    return letter == ' ' || (letter >= '\t' && letter <= '\r');
+}
+
+static bool is_space(int32_t letter) {
+    if (letter < 0x80)
+        return is_ascii_space(letter);
+    utf8proc_category_t category = utf8proc_category(letter);
+    return letter == 0x85 || category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
+           category == UTF8PROC_CATEGORY_ZP;
+}
+
+// What spreadsheets and web pages leave around a value: zero-width spaces and byte order marks, too.
+static bool is_around(int32_t letter) {
+    return is_space(letter) || letter == 0x200B || letter == 0xFEFF;
+}
+
+void text_trim(const char **text, size_t *n) {
+    const uint8_t *at = (const uint8_t *)*text, *end = at + *n;
+    utf8proc_int32_t letter;
+    utf8proc_ssize_t taken;
+    while (at < end && (taken = utf8proc_iterate(at, end - at, &letter)) > 0 && is_around(letter))
+        at += taken;
+    while (at < end) {
+        const uint8_t *last = end - 1;
+        while (last > at && end - last < 4 && (*last & 0xC0) == 0x80)
+            last--;
+        if (utf8proc_iterate(last, end - last, &letter) != end - last || !is_around(letter))
+            break;
+        end = last;
+    }
+    *text = (const char *)at;
+    *n = (size_t)(end - at);
+}
+
 void text_cut(char *text, size_t n_max) {
     size_t n = strnlen(text, n_max), start = n;
     while (start > 0 && n - start < 3 && ((uint8_t)text[start - 1] & 0xC0) == 0x80)
@@ -120,10 +155,6 @@ static size_t finish(Fold *fold) {
         return FOLD_FAILED;
     fold->out[fold->n] = '\0';
     return fold->n;
-}
-
-static inline bool is_ascii_space(int32_t letter) {
-    return letter == ' ' || (letter >= '\t' && letter <= '\r');
 }
 
 // À to ß as À-letters' bases; '.' has no base and is left to utf8proc.
@@ -212,14 +243,6 @@ static bool fold_by_table(const char *text, Fold *fold, bool accents) {
         put_letter(fold, accents ? base : lower);
     }
     return true;
-}
-
-static bool is_space(int32_t letter) {
-    if (letter < 0x80)
-        return is_ascii_space(letter);
-    utf8proc_category_t category = utf8proc_category(letter);
-    return letter == 0x85 || category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
-           category == UTF8PROC_CATEGORY_ZP;
 }
 
 static bool fold_by_unicode(const char *text, Fold *fold, bool accents) {

@@ -15,6 +15,9 @@ bool text_has_marks(const char *text, size_t n);
 // Whether both are one text, whatever normal form either is in. Case and spaces count.
 bool text_is_same(const char *a, const char *b);
 
+// *text and *n (bytes) without the white space at both ends, of any width and also of none. Bytes that are no UTF-8
+// stay.
+void text_trim(const char **text, size_t *n);
 // Shortens the text to n_max bytes at most, and drops a last character of which only a part is there.
 void text_cut(char *text, size_t n_max);
 // What is not seen itself but tells a terminal what to do: control characters, line and paragraph separators, and

@@ -189,6 +189,30 @@ static void test_leaves_unsaid_what_is_empty(void **state) {
     map_destroy(&map);
 }
 
+// As spreadsheets, web pages and columns of a fixed width leave it.
+static void test_leaves_out_white_space_around_values(void **state) {
+    Map *map = full();
+    const char *row[N_COLUMNS] = {
+        " 7", "b ", " 2022-03-01 ", "X  ", " 001099000001\u00a0", "\t3/1/2021", "Đã tiêm\u3000", "\ufeff2\u200b "};
+    Dongbo__ChangeEvent *event;
+    MapFault fault;
+    assert_int_equal(apply(map, row, &event, &fault), 0);
+    assert_string_equal(event->source_key, " 7/b ");
+    assert_int_equal(event->event_time_us, 1646067600000000);
+    assert_int_equal(event->operation, DONGBO__OPERATION__RETRACT);
+    assert_string_equal(event->subject->citizen_number, "001099000001");
+    assert_string_equal(event->health->occurrence_date, "2021-01-03");
+    assert_string_equal(event->health->status, "completed");
+    assert_int_equal(event->health->dose_number, 2);
+    row[NUMBER] = "\u2007 \u00a0";
+    assert_int_equal(apply(map, row, &event, &fault), 0);
+    assert_string_equal(event->subject->citizen_number, "");
+    row[NUMBER] = " 001 099000001 "; // between digits it is no slip of a form
+    assert_int_equal(apply(map, row, &event, &fault), 0);
+    assert_string_equal(event->subject->citizen_number, "001 099000001");
+    map_destroy(&map);
+}
+
 // A source that writes FHIR dates here and there is understood; so is one that knows the year only.
 static void test_reads_dates_as_they_come(void **state) {
     static const char *const CASES[][2] = {
@@ -224,6 +248,7 @@ int main(void) {
         cmocka_unit_test(test_maps_a_row),
         cmocka_unit_test(test_gives_a_reason_for_a_bad_row),
         cmocka_unit_test(test_leaves_unsaid_what_is_empty),
+        cmocka_unit_test(test_leaves_out_white_space_around_values),
         cmocka_unit_test(test_reads_dates_as_they_come),
         cmocka_unit_test(test_takes_the_rows_time_when_none_is_named),
     };

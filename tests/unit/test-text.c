@@ -107,6 +107,26 @@ static void test_does_not_fit(void **state) {
     assert_int_equal(text_fold_case(long_text, room, sizeof room), 10000);
 }
 
+static void test_trims(void **state) {
+    static const char *const cases[][2] = {
+        {"", ""},
+        {" \t\u00a0\u200b", ""},
+        {"an", "an"},
+        {"  Văn  An ", "Văn  An"},
+        {"\u202f\u3000an\u2028\ufeff", "an"},
+        {"\x01 an", "\x01 an"},
+        {" \xa0 an \xa0", "\xa0 an \xa0"}, // no UTF-8, though a no-break space in other encodings
+        {" \x80\x80\x80\x80 ", "\x80\x80\x80\x80"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *text = cases[i][0];
+        size_t n = strlen(text);
+        text_trim(&text, &n);
+        assert_int_equal(n, strlen(cases[i][1]));
+        assert_memory_equal(text, cases[i][1], n);
+    }
+}
+
 static void test_not_utf8(void **state) {
     static const char *const bad[] = {"\xff", "a\xc3",   "\xc0\x80", "\xe1\xbb", "\xed\xa0\x80", "\xf4\x90\x80\x80",
                                       "\x80", "\xc4\x41"};
@@ -224,6 +244,7 @@ int main(void) {
         cmocka_unit_test(test_short_path_agrees),
         cmocka_unit_test(test_fold_is_of_this_version),
         cmocka_unit_test(test_does_not_fit),
+        cmocka_unit_test(test_trims),
         cmocka_unit_test(test_not_utf8),
         cmocka_unit_test(test_clean),
         cmocka_unit_test(test_cut),
