@@ -306,6 +306,27 @@ def test_a_long_search_under_the_lock_is_no_idleness(office):
     assert {reasons[-1] for _, reasons in office.decided(body, first, 260)} == {"PERSON_FOUND"}
 
 
+def test_what_candidates_have_is_counted_as_the_model_has_it(office):
+    """However many events and candidates of a call have a value; what the model does not hold is no count."""
+    rows, wrong, none = office.cluster.rows("""
+        WITH said AS (SELECT array_agg(name_folded ORDER BY person) names, array_agg(birth_date ORDER BY person) births,
+                             array_agg(residence_province ORDER BY person) provinces,
+                             array_agg(sex ORDER BY person) sexes, array_agg(''::text) nothing
+                      FROM population.citizen WHERE mod(person, 5) = 0)
+        SELECT count(*), count(*) FILTER (WHERE
+                   to_jsonb(ARRAY[n_name, n_said, n_given, n_birth, n_year, n_province, n_mother, n_father]) <>
+                   jsonb_build_array(c.n->('name/' || p.name_folded), c.n->('name/' || names[place]),
+                    c.n->('given/' || split_part(p.name_folded, ' ', -1)), c.n->('birth/' || p.birth_date),
+                    c.n->('year/' || left(p.birth_date, 4)), c.n->('province/' || p.residence_province),
+                    c.n->('mother/' || p.mother_name), c.n->('father/' || p.father_name))),
+               count(*) FILTER (WHERE n_name IS NULL)
+        FROM said CROSS JOIN population.find(nothing, names, births, nothing, sexes, provinces, nothing, 50, '{}', '{}')
+        LEFT JOIN population.citizen p USING (person)
+        CROSS JOIN (SELECT jsonb_object_agg(kind || '/' || value, n) n FROM population.model_count) c
+        """)[0]
+    assert wrong == 0 and 0 < none < rows and rows > 600
+
+
 def test_weights_are_learnt_from_an_agencys_own_events(office):
     """By what its numbers' bearers agree in otherwise; the same again is no new model; brokers take it up at once."""
     exchange = office.exchange
