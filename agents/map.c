@@ -10,6 +10,7 @@
 #include "proto/base/date.h"
 #include "proto/base/error.h"
 #include "proto/base/text.h"
+#include "proto/base/unsaid.h"
 #include "proto/bounds.h"
 #include "proto/domain.h"
 
@@ -99,6 +100,7 @@ typedef struct Target {
     unsigned number;
     int column;       // -1: a constant
     const char *name; // "subject.full_name", as in the file
+    bool is_date;
     const char *date; // the source's format, or NULL
     const char *value;
     const CodeYaml *codes;
@@ -196,6 +198,7 @@ static int map_target(Map *map, int index) {
                        .value = yaml->value,
                        .codes = yaml->codes,
                        .n_codes = yaml->codes_count};
+    target->is_date = field_is_date(yaml->to);
     int r = target_name(map, index, yaml, target);
     if (r < 0)
         return r;
@@ -319,6 +322,26 @@ static int date_convert(const char *format, const char *text, char out[16]) {
     return date_parse(out, &ignored);
 }
 
+// What a field that holds a date gets. One that is not known is not said; of what came without a format, the exchange
+// judges the rest.
+static int date_text(const Target *target, const MapText *text, Arena *arena, const char **ret) {
+    Date ignored;
+    char *date = arena_alloc(arena, 16);
+    if (date == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a row");
+    if (target->date != NULL && date_convert(target->date, text->text, date) == 0) {
+        *ret = date;
+        return 0;
+    }
+    if (target->date == NULL && date_parse(text->text, &ignored) == 0)
+        return 0;
+    if (unsaid_is_date(text->text)) {
+        *ret = "";
+        return 0;
+    }
+    return target->date != NULL ? DONGBO__REASON_CODE__DATE_INVALID : 0;
+}
+
 // What the target gets for this text: *ret, which may be the text itself. 0, a reason's code, or ERROR_MEMORY.
 static int target_text(const Target *target, const MapText *text, Arena *arena, const char **ret) {
     *ret = text->text;
@@ -331,13 +354,8 @@ static int target_text(const Target *target, const MapText *text, Arena *arena, 
         }
         return text->n == 0 ? 0 : DONGBO__REASON_CODE__CODE_UNKNOWN;
     }
-    if (target->date == NULL || text->n == 0)
-        return 0;
-    char *date = arena_alloc(arena, 16);
-    if (date == NULL)
-        return error_fail(ERROR_MEMORY, "no memory for a row");
-    *ret = date;
-    return date_convert(target->date, text->text, date) == 0 ? 0 : DONGBO__REASON_CODE__DATE_INVALID;
+    bool is_date = target->date != NULL || target->is_date;
+    return is_date && text->n > 0 ? date_text(target, text, arena, ret) : 0;
 }
 
 // Checks what a row holds in this column. 0, or a reason's code.

@@ -2,7 +2,8 @@
 //
 // A mapping: how a row of an agency's own table becomes a ChangeEvent. Loaded from YAML; pure afterwards. It converts
 // and renames, and judges nothing about persons or rules: that is the exchange's to say. White space around a value is
-// not part of it; a source key is taken as it stands, for its row is found by it.
+// not part of it; a source key is taken as it stands, for its row is found by it. A
+// date that only says that it is not known ("không rõ", "N/A", "-": proto/base/unsaid.h) is not said.
 //
 //   domain: health
 //   source_key: [row_id]            # the columns that make the row's own key, joined by "/"

@@ -163,6 +163,15 @@ int field_set_text(ProtobufCMessage *body, unsigned number, const char *text) {
     return 0;
 }
 
+static bool ends_in(const char *name, const char *end) {
+    size_t n = strlen(name), n_end = strlen(end);
+    return n >= n_end && strcmp(name + n - n_end, end) == 0;
+}
+
+bool field_is_date(const char *name) {
+    return ends_in(name, "_date") || ends_in(name, "_on") || ends_in(name, "_start") || ends_in(name, "_end");
+}
+
 const char *field_name(const ProtobufCMessageDescriptor *descriptor, unsigned number) {
     const ProtobufCFieldDescriptor *field = field_find(descriptor, number);
     return field != NULL ? field->name : NULL;

@@ -38,6 +38,8 @@ void field_clear(ProtobufCMessage *body, unsigned number);
 bool field_equal(const ProtobufCMessage *a, const ProtobufCMessage *b, unsigned number);
 // text is kept by pointer. 1 when a uint32 field gets text that is not a number below 2^32.
 int field_set_text(ProtobufCMessage *body, unsigned number, const char *text);
+// Whether a field of this name holds a FHIR date: names of fields say so (a test holds that they agree with the rules).
+bool field_is_date(const char *name);
 const char *field_name(const ProtobufCMessageDescriptor *descriptor, unsigned number);  // NULL when unknown
 unsigned field_by_name(const ProtobufCMessageDescriptor *descriptor, const char *name); // 0 when unknown
 // The set of fields said, as bits (bit n = field number n).

@@ -4,6 +4,7 @@
 #include "broker/match/canon.h"
 #include "broker/match/roster.h"
 #include "proto/base/text.h"
+#include "proto/base/unsaid.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -69,23 +70,13 @@ static void squeeze(const char *folded, bool spaced, char out[CANON_BYTES]) {
     out[n] = '\0';
 }
 
-// What people and programs write for "not known". Short ones that are somebody's name are not among them.
-static bool says_nothing(const char *text) {
-    static const char *const WORDS[] = {"nan", "nat",      "null",    "none", "unknown",  "missing",
-                                        "nil", "notknown", "khongro", "koro", "undefined"};
-    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
-        if (strcmp(text, WORDS[i]) == 0)
-            return true;
-    return false;
-}
-
 static void canon(const char *cell, bool spaced, Canon *ret) {
     char folded[CELL_BYTES], bare[CANON_BYTES];
     fold(cell, false, folded);
     squeeze(folded, false, bare);
     squeeze(folded, spaced, ret->text);
     ret->accented[0] = '\0';
-    if (says_nothing(bare)) {
+    if (unsaid_is_word(bare)) {
         ret->text[0] = '\0';
         return;
     }

@@ -229,6 +229,35 @@ static void test_reads_dates_as_they_come(void **state) {
     map_destroy(&map);
 }
 
+// With a format of the mapping's, and without one.
+static void test_leaves_unsaid_a_date_that_is_not_known(void **state) {
+    static const char yaml[] = HEAD "  - {to: subject.birth_date, column: born}\n"
+                                    "  - {to: occurrence_date, column: on, date: \"DD/MM/YYYY\"}\n"
+                                    "  - {to: lot_number, column: lot}\n";
+    static const char *const CASES[][2] = {
+        {"không rõ", ""}, {" N/A ", ""}, {"-", ""}, {"00/00/0000", ""}, {"1990-02-03", "1990-02-03"}, {"1990", "1990"}};
+    Map *map = NULL;
+    assert_int_equal(load(&map, yaml), 0);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        const char *text = CASES[i][0];
+        const MapText row[] = {{"k", 1}, {text, strlen(text)}, {text, strlen(text)}, {"N/A", 3}};
+        Dongbo__ChangeEvent *event;
+        MapFault fault;
+        arena_reset(arena);
+        assert_int_equal(map_apply(map, &(MapRow){row, 42}, arena, &event, &fault), 0);
+        assert_string_equal(event->subject->birth_date, CASES[i][1]);
+        assert_string_equal(event->health->occurrence_date, CASES[i][1]);
+        assert_string_equal(event->health->lot_number, "N/A"); // may be one
+    }
+    // What is neither is for the exchange to judge where no format was given.
+    const MapText odd[] = {{"k", 1}, {"hôm qua", 8}, {"", 0}, {"", 0}};
+    Dongbo__ChangeEvent *event;
+    MapFault fault;
+    assert_int_equal(map_apply(map, &(MapRow){odd, 42}, arena, &event, &fault), 0);
+    assert_string_equal(event->subject->birth_date, "hôm qua");
+    map_destroy(&map);
+}
+
 static void test_takes_the_rows_time_when_none_is_named(void **state) {
     Map *map = NULL;
     assert_int_equal(load(&map, GOOD), 0);
@@ -250,6 +279,7 @@ int main(void) {
         cmocka_unit_test(test_leaves_unsaid_what_is_empty),
         cmocka_unit_test(test_leaves_out_white_space_around_values),
         cmocka_unit_test(test_reads_dates_as_they_come),
+        cmocka_unit_test(test_leaves_unsaid_a_date_that_is_not_known),
         cmocka_unit_test(test_takes_the_rows_time_when_none_is_named),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

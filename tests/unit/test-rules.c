@@ -57,8 +57,10 @@ static void test_real_rules(void **state) {
         assert_non_null(of);
         assert_int_equal(of->domain, domain);
         assert_int_equal(of->n_fields, body->n_fields);
-        for (size_t i = 0; i < of->n_fields; i++)
+        for (size_t i = 0; i < of->n_fields; i++) {
             assert_string_equal(of->fields[i].name, field_name(body, of->fields[i].number));
+            assert_int_equal(of->fields[i].type == FIELD_DATE, field_is_date(of->fields[i].name));
+        }
         assert_int_equal(of->fields[of->n_fields].number, 0);
         assert_int_equal(of->n_key == 0, domain == DONGBO__DOMAIN__POPULATION);
         for (size_t i = 0; i < of->n_rules; i++)
