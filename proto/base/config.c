@@ -4,6 +4,7 @@
 // the sentence and the innermost line and makes one error of them. Values are never repeated where they may be secrets.
 #include "proto/base/config.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -15,9 +16,15 @@
 
 const cyaml_strval_t config_bools[6] = {{"true", 1}, {"yes", 1}, {"on", 1}, {"false", 0}, {"no", 0}, {"off", 0}};
 
+#define DEPTH_MAX 8
+#define FIELD_BYTES 64
+#define WORD_BYTES 64
+#define CHOICES_BYTES 320 // of one error's 512
+
 typedef struct Complaint {
     char text[256];
-    char field[64];
+    char fields[DEPTH_MAX][FIELD_BYTES]; // the innermost first
+    size_t n_fields;
     unsigned line;
 } Complaint;
 
@@ -30,8 +37,9 @@ static void note_line(cyaml_log_t level, void *ctx, const char *fmt, va_list arg
     if (place) {
         if (!complaint->line)
             complaint->line = (unsigned)strtoul(place + strlen("(line: "), NULL, 10);
-        if (!complaint->field[0])
-            sscanf(line, " in mapping field '%63[^']", complaint->field);
+        if (complaint->n_fields < DEPTH_MAX &&
+            sscanf(line, " in mapping field '%63[^']", complaint->fields[complaint->n_fields]) == 1)
+            complaint->n_fields++;
         return;
     }
     const char *text = strncmp(line, "Load: ", 6) == 0 ? line + 6 : line;
@@ -87,6 +95,73 @@ static unsigned tab_line(const char *yaml, size_t n) {
     return 0;
 }
 
+static const cyaml_schema_value_t *skip_sequences(const cyaml_schema_value_t *value) {
+    while (value->type == CYAML_SEQUENCE || value->type == CYAML_SEQUENCE_FIXED)
+        value = value->sequence.entry;
+    return value;
+}
+
+// What the schema says of the field that the complaint is about. NULL when it is not found.
+static const cyaml_schema_value_t *find_schema(const cyaml_schema_value_t *value, const Complaint *complaint) {
+    for (size_t i = complaint->n_fields; i-- > 0;) {
+        value = skip_sequences(value);
+        if (value->type != CYAML_MAPPING)
+            return NULL;
+        const cyaml_schema_field_t *field = value->mapping.fields;
+        while (field->key && strcmp(field->key, complaint->fields[i]) != 0)
+            field++;
+        if (!field->key)
+            return NULL;
+        value = &field->value;
+    }
+    return skip_sequences(value);
+}
+
+static size_t shared_letters(const char *a, const char *b) {
+    size_t n = 0;
+    while (a[n] && a[n] == b[n])
+        n++;
+    return n;
+}
+
+// The words of an ENUM. Where they are too many for a sentence, those first that begin like what was said, and "...".
+static void list_choices(const cyaml_schema_value_t *value, const char *said, char out[CHOICES_BYTES]) {
+    const cyaml_strval_t *choices = value->enumeration.strings;
+    size_t n_choices = value->enumeration.count, bytes = 0, n = 0;
+    for (size_t i = 0; i < n_choices; i++)
+        bytes += strlen(choices[i].str) + 2;
+    bool fit = bytes + sizeof ", ..." <= CHOICES_BYTES;
+    for (size_t like = fit ? 0 : strlen(said);; like--) {
+        for (size_t i = 0; i < n_choices; i++) {
+            if (!fit && shared_letters(choices[i].str, said) != like)
+                continue;
+            size_t left = CHOICES_BYTES - n;
+            if (strlen(choices[i].str) + sizeof ", , ..." > left) {
+                snprintf(out + n, left, ", ...");
+                return;
+            }
+            n += (size_t)snprintf(out + n, left, "%s%s", n ? ", " : "", choices[i].str);
+        }
+        if (like == 0)
+            return;
+    }
+}
+
+// "Invalid ENUM value: the value". 1 when the complaint is about something else.
+static int complain_of_word(const char *name, const cyaml_schema_value_t *schema, const Complaint *complaint) {
+    static const char invalid[] = "Invalid ENUM value: ";
+    const cyaml_schema_value_t *value = find_schema(schema, complaint);
+    if (strncmp(complaint->text, invalid, strlen(invalid)) != 0 || !value || value->type != CYAML_ENUM)
+        return 1;
+    char said[WORD_BYTES], choices[CHOICES_BYTES] = "";
+    snprintf(said, sizeof said, "%s", complaint->text + strlen(invalid));
+    text_cut(said, sizeof said);
+    text_make_visible(said);
+    list_choices(value, said, choices);
+    return error_fail(ERROR_CONFIG, "%s, line %u, %s: \"%s\" is none of %s", name, complaint->line,
+                      complaint->fields[0], said, choices);
+}
+
 static int complain(const char *name, const char *yaml, size_t n, cyaml_err_t error, const Complaint *complaint) {
     static const char unknown[] = "Unexpected key: ";
     const char *text = complaint->text[0] ? complaint->text : cyaml_strerror(error);
@@ -104,10 +179,10 @@ static int complain(const char *name, const char *yaml, size_t n, cyaml_err_t er
     bool missing = error == CYAML_ERR_MAPPING_FIELD_MISSING;
     if (!complaint->line)
         return error_fail(ERROR_CONFIG, "%s: %s", name, text);
-    if (missing || !complaint->field[0])
+    if (missing || !complaint->n_fields)
         return error_fail(ERROR_CONFIG, "%s, %sline %u: %s", name, missing ? "in what ends at " : "", complaint->line,
                           text);
-    return error_fail(ERROR_CONFIG, "%s, line %u, %s: %s", name, complaint->line, complaint->field, text);
+    return error_fail(ERROR_CONFIG, "%s, line %u, %s: %s", name, complaint->line, complaint->fields[0], text);
 }
 
 static cyaml_config_t cyaml_settings(Complaint *complaint) {
@@ -128,8 +203,10 @@ int config_parse(void **ret, const char *name, const void *yaml, size_t n, const
     if (n > CONFIG_FILE_BYTES_MAX)
         return error_fail(ERROR_CONFIG, "%s: larger than %d bytes", name, CONFIG_FILE_BYTES_MAX);
     cyaml_err_t error = n ? cyaml_load_data(yaml, n, &settings, schema, &data, NULL) : CYAML_OK;
-    if (error != CYAML_OK)
-        return complain(name, yaml, n, error, &complaint);
+    if (error != CYAML_OK) {
+        int r = complain_of_word(name, schema, &complaint);
+        return r < 0 ? r : complain(name, yaml, n, error, &complaint);
+    }
     if (!data)
         return error_fail(ERROR_CONFIG, "%s: is empty", name);
     if (complaint.text[0]) { // a warning: something would be ignored

@@ -74,8 +74,8 @@ static void test_refusals(void **state) {
     refused("live: yes\n", "f.yaml, in what ends at line 1: Missing required mapping field: agency");
     refused("agency: A\nsources:\n- name: a\n  rows: many\n", "f.yaml, line 4, rows: Invalid INT value: 'many'");
     refused("agency: a secret of many letters\n", "f.yaml, line 1, agency: STRING length > 10");
-    refused("agency: A\nlive: maybe\n", "f.yaml, line 2, live: Invalid ENUM value: maybe");
-    refused("agency: A\nlive: 7\n", "f.yaml, line 2, live: Invalid ENUM value: 7");
+    refused("agency: A\nlive: maybe\n", "f.yaml, line 2, live: \"maybe\" is none of true, yes, on, false, no, off");
+    refused("agency: A\nlive: 7\n", "f.yaml, line 2, live: \"7\" is none of true, yes, on, false, no, off");
     refused("agency: A\nagency: B\n", "f.yaml, line 1, agency: Mapping field already seen: agency");
     refused("agency: A\n--- \nagency: B\n", "f.yaml: Ignoring documents after first in stream");
     refused("agency: A\nsources:\n\t- name: a\n", "f.yaml, line 3: indented with a tab; YAML takes spaces only");

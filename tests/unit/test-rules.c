@@ -190,7 +190,7 @@ static void test_authority(void **state) {
 
 static void test_broken_files(void **state) {
     expect_error(E, "domain: [", E);
-    expect_error(E, "domain: health\nfields: []\n", "line 1");
+    expect_error(E, "domain: health\nfields: []\n", "line 1, domain: \"health\" is none of electricity");
     expect_error(E, "domain: electricity\n", "fields");
     expect_error(E, FILE_OF(KEY, "colour: red\n"), "colour");
     expect_error(E, FILE_OF("  - {name: customer_cod, type: text}\n", ""), "line 3");
@@ -216,9 +216,12 @@ static void test_broken_files(void **state) {
 }
 
 static void test_broken_rules(void **state) {
-    BAD_RULE("kind: not-in-past, field: start_date, reason: DATE_IN_FUTURE", "line 10");
+    BAD_RULE("kind: not-in-past, field: start_date, reason: DATE_IN_FUTURE",
+             "line 10, kind: \"not-in-past\" is none of not-in-future, not-before-birth, ");
     BAD_RULE("kind: not-in-future, field: start, reason: DATE_IN_FUTURE", "line 10");
-    BAD_RULE("kind: not-in-future, field: start_date, reason: NO_SUCH", "line 10");
+    BAD_RULE("kind: not-in-future, field: start_date, reason: NO_SUCH",
+             "line 10, reason: \"NO_SUCH\" is none of NOT_FOUND, NOT_GRANTED, NOT_STORABLE, ");
+    BAD_RULE("kind: not-in-future, field: start_date, reason: NO_SUCH", ", ...");
     BAD_RULE("kind: not-in-future, reason: DATE_IN_FUTURE", "rule 1 needs a field");
     BAD_RULE("kind: not-in-future, field: status, reason: DATE_IN_FUTURE", "no date");
     BAD_RULE("kind: period, field: start_date, reason: PERIOD_REVERSED", "other");
@@ -248,7 +251,8 @@ static void test_broken_rules_beside(void **state) {
     BAD_RULE("kind: near, field: start_date" OVER, "lacks");
     BAD_RULE("kind: near, field: start_date, days: 3, years: 3" OVER, "its kind does not");
     BAD_RULE("kind: near, field: start_date, days: 99999" OVER, "bound");
-    BAD_RULE("kind: near, field: start_date, days: 3, same: [nosuch]" OVER, "line 10");
+    BAD_RULE("kind: near, field: start_date, days: 3, same: [nosuch]" OVER,
+             "line 10, same: \"nosuch\" is none of customer_code, ");
     BAD_RULE("kind: near, field: start_date, days: 3, verdict: perhaps" OVER, "line 10");
     BAD_RULE("kind: overlap, field: start_date, other: status" OVER, "no date");
     BAD_RULE("kind: overlap, field: start_date, other: end_date, when: status, equals: [active]" OVER,
