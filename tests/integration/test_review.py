@@ -59,7 +59,7 @@ def test_one_officer_has_a_case_at_a_time(database):
     first = database.value(CLAIM, 7, 30, user=lan)
     assert database.value(CLAIM, 7, 60, user=lan) > first, "the holder renews"
     refused = told(database, minh, CLAIM, 7, 30)
-    assert re.fullmatch(r"case 7 is held by officer_lan until \d{4}-\d\d-\d\d \d\d:\d\d", refused)
+    assert re.fullmatch(r"case 7 is held by officer_lan until \d{4}-\d\d-\d\d \d\d:\d\d \+07:00", refused)
     refused = told(database, minh, DECIDE, 7, "refuse", None, "x")
     assert refused == "case 7 is not claimed by officer_minh: claim it first"
     assert database.value(RELEASE, 7, user=minh) is False
