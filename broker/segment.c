@@ -207,3 +207,8 @@ int segment_decode_summary(const uint8_t *data, size_t n, int format, Arena *are
     *ret = (Dongbo__SegmentSummary *)message;
     return 0;
 }
+
+const Dongbo__SealedBatch *segment_decode_batch(const uint8_t *data, size_t n, uint64_t n_events, Arena *arena) {
+    const Dongbo__SealedBatch *batch = n ? dongbo__sealed_batch__unpack(arena_protobuf(arena), n, data) : NULL;
+    return batch && batch->n_events == n_events ? batch : NULL;
+}

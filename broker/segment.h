@@ -12,6 +12,7 @@
 #include "proto/base/bytes.h"
 #include "proto/merkle.h"
 #include "store.pb-c.h"
+#include "wire.pb-c.h"
 
 #include <zstd.h>
 
@@ -50,3 +51,6 @@ int segment_chain(const Segment *segment, Merkle *merkle, SegmentHead *head);
 // 1 when they do not decode, or decode to more than 64 MiB.
 int segment_decode_payload(const uint8_t *data, size_t n, int format, Arena *arena, Dongbo__SegmentPayload **ret);
 int segment_decode_summary(const uint8_t *data, size_t n, int format, Arena *arena, Dongbo__SegmentSummary **ret);
+// The batch as it was signed, in the arena. NULL: it was erased (n is 0), it cannot be read, or it holds another number
+// of events than the segment has positions, as one may that was stored unread.
+const Dongbo__SealedBatch *segment_decode_batch(const uint8_t *data, size_t n, uint64_t n_events, Arena *arena);

@@ -2,6 +2,7 @@
 //
 // An event's month is the one in which it was first stored, in Asia/Ho_Chi_Minh, whatever was decided of it later.
 #include "operators/quality_log.h"
+#include "broker/segment.h"
 #include "operators/mask.h"
 #include "operators/progress.h"
 #include "operators/result.h"
@@ -12,7 +13,6 @@
 #include "proto/bounds.h"
 #include "proto/check.h"
 #include "proto/domain.h"
-#include "wire.pb-c.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -76,9 +76,7 @@ static int add_batch(QualityReader *reader, const PGresult *page, int row) {
     const uint8_t *bytes = pg_bytes(page, row, 4, &n);
     QualityKey key = {.agency = (uint32_t)pg_i32(page, row, 2), .month = month_of(pg_i64(page, row, 3))};
     arena_reset(reader->arena);
-    const Dongbo__SealedBatch *batch = n ? dongbo__sealed_batch__unpack(arena_protobuf(reader->arena), n, bytes) : NULL;
-    if (batch && batch->n_events != count)
-        batch = NULL;
+    const Dongbo__SealedBatch *batch = segment_decode_batch(bytes, n, count, reader->arena);
     ArenaMark mark = arena_mark(reader->arena);
     int r = 0;
     for (uint64_t i = 0; r == 0 && i < count; i++) {

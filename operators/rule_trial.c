@@ -8,6 +8,7 @@
 #include "broker/learnt.h"
 #include "broker/lookup.h"
 #include "broker/lookup_bearers.h"
+#include "broker/segment.h"
 #include "operators/answer.h"
 #include "operators/columns.h"
 #include "operators/commands.h"
@@ -17,7 +18,6 @@
 #include "operators/since.h"
 #include "operators/unstored.h"
 #include "proto/reason.h"
-#include "wire.pb-c.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -213,10 +213,10 @@ static int try_batch(Trial *trial, const PGresult *rows, int row) {
     agency.weights = learnt_find(&trial->learnt, agency.grants.agency);
     arena_reset(trial->work.arena);
     trial->work.agency = &agency;
-    const Dongbo__SealedBatch *sealed = dongbo__sealed_batch__unpack(arena_protobuf(trial->work.arena), n, bytes);
     int64_t position = pg_i64(rows, row, 0), last = pg_i64(rows, row, 4);
-    // It was stored as it came, and answered so; what it holds may be more than it was signed for.
-    if (!sealed || (int64_t)sealed->n_events != last - position + 1) {
+    const Dongbo__SealedBatch *sealed =
+        segment_decode_batch(bytes, n, (uint64_t)(last - position + 1), trial->work.arena);
+    if (!sealed) { // it was stored as it came, and answered so
         trial->unreadable++;
         return 0;
     }

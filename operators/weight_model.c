@@ -5,6 +5,7 @@
 // The same log and population give the same model. Tells of no citizen.
 #include "broker/decide.h"
 #include "broker/lookup.h"
+#include "broker/segment.h"
 #include "broker/touched.h"
 #include "broker/weights.h"
 #include "operators/columns.h"
@@ -14,7 +15,6 @@
 #include "operators/result.h"
 #include "proto/base/log.h"
 #include "proto/merkle.h"
-#include "wire.pb-c.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -180,8 +180,9 @@ static int count_batch(Learning *learning, const PGresult *page, int at) {
     size_t n = 0;
     const uint8_t *bytes = pg_bytes(page, at, 1, &n);
     arena_reset(work->arena);
-    const Dongbo__SealedBatch *sealed = dongbo__sealed_batch__unpack(arena_protobuf(work->arena), n, bytes);
-    if (!sealed || (int64_t)sealed->n_events != pg_i64(page, at, 2) - pg_i64(page, at, 0) + 1)
+    uint64_t n_events = (uint64_t)(pg_i64(page, at, 2) - pg_i64(page, at, 0) + 1);
+    const Dongbo__SealedBatch *sealed = segment_decode_batch(bytes, n, n_events, work->arena);
+    if (!sealed)
         return 0;
     work->items = decide_items_new(work, sealed->n_events);
     if (!work->items)

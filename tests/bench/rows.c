@@ -6,7 +6,6 @@
 #include "proto/base/error.h"
 #include "proto/base/pg.h"
 #include "proto/bounds.h"
-#include "wire.pb-c.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +29,8 @@ static int write_segment(const PGresult *result, int row, Arena *arena, Bytes *o
     arena_reset(arena);
     if (segment_decode_payload(payload, n, pg_i16(result, row, 3), arena, &entries) != 0)
         return error_fail(ERROR_DATA, "a segment does not decode");
-    Dongbo__SealedBatch *sealed = dongbo__sealed_batch__unpack(arena_protobuf(arena), batch_n, batch);
-    if (!sealed || sealed->n_events != entries->n_entries)
+    const Dongbo__SealedBatch *sealed = segment_decode_batch(batch, batch_n, entries->n_entries, arena);
+    if (!sealed)
         return error_fail(ERROR_DATA, "a batch does not decode");
     for (size_t i = 0; i < sealed->n_events; i++) {
         const Dongbo__Entry *entry = entries->entries[i];

@@ -152,6 +152,24 @@ static void test_refuses(void **state) {
     assert_null(ret);
 }
 
+static void test_batches(void **state) {
+    uint8_t event[] = {1, 2}, packed[64];
+    ProtobufCBinaryData events[] = {{2, event}, {2, event}};
+    Dongbo__SealedBatch sealed = DONGBO__SEALED_BATCH__INIT;
+    sealed.n_events = 2;
+    sealed.events = events;
+    size_t n = dongbo__sealed_batch__pack(&sealed, packed);
+    CLEANUP(arena_destroy) Arena *arena = new_arena();
+    const Dongbo__SealedBatch *read = segment_decode_batch(packed, n, 2, arena);
+    assert_non_null(read);
+    assert_int_equal(read->n_events, 2);
+    assert_memory_equal(read->events[1].data, event, 2);
+    assert_null(segment_decode_batch(packed, n, 1, arena));
+    assert_null(segment_decode_batch(packed, n, 3, arena));
+    assert_null(segment_decode_batch(packed, n - 1, 2, arena));
+    assert_null(segment_decode_batch(packed, 0, 0, arena)); // erased
+}
+
 static void test_small_arena(void **state) {
     Sample s;
     make_sample(&s);
@@ -241,9 +259,13 @@ static void test_hash_keeps_over_erasure(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_no_entries),
-        cmocka_unit_test(test_refuses),    cmocka_unit_test(test_small_arena),
-        cmocka_unit_test(test_chain),      cmocka_unit_test(test_hash_keeps_over_erasure),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_no_entries),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_small_arena),
+        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_hash_keeps_over_erasure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
