@@ -22,8 +22,9 @@ static const PgStatement HOLDER = {
     1, NULL};
 static const PgStatement RELEASE = {"review_release", "SELECT exchange.review_release($1)", 1, NULL};
 
-// The database says the same, but with the time of another zone than everything else here.
-int review_claim_check(Pg *exchange, int64_t number) {
+// 1, logged: another officer has it. The database says the same, but with the time of another zone than everything else
+// here.
+static int check(Pg *exchange, int64_t number) {
     PgParams params = {0};
     RESULT holder = NULL;
     pg_param_i64(&params, number);
@@ -37,7 +38,8 @@ int review_claim_check(Pg *exchange, int64_t number) {
     return 1;
 }
 
-int review_claim_take(Pg *exchange, int64_t number, long long minutes, int64_t *ret_until_us) {
+// ERROR_DATABASE, also where the database refuses it (refusal.h).
+static int take(Pg *exchange, int64_t number, long long minutes, int64_t *ret_until_us) {
     PgParams params = {0};
     RESULT taken = NULL;
     pg_param_i64(&params, number);
@@ -47,6 +49,11 @@ int review_claim_take(Pg *exchange, int64_t number, long long minutes, int64_t *
     if (r == 0)
         *ret_until_us = pg_us(taken, 0, 0);
     return r;
+}
+
+int review_claim_ask(Pg *exchange, int64_t number, long long minutes, int64_t *ret_until_us) {
+    int r = check(exchange, number);
+    return r == 0 ? refusal_tell(exchange, take(exchange, number, minutes, ret_until_us)) : r;
 }
 
 static void print_claim(int64_t number, int64_t until_us) {
@@ -59,9 +66,7 @@ static int claim_one(Pg *exchange, const char *operand, long long minutes) {
     int64_t number = 0, until_us = 0;
     int r = review_number(operand, &number);
     if (r == 0)
-        r = review_claim_check(exchange, number);
-    if (r == 0)
-        r = refusal_tell(exchange, review_claim_take(exchange, number, minutes, &until_us));
+        r = review_claim_ask(exchange, number, minutes, &until_us);
     if (r == 0)
         print_claim(number, until_us);
     return r;
@@ -141,7 +146,7 @@ static int take_next(Pg *exchange, ReviewQueue *queue, long long minutes, int64_
     int64_t until_us = 0;
     int r;
     while ((r = review_queue_next(queue, &one)) == 0) {
-        r = refusal_of(exchange, review_claim_take(exchange, one.number, minutes, &until_us));
+        r = refusal_of(exchange, take(exchange, one.number, minutes, &until_us));
         *ret = one.number;
         if (r <= 0)
             return r;

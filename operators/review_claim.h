@@ -9,11 +9,9 @@
 
 #define REVIEW_CLAIM_MINUTES 15
 
-// 1, logged with the time in UTC: another officer has it.
-int review_claim_check(Pg *exchange, int64_t number);
-// Claims it for whoever asks, or renews their claim; *ret_until_us is when it ends. ERROR_DATABASE, also where somebody
-// else has it or it is no open case (refusal.h).
-int review_claim_take(Pg *exchange, int64_t number, long long minutes, int64_t *ret_until_us);
+// Claims it for whoever asks, or renews their claim; *ret_until_us is when it ends. 1, logged: another officer has it,
+// or it is no open case.
+int review_claim_ask(Pg *exchange, int64_t number, long long minutes, int64_t *ret_until_us);
 // What `dongbo review next` does without options: claims the next open case that nobody has, and shows it. 1, logged:
 // there is none.
 int review_claim_next(Desk *desk, const ReviewShow *show);

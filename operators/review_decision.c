@@ -108,6 +108,9 @@ static int decide(Pg *exchange, Decision *decision) {
     PgParams params = {0};
     RESULT made = NULL;
     int64_t until_us = 0;
+    int r = review_claim_ask(exchange, decision->number, decision->minutes, &until_us);
+    if (r != 0)
+        return r;
     pg_param_i64(&params, decision->number);
     pg_param_text(&params, decision->action);
     if (decision->citizen_number[0])
@@ -115,15 +118,7 @@ static int decide(Pg *exchange, Decision *decision) {
     else
         pg_param_null(&params);
     pg_param_text(&params, decision->why);
-    int r = review_claim_check(exchange, decision->number);
-    if (r == 1) {
-        pg_params_free(&params);
-        return r;
-    }
-    if (r == 0)
-        r = review_claim_take(exchange, decision->number, decision->minutes, &until_us);
-    if (r == 0)
-        r = pg_run(exchange, &DECIDE, &params, &made);
+    r = pg_run(exchange, &DECIDE, &params, &made);
     pg_params_free(&params);
     if (r == 0)
         decision->decision = pg_i64(made, 0, 0);
