@@ -56,6 +56,11 @@ static int note_unmasking(Desk *desk, const ReviewCase *of) {
     return r == 0 ? note_linked(exchange, of) : r;
 }
 
+int review_no_case(int64_t number) {
+    log_error("there is no case %" PRId64 ": dongbo review list shows those that are open", number);
+    return 1;
+}
+
 int review_print(Desk *desk, int64_t number, const ReviewShow *show) {
     CLEANUP(names_destroy) Names *names = NULL;
     CLEANUP(review_case_free) ReviewCase of = {.unmask = show->unmask};
@@ -69,7 +74,7 @@ int review_print(Desk *desk, int64_t number, const ReviewShow *show) {
     if (r == 0)
         r = review_case_read(desk, number, &of);
     if (r == 1)
-        log_error("there is no case %" PRId64 ": dongbo review list shows those that are open", number);
+        return review_no_case(number);
     if (r == 0 && show->unmask)
         r = note_unmasking(desk, &of);
     if (r != 0)

@@ -7,6 +7,8 @@
 
 // A case's number from the command line. ERROR_CONFIG.
 int review_number(const char *operand, int64_t *ret);
+// Logs that there is no such case. 1.
+int review_no_case(int64_t number);
 
 typedef struct ReviewShow {
     bool unmask, json;

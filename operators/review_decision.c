@@ -160,10 +160,8 @@ static int find_candidate(Desk *desk, Decision *decision) {
             print_citizen(number, review_case_held(&of, one, "full_name"), review_case_held(&of, one, "birth_date"));
             return 0;
         }
-    if (r == 1)
-        log_error("there is no case %" PRId64 ": dongbo review list shows those that are open", decision->number);
     if (r != 0)
-        return r;
+        return r < 0 ? r : review_no_case(decision->number);
     log_error("case %" PRId64 " has no candidate %lld: see dongbo review show %" PRId64, decision->number,
               decision->candidate, decision->number);
     return 1;
