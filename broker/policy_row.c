@@ -7,7 +7,6 @@
 #include <string.h>
 
 enum { VERSION, POSITION, VALID_FROM, VALID_TO, DOMAINS, PROVINCES, FIELDS };
-_Static_assert(FIELDS + 1 == POLICY_ROW_COLUMNS, "as POLICY_ROW");
 
 // Gives each element of a text array to `grant`; how many there were.
 static int texts_read(const PGresult *result, int row, int column, PolicyVersion *version,

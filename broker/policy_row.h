@@ -6,8 +6,7 @@
 #include "broker/policy.h"
 #include "proto/base/pg.h"
 
-// In this order; POLICY_ROW_COLUMNS of them.
+// In this order, which policy_row_read() goes by.
 #define POLICY_ROW "p.version, p.position, p.valid_from, p.valid_to, p.domains, p.provinces, p.fields"
-#define POLICY_ROW_COLUMNS 7
 // The first of them is `column`. What cannot be read is an error, and grants nothing. ERROR_DATABASE, ERROR_MEMORY.
 int policy_row_read(const PGresult *result, int row, int column, PolicyVersion *ret);

@@ -20,7 +20,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -104,8 +103,8 @@ static json_t *record_json(const Preview *preview, const Dongbo__FeedRecord *rec
     char time[CLOCK_TEXT_BYTES], id[2 * RECORD_ID_BYTES + 1] = "", masked[TEXT_MASK_BYTES];
     bool deleted = record->change == DONGBO__CHANGE_KIND__CHANGE_DELETE;
     clock_format_us(record->event_time_us, time);
-    for (size_t i = 0; i < record->record_id.len && i < RECORD_ID_BYTES; i++)
-        snprintf(id + 2 * i, 3, "%02x", record->record_id.data[i]);
+    if (record->record_id.len <= RECORD_ID_BYTES)
+        hex_encode(record->record_id.data, record->record_id.len, id);
     json_t *object =
         json_pack("{s:I, s:s, s:s, s:s}", "position", (json_int_t)record->position, "domain",
                   names_domain((int)record->domain), "change", deleted ? "delete" : "upsert", "record", id);
@@ -279,8 +278,8 @@ static int prepare(Desk *desk, Preview *preview, const char *name) {
         r = names_read(&preview->names, preview->exchange);
     if (r == 0)
         r = arena_new(&preview->arena, ARENA_BYTES);
-    if (r == 0 && RAND_bytes(secret, sizeof secret) != 1)
-        r = error_fail(ERROR_CRYPTO, "no random bytes");
+    if (r == 0)
+        r = clock_random(clock_system(), secret, sizeof secret);
     if (r == 0)
         r = projector_new(&preview->projector, secret);
     preview->records = json_array();
