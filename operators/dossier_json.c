@@ -3,6 +3,7 @@
 // Instants are RFC 3339 in UTC; what is not known, or not held, is null.
 #include "operators/dossier_json.h"
 #include "operators/answer.h"
+#include "operators/comparison.h"
 #include "operators/mask.h"
 #include "operators/result.h"
 #include "proto/base/text.h"
@@ -28,13 +29,10 @@ static json_t *value_json(const Dossier *dossier, const RuleField *field, const 
 }
 
 static json_t *citizen_json(const Dossier *dossier) {
-    char name[256], born[5], died[5];
     const Identity *identity = dossier->identity;
     if (!identity->person)
         return json_pack("{s:b, s:o}", "known", 0, "number", number_json(dossier, identity->number));
-    text_mask_name(identity_text(identity, IDENTITY_NAME), name, sizeof name);
-    snprintf(born, sizeof born, "%s", identity_text(identity, IDENTITY_BIRTH_DATE)); // their years
-    snprintf(died, sizeof died, "%s", identity_text(identity, IDENTITY_DIED_ON));
+    const RuleField *name = comparison_field(COMPARISON_NAME), *day = comparison_field(COMPARISON_BIRTH_DATE);
     json_t *formerly = json_array(), *insured = json_array();
     for (int row = 1; row < PQntuples(identity->numbers); row++)
         json_array_append_new(formerly, json_pack("{s:o, s:s, s:o, s:o}", "number",
@@ -44,14 +42,14 @@ static json_t *citizen_json(const Dossier *dossier) {
                                                   answer_text(pg_text(identity->numbers, row, 3))));
     for (int row = 0; row < PQntuples(identity->learnt); row++)
         json_array_append_new(insured, number_json(dossier, pg_text(identity->learnt, row, 0)));
-    return json_pack("{s:b, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "known", 1, "number",
+    return json_pack("{s:b, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "known", 1, "number",
                      number_json(dossier, identity_text(identity, IDENTITY_NUMBER)), "full_name",
-                     dossier->unmask ? identity_text(identity, IDENTITY_NAME) : name, "birth_date",
-                     dossier->unmask ? identity_text(identity, IDENTITY_BIRTH_DATE) : born, "sex",
+                     value_json(dossier, name, identity_text(identity, IDENTITY_NAME)), "birth_date",
+                     value_json(dossier, day, identity_text(identity, IDENTITY_BIRTH_DATE)), "sex",
                      identity_text(identity, IDENTITY_SEX), "residence_province",
                      answer_text(identity_text(identity, IDENTITY_PROVINCE)), "died_on",
-                     answer_text(dossier->unmask ? identity_text(identity, IDENTITY_DIED_ON) : died), "formerly",
-                     formerly, "insured_as", insured);
+                     value_json(dossier, day, identity_text(identity, IDENTITY_DIED_ON)), "formerly", formerly,
+                     "insured_as", insured);
 }
 
 static json_t *field_json(const Dossier *dossier, const DossierField *field) {

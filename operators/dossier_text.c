@@ -3,6 +3,7 @@
 // The person, then each record with its values in columns, then what is in question.
 #include "operators/dossier_text.h"
 #include "operators/columns.h"
+#include "operators/comparison.h"
 #include "operators/likely.h"
 #include "operators/mask.h"
 #include "operators/result.h"
@@ -16,6 +17,11 @@
 #include <string.h>
 
 #define POSITIONS_SHOWN 10 // of one record
+
+static const char *shown_value(const Dossier *dossier, const RuleField *field, const char *value,
+                               char masked[MASK_BYTES]) {
+    return dossier->unmask ? value : mask_value(field, value, masked);
+}
 
 static void print_number(const Dossier *dossier, const char *number) {
     char masked[TEXT_MASK_BYTES];
@@ -46,7 +52,8 @@ static void print_numbers(const Dossier *dossier) {
 }
 
 static void print_person(const Dossier *dossier) {
-    char name[256];
+    char name[MASK_BYTES], born[MASK_BYTES], died[MASK_BYTES];
+    const RuleField *day = comparison_field(COMPARISON_BIRTH_DATE);
     const Identity *identity = dossier->identity;
     printf("citizen ");
     print_number(dossier, identity->person ? identity_text(identity, IDENTITY_NUMBER) : identity->number);
@@ -54,14 +61,13 @@ static void print_person(const Dossier *dossier) {
         printf("  not in the population store\n");
         return;
     }
-    text_mask_name(identity_text(identity, IDENTITY_NAME), name, sizeof name);
-    const char *birth_date = identity_text(identity, IDENTITY_BIRTH_DATE);
     const char *died_on = identity_text(identity, IDENTITY_DIED_ON);
     printf("  ");
-    columns_show(dossier->unmask ? identity_text(identity, IDENTITY_NAME) : name);
-    printf(", born %.*s, %s, residence %s%s%.*s\n", dossier->unmask ? 10 : 4, birth_date,
+    columns_show(shown_value(dossier, comparison_field(COMPARISON_NAME), identity_text(identity, IDENTITY_NAME), name));
+    printf(", born %s, %s, residence %s%s%s\n",
+           shown_value(dossier, day, identity_text(identity, IDENTITY_BIRTH_DATE), born),
            identity_text(identity, IDENTITY_SEX), identity_text(identity, IDENTITY_PROVINCE), *died_on ? ", died " : "",
-           dossier->unmask ? 10 : 4, died_on);
+           shown_value(dossier, day, died_on, died));
     print_numbers(dossier);
 }
 
@@ -87,11 +93,6 @@ static void print_column(const char *text, int width) {
     int rest = width - columns_width(text);
     columns_show(text);
     printf("%*s", rest > 0 ? rest + 1 : 1, "");
-}
-
-static const char *shown_value(const Dossier *dossier, const RuleField *field, const char *value,
-                               char masked[MASK_BYTES]) {
-    return dossier->unmask ? value : mask_value(field, value, masked);
 }
 
 static void print_since(const Dossier *dossier, const DossierField *field) {
