@@ -315,7 +315,8 @@ static int round_of(Actor *actor) {
         actor->sweep_ms = sweep ? 0 : actor->sweep_ms;
         return result;
     }
-    actor->checked_before = begins ? actor->checked_before : actor->checked;
+    if (!begins)
+        actor->checked_before = actor->checked;
     actor->checked = now;
     actor->life = place.life;
     return 0;
