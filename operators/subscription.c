@@ -28,8 +28,8 @@ static const PgStatement ADD_POLICY = {
 static const PgStatement LATEST = {
     "subscription_latest",
     "SELECT p.version, p.legal_basis, p.valid_from::text, p.valid_to::text, p.domains, "
-    "array_to_string(p.provinces, ','), array_to_string(p.fields, ',') FROM exchange.subscription s "
-    "JOIN exchange.subscription_policy p USING (subscription) WHERE s.name = $1 ORDER BY p.version DESC LIMIT 1",
+    "array_to_string(p.provinces, ','), array_to_string(p.fields, ',') FROM exchange.subscription_policy p "
+    "WHERE p.subscription = $1 ORDER BY p.version DESC LIMIT 1",
     1, NULL};
 static const PgStatement LIST = {
     "subscription_list",
@@ -323,9 +323,9 @@ static int keep_rest(Addition *change, const PGresult *latest) {
     return r < 0 ? r : 0;
 }
 
-static int find_latest(Pg *exchange, const char *name, PGresult **ret) {
+static int find_latest(Pg *exchange, int32_t subscription, PGresult **ret) {
     PgParams params = {0};
-    pg_param_text(&params, name);
+    pg_param_i32(&params, subscription);
     int r = pg_run(exchange, &LATEST, &params, ret);
     pg_params_free(&params);
     return r;
@@ -356,7 +356,7 @@ static int change_rights(Desk *desk, Addition *addition) {
     if (r == 0)
         r = party_find(exchange, &SUBSCRIPTION, addition->name, &change);
     if (r == 0)
-        r = find_latest(exchange, addition->name, &latest);
+        r = find_latest(exchange, change.subscription, &latest);
     if (r == 0)
         r = keep_rest(addition, latest);
     if (r == 0)
