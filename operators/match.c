@@ -9,6 +9,7 @@
 #include "proto/base/csv.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
+#include "proto/base/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -19,7 +20,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <utf8proc.h>
 
 #define CELLS_MAX (MATCH_FIELDS_MAX * MATCH_COLUMNS_MAX)
 
@@ -119,24 +119,12 @@ static void join_cell(const CsvField *field, char *text, size_t bytes) {
     trimmed(field, text + n, bytes - n);
 }
 
-static bool is_utf8(const CsvField *field) {
-    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)field->text, *end = at + field->n;
-    while (at < end) {
-        utf8proc_int32_t letter;
-        utf8proc_ssize_t n = *at < 0x80 ? 1 : utf8proc_iterate(at, end - at, &letter);
-        if (n <= 0)
-            return false;
-        at += n;
-    }
-    return true;
-}
-
 static int add_row(Matching *matching, bool right, Plan *plan, const CsvRow *row, Cells *cells) {
     char id[256];
     bool clean = true;
     for (int i = 0, n = 0; i < plan->n; i++) {
         const CsvField *field = &row->fields[plan->column[i]];
-        clean = clean && is_utf8(field);
+        clean = clean && text_is_utf8(field->text, field->n);
         if (plan->joins[i]) {
             join_cell(field, cells->text[n - 1], sizeof cells->text[n - 1]);
             continue;

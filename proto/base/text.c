@@ -15,6 +15,18 @@
 #define FOLD_LETTERS_MAX 4096
 #define FOLD_FAILED ((size_t)-1)
 
+bool text_is_utf8(const char *text, size_t n) {
+    const uint8_t *at = (const uint8_t *)text, *end = at + n;
+    while (at < end) {
+        utf8proc_int32_t letter;
+        utf8proc_ssize_t taken = *at < 0x80 ? 1 : utf8proc_iterate(at, end - at, &letter);
+        if (taken <= 0)
+            return false;
+        at += taken;
+    }
+    return true;
+}
+
 bool text_is_clean(const char *text, size_t n) {
     const uint8_t *at = (const uint8_t *)text, *end = at + n;
     while (at < end) {

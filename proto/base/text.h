@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Valid UTF-8, whatever it says.
+bool text_is_utf8(const char *text, size_t n);
 // Valid UTF-8 without NUL and without control characters.
 bool text_is_clean(const char *text, size_t n);
 

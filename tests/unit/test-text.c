@@ -135,7 +135,10 @@ static void test_not_utf8(void **state) {
         assert_int_equal(text_fold_case(bad[i], out, sizeof out), (size_t)-1);
         assert_int_equal(text_fold_accents(bad[i], out, sizeof out), (size_t)-1);
         assert_false(text_is_clean(bad[i], strlen(bad[i])));
+        assert_false(text_is_utf8(bad[i], strlen(bad[i])));
     }
+    assert_true(text_is_utf8("", 0));
+    assert_true(text_is_utf8("Nguy\u1ec5n\0\x01\xC2\x85", 12));
 }
 
 static void test_clean(void **state) {
