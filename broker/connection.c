@@ -15,6 +15,7 @@
 struct Share {
     uint32_t agency;
     size_t n; // connections; 0: free
+    size_t n_sessions;
     uint64_t unread_bytes;
 };
 
@@ -43,6 +44,10 @@ void connections_destroy(Connections **pointer) {
         connection_destroy(connections->list[i]);
     free(connections);
     *pointer = NULL;
+}
+
+size_t connections_sessions(const Connection *connection) {
+    return connection->share->n_sessions;
 }
 
 uint64_t connections_unread(const Connection *connection) {
@@ -112,6 +117,7 @@ Connection *connections_join(Connections *connections, const zframe_t *route, ui
     if (connection == NULL)
         return NULL;
     connection->n_sessions++;
+    connection->share->n_sessions++;
     if (connections_takes(connection, FRAME_BODY_BYTES_MAX))
         return connection;
     connections_leave(connections, connection);
@@ -119,6 +125,7 @@ Connection *connections_join(Connections *connections, const zframe_t *route, ui
 }
 
 void connections_leave(Connections *connections, Connection *connection) {
+    connection->share->n_sessions--;
     if (--connection->n_sessions == 0 && connections_unread(connection) <= FORGET_BYTES)
         connections_forget(connections, connection);
 }

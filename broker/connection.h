@@ -30,6 +30,7 @@ void connections_destroy(Connections **connections);
 Connection *connections_join(Connections *connections, const zframe_t *route, uint32_t agency);
 // One session less. Forgets it with its last one when (nearly) all was read.
 void connections_leave(Connections *connections, Connection *connection);
+size_t connections_sessions(const Connection *connection); // of its agency, over all of its connections
 uint64_t connections_unread(const Connection *connection); // bytes
 bool connections_takes(const Connection *connection, size_t n);
 void connections_sent(Connection *connection, size_t n);

@@ -129,7 +129,7 @@ static void destroy(void *pointer) {
         if (kind == MAIL_DECIDED)
             free(left);
     }
-    ingress_forget_arrivals(state);
+    queue_destroy(&state->queue);
     sessions_destroy(&state->sessions);
     agencies_unref(&state->agencies);
     zsock_destroy(&state->router);
@@ -185,12 +185,12 @@ int ingress_new(zactor_t **ret, const IngressOptions *options, int *ret_port) {
         return error_fail(ERROR_MEMORY, "no memory for the ingress");
     state->keys = options->keys;
     state->clock = options->clock;
-    state->live.last = &state->live.first;
-    state->bulk.last = &state->bulk.first;
     state->next_ticket = 1;
     for (; state->n_free < WORKS_MAX; state->n_free++)
         state->free_works[state->n_free] = options->works[state->n_free];
     int result = sessions_new(&state->sessions);
+    if (result == 0)
+        result = queue_new(&state->queue);
     if (result == 0)
         result = arena_new(&state->arena, FRAME_ARENA_BYTES);
     if (result == 0)

@@ -9,57 +9,61 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool changes_population(const Agency *agency) {
+    return (agency->grants.domains >> DONGBO__DOMAIN__POPULATION & 1) != 0;
+}
+
+static Arrival *arrival_new(const IngressState *state, const Session *session, const Frame *frame, zframe_t **owned) {
+    Arrival *arrival = calloc(1, sizeof *arrival);
+    if (arrival == NULL)
+        return NULL;
+    const Agency *agency = agencies_find(state->agencies, session->agency);
+    *arrival = (Arrival){.turn = {.agency = session->agency,
+                                  .bulk = session->bulk,
+                                  .population = agency != NULL && changes_population(agency),
+                                  .bytes = frame->body_bytes},
+                         .session = session->number,
+                         .first_sequence = frame->sequence,
+                         .frame = *owned};
+    *owned = NULL;
+    return arrival;
+}
+
+// NULL when it was taken; else why not, to be sent again when there is less.
+static const char *take(IngressState *state, const Session *session, const Frame *frame, zframe_t **owned) {
+    Arrival *arrival = arrival_new(state, session, frame, owned);
+    if (arrival == NULL)
+        return "The exchange is short of memory: wait some seconds and send again from the refused batch.";
+    int result = queue_push(state->queue, arrival);
+    if (result == 0)
+        return NULL;
+    arrival_destroy(&arrival);
+    return result == 1
+               ? "The exchange has more waiting than it takes: wait some seconds and send again from the refused batch."
+               : "Your agency has more waiting than its half of what the exchange takes: wait some seconds and send "
+                 "again from the refused batch.";
+}
+
 void ingress_batch(IngressState *state, Session *session, const Frame *frame, zframe_t **owned) {
     size_t n = frame->body_bytes;
     uint64_t credit = session->credit_bytes;
     session->received_bytes += n;
-    int code = 0;
+    int code = DONGBO__REFUSAL__CODE__OVERLOADED;
     const char *text = NULL;
     if (n > BATCH_BYTES_MAX) {
         code = DONGBO__REFUSAL__CODE__TOO_BIG;
         text = "A batch has at most 262144 bytes: seal smaller ones.";
     } else if (session->received_bytes > credit) {
-        code = DONGBO__REFUSAL__CODE__OVERLOADED;
         text = "More was sent than there was credit for: wait for credit and send again from the refused batch.";
-    } else if (state->queue_bytes + n > PUBLISH_QUEUE_BYTES) {
-        code = DONGBO__REFUSAL__CODE__OVERLOADED;
-        text = "The exchange has more waiting than it takes: wait some seconds and send again from the refused batch.";
+    } else {
+        text = take(state, session, frame, owned);
     }
-    Arrival *arrival = code == 0 ? calloc(1, sizeof *arrival) : NULL;
-    if (code == 0 && arrival == NULL) {
-        code = DONGBO__REFUSAL__CODE__OVERLOADED;
-        text = "The exchange is short of memory: wait some seconds and send again from the refused batch.";
-    }
-    if (code != 0) {
+    if (text != NULL) {
         session->finished_bytes += n;
         ingress_refuse(state, session, code, frame->sequence, text);
         return;
     }
-    *arrival = (Arrival){.session = session->number, .first_sequence = frame->sequence, .frame = *owned};
-    *owned = NULL;
-    state->queue_bytes += n;
-    Arrivals *arrivals = session->bulk ? &state->bulk : &state->live;
-    *arrivals->last = arrival;
-    arrivals->last = &arrival->next;
     ingress_dispatch(state);
-}
-
-static Arrival *take_arrival(Arrivals *arrivals, Arrival **link) {
-    Arrival *arrival = *link;
-    *link = arrival->next;
-    if (*link == NULL)
-        arrivals->last = link;
-    return arrival;
-}
-
-static void drop_arrival(IngressState *state, Arrival *arrival) {
-    state->queue_bytes -= zframe_size(arrival->frame) - FRAME_HEADER_BYTES;
-    zframe_destroy(&arrival->frame);
-    free(arrival);
-}
-
-static bool changes_population(const Agency *agency) {
-    return (agency->grants.domains >> DONGBO__DOMAIN__POPULATION & 1) != 0;
 }
 
 static void start_work(IngressState *state, Arrival *arrival, const Session *session, const Agency *agency) {
@@ -68,63 +72,30 @@ static void start_work(IngressState *state, Arrival *arrival, const Session *ses
     work->ticket = state->next_ticket++;
     work->agencies = agencies_ref(state->agencies);
     work->agency = agency;
-    state->n_population += changes_population(agency);
     memcpy(work->stream, session->stream, STREAM_BYTES);
-    work->bulk = session->bulk;
-    state->n_bulk += work->bulk;
+    work->turn = arrival->turn;
     work->session_epoch = session->session_epoch;
     work->session = session->number;
     work->first_sequence = arrival->first_sequence;
     work->frame = arrival->frame;
+    arrival->frame = NULL;
     work->batch_bytes = zframe_data(work->frame) + FRAME_HEADER_BYTES;
     work->batch_n = zframe_size(work->frame) - FRAME_HEADER_BYTES;
-    free(arrival);
     mail_send(state->workers[state->next_worker], MAIL_WORK, work);
     state->next_worker = (state->next_worker + 1) % state->n_workers;
 }
 
-// The first that may start; NULL when there is none. What changes the population store has to wait while that is away,
-// and must leave works for the others. The pointer returned leads to it.
-static Arrival **first_ready(const IngressState *state, Arrivals *arrivals) {
-    for (Arrival **link = &arrivals->first; *link != NULL; link = &(*link)->next) {
-        const Session *session = sessions_find(state->sessions, (*link)->session);
-        const Agency *agency = session == NULL ? NULL : agencies_find(state->agencies, session->agency);
-        if (agency == NULL || state->n_population < WORKS_POPULATION_MAX || !changes_population(agency))
-            return link;
-    }
-    return NULL;
-}
-
-// Whose turn it is; NULL when nobody's. Some works stay free of bulk, for what is live does not wait for a backlog's
-// batches to be stored.
-static Arrival **next_arrival(IngressState *state, Arrivals **ret) {
-    Arrival **live = first_ready(state, &state->live);
-    Arrival **bulk = state->n_bulk < WORKS_BULK_MAX ? first_ready(state, &state->bulk) : NULL;
-    bool bulks_turn = live == NULL || (bulk != NULL && state->live_in_row >= WORKS_LIVE_ROW);
-    state->live_in_row = bulks_turn ? 0 : state->live_in_row + (bulk != NULL);
-    *ret = bulks_turn ? &state->bulk : &state->live;
-    return bulks_turn ? bulk : live;
-}
-
 void ingress_dispatch(IngressState *state) {
-    Arrivals *arrivals;
-    Arrival **link;
-    while (state->n_free > 0 && (link = next_arrival(state, &arrivals)) != NULL) {
-        Arrival *arrival = take_arrival(arrivals, link);
+    Arrival *arrival;
+    while ((arrival = queue_next(state->queue)) != NULL) {
         Session *session = sessions_find(state->sessions, arrival->session);
         const Agency *agency = session == NULL ? NULL : agencies_find(state->agencies, session->agency);
         if (agency == NULL)
-            drop_arrival(state, arrival); // its session is over: it will come again
+            queue_end(state->queue, &arrival->turn); // its session is over: it will come again
         else
             start_work(state, arrival, session, agency);
+        arrival_destroy(&arrival);
     }
-}
-
-void ingress_forget_arrivals(IngressState *state) {
-    while (state->live.first != NULL)
-        drop_arrival(state, take_arrival(&state->live, &state->live.first));
-    while (state->bulk.first != NULL)
-        drop_arrival(state, take_arrival(&state->bulk, &state->bulk.first));
 }
 
 static void say_receipt(IngressState *state, Session *session, Work *work) {
@@ -159,9 +130,7 @@ void ingress_work_back(IngressState *state, Work *work) {
     Session *session = sessions_find(state->sessions, work->session);
     if (session != NULL)
         answer(state, session, work);
-    state->queue_bytes -= work->batch_n;
-    state->n_population -= changes_population(work->agency);
-    state->n_bulk -= work->bulk;
+    queue_end(state->queue, &work->turn);
     work_reset(work);
     state->free_works[state->n_free++] = work;
     ingress_dispatch(state);

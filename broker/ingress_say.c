@@ -14,11 +14,7 @@
 #define NOTE_BYTES 512
 
 uint64_t ingress_credit(IngressState *state, Session *session) {
-    // Many sessions share the queue, but each can always send one batch.
-    uint64_t share = PUBLISH_QUEUE_BYTES / (sessions_n(state->sessions) + 1);
-    uint64_t window = share < PUBLISH_CREDIT_BYTES ? share : PUBLISH_CREDIT_BYTES;
-    if (window < BATCH_BYTES_MAX)
-        window = BATCH_BYTES_MAX;
+    uint64_t window = queue_window(sessions_n(state->sessions), connections_sessions(session->connection));
     if (session->finished_bytes + window > session->credit_bytes)
         session->credit_bytes = session->finished_bytes + window;
     return session->credit_bytes;

@@ -8,22 +8,10 @@
 #pragma once
 
 #include "broker/ingress.h"
+#include "broker/queue.h"
 #include "broker/quota.h"
 #include "broker/session.h"
 #include "proto/frame.h"
-
-// A batch that waits for a work. A backlog never stands before what happens today, and neither starves.
-typedef struct Arrival Arrival;
-struct Arrival {
-    Arrival *next;
-    uint64_t session;
-    uint64_t first_sequence;
-    zframe_t *frame;
-};
-
-typedef struct Arrivals {
-    Arrival *first, **last; // in order of arrival
-} Arrivals;
 
 typedef struct IngressState {
     const Keys *keys;
@@ -35,14 +23,10 @@ typedef struct IngressState {
     Sessions *sessions;
     Work *free_works[WORKS_MAX];
     size_t n_free;
-    size_t n_population; // works that are out, of agencies that may change the population store
-    size_t n_greetings;  // the greeter has, also those of sessions that are over
+    size_t n_greetings; // the greeter has, also those of sessions that are over
     uint64_t next_ticket;
-    Arrivals live, bulk;
-    size_t n_bulk;      // works that bulk streams have
-    size_t live_in_row; // works given to live streams while bulk ones waited
-    size_t queue_bytes; // of arrivals and works
-    Arena *arena;       // of the frame at hand
+    Queue *queue; // of batches that wait for a work
+    Arena *arena; // of the frame at hand
     Bytes out;
     Quota quota; // of lines about agents
 } IngressState;
@@ -58,7 +42,6 @@ void ingress_look_for_verdicts(IngressState *state, Session *session);
 void ingress_batch(IngressState *state, Session *session, const Frame *frame, zframe_t **owned);
 void ingress_work_back(IngressState *state, Work *work);
 void ingress_dispatch(IngressState *state);
-void ingress_forget_arrivals(IngressState *state);
 
 // ---- say
 // A line of the log that an agent causes; "" is one that is not known. Not all of many are written.

@@ -9,6 +9,7 @@
 #include "broker/cases.h"
 #include "broker/neighbourhood.h"
 #include "broker/person.h"
+#include "broker/queue.h"
 #include "broker/reconcile.h"
 #include "broker/review.h"
 #include "broker/search.h"
@@ -92,7 +93,7 @@ typedef struct Work {
     uint8_t stream[STREAM_BYTES];
     uint32_t session_epoch;
     uint64_t session; // to answer to
-    bool bulk;        // of a bulk stream
+    Turn turn;        // by which the ingress counts it
     zframe_t *frame;  // the batch's bytes, owned
     const uint8_t *batch_bytes;
     size_t batch_n;

@@ -39,15 +39,17 @@
 #define UNREAD_AGENCY_BYTES (64 * 1024 * 1024) // ... over all of an agency's
 #define UNREAD_PING_BYTES (64 * 1024)          // so much unread is asked about
 #define SUBSCRIBE_CREDIT_BYTES (4 * 1024 * 1024)
-#define PUBLISH_QUEUE_BYTES (64 * 1024 * 1024) // batches of all sessions that wait for a work
-#define WORKS_MAX 24                           // batches being prepared, decided or stored
-#define WORKS_POPULATION_MAX 12                // of them, of agencies that may change the population store
-#define WORKS_BULK_MAX 8                       // of them for bulk streams, so that live ones never wait for all of them
-#define WORKS_LIVE_ROW 8                       // after so many for live streams one for a bulk stream that waits
-#define WORK_ARENA_BYTES (32 * 1024 * 1024)    // one of them: decoded batch, persons, versions, decisions
-#define WRITER_GROUP_MAX 8                     // batches in one transaction
-#define REDECIDE_ITEMS_MAX 500                 // events decided again at once
-#define VERDICT_CHUNK_BYTES (256 * 1024)       // of verdicts that a resuming agent missed, per message
+#define PUBLISH_QUEUE_BYTES (64 * 1024 * 1024)         // batches of all sessions that wait for a work
+#define PUBLISH_AGENCY_BYTES (PUBLISH_QUEUE_BYTES / 2) // of them, of one agency
+#define WORKS_MAX 24                                   // batches being prepared, decided or stored
+#define WORKS_AGENCY_MAX 12                            // of them, of one agency
+#define WORKS_POPULATION_MAX 12                        // of them, of agencies that may change the population store
+#define WORKS_BULK_MAX 8                    // of them for bulk streams, so that live ones never wait for all of them
+#define WORKS_LIVE_ROW 8                    // after so many for live streams one for a bulk stream that waits
+#define WORK_ARENA_BYTES (32 * 1024 * 1024) // one of them: decoded batch, persons, versions, decisions
+#define WRITER_GROUP_MAX 8                  // batches in one transaction
+#define REDECIDE_ITEMS_MAX 500              // events decided again at once
+#define VERDICT_CHUNK_BYTES (256 * 1024)    // of verdicts that a resuming agent missed, per message
 #define SESSIONS_PER_AGENCY_MAX 256
 #define STREAMS_PER_DAY_MAX 1024 // that an agency opens
 #define SESSIONS_MAX 4096

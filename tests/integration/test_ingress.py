@@ -12,6 +12,7 @@ from people import dose_date
 from wire_peer import ERROR, PING, PONG, RECEIPT, REFUSAL, VERDICTS, WELCOME, said
 
 ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
+WORKS_AGENCY_MAX = 12
 
 
 class Peers:
@@ -264,6 +265,26 @@ def test_more_than_the_credit_is_refused_and_given_back(peers):
     assert len(refused) == 20 and all(r.code == r.OVERLOADED for r in refused)
     assert all(r.credit_bytes > peer.welcome.credit_bytes for r in refused)
     assert peer.publish([peers.dose()])[0] == RECEIPT
+
+
+def test_one_agencys_flood_does_not_stand_before_anothers_batch(peers):
+    """While nothing can be stored, the flood has every work that an agency may have; then comes the other's batch."""
+    peers.agency("CDC", "health")
+    flood, other = peers.peer(), peers.peer("CDC")
+    with peers.exchange.cluster.holding("SELECT exchange.lock_log()"):
+        for n in range(1, 61):
+            flood.send_batch(flood.seal([peers.dose(dose=n % 50 + 1)], first=n), first=n)
+        for peer in (flood, other):
+            if peer is other:
+                other.send_batch(other.seal([peers.dose(peers.binh)]))
+            peer.send(PING, wire.Ping(nonce=1))  # answered behind what was sent before
+            peer.receive(PONG)
+    assert other.answer()[0] == RECEIPT
+    assert [flood.answer()[1].last_sequence for _ in range(60)] == list(range(1, 61))
+    order = [bytes(stream) for stream, in peers.exchange.cluster.rows(
+        "SELECT stream FROM exchange.segment WHERE kind = 1 AND first_position >= %s ORDER BY first_position",
+        peers.start)]
+    assert len(order) == 61 and order.index(other.stream) <= WORKS_AGENCY_MAX
 
 
 # ---- sessions ------------------------------------------------------------------------------------------------------

@@ -44,8 +44,10 @@ static void test_new_sessions_do_not_help(void **state) {
     Connections *connections = *state;
     Connection *one = join(connections, 1, 7);
     assert_ptr_equal(join(connections, 1, 7), one);
+    assert_int_equal(connections_sessions(one), 2);
     connections_sent(one, UNREAD_BYTES);
     connections_leave(connections, one);
+    assert_int_equal(connections_sessions(one), 1);
     connections_leave(connections, one);
     assert_null(join(connections, 1, 7));
     assert_non_null(join(connections, 2, 7));
