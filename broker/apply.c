@@ -5,6 +5,7 @@
 // person follows from their record, whatever order events came in, and applying them again is no harm.
 #include "broker/apply.h"
 
+#include "broker/merger.h"
 #include "proto/base/error.h"
 #include "proto/base/text.h"
 
@@ -44,14 +45,19 @@ static bool is_reissue(const Item *item) {
     return population_is_reissue(item->event->population);
 }
 
+static bool is_merger(const Item *item) {
+    return population_is_merger(item->event->population);
+}
+
 static bool is_applied(const Item *item) {
     if (item->domain != DONGBO__DOMAIN__POPULATION || item->dropped ||
         item->form.verdict != DONGBO__VERDICT__ACCEPTED || item->event->operation != DONGBO__OPERATION__UPSERT)
         return false;
     if (item->person == NULL) // the store knows best
         return true;
-    // Of a person whose record says so already, or says newer, nothing is left but a number that was theirs in between.
-    return item->merged.won != 0 || (is_reissue(item) && item->merged.superseded);
+    // Of a person whose record says so already, or says newer, nothing is left but a number that was theirs in between,
+    // and who went to them.
+    return item->merged.won != 0 || ((is_reissue(item) || is_merger(item)) && item->merged.superseded);
 }
 
 // The fields of the body that are to reach the store, as bits.
@@ -59,9 +65,17 @@ static uint32_t taken_fields(const Item *item) {
     return item->person == NULL ? UINT32_MAX : item->merged.won;
 }
 
+// What holds after the event: of a merger, what was said of the person who goes too.
+static const Dongbo__PopulationChange *said_of(const Item *item) {
+    bool whole = is_merger(item) && item->person != NULL && item->merged.body != NULL;
+    return whole ? (const Dongbo__PopulationChange *)item->merged.body : item->event->population;
+}
+
 static uint32_t cleared_fields(const Item *item, uint32_t taken) {
     const Dongbo__ChangeEvent *event = item->event;
     uint32_t cleared = 0;
+    for (unsigned number = 1; said_of(item) != event->population && number <= DOMAIN_FIELDS_MAX; number++)
+        cleared |= field_is_said(&said_of(item)->base, number) ? 0 : 1u << number;
     for (size_t i = 0; i < event->n_cleared_fields; i++)
         cleared |= event->cleared_fields[i] < 31 ? 1u << event->cleared_fields[i] : 0;
     // Who says a province says the whole residence; reconcile() counts the commune as cleared as well.
@@ -73,20 +87,20 @@ static uint32_t cleared_fields(const Item *item, uint32_t taken) {
 
 // ERROR_MEMORY.
 static int fill_change(Arena *arena, Item *item, Change *ret) {
-    const Dongbo__PopulationChange *change = item->event->population;
+    const Dongbo__PopulationChange *change = said_of(item);
     const Dongbo__Subject *subject = item->event->subject;
     uint32_t taken = taken_fields(item);
 #define TAKEN(number, value) ((taken >> (number)&1) != 0 ? (value) : "")
     const char *name = TAKEN(3, change->full_name);
     char folded[NAME_BYTES];
     size_t n = text_fold_accents(name, folded, sizeof folded);
-    bool says_63 = subject != NULL && rules_says_63(subject);
+    bool says_63 = subject != NULL && rules_says_63(subject) && item->event->population->residence_province[0] != '\0';
     bool outlived = is_reissue(item) && (taken >> FIELD_NUMBER & 1) == 0;
     *ret = (Change){.item = item, .cleared = cleared_fields(item, taken)};
     const char *texts[TEXTS] = {
-        outlived ? "number-replaced" : change->kind,
+        outlived ? "number-replaced" : item->event->population->kind,
         subject != NULL ? subject->citizen_number : "",
-        change->citizen_number,
+        item->event->population->citizen_number,
         name,
         arena_strndup(arena, folded, n == (size_t)-1 ? 0 : n),
         TAKEN(4, change->birth_date),
@@ -94,7 +108,7 @@ static int fill_change(Arena *arena, Item *item, Change *ret) {
         TAKEN(6, change->mother_name),
         TAKEN(7, change->father_name),
         TAKEN(FIELD_PROVINCE, change->residence_province),
-        says_63 && change->residence_province[0] != '\0' ? TAKEN(FIELD_PROVINCE, subject->residence_province) : "",
+        says_63 ? TAKEN(FIELD_PROVINCE, subject->residence_province) : "",
         TAKEN(9, change->residence_commune),
         TAKEN(10, change->died_on),
     };
@@ -125,6 +139,7 @@ static const char *copy(Arena *arena, const PGresult *rows, int row, int column)
 }
 
 static int take_row(Arena *arena, Item *item, const PGresult *rows, int row) {
+    item->applied_to = pg_i64(rows, row, 1);
     item->unknown_to_store = pg_i64(rows, row, 1) == 0;
     item->taken_in_store = item->unknown_to_store && pg_text(rows, row, 2)[0] != '\0';
     item->province_before = copy(arena, rows, row, 3);
@@ -182,6 +197,8 @@ typedef struct Newcomers {
     Newcomer *slots;
     size_t mask;
     int64_t next; // key of the next stand-in
+    Item **mergers;
+    size_t n_mergers;
 } Newcomers;
 
 static Newcomer *newcomer(const Newcomers *newcomers, const char *number) {
@@ -201,6 +218,26 @@ static int add_stand_in(Newcomers *newcomers, Arena *arena, Newcomer *slot, cons
     return 0;
 }
 
+// Whoever was merged into another earlier in the batch is that one.
+static void follow_mergers(const Newcomers *newcomers, const Person **person, const Dongbo__Record **read) {
+    for (size_t i = 0; *person != NULL && i < newcomers->n_mergers; i++) {
+        const Item *merger = newcomers->mergers[i];
+        if ((*person)->key != merger->goes->key)
+            continue;
+        *person = merger->person;
+        *read = merger->read;
+    }
+}
+
+static void add_merger(Newcomers *newcomers, Item *item) {
+    const Dongbo__Record *unused;
+    if (item->goes == NULL)
+        item->goes = newcomer(newcomers, item->event->subject->citizen_number)->person;
+    follow_mergers(newcomers, &item->goes, &unused);
+    if (item->goes != NULL && item->person != NULL && item->goes->key != item->person->key)
+        newcomers->mergers[newcomers->n_mergers++] = item;
+}
+
 static int add_newcomer(Newcomers *newcomers, Arena *arena, Item *item) {
     if (item->person == NULL) {
         Newcomer *slot = newcomer(newcomers, item->claimed_number);
@@ -212,11 +249,14 @@ static int add_newcomer(Newcomers *newcomers, Arena *arena, Item *item) {
         item->person = slot->person;
         item->read = slot->read;
     }
+    follow_mergers(newcomers, &item->person, &item->read);
     // A number that is already somebody's is looked up, and never looked for here.
     Newcomer *slot = is_reissue(item) ? newcomer(newcomers, item->event->population->citizen_number) : NULL;
     if (slot != NULL && slot->number == NULL && item->person != NULL)
         *slot =
             (Newcomer){.number = item->event->population->citizen_number, .person = item->person, .read = item->read};
+    if (is_merger(item))
+        add_merger(newcomers, item);
     return 0;
 }
 
@@ -227,7 +267,8 @@ static int add_newcomers(Work *work) {
     while (newcomers.mask + 1 < 4 * work->n_items)
         newcomers.mask = 2 * newcomers.mask + 1;
     newcomers.slots = arena_zalloc(work->arena, (newcomers.mask + 1) * sizeof *newcomers.slots);
-    if (newcomers.slots == NULL)
+    newcomers.mergers = arena_alloc(work->arena, work->n_items * sizeof *newcomers.mergers);
+    if (newcomers.slots == NULL || newcomers.mergers == NULL)
         return error_fail(ERROR_MEMORY, "the batch's newcomers do not fit");
     int result = 0;
     for (size_t i = 0; result == 0 && i < work->n_items; i++) {
@@ -248,7 +289,9 @@ static void settle(Item *item) {
 }
 
 int apply_changes(Pg *writer, Prepare *prepare, Work *work) {
-    int result = add_newcomers(work);
+    int result = merger_look_up(prepare_population(prepare), prepare_exchange(prepare), work);
+    if (result == 0)
+        result = add_newcomers(work);
     if (result == 0)
         result = prepare_merge(prepare, work);
     if (result < 0)
@@ -270,5 +313,10 @@ int apply_changes(Pg *writer, Prepare *prepare, Work *work) {
         if (result < 0)
             return result;
     }
-    return n == 0 ? 0 : run_halving(writer, work, changes, n);
+    result = n == 0 ? 0 : run_halving(writer, work, changes, n);
+    if (result == 0)
+        result = merger_look_up(prepare_population(prepare), prepare_exchange(prepare), work);
+    if (result == 0)
+        merger_fix(work);
+    return result;
 }

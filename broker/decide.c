@@ -5,6 +5,7 @@
 
 #include "broker/beside.h"
 #include "broker/commune.h"
+#include "broker/decide_merger.h"
 #include "broker/name.h"
 #include "proto/base/date.h"
 #include "proto/base/error.h"
@@ -168,7 +169,9 @@ static void decide_whom(Item *item) {
                      NULL);
     else if (item->unknown_to_store || (item->person == NULL && !decide_brings_person(item)))
         decision_add(&item->decision, DONGBO__VERDICT__DEFERRED, DONGBO__REASON_CODE__NOT_FOUND,
-                     "subject.citizen_number", NULL);
+                     item->person == NULL && population_is_merger(item->event->population) ? "citizen_number"
+                                                                                           : "subject.citizen_number",
+                     NULL);
 }
 
 // The number, and what else would name the person, is several persons'.
@@ -559,6 +562,23 @@ static const Dongbo__Record *after(const Item *item, const Dongbo__Record *befor
     return leaves_record(item) ? item->merged.record : before;
 }
 
+// ---- mergers --------------------------------------------------------------------------------------------------------
+
+static const Dongbo__Record *coming_of(const Chains *chains, const Item *merger) {
+    Item of = {.domain = DONGBO__DOMAIN__POPULATION, .person = merger->goes, .record_key = ""};
+    if (merger->goes == NULL)
+        return NULL;
+    of.record_hash = record_hash(of.person->key, of.domain, of.record_key);
+    const Item *last = *chains_slot(chains, &of);
+    return last == NULL ? merger->coming : after(last, last->onto);
+}
+
+static int decide_record(const Merge *merge, const Chains *chains, Item *item) {
+    if (item->domain == DONGBO__DOMAIN__POPULATION && population_is_merger(item->event->population))
+        return decide_merger(merge, coming_of(chains, item), item);
+    return reconcile(merge, item->onto, item->event, &item->merged);
+}
+
 #define NAME_BIT (1u << 3)
 #define BIRTH_BIT (1u << 4)
 // Whether a person comes in under a number that was replaced, as nobody we know: it would make another of its owner.
@@ -604,7 +624,7 @@ int decide_records(const DecideContext *context, Work *work) {
             continue;
         Item **slot = chains_slot(&chains, item);
         item->onto = *slot == NULL ? item->read : after(*slot, (*slot)->onto);
-        result = reconcile(&merge, item->onto, item->event, &item->merged);
+        result = decide_record(&merge, &chains, item);
         if (result > 0) {
             // The stored version does not decode: this event cannot be merged, others are none the worse for it.
             item->merged = (Merged){0};

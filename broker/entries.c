@@ -81,7 +81,7 @@ static bool is_new(const Work *work, const Item *item) {
     int verdict = item->decision.verdict;
     if (item->dropped)
         return false;
-    if (work->kind == WORK_BATCH)
+    if (work->kind != WORK_REDECIDE)
         return true;
     if (work->review == NULL && item->was == DONGBO__VERDICT__MISMATCH)
         return !verdict_is_open(verdict);
@@ -133,17 +133,29 @@ static int fill_merged(Arena *arena, const Item *item, Dongbo__Entry *entry) {
     return changed_fields(arena, item->merged.changed, entry);
 }
 
+// What the log says of a record that goes over to another person.
+static char GONE[] = "gone over to the person they are merged into", COME[] = "come from a person merged into this one";
+
+static Dongbo__EntryKind kind_of(const Work *work) {
+    static const Dongbo__EntryKind KINDS[] = {[WORK_BATCH] = DONGBO__ENTRY_KIND__ENTRY_EVENT,
+                                              [WORK_REDECIDE] = DONGBO__ENTRY_KIND__ENTRY_DECISION,
+                                              [WORK_MOVE] = DONGBO__ENTRY_KIND__ENTRY_MERGER};
+    return KINDS[work->kind];
+}
+
 static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
     Dongbo__Entry *entry = arena_alloc(work->arena, sizeof *entry);
     if (entry == NULL)
         return NULL;
     dongbo__entry__init(entry);
-    entry->kind = work->kind == WORK_BATCH ? DONGBO__ENTRY_KIND__ENTRY_EVENT : DONGBO__ENTRY_KIND__ENTRY_DECISION;
+    entry->kind = kind_of(work);
     entry->sequence = item->sequence;
     entry->domain = (Dongbo__Domain)item->domain;
     entry->verdict = (Dongbo__Verdict)item->decision.verdict;
-    entry->agency = work->agency->grants.agency;
+    entry->agency = work_agency(work);
     entry->citizen_number = (char *)item->claimed_number;
+    if (work->link != NULL)
+        entry->text = item->person == &work->link->went.person ? GONE : COME;
     if (work->review != NULL) {
         entry->decided_by = (char *)work->review->officer;
         entry->why = (char *)work->review->why;
@@ -273,6 +285,14 @@ static void append_likely(Bytes *rows, const Item *item) {
         append_candidates(rows, found);
 }
 
+// The number that the event waits for, if it waits: of a merger it may be that of the person who is to go.
+static const char *waits_for(const Item *item) {
+    bool goes = item->domain == DONGBO__DOMAIN__POPULATION && item->event != NULL && item->person != NULL &&
+                item->event->subject != NULL && population_is_merger(item->event->population) &&
+                item->decision.verdict == DONGBO__VERDICT__DEFERRED;
+    return item->poisoned ? "" : goes ? item->event->subject->citizen_number : item->claimed_number;
+}
+
 static int append_exception(Work *work, const Item *item, uint32_t index) {
     Dongbo__EventVerdict *verdict = entries_verdict(work->arena, item, 0);
     if (verdict == NULL)
@@ -291,7 +311,7 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
     copy_i16(rows, (int16_t)decided);
     copy_i16(rows, (int16_t)decided);
     copy_bool(rows, verdict_is_open(decided));
-    const char *claimed = item->poisoned ? "" : item->claimed_number;
+    const char *claimed = waits_for(item);
     copy_bytes(rows, claimed, strlen(claimed));
     copy_null(rows);
     append_packed(rows, &verdict->base);
@@ -362,9 +382,9 @@ int entries_build(Work *work) {
 void entries_segment(const Work *work, Segment *ret) {
     bool is_batch = work->kind == WORK_BATCH;
     *ret = (Segment){
-        .kind = is_batch ? DONGBO__ENTRY_KIND__ENTRY_EVENT : DONGBO__ENTRY_KIND__ENTRY_DECISION,
-        .agency = work->agency->grants.agency,
-        .stream = work->stream,
+        .kind = kind_of(work),
+        .agency = work_agency(work),
+        .stream = work->kind == WORK_MOVE ? NULL : work->stream,
         .first_sequence = is_batch ? work->first_sequence : 0,
         .last_sequence = is_batch ? work->last_sequence : 0,
         .batch_root = is_batch ? work->batch.header->root.data : NULL,

@@ -17,6 +17,10 @@ void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) {
     va_end(args);
 }
 
+uint32_t work_agency(const Work *work) {
+    return work->link != NULL ? work->link->agency : work->agency->grants.agency;
+}
+
 void work_give_up(Work *work, int error) {
     if (error == ERROR_MEMORY)
         work_settle(work, OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__TOO_BIG,

@@ -20,6 +20,20 @@
 #include <czmq.h>
 #include <zstd.h>
 
+// Who was found to be another person.
+typedef struct Went {
+    Person person; // as they were; only key, number and residence are known
+    int64_t into;
+} Went;
+
+// Whose records are to go over to another person, and by which event's word.
+typedef struct Link {
+    Went went;
+    uint8_t event_id[EVENT_ID_BYTES];
+    int64_t event_time_us, position; // of the event
+    uint32_t agency;
+} Link;
+
 typedef struct Item {
     uint64_t sequence;
     ProtobufCBinaryData bytes;  // the event, verbatim; empty when the batch was unreadable
@@ -54,13 +68,18 @@ typedef struct Item {
     bool stale_person;     // the person, and so the record, may have changed since they were looked up
     bool stale_record;     // the record may have
     bool pair_is_known;    // the person and their insurance number, and need not be kept
-    bool unknown_to_store; // a population event that the store could apply to nobody
-    bool taken_in_store;   // ... for its new number is another person's
-    bool settled;          // a population event that was applied, or for good was not
-    bool poisoned;         // the database refused its row
-    bool expired;          // re-decision: has been unknown for too long
-    bool repeated;         // it is among the versions of its record already
-    bool dropped;          // re-decision: nothing new to say, or somebody else decided it
+    const Went *went;      // of a merger: who the store says went; NULL otherwise
+    const Person *goes;    // of a merger: who is to go, or went, where they have a population record; NULL otherwise
+    const Dongbo__Record *coming; // ... that record as it was stored
+    int64_t applied_to;           // a population event: the person whom the store applied it to, 0 for none
+    bool fixed;                   // the person is not to be looked up: the store has them no more
+    bool unknown_to_store;        // a population event that the store could apply to nobody
+    bool taken_in_store;          // ... for its new number is another person's
+    bool settled;                 // a population event that was applied, or for good was not
+    bool poisoned;                // the database refused its row
+    bool expired;                 // re-decision: has been unknown for too long
+    bool repeated;                // it is among the versions of its record already
+    bool dropped;                 // re-decision: nothing new to say, or somebody else decided it
 } Item;
 
 // A position, and the life of the database that gave it out: which database, and since when its server runs. What has
@@ -70,7 +89,11 @@ typedef struct Place {
     int64_t life, position;
 } Place;
 
-typedef enum WorkKind { WORK_BATCH, WORK_REDECIDE } WorkKind;
+typedef enum WorkKind {
+    WORK_BATCH,
+    WORK_REDECIDE,
+    WORK_MOVE, // of records from one person to another; its items are made by the writer
+} WorkKind;
 
 // What becomes of a work; the ingress answers accordingly.
 typedef enum Outcome {
@@ -89,6 +112,7 @@ typedef struct Work {
     uint64_t ticket;    // order of arrival; the writer keeps to it
     Agencies *agencies; // counted reference; grants and keys point into it
     const Agency *agency;
+    const Link *link;     // of WORK_MOVE, which has no agency; in the arena
     const Review *review; // a re-decision that an officer asked for; NULL otherwise. In the arena
     uint8_t stream[STREAM_BYTES];
     uint32_t session_epoch;
@@ -144,6 +168,8 @@ void work_reset(Work *work);
 // Gives up all that was looked up and decided since decide_forms(), and its memory: trying again costs none, however
 // often. Every event counts as stale.
 void work_rewind(Work *work);
+// The agency in whose name it is stored, of any kind of work.
+uint32_t work_agency(const Work *work);
 // Settles that nothing is stored. `code` is of Refusal or Error, as the outcome says.
 void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 // It cannot be finished, and would not be another time: TOO_BIG for want of memory, else the session is over with

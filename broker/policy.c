@@ -196,7 +196,8 @@ const char *policy_refusal(const Policy *policy, const char *user, int32_t today
 }
 
 bool policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day) {
-    if (entry->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT && entry->kind != DONGBO__ENTRY_KIND__ENTRY_DECISION)
+    if (entry->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT && entry->kind != DONGBO__ENTRY_KIND__ENTRY_DECISION &&
+        entry->kind != DONGBO__ENTRY_KIND__ENTRY_MERGER)
         return false;
     if (entry->verdict != DONGBO__VERDICT__ACCEPTED || entry->person == 0)
         return false;

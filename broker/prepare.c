@@ -6,6 +6,7 @@
 #include "broker/entries.h"
 #include "broker/lookup.h"
 #include "broker/lookup_bearers.h"
+#include "broker/merger.h"
 #include "proto/base/error.h"
 
 #include <inttypes.h>
@@ -177,7 +178,7 @@ int prepare_open(Prepare *prepare, Work *work) {
 }
 
 bool prepare_changes_population(const Work *work) {
-    if (work->review != NULL)
+    if (work->review != NULL || work->kind == WORK_MOVE)
         return false;
     for (size_t i = 0; i < work->n_items; i++) {
         if (work->items[i].domain == DONGBO__DOMAIN__POPULATION &&
@@ -218,10 +219,13 @@ int prepare_again(Prepare *prepare, Work *work) {
     DecideContext context = context_of(prepare);
     uint64_t since = stats_now();
     for (size_t i = 0; i < work->n_items; i++)
-        work->items[i].wanted = work->items[i].stale_person && decide_wants_person(&work->items[i]);
+        work->items[i].wanted =
+            work->items[i].stale_person && !work->items[i].fixed && decide_wants_person(&work->items[i]);
     int result = lookup_persons(prepare->population, work);
     if (result == 0)
         result = lookup_bearers(prepare->exchange, prepare->population, work);
+    if (result == 0)
+        result = merger_look_up(prepare->population, prepare->exchange, work);
     stats_add(prepare->stats, STATS_PERSONS, &since);
     if (result == 0)
         result = decide_persons(&context, work);

@@ -49,7 +49,7 @@ struct Recheck {
 static const Oid TWO_NUMBERS[] = {OID_INT8, OID_INT8};
 static const PgStatement STRANGE = {"strange-segments",
                                     "SELECT first_position, last_position, format, payload FROM exchange.segment "
-                                    "WHERE first_position > $1 AND kind IN (1, 2) ORDER BY first_position LIMIT $2",
+                                    "WHERE first_position > $1 AND kind IN (1, 2, 6) ORDER BY first_position LIMIT $2",
                                     2, TWO_NUMBERS};
 static const PgStatement CHANGES = {
     "population-changes",
@@ -417,7 +417,7 @@ void recheck_note(Recheck *recheck, const Work *work) {
         if (!item->merged.superseded)
             note_written(recheck, work, i, item);
     }
-    if (work->n_hoods > 0)
+    if (work->n_hoods > 0 || work->kind == WORK_MOVE)
         note_moves(recheck, work);
 }
 

@@ -9,6 +9,7 @@
 #include "broker/reconcile.h"
 
 #include "broker/claim.h"
+#include "broker/origins.h"
 #include "proto/base/error.h"
 
 #include <assert.h>
@@ -36,11 +37,11 @@ typedef struct Merging {
 #define POPULATION_PROVINCE 8
 #define POPULATION_COMMUNE 9
 
-// A number that is not re-issued only names the person: it yields to every re-issue, whenever that was. A residence is
+// A number that is not given only names the person: it yields to every one that is, whenever that was. A residence is
 // said whole: a commune that does not come with the province is of another one.
 static void find_population_claims(Merging *m) {
     const Dongbo__PopulationChange *change = (const Dongbo__PopulationChange *)m->said;
-    if (!population_is_reissue(change))
+    if (!population_is_reissue(change) && !population_is_merger(change))
         m->ranks[POPULATION_NUMBER] = 0;
     if ((m->sets | m->clears) & BIT(POPULATION_PROVINCE) && !(m->sets & BIT(POPULATION_COMMUNE))) {
         m->clears |= BIT(POPULATION_COMMUNE);
@@ -94,42 +95,6 @@ static int no_memory(void) {
     return error_fail(ERROR_MEMORY, "reconcile: the batch's memory is used up");
 }
 
-// The fields of `fields` as an array in the arena, ascending. NULL without memory.
-static uint32_t *numbers_of(Arena *arena, uint32_t fields, size_t *ret_n) {
-    uint32_t *numbers = arena_alloc(arena, (size_t)__builtin_popcount(fields) * sizeof *numbers + 1);
-    size_t n = 0;
-    for (uint32_t number = 1; numbers && number <= DOMAIN_FIELDS_MAX; number++)
-        if (fields & BIT(number))
-            numbers[n++] = number;
-    *ret_n = n;
-    return numbers;
-}
-
-// Adds an origin in its place, greatest first; none where it has no field.
-static int add_origin(Arena *arena, Dongbo__Record *record, const Dongbo__Origin *like, uint32_t sets,
-                      uint32_t clears) {
-    if (!(sets | clears))
-        return 0;
-    Dongbo__Origin *origin = arena_alloc(arena, sizeof *origin);
-    if (!origin)
-        return no_memory();
-    *origin = *like;
-    origin->fields = numbers_of(arena, sets, &origin->n_fields);
-    origin->cleared = numbers_of(arena, clears, &origin->n_cleared);
-    if (!origin->fields || !origin->cleared)
-        return no_memory();
-    Claim claim = claim_of(origin);
-    size_t at = record->n_origins++;
-    for (; at > 0; at--) {
-        Claim before = claim_of(record->origins[at - 1]);
-        if (claim_compare(&before, &claim) >= 0)
-            break;
-        record->origins[at] = record->origins[at - 1];
-    }
-    record->origins[at] = origin;
-    return 0;
-}
-
 static Dongbo__Nature nature_of(const Dongbo__ChangeEvent *event) {
     if (event->operation == DONGBO__OPERATION__RETRACT)
         return DONGBO__NATURE__NATURE_RETRACTION;
@@ -153,7 +118,7 @@ static int add_won(const Merging *m, Dongbo__Record *record) {
         for (unsigned number = 1; number <= DOMAIN_FIELDS_MAX; number++)
             if (left & BIT(number) && m->ranks[number] == like.authority)
                 same |= BIT(number);
-        int r = add_origin(m->merge->arena, record, &like, same & m->sets, same & m->clears);
+        int r = origins_add(m->merge->arena, record, &like, same & m->sets, same & m->clears);
         if (r < 0)
             return r;
         left &= ~same;
@@ -169,8 +134,8 @@ static int add_origins(const Merging *m, Dongbo__Record *record) {
     int r = 0;
     for (size_t i = 0; r == 0 && i < n; i++) {
         const Dongbo__Origin *origin = m->current->origins[i];
-        r = add_origin(m->merge->arena, record, origin, claim_bits(origin->fields, origin->n_fields) & ~m->wins,
-                       claim_bits(origin->cleared, origin->n_cleared) & ~m->wins);
+        r = origins_add(m->merge->arena, record, origin, claim_bits(origin->fields, origin->n_fields) & ~m->wins,
+                        claim_bits(origin->cleared, origin->n_cleared) & ~m->wins);
     }
     return r ? r : add_won(m, record);
 }
@@ -191,13 +156,6 @@ static int make_body(Merging *m) {
     return 0;
 }
 
-static bool is_retracted(const Dongbo__Record *record) {
-    for (size_t i = 0; i < record->n_origins; i++)
-        if (record->origins[i]->n_fields)
-            return false;
-    return true;
-}
-
 static int make_record(Merging *m, Dongbo__Record **ret) {
     Dongbo__Record *record = arena_alloc(m->merge->arena, sizeof *record);
     if (!record)
@@ -208,14 +166,9 @@ static int make_record(Merging *m, Dongbo__Record **ret) {
         r = make_body(m);
     if (r < 0)
         return r;
-    record->retracted = is_retracted(record);
-    record->body.len = protobuf_c_message_get_packed_size(m->body);
-    record->body.data = arena_alloc(m->merge->arena, record->body.len + 1);
-    if (!record->body.data)
-        return no_memory();
-    protobuf_c_message_pack(m->body, record->body.data);
+    r = origins_close(m->merge->arena, record, m->body);
     *ret = record;
-    return 0;
+    return r;
 }
 
 // What the event said and did not win, as a version of the event alone would have it.

@@ -300,6 +300,8 @@ static int round_of(Actor *actor) {
     int64_t now = place.position;
     bool begins = actor->checked < 0 || now < actor->checked || place.life != actor->life;
     bool sweep = begins || clock_monotonic_ms(actor->clock) >= actor->sweep_ms;
+    if (result == 0 && (sweep || now != actor->checked))
+        result = redecide_moves(actor);
     if (result == 0 && begins)
         result = find_newest(actor, now, &actor->checked_before);
     if (result < 0)

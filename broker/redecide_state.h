@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The re-decider's inside, for its own files only: redecide.c runs the thread, redecide_review.c carries out what
-// officers decided.
+// officers decided, redecide_moves.c moves records of merged persons.
 #pragma once
 
 #include "broker/redecide.h"
@@ -29,3 +29,5 @@ int redecide_store(Actor *actor);
 
 // Carries out the decisions that wait.
 int redecide_reviews(Actor *actor);
+// Moves the records of those who were merged into others.
+int redecide_moves(Actor *actor);

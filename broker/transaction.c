@@ -7,6 +7,8 @@
 #include "broker/entries.h"
 #include "broker/epoch.h"
 #include "broker/lookup.h"
+#include "broker/merger.h"
+#include "broker/moving.h"
 #include "broker/receipt.h"
 #include "broker/recheck.h"
 #include "broker/store.h"
@@ -315,6 +317,8 @@ static int place_rows(Transaction *transaction, Work *work) {
 // What a work stores beside its rows.
 static int store_beside(Transaction *transaction, Work *work) {
     int result = store_aliases(transaction->exchange, work);
+    if (result == 0)
+        result = merger_link(transaction->exchange, work);
     if (result == 0 && work->kind != WORK_BATCH)
         result = store_decided(transaction->exchange, work);
     return result < 0 || work->review == NULL ? result : store_reviewed(transaction->exchange, work);
@@ -411,9 +415,38 @@ static int bar_review(Transaction *transaction, Work *work) {
     return store_barred(transaction->exchange, work->review, why);
 }
 
+static int store_made(Transaction *transaction, Work *work) {
+    entries_place(work, transaction->last_position + 1);
+    int result = store_rows(transaction->exchange, &work->records, &work->exceptions);
+    if (result < 0)
+        return result;
+    transaction->last_position = work->last_position;
+    recheck_note(transaction->recheck, work);
+    work_settle(work, OUTCOME_STORED, 0, "stored");
+    return 0;
+}
+
+// Records that move are read here, for whatever was placed before them in this transaction counts.
+static int store_move(Transaction *transaction, Work *work) {
+    int result = flush_rows(transaction);
+    if (result == 0)
+        result = moving_build(transaction->prepare, transaction->exchange, work);
+    recheck_date(transaction->recheck, work, transaction->last_position);
+    if (result < 0 || work->outcome != OUTCOME_OPEN)
+        return result;
+    if (work->n_items == 0) {
+        work_settle(work, OUTCOME_NOTHING, 0, "nothing is left to move");
+        return moving_done(transaction->exchange, work);
+    }
+    result = entries_build(work);
+    return result < 0 ? result : store_made(transaction, work);
+}
+
 static int store_work(Transaction *transaction, const TransactionGroup *group, Work *work) {
     bool is_batch = work->kind == WORK_BATCH;
     uint64_t since = stats_now();
+    if (work->kind == WORK_MOVE)
+        return store_move(transaction, work);
     int result = check_work(transaction, group, work);
     if (result < 0 || work->outcome != OUTCOME_OPEN)
         return result;

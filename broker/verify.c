@@ -128,10 +128,13 @@ static void check_numbers(const Form *form) {
     }
     const Dongbo__PopulationChange *change = (const Dongbo__PopulationChange *)form->body;
     bool reissued = population_is_reissue(change);
-    if (*subject->citizen_number || reissued || !*change->citizen_number)
+    bool merged = population_is_merger(change);
+    if (*subject->citizen_number || reissued || merged || !*change->citizen_number)
         check_number(form, subject->citizen_number, "", "", "subject.citizen_number");
     if (verify_is_number(change->citizen_number)) // otherwise the field's own rule says so
         check_number(form, change->citizen_number, change->sex, change->birth_date, "citizen_number");
+    if (merged && strcmp(subject->citizen_number, change->citizen_number) == 0)
+        reject(form, REASON(FIELD_FORMAT), "citizen_number"); // nobody is merged into themselves
 }
 
 // ---- the event by itself ------------------------------------------------------------------------------------------

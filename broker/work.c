@@ -74,6 +74,11 @@ void work_rewind(Work *work) {
         item->record_hash = 0;
         item->merged = (Merged){0};
         item->province_before = item->province63_before = item->province_after = item->province63_after = "";
+        item->went = NULL;
+        item->goes = NULL;
+        item->coming = NULL;
+        item->applied_to = 0;
+        item->fixed = false;
         item->wanted = item->stale_record = item->unknown_to_store = item->taken_in_store = false;
         item->stale_person = item->event != NULL;
     }

@@ -13,11 +13,19 @@
 
 #define DOSSIER_ARENA_BYTES ((size_t)64 * 1024 * 1024)
 
+// Of the person, and of those who were merged into them by then, up to when they were: later versions are the deletions
+// by which their records went. Under the number of somebody who only went later, of that one.
+static const Oid VERSION_TYPES[] = {OID_INT8, OID_TEXT, OID_INT8};
 static const PgStatement VERSIONS = {
     "dossier_versions",
-    "SELECT domain, record_key, position, superseded, record FROM exchange.record_version WHERE person = $1 "
-    "ORDER BY domain, record_key, position",
-    1, NULL};
+    "WITH RECURSIVE part(person, upto, whole) AS (SELECT coalesce(w.person, n.person), coalesce(w.position, n.upto), true "
+    "FROM (SELECT $1::bigint AS person, 9223372036854775807 AS upto) n LEFT JOIN LATERAL (SELECT l.person, l.position "
+    "FROM exchange.person_link l WHERE l.number = $2 AND l.position > $3 ORDER BY l.position LIMIT 1) w ON true "
+    "UNION ALL SELECT l.person, l.position, false FROM part p JOIN exchange.person_link l ON l.merged_into = p.person "
+    "WHERE l.position <= $3) "
+    "SELECT v.domain, v.record_key, v.position, v.superseded, v.record FROM part p JOIN exchange.record_version v "
+    "ON v.person = p.person AND v.position <= p.upto ORDER BY v.domain, v.record_key, p.whole, v.position",
+    3, VERSION_TYPES};
 static const PgStatement EXCEPTIONS = {
     "dossier_exceptions",
     "SELECT position, agency, domain, first_verdict, verdict, open, reasons, at, coalesce(decided_position, 0), "
@@ -30,6 +38,8 @@ enum { DOMAIN, KEY, POSITION, SUPERSEDED, RECORD };
 static int read_versions(Dossier *dossier, Pg *exchange) {
     PgParams params = {0};
     pg_param_i64(&params, dossier->identity->person);
+    pg_param_text(&params, dossier->identity->number);
+    pg_param_i64(&params, dossier->known_position);
     int r = pg_run(exchange, &VERSIONS, &params, &dossier->versions);
     pg_params_free(&params);
     return r;

@@ -17,6 +17,7 @@ static const char *const KINDS[] = {
     [DONGBO__ENTRY_KIND__ENTRY_UNSPECIFIED] = "?",     [DONGBO__ENTRY_KIND__ENTRY_EVENT] = "event",
     [DONGBO__ENTRY_KIND__ENTRY_DECISION] = "decision", [DONGBO__ENTRY_KIND__ENTRY_EPOCH] = "epoch",
     [DONGBO__ENTRY_KIND__ENTRY_POLICY] = "policy",     [DONGBO__ENTRY_KIND__ENTRY_STREAM] = "stream",
+    [DONGBO__ENTRY_KIND__ENTRY_MERGER] = "merger",
 };
 static const char *const COLOURS[] = {
     [DONGBO__VERDICT__VERDICT_UNSPECIFIED] = "", [DONGBO__VERDICT__ACCEPTED] = "\033[32m",
@@ -31,7 +32,8 @@ static const char *kind_of(const Dongbo__SummaryLine *summary) {
 }
 
 static bool is_about_event(const Dongbo__SummaryLine *summary) {
-    return summary->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || summary->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION;
+    return summary->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || summary->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION ||
+           summary->kind == DONGBO__ENTRY_KIND__ENTRY_MERGER;
 }
 
 static const char *citizen_of(const LineFormat *format, const Line *line) {
@@ -120,8 +122,13 @@ void line_header(const LineFormat *format, Bytes *out) {
     bytes_append_text(out, format->style == LINE_COLOUR ? "\033[0m\n" : "\n");
 }
 
-static void write_decided(const Dongbo__SummaryLine *summary, Bytes *out) {
-    if (*summary->decided_by) {
+// Why there is a verdict beside the event's first one.
+static void write_occasion(const Dongbo__SummaryLine *summary, Bytes *out) {
+    if (summary->kind == DONGBO__ENTRY_KIND__ENTRY_MERGER) {
+        bytes_append_text(out, "(");
+        columns_append(out, summary->text);
+        bytes_append_text(out, ")");
+    } else if (*summary->decided_by) {
         bytes_append_text(out, "(decided by ");
         columns_append(out, summary->decided_by);
         bytes_append_text(out, ")");
@@ -159,7 +166,7 @@ static void write_columns(const LineFormat *format, const Line *line, Bytes *out
     column(out, citizen_of(format, line), 12);
     if (colour)
         bytes_append_text(out, COLOURS[verdict]);
-    bool again = summary->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION;
+    bool again = summary->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT;
     if (again || summary->n_reasons)
         column(out, verdict_name((int)summary->verdict), 10);
     else
@@ -167,7 +174,7 @@ static void write_columns(const LineFormat *format, const Line *line, Bytes *out
     if (colour)
         bytes_append_text(out, "\033[0m");
     if (again)
-        write_decided(summary, out);
+        write_occasion(summary, out);
     for (size_t i = 0; i < summary->n_reasons; i++) {
         const Dongbo__Reason *reason = summary->reasons[i];
         bytes_append_text(out, i ? ", " : again ? " " : "");

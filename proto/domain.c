@@ -102,6 +102,10 @@ bool population_is_reissue(const Dongbo__PopulationChange *change) {
     return strcmp(change->kind, "number-reissued") == 0;
 }
 
+bool population_is_merger(const Dongbo__PopulationChange *change) {
+    return strcmp(change->kind, "merged") == 0;
+}
+
 const char *field_text(const ProtobufCMessage *body, unsigned number, char buffer[12]) {
     const ProtobufCFieldDescriptor *field = field_find(body->descriptor, number);
     if (field == NULL)

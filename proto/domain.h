@@ -27,6 +27,8 @@ void event_set_body(Dongbo__ChangeEvent *event, int domain, ProtobufCMessage *bo
 
 // The only kind of population event that gives a number.
 bool population_is_reissue(const Dongbo__PopulationChange *change);
+// Two persons are one: the subject's number goes, the body's stays.
+bool population_is_merger(const Dongbo__PopulationChange *change);
 
 // Fields of a flat message by number. A string field's value is its text; a uint32's is written into `buffer`.
 // Never NULL; "" when not said.

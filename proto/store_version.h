@@ -7,8 +7,8 @@
 #include "proto/base/pg.h"
 
 // How many migrations schemas/ has. A new one is one more here; a test holds that.
-#define STORE_VERSION_EXCHANGE 10
-#define STORE_VERSION_POPULATION 10
+#define STORE_VERSION_EXCHANGE 11
+#define STORE_VERSION_POPULATION 11
 
 typedef enum StoreUse {
     STORE_EXCHANGE_READ,    // operators

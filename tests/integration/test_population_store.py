@@ -286,3 +286,44 @@ def test_two_writers_come_one_after_the_other(store):
         first.close()
         second.close()
     assert store.position() == 1
+
+
+# ---- who was registered twice --------------------------------------------------------------------------------------
+
+def test_a_merger_leaves_one_person_with_all_numbers(store):
+    store.apply(enter(A), enter(B, full_name="Nguyễn Văn Đat"))
+    store.apply(dict(kind="number-reissued", subject_number=B, number=C))
+    stays, goes = (store.citizen(which)["person"] for which in (A, C))
+    position = store.position()
+    row = store.apply(dict(kind="merged", subject_number=C, number=A, mother="Mẹ"))[0]
+    assert (row["person"], row["number"]) == (stays, A)
+    assert store.citizen(C) is None and store.citizen(A)["mother_name"] == "Mẹ"
+    assert store.citizen(A)["full_name"] == "Nguyễn Văn Đạt"
+    assert store.database.rows("SELECT number, person FROM population.number_alias ORDER BY 1") == [
+        (B, stays), (C, stays)]
+    assert store.database.rows("SELECT goes, number, said_number, province, stays FROM population.merger") == [
+        (goes, C, C, "01", stays)]
+    # Whoever asked for any of the numbers, or for either person, asks again.
+    assert set(store.changed(position + 1)) == {A, B, C}
+    assert {person for person, in store.database.rows("SELECT person FROM population.change WHERE position = %s",
+                                                      position + 1)} == {stays, goes}
+
+
+def test_a_merger_of_nobody_known_changes_nothing(store):
+    store.apply(enter(A))
+    for subject, number in ((B, A), (A, B)):
+        row = store.apply(dict(kind="merged", subject_number=subject, number=number, mother="Mẹ"))[0]
+        assert (row["person"], row["number"]) == (0, "")
+    assert store.position() == 1 and store.citizen(A)["mother_name"] == ""
+
+
+def test_a_merger_that_comes_again_is_a_correction(store):
+    store.apply(enter(A), enter(B))
+    merger = dict(kind="merged", subject_number=B, number=A)
+    store.apply(merger)
+    again = store.apply(merger | dict(mother="Mẹ"))[0]
+    assert again["person"] == store.citizen(A)["person"] and store.citizen(A)["mother_name"] == "Mẹ"
+    assert store.database.value("SELECT count(*) FROM population.merger") == 1
+    # By a number that went with somebody who went.
+    store.apply(enter(C), dict(kind="merged", subject_number=B, number=C))
+    assert store.database.rows("SELECT citizen_number FROM population.citizen") == [(C,)]

@@ -66,9 +66,9 @@ static void test_denies_everything_else(void **state) {
         assert_int_equal(policy_admits(&version, &entry, 0), verdict == DONGBO__VERDICT__ACCEPTED);
     }
     entry = entry_make();
-    for (int kind = 0; kind < 7; kind++) {
+    for (int kind = 0; kind < 8; kind++) {
         entry.kind = (Dongbo__EntryKind)kind;
-        assert_int_equal(policy_admits(&version, &entry, 0), kind == 1 || kind == 2);
+        assert_int_equal(policy_admits(&version, &entry, 0), kind == 1 || kind == 2 || kind == 6);
     }
     entry = entry_make();
     for (int domain = -1; domain < 40; domain++) {

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Three look-ups and one statement a work that has mergers, and none otherwise.
+#include "broker/merger.h"
+
+#include "broker/lookup.h"
+#include "proto/base/error.h"
+
+#include <string.h>
+
+#define OID_BYTEA 17
+#define OID_INT8 20
+#define OID_TEXT 25
+#define OID_BYTEA_ARRAY 1001
+#define OID_INT4 23
+#define OID_INT8_ARRAY 1016
+#define OID_TEXT_ARRAY 1009
+
+// Who went under a number, or else who has it.
+static const Oid SAID_TYPES[] = {OID_TEXT_ARRAY};
+static const PgStatement WENT = {
+    "went",
+    "SELECT n.i, m.goes, m.number, m.province, m.province63, m.stays FROM unnest($1::text[]) WITH ORDINALITY "
+    "AS n(number, i) JOIN population.merger m ON m.said_number = n.number ORDER BY n.i, m.position DESC",
+    1, SAID_TYPES};
+static const PgStatement HAS = {
+    "has",
+    "SELECT n.i, coalesce(c.person, a.person) FROM unnest($1::text[]) WITH ORDINALITY AS n(number, i) "
+    "LEFT JOIN population.citizen c ON c.citizen_number = n.number "
+    "LEFT JOIN LATERAL (SELECT min(o.person) AS person FROM population.number_alias o "
+    "WHERE c.person IS NULL AND o.number = n.number AND o.kind = 'cccd') a ON true "
+    "WHERE coalesce(c.person, a.person) IS NOT NULL",
+    1, SAID_TYPES};
+static const Oid HELD_TYPES[] = {OID_INT8_ARRAY};
+static const PgStatement HELD = {
+    "held",
+    "SELECT n.i, v.record FROM unnest($1::bigint[]) WITH ORDINALITY AS n(person, i) CROSS JOIN LATERAL ("
+    "SELECT r.record FROM exchange.record_version r WHERE r.person = n.person AND r.domain = 1 AND r.record_key = '' "
+    "AND NOT r.superseded ORDER BY r.position DESC LIMIT 1) v",
+    1, HELD_TYPES};
+
+typedef struct Mergers {
+    Item **items;
+    size_t n;
+} Mergers;
+
+static int no_memory(void) {
+    return error_fail(ERROR_MEMORY, "the batch's mergers do not fit");
+}
+
+static bool is_merger(const Item *item) {
+    return item->event != NULL && item->domain == DONGBO__DOMAIN__POPULATION && !item->dropped &&
+           item->event->subject != NULL && population_is_merger(item->event->population);
+}
+
+static int collect(Mergers *mergers, Work *work) {
+    *mergers = (Mergers){0};
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (!is_merger(item))
+            continue;
+        if (mergers->items == NULL)
+            mergers->items = arena_alloc(work->arena, work->n_items * sizeof(Item *));
+        if (mergers->items == NULL)
+            return no_memory();
+        item->went = NULL;
+        item->goes = NULL;
+        item->coming = NULL;
+        mergers->items[mergers->n++] = item;
+    }
+    return 0;
+}
+
+static int query_numbers(Pg *population, const PgStatement *statement, const Mergers *mergers, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_TEXT, (int)mergers->n);
+    for (size_t i = 0; i < mergers->n; i++) {
+        const char *number = mergers->items[i]->event->subject->citizen_number;
+        pg_array_text(&params, number, strlen(number));
+    }
+    int result = pg_run(population, statement, &params, ret);
+    pg_params_free(&params);
+    return result;
+}
+
+static int read_went(Arena *arena, const PGresult *rows, int row, Item *item) {
+    Went *went = arena_zalloc(arena, sizeof *went);
+    if (went == NULL)
+        return no_memory();
+    Person *person = &went->person;
+    *person = (Person){.key = pg_i64(rows, row, 1),
+                       .citizen_number = lookup_read_text(arena, rows, row, 2),
+                       .residence_province = lookup_read_text(arena, rows, row, 3),
+                       .residence_province63 = lookup_read_text(arena, rows, row, 4),
+                       .full_name = "",
+                       .birth_date = "",
+                       .sex = "",
+                       .died_on = ""};
+    went->into = pg_i64(rows, row, 5);
+    if (person->citizen_number == NULL || person->residence_province == NULL || person->residence_province63 == NULL)
+        return no_memory();
+    item->went = went;
+    item->goes = person;
+    return 0;
+}
+
+static int find_went(Pg *population, Arena *arena, const Mergers *mergers) {
+    PGresult *rows = NULL;
+    int result = query_numbers(population, &WENT, mergers, &rows);
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
+        Item *item = mergers->items[pg_i64(rows, row, 0) - 1];
+        if (item->went == NULL)
+            result = read_went(arena, rows, row, item);
+    }
+    PQclear(rows);
+    return result;
+}
+
+static int find_goes(Pg *population, Arena *arena, const Mergers *mergers) {
+    PGresult *rows = NULL;
+    int result = query_numbers(population, &HAS, mergers, &rows);
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
+        Item *item = mergers->items[pg_i64(rows, row, 0) - 1];
+        if (item->goes != NULL)
+            continue;
+        Person *person = arena_zalloc(arena, sizeof *person);
+        if (person == NULL)
+            result = no_memory();
+        else
+            person->key = pg_i64(rows, row, 1);
+        item->goes = person;
+    }
+    PQclear(rows);
+    return result;
+}
+
+static int find_held(Pg *exchange, Arena *arena, const Mergers *mergers) {
+    PgParams params = {0};
+    PGresult *rows = NULL;
+    pg_param_array_begin(&params, OID_INT8, (int)mergers->n);
+    for (size_t i = 0; i < mergers->n; i++)
+        pg_array_i64(&params, mergers->items[i]->goes == NULL ? 0 : mergers->items[i]->goes->key);
+    int result = pg_run(exchange, &HELD, &params, &rows);
+    pg_params_free(&params);
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
+        size_t n = 0;
+        const uint8_t *bytes = pg_bytes(rows, row, 1, &n);
+        Item *item = mergers->items[pg_i64(rows, row, 0) - 1];
+        item->coming = dongbo__record__unpack(arena_protobuf(arena), n, bytes); // unreadable: nothing comes
+        if (item->coming == NULL && arena_failed(arena))
+            result = no_memory();
+    }
+    PQclear(rows);
+    return result;
+}
+
+int merger_look_up(Pg *population, Pg *exchange, Work *work) {
+    Mergers mergers;
+    int result = collect(&mergers, work);
+    if (result < 0 || mergers.n == 0)
+        return result;
+    result = find_went(population, work->arena, &mergers);
+    if (result == 0)
+        result = find_goes(population, work->arena, &mergers);
+    return result < 0 ? result : find_held(exchange, work->arena, &mergers);
+}
+
+// What the store did with an event before a merger of the same batch, it did with the person who went then: their
+// record goes with them.
+static void fix_earlier(Work *work, const Item *merger) {
+    for (Item *item = work->items; item < merger; item++) {
+        if (item->domain != DONGBO__DOMAIN__POPULATION || item->applied_to != merger->went->person.key)
+            continue;
+        item->person = &merger->went->person;
+        item->fixed = true;
+    }
+}
+
+void merger_fix(Work *work) {
+    for (size_t i = 0; i < work->n_items; i++) {
+        if (work->items[i].went != NULL)
+            fix_earlier(work, &work->items[i]);
+    }
+}
+
+// ---- the exchange's own note ---------------------------------------------------------------------------------------
+
+static const Oid LINK_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+                                 OID_TEXT_ARRAY, OID_INT4,       OID_BYTEA_ARRAY, OID_INT8_ARRAY};
+// What events taught of insurance numbers goes over at once, for the next event asks.
+static const PgStatement LINK = {
+    "link",
+    "WITH said AS (SELECT DISTINCT ON (person) * FROM unnest($1, $2, $3, $4, $5, $6, $8, $9) AS s(person, merged_into, "
+    "position, number, province, province63, event_id, event_time_us) ORDER BY person, position), "
+    "linked AS (INSERT INTO exchange.person_link (person, merged_into, position, number, province, province63, agency, "
+    "event_id, event_time_us) SELECT person, merged_into, position, number, province, province63, $7, event_id, "
+    "event_time_us FROM said ON CONFLICT DO NOTHING RETURNING person, merged_into), "
+    "gone AS (DELETE FROM exchange.person_alias a USING linked l WHERE a.person = l.person "
+    "RETURNING a.number, a.kind, l.merged_into, a.position) "
+    "INSERT INTO exchange.person_alias (number, kind, person, position) SELECT * FROM gone ON CONFLICT DO NOTHING",
+    9, LINK_TYPES};
+
+typedef const char *TextOf(const Person *person);
+
+static const char *number_of(const Person *person) {
+    return person->citizen_number;
+}
+
+static const char *province_of(const Person *person) {
+    return person->residence_province;
+}
+
+static const char *province63_of(const Person *person) {
+    return person->residence_province63;
+}
+
+static void param_texts(PgParams *params, const Item **items, int n, TextOf *text_of) {
+    pg_param_array_begin(params, OID_TEXT, n);
+    for (int i = 0; i < n; i++) {
+        const char *text = text_of(&items[i]->went->person);
+        pg_array_text(params, text, strlen(text));
+    }
+}
+
+static void link_params(PgParams *params, const Item **items, int n, uint32_t agency) {
+    pg_param_array_begin(params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(params, items[i]->went->person.key);
+    pg_param_array_begin(params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(params, items[i]->went->into);
+    pg_param_array_begin(params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(params, (int64_t)items[i]->position);
+    param_texts(params, items, n, number_of);
+    param_texts(params, items, n, province_of);
+    param_texts(params, items, n, province63_of);
+    pg_param_i32(params, (int32_t)agency);
+    pg_param_array_begin(params, OID_BYTEA, n);
+    for (int i = 0; i < n; i++)
+        pg_array_bytes(params, items[i]->event->event_id.data, items[i]->event->event_id.len);
+    pg_param_array_begin(params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(params, items[i]->event->event_time_us);
+}
+
+int merger_link(Pg *exchange, Work *work) {
+    const Item **items = NULL;
+    int n = 0;
+    for (size_t i = 0; i < work->n_entries; i++) {
+        if (work->entry_items[i]->went == NULL)
+            continue;
+        if (items == NULL && (items = arena_alloc(work->arena, work->n_entries * sizeof *items)) == NULL)
+            return no_memory();
+        items[n++] = work->entry_items[i];
+    }
+    if (n == 0)
+        return 0;
+    PgParams params = {0};
+    link_params(&params, items, n, work->agency->grants.agency);
+    int result = pg_run(exchange, &LINK, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every record leaves by a version of its own, so that what is left to move is what has none behind the merger. One
+// that was withdrawn before is not taken over: it would withdraw the other's.
+#include "broker/moving.h"
+
+#include "broker/lookup.h"
+#include "broker/unite.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#include <string.h>
+
+#define OID_INT8 20
+#define OID_INT4 23
+
+// The one who stays may have gone to a third meanwhile.
+static const Oid TARGET_TYPES[] = {OID_INT8};
+static const PgStatement TARGET = {
+    "move-target",
+    "WITH RECURSIVE way(person) AS (SELECT $1 UNION SELECT l.merged_into FROM way w JOIN exchange.person_link l "
+    "ON l.person = w.person) SELECT w.person FROM way w "
+    "WHERE NOT EXISTS (SELECT FROM exchange.person_link l WHERE l.person = w.person)",
+    1, TARGET_TYPES};
+static const PgStatement STAYS = {
+    "move-stays", "SELECT 0::bigint, " LOOKUP_PERSON_COLUMNS " FROM population.citizen c WHERE c.person = $1", 1,
+    TARGET_TYPES};
+static const Oid LEFT_TYPES[] = {OID_INT8, OID_INT8, OID_INT4};
+static const PgStatement LEFT = {
+    "move-left",
+    "SELECT domain, record_key, record FROM (SELECT DISTINCT ON (domain, record_key) domain, record_key, position, "
+    "record FROM exchange.record_version WHERE person = $1 AND NOT superseded "
+    "ORDER BY domain, record_key, position DESC) r WHERE position <= $2 ORDER BY domain, record_key LIMIT $3",
+    3, LEFT_TYPES};
+static const Oid DONE_TYPES[] = {OID_INT8, OID_INT8};
+static const PgStatement DONE = {
+    "move-done",
+    "WITH likely AS (UPDATE exchange.exception SET likely_person = $2 WHERE open AND likely_person = $1) "
+    "UPDATE exchange.person_link SET moved = true WHERE person = $1",
+    2, DONE_TYPES};
+
+static int no_memory(void) {
+    return error_fail(ERROR_MEMORY, "a person's records do not fit");
+}
+
+static int query(Pg *pg, const PgStatement *statement, int64_t person, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_i64(&params, person);
+    int result = pg_run(pg, statement, &params, ret);
+    pg_params_free(&params);
+    return result;
+}
+
+static int find_target(Prepare *prepare, Pg *exchange, Work *work, Person **ret) {
+    PGresult *rows = NULL;
+    int64_t target = 0;
+    *ret = NULL;
+    int result = query(exchange, &TARGET, work->link->went.into, &rows);
+    if (result == 0 && PQntuples(rows) == 1)
+        target = pg_i64(rows, 0, 0);
+    PQclear(rows);
+    rows = NULL;
+    if (result == 0)
+        result = query(prepare_population(prepare), &STAYS, target, &rows);
+    if (result == 0 && PQntuples(rows) == 1) {
+        *ret = arena_alloc(work->arena, sizeof **ret);
+        result = *ret == NULL ? no_memory() : lookup_read_person(work->arena, rows, 0, *ret);
+    }
+    PQclear(rows);
+    return result;
+}
+
+// ---- items ---------------------------------------------------------------------------------------------------------
+
+// What the log says of where they come from: the event that said who is who.
+static Dongbo__ChangeEvent *event_of(Work *work) {
+    Dongbo__ChangeEvent *event = arena_alloc(work->arena, sizeof *event);
+    if (event == NULL)
+        return NULL;
+    dongbo__change_event__init(event);
+    event->event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, (uint8_t *)work->link->event_id};
+    event->event_time_us = work->link->event_time_us;
+    return event;
+}
+
+static void fill(Item *item, const Person *person, const Item *like) {
+    item->domain = like->domain;
+    item->record_key = like->record_key;
+    item->event = like->event;
+    item->person = person;
+    item->claimed_number = person->citizen_number;
+    item->province_before = item->province_after = person->residence_province;
+    item->province63_before = item->province63_after = person->residence_province63;
+    item->record_hash = record_hash(person->key, item->domain, item->record_key);
+}
+
+static int read_left(Work *work, const PGresult *rows, int row, Dongbo__ChangeEvent *event, const Person *stays) {
+    Item *leaves = &work->items[2 * row], *comes = leaves + 1;
+    size_t n = 0;
+    const uint8_t *bytes = pg_bytes(rows, row, 2, &n);
+    Item like = {
+        .domain = pg_i16(rows, row, 0), .record_key = lookup_read_text(work->arena, rows, row, 1), .event = event};
+    const Dongbo__Record *record = dongbo__record__unpack(arena_protobuf(work->arena), n, bytes);
+    if (like.record_key == NULL || (record == NULL && arena_failed(work->arena)))
+        return no_memory();
+    fill(leaves, &work->link->went.person, &like);
+    fill(comes, stays, &like);
+    leaves->read = record == NULL ? &RECONCILE_UNREADABLE : record;
+    comes->wanted = true;
+    return 0;
+}
+
+static int read_items(Work *work, const PGresult *rows, const Person *stays) {
+    size_t n = (size_t)PQntuples(rows);
+    Dongbo__ChangeEvent *event = event_of(work);
+    work->items = event == NULL ? NULL : decide_items_new(work, 2 * n);
+    if (work->items == NULL)
+        return no_memory();
+    work->n_items = 2 * n;
+    int result = 0;
+    for (size_t row = 0; result == 0 && row < n; row++)
+        result = read_left(work, rows, (int)row, event, stays);
+    return result;
+}
+
+static int look_up(Pg *exchange, Work *work, const Person *stays) {
+    PgParams params = {0};
+    PGresult *rows = NULL;
+    pg_param_i64(&params, work->link->went.person.key);
+    pg_param_i64(&params, work->link->position);
+    pg_param_i32(&params, MOVING_RECORDS_MAX);
+    int result = pg_run(exchange, &LEFT, &params, &rows);
+    pg_params_free(&params);
+    if (result == 0 && PQntuples(rows) > 0)
+        result = read_items(work, rows, stays);
+    PQclear(rows);
+    return result < 0 || work->n_items == 0 ? result : lookup_records(exchange, work);
+}
+
+// ---- what becomes of each ------------------------------------------------------------------------------------------
+
+// The person who stays has their own population record, by the store's word.
+static bool goes_over(const Item *leaves) {
+    return leaves->domain != DONGBO__DOMAIN__POPULATION && leaves->read != &RECONCILE_UNREADABLE &&
+           !leaves->read->retracted;
+}
+
+static int move(const Rules *rules, Work *work, Item *leaves, Item *comes) {
+    Unite both = {.rules = rules_domain(rules, leaves->domain),
+                  .arena = work->arena,
+                  .into = comes->read == &RECONCILE_UNREADABLE ? NULL : comes->read,
+                  .coming = leaves->read};
+    Dongbo__Origin by = DONGBO__ORIGIN__INIT;
+    by.event_id = leaves->event->event_id;
+    by.event_time_us = leaves->event->event_time_us;
+    by.agency = work->link->agency;
+    by.nature = DONGBO__NATURE__NATURE_RETRACTION;
+    int result = unite_leave(&both, &by, &leaves->merged);
+    bool was = leaves->read != &RECONCILE_UNREADABLE && !leaves->read->retracted;
+    leaves->decision.verdict = was ? DONGBO__VERDICT__ACCEPTED : DONGBO__VERDICT__UNCHANGED;
+    if (result == 0 && goes_over(leaves))
+        result = unite(&both, &comes->merged);
+    if (result > 0) {
+        log_warn("a record of a person who was merged into another cannot be read, and is not taken over");
+        comes->merged = (Merged){0};
+    }
+    comes->dropped = !comes->merged.store;
+    comes->decision.verdict = comes->merged.verdict;
+    return result < 0 ? result : 0;
+}
+
+int moving_build(Prepare *prepare, Pg *exchange, Work *work) {
+    Person *stays = NULL;
+    work_rewind(work);
+    work->items = NULL;
+    work->n_items = 0;
+    int result = find_target(prepare, exchange, work, &stays);
+    if (result == 0 && stays == NULL)
+        work_settle(work, OUTCOME_NOTHING, 0, "the person who stays is not in the population store");
+    if (result == 0 && stays != NULL)
+        result = look_up(exchange, work, stays);
+    for (size_t i = 0; result == 0 && i < work->n_items; i += 2)
+        result = move(prepare_rules(prepare), work, &work->items[i], &work->items[i + 1]);
+    return result;
+}
+
+int moving_done(Pg *exchange, const Work *work) {
+    PgParams params = {0};
+    pg_param_i64(&params, work->link->went.person.key);
+    pg_param_i64(&params, work->link->went.into);
+    int result = pg_run(exchange, &DONE, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
