@@ -6,6 +6,7 @@
 #include "broker/apply.h"
 
 #include "broker/merger.h"
+#include "proto/base/date.h"
 #include "proto/base/error.h"
 #include "proto/base/text.h"
 
@@ -49,6 +50,10 @@ static bool is_merger(const Item *item) {
     return population_is_merger(item->event->population);
 }
 
+static bool is_cancellation(const Item *item) {
+    return population_is_cancellation(item->event->population);
+}
+
 static bool is_applied(const Item *item) {
     if (item->domain != DONGBO__DOMAIN__POPULATION || item->dropped ||
         item->form.verdict != DONGBO__VERDICT__ACCEPTED || item->event->operation != DONGBO__OPERATION__UPSERT)
@@ -85,6 +90,14 @@ static uint32_t cleared_fields(const Item *item, uint32_t taken) {
     return cleared & taken & INT32_MAX;
 }
 
+// A number that holds no longer by what came later was theirs for a time; one that does by then is not cancelled.
+static const char *kind_told(const Item *item, uint32_t taken) {
+    bool outlived = (taken >> FIELD_NUMBER & 1) == 0;
+    if (outlived && is_reissue(item))
+        return "number-replaced";
+    return outlived && is_cancellation(item) ? "correction" : item->event->population->kind;
+}
+
 // ERROR_MEMORY.
 static int fill_change(Arena *arena, Item *item, Change *ret) {
     const Dongbo__PopulationChange *change = said_of(item);
@@ -93,14 +106,18 @@ static int fill_change(Arena *arena, Item *item, Change *ret) {
 #define TAKEN(number, value) ((taken >> (number)&1) != 0 ? (value) : "")
     const char *name = TAKEN(3, change->full_name);
     char folded[NAME_BYTES];
+    char *day = arena_alloc(arena, DATE_TEXT_BYTES);
     size_t n = text_fold_accents(name, folded, sizeof folded);
+    if (day != NULL)
+        date_format(date_of_us(item->event->event_time_us), day);
     bool says_63 = subject != NULL && rules_says_63(subject) && item->event->population->residence_province[0] != '\0';
-    bool outlived = is_reissue(item) && (taken >> FIELD_NUMBER & 1) == 0;
     *ret = (Change){.item = item, .cleared = cleared_fields(item, taken)};
     const char *texts[TEXTS] = {
-        outlived ? "number-replaced" : item->event->population->kind,
-        subject != NULL ? subject->citizen_number : "",
-        item->event->population->citizen_number,
+        kind_told(item, taken),
+        is_cancellation(item) ? item->claimed_number
+        : subject != NULL     ? subject->citizen_number
+                              : "",
+        is_cancellation(item) ? "" : item->event->population->citizen_number,
         name,
         arena_strndup(arena, folded, n == (size_t)-1 ? 0 : n),
         TAKEN(4, change->birth_date),
@@ -110,11 +127,11 @@ static int fill_change(Arena *arena, Item *item, Change *ret) {
         TAKEN(FIELD_PROVINCE, change->residence_province),
         says_63 ? TAKEN(FIELD_PROVINCE, subject->residence_province) : "",
         TAKEN(9, change->residence_commune),
-        TAKEN(10, change->died_on),
+        is_cancellation(item) && (taken >> FIELD_NUMBER & 1) != 0 ? day : TAKEN(10, change->died_on),
     };
 #undef TAKEN
     memcpy(ret->texts, texts, sizeof texts);
-    return texts[4] == NULL ? error_fail(ERROR_MEMORY, "the batch's population changes do not fit") : 0;
+    return texts[4] == NULL || day == NULL ? error_fail(ERROR_MEMORY, "the batch's population changes do not fit") : 0;
 }
 
 static void apply_params(PgParams *params, const Work *work, const Change *changes, size_t n) {

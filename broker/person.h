@@ -8,7 +8,7 @@
 
 typedef struct Person {
     int64_t key;                // immutable
-    const char *citizen_number; // current
+    const char *citizen_number; // current; the last one where it was cancelled
     const char *full_name;
     const char *birth_date; // FHIR date
     const char *sex;

@@ -41,8 +41,14 @@ typedef struct Merging {
 // said whole: a commune that does not come with the province is of another one.
 static void find_population_claims(Merging *m) {
     const Dongbo__PopulationChange *change = (const Dongbo__PopulationChange *)m->said;
-    if (!population_is_reissue(change) && !population_is_merger(change))
+    if (population_is_cancellation(change)) {
+        m->sets &= ~BIT(POPULATION_NUMBER);
+        m->clears |= BIT(POPULATION_NUMBER);
+        m->ranks[POPULATION_NUMBER] =
+            rules_authority(m->merge->rules, m->rules->domain, m->merge->grants->code, POPULATION_NUMBER);
+    } else if (!population_is_reissue(change) && !population_is_merger(change)) {
         m->ranks[POPULATION_NUMBER] = 0;
+    }
     if ((m->sets | m->clears) & BIT(POPULATION_PROVINCE) && !(m->sets & BIT(POPULATION_COMMUNE))) {
         m->clears |= BIT(POPULATION_COMMUNE);
         m->ranks[POPULATION_COMMUNE] = m->ranks[POPULATION_PROVINCE];

@@ -135,6 +135,8 @@ static void check_numbers(const Form *form) {
         check_number(form, change->citizen_number, change->sex, change->birth_date, "citizen_number");
     if (merged && strcmp(subject->citizen_number, change->citizen_number) == 0)
         reject(form, REASON(FIELD_FORMAT), "citizen_number"); // nobody is merged into themselves
+    if (population_is_cancellation(change) && *change->died_on)
+        reject(form, REASON(FIELD_FORMAT), "died_on");
 }
 
 // ---- the event by itself ------------------------------------------------------------------------------------------

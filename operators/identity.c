@@ -11,7 +11,7 @@
 
 static const PgStatement CITIZEN = {
     "identity_citizen",
-    "SELECT person, citizen_number, full_name, birth_date, sex, residence_province, residence_commune, died_on "
+    "SELECT person, rtrim(citizen_number, '-'), full_name, birth_date, sex, residence_province, residence_commune, died_on "
     "FROM population.citizen WHERE person = coalesce("
     "(SELECT person FROM population.citizen WHERE citizen_number = $1), "
     "(SELECT min(person) FROM population.number_alias WHERE number = $1 AND kind IN ('cccd', 'cmnd') "
@@ -20,7 +20,7 @@ static const PgStatement CITIZEN = {
 static const PgStatement NUMBERS = {
     "identity_numbers",
     "SELECT number, kind, valid_from, valid_to FROM (SELECT citizen_number AS number, 'cccd' AS kind, '' AS valid_from, "
-    "'' AS valid_to, 0 AS rank FROM population.citizen WHERE person = $1 "
+    "'' AS valid_to, 0 AS rank FROM population.citizen WHERE person = $1 AND right(citizen_number, 1) <> '-' "
     "UNION ALL SELECT number, kind, valid_from, valid_to, 1 FROM population.number_alias WHERE person = $1) n "
     "ORDER BY rank, kind, number",
     1, NULL};

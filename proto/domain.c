@@ -102,6 +102,10 @@ bool population_is_reissue(const Dongbo__PopulationChange *change) {
     return strcmp(change->kind, "number-reissued") == 0;
 }
 
+bool population_is_cancellation(const Dongbo__PopulationChange *change) {
+    return strcmp(change->kind, "number-cancelled") == 0;
+}
+
 bool population_is_merger(const Dongbo__PopulationChange *change) {
     return strcmp(change->kind, "merged") == 0;
 }

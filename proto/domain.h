@@ -25,8 +25,10 @@ int event_domain(const Dongbo__ChangeEvent *event);
 ProtobufCMessage *event_body(const Dongbo__ChangeEvent *event);
 void event_set_body(Dongbo__ChangeEvent *event, int domain, ProtobufCMessage *body);
 
-// The only kind of population event that gives a number.
+// Gives a number.
 bool population_is_reissue(const Dongbo__PopulationChange *change);
+// The number holds no longer, and there is no other.
+bool population_is_cancellation(const Dongbo__PopulationChange *change);
 // Two persons are one: the subject's number goes, the body's stays.
 bool population_is_merger(const Dongbo__PopulationChange *change);
 

@@ -243,6 +243,43 @@ def test_nobody_becomes_another_under_a_number_that_was_replaced(centre):
     assert centre.citizen(number(1)) is None
 
 
+def cancelling(centre, of):
+    about, second = number(of), number(of, 1)
+    return [centre.enter(about, time=100), centre.change("number-cancelled", about, time=1000),
+            centre.change("number-reissued", about, second, time=2000, mother_name="Mẹ 2"),
+            centre.change("correction", about, time=1500, father_name="Cha"),
+            centre.change("number-cancelled", second, time=3000)]
+
+
+def test_order_of_cancellations_does_not_matter(centre):
+    orders = list(itertools.permutations(range(5)))[::3]
+    npc = centre.peer()
+    for turn in range(5):
+        assert npc.publish([cancelling(centre, of)[order[turn]] for of, order in enumerate(orders)])[0] == RECEIPT
+    centre.wait_settled()
+    rows = centre.cluster.rows("SELECT DISTINCT substr(citizen_number, 11), mother_name, father_name, "
+                               "ARRAY(SELECT substr(a.number, 11) FROM population.number_alias a "
+                               "WHERE a.person = c.person ORDER BY 1) FROM population.citizen c")
+    assert rows == [("01-", "Mẹ 2", "Cha", ["00", "01"])]
+
+
+def test_a_cancelled_number_names_nobody_any_more(centre):
+    npc, moh = centre.peer(), centre.peer("MOH")
+    about, day = number(1), 24 * 3600 * 1_000_000
+    npc.publish([centre.enter(about), centre.change("number-cancelled", about, time=day),
+                 centre.change("number-cancelled", number(2), time=day),
+                 centre.change("number-cancelled", about, time=day, died_on="2022-01-01")])
+    told = said(moh.publish([dose(about, 1, "L1", 0), dose(about, 2, "L2", 3 * day)])[1])
+    assert told == {1: (ACCEPTED, ["ID_NOT_CURRENT"]), 2: (MISMATCH, ["ID_OTHER_TIME", "ID_NOT_CURRENT"])}
+    assert centre.cluster.rows("SELECT citizen_number, verdict FROM exchange.exception WHERE domain = 1 "
+                               "ORDER BY 1") == [(about, REJECTED), (number(2), DEFERRED)]
+    assert f"{about}-" not in centre.exchange.dongbo("citizen", about, "--json", "--unmask").stdout
+    assert about in centre.exchange.dongbo("citizen", about, "--unmask").stdout
+    npc.publish([centre.change("number-reissued", about, number(3), time=2 * day)])
+    assert centre.cluster.rows("SELECT number FROM population.number_alias") == [(about,)]
+    assert said(moh.publish([dose(number(3), 3, "L3", 3 * day)])[1]) == {}
+
+
 # ---- what a person was to look at ----------------------------------------------------------------------------------
 
 def dose_of(about, key="row", **said):

@@ -1,5 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
--- One person who was registered twice: kind `merged` of apply_changes(). subject_number is the number that goes, number
+-- Two kinds more of apply_changes().
+--
+-- number-cancelled   subject_number names nobody from the day after died_on, which is the last on which it held; the
+-- person has none until one is given. The number becomes an alias that ends then, and the citizen keeps it with a '-'
+-- behind it, which no number has. Other fields said are as by a correction, but for died_on.
+--
+-- merged   one person who was registered twice. subject_number is the number that goes, number
 -- the one that stays. Whoever goes is no citizen any more; all numbers that named them name the one who stays. The
 -- fields said are the latter's, as by a correction. Either of the two not known gives person 0, and changes nothing;
 -- merged already, the event is a correction.
@@ -64,7 +70,36 @@ BEGIN
     RETURN QUERY SELECT * FROM population.apply_run(ARRAY[event], next);
 END $$;
 
--- As before, and a merger by itself.
+CREATE FUNCTION population.apply_cancellation(event population.said, next bigint) RETURNS SETOF population.applied_row
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    bearer bigint := (SELECT p.person FROM population.persons_said(ARRAY[event]) p);
+    last_day text := event.died_on;
+    moved boolean;
+BEGIN
+    event.died_on := '';
+    RETURN QUERY SELECT * FROM population.apply_run(ARRAY[event], next);
+    UPDATE population.citizen c SET citizen_number = c.citizen_number || '-'
+    WHERE c.person = bearer AND c.citizen_number = event.subject_number;
+    moved := FOUND;
+    INSERT INTO population.number_alias AS a (kind, number, person, valid_to)
+    SELECT 'cccd', event.subject_number, bearer, last_day WHERE bearer IS NOT NULL
+    ON CONFLICT (number, kind, person) DO UPDATE SET valid_to = excluded.valid_to
+    WHERE a.valid_to <> excluded.valid_to;
+    IF moved OR FOUND THEN
+        INSERT INTO population.change (position, person, citizen_number)
+        VALUES (next, bearer, event.subject_number);
+    END IF;
+END $$;
+
+-- A number that is given to somebody whose last one was cancelled replaces none.
+CREATE FUNCTION population.forget_cancelled(event population.said) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    DELETE FROM population.number_alias a USING population.persons_said(ARRAY[event]) p
+    WHERE a.person = p.person AND a.kind = 'cccd' AND right(a.number, 1) = '-'
+$$;
+
+-- As before, and those two by themselves.
 CREATE OR REPLACE FUNCTION population.apply_all(events population.said[], next bigint)
 RETURNS SETOF population.applied_row
 LANGUAGE plpgsql VOLATILE AS $$
@@ -72,7 +107,7 @@ DECLARE
     event population.said;
     apart boolean;   -- no two events concern one number, none a replaced one or two persons: one run will do
 BEGIN
-    apart := NOT EXISTS (SELECT FROM unnest(events) e WHERE e.kind = 'merged')
+    apart := NOT EXISTS (SELECT FROM unnest(events) e WHERE e.kind IN ('merged', 'number-cancelled'))
              AND NOT EXISTS (SELECT FROM unnest(events) e
                              CROSS JOIN LATERAL (SELECT DISTINCT unnest(ARRAY[e.number, e.subject_number])) u(number)
                              WHERE u.number <> '' GROUP BY u.number HAVING count(*) > 1)
@@ -84,8 +119,13 @@ BEGIN
     FOREACH event IN ARRAY events LOOP
         IF event.kind = 'merged' THEN
             RETURN QUERY SELECT * FROM population.apply_merger(event, next);
+        ELSIF event.kind = 'number-cancelled' THEN
+            RETURN QUERY SELECT * FROM population.apply_cancellation(event, next);
         ELSE
             RETURN QUERY SELECT * FROM population.apply_run(ARRAY[event], next);
+            IF event.kind = 'number-reissued' THEN
+                PERFORM population.forget_cancelled(event);
+            END IF;
         END IF;
     END LOOP;
 END $$;
@@ -104,10 +144,11 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM unnest(kinds) k WHERE k IS NULL OR k NOT IN
                ('registered', 'birth', 'correction', 'move', 'death', 'number-reissued', 'number-replaced',
-                'merged')) THEN
+                'number-cancelled', 'merged')) THEN
         RAISE EXCEPTION 'an unknown kind of population change' USING ERRCODE = 'invalid_parameter_value';
     END IF;
 END $$;
 
 REVOKE ALL ON FUNCTION population.merge(population.citizen, bigint, text, bigint),
-    population.apply_merger(population.said, bigint) FROM PUBLIC;
+    population.apply_merger(population.said, bigint), population.apply_cancellation(population.said, bigint),
+    population.forget_cancelled(population.said) FROM PUBLIC;
