@@ -324,7 +324,8 @@ static bool commune_breaks(const Form *form, const Rule *rule) {
     const char *province = commune_province34(rules, code, is_63);
     if (rule->kind == RULE_COMMUNE_KNOWN)
         return province == NULL;
-    return province && strcmp(province, field_text(form->body, rule->other, unused)) != 0;
+    const char *said = field_text(form->body, rule->other, unused);
+    return province && *said && strcmp(province, said) != 0;
 }
 
 static bool form_breaks(const Form *form, const Rule *rule) {

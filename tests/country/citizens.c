@@ -190,13 +190,13 @@ void country_write_population(const Country *country, FILE *out) {
 
 void country_write_later(const Country *country, FILE *out) {
     fputs("row_id,recorded_at,kind,citizen_number,full_name,birth_date,sex,mother_name,father_name,"
-          "residence_province,residence_commune\n",
+          "residence_province,residence_commune,died_on,old_number\n",
           out);
     CitizenTexts t;
     for (uint32_t i = country->n - country->n_later; i < country->n; i++) {
         const Citizen *citizen = &country->citizens[i];
         texts_of(citizen, &t);
-        fprintf(out, "pop-%07u,2022-03-31T18:00:00+07:00,%s,%s,%s,%s,%s,%s,%s,%02u,%05u\n",
+        fprintf(out, "pop-%07u,2022-03-31T18:00:00+07:00,%s,%s,%s,%s,%s,%s,%s,%02u,%05u,,\n",
                 i - (country->n - country->n_later) + 1, citizen->born > country->today - 365 ? "birth" : "registered",
                 t.number, t.name, t.born, t.sex, t.mother, t.father, t.province, t.commune);
     }

@@ -114,5 +114,7 @@ const Sheet SHEET_TABLE[SHEETS] = {
                                             {"mother_name", "mother_name", 0},
                                             {"father_name", "father_name", 0},
                                             {"residence_province", "residence_province", 0},
-                                            {"residence_commune", "residence_commune", 0}}},
+                                            {"residence_commune", "residence_commune", 0},
+                                            {"died_on", "died_on", 0},
+                                            {"old_number", NULL, 0}}},
 };

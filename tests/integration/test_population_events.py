@@ -110,7 +110,7 @@ def residence(centre, of):
     """About somebody loaded, of whom no event has spoken before."""
     about = number(of)
     return [
-        centre.change("move", about, time=10, residence_province="79", residence_commune="26734"),
+        centre.change("move", about, time=10, residence_province="79", residence_commune="26737"),
         centre.change("move", about, time=20, residence_province="01", residence_commune="00004", code63="01"),
         centre.change("move", about, time=15, residence_province="01"),
         centre.change("move", about, time=25, residence_province="01"),
@@ -337,6 +337,18 @@ def test_cleared_fields_reach_the_store(centre):
     assert (centre.citizen(number(2))["mother_name"], centre.citizen(number(2))["father_name"]) == ("", "")
 
 
+def test_communes_are_of_their_code_set_and_province(centre):
+    npc = centre.peer()
+    npc.publish([centre.enter(number(1))])
+    moves = [("99999", "01", ""), ("00004", "79", ""), ("00001", "01", ""), ("00001", "01", "01"), ("00004", "", "")]
+    told = said(npc.publish([centre.change("move", number(1), time=10 + i, residence_commune=commune, code63=code63,
+                                           residence_province=province)
+                             for i, (commune, province, code63) in enumerate(moves)])[1])
+    assert told == {2: (REJECTED, ["COMMUNE_UNKNOWN"]), 3: (REJECTED, ["COMMUNE_ELSEWHERE"]),
+                    4: (REJECTED, ["COMMUNE_UNKNOWN"])}
+    assert centre.citizen(number(1))["residence_commune"] == "00004"
+
+
 def test_what_nobody_is_without_cannot_be_cleared(centre):
     npc = centre.peer()
     npc.publish([centre.enter(number(1))])
@@ -436,7 +448,8 @@ def lives(centre, of):
     first, second = number(of), number(of, 1)
     return [
         centre.enter(first, time=100),
-        centre.enter(second, time=50, full_name="Nguyễn Văn Ân", mother_name="Mẹ cũ", residence_province="48"),
+        centre.enter(second, time=50, full_name="Nguyễn Văn Ân", mother_name="Mẹ cũ", residence_province="48",
+                     residence_commune=""),
         centre.change("move", second, time=1500, residence_province="79"),
         centre.change("correction", first, time=1300, father_name="Cha"),
         centre.change("merged", second, first, time=2000, mother_name="Mẹ 2"),
