@@ -293,6 +293,13 @@ static const char *waits_for(const Item *item) {
     return item->poisoned ? "" : goes ? item->event->subject->citizen_number : item->claimed_number;
 }
 
+static void append_codes(Bytes *rows, const Decision *decision) {
+    int16_t codes[REASONS_MAX];
+    for (size_t i = 0; i < decision->n_reasons; i++)
+        codes[i] = (int16_t)decision->reasons[i].code;
+    copy_i16_array(rows, codes, (int)decision->n_reasons);
+}
+
 static int append_exception(Work *work, const Item *item, uint32_t index) {
     Dongbo__EventVerdict *verdict = entries_verdict(work->arena, item, 0);
     if (verdict == NULL)
@@ -300,7 +307,7 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
     Bytes *rows = &work->exceptions;
     int decided = item->decision.verdict;
     work->exception_start[work->n_exceptions] = (uint32_t)rows->n;
-    copy_row(rows, 18);
+    copy_row(rows, 19);
     work->exception_at[work->n_exceptions] = append_position(rows);
     cases_put(rows, verdict_is_open(decided) && item->has_case_key ? item->case_key : NULL);
     work->exception_index[work->n_exceptions++] = index;
@@ -318,6 +325,7 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
     copy_bytes(rows, item->bytes.data, item->bytes.len);
     copy_bytes(rows, item->leaf, item->leaf == NULL ? 0 : HASH_BYTES);
     append_likely(rows, item);
+    append_codes(rows, &item->decision);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "broker/entries.h"
 #include "proto/base/error.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define OID_BOOL 16
@@ -182,8 +183,8 @@ static Bytes rows_between(const Bytes *rows, const uint32_t *starts, size_t n, s
     "FROM STDIN (FORMAT binary)"
 #define COPY_EXCEPTIONS                                                                                                \
     "COPY exchange.exception (position, review_case, case_key, stream, sequence, agency, domain, first_verdict, "      \
-    "verdict, open, citizen_number, person, reasons, event, leaf, likely_person, likely_posterior, candidates) "       \
-    "FROM STDIN (FORMAT binary)"
+    "verdict, open, citizen_number, person, reasons, event, leaf, likely_person, likely_posterior, candidates, "       \
+    "reason_codes) FROM STDIN (FORMAT binary)"
 
 static const Oid CASES_TYPES[] = {OID_BYTEA_ARRAY};
 // The newest, so that one look tells: a case of which a part is decided already is not joined any more. Whoever repeats
@@ -417,18 +418,18 @@ int store_still_waiting(Pg *pg, Work *work) {
 }
 
 static const Oid DECIDED_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_INT8_ARRAY, OID_BYTEA_ARRAY, OID_INT8_ARRAY,
-                                    OID_INT8_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY, OID_BOOL};
+                                    OID_INT8_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY, OID_BOOL,        OID_TEXT_ARRAY};
 static const PgStatement DECIDED = {
     "decided",
     "UPDATE exchange.exception e SET verdict = d.verdict, open = d.verdict = 4, person = nullif(d.person, 0), "
-    "reasons = d.reasons, decided_position = d.decided_position, "
+    "reasons = d.reasons, reason_codes = d.reason_codes::smallint[], decided_position = d.decided_position, "
     "likely_person = CASE WHEN $9 THEN e.likely_person ELSE d.likely_person END, "
     "likely_posterior = CASE WHEN $9 THEN e.likely_posterior ELSE d.likely_posterior END, "
     "candidates = CASE WHEN $9 THEN e.candidates ELSE d.candidates::jsonb END "
     "FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bigint[], $7::integer[], "
-    "$8::text[]) AS d(position, verdict, person, reasons, decided_position, likely_person, likely_posterior, "
-    "candidates) WHERE e.position = d.position",
-    9, DECIDED_TYPES};
+    "$8::text[], $10::text[]) AS d(position, verdict, person, reasons, decided_position, likely_person, "
+    "likely_posterior, candidates, reason_codes) WHERE e.position = d.position",
+    10, DECIDED_TYPES};
 
 static int append_reasons(PgParams *params, const Work *work) {
     Bytes packed = {0};
@@ -487,6 +488,20 @@ static int append_likely(PgParams *params, const Work *work) {
     return append_candidates(params, work);
 }
 
+// As text, for arrays of arrays are of one length.
+static void append_codes(PgParams *params, const Work *work) {
+    pg_param_array_begin(params, OID_TEXT, (int)work->n_entries);
+    for (size_t i = 0; i < work->n_entries; i++) {
+        const Decision *decision = &work->entry_items[i]->decision;
+        char codes[REASONS_MAX * 12 + 3] = "{";
+        size_t n = 1;
+        for (size_t j = 0; j < decision->n_reasons; j++)
+            n += (size_t)snprintf(codes + n, sizeof codes - n, "%s%d", j ? "," : "", decision->reasons[j].code);
+        codes[n++] = '}';
+        pg_array_text(params, codes, n);
+    }
+}
+
 int store_decided(Pg *pg, Work *work) {
     PgParams params = {0};
     int n = (int)work->n_entries;
@@ -507,6 +522,7 @@ int store_decided(Pg *pg, Work *work) {
     if (result == 0)
         result = append_likely(&params, work);
     pg_param_bool(&params, work->review != NULL); // who the officer was shown stays to be compared with their decision
+    append_codes(&params, work);
     if (result == 0)
         result = pg_run(pg, &DECIDED, &params, NULL);
     pg_params_free(&params);

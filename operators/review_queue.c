@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Two indexes hold the open cases: in order, and in order by agency and domain. Of the latter each pair's next ones are
-// fetched and merged, so that who looks after one of them reads no others. What no index holds is looked at here, page
-// by page, up to a bound.
+// fetched and merged, so that who looks after one of them reads no others. Both hold reasons and likeliness, by which
+// cases are left out there; what no index holds is looked at here, page by page, up to a bound.
 #include "operators/review_queue.h"
+#include "broker/search.h"
 #include "operators/likely.h"
 #include "operators/result.h"
 #include "proto/base/arena.h"
@@ -16,28 +17,31 @@
 // A table that grew since it was last counted would be read as if it were small.
 #define BY_INDEX                                                                                                       \
     "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; "   \
-    "SET jit = off"
+    "SET max_parallel_workers_per_gather = 0; SET jit = off"
 #define QUEUE_ARENA_BYTES ((size_t)4 * 1024 * 1024)
 
-// Parameters: $1 an agency or 0, $2 to $3 domains, $4 the case to go on behind, $5 how many. 4 is MISMATCH: written
-// out, for the index is of these only.
+// Parameters: $1 an agency or 0, $2 to $3 domains, $4 the case to go on behind, $5 how many, $7 a reason or 0, $8 how
+// likely somebody is at least. 4 is MISMATCH: written out, for the index is of these only.
+#define CHOSEN                                                                                                         \
+    " AND ($7::integer = 0 OR x.reason_codes @> ARRAY[$7::integer::smallint]) "                                        \
+    "AND coalesce(x.likely_posterior, 0) >= $8::integer "
 #define PAIRS(beyond, order)                                                                                           \
     "(SELECT l.agency, l.domain, l.review_case FROM exchange.agency a "                                                \
     "CROSS JOIN generate_series($2::integer, $3::integer) d(domain) CROSS JOIN LATERAL ("                              \
     "SELECT DISTINCT x.agency, x.domain, x.review_case FROM exchange.exception x WHERE x.agency = a.agency "           \
-    "AND x.domain = d.domain::smallint AND x.open AND x.verdict = 4 AND x.review_case " beyond " $4::bigint "          \
+    "AND x.domain = d.domain::smallint AND x.open AND x.verdict = 4 AND x.review_case " beyond " $4::bigint" CHOSEN    \
     "ORDER BY x.review_case " order " LIMIT $5) l WHERE $1::integer = 0 OR a.agency = $1::integer "                    \
     "ORDER BY l.review_case " order " LIMIT $5) k "
 // These have no use for $1 to $3, but parameters need a type.
 #define ALL(beyond, order)                                                                                             \
     "(SELECT DISTINCT x.review_case, x.agency, x.domain FROM exchange.exception x WHERE x.open AND x.verdict = 4 "     \
-    "AND x.review_case " beyond " $4::bigint AND $1::integer = 0 AND $2::integer <= $3::integer "                      \
+    "AND x.review_case " beyond " $4::bigint AND $1::integer = 0 AND $2::integer <= $3::integer" CHOSEN                \
     "ORDER BY x.review_case " order ", x.agency " order ", x.domain " order " LIMIT $5) k "
 // Each claim's case is looked up by itself: claims are few.
 #define MINE(beyond, order)                                                                                            \
     "(SELECT l.agency, l.domain, l.review_case FROM exchange.review_claim m CROSS JOIN LATERAL ("                      \
     "SELECT x.agency, x.domain, x.review_case FROM exchange.exception x WHERE x.review_case = m.review_case "          \
-    "AND x.open AND x.verdict = 4 LIMIT 1) l WHERE m.officer = session_user AND m.until > now() "                      \
+    "AND x.open AND x.verdict = 4" CHOSEN "LIMIT 1) l WHERE m.officer = session_user AND m.until > now() "             \
     "AND ($1::integer = 0 OR l.agency = $1::integer) AND l.domain BETWEEN $2::integer AND $3::integer "                \
     "AND m.review_case " beyond " $4::bigint ORDER BY l.review_case " order " LIMIT $5) k "
 #define QUEUE(source, order)                                                                                           \
@@ -53,12 +57,12 @@
     "ORDER BY k.review_case " order
 typedef enum Source { SOURCE_ALL, SOURCE_PAIRS, SOURCE_MINE } Source;
 static const PgStatement PAGES[][2] = {
-    [SOURCE_ALL] = {{"review_oldest", QUEUE(ALL(">", "ASC"), "ASC"), 6, NULL},
-                    {"review_newest", QUEUE(ALL("<", "DESC"), "DESC"), 6, NULL}},
-    [SOURCE_PAIRS] = {{"review_oldest_of", QUEUE(PAIRS(">", "ASC"), "ASC"), 6, NULL},
-                      {"review_newest_of", QUEUE(PAIRS("<", "DESC"), "DESC"), 6, NULL}},
-    [SOURCE_MINE] = {{"review_oldest_mine", QUEUE(MINE(">", "ASC"), "ASC"), 6, NULL},
-                     {"review_newest_mine", QUEUE(MINE("<", "DESC"), "DESC"), 6, NULL}},
+    [SOURCE_ALL] = {{"review_oldest", QUEUE(ALL(">", "ASC"), "ASC"), 8, NULL},
+                    {"review_newest", QUEUE(ALL("<", "DESC"), "DESC"), 8, NULL}},
+    [SOURCE_PAIRS] = {{"review_oldest_of", QUEUE(PAIRS(">", "ASC"), "ASC"), 8, NULL},
+                      {"review_newest_of", QUEUE(PAIRS("<", "DESC"), "DESC"), 8, NULL}},
+    [SOURCE_MINE] = {{"review_oldest_mine", QUEUE(MINE(">", "ASC"), "ASC"), 8, NULL},
+                     {"review_newest_mine", QUEUE(MINE("<", "DESC"), "DESC"), 8, NULL}},
 };
 enum { CASE, AT, AGENCY, DOMAIN, NUMBER, REASONS, POSTERIOR, TOO_LARGE, N_EVENTS, OFFICER, UNTIL, DECISION };
 
@@ -140,6 +144,8 @@ static int read_page(ReviewQueue *queue) {
     pg_param_i64(&params, queue->at);
     pg_param_i64(&params, PAGE);
     pg_param_i64(&params, REVIEW_EVENTS_COUNTED);
+    pg_param_i32(&params, queue->reason);
+    pg_param_i32(&params, queue->filter.likely ? SEARCH_SURE : 0);
     int r = pg_run(queue->exchange, &PAGES[source][queue->filter.newest], &params, &queue->page);
     pg_params_free(&params);
     return r;
@@ -176,6 +182,7 @@ static bool has_reason(const Dongbo__EventVerdict *verdict, int code) {
     return false;
 }
 
+// The index tells of any event of the case; what is shown, and counts, is its first open one.
 static bool passes(const ReviewQueue *queue, const ReviewQueueCase *one) {
     if (queue->filter.unclaimed && (*one->officer || *one->decision))
         return false;

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Cases read for one answer. Reasons and likeliness stand in no index: who asks for a rare one gets what is among
-// these, and is told where to go on.
+// Cases read for one answer. Who has claimed one stands in no index of theirs: who asks for rare ones gets what is
+// among these, and is told where to go on.
 #define REVIEW_QUEUE_READ_MAX 20000
 
 typedef struct ReviewFilter {

@@ -13,6 +13,7 @@
 // Microseconds from 1970 to PostgreSQL's own epoch, 2000-01-01.
 #define PG_EPOCH_US 946684800000000LL
 #define PG_NULL 0xFFFFFFFFu
+#define OID_INT2 21
 #define PG_ARRAY_HEADER_BYTES 20
 
 static int64_t to_pg_us(int64_t us) {
@@ -116,9 +117,8 @@ void pg_param_bytes(PgParams *params, const void *data, size_t n) {
     next(params, data ? data : "", n, 1);
 }
 
-void pg_param_array_begin(PgParams *params, Oid element, int n) {
+static void begin_array(Bytes *bytes, Oid element, int n) {
     assert(n >= 0);
-    Bytes *bytes = next(params, NULL, 0, 1);
     bytes_append_u32(bytes, n > 0); // dimensions
     bytes_append_u32(bytes, 0);     // flags: the server looks for NULLs itself
     bytes_append_u32(bytes, element);
@@ -126,6 +126,10 @@ void pg_param_array_begin(PgParams *params, Oid element, int n) {
         return;
     bytes_append_u32(bytes, (uint32_t)n);
     bytes_append_u32(bytes, 1); // lower bound
+}
+
+void pg_param_array_begin(PgParams *params, Oid element, int n) {
+    begin_array(next(params, NULL, 0, 1), element, n);
 }
 
 void pg_array_i16(PgParams *params, int16_t value) {
@@ -186,6 +190,16 @@ void copy_bool(Bytes *rows, bool value) {
 
 void copy_bytes(Bytes *rows, const void *data, size_t n) {
     put_value(rows, data, n);
+}
+
+void copy_i16_array(Bytes *rows, const int16_t *values, int n) {
+    size_t at = rows->n;
+    bytes_append_u32(rows, 0); // its length, once that is known
+    begin_array(rows, OID_INT2, n);
+    for (int i = 0; i < n; i++)
+        put_i16(rows, values[i]);
+    if (!rows->failed)
+        bytes_put_number(rows->data + at, sizeof(uint32_t), rows->n - at - sizeof(uint32_t));
 }
 
 void copy_null(Bytes *rows) {

@@ -48,6 +48,7 @@ void copy_i64(Bytes *rows, int64_t value);
 void copy_us(Bytes *rows, int64_t us); // timestamptz; microseconds since 1970 here
 void copy_bool(Bytes *rows, bool value);
 void copy_bytes(Bytes *rows, const void *data, size_t n); // text and bytea
+void copy_i16_array(Bytes *rows, const int16_t *values, int n);
 void copy_null(Bytes *rows);
 
 // Reading binary results. NULL reads as 0, "" or length 0. The integer readers take any of int2, int4 and int8.

@@ -151,6 +151,12 @@ def test_who_may_see_and_do_what_in_the_queue(database):
     database.rows("SELECT why, officer FROM exchange.review_decision, exchange.review_claim", user="dongbo_operator")
 
 
+# A verdict as the exchange keeps it: sequence 300, id, MISMATCH; NAME_DIFFERS of a field, with what is held; ID_SEX.
+TWO_REASONS = (b"\x08\xac\x02" b"\x12\x02\x22\x22" b"\x18\x04"
+               b"\x22\x0c" b"\x08\xc8\x01" b"\x12\x01a" b"\x1a\x04\x22\x02\x08\x69"
+               b"\x22\x02\x08\x67" b"\x28\x07")
+
+
 def test_what_was_in_question_before_is_a_case_each(empty_database, workdir):
     """An exchange that is upgraded with exceptions in it."""
     older = workdir / "older"
@@ -162,11 +168,12 @@ def test_what_was_in_question_before_is_a_case_each(empty_database, workdir):
     desk.ask("init")
     empty_database.rows("INSERT INTO exchange.exception (position, stream, sequence, agency, domain, first_verdict, "
                         "verdict, open, citizen_number, reasons, event, leaf) "
-                        "SELECT n, 's', n, 1, 2, 4, 4, n < 3, '', '', '', '' FROM generate_series(1, 3) n")
+                        "SELECT n, 's', n, 1, 2, 4, 4, n < 3, '', CASE n WHEN 1 THEN ''::bytea ELSE %s END, '', '' "
+                        "FROM generate_series(1, 3) n", TWO_REASONS)
     desk.configure()
     desk.ask("init")
-    assert empty_database.rows("SELECT position, review_case FROM exchange.exception ORDER BY 1") == \
-        [(1, 1), (2, 2), (3, None)]
+    assert empty_database.rows("SELECT position, review_case, reason_codes FROM exchange.exception ORDER BY 1") == \
+        [(1, 1, []), (2, 2, [200, 103]), (3, None, [])]
 
 
 # ---- the broker ----------------------------------------------------------------------------------------------------

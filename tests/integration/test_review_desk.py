@@ -211,11 +211,13 @@ def test_a_long_queue_is_not_read_for_its_first_page(database, tmp_path):
     database.rows("INSERT INTO exchange.agency (code, name, domains) VALUES ('MOH', 'x', '{2}'), ('VSS', 'x', '{2}')")
     database.rows("INSERT INTO exchange.exception (position, stream, sequence, agency, domain, first_verdict, verdict, "
                   "open, citizen_number, reasons, event, leaf, review_case) SELECT n, 's', n, 1 + (n > 29990)::int, "
-                  "1 + mod(n / 3, 7), v, v, true, '', '', '', '', n - mod(n, 3) "
+                  "1 + mod(n / 3, 7), v, v, true, '', '', repeat('e', 1500)::bytea, '', n - mod(n, 3) "
                   "FROM (SELECT n, 4 + (n < 9000)::int AS v FROM generate_series(1, 30000) n) x")
     desk = Desk(database, tmp_path)
     read = ("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'exception'",
-            "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname = 'exception'")
+            "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname = 'exception'",
+            "SELECT sum(idx_blks_read + idx_blks_hit)::bigint FROM pg_statio_user_indexes WHERE relname = 'exception'")
+    database.rows("SELECT pg_stat_force_next_flush()")
     for words, least in ((("list", "-n", "5"), 9000), (("list", "-n", "5", "--newest"), 30000),
                          (("list", "-n", "5", "--agency", "VSS"), 29991), (("list", "-n", "5", "--mine"), None),
                          (("list", "-n", "5", "--domain", "e_id", "--after", "20000"), 20007), (("next",), 9000)):
@@ -225,6 +227,30 @@ def test_a_long_queue_is_not_read_for_its_first_page(database, tmp_path):
         database.rows("SELECT pg_stat_force_next_flush()")
         after = [database.value(sql) for sql in read]
         assert all(now - was < 5000 for was, now in zip(before, after)), (words, before, after)
+
+
+def test_few_cases_among_many_are_found_without_reading_the_others(database, tmp_path):
+    """A reason is byte 103 of a verdict's fourth field: ID_SEX."""
+    database.rows("INSERT INTO exchange.agency (code, name, domains) VALUES ('MOH', 'x', '{2}'), ('VSS', 'x', '{2}')")
+    database.rows("INSERT INTO exchange.exception (position, stream, sequence, agency, domain, first_verdict, verdict, "
+                  "open, citizen_number, reasons, event, leaf, review_case, reason_codes, likely_posterior) "
+                  "SELECT n, 's', n, 1 + mod(n, 2), 2, 4, 4, true, '', CASE WHEN rare THEN '\\x22020867'::bytea "
+                  "ELSE '' END, '', '', n, CASE WHEN rare THEN '{103}' ELSE '{}' END::smallint[], "
+                  "500000 + 499999 * rare::int "
+                  "FROM (SELECT n, n > 29000 AND mod(n, 100) = 0 AS rare FROM generate_series(1, 30000) n) x")
+    database.rows("VACUUM exchange.exception")  # what everybody may see is not looked up in the table
+    database.rows("SELECT pg_stat_force_next_flush()")
+    desk = Desk(database, tmp_path)
+    read = ("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'exception'",
+            "SELECT sum(idx_blks_read + idx_blks_hit)::bigint FROM pg_statio_user_indexes WHERE relname = 'exception'")
+    for words in (("--reason", "ID_SEX"), ("--likely", "--newest"),
+                  ("--reason", "ID_SEX", "--likely", "--agency", "MOH")):
+        before = [database.value(sql) for sql in read]
+        shown = lines(desk.ask("review", "list", "--json", *words))
+        assert sorted(one["case"] for one in shown) == list(range(29100, 30001, 100)), words
+        database.rows("SELECT pg_stat_force_next_flush()")
+        after = [database.value(sql) for sql in read]
+        assert all(now - was < 1000 for was, now in zip(before, after)), (words, before, after)
 
 
 def test_what_waits_by_itself_is_no_case_to_list_but_can_be_shown(office, desk):

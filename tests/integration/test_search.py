@@ -373,5 +373,7 @@ def test_who_is_meant_is_looked_for_again_when_nobody_came(office):
     number, posterior, candidates = office.attached(1)
     assert number in (one["citizen_number"] for one in HOMONYMS) and 20000 <= posterior <= 500000
     assert len(candidates["matches"]) == 2
+    listed = office.exchange.dongbo("review", "list", "--json", "--reason", "PERSON_POSSIBLE").stdout
+    assert json.loads(listed.splitlines()[-1])["reasons"][0]["code"] == "NOT_FOUND"
     shown = office.exchange.dongbo("citizen", HOMONYMS[0]["citizen_number"]).stdout
     assert "PERSON_POSSIBLE" in shown and "probably about this citizen" in shown

@@ -198,18 +198,19 @@ static void test_broken_arrays(void **state) {
 }
 
 static void test_copy(void **state) {
-    static const char copy[] = "COPY pg_temp.t (i, l, s, o, b, x, d) FROM STDIN (FORMAT binary)";
+    static const char copy[] = "COPY pg_temp.t (i, l, s, o, b, x, d, a) FROM STDIN (FORMAT binary)";
     static const PgStatement sum = {"sum",
                                     "SELECT count(*), sum(l)::int8, min(s), bool_and(o), max(length(x)), count(d), "
-                                    "min(d) FROM pg_temp.t",
+                                    "min(d), count(*) FILTER (WHERE a = '{200,-1}'), count(*) FILTER (WHERE a = '{}') "
+                                    "FROM pg_temp.t",
                                     0, NULL};
     Bytes rows = {0};
     PGresult *result = NULL;
     done(pg_command(*state, "CREATE TEMP TABLE t (i int4 PRIMARY KEY, l int8, s int2, o bool, b bytea, x text, "
-                            "d timestamptz)"));
+                            "d timestamptz, a int2[])"));
     done(pg_copy(*state, copy, &rows));
     for (int i = 0; i < 40000; i++) {
-        copy_row(&rows, 7);
+        copy_row(&rows, 8);
         copy_i32(&rows, i);
         copy_i64(&rows, 1LL << 33);
         copy_i16(&rows, -1);
@@ -220,6 +221,7 @@ static void test_copy(void **state) {
             copy_us(&rows, 1);
         else
             copy_null(&rows);
+        copy_i16_array(&rows, (const int16_t[]){200, -1}, i % 2 * 2);
     }
     assert_true(rows.n > 1024 * 1024);
     done(pg_copy(*state, copy, &rows));
@@ -231,6 +233,8 @@ static void test_copy(void **state) {
     assert_int_equal(pg_i32(result, 0, 4), 2);
     assert_int_equal(pg_i64(result, 0, 5), 1);
     assert_true(pg_us(result, 0, 6) == 1);
+    assert_int_equal(pg_i64(result, 0, 7), 20000);
+    assert_int_equal(pg_i64(result, 0, 8), 20000);
     PQclear(result);
     // The same rows again break the key; the session lives on.
     assert_int_equal(pg_copy(*state, copy, &rows), ERROR_DATA);
