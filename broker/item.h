@@ -80,6 +80,12 @@ typedef struct Item {
     bool expired;                 // re-decision: has been unknown for too long
     bool repeated;                // it is among the versions of its record already
     bool dropped;                 // re-decision: nothing new to say, or somebody else decided it
+    // Of what is said of the person whom the number names (broker/guesses.h).
+    const uint8_t *guesses; // that the agency was told of lately: n_guesses of GUESS_BYTES
+    size_t n_guesses;
+    uint8_t guess[GUESS_BYTES];   // this one, where it may matter
+    bool is_guess, is_last_guess; // told of now, and not before; and as many as are
+    bool held;                    // ... not told of any more. Re-decision: nor was it
 } Item;
 
 // A position, and the life of the database that gave it out: which database, and since when its server runs. What has

@@ -4,8 +4,10 @@
 #include "broker/prepare.h"
 
 #include "broker/entries.h"
+#include "broker/guesses.h"
 #include "broker/lookup.h"
 #include "broker/lookup_bearers.h"
+#include "broker/lookup_guesses.h"
 #include "broker/merger.h"
 #include "proto/base/error.h"
 
@@ -232,7 +234,11 @@ int prepare_again(Prepare *prepare, Work *work) {
     stats_add(prepare->stats, STATS_DECIDE, &since);
     if (result == 0)
         result = search(prepare, &context, work);
+    if (result == 0)
+        result = lookup_guesses(prepare->exchange, work);
     stats_add(prepare->stats, STATS_PERSONS, &since);
+    if (result == 0)
+        result = guesses_judge(work);
     if (result < 0)
         return result;
     for (size_t i = 0; i < work->n_items; i++) {
@@ -264,6 +270,8 @@ int prepare_merge(Prepare *prepare, Work *work) {
     int result = decide_persons(&context, work);
     if (result == 0)
         result = decide_found(&context, work);
+    if (result == 0)
+        result = guesses_judge(work);
     return result < 0 ? result : decide_records(&context, work);
 }
 

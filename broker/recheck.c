@@ -16,6 +16,7 @@
 #include "broker/recheck.h"
 
 #include "broker/entries.h"
+#include "broker/guesses.h"
 #include "broker/lookup.h"
 #include "broker/segment.h"
 #include "broker/written.h"
@@ -26,6 +27,7 @@
 
 #define RECORDS_MAX (128 * 1024)
 #define PERSONS_MAX (64 * 1024)
+#define GUESSES_AT_ONCE_MAX (16 * 1024)
 #define WRITTEN_MAX (32 * 1024) // what the works under way may have been read before
 #define WRITTEN_BYTES_MAX ((size_t)8 * 1024 * 1024)
 #define MOVES_BYTES_MAX ((size_t)4 * 1024 * 1024)
@@ -38,6 +40,7 @@ struct Recheck {
     Touched *records; // by position of the log
     Touched *persons; // persons and numbers, by the population store's position
     Touched *hoods;   // neighbourhoods, by position of the log
+    Touched *guesses; // of agencies at numbers, by position of the log
     Written *written; // by this broker
     Written *moves;   // ... once more, by neighbourhood: each names the one before it, so that all since are found
     Bytes move;
@@ -67,6 +70,8 @@ int recheck_new(Recheck **ret, Prepare *prepare) {
     if (result == 0)
         result = touched_new(&recheck->hoods, RECORDS_MAX);
     if (result == 0)
+        result = touched_new(&recheck->guesses, GUESSES_AT_ONCE_MAX);
+    if (result == 0)
         result = written_new(&recheck->written, WRITTEN_MAX, WRITTEN_BYTES_MAX);
     if (result == 0)
         result = written_new(&recheck->moves, WRITTEN_MAX, MOVES_BYTES_MAX);
@@ -87,6 +92,7 @@ void recheck_destroy(Recheck **pointer) {
     touched_destroy(&recheck->records);
     touched_destroy(&recheck->persons);
     touched_destroy(&recheck->hoods);
+    touched_destroy(&recheck->guesses);
     written_destroy(&recheck->written);
     written_destroy(&recheck->moves);
     bytes_free(&recheck->move);
@@ -129,6 +135,11 @@ static void forget_written(Recheck *recheck) {
 static void restart_records(Recheck *recheck, uint64_t head) {
     touched_restart(recheck->records, head);
     touched_restart(recheck->hoods, head);
+    touched_restart(recheck->guesses, head);
+}
+
+static uint64_t hash_guess(uint32_t agency, const char *number) {
+    return record_hash(agency, 2, number);
 }
 
 // 1 when the segment's entries cannot be read (erased, or of a later format).
@@ -145,6 +156,8 @@ static int note_segment(Recheck *recheck, const PGresult *rows, int row) {
     uint64_t first = (uint64_t)pg_i64(rows, row, 0);
     for (size_t i = 0; i < payload->n_entries; i++) {
         const Dongbo__Entry *entry = payload->entries[i];
+        if (entry->verdict == DONGBO__VERDICT__MISMATCH)
+            touched_add(recheck->guesses, hash_guess(entry->agency, entry->citizen_number), first + i);
         if (entry->person == 0)
             continue;
         touched_add(recheck->records, record_hash(entry->person, (int)entry->domain, entry->record_key), first + i);
@@ -258,6 +271,13 @@ static bool is_person_stale(const Recheck *recheck, const Work *work, const Item
            (item->person != NULL && touched_since(recheck->persons, hash_person(item->person->key), read));
 }
 
+// What was told of meanwhile counts.
+static bool is_guess_stale(const Recheck *recheck, const Work *work, const Item *item) {
+    return guesses_concern(work, item) &&
+           touched_since(recheck->guesses, hash_guess(work->agency->grants.agency, item->claimed_number),
+                         (uint64_t)work->read.position);
+}
+
 // The version that moved, if it was this broker that wrote it. 1 when it must be looked up.
 static int read_written(const Recheck *recheck, const Work *work, Item *item) {
     WrittenKey key = {.hash = item->record_hash,
@@ -353,7 +373,8 @@ static int mark_record(const Recheck *recheck, const Work *work, Item *item) {
 static int mark(const Recheck *recheck, const Work *work, Item *item) {
     if (item->event == NULL || item->dropped)
         return 0;
-    item->stale_person = item->stale_person || is_person_stale(recheck, work, item);
+    item->stale_person =
+        item->stale_person || is_person_stale(recheck, work, item) || is_guess_stale(recheck, work, item);
     if (item->stale_person || item->stale_record)
         return 2;
     if (item->record_hash == 0)
@@ -410,7 +431,17 @@ static void note_moves(Recheck *recheck, const Work *work) {
     }
 }
 
+static void note_guesses(Recheck *recheck, const Work *work) {
+    for (size_t i = 0; i < work->n_entries; i++) {
+        const Item *item = work->entry_items[i];
+        if (item->is_guess)
+            touched_add(recheck->guesses, hash_guess(work->agency->grants.agency, item->claimed_number),
+                        item->position);
+    }
+}
+
 void recheck_note(Recheck *recheck, const Work *work) {
+    note_guesses(recheck, work);
     for (size_t i = 0; i < work->n_records; i++) {
         const Item *item = work->entry_items[work->record_index[i]];
         touched_add(recheck->records, item->record_hash, item->position);

@@ -81,6 +81,7 @@ static int fill_item(Work *work, Item *item, const PGresult *rows, int row) {
     item->sequence = (uint64_t)pg_i64(rows, row, 2);
     item->expired = pg_bool(rows, row, 6);
     item->was = pg_i16(rows, row, 7);
+    item->held = pg_bool(rows, row, 8);
     return 0;
 }
 
@@ -152,15 +153,17 @@ static int decide_rows(Actor *actor, const PGresult *rows, int from, int to) {
 // In the order of streams, so that each stream's rows are one work; the page itself is taken in the order of positions.
 #define PAGE_SQL(which)                                                                                                \
     "SELECT d.* FROM (SELECT position, stream, sequence, agency, event, leaf, "                                        \
-    "at < now() - make_interval(days => $2) AS expired, verdict FROM exchange.exception e "                            \
+    "at < now() - make_interval(days => $2) AS expired, verdict, " REDECIDE_HELD " AS held "                           \
+    "FROM exchange.exception e "                                                                                       \
     "WHERE open AND " which " AND position > $1 ORDER BY position LIMIT $3) d ORDER BY stream, position"
 
 static const Oid PAGE_TYPES[] = {OID_INT8, OID_INT4, OID_INT4, OID_TEXT_ARRAY};
 static const PgStatement ALL = {"deferred", PAGE_SQL("verdict = 5"), 3, PAGE_TYPES};
-// 4 is MISMATCH. What an officer has decided already is carried out as they decided it.
+// 4 is MISMATCH. What an officer has decided already is carried out as they decided it, and what is held is theirs too.
 static const PgStatement OF_NUMBERS = {
     "open-of-numbers",
-    PAGE_SQL("citizen_number = ANY ($4) AND (verdict = 5 OR (verdict = 4 AND domain <> 1 AND NOT EXISTS ("
+    PAGE_SQL("citizen_number = ANY ($4) AND (verdict = 5 OR (verdict = 4 AND domain <> 1 AND NOT " REDECIDE_HELD
+             " AND NOT EXISTS ("
              "SELECT FROM exchange.review_decision w WHERE w.review_case = e.review_case AND w.state = 'waiting')))"),
     4, PAGE_TYPES};
 

@@ -20,7 +20,9 @@ typedef struct Actor {
 } Actor;
 
 // The work is reset, and has its review if it is one. Decides rows [from, to) of one stream: position, stream,
-// sequence, agency, event, leaf, expired, verdict. Conditions leave nothing to be stored. ERROR_DATABASE that passes.
+// sequence, agency, event, leaf, expired, verdict, held. Conditions leave nothing to be stored. ERROR_DATABASE that
+// passes.
+#define REDECIDE_HELD "(250 = ANY (e.reason_codes))" // GUESSES_TOO_MANY, of exchange.exception e
 #define REDECIDE_DISABLED 1 // the agency: as long as it may not speak, nothing is decided in its name
 #define REDECIDE_CANNOT 2   // and could not another time; error_text() says why
 int redecide_prepare(Actor *actor, const PGresult *rows, int from, int to);

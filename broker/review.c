@@ -50,8 +50,10 @@ static bool may_have_person(const Item *item) {
 void review_decide(const VerifyContext *context, const Grants *grants, const Review *review, Item *item) {
     Decision *decision = &item->decision, life = {.verdict = ACCEPTED};
     bool comparable = may_have_person(item);
-    // Where the number's form says already that it leads to nobody, nobody was looked for.
-    if (comparable && review->action != REVIEW_LINK && (item->person != NULL || decision->n_reasons == 0))
+    // Where the number's form says already that it leads to nobody, nobody was looked for. What is held is refused as
+    // it was held: without what differs.
+    bool told = review->action == REVIEW_ACCEPT || (review->action == REVIEW_REFUSE && !item->held);
+    if (comparable && told && (item->person != NULL || decision->n_reasons == 0))
         verify_person(context, grants, item->event, item->person, decision);
     if (review->action == REVIEW_REFUSE) {
         say(decision, REJECTED, DONGBO__REASON_CODE__REVIEW_REFUSED, "");

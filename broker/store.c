@@ -15,6 +15,7 @@
 #define OID_INT2 21
 #define OID_INT4 23
 #define OID_TEXT 25
+#define OID_BOOL_ARRAY 1000
 #define OID_BYTEA_ARRAY 1001
 #define OID_INT2_ARRAY 1005
 #define OID_INT4_ARRAY 1007
@@ -303,6 +304,55 @@ int store_aliases(Pg *pg, const Work *work) {
     for (int i = 0; i < n; i++)
         pg_array_i64(&params, (int64_t)items[i]->position);
     int result = pg_run(pg, &ALIAS, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+static const Oid GUESS_TYPES[] = {OID_INT4, OID_INT8_ARRAY, OID_INT8_ARRAY, OID_BYTEA_ARRAY, OID_BOOL_ARRAY};
+static const PgStatement GUESS = {
+    "guess",
+    "INSERT INTO exchange.guess (agency, person, position, guess, last) SELECT $1, n.* "
+    "FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], $5::boolean[]) AS n(person, position, guess, last)",
+    5, GUESS_TYPES};
+
+typedef void (*PutGuess)(PgParams *params, const Item *item);
+
+static void put_person(PgParams *params, const Item *item) {
+    pg_array_i64(params, item->person->key);
+}
+
+static void put_position(PgParams *params, const Item *item) {
+    pg_array_i64(params, (int64_t)item->position);
+}
+
+static void put_guess(PgParams *params, const Item *item) {
+    pg_array_bytes(params, item->guess, GUESS_BYTES);
+}
+
+static void put_last(PgParams *params, const Item *item) {
+    pg_array_bool(params, item->is_last_guess);
+}
+
+int store_guesses(Pg *pg, const Work *work) {
+    static const struct {
+        Oid type;
+        PutGuess put;
+    } COLUMNS[] = {{OID_INT8, put_person}, {OID_INT8, put_position}, {OID_BYTEA, put_guess}, {OID_BOOL, put_last}};
+    int n = 0;
+    for (size_t i = 0; i < work->n_entries; i++)
+        n += work->entry_items[i]->is_guess;
+    if (n == 0)
+        return 0;
+    PgParams params = {0};
+    pg_param_i32(&params, (int32_t)work->agency->grants.agency);
+    for (size_t column = 0; column < sizeof COLUMNS / sizeof *COLUMNS; column++) {
+        pg_param_array_begin(&params, COLUMNS[column].type, n);
+        for (size_t i = 0; i < work->n_entries; i++) {
+            if (work->entry_items[i]->is_guess)
+                COLUMNS[column].put(&params, work->entry_items[i]);
+        }
+    }
+    int result = pg_run(pg, &GUESS, &params, NULL);
     pg_params_free(&params);
     return result;
 }

@@ -45,6 +45,8 @@ int store_rows(Pg *pg, const Bytes *records, Bytes *exceptions);
 int store_records(Pg *pg, const Work *work, size_t from, size_t to);
 int store_exceptions(Pg *pg, const Work *work, size_t from, size_t to);
 int store_aliases(Pg *pg, const Work *work);
+// What the agency is told of now and was not before (broker/guesses.h). The work has its positions.
+int store_guesses(Pg *pg, const Work *work);
 
 typedef struct SegmentBytes {
     const Bytes *summary, *payload;

@@ -319,6 +319,8 @@ static int store_beside(Transaction *transaction, Work *work) {
     int result = store_aliases(transaction->exchange, work);
     if (result == 0)
         result = merger_link(transaction->exchange, work);
+    if (result == 0)
+        result = store_guesses(transaction->exchange, work);
     if (result == 0 && work->kind != WORK_BATCH)
         result = store_decided(transaction->exchange, work);
     return result < 0 || work->review == NULL ? result : store_reviewed(transaction->exchange, work);

@@ -68,6 +68,8 @@ void work_rewind(Work *work) {
         Item *item = &work->items[i];
         item->person = NULL;
         item->found = NULL;
+        item->guesses = NULL;
+        item->n_guesses = 0;
         item->hood = item->holders = NULL;
         item->read = item->onto = NULL;
         item->record_key = "";

@@ -25,6 +25,9 @@
 #define BATCH_ARENA_BYTES (16 * 1024 * 1024) // all that is decoded from one batch
 #define REASONS_MAX 16                       // per event
 #define CLEARED_FIELDS_MAX 32
+#define GUESSES_MAX 5   // different things that an agency says of one person and is told what of it differs ...
+#define GUESSES_DAYS 30 // ... within so many days
+#define GUESS_BYTES 16
 #define CLOCK_AHEAD_MAX_US (10LL * 60 * 1000000)
 
 #define STREAM_BYTES 16

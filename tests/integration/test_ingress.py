@@ -427,6 +427,78 @@ def test_population_events_change_the_store_once(peers):
     assert said(body) == {1: (ACCEPTED, ["ID_NOT_CURRENT"])}
 
 
+# ---- guessing ------------------------------------------------------------------------------------------------------
+
+GUESSES_MAX = 5
+TOLD, HELD = (MISMATCH, ["BIRTH_DATE_DIFFERS"]), (MISMATCH, ["GUESSES_TOO_MANY"])
+
+
+def born(person, day):
+    number, name, _, sex = person
+    return number, name, f"1999-01-{day:02d}", sex
+
+
+def test_nobodys_birth_date_is_learnt_by_trying(peers):
+    """What differs is told of so many different dates; then no wrong one is told from the right one any more."""
+    peer, first = peers.peer(), born(peers.an, 11)
+    body = peer.publish([peers.dose(born(peers.an, day)) for day in (11, 12, 13, 11)])[1]
+    assert list(said(body).values()) == [TOLD] * 4
+    body = peer.publish([peers.dose(born(peers.an, day)) for day in (14, 15, 16, 12)] + [peers.dose()])[1]
+    assert list(said(body).values()) == [TOLD, TOLD, HELD, TOLD, HELD]
+    # In another batch, with other persons beside it.
+    body = peer.publish([peers.dose(), peers.dose(peers.binh), peers.dose(born(peers.binh, 11)), peers.dose(first)])[1]
+    assert said(body) == {10: HELD, 12: TOLD, 13: TOLD}
+    # Another agency is not held to that, nor this one for ever.
+    peers.agency("OTHER", "health")
+    assert said(peers.peer("OTHER").publish([peers.dose(lot="L2")])[1]) == {}
+    peers.exchange.cluster.rows("UPDATE exchange.guess SET at = at - interval '31 days'")
+    assert said(peer.publish([peers.dose(lot="L3", time=1646100000000009)])[1]) == {}
+
+
+def test_guesses_under_way_together_are_counted(peers):
+    """Each batch is read before the others' are stored."""
+    many = [peers.peer() for _ in range(4)]
+    with peers.exchange.cluster.holding("SELECT exchange.lock_log()"):
+        for n, peer in enumerate(many):
+            peer.send_batch(peer.seal([peers.dose(born(peers.an, 11 + 2 * n + i)) for i in range(2)]))
+        peers.exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo writer' "
+                                  "AND wait_event = 'advisory'", 1)
+    answers = [verdict for peer in many for verdict in said(peer.answer()[1]).values()]
+    assert (answers.count(TOLD), answers.count(HELD)) == (GUESSES_MAX, 8 - GUESSES_MAX)
+
+
+def test_what_is_held_waits_for_an_officer_only(peers):
+    """The population store comes to say what was held, and then what was told to differ of another: that is told."""
+    peer, npc = peers.peer(), peers.peer("NPC")
+    body = peer.publish([peers.dose(born(peers.an, day), dose=day) for day in range(11, 18)] +
+                        [peers.dose(born(peers.binh, 11))])[1]
+    assert list(said(body).values()) == [TOLD] * GUESSES_MAX + [HELD] * 2 + [TOLD]
+    for person, day in ((peers.an, 17), (peers.binh, 11)):  # looked at in this order
+        npc.publish([peers.change("correction", person[0], birth_date=f"1999-01-{day}", time=1646100000000100)])
+    verdicts = []
+    while not verdicts:
+        verdicts = [v for v in peer.receive(VERDICTS)[1].verdicts if v.position > body.last_position]
+    assert [(v.sequence, v.verdict) for v in verdicts] == [(8, ACCEPTED)]
+    held = peers.exchange.cluster.rows("SELECT sequence, verdict, open FROM exchange.exception WHERE stream = %s "
+                                       "AND 250 = ANY (reason_codes) ORDER BY 1", peer.stream)
+    assert held == [(n, MISMATCH, True) for n in (6, 7)]
+
+
+def test_guesses_made_before_their_person_comes_are_counted(peers):
+    """Deferred events are decided when the number is somebody's."""
+    peer, npc = peers.peer(), peers.peer("NPC")
+    late = (next(peers.unknown), "Lê Văn Muộn", "1999-01-12", "male")
+    body = peer.publish([peers.dose(born(late, day), dose=day) for day in range(13, 20)] + [peers.dose(late)])[1]
+    assert {verdict for verdict, _ in said(body).values()} == {DEFERRED}
+    npc.publish([peers.change("birth", late[0], full_name=late[1], birth_date=late[2], sex=late[3],
+                              residence_province="01")])
+    verdicts = {}
+    while len(verdicts) < 8:
+        verdicts.update({v.sequence: (v.verdict, [wire.ReasonCode.Name(r.code) for r in v.reasons])
+                         for v in peer.receive(VERDICTS)[1].verdicts if v.position > body.last_position})
+    assert [verdicts[n] for n in range(1, 9)] == [TOLD] * GUESSES_MAX + [HELD] * 3
+
+
 # ---- poison --------------------------------------------------------------------------------------------------------
 
 def test_row_that_the_database_refuses_stands_alone(peers):

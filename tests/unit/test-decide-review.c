@@ -176,6 +176,18 @@ static void test_refuse_is_possible_of_anything_and_keeps_the_reasons(void **sta
     assert_decided(c, "1 REJECTED");
 }
 
+static void test_refusing_what_is_held_tells_nothing(void **state) {
+    Case *c = *state;
+    Item *item = decide(c, REVIEW_REFUSE, "");
+    assert_true(says(item, CODE(NAME_DIFFERS)));
+    item->held = true;
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    assert_int_equal(decide_persons(&context, &c->work), 0);
+    assert_int_equal(item->decision.verdict, REJECTED);
+    assert_int_equal(item->decision.n_reasons, 1);
+    assert_int_equal(item->decision.reasons[0].code, CODE(REVIEW_REFUSED));
+}
+
 static void test_a_population_event_is_only_refused(void **state) {
     Case *c = *state;
     c->said.event.body_case = DONGBO__CHANGE_EVENT__BODY_POPULATION;
@@ -246,6 +258,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_link_to_nobody_fails, make, unmake),
         cmocka_unit_test_setup_teardown(test_the_domains_rules_hold_for_officers_too, make, unmake),
         cmocka_unit_test_setup_teardown(test_refuse_is_possible_of_anything_and_keeps_the_reasons, make, unmake),
+        cmocka_unit_test_setup_teardown(test_refusing_what_is_held_tells_nothing, make, unmake),
         cmocka_unit_test_setup_teardown(test_a_population_event_is_only_refused, make, unmake),
         cmocka_unit_test_setup_teardown(test_many_reasons_leave_room_for_the_officers, make, unmake),
         cmocka_unit_test_setup_teardown(test_the_entry_says_who_and_the_payload_why, make, unmake),
