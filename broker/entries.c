@@ -135,8 +135,11 @@ static int fill_merged(Arena *arena, const Item *item, Dongbo__Entry *entry) {
 
 // What the log says of a record that goes over to another person.
 static char GONE[] = "gone over to the person they are merged into", COME[] = "come from a person merged into this one";
+static char AGAIN[] = "told again under the person's new number";
 
 static Dongbo__EntryKind kind_of(const Work *work) {
+    if (work_renumbers(work))
+        return DONGBO__ENTRY_KIND__ENTRY_NUMBER;
     static const Dongbo__EntryKind KINDS[] = {[WORK_BATCH] = DONGBO__ENTRY_KIND__ENTRY_EVENT,
                                               [WORK_REDECIDE] = DONGBO__ENTRY_KIND__ENTRY_DECISION,
                                               [WORK_MOVE] = DONGBO__ENTRY_KIND__ENTRY_MERGER};
@@ -155,7 +158,7 @@ static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
     entry->agency = work_agency(work);
     entry->citizen_number = (char *)item->claimed_number;
     if (work->link != NULL)
-        entry->text = item->person == &work->link->went.person ? GONE : COME;
+        entry->text = work_renumbers(work) ? AGAIN : item->person == &work->link->went.person ? GONE : COME;
     if (work->review != NULL) {
         entry->decided_by = (char *)work->review->officer;
         entry->why = (char *)work->review->why;

@@ -23,10 +23,10 @@
 // Who was found to be another person.
 typedef struct Went {
     Person person; // as they were; only key, number and residence are known
-    int64_t into;
+    int64_t into;  // themselves: they stay, and have another number
 } Went;
 
-// Whose records are to go over to another person, and by which event's word.
+// Whose records are to go over to another person, or to be told again, and by which event's word.
 typedef struct Link {
     Went went;
     uint8_t event_id[EVENT_ID_BYTES];
@@ -174,6 +174,8 @@ void work_reset(Work *work);
 // Gives up all that was looked up and decided since decide_forms(), and its memory: trying again costs none, however
 // often. Every event counts as stale.
 void work_rewind(Work *work);
+// Its records are told again, and go to nobody else.
+bool work_renumbers(const Work *work);
 // The agency in whose name it is stored, of any kind of work.
 uint32_t work_agency(const Work *work);
 // Settles that nothing is stored. `code` is of Refusal or Error, as the outcome says.

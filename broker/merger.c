@@ -222,6 +222,15 @@ static void param_texts(PgParams *params, const Item **items, int n, TextOf *tex
     }
 }
 
+static void event_params(PgParams *params, const Item **items, int n) {
+    pg_param_array_begin(params, OID_BYTEA, n);
+    for (int i = 0; i < n; i++)
+        pg_array_bytes(params, items[i]->event->event_id.data, items[i]->event->event_id.len);
+    pg_param_array_begin(params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(params, items[i]->event->event_time_us);
+}
+
 static void link_params(PgParams *params, const Item **items, int n, uint32_t agency) {
     pg_param_array_begin(params, OID_INT8, n);
     for (int i = 0; i < n; i++)
@@ -236,29 +245,79 @@ static void link_params(PgParams *params, const Item **items, int n, uint32_t ag
     param_texts(params, items, n, province_of);
     param_texts(params, items, n, province63_of);
     pg_param_i32(params, (int32_t)agency);
-    pg_param_array_begin(params, OID_BYTEA, n);
-    for (int i = 0; i < n; i++)
-        pg_array_bytes(params, items[i]->event->event_id.data, items[i]->event->event_id.len);
-    pg_param_array_begin(params, OID_INT8, n);
-    for (int i = 0; i < n; i++)
-        pg_array_i64(params, items[i]->event->event_time_us);
+    event_params(params, items, n);
 }
 
-int merger_link(Pg *exchange, Work *work) {
-    const Item **items = NULL;
-    int n = 0;
+typedef bool IsWanted(const Item *item);
+
+// Of the work's entries; NULL where there are none. ERROR_MEMORY.
+static int pick(const Work *work, IsWanted *is_wanted, const Item ***ret, int *ret_n) {
+    *ret = NULL;
+    *ret_n = 0;
     for (size_t i = 0; i < work->n_entries; i++) {
-        if (work->entry_items[i]->went == NULL)
+        if (!is_wanted(work->entry_items[i]))
             continue;
-        if (items == NULL && (items = arena_alloc(work->arena, work->n_entries * sizeof *items)) == NULL)
+        if (*ret == NULL && (*ret = arena_alloc(work->arena, work->n_entries * sizeof **ret)) == NULL)
             return no_memory();
-        items[n++] = work->entry_items[i];
+        (*ret)[(*ret_n)++] = work->entry_items[i];
     }
-    if (n == 0)
-        return 0;
+    return 0;
+}
+
+static bool has_gone(const Item *item) {
+    return item->went != NULL;
+}
+
+static int link_gone(Pg *exchange, const Work *work) {
+    const Item **items = NULL;
+    int n = 0, result = pick(work, has_gone, &items, &n);
+    if (result < 0 || n == 0)
+        return result;
     PgParams params = {0};
     link_params(&params, items, n, work->agency->grants.agency);
-    int result = pg_run(exchange, &LINK, &params, NULL);
+    result = pg_run(exchange, &LINK, &params, NULL);
     pg_params_free(&params);
     return result;
+}
+
+// ---- another number ------------------------------------------------------------------------------------------------
+
+#define NUMBER_BIT (1u << 2)
+
+static const Oid RENUMBERING_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4, OID_BYTEA_ARRAY, OID_INT8_ARRAY};
+static const PgStatement RENUMBERING = {
+    "renumbering",
+    "INSERT INTO exchange.renumbering (position, person, agency, event_id, event_time_us) "
+    "SELECT s.position, s.person, $3, s.event_id, s.event_time_us "
+    "FROM unnest($1, $2, $4, $5) AS s(position, person, event_id, event_time_us)",
+    5, RENUMBERING_TYPES};
+
+static bool has_another_number(const Item *item) {
+    return item->domain == DONGBO__DOMAIN__POPULATION && item->event != NULL && item->person != NULL &&
+           item->decision.verdict == DONGBO__VERDICT__ACCEPTED && (item->merged.won & NUMBER_BIT) != 0 &&
+           population_is_reissue(item->event->population);
+}
+
+static int note_numbers(Pg *exchange, const Work *work) {
+    const Item **items = NULL;
+    int n = 0, result = pick(work, has_another_number, &items, &n);
+    if (result < 0 || n == 0)
+        return result;
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, (int64_t)items[i]->position);
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, items[i]->person->key);
+    pg_param_i32(&params, (int32_t)work->agency->grants.agency);
+    event_params(&params, items, n);
+    result = pg_run(exchange, &RENUMBERING, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+int merger_link(Pg *exchange, const Work *work) {
+    int result = link_gone(exchange, work);
+    return result < 0 ? result : note_numbers(exchange, work);
 }

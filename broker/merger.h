@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Persons who were found to be one. The population store says who went and whom they went to; the exchange keeps that
-// beside the event (exchange.person_link), and moves their records in works of its own (broker/moving.h).
+// Persons who were found to be one, and persons who got another number. The population store says who went and whom
+// they went to; the exchange keeps that beside the event (exchange.person_link), and moves their records in works of
+// its own (broker/moving.h).
 #pragma once
 
 #include "broker/item.h"
@@ -12,5 +13,5 @@
 int merger_look_up(Pg *population, Pg *exchange, Work *work);
 // Sets `fixed` on the population events before each merger that were about who went: they stay with them.
 void merger_fix(Work *work);
-// In the writer's transaction, once positions are known.
-int merger_link(Pg *exchange, Work *work);
+// Notes both, for their records to be moved or told again. In the writer's transaction, once positions are known.
+int merger_link(Pg *exchange, const Work *work);

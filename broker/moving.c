@@ -38,6 +38,8 @@ static const PgStatement DONE = {
     "WITH likely AS (UPDATE exchange.exception SET likely_person = $2 WHERE open AND likely_person = $1) "
     "UPDATE exchange.person_link SET moved = true WHERE person = $1",
     2, DONE_TYPES};
+static const PgStatement TOLD = {"told", "UPDATE exchange.renumbering SET told = true WHERE position = $1", 1,
+                                 TARGET_TYPES};
 
 static int no_memory(void) {
     return error_fail(ERROR_MEMORY, "a person's records do not fit");
@@ -169,26 +171,48 @@ static int move(const Rules *rules, Work *work, Item *leaves, Item *comes) {
     return result < 0 ? result : 0;
 }
 
+// As it stands, once more; one that was withdrawn is told to nobody.
+static void tell_again(Item *leaves, Item *again) {
+    bool live = !leaves->read->retracted;
+    leaves->dropped = true;
+    again->dropped = leaves->read == &RECONCILE_UNREADABLE;
+    again->merged = (Merged){.store = true,
+                             .verdict = live ? DONGBO__VERDICT__ACCEPTED : DONGBO__VERDICT__UNCHANGED,
+                             .record = (Dongbo__Record *)leaves->read,
+                             .deleted = !live};
+    again->decision.verdict = again->merged.verdict;
+}
+
 int moving_build(Prepare *prepare, Pg *exchange, Work *work) {
     Person *stays = NULL;
     work_rewind(work);
     work->items = NULL;
     work->n_items = 0;
     int result = find_target(prepare, exchange, work, &stays);
+    bool gone = result == 0 && stays != NULL && work_renumbers(work) && stays->key != work->link->went.into;
     if (result == 0 && stays == NULL)
         work_settle(work, OUTCOME_NOTHING, 0, "the person who stays is not in the population store");
-    if (result == 0 && stays != NULL)
+    if (result == 0 && stays != NULL && !gone) // who went meanwhile is told of by that
         result = look_up(exchange, work, stays);
-    for (size_t i = 0; result == 0 && i < work->n_items; i += 2)
-        result = move(prepare_rules(prepare), work, &work->items[i], &work->items[i + 1]);
+    for (size_t i = 0; result == 0 && i < work->n_items; i += 2) {
+        Item *leaves = &work->items[i], *comes = leaves + 1;
+        if (work_renumbers(work))
+            tell_again(leaves, comes);
+        else
+            result = move(prepare_rules(prepare), work, leaves, comes);
+    }
     return result;
 }
 
 int moving_done(Pg *exchange, const Work *work) {
     PgParams params = {0};
-    pg_param_i64(&params, work->link->went.person.key);
-    pg_param_i64(&params, work->link->went.into);
-    int result = pg_run(exchange, &DONE, &params, NULL);
+    if (work_renumbers(work)) {
+        pg_param_i64(&params, work->link->position);
+    } else {
+        pg_param_i64(&params, work->link->went.person.key);
+        pg_param_i64(&params, work->link->went.into);
+    }
+    int result = pg_run(exchange, work_renumbers(work) ? &TOLD : &DONE, &params, NULL);
     pg_params_free(&params);
     return result;
 }

@@ -195,9 +195,22 @@ const char *policy_refusal(const Policy *policy, const char *user, int32_t today
     return NULL;
 }
 
+// A number is told again to those only who see numbers.
+static bool is_of_record(const PolicyVersion *version, const Dongbo__Entry *entry) {
+    switch (entry->kind) {
+    case DONGBO__ENTRY_KIND__ENTRY_EVENT:
+    case DONGBO__ENTRY_KIND__ENTRY_DECISION:
+    case DONGBO__ENTRY_KIND__ENTRY_MERGER:
+        return true;
+    case DONGBO__ENTRY_KIND__ENTRY_NUMBER:
+        return version->citizen_number;
+    default:
+        return false;
+    }
+}
+
 bool policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day) {
-    if (entry->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT && entry->kind != DONGBO__ENTRY_KIND__ENTRY_DECISION &&
-        entry->kind != DONGBO__ENTRY_KIND__ENTRY_MERGER)
+    if (!is_of_record(version, entry))
         return false;
     if (entry->verdict != DONGBO__VERDICT__ACCEPTED || entry->person == 0)
         return false;

@@ -96,8 +96,9 @@ int projector_append(Projector *projector, const Projection *projection, Bytes *
     uint32_t granted = projection->version->fields[entry->domain] & ~1u;
     uint32_t changed[DOMAIN_FIELDS_MAX];
     size_t n_changed = changed_granted(entry, granted, changed);
+    bool renumbered = entry->kind == DONGBO__ENTRY_KIND__ENTRY_NUMBER;
     // Without a field of its domain nothing is granted of a record, not even that it is gone.
-    if (granted == 0 || (!entry->deleted && (n_changed == 0 || entry->body.len == 0)))
+    if (granted == 0 || (!entry->deleted && ((n_changed == 0 && !renumbered) || entry->body.len == 0)))
         return 1;
     bytes_clear(&projector->body);
     if (!entry->deleted && project_body(entry->body.data, entry->body.len, granted, &projector->body))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Has the records of persons who were found to be another moved: a work at a time, until none is left of each. What a
-// broker leaves undone stands in the database for whoever comes next.
+// Has the records of persons who were found to be another moved, and those of persons with another number told again: a
+// work at a time, until none is left of each. What a broker leaves undone stands in the database for whoever comes
+// next.
 #include "broker/redecide_state.h"
 
 #include "broker/lookup.h"
@@ -17,8 +18,10 @@
 static const Oid WAITING_TYPES[] = {OID_INT8, OID_INT8, OID_INT4};
 static const PgStatement WAITING = {
     "moves-waiting",
-    "SELECT person, merged_into, number, province, province63, agency, event_id, event_time_us, position "
-    "FROM exchange.person_link WHERE NOT moved AND (position, person) > ($1, $2) ORDER BY position, person LIMIT $3",
+    "SELECT * FROM (SELECT person, merged_into, number, province, province63, agency, event_id, event_time_us, position "
+    "FROM exchange.person_link WHERE NOT moved UNION ALL "
+    "SELECT person, person, '', '', '', agency, event_id, event_time_us, position FROM exchange.renumbering "
+    "WHERE NOT told) w WHERE (position, person) > ($1, $2) ORDER BY position, person LIMIT $3",
     3, WAITING_TYPES};
 
 static int fill_link(Work *work, const PGresult *rows, int row) {

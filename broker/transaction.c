@@ -436,12 +436,11 @@ static int store_move(Transaction *transaction, Work *work) {
     recheck_date(transaction->recheck, work, transaction->last_position);
     if (result < 0 || work->outcome != OUTCOME_OPEN)
         return result;
-    if (work->n_items == 0) {
-        work_settle(work, OUTCOME_NOTHING, 0, "nothing is left to move");
-        return moving_done(transaction->exchange, work);
-    }
-    result = entries_build(work);
-    return result < 0 ? result : store_made(transaction, work);
+    result = work->n_items == 0 ? 0 : entries_build(work);
+    if (result < 0 || work->n_entries > 0)
+        return result < 0 ? result : store_made(transaction, work);
+    work_settle(work, OUTCOME_NOTHING, 0, "nothing is left to move");
+    return moving_done(transaction->exchange, work);
 }
 
 static int store_work(Transaction *transaction, const TransactionGroup *group, Work *work) {

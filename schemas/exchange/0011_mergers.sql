@@ -13,5 +13,19 @@ CREATE INDEX person_link_waiting ON exchange.person_link (position) WHERE NOT mo
 CREATE INDEX person_link_number ON exchange.person_link (number);
 CREATE INDEX person_link_into ON exchange.person_link (merged_into);
 
+-- Who got another number, by which event, and whether committees that know the person by it have been told.
+CREATE TABLE exchange.renumbering (
+    position      bigint PRIMARY KEY,
+    person        bigint NOT NULL,
+    agency        integer NOT NULL REFERENCES exchange.agency,
+    event_id      bytea NOT NULL CHECK (length(event_id) = 16),
+    event_time_us bigint NOT NULL,
+    told          boolean NOT NULL DEFAULT false
+);
+CREATE INDEX renumbering_waiting ON exchange.renumbering (position) WHERE NOT told;
+
+REVOKE ALL ON exchange.renumbering FROM PUBLIC;
+GRANT SELECT, INSERT, UPDATE (told) ON exchange.renumbering TO dongbo_broker;
+GRANT SELECT ON exchange.renumbering TO dongbo_operator;
 GRANT UPDATE (moved) ON exchange.person_link TO dongbo_broker;
 GRANT DELETE ON exchange.person_alias TO dongbo_broker;

@@ -243,6 +243,33 @@ def test_nobody_becomes_another_under_a_number_that_was_replaced(centre):
     assert centre.citizen(number(1)) is None
 
 
+def test_committees_are_told_another_number(centre):
+    npc, moh = centre.peer(), centre.peer("MOH")
+    fields = "health.vaccine_group,health.dose_number,health.lot_number"
+    centre.exchange.committee("numbers", "health", f"citizen_number,{fields}")
+    centre.exchange.committee("without", "health", fields)
+    old, new = number(1), number(1, 1)
+    npc.publish([centre.enter(old)])
+    moh.publish([dose(old, 1, "L1", 10), dose(old, 2, "L2", 10), dose(old, 2, "", 20, operation=2)])
+    npc.publish([centre.change("number-reissued", old, new, time=10),
+                 centre.change("number-reissued", old, number(1, 2), time=5)])
+    centre.exchange.wait_until("SELECT count(*) FROM exchange.renumbering WHERE told", 1)
+    head = centre.cluster.value("SELECT last_position FROM exchange.head")
+    told = {}
+    for name in ("numbers", "without"):
+        with wire.subscriber(centre.exchange, name) as committee:
+            committee.hello()
+            committee.take_all(head)
+            told[name] = committee.records
+    assert len(told["without"]) == 3
+    first, again = (record for record in told["numbers"] if record.change == 1 and body_of(record)[0] == 1)
+    assert (first.citizen_number, again.citizen_number) == (old, new) and first.record_id == again.record_id
+    assert body_of(again) == (1, "L1") and not again.changed_fields
+    assert len(told["numbers"]) == 4, "what was withdrawn is not told again"
+    assert shown(centre, new) == {1: "L1"}
+    assert said(moh.publish([dose(new, 1, "L9", 30)])[1]) == {}
+
+
 def cancelling(centre, of):
     about, second = number(of), number(of, 1)
     return [centre.enter(about, time=100), centre.change("number-cancelled", about, time=1000),

@@ -66,9 +66,12 @@ static void test_denies_everything_else(void **state) {
         assert_int_equal(policy_admits(&version, &entry, 0), verdict == DONGBO__VERDICT__ACCEPTED);
     }
     entry = entry_make();
-    for (int kind = 0; kind < 8; kind++) {
+    for (int kind = 0; kind < 9; kind++) {
         entry.kind = (Dongbo__EntryKind)kind;
         assert_int_equal(policy_admits(&version, &entry, 0), kind == 1 || kind == 2 || kind == 6);
+        PolicyVersion sees = version;
+        sees.citizen_number = true;
+        assert_int_equal(policy_admits(&sees, &entry, 0), kind == 1 || kind == 2 || kind == 6 || kind == 7);
     }
     entry = entry_make();
     for (int domain = -1; domain < 40; domain++) {
