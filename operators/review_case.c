@@ -49,7 +49,8 @@ static const PgStatement PERSONS = {
     "(SELECT person FROM population.number_alias WHERE number = $1 AND kind IN ('cccd', 'cmnd') "
     "ORDER BY person LIMIT $3)) "
     "SELECT c.person, c.person IN (SELECT person FROM bearer) AS bearer, "
-    "rtrim(c.citizen_number, '-') AS citizen_number, c.full_name, c.birth_date, c.sex, c.mother_name, c.father_name, c.residence_province, c.residence_province63, c.died_on "
+    "rtrim(c.citizen_number, '-') AS citizen_number, c.full_name, c.birth_date, c.sex, c.mother_name, "
+    "c.father_name, c.residence_province, c.residence_province63, c.died_on "
     "FROM population.citizen c WHERE c.person = ANY($2::bigint[] || ARRAY(SELECT person FROM bearer)) "
     "ORDER BY c.person",
     3, NULL};
