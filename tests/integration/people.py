@@ -23,6 +23,12 @@ def citizens(n):
     return [citizen(i) for i in range(n)]
 
 
+def registration(n, **fields):
+    """The n-th citizen as a row of the population centre's table of changes: the mapping of deploy/sample."""
+    return {**citizen(n), "row_id": f"b{n}", "kind": "registered", "recorded_at": "2022-03-01T08:00:00+07:00",
+            "old_number": "", "died_on": "", "mother_name": "", "father_name": "", **fields}
+
+
 def bare(name):
     """Without accents."""
     return "".join(c for c in unicodedata.normalize("NFD", name.replace("Đ", "D").replace("đ", "d"))

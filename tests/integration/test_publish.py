@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from conftest import ROOT
-from people import citizen, citizens, dose_row
+from people import citizen, citizens, dose_row, registration
 
 VACCINATIONS = "vaccinations"
 
@@ -77,11 +77,7 @@ def test_hands_back_verdicts_that_fall_later(exchange, health):
     health.drop(VACCINATIONS, "a.csv", [dose_row(50), dose_row(51), dose_row(52)])
     code, said = summary(health)
     assert (code, said["verdicts"]) == (0, {"DEFERRED": 3})
-    people = [{**citizen(50), "row_id": "b50", "kind": "registered", "recorded_at": "2022-03-01T08:00:00+07:00",
-               "mother_name": "", "father_name": ""},
-              {**citizen(51), "full_name": "Hoàn Toàn Khác", "row_id": "b51", "kind": "registered",
-               "recorded_at": "2022-03-01T08:00:00+07:00", "mother_name": "", "father_name": ""}]
-    population.drop("population", "births.csv", people)
+    population.drop("population", "births.csv", [registration(50), registration(51, full_name="Hoàn Toàn Khác")])
     population.once(expect=0)
     exchange.wait_until("SELECT count(*)::int FROM exchange.exception WHERE open AND verdict = 5", 1)
     code, said = summary(health)
@@ -99,9 +95,7 @@ def test_a_source_taken_out_keeps_what_is_owed_to_it(exchange, health):
     population = exchange.agency("NPC", "population", ["population"])
     health.drop(VACCINATIONS, "a.csv", [dose_row(50), dose_row(51)])
     health.once(expect=0)
-    people = [{**citizen(n), "full_name": "Hoàn Toàn Khác", "row_id": f"b{n}", "kind": "registered",
-               "recorded_at": "2022-03-01T08:00:00+07:00", "mother_name": "", "father_name": ""} for n in (50, 51)]
-    population.drop("population", "births.csv", people)
+    population.drop("population", "births.csv", [registration(n, full_name="Hoàn Toàn Khác") for n in (50, 51)])
     population.once(expect=0)
     exchange.wait_until("SELECT count(*)::int FROM exchange.exception WHERE open AND verdict = 5", 0)
     with_source = health.config.read_text()

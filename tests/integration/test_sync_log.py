@@ -8,16 +8,9 @@ import time
 
 import pytest
 from conftest import BUILD, POPULATION, ROOT, open_site, write_csv
-from people import citizen, citizens, dose_row
+from people import citizen, citizens, dose_row, registration
 
 KNOWN, LATER = 40, 41  # citizens in the store; the number of one who comes later
-
-
-def said_of_later():
-    person = citizen(LATER)
-    return {"row_id": "p1", "recorded_at": "2022-03-02T08:00:00+07:00", "kind": "registered", "mother_name": "",
-            "father_name": "", **{key: person[key] for key in ("citizen_number", "full_name", "birth_date", "sex",
-                                                               "residence_province", "residence_commune")}}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +26,7 @@ def run(template):
         rows[4]["ma_san_pham"] = "no such vaccine"
         health.drop("vaccinations", "a.csv", rows)
         health.once(expect=1)
-        centre.drop("population", "p.csv", [said_of_later()])
+        centre.drop("population", "p.csv", [registration(LATER, recorded_at="2022-03-02T08:00:00+07:00")])
         centre.once(expect=0)
         exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open AND verdict = 5", 0)
         yield exchange
