@@ -67,8 +67,8 @@ static void head_append(const Dongbo__FeedRecord *record, Bytes *out) {
     bytes_append_text(out, "{\"position\":");
     number_append(out, record->position);
     text_append(out, ",\"domain\":", domain_name((int)record->domain));
-    bool deleted = record->change == DONGBO__CHANGE_KIND__CHANGE_DELETE;
-    bytes_append_text(out, deleted ? ",\"change\":\"delete\",\"record\":\"" : ",\"change\":\"upsert\",\"record\":\"");
+    text_append(out, ",\"change\":", change_name(record->change));
+    bytes_append_text(out, ",\"record\":\"");
     bytes_append_hex(out, record->record_id.data, record->record_id.len);
     bytes_append_u8(out, '"');
     if (*record->citizen_number)
@@ -81,7 +81,7 @@ static void head_append(const Dongbo__FeedRecord *record, Bytes *out) {
 
 int record_json_append(const Dongbo__FeedRecord *record, Bytes *out) {
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor((int)record->domain);
-    if (!descriptor || record->change == DONGBO__CHANGE_KIND__CHANGE_UNSPECIFIED)
+    if (!descriptor || change_name(record->change) == NULL)
         return 1;
     size_t before = out->n;
     head_append(record, out);

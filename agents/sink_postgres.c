@@ -457,7 +457,7 @@ static uint32_t fields_of(const Row *row) {
 
 static int postgres_write(Sink *sink, const Dongbo__FeedRecord *record) {
     Postgres *pg = (Postgres *)sink;
-    if (!domain_descriptor((int)record->domain) || record->change == DONGBO__CHANGE_KIND__CHANGE_UNSPECIFIED)
+    if (!domain_descriptor((int)record->domain) || change_name(record->change) == NULL)
         return 1;
     bool known;
     Row *row = row_make(pg, record, &known);
@@ -490,7 +490,7 @@ static void fixed_bind(PgParams *params, const Table *table) {
         pg_array_i64(params, (int64_t)row->record->position);
     pg_param_array_begin(params, OID_BOOL, table->n);
     for (const Row *row = table->rows; row; row = row->next)
-        pg_array_bool(params, row->record->change == DONGBO__CHANGE_KIND__CHANGE_DELETE);
+        pg_array_bool(params, change_lets_go(row->record->change));
     pg_param_array_begin(params, OID_TEXT, table->n);
     for (const Row *row = table->rows; row; row = row->next)
         pg_array_text(params, row->record->citizen_number, strlen(row->record->citizen_number));

@@ -135,14 +135,14 @@ static int fill_merged(Arena *arena, const Item *item, Dongbo__Entry *entry) {
 
 // What the log says of a record that goes over to another person.
 static char GONE[] = "gone over to the person they are merged into", COME[] = "come from a person merged into this one";
-static char AGAIN[] = "told again under the person's new number";
+// ... and of one that is told again.
+static char NUMBER[] = "told again under the person's new number", RESIDENCE[] = "told again as the person moved";
 
 static Dongbo__EntryKind kind_of(const Work *work) {
-    if (work_renumbers(work))
-        return DONGBO__ENTRY_KIND__ENTRY_NUMBER;
     static const Dongbo__EntryKind KINDS[] = {[WORK_BATCH] = DONGBO__ENTRY_KIND__ENTRY_EVENT,
                                               [WORK_REDECIDE] = DONGBO__ENTRY_KIND__ENTRY_DECISION,
-                                              [WORK_MOVE] = DONGBO__ENTRY_KIND__ENTRY_MERGER};
+                                              [WORK_MOVE] = DONGBO__ENTRY_KIND__ENTRY_MERGER,
+                                              [WORK_RETELL] = DONGBO__ENTRY_KIND__ENTRY_RETOLD};
     return KINDS[work->kind];
 }
 
@@ -158,7 +158,9 @@ static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
     entry->agency = work_agency(work);
     entry->citizen_number = (char *)item->claimed_number;
     if (work->link != NULL)
-        entry->text = work_renumbers(work) ? AGAIN : item->person == &work->link->went.person ? GONE : COME;
+        entry->text = item->person == &work->link->went.person ? GONE : COME;
+    if (work->kind == WORK_RETELL)
+        entry->text = strcmp(item->province_before, item->province_after) == 0 ? NUMBER : RESIDENCE;
     if (work->review != NULL) {
         entry->decided_by = (char *)work->review->officer;
         entry->why = (char *)work->review->why;
@@ -395,7 +397,7 @@ void entries_segment(const Work *work, Segment *ret) {
     *ret = (Segment){
         .kind = kind_of(work),
         .agency = work_agency(work),
-        .stream = work->kind == WORK_MOVE ? NULL : work->stream,
+        .stream = work->kind == WORK_MOVE || work->kind == WORK_RETELL ? NULL : work->stream,
         .first_sequence = is_batch ? work->first_sequence : 0,
         .last_sequence = is_batch ? work->last_sequence : 0,
         .batch_root = is_batch ? work->batch.header->root.data : NULL,

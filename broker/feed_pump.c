@@ -141,10 +141,12 @@ static int entry_add(Filling *filling, const Policy *policy, const ReaderSegment
     const Dongbo__Entry *entry = segment->entries[position - segment->first];
     const PolicyVersion *version = policy_at(policy, position);
     *ret_step = STEP_ON;
-    if (!version || !policy_admits(version, entry, segment->stored_day))
+    PolicyPassage passage = version ? policy_admits(version, entry, segment->stored_day) : POLICY_NOT;
+    if (passage == POLICY_NOT)
         return 0;
     Projection projection = {.version = version,
                              .entry = entry,
+                             .passage = passage,
                              .position = position,
                              .previous = to->previous,
                              .agency = policy_set_agency(state->policies, entry->agency)};

@@ -17,11 +17,9 @@ void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) {
     va_end(args);
 }
 
-bool work_renumbers(const Work *work) {
-    return work->link != NULL && work->link->went.into == work->link->went.person.key;
-}
-
 uint32_t work_agency(const Work *work) {
+    if (work->kind == WORK_RETELL)
+        return work->advance->agency;
     return work->link != NULL ? work->link->agency : work->agency->grants.agency;
 }
 

@@ -23,16 +23,30 @@
 // Who was found to be another person.
 typedef struct Went {
     Person person; // as they were; only key, number and residence are known
-    int64_t into;  // themselves: they stay, and have another number
+    int64_t into;
 } Went;
 
-// Whose records are to go over to another person, or to be told again, and by which event's word.
+// Whose records are to go over to another person, and by which event's word.
 typedef struct Link {
     Went went;
     uint8_t event_id[EVENT_ID_BYTES];
     int64_t event_time_us, position; // of the event
     uint32_t agency;
 } Link;
+
+// How far records have been moved or told again: up to this one, and of which event.
+#define ADVANCE_KEY_BYTES 4096
+typedef struct AdvancePlace {
+    int64_t position, cause; // of what is told again
+    int domain;
+    char record_key[ADVANCE_KEY_BYTES];
+} AdvancePlace;
+
+typedef struct Advance {
+    uint32_t agency;
+    AdvancePlace from, to;
+    int rows; // that the work looked at
+} Advance;
 
 typedef struct Item {
     uint64_t sequence;
@@ -98,7 +112,8 @@ typedef struct Place {
 typedef enum WorkKind {
     WORK_BATCH,
     WORK_REDECIDE,
-    WORK_MOVE, // of records from one person to another; its items are made by the writer
+    WORK_MOVE,   // of records from one person to another; its items are made by the writer
+    WORK_RETELL, // of records as they are, for something about their persons changed; likewise
 } WorkKind;
 
 // What becomes of a work; the ingress answers accordingly.
@@ -119,6 +134,7 @@ typedef struct Work {
     Agencies *agencies; // counted reference; grants and keys point into it
     const Agency *agency;
     const Link *link;     // of WORK_MOVE, which has no agency; in the arena
+    Advance *advance;     // of WORK_MOVE and WORK_RETELL, which has no agency either; in the arena
     const Review *review; // a re-decision that an officer asked for; NULL otherwise. In the arena
     uint8_t stream[STREAM_BYTES];
     uint32_t session_epoch;
@@ -174,8 +190,6 @@ void work_reset(Work *work);
 // Gives up all that was looked up and decided since decide_forms(), and its memory: trying again costs none, however
 // often. Every event counts as stale.
 void work_rewind(Work *work);
-// Its records are told again, and go to nobody else.
-bool work_renumbers(const Work *work);
 // The agency in whose name it is stored, of any kind of work.
 uint32_t work_agency(const Work *work);
 // Settles that nothing is stored. `code` is of Refusal or Error, as the outcome says.

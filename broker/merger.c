@@ -3,6 +3,7 @@
 // Three look-ups and one statement a work that has mergers, and none otherwise.
 #include "broker/merger.h"
 
+#include "broker/decide.h"
 #include "broker/lookup.h"
 #include "proto/base/error.h"
 
@@ -280,27 +281,73 @@ static int link_gone(Pg *exchange, const Work *work) {
     return result;
 }
 
-// ---- another number ------------------------------------------------------------------------------------------------
+// ---- another number or residence -----------------------------------------------------------------------------------
 
 #define NUMBER_BIT (1u << 2)
+#define CAUSE_NUMBER 1
+#define CAUSE_RESIDENCE 2
 
-static const Oid RENUMBERING_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4, OID_BYTEA_ARRAY, OID_INT8_ARRAY};
-static const PgStatement RENUMBERING = {
-    "renumbering",
-    "INSERT INTO exchange.renumbering (position, person, agency, event_id, event_time_us) "
-    "SELECT s.position, s.person, $3, s.event_id, s.event_time_us "
-    "FROM unnest($1, $2, $4, $5) AS s(position, person, event_id, event_time_us)",
-    5, RENUMBERING_TYPES};
+static const Oid RETELLING_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+                                      OID_TEXT_ARRAY, OID_INT4,       OID_BYTEA_ARRAY, OID_INT8_ARRAY, OID_INT4};
+static const PgStatement RETELLING = {
+    "retelling",
+    "INSERT INTO exchange.retelling (position, person, province_before, province63_before, province_after, "
+    "province63_after, agency, event_id, event_time_us, cause) SELECT s.position, s.person, s.province_before, "
+    "s.province63_before, s.province_after, s.province63_after, $7, s.event_id, s.event_time_us, $10 "
+    "FROM unnest($1, $2, $3, $4, $5, $6, $8, $9) AS s(position, person, province_before, province63_before, "
+    "province_after, province63_after, event_id, event_time_us)",
+    10, RETELLING_TYPES};
+
+static bool changes_person(const Item *item) {
+    return item->domain == DONGBO__DOMAIN__POPULATION && item->event != NULL && item->person != NULL &&
+           item->decision.verdict == DONGBO__VERDICT__ACCEPTED;
+}
 
 static bool has_another_number(const Item *item) {
-    return item->domain == DONGBO__DOMAIN__POPULATION && item->event != NULL && item->person != NULL &&
-           item->decision.verdict == DONGBO__VERDICT__ACCEPTED && (item->merged.won & NUMBER_BIT) != 0 &&
+    return changes_person(item) && (item->merged.won & NUMBER_BIT) != 0 &&
            population_is_reissue(item->event->population);
 }
 
-static int note_numbers(Pg *exchange, const Work *work) {
+// Whoever only now comes in has no records yet.
+static bool has_moved(const Item *item) {
+    return changes_person(item) && strcmp(item->province_before, item->province_after) != 0 &&
+           (item->province_before[0] != '\0' || !decide_brings_person(item));
+}
+
+typedef const char *PlaceOf(const Item *item, bool moved);
+
+static const char *before(const Item *item, bool moved) {
+    return moved ? item->province_before : item->province_after;
+}
+
+static const char *before63(const Item *item, bool moved) {
+    return moved ? item->province63_before : item->province63_after;
+}
+
+static const char *now(const Item *item, bool moved) {
+    (void)moved;
+    return item->province_after;
+}
+
+static const char *now63(const Item *item, bool moved) {
+    (void)moved;
+    return item->province63_after;
+}
+
+static void place_params(PgParams *params, const Item **items, int n, bool moved) {
+    static PlaceOf *const PLACES[] = {before, before63, now, now63};
+    for (size_t place = 0; place < sizeof PLACES / sizeof *PLACES; place++) {
+        pg_param_array_begin(params, OID_TEXT, n);
+        for (int i = 0; i < n; i++) {
+            const char *text = PLACES[place](items[i], moved);
+            pg_array_text(params, text, strlen(text));
+        }
+    }
+}
+
+static int note_retelling(Pg *exchange, const Work *work, IsWanted *is_wanted, int cause) {
     const Item **items = NULL;
-    int n = 0, result = pick(work, has_another_number, &items, &n);
+    int n = 0, result = pick(work, is_wanted, &items, &n);
     if (result < 0 || n == 0)
         return result;
     PgParams params = {0};
@@ -310,14 +357,18 @@ static int note_numbers(Pg *exchange, const Work *work) {
     pg_param_array_begin(&params, OID_INT8, n);
     for (int i = 0; i < n; i++)
         pg_array_i64(&params, items[i]->person->key);
+    place_params(&params, items, n, cause == CAUSE_RESIDENCE);
     pg_param_i32(&params, (int32_t)work->agency->grants.agency);
     event_params(&params, items, n);
-    result = pg_run(exchange, &RENUMBERING, &params, NULL);
+    pg_param_i32(&params, cause);
+    result = pg_run(exchange, &RETELLING, &params, NULL);
     pg_params_free(&params);
     return result;
 }
 
 int merger_link(Pg *exchange, const Work *work) {
     int result = link_gone(exchange, work);
-    return result < 0 ? result : note_numbers(exchange, work);
+    if (result == 0)
+        result = note_retelling(exchange, work, has_another_number, CAUSE_NUMBER);
+    return result < 0 ? result : note_retelling(exchange, work, has_moved, CAUSE_RESIDENCE);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Persons who were found to be one, and persons who got another number. The population store says who went and whom
-// they went to; the exchange keeps that beside the event (exchange.person_link), and moves their records in works of
-// its own (broker/moving.h).
+// Persons who were found to be one, who got another number, or moved to another province. The population store says who
+// went and whom they went to; the exchange keeps that beside the event (exchange.person_link), and moves their records
+// in works of its own (broker/moving.h).
 #pragma once
 
 #include "broker/item.h"

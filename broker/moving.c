@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every record leaves by a version of its own, so that what is left to move is what has none behind the merger. One
-// that was withdrawn before is not taken over: it would withdraw the other's.
+// Every record leaves by a version of its own that withdraws it. One that was withdrawn before stays as it is, and is
+// not taken over: it would withdraw the other's.
 #include "broker/moving.h"
 
 #include "broker/lookup.h"
@@ -9,38 +9,38 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define OID_INT8 20
 #define OID_INT4 23
+#define OID_TEXT 25
 
-// The one who stays may have gone to a third meanwhile.
+// Whom they went to may have gone to a third meanwhile, with all records; until those have, theirs come with them.
 static const Oid TARGET_TYPES[] = {OID_INT8};
 static const PgStatement TARGET = {
     "move-target",
     "WITH RECURSIVE way(person) AS (SELECT $1 UNION SELECT l.merged_into FROM way w JOIN exchange.person_link l "
-    "ON l.person = w.person) SELECT w.person FROM way w "
-    "WHERE NOT EXISTS (SELECT FROM exchange.person_link l WHERE l.person = w.person)",
+    "ON l.person = w.person AND l.moved) SELECT w.person, coalesce(g.number, ''), coalesce(g.province, ''), "
+    "coalesce(g.province63, '') FROM way w LEFT JOIN exchange.person_link g ON g.person = w.person "
+    "WHERE g.moved IS NOT TRUE",
     1, TARGET_TYPES};
 static const PgStatement STAYS = {
     "move-stays", "SELECT 0::bigint, " LOOKUP_PERSON_COLUMNS " FROM population.citizen c WHERE c.person = $1", 1,
     TARGET_TYPES};
-static const Oid LEFT_TYPES[] = {OID_INT8, OID_INT8, OID_INT4};
+static const Oid LEFT_TYPES[] = {OID_INT8, OID_INT4, OID_TEXT, OID_INT4};
 static const PgStatement LEFT = {
     "move-left",
-    "SELECT domain, record_key, record FROM (SELECT DISTINCT ON (domain, record_key) domain, record_key, position, "
-    "record FROM exchange.record_version WHERE person = $1 AND NOT superseded "
-    "ORDER BY domain, record_key, position DESC) r WHERE position <= $2 ORDER BY domain, record_key LIMIT $3",
-    3, LEFT_TYPES};
+    "SELECT DISTINCT ON (domain, record_key) domain, record_key, record FROM exchange.record_version "
+    "WHERE person = $1 AND NOT superseded AND (domain::integer, record_key) > ($2, $3) "
+    "ORDER BY domain, record_key, position DESC LIMIT $4",
+    4, LEFT_TYPES};
 static const Oid DONE_TYPES[] = {OID_INT8, OID_INT8};
 static const PgStatement DONE = {
     "move-done",
     "WITH likely AS (UPDATE exchange.exception SET likely_person = $2 WHERE open AND likely_person = $1) "
     "UPDATE exchange.person_link SET moved = true WHERE person = $1",
     2, DONE_TYPES};
-static const PgStatement TOLD = {"told", "UPDATE exchange.renumbering SET told = true WHERE position = $1", 1,
-                                 TARGET_TYPES};
-
 static int no_memory(void) {
     return error_fail(ERROR_MEMORY, "a person's records do not fit");
 }
@@ -53,21 +53,32 @@ static int query(Pg *pg, const PgStatement *statement, int64_t person, PGresult 
     return result;
 }
 
+// Who goes on to a third, as they were.
+static int read_gone(Arena *arena, const PGresult *way, Person *person) {
+    person->key = pg_i64(way, 0, 0);
+    person->citizen_number = lookup_read_text(arena, way, 0, 1);
+    person->residence_province = lookup_read_text(arena, way, 0, 2);
+    person->residence_province63 = lookup_read_text(arena, way, 0, 3);
+    bool failed =
+        person->citizen_number == NULL || person->residence_province == NULL || person->residence_province63 == NULL;
+    return failed ? no_memory() : 0;
+}
+
 static int find_target(Prepare *prepare, Pg *exchange, Work *work, Person **ret) {
-    PGresult *rows = NULL;
-    int64_t target = 0;
+    PGresult *way = NULL, *rows = NULL;
+    Person *person = arena_zalloc(work->arena, sizeof *person);
     *ret = NULL;
-    int result = query(exchange, &TARGET, work->link->went.into, &rows);
-    if (result == 0 && PQntuples(rows) == 1)
-        target = pg_i64(rows, 0, 0);
-    PQclear(rows);
-    rows = NULL;
-    if (result == 0)
-        result = query(prepare_population(prepare), &STAYS, target, &rows);
-    if (result == 0 && PQntuples(rows) == 1) {
-        *ret = arena_alloc(work->arena, sizeof **ret);
-        result = *ret == NULL ? no_memory() : lookup_read_person(work->arena, rows, 0, *ret);
+    int result = person == NULL ? no_memory() : query(exchange, &TARGET, work->link->went.into, &way);
+    if (result == 0 && PQntuples(way) == 1)
+        result = query(prepare_population(prepare), &STAYS, pg_i64(way, 0, 0), &rows);
+    if (result == 0 && rows != NULL && PQntuples(rows) == 1) {
+        result = lookup_read_person(work->arena, rows, 0, person);
+        *ret = person;
+    } else if (result == 0 && PQntuples(way) == 1 && pg_text(way, 0, 1)[0] != '\0') {
+        result = read_gone(work->arena, way, person);
+        *ret = person;
     }
+    PQclear(way);
     PQclear(rows);
     return result;
 }
@@ -125,16 +136,25 @@ static int read_items(Work *work, const PGresult *rows, const Person *stays) {
     return result;
 }
 
+static void set_place(const PGresult *rows, int row, AdvancePlace *ret) {
+    *ret = (AdvancePlace){.domain = pg_i16(rows, row, 0)};
+    snprintf(ret->record_key, sizeof ret->record_key, "%s", pg_text(rows, row, 1));
+}
+
 static int look_up(Pg *exchange, Work *work, const Person *stays) {
     PgParams params = {0};
     PGresult *rows = NULL;
     pg_param_i64(&params, work->link->went.person.key);
-    pg_param_i64(&params, work->link->position);
+    pg_param_i32(&params, work->advance->from.domain);
+    pg_param_text(&params, work->advance->from.record_key);
     pg_param_i32(&params, MOVING_RECORDS_MAX);
     int result = pg_run(exchange, &LEFT, &params, &rows);
     pg_params_free(&params);
-    if (result == 0 && PQntuples(rows) > 0)
+    work->advance->rows = result == 0 ? PQntuples(rows) : 0;
+    if (work->advance->rows > 0) {
+        set_place(rows, work->advance->rows - 1, &work->advance->to);
         result = read_items(work, rows, stays);
+    }
     PQclear(rows);
     return result < 0 || work->n_items == 0 ? result : lookup_records(exchange, work);
 }
@@ -143,8 +163,7 @@ static int look_up(Pg *exchange, Work *work, const Person *stays) {
 
 // The person who stays has their own population record, by the store's word.
 static bool goes_over(const Item *leaves) {
-    return leaves->domain != DONGBO__DOMAIN__POPULATION && leaves->read != &RECONCILE_UNREADABLE &&
-           !leaves->read->retracted;
+    return leaves->domain != DONGBO__DOMAIN__POPULATION && leaves->read != &RECONCILE_UNREADABLE;
 }
 
 static int move(const Rules *rules, Work *work, Item *leaves, Item *comes) {
@@ -157,9 +176,11 @@ static int move(const Rules *rules, Work *work, Item *leaves, Item *comes) {
     by.event_time_us = leaves->event->event_time_us;
     by.agency = work->link->agency;
     by.nature = DONGBO__NATURE__NATURE_RETRACTION;
+    leaves->dropped = comes->dropped = leaves->read != &RECONCILE_UNREADABLE && leaves->read->retracted;
+    if (leaves->dropped)
+        return 0;
     int result = unite_leave(&both, &by, &leaves->merged);
-    bool was = leaves->read != &RECONCILE_UNREADABLE && !leaves->read->retracted;
-    leaves->decision.verdict = was ? DONGBO__VERDICT__ACCEPTED : DONGBO__VERDICT__UNCHANGED;
+    leaves->decision.verdict = DONGBO__VERDICT__ACCEPTED;
     if (result == 0 && goes_over(leaves))
         result = unite(&both, &comes->merged);
     if (result > 0) {
@@ -171,48 +192,26 @@ static int move(const Rules *rules, Work *work, Item *leaves, Item *comes) {
     return result < 0 ? result : 0;
 }
 
-// As it stands, once more; one that was withdrawn is told to nobody.
-static void tell_again(Item *leaves, Item *again) {
-    bool live = !leaves->read->retracted;
-    leaves->dropped = true;
-    again->dropped = leaves->read == &RECONCILE_UNREADABLE;
-    again->merged = (Merged){.store = true,
-                             .verdict = live ? DONGBO__VERDICT__ACCEPTED : DONGBO__VERDICT__UNCHANGED,
-                             .record = (Dongbo__Record *)leaves->read,
-                             .deleted = !live};
-    again->decision.verdict = again->merged.verdict;
-}
-
 int moving_build(Prepare *prepare, Pg *exchange, Work *work) {
     Person *stays = NULL;
     work_rewind(work);
     work->items = NULL;
     work->n_items = 0;
     int result = find_target(prepare, exchange, work, &stays);
-    bool gone = result == 0 && stays != NULL && work_renumbers(work) && stays->key != work->link->went.into;
     if (result == 0 && stays == NULL)
         work_settle(work, OUTCOME_NOTHING, 0, "the person who stays is not in the population store");
-    if (result == 0 && stays != NULL && !gone) // who went meanwhile is told of by that
+    if (result == 0 && stays != NULL)
         result = look_up(exchange, work, stays);
-    for (size_t i = 0; result == 0 && i < work->n_items; i += 2) {
-        Item *leaves = &work->items[i], *comes = leaves + 1;
-        if (work_renumbers(work))
-            tell_again(leaves, comes);
-        else
-            result = move(prepare_rules(prepare), work, leaves, comes);
-    }
+    for (size_t i = 0; result == 0 && i < work->n_items; i += 2)
+        result = move(prepare_rules(prepare), work, &work->items[i], &work->items[i + 1]);
     return result;
 }
 
 int moving_done(Pg *exchange, const Work *work) {
     PgParams params = {0};
-    if (work_renumbers(work)) {
-        pg_param_i64(&params, work->link->position);
-    } else {
-        pg_param_i64(&params, work->link->went.person.key);
-        pg_param_i64(&params, work->link->went.into);
-    }
-    int result = pg_run(exchange, work_renumbers(work) ? &TOLD : &DONE, &params, NULL);
+    pg_param_i64(&params, work->link->went.person.key);
+    pg_param_i64(&params, work->link->went.into);
+    int result = pg_run(exchange, &DONE, &params, NULL);
     pg_params_free(&params);
     return result;
 }

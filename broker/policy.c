@@ -195,31 +195,31 @@ const char *policy_refusal(const Policy *policy, const char *user, int32_t today
     return NULL;
 }
 
-// A number is told again to those only who see numbers.
-static bool is_of_record(const PolicyVersion *version, const Dongbo__Entry *entry) {
-    switch (entry->kind) {
-    case DONGBO__ENTRY_KIND__ENTRY_EVENT:
-    case DONGBO__ENTRY_KIND__ENTRY_DECISION:
-    case DONGBO__ENTRY_KIND__ENTRY_MERGER:
-        return true;
-    case DONGBO__ENTRY_KIND__ENTRY_NUMBER:
-        return version->citizen_number;
-    default:
-        return false;
-    }
+static bool lives_in(const PolicyVersion *version, const char *code) {
+    int province = province_index(code);
+    return version->any_province || (province >= 0 && version->provinces[province]);
 }
 
-bool policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day) {
-    if (!is_of_record(version, entry))
-        return false;
-    if (entry->verdict != DONGBO__VERDICT__ACCEPTED || entry->person == 0)
-        return false;
+static bool is_of_record(const Dongbo__Entry *entry) {
+    return entry->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION ||
+           entry->kind == DONGBO__ENTRY_KIND__ENTRY_MERGER || entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
+}
+
+PolicyPassage policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day) {
+    if (!is_of_record(entry) || entry->verdict != DONGBO__VERDICT__ACCEPTED || entry->person == 0)
+        return POLICY_NOT;
     if ((int)entry->domain < DOMAIN_MIN || (int)entry->domain > DOMAIN_MAX || !(version->domains >> entry->domain & 1))
-        return false;
+        return POLICY_NOT;
     if (stored_day > version->valid_to)
-        return false;
-    if (version->any_province)
-        return true;
-    int province = province_index(entry->province_after);
-    return province >= 0 && version->provinces[province];
+        return POLICY_NOT;
+    bool after = lives_in(version, entry->province_after), retold = entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
+    // Of nobody's residence before nothing was told, but where it is told again.
+    bool before = lives_in(version, entry->province_before) || (!retold && entry->province_before[0] == '\0' && after);
+    if (retold && entry->deleted && after)
+        return POLICY_NOT; // never was, for who only comes
+    if (after != before)
+        return after ? POLICY_ENTERS : POLICY_LEAVES;
+    // A number is told again to those only who see numbers, and a move to those only whom it concerns.
+    bool moved = strcmp(entry->province_before, entry->province_after) != 0;
+    return !after || (retold && (moved || !version->citizen_number)) ? POLICY_NOT : POLICY_STAYS;
 }

@@ -60,6 +60,12 @@ const PolicyVersion *policy_at(const Policy *policy, uint64_t position); // in f
 int32_t policy_day(int64_t us);                                          // in Asia/Ho_Chi_Minh
 // NULL when a session of this ZAP user may go on today; otherwise the sentence that says why not and what to do.
 const char *policy_refusal(const Policy *policy, const char *user, int32_t today);
-// May this entry go out under this version, by kind, verdict, domain, province and the day it was stored? Fields are
-// project.h's.
-bool policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day);
+// How an entry goes out under a version.
+typedef enum PolicyPassage {
+    POLICY_NOT,    // not at all
+    POLICY_STAYS,  // as what it is
+    POLICY_ENTERS, // the person came to live in one of the provinces: the whole record is new to the subscriber
+    POLICY_LEAVES, // ... lives in one of them no longer
+} PolicyPassage;
+// By kind, verdict, domain, the residence before and after, and the day it was stored. Fields are project.h's.
+PolicyPassage policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day);

@@ -91,17 +91,28 @@ static size_t changed_granted(const Dongbo__Entry *entry, uint32_t granted, uint
     return n;
 }
 
+static Dongbo__ChangeKind change_of(const Projection *projection) {
+    if (projection->passage == POLICY_LEAVES)
+        return DONGBO__CHANGE_KIND__CHANGE_LEFT;
+    if (projection->entry->deleted)
+        return DONGBO__CHANGE_KIND__CHANGE_DELETE;
+    return projection->passage == POLICY_ENTERS ? DONGBO__CHANGE_KIND__CHANGE_ENTERED
+                                                : DONGBO__CHANGE_KIND__CHANGE_UPSERT;
+}
+
 int projector_append(Projector *projector, const Projection *projection, Bytes *out) {
     const Dongbo__Entry *entry = projection->entry;
     uint32_t granted = projection->version->fields[entry->domain] & ~1u;
     uint32_t changed[DOMAIN_FIELDS_MAX];
     size_t n_changed = changed_granted(entry, granted, changed);
-    bool renumbered = entry->kind == DONGBO__ENTRY_KIND__ENTRY_NUMBER;
+    Dongbo__ChangeKind change = change_of(projection);
+    bool held = change == DONGBO__CHANGE_KIND__CHANGE_UPSERT || change == DONGBO__CHANGE_KIND__CHANGE_ENTERED;
+    bool whole = change == DONGBO__CHANGE_KIND__CHANGE_ENTERED || entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
     // Without a field of its domain nothing is granted of a record, not even that it is gone.
-    if (granted == 0 || (!entry->deleted && ((n_changed == 0 && !renumbered) || entry->body.len == 0)))
+    if (granted == 0 || (held && ((n_changed == 0 && !whole) || entry->body.len == 0)))
         return 1;
     bytes_clear(&projector->body);
-    if (!entry->deleted && project_body(entry->body.data, entry->body.len, granted, &projector->body))
+    if (held && project_body(entry->body.data, entry->body.len, granted, &projector->body))
         return 2;
     uint8_t id[RECORD_ID_BYTES];
     int r = projector_record_id(projector, entry, id);
@@ -112,7 +123,7 @@ int projector_append(Projector *projector, const Projection *projection, Bytes *
     record.position = projection->position;
     record.previous = projection->previous;
     record.domain = entry->domain;
-    record.change = entry->deleted ? DONGBO__CHANGE_KIND__CHANGE_DELETE : DONGBO__CHANGE_KIND__CHANGE_UPSERT;
+    record.change = change;
     record.record_id = (ProtobufCBinaryData){sizeof id, id};
     if (projection->version->citizen_number)
         record.citizen_number = entry->citizen_number;

@@ -23,6 +23,7 @@ int project_body(const uint8_t *body, size_t n, uint32_t granted, Bytes *out);
 typedef struct Projection {
     const PolicyVersion *version;
     const Dongbo__Entry *entry;
+    PolicyPassage passage;
     uint64_t position, previous;
     const char *agency; // code of who told it
 } Projection;

@@ -50,11 +50,10 @@ struct Recheck {
 };
 
 static const Oid TWO_NUMBERS[] = {OID_INT8, OID_INT8};
-static const PgStatement STRANGE = {
-    "strange-segments",
-    "SELECT first_position, last_position, format, payload FROM exchange.segment "
-    "WHERE first_position > $1 AND kind IN (1, 2, 6, 7) ORDER BY first_position LIMIT $2",
-    2, TWO_NUMBERS};
+static const PgStatement STRANGE = {"strange-segments",
+                                    "SELECT first_position, last_position, format, payload FROM exchange.segment "
+                                    "WHERE first_position > $1 AND kind IN (1, 2, 6) ORDER BY first_position LIMIT $2",
+                                    2, TWO_NUMBERS};
 static const PgStatement CHANGES = {
     "population-changes",
     "SELECT position, person, citizen_number FROM population.change WHERE position > $1 ORDER BY position LIMIT $2", 2,

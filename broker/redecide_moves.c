@@ -9,19 +9,21 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define LINKS_AT_ONCE 100
 #define OID_INT8 20
 #define OID_INT4 23
 
+// One after the other, for whoever goes on takes along what came to them. Who moved house before they went: where they
+// left is told first.
 static const Oid WAITING_TYPES[] = {OID_INT8, OID_INT8, OID_INT4};
 static const PgStatement WAITING = {
     "moves-waiting",
-    "SELECT * FROM (SELECT person, merged_into, number, province, province63, agency, event_id, event_time_us, position "
-    "FROM exchange.person_link WHERE NOT moved UNION ALL "
-    "SELECT person, person, '', '', '', agency, event_id, event_time_us, position FROM exchange.renumbering "
-    "WHERE NOT told) w WHERE (position, person) > ($1, $2) ORDER BY position, person LIMIT $3",
+    "SELECT person, merged_into, number, province, province63, agency, event_id, event_time_us, position, EXISTS (SELECT "
+    "FROM exchange.retelling t WHERE t.person = l.person AND NOT t.told) FROM exchange.person_link l "
+    "WHERE NOT moved AND (position, person) > ($1, $2) ORDER BY position, person LIMIT $3",
     3, WAITING_TYPES};
 
 static int fill_link(Work *work, const PGresult *rows, int row) {
@@ -49,26 +51,53 @@ static int fill_link(Work *work, const PGresult *rows, int row) {
     return 0;
 }
 
-// One after the other, for each moves what is left.
-static int move_all(Actor *actor, const PGresult *rows, int row) {
+// The work has a copy of its own: who asked for it may be gone before the writer is done with it.
+static int begin(Actor *actor, WorkKind kind, Advance *advance) {
     Work *work = actor->work;
-    for (;;) {
-        work_reset(work);
-        work->kind = WORK_MOVE;
-        int result = fill_link(work, rows, row);
-        work->mark = arena_mark(work->arena);
-        if (result == 0)
-            result = redecide_store(actor);
-        if (result < 0)
-            return result;
-        if (work->outcome == OUTCOME_REFUSED || work->outcome == OUTCOME_ERROR)
-            log_error("records of a merged person cannot be moved, and are tried again later");
-        if (work->outcome != OUTCOME_STORED)
-            return 0;
-    }
+    advance->from = advance->to;
+    advance->rows = 0;
+    work_reset(work);
+    work->kind = kind;
+    work->advance = arena_alloc(work->arena, sizeof *advance);
+    if (work->advance == NULL)
+        return error_fail(ERROR_MEMORY, "a place among records does not fit");
+    *work->advance = *advance;
+    return 0;
 }
 
-int redecide_moves(Actor *actor) {
+static int store(Actor *actor, Advance *advance, const char *failed) {
+    Work *work = actor->work;
+    work->mark = arena_mark(work->arena);
+    int result = redecide_store(actor);
+    if (result < 0)
+        return result;
+    *advance = *work->advance;
+    if (work->outcome == OUTCOME_REFUSED || work->outcome == OUTCOME_ERROR) {
+        log_error("%s, and are tried again later", failed);
+        advance->rows = 0;
+    }
+    return 0;
+}
+
+static int move_some(Actor *actor, const PGresult *rows, int row, Advance *advance) {
+    int result = begin(actor, WORK_MOVE, advance);
+    if (result == 0)
+        result = fill_link(actor->work, rows, row);
+    return result < 0 ? result : store(actor, advance, "records of a merged person cannot be moved");
+}
+
+// Until a work finds none left, which says so in the database.
+static int move_all(Actor *actor, const PGresult *rows, int row) {
+    Advance *advance = zmalloc(sizeof *advance);
+    int result = 0;
+    do {
+        result = move_some(actor, rows, row, advance);
+    } while (result == 0 && advance->rows > 0);
+    free(advance);
+    return result;
+}
+
+static int move_links(Actor *actor) {
     int64_t position = 0, person = 0;
     for (int n = LINKS_AT_ONCE; n == LINKS_AT_ONCE;) {
         PgParams params = {0};
@@ -80,6 +109,10 @@ int redecide_moves(Actor *actor) {
         pg_params_free(&params);
         n = result == 0 ? PQntuples(rows) : 0;
         for (int row = 0; result == 0 && row < n; row++) {
+            if (pg_bool(rows, row, 9))
+                n = 0; // the next round goes on from here
+            if (n == 0)
+                break;
             person = pg_i64(rows, row, 0);
             position = pg_i64(rows, row, 8);
             result = move_all(actor, rows, row);
@@ -89,4 +122,37 @@ int redecide_moves(Actor *actor) {
             return result;
     }
     return 0;
+}
+
+// ---- told again ----------------------------------------------------------------------------------------------------
+
+static const PgStatement TELLERS = {
+    "retell-agencies", "SELECT DISTINCT agency FROM exchange.retelling WHERE NOT told ORDER BY agency LIMIT 100", 0,
+    NULL};
+
+static int retell_all(Actor *actor, uint32_t agency) {
+    Advance *advance = zmalloc(sizeof *advance);
+    int result = 0;
+    advance->agency = agency;
+    do {
+        result = begin(actor, WORK_RETELL, advance);
+        if (result == 0)
+            result = store(actor, advance, "records cannot be told again");
+    } while (result == 0 && advance->rows > 0);
+    free(advance);
+    return result;
+}
+
+static int retell(Actor *actor) {
+    PGresult *rows = NULL;
+    int result = pg_run(prepare_exchange(actor->prepare), &TELLERS, NULL, &rows);
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
+        result = retell_all(actor, (uint32_t)pg_i32(rows, row, 0));
+    PQclear(rows);
+    return result;
+}
+
+int redecide_moves(Actor *actor) {
+    int result = retell(actor);
+    return result < 0 ? result : move_links(actor);
 }

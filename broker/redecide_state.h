@@ -31,5 +31,5 @@ int redecide_store(Actor *actor);
 
 // Carries out the decisions that wait.
 int redecide_reviews(Actor *actor);
-// Moves the records of those who were merged into others.
+// Moves the records of those who were merged into others, and has told again those of whom something else is new.
 int redecide_moves(Actor *actor);

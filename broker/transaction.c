@@ -11,6 +11,7 @@
 #include "broker/moving.h"
 #include "broker/receipt.h"
 #include "broker/recheck.h"
+#include "broker/retelling.h"
 #include "broker/store.h"
 #include "proto/base/error.h"
 
@@ -436,11 +437,30 @@ static int store_move(Transaction *transaction, Work *work) {
     recheck_date(transaction->recheck, work, transaction->last_position);
     if (result < 0 || work->outcome != OUTCOME_OPEN)
         return result;
-    result = work->n_items == 0 ? 0 : entries_build(work);
+    if (work->advance->rows == 0) {
+        work_settle(work, OUTCOME_NOTHING, 0, "nothing is left to move");
+        return moving_done(transaction->exchange, work);
+    }
+    result = entries_build(work);
     if (result < 0 || work->n_entries > 0)
         return result < 0 ? result : store_made(transaction, work);
-    work_settle(work, OUTCOME_NOTHING, 0, "nothing is left to move");
-    return moving_done(transaction->exchange, work);
+    work_settle(work, OUTCOME_NOTHING, 0, "nothing of these is to be moved");
+    return 0;
+}
+
+static int store_retold(Transaction *transaction, Work *work) {
+    int result = flush_rows(transaction);
+    if (result == 0)
+        result = retelling_build(transaction->prepare, transaction->exchange, work);
+    recheck_date(transaction->recheck, work, transaction->last_position);
+    if (result == 0 && work->advance->rows > 0)
+        result = retelling_done(transaction->exchange, work);
+    if (result == 0)
+        result = entries_build(work);
+    if (result < 0 || work->n_entries > 0)
+        return result < 0 ? result : store_made(transaction, work);
+    work_settle(work, OUTCOME_NOTHING, 0, "nothing to be told again");
+    return 0;
 }
 
 static int store_work(Transaction *transaction, const TransactionGroup *group, Work *work) {
@@ -448,6 +468,8 @@ static int store_work(Transaction *transaction, const TransactionGroup *group, W
     uint64_t since = stats_now();
     if (work->kind == WORK_MOVE)
         return store_move(transaction, work);
+    if (work->kind == WORK_RETELL)
+        return store_retold(transaction, work);
     int result = check_work(transaction, group, work);
     if (result < 0 || work->outcome != OUTCOME_OPEN)
         return result;

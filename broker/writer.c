@@ -172,8 +172,8 @@ static int run_alone(Actor *actor, Work *work) {
         int result = run_until_done(actor, &group);
         if (result >= 0 || result == ERROR_STOPPED)
             return result;
-        log_error("a batch of %s cannot be stored: %s", work->link != NULL ? "a merger" : work->agency->grants.code,
-                  error_text());
+        log_error("a batch of %s cannot be stored: %s",
+                  work->agency == NULL ? "records that move" : work->agency->grants.code, error_text());
         work_give_up(work, result);
     }
     answer(actor, &work, 1);

@@ -101,13 +101,11 @@ static json_t *changed_json(const ProtobufCMessageDescriptor *descriptor, const 
 // Names as those of what an agent writes of a record (agents/record_json.h).
 static json_t *record_json(const Preview *preview, const Dongbo__FeedRecord *record, const ProtobufCMessage *body) {
     char time[CLOCK_TEXT_BYTES], id[2 * RECORD_ID_BYTES + 1] = "", masked[TEXT_MASK_BYTES];
-    bool deleted = record->change == DONGBO__CHANGE_KIND__CHANGE_DELETE;
     clock_format_us(record->event_time_us, time);
     if (record->record_id.len <= RECORD_ID_BYTES)
         hex_encode(record->record_id.data, record->record_id.len, id);
-    json_t *object =
-        json_pack("{s:I, s:s, s:s, s:s}", "position", (json_int_t)record->position, "domain",
-                  names_domain((int)record->domain), "change", deleted ? "delete" : "upsert", "record", id);
+    json_t *object = json_pack("{s:I, s:s, s:s, s:s}", "position", (json_int_t)record->position, "domain",
+                               names_domain((int)record->domain), "change", change_name(record->change), "record", id);
     text_mask_number(record->citizen_number, masked);
     if (*record->citizen_number)
         json_object_set_new(object, "citizen_number", json_string(preview->unmask ? record->citizen_number : masked));
@@ -142,13 +140,15 @@ static bool is_enough(const Preview *preview) {
 
 static int look_at(Preview *preview, const Dongbo__Entry *entry, uint64_t position, int32_t stored_day) {
     preview->looked++;
-    if (!policy_admits(&preview->version, entry, stored_day))
+    PolicyPassage passage = policy_admits(&preview->version, entry, stored_day);
+    if (passage == POLICY_NOT)
         return 0;
     int r = names_refresh(preview->names, preview->exchange, entry->agency);
     if (r < 0)
         return r;
     const Projection projection = {.version = &preview->version,
                                    .entry = entry,
+                                   .passage = passage,
                                    .position = position,
                                    .agency = names_agency(preview->names, entry->agency)};
     bytes_clear(&preview->packed);

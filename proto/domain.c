@@ -6,6 +6,7 @@
 #include "proto/domain.h"
 
 #include "verdict.pb-c.h"
+#include "wire.pb-c.h"
 
 #include <assert.h>
 #include <string.h>
@@ -96,6 +97,15 @@ static const char *number_text(uint32_t value, char buffer[12]) {
     for (; value != 0; value /= 10)
         *--at = (char)('0' + value % 10);
     return at;
+}
+
+const char *change_name(int change) {
+    static const char *const NAMES[] = {NULL, "upsert", "delete", "entered", "left"};
+    return change >= 0 && change < (int)(sizeof NAMES / sizeof *NAMES) ? NAMES[change] : NULL;
+}
+
+bool change_lets_go(int change) {
+    return change == DONGBO__CHANGE_KIND__CHANGE_DELETE || change == DONGBO__CHANGE_KIND__CHANGE_LEFT;
 }
 
 bool population_is_reissue(const Dongbo__PopulationChange *change) {

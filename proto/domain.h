@@ -25,6 +25,9 @@ int event_domain(const Dongbo__ChangeEvent *event);
 ProtobufCMessage *event_body(const Dongbo__ChangeEvent *event);
 void event_set_body(Dongbo__ChangeEvent *event, int domain, ProtobufCMessage *body);
 
+// What a feed record does, as a receiver writes it: upsert, delete, entered, left. NULL when it is none of these.
+const char *change_name(int change);
+bool change_lets_go(int change); // the receiver's copy of the record
 // Gives a number.
 bool population_is_reissue(const Dongbo__PopulationChange *change);
 // The number holds no longer, and there is no other.

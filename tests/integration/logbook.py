@@ -12,7 +12,8 @@ import struct
 import wire
 
 ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
-ENTRY_EVENT, ENTRY_DECISION, ENTRY_EPOCH, ENTRY_POLICY, ENTRY_STREAM = range(1, 6)
+ENTRY_EVENT, ENTRY_DECISION, ENTRY_EPOCH, ENTRY_POLICY, ENTRY_STREAM, ENTRY_MERGER, ENTRY_RETOLD = range(1, 8)
+RECORD_KINDS = (ENTRY_EVENT, ENTRY_DECISION, ENTRY_MERGER, ENTRY_RETOLD)
 POPULATION = 1
 BODIES = {1: "PopulationChange", 2: "Vaccination", 3: "Enrolment", 4: "InsurancePeriod", 5: "ResidencePeriod",
           6: "EidAccount", 7: "ElectricityContract"}
@@ -159,7 +160,7 @@ class Logbook:
             if entry.verdict == ACCEPTED and not entry.deleted:
                 assert record.body == entry.body, where
         for position, entry in self.entries.items():
-            if entry.domain != POPULATION and entry.verdict in (ACCEPTED, SUPERSEDED):
+            if entry.domain != POPULATION and entry.verdict in (ACCEPTED, SUPERSEDED) and entry.kind != ENTRY_RETOLD:
                 assert position in versions, f"the entry at {position} has no record version"
 
     def check_exceptions(self):
@@ -216,12 +217,11 @@ class Logbook:
             number)
         agencies = dict(self.cluster.rows("SELECT agency, code FROM exchange.agency"))
         for position, entry in sorted(self.entries.items()):
-            if entry.kind not in (ENTRY_EVENT, ENTRY_DECISION) or entry.verdict != ACCEPTED or not entry.person:
+            if entry.kind not in RECORD_KINDS or entry.verdict != ACCEPTED or not entry.person:
                 continue
-            if position < from_position or entry.domain not in domains or \
-                    (provinces and entry.province_after not in provinces):
+            if position < from_position or entry.domain not in domains:
                 continue
-            record = self._record(entry, fields)
+            record = self._record(entry, fields, provinces)
             if record is None:
                 continue
             identity = struct.pack(">qB", entry.person, entry.domain) + entry.record_key.encode()
@@ -230,16 +230,30 @@ class Logbook:
             yield record
 
     @staticmethod
-    def _record(entry, fields):
+    def _change(entry, fields, provinces):
+        """What it is to a subscription to these provinces (none: all); None when it is nothing."""
+        retold, before, after = entry.kind == ENTRY_RETOLD, entry.province_before, entry.province_after
+        lives = not provinces or after in provinces
+        lived = not provinces or before in provinces or (not before and lives and not retold)
+        if lives != lived:
+            return "left" if lived else "delete" if entry.deleted else "entered"
+        if not lives or (retold and (before != after or "citizen_number" not in fields)):
+            return None
+        return "delete" if entry.deleted else "upsert"
+
+    @staticmethod
+    def _record(entry, fields, provinces):
         domain = NAMES[entry.domain]
+        change = Logbook._change(entry, fields, provinces)
         body = getattr(wire, BODIES[entry.domain]).FromString(entry.body)
         granted = {field.number: field.name for field in body.DESCRIPTOR.fields if f"{domain}.{field.name}" in fields}
         changed = [granted[number] for number in entry.changed_fields if number in granted]
-        if not entry.deleted and not changed:
+        whole = change == "entered" or entry.kind == ENTRY_RETOLD
+        if not change or (change in ("upsert", "entered") and not changed and not whole):
             return None
-        record = {"domain": domain, "change": "delete" if entry.deleted else "upsert", "changed": changed,
+        record = {"domain": domain, "change": change, "changed": changed,
                   "fields": {name: getattr(body, name) for name in granted.values() if getattr(body, name)}}
-        if entry.deleted:
+        if change in ("delete", "left"):
             record["fields"] = {}
         if "citizen_number" in fields:
             record["citizen_number"] = entry.citizen_number

@@ -253,7 +253,7 @@ def test_committees_are_told_another_number(centre):
     moh.publish([dose(old, 1, "L1", 10), dose(old, 2, "L2", 10), dose(old, 2, "", 20, operation=2)])
     npc.publish([centre.change("number-reissued", old, new, time=10),
                  centre.change("number-reissued", old, number(1, 2), time=5)])
-    centre.exchange.wait_until("SELECT count(*) FROM exchange.renumbering WHERE told", 1)
+    centre.exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE told", 1)
     head = centre.cluster.value("SELECT last_position FROM exchange.head")
     told = {}
     for name in ("numbers", "without"):

@@ -25,7 +25,7 @@ static Dongbo__Entry entry_make(void) {
     entry.verdict = DONGBO__VERDICT__ACCEPTED;
     entry.domain = DONGBO__DOMAIN__HEALTH;
     entry.person = 7;
-    entry.province_after = (char *)"01";
+    entry.province_before = entry.province_after = (char *)"01";
     return entry;
 }
 
@@ -71,7 +71,8 @@ static void test_denies_everything_else(void **state) {
         assert_int_equal(policy_admits(&version, &entry, 0), kind == 1 || kind == 2 || kind == 6);
         PolicyVersion sees = version;
         sees.citizen_number = true;
-        assert_int_equal(policy_admits(&sees, &entry, 0), kind == 1 || kind == 2 || kind == 6 || kind == 7);
+        assert_int_equal(policy_admits(&sees, &entry, 0),
+                         kind == 1 || kind == 2 || kind == 6 || kind == 7 ? POLICY_STAYS : POLICY_NOT);
     }
     entry = entry_make();
     for (int domain = -1; domain < 40; domain++) {
@@ -86,6 +87,41 @@ static void test_denies_everything_else(void **state) {
     assert_false(policy_admits(&version, &entry, version.valid_to + 1));
 }
 
+static PolicyPassage passage(const PolicyVersion *version, Dongbo__EntryKind kind, const char *before,
+                             const char *after) {
+    Dongbo__Entry entry = entry_make();
+    entry.kind = kind;
+    entry.province_before = (char *)before;
+    entry.province_after = (char *)after;
+    return policy_admits(version, &entry, 0);
+}
+
+static void test_follows_who_comes_and_goes(void **state) {
+    (void)state;
+    PolicyVersion version = version_make();
+    version.any_province = false;
+    policy_grant_province(&version, "79");
+    policy_grant_province(&version, "48");
+    const Dongbo__EntryKind event = DONGBO__ENTRY_KIND__ENTRY_EVENT, again = DONGBO__ENTRY_KIND__ENTRY_RETOLD;
+    assert_int_equal(passage(&version, event, "79", "79"), POLICY_STAYS);
+    assert_int_equal(passage(&version, event, "79", "48"), POLICY_STAYS);
+    assert_int_equal(passage(&version, event, "01", "79"), POLICY_ENTERS);
+    assert_int_equal(passage(&version, event, "79", "01"), POLICY_LEAVES);
+    assert_int_equal(passage(&version, event, "79", ""), POLICY_LEAVES);
+    assert_int_equal(passage(&version, event, "01", "01"), POLICY_NOT);
+    assert_int_equal(passage(&version, event, "", "79"), POLICY_STAYS); // newly known
+    assert_int_equal(passage(&version, again, "", "79"), POLICY_ENTERS);
+    assert_int_equal(passage(&version, again, "79", "48"), POLICY_NOT);
+    assert_int_equal(passage(&version, again, "79", "01"), POLICY_LEAVES);
+    assert_int_equal(passage(&version, again, "79", "79"), POLICY_NOT);
+    version.citizen_number = true;
+    assert_int_equal(passage(&version, again, "79", "79"), POLICY_STAYS); // another number
+    assert_int_equal(passage(&version, again, "79", "48"), POLICY_NOT);
+    version.any_province = true;
+    assert_int_equal(passage(&version, again, "01", "02"), POLICY_NOT);
+    assert_int_equal(passage(&version, event, "01", "02"), POLICY_STAYS);
+}
+
 static void test_looks_at_the_province_of_residence(void **state) {
     (void)state;
     PolicyVersion version = version_make();
@@ -96,13 +132,12 @@ static void test_looks_at_the_province_of_residence(void **state) {
     policy_grant_province(&version, "x1");
     Dongbo__Entry entry = entry_make();
     assert_false(policy_admits(&version, &entry, 0));
-    entry.province_after = (char *)"";
+    entry.province_before = entry.province_after = (char *)"";
     assert_false(policy_admits(&version, &entry, 0));
     entry.province_after = (char *)"79";
     assert_true(policy_admits(&version, &entry, 0));
     entry.province_before = (char *)"79";
-    entry.province_after = (char *)"01";
-    assert_false(policy_admits(&version, &entry, 0));
+    assert_true(policy_admits(&version, &entry, 0));
 }
 
 static void test_a_version_holds_from_its_position(void **state) {
@@ -181,6 +216,7 @@ int main(void) {
         cmocka_unit_test(test_grants_named_fields_only),
         cmocka_unit_test(test_admits_what_is_granted),
         cmocka_unit_test(test_denies_everything_else),
+        cmocka_unit_test(test_follows_who_comes_and_goes),
         cmocka_unit_test(test_looks_at_the_province_of_residence),
         cmocka_unit_test(test_a_version_holds_from_its_position),
         cmocka_unit_test(test_refuses_sessions_with_a_reason),

@@ -81,12 +81,14 @@ typedef struct Fixture {
     Dongbo__Entry entry;
     uint32_t changed[3];
     uint8_t body[256];
+    PolicyPassage passage;
     Bytes out;
 } Fixture;
 
 static int setup(void **state) {
     Fixture *f = calloc(1, sizeof *f);
     assert_int_equal(projector_new(&f->projector, SECRET), 0);
+    f->passage = POLICY_STAYS;
     f->version.domains = 1u << DONGBO__DOMAIN__HEALTH;
     policy_grant_field(&f->version, "health.dose_number");
     policy_grant_field(&f->version, "health.occurrence_date");
@@ -118,7 +120,12 @@ static int teardown(void **state) {
 }
 
 static int append(Fixture *f) {
-    Projection projection = {&f->version, &f->entry, 100, 90, "MOH"};
+    Projection projection = {.version = &f->version,
+                             .entry = &f->entry,
+                             .passage = f->passage,
+                             .position = 100,
+                             .previous = 90,
+                             .agency = "MOH"};
     return projector_append(f->projector, &projection, &f->out);
 }
 
@@ -160,6 +167,30 @@ static void test_nothing_granted_changed(void **state) {
     f->entry.n_changed_fields = 2;
     assert_int_equal(append(f), 1);
     assert_int_equal(f->out.n, 0);
+}
+
+static void test_who_enters_brings_all_and_who_leaves_takes_all(void **state) {
+    Fixture *f = *state;
+    f->entry.n_changed_fields = 0;
+    f->passage = POLICY_ENTERS;
+    assert_int_equal(append(f), 0);
+    Dongbo__FeedRecord *record = dongbo__feed_record__unpack(NULL, f->out.n, f->out.data);
+    assert_int_equal(record->change, DONGBO__CHANGE_KIND__CHANGE_ENTERED);
+    assert_true(record->body.len > 0);
+    dongbo__feed_record__free_unpacked(record, NULL);
+    bytes_clear(&f->out);
+    f->passage = POLICY_LEAVES;
+    assert_int_equal(append(f), 0);
+    record = dongbo__feed_record__unpack(NULL, f->out.n, f->out.data);
+    assert_int_equal(record->change, DONGBO__CHANGE_KIND__CHANGE_LEFT);
+    assert_int_equal(record->body.len, 0);
+    dongbo__feed_record__free_unpacked(record, NULL);
+    // What is told again is whole, too.
+    bytes_clear(&f->out);
+    f->passage = POLICY_STAYS;
+    assert_int_equal(append(f), 1);
+    f->entry.kind = DONGBO__ENTRY_KIND__ENTRY_RETOLD;
+    assert_int_equal(append(f), 0);
 }
 
 static void test_a_deletion_carries_no_body(void **state) {
@@ -213,6 +244,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_record_holds_what_is_granted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_number_only_where_granted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_granted_changed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_enters_brings_all_and_who_leaves_takes_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_deletion_carries_no_body, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_malformed_body_is_said, setup, teardown),
         cmocka_unit_test_setup_teardown(test_record_ids_are_the_documented_hash, setup, teardown),

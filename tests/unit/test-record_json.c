@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -58,6 +59,16 @@ static void test_a_deletion(void **state) {
     assert_non_null(memmem(out.data, out.n, "\"change\":\"delete\"", 17));
     assert_non_null(memmem(out.data, out.n, "\"fields\":{},\"changed\":[]}\n", 26));
     assert_null(memmem(out.data, out.n, "citizen_number", 14));
+    static const char *const NAMES[] = {NULL, "upsert", "delete", "entered", "left", NULL};
+    for (int change = 0; change < 6; change++) {
+        char name[32] = "";
+        record.change = (Dongbo__ChangeKind)change;
+        bytes_clear(&out);
+        assert_int_equal(record_json_append(&record, &out), NAMES[change] == NULL);
+        if (NAMES[change] != NULL)
+            snprintf(name, sizeof name, "\"change\":\"%s\"", NAMES[change]);
+        assert_true(NAMES[change] == NULL || memmem(out.data, out.n, name, strlen(name)) != NULL);
+    }
     bytes_free(&out);
 }
 

@@ -68,7 +68,12 @@ typedef struct Put {
     const char *lot; // NULL: a deletion
     uint32_t dose;
     const char *facility;
+    bool moves; // came to live where it may be seen, or left
 } Put;
+
+static Put put_of(uint64_t position, uint8_t id, const char *lot, uint32_t dose, const char *facility) {
+    return (Put){.position = position, .id = id, .lot = lot, .dose = dose, .facility = facility};
+}
 
 static int put(Sink *sink, Put what) {
     uint8_t id[16] = {what.id}, packed[256];
@@ -80,6 +85,8 @@ static int put(Sink *sink, Put what) {
     record.position = what.position;
     record.domain = DONGBO__DOMAIN__HEALTH;
     record.change = what.lot ? DONGBO__CHANGE_KIND__CHANGE_UPSERT : DONGBO__CHANGE_KIND__CHANGE_DELETE;
+    if (what.moves)
+        record.change = what.lot ? DONGBO__CHANGE_KIND__CHANGE_ENTERED : DONGBO__CHANGE_KIND__CHANGE_LEFT;
     record.record_id = (ProtobufCBinaryData){16, id};
     record.citizen_number = (char *)"001099012345";
     record.agency = (char *)"MOH";
@@ -95,8 +102,8 @@ static int commit(Sink *sink, uint64_t position) {
 
 static void test_rows_as_granted(void **state) {
     Sink *sink = sink_opened(0);
-    ok(put(sink, (Put){10, 1, "LÔ'1\\", 2, NULL}));
-    ok(put(sink, (Put){11, 2, "", 0, NULL}));
+    ok(put(sink, put_of(10, 1, "LÔ'1\\", 2, NULL)));
+    ok(put(sink, put_of(11, 2, "", 0, NULL)));
     ok(commit(sink, 15));
     assert_query(
         "SELECT string_agg(format('%s %s %s %s %s', citizen_number, agency, event_time, lot_number, dose_number),"
@@ -118,24 +125,24 @@ static void test_rows_as_granted(void **state) {
 static void test_the_newest_state_wins(void **state) {
     Sink *sink = sink_opened(0);
     const char *all = "SELECT string_agg(position || lot_number, ',' ORDER BY record_id) FROM " QUOTED ".health";
-    ok(put(sink, (Put){1, 1, "a", 1, NULL}));
-    ok(put(sink, (Put){2, 1, "b", 1, NULL})); // twice in one batch
-    ok(put(sink, (Put){3, 2, "c", 1, NULL}));
-    ok(put(sink, (Put){4, 3, "d", 1, NULL}));
-    ok(put(sink, (Put){5, 3, NULL, 0, NULL})); // put and deleted in one batch
+    ok(put(sink, put_of(1, 1, "a", 1, NULL)));
+    ok(put(sink, put_of(2, 1, "b", 1, NULL))); // twice in one batch
+    ok(put(sink, put_of(3, 2, "c", 1, NULL)));
+    ok(put(sink, put_of(4, 3, "d", 1, NULL)));
+    ok(put(sink, put_of(5, 3, NULL, 0, NULL))); // put and deleted in one batch
     ok(commit(sink, 5));
     assert_query(all, "2b,3c");
-    ok(put(sink, (Put){6, 2, NULL, 0, NULL}));
-    ok(put(sink, (Put){7, 2, "e", 1, NULL})); // deleted and put
+    ok(put(sink, (Put){.position = 6, .id = 2, .moves = true}));
+    ok(put(sink, (Put){.position = 7, .id = 2, .lot = "e", .dose = 1, .moves = true})); // let go and put
     ok(commit(sink, 7));
     assert_query(all, "2b,7e");
     // All of it again: nothing moves back.
-    ok(put(sink, (Put){1, 1, "a", 1, NULL}));
-    ok(put(sink, (Put){3, 2, "c", 1, NULL}));
-    ok(put(sink, (Put){6, 2, NULL, 0, NULL}));
+    ok(put(sink, put_of(1, 1, "a", 1, NULL)));
+    ok(put(sink, put_of(3, 2, "c", 1, NULL)));
+    ok(put(sink, put_of(6, 2, NULL, 0, NULL)));
     ok(commit(sink, 7));
     assert_query(all, "2b,7e");
-    ok(put(sink, (Put){8, 1, NULL, 0, NULL}));
+    ok(put(sink, put_of(8, 1, NULL, 0, NULL)));
     ok(commit(sink, 8));
     assert_query(all, "7e");
     sink_destroy(&sink);
@@ -143,11 +150,11 @@ static void test_the_newest_state_wins(void **state) {
 
 static void test_columns_come_with_what_is_granted(void **state) {
     Sink *sink = sink_opened(0);
-    ok(put(sink, (Put){1, 1, "a", 1, NULL}));
+    ok(put(sink, put_of(1, 1, "a", 1, NULL)));
     ok(commit(sink, 1));
     char *fields[] = {(char *)"health.facility_code", (char *)"population.citizen_number", (char *)"e_id.level"};
     ok(sink->kind->grant(sink, fields, 3));
-    ok(put(sink, (Put){2, 2, "b", 1, "79001"}));
+    ok(put(sink, put_of(2, 2, "b", 1, "79001")));
     ok(commit(sink, 2));
     assert_query("SELECT facility_code FROM " QUOTED ".health WHERE position = 2", "79001");
     assert_query("SELECT count(population_citizen_number)::text FROM " QUOTED ".population", "0");
@@ -155,7 +162,7 @@ static void test_columns_come_with_what_is_granted(void **state) {
     sink_destroy(&sink);
     // A field that only an older policy granted gets its column with the record.
     sink = sink_opened(2);
-    ok(put(sink, (Put){3, 3, "c", 1, "01002"}));
+    ok(put(sink, put_of(3, 3, "c", 1, "01002")));
     ok(commit(sink, 3));
     assert_query("SELECT facility_code FROM " QUOTED ".health WHERE position = 3", "01002");
     sink_destroy(&sink);
@@ -175,11 +182,11 @@ static void test_a_narrower_grant_leaves_no_stale_values(void **state) {
         "SELECT string_agg(position || coalesce(facility_code, '-'), ',' ORDER BY record_id) FROM " QUOTED ".health";
     Sink *sink = sink_opened(0);
     grant(sink, 3);
-    ok(put(sink, (Put){1, 1, "a", 1, "01001"}));
-    ok(put(sink, (Put){2, 2, "b", 1, "01002"}));
+    ok(put(sink, put_of(1, 1, "a", 1, "01001")));
+    ok(put(sink, put_of(2, 2, "b", 1, "01002")));
     ok(commit(sink, 2));
     grant(sink, 2);
-    ok(put(sink, (Put){3, 1, "c", 1, NULL}));
+    ok(put(sink, put_of(3, 1, "c", 1, NULL)));
     ok(commit(sink, 3));
     assert_query(all, "3-,201002");
     sink_destroy(&sink);
@@ -189,7 +196,7 @@ static void test_a_narrower_grant_leaves_no_stale_values(void **state) {
     grant(sink, 2);
     assert_query(COMMENT("facility_code"),
                  "dongbo: no longer granted. A row loses its value here when its record changes.");
-    ok(put(sink, (Put){4, 1, "d", 1, NULL}));
+    ok(put(sink, put_of(4, 1, "d", 1, NULL)));
     ok(commit(sink, 4));
     assert_query(all, "4-,201002");
     sink_destroy(&sink);
@@ -207,7 +214,7 @@ static void alter(const char *what) {
 }
 
 static int put_and_commit(Sink *sink, uint64_t position) {
-    ok(put(sink, (Put){position, (uint8_t)position, "a", 1, NULL}));
+    ok(put(sink, put_of(position, (uint8_t)position, "a", 1, NULL)));
     return commit(sink, position);
 }
 
@@ -243,7 +250,7 @@ static void test_what_people_alter(void **state) {
     }
     ok(put_and_commit(sink, 3));
     alter("ALTER lot_number TYPE varchar(3)");
-    ok(put(sink, (Put){4, 4, "longer", 1, NULL}));
+    ok(put(sink, put_of(4, 4, "longer", 1, NULL)));
     assert_int_equal(commit(sink, 4), ERROR_DATA);
     assert_non_null(strstr(error_text(), "altered by hand"));
     begin_again(sink, 3);
@@ -261,24 +268,24 @@ static void test_what_people_alter(void **state) {
 
 static void test_place_and_rows_are_one(void **state) {
     Sink *sink = sink_opened(0);
-    ok(put(sink, (Put){1, 1, "a", 1, NULL}));
+    ok(put(sink, put_of(1, 1, "a", 1, NULL)));
     ok(commit(sink, 1));
-    ok(put(sink, (Put){2, 2, "b", 1, NULL}));
-    ok(put(sink, (Put){3, 3, "\xff", 1, NULL})); // no text that PostgreSQL can hold
+    ok(put(sink, put_of(2, 2, "b", 1, NULL)));
+    ok(put(sink, put_of(3, 3, "\xff", 1, NULL))); // no text that PostgreSQL can hold
     assert_int_equal(commit(sink, 3), ERROR_DATA);
     assert_query("SELECT string_agg(lot_number, ',') FROM " QUOTED ".health", "a");
     SinkPlace place;
     ok(sink->kind->begin(sink, &place));
     assert_int_equal(place.position, 1);
     // The server goes away between write and commit: the batch is forgotten as a whole.
-    ok(put(sink, (Put){2, 2, "b", 1, NULL}));
+    ok(put(sink, put_of(2, 2, "b", 1, NULL)));
     assert_query("SELECT count(pg_terminate_backend(pid, 5000))::text FROM pg_stat_activity"
                  " WHERE application_name = 'dongbo receive'",
                  "1");
     assert_int_equal(commit(sink, 2), ERROR_DATABASE);
     ok(sink->kind->begin(sink, &place));
     assert_int_equal(place.position, 1);
-    ok(put(sink, (Put){2, 2, "b", 1, NULL}));
+    ok(put(sink, put_of(2, 2, "b", 1, NULL)));
     ok(commit(sink, 2));
     assert_query("SELECT string_agg(lot_number, ',' ORDER BY position) FROM " QUOTED ".health", "a,b");
     sink_destroy(&sink);

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Records that committees are told again, for their persons got another number or live in another province
+// (exchange.retelling). Nothing about the records changes, so there is no new version: only entries of the log, some of
+// many persons at a time.
+#pragma once
+
+#include "broker/prepare.h"
+
+#define RETELLING_RECORDS_MAX 500 // of one work
+#define RETELLING_PERSONS_MAX 200
+
+// Makes the work's items, behind advance->from; none of records that were withdrawn. Under the log's lock: what is
+// told is what holds. advance->rows says how many were looked at, 0 when nothing waits. ERROR_DATABASE, ERROR_MEMORY.
+int retelling_build(Prepare *prepare, Pg *exchange, Work *work);
+// Notes what of it is done with, and sets advance->to.
+int retelling_done(Pg *exchange, Work *work);

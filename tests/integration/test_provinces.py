@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Committees of provinces follow their persons: whatever happens, what each was sent leaves it with the present
+records of those who live where it may see, and of nobody else."""
+import os
+import random
+
+import pytest
+
+import logbook
+import wire
+from test_population_events import T, dose_of, number
+from test_population_events import Centre, body_of
+
+PROVINCES = ("01", "79", "48")
+FIELDS = "citizen_number,health.vaccine_group,health.dose_number,health.lot_number"
+COMMITTEES = {"hanoi": ["--province", "01"], "south": ["--province", "79", "--province", "48"], "all": []}
+PERSONS = 12
+
+
+@pytest.fixture
+def centre(exchange):
+    made = Centre(exchange)
+    for name, words in COMMITTEES.items():
+        exchange.committee(name, "health,population", f"{FIELDS},population.residence_province", *words)
+    yield made
+    made.close()
+
+
+class Life:
+    """Random events about some persons, and what their records are after them: the plain model."""
+
+    def __init__(self, centre, seed):
+        self.centre, self.dice, self.clock = centre, random.Random(seed), 0
+        self.home = {}                                      # by person; "" unknown
+        self.numbers = {of: 0 for of in range(PERSONS)}     # how often re-issued
+        self.doses = {}                                     # (person, dose): lot, numbered by time
+        self.withdrawn = {}                                 # (person, dose): when, as a lot would be numbered
+        self.gone = {}                                      # person: whom they were merged into
+
+    def about(self, of):
+        return number(of, self.numbers[of])
+
+    def tick(self):
+        self.clock += 1
+        return self.clock
+
+    def enter(self, of):
+        self.home[of] = self.dice.choice(PROVINCES)
+        return self.centre.change("registered", self.about(of), time=self.tick(), full_name="Nguyễn Văn An",
+                                  birth_date="1999-01-02", sex="male", residence_province=self.home[of])
+
+    def move(self, of):
+        self.home[of] = self.dice.choice(("", *PROVINCES))
+        clear = () if self.home[of] else (8,)
+        return self.centre.change("move", self.about(of), time=self.tick(), clear=clear,
+                                  residence_province=self.home[of])
+
+    def reissue(self, of):
+        before = self.about(of)
+        self.numbers[of] += 1
+        return self.centre.change("number-reissued", before, self.about(of), time=self.tick())
+
+    def merge(self, of):
+        into = self.dice.choice([other for other in self.home if other != of])
+        merged = self.centre.change("merged", self.about(of), self.about(into), time=self.tick(),
+                                    residence_province=self.home[into], clear=() if self.home[into] else (8,))
+        for person, which in [key for key in self.doses if key[0] == of]:
+            lot = self.doses.pop((person, which))
+            if max(self.doses.get((into, which), ""), self.withdrawn.get((into, which), "")) < lot:
+                self.doses[into, which] = lot
+        del self.home[of]
+        return merged
+
+    def dose(self, of, operation=1):
+        which, lot = self.dice.randint(1, 3), f"L{self.tick():06d}"
+        said = wire.ChangeEvent.FromString(dose_of(self.about(of), lot))
+        said.event_time_us, said.operation = T + self.clock, operation
+        said.health.dose_number, said.health.occurrence_date = which, f"2021-0{3 * which}-01"
+        if operation == 1:
+            said.health.lot_number = lot
+            self.doses[of, which] = lot
+        else:
+            self.doses.pop((of, which), None)
+            self.withdrawn[of, which] = lot
+        return said
+
+    def batch(self):
+        """Some events of one agency: who it is, and they."""
+        living = sorted(self.home)
+        if self.dice.random() < .5:
+            return "MOH", [self.dose(self.dice.choice(living), 2 if self.dice.random() < .15 else 1)
+                           for _ in range(self.dice.randint(1, 8))]
+        kinds = [self.move] * 6 + [self.reissue] + [self.merge] * (len(living) > 4)
+        return "NPC", [self.dice.choice(kinds)(self.dice.choice(sorted(self.home)))
+                       for _ in range(self.dice.randint(1, 4)) if len(self.home) > 4]
+
+    def expected(self, provinces):
+        return sorted((self.about(of), which, lot) for (of, which), lot in self.doses.items()
+                      if not provinces or self.home[of] in provinces)
+
+
+def copy_of(committee):
+    """What a receiver that does as it is told holds in the end: doses, and where their persons live."""
+    held = {}
+    for record in committee.records:
+        if record.change in (1, 3):
+            held[record.record_id] = record
+        else:
+            held.pop(record.record_id, None)
+    return sorted((record.citizen_number, *body_of(record)) for record in held.values() if record.domain == 2)
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("DONGBO_SEEDS", "3"))))
+def test_copies_of_provinces_stay_right(centre, seed):
+    life, peers = Life(centre, seed), {code: centre.peer(code) for code in ("NPC", "MOH")}
+    peers["NPC"].publish([life.enter(of) for of in range(PERSONS)])
+    for _ in range(40):
+        code, events = life.batch()
+        if events:
+            peers[code].publish(events)
+    for waiting in ("exchange.person_link WHERE NOT moved", "exchange.retelling WHERE NOT told"):
+        centre.exchange.wait_until(f"SELECT count(*) FROM {waiting}", 0)
+    assert centre.cluster.rows("SELECT * FROM exchange.exception") == []
+    logbook.Logbook(centre.cluster).check()
+    head = centre.cluster.value("SELECT last_position FROM exchange.head")
+    for name, words in COMMITTEES.items():
+        with wire.subscriber(centre.exchange, name) as committee:
+            committee.hello()
+            committee.take_all(head)
+            assert copy_of(committee) == life.expected(words[1::2]), f"{name}, seed {seed}"
