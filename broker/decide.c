@@ -258,6 +258,7 @@ static bool is_contradiction(int code) {
     case DONGBO__REASON_CODE__NAME_SIMILAR:
     case DONGBO__REASON_CODE__BIRTH_DATE_DIFFERS:
     case DONGBO__REASON_CODE__SEX_DIFFERS:
+    case DONGBO__REASON_CODE__MOTHER_DIFFERS:
         return true;
     default:
         return false;

@@ -26,7 +26,7 @@ bool guesses_concern(const Work *work, const Item *item) {
 static void say(const Dongbo__Subject *subject, uint8_t out[GUESS_BYTES]) {
     static const Dongbo__Subject NOBODY = DONGBO__SUBJECT__INIT;
     const Dongbo__Subject *said = subject == NULL ? &NOBODY : subject;
-    const char *texts[] = {said->full_name, said->birth_date, said->sex};
+    const char *texts[] = {said->full_name, said->birth_date, said->sex, said->mother_name};
     uint8_t bytes[sizeof texts / sizeof *texts * (2 + TEXT_BYTES_MAX)], hash[SHA256_DIGEST_LENGTH];
     size_t n = 0;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

@@ -122,7 +122,8 @@ static bool person_keep(Arena *arena, Person *person) {
                             &person->sex,
                             &person->residence_province,
                             &person->residence_province63,
-                            &person->died_on};
+                            &person->died_on,
+                            &person->mother_name};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         *texts[i] = copy_text(arena, *texts[i], &failed);
     return !failed;
@@ -142,7 +143,8 @@ Person lookup_person(const PGresult *rows, int row) {
                     .sex = pg_text(rows, row, 5),
                     .residence_province = pg_text(rows, row, 6),
                     .residence_province63 = pg_text(rows, row, 7),
-                    .died_on = pg_text(rows, row, 8)};
+                    .died_on = pg_text(rows, row, 8),
+                    .mother_name = pg_text(rows, row, 9)};
 }
 
 int lookup_read_person(Arena *arena, const PGresult *rows, int row, Person *ret) {
@@ -185,7 +187,7 @@ static const Oid FIND_TYPES[] = {OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
                                  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_INT4,       OID_TEXT_ARRAY, OID_INT8_ARRAY};
 static const PgStatement FIND = {"find",
                                  "SELECT c.place, " LOOKUP_PERSON_COLUMNS
-                                 ", c.mother_name, c.father_name, c.model, c.citizens, c.n_name, "
+                                 ", c.father_name, c.model, c.citizens, c.n_name, "
                                  "c.n_said, c.n_given, c.n_birth, c.n_year, c.n_province, c.n_mother, c.n_father "
                                  "FROM population.find($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) c",
                                  10, FIND_TYPES};

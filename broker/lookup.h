@@ -33,7 +33,7 @@ int lookup_head_position(Pg *exchange, Place *ret);
 // Of population.citizen c, or of rows like it, behind one column of the statement's own.
 #define LOOKUP_PERSON_COLUMNS                                                                                                  \
     "c.person, rtrim(c.citizen_number, '-'), c.full_name, c.birth_date, c.sex, c.residence_province, c.residence_province63, " \
-    "c.died_on"
+    "c.died_on, c.mother_name"
 Person lookup_person(const PGresult *rows, int row); // its texts are the row's
 // Texts are copied into the arena. ERROR_MEMORY.
 int lookup_read_person(Arena *arena, const PGresult *rows, int row, Person *ret);

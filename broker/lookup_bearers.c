@@ -136,8 +136,8 @@ static int read_bearer(Arena *arena, const Ask *ask, const PGresult *rows, int r
     if (*ask->to == NULL && (*ask->to = arena_zalloc(arena, sizeof(Bearers))) == NULL)
         return error_fail(ERROR_MEMORY, "the batch's persons do not fit");
     int result = lookup_read_person(arena, rows, row, &bearer.person);
-    bearer.from = lookup_read_text(arena, rows, row, 9);
-    bearer.to = lookup_read_text(arena, rows, row, 10);
+    bearer.from = lookup_read_text(arena, rows, row, 10);
+    bearer.to = lookup_read_text(arena, rows, row, 11);
     if (result < 0 || bearer.from == NULL || bearer.to == NULL)
         return error_fail(ERROR_MEMORY, "the batch's persons do not fit");
     bearers_add(*ask->to, &bearer);

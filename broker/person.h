@@ -14,8 +14,9 @@ typedef struct Person {
     const char *sex;
     const char *residence_province; // 34-code
     const char *residence_province63;
-    const char *died_on; // "" while alive
-    bool by_alias;       // found under a number that is not the current one
-    bool at_other_time;  // ... and was not theirs when the event happened
-    bool by_insurance;   // found under a social insurance number
+    const char *died_on;     // "" while alive
+    const char *mother_name; // "" or NULL where it is not known
+    bool by_alias;           // found under a number that is not the current one
+    bool at_other_time;      // ... and was not theirs when the event happened
+    bool by_insurance;       // found under a social insurance number
 } Person;

@@ -11,6 +11,7 @@
 #include "broker/name.h"
 #include "proto/base/date.h"
 #include "proto/base/text.h"
+#include "proto/base/unsaid.h"
 #include "verdict.pb-c.h"
 
 #include <assert.h>
@@ -483,6 +484,36 @@ static void compare_sex(const Form *form, const Person *person) {
         differs(form, REASON(SEX_DIFFERS), FIELD, person->sex);
 }
 
+// Whether where the person lives is said and known, and is not the same.
+static bool lives_elsewhere(const Form *form, const Person *person) {
+    const char *said = rules_residence34(form->context->rules, form->subject);
+    return *said && *person->residence_province && strcmp(said, person->residence_province) != 0;
+}
+
+// What is written where nobody is known: "-", "không rõ".
+static bool names_nobody(const char *name) {
+    char folded[4 * TEXT_BYTES_MAX], *to = folded;
+    if (text_fold_accents(name, folded, sizeof folded) == (size_t)-1)
+        return true;
+    for (const char *at = folded; *at; at++)
+        if ((*at >= 'a' && *at <= 'z') || (*at >= '0' && *at <= '9'))
+            *to++ = *at;
+    *to = 0;
+    return !*folded || unsaid_is_word(folded);
+}
+
+// A mother's name is often written otherwise, and is somebody else's at times: alone it is only said where all that
+// identifies the person agrees. With less, or with another residence beside it, the number may well be a namesake's.
+static void compare_mother(const Form *form, const Person *person) {
+    static const char FIELD[] = "subject.mother_name";
+    const char *said = form->subject->mother_name, *stored = person->mother_name;
+    if (form->found || !*said || !stored || !*stored || !(name_compare(said, stored) & NAME_OTHER) ||
+        names_nobody(said))
+        return;
+    bool alone = life_agrees(form, person) && !lives_elsewhere(form, person);
+    decision_add(form->decision, alone ? ACCEPTED : MISMATCH, REASON(MOTHER_DIFFERS), FIELD, told(form, FIELD, stored));
+}
+
 // The number said against the person it led to: it may contradict them where the event says too little to show it.
 // A replaced number is expected to: sex and birth year are what numbers are re-issued for.
 static void compare_number(const Form *form, const Person *person) {
@@ -549,6 +580,7 @@ static void compare_person(const Form *form, const Person *person) {
     compare_name(form, person);
     compare_birth(form, person);
     compare_sex(form, person);
+    compare_mother(form, person);
     // Only the life of the right person tells anything about the event.
     if (form->rules && !form->retract && severity(form->decision->verdict) < severity(MISMATCH))
         check_life(form, person);

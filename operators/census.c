@@ -156,7 +156,8 @@ void census_citizen(const Census *census, size_t place, CensusCitizen *ret) {
                                       .sex = texts[3],
                                       .residence_province = texts[4],
                                       .residence_province63 = texts[5],
-                                      .died_on = texts[6]},
+                                      .died_on = texts[6],
+                                      .mother_name = texts[7]},
                            .mother_name = texts[7],
                            .father_name = texts[8]};
 }

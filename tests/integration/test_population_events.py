@@ -342,6 +342,18 @@ def test_what_the_store_was_wrong_about_is_decided_again(centre):
     assert len([e for e in centre.entries([moh])]) == len(events) + 2, "what is in question still is not told again"
 
 
+def test_a_namesakes_mother_is_noticed(centre):
+    """All that identifies the person agrees, and the event is another's all the same."""
+    npc, moh = centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(1), mother_name="Nguyễn Như Vy"),
+                 centre.enter(number(2), mother_name="Đoàn Thị Mai", residence_province="79", residence_commune="")])
+    told = said(moh.publish([
+        dose_of(number(1), "a", mother_name="Nguyen Nhu Vy"), dose_of(number(1), "b", mother_name="Đoàn Thị Mai"),
+        dose_of(number(1), "c", mother_name="Đoàn Thị Mai", residence_province="79")])[1])
+    assert {n: (verdict == MISMATCH, reasons[0]) for n, (verdict, reasons) in told.items()} == {
+        2: (False, "MOTHER_DIFFERS"), 3: (True, "MOTHER_DIFFERS")}
+
+
 # ---- what holds no longer ------------------------------------------------------------------------------------------
 
 def test_cleared_fields_reach_the_store(centre):

@@ -148,6 +148,43 @@ static void test_sex(void **state) {
     expect_plain(&c);
 }
 
+static void test_mothers(void **state) {
+    static const struct {
+        char *said, *stored, *birth, *lives;
+        int verdict; // 0: nothing is said of it
+    } MOTHERS[] = {
+        {"Đoàn Thị Mai", "Nguyễn Như Vy", "1990-02-05", "", ACCEPTED}, // all that identifies her child agrees
+        {"Đoàn Thị Mai", "Nguyễn Như Vy", "1990-02-05", "01", MISMATCH},
+        {"Đoàn Thị Mai", "Nguyễn Như Vy", "1990-02-05", "79", ACCEPTED},
+        {"Đoàn Thị Mai", "Nguyễn Như Vy", "1990", "", MISMATCH},
+        {"Doan Thi Mai", "Đoàn Thị Mai", "1990", "01", 0},
+        {"Đoàn Thị Mại", "Đoàn Thị Mai", "1990", "01", 0},
+        {"", "Đoàn Thị Mai", "1990", "01", 0},
+        {"Đoàn Thị Mai", "", "1990", "01", 0},
+        {"Đoàn Thị Mai", NULL, "1990", "01", 0},
+        {"-", "Đoàn Thị Mai", "1990", "01", 0},
+        {"Không rõ", "Đoàn Thị Mai", "1990", "01", 0},
+    };
+    for (size_t i = 0; i < sizeof MOTHERS / sizeof *MOTHERS; i++) {
+        Case c = case_dose();
+        bool year = strlen(MOTHERS[i].birth) == 4;
+        c.subject.mother_name = MOTHERS[i].said;
+        c.person.mother_name = MOTHERS[i].stored;
+        c.subject.birth_date = MOTHERS[i].birth;
+        c.person.birth_date = "1990-02-05";
+        c.subject.residence_province = MOTHERS[i].lives;
+        c.person.residence_province = "79";
+        case_whole(&c);
+        if (c.decision.n_reasons != (size_t)(year + (MOTHERS[i].verdict != 0)))
+            fail_msg("%zu reasons for %s", c.decision.n_reasons, MOTHERS[i].said);
+        if (MOTHERS[i].verdict == 0)
+            continue;
+        assert_int_equal(c.decision.verdict, MOTHERS[i].verdict);
+        assert_int_equal(c.decision.reasons[year].code, DONGBO__REASON_CODE__MOTHER_DIFFERS);
+        assert_string_equal(c.decision.reasons[year].field, "subject.mother_name");
+    }
+}
+
 // A stored value goes out only for the fields that the policy grants.
 static void test_told(void **state) {
     static const char *const TOLD[] = {"subject.sex", BIRTH};
@@ -296,6 +333,7 @@ int main(void) {
         cmocka_unit_test(test_name_stored_empty_or_endless),
         cmocka_unit_test(test_birth_dates),
         cmocka_unit_test(test_sex),
+        cmocka_unit_test(test_mothers),
         cmocka_unit_test(test_told),
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_age),
