@@ -279,7 +279,7 @@ def cancelling(centre, of):
 
 
 def test_order_of_cancellations_does_not_matter(centre):
-    orders = list(itertools.permutations(range(5)))[::3]
+    orders = list(itertools.permutations(range(5)))[::6]
     npc = centre.peer()
     for turn in range(5):
         assert npc.publish([cancelling(centre, of)[order[turn]] for of, order in enumerate(orders)])[0] == RECEIPT
@@ -502,7 +502,7 @@ LIVES = dict(zip(COLUMNS, ("Nguyễn Văn An", "1999-01-02", "male", "Mẹ 2", "
 @pytest.mark.parametrize("batched", [False, True], ids=["one by one", "at once"])
 def test_order_of_mergers_does_not_matter(centre, batched):
     tale = lives
-    orders = list(itertools.permutations(range(6)))[::5]
+    orders = list(itertools.permutations(range(6)))[::8]
     npc = centre.peer()
     if batched:
         for some in range(0, len(orders), 60):
