@@ -110,7 +110,9 @@ static int fill_change(Arena *arena, Item *item, Change *ret) {
     size_t n = text_fold_accents(name, folded, sizeof folded);
     if (day != NULL)
         date_format(date_of_us(item->event->event_time_us), day);
-    bool says_63 = subject != NULL && rules_says_63(subject) && item->event->population->residence_province[0] != '\0';
+    bool says_63 = subject != NULL && rules_says_63(subject) &&
+                   item->event->population->residence_province[0] != '\0' &&
+                   strcmp(change->residence_province, item->event->population->residence_province) == 0;
     *ret = (Change){.item = item, .cleared = cleared_fields(item, taken)};
     const char *texts[TEXTS] = {
         kind_told(item, taken),

@@ -24,6 +24,7 @@
 typedef struct Went {
     Person person; // as they were; only key, number and residence are known
     int64_t into;
+    const struct Went *before; // who went under the same number before, NULL for nobody
 } Went;
 
 // Whose records are to go over to another person, and by which event's word.

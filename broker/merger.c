@@ -51,7 +51,8 @@ static int no_memory(void) {
 
 static bool is_merger(const Item *item) {
     return item->event != NULL && item->domain == DONGBO__DOMAIN__POPULATION && !item->dropped &&
-           item->event->subject != NULL && population_is_merger(item->event->population);
+           item->form.verdict == DONGBO__VERDICT__ACCEPTED && item->event->subject != NULL &&
+           population_is_merger(item->event->population);
 }
 
 static int collect(Mergers *mergers, Work *work) {
@@ -84,7 +85,7 @@ static int query_numbers(Pg *population, const PgStatement *statement, const Mer
     return result;
 }
 
-static int read_went(Arena *arena, const PGresult *rows, int row, Item *item) {
+static int read_went(Arena *arena, const PGresult *rows, int row, Went **ret) {
     Went *went = arena_zalloc(arena, sizeof *went);
     if (went == NULL)
         return no_memory();
@@ -100,18 +101,22 @@ static int read_went(Arena *arena, const PGresult *rows, int row, Item *item) {
     went->into = pg_i64(rows, row, 5);
     if (person->citizen_number == NULL || person->residence_province == NULL || person->residence_province63 == NULL)
         return no_memory();
-    item->went = went;
-    item->goes = person;
+    *ret = went;
     return 0;
 }
 
 static int find_went(Pg *population, Arena *arena, const Mergers *mergers) {
     PGresult *rows = NULL;
     int result = query_numbers(population, &WENT, mergers, &rows);
-    for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
+    for (int row = PQntuples(rows) - 1; result == 0 && row >= 0; row--) { // so that the latest comes first
         Item *item = mergers->items[pg_i64(rows, row, 0) - 1];
-        if (item->went == NULL)
-            result = read_went(arena, rows, row, item);
+        Went *went = NULL;
+        result = read_went(arena, rows, row, &went);
+        if (result < 0)
+            break;
+        went->before = item->went;
+        item->went = went;
+        item->goes = &went->person;
     }
     PQclear(rows);
     return result;
@@ -168,19 +173,19 @@ int merger_look_up(Pg *population, Pg *exchange, Work *work) {
 
 // What the store did with an event before a merger of the same batch, it did with the person who went then: their
 // record goes with them.
-static void fix_earlier(Work *work, const Item *merger) {
+static void fix_earlier(Work *work, const Item *merger, const Went *went) {
     for (Item *item = work->items; item < merger; item++) {
-        if (item->domain != DONGBO__DOMAIN__POPULATION || item->applied_to != merger->went->person.key)
+        if (item->domain != DONGBO__DOMAIN__POPULATION || item->applied_to != went->person.key)
             continue;
-        item->person = &merger->went->person;
+        item->person = &went->person;
         item->fixed = true;
     }
 }
 
 void merger_fix(Work *work) {
     for (size_t i = 0; i < work->n_items; i++) {
-        if (work->items[i].went != NULL)
-            fix_earlier(work, &work->items[i]);
+        for (const Went *went = work->items[i].went; went != NULL; went = went->before)
+            fix_earlier(work, &work->items[i], went);
     }
 }
 
@@ -188,18 +193,26 @@ void merger_fix(Work *work) {
 
 static const Oid LINK_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY,
                                  OID_TEXT_ARRAY, OID_INT4,       OID_BYTEA_ARRAY, OID_INT8_ARRAY};
-// What events taught of insurance numbers goes over at once, for the next event asks.
 static const PgStatement LINK = {
     "link",
     "WITH said AS (SELECT DISTINCT ON (person) * FROM unnest($1, $2, $3, $4, $5, $6, $8, $9) AS s(person, merged_into, "
-    "position, number, province, province63, event_id, event_time_us) ORDER BY person, position), "
-    "linked AS (INSERT INTO exchange.person_link (person, merged_into, position, number, province, province63, agency, "
+    "position, number, province, province63, event_id, event_time_us) ORDER BY person, position) "
+    "INSERT INTO exchange.person_link (person, merged_into, position, number, province, province63, agency, "
     "event_id, event_time_us) SELECT person, merged_into, position, number, province, province63, $7, event_id, "
-    "event_time_us FROM said ON CONFLICT DO NOTHING RETURNING person, merged_into), "
-    "gone AS (DELETE FROM exchange.person_alias a USING linked l WHERE a.person = l.person "
-    "RETURNING a.number, a.kind, l.merged_into, a.position) "
-    "INSERT INTO exchange.person_alias (number, kind, person, position) SELECT * FROM gone ON CONFLICT DO NOTHING",
+    "event_time_us FROM said ON CONFLICT DO NOTHING",
     9, LINK_TYPES};
+// What events taught of insurance numbers goes over at once, for the next event asks.
+static const Oid GIVE_TYPES[] = {OID_INT8_ARRAY};
+static const PgStatement GIVE = {
+    "give",
+    "WITH RECURSIVE way(goes, person) AS (SELECT p, p FROM unnest($1) p UNION SELECT w.goes, l.merged_into FROM way w "
+    "JOIN exchange.person_link l ON l.person = w.person), "
+    "stays AS (SELECT w.goes, w.person FROM way w "
+    "WHERE NOT EXISTS (SELECT FROM exchange.person_link l WHERE l.person = w.person)), "
+    "gone AS (DELETE FROM exchange.person_alias a USING stays s WHERE a.person = s.goes "
+    "RETURNING a.number, a.kind, s.person, a.position) "
+    "INSERT INTO exchange.person_alias (number, kind, person, position) SELECT * FROM gone ON CONFLICT DO NOTHING",
+    1, GIVE_TYPES};
 
 typedef const char *TextOf(const Person *person);
 
@@ -215,10 +228,10 @@ static const char *province63_of(const Person *person) {
     return person->residence_province63;
 }
 
-static void param_texts(PgParams *params, const Item **items, int n, TextOf *text_of) {
+static void param_texts(PgParams *params, const Went **gone, int n, TextOf *text_of) {
     pg_param_array_begin(params, OID_TEXT, n);
     for (int i = 0; i < n; i++) {
-        const char *text = text_of(&items[i]->went->person);
+        const char *text = text_of(&gone[i]->person);
         pg_array_text(params, text, strlen(text));
     }
 }
@@ -232,19 +245,23 @@ static void event_params(PgParams *params, const Item **items, int n) {
         pg_array_i64(params, items[i]->event->event_time_us);
 }
 
-static void link_params(PgParams *params, const Item **items, int n, uint32_t agency) {
+static void keys_param(PgParams *params, const Went **gone, int n) {
     pg_param_array_begin(params, OID_INT8, n);
     for (int i = 0; i < n; i++)
-        pg_array_i64(params, items[i]->went->person.key);
+        pg_array_i64(params, gone[i]->person.key);
+}
+
+static void link_params(PgParams *params, const Went **gone, const Item **items, int n, uint32_t agency) {
+    keys_param(params, gone, n);
     pg_param_array_begin(params, OID_INT8, n);
     for (int i = 0; i < n; i++)
-        pg_array_i64(params, items[i]->went->into);
+        pg_array_i64(params, gone[i]->into);
     pg_param_array_begin(params, OID_INT8, n);
     for (int i = 0; i < n; i++)
         pg_array_i64(params, (int64_t)items[i]->position);
-    param_texts(params, items, n, number_of);
-    param_texts(params, items, n, province_of);
-    param_texts(params, items, n, province63_of);
+    param_texts(params, gone, n, number_of);
+    param_texts(params, gone, n, province_of);
+    param_texts(params, gone, n, province63_of);
     pg_param_i32(params, (int32_t)agency);
     event_params(params, items, n);
 }
@@ -265,18 +282,37 @@ static int pick(const Work *work, IsWanted *is_wanted, const Item ***ret, int *r
     return 0;
 }
 
-static bool has_gone(const Item *item) {
-    return item->went != NULL;
+static size_t count_gone(const Work *work) {
+    size_t n = 0;
+    for (size_t i = 0; i < work->n_entries; i++)
+        for (const Went *went = work->entry_items[i]->went; went != NULL; went = went->before)
+            n++;
+    return n;
 }
 
+// All who ever went under the numbers said: whose link was lost with a transaction that failed gets it now.
 static int link_gone(Pg *exchange, const Work *work) {
-    const Item **items = NULL;
-    int n = 0, result = pick(work, has_gone, &items, &n);
-    if (result < 0 || n == 0)
-        return result;
+    size_t size = count_gone(work);
+    int n = 0;
+    if (size == 0)
+        return 0;
+    const Went **gone = arena_alloc(work->arena, size * sizeof *gone);
+    const Item **items = arena_alloc(work->arena, size * sizeof *items);
+    if (gone == NULL || items == NULL)
+        return no_memory();
+    for (size_t i = 0; i < work->n_entries; i++) {
+        for (const Went *went = work->entry_items[i]->went; went != NULL; went = went->before) {
+            items[n] = work->entry_items[i];
+            gone[n++] = went;
+        }
+    }
     PgParams params = {0};
-    link_params(&params, items, n, work->agency->grants.agency);
-    result = pg_run(exchange, &LINK, &params, NULL);
+    link_params(&params, gone, items, n, work->agency->grants.agency);
+    int result = pg_run(exchange, &LINK, &params, NULL);
+    pg_params_clear(&params);
+    keys_param(&params, gone, n);
+    if (result == 0)
+        result = pg_run(exchange, &GIVE, &params, NULL);
     pg_params_free(&params);
     return result;
 }

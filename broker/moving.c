@@ -38,7 +38,11 @@ static const PgStatement LEFT = {
 static const Oid DONE_TYPES[] = {OID_INT8, OID_INT8};
 static const PgStatement DONE = {
     "move-done",
-    "WITH likely AS (UPDATE exchange.exception SET likely_person = $2 WHERE open AND likely_person = $1) "
+    "WITH RECURSIVE way(person) AS (SELECT $2 UNION SELECT l.merged_into FROM way w JOIN exchange.person_link l "
+    "ON l.person = w.person), stays AS (SELECT w.person FROM way w "
+    "WHERE NOT EXISTS (SELECT FROM exchange.person_link l WHERE l.person = w.person)), "
+    "likely AS (UPDATE exchange.exception e SET likely_person = s.person FROM stays s "
+    "WHERE e.open AND e.likely_person = $1) "
     "UPDATE exchange.person_link SET moved = true WHERE person = $1",
     2, DONE_TYPES};
 static int no_memory(void) {

@@ -303,7 +303,7 @@ static int round_of(Actor *actor) {
     int64_t now = place.position;
     bool begins = actor->checked < 0 || now < actor->checked || place.life != actor->life;
     bool sweep = begins || clock_monotonic_ms(actor->clock) >= actor->sweep_ms;
-    if (result == 0 && (sweep || now != actor->checked))
+    if (result == 0 && (sweep || actor->woken || now != actor->checked))
         result = redecide_moves(actor);
     if (result == 0 && begins)
         result = find_newest(actor, now, &actor->checked_before);
@@ -334,6 +334,7 @@ static void run_rounds(Actor *actor) {
         wait_mail(actor, actor->moved ? 0 : POLL_MS);
         if (actor->stopped || actor->agencies == NULL)
             continue;
+        actor->woken = actor->moved;
         actor->moved = false;
         int result = round_of(actor);
         if (result < 0 && result != ERROR_STOPPED && !actor->failing)

@@ -74,7 +74,7 @@ static int store(Actor *actor, Advance *advance, const char *failed) {
     *advance = *work->advance;
     if (work->outcome == OUTCOME_REFUSED || work->outcome == OUTCOME_ERROR) {
         log_error("%s, and are tried again later", failed);
-        advance->rows = 0;
+        return REDECIDE_CANNOT;
     }
     return 0;
 }
@@ -94,7 +94,7 @@ static int move_all(Actor *actor, const PGresult *rows, int row) {
         result = move_some(actor, rows, row, advance);
     } while (result == 0 && advance->rows > 0);
     free(advance);
-    return result;
+    return result < 0 ? result : 0;
 }
 
 static int move_links(Actor *actor) {
@@ -126,9 +126,9 @@ static int move_links(Actor *actor) {
 
 // ---- told again ----------------------------------------------------------------------------------------------------
 
-static const PgStatement TELLERS = {
-    "retell-agencies", "SELECT DISTINCT agency FROM exchange.retelling WHERE NOT told ORDER BY agency LIMIT 100", 0,
-    NULL};
+// In the order of events, for one person's may be of several agencies.
+static const PgStatement TELLER = {
+    "retell-agency", "SELECT agency FROM exchange.retelling WHERE NOT told ORDER BY position, cause LIMIT 1", 0, NULL};
 
 static int retell_all(Actor *actor, uint32_t agency) {
     Advance *advance = zmalloc(sizeof *advance);
@@ -144,12 +144,16 @@ static int retell_all(Actor *actor, uint32_t agency) {
 }
 
 static int retell(Actor *actor) {
-    PGresult *rows = NULL;
-    int result = pg_run(prepare_exchange(actor->prepare), &TELLERS, NULL, &rows);
-    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
-        result = retell_all(actor, (uint32_t)pg_i32(rows, row, 0));
-    PQclear(rows);
-    return result;
+    for (;;) {
+        PGresult *rows = NULL;
+        int result = pg_run(prepare_exchange(actor->prepare), &TELLER, NULL, &rows);
+        bool any = result == 0 && PQntuples(rows) > 0;
+        if (any)
+            result = retell_all(actor, (uint32_t)pg_i32(rows, 0, 0));
+        PQclear(rows);
+        if (result != 0 || !any)
+            return result < 0 ? result : 0;
+    }
 }
 
 int redecide_moves(Actor *actor) {

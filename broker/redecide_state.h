@@ -16,7 +16,7 @@ typedef struct Actor {
     int64_t checked, checked_before; // population positions; -1: none yet
     int64_t life;                    // of the population store, when they were checked
     int64_t sweep_ms;
-    bool moved, stopped, failing;
+    bool moved, woken, stopped, failing; // woken: this round follows something that moved
 } Actor;
 
 // The work is reset, and has its review if it is one. Decides rows [from, to) of one stream: position, stream,

@@ -35,7 +35,9 @@ static const PgStatement NEXT = {
     "retell-next",
     "SELECT t.position, t.cause::bigint, t.person, t.province_before, t.province63_before, t.province_after, "
     "t.province63_after, t.event_id, t.event_time_us, r.domain, r.record_key, r.record, l.number "
-    "FROM (SELECT * FROM exchange.retelling WHERE NOT told AND agency = $1 ORDER BY position, cause LIMIT $2) t "
+    "FROM (SELECT * FROM exchange.retelling WHERE NOT told AND agency = $1 AND position < coalesce((SELECT o.position "
+    "FROM exchange.retelling o WHERE NOT o.told AND o.agency <> $1 ORDER BY o.position LIMIT 1), 9223372036854775807) "
+    "ORDER BY position, cause LIMIT $2) t "
     "LEFT JOIN LATERAL (SELECT DISTINCT ON (v.domain, v.record_key) v.domain, v.record_key, v.record "
     "FROM exchange.record_version v WHERE v.person = t.person AND v.domain <> 1 AND NOT v.superseded "
     "ORDER BY v.domain, v.record_key, v.position DESC) r "

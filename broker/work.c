@@ -62,6 +62,10 @@ void work_reset(Work *work) {
 }
 
 void work_rewind(Work *work) {
+    if (work->kind == WORK_MOVE || work->kind == WORK_RETELL) { // theirs are made behind the mark
+        work->items = NULL;
+        work->n_items = 0;
+    }
     arena_rewind(work->arena, &work->mark);
     work->rewound = true;
     for (size_t i = 0; i < work->n_items; i++) {

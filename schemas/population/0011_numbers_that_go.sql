@@ -27,20 +27,20 @@ CREATE FUNCTION population.merge(goes population.citizen, into_person bigint, sa
 RETURNS void
 LANGUAGE sql VOLATILE AS $$
     INSERT INTO population.merger (goes, number, said_number, province, province63, stays, position)
-    VALUES (goes.person, goes.citizen_number, said_number, goes.residence_province, goes.residence_province63,
-            into_person, next);
+    VALUES (goes.person, rtrim(goes.citizen_number, '-'), said_number, goes.residence_province,
+            goes.residence_province63, into_person, next);
     -- Whoever asked for one of their numbers, or for either person, is to ask again.
     INSERT INTO population.change (position, person, citizen_number)
     SELECT next, p.person, n.number
     FROM (SELECT a.number FROM population.number_alias a WHERE a.person = goes.person
-          UNION SELECT goes.citizen_number) n
+          UNION SELECT rtrim(goes.citizen_number, '-')) n
     CROSS JOIN (VALUES (goes.person), (into_person)) p(person)
     UNION SELECT next, c.person, c.citizen_number FROM population.citizen c WHERE c.person = into_person;
     INSERT INTO population.number_alias AS a (kind, number, person, valid_from, valid_to)
     SELECT o.kind, o.number, into_person, o.valid_from, o.valid_to FROM population.number_alias o
     WHERE o.person = goes.person
       AND NOT EXISTS (SELECT FROM population.citizen c WHERE c.person = into_person AND c.citizen_number = o.number)
-    UNION SELECT 'cccd', goes.citizen_number, into_person, '', ''
+    UNION SELECT 'cccd', goes.citizen_number, into_person, '', '' WHERE right(goes.citizen_number, 1) <> '-'
     ON CONFLICT DO NOTHING;
     DELETE FROM population.number_alias a WHERE a.person = goes.person;
     DELETE FROM population.citizen c WHERE c.person = goes.person;

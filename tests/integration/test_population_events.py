@@ -585,16 +585,27 @@ def test_mergers_come_again_and_in_a_row(centre):
 def test_who_is_not_known_is_not_merged(centre):
     npc = centre.peer()
     known, unknown = number(1), number(2)
+    short = centre.change("merged", unknown, known, time=11)
+    short.event_id = b"short"
     told = said(npc.publish([
         centre.enter(known), centre.change("merged", unknown, known, time=10),
         centre.change("merged", known, number(3), time=10), centre.change("merged", known, known, time=10),
-        centre.change("merged", "", known, time=10)])[1])
-    assert told == {2: (DEFERRED, ["NOT_FOUND"]), 3: (DEFERRED, ["NOT_FOUND"]), 4: (REJECTED, ["FIELD_FORMAT"]),
-                    5: (MISMATCH, ["ID_MISSING", "ID_FORMAT"])}
+        centre.change("merged", "", known, time=10), short])[1])
+    assert told == {
+        2: (DEFERRED, ["NOT_FOUND"]), 3: (DEFERRED, ["NOT_FOUND"]), 4: (REJECTED, ["FIELD_FORMAT"]),
+        5: (MISMATCH, ["ID_MISSING", "ID_FORMAT"]), 6: (REJECTED, ["EVENT_ID_WRONG"])}
     assert centre.citizen(known)
     npc.publish([centre.enter(unknown)])
     centre.exchange.wait_until("SELECT count(*) FROM exchange.person_link WHERE moved", 1, 20)
     assert centre.citizen(known) and not centre.citizen(unknown)
+    # What is wrong by itself links nobody, and holds nothing up; a second merger of who went is of whom they went to.
+    assert said(npc.publish([short])[1]) == {8: (REJECTED, ["EVENT_ID_WRONG"])}
+    third, fourth = number(4), number(5)
+    assert said(npc.publish([centre.enter(third), centre.enter(fourth),
+                             centre.change("merged", known, third, time=20),
+                             centre.change("merged", known, fourth, time=30)])[1]) == {}
+    centre.exchange.wait_until("SELECT count(*) FROM exchange.person_link WHERE moved", 3, 20)
+    assert centre.cluster.rows("SELECT citizen_number FROM population.citizen") == [(fourth,)]
 
 
 def shown(centre, about, *words):
