@@ -106,9 +106,10 @@ static int fill_change(Arena *arena, Item *item, Change *ret) {
 #define TAKEN(number, value) ((taken >> (number)&1) != 0 ? (value) : "")
     const char *name = TAKEN(3, change->full_name);
     char folded[NAME_BYTES];
-    char *day = arena_alloc(arena, DATE_TEXT_BYTES);
+    char day[DATE_TEXT_BYTES];
     size_t n = text_fold_accents(name, folded, sizeof folded);
-    if (day != NULL)
+    bool cancels = is_cancellation(item) && (taken >> FIELD_NUMBER & 1) != 0;
+    if (cancels)
         date_format(date_of_us(item->event->event_time_us), day);
     bool says_63 = subject != NULL && rules_says_63(subject) &&
                    item->event->population->residence_province[0] != '\0' &&
@@ -129,11 +130,13 @@ static int fill_change(Arena *arena, Item *item, Change *ret) {
         TAKEN(FIELD_PROVINCE, change->residence_province),
         says_63 ? TAKEN(FIELD_PROVINCE, subject->residence_province) : "",
         TAKEN(9, change->residence_commune),
-        is_cancellation(item) && (taken >> FIELD_NUMBER & 1) != 0 ? day : TAKEN(10, change->died_on),
+        cancels ? arena_strndup(arena, day, strlen(day)) : TAKEN(10, change->died_on),
     };
 #undef TAKEN
     memcpy(ret->texts, texts, sizeof texts);
-    return texts[4] == NULL || day == NULL ? error_fail(ERROR_MEMORY, "the batch's population changes do not fit") : 0;
+    return texts[4] == NULL || texts[TEXTS - 1] == NULL
+               ? error_fail(ERROR_MEMORY, "the batch's population changes do not fit")
+               : 0;
 }
 
 static void apply_params(PgParams *params, const Work *work, const Change *changes, size_t n) {

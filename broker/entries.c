@@ -397,7 +397,7 @@ void entries_segment(const Work *work, Segment *ret) {
     *ret = (Segment){
         .kind = kind_of(work),
         .agency = work_agency(work),
-        .stream = work->kind == WORK_MOVE || work->kind == WORK_RETELL ? NULL : work->stream,
+        .stream = work_is_of_records(work) ? NULL : work->stream,
         .first_sequence = is_batch ? work->first_sequence : 0,
         .last_sequence = is_batch ? work->last_sequence : 0,
         .batch_root = is_batch ? work->batch.header->root.data : NULL,

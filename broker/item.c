@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) {
     work->outcome = outcome;
@@ -15,6 +16,22 @@ void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(work->text, sizeof work->text, fmt, args);
     va_end(args);
+}
+
+bool work_is_of_records(const Work *work) {
+    return work->kind == WORK_MOVE || work->kind == WORK_RETELL;
+}
+
+Dongbo__ChangeEvent *work_cause(Arena *arena, const uint8_t event_id[EVENT_ID_BYTES], int64_t event_time_us) {
+    Dongbo__ChangeEvent *event = arena_alloc(arena, sizeof *event);
+    uint8_t *id = arena_alloc(arena, EVENT_ID_BYTES);
+    if (event == NULL || id == NULL)
+        return NULL;
+    dongbo__change_event__init(event);
+    memcpy(id, event_id, EVENT_ID_BYTES);
+    event->event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, id};
+    event->event_time_us = event_time_us;
+    return event;
 }
 
 uint32_t work_agency(const Work *work) {

@@ -191,6 +191,10 @@ void work_reset(Work *work);
 // Gives up all that was looked up and decided since decide_forms(), and its memory: trying again costs none, however
 // often. Every event counts as stale.
 void work_rewind(Work *work);
+// Of what is stored already: its items are made by the writer, behind the mark, and it is of no stream.
+bool work_is_of_records(const Work *work);
+// The event because of which such a work says something. NULL for want of memory.
+Dongbo__ChangeEvent *work_cause(Arena *arena, const uint8_t event_id[EVENT_ID_BYTES], int64_t event_time_us);
 // The agency in whose name it is stored, of any kind of work.
 uint32_t work_agency(const Work *work);
 // Settles that nothing is stored. `code` is of Refusal or Error, as the outcome says.

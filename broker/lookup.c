@@ -152,6 +152,19 @@ int lookup_read_person(Arena *arena, const PGresult *rows, int row, Person *ret)
     return person_keep(arena, ret) ? 0 : error_fail(ERROR_MEMORY, "the batch's persons do not fit");
 }
 
+int lookup_read_gone(Arena *arena, const PGresult *rows, int row, int at, Person *ret) {
+    *ret = (Person){.key = ret->key,
+                    .citizen_number = pg_text(rows, row, at),
+                    .residence_province = pg_text(rows, row, at + 1),
+                    .residence_province63 = pg_text(rows, row, at + 2),
+                    .full_name = "",
+                    .birth_date = "",
+                    .sex = "",
+                    .died_on = "",
+                    .mother_name = ""};
+    return person_keep(arena, ret) ? 0 : error_fail(ERROR_MEMORY, "somebody who was merged does not fit");
+}
+
 static int query_persons(Pg *population, Arena *arena, const Wanted *wanted) {
     if (wanted->n == 0)
         return 0;

@@ -37,4 +37,6 @@ int lookup_head_position(Pg *exchange, Place *ret);
 Person lookup_person(const PGresult *rows, int row); // its texts are the row's
 // Texts are copied into the arena. ERROR_MEMORY.
 int lookup_read_person(Arena *arena, const PGresult *rows, int row, Person *ret);
-const char *lookup_read_text(Arena *arena, const PGresult *rows, int row, int column); // NULL for want of memory
+// Somebody who is in the store no more: number, residence and its 63-code stand in columns `at` to `at` + 2.
+int lookup_read_gone(Arena *arena, const PGresult *rows, int row, int at, Person *ret); // likewise; not the key
+const char *lookup_read_text(Arena *arena, const PGresult *rows, int row, int column);  // NULL for want of memory

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Three look-ups and one statement a work that has mergers, and none otherwise.
+// A few statements a work that has such events, and none otherwise.
 #include "broker/merger.h"
 
 #include "broker/decide.h"
 #include "broker/lookup.h"
+#include "broker/retelling.h"
 #include "proto/base/error.h"
 
 #include <string.h>
@@ -89,20 +90,10 @@ static int read_went(Arena *arena, const PGresult *rows, int row, Went **ret) {
     Went *went = arena_zalloc(arena, sizeof *went);
     if (went == NULL)
         return no_memory();
-    Person *person = &went->person;
-    *person = (Person){.key = pg_i64(rows, row, 1),
-                       .citizen_number = lookup_read_text(arena, rows, row, 2),
-                       .residence_province = lookup_read_text(arena, rows, row, 3),
-                       .residence_province63 = lookup_read_text(arena, rows, row, 4),
-                       .full_name = "",
-                       .birth_date = "",
-                       .sex = "",
-                       .died_on = ""};
+    went->person.key = pg_i64(rows, row, 1);
     went->into = pg_i64(rows, row, 5);
-    if (person->citizen_number == NULL || person->residence_province == NULL || person->residence_province63 == NULL)
-        return no_memory();
     *ret = went;
-    return 0;
+    return lookup_read_gone(arena, rows, row, 2, &went->person);
 }
 
 static int find_went(Pg *population, Arena *arena, const Mergers *mergers) {
@@ -320,8 +311,6 @@ static int link_gone(Pg *exchange, const Work *work) {
 // ---- another number or residence -----------------------------------------------------------------------------------
 
 #define NUMBER_BIT (1u << 2)
-#define CAUSE_NUMBER 1
-#define CAUSE_RESIDENCE 2
 
 static const Oid RETELLING_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY,
                                       OID_TEXT_ARRAY, OID_INT4,       OID_BYTEA_ARRAY, OID_INT8_ARRAY, OID_INT4};
@@ -393,7 +382,7 @@ static int note_retelling(Pg *exchange, const Work *work, IsWanted *is_wanted, i
     pg_param_array_begin(&params, OID_INT8, n);
     for (int i = 0; i < n; i++)
         pg_array_i64(&params, items[i]->person->key);
-    place_params(&params, items, n, cause == CAUSE_RESIDENCE);
+    place_params(&params, items, n, cause == RETELLING_RESIDENCE);
     pg_param_i32(&params, (int32_t)work->agency->grants.agency);
     event_params(&params, items, n);
     pg_param_i32(&params, cause);
@@ -405,6 +394,6 @@ static int note_retelling(Pg *exchange, const Work *work, IsWanted *is_wanted, i
 int merger_link(Pg *exchange, const Work *work) {
     int result = link_gone(exchange, work);
     if (result == 0)
-        result = note_retelling(exchange, work, has_another_number, CAUSE_NUMBER);
-    return result < 0 ? result : note_retelling(exchange, work, has_moved, CAUSE_RESIDENCE);
+        result = note_retelling(exchange, work, has_another_number, RETELLING_NUMBER);
+    return result < 0 ? result : note_retelling(exchange, work, has_moved, RETELLING_RESIDENCE);
 }

@@ -57,17 +57,6 @@ static int query(Pg *pg, const PgStatement *statement, int64_t person, PGresult 
     return result;
 }
 
-// Who goes on to a third, as they were.
-static int read_gone(Arena *arena, const PGresult *way, Person *person) {
-    person->key = pg_i64(way, 0, 0);
-    person->citizen_number = lookup_read_text(arena, way, 0, 1);
-    person->residence_province = lookup_read_text(arena, way, 0, 2);
-    person->residence_province63 = lookup_read_text(arena, way, 0, 3);
-    bool failed =
-        person->citizen_number == NULL || person->residence_province == NULL || person->residence_province63 == NULL;
-    return failed ? no_memory() : 0;
-}
-
 static int find_target(Prepare *prepare, Pg *exchange, Work *work, Person **ret) {
     PGresult *way = NULL, *rows = NULL;
     Person *person = arena_zalloc(work->arena, sizeof *person);
@@ -79,7 +68,8 @@ static int find_target(Prepare *prepare, Pg *exchange, Work *work, Person **ret)
         result = lookup_read_person(work->arena, rows, 0, person);
         *ret = person;
     } else if (result == 0 && PQntuples(way) == 1 && pg_text(way, 0, 1)[0] != '\0') {
-        result = read_gone(work->arena, way, person);
+        person->key = pg_i64(way, 0, 0); // who goes on to a third, as they were
+        result = lookup_read_gone(work->arena, way, 0, 1, person);
         *ret = person;
     }
     PQclear(way);
@@ -88,17 +78,6 @@ static int find_target(Prepare *prepare, Pg *exchange, Work *work, Person **ret)
 }
 
 // ---- items ---------------------------------------------------------------------------------------------------------
-
-// What the log says of where they come from: the event that said who is who.
-static Dongbo__ChangeEvent *event_of(Work *work) {
-    Dongbo__ChangeEvent *event = arena_alloc(work->arena, sizeof *event);
-    if (event == NULL)
-        return NULL;
-    dongbo__change_event__init(event);
-    event->event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, (uint8_t *)work->link->event_id};
-    event->event_time_us = work->link->event_time_us;
-    return event;
-}
 
 static void fill(Item *item, const Person *person, const Item *like) {
     item->domain = like->domain;
@@ -129,7 +108,8 @@ static int read_left(Work *work, const PGresult *rows, int row, Dongbo__ChangeEv
 
 static int read_items(Work *work, const PGresult *rows, const Person *stays) {
     size_t n = (size_t)PQntuples(rows);
-    Dongbo__ChangeEvent *event = event_of(work);
+    // What the log says of where they come from: the event that said who is who.
+    Dongbo__ChangeEvent *event = work_cause(work->arena, work->link->event_id, work->link->event_time_us);
     work->items = event == NULL ? NULL : decide_items_new(work, 2 * n);
     if (work->items == NULL)
         return no_memory();
@@ -199,8 +179,6 @@ static int move(const Rules *rules, Work *work, Item *leaves, Item *comes) {
 int moving_build(Prepare *prepare, Pg *exchange, Work *work) {
     Person *stays = NULL;
     work_rewind(work);
-    work->items = NULL;
-    work->n_items = 0;
     int result = find_target(prepare, exchange, work, &stays);
     if (result == 0 && stays == NULL)
         work_settle(work, OUTCOME_NOTHING, 0, "the person who stays is not in the population store");

@@ -180,7 +180,7 @@ int prepare_open(Prepare *prepare, Work *work) {
 }
 
 bool prepare_changes_population(const Work *work) {
-    if (work->review != NULL || work->kind == WORK_MOVE || work->kind == WORK_RETELL)
+    if (work->review != NULL || work_is_of_records(work))
         return false;
     for (size_t i = 0; i < work->n_items; i++) {
         if (work->items[i].domain == DONGBO__DOMAIN__POPULATION &&

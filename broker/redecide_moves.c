@@ -31,17 +31,10 @@ static int fill_link(Work *work, const PGresult *rows, int row) {
     size_t n = 0;
     if (link == NULL)
         return error_fail(ERROR_MEMORY, "a merger does not fit");
-    Person *person = &link->went.person;
-    *person = (Person){.key = pg_i64(rows, row, 0),
-                       .citizen_number = lookup_read_text(work->arena, rows, row, 2),
-                       .full_name = "",
-                       .birth_date = "",
-                       .sex = "",
-                       .residence_province = lookup_read_text(work->arena, rows, row, 3),
-                       .residence_province63 = lookup_read_text(work->arena, rows, row, 4),
-                       .died_on = ""};
-    if (person->citizen_number == NULL || person->residence_province == NULL || person->residence_province63 == NULL)
-        return error_fail(ERROR_MEMORY, "a merger does not fit");
+    link->went.person.key = pg_i64(rows, row, 0);
+    int result = lookup_read_gone(work->arena, rows, row, 2, &link->went.person);
+    if (result < 0)
+        return result;
     link->went.into = pg_i64(rows, row, 1);
     link->agency = (uint32_t)pg_i32(rows, row, 5);
     memcpy(link->event_id, pg_bytes(rows, row, 6, &n), EVENT_ID_BYTES); // the table holds that it is as long

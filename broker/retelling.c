@@ -55,8 +55,6 @@ static const PgStatement TOLD = {"retold",
                                  "WHERE NOT told AND agency = $1 AND (position, cause::bigint) <= ($2, $3)",
                                  3, TOLD_TYPES};
 
-#define CAUSE_NUMBER 1
-
 typedef struct Persons {
     Person *list;
     size_t n;
@@ -117,19 +115,6 @@ static const Person *person_of(Arena *arena, const Persons *persons, const PGres
     return went->citizen_number == NULL ? NULL : went;
 }
 
-static Dongbo__ChangeEvent *event_of(Arena *arena, const PGresult *rows, int row) {
-    Dongbo__ChangeEvent *event = arena_alloc(arena, sizeof *event);
-    uint8_t *id = arena_alloc(arena, EVENT_ID_BYTES);
-    size_t n = 0;
-    if (event == NULL || id == NULL)
-        return NULL;
-    dongbo__change_event__init(event);
-    memcpy(id, pg_bytes(rows, row, EVENT_ID, &n), EVENT_ID_BYTES); // the table holds that it is as long
-    event->event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, id};
-    event->event_time_us = pg_i64(rows, row, EVENT_TIME);
-    return event;
-}
-
 // One that was withdrawn is told to those only who are to let it go: where the person lived before, it may have been
 // withdrawn when they lived there no longer.
 static int read_record(Arena *arena, const PGresult *rows, int row, Item *item) {
@@ -138,7 +123,7 @@ static int read_record(Arena *arena, const PGresult *rows, int row, Item *item) 
     Dongbo__Record *record = dongbo__record__unpack(arena_protobuf(arena), n, bytes);
     if (record == NULL && arena_failed(arena))
         return no_memory();
-    item->dropped = record == NULL || (record->retracted && pg_i64(rows, row, CAUSE) == CAUSE_NUMBER);
+    item->dropped = record == NULL || (record->retracted && pg_i64(rows, row, CAUSE) == RETELLING_NUMBER);
     item->merged = (Merged){.verdict = DONGBO__VERDICT__ACCEPTED, .record = record};
     item->merged.deleted = record != NULL && record->retracted;
     return 0;
@@ -148,7 +133,9 @@ static int fill(Work *work, const PGresult *rows, int row, const Person *person)
     Arena *arena = work->arena;
     Item *item = &work->items[work->n_items++];
     item->domain = pg_i16(rows, row, DOMAIN);
-    item->event = event_of(arena, rows, row);
+    size_t n = 0;
+    const uint8_t *event_id = pg_bytes(rows, row, EVENT_ID, &n); // the table holds that it is as long
+    item->event = work_cause(arena, event_id, pg_i64(rows, row, EVENT_TIME));
     item->person = person;
     item->claimed_number = person->citizen_number;
     item->record_key = lookup_read_text(arena, rows, row, RECORD_KEY);
@@ -179,7 +166,6 @@ int retelling_build(Prepare *prepare, Pg *exchange, Work *work) {
     PGresult *rows = NULL;
     Persons persons = {0};
     work_rewind(work);
-    work->n_items = 0;
     int result = query_next(exchange, advance, &rows);
     advance->rows = result == 0 ? PQntuples(rows) : 0;
     if (advance->rows > 0)

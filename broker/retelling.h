@@ -9,6 +9,9 @@
 
 #define RETELLING_RECORDS_MAX 500 // of one work
 #define RETELLING_PERSONS_MAX 200
+// exchange.retelling.cause
+#define RETELLING_NUMBER 1
+#define RETELLING_RESIDENCE 2
 
 // Makes the work's items, behind advance->from; none of records that were withdrawn. Under the log's lock: what is
 // told is what holds. advance->rows says how many were looked at, 0 when nothing waits. ERROR_DATABASE, ERROR_MEMORY.

@@ -418,15 +418,17 @@ static int bar_review(Transaction *transaction, Work *work) {
     return store_barred(transaction->exchange, work->review, why);
 }
 
-static int store_made(Transaction *transaction, Work *work) {
-    entries_place(work, transaction->last_position + 1);
-    int result = store_rows(transaction->exchange, &work->records, &work->exceptions);
-    if (result < 0)
-        return result;
+static int note_stored(Transaction *transaction, Work *work) {
     transaction->last_position = work->last_position;
     recheck_note(transaction->recheck, work);
     work_settle(work, OUTCOME_STORED, 0, "stored");
     return 0;
+}
+
+static int store_made(Transaction *transaction, Work *work) {
+    entries_place(work, transaction->last_position + 1);
+    int result = store_rows(transaction->exchange, &work->records, &work->exceptions);
+    return result < 0 ? result : note_stored(transaction, work);
 }
 
 // Records that move are read here, for whatever was placed before them in this transaction counts.
@@ -490,12 +492,9 @@ static int store_work(Transaction *transaction, const TransactionGroup *group, W
     stats_add(transaction->stats, STATS_COPY, &since);
     if (result < 0)
         return result;
-    transaction->last_position = work->last_position;
     if (is_batch)
         stream_of(transaction, work)->last_sequence = work->last_sequence;
-    recheck_note(transaction->recheck, work);
-    work_settle(work, OUTCOME_STORED, 0, "stored");
-    return 0;
+    return note_stored(transaction, work);
 }
 
 // ---- the whole -----------------------------------------------------------------------------------------------------

@@ -490,25 +490,13 @@ static bool lives_elsewhere(const Form *form, const Person *person) {
     return *said && *person->residence_province && strcmp(said, person->residence_province) != 0;
 }
 
-// What is written where nobody is known: "-", "không rõ".
-static bool names_nobody(const char *name) {
-    char folded[4 * TEXT_BYTES_MAX], *to = folded;
-    if (text_fold_accents(name, folded, sizeof folded) == (size_t)-1)
-        return true;
-    for (const char *at = folded; *at; at++)
-        if ((*at >= 'a' && *at <= 'z') || (*at >= '0' && *at <= '9'))
-            *to++ = *at;
-    *to = 0;
-    return !*folded || unsaid_is_word(folded);
-}
-
 // A mother's name is often written otherwise, and is somebody else's at times: alone it is only said where all that
 // identifies the person agrees. With less, or with another residence beside it, the number may well be a namesake's.
 static void compare_mother(const Form *form, const Person *person) {
     static const char FIELD[] = "subject.mother_name";
     const char *said = form->subject->mother_name, *stored = person->mother_name;
     if (form->found || !*said || !stored || !*stored || !(name_compare(said, stored) & NAME_OTHER) ||
-        names_nobody(said))
+        unsaid_is_name(said))
         return;
     bool alone = life_agrees(form, person) && !lives_elsewhere(form, person);
     decision_add(form->decision, alone ? ACCEPTED : MISMATCH, REASON(MOTHER_DIFFERS), FIELD, told(form, FIELD, stored));

@@ -62,7 +62,7 @@ void work_reset(Work *work) {
 }
 
 void work_rewind(Work *work) {
-    if (work->kind == WORK_MOVE || work->kind == WORK_RETELL) { // theirs are made behind the mark
+    if (work_is_of_records(work)) { // theirs are made behind the mark
         work->items = NULL;
         work->n_items = 0;
     }

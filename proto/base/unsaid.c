@@ -52,6 +52,14 @@ static void leave_letters(char *folded) {
     *out = '\0';
 }
 
+bool unsaid_is_name(const char *text) {
+    char bare[WORD_BYTES];
+    if (text_fold_accents(text, bare, sizeof bare) == (size_t)-1)
+        return false; // longer than any of the words
+    leave_letters(bare);
+    return bare[0] == '\0' || unsaid_is_word(bare);
+}
+
 bool unsaid_is_date(const char *text) {
     char bare[WORD_BYTES];
     if (text_fold_accents(text, bare, sizeof bare) == (size_t)-1)
