@@ -33,6 +33,8 @@ typedef struct FieldYaml {
     char *to, *column, *date, *value;
     CodeYaml *codes;
     unsigned codes_count;
+    char **clears_when;
+    unsigned clears_when_count;
 } FieldYaml;
 
 typedef struct OperationYaml {
@@ -70,6 +72,7 @@ static const cyaml_schema_field_t FIELD_FIELDS[] = {
     CYAML_FIELD_STRING_PTR("date", OPTIONAL_TEXT, FieldYaml, date, 1, 32),
     CYAML_FIELD_STRING_PTR("value", OPTIONAL_TEXT, FieldYaml, value, 1, 256),
     CYAML_FIELD_SEQUENCE("codes", OPTIONAL_TEXT, FieldYaml, codes, &CODE_SCHEMA, 1, 1000),
+    CYAML_FIELD_SEQUENCE("clears_when", OPTIONAL_TEXT, FieldYaml, clears_when, &TEXT_SCHEMA, 1, 16),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t FIELD_SCHEMA = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, FieldYaml, FIELD_FIELDS)};
@@ -105,6 +108,8 @@ typedef struct Target {
     const char *value;
     const CodeYaml *codes;
     unsigned n_codes;
+    char *const *clears; // words by which the field holds nothing any more
+    unsigned n_clears;
 } Target;
 
 typedef struct Column {
@@ -176,6 +181,13 @@ static bool date_format_good(const char *format) {
     return runs[2] == 1 && years == 4 && runs[0] <= 1 && runs[1] <= 1 && runs[0] <= runs[1];
 }
 
+static bool is_among(char *const *words, unsigned n, const char *text) {
+    for (unsigned i = 0; i < n; i++)
+        if (text_is_same(words[i], text))
+            return true;
+    return false;
+}
+
 static int target_name(Map *map, int index, const FieldYaml *yaml, Target *target) {
     target->subject = strncmp(yaml->to, "subject.", 8) == 0;
     const ProtobufCMessageDescriptor *of = target->subject ? &dongbo__subject__descriptor : map->body;
@@ -197,7 +209,9 @@ static int map_target(Map *map, int index) {
                        .date = yaml->date,
                        .value = yaml->value,
                        .codes = yaml->codes,
-                       .n_codes = yaml->codes_count};
+                       .n_codes = yaml->codes_count,
+                       .clears = yaml->clears_when,
+                       .n_clears = yaml->clears_when_count};
     target->is_date = field_is_date(yaml->to);
     int r = target_name(map, index, yaml, target);
     if (r < 0)
@@ -206,6 +220,9 @@ static int map_target(Map *map, int index) {
         return fail_at(map, index, "to", "give either a column or a value for", yaml->to);
     if (yaml->value != NULL && (yaml->date != NULL || yaml->codes != NULL))
         return fail_at(map, index, "value", "a constant takes neither date nor codes", yaml->to);
+    if (yaml->clears_when != NULL && (yaml->value != NULL || target->subject))
+        return fail_at(map, index, "clears_when", "only a field of the record that comes from a column is cleared",
+                       yaml->to);
     if (yaml->date != NULL && yaml->codes != NULL)
         return fail_at(map, index, "date", "give either date or codes for", yaml->to);
     if (yaml->date != NULL && !date_format_good(yaml->date))
@@ -235,6 +252,12 @@ static int map_bind(Map *map) {
     if (yaml->operation != NULL && yaml->operation->retract_count + yaml->operation->correct_count == 0)
         return error_fail(ERROR_CONFIG, "%s, line %d: operation needs the words of retract, of correct, or of both",
                           map->path, place_line(map->path, "operation", -1, NULL));
+    if (yaml->operation != NULL && map->domain == DONGBO__DOMAIN__POPULATION)
+        return error_fail(
+            ERROR_CONFIG,
+            "%s, line %d: population events are not withdrawn or corrected by an operation: a row of kind "
+            "correction says what holds, and clears_when what holds no longer",
+            map->path, place_line(map->path, "operation", -1, NULL));
     if (yaml->operation != NULL)
         map->operation = map_use_column(map, yaml->operation->column, place_line(map->path, "operation", -1, NULL));
     int r = 0;
@@ -385,12 +408,23 @@ static int text_read(const MapText *said, Arena *arena, MapText *ret) {
     return 0;
 }
 
+// A row that withdraws its record says nothing else of it.
+static void clear_field(const Target *target, Dongbo__ChangeEvent *event) {
+    if (event->operation != DONGBO__OPERATION__RETRACT)
+        event->cleared_fields[event->n_cleared_fields++] = target->number;
+}
+
 static int apply_target(const Map *map, const Target *target, const MapRow *row, Arena *arena,
-                        ProtobufCMessage *message, MapFault *ret_fault) {
+                        Dongbo__ChangeEvent *event, MapFault *ret_fault) {
+    ProtobufCMessage *message = target->subject ? &event->subject->base : event_body(event);
     const char *text = target->value;
     if (target->column >= 0) {
         MapText said;
         int code = text_read(&row->values[target->column], arena, &said);
+        if (code == 0 && is_among(target->clears, target->n_clears, said.text)) {
+            clear_field(target, event);
+            return 0;
+        }
         if (code == 0)
             code = target_text(target, &said, arena, &text);
         if (code < 0)
@@ -446,13 +480,6 @@ static int apply_time(const Map *map, const MapRow *row, Arena *arena, Dongbo__C
     return code <= 0 ? code : column_fault(map, ret_fault, code, "event_time", map->event_time);
 }
 
-static bool is_among(char *const *words, unsigned n, const char *text) {
-    for (unsigned i = 0; i < n; i++)
-        if (text_is_same(words[i], text))
-            return true;
-    return false;
-}
-
 static int apply_operation(const Map *map, const MapRow *row, Arena *arena, Dongbo__ChangeEvent *event,
                            MapFault *ret_fault) {
     event->operation = DONGBO__OPERATION__UPSERT;
@@ -474,23 +501,23 @@ int map_apply(const Map *map, const MapRow *row, Arena *arena, Dongbo__ChangeEve
     Dongbo__ChangeEvent *event = arena_alloc(arena, sizeof *event);
     Dongbo__Subject *subject = arena_alloc(arena, sizeof *subject);
     ProtobufCMessage *body = arena_alloc(arena, map->body->sizeof_message);
-    if (event == NULL || subject == NULL || body == NULL)
+    uint32_t *cleared = arena_alloc(arena, sizeof *cleared * DOMAIN_FIELDS_MAX);
+    if (event == NULL || subject == NULL || body == NULL || cleared == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a row");
     dongbo__change_event__init(event);
     dongbo__subject__init(subject);
     protobuf_c_message_init(map->body, body);
     event->schema_version = SCHEMA_VERSION;
     event->subject = subject;
+    event->cleared_fields = cleared;
     event_set_body(event, map->domain, body);
     int r = apply_key(map, row, arena, event, ret_fault);
     if (r == 0)
         r = apply_time(map, row, arena, event, ret_fault);
     if (r == 0)
         r = apply_operation(map, row, arena, event, ret_fault);
-    for (int i = 0; i < map->n_targets && r == 0; i++) {
-        const Target *target = &map->targets[i];
-        r = apply_target(map, target, row, arena, target->subject ? &subject->base : body, ret_fault);
-    }
+    for (int i = 0; i < map->n_targets && r == 0; i++)
+        r = apply_target(map, &map->targets[i], row, arena, event, ret_fault);
     *ret = event;
     return r;
 }

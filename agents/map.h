@@ -14,6 +14,10 @@
 //     - {to: occurrence_date, column: ngay_tiem, date: "DD/MM/YYYY"}
 //     - {to: status, column: tt, codes: [{from: "Đã tiêm", to: completed}]}
 //     - {to: product_code, value: EU/1/20/1528}
+//     - {to: lot_number, column: so_lo, clears_when: ["không có"]}
+//
+// A cell with one of the words of clears_when, as they stand there, says that the record's field holds nothing any
+// more, and what was said of it before is taken back. An empty cell says nothing, unless "" is among the words.
 #pragma once
 
 #include "event.pb-c.h"

@@ -30,8 +30,8 @@ class Centre:
     def __init__(self, exchange):
         self.exchange, self.cluster = exchange, exchange.cluster
         self.made = []
-        for code, domain in (("NPC", "population"), ("MOH", "health")):
-            exchange.agency(code, domain, [])
+        self.agent = exchange.agency("NPC", "population", ["population"])
+        exchange.agency("MOH", "health", [])
         exchange.start_broker()
 
     def peer(self, code="NPC", stream=None):
@@ -374,6 +374,38 @@ def test_cleared_fields_reach_the_store(centre):
     npc.publish([centre.change("correction", number(2), clear=[6])])
     assert said(npc.publish([centre.change("correction", number(2), time=1, clear=[7])])[1]) == {}
     assert (centre.citizen(number(2))["mother_name"], centre.citizen(number(2))["father_name"]) == ("", "")
+
+
+def test_a_death_recorded_in_error_is_taken_back_by_a_row(centre):
+    """By the shipped agent under the sample mapping. An empty cell takes nothing back."""
+    npc, moh, about = centre.agent, centre.peer("MOH"), number(1)
+
+    def drop(key, **fields):
+        row = dict.fromkeys(("old_number", "full_name", "birth_date", "sex", "mother_name", "father_name",
+                             "residence_province", "residence_commune", "died_on"), "")
+        npc.drop("population", f"{key}.csv", [row | {"row_id": key, "recorded_at": f"2022-03-0{key}",
+                                                     "citizen_number": about} | fields])
+        assert npc.once() == 0, npc.refused("population")
+
+    drop(1, kind="registered", full_name="Nguyễn Văn An", birth_date="1999-01-02", sex="male")
+    drop(2, kind="death", died_on="2021-05-06")
+    assert said(moh.publish([dose_of(about)])[1]) == {1: (MISMATCH, ["DEAD_AT_EVENT"])}
+    drop(3, kind="correction", mother_name="Mẹ")
+    assert centre.citizen(about)["died_on"] == "2021-05-06"
+    drop(4, kind="correction", died_on="alive")
+    assert centre.citizen(about)["died_on"] == "" and centre.citizen(about)["mother_name"] == "Mẹ"
+    verdicts = moh.receive(VERDICTS)[1].verdicts
+    assert [(v.sequence, v.verdict) for v in verdicts if v.position > 4] == [(1, ACCEPTED)]
+
+
+@pytest.mark.parametrize("operation", [2, 3], ids=["RETRACT", "CORRECT"])
+def test_population_events_are_not_withdrawn(centre, operation):
+    npc = centre.peer()
+    npc.publish([centre.enter(number(1))])
+    event = centre.change("correction", number(1), time=10, mother_name="Mẹ 2")
+    event.operation = operation
+    assert said(npc.publish([event])[1]) == {2: (REJECTED, ["OPERATION_UNKNOWN"])}
+    assert centre.citizen(number(1))["mother_name"] == "Mẹ"
 
 
 def test_communes_are_of_their_code_set_and_province(centre):

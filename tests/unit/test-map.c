@@ -66,6 +66,11 @@ static void test_names_the_line_of_what_is_wrong(void **state) {
     refused(GOOD "colour: blue\n", 5, "colour");
     refused(GOOD "operation: {column: op}\n", 5, "retract");
     refused(HEAD "  - {to: status, columm: s}\n", 4, "columm");
+    refused(HEAD "  - {to: status, value: x, clears_when: [z]}\n", 4, "cleared");
+    refused(HEAD "  - {to: subject.sex, column: x, clears_when: [z]}\n", 4, "cleared");
+    refused("domain: population\nsource_key: [id]\noperation: {column: op, retract: [D]}\nfields:\n"
+            "  - {to: kind, column: k}\n",
+            3, "kind correction");
 }
 
 static void test_needs_its_parts(void **state) {
@@ -258,6 +263,42 @@ static void test_leaves_unsaid_a_date_that_is_not_known(void **state) {
     map_destroy(&map);
 }
 
+// Before what the mapping makes of other words; of what is withdrawn nothing is cleared.
+static void test_clears_what_holds_no_longer(void **state) {
+    static const char yaml[] =
+        HEAD "  - {to: occurrence_date, column: on, date: \"DD/MM/YYYY\", clears_when: [\"-\", \"không có\"]}\n"
+             "  - {to: status, column: st, codes: [{from: A, to: completed}], clears_when: [none]}\n"
+             "  - {to: lot_number, column: lot, clears_when: [\"\"]}\n"
+             "operation: {column: op, retract: [D]}\n";
+    static const struct {
+        const char *texts[5]; // the key, the operation, and the fields
+        uint32_t said, cleared;
+    } CASES[] = {
+        {{"k", "", "-", "none", ""}, 0, 1u << 5 | 1u << 7 | 1u << 4},
+        {{"k", "", " không có ", "A", "L1"}, 1u << 7 | 1u << 4, 1u << 5},
+        {{"k", "", "", "", "L1"}, 1u << 4, 0},
+        {{"k", "", "N/A", "A", "-"}, 1u << 7 | 1u << 4, 0},
+        {{"k", "D", "-", "none", ""}, 0, 0},
+    };
+    Map *map = NULL;
+    assert_int_equal(load(&map, yaml), 0);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        MapText row[5];
+        for (int column = 0; column < 5; column++)
+            row[column] = (MapText){CASES[i].texts[column], strlen(CASES[i].texts[column])};
+        Dongbo__ChangeEvent *event;
+        MapFault fault;
+        arena_reset(arena);
+        assert_int_equal(map_apply(map, &(MapRow){row, 42}, arena, &event, &fault), 0);
+        assert_int_equal(fields_said(event_body(event)), CASES[i].said);
+        uint32_t cleared = 0;
+        for (size_t n = 0; n < event->n_cleared_fields; n++)
+            cleared |= 1u << event->cleared_fields[n];
+        assert_int_equal(cleared, CASES[i].cleared);
+    }
+    map_destroy(&map);
+}
+
 static void test_takes_the_rows_time_when_none_is_named(void **state) {
     Map *map = NULL;
     assert_int_equal(load(&map, GOOD), 0);
@@ -280,6 +321,7 @@ int main(void) {
         cmocka_unit_test(test_leaves_out_white_space_around_values),
         cmocka_unit_test(test_reads_dates_as_they_come),
         cmocka_unit_test(test_leaves_unsaid_a_date_that_is_not_known),
+        cmocka_unit_test(test_clears_what_holds_no_longer),
         cmocka_unit_test(test_takes_the_rows_time_when_none_is_named),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
