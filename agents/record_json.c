@@ -73,6 +73,11 @@ static void head_append(const Dongbo__FeedRecord *record, Bytes *out) {
     bytes_append_u8(out, '"');
     if (*record->citizen_number)
         text_append(out, ",\"citizen_number\":", record->citizen_number);
+    if (record->person_id.len) {
+        bytes_append_text(out, ",\"person\":\"");
+        bytes_append_hex(out, record->person_id.data, record->person_id.len);
+        bytes_append_u8(out, '"');
+    }
     if (*record->agency)
         text_append(out, ",\"agency\":", record->agency);
     clock_format_us(record->event_time_us, time);

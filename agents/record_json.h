@@ -6,7 +6,8 @@
 #include "proto/base/bytes.h"
 #include "wire.pb-c.h"
 
-// Appends {"position":N,"domain":"health","change":"upsert","record":"<hex>","citizen_number":"…","agency":"MOH",
-// "event_time":"…Z","fields":{…},"changed":[…]} and a line feed; change is upsert, delete, entered or left. 1 when the
-// record cannot be read (its domain is not known here, or its body is malformed); `out` is then as before.
+// Appends {"position":N,"domain":"health","change":"upsert","record":"<hex>","citizen_number":"…","person":"<hex>",
+// "agency":"MOH","event_time":"…Z","fields":{…},"changed":[…]} and a line feed; change is upsert, delete, entered or
+// left. 1 when the record cannot be read (its domain is not known here, or its body is malformed); `out` is then as
+// before.
 int record_json_append(const Dongbo__FeedRecord *record, Bytes *out);

@@ -19,7 +19,7 @@
 #include <string.h>
 
 #define BATCH_BYTES_MAX_HELD (256 * 1024 * 1024)
-#define PARAMS_FIXED 6
+#define PARAMS_FIXED 7
 
 enum {
     OID_INT4 = 23,
@@ -36,10 +36,10 @@ enum {
 };
 
 static const Oid UPSERT_TYPES[PG_PARAMS_MAX] = {
-    OID_BYTEA_ARRAY, OID_INT8_ARRAY, OID_BOOL_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TIMESTAMPTZ_ARRAY,
-    OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
-    OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
-    OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+    OID_BYTEA_ARRAY,       OID_INT8_ARRAY, OID_BOOL_ARRAY, OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY,
+    OID_TIMESTAMPTZ_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
+    OID_TEXT_ARRAY,        OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
+    OID_TEXT_ARRAY,        OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
 };
 
 typedef struct Row {
@@ -134,19 +134,23 @@ static int upsert_build(Postgres *pg, int domain) {
     sql_add(sql, "WITH b AS (SELECT DISTINCT ON (record_id) * FROM unnest(");
     for (int i = 1; i <= n; i++)
         sql_add(sql, "%s$%d", i > 1 ? ", " : "", i);
-    sql_add(sql, ") AS u (record_id, position, deleted, citizen_number, agency, event_time");
+    sql_add(sql, ") AS u (record_id, position, deleted, citizen_number, person_id, agency, event_time");
     columns_add(sql, ", ", domain, table);
     sql_add(sql, ") ORDER BY record_id, position DESC), gone AS (DELETE FROM ");
     sql_add(sql, "%s.%s AS t USING b WHERE t.record_id = b.record_id AND b.deleted AND t.position <= b.position)",
             pg->quoted, domain_name(domain));
-    sql_add(sql, " INSERT INTO %s.%s AS t (record_id, position, citizen_number, agency, event_time", pg->quoted,
-            domain_name(domain));
+    sql_add(sql, " INSERT INTO %s.%s AS t (record_id, position, citizen_number, person_id, agency, event_time",
+            pg->quoted, domain_name(domain));
     columns_add(sql, ", ", domain, table);
-    sql_add(sql, ") SELECT b.record_id, b.position, nullif(b.citizen_number, ''), nullif(b.agency, ''), b.event_time");
+    sql_add(
+        sql,
+        ") SELECT b.record_id, b.position, nullif(b.citizen_number, ''), nullif(b.person_id, ''), nullif(b.agency, ''),"
+        " b.event_time");
     values_add(sql, domain, table);
-    sql_add(sql,
-            " FROM b WHERE NOT b.deleted ON CONFLICT (record_id) DO UPDATE SET position = excluded.position,"
-            " citizen_number = excluded.citizen_number, agency = excluded.agency, event_time = excluded.event_time");
+    sql_add(
+        sql,
+        " FROM b WHERE NOT b.deleted ON CONFLICT (record_id) DO UPDATE SET position = excluded.position,"
+        " citizen_number = excluded.citizen_number, person_id = excluded.person_id, agency = excluded.agency, event_time = excluded.event_time");
     assignments_add(sql, domain, table);
     sql_add(sql, " WHERE t.position < excluded.position");
     bytes_append_u8(sql, 0);
@@ -191,8 +195,9 @@ static int table_extend(Postgres *pg, int domain, uint32_t fields) {
     bytes_clear(&pg->sql);
     sql_add(&pg->sql,
             "CREATE TABLE IF NOT EXISTS %s.%s (record_id bytea PRIMARY KEY, position bigint NOT NULL,"
-            " citizen_number text, agency text, event_time timestamptz NOT NULL)",
-            pg->quoted, domain_name(domain));
+            " citizen_number text, person_id bytea, agency text, event_time timestamptz NOT NULL);"
+            " ALTER TABLE %s.%s ADD COLUMN IF NOT EXISTS person_id bytea", // of before there was one
+            pg->quoted, domain_name(domain), pg->quoted, domain_name(domain));
     for (unsigned i = 0; i < descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
         if (!(fields >> field->id & 1))
@@ -494,6 +499,9 @@ static void fixed_bind(PgParams *params, const Table *table) {
     pg_param_array_begin(params, OID_TEXT, table->n);
     for (const Row *row = table->rows; row; row = row->next)
         pg_array_text(params, row->record->citizen_number, strlen(row->record->citizen_number));
+    pg_param_array_begin(params, OID_BYTEA, table->n);
+    for (const Row *row = table->rows; row; row = row->next)
+        pg_array_bytes(params, row->record->person_id.data, row->record->person_id.len);
     pg_param_array_begin(params, OID_TEXT, table->n);
     for (const Row *row = table->rows; row; row = row->next)
         pg_array_text(params, row->record->agency, strlen(row->record->agency));

@@ -197,11 +197,13 @@ static const Policy *hello_policy(const FeedState *state, const Dongbo__HelloSub
 // Granted fields by name, in the arena. NULL without memory.
 static char **granted_fields(Arena *arena, const PolicyVersion *version, size_t *ret_n) {
     size_t n = 0;
-    char **fields = arena_alloc(arena, (DOMAIN_MAX * DOMAIN_FIELDS_MAX + 1) * sizeof(char *));
+    char **fields = arena_alloc(arena, (DOMAIN_MAX * DOMAIN_FIELDS_MAX + 2) * sizeof(char *));
     if (!fields)
         return NULL;
     if (version->citizen_number)
         fields[n++] = arena_strndup(arena, "citizen_number", 14);
+    if (version->person_id)
+        fields[n++] = arena_strndup(arena, "person_id", 9);
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++)
         for (unsigned field = 1; field <= DOMAIN_FIELDS_MAX; field++)
             if (version->domains >> domain & version->fields[domain] >> field & 1)

@@ -333,10 +333,11 @@ static bool has_another_number(const Item *item) {
            population_is_reissue(item->event->population);
 }
 
-// Whoever only now comes in has no records yet.
+// In either code set. Whoever only now comes in has no records yet.
 static bool has_moved(const Item *item) {
-    return changes_person(item) && strcmp(item->province_before, item->province_after) != 0 &&
-           (item->province_before[0] != '\0' || !decide_brings_person(item));
+    bool moved = strcmp(item->province_before, item->province_after) != 0 ||
+                 strcmp(item->province63_before, item->province63_after) != 0;
+    return changes_person(item) && moved && (item->province_before[0] != '\0' || !decide_brings_person(item));
 }
 
 typedef const char *PlaceOf(const Item *item, bool moved);

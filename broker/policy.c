@@ -131,6 +131,10 @@ void policy_grant_field(PolicyVersion *version, const char *field) {
         version->citizen_number = true;
         return;
     }
+    if (strcmp(field, "person_id") == 0) {
+        version->person_id = true;
+        return;
+    }
     const char *dot = strchr(field, '.');
     char name[32];
     if (!dot || (size_t)(dot - field) >= sizeof name)
@@ -205,21 +209,44 @@ static bool is_of_record(const Dongbo__Entry *entry) {
            entry->kind == DONGBO__ENTRY_KIND__ENTRY_MERGER || entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
 }
 
-PolicyPassage policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day) {
-    if (!is_of_record(entry) || entry->verdict != DONGBO__VERDICT__ACCEPTED || entry->person == 0)
-        return POLICY_NOT;
-    if ((int)entry->domain < DOMAIN_MIN || (int)entry->domain > DOMAIN_MAX || !(version->domains >> entry->domain & 1))
-        return POLICY_NOT;
-    if (stored_day > version->valid_to)
-        return POLICY_NOT;
-    bool after = lives_in(version, entry->province_after), retold = entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
+static bool is_own_echo(const PolicyVersion *version, const Dongbo__Entry *entry) {
+    return version->own_agency != 0 && entry->agency == version->own_agency &&
+           (entry->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION);
+}
+
+static PolicyPassage passage_of(const PolicyVersion *version, const Dongbo__Entry *entry) {
+    bool retold = entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
+    bool after = lives_in(version, version->codes63 ? entry->province63_after : entry->province_after);
+    bool before = lives_in(version, version->codes63 ? entry->province63_before : entry->province_before);
     // Of nobody's residence before nothing was told, but where it is told again.
-    bool before = lives_in(version, entry->province_before) || (!retold && entry->province_before[0] == '\0' && after);
+    if (!retold && entry->province_before[0] == '\0' && entry->province63_before[0] == '\0')
+        before = after;
     if (retold && entry->deleted && after)
         return POLICY_NOT; // never was, for who only comes
     if (after != before)
         return after ? POLICY_ENTERS : POLICY_LEAVES;
     // A number is told again to those only who see numbers, and a move to those only whom it concerns.
-    bool moved = strcmp(entry->province_before, entry->province_after) != 0;
+    bool moved = strcmp(entry->province_before, entry->province_after) != 0 ||
+                 strcmp(entry->province63_before, entry->province63_after) != 0;
     return !after || (retold && (moved || !version->citizen_number)) ? POLICY_NOT : POLICY_STAYS;
+}
+
+Dongbo__ChangeKind policy_change(PolicyPassage passage, const Dongbo__Entry *entry) {
+    if (passage == POLICY_LEAVES)
+        return DONGBO__CHANGE_KIND__CHANGE_LEFT;
+    if (entry->deleted)
+        return DONGBO__CHANGE_KIND__CHANGE_DELETE;
+    return passage == POLICY_ENTERS ? DONGBO__CHANGE_KIND__CHANGE_ENTERED : DONGBO__CHANGE_KIND__CHANGE_UPSERT;
+}
+
+PolicyPassage policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day) {
+    if (!is_of_record(entry) || entry->verdict != DONGBO__VERDICT__ACCEPTED || entry->person == 0)
+        return POLICY_NOT;
+    if ((int)entry->domain < DOMAIN_MIN || (int)entry->domain > DOMAIN_MAX || !(version->domains >> entry->domain & 1))
+        return POLICY_NOT;
+    if (stored_day > version->valid_to || is_own_echo(version, entry))
+        return POLICY_NOT;
+    PolicyPassage passage = passage_of(version, entry);
+    bool wanted = version->changes >> policy_change(passage, entry) & 1;
+    return passage == POLICY_NOT || !wanted ? POLICY_NOT : passage;
 }

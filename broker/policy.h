@@ -6,22 +6,27 @@
 
 #include "proto/domain.h"
 #include "store.pb-c.h"
+#include "wire.pb-c.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define POLICY_NAME_BYTES 128
-#define POLICY_PROVINCES 100 // 34-codes have two digits
+#define POLICY_PROVINCES 100     // codes of both sets have two digits
+#define POLICY_CHANGES_ALL 0x1eu // upsert, delete, entered, left
 
 typedef struct PolicyVersion {
     int32_t version;
     uint64_t position;            // holds from here on
     int32_t valid_from, valid_to; // days since 2000-01-01, both included
     uint32_t domains;             // bit n = domain n
+    uint32_t changes;             // bit n = ChangeKind n
+    uint32_t own_agency;          // whose changes are not sent back; 0: none
     bool any_province;
+    bool codes63; // which set `provinces` is of
     bool provinces[POLICY_PROVINCES];
-    bool citizen_number;
+    bool citizen_number, person_id;
     uint32_t fields[DOMAIN_MAX + 1]; // by domain: bit n = field n of its body
 } PolicyVersion;
 
@@ -51,7 +56,8 @@ const Policy *policy_set_find(const PolicySet *set, int32_t subscription);
 const char *policy_set_agency(const PolicySet *set, uint32_t agency); // "" when unknown
 
 // Words of a policy row. Unknown ones grant nothing.
-void policy_grant_field(PolicyVersion *version, const char *field); // "health.product_code", "citizen_number"
+// "health.product_code", "citizen_number", "person_id"
+void policy_grant_field(PolicyVersion *version, const char *field);
 void policy_grant_province(PolicyVersion *version,
                            const char *province); // call once per province; none: see any_province
 
@@ -67,5 +73,9 @@ typedef enum PolicyPassage {
     POLICY_ENTERS, // the person came to live in one of the provinces: the whole record is new to the subscriber
     POLICY_LEAVES, // ... lives in one of them no longer
 } PolicyPassage;
-// By kind, verdict, domain, the residence before and after, and the day it was stored. Fields are project.h's.
+// By kind, verdict, domain, the residence before and after, the day it was stored, whose change it is and what it does.
+// Fields are project.h's. An agency's own changes are what it said itself: not what is told again, or follows of a
+// merger, because of it, for those are others' records.
 PolicyPassage policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day);
+// What an entry that passes so does at the subscriber.
+Dongbo__ChangeKind policy_change(PolicyPassage passage, const Dongbo__Entry *entry);

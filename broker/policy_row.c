@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION, POSITION, VALID_FROM, VALID_TO, DOMAINS, PROVINCES, FIELDS };
+enum { VERSION, POSITION, VALID_FROM, VALID_TO, DOMAINS, PROVINCES, FIELDS, PROVINCE_CODES, CHANGES, OWN_AGENCY };
 
 // Gives each element of a text array to `grant`; how many there were.
 static int texts_read(const PGresult *result, int row, int column, PolicyVersion *version,
@@ -29,8 +29,12 @@ int policy_row_read(const PGresult *result, int row, int column, PolicyVersion *
     *ret = (PolicyVersion){.version = pg_i32(result, row, column + VERSION),
                            .position = (uint64_t)pg_i64(result, row, column + POSITION),
                            .valid_from = pg_i32(result, row, column + VALID_FROM), // a date is days since 2000-01-01
-                           .valid_to = pg_i32(result, row, column + VALID_TO)};
+                           .valid_to = pg_i32(result, row, column + VALID_TO),
+                           .codes63 = pg_i16(result, row, column + PROVINCE_CODES) == 63,
+                           .own_agency = (uint32_t)pg_i32(result, row, column + OWN_AGENCY)};
     int r = pg_array_bits(result, row, column + DOMAINS, DOMAIN_MAX, &ret->domains);
+    if (r >= 0)
+        r = pg_array_bits(result, row, column + CHANGES, DONGBO__CHANGE_KIND__CHANGE_LEFT, &ret->changes);
     int provinces = r < 0 ? r : texts_read(result, row, column + PROVINCES, ret, policy_grant_province);
     ret->any_province = provinces == 0;
     r = provinces < 0 ? provinces : texts_read(result, row, column + FIELDS, ret, policy_grant_field);

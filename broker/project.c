@@ -53,18 +53,34 @@ void projector_destroy(Projector **projector) {
     *projector = NULL;
 }
 
+typedef struct Piece {
+    const void *data;
+    size_t n;
+} Piece;
+
+// The first `bytes` of HMAC-SHA256(secret, the pieces). No key: the one set in the beginning is kept.
+static int mac_cut(EVP_MAC_CTX *mac, Piece first, Piece second, Piece out) {
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    size_t n;
+    if (EVP_MAC_init(mac, NULL, 0, NULL) != 1 || EVP_MAC_update(mac, first.data, first.n) != 1 ||
+        EVP_MAC_update(mac, second.data, second.n) != 1 || EVP_MAC_final(mac, hash, &n, sizeof hash) != 1)
+        return error_fail(ERROR_CRYPTO, "HMAC-SHA256 failed");
+    memcpy((void *)out.data, hash, out.n);
+    return 0;
+}
+
 int projector_record_id(Projector *projector, const Dongbo__Entry *entry, uint8_t out[RECORD_ID_BYTES]) {
-    uint8_t head[9], hash[EVP_MAX_MD_SIZE];
+    uint8_t head[9];
     bytes_put_number(head, 8, (uint64_t)entry->person);
     head[8] = (uint8_t)entry->domain;
-    size_t n;
-    // No key: the one set in the beginning is kept.
-    if (EVP_MAC_init(projector->mac, NULL, 0, NULL) != 1 || EVP_MAC_update(projector->mac, head, sizeof head) != 1 ||
-        EVP_MAC_update(projector->mac, (const uint8_t *)entry->record_key, strlen(entry->record_key)) != 1 ||
-        EVP_MAC_final(projector->mac, hash, &n, sizeof hash) != 1)
-        return error_fail(ERROR_CRYPTO, "HMAC-SHA256 failed");
-    memcpy(out, hash, RECORD_ID_BYTES);
-    return 0;
+    return mac_cut(projector->mac, (Piece){head, sizeof head}, (Piece){entry->record_key, strlen(entry->record_key)},
+                   (Piece){out, RECORD_ID_BYTES});
+}
+
+int projector_person_id(Projector *projector, int64_t person, uint8_t out[PERSON_ID_BYTES]) {
+    uint8_t key[8];
+    bytes_put_number(key, sizeof key, (uint64_t)person);
+    return mac_cut(projector->mac, (Piece){"person", 6}, (Piece){key, sizeof key}, (Piece){out, PERSON_ID_BYTES});
 }
 
 int project_body(const uint8_t *body, size_t n, uint32_t granted, Bytes *out) {
@@ -91,21 +107,12 @@ static size_t changed_granted(const Dongbo__Entry *entry, uint32_t granted, uint
     return n;
 }
 
-static Dongbo__ChangeKind change_of(const Projection *projection) {
-    if (projection->passage == POLICY_LEAVES)
-        return DONGBO__CHANGE_KIND__CHANGE_LEFT;
-    if (projection->entry->deleted)
-        return DONGBO__CHANGE_KIND__CHANGE_DELETE;
-    return projection->passage == POLICY_ENTERS ? DONGBO__CHANGE_KIND__CHANGE_ENTERED
-                                                : DONGBO__CHANGE_KIND__CHANGE_UPSERT;
-}
-
 int projector_append(Projector *projector, const Projection *projection, Bytes *out) {
     const Dongbo__Entry *entry = projection->entry;
     uint32_t granted = projection->version->fields[entry->domain] & ~1u;
     uint32_t changed[DOMAIN_FIELDS_MAX];
     size_t n_changed = changed_granted(entry, granted, changed);
-    Dongbo__ChangeKind change = change_of(projection);
+    Dongbo__ChangeKind change = policy_change(projection->passage, entry);
     bool held = change == DONGBO__CHANGE_KIND__CHANGE_UPSERT || change == DONGBO__CHANGE_KIND__CHANGE_ENTERED;
     bool whole = change == DONGBO__CHANGE_KIND__CHANGE_ENTERED || entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
     // Without a field of its domain nothing is granted of a record, not even that it is gone.
@@ -114,8 +121,10 @@ int projector_append(Projector *projector, const Projection *projection, Bytes *
     bytes_clear(&projector->body);
     if (held && project_body(entry->body.data, entry->body.len, granted, &projector->body))
         return 2;
-    uint8_t id[RECORD_ID_BYTES];
+    uint8_t id[RECORD_ID_BYTES], person_id[PERSON_ID_BYTES];
     int r = projector_record_id(projector, entry, id);
+    if (r == 0 && projection->version->person_id)
+        r = projector_person_id(projector, entry->person, person_id);
     if (r < 0)
         return r;
 
@@ -127,6 +136,8 @@ int projector_append(Projector *projector, const Projection *projection, Bytes *
     record.record_id = (ProtobufCBinaryData){sizeof id, id};
     if (projection->version->citizen_number)
         record.citizen_number = entry->citizen_number;
+    if (projection->version->person_id)
+        record.person_id = (ProtobufCBinaryData){sizeof person_id, person_id};
     record.event_time_us = entry->event_time_us;
     record.agency = (char *)projection->agency;
     record.n_changed_fields = n_changed;

@@ -16,6 +16,9 @@ void projector_destroy(Projector **projector);
 // within a subscription, and of no use to compare two subscriptions' records. ERROR_CRYPTO.
 #define RECORD_ID_BYTES 16
 int projector_record_id(Projector *projector, const Dongbo__Entry *entry, uint8_t out[RECORD_ID_BYTES]);
+// HMAC-SHA256(secret, "person" ‖ person i64), first 16 bytes: stable for a person within a subscription. ERROR_CRYPTO.
+#define PERSON_ID_BYTES 16
+int projector_person_id(Projector *projector, int64_t person, uint8_t out[PERSON_ID_BYTES]);
 
 // Appends those fields of a flat message whose bit is set. 1 when the bytes are malformed (`out` is then as before).
 int project_body(const uint8_t *body, size_t n, uint32_t granted, Bytes *out);

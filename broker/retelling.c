@@ -49,11 +49,12 @@ static const Oid PERSONS_TYPES[] = {OID_INT8_ARRAY};
 static const PgStatement PERSONS = {
     "retell-persons", "SELECT 0::bigint, " LOOKUP_PERSON_COLUMNS " FROM population.citizen c WHERE c.person = ANY ($1)",
     1, PERSONS_TYPES};
-static const Oid TOLD_TYPES[] = {OID_INT4, OID_INT8, OID_INT8};
+static const Oid TOLD_TYPES[] = {OID_INT4, OID_INT8, OID_INT8, OID_INT8, OID_INT8};
 static const PgStatement TOLD = {"retold",
-                                 "UPDATE exchange.retelling SET told = true "
+                                 "UPDATE exchange.retelling SET told = (position, cause::bigint) <= ($2, $4), "
+                                 "told_position = $5 "
                                  "WHERE NOT told AND agency = $1 AND (position, cause::bigint) <= ($2, $3)",
-                                 3, TOLD_TYPES};
+                                 5, TOLD_TYPES};
 
 typedef struct Persons {
     Person *list;
@@ -186,13 +187,15 @@ int retelling_build(Prepare *prepare, Pg *exchange, Work *work) {
     return result;
 }
 
-int retelling_done(Pg *exchange, Work *work) {
+int retelling_done(Pg *exchange, Work *work, uint64_t last_position) {
     Advance *advance = work->advance;
     bool all = advance->rows < RETELLING_RECORDS_MAX; // of the last event's too
     PgParams params = {0};
     pg_param_i32(&params, (int32_t)advance->agency);
     pg_param_i64(&params, advance->to.position);
+    pg_param_i64(&params, advance->to.cause);
     pg_param_i64(&params, all ? advance->to.cause : advance->to.cause - 1);
+    pg_param_i64(&params, (int64_t)last_position + advance->rows);
     int result = pg_run(exchange, &TOLD, &params, NULL);
     pg_params_free(&params);
     if (all)

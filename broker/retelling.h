@@ -16,5 +16,6 @@
 // Makes the work's items, behind advance->from; none of records that were withdrawn. Under the log's lock: what is
 // told is what holds. advance->rows says how many were looked at, 0 when nothing waits. ERROR_DATABASE, ERROR_MEMORY.
 int retelling_build(Prepare *prepare, Pg *exchange, Work *work);
-// Notes what of it is done with, and sets advance->to.
-int retelling_done(Pg *exchange, Work *work);
+// Notes what of it is done with, and up to where it is told (the log's last position before it is `last_position`);
+// sets advance->to.
+int retelling_done(Pg *exchange, Work *work, uint64_t last_position);

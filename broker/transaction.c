@@ -456,7 +456,7 @@ static int store_retold(Transaction *transaction, Work *work) {
         result = retelling_build(transaction->prepare, transaction->exchange, work);
     recheck_date(transaction->recheck, work, transaction->last_position);
     if (result == 0 && work->advance->rows > 0)
-        result = retelling_done(transaction->exchange, work);
+        result = retelling_done(transaction->exchange, work, transaction->last_position);
     if (result == 0)
         result = entries_build(work);
     if (result < 0 || work->n_entries > 0)

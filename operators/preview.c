@@ -29,8 +29,8 @@
 
 static const char NOTES[] =
     "The oldest first. Rights that are granted today decide, for all of them: days, and policies that held before, do\n"
-    "not count, nor does whether the subscription is switched on. `record` is not what its holder will see: that is\n"
-    "made with its own secret. --json prints a record a line.\n";
+    "not count, nor does whether the subscription is switched on. `record` and `person` are not what its holder will\n"
+    "see: those are made with its own secret. --json prints a record a line.\n";
 
 static const PgStatement POLICY = {"preview_policy",
                                    "SELECT s.state, " POLICY_ROW
@@ -109,6 +109,11 @@ static json_t *record_json(const Preview *preview, const Dongbo__FeedRecord *rec
     text_mask_number(record->citizen_number, masked);
     if (*record->citizen_number)
         json_object_set_new(object, "citizen_number", json_string(preview->unmask ? record->citizen_number : masked));
+    if (record->person_id.len == PERSON_ID_BYTES) {
+        char person[2 * PERSON_ID_BYTES + 1];
+        hex_encode(record->person_id.data, PERSON_ID_BYTES, person);
+        json_object_set_new(object, "person", json_string(person));
+    }
     json_object_set_new(object, "agency", json_string(record->agency));
     json_object_set_new(object, "event_time", json_string(time));
     json_object_set_new(object, "fields", fields_json(preview, (int)record->domain, body));

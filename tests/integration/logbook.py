@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import sqlite3
 import struct
+import types
 
 import wire
 
@@ -19,6 +20,7 @@ BODIES = {1: "PopulationChange", 2: "Vaccination", 3: "Enrolment", 4: "Insurance
           6: "EidAccount", 7: "ElectricityContract"}
 NAMES = {1: "population", 2: "health", 3: "education", 4: "social_security", 5: "residence", 6: "e_id",
          7: "electricity"}
+CHANGES = ("upsert", "delete", "entered", "left")
 NO_HASH = bytes(32)
 
 _zstd = ctypes.CDLL("libzstd.so.1")
@@ -208,48 +210,64 @@ class Logbook:
                         for position, entry in enumerate(segment.entries, segment.first)
                         if entry.sequence not in plain}, where
 
+    def rights(self, subscription):
+        """The versions of a subscription's rights, the oldest first."""
+        columns = ("version", "position", "domains", "provinces", "codes", "changes", "fields", "agency", "valid_to")
+        return [types.SimpleNamespace(**dict(zip(columns, row))) for row in self.cluster.rows(
+            "SELECT version, position, domains, provinces, province_codes, changes, fields, "
+            "CASE WHEN NOT echo THEN agency END, valid_to FROM exchange.subscription_policy WHERE subscription = %s "
+            "ORDER BY version", subscription)]
+
     def expected_records(self, name):
-        """What a subscription with one policy version may have, in order, as lines of its JSONL files."""
+        """What a subscription may have, in order, as lines of its JSONL files."""
         number, secret = self.cluster.rows("SELECT subscription, secret FROM exchange.subscription WHERE name = %s",
                                            name)[0]
-        (from_position, domains, provinces, fields), = self.cluster.rows(
-            "SELECT position, domains, provinces, fields FROM exchange.subscription_policy WHERE subscription = %s",
-            number)
+        versions = self.rights(number)
         agencies = dict(self.cluster.rows("SELECT agency, code FROM exchange.agency"))
         for position, entry in sorted(self.entries.items()):
             if entry.kind not in RECORD_KINDS or entry.verdict != ACCEPTED or not entry.person:
                 continue
-            if position < from_position or entry.domain not in domains:
-                continue
-            record = self._record(entry, fields, provinces)
+            rights = [version for version in versions if version.position <= position][-1:]
+            record = self._record(entry, rights[0]) if rights and entry.domain in rights[0].domains else None
             if record is None:
                 continue
             identity = struct.pack(">qB", entry.person, entry.domain) + entry.record_key.encode()
             record["record"] = hmac.new(bytes(secret), identity, hashlib.sha256).digest()[:16].hex()
+            if "person_id" in rights[0].fields:
+                person = b"person" + struct.pack(">q", entry.person)
+                record["person"] = hmac.new(bytes(secret), person, hashlib.sha256).digest()[:16].hex()
             record.update(position=position, agency=agencies[entry.agency])
             yield record
 
     @staticmethod
-    def _change(entry, fields, provinces):
+    def _change(entry, rights):
         """What it is to a subscription to these provinces (none: all); None when it is nothing."""
-        retold, before, after = entry.kind == ENTRY_RETOLD, entry.province_before, entry.province_after
+        retold, provinces = entry.kind == ENTRY_RETOLD, rights.provinces
+        codes = ((entry.province_before, entry.province_after), (entry.province63_before, entry.province63_after))
+        before, after = codes[rights.codes == 63]
+        moved, newly = codes[0][0] != codes[0][1] or codes[1][0] != codes[1][1], not codes[0][0] and not codes[1][0]
         lives = not provinces or after in provinces
-        lived = not provinces or before in provinces or (not before and lives and not retold)
+        lived = not provinces or before in provinces or (newly and lives and not retold)
+        if retold and entry.deleted and lives:
+            return None
         if lives != lived:
             return "left" if lived else "delete" if entry.deleted else "entered"
-        if not lives or (retold and (before != after or "citizen_number" not in fields)):
+        if not lives or (retold and (moved or "citizen_number" not in rights.fields)):
             return None
         return "delete" if entry.deleted else "upsert"
 
     @staticmethod
-    def _record(entry, fields, provinces):
-        domain = NAMES[entry.domain]
-        change = Logbook._change(entry, fields, provinces)
+    def _record(entry, rights):
+        domain, fields = NAMES[entry.domain], rights.fields
+        change = Logbook._change(entry, rights)
+        echo = rights.agency == entry.agency and entry.kind in (ENTRY_EVENT, ENTRY_DECISION)
+        if not change or CHANGES.index(change) + 1 not in rights.changes or echo:
+            return None
         body = getattr(wire, BODIES[entry.domain]).FromString(entry.body)
         granted = {field.number: field.name for field in body.DESCRIPTOR.fields if f"{domain}.{field.name}" in fields}
         changed = [granted[number] for number in entry.changed_fields if number in granted]
         whole = change == "entered" or entry.kind == ENTRY_RETOLD
-        if not change or (change in ("upsert", "entered") and not changed and not whole):
+        if not granted or (change in ("upsert", "entered") and not changed and not whole):
             return None
         record = {"domain": domain, "change": change, "changed": changed,
                   "fields": {name: getattr(body, name) for name in granted.values() if getattr(body, name)}}

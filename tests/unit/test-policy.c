@@ -13,8 +13,12 @@
 #include <cmocka.h>
 
 static PolicyVersion version_make(void) {
-    PolicyVersion version = {
-        .version = 1, .valid_from = -100, .valid_to = 20000, .domains = 1u << 2, .any_province = true};
+    PolicyVersion version = {.version = 1,
+                             .valid_from = -100,
+                             .valid_to = 20000,
+                             .domains = 1u << 2,
+                             .any_province = true,
+                             .changes = POLICY_CHANGES_ALL};
     policy_grant_field(&version, "health.product_code");
     return version;
 }
@@ -46,6 +50,9 @@ static void test_grants_named_fields_only(void **state) {
     assert_false(version.citizen_number);
     policy_grant_field(&version, "citizen_number");
     assert_true(version.citizen_number);
+    assert_false(version.person_id);
+    policy_grant_field(&version, "person_id");
+    assert_true(version.person_id);
 }
 
 static void test_admits_what_is_granted(void **state) {
@@ -140,6 +147,92 @@ static void test_looks_at_the_province_of_residence(void **state) {
     assert_true(policy_admits(&version, &entry, 0));
 }
 
+static PolicyPassage passage63(const PolicyVersion *version, Dongbo__EntryKind kind, const char *codes[4]) {
+    Dongbo__Entry entry = entry_make();
+    entry.kind = kind;
+    entry.province_before = (char *)codes[0];
+    entry.province_after = (char *)codes[1];
+    entry.province63_before = (char *)codes[2];
+    entry.province63_after = (char *)codes[3];
+    return policy_admits(version, &entry, 0);
+}
+
+// 15 is Yên Bái among the 63 and Lào Cai among the 34: a code says nothing without its set.
+static void test_provinces_are_of_one_code_set(void **state) {
+    (void)state;
+    const Dongbo__EntryKind event = DONGBO__ENTRY_KIND__ENTRY_EVENT, again = DONGBO__ENTRY_KIND__ENTRY_RETOLD;
+    PolicyVersion of34 = version_make();
+    of34.any_province = false;
+    policy_grant_province(&of34, "15");
+    PolicyVersion of63 = of34;
+    of63.codes63 = true;
+    assert_int_equal(passage63(&of34, event, (const char *[]){"15", "15", "10", "10"}), POLICY_STAYS);
+    assert_int_equal(passage63(&of63, event, (const char *[]){"15", "15", "10", "10"}), POLICY_NOT);
+    assert_int_equal(passage63(&of63, event, (const char *[]){"01", "01", "15", "15"}), POLICY_STAYS);
+    assert_int_equal(passage63(&of34, event, (const char *[]){"01", "01", "15", "15"}), POLICY_NOT);
+    // Within one of the 34, from one of the 63 to another: only those who go by the 63 are concerned.
+    for (int i = 0; i < 2; i++) {
+        Dongbo__EntryKind kind = i ? again : event;
+        assert_int_equal(passage63(&of63, kind, (const char *[]){"15", "15", "10", "15"}), POLICY_ENTERS);
+        assert_int_equal(passage63(&of63, kind, (const char *[]){"15", "15", "15", "10"}), POLICY_LEAVES);
+        assert_int_equal(passage63(&of34, kind, (const char *[]){"15", "15", "10", "15"}),
+                         i ? POLICY_NOT : POLICY_STAYS);
+    }
+    of34.citizen_number = true; // what is told again for a move is no other number
+    assert_int_equal(passage63(&of34, again, (const char *[]){"15", "15", "10", "15"}), POLICY_NOT);
+    assert_int_equal(passage63(&of34, again, (const char *[]){"15", "15", "10", "10"}), POLICY_STAYS);
+    // Somebody's residence that is not known by the 63 is none of theirs; one that becomes known is entered.
+    assert_int_equal(passage63(&of63, event, (const char *[]){"15", "15", "", ""}), POLICY_NOT);
+    assert_int_equal(passage63(&of63, event, (const char *[]){"15", "15", "", "15"}), POLICY_ENTERS);
+    assert_int_equal(passage63(&of63, event, (const char *[]){"", "15", "", "15"}), POLICY_STAYS); // newly known
+}
+
+static void test_sends_kinds_of_change_that_are_named(void **state) {
+    (void)state;
+    PolicyVersion version = version_make();
+    version.any_province = false;
+    policy_grant_province(&version, "79");
+    Dongbo__Entry entries[4];
+    for (int i = 0; i < 4; i++)
+        entries[i] = entry_make();
+    entries[0].province_before = entries[0].province_after = (char *)"79";
+    entries[1] = entries[0];
+    entries[1].deleted = true;
+    entries[2].province_after = (char *)"79";
+    entries[3].province_before = (char *)"79";
+    for (uint32_t changes = 0; changes <= POLICY_CHANGES_ALL; changes += 2) {
+        version.changes = changes;
+        for (int i = 0; i < 4; i++) {
+            PolicyPassage passage = policy_admits(&version, &entries[i], 0);
+            assert_int_equal(passage != POLICY_NOT, changes >> (i + 1) & 1);
+            if (passage != POLICY_NOT)
+                assert_int_equal(policy_change(passage, &entries[i]), i + 1);
+        }
+    }
+}
+
+static void test_an_agency_is_not_told_what_it_said(void **state) {
+    (void)state;
+    PolicyVersion version = version_make();
+    version.citizen_number = true;
+    version.own_agency = 3;
+    Dongbo__Entry entry = entry_make();
+    entry.agency = 4;
+    assert_int_equal(policy_admits(&version, &entry, 0), POLICY_STAYS);
+    entry.agency = 0;
+    assert_int_equal(policy_admits(&version, &entry, 0), POLICY_STAYS);
+    entry.agency = 3;
+    for (int kind = 0; kind < 9; kind++) {
+        entry.kind = (Dongbo__EntryKind)kind;
+        // What follows of a merger, or is told again, is of others' records.
+        assert_int_equal(policy_admits(&version, &entry, 0), kind == 6 || kind == 7 ? POLICY_STAYS : POLICY_NOT);
+    }
+    version.own_agency = 0; // asked for
+    entry = entry_make();
+    entry.agency = 3;
+    assert_int_equal(policy_admits(&version, &entry, 0), POLICY_STAYS);
+}
+
 static void test_a_version_holds_from_its_position(void **state) {
     (void)state;
     PolicyVersion versions[] = {{.version = 1, .position = 10}, {.version = 2, .position = 20}};
@@ -218,6 +311,9 @@ int main(void) {
         cmocka_unit_test(test_denies_everything_else),
         cmocka_unit_test(test_follows_who_comes_and_goes),
         cmocka_unit_test(test_looks_at_the_province_of_residence),
+        cmocka_unit_test(test_provinces_are_of_one_code_set),
+        cmocka_unit_test(test_sends_kinds_of_change_that_are_named),
+        cmocka_unit_test(test_an_agency_is_not_told_what_it_said),
         cmocka_unit_test(test_a_version_holds_from_its_position),
         cmocka_unit_test(test_refuses_sessions_with_a_reason),
         cmocka_unit_test(test_days_are_those_of_ho_chi_minh),

@@ -157,6 +157,27 @@ static void test_the_number_only_where_granted(void **state) {
     assert_non_null(memmem(f->out.data, f->out.n, "001099012345", 12));
 }
 
+static void test_the_persons_key_only_where_granted(void **state) {
+    Fixture *f = *state;
+    uint8_t expected[32], input[] = {'p', 'e', 'r', 's', 'o', 'n', 0, 0, 0, 0, 0, 0, 0, 42};
+    assert_non_null(HMAC(EVP_sha256(), SECRET, 32, input, sizeof input, expected, NULL));
+    assert_int_equal(append(f), 0);
+    assert_null(memmem(f->out.data, f->out.n, expected, PERSON_ID_BYTES));
+    bytes_clear(&f->out);
+    policy_grant_field(&f->version, "person_id");
+    for (int deleted = 0; deleted < 2; deleted++) {
+        f->entry.deleted = deleted;
+        assert_int_equal(append(f), 0);
+        Dongbo__FeedRecord *record = dongbo__feed_record__unpack(NULL, f->out.n, f->out.data);
+        assert_int_equal(record->person_id.len, PERSON_ID_BYTES);
+        assert_memory_equal(record->person_id.data, expected, PERSON_ID_BYTES);
+        assert_memory_not_equal(record->record_id.data, expected, PERSON_ID_BYTES);
+        assert_string_equal(record->citizen_number, "");
+        dongbo__feed_record__free_unpacked(record, NULL);
+        bytes_clear(&f->out);
+    }
+}
+
 static void test_nothing_granted_changed(void **state) {
     Fixture *f = *state;
     f->changed[0] = 1;
@@ -243,6 +264,7 @@ int main(void) {
         cmocka_unit_test(test_drops_unknown_fields_and_refuses_malformed_ones),
         cmocka_unit_test_setup_teardown(test_a_record_holds_what_is_granted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_number_only_where_granted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_persons_key_only_where_granted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_granted_changed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_enters_brings_all_and_who_leaves_takes_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_deletion_carries_no_body, setup, teardown),

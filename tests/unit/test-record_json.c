@@ -36,17 +36,19 @@ static void test_the_documented_form(void **state) {
     uint32_t changed[] = {1, 4};
     Dongbo__FeedRecord record = record_make(body, "FF3318");
     record.citizen_number = (char *)"001099012345";
+    record.person_id = (ProtobufCBinaryData){3, (uint8_t[]){0xab, 0xcd, 0x01}};
     record.changed_fields = changed;
     record.n_changed_fields = 2;
     Bytes out = {0};
     assert_int_equal(record_json_append(&record, &out), 0);
     bytes_append_u8(&out, 0);
-    assert_string_equal((char *)out.data,
-                        "{\"position\":18446744073709551615,\"domain\":\"health\",\"change\":\"upsert\","
-                        "\"record\":\"deadbeef000000000000000000000000\",\"citizen_number\":\"001099012345\","
-                        "\"agency\":\"MOH\",\"event_time\":\"2021-11-24T03:06:07.123456Z\",\"fields\":"
-                        "{\"vaccine_group\":\"COVID-19\",\"dose_number\":4294967295,\"lot_number\":\"FF3318\"},"
-                        "\"changed\":[\"vaccine_group\",\"lot_number\"]}\n");
+    assert_string_equal(
+        (char *)out.data,
+        "{\"position\":18446744073709551615,\"domain\":\"health\",\"change\":\"upsert\","
+        "\"record\":\"deadbeef000000000000000000000000\",\"citizen_number\":\"001099012345\","
+        "\"person\":\"abcd01\",\"agency\":\"MOH\",\"event_time\":\"2021-11-24T03:06:07.123456Z\",\"fields\":"
+        "{\"vaccine_group\":\"COVID-19\",\"dose_number\":4294967295,\"lot_number\":\"FF3318\"},"
+        "\"changed\":[\"vaccine_group\",\"lot_number\"]}\n");
     bytes_free(&out);
 }
 
@@ -59,6 +61,7 @@ static void test_a_deletion(void **state) {
     assert_non_null(memmem(out.data, out.n, "\"change\":\"delete\"", 17));
     assert_non_null(memmem(out.data, out.n, "\"fields\":{},\"changed\":[]}\n", 26));
     assert_null(memmem(out.data, out.n, "citizen_number", 14));
+    assert_null(memmem(out.data, out.n, "\"person\"", 8));
     static const char *const NAMES[] = {NULL, "upsert", "delete", "entered", "left", NULL};
     for (int change = 0; change < 6; change++) {
         char name[32] = "";

@@ -68,7 +68,8 @@ typedef struct Put {
     const char *lot; // NULL: a deletion
     uint32_t dose;
     const char *facility;
-    bool moves; // came to live where it may be seen, or left
+    bool moves;     // came to live where it may be seen, or left
+    uint8_t person; // 0: not granted
 } Put;
 
 static Put put_of(uint64_t position, uint8_t id, const char *lot, uint32_t dose, const char *facility) {
@@ -76,7 +77,7 @@ static Put put_of(uint64_t position, uint8_t id, const char *lot, uint32_t dose,
 }
 
 static int put(Sink *sink, Put what) {
-    uint8_t id[16] = {what.id}, packed[256];
+    uint8_t id[16] = {what.id}, person[16] = {what.person}, packed[256];
     Dongbo__Vaccination body = DONGBO__VACCINATION__INIT;
     body.lot_number = (char *)(what.lot ? what.lot : "");
     body.dose_number = what.dose;
@@ -89,6 +90,7 @@ static int put(Sink *sink, Put what) {
         record.change = what.lot ? DONGBO__CHANGE_KIND__CHANGE_ENTERED : DONGBO__CHANGE_KIND__CHANGE_LEFT;
     record.record_id = (ProtobufCBinaryData){16, id};
     record.citizen_number = (char *)"001099012345";
+    record.person_id = (ProtobufCBinaryData){what.person ? sizeof person : 0, person};
     record.agency = (char *)"MOH";
     record.event_time_us = 1637723167123456;
     record.body = (ProtobufCBinaryData){dongbo__vaccination__pack(&body, packed), packed};
@@ -112,13 +114,30 @@ static void test_rows_as_granted(void **state) {
         "001099012345 MOH 2021-11-24 03:06:07.123456+00  ");
     assert_query("SELECT string_agg(column_name || ' ' || data_type, ',' ORDER BY ordinal_position)"
                  " FROM information_schema.columns WHERE table_name = 'health'",
-                 "record_id bytea,position bigint,citizen_number text,agency text,"
+                 "record_id bytea,position bigint,citizen_number text,person_id bytea,agency text,"
                  "event_time timestamp with time zone,dose_number bigint,lot_number text");
     assert_query("SELECT epoch || ' ' || position || ' ' || left(encode(hash, 'hex'), 4) FROM " QUOTED
                  ".dongbo_position",
                  "3 15 cd00");
     sink_destroy(&sink);
     sink = sink_opened(15);
+    sink_destroy(&sink);
+}
+
+// Also in a table of before there was such a column; what is granted no more goes from the row with the next change.
+static void test_the_persons_key(void **state) {
+    Sink *sink = sink_opened(0);
+    ok(put(sink, put_of(1, 1, "a", 1, NULL)));
+    ok(commit(sink, 1));
+    sink_destroy(&sink);
+    ok(pg_command(pg, "ALTER TABLE " QUOTED ".health DROP COLUMN person_id"));
+    sink = sink_opened(1);
+    ok(put(sink, (Put){.position = 2, .id = 1, .lot = "b", .dose = 1, .person = 0xfe}));
+    ok(commit(sink, 2));
+    assert_query("SELECT encode(person_id, 'hex') FROM " QUOTED ".health", "fe000000000000000000000000000000");
+    ok(put(sink, put_of(3, 1, "c", 1, NULL)));
+    ok(commit(sink, 3));
+    assert_query("SELECT count(*) || ' ' || count(person_id) FROM " QUOTED ".health", "1 0");
     sink_destroy(&sink);
 }
 
@@ -310,6 +329,7 @@ static void test_refuses_what_it_cannot_read(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(test_rows_as_granted),
+        CASE(test_the_persons_key),
         CASE(test_the_newest_state_wins),
         CASE(test_columns_come_with_what_is_granted),
         CASE(test_a_narrower_grant_leaves_no_stale_values),
