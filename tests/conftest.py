@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What integration tests stand on: the built programs, a private PostgreSQL cluster per test and, on it, an exchange.
+"""What tests of whole programs stand on: those programs, a private PostgreSQL cluster per test and, on it, an exchange.
 
 Everything lives in one short temporary directory and is stopped by process id, also when a test fails."""
 import contextlib
@@ -20,7 +20,7 @@ import psycopg2.extras
 import pytest
 
 PHASE_SECONDS = 200  # a test's setup, call and teardown each; the demo's tests allow themselves as much
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("DONGBO_BUILD", ROOT / "build"))
 TOOLS = pathlib.Path(os.environ.get("DONGBO_TOOLS", BUILD))  # what a test is set up with; not what it is about
 SANITIZED = any(option["name"] == "b_sanitize" and option["value"] != "none" for option in
