@@ -82,28 +82,29 @@ static void token_fill(Dongbo__ResumeToken *token, const FeedPlace *place) {
     token->segment_hash = (ProtobufCBinaryData){place->position ? HASH_BYTES : 0, (uint8_t *)place->hash};
 }
 
-// Durable before the first byte goes out: what may have been seen is never understated.
+// Durable before the first byte goes out: what may have been seen is never understated. 1 when the session is over.
 static int release(FeedState *state, Subscriber *to) {
     if (to->place.position <= to->released)
         return 0;
     uint64_t bound = (to->place.position / RELEASE_BLOCK + 1) * RELEASE_BLOCK;
-    int r = feed_store_release(state->store, to->subscription, bound);
+    int r = feed_store_release(state->store, to, bound);
     if (r == 0)
         to->released = bound;
     return r;
 }
 
-// Sends what was filled. 0; 1 when it could not be sent now and the place is as before.
+// Sends what was filled. 0; 1 when it could not be sent now and the place is as before, or the session is over.
 static int filling_send(Filling *filling) {
     FeedState *state = filling->state;
     Subscriber *to = filling->to;
     if (filling->n == 0)
         return 0;
     int r = release(state, to);
-    if (r < 0) {
+    if (r != 0) {
         to->place = filling->before;
         to->previous = filling->previous_before;
-        return r;
+        r = r == 1 ? feed_session_over(state, to) : r;
+        return r < 0 ? r : 1;
     }
     uint8_t *at = state->records.data;
     for (size_t i = 0; i < filling->n; at += state->pieces[i++].len)

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ACK_ROWS_MAX 512
+#define KEEP_MS 10000 // the database is told so often that a session goes on; see exchange.subscription_place
+#define REPLACED "Another receiver of this subscription said Hello. Run one at a time."
 #define POLICIES_FRESH_MS 200 // so old policies may be when somebody says Hello
 #define NOTE_BYTES 512
 #define CANNOT_SERVE "The exchange cannot serve this session now. Try again, another endpoint first."
@@ -75,11 +76,10 @@ void feed_session_end(FeedState *state, Subscriber *subscriber, Dongbo__Error__C
         feed_send(state, subscriber, FRAME_ERROR, &error.base);
     else
         feed_send(state, subscriber, FRAME_GOODBYE, NULL);
-    int64_t subscription = subscriber->subscription, acked = (int64_t)subscriber->acked;
-    if (state->connected && subscriber->acked > subscriber->acked_stored)
+    if (state->connected)
         // A failure is noticed by the next statement, and the receiver has its own token.
-        feed_store_ack(state->store, &subscription, &acked, 1);
-    note(state, subscriber->user, "subscription %d ended at position %" PRIu64 "%s%s", (int)subscription,
+        feed_store_close(state->store, subscriber);
+    note(state, subscriber->user, "subscription %d ended at position %" PRIu64 "%s%s", (int)subscriber->subscription,
          subscriber->place.position, code ? ": " : "", code ? text : "");
     subscribers_close(state->subscribers, subscriber);
 }
@@ -87,6 +87,19 @@ void feed_session_end(FeedState *state, Subscriber *subscriber, Dongbo__Error__C
 void feed_session_fail(FeedState *state, Subscriber *subscriber) {
     log_error("feed: subscription %d cannot be served: %s", (int)subscriber->subscription, error_text());
     feed_session_end(state, subscriber, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
+}
+
+int feed_session_over(FeedState *state, Subscriber *subscriber) {
+    bool replaced = false;
+    int r = feed_store_is_replaced(state->store, subscriber, &replaced);
+    if (r < 0)
+        return r;
+    if (replaced)
+        feed_session_end(state, subscriber, DONGBO__ERROR__CODE__SESSION_REPLACED, REPLACED);
+    else
+        feed_session_end(state, subscriber, DONGBO__ERROR__CODE__NO_SESSION,
+                         "The exchange's database has forgotten this session. Say Hello with your token.");
+    return 0;
 }
 
 // Ends every session of that connection. True when there was one, which has then been told why.
@@ -250,12 +263,17 @@ typedef struct Caller {
     const char *user;
 } Caller;
 
+// Sessions of this broker that a new one is instead of. Those of other brokers end when they next tell of themselves.
+static void older_end(FeedState *state, int32_t subscription) {
+    size_t at = 0;
+    for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));)
+        if (one->subscription == subscription)
+            feed_session_end(state, one, DONGBO__ERROR__CODE__SESSION_REPLACED, REPLACED);
+}
+
 static int session_open(FeedState *state, const Caller *caller, const Policy *policy, Subscriber **ret,
                         Answer *answer) {
-    Subscriber *older = subscribers_of(state->subscribers, policy->subscription);
-    if (older)
-        feed_session_end(state, older, DONGBO__ERROR__CODE__SESSION_REPLACED,
-                         "Another receiver of this subscription said Hello. Run one at a time.");
+    older_end(state, policy->subscription);
     CLEANUP(projector_destroy) Projector *projector = NULL;
     int r = projector_new(&projector, policy->secret);
     if (r == 0)
@@ -269,15 +287,30 @@ static int session_open(FeedState *state, const Caller *caller, const Policy *po
     projector = NULL;
     snprintf((*ret)->user, sizeof(*ret)->user, "%s", caller->user);
     (*ret)->subscription = policy->subscription;
-    (*ret)->heard_ms = (*ret)->pinged_ms = clock_monotonic_ms(state->clock);
+    (*ret)->heard_ms = (*ret)->pinged_ms = (*ret)->kept_ms = clock_monotonic_ms(state->clock);
     return 0;
+}
+
+// Where it is, before it is welcomed: 0, or the session is over again.
+static int session_begin(FeedState *state, Subscriber *subscriber, const FeedPlace *place,
+                         const StoredPosition *stored) {
+    subscriber->place = *place;
+    subscriber->previous = subscriber->acked = subscriber->told_position = place->position;
+    subscriber->acked_stored = stored->acked;
+    subscriber->released = stored->released;
+    int r = feed_store_open(state->store, subscriber);
+    if (r < 0 && r != ERROR_DATABASE)
+        feed_session_fail(state, subscriber);
+    else if (r < 0)
+        subscribers_close(state->subscribers, subscriber);
+    return r == ERROR_DATABASE ? r : 0;
 }
 
 static int hello_start(FeedState *state, const Caller *caller, const Dongbo__HelloSubscribe *hello,
                        const Policy *policy, Answer *answer) {
     StoredPosition stored;
     FeedPlace place;
-    int r = feed_store_position(state->store, policy->subscription, &stored);
+    int r = feed_store_position(state->store, policy->subscription, (Share){0}, &stored);
     if (r == 0)
         r = feed_store_head(state->store, &state->head);
     if (r == 0)
@@ -285,12 +318,10 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     Subscriber *subscriber;
     if (r == 0)
         r = session_open(state, caller, policy, &subscriber, answer);
-    if (r != 0)
+    if (r == 0)
+        r = session_begin(state, subscriber, &place, &stored);
+    if (r != 0 || !subscriber->session)
         return r;
-    subscriber->place = place;
-    subscriber->previous = subscriber->acked = subscriber->told_position = place.position;
-    subscriber->acked_stored = stored.acked;
-    subscriber->released = stored.released;
     note(state, caller->user, "subscription %s from position %" PRIu64 " of %" PRIu64, policy->name, place.position,
          state->head.position);
     r = welcome_send(state, subscriber, policy);
@@ -486,24 +517,25 @@ int feed_session_recheck(FeedState *state) {
     return 0;
 }
 
-static int acks_store(FeedState *state) {
-    int64_t subscriptions[ACK_ROWS_MAX], positions[ACK_ROWS_MAX];
+// What was acknowledged, for all of them together; who acknowledges nothing tells now and then that it is there.
+static int sessions_keep(FeedState *state, int64_t now_ms) {
+    Subscriber *kept[FEED_STORE_KEEP_MAX];
+    bool over[FEED_STORE_KEEP_MAX];
     size_t at = 0;
     for (;;) {
         int n = 0;
-        size_t from = at;
-        for (Subscriber *one; n < ACK_ROWS_MAX && (one = subscribers_next(state->subscribers, &at));)
-            if (one->acked > one->acked_stored) {
-                subscriptions[n] = one->subscription;
-                positions[n++] = (int64_t)one->acked;
-            }
-        if (n == 0)
-            return 0;
-        int r = feed_store_ack(state->store, subscriptions, positions, n);
-        if (r < 0)
+        for (Subscriber *one; n < FEED_STORE_KEEP_MAX && (one = subscribers_next(state->subscribers, &at));)
+            if (one->acked > one->acked_stored || now_ms - one->kept_ms >= KEEP_MS)
+                kept[n++] = one;
+        int r = n > 0 ? feed_store_keep(state->store, kept, n, over) : 0;
+        for (int i = 0; i < n && r == 0; i++) {
+            if (kept[i]->acked > kept[i]->acked_stored)
+                kept[i]->acked_stored = kept[i]->acked;
+            kept[i]->kept_ms = now_ms;
+            r = over[i] ? feed_session_over(state, kept[i]) : 0;
+        }
+        if (n == 0 || r < 0)
             return r;
-        for (Subscriber *one; from < at && (one = subscribers_next(state->subscribers, &from));)
-            one->acked_stored = one->acked > one->acked_stored ? one->acked : one->acked_stored;
     }
 }
 
@@ -527,5 +559,5 @@ int feed_session_tick(FeedState *state) {
     size_t at = 0;
     for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));)
         silence_check(state, one, now_ms);
-    return state->connected ? acks_store(state) : 0;
+    return state->connected ? sessions_keep(state, now_ms) : 0;
 }

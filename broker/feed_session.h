@@ -14,9 +14,11 @@ int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, cons
 void feed_session_end(FeedState *state, Subscriber *subscriber, Dongbo__Error__Code code, const char *text);
 // This one cannot be served, for the reason that error_text() gives.
 void feed_session_fail(FeedState *state, Subscriber *subscriber);
+// The database knows this session no more: it was replaced at another broker, or the database by an older copy.
+int feed_session_over(FeedState *state, Subscriber *subscriber);
 // Reads the policies again; ends sessions that may not go on, tells others what they are granted now.
 int feed_session_policies(FeedState *state);
 // After a reconnection: every session's place must still be this log's.
 int feed_session_recheck(FeedState *state);
-// Once a second: pings, silence, days that passed; and acknowledged positions to the database.
+// Once a second: pings, silence, days that passed; acknowledged positions, and who goes on, to the database.
 int feed_session_tick(FeedState *state);

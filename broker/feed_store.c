@@ -15,7 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OID_INT8 = 20, OID_INT4 = 23, OID_INT8_ARRAY = 1016 };
+enum {
+    OID_INT8 = 20,
+    OID_INT2 = 21,
+    OID_INT4 = 23,
+    OID_INT2_ARRAY = 1005,
+    OID_INT4_ARRAY = 1007,
+    OID_INT8_ARRAY = 1016
+};
 
 static const PgStatement HEAD = {
     "feed_head", "SELECT epoch, last_position, hash FROM exchange.segment ORDER BY first_position DESC LIMIT 1", 0,
@@ -54,20 +61,38 @@ static const PgStatement POLICIES = {"feed_policies",
 static const PgStatement STAMP = {"feed_policy_stamp", "SELECT " POLICY_STAMP, 0, NULL};
 static const PgStatement AGENCIES = {"feed_agencies", "SELECT agency, code FROM exchange.agency", 0, NULL};
 
+// A share that has no row yet begins where the others are, as exchange.subscription_open() will have it.
 static const PgStatement POSITION = {
-    "feed_position", "SELECT acked, released FROM exchange.subscription_position WHERE subscription = $1", 1,
-    (const Oid[]){OID_INT4}};
+    "feed_position",
+    "SELECT coalesce(min(acked) FILTER (WHERE share = $2 AND shares = $3), min(acked), 0), coalesce(max(released), 0),"
+    " coalesce(bool_or(fresh) FILTER (WHERE share = $2 AND shares = $3), count(*) > 0)"
+    " FROM exchange.subscription_position WHERE subscription = $1",
+    3, (const Oid[]){OID_INT4, OID_INT2, OID_INT2}};
+static const PgStatement OPEN = {"feed_open", "SELECT exchange.subscription_open($1, $2, $3)", 3,
+                                 (const Oid[]){OID_INT4, OID_INT2, OID_INT2}};
 static const PgStatement RELEASE = {
     "feed_release",
-    "INSERT INTO exchange.subscription_position AS p (subscription, released) VALUES ($1, $2)"
-    " ON CONFLICT (subscription) DO UPDATE SET released = greatest(p.released, excluded.released), at = now()",
-    2, (const Oid[]){OID_INT4, OID_INT8}};
-static const PgStatement ACK = {
-    "feed_ack",
-    "INSERT INTO exchange.subscription_position AS p (subscription, acked)"
-    " SELECT s, a FROM unnest($1::bigint[], $2::bigint[]) AS u (s, a)"
-    " ON CONFLICT (subscription) DO UPDATE SET acked = greatest(p.acked, excluded.acked), at = now()",
-    2, (const Oid[]){OID_INT8_ARRAY, OID_INT8_ARRAY}};
+    "UPDATE exchange.subscription_position SET released = greatest(released, $4), at = now()"
+    " WHERE subscription = $1 AND share = $2 AND session = $3 RETURNING 1",
+    4, (const Oid[]){OID_INT4, OID_INT2, OID_INT4, OID_INT8}};
+#define TAKE_ACK                                                                                                       \
+    "acked = greatest(p.acked, u.acked), fresh = p.fresh AND u.acked <= p.acked,"                                      \
+    " at = CASE WHEN u.acked > p.acked THEN now() ELSE p.at END, "
+#define OF_SESSION "p.subscription = u.subscription AND p.share = u.share AND p.session = u.session"
+static const PgStatement KEEP = {
+    "feed_keep",
+    "UPDATE exchange.subscription_position p SET " TAKE_ACK "heard_at = now()"
+    " FROM unnest($1::integer[], $2::smallint[], $3::integer[], $4::bigint[]) AS u (subscription, share, session, acked)"
+    " WHERE " OF_SESSION " RETURNING p.subscription, p.share",
+    4, (const Oid[]){OID_INT4_ARRAY, OID_INT2_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY}};
+static const PgStatement NEWER = {
+    "feed_newer", "SELECT EXISTS (SELECT FROM exchange.subscription_position WHERE subscription = $1 AND session > $2)",
+    2, (const Oid[]){OID_INT4, OID_INT4}};
+static const PgStatement CLOSE = {
+    "feed_close",
+    "UPDATE exchange.subscription_position p SET " TAKE_ACK "opened_at = NULL"
+    " FROM (VALUES ($1, $2, $3, $4)) AS u (subscription, share, session, acked) WHERE " OF_SESSION,
+    4, (const Oid[]){OID_INT4, OID_INT2, OID_INT4, OID_INT8}};
 static const PgStatement EPOCH = {"feed_epoch",
                                   "SELECT position, reason FROM exchange.epoch WHERE epoch > $1 ORDER BY epoch LIMIT 1",
                                   1, (const Oid[]){OID_INT4}};
@@ -258,39 +283,114 @@ void feed_store_row(const PGresult *result, int row, SegmentRow *ret) {
         ret->payload = pg_bytes(result, row, 6, &ret->payload_n);
 }
 
-int feed_store_position(FeedStore *store, int32_t subscription, StoredPosition *ret) {
+int feed_store_position(FeedStore *store, int32_t subscription, Share share, StoredPosition *ret) {
     PgParams params = {0};
     pg_param_i32(&params, subscription);
+    pg_param_i16(&params, share.i);
+    pg_param_i16(&params, share.n);
     PGresult *result;
     int r = pg_run(store->pg, &POSITION, &params, &result);
     pg_params_free(&params);
     if (r < 0)
         return r;
-    *ret = (StoredPosition){0};
-    if (PQntuples(result) == 1)
-        *ret = (StoredPosition){(uint64_t)pg_i64(result, 0, 0), (uint64_t)pg_i64(result, 0, 1)};
+    *ret = (StoredPosition){.acked = (uint64_t)pg_i64(result, 0, 0),
+                            .released = (uint64_t)pg_i64(result, 0, 1),
+                            .fresh = pg_bool(result, 0, 2)};
     PQclear(result);
     return 0;
 }
 
-int feed_store_release(FeedStore *store, int32_t subscription, uint64_t position) {
+int feed_store_open(FeedStore *store, Subscriber *subscriber) {
     PgParams params = {0};
-    pg_param_i32(&params, subscription);
-    pg_param_i64(&params, (int64_t)position);
-    int r = pg_run(store->pg, &RELEASE, &params, NULL);
+    pg_param_i32(&params, subscriber->subscription);
+    pg_param_i16(&params, subscriber->share.i);
+    pg_param_i16(&params, subscriber->share.n);
+    PGresult *result;
+    int r = pg_run(store->pg, &OPEN, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    subscriber->number = pg_i32(result, 0, 0);
+    PQclear(result);
+    return 0;
+}
+
+static void session_params(PgParams *params, const Subscriber *subscriber, uint64_t position) {
+    pg_param_i32(params, subscriber->subscription);
+    pg_param_i16(params, subscriber->share.i);
+    pg_param_i32(params, subscriber->number);
+    pg_param_i64(params, (int64_t)position);
+}
+
+int feed_store_release(FeedStore *store, const Subscriber *subscriber, uint64_t position) {
+    PgParams params = {0};
+    session_params(&params, subscriber, position);
+    PGresult *result;
+    int r = pg_run(store->pg, &RELEASE, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    r = PQntuples(result) == 1 ? 0 : 1;
+    PQclear(result);
+    return r;
+}
+
+static int keep_run(FeedStore *store, Subscriber *const *subscribers, int n, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_INT4, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i32(&params, subscribers[i]->subscription);
+    pg_param_array_begin(&params, OID_INT2, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i16(&params, subscribers[i]->share.i);
+    pg_param_array_begin(&params, OID_INT4, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i32(&params, subscribers[i]->number);
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, (int64_t)subscribers[i]->acked);
+    int r = pg_run(store->pg, &KEEP, &params, ret);
     pg_params_free(&params);
     return r;
 }
 
-int feed_store_ack(FeedStore *store, const int64_t *subscriptions, const int64_t *positions, int n) {
+static bool is_kept(const PGresult *result, const Subscriber *subscriber) {
+    for (int row = 0; row < PQntuples(result); row++)
+        if (pg_i32(result, row, 0) == subscriber->subscription && pg_i16(result, row, 1) == subscriber->share.i)
+            return true;
+    return false;
+}
+
+int feed_store_keep(FeedStore *store, Subscriber *const *subscribers, int n, bool *over) {
+    PGresult *result;
+    int r = keep_run(store, subscribers, n, &result);
+    if (r < 0)
+        return r;
+    bool all = PQntuples(result) == n; // nearly always
+    for (int i = 0; i < n; i++)
+        over[i] = !all && !is_kept(result, subscribers[i]);
+    PQclear(result);
+    return 0;
+}
+
+int feed_store_is_replaced(FeedStore *store, const Subscriber *subscriber, bool *ret) {
     PgParams params = {0};
-    pg_param_array_begin(&params, OID_INT8, n);
-    for (int i = 0; i < n; i++)
-        pg_array_i64(&params, subscriptions[i]);
-    pg_param_array_begin(&params, OID_INT8, n);
-    for (int i = 0; i < n; i++)
-        pg_array_i64(&params, positions[i]);
-    int r = pg_run(store->pg, &ACK, &params, NULL);
+    pg_param_i32(&params, subscriber->subscription);
+    pg_param_i32(&params, subscriber->number);
+    PGresult *result;
+    int r = pg_run(store->pg, &NEWER, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    *ret = pg_bool(result, 0, 0);
+    PQclear(result);
+    return 0;
+}
+
+int feed_store_close(FeedStore *store, const Subscriber *subscriber) {
+    PgParams params = {0};
+    session_params(&params, subscriber, subscriber->acked);
+    int r = pg_run(store->pg, &CLOSE, &params, NULL);
     pg_params_free(&params);
     return r;
 }

@@ -46,10 +46,19 @@ void feed_store_row(const PGresult *result, int row, SegmentRow *ret);
 
 typedef struct StoredPosition {
     uint64_t acked, released;
+    bool fresh; // the subscription was shared otherwise until now: begin behind `acked`, whatever the receiver holds
 } StoredPosition;
-int feed_store_position(FeedStore *store, int32_t subscription, StoredPosition *ret);
-// Raises the bound of what may have gone out; durable when it returns.
-int feed_store_release(FeedStore *store, int32_t subscription, uint64_t position);
-int feed_store_ack(FeedStore *store, const int64_t *subscriptions, const int64_t *positions, int n);
+int feed_store_position(FeedStore *store, int32_t subscription, Share share, StoredPosition *ret);
+// A session begins: subscriber->number. The one before it of this share is over, and so are all of another number of
+// shares.
+int feed_store_open(FeedStore *store, Subscriber *subscriber);
+// Raises the bound of what may have gone out; durable when it returns. 1 when the session is over.
+int feed_store_release(FeedStore *store, const Subscriber *subscriber, uint64_t position);
+// Stores what n sessions acknowledged and that they go on; over[i] is set where a session does not.
+#define FEED_STORE_KEEP_MAX 512
+int feed_store_keep(FeedStore *store, Subscriber *const *subscribers, int n, bool *over);
+// Of a session that is over: whether a newer one is why, rather than a database that has forgotten it.
+int feed_store_is_replaced(FeedStore *store, const Subscriber *subscriber, bool *ret);
+int feed_store_close(FeedStore *store, const Subscriber *subscriber); // ... and that it does not
 // The first epoch after `epoch`, and why it began. 1 when there is none. Texts are cut to fit.
 int feed_store_epoch(FeedStore *store, uint32_t epoch, uint64_t *ret_position, char reason[128]);

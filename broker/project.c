@@ -107,19 +107,31 @@ static size_t changed_granted(const Dongbo__Entry *entry, uint32_t granted, uint
     return n;
 }
 
+static bool is_held(Dongbo__ChangeKind change) {
+    return change == DONGBO__CHANGE_KIND__CHANGE_UPSERT || change == DONGBO__CHANGE_KIND__CHANGE_ENTERED;
+}
+
+bool projection_is_empty(const Projection *projection) {
+    const Dongbo__Entry *entry = projection->entry;
+    uint32_t granted = projection->version->fields[entry->domain] & ~1u;
+    uint32_t changed[DOMAIN_FIELDS_MAX];
+    Dongbo__ChangeKind change = policy_change(projection->passage, entry);
+    bool whole = change == DONGBO__CHANGE_KIND__CHANGE_ENTERED || entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
+    // Without a field of its domain nothing is granted of a record, not even that it is gone.
+    return granted == 0 ||
+           (is_held(change) && ((changed_granted(entry, granted, changed) == 0 && !whole) || entry->body.len == 0));
+}
+
 int projector_append(Projector *projector, const Projection *projection, Bytes *out) {
     const Dongbo__Entry *entry = projection->entry;
     uint32_t granted = projection->version->fields[entry->domain] & ~1u;
     uint32_t changed[DOMAIN_FIELDS_MAX];
     size_t n_changed = changed_granted(entry, granted, changed);
     Dongbo__ChangeKind change = policy_change(projection->passage, entry);
-    bool held = change == DONGBO__CHANGE_KIND__CHANGE_UPSERT || change == DONGBO__CHANGE_KIND__CHANGE_ENTERED;
-    bool whole = change == DONGBO__CHANGE_KIND__CHANGE_ENTERED || entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
-    // Without a field of its domain nothing is granted of a record, not even that it is gone.
-    if (granted == 0 || (held && ((n_changed == 0 && !whole) || entry->body.len == 0)))
+    if (projection_is_empty(projection))
         return 1;
     bytes_clear(&projector->body);
-    if (held && project_body(entry->body.data, entry->body.len, granted, &projector->body))
+    if (is_held(change) && project_body(entry->body.data, entry->body.len, granted, &projector->body))
         return 2;
     uint8_t id[RECORD_ID_BYTES], person_id[PERSON_ID_BYTES];
     int r = projector_record_id(projector, entry, id);

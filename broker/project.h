@@ -30,6 +30,8 @@ typedef struct Projection {
     uint64_t position, previous;
     const char *agency; // code of who told it
 } Projection;
+// Whether nothing that is granted changed in an entry that policy_admits(), so that no record comes of it.
+bool projection_is_empty(const Projection *projection);
 // Appends a packed FeedRecord for an entry that policy_admits(). 0; 1 nothing that is granted changed, nothing
 // appended; 2 the stored body is malformed; ERROR_CRYPTO, ERROR_MEMORY.
 int projector_append(Projector *projector, const Projection *projection, Bytes *out);

@@ -75,13 +75,6 @@ Subscriber *subscribers_find(Subscribers *subscribers, uint64_t session, zframe_
     return one->session == session && zframe_eq(one->route, route) ? one : NULL;
 }
 
-Subscriber *subscribers_of(Subscribers *subscribers, int32_t subscription) {
-    for (size_t i = 0; i < subscribers->n_used; i++)
-        if (subscribers->slots[i].session && subscribers->slots[i].subscription == subscription)
-            return &subscribers->slots[i];
-    return NULL;
-}
-
 size_t subscribers_count(const Subscribers *subscribers) {
     return subscribers->n_open;
 }

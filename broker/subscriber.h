@@ -17,9 +17,16 @@ typedef struct FeedPlace {
     uint8_t hash[HASH_BYTES];
 } FeedPlace;
 
+// Which persons of a subscription: those of share i of n, or all of them (0 of 0). Each has a position of its own.
+typedef struct Share {
+    int16_t i, n;
+} Share;
+
 typedef struct Subscriber {
     uint64_t session; // 0: a free slot
     int32_t subscription;
+    Share share;
+    int32_t number;         // of the session, among those of this share over all brokers: the newest holds
     char user[64];          // ZAP's: by which key
     int32_t policy_version; // told in the last Welcome
     zframe_t *route;
@@ -33,6 +40,7 @@ typedef struct Subscriber {
     bool starved;             // the next record does not fit into the credit
     int64_t blocked_until_ms; // the socket took nothing more
     int64_t heard_ms, pinged_ms;
+    int64_t kept_ms;        // when the database was last told that this session goes on
     int64_t told_ms;        // when the last Records or Watermark went out; 0 for never
     uint64_t told_position; // ... and how far it reached; the next one covers what follows
     bool told_head;         // ... and that this is the head
@@ -49,7 +57,6 @@ int subscribers_open(Subscribers *subscribers, zframe_t *route, Projector *proje
 void subscribers_close(Subscribers *subscribers, Subscriber *subscriber);
 // NULL when there is no such session, or when it speaks from another connection than it was opened on.
 Subscriber *subscribers_find(Subscribers *subscribers, uint64_t session, zframe_t *route);
-Subscriber *subscribers_of(Subscribers *subscribers, int32_t subscription); // NULL for none
 size_t subscribers_count(const Subscribers *subscribers);
 // Walks over the open ones: *at starts at 0. The current one may be closed meanwhile. NULL at the end.
 Subscriber *subscribers_next(Subscribers *subscribers, size_t *at);

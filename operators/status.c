@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `dongbo status`: where the exchange stands, from a few small queries; nothing that grows with the log is read.
+// `dongbo status`: where the exchange stands, from a few small queries and the log's last entries; nothing that grows
+// with the log is read.
 #include "operators/answer.h"
 #include "operators/columns.h"
 #include "operators/commands.h"
+#include "operators/feeds.h"
 #include "operators/names.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
@@ -36,13 +38,6 @@ static const PgStatement STREAMS = {
     "SELECT a.code, s.agent, s.kind, s.last_sequence, s.session_epoch, encode(s.stream, 'hex') "
     "FROM exchange.stream s JOIN exchange.agency a ON a.agency = s.agency ORDER BY a.code, s.agent, s.opened_at",
     0, NULL};
-static const PgStatement SUBSCRIPTIONS = {
-    "status_subscriptions",
-    "SELECT s.name, s.state, coalesce(p.acked, 0), coalesce(p.released, 0), "
-    "coalesce((SELECT last_position FROM exchange.head), 0) - coalesce(p.acked, 0), p.at "
-    "FROM exchange.subscription s LEFT JOIN exchange.subscription_position p ON p.subscription = s.subscription "
-    "ORDER BY s.name",
-    0, NULL};
 // A small table is counted, a large one estimated as the planner does: by rows a page as of the last ANALYZE, and the
 // pages that there are now. NULL where there are no such figures: never analysed, or a view of somebody else's table.
 static const PgStatement POPULATION = {
@@ -64,7 +59,8 @@ static const PgStatement MODEL = {
 enum { MODEL_NUMBER, MODEL_MADE_ON, MODEL_IS_STALE };
 
 typedef struct Status {
-    PGresult *head, *exceptions, *streams, *subscriptions, *population, *model;
+    PGresult *head, *exceptions, *streams, *population, *model;
+    Feeds feeds;
     char population_error[512]; // why it cannot be reached; "" when it was
 } Status;
 
@@ -72,7 +68,7 @@ static void status_free(Status *status) {
     PQclear(status->head);
     PQclear(status->exceptions);
     PQclear(status->streams);
-    PQclear(status->subscriptions);
+    feeds_free(&status->feeds);
     PQclear(status->population);
     PQclear(status->model);
 }
@@ -101,7 +97,7 @@ static int status_read(Desk *desk, Status *status) {
     if (r == 0)
         r = pg_run(exchange, &STREAMS, NULL, &status->streams);
     if (r == 0)
-        r = pg_run(exchange, &SUBSCRIPTIONS, NULL, &status->subscriptions);
+        r = feeds_read(&status->feeds, exchange);
     if (r < 0)
         return r;
     // Somebody else's database: that it is away is an answer, not a failure of this command.
@@ -146,16 +142,6 @@ static json_t *streams_json(const PGresult *rows) {
     return list;
 }
 
-static json_t *subscriptions_json(const PGresult *rows) {
-    json_t *list = json_array();
-    for (int row = 0; row < PQntuples(rows); row++)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:I, s:I, s:I}", "subscription", pg_text(rows, row, 0), "state",
-                                        pg_text(rows, row, 1), "acked", (json_int_t)pg_i64(rows, row, 2), "released",
-                                        (json_int_t)pg_i64(rows, row, 3), "lag", (json_int_t)pg_i64(rows, row, 4)));
-    return list;
-}
-
 static json_t *population_json(const Status *status) {
     if (status->population_error[0])
         return json_pack("{s:b, s:s}", "reachable", 0, "error", status->population_error);
@@ -182,7 +168,7 @@ static int print_json(const Status *status) {
         "epoch_requests", (json_int_t)pg_i64(head, 0, 8));
     json_object_set_new(object, "exceptions", exceptions_json(status->exceptions));
     json_object_set_new(object, "streams", streams_json(status->streams));
-    json_object_set_new(object, "subscriptions", subscriptions_json(status->subscriptions));
+    feeds_json(&status->feeds, object);
     json_object_set_new(object, "population", population_json(status));
     return answer_print(object, 0);
 }
@@ -273,24 +259,6 @@ static int print_streams(const PGresult *rows) {
     return columns_print(columns, stdout);
 }
 
-static int print_subscriptions(const PGresult *rows) {
-    CLEANUP(columns_destroy) Columns *columns = NULL;
-    int r = columns_new(&columns, 5);
-    if (r < 0 || PQntuples(rows) == 0)
-        return r;
-    printf("\n");
-    columns_add(columns, (const char *[]){"SUBSCRIPTIONS", "STATE", "ACKED", "LAG", "LAST ACK"});
-    for (int row = 0; row < PQntuples(rows); row++) {
-        char acked[24], lag[24], at[CLOCK_TEXT_BYTES] = "never";
-        snprintf(acked, sizeof acked, "%" PRId64, pg_i64(rows, row, 2));
-        snprintf(lag, sizeof lag, "%" PRId64, pg_i64(rows, row, 4));
-        if (!pg_is_null(rows, row, 5))
-            clock_format_us(pg_us(rows, row, 5), at);
-        columns_add(columns, (const char *[]){pg_text(rows, row, 0), pg_text(rows, row, 1), acked, lag, at});
-    }
-    return columns_print(columns, stdout);
-}
-
 int status_show(Desk *desk, int argc, char **argv) {
     CLEANUP(status_free) Status status = {0};
     bool json = false;
@@ -308,5 +276,5 @@ int status_show(Desk *desk, int argc, char **argv) {
     r = print_exceptions(status.exceptions);
     if (r == 0)
         r = print_streams(status.streams);
-    return r < 0 ? r : print_subscriptions(status.subscriptions);
+    return r < 0 ? r : feeds_print(&status.feeds);
 }

@@ -35,11 +35,14 @@ static const PgStatement LIST = {
     "subscription_list",
     "SELECT s.name, s.subscriber, s.state, p.legal_basis, p.valid_from::text, p.valid_to::text, p.domains, "
     "p.provinces, p.fields, p.version, coalesce(q.acked, 0), coalesce(q.released, 0), "
-    "coalesce((SELECT last_position FROM exchange.head), 0) - coalesce(q.acked, 0) "
-    "FROM exchange.subscription s "
+    "greatest(coalesce((SELECT last_position FROM exchange.head), 0) - coalesce(q.acked, 0), 0), "
+    "CASE WHEN q.acked >= (SELECT last_position FROM exchange.head) THEN 0 ELSE coalesce((SELECT "
+    "greatest(extract(epoch FROM now())::bigint - g.stored_at_us / 1000000, 0) FROM exchange.segment g "
+    "WHERE g.first_position <= coalesce(q.acked, 0) + 1 ORDER BY g.first_position DESC LIMIT 1), 0) END, "
+    "coalesce(q.sessions, 0) FROM exchange.subscription s "
     "LEFT JOIN LATERAL (SELECT * FROM exchange.subscription_policy p WHERE p.subscription = s.subscription "
     "ORDER BY p.version DESC LIMIT 1) p ON true "
-    "LEFT JOIN exchange.subscription_position q ON q.subscription = s.subscription ORDER BY s.name",
+    "LEFT JOIN exchange.subscription_place q ON q.subscription = s.subscription ORDER BY s.name",
     0, NULL};
 static const PgStatement SET_STATE = {
     "subscription_set_state",
@@ -234,16 +237,20 @@ static json_t *subscription_json(const PGresult *result, int row) {
     json_object_set_new(one, "policy_version", json_integer(pg_i32(result, row, 9)));
     json_object_set_new(one, "acked", json_integer(pg_i64(result, row, 10)));
     json_object_set_new(one, "released", json_integer(pg_i64(result, row, 11)));
-    json_object_set_new(one, "lag", json_integer(pg_i64(result, row, 12)));
+    json_object_set_new(one, "lag_positions", json_integer(pg_i64(result, row, 12)));
+    json_object_set_new(one, "lag_seconds", json_integer(pg_i64(result, row, 13)));
+    json_object_set_new(one, "sessions", json_integer(pg_i64(result, row, 14)));
     return one;
 }
 
 static int subscription_row(const PGresult *result, int row, Columns *columns) {
     CLEANUP(bytes_free) Bytes domains = {0};
     CLEANUP(bytes_free) Bytes provinces = {0};
-    char acked[24], lag[24], valid[32];
+    char acked[24], lag[64] = "-", valid[32];
     snprintf(acked, sizeof acked, "%lld", (long long)pg_i64(result, row, 10));
-    snprintf(lag, sizeof lag, "%lld", (long long)pg_i64(result, row, 12));
+    if (strcmp(pg_text(result, row, 2), "active") == 0)
+        snprintf(lag, sizeof lag, "%lld positions, %lld s", (long long)pg_i64(result, row, 12),
+                 (long long)pg_i64(result, row, 13));
     snprintf(valid, sizeof valid, "%s/%s", pg_text(result, row, 4), pg_text(result, row, 5));
     policy_domains_text(result, row, 6, &domains);
     policy_array_text(result, row, 7, &provinces);

@@ -453,7 +453,7 @@ def test_a_subscription_names_fields_one_by_one(desk, database):
     desk.ask("subscription", "add", "hn-health", *subscription(field="citizen_number,health.*", province="01"))
     [one] = json.loads(desk.ask("subscription", "list", "--json"))
     assert one["fields"][:2] == ["citizen_number", "health.vaccine_group"] and len(one["fields"]) == 8
-    assert (one["provinces"], one["lag"], one["policy_version"]) == (["01"], 0, 1)
+    assert (one["provinces"], one["lag_positions"], one["policy_version"]) == (["01"], 0, 1)
     assert database.rows("SELECT version, position FROM exchange.subscription_policy") == [(1, 1)]
     assert database.value("SELECT length(secret) FROM exchange.subscription") == 32
     desk.ask("subscription", "disable", "hn-health")
