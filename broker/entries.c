@@ -137,12 +137,16 @@ static int fill_merged(Arena *arena, const Item *item, Dongbo__Entry *entry) {
 static char GONE[] = "gone over to the person they are merged into", COME[] = "come from a person merged into this one";
 // ... and of one that is told again.
 static char NUMBER[] = "told again under the person's new number", RESIDENCE[] = "told again as the person moved";
+// ... and of one that one subscription is told.
+static char FOLLOWS[] = "told as the person is followed",
+            FOLLOWS_NOT[] = "taken back as the person is not followed any more";
 
 static Dongbo__EntryKind kind_of(const Work *work) {
     static const Dongbo__EntryKind KINDS[] = {[WORK_BATCH] = DONGBO__ENTRY_KIND__ENTRY_EVENT,
                                               [WORK_REDECIDE] = DONGBO__ENTRY_KIND__ENTRY_DECISION,
                                               [WORK_MOVE] = DONGBO__ENTRY_KIND__ENTRY_MERGER,
-                                              [WORK_RETELL] = DONGBO__ENTRY_KIND__ENTRY_RETOLD};
+                                              [WORK_RETELL] = DONGBO__ENTRY_KIND__ENTRY_RETOLD,
+                                              [WORK_FOLLOW] = DONGBO__ENTRY_KIND__ENTRY_FOLLOWED};
     return KINDS[work->kind];
 }
 
@@ -161,6 +165,11 @@ static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
         entry->text = item->person == &work->link->went.person ? GONE : COME;
     if (work->kind == WORK_RETELL)
         entry->text = strcmp(item->province_before, item->province_after) == 0 ? NUMBER : RESIDENCE;
+    if (work->kind == WORK_FOLLOW) {
+        entry->text = item->merged.deleted ? FOLLOWS_NOT : FOLLOWS;
+        entry->subscription = (uint32_t)work->advance->subscription;
+        entry->agency = item->told_by;
+    }
     if (work->review != NULL) {
         entry->decided_by = (char *)work->review->officer;
         entry->why = (char *)work->review->why;

@@ -39,6 +39,7 @@ static void database_failed(Actor *actor, int r) {
     state->connected = false;
     feed_store_drop(state->store);
     reader_forget(state->reader);
+    followed_forget(state->followed);
 }
 
 static int database_open(FeedState *state) {
@@ -129,6 +130,7 @@ static int work(Actor *actor, int64_t *ret_wait_ms) {
     if (r == 0)
         r = router_read(&actor->state);
     commits_read(actor);
+    follower_answer(actor->state.follower, actor->state.router);
     if (r == 0)
         r = tick(actor);
     if (r == 0)
@@ -153,8 +155,9 @@ static void loop(Actor *actor) {
         zmq_pollitem_t items[] = {{zsock_resolve(actor->pipe), 0, ZMQ_POLLIN, 0},
                                   {zsock_resolve(actor->state.router), 0, ZMQ_POLLIN, 0},
                                   {zsock_resolve(actor->commits), 0, ZMQ_POLLIN, 0},
+                                  {follower_socket(actor->state.follower), 0, ZMQ_POLLIN, 0},
                                   {NULL, feed_store_socket(actor->state.store), ZMQ_POLLIN, 0}};
-        int n = items[3].fd >= 0 ? 4 : 3;
+        int n = items[4].fd >= 0 ? 5 : 4;
         if (zmq_poll(items, n, (long)wait_of(actor, wait_ms)) < 0 && errno != EINTR)
             return;
         if (items[0].revents & ZMQ_POLLIN)
@@ -177,6 +180,8 @@ static void destroy(void *pointer) {
     FeedState *state = &actor->state;
     subscribers_destroy(&state->subscribers);
     policy_set_destroy(&state->policies);
+    follower_destroy(&state->follower);
+    followed_destroy(&state->followed);
     reader_destroy(&state->reader);
     feed_store_destroy(&state->store);
     arena_destroy(&state->arena);
@@ -222,6 +227,10 @@ int feed_new(zactor_t **ret, const FeedOptions *options, int *ret_port) {
     int r = feed_store_new(&state->store, options->exchange);
     if (r == 0)
         r = reader_new(&state->reader, state->store);
+    if (r == 0)
+        r = followed_new(&state->followed, state->store);
+    if (r == 0)
+        r = follower_new(&state->follower, options->exchange, options->population);
     if (r == 0)
         r = subscribers_new(&state->subscribers, options->clock);
     if (r == 0)

@@ -13,12 +13,13 @@
 
 // All texts are copied; keys and clock must outlive the feed.
 typedef struct FeedOptions {
-    const char *exchange; // conninfo
-    const char *endpoint; // tcp://127.0.0.1:7702, or ending in ":*"; a ZAP handler must be running
-    const char *commits;  // inproc://… that the feed binds a PULL to, so it must exist before the pushers send.
-                          // A frame of 8 bytes, big-endian, is the new head's position. A hint, never trusted: it may
-                          // be dropped (LISTEN dongbo_commit and a look once a second find what was missed).
-    const Keys *keys;     // the broker's
+    const char *exchange;   // conninfo
+    const char *population; // ... of a role that reads
+    const char *endpoint;   // tcp://127.0.0.1:7702, or ending in ":*"; a ZAP handler must be running
+    const char *commits;    // inproc://… that the feed binds a PULL to, so it must exist before the pushers send.
+                            // A frame of 8 bytes, big-endian, is the new head's position. A hint, never trusted: it may
+                            // be dropped (LISTEN dongbo_commit and a look once a second find what was missed).
+    const Keys *keys;       // the broker's
     const Clock *clock;
     Stats *stats; // NULL: nothing is counted
 } FeedOptions;

@@ -28,9 +28,10 @@ typedef struct Filling {
     Subscriber *to;
     FeedPlace before; // to go back to when the frame cannot be sent
     uint64_t previous_before;
-    size_t n;    // records in it
-    size_t room; // bytes of records that fit, by goal and credit
-    int frames;  // sent in this turn
+    size_t n;                 // records in it
+    size_t room;              // bytes of records that fit, by goal and credit
+    int frames;               // sent in this turn
+    const uint64_t *followed; // of the present segment, where the policy asks for that (followed.h)
 } Filling;
 
 typedef enum Step { STEP_ON, STEP_FULL, STEP_OVER } Step; // OVER: this subscriber's turn ends here
@@ -134,6 +135,12 @@ static int filling_send(Filling *filling) {
     return 0;
 }
 
+// Whether the entry is this subscription's, as far as followed persons go.
+static bool concerns(const Filling *filling, const PolicyVersion *version, const Dongbo__Entry *entry, size_t index) {
+    bool followed = filling->followed && filling->followed[index / 64] >> index % 64 & 1;
+    return followed_admits(version, filling->to->subscription, entry, followed);
+}
+
 // One entry into the frame. *ret_step FULL: the record did not fit and the place is still before it.
 static int entry_add(Filling *filling, const Policy *policy, const ReaderSegment *segment, uint64_t position,
                      Step *ret_step) {
@@ -142,7 +149,9 @@ static int entry_add(Filling *filling, const Policy *policy, const ReaderSegment
     const Dongbo__Entry *entry = segment->entries[position - segment->first];
     const PolicyVersion *version = policy_at(policy, position);
     *ret_step = STEP_ON;
-    PolicyPassage passage = version ? policy_admits(version, entry, segment->stored_day) : POLICY_NOT;
+    PolicyPassage passage = version && concerns(filling, version, entry, (size_t)(position - segment->first))
+                                ? policy_admits(version, entry, segment->stored_day)
+                                : POLICY_NOT;
     if (passage == POLICY_NOT)
         return 0;
     Projection projection = {.version = version,
@@ -192,11 +201,56 @@ static int full(Filling *filling, Step *ret_step) {
     return r < 0 ? r : 0;
 }
 
+static int compare_subscriptions(const void *a, const void *b) {
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+// The subscriptions with a session that follow persons. To be freed.
+static int followers(FeedState *state, FollowedFor *ret) {
+    ret->subscriptions = malloc((subscribers_count(state->subscribers) + 1) * sizeof *ret->subscriptions);
+    if (!ret->subscriptions)
+        return error_fail(ERROR_MEMORY, "no memory for a feed frame");
+    size_t at = 0, n = 0;
+    for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));) {
+        const Policy *policy = policy_set_find(state->policies, one->subscription);
+        if (policy && policy->follows)
+            ret->subscriptions[n++] = one->subscription;
+    }
+    qsort(ret->subscriptions, n, sizeof *ret->subscriptions, compare_subscriptions);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || ret->subscriptions[i] != ret->subscriptions[ret->n - 1])
+            ret->subscriptions[ret->n++] = ret->subscriptions[i];
+    return 0;
+}
+
+// Whom it concerns, of those who follow persons; once a segment for all who are there.
+static int segment_followed(Filling *filling, const Policy *policy, const ReaderSegment *segment) {
+    FeedState *state = filling->state;
+    filling->followed = NULL;
+    if (!policy->follows || !segment->entries)
+        return 0;
+    filling->followed = followed_bits(state->followed, segment, policy->subscription);
+    if (filling->followed)
+        return 0;
+    FollowedFor all = {0};
+    int r = followers(state, &all);
+    if (r == 0)
+        r = followed_look(state->followed, segment, &all);
+    free(all.subscriptions);
+    if (r == 0)
+        filling->followed = followed_bits(state->followed, segment, policy->subscription);
+    return r;
+}
+
 // Reads one segment from the subscriber's place on.
 static int segment_add(Filling *filling, const ReaderSegment *segment, Step *ret_step) {
     Subscriber *to = filling->to;
     const Policy *policy = policy_set_find(filling->state->policies, to->subscription);
     *ret_step = STEP_ON;
+    int looked = segment_followed(filling, policy, segment);
+    if (looked < 0)
+        return looked;
     while (segment->entries && to->place.position < segment->last) {
         uint64_t position = to->place.position + 1;
         int r = entry_add(filling, policy, segment, position, ret_step);

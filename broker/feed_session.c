@@ -17,6 +17,7 @@
 #define REPLACED "Another receiver of this subscription said Hello. Run one at a time."
 #define POLICIES_FRESH_MS 200 // so old policies may be when somebody says Hello
 #define NOTE_BYTES 512
+#define NO_SUBSCRIPTION "This key belongs to no subscription. Use the subscriber's key, not an agency's."
 #define CANNOT_SERVE "The exchange cannot serve this session now. Try again, another endpoint first."
 
 typedef struct Answer {
@@ -189,8 +190,7 @@ static const Policy *hello_policy(const FeedState *state, const Dongbo__HelloSub
                                   Answer *answer) {
     const Policy *policy = policy_set_find(state->policies, user_subscription(user));
     if (!policy) {
-        answer_set(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION,
-                   "This key belongs to no subscription. Use the subscriber's key, not an agency's.");
+        answer_set(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION, NO_SUBSCRIPTION);
         return NULL;
     }
     if (strcmp(policy->name, hello->subscription) != 0) {
@@ -433,9 +433,34 @@ static void session_receive(FeedState *state, Subscriber *subscriber, const Fram
                          "A frame that does not decode or does not belong here. Compare PROTOCOL.md.");
 }
 
+// Of no session: the key says whose list it is.
+static int follow_receive(FeedState *state, const Caller *caller, const Frame *frame, Answer *answer) {
+    int r = state->connected ? policies_fresh(state, caller->user) : 0;
+    if (r < 0)
+        return r;
+    const Policy *policy = state->policies ? policy_set_find(state->policies, user_subscription(caller->user)) : NULL;
+    const char *refusal = NULL;
+    if (!state->connected)
+        answer_set(answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
+    else if (!policy)
+        answer_set(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION, NO_SUBSCRIPTION);
+    else if ((refusal = policy_refusal(policy, caller->user, policy_day(clock_now_us(state->clock)))))
+        answer_set(answer, DONGBO__ERROR__CODE__NOT_ALLOWED, "%s", refusal);
+    else if (!policy_current(policy)->followed_only)
+        answer_set(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
+                   "This subscription keeps no list of persons: it receives all whom its rights cover.");
+    else if (follower_ask(state->follower, *caller->route, policy, frame) != 0)
+        answer_set(answer, DONGBO__ERROR__CODE__FOLLOW_LIMIT,
+                   "A Follow has at most %d numbers and %d bytes, and %d may wait for their answers.",
+                   FOLLOW_NUMBERS_MAX, FOLLOW_BYTES_MAX, FOLLOW_REQUESTS_MAX);
+    return answer->code ? 1 : 0;
+}
+
 static int frame_receive(FeedState *state, const Caller *caller, const Frame *frame, Answer *answer) {
     if (frame->type == FRAME_HELLO_SUBSCRIBE)
         return hello_receive(state, caller, frame, answer);
+    if (frame->type == FRAME_FOLLOW && frame->session == 0)
+        return follow_receive(state, caller, frame, answer);
     Subscriber *subscriber = subscribers_find(state->subscribers, frame->session, *caller->route);
     if (!subscriber || strcmp(subscriber->user, caller->user) != 0) {
         if (frame->type != FRAME_GOODBYE)

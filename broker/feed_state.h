@@ -4,6 +4,8 @@
 // answers subscribers, feed_pump.c sends records.
 #pragma once
 
+#include "broker/followed.h"
+#include "broker/follower.h"
 #include "broker/quota.h"
 #include "broker/reader.h"
 #include "broker/stats.h"
@@ -17,6 +19,8 @@ typedef struct FeedState {
     zsock_t *router;
     FeedStore *store;
     Reader *reader;
+    Followed *followed;
+    Follower *follower;
     PolicySet *policies;               // NULL until read for the first time
     int64_t policy_stamp, policies_ms; // of them; when they were read
     Subscribers *subscribers;

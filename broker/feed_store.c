@@ -97,6 +97,14 @@ static const PgStatement EPOCH = {"feed_epoch",
                                   "SELECT position, reason FROM exchange.epoch WHERE epoch > $1 ORDER BY epoch LIMIT 1",
                                   1, (const Oid[]){OID_INT4}};
 
+// By person alone, of whom a segment has hundreds: few subscriptions follow the same ones.
+static const PgStatement FOLLOWED = {
+    "feed_followed",
+    "SELECT subscription, person, from_position, coalesce(to_position, 9223372036854775807) FROM exchange.followed"
+    " WHERE person = ANY ($1) AND (subscription = ANY ($2)) IS TRUE AND from_position <= $4"
+    " AND (to_position IS NULL OR to_position > $3)",
+    4, (const Oid[]){OID_INT8_ARRAY, OID_INT4_ARRAY, OID_INT8, OID_INT8}};
+
 struct FeedStore {
     Pg *pg;
 };
@@ -281,6 +289,28 @@ void feed_store_row(const PGresult *result, int row, SegmentRow *ret) {
     ret->hash = n == HASH_BYTES ? hash : NULL;
     if (!pg_is_null(result, row, 6))
         ret->payload = pg_bytes(result, row, 6, &ret->payload_n);
+}
+
+int feed_store_followed(FeedStore *store, const FollowedQuestion *question, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_INT8, (int)question->n_persons);
+    for (size_t i = 0; i < question->n_persons; i++)
+        pg_array_i64(&params, question->persons[i]);
+    pg_param_array_begin(&params, OID_INT4, (int)question->n_subscriptions);
+    for (size_t i = 0; i < question->n_subscriptions; i++)
+        pg_array_i32(&params, question->subscriptions[i]);
+    pg_param_i64(&params, (int64_t)question->first);
+    pg_param_i64(&params, (int64_t)question->last);
+    int r = pg_run(store->pg, &FOLLOWED, &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+void feed_store_followed_row(const PGresult *result, int row, FollowedRow *ret) {
+    *ret = (FollowedRow){.subscription = pg_i32(result, row, 0),
+                         .person = pg_i64(result, row, 1),
+                         .from = (uint64_t)pg_i64(result, row, 2),
+                         .to = (uint64_t)pg_i64(result, row, 3)};
 }
 
 int feed_store_position(FeedStore *store, int32_t subscription, Share share, StoredPosition *ret) {

@@ -39,6 +39,22 @@ typedef struct SegmentRow {
     size_t payload_n;
     int64_t policy_stamp; // of the policies in the same snapshot: whoever holds older ones reads them again first
 } SegmentRow;
+// Who followed whom at some of these positions.
+typedef struct FollowedQuestion {
+    const int64_t *persons;
+    size_t n_persons;
+    const int32_t *subscriptions;
+    size_t n_subscriptions;
+    uint64_t first, last;
+} FollowedQuestion;
+typedef struct FollowedRow {
+    int32_t subscription;
+    int64_t person;
+    uint64_t from, to; // `to` is the first position at which no more
+} FollowedRow;
+int feed_store_followed(FeedStore *store, const FollowedQuestion *question, PGresult **ret); // rows for the caller
+void feed_store_followed_row(const PGresult *result, int row, FollowedRow *ret);
+
 #define FEED_STORE_SEGMENTS 8
 // The segment that holds `position` (or the last one before it) and those after it.
 int feed_store_segments(FeedStore *store, uint64_t position, PGresult **ret);

@@ -19,7 +19,7 @@ void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) {
 }
 
 bool work_is_of_records(const Work *work) {
-    return work->kind == WORK_MOVE || work->kind == WORK_RETELL;
+    return work->kind == WORK_MOVE || work->kind == WORK_RETELL || work->kind == WORK_FOLLOW;
 }
 
 Dongbo__ChangeEvent *work_cause(Arena *arena, const uint8_t event_id[EVENT_ID_BYTES], int64_t event_time_us) {
@@ -35,8 +35,8 @@ Dongbo__ChangeEvent *work_cause(Arena *arena, const uint8_t event_id[EVENT_ID_BY
 }
 
 uint32_t work_agency(const Work *work) {
-    if (work->kind == WORK_RETELL)
-        return work->advance->agency;
+    if (work->kind == WORK_RETELL || work->kind == WORK_FOLLOW)
+        return work->advance->agency; // 0 of the latter: none
     return work->link != NULL ? work->link->agency : work->agency->grants.agency;
 }
 

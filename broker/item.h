@@ -46,7 +46,8 @@ typedef struct AdvancePlace {
 typedef struct Advance {
     uint32_t agency;
     AdvancePlace from, to;
-    int rows; // that the work looked at
+    int rows;             // that the work looked at
+    int32_t subscription; // of WORK_FOLLOW: whose list
 } Advance;
 
 typedef struct Item {
@@ -87,6 +88,7 @@ typedef struct Item {
     const Person *goes;    // of a merger: who is to go, or went, where they have a population record; NULL otherwise
     const Dongbo__Record *coming; // ... that record as it was stored
     int64_t applied_to;           // a population event: the person whom the store applied it to, 0 for none
+    uint32_t told_by;             // of WORK_FOLLOW: the agency that told of the record last
     bool fixed;                   // the person is not to be looked up: the store has them no more
     bool unknown_to_store;        // a population event that the store could apply to nobody
     bool taken_in_store;          // ... for its new number is another person's
@@ -115,6 +117,7 @@ typedef enum WorkKind {
     WORK_REDECIDE,
     WORK_MOVE,   // of records from one person to another; its items are made by the writer
     WORK_RETELL, // of records as they are, for something about their persons changed; likewise
+    WORK_FOLLOW, // of records as they are, to one subscription: it follows their persons from now on, or no longer
 } WorkKind;
 
 // What becomes of a work; the ingress answers accordingly.
@@ -134,8 +137,10 @@ typedef struct Work {
     uint64_t ticket;    // order of arrival; the writer keeps to it
     Agencies *agencies; // counted reference; grants and keys point into it
     const Agency *agency;
-    const Link *link;     // of WORK_MOVE, which has no agency; in the arena
-    Advance *advance;     // of WORK_MOVE and WORK_RETELL, which has no agency either; in the arena
+    const Link *link;          // of WORK_MOVE, which has no agency; in the arena
+    Advance *advance;          // of WORK_MOVE, WORK_RETELL and WORK_FOLLOW, which have no agency either; in the arena
+    const struct Wish *wishes; // of WORK_FOLLOW: what it carries out (following.c); in the arena
+    size_t n_wishes;
     const Review *review; // a re-decision that an officer asked for; NULL otherwise. In the arena
     uint8_t stream[STREAM_BYTES];
     uint32_t session_epoch;

@@ -165,6 +165,29 @@ int lookup_read_gone(Arena *arena, const PGresult *rows, int row, int at, Person
     return person_keep(arena, ret) ? 0 : error_fail(ERROR_MEMORY, "somebody who was merged does not fit");
 }
 
+static const Oid KEYS_TYPES[] = {OID_INT8_ARRAY};
+static const PgStatement KEYS = {
+    "persons-by-key", "SELECT 0::bigint, " LOOKUP_PERSON_COLUMNS " FROM population.citizen c WHERE c.person = ANY ($1)",
+    1, KEYS_TYPES};
+
+int lookup_keys(Pg *population, Arena *arena, const LookupKeys *keys, Person **ret, size_t *ret_n) {
+    PgParams params = {0};
+    PGresult *rows = NULL;
+    pg_param_array_begin(&params, OID_INT8, (int)keys->n);
+    for (size_t i = 0; i < keys->n; i++)
+        pg_array_i64(&params, keys->list[i]);
+    int result = pg_run(population, &KEYS, &params, &rows);
+    pg_params_free(&params);
+    *ret_n = 0;
+    *ret = result < 0 ? NULL : arena_alloc(arena, (size_t)PQntuples(rows) * sizeof **ret + 1);
+    if (result == 0 && *ret == NULL)
+        result = error_fail(ERROR_MEMORY, "persons do not fit");
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
+        result = lookup_read_person(arena, rows, row, &(*ret)[(*ret_n)++]);
+    PQclear(rows);
+    return result;
+}
+
 static int query_persons(Pg *population, Arena *arena, const Wanted *wanted) {
     if (wanted->n == 0)
         return 0;

@@ -35,6 +35,12 @@ int lookup_head_position(Pg *exchange, Place *ret);
     "c.person, rtrim(c.citizen_number, '-'), c.full_name, c.birth_date, c.sex, c.residence_province, c.residence_province63, " \
     "c.died_on, c.mother_name"
 Person lookup_person(const PGresult *rows, int row); // its texts are the row's
+typedef struct LookupKeys {
+    const int64_t *list;
+    size_t n;
+} LookupKeys;
+// The persons with these keys, as far as the store has them; in the arena. ERROR_DATABASE, ERROR_MEMORY.
+int lookup_keys(Pg *population, Arena *arena, const LookupKeys *keys, Person **ret, size_t *ret_n);
 // Texts are copied into the arena. ERROR_MEMORY.
 int lookup_read_person(Arena *arena, const PGresult *rows, int row, Person *ret);
 // Somebody who is in the store no more: number, residence and its 63-code stand in columns `at` to `at` + 2.

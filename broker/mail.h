@@ -15,6 +15,7 @@ typedef enum MailKind {
     MAIL_POPULATION, // NULL: the population store has moved
     MAIL_POLICY,     // NULL: operators changed something
     MAIL_REVIEW,     // NULL: an officer decided a case
+    MAIL_FOLLOW,     // a Follow, and then its answer (follower.c)
     MAIL_SWEEP,      // NULL: the writer put off a re-decision, and could do it now
 } MailKind;
 

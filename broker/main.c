@@ -23,6 +23,7 @@
 
 #define COMMITS "inproc://commits"
 #define REVIEW_CHANNEL "dongbo_review"
+#define FOLLOW_CHANNEL "dongbo_follow"
 #define REFRESH_MS 2000
 #define RETRY_MAX_MS 5000
 
@@ -86,7 +87,8 @@ static int read_agencies(Broker *broker, bool *ret_changed) {
         if (result == 0)
             result = store_version_check(broker->policy, STORE_EXCHANGE_WRITE);
         if (result == 0)
-            result = pg_command(broker->policy, "LISTEN dongbo_policy; LISTEN " REVIEW_CHANNEL);
+            result =
+                pg_command(broker->policy, "LISTEN dongbo_policy; LISTEN " REVIEW_CHANNEL "; LISTEN " FOLLOW_CHANNEL);
     }
     if (result == 0)
         result = agencies_read(&agencies, broker->policy);
@@ -119,7 +121,7 @@ static Notified take_notifications(Broker *broker) {
         return notified;
     PQconsumeInput(pg_raw(broker->policy));
     for (PGnotify *notify; (notify = PQnotifies(pg_raw(broker->policy))) != NULL; PQfreemem(notify)) {
-        bool review = strcmp(notify->relname, REVIEW_CHANNEL) == 0;
+        bool review = strcmp(notify->relname, REVIEW_CHANNEL) == 0 || strcmp(notify->relname, FOLLOW_CHANNEL) == 0;
         notified.review = notified.review || review;
         notified.policy = notified.policy || !review;
     }
@@ -223,6 +225,7 @@ static int start(Broker *broker) {
     if (result != 0)
         return result;
     FeedOptions feed = {.exchange = broker->settings->exchange,
+                        .population = population->reader,
                         .endpoint = broker->settings->subscribe,
                         .commits = COMMITS,
                         .keys = &broker->keys,

@@ -88,6 +88,7 @@ int policy_set_add_version(PolicySet *set, int32_t subscription, const PolicyVer
         return error_fail(ERROR_MEMORY, "no memory for policies");
     policy->versions = moved;
     policy->versions[policy->n_versions++] = *version;
+    policy->follows = policy->follows || version->followed_only;
     return 0;
 }
 
@@ -206,7 +207,8 @@ static bool lives_in(const PolicyVersion *version, const char *code) {
 
 static bool is_of_record(const Dongbo__Entry *entry) {
     return entry->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION ||
-           entry->kind == DONGBO__ENTRY_KIND__ENTRY_MERGER || entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
+           entry->kind == DONGBO__ENTRY_KIND__ENTRY_MERGER || entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD ||
+           entry->kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED;
 }
 
 static bool is_own_echo(const PolicyVersion *version, const Dongbo__Entry *entry) {
@@ -214,10 +216,17 @@ static bool is_own_echo(const PolicyVersion *version, const Dongbo__Entry *entry
            (entry->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION);
 }
 
+bool policy_sees_home(const PolicyVersion *version, const char *province, const char *province63) {
+    return lives_in(version, version->codes63 ? province63 : province);
+}
+
 static PolicyPassage passage_of(const PolicyVersion *version, const Dongbo__Entry *entry) {
     bool retold = entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
-    bool after = lives_in(version, version->codes63 ? entry->province63_after : entry->province_after);
-    bool before = lives_in(version, version->codes63 ? entry->province63_before : entry->province_before);
+    bool after = policy_sees_home(version, entry->province_after, entry->province63_after);
+    bool before = policy_sees_home(version, entry->province_before, entry->province63_before);
+    // Told to one subscription alone. What it had of those who live elsewhere left it when they moved.
+    if (entry->kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED)
+        return !after ? POLICY_NOT : entry->deleted ? POLICY_LEAVES : POLICY_ENTERS;
     // Of nobody's residence before nothing was told, but where it is told again.
     if (!retold && entry->province_before[0] == '\0' && entry->province63_before[0] == '\0')
         before = after;

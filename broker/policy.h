@@ -27,6 +27,7 @@ typedef struct PolicyVersion {
     bool codes63; // which set `provinces` is of
     bool provinces[POLICY_PROVINCES];
     bool citizen_number, person_id;
+    bool followed_only;              // of persons on its list only (followed.h)
     uint32_t fields[DOMAIN_MAX + 1]; // by domain: bit n = field n of its body
 } PolicyVersion;
 
@@ -37,6 +38,7 @@ typedef struct Policy {
     uint8_t secret[32];
     char (*users)[64]; // names that ZAP gives to its transport keys that hold now
     size_t n_users;
+    bool follows;            // some version is followed_only
     PolicyVersion *versions; // ascending
     size_t n_versions;
 } Policy;
@@ -73,9 +75,11 @@ typedef enum PolicyPassage {
     POLICY_ENTERS, // the person came to live in one of the provinces: the whole record is new to the subscriber
     POLICY_LEAVES, // ... lives in one of them no longer
 } PolicyPassage;
+// Whether somebody who lives there, by 34- and 63-code, is one of those whom the version is about.
+bool policy_sees_home(const PolicyVersion *version, const char *province, const char *province63);
 // By kind, verdict, domain, the residence before and after, the day it was stored, whose change it is and what it does.
-// Fields are project.h's. An agency's own changes are what it said itself: not what is told again, or follows of a
-// merger, because of it, for those are others' records.
+// Fields are project.h's, and whom the subscription follows is followed.h's. An agency's own changes are what it said
+// itself: not what is told again, or follows of a merger, because of it, for those are others' records.
 PolicyPassage policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day);
 // What an entry that passes so does at the subscriber.
 Dongbo__ChangeKind policy_change(PolicyPassage passage, const Dongbo__Entry *entry);

@@ -6,7 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION, POSITION, VALID_FROM, VALID_TO, DOMAINS, PROVINCES, FIELDS, PROVINCE_CODES, CHANGES, OWN_AGENCY };
+enum {
+    VERSION,
+    POSITION,
+    VALID_FROM,
+    VALID_TO,
+    DOMAINS,
+    PROVINCES,
+    FIELDS,
+    PROVINCE_CODES,
+    CHANGES,
+    OWN_AGENCY,
+    FOLLOWED_ONLY
+};
 
 // Gives each element of a text array to `grant`; how many there were.
 static int texts_read(const PGresult *result, int row, int column, PolicyVersion *version,
@@ -37,6 +49,7 @@ int policy_row_read(const PGresult *result, int row, int column, PolicyVersion *
         r = pg_array_bits(result, row, column + CHANGES, DONGBO__CHANGE_KIND__CHANGE_LEFT, &ret->changes);
     int provinces = r < 0 ? r : texts_read(result, row, column + PROVINCES, ret, policy_grant_province);
     ret->any_province = provinces == 0;
+    ret->followed_only = pg_bool(result, row, column + FOLLOWED_ONLY);
     r = provinces < 0 ? provinces : texts_read(result, row, column + FIELDS, ret, policy_grant_field);
     return r < 0 ? r : 0;
 }

@@ -305,6 +305,8 @@ static int round_of(Actor *actor) {
     bool sweep = begins || clock_monotonic_ms(actor->clock) >= actor->sweep_ms;
     if (result == 0 && (sweep || actor->woken || now != actor->checked))
         result = redecide_moves(actor);
+    if (result == 0)
+        result = redecide_follows(actor);
     if (result == 0 && begins)
         result = find_newest(actor, now, &actor->checked_before);
     if (result < 0)

@@ -72,6 +72,11 @@ static int store(Actor *actor, Advance *advance, const char *failed) {
     return 0;
 }
 
+int redecide_advance(Actor *actor, WorkKind kind, Advance *advance, const char *failed) {
+    int result = begin(actor, kind, advance);
+    return result < 0 ? result : store(actor, advance, failed);
+}
+
 static int move_some(Actor *actor, const PGresult *rows, int row, Advance *advance) {
     int result = begin(actor, WORK_MOVE, advance);
     if (result == 0)
@@ -128,9 +133,7 @@ static int retell_all(Actor *actor, uint32_t agency) {
     int result = 0;
     advance->agency = agency;
     do {
-        result = begin(actor, WORK_RETELL, advance);
-        if (result == 0)
-            result = store(actor, advance, "records cannot be told again");
+        result = redecide_advance(actor, WORK_RETELL, advance, "records cannot be told again");
     } while (result == 0 && advance->rows > 0);
     free(advance);
     return result;

@@ -16,6 +16,7 @@ typedef struct Actor {
     int64_t checked, checked_before; // population positions; -1: none yet
     int64_t life;                    // of the population store, when they were checked
     int64_t sweep_ms;
+    int32_t followed;                    // the subscription whose list was seen to last
     bool moved, woken, stopped, failing; // woken: this round follows something that moved
 } Actor;
 
@@ -31,5 +32,10 @@ int redecide_store(Actor *actor);
 
 // Carries out the decisions that wait.
 int redecide_reviews(Actor *actor);
+// Makes the work one of `kind`, that goes on behind advance->to; has it stored, and sets *advance to where it came.
+// REDECIDE_CANNOT: it is tried again later, and the log says what `failed`.
+int redecide_advance(Actor *actor, WorkKind kind, Advance *advance, const char *failed);
+// Carries out some of what subscribers asked of their lists. What is left has another round at once.
+int redecide_follows(Actor *actor);
 // Moves the records of those who were merged into others, and has told again those of whom something else is new.
 int redecide_moves(Actor *actor);

@@ -12,7 +12,6 @@
 #define OID_INT4 23
 #define OID_INT8 20
 #define OID_TEXT 25
-#define OID_INT8_ARRAY 1016
 
 enum {
     POSITION,
@@ -45,10 +44,6 @@ static const PgStatement NEXT = {
     "LEFT JOIN exchange.person_link l ON l.person = t.person "
     "ORDER BY t.position, t.cause, r.domain, r.record_key LIMIT $7",
     7, NEXT_TYPES};
-static const Oid PERSONS_TYPES[] = {OID_INT8_ARRAY};
-static const PgStatement PERSONS = {
-    "retell-persons", "SELECT 0::bigint, " LOOKUP_PERSON_COLUMNS " FROM population.citizen c WHERE c.person = ANY ($1)",
-    1, PERSONS_TYPES};
 static const Oid TOLD_TYPES[] = {OID_INT4, OID_INT8, OID_INT8, OID_INT8, OID_INT8};
 static const PgStatement TOLD = {"retold",
                                  "UPDATE exchange.retelling SET told = (position, cause::bigint) <= ($2, $4), "
@@ -81,23 +76,14 @@ static int query_next(Pg *exchange, const Advance *advance, PGresult **ret) {
 }
 
 static int find_persons(Pg *population, Arena *arena, const PGresult *rows, Persons *ret) {
-    PgParams params = {0};
-    PGresult *found = NULL;
-    int n = PQntuples(rows);
-    pg_param_array_begin(&params, OID_INT8, n);
-    for (int row = 0; row < n; row++)
-        pg_array_i64(&params, pg_i64(rows, row, PERSON));
-    int result = pg_run(population, &PERSONS, &params, &found);
-    pg_params_free(&params);
+    size_t n = (size_t)PQntuples(rows);
+    int64_t *keys = arena_alloc(arena, n * sizeof *keys + 1);
     *ret = (Persons){0};
-    if (result == 0)
-        ret->list = arena_alloc(arena, (size_t)PQntuples(found) * sizeof *ret->list + 1);
-    if (result == 0 && ret->list == NULL)
-        result = no_memory();
-    for (int row = 0; result == 0 && row < PQntuples(found); row++)
-        result = lookup_read_person(arena, found, row, &ret->list[ret->n++]);
-    PQclear(found);
-    return result;
+    if (keys == NULL)
+        return no_memory();
+    for (size_t row = 0; row < n; row++)
+        keys[row] = pg_i64(rows, (int)row, PERSON);
+    return lookup_keys(population, arena, &(LookupKeys){keys, n}, &ret->list, &ret->n);
 }
 
 // Whoever was merged into another meanwhile is not in the store any more, and has the number that they went with. NULL

@@ -6,6 +6,7 @@
 #include "broker/apply.h"
 #include "broker/entries.h"
 #include "broker/epoch.h"
+#include "broker/following.h"
 #include "broker/lookup.h"
 #include "broker/merger.h"
 #include "broker/moving.h"
@@ -441,12 +442,21 @@ static int store_move(Transaction *transaction, Work *work) {
         return result;
     if (work->advance->rows == 0) {
         work_settle(work, OUTCOME_NOTHING, 0, "nothing is left to move");
-        return moving_done(transaction->exchange, work);
+        result = moving_done(transaction->exchange, work);
+        return result < 0 ? result : following_moved(transaction->exchange, work);
     }
     result = entries_build(work);
     if (result < 0 || work->n_entries > 0)
         return result < 0 ? result : store_made(transaction, work);
     work_settle(work, OUTCOME_NOTHING, 0, "nothing of these is to be moved");
+    return 0;
+}
+
+static int store_told(Transaction *transaction, Work *work) {
+    int result = entries_build(work);
+    if (result < 0 || work->n_entries > 0)
+        return result < 0 ? result : store_made(transaction, work);
+    work_settle(work, OUTCOME_NOTHING, 0, "nothing to be told");
     return 0;
 }
 
@@ -457,12 +467,18 @@ static int store_retold(Transaction *transaction, Work *work) {
     recheck_date(transaction->recheck, work, transaction->last_position);
     if (result == 0 && work->advance->rows > 0)
         result = retelling_done(transaction->exchange, work, transaction->last_position);
+    return result < 0 ? result : store_told(transaction, work);
+}
+
+// It holds from the work's first position on, or from the next one where it tells nothing.
+static int store_followed(Transaction *transaction, Work *work) {
+    int result = flush_rows(transaction);
     if (result == 0)
-        result = entries_build(work);
-    if (result < 0 || work->n_entries > 0)
-        return result < 0 ? result : store_made(transaction, work);
-    work_settle(work, OUTCOME_NOTHING, 0, "nothing to be told again");
-    return 0;
+        result = following_build(transaction->prepare, transaction->exchange, work);
+    recheck_date(transaction->recheck, work, transaction->last_position);
+    if (result == 0 && work->advance->rows > 0)
+        result = following_done(transaction->exchange, work, transaction->last_position + 1);
+    return result < 0 ? result : store_told(transaction, work);
 }
 
 static int store_work(Transaction *transaction, const TransactionGroup *group, Work *work) {
@@ -472,6 +488,8 @@ static int store_work(Transaction *transaction, const TransactionGroup *group, W
         return store_move(transaction, work);
     if (work->kind == WORK_RETELL)
         return store_retold(transaction, work);
+    if (work->kind == WORK_FOLLOW)
+        return store_followed(transaction, work);
     int result = check_work(transaction, group, work);
     if (result < 0 || work->outcome != OUTCOME_OPEN)
         return result;

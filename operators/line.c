@@ -18,6 +18,7 @@ static const char *const KINDS[] = {
     [DONGBO__ENTRY_KIND__ENTRY_DECISION] = "decision", [DONGBO__ENTRY_KIND__ENTRY_EPOCH] = "epoch",
     [DONGBO__ENTRY_KIND__ENTRY_POLICY] = "policy",     [DONGBO__ENTRY_KIND__ENTRY_STREAM] = "stream",
     [DONGBO__ENTRY_KIND__ENTRY_MERGER] = "merger",     [DONGBO__ENTRY_KIND__ENTRY_RETOLD] = "retold",
+    [DONGBO__ENTRY_KIND__ENTRY_FOLLOWED] = "followed",
 };
 static const char *const COLOURS[] = {
     [DONGBO__VERDICT__VERDICT_UNSPECIFIED] = "", [DONGBO__VERDICT__ACCEPTED] = "\033[32m",
@@ -33,7 +34,8 @@ static const char *kind_of(const Dongbo__SummaryLine *summary) {
 
 static bool is_about_event(const Dongbo__SummaryLine *summary) {
     return summary->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || summary->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION ||
-           summary->kind == DONGBO__ENTRY_KIND__ENTRY_MERGER || summary->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
+           summary->kind == DONGBO__ENTRY_KIND__ENTRY_MERGER || summary->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD ||
+           summary->kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED;
 }
 
 static const char *citizen_of(const LineFormat *format, const Line *line) {

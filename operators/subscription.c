@@ -23,12 +23,13 @@ static const PgStatement ADD = {"subscription_add",
 static const PgStatement ADD_POLICY = {
     "subscription_add_policy",
     "INSERT INTO exchange.subscription_policy (subscription, version, position, legal_basis, valid_from, valid_to, "
-    "domains, provinces, fields) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING version",
-    9, NULL};
+    "domains, provinces, fields, followed_only) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+    "ON CONFLICT DO NOTHING RETURNING version",
+    10, NULL};
 static const PgStatement LATEST = {
     "subscription_latest",
     "SELECT p.version, p.legal_basis, p.valid_from::text, p.valid_to::text, p.domains, "
-    "array_to_string(p.provinces, ','), array_to_string(p.fields, ',') FROM exchange.subscription_policy p "
+    "array_to_string(p.provinces, ','), array_to_string(p.fields, ','), p.followed_only FROM exchange.subscription_policy p "
     "WHERE p.subscription = $1 ORDER BY p.version DESC LIMIT 1",
     1, NULL};
 static const PgStatement LIST = {
@@ -62,6 +63,7 @@ typedef struct Addition {
     PolicyWords domains, provinces, asked, fields;
     uint32_t domain_bits;
     int32_t version;
+    bool followed_only, all_persons;
 } Addition;
 
 static void addition_free(Addition *addition) {
@@ -211,6 +213,7 @@ static int insert_policy(Pg *exchange, const Addition *addition, const PolicyCha
     policy_param_domains(&params, addition->domain_bits);
     policy_param_words(&params, &addition->provinces);
     policy_param_words(&params, &addition->fields);
+    pg_param_bool(&params, addition->followed_only);
     int r = pg_run(exchange, &ADD_POLICY, &params, &result);
     pg_params_free(&params);
     if (r == 0 && PQntuples(result) == 0)
@@ -300,6 +303,8 @@ int subscription_add(Desk *desk, int argc, char **argv) {
          &addition.province_list},
         {"field", 0, OPTION_LIST, "FIELD", "citizen_number, DOMAIN.FIELD or DOMAIN.*; repeat, or a,b",
          &addition.field_list},
+        {"followed-only", 0, OPTION_FLAG, NULL, "only the persons on the list that the subscriber keeps",
+         &addition.followed_only},
         {"key", 0, OPTION_TEXT, "FILE.pub", "its public keys, from its own dongbo keys new", &addition.key},
         {0}};
     int r = desk_parse(desk, options, argc, argv, &operand);
@@ -319,6 +324,7 @@ static int keep_rest(Addition *change, const PGresult *latest) {
     change->legal_basis = change->legal_basis ? change->legal_basis : pg_text(latest, 0, 1);
     change->valid_from = change->valid_from ? change->valid_from : pg_text(latest, 0, 2);
     change->valid_to = change->valid_to ? change->valid_to : pg_text(latest, 0, 3);
+    change->followed_only = change->followed_only || (!change->all_persons && pg_bool(latest, 0, 7));
     int r = pg_array_bits(latest, 0, 4, DOMAIN_MAX, &domains);
     for (int domain = DOMAIN_MIN, n = change->domain_list.n; n == 0 && domain <= DOMAIN_MAX; domain++)
         if (domains & 1u << domain)
@@ -385,13 +391,18 @@ int subscription_change(Desk *desk, int argc, char **argv) {
         {"province", 0, OPTION_LIST, "CODE|all", "residents of these instead (34 codes)", &change.province_list},
         {"field", 0, OPTION_LIST, "FIELD", "these instead: citizen_number, DOMAIN.FIELD or DOMAIN.*",
          &change.field_list},
+        {"followed-only", 0, OPTION_FLAG, NULL, "only the persons on the list that the subscriber keeps",
+         &change.followed_only},
+        {"all-persons", 0, OPTION_FLAG, NULL, "not only those on its list", &change.all_persons},
         {0}};
     int r = desk_parse_noted(desk, options, CHANGE_NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
     if (!change.legal_basis && !change.valid_from && !change.valid_to && change.domain_list.n == 0 &&
-        change.province_list.n == 0 && change.field_list.n == 0)
+        change.province_list.n == 0 && change.field_list.n == 0 && !change.followed_only && !change.all_persons)
         return error_fail(ERROR_CONFIG, "subscription change needs to be told what; see --help");
+    if (change.followed_only && change.all_persons)
+        return error_fail(ERROR_CONFIG, "--followed-only and --all-persons exclude each other");
     change.name = argv[operand];
     return change_rights(desk, &change);
 }

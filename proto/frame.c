@@ -40,6 +40,10 @@ const char *frame_type_name(FrameType type) {
         return "WATERMARK";
     case FRAME_ACK:
         return "ACK";
+    case FRAME_FOLLOW:
+        return "FOLLOW";
+    case FRAME_FOLLOWED:
+        return "FOLLOWED";
     case FRAME_PING:
         return "PING";
     case FRAME_PONG:

@@ -24,6 +24,8 @@ typedef enum FrameType {
     FRAME_RECORDS = 19,
     FRAME_WATERMARK = 20,
     FRAME_ACK = 21,
+    FRAME_FOLLOW = 22,
+    FRAME_FOLLOWED = 23,
     FRAME_PING = 32,
     FRAME_PONG = 33,
     FRAME_ERROR = 34,

@@ -29,12 +29,12 @@ HEADER = struct.Struct(">2sBBIQQ")  # magic, version, type, body length, session
 TIMEOUT = 20  # seconds; a test that waits longer has failed
 
 HELLO_PUBLISH, WELCOME_PUBLISH, BATCH, RECEIPT, VERDICTS, REFUSAL = range(1, 7)
-HELLO_SUBSCRIBE, WELCOME_SUBSCRIBE, CREDIT, RECORDS, WATERMARK, ACK = range(16, 22)
+HELLO_SUBSCRIBE, WELCOME_SUBSCRIBE, CREDIT, RECORDS, WATERMARK, ACK, FOLLOW, FOLLOWED = range(16, 24)
 PING, PONG, ERROR, GOODBYE = range(32, 36)
 MESSAGES = {HELLO_PUBLISH: "HelloPublish", WELCOME_PUBLISH: "WelcomePublish", BATCH: "SealedBatch",
             RECEIPT: "Receipt", VERDICTS: "Verdicts", REFUSAL: "Refusal", HELLO_SUBSCRIBE: "HelloSubscribe",
             WELCOME_SUBSCRIBE: "WelcomeSubscribe", CREDIT: "Credit", RECORDS: "Records", WATERMARK: "Watermark",
-            ACK: "Ack", PING: "Ping", PONG: "Pong", ERROR: "Error"}
+            ACK: "Ack", FOLLOW: "Follow", FOLLOWED: "Followed", PING: "Ping", PONG: "Pong", ERROR: "Error"}
 TYPE_NAMES = {**MESSAGES, GOODBYE: "Goodbye"}
 
 
@@ -416,6 +416,22 @@ class Subscriber(Peer):
             assert max(self.previous, received.first - 1) < record.position <= received.last, repr(record)
             self.previous = record.position
             self.records.append(record)
+
+    def say_follow(self, **fields):
+        """Of no session, whether there is one or not."""
+        self.send(FOLLOW, _generated().Follow(**fields), session=0, sequence=1)
+
+    def follow(self, **fields):
+        self.say_follow(**fields)
+        return self.expect(FOLLOWED)
+
+    def list(self):
+        """Everybody on the list."""
+        numbers, more = [], True
+        while more:
+            page = self.follow(list=True, after=numbers[-1] if numbers else "")
+            numbers, more = numbers + list(page.numbers), page.more
+        return numbers
 
     def take_all(self, position, credit=1 << 20, timeout=60):
         """Takes and acknowledges until `position` has been read, giving credit as it goes."""

@@ -80,6 +80,7 @@ static void keys_register(void) {
 
 void exchange_feed_start(void) {
     FeedOptions options = {.exchange = "",
+                           .population = "",
                            .endpoint = exchange.endpoint,
                            .commits = COMMITS,
                            .keys = &exchange.broker,

@@ -73,7 +73,9 @@ static void test_denies_everything_else(void **state) {
         assert_int_equal(policy_admits(&version, &entry, 0), verdict == DONGBO__VERDICT__ACCEPTED);
     }
     entry = entry_make();
-    for (int kind = 0; kind < 9; kind++) {
+    for (int kind = 0; kind < 10; kind++) {
+        if (kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED)
+            continue; // test_tells_whom_it_follows()
         entry.kind = (Dongbo__EntryKind)kind;
         assert_int_equal(policy_admits(&version, &entry, 0), kind == 1 || kind == 2 || kind == 6);
         PolicyVersion sees = version;
@@ -127,6 +129,23 @@ static void test_follows_who_comes_and_goes(void **state) {
     version.any_province = true;
     assert_int_equal(passage(&version, again, "01", "02"), POLICY_NOT);
     assert_int_equal(passage(&version, event, "01", "02"), POLICY_STAYS);
+}
+
+static void test_tells_whom_it_follows(void **state) {
+    (void)state;
+    PolicyVersion version = version_make();
+    version.any_province = false;
+    policy_grant_province(&version, "79");
+    Dongbo__Entry entry = entry_make();
+    entry.kind = DONGBO__ENTRY_KIND__ENTRY_FOLLOWED;
+    entry.province_before = entry.province_after = (char *)"79";
+    assert_int_equal(policy_admits(&version, &entry, 0), POLICY_ENTERS);
+    entry.deleted = true;
+    assert_int_equal(policy_admits(&version, &entry, 0), POLICY_LEAVES);
+    entry.province_before = entry.province_after = (char *)"01";
+    assert_int_equal(policy_admits(&version, &entry, 0), POLICY_NOT);
+    entry.deleted = false;
+    assert_int_equal(policy_admits(&version, &entry, 0), POLICY_NOT);
 }
 
 static void test_looks_at_the_province_of_residence(void **state) {
@@ -224,8 +243,10 @@ static void test_an_agency_is_not_told_what_it_said(void **state) {
     entry.agency = 3;
     for (int kind = 0; kind < 9; kind++) {
         entry.kind = (Dongbo__EntryKind)kind;
-        // What follows of a merger, or is told again, is of others' records.
-        assert_int_equal(policy_admits(&version, &entry, 0), kind == 6 || kind == 7 ? POLICY_STAYS : POLICY_NOT);
+        // What follows of a merger, or is told again, is of others' records; so is what comes with a person.
+        assert_int_equal(policy_admits(&version, &entry, 0), kind == 6 || kind == 7 ? POLICY_STAYS
+                                                             : kind == 8            ? POLICY_ENTERS
+                                                                                    : POLICY_NOT);
     }
     version.own_agency = 0; // asked for
     entry = entry_make();
@@ -310,6 +331,7 @@ int main(void) {
         cmocka_unit_test(test_admits_what_is_granted),
         cmocka_unit_test(test_denies_everything_else),
         cmocka_unit_test(test_follows_who_comes_and_goes),
+        cmocka_unit_test(test_tells_whom_it_follows),
         cmocka_unit_test(test_looks_at_the_province_of_residence),
         cmocka_unit_test(test_provinces_are_of_one_code_set),
         cmocka_unit_test(test_sends_kinds_of_change_that_are_named),

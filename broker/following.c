@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One query for the requests, one for persons, one for their records, one to keep what became of them.
+#include "broker/following.h"
+
+#include "broker/lookup.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OID_INT8 20
+#define OID_INT4 23
+#define OID_TEXT 25
+#define OID_INT8_ARRAY 1016
+#define OID_TEXT_ARRAY 1009
+
+// Who was merged into another, with all records, is that one; whose records are still to go is in the store no more.
+enum { PERSON, FOLLOW, NUMBER, TARGET, IS_HELD, OWN_IS_HELD, WAITS, IS_GOING, GONE };
+static const Oid NEXT_TYPES[] = {OID_INT4, OID_INT4};
+static const PgStatement NEXT = {
+    "follow-next",
+    "SELECT r.person, r.follow, r.number, t.person, f.person IS NOT NULL, o.person IS NOT NULL, "
+    "EXISTS (SELECT FROM exchange.retelling w WHERE w.person = t.person AND NOT w.told), g.person IS NOT NULL, "
+    "coalesce(g.number, ''), coalesce(g.province, ''), coalesce(g.province63, '') "
+    "FROM (SELECT * FROM exchange.follow_request q WHERE q.subscription = $1 AND NOT EXISTS (SELECT "
+    "FROM exchange.retelling w WHERE w.person = q.person AND NOT w.told) ORDER BY q.person LIMIT $2 "
+    "FOR NO KEY UPDATE) r CROSS JOIN LATERAL (SELECT coalesce((WITH RECURSIVE way(person) AS ("
+    "SELECT l.merged_into FROM exchange.person_link l WHERE l.person = r.person AND l.moved "
+    "UNION SELECT l.merged_into FROM way w JOIN exchange.person_link l ON l.person = w.person AND l.moved) "
+    "SELECT w.person FROM way w WHERE NOT EXISTS (SELECT FROM exchange.person_link m "
+    "WHERE m.person = w.person AND m.moved)), r.person) AS person) t "
+    "LEFT JOIN exchange.followed f ON f.person = t.person AND f.subscription = $1 AND f.to_position IS NULL "
+    "LEFT JOIN exchange.followed o ON o.person = r.person AND o.subscription = $1 AND o.to_position IS NULL "
+    "LEFT JOIN exchange.person_link g ON g.person = t.person ORDER BY r.person",
+    2, NEXT_TYPES};
+
+// Of the domains that the policy has now; none where it is not about followed persons any more.
+enum { RECORD_PERSON, RECORD_DOMAIN, RECORD_KEY, RECORD };
+static const Oid RECORDS_TYPES[] = {OID_INT8_ARRAY, OID_INT4, OID_INT4};
+static const PgStatement RECORDS = {
+    "follow-records",
+    "SELECT DISTINCT ON (v.person, v.domain, v.record_key) v.person, v.domain, v.record_key, v.record "
+    "FROM exchange.record_version v WHERE v.person = ANY ($1) AND NOT v.superseded AND v.domain = ANY (coalesce(("
+    "SELECT CASE WHEN p.followed_only THEN p.domains END FROM exchange.subscription_policy p "
+    "WHERE p.subscription = $2 ORDER BY p.version DESC LIMIT 1), '{}')) "
+    "ORDER BY v.person, v.domain, v.record_key, v.position DESC LIMIT $3",
+    3, RECORDS_TYPES};
+
+// Who was followed from this very position on never was.
+static const Oid DONE_TYPES[] = {OID_INT4,       OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT8,
+                                 OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY};
+static const PgStatement DONE = {
+    "follow-done",
+    "WITH gone AS (DELETE FROM exchange.follow_request r WHERE r.subscription = $1 AND r.person = ANY ($2) "
+    "RETURNING r.person), "
+    "closed AS (UPDATE exchange.followed f SET to_position = $4 WHERE f.subscription = $1 AND f.person = ANY ($3) "
+    "AND f.to_position IS NULL AND f.from_position < $4 RETURNING f.person), "
+    "never AS (DELETE FROM exchange.followed f WHERE f.subscription = $1 AND f.person = ANY ($3) "
+    "AND f.to_position IS NULL AND f.from_position = $4 RETURNING f.person), "
+    "renamed AS (UPDATE exchange.followed f SET number = n.number FROM unnest($7::bigint[], $8::text[]) "
+    "AS n(person, number) WHERE f.subscription = $1 AND f.person = n.person AND f.to_position IS NULL), "
+    "opened AS (INSERT INTO exchange.followed (subscription, person, number, from_position) "
+    "SELECT $1, n.person, n.number, $4 FROM unnest($5::bigint[], $6::text[]) AS n(person, number) "
+    "RETURNING person) "
+    "UPDATE exchange.follow_count SET waiting = waiting - (SELECT count(*) FROM gone), "
+    "followed = followed + (SELECT count(*) FROM opened) - (SELECT count(*) FROM closed) "
+    "- (SELECT count(*) FROM never) WHERE subscription = $1",
+    8, DONE_TYPES};
+
+static const Oid MOVED_TYPES[] = {OID_INT8};
+static const PgStatement MOVED = {
+    "follow-moved",
+    "WITH asked AS (INSERT INTO exchange.follow_request (subscription, person, follow, number) "
+    "SELECT f.subscription, f.person, true, f.number FROM exchange.followed f "
+    "WHERE f.person = $1 AND f.to_position IS NULL ON CONFLICT DO NOTHING RETURNING subscription) "
+    "UPDATE exchange.follow_count c SET waiting = c.waiting + 1 FROM asked a WHERE c.subscription = a.subscription",
+    1, MOVED_TYPES};
+
+// One request, and what it comes to.
+typedef struct Wish {
+    int64_t person, target; // who was named, and who that is by now
+    const char *number;
+    bool follow;
+    bool held, own_held; // the target, and who was named, are on the list
+    bool tells;          // records
+    bool taken;          // carried out in this work
+    bool refused;        // ... by leaving all as it is
+    Person gone;         // of those who are in the population store no more
+    const Person *who;   // whose records are told
+} Wish;
+
+typedef struct Wishes {
+    Wish *list;
+    size_t n;
+} Wishes;
+
+static int no_memory(void) {
+    return error_fail(ERROR_MEMORY, "persons to be followed do not fit");
+}
+
+// ---- requests ------------------------------------------------------------------------------------------------------
+
+static int read_wish(Arena *arena, const PGresult *rows, int row, Wish *wish) {
+    *wish = (Wish){.person = pg_i64(rows, row, PERSON),
+                   .target = pg_i64(rows, row, TARGET),
+                   .number = lookup_read_text(arena, rows, row, NUMBER),
+                   .follow = pg_bool(rows, row, FOLLOW),
+                   .held = pg_bool(rows, row, IS_HELD),
+                   .own_held = pg_bool(rows, row, OWN_IS_HELD)};
+    wish->tells = wish->follow != wish->held;
+    wish->taken = !pg_bool(rows, row, WAITS);
+    wish->gone.key = wish->target;
+    if (wish->number == NULL)
+        return no_memory();
+    if (!pg_bool(rows, row, IS_GOING))
+        return 0;
+    wish->who = &wish->gone;
+    return lookup_read_gone(arena, rows, row, GONE, &wish->gone);
+}
+
+// Two who were named may be one by now: the second one's turn comes with the next work.
+static void take_once(Wishes *wishes) {
+    for (size_t i = 1; i < wishes->n; i++) {
+        Wish *wish = &wishes->list[i];
+        for (size_t j = 0; wish->target != wish->person && j < wishes->n; j++)
+            wish->taken = wish->taken && (j == i || wishes->list[j].target != wish->target || !wishes->list[j].taken);
+    }
+}
+
+static int read_wishes(Pg *exchange, const Work *work, Wishes *ret) {
+    PgParams params = {0};
+    PGresult *rows = NULL;
+    pg_param_i32(&params, work->advance->subscription);
+    pg_param_i32(&params, FOLLOWING_PERSONS_MAX);
+    int result = pg_run(exchange, &NEXT, &params, &rows);
+    pg_params_free(&params);
+    *ret = (Wishes){0};
+    if (result == 0)
+        ret->list = arena_alloc(work->arena, (size_t)PQntuples(rows) * sizeof *ret->list + 1);
+    if (result == 0 && ret->list == NULL)
+        result = no_memory();
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++)
+        result = read_wish(work->arena, rows, row, &ret->list[ret->n++]);
+    PQclear(rows);
+    take_once(ret);
+    return result;
+}
+
+// ---- records -------------------------------------------------------------------------------------------------------
+
+static int find_records(Pg *exchange, int32_t subscription, const Wishes *wishes, int most, PGresult **ret) {
+    PgParams params = {0};
+    int n = 0;
+    for (size_t i = 0; i < wishes->n; i++)
+        n += wishes->list[i].taken && wishes->list[i].tells;
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (size_t i = 0; i < wishes->n; i++)
+        if (wishes->list[i].taken && wishes->list[i].tells)
+            pg_array_i64(&params, wishes->list[i].target);
+    pg_param_i32(&params, subscription);
+    pg_param_i32(&params, most + 1);
+    int result = pg_run(exchange, &RECORDS, &params, ret);
+    pg_params_free(&params);
+    return result;
+}
+
+// Not all records were read: of whom some may be missing waits, but for the first of all. True when that one is left
+// alone.
+static bool put_off(const Wishes *wishes, const PGresult *rows) {
+    int64_t first = pg_i64(rows, 0, RECORD_PERSON), cut = pg_i64(rows, PQntuples(rows) - 1, RECORD_PERSON);
+    for (size_t i = 0; i < wishes->n; i++) {
+        Wish *wish = &wishes->list[i];
+        if (wish->tells && (first == cut ? wish->target != first : wish->target >= cut))
+            wish->taken = false;
+    }
+    return first == cut;
+}
+
+static void refuse(const Wishes *wishes) {
+    for (size_t i = 0; i < wishes->n; i++) {
+        Wish *wish = &wishes->list[i];
+        if (!wish->taken || !wish->tells)
+            continue;
+        wish->refused = wish->follow;
+        log_warn("person %lld has more than %d records%s", (long long)wish->target, FOLLOW_RECORDS_MAX,
+                 wish->follow ? ", and cannot be followed" : ": not all could be taken back from who followed them");
+    }
+}
+
+// Of all who are taken, or of one who has many. *ret as from pg_run().
+static int read_records(Pg *exchange, const Work *work, const Wishes *wishes, PGresult **ret) {
+    int32_t subscription = work->advance->subscription;
+    int result = find_records(exchange, subscription, wishes, FOLLOWING_RECORDS_MAX, ret);
+    if (result < 0 || PQntuples(*ret) <= FOLLOWING_RECORDS_MAX || !put_off(wishes, *ret))
+        return result;
+    PQclear(*ret);
+    *ret = NULL;
+    result = find_records(exchange, subscription, wishes, FOLLOW_RECORDS_MAX, ret);
+    if (result == 0 && PQntuples(*ret) > FOLLOW_RECORDS_MAX)
+        refuse(wishes);
+    return result;
+}
+
+// ---- items ---------------------------------------------------------------------------------------------------------
+
+static const Dongbo__Origin *latest(const Dongbo__Record *record) {
+    const Dongbo__Origin *latest = NULL;
+    for (size_t i = 0; i < record->n_origins; i++)
+        if (latest == NULL || record->origins[i]->event_time_us > latest->event_time_us)
+            latest = record->origins[i];
+    return latest;
+}
+
+// What was withdrawn, or cannot be read, was let go when that happened.
+static int fill(Work *work, const Wish *wish, const PGresult *rows, int row) {
+    size_t n = 0;
+    const uint8_t *bytes = pg_bytes(rows, row, RECORD, &n);
+    Dongbo__Record *record = dongbo__record__unpack(arena_protobuf(work->arena), n, bytes);
+    if (record == NULL && arena_failed(work->arena))
+        return no_memory();
+    const Dongbo__Origin *by = record == NULL || record->retracted ? NULL : latest(record);
+    if (by == NULL || by->event_id.len != EVENT_ID_BYTES)
+        return 0;
+    Item *item = &work->items[work->n_items++];
+    item->domain = pg_i16(rows, row, RECORD_DOMAIN);
+    item->record_key = lookup_read_text(work->arena, rows, row, RECORD_KEY);
+    item->event = work_cause(work->arena, by->event_id.data, by->event_time_us);
+    if (item->record_key == NULL || item->event == NULL)
+        return no_memory();
+    item->told_by = by->agency;
+    item->person = wish->who;
+    item->claimed_number = wish->who->citizen_number;
+    item->province_before = item->province_after = wish->who->residence_province;
+    item->province63_before = item->province63_after = wish->who->residence_province63;
+    item->record_hash = record_hash(wish->who->key, item->domain, item->record_key);
+    item->merged.deleted = !wish->follow;
+    item->merged.record = wish->follow ? record : NULL;
+    return 0;
+}
+
+static int fill_all(Work *work, const Wishes *wishes, const PGresult *rows) {
+    int result = 0;
+    const Wish *wish = NULL;
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
+        int64_t person = pg_i64(rows, row, RECORD_PERSON);
+        for (size_t i = 0; (wish == NULL || wish->target != person) && i < wishes->n; i++)
+            if (wishes->list[i].tells && wishes->list[i].target == person)
+                wish = &wishes->list[i];
+        if (wish != NULL && wish->target == person && wish->taken && !wish->refused && wish->who != NULL)
+            result = fill(work, wish, rows, row);
+    }
+    return result;
+}
+
+// Those who are in the population store. Of whom neither it nor a merger knows, nothing is told.
+static int find_persons(Prepare *prepare, Arena *arena, const Wishes *wishes) {
+    int64_t *keys = arena_alloc(arena, wishes->n * sizeof *keys + 1);
+    Person *persons = NULL;
+    size_t n = 0, n_persons = 0;
+    if (keys == NULL)
+        return no_memory();
+    for (size_t i = 0; i < wishes->n; i++)
+        if (wishes->list[i].taken && wishes->list[i].tells)
+            keys[n++] = wishes->list[i].target;
+    int result =
+        n == 0 ? 0 : lookup_keys(prepare_population(prepare), arena, &(LookupKeys){keys, n}, &persons, &n_persons);
+    for (size_t i = 0; result == 0 && i < wishes->n; i++)
+        for (size_t j = 0; j < n_persons; j++)
+            if (persons[j].key == wishes->list[i].target)
+                wishes->list[i].who = &persons[j];
+    return result;
+}
+
+int following_build(Prepare *prepare, Pg *exchange, Work *work) {
+    PGresult *rows = NULL;
+    Wishes wishes;
+    work_rewind(work);
+    work->advance->rows = 0;
+    int result = read_wishes(exchange, work, &wishes);
+    if (result == 0)
+        result = read_records(exchange, work, &wishes, &rows);
+    if (result == 0)
+        result = find_persons(prepare, work->arena, &wishes);
+    if (result == 0)
+        work->items = decide_items_new(work, (size_t)PQntuples(rows) + 1);
+    if (result == 0 && work->items == NULL)
+        result = no_memory();
+    if (result == 0)
+        result = fill_all(work, &wishes, rows);
+    PQclear(rows);
+    work->wishes = wishes.list;
+    work->n_wishes = wishes.n;
+    for (size_t i = 0; result == 0 && i < wishes.n; i++)
+        work->advance->rows += wishes.list[i].taken;
+    return result;
+}
+
+// ---- what became of them -------------------------------------------------------------------------------------------
+
+typedef struct Row {
+    int64_t person;
+    const char *number;
+} Row;
+
+typedef struct Rows {
+    Row *list;
+    size_t n;
+} Rows;
+
+static int rows_new(Arena *arena, size_t n, Rows *ret) {
+    *ret = (Rows){.list = arena_alloc(arena, n * sizeof *ret->list + 1)};
+    return ret->list == NULL ? no_memory() : 0;
+}
+
+static void add(Rows *rows, int64_t person, const char *number) {
+    rows->list[rows->n++] = (Row){person, number};
+}
+
+static void param_persons(PgParams *params, const Rows *rows) {
+    pg_param_array_begin(params, OID_INT8, (int)rows->n);
+    for (size_t i = 0; i < rows->n; i++)
+        pg_array_i64(params, rows->list[i].person);
+}
+
+static void param_numbers(PgParams *params, const Rows *rows) {
+    pg_param_array_begin(params, OID_TEXT, (int)rows->n);
+    for (size_t i = 0; i < rows->n; i++)
+        pg_array_text(params, rows->list[i].number, strlen(rows->list[i].number));
+}
+
+typedef struct Changes {
+    Rows gone, closed, opened, renamed; // requests; persons on the list
+} Changes;
+
+// Who was named has become another person: that one is on the list in their place.
+static void sort_wish(const Wish *wish, Changes *changes) {
+    bool became = wish->target != wish->person;
+    add(&changes->gone, wish->person, wish->number);
+    if (wish->refused)
+        return;
+    if (wish->own_held && (became || !wish->follow))
+        add(&changes->closed, wish->person, "");
+    if (wish->held && became && !wish->follow)
+        add(&changes->closed, wish->target, "");
+    if (wish->follow && !wish->held)
+        add(&changes->opened, wish->target, wish->number);
+    else if (wish->follow && !became)
+        add(&changes->renamed, wish->target, wish->number);
+}
+
+static int sort_wishes(const Work *work, Changes *ret) {
+    Rows *const lists[] = {&ret->gone, &ret->closed, &ret->opened, &ret->renamed};
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < sizeof lists / sizeof *lists; i++)
+        result = rows_new(work->arena, 2 * work->n_wishes, lists[i]);
+    for (size_t i = 0; result == 0 && i < work->n_wishes; i++)
+        if (work->wishes[i].taken)
+            sort_wish(&work->wishes[i], ret);
+    return result;
+}
+
+int following_done(Pg *exchange, const Work *work, uint64_t position) {
+    Changes changes;
+    int result = sort_wishes(work, &changes);
+    if (result < 0)
+        return result;
+    PgParams params = {0};
+    pg_param_i32(&params, work->advance->subscription);
+    param_persons(&params, &changes.gone);
+    param_persons(&params, &changes.closed);
+    pg_param_i64(&params, (int64_t)position);
+    param_persons(&params, &changes.opened);
+    param_numbers(&params, &changes.opened);
+    param_persons(&params, &changes.renamed);
+    param_numbers(&params, &changes.renamed);
+    result = pg_run(exchange, &DONE, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+int following_moved(Pg *exchange, const Work *work) {
+    PgParams params = {0};
+    pg_param_i64(&params, work->link->went.person.key);
+    int result = pg_run(exchange, &MOVED, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
