@@ -11,7 +11,9 @@
 
 #define ERROR_TEXT_BYTES 512
 
-static _Thread_local char error_kept[ERROR_TEXT_BYTES];
+// Aligned: where a program's only thread-local data is not, the linker may begin what is protected after relocation in
+// a page that is not there, and the program does not start (binutils 2.40).
+static _Thread_local _Alignas(16) char error_kept[ERROR_TEXT_BYTES];
 
 // The new sentence is made beside the old one, since the arguments may point into it.
 __attribute__((format(printf, 1, 0))) static void keep(const char *fmt, va_list args, const char *after) {
