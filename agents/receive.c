@@ -5,6 +5,7 @@
 #include "agents/receive.h"
 
 #include "agents/receive_config.h"
+#include "agents/sink_command.h"
 #include "agents/sink_jsonl.h"
 #include "agents/sink_postgres.h"
 #include "agents/subscription.h"
@@ -15,6 +16,7 @@
 #include <czmq.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +38,7 @@ typedef struct Receive {
     long long timeout_s;
     ReceiveConfig *config;
     Keys keys, broker;
+    char **argv; // of a command, ending with NULL; its words are the configuration's
     Sink *sink;
     Subscription *subscription;
     int64_t shown_ms, shown_records; // progress
@@ -54,7 +57,7 @@ static const char NOTES[] =
     "  1  the exchange refuses to go on; the message says what to do\n"
     "  2  the configuration is wrong, or what is stored here is damaged\n"
     "  3  no broker could be reached within --timeout\n"
-    "  4  something on this side failed: the sink's database for --timeout, its directory, the disk\n"
+    "  4  something on this side failed: the sink's database or command for --timeout, its directory, the disk\n"
     "With any code, what was acknowledged is stored, and the next run goes on behind it.\n";
 
 static int from_read(Receive *receive) {
@@ -111,11 +114,31 @@ static void progress_show(void *self, const SubscriptionProgress *progress) {
     receive->shown_records = (int64_t)progress->records;
 }
 
+static int sink_open_command(Receive *receive) {
+    const ReceiveSink *sink = &receive->config->sink;
+    receive->argv = calloc(sink->command_count + 1, sizeof *receive->argv);
+    if (!receive->argv)
+        return error_fail(ERROR_MEMORY, "no memory for a command");
+    memcpy(receive->argv, sink->command, sink->command_count * sizeof *receive->argv);
+    int64_t answer_s = sink->answer_seconds ? *sink->answer_seconds : 0;
+    return sink_command_new(&receive->sink, &(SinkCommandOptions){.argv = receive->argv,
+                                                                  .state = sink->state,
+                                                                  .format = sink->format,
+                                                                  .answer_ms = answer_s * 1000,
+                                                                  .clock = clock_system()});
+}
+
 static int sink_open(Receive *receive) {
     const ReceiveSink *sink = &receive->config->sink;
     if (sink->kind == SINK_POSTGRES)
         return sink_postgres_new(&receive->sink, sink->conninfo, sink->schema);
-    return sink_jsonl_new(&receive->sink, &(SinkJsonlOptions){.directory = sink->directory});
+    if (sink->kind == SINK_COMMAND)
+        return sink_open_command(receive);
+    return sink_jsonl_new(&receive->sink,
+                          &(SinkJsonlOptions){.directory = sink->directory,
+                                              .file_bytes_max = sink->rotate_bytes ? *sink->rotate_bytes : 0,
+                                              .file_seconds_max = sink->rotate_seconds ? *sink->rotate_seconds : 0,
+                                              .format = sink->format});
 }
 
 static int prepare(Receive *receive) {
@@ -201,6 +224,8 @@ static int run(Receive *receive) {
         int64_t served_ms = subscription_served_ms(receive->subscription);
         int r = subscription_run(receive->subscription, broker->endpoints[trying.at], trying.reach_ms);
         bool sink_away = r == ERROR_DATABASE;
+        if (r == ERROR_STOPPED)
+            return 0;
         if (r != 1 && !sink_away)
             return r;
         if (subscription_served_ms(receive->subscription) != served_ms) // it had worked
@@ -221,6 +246,7 @@ static int finish(Receive *receive, int r) {
         log_error("%s", error_text());
     subscription_destroy(&receive->subscription);
     sink_destroy(&receive->sink);
+    free(receive->argv);
     receive_config_free(&receive->config);
     keys_wipe(&receive->keys);
     return r == 2 ? 1 : error_exit_code(r);
@@ -229,6 +255,8 @@ static int finish(Receive *receive, int r) {
 int receive_main(int argc, char **argv) {
     Receive receive = {0};
     log_setup("dongbo-agent", LOG_LEVEL_INFO);
+    zsys_init();              // signals stop it from here on, with no socket made yet
+    signal(SIGPIPE, SIG_IGN); // a closed pipe is told by its call
     int r = options_read(&receive, argc, argv);
     if (r == 1)
         return 0;

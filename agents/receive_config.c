@@ -9,17 +9,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ROTATE_BYTES_MIN 4096
+#define ANSWER_SECONDS_MAX 3600
+
 #define TEXT(name, structure, member) CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER, structure, member, 1, 1024)
 #define TEXT_OPTIONAL(name, structure, member)                                                                         \
     CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, structure, member, 1, 1024)
 
-static const cyaml_strval_t SINK_NAMES[] = {{"jsonl", SINK_JSONL}, {"postgres", SINK_POSTGRES}};
+#define NUMBER_OPTIONAL(name, structure, member)                                                                       \
+    CYAML_FIELD_UINT_PTR(name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, structure, member)
+
+static const cyaml_strval_t SINK_NAMES[] = {
+    {"jsonl", SINK_JSONL}, {"postgres", SINK_POSTGRES}, {"command", SINK_COMMAND}};
+static const cyaml_strval_t FORMAT_NAMES[] = {
+    {"plain", RECORD_PLAIN}, {"json", RECORD_JSON}, {"protobuf", RECORD_PROTOBUF}};
+
+static const cyaml_schema_value_t WORD = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, 4096)};
 
 static const cyaml_schema_field_t SINK_FIELDS[] = {
-    CYAML_FIELD_ENUM("kind", CYAML_FLAG_STRICT, ReceiveSink, kind, SINK_NAMES, 2),
+    CYAML_FIELD_ENUM("kind", CYAML_FLAG_STRICT, ReceiveSink, kind, SINK_NAMES, 3),
+    CYAML_FIELD_ENUM("format", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, ReceiveSink, format, FORMAT_NAMES,
+                     CYAML_ARRAY_LEN(FORMAT_NAMES)),
     TEXT_OPTIONAL("directory", ReceiveSink, directory),
+    NUMBER_OPTIONAL("rotate_bytes", ReceiveSink, rotate_bytes),
+    NUMBER_OPTIONAL("rotate_seconds", ReceiveSink, rotate_seconds),
     TEXT_OPTIONAL("conninfo", ReceiveSink, conninfo),
     TEXT_OPTIONAL("schema", ReceiveSink, schema),
+    CYAML_FIELD_SEQUENCE("command", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, ReceiveSink, command, &WORD, 1, 64),
+    TEXT_OPTIONAL("state", ReceiveSink, state),
+    NUMBER_OPTIONAL("answer_seconds", ReceiveSink, answer_seconds),
     CYAML_FIELD_END,
 };
 
@@ -52,11 +70,40 @@ static int path_resolve(const char *config_path, char **path) {
 }
 
 static int sink_check(const ReceiveSink *sink, const char *path) {
-    if (sink->kind == SINK_JSONL && (!sink->directory || sink->conninfo || sink->schema))
-        return error_fail(ERROR_CONFIG, "%s: a jsonl sink has a directory, and nothing else", path);
-    if (sink->kind == SINK_POSTGRES && (!sink->conninfo || !sink->schema || sink->directory))
-        return error_fail(ERROR_CONFIG, "%s: a postgres sink has conninfo and schema, and nothing else", path);
+    static const char *const WRONG[] = {
+        [SINK_JSONL] =
+            "a jsonl sink has a directory, perhaps format, rotate_bytes and rotate_seconds, and nothing else",
+        [SINK_POSTGRES] = "a postgres sink has conninfo and schema, and nothing else",
+        [SINK_COMMAND] = "a command sink has command and state, perhaps format and answer_seconds, and nothing else",
+    };
+    bool jsonl = sink->directory, jsonl_more = sink->rotate_bytes || sink->rotate_seconds;
+    bool postgres = sink->conninfo && sink->schema, postgres_any = sink->conninfo || sink->schema;
+    bool command = sink->command && sink->state, command_any = sink->command || sink->state || sink->answer_seconds;
+    bool right = false;
+    if (sink->kind == SINK_JSONL)
+        right = jsonl && !postgres_any && !command_any;
+    else if (sink->kind == SINK_POSTGRES)
+        right = postgres && !jsonl && !jsonl_more && !command_any && sink->format == RECORD_PLAIN;
+    else
+        right = command && !jsonl && !jsonl_more && !postgres_any;
+    if (!right)
+        return error_fail(ERROR_CONFIG, "%s: %s", path, WRONG[sink->kind]);
+    if (sink->rotate_bytes && *sink->rotate_bytes < ROTATE_BYTES_MIN)
+        return error_fail(ERROR_CONFIG, "%s: rotate_bytes is %d at least", path, ROTATE_BYTES_MIN);
+    if ((sink->rotate_seconds && !*sink->rotate_seconds) ||
+        (sink->answer_seconds && (!*sink->answer_seconds || *sink->answer_seconds > ANSWER_SECONDS_MAX)))
+        return error_fail(ERROR_CONFIG, "%s: rotate_seconds is 1 at least, answer_seconds 1 to %d", path,
+                          ANSWER_SECONDS_MAX);
     return 0;
+}
+
+static int sink_resolve(ReceiveSink *sink, const char *path) {
+    int r = sink->directory ? path_resolve(path, &sink->directory) : 0;
+    if (r == 0 && sink->state)
+        r = path_resolve(path, &sink->state);
+    if (r == 0 && sink->command && strchr(sink->command[0], '/'))
+        r = path_resolve(path, &sink->command[0]);
+    return r;
 }
 
 int receive_config_load(ReceiveConfig **ret, const char *path) {
@@ -68,8 +115,8 @@ int receive_config_load(ReceiveConfig **ret, const char *path) {
         r = path_resolve(path, &config->keys);
     if (r == 0)
         r = path_resolve(path, &config->broker.key);
-    if (r == 0 && config->sink.directory)
-        r = path_resolve(path, &config->sink.directory);
+    if (r == 0)
+        r = sink_resolve(&config->sink, path);
     if (r < 0)
         return r;
     *ret = config;

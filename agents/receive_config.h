@@ -3,15 +3,25 @@
 // The receiver's configuration file.
 #pragma once
 
-#include <stddef.h>
+#include "agents/record_format.h"
 
-typedef enum SinkName { SINK_JSONL, SINK_POSTGRES } SinkName;
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum SinkName { SINK_JSONL, SINK_POSTGRES, SINK_COMMAND } SinkName;
 
 typedef struct ReceiveSink {
     SinkName kind;
-    char *directory; // jsonl: as written in the file
-    char *conninfo;  // postgres
+    RecordFormat format;      // jsonl, command
+    char *directory;          // jsonl
+    uint64_t *rotate_bytes;   // jsonl; NULL: 256 MiB
+    uint32_t *rotate_seconds; // jsonl; NULL: never by time
+    char *conninfo;           // postgres
     char *schema;
+    char **command; // command: the program and its arguments
+    unsigned command_count;
+    char *state; // command: the file of its place
+    uint32_t *answer_seconds;
 } ReceiveSink;
 
 typedef struct ReceiveBroker {
@@ -28,5 +38,6 @@ typedef struct ReceiveConfig {
 } ReceiveConfig;
 
 // ERROR_CONFIG with file and line. Paths are then as the program can open them.
+// A command's first word, too, when it has a slash.
 int receive_config_load(ReceiveConfig **ret, const char *path);
 void receive_config_free(ReceiveConfig **config);

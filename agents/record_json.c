@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bodies are flat (proto/domain.h), so a walk over the wire with the domain's descriptor at hand is all it takes.
-// Fields that the descriptor does not know are refused: a receiver must be told to upgrade, not be given half a record.
+// A walk over the body's bytes with the domain's descriptor at hand is all it takes.
 #include "agents/record_json.h"
 
+#include "agents/record_body.h"
 #include "proto/base/clock.h"
 #include "proto/domain.h"
-#include "proto/walk.h"
 
 static void number_append(Bytes *out, uint64_t value) {
     char digits[20];
@@ -24,25 +23,17 @@ static void text_append(Bytes *out, const char *key, const char *value) {
     bytes_append_json(out, value);
 }
 
-static int fields_append(const ProtobufCMessageDescriptor *descriptor, const ProtobufCBinaryData *body, Bytes *out) {
-    const uint8_t *at = body->data, *end = body->data + body->len;
-    WalkField field;
+static int fields_append(RecordBody *body, Bytes *out) {
     int r;
     bytes_append_text(out, ",\"fields\":{");
-    for (bool first = true; (r = walk_next(&at, end, &field)) == 0; first = false) {
-        const ProtobufCFieldDescriptor *known = protobuf_c_message_descriptor_get_field(descriptor, field.number);
-        bool is_text = known && known->type == PROTOBUF_C_TYPE_STRING;
-        if (!known || field.type != (is_text ? 2u : 0u))
-            return 1;
-        if (!first)
-            bytes_append_u8(out, ',');
-        bytes_append_u8(out, '"');
-        bytes_append_text(out, known->name);
+    for (bool first = true; (r = record_body_next(body)) == 0; first = false) {
+        bytes_append_text(out, first ? "\"" : ",\"");
+        bytes_append_text(out, body->known->name);
         bytes_append(out, "\":", 2);
-        if (is_text)
-            bytes_append_json_n(out, (const char *)field.data, field.n);
+        if (body->is_text)
+            bytes_append_json_n(out, (const char *)body->field.data, body->field.n);
         else
-            number_append(out, field.value);
+            number_append(out, body->field.value);
     }
     bytes_append_u8(out, '}');
     return r == 1 ? 0 : 1;
@@ -85,14 +76,14 @@ static void head_append(const Dongbo__FeedRecord *record, Bytes *out) {
 }
 
 int record_json_append(const Dongbo__FeedRecord *record, Bytes *out) {
-    const ProtobufCMessageDescriptor *descriptor = domain_descriptor((int)record->domain);
-    if (!descriptor || change_name(record->change) == NULL)
+    RecordBody body = record_body_begin(record);
+    if (!body.descriptor || change_name(record->change) == NULL)
         return 1;
     size_t before = out->n;
     head_append(record, out);
-    int r = fields_append(descriptor, &record->body, out);
+    int r = fields_append(&body, out);
     if (r == 0)
-        r = changed_append(descriptor, record, out);
+        r = changed_append(body.descriptor, record, out);
     bytes_append(out, "}\n", 2);
     if (r != 0)
         out->n = before;

@@ -21,8 +21,8 @@ typedef struct Sink Sink;
 
 typedef struct SinkKind {
     // Before each session: forgets what was not committed and tells the durable place. 1 when nothing was ever stored
-    // here; ERROR_CONFIG with a sentence that says what to do when what is stored contradicts itself; ERROR_DATABASE,
-    // ERROR_SYSTEM.
+    // here; ERROR_CONFIG with a sentence that says what to do when what is stored contradicts itself; ERROR_DATABASE
+    // when what keeps the records is away for now (also of the other calls: it is tried again); ERROR_SYSTEM.
     int (*begin)(Sink *sink, SinkPlace *ret);
     // What is granted now: "citizen_number", "health.product_code". Before the first record, and whenever it changes.
     int (*grant)(Sink *sink, char *const *fields, size_t n);
@@ -32,6 +32,8 @@ typedef struct SinkKind {
     int (*commit)(Sink *sink, const SinkPlace *place);
     void (*destroy)(Sink *sink); // frees the sink itself; commits nothing
     bool replaces;               // a record that comes again stands in its own place, not behind
+    // About every second while nothing comes and all is committed. NULL: nothing to do then.
+    int (*idle)(Sink *sink);
 } SinkKind;
 
 // The first member of every sink.

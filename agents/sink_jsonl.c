@@ -5,7 +5,6 @@
 // is on disk. A missing or damaged position beside data is never guessed at.
 #include "agents/sink_jsonl.h"
 
-#include "agents/record_json.h"
 #include "proto/base/error.h"
 #include "proto/merkle.h"
 
@@ -28,10 +27,14 @@
 typedef struct Jsonl {
     Sink sink;
     uint64_t file_bytes_max;
+    int64_t file_us_max; // 0: any age
+    RecordFormat format;
+    const Clock *clock;
     char *path; // of the directory, for messages
     int directory;
     int file;                // -1: to be opened
     unsigned number;         // of the file
+    int64_t begun_us;        // it was made
     uint64_t durable;        // its length as of the position file
     uint64_t written;        // given to the kernel
     unsigned durable_number; // the file that the position file names
@@ -44,17 +47,17 @@ static int fail_system(const Jsonl *jsonl, const char *what) {
     return error_fail(ERROR_SYSTEM, "%s: cannot %s: %s", jsonl->path, what, strerror(errno));
 }
 
-static void file_name(unsigned number, char out[32]) {
-    snprintf(out, 32, "records-%06u.jsonl", number);
+static void file_name(const Jsonl *jsonl, unsigned number, char out[32]) {
+    snprintf(out, 32, "records-%06u.%s", number, record_format_suffix(jsonl->format));
 }
 
 // 0 when the name is not one of ours.
-static unsigned file_number(const char *name) {
+static unsigned file_number(const Jsonl *jsonl, const char *name) {
     unsigned number;
     char again[32];
-    if (sscanf(name, "records-%u.jsonl", &number) != 1)
+    if (sscanf(name, "records-%u.", &number) != 1)
         return 0;
-    file_name(number, again);
+    file_name(jsonl, number, again);
     return strcmp(name, again) == 0 ? number : 0;
 }
 
@@ -82,7 +85,7 @@ static int all_write(int file, const void *data, size_t n) {
 static int position_write(Jsonl *jsonl, const SinkPlace *place) {
     char text[POSITION_BYTES_MAX], hash[2 * HASH_BYTES + 1], check[CHECK_DIGITS + 1], name[32];
     hex_encode(place->hash, HASH_BYTES, hash);
-    file_name(jsonl->number, name);
+    file_name(jsonl, jsonl->number, name);
     int n = snprintf(text, sizeof text,
                      "dongbo position 1\nepoch %u\nposition %" PRIu64 "\nhash %s\nfile %s\nbytes %" PRIu64 "\n",
                      place->epoch, place->position, hash, name, jsonl->written);
@@ -139,9 +142,12 @@ static int position_read(Jsonl *jsonl) {
                &place.epoch, &place.position, hash, name, &jsonl->durable, &end, check) != 6)
         return fail_damaged(jsonl, "the file \"position\" is damaged or of another version");
     check_text(jsonl, text, (size_t)end, expected);
-    jsonl->number = file_number(name);
-    if (strcmp(check, expected) != 0 || hex_decode(hash, place.hash, HASH_BYTES) != 0 || jsonl->number == 0)
+    jsonl->number = file_number(jsonl, name);
+    if (strcmp(check, expected) != 0 || hex_decode(hash, place.hash, HASH_BYTES) != 0)
         return fail_damaged(jsonl, "the file \"position\" is damaged");
+    if (jsonl->number == 0)
+        return error_fail(ERROR_CONFIG, "%s: its records are in another format (%s); name a new directory for this one",
+                          jsonl->path, name);
     jsonl->place = place;
     jsonl->durable_number = jsonl->number;
     return 0;
@@ -162,7 +168,7 @@ static int files_after(Jsonl *jsonl, unsigned number, bool remove_them) {
     rewinddir(list);
     int greatest = 0;
     for (struct dirent *one; (one = readdir(list));) {
-        unsigned found = file_number(one->d_name);
+        unsigned found = file_number(jsonl, one->d_name);
         if (found <= number)
             continue;
         greatest = (int)found > greatest ? (int)found : greatest;
@@ -178,11 +184,16 @@ static int files_after(Jsonl *jsonl, unsigned number, bool remove_them) {
 // A file that should hold data is not made anew.
 static int file_open(Jsonl *jsonl, uint64_t bytes) {
     char name[32];
-    file_name(jsonl->number, name);
+    file_name(jsonl, jsonl->number, name);
     jsonl->file = openat(jsonl->directory, name, O_WRONLY | O_APPEND | O_CLOEXEC | (bytes ? 0 : O_CREAT), 0600);
     if (jsonl->file < 0 && errno == ENOENT)
         return fail_damaged(jsonl, "the data file that the file \"position\" names is missing");
-    return jsonl->file < 0 ? fail_system(jsonl, "open a data file") : 0;
+    if (jsonl->file < 0)
+        return fail_system(jsonl, "open a data file");
+    struct statx status;
+    bool known = statx(jsonl->file, "", AT_EMPTY_PATH, STATX_BTIME, &status) == 0 && (status.stx_mask & STATX_BTIME);
+    jsonl->begun_us = known ? status.stx_btime.tv_sec * 1000000LL : clock_now_us(jsonl->clock);
+    return 0;
 }
 
 // Back to what the position file says.
@@ -233,18 +244,23 @@ static int flush(Jsonl *jsonl) {
 
 static int jsonl_write(Sink *sink, const Dongbo__FeedRecord *record) {
     Jsonl *jsonl = (Jsonl *)sink;
-    int r = record_json_append(record, &jsonl->buffer);
+    int r = record_format_append(jsonl->format, record, &jsonl->buffer);
     return r == 0 && jsonl->buffer.n >= WRITE_BYTES ? flush(jsonl) : r;
 }
 
-// The next commit's records begin a new file once this one is long enough.
+// The next commit's records begin a new file once this one is long or old enough. The position names the new one
+// before it is there: from then on nothing needs the old one.
 static int rotate(Jsonl *jsonl) {
-    if (jsonl->written < jsonl->file_bytes_max)
+    bool is_old = jsonl->file_us_max && clock_now_us(jsonl->clock) - jsonl->begun_us >= jsonl->file_us_max;
+    if (jsonl->written < jsonl->file_bytes_max && (!is_old || jsonl->written == 0))
         return 0;
     close(jsonl->file);
+    jsonl->file = -1;
     jsonl->number++;
     jsonl->written = 0;
-    return file_open(jsonl, 0);
+    SinkPlace place = jsonl->place;
+    int r = position_write(jsonl, &place);
+    return r < 0 ? r : file_open(jsonl, 0);
 }
 
 static int jsonl_commit(Sink *sink, const SinkPlace *place) {
@@ -257,6 +273,10 @@ static int jsonl_commit(Sink *sink, const SinkPlace *place) {
         return fail_system(jsonl, "make records durable");
     r = position_write(jsonl, place);
     return r < 0 ? r : rotate(jsonl);
+}
+
+static int jsonl_idle(Sink *sink) {
+    return rotate((Jsonl *)sink);
 }
 
 // ---- opening ------------------------------------------------------------------------------------------------------
@@ -273,7 +293,12 @@ static void jsonl_destroy(Sink *sink) {
     free(jsonl);
 }
 
-static const SinkKind JSONL = {jsonl_begin, jsonl_grant, jsonl_write, jsonl_commit, jsonl_destroy, false};
+static const SinkKind JSONL = {.begin = jsonl_begin,
+                               .grant = jsonl_grant,
+                               .write = jsonl_write,
+                               .commit = jsonl_commit,
+                               .destroy = jsonl_destroy,
+                               .idle = jsonl_idle};
 
 static int directory_open(Jsonl *jsonl) {
     if (mkdir(jsonl->path, 0700) < 0 && errno != EEXIST)
@@ -299,7 +324,13 @@ int sink_jsonl_new(Sink **ret, const SinkJsonlOptions *options) {
     Jsonl *jsonl = calloc(1, sizeof *jsonl);
     if (!jsonl)
         return error_fail(ERROR_MEMORY, "no memory for a sink");
-    *jsonl = (Jsonl){.sink.kind = &JSONL, .file_bytes_max = options->file_bytes_max, .directory = -1, .file = -1};
+    *jsonl = (Jsonl){.sink.kind = &JSONL,
+                     .file_bytes_max = options->file_bytes_max,
+                     .file_us_max = options->file_seconds_max * 1000000,
+                     .format = options->format,
+                     .clock = options->clock ? options->clock : clock_system(),
+                     .directory = -1,
+                     .file = -1};
     if (!jsonl->file_bytes_max)
         jsonl->file_bytes_max = FILE_BYTES_MAX;
     CLEANUP(sink_destroy) Sink *sink = &jsonl->sink;

@@ -572,8 +572,12 @@ static void postgres_destroy(Sink *sink) {
     free(pg);
 }
 
-static const SinkKind POSTGRES = {postgres_begin,  postgres_grant,   postgres_write,
-                                  postgres_commit, postgres_destroy, true};
+static const SinkKind POSTGRES = {.begin = postgres_begin,
+                                  .grant = postgres_grant,
+                                  .write = postgres_write,
+                                  .commit = postgres_commit,
+                                  .destroy = postgres_destroy,
+                                  .replaces = true};
 
 int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema) {
     Postgres *pg = calloc(1, sizeof *pg);

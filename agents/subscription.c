@@ -400,6 +400,11 @@ static int quiet_check(Subscription *s) {
     return r < 0 ? r : GO_ON;
 }
 
+static int sink_idle(Subscription *s) {
+    Sink *sink = s->options.sink;
+    return sink->kind->idle && !s->pending ? sink->kind->idle(sink) : GO_ON;
+}
+
 static int session_loop(Subscription *s) {
     for (;;) {
         int r = drain(s);
@@ -413,6 +418,8 @@ static int session_loop(Subscription *s) {
         r = news_hear(s);
         if (r == GO_ON)
             r = quiet_check(s);
+        if (r == GO_ON)
+            r = sink_idle(s);
         if (r == GO_ON)
             r = wait_socket(s, ZMQ_POLLIN, s->owes_answer ? 20 : QUIET_PING_MS);
         if (r != GO_ON)

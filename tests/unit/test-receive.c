@@ -67,7 +67,11 @@ static int memory_commit(Sink *sink, const SinkPlace *place) {
 
 static void memory_destroy(Sink *sink) {}
 
-static const SinkKind MEMORY = {memory_begin, memory_grant, memory_write, memory_commit, memory_destroy, false};
+static const SinkKind MEMORY = {.begin = memory_begin,
+                                .grant = memory_grant,
+                                .write = memory_write,
+                                .commit = memory_commit,
+                                .destroy = memory_destroy};
 
 static int run_as(Sink *sink, SubscriptionOptions options, char text[512]) {
     Subscription *subscription;
@@ -276,7 +280,7 @@ static void test_lines_are_whole_on_disk(void **state) {
     char directory[SCRATCH_BYTES], text[512], path[SCRATCH_BYTES + 24];
     scratch_make(directory);
     Sink *sink;
-    exchange_ok(sink_jsonl_new(&sink, &(SinkJsonlOptions){directory, 1024 * 1024}));
+    exchange_ok(sink_jsonl_new(&sink, &(SinkJsonlOptions){.directory = directory, .file_bytes_max = 1024 * 1024}));
     int64_t begin_us = clock_now_us(clock_system());
     assert_int_equal(run_as(sink, (SubscriptionOptions){.from = FROM_START}, text), 0);
     int64_t passed_us = clock_now_us(clock_system()) - begin_us;

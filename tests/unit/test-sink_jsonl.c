@@ -18,9 +18,19 @@
 #include <cmocka.h>
 
 static char directory[SCRATCH_BYTES];
+static int64_t seconds_max, ahead_us; // of files, and of the sink's clock
+static RecordFormat format;
+
+static int64_t later_now_us(void *self) {
+    return clock_now_us(clock_system()) + ahead_us;
+}
+
+static const Clock later = {.now_us = later_now_us};
 
 static int setup(void **state) {
     scratch_make(directory);
+    seconds_max = ahead_us = 0;
+    format = RECORD_PLAIN;
     return 0;
 }
 
@@ -37,7 +47,11 @@ static int teardown(void **state) {
 
 static int open_sink(Sink **sink, uint64_t bytes_max) {
     *sink = NULL;
-    return sink_jsonl_new(sink, &(SinkJsonlOptions){directory, bytes_max});
+    return sink_jsonl_new(sink, &(SinkJsonlOptions){.directory = directory,
+                                                    .file_bytes_max = bytes_max,
+                                                    .file_seconds_max = seconds_max,
+                                                    .format = format,
+                                                    .clock = &later});
 }
 
 static Sink *sink_opened(uint64_t bytes_max, uint64_t expected) {
@@ -182,6 +196,55 @@ static void fill(void) {
     sink_destroy(&sink);
 }
 
+// A file that is complete may be moved away at once, whatever happens next; and only one that is.
+static void test_needs_no_file_but_the_last(void **state) {
+    Sink *sink = sink_opened(200, 0);
+    for (uint64_t i = 1; i <= 2; i++) {
+        put(sink, i);
+        commit(sink, i);
+    }
+    assert_int_equal(access(path("records-000002.jsonl"), F_OK), 0);
+    assert_int_equal(unlink(path("records-000001.jsonl")), 0);
+    sink_destroy(&sink); // dies before anything comes to stand in the second
+    sink = sink_opened(200, 2);
+    put(sink, 1);
+    commit(sink, 3);
+    sink_destroy(&sink);
+    assert_int_equal(unlink(path("records-000002.jsonl")), 0); // not complete
+    assert_refused("missing");
+}
+
+static void test_begins_new_files_after_a_time(void **state) {
+    seconds_max = 60;
+    Sink *sink = sink_opened(0, 0);
+    ahead_us = 61 * 1000000;
+    assert_int_equal(sink->kind->idle(sink), 0); // an empty file stays
+    assert_int_equal(access(path("records-000002.jsonl"), F_OK), -1);
+    ahead_us = 0;
+    put(sink, 1);
+    commit(sink, 1);
+    assert_int_equal(sink->kind->idle(sink), 0); // so does a young one
+    assert_int_equal(access(path("records-000002.jsonl"), F_OK), -1);
+    sink_destroy(&sink);
+    ahead_us = 61 * 1000000; // also across restarts
+    sink = sink_opened(0, 1);
+    assert_int_equal(sink->kind->idle(sink), 0);
+    assert_int_equal(access(path("records-000002.jsonl"), F_OK), 0);
+    put(sink, 2);
+    commit(sink, 2);
+    sink_destroy(&sink);
+    assert_lines(2);
+}
+
+static void test_formats_are_not_mixed(void **state) {
+    fill();
+    format = RECORD_PROTOBUF;
+    assert_refused("another format");
+    format = RECORD_PLAIN;
+    Sink *sink = sink_opened(0, 2);
+    sink_destroy(&sink);
+}
+
 static void test_a_missing_position_is_no_beginning(void **state) {
     fill();
     assert_int_equal(unlink(path("position")), 0);
@@ -246,6 +309,9 @@ int main(void) {
         CASE(test_a_missing_position_is_no_beginning),
         CASE(test_a_missing_or_short_data_file_is_said),
         CASE(test_a_damaged_position_is_said),
+        CASE(test_needs_no_file_but_the_last),
+        CASE(test_begins_new_files_after_a_time),
+        CASE(test_formats_are_not_mixed),
         CASE(test_one_receiver_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

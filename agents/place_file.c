@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Text, for people to read; the last line is the beginning of the SHA-256 of those before it.
+#include "agents/place_file.h"
+
+#include "proto/base/bytes.h"
+#include "proto/base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define FILE_BYTES_MAX 512
+#define CHECK_DIGITS 16
+
+struct PlaceFile {
+    char *path; // for messages
+    const char *name;
+    char *new_name, *lock_name;
+    int directory, lock;
+};
+
+static int fail_system(const PlaceFile *file, const char *what) {
+    return error_fail(ERROR_SYSTEM, "%s: cannot %s: %s", file->path, what, strerror(errno));
+}
+
+static int check_text(const char *text, size_t n, char out[CHECK_DIGITS + 1]) {
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    if (EVP_Digest(text, n, hash, NULL, EVP_sha256(), NULL) != 1)
+        return error_fail(ERROR_CRYPTO, "SHA-256 failed");
+    hex_encode(hash, CHECK_DIGITS / 2, out);
+    return 0;
+}
+
+int place_file_read(const PlaceFile *file, SinkPlace *ret) {
+    char text[FILE_BYTES_MAX], hash[2 * HASH_BYTES + 1], check[CHECK_DIGITS + 1], expected[CHECK_DIGITS + 1];
+    int fd = openat(file->directory, file->name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 1 : fail_system(file, "read the position");
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n < 0)
+        return fail_system(file, "read the position");
+    text[n] = 0;
+    SinkPlace place = {0};
+    int end = 0;
+    int r = sscanf(text, "dongbo position 1\nepoch %u\nposition %" SCNu64 "\nhash %64[0-9a-f]\n%ncheck %16[0-9a-f]\n",
+                   &place.epoch, &place.position, hash, &end, check) == 4
+                ? check_text(text, (size_t)end, expected)
+                : 1;
+    if (r < 0)
+        return r;
+    if (r == 1 || strcmp(check, expected) != 0 || hex_decode(hash, place.hash, HASH_BYTES) != 0)
+        return error_fail(ERROR_CONFIG,
+                          "%s: this is no position of a sink, or it is damaged. Nothing was changed. Restore it from a "
+                          "copy, or move it away to receive everything again",
+                          file->path);
+    *ret = place;
+    return 0;
+}
+
+static bool all_write(int fd, const char *text, size_t n) {
+    while (n) {
+        ssize_t wrote = write(fd, text, n);
+        if (wrote < 0 && errno != EINTR)
+            return false;
+        text += wrote > 0 ? wrote : 0;
+        n -= wrote > 0 ? (size_t)wrote : 0;
+    }
+    return true;
+}
+
+int place_file_write(const PlaceFile *file, const SinkPlace *place) {
+    char text[FILE_BYTES_MAX], hash[2 * HASH_BYTES + 1], check[CHECK_DIGITS + 1];
+    hex_encode(place->hash, HASH_BYTES, hash);
+    int n = snprintf(text, sizeof text, "dongbo position 1\nepoch %u\nposition %" PRIu64 "\nhash %s\n", place->epoch,
+                     place->position, hash);
+    int r = check_text(text, (size_t)n, check);
+    if (r < 0)
+        return r;
+    n += snprintf(text + n, sizeof text - (size_t)n, "check %s\n", check);
+    int fd = openat(file->directory, file->new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail_system(file, "write the position");
+    bool done = all_write(fd, text, (size_t)n) && fsync(fd) == 0;
+    done &= close(fd) == 0;
+    if (!done || renameat(file->directory, file->new_name, file->directory, file->name) < 0 ||
+        fsync(file->directory) < 0)
+        return fail_system(file, "write the position");
+    return 0;
+}
+
+int place_file_lock(PlaceFile *file) {
+    if (file->lock < 0)
+        file->lock = openat(file->directory, file->lock_name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file->lock < 0)
+        return fail_system(file, "open the lock beside it");
+    if (flock(file->lock, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? 1 : fail_system(file, "lock it");
+    return 0;
+}
+
+int place_file_lock_fd(const PlaceFile *file) {
+    return file->lock;
+}
+
+static int directory_open(PlaceFile *file) {
+    const char *slash = strrchr(file->path, '/');
+    char *directory = slash ? strndup(file->path, (size_t)(slash - file->path) + 1) : strdup(".");
+    if (!directory)
+        return error_fail(ERROR_MEMORY, "no memory for a position");
+    file->name = slash ? slash + 1 : file->path;
+    file->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = file->directory < 0
+                ? error_fail(ERROR_CONFIG, "%s: not a directory that can be read: %s", directory, strerror(errno))
+                : 0;
+    free(directory);
+    if (r == 0 && !*file->name)
+        r = error_fail(ERROR_CONFIG, "%s: a position is a file, not a directory", file->path);
+    return r;
+}
+
+int place_file_new(PlaceFile **ret, const char *path) {
+    CLEANUP(place_file_destroy) PlaceFile *file = calloc(1, sizeof *file);
+    if (!file)
+        return error_fail(ERROR_MEMORY, "no memory for a position");
+    file->directory = file->lock = -1;
+    file->path = strdup(path);
+    if (!file->path)
+        return error_fail(ERROR_MEMORY, "no memory for a position");
+    int r = directory_open(file);
+    if (r < 0)
+        return r;
+    if (asprintf(&file->new_name, "%s.new", file->name) < 0 || asprintf(&file->lock_name, "%s.lock", file->name) < 0)
+        return error_fail(ERROR_MEMORY, "no memory for a position");
+    *ret = file;
+    file = NULL;
+    return 0;
+}
+
+void place_file_destroy(PlaceFile **file) {
+    PlaceFile *one = *file;
+    if (!one)
+        return;
+    if (one->lock >= 0)
+        close(one->lock);
+    if (one->directory >= 0)
+        close(one->directory);
+    free(one->new_name);
+    free(one->lock_name);
+    free(one->path);
+    free(one);
+    *file = NULL;
+}

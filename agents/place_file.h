@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A sink's place in the feed as a small file of its own, for sinks whose data stands elsewhere. It is written anew and
+// put in the old one's place, so that the old or the new one stands, whatever is interrupted.
+#pragma once
+
+#include "agents/sink.h"
+
+typedef struct PlaceFile PlaceFile;
+
+// The file's directory must be there. ERROR_CONFIG, ERROR_MEMORY.
+int place_file_new(PlaceFile **ret, const char *path);
+void place_file_destroy(PlaceFile **file);
+// One receiver at a time, by a lock on a file beside it ("PATH.lock"). 1 while another process has it.
+int place_file_lock(PlaceFile *file);
+int place_file_lock_fd(const PlaceFile *file); // -1 before it is locked
+// 1 when there is none yet; ERROR_CONFIG when it is damaged: it is never guessed at.
+int place_file_read(const PlaceFile *file, SinkPlace *ret);
+int place_file_write(const PlaceFile *file, const SinkPlace *place); // durable when it returns 0; ERROR_SYSTEM

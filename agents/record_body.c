@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bodies are flat and their field numbers are below 32 (proto/domain.h), so one word says which have been there.
+#include "agents/record_body.h"
+
+#include "proto/domain.h"
+
+RecordBody record_body_begin(const Dongbo__FeedRecord *record) {
+    return (RecordBody){.descriptor = domain_descriptor((int)record->domain),
+                        .at = record->body.data,
+                        .end = record->body.data + record->body.len};
+}
+
+int record_body_next(RecordBody *body) {
+    int r = walk_next(&body->at, body->end, &body->field);
+    if (r != 0)
+        return r;
+    body->known = protobuf_c_message_descriptor_get_field(body->descriptor, body->field.number);
+    if (!body->known || body->field.number > DOMAIN_FIELDS_MAX)
+        return 2;
+    body->is_text = body->known->type == PROTOBUF_C_TYPE_STRING;
+    uint32_t bit = 1u << body->field.number;
+    if (body->field.type != (body->is_text ? 2u : 0u) || (body->seen & bit))
+        return 2;
+    body->seen |= bit;
+    return 0;
+}

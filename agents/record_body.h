@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Steps over the body of a feed record, field by field, without decoding it. A field that this program does not know,
+// of another type than it knows, or given twice makes the record unreadable: a receiver must be told to upgrade, not be
+// given half a record.
+#pragma once
+
+#include "proto/walk.h"
+#include "wire.pb-c.h"
+
+#include <stdbool.h>
+
+typedef struct RecordBody {
+    const ProtobufCMessageDescriptor *descriptor; // NULL when the domain is not known here
+    const uint8_t *at, *end;
+    uint32_t seen;
+    // after a step:
+    const ProtobufCFieldDescriptor *known;
+    bool is_text; // else a number
+    WalkField field;
+} RecordBody;
+
+RecordBody record_body_begin(const Dongbo__FeedRecord *record);
+// 0; 1 at the end; 2 unreadable.
+int record_body_next(RecordBody *body);

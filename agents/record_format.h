@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The forms in which a sink hands records on, by the names that configuration gives them.
+#pragma once
+
+#include "proto/base/bytes.h"
+#include "wire.pb-c.h"
+
+typedef enum RecordFormat {
+    RECORD_PLAIN,    // one line of JSON with the names of the rights and of SQL (record_json.h)
+    RECORD_JSON,     // one line of JSON, protobuf's canonical mapping of message SubscriberRecord (record_message.h)
+    RECORD_PROTOBUF, // message SubscriberRecord, each behind its length
+} RecordFormat;
+
+// Appends one record. 1 when this program cannot read it; `out` is then as before.
+int record_format_append(RecordFormat format, const Dongbo__FeedRecord *record, Bytes *out);
+const char *record_format_suffix(RecordFormat format); // of files: "jsonl", "pb"

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is written is gathered and handed over at the commit, while acknowledgements are read beside it: neither side
+// waits for the other with a full pipe. Nothing of what the program says is repeated in a message, for it may name a
+// citizen.
+#include "agents/sink_command.h"
+
+#include "agents/child.h"
+#include "agents/place_file.h"
+#include "proto/base/error.h"
+
+#include <czmq.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWER_MS 60000
+#define STOP_MS 5000 // for it to finish with what it has, when we are asked to stop
+#define HOW_MS 200   // between its closing of a pipe and its end
+#define WAIT_MS 500
+#define PAUSE_MIN_MS 200
+#define PAUSE_MAX_MS 60000
+#define LINE_BYTES_MAX 32
+
+typedef struct Command {
+    Sink sink;
+    SinkCommandOptions options;
+    PlaceFile *file;
+    SinkPlace place; // durable
+    bool has_place;
+    Child *child;
+    Bytes out;
+    size_t given;          // of it
+    uint64_t sent, stored; // positions: of the last record in `out`, acknowledged by the child
+    char line[LINE_BYTES_MAX];
+    size_t line_bytes;
+    int64_t heard_ms;  // the last acknowledgement
+    int64_t paused_ms; // not started again before
+    int64_t pause_ms;
+    char why[256]; // it was ended
+} Command;
+
+static int64_t now_ms(const Command *command) {
+    return clock_monotonic_ms(command->options.clock);
+}
+
+// Ends the child. It may be started again after a pause, longer each time until it acknowledges something.
+static int give_up(Command *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int give_up(Command *command, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(command->why, sizeof command->why, fmt, args);
+    va_end(args);
+    child_end(&command->child, 0);
+    command->pause_ms = command->pause_ms ? command->pause_ms * 2 : PAUSE_MIN_MS;
+    command->pause_ms = command->pause_ms < PAUSE_MAX_MS ? command->pause_ms : PAUSE_MAX_MS;
+    command->paused_ms = now_ms(command) + command->pause_ms;
+    return error_fail(ERROR_DATABASE, "the command %s %s", command->options.argv[0], command->why);
+}
+
+static bool is_busy(const Command *command) {
+    return command->stored < command->sent || command->given < command->out.n;
+}
+
+static void forget(Command *command) {
+    bytes_clear(&command->out);
+    command->given = 0;
+}
+
+// ---- what it says ---------------------------------------------------------------------------------------------------
+
+// "1234" or "ok 1234". False when it is neither.
+static bool position_read(const char *line, uint64_t *ret) {
+    if (strncmp(line, "ok ", 3) == 0)
+        line += 3;
+    size_t digits = strspn(line, "0123456789");
+    errno = 0;
+    *ret = strtoull(line, NULL, 10);
+    return digits > 0 && line[digits] == 0 && errno == 0;
+}
+
+static int line_take(Command *command) {
+    uint64_t position;
+    command->line[command->line_bytes] = 0;
+    command->line_bytes = 0;
+    if (!position_read(command->line, &position))
+        return give_up(command, "wrote a line that is no acknowledgement (\"POSITION\" or \"ok POSITION\")");
+    if (position > command->sent)
+        return give_up(command, "acknowledged position %" PRIu64 ", which it was not given (%" PRIu64 " was the last)",
+                       position, command->sent);
+    if (position < command->stored)
+        return give_up(command, "acknowledged position %" PRIu64 " after %" PRIu64, position, command->stored);
+    if (position > command->stored) {
+        command->heard_ms = now_ms(command);
+        command->pause_ms = 0;
+    }
+    command->stored = position;
+    return 0;
+}
+
+static int text_take(Command *command, const char *text, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        int r = 0;
+        if (text[i] == '\n')
+            r = line_take(command);
+        else if (command->line_bytes == LINE_BYTES_MAX - 1)
+            r = give_up(command, "wrote a line that is too long for an acknowledgement");
+        else if (text[i] != '\r')
+            command->line[command->line_bytes++] = text[i];
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+// Gives and takes once. 1 when nothing moved.
+static int talk(Command *command, int wait_ms) {
+    char said[4096];
+    ChildTalk talk = {.give = command->out.data + command->given,
+                      .n = command->out.n - command->given,
+                      .take = said,
+                      .take_size = sizeof said};
+    int r = child_talk(command->child, &talk, wait_ms);
+    command->given = command->out.n - talk.n;
+    int took = text_take(command, said, talk.took);
+    if (took < 0)
+        return took;
+    if (r == 2) {
+        char how[64];
+        child_how(command->child, HOW_MS, how);
+        return give_up(command, "%s", how);
+    }
+    return r;
+}
+
+// ---- the sink -------------------------------------------------------------------------------------------------------
+
+static int place_read(Command *command) {
+    int r = place_file_lock(command->file);
+    if (r == 1)
+        return error_fail(ERROR_DATABASE,
+                          "%s: another receiver works with it, or what it has started has not ended yet",
+                          command->options.state);
+    if (r == 0)
+        r = place_file_read(command->file, &command->place);
+    if (r >= 0)
+        command->has_place = r == 0;
+    return r < 0 ? r : 0;
+}
+
+static int start(Command *command) {
+    if (now_ms(command) < command->paused_ms)
+        return error_fail(ERROR_DATABASE, "the command %s %s; it is started again in a while", command->options.argv[0],
+                          command->why);
+    int r = child_start(&command->child, command->options.argv, place_file_lock_fd(command->file));
+    // One that could be run before is perhaps being replaced.
+    if (r == ERROR_CONFIG && command->why[0])
+        return give_up(command, "cannot be run any more");
+    command->line_bytes = 0;
+    command->sent = command->stored = command->place.position;
+    return r;
+}
+
+static int command_begin(Sink *sink, SinkPlace *ret) {
+    Command *command = (Command *)sink;
+    int r = place_file_lock_fd(command->file) < 0 || !command->has_place ? place_read(command) : 0;
+    if (r < 0)
+        return r;
+    if (command->child && is_busy(command)) // it would acknowledge what it gets anew
+        child_end(&command->child, STOP_MS);
+    forget(command);
+    r = command->child ? 0 : start(command);
+    if (r < 0)
+        return r;
+    *ret = command->place;
+    return command->has_place ? 0 : 1;
+}
+
+static int command_grant(Sink *sink, char *const *fields, size_t n) {
+    return 0; // a record names its own fields
+}
+
+static int command_write(Sink *sink, const Dongbo__FeedRecord *record) {
+    Command *command = (Command *)sink;
+    int r = record_format_append(command->options.format, record, &command->out);
+    if (r == 0)
+        command->sent = record->position;
+    return r;
+}
+
+// Until it has acknowledged all that was written.
+static int answer_await(Command *command) {
+    int64_t stop_ms = 0;
+    command->heard_ms = now_ms(command);
+    while (is_busy(command)) {
+        if (zsys_interrupted && !stop_ms)
+            stop_ms = now_ms(command) + STOP_MS;
+        if (stop_ms && now_ms(command) >= stop_ms)
+            return error_fail(ERROR_STOPPED, "stopped before the command %s had acknowledged everything",
+                              command->options.argv[0]);
+        if (now_ms(command) - command->heard_ms >= command->options.answer_ms)
+            return give_up(command, "acknowledged nothing for %" PRId64 " s", command->options.answer_ms / 1000);
+        int r = talk(command, WAIT_MS);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int command_commit(Sink *sink, const SinkPlace *place) {
+    Command *command = (Command *)sink;
+    if (command->out.failed)
+        return error_fail(ERROR_MEMORY, "no memory for records");
+    int r = answer_await(command);
+    if (r == 0)
+        r = place_file_write(command->file, place);
+    if (r < 0)
+        return r;
+    command->place = *place;
+    command->has_place = true;
+    forget(command);
+    return 0;
+}
+
+// Notices that it has ended, or talks out of turn.
+static int command_idle(Sink *sink) {
+    Command *command = (Command *)sink;
+    int r = is_busy(command) ? 0 : talk(command, 0);
+    return r < 0 ? r : 0;
+}
+
+static void command_destroy(Sink *sink) {
+    Command *command = (Command *)sink;
+    child_end(&command->child, STOP_MS);
+    place_file_destroy(&command->file);
+    bytes_free(&command->out);
+    free(command);
+}
+
+static const SinkKind COMMAND = {.begin = command_begin,
+                                 .grant = command_grant,
+                                 .write = command_write,
+                                 .commit = command_commit,
+                                 .destroy = command_destroy,
+                                 .idle = command_idle};
+
+int sink_command_new(Sink **ret, const SinkCommandOptions *options) {
+    Command *command = calloc(1, sizeof *command);
+    if (!command)
+        return error_fail(ERROR_MEMORY, "no memory for a sink");
+    command->sink.kind = &COMMAND;
+    command->options = *options;
+    if (!command->options.answer_ms)
+        command->options.answer_ms = ANSWER_MS;
+    int r = place_file_new(&command->file, options->state);
+    if (r < 0) {
+        command_destroy(&command->sink);
+        return r;
+    }
+    *ret = &command->sink;
+    return 0;
+}

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The forms in which a committee takes records, and a program of its own that takes them from the agent: each record
+once in its store, in order, whoever dies when."""
+import contextlib
+import json
+import random
+import sqlite3
+import sys
+import textwrap
+import time
+
+import pytest
+from google.protobuf import json_format
+from google.protobuf.internal.decoder import _DecodeVarint32 as varint
+
+import people
+from conftest import BUILD, ROOT
+import wire
+
+N = 120
+FIELDS = ("citizen_number,health.vaccine_group,health.dose_number,health.product_code,health.lot_number,"
+          "health.occurrence_date,health.facility_code,health.status")
+
+
+@pytest.fixture
+def health(exchange):
+    exchange.load_population(people.citizens(N))
+    exchange.agency("MOH", "health", [])
+    exchange.committee("hn", "health", FIELDS)
+    exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as peer:
+        peer.hello()
+        yield peer
+
+
+def publish(peer, first, last, number=1):
+    for n in range(first, last, 20):
+        peer.publish([people.dose(i, number) for i in range(n, min(n + 20, last))])
+
+
+def set_sink(receiver, sink):
+    text = receiver.config.read_text()
+    receiver.config.write_text(text[:text.index("sink:")] + f"sink: {json.dumps(sink)}\n")
+
+
+def delimited(data):
+    """The messages that stand one behind the other, each behind its length."""
+    at, records = 0, []
+    while at < len(data):
+        n, at = varint(data, at)
+        records.append(wire.SubscriberRecord.FromString(data[at:at + n]))
+        at += n
+    return records
+
+
+def snake(records):
+    """What the plain lines say, told by the messages."""
+    return [{"position": record.position, "domain": wire.Domain.Name(record.domain).lower(),
+             "change": wire.ChangeKind.Name(record.change).removeprefix("CHANGE_").lower(),
+             "record": record.record_id.hex(), "citizen_number": record.citizen_number, "agency": record.agency,
+             "event_time": record.event_time,
+             "fields": json_format.MessageToDict(getattr(record, record.WhichOneof("body")),
+                                                 preserving_proto_field_name=True)
+             if record.WhichOneof("body") else {},
+             "changed": list(record.changed)} for record in records]
+
+
+def test_every_form_says_the_same(exchange, health):
+    """Both forms of message SubscriberRecord are read by Google's own library, and its own JSON is ours."""
+    receiver = exchange.receivers["hn"]
+    publish(health, 0, 40)
+    health.publish([people.dose(3, 1, operation=wire.RETRACT, body={"vaccine_group": "covid-19", "dose_number": 1},
+                                key="withdrawn")])
+    receiver.until_head()
+    plain = receiver.records()
+    assert {record["change"] for record in plain} == {"upsert", "delete"} and len(plain) == 41
+    files = {}
+    for form, suffix in (("json", "jsonl"), ("protobuf", "pb")):
+        set_sink(receiver, {"kind": "jsonl", "directory": form, "format": form})
+        receiver.until_head()
+        [path] = (exchange.directory / form).glob(f"records-*.{suffix}")
+        files[form] = path.read_bytes()
+    lines = files["json"].decode().splitlines()
+    records = [json_format.Parse(line, wire.SubscriberRecord()) for line in lines]
+    assert records == delimited(files["protobuf"])
+    assert [json_format.MessageToDict(record) for record in records] == [json.loads(line) for line in lines]
+    assert snake(records) == plain
+    # A directory keeps its form.
+    set_sink(receiver, {"kind": "jsonl", "directory": "json", "format": "protobuf"})
+    done = exchange.run(*receiver.command("--until-head"))
+    assert done.returncode == 2 and "another format" in done.stderr
+
+
+def test_files_are_begun_by_size_and_time(exchange, health):
+    """The committee takes complete files away while the agent goes on and dies."""
+    receiver = exchange.receivers["hn"]
+    set_sink(receiver, {"kind": "jsonl", "directory": "received-hn", "rotate_bytes": 4096, "rotate_seconds": 1})
+    taken = []
+
+    def take():
+        paths = sorted(receiver.directory.glob("*.jsonl"))
+        for path in paths[:-1]:
+            taken.extend(path.read_text().splitlines())
+            path.unlink()
+        return len(taken)
+    for round_ in range(3):
+        process = receiver.start()
+        publish(health, 40 * round_, 40 * round_ + 40)
+        # By size some of them are complete, by time all, without anything new.
+        process.wait_for(lambda: take() == 40 * round_ + 40, "files that are complete")
+        process.kill()
+    positions = [json.loads(line)["position"] for line in taken]
+    assert len(positions) == 120 and positions == sorted(set(positions))
+
+
+# Keeps each line, and its position with it, before it acknowledges; dies where the dice say so.
+CHILD = """
+    import json, os, random, sys
+    choose, out = random.Random(os.getpid()), open(sys.argv[1], "a")
+    for line in sys.stdin:
+        if choose.random() < float(sys.argv[2]):
+            os.kill(os.getpid(), 9)
+        out.write(line)
+        out.flush()
+        print("ok", json.loads(line)["position"], flush=True)
+"""
+
+
+def set_command(exchange, receiver, *words, **more):
+    script, kept = exchange.directory / "take.py", exchange.directory / "kept"
+    script.write_text(textwrap.dedent(CHILD))
+    set_sink(receiver, {"kind": "command", "command": [sys.executable, str(script), str(kept), *words],
+                        "state": "hn.position", **more})
+    return lambda: [json.loads(line) for line in (kept.read_text() if kept.exists() else "").splitlines()]
+
+
+def assert_each_once(records, n):
+    """Told apart by position, as the program would: what comes again has come before, and nothing is missing."""
+    greatest, fresh = 0, []
+    for record in records:
+        if record["position"] > greatest:
+            greatest = record["position"]
+            fresh.append(record["citizen_number"])
+    assert sorted(fresh) == sorted(person["citizen_number"] for person in people.citizens(n))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_program_gets_each_record(exchange, health, seed):
+    choose = random.Random(seed)
+    receiver = exchange.receivers["hn"]
+    kept = set_command(exchange, receiver, "0.05")
+    for round_ in range(4):
+        process = receiver.start()
+        publish(health, 30 * round_, 30 * round_ + 30)
+        time.sleep(choose.uniform(0, 0.4))  # a moment of nobody's choice, not a wait for anything
+        process.kill()
+    set_command(exchange, receiver, "0")
+    receiver.until_head()
+    assert_each_once(kept(), N)
+    acknowledged = exchange.cluster.value("SELECT acked FROM exchange.subscription_position")
+    assert acknowledged >= max(record["position"] for record in kept())
+    receiver.until_head()
+    assert_each_once(kept(), N)
+
+
+def test_a_running_program_ends_with_its_agent(exchange, health):
+    receiver = exchange.receivers["hn"]
+    kept = set_command(exchange, receiver, "0")
+    process = receiver.start()
+    publish(health, 0, 20)
+    process.wait_for(lambda: len(kept()) == 20, "the records")
+    second = exchange.start(receiver.command(), exchange.directory / "second.log")
+    second.wait_for(lambda: "another receiver works with it" in second.text(), "the second's complaint")
+    assert second.stop() == 0 and process.stop() == 0
+    assert f"{exchange.directory}/take.py" not in exchange.run("ps", "-eo", "args").stdout
+    assert_each_once(kept(), 20)
+
+
+def test_a_program_that_hangs_is_said(exchange, health):
+    receiver = exchange.receivers["hn"]
+    kept = set_command(exchange, receiver, "0")
+    hung = exchange.directory / "hung.py"
+    hung.write_text("import sys\nfor line in sys.stdin: pass\n")
+    good = receiver.config.read_text()
+    set_sink(receiver, {"kind": "command", "command": [sys.executable, str(hung)], "state": "hn.position",
+                        "answer_seconds": 1})
+    publish(health, 0, 20)
+    done = exchange.run(*receiver.command("--until-head", "--timeout", 1))
+    assert "acknowledged nothing for 1 s" in done.stderr
+    assert exchange.cluster.value("SELECT coalesce(max(acked), 0) FROM exchange.subscription_position") == 0
+    receiver.config.write_text(good)
+    receiver.until_head()
+    assert_each_once(kept(), 20)
+
+
+def test_the_sample_program(exchange, health):
+    receiver, path = exchange.receivers["hn"], exchange.directory / "registry.sqlite"
+    set_sink(receiver, {"kind": "command", "command": [str(ROOT / "deploy/sample/take-records"), str(path)],
+                        "state": "registry.position", "format": "json"})
+    publish(health, 0, 20)
+    health.publish([people.dose(3, 1, operation=wire.RETRACT, body={"vaccine_group": "covid-19", "dose_number": 1},
+                                key="withdrawn")])
+    receiver.until_head()
+    (exchange.directory / "registry.position").unlink()
+    receiver.until_head()  # all of it again
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        held = [json.loads(said) for said, in base.execute("SELECT said FROM record ORDER BY position")]
+    assert [record["citizenNumber"] for record in held] == [
+        person["citizen_number"] for n, person in enumerate(people.citizens(20)) if n != 3]
+
+
+@pytest.mark.parametrize(("sink", "says"), [
+    ({"kind": "command", "command": ["cat"]}, "a command sink has command and state"),
+    ({"kind": "command", "command": ["./not-there"], "state": "p"}, "not-there: cannot be run"),
+    ({"kind": "command", "command": ["cat"], "state": "p", "directory": "d"}, "a command sink has"),
+    ({"kind": "command", "command": ["cat"], "state": "p", "answer_seconds": 0}, "answer_seconds 1 to 3600"),
+    ({"kind": "command", "command": ["cat"], "state": "no/where"}, "not a directory"),
+    ({"kind": "jsonl", "directory": "d", "rotate_bytes": 1}, "rotate_bytes is 4096 at least"),
+    ({"kind": "jsonl", "directory": "d", "format": "xml"}, "format"),
+    ({"kind": "postgres", "conninfo": "x", "schema": "y", "format": "json"}, "a postgres sink has"),
+])
+def test_what_is_configured_wrongly_is_said(exchange, sink, says):
+    exchange.keys("hn")
+    config = exchange.directory / "receive.yaml"
+    config.write_text(f'subscription: hn\nkeys: hn.keys\nbroker: {{key: broker.keys.pub, endpoints: ["ipc://x"]}}\n'
+                      f"sink: {json.dumps(sink)}\n")
+    done = exchange.run(BUILD / "agents/dongbo-agent", "receive", "--config", config, "--until-head", "--timeout", 1)
+    assert done.returncode == 2 and says in done.stderr, done.stderr

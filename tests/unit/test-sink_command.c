@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Records for a program of somebody else's: only what it acknowledged is committed, and whatever it does wrong ends it
+// within a bound, with a sentence, and lets it be started again. The programs here are lines of shell.
+#include "agents/sink_command.h"
+
+#include "proto/base/error.h"
+#include "tests/unit/scratch.h"
+
+#include <czmq.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char directory[SCRATCH_BYTES];
+static char state_path[512], out_path[512];
+static int64_t ahead_ms, step_ms; // of the sink's clock; goes on by the second with each look at it
+
+static int64_t now_ms(void *self) {
+    return clock_monotonic_ms(clock_system()) + (ahead_ms += step_ms);
+}
+
+static const Clock hurried = {.monotonic_ms = now_ms};
+
+static int setup(void **state) {
+    scratch_make(directory);
+    snprintf(state_path, sizeof state_path, "%s/state", directory);
+    snprintf(out_path, sizeof out_path, "%s/out", directory);
+    setenv("OUT", out_path, 1);
+    ahead_ms = step_ms = 0;
+    return 0;
+}
+
+static int teardown(void **state) {
+    scratch_remove(directory);
+    return 0;
+}
+
+// Stores each line and says its position.
+#define FAITHFUL "while read -r line; do printf '%s\\n' \"$line\" >>\"$OUT\"; p=${line#*:}; echo ok ${p%%,*}; done"
+
+static Sink *sink_opened(const char *script, int64_t answer_ms) {
+    static const char *argv[4];
+    Sink *sink;
+    argv[0] = "sh";
+    argv[1] = "-c";
+    argv[2] = script;
+    SinkCommandOptions options = {
+        .argv = (char *const *)argv, .state = state_path, .answer_ms = answer_ms, .clock = &hurried};
+    assert_int_equal(sink_command_new(&sink, &options), 0);
+    return sink;
+}
+
+static void assert_begins(Sink *sink, uint64_t position) {
+    SinkPlace place = {0};
+    assert_int_equal(sink->kind->begin(sink, &place), position ? 0 : 1);
+    assert_int_equal(place.position, position);
+    if (position)
+        assert_int_equal(place.hash[1], (uint8_t)position);
+}
+
+static void put(Sink *sink, uint64_t position) {
+    Dongbo__FeedRecord record = DONGBO__FEED_RECORD__INIT;
+    record.position = position;
+    record.domain = DONGBO__DOMAIN__HEALTH;
+    record.change = DONGBO__CHANGE_KIND__CHANGE_DELETE;
+    assert_int_equal(sink->kind->write(sink, &record), 0);
+}
+
+static int commit(Sink *sink, uint64_t position) {
+    SinkPlace place = {.epoch = 1, .position = position, .hash = {0xab, (uint8_t)position}};
+    return sink->kind->commit(sink, &place);
+}
+
+static void assert_stored(uint64_t first, uint64_t last) {
+    char line[512];
+    uint64_t expected = first;
+    FILE *file = fopen(out_path, "r");
+    while (file && fgets(line, sizeof line, file)) {
+        unsigned long long position;
+        assert_int_equal(sscanf(line, "{\"position\":%llu,", &position), 1);
+        assert_int_equal(position, expected++);
+    }
+    if (file)
+        fclose(file);
+    assert_int_equal(expected, last + 1);
+}
+
+static void assert_fails(Sink *sink, uint64_t position, const char *says) {
+    put(sink, position);
+    assert_int_equal(commit(sink, position), ERROR_DATABASE);
+    if (!strstr(error_text(), says))
+        fail_msg("\"%s\" does not say \"%s\"", error_text(), says);
+}
+
+static void test_commits_what_was_acknowledged(void **state) {
+    Sink *sink = sink_opened(FAITHFUL, 0);
+    assert_begins(sink, 0);
+    for (uint64_t i = 1; i <= 5000; i++) // more than two pipes hold, both ways
+        put(sink, i);
+    assert_int_equal(commit(sink, 5002), 0);
+    assert_stored(1, 5000);
+    assert_int_equal(commit(sink, 5010), 0); // a place without records
+    assert_int_equal(sink->kind->idle(sink), 0);
+    sink_destroy(&sink);
+    sink = sink_opened(FAITHFUL, 0);
+    assert_begins(sink, 5010);
+    sink_destroy(&sink);
+}
+
+// It takes everything and acknowledges once, in both ways of saying it.
+static void test_acknowledges_as_it_likes(void **state) {
+    Sink *sink = sink_opened("read -r a; read -r b; echo 1; echo 2; read -r a; read -r b; printf 'ok 4\\r\\n'; cat", 0);
+    assert_begins(sink, 0);
+    for (uint64_t i = 1; i <= 4; i += 2) {
+        put(sink, i);
+        put(sink, i + 1);
+        assert_int_equal(commit(sink, i + 1), 0);
+    }
+    sink_destroy(&sink);
+}
+
+static void test_every_fault_is_said(void **state) {
+    static const struct {
+        const char *script, *says;
+    } FAULTS[] = {
+        {"exit 3", "ended with exit code 3"},
+        {"read -r a; kill -9 $$", "killed by signal 9"},
+        {"read -r a; echo hello 1", "no acknowledgement"},
+        {"read -r a; echo ok", "no acknowledgement"},
+        {"read -r a; echo ok -1", "no acknowledgement"},
+        {"read -r a; echo 1 2", "no acknowledgement"},
+        {"read -r a; echo 99999999999999999999999", "no acknowledgement"},
+        {"read -r a; printf '%0100d' 1; cat", "too long"},
+        {"read -r a; echo 12; cat", "which it was not given (11 was the last)"},
+        {"read -r a; echo 9; cat", "acknowledged position 9 after 10"},
+        {"exec <&-; exec sleep 1000", "closed its input or output"},
+        {"exec >&-; cat >/dev/null", "closed its input or output"},
+        {"cat >/dev/null", "acknowledged nothing"},
+        {"trap '' TERM; while :; do sleep 1000; done", "acknowledged nothing"},
+    };
+    Sink *sink = sink_opened("read -r a; echo 10; cat", 0);
+    assert_begins(sink, 0);
+    put(sink, 10);
+    assert_int_equal(commit(sink, 10), 0);
+    sink_destroy(&sink);
+    for (size_t i = 0; i < sizeof FAULTS / sizeof *FAULTS; i++) {
+        sink = sink_opened(FAULTS[i].script, 300);
+        assert_begins(sink, 10);
+        assert_fails(sink, 11, FAULTS[i].says);
+        sink_destroy(&sink);
+        sink = sink_opened(FAITHFUL, 0); // nothing has moved, and nothing of it is left but for a moment
+        SinkPlace place;
+        while (sink->kind->begin(sink, &place) == ERROR_DATABASE)
+            zmq_poll(NULL, 0, 1);
+        assert_begins(sink, 10);
+        sink_destroy(&sink);
+    }
+}
+
+static void test_is_started_again_after_a_pause(void **state) {
+    SinkPlace place;
+    Sink *sink = sink_opened("[ -e \"$OUT\" ] && exec cat; read -r a; exit 1", 1000);
+    assert_begins(sink, 0);
+    int64_t pause_ms = 0;
+    for (int i = 0; i < 12; i++) {
+        assert_fails(sink, 1, "ended with exit code 1");
+        assert_int_equal(sink->kind->begin(sink, &place), ERROR_DATABASE);
+        assert_non_null(strstr(error_text(), "started again in a while"));
+        int64_t begin_ms = ahead_ms;
+        while (sink->kind->begin(sink, &place) == ERROR_DATABASE)
+            ahead_ms += 100;
+        assert_true(ahead_ms - begin_ms >= pause_ms && ahead_ms - begin_ms <= 60100);
+        pause_ms = ahead_ms - begin_ms;
+    }
+    assert_true(pause_ms >= 59000);
+    sink_destroy(&sink);
+}
+
+static void test_gets_again_what_was_not_committed(void **state) {
+    Sink *sink = sink_opened(FAITHFUL, 0);
+    assert_begins(sink, 0);
+    put(sink, 1);
+    assert_int_equal(commit(sink, 1), 0);
+    put(sink, 2); // the session is lost before the commit
+    assert_begins(sink, 1);
+    put(sink, 2);
+    assert_int_equal(commit(sink, 2), 0);
+    sink_destroy(&sink);
+    assert_stored(1, 2);
+}
+
+static void test_notices_its_end_while_nothing_comes(void **state) {
+    Sink *sink = sink_opened("read -r a; echo 1; read -r a </dev/null; exit 7", 0);
+    assert_begins(sink, 0);
+    put(sink, 1);
+    assert_int_equal(commit(sink, 1), 0);
+    int r;
+    while ((r = sink->kind->idle(sink)) == 0)
+        zmq_poll(NULL, 0, 1);
+    assert_int_equal(r, ERROR_DATABASE);
+    assert_non_null(strstr(error_text(), "exit code 7"));
+    sink_destroy(&sink);
+}
+
+static void test_a_stop_is_not_waited_out(void **state) {
+    Sink *sink = sink_opened("cat >/dev/null", 0);
+    assert_begins(sink, 0);
+    put(sink, 1);
+    step_ms = 1000;
+    zsys_interrupted = 1;
+    assert_int_equal(commit(sink, 1), ERROR_STOPPED);
+    assert_true(ahead_ms < 20000);
+    zsys_interrupted = 0;
+    sink_destroy(&sink);
+}
+
+static void test_one_receiver_at_a_time(void **state) {
+    SinkPlace place;
+    Sink *sink = sink_opened(FAITHFUL, 0), *second;
+    assert_begins(sink, 0);
+    second = sink_opened(FAITHFUL, 0);
+    assert_int_equal(second->kind->begin(second, &place), ERROR_DATABASE);
+    assert_non_null(strstr(error_text(), "another receiver"));
+    sink_destroy(&sink);
+    assert_begins(second, 0);
+    sink_destroy(&second);
+}
+
+static void test_a_damaged_place_is_said(void **state) {
+    SinkPlace place;
+    Sink *sink = sink_opened(FAITHFUL, 0);
+    assert_begins(sink, 0);
+    assert_int_equal(commit(sink, 7), 0);
+    sink_destroy(&sink);
+    FILE *file = fopen(state_path, "r+");
+    fseek(file, 30, SEEK_SET);
+    fputc('9', file);
+    fclose(file);
+    sink = sink_opened(FAITHFUL, 0);
+    assert_int_equal(sink->kind->begin(sink, &place), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), "damaged"));
+    sink_destroy(&sink);
+}
+
+static void test_what_cannot_be_run_is_said(void **state) {
+    SinkPlace place;
+    static char *argv[] = {(char *)"/nowhere/at-all", NULL};
+    SinkCommandOptions options = {.argv = argv, .state = state_path, .clock = clock_system()};
+    Sink *sink;
+    assert_int_equal(sink_command_new(&sink, &options), 0);
+    assert_int_equal(sink->kind->begin(sink, &place), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), "/nowhere/at-all: cannot be run"));
+    sink_destroy(&sink);
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void) {
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        CASE(test_commits_what_was_acknowledged),
+        CASE(test_acknowledges_as_it_likes),
+        CASE(test_every_fault_is_said),
+        CASE(test_is_started_again_after_a_pause),
+        CASE(test_gets_again_what_was_not_committed),
+        CASE(test_notices_its_end_while_nothing_comes),
+        CASE(test_a_stop_is_not_waited_out),
+        CASE(test_one_receiver_at_a_time),
+        CASE(test_a_damaged_place_is_said),
+        CASE(test_what_cannot_be_run_is_said),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
