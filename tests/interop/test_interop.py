@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients that were written from PROTOCOL.md alone keep the promises that our agents keep: at a real exchange, beside
+them, over kills of either and of the broker, and with spools and places that the exchange does not know."""
+import collections
+import random
+import re
+import shutil
+import time
+import types
+
+import pytest
+
+import clients
+import conftest
+from clients import OurPublisher, PythonPublisher, PythonReceiver, copy_of, event_json, pb, query
+
+import people  # isort: skip (clients has said where it is)
+
+FIELDS = "citizen_number,health.vaccine_group,health.dose_number,health.occurrence_date,health.lot_number"
+N = 60
+PUBLISHERS = {"ours": lambda exchange: OurPublisher(exchange, "MOH", ["vaccinations"]),
+              "python": lambda exchange: PythonPublisher(exchange, "MOH")}
+
+
+@pytest.fixture
+def site(exchange):
+    return set_up(exchange)
+
+
+def set_up(exchange):
+    """An exchange with some citizens, to which the Ministry of Health may publish; each test makes its agent."""
+    exchange.load_population(people.citizens(N))
+    exchange.agency("MOH", "health", [])
+    shutil.rmtree(exchange.directory / "publish-moh")
+    for name in ("hn", "other"):
+        exchange.committee(name, "health", FIELDS)
+    exchange.start_broker()
+    return exchange
+
+
+def dose(n, number=1):
+    """The n-th citizen's dose, as a line for publish.py."""
+    return event_json(people.dose(n, number))
+
+
+def stored(exchange):
+    """How often each event is in the log, by its id."""
+    return collections.Counter(entry["event_id"] for entry in exchange.log() if entry["kind"] == "event")
+
+
+# ---- the same bytes, verdicts and records --------------------------------------------------------------------------
+
+def test_the_example_of_the_document():
+    text = (conftest.ROOT / "proto/PROTOCOL.md").read_text(encoding="utf-8")
+    said = ["".join(block.split()) for block in re.findall(r"(?:^    .*\n)+", text[text.index("## 14 Example"):], re.M)]
+    seed = re.match("seed([0-9a-f]{64})public([0-9a-f]{64})keyid", said[0])
+    keys = types.SimpleNamespace(sign_secret=bytes.fromhex(seed.group(1)), sign_public=bytes.fromhex(seed.group(2)))
+    event = pb.ChangeEvent(schema_version=1, operation=pb.UPSERT, event_time_us=1646092800000000, source_key="r1")
+    event.subject.citizen_number, event.subject.full_name = "001099012345", "Nguyễn Văn An"
+    event.subject.birth_date, event.subject.sex = "1999-05-01", "male"
+    event.health.vaccine_group, event.health.dose_number = "COVID-19", 2
+    event.health.occurrence_date, event.health.status = "2022-03-01", "completed"
+    event.event_id = clients.publish.event_id("MOH", event)
+    encoded = event.SerializeToString()
+    assert [event.event_id.hex(), encoded.hex()] == said[1:3]
+    root, sealed = clients.publish.seal(bytes(range(16)), 1, [encoded], keys, bytes(range(16, 32)), 1646096400000000)
+    batch = pb.SealedBatch.FromString(sealed)
+    frame = clients.wire.pack(clients.wire.Kind.BATCH, 0x1122334455667788, 1, sealed)
+    assert [part.hex() for part in (root, batch.header, batch.signature, frame)] == said[3:7]
+
+
+def odd_rows():
+    """Rows of every kind of verdict, some of them several times."""
+    given = [people.dose_row(n) for n in range(30)]
+    given += [people.dose_row(30, ho_ten="Hoàn Toàn Khác"), people.dose_row(31, ngay_sinh="02/03/1949"),
+              people.dose_row(32, ho_ten=people.bare(people.citizen(32)["full_name"])),
+              people.dose_row(33, ngay_tiem="01/01/2090"), people.dose_row(34, so_cccd="12345"),
+              people.dose_row(N + 5), people.dose_row(35, ma_san_pham="?"), people.dose_row(36, mui_so=0)]
+    return given + [people.dose_row(n) for n in range(5)] + [people.dose_row(0, so_lo="other")]
+
+
+def test_verdicts_and_records_are_those_of_our_agents(site, shared_cluster):
+    """The same events, at two exchanges: one gets them from our agent, one from publish.py."""
+    ours = PUBLISHERS["ours"](site)
+    ours.put(odd_rows())
+    ours.once(expect=1)
+    with conftest.open_workdir() as directory, conftest.open_database(shared_cluster, of="dongbo") as database, \
+            conftest.open_exchange(database, directory) as other:
+        set_up(other)
+        python = PythonPublisher(other, "MOH")
+        python.put([event_json(encoded) for encoded in ours.encoded()])
+        python.once()
+        assert python.encoded() == ours.encoded()  # the same ids among them
+        assert python.verdicts() == ours.verdicts()
+        assert len({verdict for _, verdict, _ in python.verdicts()}) >= 5
+        receivers_agree(other)
+
+
+def receivers_agree(exchange, name="hn"):
+    """What receive.py gets is what `dongbo-agent receive` gets of the same subscription; again and again."""
+    ours, python = exchange.receivers[name], PythonReceiver(exchange, name)
+    python.until_head()
+    ours.until_head()
+    assert python.records() == ours.records() and ours.records()
+    assert python.copy() == copy_of(ours.records())
+    again = PythonReceiver(exchange, name, "again")
+    again.until_head()
+    assert again.journal() == python.journal()
+
+
+def test_a_later_verdict_is_told(site):
+    """The person becomes known after the event: the verdict of then replaces the first."""
+    python = PythonPublisher(site, "MOH")
+    python.put([dose(0), dose(N)])
+    process = python.start()
+    process.wait_for(lambda: python.answered() == 2, "receipts")
+    assert query(python.spool, "SELECT verdict FROM event") == [(pb.ACCEPTED,), (pb.DEFERRED,)]
+    centre = site.agency("NPC", "population", ["population"])
+    centre.drop("population", "births.csv", [people.registration(N)])
+    centre.once(expect=0)
+    process.wait_for(lambda: query(python.spool, "SELECT verdict FROM event") == [(pb.ACCEPTED,)] * 2, "the verdict")
+    process.stop()
+    [(told, heard)] = query(python.spool, "SELECT max(position), (SELECT verdict_position FROM heard) FROM event")
+    assert told <= heard
+
+
+def test_records_that_come_and_go(site):
+    """Persons move in and out of a province, records are withdrawn: the copy follows."""
+    site.committee("hanoi", "health", FIELDS, "--province", "01")
+    python, centre = PythonPublisher(site, "MOH"), site.agency("NPC", "population", ["population"])
+    receiver = PythonReceiver(site, "hanoi")
+    python.put([dose(n) for n in range(6)])
+    python.once()
+    receiver.until_head()
+
+    def move(number, *moves):
+        centre.drop("population", f"moves-{number}.csv", [
+            people.registration(n, row_id=f"m{number}-{n}", kind="move", residence_province=to, residence_province63=to,
+                                residence_commune="", recorded_at=f"2022-03-0{number}T08:00:00+07:00")
+            for n, to in moves])
+        centre.once(expect=0)
+        site.wait_until("SELECT count(*)::int FROM exchange.stream", 2)
+    move(1, (0, "79"), (1, "79"))
+    move(2, (1, "01"))
+    withdrawn = dose(2)
+    withdrawn["operation"], withdrawn["source_key"] = "RETRACT", "withdrawn"
+    withdrawn["health"] = {name: withdrawn["health"][name] for name in ("vaccineGroup", "doseNumber")}
+    python.put([withdrawn])
+    python.once()
+    site.broker.wait_for(lambda: receiver.until_head() is not None and len(receiver.copy()) == 4, "the moves")
+    assert {"upsert", "delete", "entered", "left"} == {record["change"] for record in receiver.records()}
+    assert {query(receiver.store, "SELECT count(DISTINCT citizen_number) FROM record")[0][0]} == {4}
+    receivers_agree(site, "hanoi")
+
+
+# ---- kills ---------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", PUBLISHERS)
+@pytest.mark.parametrize("seed", [random.SystemRandom().randrange(10 ** 6)])
+def test_nothing_is_lost_or_doubled_over_kills(site, kind, seed):
+    """Of publisher, broker and receivers, ours and Python's, at moments that the seed draws."""
+    dice = random.Random(seed)
+    print(f"seed {seed}")
+    publisher = PUBLISHERS[kind](site)
+    receivers = [site.receivers["other"], PythonReceiver(site, "hn")]
+    running = {publisher: publisher.start(), **{receiver: receiver.start() for receiver in receivers}}
+    for n in range(0, N, 10):
+        part = range(n, n + 10)
+        publisher.put([people.dose_row(i) for i in part] if kind == "ours" else [dose(i) for i in part])
+        time.sleep(dice.uniform(0, 0.25))  # a moment of nobody's choice, not a wait for anything
+        victim = dice.choice([publisher, *receivers, None])
+        if victim is None:
+            site.broker.kill()
+            site.start_broker()
+        else:
+            running[victim].kill()
+            running[victim] = victim.start()
+    running[publisher].wait_for(lambda: publisher.answered() == N, "all receipts")
+    for process in running.values():
+        process.stop()
+    for receiver in receivers:
+        receiver.until_head()
+    assert len(publisher.verdicts()) == N and {verdict for _, verdict, _ in publisher.verdicts()} == {"ACCEPTED"}
+    assert len(stored(site)) == N and set(stored(site).values()) == {1}
+    seen = [record["citizen_number"] for record in receivers[1].records()]
+    assert len(seen) == len(set(seen)) == N
+    but_for_ids = [[{**record, "record": ""} for record in receiver.records()] for receiver in receivers]
+    assert but_for_ids[0] == but_for_ids[1]
+
+
+# ---- what the exchange does not agree with -------------------------------------------------------------------------
+
+def test_a_spool_from_a_backup_opens_a_new_stream(site):
+    python = PythonPublisher(site, "MOH")
+    python.put([dose(n) for n in range(5)])
+    python.once()
+    shutil.copy(python.spool, site.directory / "backup.db")
+    python.put([dose(n) for n in range(5, 10)])
+    python.once()
+    shutil.copy(site.directory / "backup.db", python.spool)
+    for end in ("-wal", "-shm"):
+        (site.directory / f"{python.spool.name}{end}").unlink(missing_ok=True)
+    python.put([dose(n) for n in range(10, 12)])
+    assert "new stream" in python.once()
+    assert sorted(stored(site).values()) == [1] * 7 + [2] * 5
+    assert [verdict for _, verdict, _ in python.verdicts()] == ["ACCEPTED"] * 5 + ["UNCHANGED"] * 5 + ["ACCEPTED"] * 2
+    assert site.cluster.value("SELECT count(*) FROM exchange.stream WHERE replaces IS NOT NULL") == 1
+    python.put([dose(12)])
+    assert "new stream" not in python.once()
+
+
+def test_two_on_one_spool(site):
+    """The newer one goes on; the older one stops and says why, whichever broker it speaks to."""
+    python = PythonPublisher(site, "MOH")
+    python.put([dose(0)])
+    first = python.start()
+    first.wait_for(lambda: python.answered() == 1, "a receipt")
+    python.once()
+    assert first.popen.wait(20) == 3 and "SESSION_REPLACED" in first.text()
+    site.start_second_broker()
+    other = PythonPublisher(site, "MOH", site.directory / "copy.db")
+    shutil.copy(python.spool, other.spool)
+    first = in_session(python, "first.log", site.publish)
+    second = in_session(other, "second.log", site.publish2)
+    python.put([dose(1)])
+    assert first.popen.wait(20) == 3 and "A newer session" in first.text()
+    second.wait_for(lambda: other.answered() == 2, "a receipt")
+
+
+def in_session(publisher, log, endpoint):
+    process = publisher.start(log, endpoint)
+    process.wait_for(lambda: "in session" in process.text(), "a session")
+    return process
+
+
+@pytest.mark.postgres()
+def test_an_exchange_restored_from_an_older_copy(site):
+    """The publisher sends again what was forgotten; the receiver keeps what it has, and a person must look."""
+    python, receiver = PythonPublisher(site, "MOH"), PythonReceiver(site, "hn")
+    python.put([dose(n) for n in range(5)])
+    python.once()
+    site.broker.stop()
+    backup = site.directory / "pg-backup"
+    site.cluster.back_up(backup)
+    site.start_broker()
+    python.put([dose(n) for n in range(5, 10)])
+    python.once()
+    receiver.until_head()
+    assert len(receiver.copy()) == 10
+    site.broker.stop()
+    site.cluster.restore(backup)
+    site.start_broker()
+    assert "TOKEN_AHEAD" in receiver.until_head(expect=3) and len(receiver.copy()) == 10
+    site.prepare("epoch", "new", "--reason", "restored")
+    python.put([dose(10)])
+    python.once()
+    assert set(stored(site).values()) == {1} and len(stored(site)) == 11
+    assert "TOKEN_MISMATCH" in receiver.until_head(expect=3)
+
+
+def test_what_is_not_allowed_stops_with_a_sentence(site):
+    nobody = PythonReceiver(site, "nobody")
+    for end in ("", ".pub"):
+        shutil.copy(site.directory / f"hn.keys{end}", site.directory / f"nobody.keys{end}")
+    assert "UNKNOWN_SUBSCRIPTION" in nobody.until_head(expect=3)
+    stranger = PythonPublisher(site, "HN")  # a subscriber's key
+    assert "NOT_ALLOWED" in stranger.once(expect=3)
+
+
+def test_publisher_and_exchange_agree_on_receipts(site):
+    """What is kept as proof is what the exchange signed, for each batch."""
+    python = PythonPublisher(site, "MOH")
+    python.put([dose(n) for n in range(20)])
+    python.once()
+    exchange = clients.wire.Keys(site.directory / "broker.keys.pub")
+    [(receipt, signature, root)] = query(python.spool, "SELECT receipt, signature, root FROM batch")
+    assert clients.wire.is_signed(exchange.sign_public, b"dongbo receipt 1", receipt, signature)
+    assert not clients.wire.is_signed(exchange.sign_public, b"dongbo receipt 1", receipt + b"\0", signature)
+    assert pb.ReceiptBody.FromString(receipt).batch_root == root
