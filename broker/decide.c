@@ -7,6 +7,7 @@
 #include "broker/commune.h"
 #include "broker/decide_merger.h"
 #include "broker/name.h"
+#include "broker/resent.h"
 #include "proto/base/date.h"
 #include "proto/base/error.h"
 #include "proto/check.h"
@@ -610,6 +611,7 @@ static void find_cases(const DecideContext *context, Work *work) {
             continue;
         cases_key(context->rules, work->agency->grants.agency, item->event, item->case_key);
         item->has_case_key = true;
+        item->row_key = resent_key(context->rules, item->event);
     }
 }
 

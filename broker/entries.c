@@ -172,7 +172,7 @@ static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
     }
     if (work->review != NULL) {
         entry->decided_by = (char *)work->review->officer;
-        entry->why = (char *)work->review->why;
+        entry->why = (char *)(item->why != NULL ? item->why : work->review->why);
     }
     if (item->event != NULL) {
         entry->event_id = item->event->event_id;
@@ -321,7 +321,7 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
     Bytes *rows = &work->exceptions;
     int decided = item->decision.verdict;
     work->exception_start[work->n_exceptions] = (uint32_t)rows->n;
-    copy_row(rows, 19);
+    copy_row(rows, 20);
     work->exception_at[work->n_exceptions] = append_position(rows);
     cases_put(rows, verdict_is_open(decided) && item->has_case_key ? item->case_key : NULL);
     work->exception_index[work->n_exceptions++] = index;
@@ -340,6 +340,10 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
     copy_bytes(rows, item->leaf, item->leaf == NULL ? 0 : HASH_BYTES);
     append_likely(rows, item);
     append_codes(rows, &item->decision);
+    if (verdict_is_open(decided) && item->row_key != 0)
+        copy_i64(rows, (int64_t)item->row_key);
+    else
+        copy_null(rows);
     return 0;
 }
 

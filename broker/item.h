@@ -69,6 +69,9 @@ typedef struct Item {
     const SearchAnswer *found;  // who may be meant, where that was looked for; NULL otherwise. `person` may be of it
     uint8_t case_key[CASE_KEY_BYTES]; // what is asked of a reviewer, where the event is in question
     bool has_case_key;
+    uint64_t row_key;  // of the agency's row (broker/resent.h), where it may matter; 0 else
+    bool replaces;     // there may be an older event of the row that is open
+    const char *why;   // re-decision: said in the log in place of the review's; NULL: that
     Person named;      // whom a number that is not the current one led to
     Decision form;     // verify_form()'s, kept: it does not depend on the store
     Decision decision; // final
@@ -185,6 +188,7 @@ typedef struct Work {
     int64_t stored_at_us;
     uint8_t segment_hash[HASH_BYTES];
     bool population_moved; // it changed the population store
+    bool replaces;         // it noted open events as replaced
     Bytes receipt;         // packed ReceiptBody
     uint8_t receipt_signature[SIGNATURE_BYTES];
 } Work;

@@ -12,7 +12,7 @@ typedef enum MailKind {
     MAIL_AGENCIES,   // Agencies, a counted reference
     MAIL_GREETING,   // Greeting
     MAIL_DECIDED,    // a stream, malloc'd: later decisions on it were stored
-    MAIL_POPULATION, // NULL: the population store has moved
+    MAIL_POPULATION, // NULL: the population store has moved, or open events were replaced
     MAIL_POLICY,     // NULL: operators changed something
     MAIL_REVIEW,     // NULL: an officer decided a case
     MAIL_FOLLOW,     // a Follow, and then its answer (follower.c)

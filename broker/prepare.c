@@ -8,6 +8,7 @@
 #include "broker/lookup.h"
 #include "broker/lookup_bearers.h"
 #include "broker/lookup_guesses.h"
+#include "broker/lookup_resent.h"
 #include "broker/merger.h"
 #include "proto/base/error.h"
 
@@ -256,6 +257,8 @@ int prepare_again(Prepare *prepare, Work *work) {
     stats_add(prepare->stats, STATS_DECIDE, &since);
     if (result == 0)
         result = find_repeats(prepare, work);
+    if (result == 0)
+        result = lookup_resent(prepare->exchange, prepare->rules, work);
     stats_add(prepare->stats, STATS_RECORDS, &since);
     if (result < 0)
         return result;

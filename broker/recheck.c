@@ -18,6 +18,7 @@
 #include "broker/entries.h"
 #include "broker/guesses.h"
 #include "broker/lookup.h"
+#include "broker/resent.h"
 #include "broker/segment.h"
 #include "broker/written.h"
 #include "proto/base/error.h"
@@ -28,6 +29,7 @@
 #define RECORDS_MAX (128 * 1024)
 #define PERSONS_MAX (64 * 1024)
 #define GUESSES_AT_ONCE_MAX (16 * 1024)
+#define ROWS_MAX (32 * 1024)
 #define WRITTEN_MAX (32 * 1024) // what the works under way may have been read before
 #define WRITTEN_BYTES_MAX ((size_t)8 * 1024 * 1024)
 #define MOVES_BYTES_MAX ((size_t)4 * 1024 * 1024)
@@ -41,10 +43,12 @@ struct Recheck {
     Touched *persons; // persons and numbers, by the population store's position
     Touched *hoods;   // neighbourhoods, by position of the log
     Touched *guesses; // of agencies at numbers, by position of the log
+    Touched *rows;    // of agencies, of which an event is open; likewise. Of other brokers' events: agencies
     Written *written; // by this broker
     Written *moves;   // ... once more, by neighbourhood: each names the one before it, so that all since are found
     Bytes move;
     Arena *arena;
+    uint64_t began; // the head when the transaction began
     bool begun, begun_persons;
     Place head, population; // as far as anything that was read can have come
 };
@@ -72,6 +76,8 @@ int recheck_new(Recheck **ret, Prepare *prepare) {
     if (result == 0)
         result = touched_new(&recheck->guesses, GUESSES_AT_ONCE_MAX);
     if (result == 0)
+        result = touched_new(&recheck->rows, ROWS_MAX);
+    if (result == 0)
         result = written_new(&recheck->written, WRITTEN_MAX, WRITTEN_BYTES_MAX);
     if (result == 0)
         result = written_new(&recheck->moves, WRITTEN_MAX, MOVES_BYTES_MAX);
@@ -93,6 +99,7 @@ void recheck_destroy(Recheck **pointer) {
     touched_destroy(&recheck->persons);
     touched_destroy(&recheck->hoods);
     touched_destroy(&recheck->guesses);
+    touched_destroy(&recheck->rows);
     written_destroy(&recheck->written);
     written_destroy(&recheck->moves);
     bytes_free(&recheck->move);
@@ -136,10 +143,16 @@ static void restart_records(Recheck *recheck, uint64_t head) {
     touched_restart(recheck->records, head);
     touched_restart(recheck->hoods, head);
     touched_restart(recheck->guesses, head);
+    touched_restart(recheck->rows, head);
 }
 
 static uint64_t hash_guess(uint32_t agency, const char *number) {
     return record_hash(agency, 2, number);
+}
+
+// A row, or with 0 all of the agency's.
+static uint64_t hash_row(uint32_t agency, uint64_t row_key) {
+    return record_hash((int64_t)(row_key ^ (uint64_t)agency << 32), 3, "");
 }
 
 // 1 when the segment's entries cannot be read (erased, or of a later format).
@@ -158,6 +171,8 @@ static int note_segment(Recheck *recheck, const PGresult *rows, int row) {
         const Dongbo__Entry *entry = payload->entries[i];
         if (entry->verdict == DONGBO__VERDICT__MISMATCH)
             touched_add(recheck->guesses, hash_guess(entry->agency, entry->citizen_number), first + i);
+        if (verdict_is_open(entry->verdict))
+            touched_add(recheck->rows, hash_row(entry->agency, 0), first + i);
         if (entry->person == 0)
             continue;
         touched_add(recheck->records, record_hash(entry->person, (int)entry->domain, entry->record_key), first + i);
@@ -195,6 +210,7 @@ int recheck_follow(Recheck *recheck, uint64_t head) {
         covered = head;
     }
     recheck->head.position = (int64_t)head;
+    recheck->began = head;
     if (covered == head)
         return 0;
     PGresult *rows = NULL;
@@ -276,6 +292,15 @@ static bool is_guess_stale(const Recheck *recheck, const Work *work, const Item 
     return guesses_concern(work, item) &&
            touched_since(recheck->guesses, hash_guess(work->agency->grants.agency, item->claimed_number),
                          (uint64_t)work->read.position);
+}
+
+// An older event of the row may have come since.
+static bool is_row_touched(const Recheck *recheck, const Work *work, const Item *item, uint64_t since) {
+    if (item->row_key == 0 || !resent_is_taken(work, item))
+        return false;
+    uint32_t agency = work->agency->grants.agency;
+    return touched_since(recheck->rows, hash_row(agency, item->row_key), since) ||
+           touched_since(recheck->rows, hash_row(agency, 0), since);
 }
 
 // The version that moved, if it was this broker that wrote it. 1 when it must be looked up.
@@ -373,6 +398,7 @@ static int mark_record(const Recheck *recheck, const Work *work, Item *item) {
 static int mark(const Recheck *recheck, const Work *work, Item *item) {
     if (item->event == NULL || item->dropped)
         return 0;
+    item->replaces = item->replaces || is_row_touched(recheck, work, item, (uint64_t)work->read.position);
     item->stale_person =
         item->stale_person || is_person_stale(recheck, work, item) || is_guess_stale(recheck, work, item);
     if (item->stale_person || item->stale_record)
@@ -429,6 +455,20 @@ static void note_moves(Recheck *recheck, const Work *work) {
         for (size_t i = 0; i < n; i++)
             note_move(recheck, item, hoods[i], &record);
     }
+}
+
+bool recheck_resent(Recheck *recheck, const Work *work) {
+    bool any = false;
+    if (work->kind != WORK_BATCH && work->kind != WORK_REDECIDE)
+        return false;
+    for (size_t i = 0; i < work->n_entries; i++) {
+        Item *item = work->entry_items[i];
+        if (item->row_key != 0 && verdict_is_open(item->decision.verdict))
+            touched_add(recheck->rows, hash_row(work->agency->grants.agency, item->row_key), item->position);
+        item->replaces = item->replaces || is_row_touched(recheck, work, item, recheck->began);
+        any = any || (item->replaces && resent_is_taken(work, item));
+    }
+    return any;
 }
 
 static void note_guesses(Recheck *recheck, const Work *work) {

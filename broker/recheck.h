@@ -29,6 +29,9 @@ int recheck_mark(Recheck *recheck, Work *work);
 int recheck_renew(Recheck *recheck, Work *work);
 // The work is now as if it had been read at this head.
 void recheck_date(Recheck *recheck, Work *work, uint64_t head);
+// Whether some event of the work, which has its positions, may replace an older one that is open: one that came since
+// the work was read, or that is of the work itself.
+bool recheck_resent(Recheck *recheck, const Work *work);
 // The work's records move at their positions: known from now on, whether or not the transaction commits.
 void recheck_note(Recheck *recheck, const Work *work);
 // The transaction committed, and everything up to its new head has been noted.

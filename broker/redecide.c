@@ -69,6 +69,12 @@ static int copy_bytes_of(Arena *arena, const PGresult *rows, int row, int column
     return 0;
 }
 
+static int say_replaced(Arena *arena, Item *item, int64_t newer) {
+    item->why = arena_printf(arena, "superseded: the agency's newer event of the row, at position %lld, was taken",
+                             (long long)newer);
+    return item->why == NULL ? error_fail(ERROR_MEMORY, "what closes a row's event does not fit") : 0;
+}
+
 static int fill_item(Work *work, Item *item, const PGresult *rows, int row) {
     ProtobufCBinaryData leaf;
     int result = copy_bytes_of(work->arena, rows, row, 4, &item->bytes);
@@ -82,7 +88,7 @@ static int fill_item(Work *work, Item *item, const PGresult *rows, int row) {
     item->expired = pg_bool(rows, row, 6);
     item->was = pg_i16(rows, row, 7);
     item->held = pg_bool(rows, row, 8);
-    return 0;
+    return PQnfields(rows) > 9 ? say_replaced(work->arena, item, pg_i64(rows, row, 9)) : 0;
 }
 
 static int fill_work(Actor *actor, const PGresult *rows, int from, int to) {
@@ -190,7 +196,7 @@ static bool same_stream(const PGresult *rows, int a, int b) {
     return n_a == n_b && memcmp(left, right, n_a) == 0;
 }
 
-static int decide_page(Actor *actor, const PGresult *rows, int64_t *after) {
+int redecide_page(Actor *actor, const PGresult *rows, RedecideRows decide, int64_t *after) {
     int n = PQntuples(rows), from = 0, result = 0;
     while (result == 0 && from < n) {
         int to = from;
@@ -198,7 +204,7 @@ static int decide_page(Actor *actor, const PGresult *rows, int64_t *after) {
             if (pg_i64(rows, to, 0) > *after)
                 *after = pg_i64(rows, to, 0);
         }
-        result = decide_rows(actor, rows, from, to);
+        result = decide(actor, rows, from, to);
         from = to;
     }
     return result;
@@ -212,7 +218,7 @@ static int decide_all(Actor *actor, const PGresult *numbers) {
         int result = read_page(actor, after, numbers, &rows);
         int n = result == 0 ? PQntuples(rows) : 0;
         if (result == 0)
-            result = decide_page(actor, rows, &after);
+            result = redecide_page(actor, rows, decide_rows, &after);
         PQclear(rows);
         if (result < 0 || n < REDECIDE_ITEMS_MAX)
             return result;
@@ -298,6 +304,8 @@ static int round_of(Actor *actor) {
         result = lookup_population_position(prepare_population(actor->prepare), &place);
     if (result == 0)
         result = redecide_reviews(actor);
+    if (result == 0)
+        result = redecide_resent(actor);
     if (result == 0)
         result = any_open(actor, &any);
     int64_t now = place.position;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The re-decider's inside, for its own files only: redecide.c runs the thread, redecide_review.c carries out what
-// officers decided, redecide_moves.c moves records of merged persons.
+// officers decided, redecide_resent.c closes what came again, redecide_moves.c moves records of merged persons.
 #pragma once
 
 #include "broker/redecide.h"
@@ -21,8 +21,8 @@ typedef struct Actor {
 } Actor;
 
 // The work is reset, and has its review if it is one. Decides rows [from, to) of one stream: position, stream,
-// sequence, agency, event, leaf, expired, verdict, held. Conditions leave nothing to be stored. ERROR_DATABASE that
-// passes.
+// sequence, agency, event, leaf, expired, verdict, held, and perhaps by what the event was replaced. Conditions leave
+// nothing to be stored. ERROR_DATABASE that passes.
 #define REDECIDE_HELD "(250 = ANY (e.reason_codes))" // GUESSES_TOO_MANY, of exchange.exception e
 #define REDECIDE_DISABLED 1 // the agency: as long as it may not speak, nothing is decided in its name
 #define REDECIDE_CANNOT 2   // and could not another time; error_text() says why
@@ -30,6 +30,12 @@ int redecide_prepare(Actor *actor, const PGresult *rows, int from, int to);
 // Has the work stored, and waits for that. ERROR_STOPPED.
 int redecide_store(Actor *actor);
 
+// By streams, each one's rows a work that `decide` makes. *after: the greatest position of them.
+typedef int (*RedecideRows)(Actor *actor, const PGresult *rows, int from, int to);
+int redecide_page(Actor *actor, const PGresult *rows, RedecideRows decide, int64_t *after);
+
+// Closes what rows that came again have replaced.
+int redecide_resent(Actor *actor);
 // Carries out the decisions that wait.
 int redecide_reviews(Actor *actor);
 // Makes the work one of `kind`, that goes on behind advance->to; has it stored, and sets *advance to where it came.

@@ -38,7 +38,7 @@ void review_form(const Review *review, Item *item) {
 static void say(Decision *decision, int verdict, int code, const char *expected) {
     size_t n = decision->n_reasons < REASONS_MAX ? decision->n_reasons : REASONS_MAX - 1;
     memmove(decision->reasons + 1, decision->reasons, n * sizeof decision->reasons[0]);
-    decision->reasons[0] = (Finding){code, code == DONGBO__REASON_CODE__REVIEW_REFUSED ? "" : FIELD, expected};
+    decision->reasons[0] = (Finding){code, verdict == ACCEPTED ? FIELD : "", expected};
     decision->n_reasons = n + 1;
     decision->verdict = verdict;
 }
@@ -49,6 +49,11 @@ static bool may_have_person(const Item *item) {
 
 void review_decide(const VerifyContext *context, const Grants *grants, const Review *review, Item *item) {
     Decision *decision = &item->decision, life = {.verdict = ACCEPTED};
+    if (review->action == REVIEW_REPLACED) {
+        decision->n_reasons = 0;
+        say(decision, DONGBO__VERDICT__SUPERSEDED, DONGBO__REASON_CODE__ROW_REPLACED, "");
+        return;
+    }
     bool comparable = may_have_person(item);
     // Where the number's form says already that it leads to nobody, nobody was looked for. What is held is refused as
     // it was held: without what differs.

@@ -15,6 +15,7 @@ typedef enum ReviewAction {
     REVIEW_ACCEPT, // the number's bearer is meant
     REVIEW_LINK,   // the person with another number is meant
     REVIEW_REFUSE,
+    REVIEW_REPLACED, // nobody's decision: the agency's newer event of the row was taken
 } ReviewAction;
 
 typedef struct Review {

@@ -185,7 +185,7 @@ static Bytes rows_between(const Bytes *rows, const uint32_t *starts, size_t n, s
 #define COPY_EXCEPTIONS                                                                                                \
     "COPY exchange.exception (position, review_case, case_key, stream, sequence, agency, domain, first_verdict, "      \
     "verdict, open, citizen_number, person, reasons, event, leaf, likely_person, likely_posterior, candidates, "       \
-    "reason_codes) FROM STDIN (FORMAT binary)"
+    "reason_codes, row_key) FROM STDIN (FORMAT binary)"
 
 static const Oid CASES_TYPES[] = {OID_BYTEA_ARRAY};
 // The newest, so that one look tells: a case of which a part is decided already is not joined any more. Whoever repeats
@@ -429,13 +429,13 @@ static const PgStatement WAITING = {
     "ORDER BY e.position FOR NO KEY UPDATE",
     2, WAITING_TYPES};
 
-static void param_exceptions(PgParams *params, const Work *work) {
+void store_param_exceptions(PgParams *params, const Work *work) {
     pg_param_array_begin(params, OID_INT8, (int)work->n_items);
     for (size_t i = 0; i < work->n_items; i++)
         pg_array_i64(params, work->items[i].exception);
 }
 
-static int drop_others(Pg *pg, const PgStatement *statement, PgParams *params, Work *work) {
+int store_drop_others(Pg *pg, const PgStatement *statement, PgParams *params, Work *work) {
     PGresult *rows = NULL;
     int result = pg_run(pg, statement, params, &rows);
     pg_params_free(params);
@@ -453,18 +453,18 @@ static int drop_others(Pg *pg, const PgStatement *statement, PgParams *params, W
 
 int store_still_open(Pg *pg, Work *work) {
     PgParams params = {0};
-    param_exceptions(&params, work);
+    store_param_exceptions(&params, work);
     pg_param_array_begin(&params, OID_INT2, (int)work->n_items);
     for (size_t i = 0; i < work->n_items; i++)
         pg_array_i16(&params, (int16_t)work->items[i].was);
-    return drop_others(pg, &OPEN, &params, work);
+    return store_drop_others(pg, &OPEN, &params, work);
 }
 
 int store_still_waiting(Pg *pg, Work *work) {
     PgParams params = {0};
-    param_exceptions(&params, work);
+    store_param_exceptions(&params, work);
     pg_param_i64(&params, work->review->decision);
-    return drop_others(pg, &WAITING, &params, work);
+    return store_drop_others(pg, &WAITING, &params, work);
 }
 
 static const Oid DECIDED_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_INT8_ARRAY, OID_BYTEA_ARRAY, OID_INT8_ARRAY,

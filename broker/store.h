@@ -61,6 +61,10 @@ int store_partition(Pg *pg, uint64_t position);
 // whatever it has), and all of them when the officer's decision does not wait any more; locks the others.
 int store_still_open(Pg *pg, Work *work);
 int store_still_waiting(Pg *pg, Work *work);
+// Of these: drops the items that `statement` does not give, in the order of positions. Frees the parameters, the first
+// of which are the exceptions' positions.
+void store_param_exceptions(PgParams *params, const Work *work);
+int store_drop_others(Pg *pg, const PgStatement *statement, PgParams *params, Work *work);
 int store_decided(Pg *pg, Work *work);
 // Of a review: what came of it, and whether that is all of the case. A closed case is claimed by nobody.
 int store_reviewed(Pg *pg, const Work *work);

@@ -12,6 +12,7 @@
 #include "broker/moving.h"
 #include "broker/receipt.h"
 #include "broker/recheck.h"
+#include "broker/replacing.h"
 #include "broker/retelling.h"
 #include "broker/store.h"
 #include "proto/base/error.h"
@@ -328,6 +329,14 @@ static int store_beside(Transaction *transaction, Work *work) {
     return result < 0 || work->review == NULL ? result : store_reviewed(transaction->exchange, work);
 }
 
+// Once its rows are placed: an older event of a row may stand in the same batch.
+static int note_replaced(Transaction *transaction, Work *work) {
+    if (!recheck_resent(transaction->recheck, work))
+        return 0;
+    int result = flush_rows(transaction);
+    return result < 0 ? result : replacing_note(transaction->exchange, prepare_rules(transaction->prepare), work);
+}
+
 static int send_rows(Transaction *transaction, Work *work) {
     int result = store_rows(transaction->exchange, &work->records, &work->exceptions);
     return result < 0 ? result : store_beside(transaction, work);
@@ -407,6 +416,8 @@ static int store_rows_of(Transaction *transaction, Work *work, bool alone) {
 static int check_work(Transaction *transaction, const TransactionGroup *group, Work *work) {
     if (work->kind == WORK_BATCH)
         return check_stream(transaction, group, work);
+    if (work->review != NULL && work->review->action == REVIEW_REPLACED)
+        return replacing_still_open(transaction->exchange, work);
     return work->review == NULL ? store_still_open(transaction->exchange, work)
                                 : store_still_waiting(transaction->exchange, work);
 }
@@ -507,6 +518,8 @@ static int store_work(Transaction *transaction, const TransactionGroup *group, W
     }
     if (result == 0)
         result = store_rows_of(transaction, work, group->alone);
+    if (result == 0)
+        result = note_replaced(transaction, work);
     stats_add(transaction->stats, STATS_COPY, &since);
     if (result < 0)
         return result;

@@ -73,6 +73,7 @@ void work_rewind(Work *work) {
         item->person = NULL;
         item->found = NULL;
         item->guesses = NULL;
+        item->replaces = false;
         item->n_guesses = 0;
         item->hood = item->holders = NULL;
         item->read = item->onto = NULL;

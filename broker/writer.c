@@ -61,7 +61,7 @@ static void answer(Actor *actor, Work **works, size_t n) {
     bool moved = false;
     for (size_t i = 0; i < n; i++) {
         Work *work = works[i];
-        moved = moved || (work->outcome == OUTCOME_STORED && work->population_moved);
+        moved = moved || (work->outcome == OUTCOME_STORED && (work->population_moved || work->replaces));
         if (work->kind == WORK_REDECIDE && work->outcome == OUTCOME_STORED)
             tell_decided(actor, work);
         mail_send(work->kind == WORK_BATCH ? actor->ingress : actor->redecide, MAIL_WORK, work);

@@ -162,7 +162,9 @@ class Logbook:
             if entry.verdict == ACCEPTED and not entry.deleted:
                 assert record.body == entry.body, where
         for position, entry in self.entries.items():
-            if entry.domain != POPULATION and entry.verdict in (ACCEPTED, SUPERSEDED) and entry.kind != ENTRY_RETOLD:
+            replaced = wire.ROW_REPLACED in [reason.code for reason in entry.reasons]
+            if entry.domain != POPULATION and entry.verdict in (ACCEPTED, SUPERSEDED) and not replaced and \
+                    entry.kind != ENTRY_RETOLD:
                 assert position in versions, f"the entry at {position} has no record version"
 
     def check_exceptions(self):
