@@ -31,6 +31,8 @@ int agency_key_revoke(Desk *desk, int argc, char **argv);
 int subscription_add(Desk *desk, int argc, char **argv);
 int subscription_list(Desk *desk, int argc, char **argv);
 int subscription_change(Desk *desk, int argc, char **argv);
+int subscription_apply(Desk *desk, int argc, char **argv);
+int subscription_show(Desk *desk, int argc, char **argv);
 int preview_run(Desk *desk, int argc, char **argv); // of a subscription
 int subscription_disable(Desk *desk, int argc, char **argv);
 int subscription_enable(Desk *desk, int argc, char **argv);

@@ -3,35 +3,14 @@
 // `dongbo subscription`: who may receive which fields of which domains, on what legal basis and until when. Denies by
 // default: a field that is not named is not sent.
 #include "operators/commands.h"
+#include "operators/grant.h"
 #include "operators/party_key.h"
 #include "operators/result.h"
-#include "proto/base/clock.h"
-#include "proto/base/date.h"
-#include "proto/bounds.h"
 #include "proto/domain.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SECRET_BYTES 32
-
-static const PgStatement ADD = {"subscription_add",
-                                "INSERT INTO exchange.subscription (name, subscriber, secret) VALUES ($1, $2, $3) "
-                                "ON CONFLICT (name) DO NOTHING RETURNING subscription",
-                                3, NULL};
-static const PgStatement ADD_POLICY = {
-    "subscription_add_policy",
-    "INSERT INTO exchange.subscription_policy (subscription, version, position, legal_basis, valid_from, valid_to, "
-    "domains, provinces, fields, followed_only) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-    "ON CONFLICT DO NOTHING RETURNING version",
-    10, NULL};
-static const PgStatement LATEST = {
-    "subscription_latest",
-    "SELECT p.version, p.legal_basis, p.valid_from::text, p.valid_to::text, p.domains, "
-    "array_to_string(p.provinces, ','), array_to_string(p.fields, ','), p.followed_only FROM exchange.subscription_policy p "
-    "WHERE p.subscription = $1 ORDER BY p.version DESC LIMIT 1",
-    1, NULL};
 static const PgStatement LIST = {
     "subscription_list",
     "SELECT s.name, s.subscriber, s.state, p.legal_basis, p.valid_from::text, p.valid_to::text, p.domains, "
@@ -40,7 +19,7 @@ static const PgStatement LIST = {
     "CASE WHEN q.acked >= (SELECT last_position FROM exchange.head) THEN 0 ELSE coalesce((SELECT "
     "greatest(extract(epoch FROM now())::bigint - g.stored_at_us / 1000000, 0) FROM exchange.segment g "
     "WHERE g.first_position <= coalesce(q.acked, 0) + 1 ORDER BY g.first_position DESC LIMIT 1), 0) END, "
-    "coalesce(q.sessions, 0) FROM exchange.subscription s "
+    "coalesce(q.sessions, 0), p.province_codes FROM exchange.subscription s "
     "LEFT JOIN LATERAL (SELECT * FROM exchange.subscription_policy p WHERE p.subscription = s.subscription "
     "ORDER BY p.version DESC LIMIT 1) p ON true "
     "LEFT JOIN exchange.subscription_place q ON q.subscription = s.subscription ORDER BY s.name",
@@ -57,177 +36,289 @@ static const PgStatement KEYS = {"subscription_keys", PARTY_KEYS("subscription",
 static const PgStatement FIND = {"subscription_find", "SELECT subscription FROM exchange.subscription WHERE name = $1",
                                  1, NULL};
 
-typedef struct Addition {
-    const char *name, *subscriber, *legal_basis, *valid_from, *valid_to, *key;
-    OptionList domain_list, province_list, field_list;
-    PolicyWords domains, provinces, asked, fields;
-    uint32_t domain_bits;
-    int32_t version;
-    bool followed_only, all_persons;
-} Addition;
+// What was said on the command line; NULL, or no items: not said.
+typedef struct Said {
+    const char *subscriber, *legal_basis, *valid_from, *valid_to, *key, *agency, *echo;
+    OptionList domains, provinces, provinces63, fields, changes;
+} Said;
 
-static void addition_free(Addition *addition) {
-    policy_words_free(&addition->domains);
-    policy_words_free(&addition->provinces);
-    policy_words_free(&addition->asked);
-    policy_words_free(&addition->fields);
-}
-
-static int take_field(Addition *addition, const char *domain, const char *field) {
-    char word[128];
-    if (addition->fields.n == POLICY_WORDS_MAX)
-        return error_fail(ERROR_CONFIG, "--field: more than %d fields", POLICY_WORDS_MAX);
-    snprintf(word, sizeof word, "%s%s%s", domain ? domain : "", domain ? "." : "", field);
-    for (int i = 0; i < addition->fields.n; i++)
-        if (strcmp(addition->fields.text[i], word) == 0)
-            return 0;
-    char *kept = strdup(word);
-    if (!kept)
-        return error_fail(ERROR_MEMORY, "no memory for a field");
-    addition->fields.text[addition->fields.n++] = kept;
-    return 0;
-}
+// ---- words of the options ------------------------------------------------------------------------------------------
 
 // "health.*" is every field that the domain has today; what is added to the domain later is not granted by it.
-static int take_fields(Addition *addition, const char *word) {
+static int take_field(PolicyVersion *policy, const char *word) {
     char name[64];
     const char *dot = strchr(word, '.');
-    if (strcmp(word, "citizen_number") == 0)
-        return take_field(addition, NULL, word);
+    if (strcmp(word, "citizen_number") == 0 || strcmp(word, "person_id") == 0) {
+        policy_grant_field(policy, word);
+        return 0;
+    }
     int domain = 0;
     if (dot && (size_t)(dot - word) < sizeof name) {
         snprintf(name, sizeof name, "%.*s", (int)(dot - word), word);
         domain = domain_by_name(name);
     }
     if (domain == 0)
-        return error_fail(ERROR_CONFIG, "--field: \"%s\" is neither citizen_number nor DOMAIN.FIELD", word);
-    if (!(addition->domain_bits & 1u << domain))
+        return error_fail(ERROR_CONFIG, "--field: \"%s\" is neither citizen_number, person_id nor DOMAIN.FIELD", word);
+    if (!(policy->domains & 1u << domain))
         return error_fail(ERROR_CONFIG, "--field: \"%s\" is of a domain that --domain does not name", word);
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
     bool all = strcmp(dot + 1, "*") == 0;
     if (!all && field_by_name(descriptor, dot + 1) == 0)
         return error_fail(ERROR_CONFIG, "--field: domain %s has no field \"%s\"", name, dot + 1);
-    int r = 0;
-    for (unsigned i = 0; i < descriptor->n_fields && r == 0; i++)
+    for (unsigned i = 0; i < descriptor->n_fields; i++)
         if (all || strcmp(descriptor->fields[i].name, dot + 1) == 0)
-            r = take_field(addition, name, descriptor->fields[i].name);
+            policy->fields[domain] |= 1u << descriptor->fields[i].id;
+    return 0;
+}
+
+static int take_fields(PolicyVersion *policy, const OptionList *list) {
+    CLEANUP(policy_words_free) PolicyWords words = {0};
+    int r = policy_words(&words, list);
+    if (r < 0 || words.n == 0)
+        return r;
+    policy->citizen_number = policy->person_id = false;
+    memset(policy->fields, 0, sizeof policy->fields);
+    for (int i = 0; i < words.n && r == 0; i++)
+        r = take_field(policy, words.text[i]);
     return r;
 }
 
-// A domain without a field would be a right to know that records are there, and no more.
-static int check_domains(const Addition *addition) {
-    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
-        const char *name = domain_name(domain);
-        size_t n = strlen(name);
-        bool found = !(addition->domain_bits & 1u << domain);
-        for (int i = 0; i < addition->fields.n && !found; i++)
-            found = strncmp(addition->fields.text[i], name, n) == 0 && addition->fields.text[i][n] == '.';
-        if (!found)
-            return error_fail(ERROR_CONFIG, "--domain: no --field is of %s; %s.* names all of them", name, name);
+static int take_domains(PolicyVersion *policy, const OptionList *list) {
+    CLEANUP(policy_words_free) PolicyWords words = {0};
+    int r = list->n ? policy_words(&words, list) : 0;
+    return r < 0 || list->n == 0 ? r : policy_domains(&words, &policy->domains);
+}
+
+static int take_provinces(PolicyVersion *policy, const Rules *rules, const OptionList *list, bool codes63) {
+    CLEANUP(policy_words_free) PolicyWords words = {0};
+    int r = policy_words(&words, list);
+    if (r < 0 || words.n == 0)
+        return r;
+    policy->any_province = words.n == 1 && strcmp(words.text[0], "all") == 0;
+    policy->codes63 = codes63 && !policy->any_province;
+    memset(policy->provinces, 0, sizeof policy->provinces);
+    if (policy->any_province)
+        return 0;
+    if (!codes63)
+        r = policy_provinces(rules, &words);
+    for (int i = 0; i < words.n && r == 0; i++) {
+        if (codes63 && !rules_is_province63(rules, words.text[i]))
+            return error_fail(ERROR_CONFIG, "--province63: \"%s\" is none of codes/provinces63.tsv", words.text[i]);
+        policy_grant_province(policy, words.text[i]);
+    }
+    return r;
+}
+
+static int take_changes(PolicyVersion *policy, const OptionList *list) {
+    CLEANUP(policy_words_free) PolicyWords words = {0};
+    int r = policy_words(&words, list);
+    if (r < 0 || words.n == 0)
+        return r;
+    policy->changes = 0;
+    for (int i = 0; i < words.n; i++) {
+        int change = 0;
+        while (change < 32 && (!change_name(change) || strcmp(change_name(change), words.text[i]) != 0))
+            change++;
+        if (change == 32)
+            return error_fail(ERROR_CONFIG, "--change: \"%s\" is none of upsert, delete, entered and left",
+                              words.text[i]);
+        policy->changes |= 1u << change;
     }
     return 0;
 }
 
-static int check_days(const Addition *addition) {
-    Date from, to;
-    if (date_parse(addition->valid_from, &from) != 0 || from.day == 0)
-        return error_fail(ERROR_CONFIG, "--valid-from: \"%s\" is no day (YYYY-MM-DD)", addition->valid_from);
-    if (date_parse(addition->valid_to, &to) != 0 || to.day == 0)
-        return error_fail(ERROR_CONFIG, "--valid-to: \"%s\" is no day (YYYY-MM-DD)", addition->valid_to);
-    if (date_compare(to, from) < 0)
-        return error_fail(ERROR_CONFIG, "--valid-to is before --valid-from");
+static int take_agency(Rights *rights, const Said *said) {
+    if (said->agency && strlen(said->agency) >= RIGHTS_AGENCY_BYTES)
+        return error_fail(ERROR_CONFIG, "--agency: \"%s\" is no agency code", said->agency);
+    if (said->agency)
+        rights_set(rights->agency, sizeof rights->agency, strcmp(said->agency, "none") == 0 ? "" : said->agency);
+    bool yes = said->echo && strcmp(said->echo, "yes") == 0;
+    if (said->echo && !yes && strcmp(said->echo, "no") != 0)
+        return error_fail(ERROR_CONFIG, "--echo: yes or no");
+    if (said->echo)
+        rights->echo = yes;
+    else if (!rights->agency[0])
+        rights->echo = false;
+    if (rights->echo && !rights->agency[0])
+        return error_fail(ERROR_CONFIG, "--echo: of which agency? Name the subscriber's own by --agency");
     return 0;
 }
 
-static int check_provinces(Desk *desk, Addition *addition) {
-    const Rules *rules = NULL;
-    int r = policy_words(&addition->provinces, &addition->province_list);
-    if (r == 0 && addition->provinces.n == 1 && strcmp(addition->provinces.text[0], "all") == 0)
-        policy_words_free(&addition->provinces);
-    if (r == 0)
-        r = desk_rules(desk, &rules);
-    return r < 0 ? r : policy_provinces(rules, &addition->provinces);
+// ---- the whole -----------------------------------------------------------------------------------------------------
+
+// A domain without a field would be a right to know that records are there, and no more.
+static int check_domains(const PolicyVersion *policy) {
+    if (policy->domains == 0)
+        return error_fail(ERROR_CONFIG, "--domain is needed, at least once");
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
+        const char *name = domain_name(domain);
+        bool named = policy->domains & 1u << domain;
+        if (named && !policy->fields[domain])
+            return error_fail(ERROR_CONFIG, "--domain: no --field is of %s; %s.* names all of them", name, name);
+        if (!named && policy->fields[domain])
+            return error_fail(ERROR_CONFIG,
+                              "--field: %s's fields are of a domain that --domain does not name; name the fields anew",
+                              name);
+    }
+    return 0;
 }
 
-static int check_rights(Desk *desk, Addition *addition) {
-    int r = policy_check_text("--legal-basis", addition->legal_basis, TEXT_BYTES_MAX);
+static int take_days(Rights *rights, const Said *said) {
+    int r = said->legal_basis ? policy_check_text("--legal-basis", said->legal_basis, TEXT_BYTES_MAX) : 0;
+    if (said->legal_basis)
+        rights_set(rights->legal_basis, sizeof rights->legal_basis, said->legal_basis);
+    if (said->valid_from)
+        rights_set(rights->valid_from, sizeof rights->valid_from, said->valid_from);
+    if (said->valid_to)
+        rights_set(rights->valid_to, sizeof rights->valid_to, said->valid_to);
+    return r < 0 ? r : rights_check_days(rights, "--valid-from", "--valid-to");
+}
+
+// What was not said stays as it is.
+static int take(Desk *desk, const Said *said, Rights *rights) {
+    const Rules *rules = NULL;
+    PolicyVersion *policy = &rights->policy;
+    if (said->provinces.n && said->provinces63.n)
+        return error_fail(ERROR_CONFIG, "--province63 beside --province: name one code set only");
+    int r = take_days(rights, said);
     if (r == 0)
-        r = check_days(addition);
+        r = take_domains(policy, &said->domains);
+    if (r == 0 && policy->domains == 0)
+        r = error_fail(ERROR_CONFIG, "--domain is needed, at least once");
     if (r == 0)
-        r = policy_words(&addition->domains, &addition->domain_list);
-    if (r == 0)
-        r = policy_words(&addition->asked, &addition->field_list);
-    if (r == 0)
-        r = policy_domains(&addition->domains, &addition->domain_bits);
-    for (int i = 0; i < addition->asked.n && r == 0; i++)
-        r = take_fields(addition, addition->asked.text[i]);
-    if (r == 0 && addition->fields.n == 0)
+        r = take_fields(policy, &said->fields);
+    if (r == 0 && rights_count_fields(rights) == 0)
         r = error_fail(ERROR_CONFIG, "--field is needed, at least once; DOMAIN.* names all of a domain");
     if (r == 0)
-        r = check_domains(addition);
-    return r < 0 ? r : check_provinces(desk, addition);
+        r = check_domains(policy);
+    if (r == 0)
+        r = take_changes(policy, &said->changes);
+    if (r == 0)
+        r = take_agency(rights, said);
+    if (r == 0)
+        r = desk_rules(desk, &rules);
+    if (r == 0)
+        r = take_provinces(policy, rules, &said->provinces, false);
+    return r < 0 ? r : take_provinces(policy, rules, &said->provinces63, true);
 }
 
-static int check_addition(Desk *desk, Addition *addition) {
-    int r = 0;
-    if (!addition->subscriber || !addition->legal_basis || !addition->legal_basis[0] || !addition->valid_from ||
-        !addition->valid_to || !addition->key)
+static int check_said(const Said *said, const char *name) {
+    if (!said->subscriber || !said->legal_basis || !said->legal_basis[0] || !said->valid_from || !said->valid_to ||
+        !said->key)
         return error_fail(ERROR_CONFIG, "subscription add needs --subscriber, --legal-basis, --valid-from, "
                                         "--valid-to and --key");
-    r = policy_check_text("the subscription's name", addition->name, SUBSCRIPTION_NAME_BYTES_MAX);
+    int r = policy_check_text("the subscription's name", name, SUBSCRIPTION_NAME_BYTES_MAX);
+    return r < 0 ? r : policy_check_text("--subscriber", said->subscriber, POLICY_TEXT_BYTES_MAX);
+}
+
+static int add(Desk *desk, const Said *said, const char *name) {
+    Grant grant = {0};
+    Pg *exchange = NULL;
+    int64_t position = 0;
+    int r = check_said(said, name);
+    rights_init(&grant.rights);
+    grant.rights.policy.version = 1;
     if (r == 0)
-        r = policy_check_text("--subscriber", addition->subscriber, POLICY_TEXT_BYTES_MAX);
-    return r < 0 ? r : check_rights(desk, addition);
-}
-
-static int insert_subscription(Pg *exchange, const Addition *addition, int32_t *ret_subscription) {
-    uint8_t secret[SECRET_BYTES];
-    PgParams params = {0};
-    RESULT result = NULL;
-    int r = clock_random(clock_system(), secret, sizeof secret);
+        r = take(desk, said, &grant.rights);
     if (r < 0)
         return r;
-    pg_param_text(&params, addition->name);
-    pg_param_text(&params, addition->subscriber);
-    pg_param_bytes(&params, secret, sizeof secret);
-    r = pg_run(exchange, &ADD, &params, &result);
-    pg_params_free(&params);
-    if (r < 0)
-        return r;
-    if (PQntuples(result) == 0)
-        return error_fail(ERROR_CONFIG, "there is a subscription %s already; see dongbo subscription list",
-                          addition->name);
-    *ret_subscription = pg_i32(result, 0, 0);
-    return 0;
-}
-
-static int insert_policy(Pg *exchange, const Addition *addition, const PolicyChange *change) {
-    PgParams params = {0};
-    RESULT result = NULL;
-    pg_param_i32(&params, change->subscription);
-    pg_param_i32(&params, addition->version);
-    pg_param_i64(&params, change->position);
-    pg_param_text(&params, addition->legal_basis);
-    pg_param_text(&params, addition->valid_from);
-    pg_param_text(&params, addition->valid_to);
-    policy_param_domains(&params, addition->domain_bits);
-    policy_param_words(&params, &addition->provinces);
-    policy_param_words(&params, &addition->fields);
-    pg_param_bool(&params, addition->followed_only);
-    int r = pg_run(exchange, &ADD_POLICY, &params, &result);
-    pg_params_free(&params);
-    if (r == 0 && PQntuples(result) == 0)
-        r = error_fail(ERROR_CONFIG,
-                       "somebody else changed subscription %s just now; nothing was done: look, and say "
-                       "it again",
-                       addition->name);
+    rights_set(grant.name, sizeof grant.name, name);
+    rights_set(grant.subscriber, sizeof grant.subscriber, said->subscriber);
+    if (grant.rights.agency[0] && (r = desk_exchange(desk, &exchange)) == 0)
+        r = rights_check_agency(exchange, &grant.rights, "--agency");
+    if (r == 0)
+        r = grant_add(desk, &grant, said->key, &position);
+    if (r == 0)
+        printf("subscription %s may receive %d fields; its rights hold from position %lld on\n", name,
+               rights_count_fields(&grant.rights), (long long)position);
     return r;
 }
 
-static int insert(const void *self, Pg *exchange, PolicyChange *change) {
-    int r = insert_subscription(exchange, self, &change->subscription);
-    return r < 0 ? r : insert_policy(exchange, self, change);
+// Both commands take these.
+#define RIGHTS_OPTIONS(said)                                                                                            \
+    {"legal-basis", 0, OPTION_TEXT, "TEXT", "the law or decree that allows it", &(said).legal_basis},                   \
+        {"valid-from", 0, OPTION_TEXT, "DATE", "first day", &(said).valid_from},                                        \
+        {"valid-to", 0, OPTION_TEXT, "DATE", "last day", &(said).valid_to},                                             \
+        {"domain", 0, OPTION_LIST, "DOMAIN", "repeat, or a,b", &(said).domains},                                        \
+        {"field",       0, OPTION_LIST, "FIELD", "citizen_number, person_id, DOMAIN.FIELD or DOMAIN.*; repeat, or a,b", \
+         &(said).fields},                                                                                               \
+        {"province", 0, OPTION_LIST, "CODE|all", "only residents of these (34 codes)", &(said).provinces},              \
+        {"province63", 0, OPTION_LIST, "CODE", "... of these of the 63, as before July 2025", &(said).provinces63},     \
+        {"change", 0, OPTION_LIST, "KIND", "only upsert, delete, entered or left; repeat, or a,b", &(said).changes},    \
+        {"agency",      0, OPTION_TEXT, "CODE|none", "the subscriber's own: what it said does not come back",           \
+         &(said).agency},                                                                                               \
+    {                                                                                                                   \
+        "echo", 0, OPTION_TEXT, "yes|no", "... but does, with yes", &(said).echo                                        \
+    }
+
+int subscription_add(Desk *desk, int argc, char **argv) {
+    static const char ADD_NOTES[] =
+        "What is not said of provinces, kinds of change and the agency is: all, all, none. A policy that is kept in a\n"
+        "file goes in by `subscription apply`.\n";
+    Said said = {0};
+    int operand = 0;
+    const Option options[] = {
+        {"subscriber", 0, OPTION_TEXT, "NAME", "the committee, as people call it", &said.subscriber},
+        RIGHTS_OPTIONS(said),
+        {"key", 0, OPTION_TEXT, "FILE.pub", "its public keys, from its own dongbo keys new", &said.key},
+        {0}};
+    int r = desk_parse_noted(desk, options, ADD_NOTES, argc, argv, &operand);
+    return r != 0 ? (r < 0 ? r : 0) : add(desk, &said, argv[operand]);
 }
+
+// ---- changing its rights -------------------------------------------------------------------------------------------
+
+static int change_rights(Desk *desk, const Said *said, const char *name) {
+    Pg *exchange = NULL;
+    Grant was, now;
+    PolicyChange found = {0};
+    int64_t position = 0;
+    int r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = party_find(exchange, &GRANT_PARTY, name, &found);
+    if (r == 0)
+        r = grant_find(exchange, name, &was);
+    if (r != 0)
+        return r;
+    now = was;
+    now.rights.policy.version++;
+    r = take(desk, said, &now.rights);
+    if (r == 0)
+        r = rights_check_agency(exchange, &now.rights, "--agency");
+    if (r == 0 && rights_compare(&was.rights, &now.rights, NULL) == 0) {
+        printf("subscription %s has these rights already\n", name);
+        return 0;
+    }
+    if (r == 0)
+        r = grant_change(exchange, &was, &now, &position);
+    if (r == 0)
+        printf("subscription %s may receive %d fields; version %d of its rights holds from position %lld on\n", name,
+               rights_count_fields(&now.rights), (int)now.rights.policy.version, (long long)position);
+    return r;
+}
+
+static bool says_anything(const Said *said) {
+    return said->legal_basis || said->valid_from || said->valid_to || said->agency || said->echo || said->domains.n ||
+           said->provinces.n || said->provinces63.n || said->fields.n || said->changes.n;
+}
+
+int subscription_change(Desk *desk, int argc, char **argv) {
+    static const char CHANGE_NOTES[] =
+        "What is not said stays as it is; what is takes the place of all that was said of it. Records from the position\n"
+        "on that is printed go out by the new rights, those before it by the old ones, also when they are read again.\n"
+        "`subscription preview` shows what that makes.\n";
+    Said said = {0};
+    int operand = 0;
+    const Option options[] = {RIGHTS_OPTIONS(said), {0}};
+    int r = desk_parse_noted(desk, options, CHANGE_NOTES, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (!says_anything(&said))
+        return error_fail(ERROR_CONFIG, "subscription change needs to be told what; see --help");
+    return change_rights(desk, &said, argv[operand]);
+}
+
+// ---- what there is -------------------------------------------------------------------------------------------------
 
 static json_t *subscription_json(const PGresult *result, int row) {
     json_t *one =
@@ -236,6 +327,7 @@ static json_t *subscription_json(const PGresult *result, int row) {
                   "valid_from", pg_text(result, row, 4), "valid_to", pg_text(result, row, 5));
     json_object_set_new(one, "domains", policy_array_json(result, row, 6, true));
     json_object_set_new(one, "provinces", policy_array_json(result, row, 7, false));
+    json_object_set_new(one, "province_codes", json_integer(pg_i16(result, row, 15)));
     json_object_set_new(one, "fields", policy_array_json(result, row, 8, false));
     json_object_set_new(one, "policy_version", json_integer(pg_i32(result, row, 9)));
     json_object_set_new(one, "acked", json_integer(pg_i64(result, row, 10)));
@@ -257,6 +349,10 @@ static int subscription_row(const PGresult *result, int row, Columns *columns) {
     snprintf(valid, sizeof valid, "%s/%s", pg_text(result, row, 4), pg_text(result, row, 5));
     policy_domains_text(result, row, 6, &domains);
     policy_array_text(result, row, 7, &provinces);
+    if (pg_i16(result, row, 15) == 63 && provinces.n > 1) {
+        provinces.n--;
+        bytes_append(&provinces, " (of 63)", sizeof " (of 63)");
+    }
     if (domains.failed || provinces.failed)
         return error_fail(ERROR_MEMORY, "no memory for a table");
     columns_add(columns,
@@ -268,165 +364,36 @@ static int subscription_row(const PGresult *result, int row, Columns *columns) {
 
 static const char *const HEADINGS[] = {"SUBSCRIPTION", "STATE",     "ACKED",      "LAG",        "VALID",
                                        "DOMAINS",      "PROVINCES", "SUBSCRIBER", "LEGAL BASIS"};
-static const PartyKind SUBSCRIPTION = {.word = "subscription",
-                                       .list = &LIST,
-                                       .set_state = &SET_STATE,
-                                       .find = &FIND,
-                                       .keys = &KEYS,
-                                       .headings = HEADINGS,
-                                       .n_headings = 9,
-                                       .row = subscription_row,
-                                       .json = subscription_json};
-
-static int add(Desk *desk, Addition *addition) {
-    int64_t position;
-    PartyAddition party = {&SUBSCRIPTION, addition->name, addition->key, insert, addition};
-    int r = check_addition(desk, addition);
-    if (r == 0)
-        r = party_add(desk, &party, &position);
-    if (r == 0)
-        printf("subscription %s may receive %d fields; its rights hold from position %lld on\n", addition->name,
-               addition->fields.n, (long long)position);
-    return r;
-}
-
-int subscription_add(Desk *desk, int argc, char **argv) {
-    CLEANUP(addition_free) Addition addition = {0};
-    int operand = 0;
-    const Option options[] = {
-        {"subscriber", 0, OPTION_TEXT, "NAME", "the committee, as people call it", &addition.subscriber},
-        {"legal-basis", 0, OPTION_TEXT, "TEXT", "the law or decree that allows it", &addition.legal_basis},
-        {"valid-from", 0, OPTION_TEXT, "DATE", "first day", &addition.valid_from},
-        {"valid-to", 0, OPTION_TEXT, "DATE", "last day", &addition.valid_to},
-        {"domain", 0, OPTION_LIST, "DOMAIN", "repeat, or a,b", &addition.domain_list},
-        {"province", 0, OPTION_LIST, "CODE", "only residents of these (34 codes); default all",
-         &addition.province_list},
-        {"field", 0, OPTION_LIST, "FIELD", "citizen_number, DOMAIN.FIELD or DOMAIN.*; repeat, or a,b",
-         &addition.field_list},
-        {"followed-only", 0, OPTION_FLAG, NULL, "only the persons on the list that the subscriber keeps",
-         &addition.followed_only},
-        {"key", 0, OPTION_TEXT, "FILE.pub", "its public keys, from its own dongbo keys new", &addition.key},
-        {0}};
-    int r = desk_parse(desk, options, argc, argv, &operand);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    addition.name = argv[operand];
-    addition.version = 1;
-    return add(desk, &addition);
-}
-
-// ---- changing its rights --------------------------------------------------------------------------------------------
-
-// What was not said stays as `latest` has it, whose texts are used.
-static int keep_rest(Addition *change, const PGresult *latest) {
-    uint32_t domains = 0;
-    change->version = pg_i32(latest, 0, 0) + 1;
-    change->legal_basis = change->legal_basis ? change->legal_basis : pg_text(latest, 0, 1);
-    change->valid_from = change->valid_from ? change->valid_from : pg_text(latest, 0, 2);
-    change->valid_to = change->valid_to ? change->valid_to : pg_text(latest, 0, 3);
-    change->followed_only = change->followed_only || (!change->all_persons && pg_bool(latest, 0, 7));
-    int r = pg_array_bits(latest, 0, 4, DOMAIN_MAX, &domains);
-    for (int domain = DOMAIN_MIN, n = change->domain_list.n; n == 0 && domain <= DOMAIN_MAX; domain++)
-        if (domains & 1u << domain)
-            change->domain_list.items[change->domain_list.n++] = domain_name(domain);
-    if (change->province_list.n == 0 && *pg_text(latest, 0, 5))
-        change->province_list.items[change->province_list.n++] = pg_text(latest, 0, 5);
-    if (change->field_list.n == 0)
-        change->field_list.items[change->field_list.n++] = pg_text(latest, 0, 6);
-    return r < 0 ? r : 0;
-}
-
-static int find_latest(Pg *exchange, int32_t subscription, PGresult **ret) {
-    PgParams params = {0};
-    pg_param_i32(&params, subscription);
-    int r = pg_run(exchange, &LATEST, &params, ret);
-    pg_params_free(&params);
-    return r;
-}
-
-static int store_change(Pg *exchange, const Addition *addition, const PolicyChange *found) {
-    char text[256];
-    PolicyChange change = {.subscription = found->subscription};
-    int r = policy_begin(exchange, &change.position);
-    if (r == 0)
-        r = insert_policy(exchange, addition, &change);
-    if (r < 0)
-        return r;
-    snprintf(text, sizeof text, "subscription %s: version %d of its rights", addition->name, addition->version);
-    change.text = text;
-    r = policy_commit(exchange, &change);
-    if (r == 0)
-        printf("subscription %s may receive %d fields; version %d of its rights holds from position %lld on\n",
-               addition->name, addition->fields.n, addition->version, (long long)change.position);
-    return r;
-}
-
-static int change_rights(Desk *desk, Addition *addition) {
-    RESULT latest = NULL;
-    Pg *exchange = NULL;
-    PolicyChange change = {0};
-    int r = desk_exchange(desk, &exchange);
-    if (r == 0)
-        r = party_find(exchange, &SUBSCRIPTION, addition->name, &change);
-    if (r == 0)
-        r = find_latest(exchange, change.subscription, &latest);
-    if (r == 0)
-        r = keep_rest(addition, latest);
-    if (r == 0)
-        r = check_rights(desk, addition);
-    return r != 0 ? r : store_change(exchange, addition, &change);
-}
-
-int subscription_change(Desk *desk, int argc, char **argv) {
-    static const char CHANGE_NOTES[] =
-        "What is not said stays as it is. Records from the position on that is printed go out by the new rights, those\n"
-        "before it by the old ones, also when they are read again. `subscription preview` shows what that makes.\n";
-    CLEANUP(addition_free) Addition change = {0};
-    int operand = 0;
-    const Option options[] = {
-        {"legal-basis", 0, OPTION_TEXT, "TEXT", "the law or decree that allows it", &change.legal_basis},
-        {"valid-from", 0, OPTION_TEXT, "DATE", "first day", &change.valid_from},
-        {"valid-to", 0, OPTION_TEXT, "DATE", "last day", &change.valid_to},
-        {"domain", 0, OPTION_LIST, "DOMAIN", "these instead; repeat, or a,b", &change.domain_list},
-        {"province", 0, OPTION_LIST, "CODE|all", "residents of these instead (34 codes)", &change.province_list},
-        {"field", 0, OPTION_LIST, "FIELD", "these instead: citizen_number, DOMAIN.FIELD or DOMAIN.*",
-         &change.field_list},
-        {"followed-only", 0, OPTION_FLAG, NULL, "only the persons on the list that the subscriber keeps",
-         &change.followed_only},
-        {"all-persons", 0, OPTION_FLAG, NULL, "not only those on its list", &change.all_persons},
-        {0}};
-    int r = desk_parse_noted(desk, options, CHANGE_NOTES, argc, argv, &operand);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    if (!change.legal_basis && !change.valid_from && !change.valid_to && change.domain_list.n == 0 &&
-        change.province_list.n == 0 && change.field_list.n == 0 && !change.followed_only && !change.all_persons)
-        return error_fail(ERROR_CONFIG, "subscription change needs to be told what; see --help");
-    if (change.followed_only && change.all_persons)
-        return error_fail(ERROR_CONFIG, "--followed-only and --all-persons exclude each other");
-    change.name = argv[operand];
-    return change_rights(desk, &change);
-}
+const PartyKind GRANT_PARTY = {.word = "subscription",
+                               .list = &LIST,
+                               .set_state = &SET_STATE,
+                               .find = &FIND,
+                               .keys = &KEYS,
+                               .headings = HEADINGS,
+                               .n_headings = 9,
+                               .row = subscription_row,
+                               .json = subscription_json};
 
 int subscription_list(Desk *desk, int argc, char **argv) {
-    return party_list(desk, argc, argv, &SUBSCRIPTION);
+    return party_list(desk, argc, argv, &GRANT_PARTY);
 }
 
 int subscription_disable(Desk *desk, int argc, char **argv) {
-    return party_set_state(desk, argc, argv, &SUBSCRIPTION, "disabled");
+    return party_set_state(desk, argc, argv, &GRANT_PARTY, "disabled");
 }
 
 int subscription_enable(Desk *desk, int argc, char **argv) {
-    return party_set_state(desk, argc, argv, &SUBSCRIPTION, "active");
+    return party_set_state(desk, argc, argv, &GRANT_PARTY, "active");
 }
 
 int subscription_key_add(Desk *desk, int argc, char **argv) {
-    return party_key_add(desk, argc, argv, &SUBSCRIPTION);
+    return party_key_add(desk, argc, argv, &GRANT_PARTY);
 }
 
 int subscription_key_list(Desk *desk, int argc, char **argv) {
-    return party_key_list(desk, argc, argv, &SUBSCRIPTION);
+    return party_key_list(desk, argc, argv, &GRANT_PARTY);
 }
 
 int subscription_key_revoke(Desk *desk, int argc, char **argv) {
-    return party_key_revoke(desk, argc, argv, &SUBSCRIPTION);
+    return party_key_revoke(desk, argc, argv, &GRANT_PARTY);
 }

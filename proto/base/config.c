@@ -259,6 +259,39 @@ int config_load(void **ret, const char *path, const cyaml_schema_value_t *schema
     return r;
 }
 
+int config_write(FILE *out, const void *data, const cyaml_schema_value_t *schema) {
+    Complaint complaint = {0};
+    cyaml_config_t settings = cyaml_settings(&complaint);
+    char *text = NULL;
+    size_t n = 0;
+    cyaml_err_t error = cyaml_save_data(&text, &n, &settings, schema, data, 0);
+    if (error == CYAML_ERR_OOM)
+        return error_fail(ERROR_MEMORY, "no memory to write YAML");
+    if (error != CYAML_OK)
+        return error_fail(ERROR_CONFIG, "this cannot be written as YAML: %s",
+                          complaint.text[0] ? complaint.text : cyaml_strerror(error));
+    fwrite(text, 1, n, out);
+    settings.mem_fn(settings.mem_ctx, text, 0);
+    return 0;
+}
+
+unsigned config_key_line(const char *path, const char *key) {
+    char *text = NULL;
+    size_t n = 0, key_n = strlen(key);
+    unsigned found = 0, line = 0;
+    if (read_file(path, &text, &n) < 0)
+        return 0;
+    for (const char *at = text, *end = text + n; at < end && !found;) {
+        const char *next = memchr(at, '\n', (size_t)(end - at));
+        line++;
+        if ((size_t)(end - at) > key_n && memcmp(at, key, key_n) == 0 && at[key_n + strspn(at + key_n, " ")] == ':')
+            found = line;
+        at = next ? next + 1 : end;
+    }
+    free(text);
+    return found;
+}
+
 int config_resolve(char **ret, const char *config_path, const char *path) {
     const char *slash = strrchr(config_path, '/');
     int directory = slash && path[0] != '/' ? (int)(slash + 1 - config_path) : 0;

@@ -6,6 +6,7 @@
 
 #include <cyaml/cyaml.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #define CONFIG_FILE_BYTES_MAX (1024 * 1024)
 
@@ -17,6 +18,10 @@ int config_load(void **ret, const char *path, const cyaml_schema_value_t *schema
 // The same from memory; name stands for the file in errors.
 int config_parse(void **ret, const char *name, const void *yaml, size_t n, const cyaml_schema_value_t *schema);
 void config_free(void *data, const cyaml_schema_value_t *schema); // NULL is taken
+// Writes what config_load() would read so. ERROR_CONFIG when the data do not fit the schema, ERROR_MEMORY.
+int config_write(FILE *out, const void *data, const cyaml_schema_value_t *schema);
+// The line on which a key of the file's outermost mapping stands, for an error about its value; 0 when it is not found.
+unsigned config_key_line(const char *path, const char *key);
 
 // A path in a file is relative to that file's directory. *ret is malloc'd. ERROR_MEMORY.
 int config_resolve(char **ret, const char *config_path, const char *path);

@@ -467,7 +467,7 @@ def test_a_subscription_names_fields_one_by_one(desk, database):
     ({"valid-to": "2030"}, "is no day"),
     ({"field": "education.status"}, "of a domain that --domain does not name"),
     ({"field": "health.colour"}, 'domain health has no field "colour"'),
-    ({"field": "full_name"}, "neither citizen_number nor DOMAIN.FIELD"),
+    ({"field": "full_name"}, "neither citizen_number, person_id nor DOMAIN.FIELD"),
     ({"field": None}, "--field is needed"),
     ({"domain": None, "field": "citizen_number"}, "--domain is needed"),
     ({"domain": "health,residence"}, "no --field is of residence"),
