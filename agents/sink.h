@@ -28,7 +28,8 @@ typedef struct SinkKind {
     int (*grant)(Sink *sink, char *const *fields, size_t n);
     // Takes one record, in order; need not be durable. 1 when it cannot be read by this program.
     int (*write)(Sink *sink, const Dongbo__FeedRecord *record);
-    // Makes all that was written durable, and the place with it, as one.
+    // Makes all that was written durable, and the place with it, as one. 1: not yet, it is asked again at the next step
+    // (subscription_step()); a sink that is run to a session's end waits instead.
     int (*commit)(Sink *sink, const SinkPlace *place);
     void (*destroy)(Sink *sink); // frees the sink itself; commits nothing
     bool replaces;               // a record that comes again stands in its own place, not behind

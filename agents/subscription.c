@@ -27,7 +27,7 @@
 #define SILENT_MS 10000           // nothing heard although asked: lost
 #define QUIET_COMMIT_MS 1000      // a place without records is stored at most so often
 
-enum { GO_ON = 0, LOST = 1, REFUSED = 2, DONE = 3, AGAIN = 4 };
+enum { GO_ON = 0, LOST = 1, REFUSED = 2, DONE = SUBSCRIPTION_DONE, AGAIN = 4 };
 
 struct Subscription {
     SubscriptionOptions options;
@@ -45,6 +45,7 @@ struct Subscription {
     zsock_t *socket, *monitor;
     SocketNews news;
     int64_t news_ms, reach_ms;
+    bool said;        // Hello
     uint64_t session; // 0: before Welcome
     uint64_t sequence_out, sequence_in;
     SinkPlace place, stored; // received, and durable
@@ -98,8 +99,8 @@ static int answer_send(Subscription *s) {
 
 static int commit(Subscription *s) {
     int r = s->options.sink->kind->commit(s->options.sink, &s->place);
-    if (r < 0)
-        return r;
+    if (r != 0)
+        return r < 0 ? r : 0;
     s->stored = s->place;
     s->records += s->pending;
     s->pending = 0;
@@ -363,26 +364,24 @@ static int hello_send(Subscription *s) {
     return send_frame(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
 }
 
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
 // Says Hello as soon as that is possible, then waits for the Welcome.
-static int welcome_await(Subscription *s) {
-    bool said = false;
-    while (!zsys_interrupted) {
-        int r = said ? drain(s) : hello_send(s);
-        if (r < 0 || (said && (r != GO_ON || s->session)))
-            return r;
-        if (!said && r == 0)
-            s->news_ms = now_ms(s);
-        said = said || r == 0;
-        r = news_hear(s);
-        if (r != GO_ON)
-            return r;
-        if (patience_ms(s) <= 0)
-            return say(s, LOST, "%s %s", s->endpoint, socket_news_text(s->news));
-        r = wait_socket(s, said ? ZMQ_POLLIN : ZMQ_POLLOUT, patience_ms(s));
-        if (r < 0)
-            return r;
-    }
-    return DONE;
+static int welcome_step(Subscription *s, int64_t wait_ms) {
+    int r = s->said ? drain(s) : hello_send(s);
+    if (r < 0 || (s->said && (r != GO_ON || s->session)))
+        return r;
+    if (!s->said && r == 0)
+        s->news_ms = now_ms(s);
+    s->said = s->said || r == 0;
+    r = news_hear(s);
+    if (r != GO_ON)
+        return r;
+    if (patience_ms(s) <= 0)
+        return say(s, LOST, "%s %s", s->endpoint, socket_news_text(s->news));
+    return wait_socket(s, s->said ? ZMQ_POLLIN : ZMQ_POLLOUT, least(patience_ms(s), wait_ms));
 }
 
 static int quiet_check(Subscription *s) {
@@ -405,26 +404,23 @@ static int sink_idle(Subscription *s) {
     return sink->kind->idle && !s->pending ? sink->kind->idle(sink) : GO_ON;
 }
 
-static int session_loop(Subscription *s) {
-    for (;;) {
-        int r = drain(s);
-        int committed = r == GO_ON || r == LOST ? commit_due(s) : 0; // whole frames only
-        if (committed < 0)
-            return committed;
-        if (r != GO_ON)
-            return r;
-        if (at_goal(s) || zsys_interrupted)
-            return DONE;
-        r = news_hear(s);
-        if (r == GO_ON)
-            r = quiet_check(s);
-        if (r == GO_ON)
-            r = sink_idle(s);
-        if (r == GO_ON)
-            r = wait_socket(s, ZMQ_POLLIN, s->owes_answer ? 20 : QUIET_PING_MS);
-        if (r != GO_ON)
-            return r;
-    }
+static int session_step(Subscription *s, int64_t wait_ms) {
+    int r = drain(s);
+    int committed = r == GO_ON || r == LOST ? commit_due(s) : 0; // whole frames only
+    if (committed < 0)
+        return committed;
+    if (r != GO_ON)
+        return r;
+    if (at_goal(s))
+        return DONE;
+    r = news_hear(s);
+    if (r == GO_ON)
+        r = quiet_check(s);
+    if (r == GO_ON)
+        r = sink_idle(s);
+    if (r == GO_ON)
+        r = wait_socket(s, ZMQ_POLLIN, s->owes_answer ? least(20, wait_ms) : wait_ms);
+    return r;
 }
 
 // Where this session begins, by what the sink holds.
@@ -452,7 +448,7 @@ static int session_begin(Subscription *s) {
     s->place = s->stored = (SinkPlace){0};
     s->session = s->sequence_out = s->sequence_in = s->pending = 0;
     s->group_bytes = s->received_bytes = 0;
-    s->owes_answer = false;
+    s->owes_answer = s->said = false;
     s->heard_ms = s->pinged_ms = s->committed_ms = now_ms(s);
     int r = s->options.sink->kind->begin(s->options.sink, &s->place);
     if (r < 0)
@@ -476,23 +472,36 @@ static void session_end(Subscription *s) {
     socket_close_watched(&s->socket, &s->monitor);
 }
 
-static int session_run(Subscription *s) {
-    int r = session_begin(s);
-    if (r == 0)
-        r = welcome_await(s);
+static int step(Subscription *s, int64_t wait_ms) {
+    if (!s->socket)
+        return session_begin(s);
+    if (zsys_interrupted) {
+        int r = s->session ? commit_due(s) : 0;
+        return r < 0 ? r : DONE;
+    }
+    return s->session ? session_step(s, wait_ms) : welcome_step(s, wait_ms);
+}
+
+int subscription_step(Subscription *s, const SubscriptionStep *options) {
+    s->endpoint = options->endpoint;
+    s->reach_ms = options->reach_ms;
+    int r = step(s, options->wait_ms);
     if (r == GO_ON)
-        r = session_loop(s);
+        return 0;
     session_end(s);
-    return r;
+    return r == AGAIN ? 0 : r;
 }
 
 int subscription_run(Subscription *s, const char *endpoint, int64_t reach_ms) {
-    s->endpoint = endpoint;
-    s->reach_ms = reach_ms;
-    int r = session_run(s);
-    if (r == AGAIN)
-        r = session_run(s);
+    SubscriptionStep options = {.endpoint = endpoint, .reach_ms = reach_ms, .wait_ms = QUIET_PING_MS};
+    int r;
+    while ((r = subscription_step(s, &options)) == 0)
+        ;
     return r == DONE ? 0 : r;
+}
+
+bool subscription_is_full(const Subscription *s) {
+    return s->socket && s->group_bytes >= GROUP_BYTES;
 }
 
 int subscription_new(Subscription **ret, const SubscriptionOptions *options) {
@@ -512,6 +521,7 @@ void subscription_destroy(Subscription **subscription) {
     Subscription *s = *subscription;
     if (!s)
         return;
+    session_end(s);
     socket_close_watched(&s->socket, &s->monitor);
     arena_destroy(&s->arena);
     bytes_free(&s->out);

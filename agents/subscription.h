@@ -52,6 +52,18 @@ void subscription_destroy(Subscription **subscription);
 // why for 1 and 2. Negative: the sink's or our own failure; ERROR_CONFIG when the sink holds what `from` does not
 // allow.
 int subscription_run(Subscription *subscription, const char *endpoint, int64_t reach_ms);
+
+// The same by steps, for who has other things to do: begins a session when there is none, then takes what is there, and
+// waits at most wait_ms for more. 0: call again; 1, 2 and negative as above, and SUBSCRIPTION_DONE when caught up or
+// asked to stop: the session is over, and the next step begins another.
+#define SUBSCRIPTION_DONE 3
+typedef struct SubscriptionStep {
+    const char *endpoint;
+    int64_t reach_ms, wait_ms;
+} SubscriptionStep;
+int subscription_step(Subscription *subscription, const SubscriptionStep *options);
+// Nothing more is taken before the sink has committed.
+bool subscription_is_full(const Subscription *subscription);
 const char *subscription_text(const Subscription *subscription);
 // When a broker last served us (monotonic); when it was made, if none ever did.
 int64_t subscription_served_ms(const Subscription *subscription);
