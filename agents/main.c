@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // dongbo-agent: the same program at a ministry (publish) and at a committee (receive). Does nothing itself.
+#include "agents/follow.h"
 #include "agents/publish.h"
 #include "agents/receive.h"
 
@@ -14,6 +15,7 @@ static const struct {
 } COMMANDS[] = {
     {"publish", publish_main, "deliver an agency's changes to the exchange"},
     {"receive", receive_main, "receive what a committee is entitled to"},
+    {"follow", follow_main, "say of whom it is to be, where that is the committee's to say"},
 };
 #define N_COMMANDS (sizeof COMMANDS / sizeof *COMMANDS)
 
