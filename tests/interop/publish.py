@@ -335,9 +335,10 @@ class Publisher:
         self.answered(receipt)
 
     def take_refusal(self, refusal):
-        if refusal.code not in (pb.Refusal.GAP, pb.Refusal.TOO_BIG, pb.Refusal.FORK, pb.Refusal.OVERLOADED,
-                                pb.Refusal.SCHEMA_NEWER):
-            raise Stop(refusal.text or f"refused, with a code that is not known here: {refusal.code}")
+        if refusal.code in (pb.Refusal.FENCED, pb.Refusal.BAD_SIGNATURE):
+            raise Stop(refusal.text)
+        if refusal.code not in pb.Refusal.Code.values():
+            raise Ended(f"refused with a code that is not known here ({refusal.code}): {refusal.text}")
         if not self.refusal:
             log(f"refused: {refusal.text}")
         self.refusal = self.refusal or refusal
@@ -358,10 +359,11 @@ class Publisher:
         if code == refuses.FORK:
             self.fork("the exchange has stored other events under these numbers")
         elif code == refuses.TOO_BIG:
-            if self.events_max == 1:
+            batch = self.spool.batch_from(refusal.expected_sequence)
+            if batch.first == batch.last:
                 raise Stop(refusal.text)
-            self.events_max //= 2
-            self.spool.unseal_from(refusal.expected_sequence)
+            self.events_max = (batch.last - batch.first + 1) // 2
+            self.spool.unseal_from(batch.first)
         elif code in (refuses.OVERLOADED, refuses.SCHEMA_NEWER):
             self.hold_s = min(max(0.5, self.hold_s * 2), HOLD_MAX_S)
             self.hold_until = time.monotonic() + self.hold_s
