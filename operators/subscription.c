@@ -40,6 +40,7 @@ static const PgStatement FIND = {"subscription_find", "SELECT subscription FROM 
 typedef struct Said {
     const char *subscriber, *legal_basis, *valid_from, *valid_to, *key, *agency, *echo;
     OptionList domains, provinces, provinces63, fields, changes;
+    bool followed_only, all_persons;
 } Said;
 
 // ---- words of the options ------------------------------------------------------------------------------------------
@@ -180,6 +181,9 @@ static int take(Desk *desk, const Said *said, Rights *rights) {
     PolicyVersion *policy = &rights->policy;
     if (said->provinces.n && said->provinces63.n)
         return error_fail(ERROR_CONFIG, "--province63 beside --province: name one code set only");
+    if (said->followed_only && said->all_persons)
+        return error_fail(ERROR_CONFIG, "--followed-only and --all-persons exclude each other");
+    policy->followed_only = said->followed_only || (!said->all_persons && policy->followed_only);
     int r = take_days(rights, said);
     if (r == 0)
         r = take_domains(policy, &said->domains);
@@ -245,6 +249,8 @@ static int add(Desk *desk, const Said *said, const char *name) {
         {"province", 0, OPTION_LIST, "CODE|all", "only residents of these (34 codes)", &(said).provinces},              \
         {"province63", 0, OPTION_LIST, "CODE", "... of these of the 63, as before July 2025", &(said).provinces63},     \
         {"change", 0, OPTION_LIST, "KIND", "only upsert, delete, entered or left; repeat, or a,b", &(said).changes},    \
+        {"followed-only",      0, OPTION_FLAG, NULL, "only the persons on the list that the subscriber keeps",          \
+         &(said).followed_only},                                                                                        \
         {"agency",      0, OPTION_TEXT, "CODE|none", "the subscriber's own: what it said does not come back",           \
          &(said).agency},                                                                                               \
     {                                                                                                                   \
@@ -299,7 +305,8 @@ static int change_rights(Desk *desk, const Said *said, const char *name) {
 
 static bool says_anything(const Said *said) {
     return said->legal_basis || said->valid_from || said->valid_to || said->agency || said->echo || said->domains.n ||
-           said->provinces.n || said->provinces63.n || said->fields.n || said->changes.n;
+           said->provinces.n || said->provinces63.n || said->fields.n || said->changes.n || said->followed_only ||
+           said->all_persons;
 }
 
 int subscription_change(Desk *desk, int argc, char **argv) {
@@ -309,7 +316,9 @@ int subscription_change(Desk *desk, int argc, char **argv) {
         "`subscription preview` shows what that makes.\n";
     Said said = {0};
     int operand = 0;
-    const Option options[] = {RIGHTS_OPTIONS(said), {0}};
+    const Option options[] = {RIGHTS_OPTIONS(said),
+                              {"all-persons", 0, OPTION_FLAG, NULL, "not only those on its list", &said.all_persons},
+                              {0}};
     int r = desk_parse_noted(desk, options, CHANGE_NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;

@@ -98,6 +98,7 @@ DIFFERENCES = [
     ('provinces: [01, "79"]', "provinces63: [17]", "provinces: 17 of the 63, was 01, 79 of the 34"),
     ('provinces: [01, "79"]\n', "", "provinces: all, was 01, 79 of the 34"),
     ("changes: [upsert, delete]", "changes: [upsert, left]", "changes:  - delete  + left"),
+    ("echo: yes\n", "echo: yes\nfollowed_only: yes\n", "followed_only: yes, was no"),
     ("agency: MOH\necho: yes\n", "", "agency: none, was MOH"),
     ("echo: yes", "echo: no", "echo: no, was yes"),
     ("Sở Y tế Hà Nội", "Ủy ban", "subscriber: Ủy ban, was Sở Y tế Hà Nội"),
@@ -186,13 +187,17 @@ def test_options_say_the_same(desk, database):
     change = ("subscription", "change", "hn-health")
     assert "version 2" in desk.ask(*change, "--change", "upsert,left", "--echo", "no", "--province63", "17")
     assert database.rows(VERSION)[0][5:7] + database.rows(VERSION)[0][8:] == (["17"], 63, [1, 4], 1, False)
-    assert "version 3" in desk.ask(*change, "--agency", "none", "--province", "all")
+    assert "version 3" in desk.ask(*change, "--agency", "none", "--province", "all", "--followed-only")
+    shown = desk.ask("subscription", "show", "hn-health", "--yaml")
+    assert "followed_only" in shown and "as its file says" in desk.ask("subscription", "apply", write(desk, shown))
+    assert "--all-persons exclude" in desk.refused(2, *change, "--followed-only", "--all-persons")
     assert database.rows(VERSION)[0][5:7] + database.rows(VERSION)[0][8:] == ([], 34, [1, 4], None, False)
     assert "already" in desk.ask(*change, "--province", "all")
+    assert "version 4" in desk.ask(*change, "--all-persons")
     for says, words in [("of which agency", ("--echo", "yes")), ("none of upsert", ("--change", "insert")),
                         ("no agency MOX", ("--agency", "MOX")), ("provinces63.tsv", ("--province63", "03")),
                         ("one code set", ("--province", "01", "--province63", "01")),
                         ("person_id nor DOMAIN", ("--field", "name"))]:
         assert says in desk.refused(2, *change, *words)
-    assert "version 4" in desk.ask(*change, "--field", "person_id,health.status", "--domain", "health")
+    assert "version 5" in desk.ask(*change, "--field", "person_id,health.status", "--domain", "health")
     assert database.rows(VERSION)[0][7] == ["person_id", "health.status"]
