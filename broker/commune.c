@@ -19,13 +19,22 @@ const char *commune_today(const Rules *rules, const char *code, bool is_63) {
     return code && code_list_has(today, code) ? code : NULL;
 }
 
+const char *commune_province_today(const Rules *rules, const char *code63) {
+    const char *today = rules_province34_of(rules, code63);
+    return today ? today : "";
+}
+
 void commune_settle(const Rules *rules, Dongbo__ChangeEvent *event) {
     const DomainRules *domain = rules_domain(rules, event_domain(event));
-    if (!domain || !domain->commune || !event->subject || !rules_says_63(event->subject))
+    if (!domain || !event->subject || !rules_says_63(event->subject))
         return;
     char unused[12];
     ProtobufCMessage *body = event_body(event);
-    unsigned number = domain->commune->number;
-    const char *today = commune_today(rules, field_text(body, number, unused), true);
-    field_set_text(body, number, today ? today : "");
+    for (const RuleField *field = domain->fields; field->number; field++)
+        if (field->by_code_set)
+            field_set_text(body, field->number, commune_province_today(rules, field_text(body, field->number, unused)));
+    if (!domain->commune)
+        return;
+    const char *today = commune_today(rules, field_text(body, domain->commune->number, unused), true);
+    field_set_text(body, domain->commune->number, today ? today : "");
 }

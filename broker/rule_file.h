@@ -9,7 +9,7 @@
 
 typedef struct FileField {
     int number, type, codes, personal;
-    bool key, required, lasting;
+    bool key, required, lasting, by_code_set;
     uint32_t length_max, digits, min, max;
     char **shapes;
     unsigned shapes_count;

@@ -129,6 +129,7 @@ static int load_file(const Loading *loading, const cyaml_schema_value_t *name, c
         CONFIG_FIELD_BOOL("key", CYAML_FLAG_OPTIONAL, FileField, key),
         CONFIG_FIELD_BOOL("required", CYAML_FLAG_OPTIONAL, FileField, required),
         CONFIG_FIELD_BOOL("lasting", CYAML_FLAG_OPTIONAL, FileField, lasting),
+        CONFIG_FIELD_BOOL("by_code_set", CYAML_FLAG_OPTIONAL, FileField, by_code_set),
         CYAML_FIELD_ENUM("personal", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, FileField, personal, MASKS,
                          CYAML_ARRAY_LEN(MASKS)),
         CYAML_FIELD_UINT("length_max", CYAML_FLAG_OPTIONAL, FileField, length_max),
@@ -246,6 +247,7 @@ static const char *convert_field(RuleField *field, const FileField *from, const 
         .required = from->required || from->key,
         .lasting = from->lasting,
         .key = from->key,
+        .by_code_set = from->by_code_set,
         .length_max = from->length_max ? from->length_max : TEXT_BYTES_MAX,
         .digits = from->digits,
         .minimum = from->min,
@@ -256,6 +258,8 @@ static const char *convert_field(RuleField *field, const FileField *from, const 
         return "has a type that event.proto does not give it";
     if ((field->type == FIELD_CODE) != (field->codes != NULL))
         return "has codes exactly when its type is code";
+    if (from->by_code_set && (field->key || !field->codes || field->codes != codes_find(codes, "provinces34")))
+        return "is by code set but no province of provinces34, or part of the key";
     if (field->type != FIELD_NUMBER && (from->min || from->max))
         return "has min or max but is no number";
     if (field->type != FIELD_DIGITS && from->digits)

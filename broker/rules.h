@@ -37,6 +37,7 @@ typedef struct RuleField {
     size_t digits;             // FIELD_DIGITS: exactly so many; 0: up to length_max
     uint32_t minimum, maximum; // FIELD_NUMBER
     const CodeList *codes;     // FIELD_CODE
+    bool by_code_set;          // said by the event's code set of provinces, and kept by today's (broker/commune.h)
     FieldMask personal;
     char shapes[SHAPES_MAX][SHAPE_BYTES]; // FIELD_TEXT: one of these; the first "" ends them; none: any
 } RuleField;

@@ -171,7 +171,8 @@ static const char *event_province(const Form *form, const char **ret_field) {
     const DomainRules *rules = form->rules;
     char unused[12];
     const char *code = rules->province ? field_text(form->body, rules->province->number, unused) : "";
-    bool is_63 = rules->province_is_63;
+    bool is_63 =
+        rules->province_is_63 || (rules->province && rules->province->by_code_set && rules_says_63(form->subject));
     *ret_field = *code ? rules->province->name : "subject.residence_province";
     if (!*code) {
         code = form->subject->residence_province;
@@ -229,8 +230,14 @@ static bool has_some_shape(const RuleField *field, const char *text) {
     return !field->shapes[0][0];
 }
 
+static bool is_code(const Form *form, const RuleField *field, const char *text) {
+    if (field->by_code_set && rules_says_63(form->subject))
+        return rules_is_province63(form->context->rules, text);
+    return code_list_has(field->codes, text);
+}
+
 // The reason against one said value, 0 for none.
-static int value_fault(const RuleField *field, const char *text) {
+static int value_fault(const Form *form, const RuleField *field, const char *text) {
     Date date;
     size_t n;
     switch (field->type) {
@@ -240,7 +247,7 @@ static int value_fault(const RuleField *field, const char *text) {
             return REASON(FIELD_FORMAT);
         return field->key && !text_is_clean(text, n) ? REASON(TEXT_INVALID) : 0;
     case FIELD_CODE:
-        return code_list_has(field->codes, text) ? 0 : REASON(CODE_UNKNOWN);
+        return is_code(form, field, text) ? 0 : REASON(CODE_UNKNOWN);
     case FIELD_DATE:
         return date_parse(text, &date) == 0 ? 0 : REASON(DATE_INVALID);
     case FIELD_NUMBER: {
@@ -261,7 +268,7 @@ static void check_fields(const Form *form) {
         if (form->retract && !field->key)
             continue;
         const char *text = field_text(form->body, field->number, number);
-        int fault = *text ? value_fault(field, text) : field->required ? REASON(FIELD_MISSING) : 0;
+        int fault = *text ? value_fault(form, field, text) : field->required ? REASON(FIELD_MISSING) : 0;
         if (fault)
             reject(form, fault, field->name);
     }
@@ -318,7 +325,7 @@ static bool commune_breaks(const Form *form, const Rule *rule) {
     char unused[12];
     const char *code = field_text(form->body, rule->field, unused);
     bool is_63 = rules_says_63(form->subject);
-    if (!*code || value_fault(rules_field(form->rules, rule->field), code))
+    if (!*code || value_fault(form, rules_field(form->rules, rule->field), code))
         return false;
     if (rule->kind == RULE_COMMUNE_WHOLE)
         return is_63 && !commune_today(rules, code, is_63);
@@ -326,6 +333,8 @@ static bool commune_breaks(const Form *form, const Rule *rule) {
     if (rule->kind == RULE_COMMUNE_KNOWN)
         return province == NULL;
     const char *said = field_text(form->body, rule->other, unused);
+    if (is_63 && rules_field(form->rules, rule->other)->by_code_set)
+        said = commune_province_today(rules, said);
     return province && *said && strcmp(province, said) != 0;
 }
 

@@ -84,11 +84,72 @@ static void test_kept(void **state) {
     commune_settle(rules, &bare);
 }
 
+static void province(const char *set, const char *said, const char *kept) {
+    Dongbo__ChangeEvent event = DONGBO__CHANGE_EVENT__INIT;
+    Dongbo__Subject subject = DONGBO__SUBJECT__INIT;
+    Dongbo__ResidencePeriod stay = DONGBO__RESIDENCE_PERIOD__INIT;
+    Dongbo__ElectricityContract contract = DONGBO__ELECTRICITY_CONTRACT__INIT;
+    Dongbo__EidAccount account = DONGBO__EID_ACCOUNT__INIT;
+    subject.province_code_set = (char *)set;
+    stay.province_code = contract.province_code = account.province_code = (char *)said;
+    event.subject = &subject;
+    event.body_case = DONGBO__CHANGE_EVENT__BODY_RESIDENCE;
+    event.residence = &stay;
+    commune_settle(rules, &event);
+    assert_string_equal(stay.province_code, kept);
+    event.body_case = DONGBO__CHANGE_EVENT__BODY_ELECTRICITY;
+    event.electricity = &contract;
+    commune_settle(rules, &event);
+    assert_string_equal(contract.province_code, kept);
+    event.body_case = DONGBO__CHANGE_EVENT__BODY_E_ID;
+    event.e_id = &account;
+    commune_settle(rules, &event);
+    assert_string_equal(account.province_code, said); // of 63 always
+}
+
+// A code that both sets have, of the province that has it since July 2025 and had another before. Said of then, either
+// goes where the table says; said of today, the former is as it is.
+static void reused(const char *code, const char *then) {
+    province("63", code, code);
+    province("63", then, code);
+    province("34", code, code);
+    province("", code, code);
+    province("34", then, then); // nothing of today, and left for the rules to say so
+    assert_false(rules_is_province34(rules, then));
+}
+
+static void test_code_15(void **state) {
+    reused("15", "10");
+}
+
+static void test_code_52(void **state) {
+    reused("52", "64");
+}
+
+static void test_code_80(void **state) {
+    reused("80", "72");
+}
+
+static void test_code_82(void **state) {
+    reused("82", "87");
+}
+
+static void test_code_91(void **state) {
+    reused("91", "89");
+}
+
+static void test_every_province_of_then(void **state) {
+    const CodeList *then = rules_codes(rules, "provinces63");
+    for (size_t i = 0; i < code_list_count(then); i++)
+        province("63", code_list_code(then, i), rules_province34_of(rules, code_list_code(then, i)));
+    province("63", "", "");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_one),
-        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_tables),  cmocka_unit_test(test_one),     cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_code_15), cmocka_unit_test(test_code_52), cmocka_unit_test(test_code_80),
+        cmocka_unit_test(test_code_82), cmocka_unit_test(test_code_91), cmocka_unit_test(test_every_province_of_then),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

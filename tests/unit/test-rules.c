@@ -204,6 +204,9 @@ static void test_broken_files(void **state) {
     expect_error(E, FILE_OF("  - {name: customer_code, type: number}\n", ""), "type");
     expect_error(E, FILE_OF("  - {name: customer_code, type: code}\n", ""), "codes");
     expect_error(E, FILE_OF("  - {name: customer_code, type: text, codes: sexes}\n", ""), "codes");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: text, by_code_set: true}\n", ""), "code set");
+    expect_error(E, FILE_OF("  - {name: customer_code, type: code, codes: provinces63, by_code_set: true}\n", ""),
+                 "code set");
     expect_error(E, FILE_OF("  - {name: customer_code, type: text, max: 5}\n", ""), "max");
     expect_error(E, FILE_OF("  - {name: customer_code, type: text, digits: 5}\n", ""), "digits");
     expect_error(E, FILE_OF("  - {name: customer_code, type: date, length_max: 5}\n", ""), "length_max");

@@ -296,7 +296,8 @@ static void test_commune(void **state) {
         {"", "00097", "01", 0}, // Hồng Hà, which it went into; the number was Tứ Liên's
         {"63", "99999", "01", DONGBO__REASON_CODE__COMMUNE_UNKNOWN},
         {"", "00004", "04", DONGBO__REASON_CODE__COMMUNE_ELSEWHERE},
-        {"63", "00691", "08", 0}, // of 02, which went into 08
+        {"63", "00691", "02", 0}, // of 02, which went into 08
+        {"63", "00691", "08", 0}, // ... as 08 did
         {"63", "00691", "04", DONGBO__REASON_CODE__COMMUNE_ELSEWHERE},
         {"63", "25102", "68", DONGBO__REASON_CODE__COMMUNE_DIVIDED},
     };
@@ -312,6 +313,32 @@ static void test_commune(void **state) {
         else
             expect(&c, STAYS[i].code == DONGBO__REASON_CODE__COMMUNE_DIVIDED ? ACCEPTED : REJECTED, STAYS[i].code,
                    "commune_code");
+    }
+}
+
+// A province of 63 that the 34 have not, and one that they have by another number: what is granted is today's.
+static void test_provinces_of_the_code_set(void **state) {
+    static const int DOMAINS[] = {DONGBO__DOMAIN__RESIDENCE, DONGBO__DOMAIN__ELECTRICITY};
+    static const char *const LAO_CAI[] = {"15"};
+    for (int i = 0; i < 2; i++) {
+        Case c;
+        case_make(&c, DOMAINS[i]);
+        c.stay.commune_code = "";
+        c.stay.province_code = c.contract.province_code = "10";
+        case_form(&c);
+        EXPECT(&c, REJECTED, CODE_UNKNOWN, "province_code");
+        c.subject.province_code_set = "63";
+        c.grants.provinces = LAO_CAI;
+        c.grants.n_provinces = 1;
+        case_form(&c);
+        expect_plain(&c);
+        c.stay.province_code = c.contract.province_code = "01";
+        case_form(&c);
+        EXPECT(&c, REJECTED, NOT_GRANTED, "province_code");
+        c.grants.n_provinces = 0;
+        c.stay.province_code = c.contract.province_code = "03"; // nobody's
+        case_form(&c);
+        EXPECT(&c, REJECTED, CODE_UNKNOWN, "province_code");
     }
 }
 
@@ -504,6 +531,7 @@ int main(void) {
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_length),
+        cmocka_unit_test(test_provinces_of_the_code_set),
         cmocka_unit_test(test_commune),
         cmocka_unit_test(test_today),
         cmocka_unit_test(test_several_reasons),
