@@ -11,6 +11,7 @@
 #include "proto/bounds.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ALWAYS INT64_MIN
 
@@ -23,6 +24,7 @@ typedef struct Statement {
 typedef struct Source {
     Dongbo__Origin *const *origins;
     size_t n_origins;
+    size_t version; // whose it is
     const ProtobufCMessage *body;
 } Source;
 
@@ -45,6 +47,29 @@ static bool is_retraction(const Dongbo__Origin *origin) {
     return origin->nature == DONGBO__NATURE__NATURE_RETRACTION;
 }
 
+bool history_takes_back(const Dongbo__Origin *origin) {
+    return is_retraction(origin) && !origin->n_fields && !origin->n_cleared;
+}
+
+static bool takes_back(const Dongbo__Record *version, const Dongbo__Origin *origin) {
+    for (size_t i = 0; version->lost && i < version->lost->n_origins; i++) {
+        const Dongbo__Origin *other = version->lost->origins[i];
+        if (history_takes_back(other) && other->event_id.len == EVENT_ID_BYTES &&
+            memcmp(other->event_id.data, origin->event_id.data, EVENT_ID_BYTES) == 0)
+            return true;
+    }
+    return false;
+}
+
+// By a later version. What comes again after that counts again.
+static bool is_taken_back(const Reading *reading, const Source *source, const Dongbo__Origin *origin) {
+    const HistoryQuestion *question = reading->question;
+    for (size_t i = source->version + 1; i < question->n; i++)
+        if (takes_back(question->versions[i], origin))
+            return true;
+    return false;
+}
+
 // 1 when it cannot be read.
 static int add_source(Reading *reading, Source source, ProtobufCBinaryData bytes) {
     const HistoryQuestion *question = reading->question;
@@ -56,7 +81,8 @@ static int add_source(Reading *reading, Source source, ProtobufCBinaryData bytes
         const Dongbo__Origin *origin = source.origins[i];
         if (origin->event_id.len != EVENT_ID_BYTES)
             return 1;
-        if (!is_retraction(origin) && origin->event_time_us < reading->first_us)
+        if (!is_retraction(origin) && origin->event_time_us < reading->first_us &&
+            !is_taken_back(reading, &source, origin))
             reading->first_us = origin->event_time_us;
     }
     reading->n_origins += source.n_origins;
@@ -64,10 +90,11 @@ static int add_source(Reading *reading, Source source, ProtobufCBinaryData bytes
     return 0;
 }
 
-static int add_version(Reading *reading, const Dongbo__Record *version) {
-    int r = add_source(reading, (Source){version->origins, version->n_origins, NULL}, version->body);
+static int add_version(Reading *reading, size_t at) {
+    const Dongbo__Record *version = reading->question->versions[at];
+    int r = add_source(reading, (Source){version->origins, version->n_origins, at, NULL}, version->body);
     const Dongbo__Lost *lost = version->lost;
-    return r == 0 && lost ? add_source(reading, (Source){lost->origins, lost->n_origins, NULL}, lost->body) : r;
+    return r == 0 && lost ? add_source(reading, (Source){lost->origins, lost->n_origins, at, NULL}, lost->body) : r;
 }
 
 static int read_sources(Reading *reading) {
@@ -78,7 +105,7 @@ static int read_sources(Reading *reading) {
         return no_memory();
     int r = 0;
     for (size_t i = 0; r == 0 && i < question->n; i++)
-        r = add_version(reading, question->versions[i]);
+        r = add_version(reading, i);
     if (r == 0) // an origin says one thing of a field at most
         reading->statements = arena_alloc(question->arena, reading->n_origins * sizeof *reading->statements + 1);
     return r == 0 && !reading->statements ? no_memory() : r;
@@ -96,7 +123,8 @@ static void find_statements(Reading *reading, uint32_t field) {
         for (size_t j = 0; j < source->n_origins; j++) {
             const Dongbo__Origin *origin = source->origins[j];
             bool sets = claim_bits(origin->fields, origin->n_fields) & field;
-            if (sets || claim_bits(origin->cleared, origin->n_cleared) & field)
+            if ((sets || claim_bits(origin->cleared, origin->n_cleared) & field) &&
+                !is_taken_back(reading, source, origin))
                 reading->statements[reading->n_statements++] =
                     (Statement){claim_of(origin), origin, sets ? source->body : NULL};
         }
@@ -203,15 +231,25 @@ static int make_record(const Reading *reading, HistoryAnswer *ret) {
     return 0;
 }
 
+static int read_standing(Reading *reading) {
+    int r = read_sources(reading);
+    for (unsigned number = 1; r == 0 && number <= DOMAIN_FIELDS_MAX; number++)
+        find_standing(reading, number);
+    return r;
+}
+
 int history_read(const HistoryQuestion *question, HistoryAnswer *ret) {
     Reading reading = {.question = question};
     *ret = (HistoryAnswer){0};
-    int r = read_sources(&reading);
-    if (r)
-        return r;
-    for (unsigned number = 1; number <= DOMAIN_FIELDS_MAX; number++)
-        find_standing(&reading, number);
-    return reading.said ? make_record(&reading, ret) : 0;
+    int r = read_standing(&reading);
+    return r == 0 && reading.said ? make_record(&reading, ret) : r;
+}
+
+int history_rest(const HistoryQuestion *question, HistoryAnswer *ret) {
+    Reading reading = {.question = question};
+    *ret = (HistoryAnswer){0};
+    int r = read_standing(&reading);
+    return r == 0 ? make_record(&reading, ret) : r;
 }
 
 const Dongbo__Origin *history_origin(const Dongbo__Record *record, unsigned field, bool *ret_cleared) {
