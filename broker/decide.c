@@ -6,6 +6,7 @@
 #include "broker/beside.h"
 #include "broker/commune.h"
 #include "broker/decide_merger.h"
+#include "broker/decide_standing.h"
 #include "broker/name.h"
 #include "broker/resent.h"
 #include "proto/base/date.h"
@@ -122,7 +123,8 @@ int decide_forms(const DecideContext *context, Work *work) {
 }
 
 bool decide_wants_person(const Item *item) {
-    return item->event != NULL && !item->dropped && item->form.verdict == DONGBO__VERDICT__ACCEPTED &&
+    return item->event != NULL && !item->dropped && item->stands == 0 &&
+           item->form.verdict == DONGBO__VERDICT__ACCEPTED &&
            (item->claimed_number[0] != '\0' || bearers_insurance(item->event, "")[0] != '\0');
 }
 
@@ -216,7 +218,9 @@ static int decide_person(const VerifyContext *verify, const Work *work, Item *it
     if (item_is_adopted(item))
         item->person = NULL;
     bool changes_person = item->domain == DONGBO__DOMAIN__POPULATION;
-    if (work->review != NULL)
+    if (item->stands != 0)
+        decide_standing(verify, work, item);
+    else if (work->review != NULL)
         review_decide(verify, grants, work->review, item);
     else if (item->event == NULL || item->form.verdict != DONGBO__VERDICT__ACCEPTED)
         return 0;
@@ -228,7 +232,7 @@ static int decide_person(const VerifyContext *verify, const Work *work, Item *it
         set_residence(item);
     if (item->expired && item->decision.verdict == DONGBO__VERDICT__DEFERRED)
         item->decision.verdict = DONGBO__VERDICT__MISMATCH;
-    if (item->decision.verdict != DONGBO__VERDICT__ACCEPTED || item->person == NULL)
+    if (item->person == NULL || (item->decision.verdict != DONGBO__VERDICT__ACCEPTED && item->stands == 0))
         return 0;
     return set_record(verify, item);
 }
@@ -267,8 +271,9 @@ static bool is_contradiction(int code) {
 }
 
 bool decide_wants_search(const Work *work, const Item *item) {
-    if (work->review != NULL || item->event == NULL || item->dropped || item->domain == DONGBO__DOMAIN__POPULATION ||
-        item->event->subject == NULL || item->event->subject->full_name[0] == '\0')
+    if (work->review != NULL || item->stands != 0 || item->event == NULL || item->dropped ||
+        item->domain == DONGBO__DOMAIN__POPULATION || item->event->subject == NULL ||
+        item->event->subject->full_name[0] == '\0')
         return false;
     if (item->decision.verdict == DONGBO__VERDICT__DEFERRED)
         return work->kind == WORK_BATCH;
@@ -397,7 +402,7 @@ bool decide_wants_record(const Item *item) {
 // ---- neighbourhoods -------------------------------------------------------------------------------------------------
 
 static bool wants_hood(const DecideContext *context, const Item *item) {
-    return decide_wants_record(item) && rules_domain(context->rules, item->domain)->n_beside > 0;
+    return decide_wants_record(item) && item->stands == 0 && rules_domain(context->rules, item->domain)->n_beside > 0;
 }
 
 typedef struct HoodTable {
@@ -575,7 +580,9 @@ static const Dongbo__Record *coming_of(const Chains *chains, const Item *merger)
     return last == NULL ? merger->coming : after(last, last->onto);
 }
 
-static int decide_record(const Merge *merge, const Chains *chains, Item *item) {
+static int decide_record(const Merge *merge, const Work *work, const Chains *chains, Item *item) {
+    if (item->stands != 0)
+        return decide_standing_record(merge, work, item);
     if (item->domain == DONGBO__DOMAIN__POPULATION && population_is_merger(item->event->population))
         return decide_merger(merge, coming_of(chains, item), item);
     return reconcile(merge, item->onto, item->event, &item->merged);
@@ -627,7 +634,8 @@ int decide_records(const DecideContext *context, Work *work) {
             continue;
         Item **slot = chains_slot(&chains, item);
         item->onto = *slot == NULL ? item->read : after(*slot, (*slot)->onto);
-        result = decide_record(&merge, &chains, item);
+        item->earlier = *slot;
+        result = decide_record(&merge, work, &chains, item);
         if (result > 0) {
             // The stored version does not decode: this event cannot be merged, others are none the worse for it.
             item->merged = (Merged){0};
@@ -636,13 +644,13 @@ int decide_records(const DecideContext *context, Work *work) {
         }
         if (result == 0 && is_somebody_else(item))
             decide_somebody_else(item);
-        else if (result == 0)
+        else if (result == 0 && item->decision.verdict == DONGBO__VERDICT__ACCEPTED)
             item->decision.verdict = item->merged.verdict;
         if (result == 0)
             result = judge_beside(context, work, item);
         *slot = item;
     }
-    if (work->kind == WORK_BATCH)
+    if (work->kind != WORK_REDECIDE)
         find_cases(context, work);
     return result < 0 ? result : 0;
 }

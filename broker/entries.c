@@ -73,7 +73,7 @@ static bool is_merged(const Item *item) {
     int verdict = item->decision.verdict;
     return item->record_hash != 0 && item->person != NULL &&
            (verdict == DONGBO__VERDICT__ACCEPTED || verdict == DONGBO__VERDICT__UNCHANGED ||
-            verdict == DONGBO__VERDICT__SUPERSEDED);
+            verdict == DONGBO__VERDICT__SUPERSEDED || (verdict == DONGBO__VERDICT__REJECTED && item->merged.store));
 }
 
 // What a person has to look at already is told of again only where nobody has to any more.
@@ -81,7 +81,9 @@ static bool is_new(const Work *work, const Item *item) {
     int verdict = item->decision.verdict;
     if (item->dropped)
         return false;
-    if (work->kind != WORK_REDECIDE)
+    if (work->kind == WORK_JUDGE)
+        return item->decision.n_reasons > 0 && !item->overtaken;
+    if (work->kind != WORK_REDECIDE || item->leaves)
         return true;
     if (work->review == NULL && item->was == DONGBO__VERDICT__MISMATCH)
         return !verdict_is_open(verdict);
@@ -114,7 +116,7 @@ static int fill_found(Arena *arena, const SearchAnswer *answer, Dongbo__Entry *e
     return 0;
 }
 
-static int fill_merged(Arena *arena, const Item *item, Dongbo__Entry *entry) {
+static void fill_record(const Item *item, Dongbo__Entry *entry) {
     entry->person = item->person->key;
     entry->citizen_number = (char *)item->person->citizen_number;
     entry->record_key = (char *)item->record_key;
@@ -122,10 +124,14 @@ static int fill_merged(Arena *arena, const Item *item, Dongbo__Entry *entry) {
     entry->province63_before = (char *)item->province63_before;
     entry->province_after = (char *)item->province_after;
     entry->province63_after = (char *)item->province63_after;
+}
+
+static int fill_merged(Arena *arena, const Item *item, Dongbo__Entry *entry) {
+    fill_record(item, entry);
     if (item_is_adopted(item) && fill_found(arena, item->found, entry) < 0)
         return no_memory();
-    // What is not new to anybody goes to no feed.
-    if (item->decision.verdict != DONGBO__VERDICT__ACCEPTED)
+    // What is not new to anybody goes to no feed. What is refused after all leaves the record without it.
+    if (item->decision.verdict != DONGBO__VERDICT__ACCEPTED && item->decision.verdict != DONGBO__VERDICT__REJECTED)
         return 0;
     entry->deleted = item->merged.deleted;
     if (item->merged.record != NULL && !item->merged.superseded)
@@ -135,6 +141,9 @@ static int fill_merged(Arena *arena, const Item *item, Dongbo__Entry *entry) {
 
 // What the log says of a record that goes over to another person.
 static char GONE[] = "gone over to the person they are merged into", COME[] = "come from a person merged into this one";
+// ... or goes on without an event.
+static char LINKED[] = "gone over to the person whom an officer linked it to";
+static char REPLACED[] = "left to the newer event of the agency's row";
 // ... and of one that is told again.
 static char NUMBER[] = "told again under the person's new number", RESIDENCE[] = "told again as the person moved";
 // ... and of one that one subscription is told.
@@ -142,11 +151,10 @@ static char FOLLOWS[] = "told as the person is followed",
             FOLLOWS_NOT[] = "taken back as the person is not followed any more";
 
 static Dongbo__EntryKind kind_of(const Work *work) {
-    static const Dongbo__EntryKind KINDS[] = {[WORK_BATCH] = DONGBO__ENTRY_KIND__ENTRY_EVENT,
-                                              [WORK_REDECIDE] = DONGBO__ENTRY_KIND__ENTRY_DECISION,
-                                              [WORK_MOVE] = DONGBO__ENTRY_KIND__ENTRY_MERGER,
-                                              [WORK_RETELL] = DONGBO__ENTRY_KIND__ENTRY_RETOLD,
-                                              [WORK_FOLLOW] = DONGBO__ENTRY_KIND__ENTRY_FOLLOWED};
+    static const Dongbo__EntryKind KINDS[] = {
+        [WORK_BATCH] = DONGBO__ENTRY_KIND__ENTRY_EVENT,    [WORK_REDECIDE] = DONGBO__ENTRY_KIND__ENTRY_DECISION,
+        [WORK_JUDGE] = DONGBO__ENTRY_KIND__ENTRY_DECISION, [WORK_MOVE] = DONGBO__ENTRY_KIND__ENTRY_MERGER,
+        [WORK_RETELL] = DONGBO__ENTRY_KIND__ENTRY_RETOLD,  [WORK_FOLLOW] = DONGBO__ENTRY_KIND__ENTRY_FOLLOWED};
     return KINDS[work->kind];
 }
 
@@ -155,7 +163,7 @@ static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
     if (entry == NULL)
         return NULL;
     dongbo__entry__init(entry);
-    entry->kind = kind_of(work);
+    entry->kind = item->leaves ? DONGBO__ENTRY_KIND__ENTRY_MERGER : kind_of(work);
     entry->sequence = item->sequence;
     entry->domain = (Dongbo__Domain)item->domain;
     entry->verdict = (Dongbo__Verdict)item->decision.verdict;
@@ -170,6 +178,8 @@ static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
         entry->subscription = (uint32_t)work->advance->subscription;
         entry->agency = item->told_by;
     }
+    if (item->leaves)
+        entry->text = work->review->action == REVIEW_LINK ? LINKED : REPLACED;
     if (work->review != NULL) {
         entry->decided_by = (char *)work->review->officer;
         entry->why = (char *)(item->why != NULL ? item->why : work->review->why);
@@ -186,6 +196,8 @@ static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
     }
     if (is_merged(item) && fill_merged(work->arena, item, entry) < 0)
         return NULL;
+    if (item->stands != 0 && item->record_hash != 0 && !is_merged(item))
+        fill_record(item, entry);
     return entry;
 }
 
@@ -334,7 +346,10 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
     copy_bool(rows, verdict_is_open(decided));
     const char *claimed = waits_for(item);
     copy_bytes(rows, claimed, strlen(claimed));
-    copy_null(rows);
+    if (item->stands != 0)
+        copy_i64(rows, item->stands);
+    else
+        copy_null(rows);
     append_packed(rows, &verdict->base);
     copy_bytes(rows, item->bytes.data, item->bytes.len);
     copy_bytes(rows, item->leaf, item->leaf == NULL ? 0 : HASH_BYTES);
@@ -350,7 +365,7 @@ static int append_exception(Work *work, const Item *item, uint32_t index) {
 static int build_exceptions(Work *work) {
     work->n_exceptions = 0;
     bytes_clear(&work->exceptions);
-    if (work->kind != WORK_BATCH)
+    if (work->kind != WORK_BATCH && work->kind != WORK_JUDGE)
         return 0;
     for (size_t i = 0; i < work->n_entries; i++) {
         if (!is_exception(work->entry_items[i]->decision.verdict))

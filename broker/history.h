@@ -33,10 +33,12 @@ typedef struct HistoryAnswer {
 
 // ERROR_MEMORY; 1 when a version's bytes are unreadable.
 int history_read(const HistoryQuestion *question, HistoryAnswer *ret);
-// As that, and a record also where nothing is said any more: of the retractions, or of nobody's word. There is a version.
+// As that, and a record also where nothing is said any more: of the retractions, or of nobody's word. There is a
+// version.
 int history_rest(const HistoryQuestion *question, HistoryAnswer *ret);
 
-// Whether it says, among what a version's event said of others, that an event's word in earlier versions does not count.
+// Whether it says, among what a version's event said of others, that an event's word in earlier versions does not
+// count.
 bool history_takes_back(const Dongbo__Origin *origin);
 
 // Where a field of a record's body comes from; NULL where nobody said anything of it.

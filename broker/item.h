@@ -50,7 +50,8 @@ typedef struct Advance {
     int32_t subscription; // of WORK_FOLLOW: whose list
 } Advance;
 
-typedef struct Item {
+typedef struct Item Item;
+struct Item {
     uint64_t sequence;
     ProtobufCBinaryData bytes;  // the event, verbatim; empty when the batch was unreadable
     const uint8_t *leaf;        // 32 bytes; NULL when the batch was unreadable
@@ -83,12 +84,19 @@ typedef struct Item {
     uint32_t row;          // of its record among the work's rows, from 1; 0: none. Set by entries_build()
     int64_t exception;     // re-decision: position of the exception row; 0 for a fresh event
     int was;               // re-decision: the verdict that holds so far
-    bool wanted;           // the next look-up reads for this item
-    bool stale_person;     // the person, and so the record, may have changed since they were looked up
-    bool stale_record;     // the record may have
-    bool pair_is_known;    // the person and their insurance number, and need not be kept
-    const Went *went;      // of a merger: who the store says went; NULL otherwise
-    const Person *goes;    // of a merger: who is to go, or went, where they have a population record; NULL otherwise
+    int64_t stands;        // the person in whose record its word stands, of what was accepted before; 0 otherwise
+    int64_t because;       // ... and is judged anew: position of the event because of which
+    bool leaves;           // beside the event's own item: its word is only taken out of that record
+    bool overtaken;        // ... its word stands there no more
+    const Dongbo__Record *const *versions; // ... all of that record, where its word is taken out
+    size_t n_versions;
+    const Item *earlier; // the item of the work that was on the record before
+    bool wanted;         // the next look-up reads for this item
+    bool stale_person;   // the person, and so the record, may have changed since they were looked up
+    bool stale_record;   // the record may have
+    bool pair_is_known;  // the person and their insurance number, and need not be kept
+    const Went *went;    // of a merger: who the store says went; NULL otherwise
+    const Person *goes;  // of a merger: who is to go, or went, where they have a population record; NULL otherwise
     const Dongbo__Record *coming; // ... that record as it was stored
     int64_t applied_to;           // a population event: the person whom the store applied it to, 0 for none
     uint32_t told_by;             // of WORK_FOLLOW: the agency that told of the record last
@@ -106,7 +114,7 @@ typedef struct Item {
     uint8_t guess[GUESS_BYTES];   // this one, where it may matter
     bool is_guess, is_last_guess; // told of now, and not before; and as many as are
     bool held;                    // ... not told of any more. Re-decision: nor was it
-} Item;
+};
 
 // A position, and the life of the database that gave it out: which database, and since when its server runs. What has
 // the same life never forgets a position; a standby that was promoted, or a restored copy, is another life, and may
@@ -118,6 +126,7 @@ typedef struct Place {
 typedef enum WorkKind {
     WORK_BATCH,
     WORK_REDECIDE,
+    WORK_JUDGE,  // events of one stream that stand in records, against their persons' lives
     WORK_MOVE,   // of records from one person to another; its items are made by the writer
     WORK_RETELL, // of records as they are, for something about their persons changed; likewise
     WORK_FOLLOW, // of records as they are, to one subscription: it follows their persons from now on, or no longer

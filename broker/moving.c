@@ -35,16 +35,22 @@ static const PgStatement LEFT = {
     "WHERE person = $1 AND NOT superseded AND (domain::integer, record_key) > ($2, $3) "
     "ORDER BY domain, record_key, position DESC LIMIT $4",
     4, LEFT_TYPES};
-static const Oid DONE_TYPES[] = {OID_INT8, OID_INT8};
+// They are held against the life of who stays, too, and what is in question of them stands in their record now.
+static const Oid DONE_TYPES[] = {OID_INT8, OID_INT8, OID_INT8};
 static const PgStatement DONE = {
     "move-done",
     "WITH RECURSIVE way(person) AS (SELECT $2 UNION SELECT l.merged_into FROM way w JOIN exchange.person_link l "
     "ON l.person = w.person), stays AS (SELECT w.person FROM way w "
     "WHERE NOT EXISTS (SELECT FROM exchange.person_link l WHERE l.person = w.person)), "
-    "likely AS (UPDATE exchange.exception e SET likely_person = s.person FROM stays s "
-    "WHERE e.open AND e.likely_person = $1) "
+    "likely AS (UPDATE exchange.exception e SET "
+    "likely_person = CASE WHEN e.likely_person = $1 THEN s.person ELSE e.likely_person END, "
+    "person = CASE WHEN e.person = $1 THEN s.person ELSE e.person END FROM stays s "
+    "WHERE e.open AND (e.likely_person = $1 OR e.person = $1)), "
+    "judged AS (INSERT INTO exchange.judging (position, person, since) SELECT $3, s.person, $3 FROM stays s "
+    "ON CONFLICT (position, person) DO UPDATE SET done = false) "
     "UPDATE exchange.person_link SET moved = true WHERE person = $1",
-    2, DONE_TYPES};
+    3, DONE_TYPES};
+
 static int no_memory(void) {
     return error_fail(ERROR_MEMORY, "a person's records do not fit");
 }
@@ -193,6 +199,7 @@ int moving_done(Pg *exchange, const Work *work) {
     PgParams params = {0};
     pg_param_i64(&params, work->link->went.person.key);
     pg_param_i64(&params, work->link->went.into);
+    pg_param_i64(&params, work->link->position);
     int result = pg_run(exchange, &DONE, &params, NULL);
     pg_params_free(&params);
     return result;

@@ -248,8 +248,14 @@ Dongbo__ChangeKind policy_change(PolicyPassage passage, const Dongbo__Entry *ent
     return passage == POLICY_ENTERS ? DONGBO__CHANGE_KIND__CHANGE_ENTERED : DONGBO__CHANGE_KIND__CHANGE_UPSERT;
 }
 
+// ACCEPTED, or refused after it was: the record without it.
+static bool changes_record(const Dongbo__Entry *entry) {
+    return entry->verdict == DONGBO__VERDICT__ACCEPTED ||
+           (entry->verdict == DONGBO__VERDICT__REJECTED && entry->n_changed_fields > 0);
+}
+
 PolicyPassage policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day) {
-    if (!is_of_record(entry) || entry->verdict != DONGBO__VERDICT__ACCEPTED || entry->person == 0)
+    if (!is_of_record(entry) || !changes_record(entry) || entry->person == 0)
         return POLICY_NOT;
     if ((int)entry->domain < DOMAIN_MIN || (int)entry->domain > DOMAIN_MAX || !(version->domains >> entry->domain & 1))
         return POLICY_NOT;

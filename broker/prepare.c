@@ -9,6 +9,7 @@
 #include "broker/lookup_bearers.h"
 #include "broker/lookup_guesses.h"
 #include "broker/lookup_resent.h"
+#include "broker/lookup_standing.h"
 #include "broker/merger.h"
 #include "proto/base/error.h"
 
@@ -224,7 +225,9 @@ int prepare_again(Prepare *prepare, Work *work) {
     for (size_t i = 0; i < work->n_items; i++)
         work->items[i].wanted =
             work->items[i].stale_person && !work->items[i].fixed && decide_wants_person(&work->items[i]);
-    int result = lookup_persons(prepare->population, work);
+    int result = lookup_standing(prepare->population, work);
+    if (result == 0)
+        result = lookup_persons(prepare->population, work);
     if (result == 0)
         result = lookup_bearers(prepare->exchange, prepare->population, work);
     if (result == 0)
@@ -251,6 +254,8 @@ int prepare_again(Prepare *prepare, Work *work) {
         result = lookup_neighbours(prepare->exchange, work, INT64_MAX);
     if (result == 0)
         result = lookup_records(prepare->exchange, work);
+    if (result == 0)
+        result = lookup_versions(prepare->exchange, work);
     stats_add(prepare->stats, STATS_RECORDS, &since);
     if (result == 0)
         result = decide_records(&context, work);

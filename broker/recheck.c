@@ -488,7 +488,7 @@ void recheck_note(Recheck *recheck, const Work *work) {
         if (!item->merged.superseded)
             note_written(recheck, work, i, item);
     }
-    if (work->n_hoods > 0 || work->kind == WORK_MOVE)
+    if (work->n_hoods > 0 || work->kind != WORK_BATCH)
         note_moves(recheck, work);
 }
 

@@ -23,6 +23,7 @@
 #define OID_INT4 23
 #define OID_INT8 20
 #define OID_TEXT 25
+#define OID_INT8_ARRAY 1016
 #define OID_TEXT_ARRAY 1009
 
 // ---- mail ---------------------------------------------------------------------------------------------------------
@@ -88,7 +89,26 @@ static int fill_item(Work *work, Item *item, const PGresult *rows, int row) {
     item->expired = pg_bool(rows, row, 6);
     item->was = pg_i16(rows, row, 7);
     item->held = pg_bool(rows, row, 8);
-    return PQnfields(rows) > 9 ? say_replaced(work->arena, item, pg_i64(rows, row, 9)) : 0;
+    item->stands = pg_i64(rows, row, 9);
+    return PQnfields(rows) > 10 ? say_replaced(work->arena, item, pg_i64(rows, row, 10)) : 0;
+}
+
+static bool leaves_apart(const Review *review) {
+    return review != NULL && (review->action == REVIEW_LINK || review->action == REVIEW_REPLACED);
+}
+
+// What is another person's by an officer's word leaves the record in which it stands before it goes into theirs; and
+// what came again leaves it to the newer event.
+static int fill_items(Work *work, const PGresult *rows, int row) {
+    Item *item = &work->items[work->n_items++];
+    int result = fill_item(work, item, rows, row);
+    if (result < 0 || item->stands == 0 || !leaves_apart(work->review))
+        return result;
+    Item *own = &work->items[work->n_items++];
+    *own = *item;
+    own->stands = 0;
+    item->leaves = true;
+    return 0;
 }
 
 static int fill_work(Actor *actor, const PGresult *rows, int from, int to) {
@@ -102,13 +122,12 @@ static int fill_work(Actor *actor, const PGresult *rows, int from, int to) {
     const uint8_t *stream = pg_bytes(rows, from, 1, &n);
     assert(n == STREAM_BYTES);
     memcpy(work->stream, stream, STREAM_BYTES);
-    work->n_items = (size_t)(to - from);
-    work->items = decide_items_new(work, work->n_items);
+    work->items = decide_items_new(work, 2 * (size_t)(to - from));
     if (work->items == NULL)
         return error_fail(ERROR_MEMORY, "deferred events do not fit");
     int result = 0;
     for (int row = from; result == 0 && row < to; row++)
-        result = fill_item(work, &work->items[row - from], rows, row);
+        result = fill_items(work, rows, row);
     return result;
 }
 
@@ -133,8 +152,12 @@ int redecide_store(Actor *actor) {
 }
 
 int redecide_prepare(Actor *actor, const PGresult *rows, int from, int to) {
+    return redecide_decide(actor, fill_work(actor, rows, from, to));
+}
+
+int redecide_decide(Actor *actor, int filled) {
+    int result = filled;
     prepare_forget_failure(actor->prepare);
-    int result = fill_work(actor, rows, from, to);
     if (result == 0 && actor->work->agency == NULL)
         return REDECIDE_DISABLED;
     if (result == 0)
@@ -159,19 +182,21 @@ static int decide_rows(Actor *actor, const PGresult *rows, int from, int to) {
 // In the order of streams, so that each stream's rows are one work; the page itself is taken in the order of positions.
 #define PAGE_SQL(which)                                                                                                \
     "SELECT d.* FROM (SELECT position, stream, sequence, agency, event, leaf, "                                        \
-    "at < now() - make_interval(days => $2) AS expired, verdict, " REDECIDE_HELD " AS held "                           \
+    "at < now() - make_interval(days => $2) AS expired, verdict, " REDECIDE_HELD " AS held, " REDECIDE_STANDS          \
+    " AS stands "                                                                                                      \
     "FROM exchange.exception e "                                                                                       \
     "WHERE open AND " which " AND position > $1 ORDER BY position LIMIT $3) d ORDER BY stream, position"
 
-static const Oid PAGE_TYPES[] = {OID_INT8, OID_INT4, OID_INT4, OID_TEXT_ARRAY};
+static const Oid PAGE_TYPES[] = {OID_INT8, OID_INT4, OID_INT4, OID_TEXT_ARRAY, OID_INT8_ARRAY};
 static const PgStatement ALL = {"deferred", PAGE_SQL("verdict = 5"), 3, PAGE_TYPES};
 // 4 is MISMATCH. What an officer has decided already is carried out as they decided it, and what is held is theirs too.
 static const PgStatement OF_NUMBERS = {
     "open-of-numbers",
-    PAGE_SQL("citizen_number = ANY ($4) AND (verdict = 5 OR (verdict = 4 AND domain <> 1 AND NOT " REDECIDE_HELD
-             " AND NOT EXISTS ("
-             "SELECT FROM exchange.review_decision w WHERE w.review_case = e.review_case AND w.state = 'waiting')))"),
-    4, PAGE_TYPES};
+    PAGE_SQL(
+        "(citizen_number = ANY ($4) OR person = ANY ($5)) AND (verdict = 5 OR (verdict = 4 AND domain <> 1 AND NOT " REDECIDE_HELD
+        " AND NOT EXISTS ("
+        "SELECT FROM exchange.review_decision w WHERE w.review_case = e.review_case AND w.state = 'waiting')))"),
+    5, PAGE_TYPES};
 
 static int read_page(Actor *actor, int64_t after, const PGresult *numbers, PGresult **ret) {
     PgParams params = {0};
@@ -184,6 +209,9 @@ static int read_page(Actor *actor, int64_t after, const PGresult *numbers, PGres
             const char *number = pg_text(numbers, row, 1);
             pg_array_text(&params, number, strlen(number));
         }
+        pg_param_array_begin(&params, OID_INT8, PQntuples(numbers));
+        for (int row = 0; row < PQntuples(numbers); row++)
+            pg_array_i64(&params, pg_i64(numbers, row, 2));
     }
     int result = pg_run(prepare_exchange(actor->prepare), numbers == NULL ? &ALL : &OF_NUMBERS, &params, ret);
     pg_params_free(&params);
@@ -230,7 +258,7 @@ static int decide_all(Actor *actor, const PGresult *numbers) {
 static const Oid CHANGE_TYPES[] = {OID_INT8, OID_INT8, OID_TEXT, OID_INT4};
 static const PgStatement CHANGES = {
     "changed-numbers",
-    "SELECT position, citizen_number FROM population.change WHERE position >= $1 AND position <= $2 "
+    "SELECT position, citizen_number, person FROM population.change WHERE position >= $1 AND position <= $2 "
     "AND (position, citizen_number) > ($1, $3) ORDER BY position, citizen_number LIMIT $4",
     4, CHANGE_TYPES};
 static const Oid NEWEST_TYPES[] = {OID_INT8, OID_INT4};
@@ -315,6 +343,8 @@ static int round_of(Actor *actor) {
         result = redecide_moves(actor);
     if (result == 0)
         result = redecide_follows(actor);
+    if (result == 0 && (sweep || actor->woken || now != actor->checked))
+        result = redecide_lives(actor);
     if (result == 0 && begins)
         result = find_newest(actor, now, &actor->checked_before);
     if (result < 0)

@@ -14,7 +14,8 @@ static const Oid TYPES[] = {OID_INT8, OID_INT4};
 static const PgStatement REPLACED = {
     "replaced",
     "SELECT d.* FROM (SELECT position, stream, sequence, agency, event, leaf, false, verdict, " REDECIDE_HELD
-    " AS held, replaced_by FROM exchange.exception e WHERE open AND replaced_by IS NOT NULL AND position > $1 "
+    " AS held, " REDECIDE_STANDS
+    " AS stands, replaced_by FROM exchange.exception e WHERE open AND replaced_by IS NOT NULL AND position > $1 "
     "AND NOT EXISTS (SELECT FROM exchange.review_decision w WHERE w.review_case = e.review_case "
     "AND w.state = 'waiting') ORDER BY position LIMIT $2) d ORDER BY stream, position",
     2, TYPES};

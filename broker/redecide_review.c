@@ -25,7 +25,7 @@ static const PgStatement WAITING = {
 // Of the stream that asked first.
 static const PgStatement EVENTS = {
     "reviews-events",
-    "SELECT position, stream, sequence, agency, event, leaf, false, verdict, " REDECIDE_HELD
+    "SELECT position, stream, sequence, agency, event, leaf, false, verdict, " REDECIDE_HELD ", " REDECIDE_STANDS
     " FROM exchange.exception e "
     "WHERE open AND review_case = $1 AND stream = (SELECT stream FROM exchange.exception "
     "WHERE open AND review_case = $1 ORDER BY position LIMIT 1) ORDER BY position LIMIT $2",

@@ -21,12 +21,15 @@ typedef struct Actor {
 } Actor;
 
 // The work is reset, and has its review if it is one. Decides rows [from, to) of one stream: position, stream,
-// sequence, agency, event, leaf, expired, verdict, held, and perhaps by what the event was replaced. Conditions leave
-// nothing to be stored. ERROR_DATABASE that passes.
+// sequence, agency, event, leaf, expired, verdict, held, in whose record it stands, and perhaps by what the event was
+// replaced. Conditions leave nothing to be stored. ERROR_DATABASE that passes.
+#define REDECIDE_STANDS "CASE WHEN e.open AND e.domain <> 1 THEN coalesce(e.person, 0) ELSE 0 END"
 #define REDECIDE_HELD "(250 = ANY (e.reason_codes))" // GUESSES_TOO_MANY, of exchange.exception e
 #define REDECIDE_DISABLED 1 // the agency: as long as it may not speak, nothing is decided in its name
 #define REDECIDE_CANNOT 2   // and could not another time; error_text() says why
 int redecide_prepare(Actor *actor, const PGresult *rows, int from, int to);
+// Decides what the work was filled with; `filled` is what came of that. As redecide_prepare().
+int redecide_decide(Actor *actor, int filled);
 // Has the work stored, and waits for that. ERROR_STOPPED.
 int redecide_store(Actor *actor);
 
@@ -45,3 +48,5 @@ int redecide_advance(Actor *actor, WorkKind kind, Advance *advance, const char *
 int redecide_follows(Actor *actor);
 // Moves the records of those who were merged into others, and has told again those of whom something else is new.
 int redecide_moves(Actor *actor);
+// Holds the records of those who turned out to be dead against their life.
+int redecide_lives(Actor *actor);

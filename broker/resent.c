@@ -80,7 +80,7 @@ bool resent_replaces(const Rules *rules, const Dongbo__ChangeEvent *newer, const
 bool resent_is_taken(const Work *work, const Item *item) {
     int verdict = item->decision.verdict;
     bool closes = work->review != NULL && work->review->action == REVIEW_REPLACED;
-    return item->event != NULL && !item->dropped && !item->poisoned && !closes &&
+    return item->event != NULL && !item->dropped && !item->poisoned && !item->leaves && !closes &&
            (work->kind == WORK_BATCH || work->kind == WORK_REDECIDE) &&
            (verdict == DONGBO__VERDICT__ACCEPTED || verdict == DONGBO__VERDICT__UNCHANGED);
 }

@@ -69,7 +69,7 @@ void review_decide(const VerifyContext *context, const Grants *grants, const Rev
         return;
     }
     verify_life(context, grants, item->event, item->person, &life);
-    if (life.verdict != ACCEPTED) {
+    if (life.verdict == REJECTED) {
         *decision = life;
         decision->verdict = REJECTED;
     } else if (review->action == REVIEW_ACCEPT) {
@@ -80,6 +80,16 @@ void review_decide(const VerifyContext *context, const Grants *grants, const Rev
         say(decision, ACCEPTED, DONGBO__REASON_CODE__REVIEW_LINKED,
             verify_told(grants, FIELD, item->person->citizen_number));
     }
+}
+
+void review_standing(const Review *review, Item *item) {
+    Decision *decision = &item->decision;
+    if (review->action == REVIEW_REFUSE)
+        say(decision, REJECTED, DONGBO__REASON_CODE__REVIEW_REFUSED, "");
+    else if (item->person == NULL)
+        decision->verdict = MISMATCH;
+    else if (decision->verdict != REJECTED)
+        say(decision, ACCEPTED, DONGBO__REASON_CODE__REVIEW_ACCEPTED, "");
 }
 
 static bool is_barred(const Review *review, const Item *item) {
@@ -129,7 +139,7 @@ void review_outcome(const Work *work, char text[REVIEW_TEXT_BYTES]) {
     for (int verdict = ACCEPTED; verdict <= REJECTED; verdict++) {
         unsigned count = 0;
         for (size_t i = 0; i < work->n_items; i++)
-            count += !work->items[i].dropped && work->items[i].decision.verdict == verdict;
+            count += !work->items[i].dropped && !work->items[i].leaves && work->items[i].decision.verdict == verdict;
         if (count > 0 && n < REVIEW_TEXT_BYTES)
             n += (size_t)snprintf(text + n, REVIEW_TEXT_BYTES - n, "%s%u %s", n == 0 ? "" : ", ", count,
                                   verdict_name(verdict));

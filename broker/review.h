@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What becomes of an event that an officer has decided. The officer's word stands above the comparison with the person,
-// and above nothing else: the event must be sayable, its person must be there, and what the domain's rules say of that
-// person's life (before birth, after death) holds. Pure. Refuses to take a population event, which would change the
-// store itself: its agency says it again.
+// and above what the domain's rules leave to a reviewer. It does not above anything else: the event must be sayable,
+// its person must be there, and what the rules do not let pass of that person's life (before birth, say) holds. Pure.
+// Refuses to take a population event, which would change the store itself: its agency says it again.
 #pragma once
 
 #include "broker/verify.h"
@@ -32,6 +32,9 @@ int review_action(const char *name, ReviewAction *ret); // 1 when it is none
 void review_form(const Review *review, struct Item *item);
 // In place of verify_person(). An item that may not be taken so is left neither ACCEPTED nor, unless refused, decided.
 void review_decide(const VerifyContext *context, const Grants *grants, const Review *review, struct Item *item);
+
+// The same of an event whose word stands in a record, after verify_life().
+void review_standing(const Review *review, struct Item *item);
 
 #define REVIEW_TEXT_BYTES 256
 // Whether some event of the work cannot be decided so; then none is, and `why` says it in words that name no citizen.

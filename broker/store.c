@@ -443,7 +443,7 @@ int store_drop_others(Pg *pg, const PgStatement *statement, PgParams *params, Wo
     for (size_t i = 0; result == 0 && i < work->n_items; i++) { // both in the order of positions
         Item *item = &work->items[i];
         if (row < PQntuples(rows) && pg_i64(rows, row, 0) == item->exception)
-            row++;
+            row += !item->leaves; // the event's own is next
         else
             item->dropped = true;
     }
@@ -465,6 +465,37 @@ int store_still_waiting(Pg *pg, Work *work) {
     store_param_exceptions(&params, work);
     pg_param_i64(&params, work->review->decision);
     return store_drop_others(pg, &WAITING, &params, work);
+}
+
+static const Oid NOT_ASKED_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY, OID_BYTEA};
+static const PgStatement NOT_ASKED = {
+    "not-asked",
+    "SELECT w.i FROM unnest($1, $2) WITH ORDINALITY AS w(sequence, because, i) WHERE NOT EXISTS ("
+    "SELECT FROM exchange.exception e WHERE e.stream = $3 AND e.sequence = w.sequence "
+    "AND (e.open OR e.position > w.because)) ORDER BY w.i",
+    3, NOT_ASKED_TYPES};
+
+int store_not_asked(Pg *pg, Work *work) {
+    PgParams params = {0};
+    PGresult *rows = NULL;
+    pg_param_array_begin(&params, OID_INT8, (int)work->n_items);
+    for (size_t i = 0; i < work->n_items; i++)
+        pg_array_i64(&params, (int64_t)work->items[i].sequence);
+    pg_param_array_begin(&params, OID_INT8, (int)work->n_items);
+    for (size_t i = 0; i < work->n_items; i++)
+        pg_array_i64(&params, work->items[i].because);
+    pg_param_bytes(&params, work->stream, STREAM_BYTES);
+    int result = pg_run(pg, &NOT_ASKED, &params, &rows);
+    pg_params_free(&params);
+    int row = 0;
+    for (size_t i = 0; result == 0 && i < work->n_items; i++) {
+        if (row < PQntuples(rows) && pg_i64(rows, row, 0) == (int64_t)i + 1)
+            row++;
+        else
+            work->items[i].dropped = true;
+    }
+    PQclear(rows);
+    return result;
 }
 
 static const Oid DECIDED_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_INT8_ARRAY, OID_BYTEA_ARRAY, OID_INT8_ARRAY,
@@ -564,7 +595,7 @@ int store_decided(Pg *pg, Work *work) {
     int n = (int)work->n_entries;
     pg_param_array_begin(&params, OID_INT8, n);
     for (int i = 0; i < n; i++)
-        pg_array_i64(&params, work->entry_items[i]->exception);
+        pg_array_i64(&params, work->entry_items[i]->leaves ? 0 : work->entry_items[i]->exception);
     pg_param_array_begin(&params, OID_INT2, n);
     for (int i = 0; i < n; i++)
         pg_array_i16(&params, (int16_t)work->entry_items[i]->decision.verdict);

@@ -60,6 +60,8 @@ int store_partition(Pg *pg, uint64_t position);
 // Re-decision: drops the items whose exception is not open any more, or has another verdict than it had (of a review
 // whatever it has), and all of them when the officer's decision does not wait any more; locks the others.
 int store_still_open(Pg *pg, Work *work);
+// Of WORK_JUDGE: drops items that are in question already, or have been since that because of which they are judged.
+int store_not_asked(Pg *pg, Work *work);
 int store_still_waiting(Pg *pg, Work *work);
 // Of these: drops the items that `statement` does not give, in the order of positions. Frees the parameters, the first
 // of which are the exceptions' positions.

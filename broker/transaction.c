@@ -7,6 +7,7 @@
 #include "broker/entries.h"
 #include "broker/epoch.h"
 #include "broker/following.h"
+#include "broker/judging.h"
 #include "broker/lookup.h"
 #include "broker/merger.h"
 #include "broker/moving.h"
@@ -293,7 +294,8 @@ static int flush_rows(Transaction *transaction) {
 static int recheck(Transaction *transaction, Work *work) {
     bool changes = prepare_changes_population(work);
     int stale = recheck_mark(transaction->recheck, work);
-    int result = stale == 2 || changes ? flush_rows(transaction) : 0;
+    // A record without one of its events is made from all its versions.
+    int result = stale == 2 || changes || work->review != NULL ? flush_rows(transaction) : 0;
     if (result == 0 && stale > 0)
         result = recheck_renew(transaction->recheck, work);
     recheck_date(transaction->recheck, work, transaction->last_position);
@@ -324,7 +326,9 @@ static int store_beside(Transaction *transaction, Work *work) {
         result = merger_link(transaction->exchange, work);
     if (result == 0)
         result = store_guesses(transaction->exchange, work);
-    if (result == 0 && work->kind != WORK_BATCH)
+    if (result == 0)
+        result = judging_note(transaction->exchange, work);
+    if (result == 0 && work->kind == WORK_REDECIDE)
         result = store_decided(transaction->exchange, work);
     return result < 0 || work->review == NULL ? result : store_reviewed(transaction->exchange, work);
 }
@@ -418,6 +422,8 @@ static int check_work(Transaction *transaction, const TransactionGroup *group, W
         return check_stream(transaction, group, work);
     if (work->review != NULL && work->review->action == REVIEW_REPLACED)
         return replacing_still_open(transaction->exchange, work);
+    if (work->kind == WORK_JUDGE)
+        return store_not_asked(transaction->exchange, work);
     return work->review == NULL ? store_still_open(transaction->exchange, work)
                                 : store_still_waiting(transaction->exchange, work);
 }

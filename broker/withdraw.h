@@ -19,7 +19,7 @@ typedef struct Withdraw {
 
 // Whether any of the record is by this event's word.
 bool withdraw_stands(const Dongbo__Record *current, const Dongbo__ChangeEvent *event);
-// ret->verdict is ACCEPTED where a value or the record's being changes, else UNCHANGED; a version without any origin says
-// that nobody's word is left. Nothing is stored where there is no record. ERROR_MEMORY; 1 when a version's bytes are
-// unreadable.
+// ret->verdict is ACCEPTED where a value or the record's being changes, else UNCHANGED; a version without any origin
+// says that nobody's word is left. Nothing is stored where there is no record. ERROR_MEMORY; 1 when a version's bytes
+// are unreadable.
 int withdraw(const Withdraw *of, Merged *ret);

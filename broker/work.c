@@ -77,6 +77,9 @@ void work_rewind(Work *work) {
         item->n_guesses = 0;
         item->hood = item->holders = NULL;
         item->read = item->onto = NULL;
+        item->versions = NULL;
+        item->n_versions = 0;
+        item->earlier = NULL;
         item->record_key = "";
         item->record_hash = 0;
         item->merged = (Merged){0};

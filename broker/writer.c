@@ -62,7 +62,7 @@ static void answer(Actor *actor, Work **works, size_t n) {
     for (size_t i = 0; i < n; i++) {
         Work *work = works[i];
         moved = moved || (work->outcome == OUTCOME_STORED && (work->population_moved || work->replaces));
-        if (work->kind == WORK_REDECIDE && work->outcome == OUTCOME_STORED)
+        if ((work->kind == WORK_REDECIDE || work->kind == WORK_JUDGE) && work->outcome == OUTCOME_STORED)
             tell_decided(actor, work);
         mail_send(work->kind == WORK_BATCH ? actor->ingress : actor->redecide, MAIL_WORK, work);
     }

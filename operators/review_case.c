@@ -71,6 +71,10 @@ int64_t review_case_i64(const ReviewCase *of, ReviewColumn column) {
     return pg_i64(of->events, 0, column);
 }
 
+bool review_case_stands(const ReviewCase *of) {
+    return review_case_is_open(of) && review_case_i64(of, REVIEW_PERSON) != 0;
+}
+
 bool review_case_is_open(const ReviewCase *of) {
     return of->n_open > 0;
 }

@@ -83,6 +83,7 @@ void review_case_free(ReviewCase *of);
 
 int64_t review_case_i64(const ReviewCase *of, ReviewColumn column);
 bool review_case_is_open(const ReviewCase *of);
+bool review_case_stands(const ReviewCase *of);     // open, and yet in a record: it was accepted before
 bool review_case_is_mine(const ReviewCase *of);    // claimed by whoever asks
 bool review_case_is_decided(const ReviewCase *of); // by a decision that waits to be carried out
 // A person's field as the store has it; "" where it has not.

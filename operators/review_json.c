@@ -190,6 +190,7 @@ int review_json_print(const ReviewCase *of) {
         names_domain((int)review_case_i64(of, REVIEW_DOMAIN)), "since", answer_instant(pg_us(of->events, 0, REVIEW_AT)),
         "event_time", of->event ? answer_instant(of->event->event_time_us) : json_null(), "events_all",
         (json_int_t)of->n_events, "events_open", (json_int_t)of->n_open);
+    json_object_set_new(object, "stands", json_boolean(review_case_stands(of)));
     json_object_set_new(object, "claim", claim_json(of));
     json_object_set_new(object, "reasons", reasons_json(of));
     json_object_set_new(object, "subject", subject_json(of));

@@ -44,6 +44,8 @@ static void print_head(const ReviewCase *of) {
         print_time("; happened ", of->event->event_time_us);
     if (review_case_is_open(of) && verdict == DONGBO__VERDICT__DEFERRED)
         printf("\n  waits for its person to become known, and is then decided by itself; an officer may be earlier");
+    if (review_case_stands(of))
+        printf("\n  was accepted before, and its record stands: refused, the record goes on without it");
     printf("\n");
 }
 

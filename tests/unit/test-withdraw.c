@@ -184,7 +184,8 @@ static void test_as_if_it_had_never_been_said(void **state) {
     for (uint32_t round = 0; round < 3000; round++) {
         seed = round;
         Said events[EVENTS_MAX];
-        int n = 2 + (int)next(EVENTS_MAX - 1), which = (int)next((uint32_t)n), when = which + (int)next((uint32_t)(n - which));
+        int n = 2 + (int)next(EVENTS_MAX - 1), which = (int)next((uint32_t)n),
+            when = which + (int)next((uint32_t)(n - which));
         Kept with = {0}, without = {0};
         for (int i = 0; i < n; i++) {
             events[i] = random_event((uint8_t)(i + 1));

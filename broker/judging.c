@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A record is judged as an event that says all of it would be; what is found so is judged once more by the event
+// itself, under the log's lock. What contradicted the life without the death as well is no news.
+#include "broker/judging.h"
+
+#include "broker/decide.h"
+#include "broker/lookup.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DIED_ON_BIT (1u << 10)
+#define OID_INT4 23
+#define OID_INT8 20
+#define OID_TEXT 25
+#define OID_INT8_ARRAY 1016
+
+static const Oid NOTE_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY};
+static const PgStatement NOTE = {"judging-note",
+                                 "INSERT INTO exchange.judging (position, person, since) "
+                                 "SELECT n.position, n.person, 0 FROM unnest($1, $2) AS n(position, person)",
+                                 2, NOTE_TYPES};
+static const Oid LIMIT_TYPES[] = {OID_INT4};
+static const PgStatement WAITING = {"judging-waiting",
+                                    "SELECT position, person, since FROM exchange.judging WHERE NOT done "
+                                    "ORDER BY position, person LIMIT $1",
+                                    1, LIMIT_TYPES};
+static const Oid PERSONS_TYPES[] = {OID_INT8_ARRAY};
+static const PgStatement PERSONS = {"judging-persons",
+                                    "SELECT n.i, " LOOKUP_PERSON_COLUMNS
+                                    " FROM unnest($1::bigint[]) WITH ORDINALITY AS n(person, i) "
+                                    "JOIN population.citizen c ON c.person = n.person WHERE c.died_on <> ''",
+                                    1, PERSONS_TYPES};
+enum { INDEX, DOMAIN, RECORD_KEY, RECORD };
+static const Oid RECORDS_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT8, OID_INT4, OID_TEXT, OID_INT4};
+static const PgStatement RECORDS = {
+    "judging-records",
+    "SELECT n.i, r.domain, r.record_key, r.record FROM unnest($1, $2) WITH ORDINALITY AS n(person, since, i) "
+    "CROSS JOIN LATERAL (SELECT DISTINCT ON (v.domain, v.record_key) v.domain, v.record_key, v.position, v.record "
+    "FROM exchange.record_version v WHERE v.person = n.person AND v.domain <> 1 AND NOT v.superseded "
+    "ORDER BY v.domain, v.record_key, v.position DESC) r WHERE r.position > n.since "
+    "AND (n.i, r.domain::integer, r.record_key) > ($3, $4, $5) ORDER BY n.i, r.domain, r.record_key LIMIT $6",
+    6, RECORDS_TYPES};
+static const Oid DONE_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY};
+static const PgStatement DONE = {"judging-done",
+                                 "UPDATE exchange.judging j SET done = true FROM unnest($1, $2) AS n(position, person) "
+                                 "WHERE j.position = n.position AND j.person = n.person",
+                                 2, DONE_TYPES};
+
+static int no_memory(void) {
+    return error_fail(ERROR_MEMORY, "the records to be judged do not fit");
+}
+
+// ---- who is to be judged -------------------------------------------------------------------------------------------
+
+static bool brings_death(const Item *item) {
+    return item->domain == DONGBO__DOMAIN__POPULATION && item->event != NULL && item->person != NULL &&
+           item->decision.verdict == DONGBO__VERDICT__ACCEPTED && (item->merged.won & DIED_ON_BIT) != 0;
+}
+
+int judging_note(Pg *exchange, const Work *work) {
+    int n = 0;
+    for (size_t i = 0; i < work->n_entries; i++)
+        n += brings_death(work->entry_items[i]);
+    if (n == 0)
+        return 0;
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (size_t i = 0; i < work->n_entries; i++) {
+        if (brings_death(work->entry_items[i]))
+            pg_array_i64(&params, (int64_t)work->entry_items[i]->position);
+    }
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (size_t i = 0; i < work->n_entries; i++) {
+        if (brings_death(work->entry_items[i]))
+            pg_array_i64(&params, work->entry_items[i]->person->key);
+    }
+    int result = pg_run(exchange, &NOTE, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+int judging_begin(Judging *judging) {
+    PgParams params = {0};
+    pg_param_i32(&params, JUDGING_PERSONS_MAX);
+    int result = pg_run(prepare_exchange(judging->prepare), &WAITING, &params, &judging->waiting);
+    pg_params_free(&params);
+    judging->at = judging->domain = 0;
+    judging->record_key[0] = '\0';
+    return result == 0 && PQntuples(judging->waiting) == 0 ? 1 : result;
+}
+
+void judging_end(Judging *judging) {
+    PQclear(judging->waiting);
+    judging->waiting = NULL;
+}
+
+static void waiting_param(const Judging *judging, PgParams *params, int column) {
+    int n = PQntuples(judging->waiting);
+    pg_param_array_begin(params, OID_INT8, n);
+    for (int row = 0; row < n; row++)
+        pg_array_i64(params, pg_i64(judging->waiting, row, column));
+}
+
+int judging_done(Judging *judging) {
+    PgParams params = {0};
+    waiting_param(judging, &params, 0);
+    waiting_param(judging, &params, 1);
+    int result = pg_run(prepare_exchange(judging->prepare), &DONE, &params, NULL);
+    pg_params_free(&params);
+    return result;
+}
+
+// ---- their records -------------------------------------------------------------------------------------------------
+
+// Of the waiting, those who are dead: the others' place is NULL.
+static int find_persons(Judging *judging, Person ***ret) {
+    PgParams params = {0};
+    PGresult *rows = NULL;
+    waiting_param(judging, &params, 1);
+    int result = pg_run(prepare_population(judging->prepare), &PERSONS, &params, &rows);
+    pg_params_free(&params);
+    *ret = arena_zalloc(judging->arena, (size_t)PQntuples(judging->waiting) * sizeof **ret);
+    if (result == 0 && *ret == NULL)
+        result = no_memory();
+    for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
+        Person *person = arena_zalloc(judging->arena, sizeof *person);
+        result = person == NULL ? no_memory() : lookup_read_person(judging->arena, rows, row, person);
+        (*ret)[pg_i64(rows, row, 0) - 1] = person;
+    }
+    PQclear(rows);
+    return result;
+}
+
+static int query_records(Judging *judging, Person *const *persons, PGresult **ret) {
+    PgParams params = {0};
+    int n = PQntuples(judging->waiting);
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, persons[i] == NULL ? 0 : persons[i]->key);
+    waiting_param(judging, &params, 2);
+    pg_param_i64(&params, judging->at);
+    pg_param_i32(&params, judging->domain);
+    pg_param_text(&params, judging->record_key);
+    pg_param_i32(&params, JUDGING_RECORDS_MAX);
+    int result = pg_run(prepare_exchange(judging->prepare), &RECORDS, &params, ret);
+    pg_params_free(&params);
+    return result;
+}
+
+// ---- what contradicts a life ---------------------------------------------------------------------------------------
+
+typedef struct Judged {
+    VerifyContext context;
+    const Person *person;
+    Dongbo__ChangeEvent event; // that says all of the record
+    const Dongbo__Record *record;
+    Contradiction *list;
+    size_t n;
+} Judged;
+
+static const Dongbo__Origin *newest(const Dongbo__Record *record) {
+    const Dongbo__Origin *found = record->origins[0];
+    for (size_t i = 1; i < record->n_origins; i++) {
+        if (record->origins[i]->event_time_us > found->event_time_us)
+            found = record->origins[i];
+    }
+    return found;
+}
+
+// Whose word the field is; of what is no field, the newest one's.
+static const Dongbo__Origin *origin_of(const Judged *judged, int domain, const char *field) {
+    unsigned number = field_by_name(domain_descriptor(domain), field);
+    for (size_t i = 0; number != 0 && i < judged->record->n_origins; i++) {
+        const Dongbo__Origin *origin = judged->record->origins[i];
+        for (size_t j = 0; j < origin->n_fields; j++) {
+            if (origin->fields[j] == number)
+                return origin;
+        }
+    }
+    return newest(judged->record);
+}
+
+static void add(Judged *judged, const Contradiction *like, const Dongbo__Origin *origin) {
+    if (origin->event_id.len != EVENT_ID_BYTES)
+        return;
+    size_t words = 0;
+    for (size_t i = judged->n; i > 0 && judged->list[i - 1].by.record_key == like->by.record_key; i--, words++) {
+        if (memcmp(judged->list[i - 1].by.event_id, origin->event_id.data, EVENT_ID_BYTES) == 0)
+            return;
+    }
+    if (words == JUDGING_WORDS_MAX)
+        return;
+    judged->list[judged->n] = *like;
+    judged->list[judged->n++].by.event_id = origin->event_id.data;
+}
+
+static bool has(const Decision *decision, const Finding *finding) {
+    for (size_t i = 0; i < decision->n_reasons; i++) {
+        if (decision->reasons[i].code == finding->code && strcmp(decision->reasons[i].field, finding->field) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void judge(Judged *judged, const Contradiction *like) {
+    static const Grants NOBODY = {.code = ""};
+    Person alive = *judged->person;
+    Decision dead = {.verdict = DONGBO__VERDICT__ACCEPTED}, before = dead;
+    alive.died_on = "";
+    verify_life(&judged->context, &NOBODY, &judged->event, judged->person, &dead);
+    verify_life(&judged->context, &NOBODY, &judged->event, &alive, &before);
+    for (size_t i = 0; i < dead.n_reasons; i++) {
+        if (!has(&before, &dead.reasons[i]))
+            add(judged, like, origin_of(judged, like->by.domain, dead.reasons[i].field));
+    }
+}
+
+// What cannot be read says nothing.
+static int judge_row(Judged *judged, Arena *arena, const PGresult *rows, int row) {
+    size_t n = 0;
+    const uint8_t *bytes = pg_bytes(rows, row, RECORD, &n);
+    Contradiction like = {.by = {.person = judged->person->key, .domain = pg_i16(rows, row, DOMAIN)}};
+    Dongbo__Record *record = dongbo__record__unpack(arena_protobuf(arena), n, bytes);
+    ProtobufCMessage *body = record == NULL || domain_descriptor(like.by.domain) == NULL
+                                 ? NULL
+                                 : protobuf_c_message_unpack(domain_descriptor(like.by.domain), arena_protobuf(arena),
+                                                             record->body.len, record->body.data);
+    like.by.record_key = lookup_read_text(arena, rows, row, RECORD_KEY);
+    if (like.by.record_key == NULL || (body == NULL && arena_failed(arena)))
+        return no_memory();
+    if (body == NULL || record->retracted || record->n_origins == 0)
+        return 0;
+    judged->record = record;
+    dongbo__change_event__init(&judged->event);
+    judged->event.operation = DONGBO__OPERATION__UPSERT;
+    judged->event.event_time_us = newest(record)->event_time_us;
+    event_set_body(&judged->event, like.by.domain, body);
+    judge(judged, &like);
+    return 0;
+}
+
+static void set_place(Judging *judging, const PGresult *rows, int row) {
+    judging->at = pg_i64(rows, row, INDEX);
+    judging->domain = pg_i16(rows, row, DOMAIN);
+    snprintf(judging->record_key, sizeof judging->record_key, "%s", pg_text(rows, row, RECORD_KEY));
+}
+
+static int judge_rows(Judging *judging, Person *const *persons, const PGresult *rows, Judged *judged) {
+    int n = PQntuples(rows), result = 0;
+    judged->list = arena_alloc(judging->arena, (size_t)n * JUDGING_WORDS_MAX * sizeof *judged->list);
+    if (judged->list == NULL)
+        return no_memory();
+    for (int row = 0; result == 0 && row < n; row++) {
+        int64_t index = pg_i64(rows, row, INDEX) - 1;
+        size_t before = judged->n;
+        judged->person = persons[index];
+        result = judge_row(judged, judging->arena, rows, row);
+        for (size_t i = before; i < judged->n; i++)
+            judged->list[i].because = pg_i64(judging->waiting, (int)index, 0);
+    }
+    return result;
+}
+
+// The event of each that has one still.
+static int find_events(Judging *judging, Judged *judged) {
+    Testimony *asked = arena_alloc(judging->arena, judged->n * sizeof *asked + 1);
+    if (asked == NULL)
+        return no_memory();
+    for (size_t i = 0; i < judged->n; i++)
+        asked[i] = judged->list[i].by;
+    int result = testimony_find(prepare_exchange(judging->prepare), judging->arena, asked, judged->n);
+    size_t n = 0;
+    for (size_t i = 0; result == 0 && i < judged->n; i++) {
+        if (!asked[i].found)
+            log_warn("a record of a person who died before cannot be judged: its event is not held any more");
+        else
+            judged->list[n++] = (Contradiction){.by = asked[i], .because = judged->list[i].because};
+    }
+    judged->n = n;
+    return result;
+}
+
+int judging_next(Judging *judging, Contradiction **ret, size_t *ret_n) {
+    Person **persons = NULL;
+    PGresult *rows = NULL;
+    arena_reset(judging->arena);
+    Judged judged = {.context = {.rules = prepare_rules(judging->prepare), .arena = judging->arena}};
+    int result = find_persons(judging, &persons);
+    if (result == 0)
+        result = query_records(judging, persons, &rows);
+    int n = result == 0 ? PQntuples(rows) : 0;
+    if (n > 0)
+        result = judge_rows(judging, persons, rows, &judged);
+    if (result == 0 && judged.n > 0)
+        result = find_events(judging, &judged);
+    if (n > 0)
+        set_place(judging, rows, n - 1);
+    PQclear(rows);
+    *ret = judged.list;
+    *ret_n = judged.n;
+    return result < 0 ? result : n == 0;
+}
