@@ -6,6 +6,7 @@
 
 #include "broker/feed_pump.h"
 #include "broker/feed_session.h"
+#include "broker/feed_snapshot.h"
 #include "broker/thread.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -137,6 +138,11 @@ static int work(Actor *actor, int64_t *ret_wait_ms) {
         r = advance(actor);
     if (r == 0 && actor->state.connected)
         r = feed_pump_turn(&actor->state, ret_wait_ms);
+    int64_t snapshot_ms = -1;
+    if (r == 0 && actor->state.connected)
+        r = feed_snapshot_turn(&actor->state, &snapshot_ms);
+    if (snapshot_ms >= 0 && (*ret_wait_ms < 0 || snapshot_ms < *ret_wait_ms))
+        *ret_wait_ms = snapshot_ms;
     return r;
 }
 
@@ -156,8 +162,9 @@ static void loop(Actor *actor) {
                                   {zsock_resolve(actor->state.router), 0, ZMQ_POLLIN, 0},
                                   {zsock_resolve(actor->commits), 0, ZMQ_POLLIN, 0},
                                   {follower_socket(actor->state.follower), 0, ZMQ_POLLIN, 0},
+                                  {zsock_resolve(actor->state.snapshots), 0, ZMQ_POLLIN, 0},
                                   {NULL, feed_store_socket(actor->state.store), ZMQ_POLLIN, 0}};
-        int n = items[4].fd >= 0 ? 5 : 4;
+        int n = items[5].fd >= 0 ? 6 : 5;
         if (zmq_poll(items, n, (long)wait_of(actor, wait_ms)) < 0 && errno != EINTR)
             return;
         if (items[0].revents & ZMQ_POLLIN)
@@ -178,6 +185,8 @@ static void goodbye(Actor *actor) {
 static void destroy(void *pointer) {
     Actor *actor = pointer;
     FeedState *state = &actor->state;
+    zactor_destroy(&state->snapshots); // before what it fills
+    snapshot_work_destroy(&state->snapshot);
     subscribers_destroy(&state->subscribers);
     policy_set_destroy(&state->policies);
     follower_destroy(&state->follower);
@@ -237,6 +246,10 @@ int feed_new(zactor_t **ret, const FeedOptions *options, int *ret_port) {
         r = arena_new(&state->arena, FRAME_ARENA_BYTES);
     if (r == 0)
         r = policy_set_new(&state->policies);
+    if (r == 0)
+        r = snapshot_work_new(&state->snapshot);
+    if (r == 0)
+        r = snapshot_new(&state->snapshots, &(SnapshotOptions){options->exchange, options->population, options->clock});
     if (r == 0)
         r = sockets_open(actor, options, ret_port);
     if (r < 0) {

@@ -286,7 +286,7 @@ static int segment_get(Filling *filling, const ReaderSegment **ret) {
     stats_add(state->stats, STATS_FEED_READ, &since);
     if (r == 2) {
         feed_session_end(state, filling->to, DONGBO__ERROR__CODE__POSITION_GONE,
-                         "The next position is no longer kept. Ask the exchange's operator for a snapshot.");
+                         "The next position is no longer kept. Take a snapshot (receive --from snapshot).");
         return 1;
     }
     if (r != 0)
@@ -343,6 +343,8 @@ static int subscriber_turn(FeedState *state, Subscriber *to) {
 // Sends a watermark when one is due. How long until then otherwise, -1 for never.
 static int64_t watermark(FeedState *state, Subscriber *to, int64_t now_ms) {
     bool at_head = to->place.position == state->head.position;
+    if (to->held)
+        return -1;
     if (to->told_position == to->place.position && (to->told_head || !at_head))
         return -1;
     int64_t due_ms = to->told_ms + (at_head ? WATERMARK_HEAD_MS : WATERMARK_WAY_MS);
@@ -370,7 +372,7 @@ static int64_t sooner(int64_t a_ms, int64_t b_ms) {
 // May this one be sent records now? If not, *ret_wait_ms says when (-1: when it speaks, or the log grows).
 static bool can_go_on(const FeedState *state, const Subscriber *one, int64_t now_ms, int64_t *ret_wait_ms) {
     *ret_wait_ms = -1;
-    if (one->place.position >= state->head.position || one->starved)
+    if (one->held || one->place.position >= state->head.position || one->starved)
         return false;
     if (one->blocked_until_ms > now_ms)
         *ret_wait_ms = one->blocked_until_ms - now_ms;

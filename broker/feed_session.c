@@ -4,6 +4,7 @@
 // only when the segment that holds it has the hash that the subscriber remembers.
 #include "broker/feed_session.h"
 
+#include "broker/feed_snapshot.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
@@ -154,7 +155,7 @@ static int place_find(FeedState *state, FeedPlace *place, Answer *answer) {
         return r;
     if (r == 2 || (r == 1 && place->position)) {
         answer_set(answer, DONGBO__ERROR__CODE__POSITION_GONE,
-                   "Position %" PRIu64 " is no longer kept. Ask the exchange's operator for a snapshot.", held);
+                   "Position %" PRIu64 " is no longer kept. Take a snapshot (receive --from snapshot).", held);
         return 1;
     }
     if (r == 0 && place->position) {
@@ -313,7 +314,9 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     int r = feed_store_position(state->store, policy->subscription, (Share){0}, &stored);
     if (r == 0)
         r = feed_store_head(state->store, &state->head);
-    if (r == 0)
+    if (r == 0 && hello->snapshot)
+        place = state->head;
+    else if (r == 0)
         r = place_begin(state, hello, stored.acked, &place, answer);
     Subscriber *subscriber;
     if (r == 0)
@@ -322,6 +325,7 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
         r = session_begin(state, subscriber, &place, &stored);
     if (r != 0 || !subscriber->session)
         return r;
+    subscriber->held = hello->snapshot;
     note(state, caller->user, "subscription %s from position %" PRIu64 " of %" PRIu64, policy->name, place.position,
          state->head.position);
     r = welcome_send(state, subscriber, policy);
@@ -415,6 +419,9 @@ static void session_receive(FeedState *state, Subscriber *subscriber, const Fram
         break;
     case FRAME_ACK:
         r = ack_receive(state, subscriber, frame);
+        break;
+    case FRAME_SNAPSHOT:
+        r = feed_snapshot_request(state, subscriber, frame);
         break;
     case FRAME_PING:
         r = ping_receive(state, subscriber, frame);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the parts of the feed's actor share, all on its one thread: feed.c owns it and runs the loop, feed_session.c
-// answers subscribers, feed_pump.c sends records.
+// answers subscribers, feed_pump.c sends records,
+// feed_snapshot.c snapshots.
 #pragma once
 
 #include "broker/followed.h"
 #include "broker/follower.h"
 #include "broker/quota.h"
 #include "broker/reader.h"
+#include "broker/snapshot.h"
 #include "broker/stats.h"
 #include "proto/frame.h"
 #include "proto/socket.h"
@@ -31,7 +33,11 @@ typedef struct FeedState {
     Bytes records;  // FeedRecords for it, one after the other
     ProtobufCBinaryData *pieces;
     size_t pieces_size;
-    Quota quota; // of lines about receivers
+    zactor_t *snapshots;
+    SnapshotWork *snapshot; // theirs while `reading`
+    bool reading;
+    uint64_t snapshot_tickets; // given so far
+    Quota quota;               // of lines about receivers
 } FeedState;
 
 // Writes and sends one frame of this session. 1 when the socket does not take it now.

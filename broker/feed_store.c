@@ -28,17 +28,10 @@ static const PgStatement HEAD = {
     "feed_head", "SELECT epoch, last_position, hash FROM exchange.segment ORDER BY first_position DESC LIMIT 1", 0,
     NULL};
 
-// Every change of a policy raises this: versions are only added, and what operators change is numbered under the log's
-// lock. In the statement that reads segments it shares their snapshot: whoever sees a segment knows whether the
-// policies that were in force there are known, even if no notification ever comes.
-#define POLICY_STAMP                                                                                                   \
-    "((SELECT count(*) FROM exchange.subscription_policy) +"                                                           \
-    " (SELECT coalesce(max(change), 0) FROM exchange.policy_change))"
-
 static const PgStatement SEGMENTS = {
     "feed_segments",
     "SELECT first_position, last_position, epoch, format, stored_at_us, hash, payload,"
-    "  " POLICY_STAMP
+    "  " FEED_STORE_POLICY_STAMP
     " FROM exchange.segment WHERE first_position >= coalesce((SELECT first_position FROM exchange.segment"
     "  WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1), $1)"
     " ORDER BY first_position LIMIT 8",
@@ -58,7 +51,7 @@ static const PgStatement POLICIES = {"feed_policies",
                                      "SELECT p.subscription, " POLICY_ROW
                                      " FROM exchange.subscription_policy p ORDER BY p.subscription, p.version",
                                      0, NULL};
-static const PgStatement STAMP = {"feed_policy_stamp", "SELECT " POLICY_STAMP, 0, NULL};
+static const PgStatement STAMP = {"feed_policy_stamp", "SELECT " FEED_STORE_POLICY_STAMP, 0, NULL};
 static const PgStatement AGENCIES = {"feed_agencies", "SELECT agency, code FROM exchange.agency", 0, NULL};
 
 // A share that has no row yet begins where the others are, as exchange.subscription_open() will have it.

@@ -9,6 +9,13 @@
 #include "broker/subscriber.h"
 #include "proto/base/pg.h"
 
+// Every change of a policy raises this: versions are only added, and what operators change is numbered under the log's
+// lock. In the statement that reads segments it shares their snapshot: whoever sees a segment knows whether the
+// policies that were in force there are known, even if no notification ever comes.
+#define FEED_STORE_POLICY_STAMP                                                                                        \
+    "((SELECT count(*) FROM exchange.subscription_policy) +"                                                           \
+    " (SELECT coalesce(max(change), 0) FROM exchange.policy_change))"
+
 typedef struct FeedStore FeedStore;
 
 int feed_store_new(FeedStore **ret, const char *conninfo);

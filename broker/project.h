@@ -6,6 +6,7 @@
 
 #include "broker/policy.h"
 #include "proto/base/bytes.h"
+#include "proto/buckets.h"
 
 typedef struct Projector Projector; // a subscription's keyed hash and its scratch memory; one thread's
 
@@ -14,7 +15,7 @@ void projector_destroy(Projector **projector);
 
 // HMAC-SHA256(secret, person i64 ‖ domain u8 ‖ record key), first 16 bytes, integers big-endian: stable for a record
 // within a subscription, and of no use to compare two subscriptions' records. ERROR_CRYPTO.
-#define RECORD_ID_BYTES 16
+
 int projector_record_id(Projector *projector, const Dongbo__Entry *entry, uint8_t out[RECORD_ID_BYTES]);
 // HMAC-SHA256(secret, "person" ‖ person i64), first 16 bytes: stable for a person within a subscription. ERROR_CRYPTO.
 #define PERSON_ID_BYTES 16

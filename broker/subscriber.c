@@ -63,6 +63,8 @@ int subscribers_open(Subscribers *subscribers, zframe_t *route, Projector *proje
 void subscribers_close(Subscribers *subscribers, Subscriber *subscriber) {
     zframe_destroy(&subscriber->route);
     projector_destroy(&subscriber->projector);
+    free(subscriber->ask);
+    subscriber->ask = NULL;
     subscriber->session = 0;
     subscribers->n_open--;
 }

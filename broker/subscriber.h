@@ -37,6 +37,9 @@ typedef struct Subscriber {
     uint64_t credit, sent; // bytes of Records bodies: may be sent, were sent
     uint64_t acked, acked_stored;
     uint64_t released;        // durable upper bound of what may have gone out
+    bool held;                // no records: a snapshot is under way
+    uint64_t chunks;          // of it, sent in this session
+    struct SnapshotAsk *ask;  // the request that waits for its chunk; plain memory
     bool starved;             // the next record does not fit into the credit
     int64_t blocked_until_ms; // the socket took nothing more
     int64_t heard_ms, pinged_ms;

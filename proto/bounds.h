@@ -47,6 +47,10 @@
 #define UNREAD_AGENCY_BYTES (64 * 1024 * 1024) // ... over all of an agency's
 #define UNREAD_PING_BYTES (64 * 1024)          // so much unread is asked about
 #define SUBSCRIBE_CREDIT_BYTES (4 * 1024 * 1024)
+#define SNAPSHOT_BUCKETS 4096    // records of a subscription, by the first 12 bits of their ids
+#define SNAPSHOT_DIGEST_BYTES 16 // what the records of a bucket add up to
+#define SNAPSHOT_CURSOR_BYTES_MAX 1024
+#define SNAPSHOT_CHUNK_BYTES (256 * 1024)              // of records, but for the last one
 #define PUBLISH_QUEUE_BYTES (64 * 1024 * 1024)         // batches of all sessions that wait for a work
 #define PUBLISH_AGENCY_BYTES (PUBLISH_QUEUE_BYTES / 2) // of them, of one agency
 #define WORKS_MAX 24                                   // batches being prepared, decided or stored

@@ -44,6 +44,10 @@ const char *frame_type_name(FrameType type) {
         return "FOLLOW";
     case FRAME_FOLLOWED:
         return "FOLLOWED";
+    case FRAME_SNAPSHOT:
+        return "SNAPSHOT";
+    case FRAME_CHUNK:
+        return "CHUNK";
     case FRAME_PING:
         return "PING";
     case FRAME_PONG:

@@ -26,6 +26,8 @@ typedef enum FrameType {
     FRAME_ACK = 21,
     FRAME_FOLLOW = 22,
     FRAME_FOLLOWED = 23,
+    FRAME_SNAPSHOT = 24,
+    FRAME_CHUNK = 25,
     FRAME_PING = 32,
     FRAME_PONG = 33,
     FRAME_ERROR = 34,

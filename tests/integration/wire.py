@@ -30,11 +30,13 @@ TIMEOUT = 20  # seconds; a test that waits longer has failed
 
 HELLO_PUBLISH, WELCOME_PUBLISH, BATCH, RECEIPT, VERDICTS, REFUSAL = range(1, 7)
 HELLO_SUBSCRIBE, WELCOME_SUBSCRIBE, CREDIT, RECORDS, WATERMARK, ACK, FOLLOW, FOLLOWED = range(16, 24)
+SNAPSHOT, CHUNK = 24, 25
 PING, PONG, ERROR, GOODBYE = range(32, 36)
 MESSAGES = {HELLO_PUBLISH: "HelloPublish", WELCOME_PUBLISH: "WelcomePublish", BATCH: "SealedBatch",
             RECEIPT: "Receipt", VERDICTS: "Verdicts", REFUSAL: "Refusal", HELLO_SUBSCRIBE: "HelloSubscribe",
             WELCOME_SUBSCRIBE: "WelcomeSubscribe", CREDIT: "Credit", RECORDS: "Records", WATERMARK: "Watermark",
-            ACK: "Ack", FOLLOW: "Follow", FOLLOWED: "Followed", PING: "Ping", PONG: "Pong", ERROR: "Error"}
+            ACK: "Ack", FOLLOW: "Follow", FOLLOWED: "Followed", SNAPSHOT: "SnapshotRequest",
+            CHUNK: "SnapshotChunk", PING: "Ping", PONG: "Pong", ERROR: "Error"}
 TYPE_NAMES = {**MESSAGES, GOODBYE: "Goodbye"}
 
 
@@ -441,6 +443,38 @@ class Subscriber(Peer):
                 self.credit(credit)
             self.take(max(0.001, deadline - time.monotonic()))
         self.ack()
+
+
+    def ask(self, cursor=b"", **asked):
+        """Asks for a chunk of a snapshot, with credit for it."""
+        if self.allowed - self.taken < 1 << 20:
+            self.credit(2 << 20)
+        self.send(SNAPSHOT, _generated().SnapshotRequest(cursor=cursor, **asked))
+
+    def chunk(self, timeout=TIMEOUT):
+        received = self.expect(CHUNK, timeout)
+        self.taken += len(received.body)
+        assert self.taken <= self.allowed, "more than the credit was sent"
+        for data in received.records:
+            assert _generated().FeedRecord.FromString(data).position == received.head.position
+        return received
+
+    def snapshot(self, cursor=b"", **asked):
+        """All chunks from there on, and their records by id. After a whole one the place is behind its first head."""
+        chunks, held = [], {}
+        while not chunks or not chunks[-1].done:
+            self.ask(cursor, **asked)
+            chunks.append(self.chunk())
+            assert chunks[-1].first == chunks[0].first
+            cursor = chunks[-1].cursor
+            for data in chunks[-1].records:
+                record = _generated().FeedRecord.FromString(data)
+                assert record.change == 1 and record.record_id not in held
+                held[record.record_id] = record
+        if not asked:
+            self.position = self.previous = chunks[0].first.position
+            self.token = chunks[0].first if self.position else None
+        return chunks, held
 
 
 # ---- at an exchange of the tests -----------------------------------------------------------------------------------
