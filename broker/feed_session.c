@@ -326,6 +326,8 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     if (r != 0 || !subscriber->session)
         return r;
     subscriber->held = hello->snapshot;
+    if (hello->snapshot) // nothing up to there was received
+        subscriber->acked = stored.acked;
     note(state, caller->user, "subscription %s from position %" PRIu64 " of %" PRIu64, policy->name, place.position,
          state->head.position);
     r = welcome_send(state, subscriber, policy);

@@ -15,7 +15,6 @@ void projector_destroy(Projector **projector);
 
 // HMAC-SHA256(secret, person i64 ‖ domain u8 ‖ record key), first 16 bytes, integers big-endian: stable for a record
 // within a subscription, and of no use to compare two subscriptions' records. ERROR_CRYPTO.
-
 int projector_record_id(Projector *projector, const Dongbo__Entry *entry, uint8_t out[RECORD_ID_BYTES]);
 // HMAC-SHA256(secret, "person" ‖ person i64), first 16 bytes: stable for a person within a subscription. ERROR_CRYPTO.
 #define PERSON_ID_BYTES 16
