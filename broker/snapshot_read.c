@@ -50,6 +50,13 @@ static const PgStatement WENT = {"snapshot_went",
                                  "SELECT person, number, province, province63 FROM exchange.person_link"
                                  " WHERE person = ANY ($1) ORDER BY person",
                                  1, PERSONS_TYPES};
+static const Oid FOLLOWED_TYPES[] = {OID_INT8_ARRAY, OID_INT4, OID_INT8};
+static const PgStatement FOLLOWED = {
+    "snapshot_followed",
+    "SELECT f.person FROM unnest($1::bigint[]) AS n(person) JOIN exchange.followed f ON f.person = n.person"
+    " WHERE f.subscription = $2 AND f.from_position <= $3 AND (f.to_position IS NULL OR f.to_position > $3)"
+    " ORDER BY f.person",
+    3, FOLLOWED_TYPES};
 static const Oid RECORDS_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_TEXT_ARRAY, OID_INT8};
 static const PgStatement RECORDS = {
     "snapshot_records",
@@ -65,6 +72,7 @@ typedef struct Key {
     int domain;
     const char *record_key;
     bool wanted;
+    bool followed; // where only those who are may be seen
     const char *citizen_number, *province, *province63;
 } Key;
 
@@ -194,15 +202,23 @@ static int next_read(SnapshotReader *reader, const SnapshotPlace *place) {
     return 0;
 }
 
-static int persons_query(Pg *pg, const PgStatement *statement, const Step *step, PGresult **ret) {
-    PgParams params = {0};
+static int persons_count(const Step *step) {
     int n = 0;
     for (int i = 0; i < step->n; i++)
         n += i == 0 || step->keys[i].person != step->keys[i - 1].person;
-    pg_param_array_begin(&params, OID_INT8, n);
+    return n;
+}
+
+static void persons_bind(PgParams *params, const Step *step) {
+    pg_param_array_begin(params, OID_INT8, persons_count(step));
     for (int i = 0; i < step->n; i++)
         if (i == 0 || step->keys[i].person != step->keys[i - 1].person)
-            pg_array_i64(&params, step->keys[i].person);
+            pg_array_i64(params, step->keys[i].person);
+}
+
+static int persons_query(Pg *pg, const PgStatement *statement, const Step *step, PGresult **ret) {
+    PgParams params = {0};
+    persons_bind(&params, step);
     int r = pg_run(pg, statement, &params, ret);
     pg_params_free(&params);
     return r;
@@ -223,17 +239,10 @@ static void persons_join(Step *step, const PGresult *persons) {
     }
 }
 
-static bool all_found(const Step *step) {
-    int n = 0;
-    for (int i = 0; i < step->n; i++)
-        n += i == 0 || step->keys[i].person != step->keys[i - 1].person;
-    return n == PQntuples(step->persons);
-}
-
 static int persons_read(SnapshotReader *reader) {
     Step *step = &reader->step;
     int r = persons_query(reader->population, &PERSONS, step, &step->persons);
-    if (r == 0 && !all_found(step)) {
+    if (r == 0 && PQntuples(step->persons) < persons_count(step)) {
         r = persons_query(reader->exchange, &WENT, step, &step->went);
         if (r == 0)
             persons_join(step, step->went);
@@ -241,6 +250,29 @@ static int persons_read(SnapshotReader *reader) {
     if (r == 0)
         persons_join(step, step->persons);
     return r;
+}
+
+// Who is followed at the chunk's head.
+static int followed_read(SnapshotReader *reader, const SnapshotWork *work) {
+    Step *step = &reader->step;
+    if (!work->version.followed_only)
+        return 0;
+    PgParams params = {0};
+    PGresult *followed;
+    persons_bind(&params, step);
+    pg_param_i32(&params, work->asked.subscription);
+    pg_param_i64(&params, (int64_t)work->head.position);
+    int r = pg_run(reader->exchange, &FOLLOWED, &params, &followed);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    for (int i = 0, row = 0, n = PQntuples(followed); i < step->n; i++) {
+        while (row < n && pg_i64(followed, row, 0) < step->keys[i].person)
+            row++;
+        step->keys[i].followed = row < n && pg_i64(followed, row, 0) == step->keys[i].person;
+    }
+    PQclear(followed);
+    return 0;
 }
 
 // ---- what may be seen of them --------------------------------------------------------------------------------------
@@ -261,6 +293,8 @@ static Dongbo__Entry entry_of(const Key *key) {
 // 1 when the record is asked for and may be seen.
 static int key_wanted(SnapshotReader *reader, const SnapshotWork *work, const Key *key, int32_t today) {
     Dongbo__Entry entry = entry_of(key);
+    if (work->version.followed_only && !key->followed)
+        return 0;
     if (policy_admits(&work->version, &entry, today) != POLICY_STAYS || !(work->version.fields[key->domain] & ~1u))
         return 0;
     if (!work->asked.of_buckets)
@@ -420,6 +454,8 @@ static int step_run(SnapshotReader *reader, SnapshotWork *work) {
     if (work->done)
         return 0;
     r = persons_read(reader);
+    if (r == 0)
+        r = followed_read(reader, work);
     if (r == 0)
         r = keys_choose(reader, work);
     if (r == 0)

@@ -99,3 +99,14 @@ def test_a_snapshot_and_the_feed_behind_it(exchange, health):
         committee.take_all(exchange.cluster.value("SELECT last_position FROM exchange.head"))
         apply(held, committee.records)
         assert said(held) == expected((0, 200, 1), (100, 250, 2), (0, 10, 3))
+
+
+def test_only_those_who_are_followed(exchange, health):
+    exchange.committee("fund", "health", FIELDS, "--followed-only")
+    publish(health, 0, 20)
+    with wire.subscriber(exchange, "fund") as committee:
+        committee.hello(snapshot=True)
+        assert committee.snapshot()[1] == {}
+        committee.follow(add=[people.citizen(n)["citizen_number"] for n in (3, 5)])
+        exchange.wait_until("SELECT count(*) FROM exchange.follow_request", 0)
+        assert said(committee.snapshot()[1]) == expected((3, 4, 1), (5, 6, 1))
