@@ -35,6 +35,7 @@ typedef struct Receive {
     const char *from_text;
     SubscriptionFrom from;
     uint64_t from_position;
+    int64_t from_time_us;
     long long timeout_s;
     ReceiveConfig *config;
     Keys keys, broker;
@@ -51,6 +52,8 @@ static const char NOTES[] =
     "  head      what comes from now on\n"
     "  acked     behind what the exchange knows to have been received, where that is kept elsewhere\n"
     "  POSITION  behind this position of the log\n"
+    "  TIME      what the exchange stored from then on, as 2026-03-01, 2026-03-01T08:00 or 2026-03-01T08:00:00Z; without\n"
+    "            an offset it is Vietnamese time. A PostgreSQL sink takes it also when it is not empty\n"
     "\n"
     "Exit codes:\n"
     "  0  done: caught up, or asked to stop\n"
@@ -59,6 +62,21 @@ static const char NOTES[] =
     "  3  no broker could be reached within --timeout\n"
     "  4  something on this side failed: the sink's database or command for --timeout, its directory, the disk\n"
     "With any code, what was acknowledged is stored, and the next run goes on behind it.\n";
+
+static int time_read(Receive *receive, const char *text) {
+    bool assumed;
+    if (clock_parse_said_us(text, &receive->from_time_us, &assumed) != 0)
+        return error_fail(ERROR_CONFIG,
+                          "receive: --from: \"%s\" is no time; say it as 2026-03-01, 2026-03-01T08:00 or "
+                          "2026-03-01T08:00:00Z",
+                          text);
+    char utc[CLOCK_TEXT_BYTES];
+    clock_format_us(receive->from_time_us, utc);
+    if (assumed)
+        log_info("--from %s is taken for Vietnamese time: %.19sZ", text, utc);
+    receive->from = receive->from_time_us > 0 ? FROM_TIME : FROM_START;
+    return 0;
+}
 
 static int from_read(Receive *receive) {
     static const struct {
@@ -73,11 +91,14 @@ static int from_read(Receive *receive) {
             receive->from = WORDS[i].from;
             return 0;
         }
+    if (strchr(text, '-') != NULL)
+        return time_read(receive, text);
     char *end;
     errno = 0;
     receive->from_position = strtoull(text, &end, 10);
     if (errno != 0 || *end != 0 || *text < '0' || *text > '9')
-        return error_fail(ERROR_CONFIG, "receive: --from is start, head, acked or a position, not \"%s\"", text);
+        return error_fail(ERROR_CONFIG, "receive: --from is start, head, acked, a position or a time, not \"%s\"",
+                          text);
     receive->from = receive->from_position == 0 ? FROM_START : FROM_POSITION;
     return 0;
 }
@@ -86,8 +107,8 @@ static int options_read(Receive *receive, int argc, char **argv) {
     const Option options[] = {
         {"config", 0, OPTION_TEXT, "FILE", "the receiver's configuration (required)", &receive->config_path},
         {"until-head", 0, OPTION_FLAG, NULL, "exit when caught up with what there is now", &receive->until_head},
-        {"from", 0, OPTION_TEXT, "PLACE", "where an empty sink begins: start, head, acked or a position (start)",
-         &receive->from_text},
+        {"from", 0, OPTION_TEXT, "PLACE",
+         "where an empty sink begins: start, head, acked, a position or a time (start)", &receive->from_text},
         {"timeout", 0, OPTION_INT, "SECONDS", "exit with 3 when no broker serves us for so long", &receive->timeout_s},
         {0},
     };
@@ -162,6 +183,7 @@ static int prepare(Receive *receive) {
                                                                            .clock = clock_system(),
                                                                            .from = receive->from,
                                                                            .from_position = receive->from_position,
+                                                                           .from_time_us = receive->from_time_us,
                                                                            .until_head = receive->until_head,
                                                                            .timeout_ms = receive->timeout_s * 1000,
                                                                            .progress = terminal ? progress_show : NULL,

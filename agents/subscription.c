@@ -50,6 +50,7 @@ struct Subscription {
     uint64_t sequence_out, sequence_in;
     SinkPlace place, stored; // received, and durable
     bool has_place;          // the sink had one: it went into Hello
+    uint64_t held;           // ... which was this, and it is to go back
     SubscriptionFrom from;   // FROM_SINK: from that place
     uint64_t previous;       // last position delivered
     uint64_t head;
@@ -159,8 +160,16 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
         return say(s, LOST, "the broker wants to go on from another position than ours");
     if (!s->has_place && s->from == FROM_POSITION && welcome->position != s->options.from_position)
         return say(s, REFUSED, "the broker is older than this program and cannot begin at a position");
+    if (s->held && welcome->position > s->held)
+        return error_fail(ERROR_CONFIG,
+                          "the sink holds records up to position %" PRIu64
+                          " only, and what was stored from that time on "
+                          "begins behind %" PRIu64 ": leave --from out, or name an earlier time",
+                          s->held, welcome->position);
     s->session = welcome->session;
-    if (s->from == FROM_HEAD && welcome->head->position)
+    // Nothing may come for long that would give the sink a place.
+    bool at_head = s->from == FROM_HEAD || (s->from == FROM_TIME && welcome->position == s->head);
+    if (at_head && s->head)
         return head_take(s, welcome->head);
     s->place.position = s->stored.position = s->previous = welcome->position;
     if (!s->has_goal)
@@ -360,6 +369,7 @@ static int hello_send(Subscription *s) {
     hello.token = s->has_place ? &token : NULL;
     hello.from_start = s->from == FROM_START;
     hello.from_position = s->from == FROM_POSITION ? s->options.from_position : 0;
+    hello.from_time_us = s->from == FROM_TIME ? s->options.from_time_us : 0;
     hello.program = (char *)PROGRAM;
     return send_frame(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
 }
@@ -433,13 +443,14 @@ static int from_choose(Subscription *s) {
     }
     if (asked == FROM_SINK)
         return 0;
-    if (asked != FROM_START || !s->options.sink->kind->replaces)
+    if ((asked != FROM_START && asked != FROM_TIME) || !s->options.sink->kind->replaces)
         return error_fail(ERROR_CONFIG,
                           "the sink holds records up to position %" PRIu64
                           ": leave --from out to go on behind them, or "
                           "name a new, empty sink",
                           s->place.position);
     s->has_place = false;
+    s->held = asked == FROM_TIME ? s->place.position : 0;
     s->place = (SinkPlace){0};
     return 0;
 }
@@ -447,7 +458,7 @@ static int from_choose(Subscription *s) {
 static int session_begin(Subscription *s) {
     s->place = s->stored = (SinkPlace){0};
     s->session = s->sequence_out = s->sequence_in = s->pending = 0;
-    s->group_bytes = s->received_bytes = 0;
+    s->group_bytes = s->received_bytes = s->held = 0;
     s->owes_answer = s->said = false;
     s->heard_ms = s->pinged_ms = s->committed_ms = now_ms(s);
     int r = s->options.sink->kind->begin(s->options.sink, &s->place);

@@ -18,13 +18,15 @@ typedef struct SubscriptionProgress {
 } SubscriptionProgress;
 
 // Where the first session begins. A sink that holds records goes on behind them, an empty one begins at the start,
-// unless this is said; and then the sink must be empty, or, for FROM_START, one whose records replace themselves.
+// unless this is said; and then the sink must be empty, or, for FROM_START and FROM_TIME, one whose records replace
+// themselves; it never goes forward by that.
 typedef enum SubscriptionFrom {
     FROM_SINK,
     FROM_START,
     FROM_HEAD,     // only what comes from now on
     FROM_ACKED,    // behind what the exchange knows to have been received by this subscription, wherever that is
     FROM_POSITION, // behind from_position
+    FROM_TIME,     // what the exchange stored from from_time_us on
 } SubscriptionFrom;
 
 // Pointers must outlive the subscription.
@@ -36,6 +38,7 @@ typedef struct SubscriptionOptions {
     const Clock *clock;
     SubscriptionFrom from;
     uint64_t from_position;
+    int64_t from_time_us;
     bool until_head;    // done at the head that the first Welcome told
     int64_t timeout_ms; // lost when no broker has served us for so long; 0: as long as it takes
     void (*progress)(void *self, const SubscriptionProgress *progress); // after each commit; may be NULL

@@ -165,12 +165,24 @@ static int place_find(FeedState *state, FeedPlace *place, Answer *answer) {
     return 0;
 }
 
+// Behind which position it asks to begin.
+static int place_asked(FeedState *state, const Dongbo__HelloSubscribe *hello, uint64_t acked, uint64_t *ret) {
+    *ret = hello->from_start      ? 0
+           : hello->token         ? hello->token->position
+           : hello->from_position ? hello->from_position
+                                  : acked;
+    if (hello->from_start || hello->token || hello->from_position || hello->from_time_us == 0)
+        return 0;
+    return feed_store_before(state->store, hello->from_time_us, ret);
+}
+
 static int place_begin(FeedState *state, const Dongbo__HelloSubscribe *hello, uint64_t acked, FeedPlace *place,
                        Answer *answer) {
     const Dongbo__ResumeToken *token = hello->from_start ? NULL : hello->token;
-    uint64_t without = hello->from_start ? 0 : hello->from_position ? hello->from_position : acked;
-    *place = (FeedPlace){.position = token ? token->position : without};
-    int r = place_find(state, place, answer);
+    *place = (FeedPlace){0};
+    int r = place_asked(state, hello, acked, &place->position);
+    if (r == 0)
+        r = place_find(state, place, answer);
     if (r != 0 || !token || token->position == 0)
         return r;
     if (token->epoch == place->epoch && token->segment_hash.len == HASH_BYTES &&

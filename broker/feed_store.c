@@ -86,6 +86,7 @@ static const PgStatement CLOSE = {
     "UPDATE exchange.subscription_position p SET " TAKE_ACK "opened_at = NULL"
     " FROM (VALUES ($1, $2, $3, $4)) AS u (subscription, share, session, acked) WHERE " OF_SESSION,
     4, (const Oid[]){OID_INT4, OID_INT2, OID_INT4, OID_INT8}};
+static const PgStatement BEFORE = {"feed_before", "SELECT exchange.position_before($1)", 1, (const Oid[]){OID_INT8}};
 static const PgStatement EPOCH = {"feed_epoch",
                                   "SELECT position, reason FROM exchange.epoch WHERE epoch > $1 ORDER BY epoch LIMIT 1",
                                   1, (const Oid[]){OID_INT4}};
@@ -416,6 +417,19 @@ int feed_store_close(FeedStore *store, const Subscriber *subscriber) {
     int r = pg_run(store->pg, &CLOSE, &params, NULL);
     pg_params_free(&params);
     return r;
+}
+
+int feed_store_before(FeedStore *store, int64_t us, uint64_t *ret) {
+    PgParams params = {0};
+    pg_param_i64(&params, us);
+    PGresult *result;
+    int r = pg_run(store->pg, &BEFORE, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    *ret = (uint64_t)pg_i64(result, 0, 0);
+    PQclear(result);
+    return 0;
 }
 
 int feed_store_epoch(FeedStore *store, uint32_t epoch, uint64_t *ret_position, char reason[128]) {

@@ -83,5 +83,7 @@ int feed_store_keep(FeedStore *store, Subscriber *const *subscribers, int n, boo
 // Of a session that is over: whether a newer one is why, rather than a database that has forgotten it.
 int feed_store_is_replaced(FeedStore *store, const Subscriber *subscriber, bool *ret);
 int feed_store_close(FeedStore *store, const Subscriber *subscriber); // ... and that it does not
+// The greatest position stored before this time.
+int feed_store_before(FeedStore *store, int64_t us, uint64_t *ret);
 // The first epoch after `epoch`, and why it began. 1 when there is none. Texts are cut to fit.
 int feed_store_epoch(FeedStore *store, uint32_t epoch, uint64_t *ret_position, char reason[128]);

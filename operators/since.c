@@ -9,12 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Positions rise with the time they were stored at: the first one from the end answers.
 static const PgStatement STORED_BY = {
-    "since_stored_by",
-    "SELECT coalesce((SELECT last_position FROM exchange.segment WHERE stored_at_us <= $1 "
-    "ORDER BY first_position DESC LIMIT 1), 0)",
-    1, NULL};
+    "since_stored_by", "SELECT exchange.position_before(least($1::bigint, 9223372036854775806) + 1)", 1, NULL};
 
 int since_stored_by(Pg *exchange, int64_t us, int64_t *ret) {
     PgParams params = {0};

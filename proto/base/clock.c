@@ -154,3 +154,20 @@ int clock_parse_us(const char *text, int64_t *ret_us) {
     *ret_us = date_days(date) * US_PER_DAY + time_us - offset_s * US_PER_S;
     return 0;
 }
+
+#define MINUTES_BYTES 16 // "2022-03-01T08:00"
+
+int clock_parse_said_us(const char *text, int64_t *ret_us, bool *ret_assumed) {
+    char whole[64];
+    size_t n = strlen(text), at = MINUTES_BYTES;
+    *ret_assumed = n == DATE_TEXT_BYTES - 1;
+    if (n < MINUTES_BYTES || n > 40)
+        return clock_parse_us(text, ret_us);
+    bool seconds = text[at] == ':';
+    if (seconds)
+        at += 1 + strspn(text + at + 1, "0123456789.");
+    *ret_assumed = text[at] == '\0';
+    snprintf(whole, sizeof whole, "%.*s%s%s%s", (int)at, text, seconds ? "" : ":00", text + at,
+             *ret_assumed ? "+07:00" : "");
+    return clock_parse_us(whole, ret_us);
+}

@@ -60,6 +60,43 @@ static void test_no_instants(void **state) {
             fail_msg("%s was read", texts[i]);
 }
 
+static void check_said(const char *text, const char *utc, bool assumed) {
+    int64_t us = 0;
+    bool was_assumed = !assumed;
+    char out[CLOCK_TEXT_BYTES];
+    if (clock_parse_said_us(text, &us, &was_assumed) != 0)
+        fail_msg("%s was not read", text);
+    clock_format_us(us, out);
+    assert_string_equal(out, utc);
+    assert_int_equal(was_assumed, assumed);
+}
+
+static void test_instants_as_people_say_them(void **state) {
+    check_said("2026-03-01", "2026-02-28T17:00:00.000000Z", true);
+    check_said("2026-03-01T08:00", "2026-03-01T01:00:00.000000Z", true);
+    check_said("2026-03-01 08:00:30", "2026-03-01T01:00:30.000000Z", true);
+    check_said("2026-03-01T08:00:30.5", "2026-03-01T01:00:30.500000Z", true);
+    check_said("2026-03-01T08:00Z", "2026-03-01T08:00:00.000000Z", false);
+    check_said("2026-03-01T08:00+07:00", "2026-03-01T01:00:00.000000Z", false);
+    check_said("2026-03-01T08:00:00Z", "2026-03-01T08:00:00.000000Z", false);
+    static const char *const texts[] = {"",
+                                        "2026",
+                                        "2026-03",
+                                        "2026-03-01T",
+                                        "2026-03-01T08",
+                                        "2026-03-01T8:00",
+                                        "2026-03-01T08:00:",
+                                        "2026-03-01T08:00x",
+                                        "2026-03-01T08:00:00+7",
+                                        "2026-02-29T08:00",
+                                        "2026-03-01T08:00:00.00000000000000000000000000000000000000000000"};
+    int64_t us;
+    bool assumed;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (clock_parse_said_us(texts[i], &us, &assumed) != 1)
+            fail_msg("%s was read", texts[i]);
+}
+
 static void test_out_of_years(void **state) {
     char out[CLOCK_TEXT_BYTES];
     clock_format_us(INT64_MAX, out);
@@ -146,9 +183,15 @@ static void test_compare(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_instants), cmocka_unit_test(test_no_instants), cmocka_unit_test(test_out_of_years),
-        cmocka_unit_test(test_system),   cmocka_unit_test(test_dates),       cmocka_unit_test(test_days),
-        cmocka_unit_test(test_today),    cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_instants),
+        cmocka_unit_test(test_no_instants),
+        cmocka_unit_test(test_instants_as_people_say_them),
+        cmocka_unit_test(test_out_of_years),
+        cmocka_unit_test(test_system),
+        cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_days),
+        cmocka_unit_test(test_today),
+        cmocka_unit_test(test_compare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
