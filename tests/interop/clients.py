@@ -140,6 +140,11 @@ class PythonReceiver:
                 directory / "broker.keys.pub", "--key", directory / f"{self.name}.keys", "--subscription", self.name,
                 "--store", self.store, "--journal", *words]
 
+    def follow(self, *words):
+        directory = self.exchange.directory
+        return [sys.executable, HERE / "follow.py", "--endpoint", self.exchange.subscribe, "--exchange",
+                directory / "broker.keys.pub", "--key", directory / f"{self.name}.keys", *words]
+
     def start(self):
         return self.exchange.start(self.command(), self.log)
 

@@ -22,6 +22,7 @@ PING_INTERVAL_S = 5
 PEER_SILENT_S = 20
 HANDSHAKE_IVL_MS = 5000
 HELLO_S = 5
+ANSWER_S = 15
 HEADER = struct.Struct(">2sBBIQQ")  # "DB", version, type, body length, session, sequence [4]
 
 Frame = collections.namedtuple("Frame", "kind session sequence body")
@@ -41,6 +42,8 @@ class Kind(enum.IntEnum):
     RECORDS = 19
     WATERMARK = 20
     ACK = 21
+    FOLLOW = 22
+    FOLLOWED = 23
     PING = 32
     PONG = 33
     ERROR = 34
@@ -163,6 +166,18 @@ class Session:
                 return frame
         raise Ended("no Welcome came")
 
+    def ask(self, kind, message, answer):
+        """Of a request that belongs to no session: the frame of type `answer` that answers it."""
+        self.send(kind, message)
+        end = time.monotonic() + ANSWER_S
+        while time.monotonic() < end:
+            frame = self.read(end)
+            if frame and frame.session == 0 and frame.kind == Kind.ERROR:
+                self.fail(frame)
+            if frame and frame.session == 0 and frame.kind == answer:
+                return frame
+        raise Ended("no answer came")
+
     def read(self, end):
         """The next frame, of whatever session; None when none came by then."""
         if not self.socket.poll(max(0, int((end - time.monotonic()) * 1000))):
@@ -211,7 +226,7 @@ class Session:
             raise NoSession(f"{name}: {error.text}")
         if error.code in (pb.Error.BAD_VERSION, pb.Error.NOT_ALLOWED, pb.Error.UNKNOWN_SUBSCRIPTION,
                           pb.Error.TOKEN_AHEAD, pb.Error.TOKEN_MISMATCH, pb.Error.POSITION_GONE,
-                          pb.Error.SESSION_REPLACED):
+                          pb.Error.SESSION_REPLACED, pb.Error.FOLLOW_LIMIT):
             raise Stop(f"{name}: {error.text}")
         raise Ended(f"{name}: {error.text}")
 

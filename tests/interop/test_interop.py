@@ -153,6 +153,36 @@ def test_records_that_come_and_go(site):
     receivers_agree(site, "hanoi")
 
 
+def test_a_list_of_followed_persons(site):
+    """Whom follow.py adds comes with all that there is of them; whom it removes goes."""
+    site.committee("few", "health", FIELDS, "--followed-only", "--province", "01")
+    python, receiver = PythonPublisher(site, "MOH"), PythonReceiver(site, "few")
+    python.put([dose(n) for n in range(10)])
+    python.once()
+    numbers = [people.citizen(n)["citizen_number"] for n in range(3)]
+
+    def follow(*words, expect=0):
+        done = site.run(*receiver.follow(*words))
+        assert done.returncode == expect, done.stderr
+        return done.stdout.split()
+
+    def holds(*wanted):
+        site.broker.wait_for(lambda: receiver.until_head() is not None and query(
+            receiver.store, "SELECT citizen_number FROM record ORDER BY 1") == sorted((n,) for n in wanted), "the copy")
+    listed = site.directory / "numbers"
+    listed.write_text("\n".join([*numbers, "001099999999", *numbers]))
+    assert follow("add", listed) == ["001099999999"]
+    assert follow("list") == sorted(numbers)
+    holds(*numbers)
+    listed.write_text(numbers[1])
+    assert follow("remove", listed) == []
+    holds(numbers[0], numbers[2])
+    assert {"entered", "left"} == {record["change"] for record in receiver.records()}
+    receivers_agree(site, "few")
+    receiver.name = "hn"  # whose subscription keeps no list
+    assert follow("list", expect=3) == []
+
+
 # ---- kills ---------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("kind", PUBLISHERS)
