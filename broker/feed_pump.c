@@ -138,7 +138,7 @@ static int filling_send(Filling *filling) {
 // Whether the entry is this subscription's, as far as followed persons go.
 static bool concerns(const Filling *filling, const PolicyVersion *version, const Dongbo__Entry *entry, size_t index) {
     bool followed = filling->followed && filling->followed[index / 64] >> index % 64 & 1;
-    return followed_admits(version, filling->to->subscription, entry, followed);
+    return policy_concerns(version, filling->to->subscription, entry, followed);
 }
 
 // One entry into the frame. *ret_step FULL: the record did not fit and the place is still before it.

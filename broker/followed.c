@@ -202,9 +202,3 @@ const uint64_t *followed_bits(Followed *followed, const ReaderSegment *segment, 
 int followed_look(Followed *followed, const ReaderSegment *segment, const FollowedFor *all) {
     return fill(followed, segment, all, slot_of(followed, segment->first));
 }
-
-bool followed_admits(const PolicyVersion *version, int32_t subscription, const Dongbo__Entry *entry, bool is_followed) {
-    if (entry->kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED)
-        return version->followed_only && entry->subscription == (uint32_t)subscription;
-    return !version->followed_only || is_followed;
-}

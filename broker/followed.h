@@ -24,6 +24,3 @@ typedef struct FollowedFor {
 } FollowedFor;
 // Looks a segment that was not erased up for all of them. ERROR_DATABASE, ERROR_MEMORY.
 int followed_look(Followed *followed, const ReaderSegment *segment, const FollowedFor *all);
-
-// Whether an entry of a segment is the subscription's, as far as followed persons go.
-bool followed_admits(const PolicyVersion *version, int32_t subscription, const Dongbo__Entry *entry, bool is_followed);

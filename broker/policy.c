@@ -240,6 +240,12 @@ static PolicyPassage passage_of(const PolicyVersion *version, const Dongbo__Entr
     return !after || (retold && (moved || !version->citizen_number)) ? POLICY_NOT : POLICY_STAYS;
 }
 
+bool policy_concerns(const PolicyVersion *version, int32_t subscription, const Dongbo__Entry *entry, bool is_followed) {
+    if (entry->kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED)
+        return version->followed_only && entry->subscription == (uint32_t)subscription;
+    return !version->followed_only || is_followed;
+}
+
 Dongbo__ChangeKind policy_change(PolicyPassage passage, const Dongbo__Entry *entry) {
     if (passage == POLICY_LEAVES)
         return DONGBO__CHANGE_KIND__CHANGE_LEFT;

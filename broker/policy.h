@@ -77,9 +77,11 @@ typedef enum PolicyPassage {
 } PolicyPassage;
 // Whether somebody who lives there, by 34- and 63-code, is one of those whom the version is about.
 bool policy_sees_home(const PolicyVersion *version, const char *province, const char *province63);
+// Whether an entry is the subscription's, as far as followed persons go: is_followed, at the entry's position.
+bool policy_concerns(const PolicyVersion *version, int32_t subscription, const Dongbo__Entry *entry, bool is_followed);
 // By kind, verdict, domain, the residence before and after, the day it was stored, whose change it is and what it does.
-// Fields are project.h's, and whom the subscription follows is followed.h's. An agency's own changes are what it said
-// itself: not what is told again, or follows of a merger, because of it, for those are others' records.
+// Fields are project.h's, and whom the subscription follows is policy_concerns()'s. An agency's own changes are what it
+// said itself: not what is told again, or follows of a merger, because of it, for those are others' records.
 PolicyPassage policy_admits(const PolicyVersion *version, const Dongbo__Entry *entry, int32_t stored_day);
 // What an entry that passes so does at the subscriber.
 Dongbo__ChangeKind policy_change(PolicyPassage passage, const Dongbo__Entry *entry);

@@ -35,6 +35,7 @@ static const CommandEntry COMMANDS[] = {
     {"subscription key list", NULL, 0, 0, subscription_key_list, "list keys, those revoked too"},
     {"subscription key revoke", "NAME FILE.pub|KEY-ID", 2, 2, subscription_key_revoke, "refuse these keys from now on"},
     {"citizen", "NUMBER|-", 1, 1, citizen_show, "what is held on a citizen, who told us, what is in question"},
+    {"disclosures", NULL, 0, 0, disclosures_show, "who received what about a citizen, by which right"},
     {"review list", NULL, 0, 0, review_list, "what a person must look at: open cases, the oldest first"},
     {"review show", "CASE", 1, 1, review_show, "a case: what was said beside what the store has, and who may be meant"},
     {"review next", NULL, 0, 0, review_next, "claim the next open case and show it"},

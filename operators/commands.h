@@ -41,6 +41,7 @@ int subscription_key_list(Desk *desk, int argc, char **argv);
 int subscription_key_revoke(Desk *desk, int argc, char **argv);
 
 int citizen_show(Desk *desk, int argc, char **argv);
+int disclosures_show(Desk *desk, int argc, char **argv);
 int status_show(Desk *desk, int argc, char **argv);
 int tail_run(Desk *desk, int argc, char **argv);
 int review_list(Desk *desk, int argc, char **argv);

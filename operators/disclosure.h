@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What left the exchange about one person, or may have: computed from the log, from how far each subscription was
+// released and acknowledged, and from the rights that held at each position, by the code that sends. Nothing is kept of
+// a single delivery, and not acknowledging hides nothing.
+#pragma once
+
+#include "operators/identity.h"
+#include "operators/names.h"
+
+#include <jansson.h>
+
+typedef struct DisclosureQuestion {
+    const Identity *identity; // of a person who was found
+    const char *province, *province63;
+    Pg *exchange;
+    const Rules *rules;
+    bool unmask; // keys of records
+} DisclosureQuestion;
+
+// {"subscriptions": [{"subscription", "subscriber", "state", "acked", "released",
+//    "policies": [{"version", "legal_basis", "valid_from", "valid_to", "position", "records": [{"position", "stored",
+//      "domain", "change", "record", "fields": […], "delivery": "delivered" | "possibly"}]}],
+//    "snapshots": [{"started", "finished", "first_position", "head_position", "records": [{"position", "domain",
+//      "record", "policy_version", "fields": […]}]}]}],
+//  "unknown_positions": […]}
+// Subscriptions that were sent nothing are left out. "unknown_positions": of entries about the person that the log does
+// not hold any more, of which nothing can be said. ERROR_DATABASE, ERROR_MEMORY.
+int disclosure_read(const DisclosureQuestion *question, json_t **ret);
+// Who has this number by what events taught alone, for a number that the population store does not know: 0 for nobody,
+// or several.
+int disclosure_find_person(Pg *exchange, const char *number, int64_t *ret);

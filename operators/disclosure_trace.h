@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The log's entries about one person: of theirs, and of whoever was merged into them or they into.
+#pragma once
+
+#include "proto/base/pg.h"
+#include "store.pb-c.h"
+
+typedef struct DisclosureTrace DisclosureTrace;
+
+typedef struct DisclosureEntry {
+    const Dongbo__Entry *entry; // until the call ends
+    int64_t position, stored_us;
+    int64_t until; // a record's version that holds from position on: up to where; 0: it makes none
+} DisclosureEntry;
+typedef int DisclosureVisit(void *self, const DisclosureEntry *entry);
+
+// Finds where their entries stand. ERROR_DATABASE, ERROR_MEMORY.
+int disclosure_trace_new(DisclosureTrace **ret, Pg *exchange, int64_t person);
+void disclosure_trace_destroy(DisclosureTrace **trace);
+// All of them, in rising position; what the visit gives other than 0 ends it and is given back. ERROR_DATABASE,
+// ERROR_MEMORY.
+int disclosure_trace_read(DisclosureTrace *trace, DisclosureVisit *visit, void *self);
+// Positions that hold an entry of theirs, whose content the log has no more: after a read.
+const int64_t *disclosure_trace_unknown(const DisclosureTrace *trace, size_t *ret_n);
+// Their person keys as an array parameter.
+void disclosure_trace_param(const DisclosureTrace *trace, PgParams *params);

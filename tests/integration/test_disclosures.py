@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who received what about whom: all that a receiver really got is told, by the rights that held, whether it was
+acknowledged or not, and nothing that cannot have left."""
+import json
+import os
+
+import pytest
+
+import logbook
+import wire
+from test_population_events import Centre, dose, number
+from test_provinces import PERSONS, Life
+
+FIELDS = "citizen_number,health.vaccine_group,health.dose_number,health.lot_number"
+
+
+@pytest.fixture
+def centre(exchange):
+    made = Centre(exchange)
+    yield made
+    made.close()
+
+
+def disclosures(exchange, citizen, *words, given=None):
+    done = exchange.dongbo("disclosures", "--citizen", citizen, "--json", *words)
+    return json.loads(done.stdout)
+
+
+def told(exchange, citizen):
+    """By subscription: (position, domain, change, fields, delivery, version) of each record."""
+    return {one["subscription"]: [(record["position"], record["domain"], record["change"], tuple(record["fields"]),
+                                   record["delivery"], policy["version"])
+                                  for policy in one["policies"] for record in policy["records"]]
+            for one in disclosures(exchange, citizen)["subscriptions"]}
+
+
+def head_of(exchange):
+    return exchange.cluster.value("SELECT last_position FROM exchange.head")
+
+
+def read_silently(exchange, name, credit=1 << 20, **hello):
+    """What comes to a subscriber that never acknowledges any of it."""
+    with wire.subscriber(exchange, name) as peer:
+        peer.hello(**hello)
+        peer.credit(credit)
+        while peer.position < head_of(exchange):
+            if peer.take().type == wire.RECORDS and credit < 1 << 20:
+                break
+        return peer.records
+
+
+def test_who_acknowledges_nothing_is_told_of(centre):
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    for name, words in {"silent": (), "never": (), "south": ("--province", "79"), "hn": ()}.items():
+        exchange.committee(name, "health", FIELDS, *words)
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    moh.publish([dose(number(of), 1, "L1", 10) for of in (1, 2)])
+    assert told(exchange, number(1)) == {}, "nothing has left"
+    records = read_silently(exchange, "silent")
+    exchange.receivers["hn"].until_head()
+    read_silently(exchange, "south")
+    assert [record.citizen_number for record in records] == [number(1), number(2)]
+    fields = ("citizen_number", "vaccine_group", "dose_number", "lot_number")
+    position = records[0].position
+    assert told(exchange, number(1)) == {
+        "silent": [(position, "health", "upsert", fields, "possibly", 1)],
+        "hn": [(position, "health", "upsert", fields, "delivered", 1)]}
+    # The text says the same, and no value; numbers and keys only where they are asked for, which is noted.
+    text = exchange.dongbo("disclosures", "--citizen", number(1)).stdout
+    assert "a test" in text and f"position {position}" in text and "possibly" in text and "lot_number" in text
+    assert number(1) not in text and "L1" not in text and "2021" not in text.replace("2021-2099", "")
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.unmasking") == 0
+    assert disclosures(exchange, number(1), "--unmask")["citizen_number"] == number(1)
+    assert exchange.cluster.rows("SELECT what, citizen_masked FROM exchange.unmasking") == [
+        ("disclosures", "001*******00")]
+    for words, code in ((("--citizen", "001099999999"), 1), ((), 2), (("--citizen", ""), 2)):
+        assert exchange.dongbo("disclosures", *words, check=False).returncode == code
+    reader = exchange.config.read_text().replace("dongbo_operator", "dongbo_reader")
+    exchange.config.write_text(reader)
+    done = exchange.dongbo("disclosures", "--citizen", number(1), check=False)
+    assert done.returncode == 2 and "dongbo_operator" in done.stderr
+
+
+def test_the_rights_that_held_are_told(centre):
+    """Narrowed between two events, and the person's number and home change."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    exchange.committee("hn", "health", FIELDS, "--province", "01")
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    moh.publish([dose(number(1), 1, "L1", 10)])
+    exchange.prepare("subscription", "change", "hn", "--field", "person_id,health.dose_number", "--legal-basis", "less")
+    exchange.wait_in_force()
+    moh.publish([dose(number(1), 2, "L2", 20)])
+    npc.publish([centre.change("number-reissued", number(1), number(1, 1), time=30),
+                 centre.change("move", number(1, 1), time=40, residence_province="79")])
+    exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE NOT told", 0)
+    npc.publish([centre.change("merged", number(1, 1), number(2), time=50, residence_province="01")])
+    exchange.wait_until("SELECT count(*) FROM exchange.person_link WHERE NOT moved", 0)
+    exchange.receivers["hn"].until_head()
+    wide = ("citizen_number", "vaccine_group", "dose_number", "lot_number")
+    narrow = ("person_id", "dose_number")
+    for citizen in (number(1), number(1, 1), number(2)):
+        [one] = disclosures(exchange, citizen)["subscriptions"]
+        assert [(policy["version"], policy["legal_basis"], [(record["change"], tuple(record["fields"]))
+                                                             for record in policy["records"]])
+                for policy in one["policies"]] == [
+            (1, "a test", [("upsert", wide)]),
+            (2, "less", [("upsert", narrow), ("left", ("person_id",)), ("left", ("person_id",)),
+                         ("upsert", narrow), ("upsert", narrow)])], citizen
+        assert {record["delivery"] for policy in one["policies"] for record in policy["records"]} == {"delivered"}
+
+
+def test_what_is_read_later_is_told_by_what_was_released(centre):
+    """Also a list of followed persons, and a receiver that stops in the middle."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    exchange.committee("fund", "health", FIELDS, "--followed-only")
+    exchange.committee("slow", "health", FIELDS)
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    moh.publish([dose(number(of), 1, "L1", 10) for of in (1, 2)])
+    with wire.subscriber(exchange, "fund") as peer:
+        peer.follow(add=[number(1)])
+    exchange.wait_until("SELECT count(*) FROM exchange.follow_request", 0)
+    moh.publish([dose(number(of), 2, "L2", 20) for of in (1, 2)])
+    read_silently(exchange, "fund")
+    assert [record[2] for record in told(exchange, number(1))["fund"]] == ["entered", "upsert"]
+    assert told(exchange, number(2)) == {}
+    first = read_silently(exchange, "slow", credit=300)[0]
+    assert first.position in [record[0] for record in told(exchange, first.citizen_number)["slow"]]
+    assert {record[4] for record in told(exchange, first.citizen_number)["slow"]} == {"possibly"}
+
+
+COMMITTEES = {"hanoi": ["--province", "01"], "south": ["--province", "79", "--province", "48"], "all": [],
+              "nameless": ["--change", "upsert,left"], "ministry": ["--agency", "MOH"]}
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("DONGBO_SEEDS", "2"))))
+def test_what_was_received_is_what_is_told(centre, seed):
+    exchange = centre.exchange
+    for name, words in COMMITTEES.items():
+        exchange.committee(name, "health,population", f"{FIELDS},population.residence_province", *words)
+    life, peers = Life(centre, seed), {code: centre.peer(code) for code in ("NPC", "MOH")}
+    peers["NPC"].publish([life.enter(of) for of in range(PERSONS)])
+    for turn in range(24):
+        if turn == 8:
+            exchange.prepare("subscription", "change", "hanoi", "--field", "person_id,health.dose_number", "--domain",
+                             "health", "--province", "79")
+            exchange.wait_in_force()
+        code, events = life.batch()
+        if events:
+            peers[code].publish(events)
+    for waiting in ("exchange.person_link WHERE NOT moved", "exchange.retelling WHERE NOT told"):
+        exchange.wait_until(f"SELECT count(*) FROM {waiting}", 0)
+    exchange.receivers["hanoi"].until_head()
+    exchange.receivers["ministry"].until_head()
+    for name in ("south", "all", "nameless"):
+        read_silently(exchange, name)
+    entries = logbook.Logbook(exchange.cluster).entries
+    into = dict(exchange.cluster.rows("SELECT person, merged_into FROM exchange.person_link"))
+    expected = {}  # by person, as they are now: {subscription: {position: fields}}
+    log = logbook.Logbook(exchange.cluster)
+    for name in COMMITTEES:
+        lines = list(log.expected_records(name))
+        if name in ("hanoi", "ministry"):
+            log.check_received(name, exchange.receivers[name].records())
+        for line in lines:
+            person = entries[line["position"]].person
+            while person in into:
+                person = into[person]
+            keys = {"citizen_number": "citizen_number", "person": "person_id"}
+            fields = set(line["fields"]) | {keys[key] for key in keys if key in line}
+            expected.setdefault(person, {}).setdefault(name, {})[line["position"]] = fields
+    assert sum(len(names) for names in expected.values()) > 20
+    for of in life.home:
+        person = exchange.cluster.value("SELECT person FROM population.citizen WHERE citizen_number = %s",
+                                        life.about(of))
+        for citizen in {life.about(of), number(of)}:
+            got = {name: {record[0]: set(record[3]) for record in records}
+                   for name, records in told(exchange, citizen).items()}
+            assert got == expected.get(person, {}), f"seed {seed}, {citizen}"
+        for name, records in told(exchange, life.about(of)).items():
+            assert {record[4] for record in records} == {"delivered" if name in ("hanoi", "ministry") else "possibly"}
+
+
+def test_a_snapshot_that_was_sent_is_told(centre):
+    """Rows as a broker writes them when it gives a snapshot out."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    exchange.committee("hanoi", "health", FIELDS, "--province", "01")
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    npc.publish([centre.change("move", number(2), time=5, residence_province="79")])
+    moh.publish([dose(number(of), 1, "L1", 10) for of in (1, 2)])
+    before = head_of(exchange)
+    moh.publish([dose(number(1), 1, "L2", 20), dose(number(1), 2, "L3", 20)])
+    exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE NOT told", 0)
+    insert = ("INSERT INTO exchange.snapshot_release (subscription, first_position, head_position, finished_at) "
+              "VALUES (1, %s, %s, now()) RETURNING first_position")
+    exchange.cluster.rows(insert, before, before, user="dongbo_broker")
+    npc.publish([centre.change("move", number(1), time=30, residence_province="79")])
+    exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE NOT told", 0)
+    exchange.cluster.rows(insert, head_of(exchange), head_of(exchange), user="dongbo_broker")
+    assert disclosures(exchange, number(2))["subscriptions"] == []
+    [one] = disclosures(exchange, number(1))["subscriptions"]
+    [snapshot] = one["snapshots"]
+    assert one["policies"] == [] and (snapshot["first_position"], snapshot["head_position"]) == (before, before)
+    assert [(record["domain"], record["policy_version"], len(record["fields"])) for record in snapshot["records"]] == [
+        ("health", 1, 4)]
+    text = exchange.dongbo("disclosures", "--citizen", number(1)).stdout
+    assert f"snapshot of positions {before} to {before}, possibly" in text
