@@ -105,7 +105,10 @@ int header_bind(const Header *header, int columns[MAP_COLUMNS_MAX], HeaderFault 
     for (int i = 0; i < map_n_columns(header->map); i++) {
         int n;
         columns[i] = find(header, map_column(header->map, i), &n);
-        if (n == 1)
+        // What is written a little otherwise is meant, and must not be passed over in silence.
+        bool left_out =
+            n == 0 && map_column_optional(header->map, i) && find_alike(header, map_column(header->map, i)) == NULL;
+        if (n == 1 || left_out)
             continue;
         if (n == 0)
             say_missing(header, i, fault);

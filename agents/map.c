@@ -35,6 +35,7 @@ typedef struct FieldYaml {
     unsigned codes_count;
     char **clears_when;
     unsigned clears_when_count;
+    bool optional;
 } FieldYaml;
 
 typedef struct OperationYaml {
@@ -73,6 +74,7 @@ static const cyaml_schema_field_t FIELD_FIELDS[] = {
     CYAML_FIELD_STRING_PTR("value", OPTIONAL_TEXT, FieldYaml, value, 1, 256),
     CYAML_FIELD_SEQUENCE("codes", OPTIONAL_TEXT, FieldYaml, codes, &CODE_SCHEMA, 1, 1000),
     CYAML_FIELD_SEQUENCE("clears_when", OPTIONAL_TEXT, FieldYaml, clears_when, &TEXT_SCHEMA, 1, 16),
+    CONFIG_FIELD_BOOL("optional", CYAML_FLAG_OPTIONAL, FieldYaml, optional),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t FIELD_SCHEMA = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, FieldYaml, FIELD_FIELDS)};
@@ -110,11 +112,13 @@ typedef struct Target {
     unsigned n_codes;
     char *const *clears; // words by which the field holds nothing any more
     unsigned n_clears;
+    bool optional; // a row without the column says nothing of it
 } Target;
 
 typedef struct Column {
     const char *name;
     int line;
+    bool optional; // to all that is read from it
 } Column;
 
 struct Map {
@@ -148,6 +152,10 @@ const char *map_column(const Map *map, int column) {
     return map->columns[column].name;
 }
 
+bool map_column_optional(const Map *map, int column) {
+    return map->columns[column].optional;
+}
+
 int map_column_line(const Map *map, int column) {
     return map->columns[column].line;
 }
@@ -159,8 +167,16 @@ static int map_use_column(Map *map, const char *name, int line) {
             return i;
     if (map->n_columns == MAP_COLUMNS_MAX)
         return -1;
-    map->columns[map->n_columns] = (Column){name, line};
+    map->columns[map->n_columns] = (Column){name, line, true};
     return map->n_columns++;
+}
+
+// The same, of one that must be there.
+static int map_need_column(Map *map, const char *name, int line) {
+    int column = map_use_column(map, name, line);
+    if (column >= 0)
+        map->columns[column].optional = false;
+    return column;
 }
 
 static int fail_at(const Map *map, int index, const char *key, const char *what, const char *value) {
@@ -211,15 +227,16 @@ static int map_target(Map *map, int index) {
                        .codes = yaml->codes,
                        .n_codes = yaml->codes_count,
                        .clears = yaml->clears_when,
-                       .n_clears = yaml->clears_when_count};
+                       .n_clears = yaml->clears_when_count,
+                       .optional = yaml->optional};
     target->is_date = field_is_date(yaml->to);
     int r = target_name(map, index, yaml, target);
     if (r < 0)
         return r;
     if ((yaml->column == NULL) == (yaml->value == NULL))
         return fail_at(map, index, "to", "give either a column or a value for", yaml->to);
-    if (yaml->value != NULL && (yaml->date != NULL || yaml->codes != NULL))
-        return fail_at(map, index, "value", "a constant takes neither date nor codes", yaml->to);
+    if (yaml->value != NULL && (yaml->date != NULL || yaml->codes != NULL || yaml->optional))
+        return fail_at(map, index, "value", "a constant takes neither date nor codes, and is not optional", yaml->to);
     if (yaml->clears_when != NULL && (yaml->value != NULL || target->subject))
         return fail_at(map, index, "clears_when", "only a field of the record that comes from a column is cleared",
                        yaml->to);
@@ -228,7 +245,9 @@ static int map_target(Map *map, int index) {
     if (yaml->date != NULL && !date_format_good(yaml->date))
         return fail_at(map, index, "date", "a date format has YYYY, and MM, DD at most once each", yaml->date);
     if (yaml->column != NULL) {
-        target->column = map_use_column(map, yaml->column, place_line(map->path, "fields", index, "column"));
+        int line = place_line(map->path, "fields", index, "column");
+        target->column =
+            yaml->optional ? map_use_column(map, yaml->column, line) : map_need_column(map, yaml->column, line);
         if (target->column < 0)
             return fail_at(map, index, "column", "more than 64 columns", yaml->column);
     }
@@ -245,10 +264,10 @@ static int map_bind(Map *map) {
     map->body = domain_descriptor(map->domain);
     for (unsigned i = 0; i < yaml->source_key_count; i++)
         map->key[map->n_key++] =
-            map_use_column(map, yaml->source_key[i], place_line(map->path, "source_key", (int)i, NULL));
+            map_need_column(map, yaml->source_key[i], place_line(map->path, "source_key", (int)i, NULL));
     map->event_time = map->operation = -1;
     if (yaml->event_time != NULL)
-        map->event_time = map_use_column(map, yaml->event_time, place_line(map->path, "event_time", -1, NULL));
+        map->event_time = map_need_column(map, yaml->event_time, place_line(map->path, "event_time", -1, NULL));
     if (yaml->operation != NULL && yaml->operation->retract_count + yaml->operation->correct_count == 0)
         return error_fail(ERROR_CONFIG, "%s, line %d: operation needs the words of retract, of correct, or of both",
                           map->path, place_line(map->path, "operation", -1, NULL));
@@ -259,7 +278,7 @@ static int map_bind(Map *map) {
             "correction says what holds, and clears_when what holds no longer",
             map->path, place_line(map->path, "operation", -1, NULL));
     if (yaml->operation != NULL)
-        map->operation = map_use_column(map, yaml->operation->column, place_line(map->path, "operation", -1, NULL));
+        map->operation = map_need_column(map, yaml->operation->column, place_line(map->path, "operation", -1, NULL));
     int r = 0;
     for (unsigned i = 0; i < yaml->fields_count && r == 0; i++)
         r = map_target(map, (int)i);
@@ -418,6 +437,8 @@ static int apply_target(const Map *map, const Target *target, const MapRow *row,
                         Dongbo__ChangeEvent *event, MapFault *ret_fault) {
     ProtobufCMessage *message = target->subject ? &event->subject->base : event_body(event);
     const char *text = target->value;
+    if (target->optional && row->values[target->column].text == NULL)
+        return 0;
     if (target->column >= 0) {
         MapText said;
         int code = text_read(&row->values[target->column], arena, &said);

@@ -15,7 +15,9 @@
 //     - {to: status, column: tt, codes: [{from: "Đã tiêm", to: completed}]}
 //     - {to: product_code, value: EU/1/20/1528}
 //     - {to: lot_number, column: so_lo, clears_when: ["không có"]}
+//     - {to: facility_code, column: co_so, optional: true}
 //
+// A file that lacks a column is refused as a whole, unless all that is read from it is optional: then it is not said.
 // A cell with one of the words of clears_when, as they stand there, says that the record's field holds nothing any
 // more, and what was said of it before is taken back. An empty cell says nothing, unless "" is among the words.
 #pragma once
@@ -24,6 +26,7 @@
 #include "proto/base/arena.h"
 #include "verdict.pb-c.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,7 +43,8 @@ const char *map_path(const Map *map);
 // The columns that it reads, each once. A row's values are handed over in this order.
 int map_n_columns(const Map *map);
 const char *map_column(const Map *map, int column);
-int map_column_line(const Map *map, int column); // where the file first names it
+bool map_column_optional(const Map *map, int column); // a file may be without it
+int map_column_line(const Map *map, int column);      // where the file first names it
 
 typedef struct MapText {
     const char *text; // closed by 0; NULL: this row has no such column

@@ -268,8 +268,8 @@ static int take_row(SourceCsv *self, Reading *reading, Intake *intake, const Csv
     Item item = {.origin = reading->origin.id, .row = row->number, .offset = row->offset, .bytes = row->bytes};
     arena_reset(intake->arena);
     for (int i = 0; i < map_n_columns(self->base.map); i++) {
-        const CsvField *field = &row->fields[reading->columns[i]];
-        reading->texts[i] = (MapText){field->text, field->n};
+        const CsvField *field = reading->columns[i] < 0 ? NULL : &row->fields[reading->columns[i]];
+        reading->texts[i] = field == NULL ? (MapText){NULL, 0} : (MapText){field->text, field->n};
     }
     CharsetRow texts = {self->base.map, reading->texts, intake->arena, reading->values};
     CharsetFault fault;

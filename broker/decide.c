@@ -349,7 +349,7 @@ static unsigned number_faults(const Decision *decision) {
     for (size_t i = 0; i < decision->n_reasons; i++) {
         int code = decision->reasons[i].code;
         if (code == DONGBO__REASON_CODE__ID_MISSING)
-            faults = NUMBER_MISSING; // and ID_FORMAT beside it
+            faults = NUMBER_MISSING;
         else if (code != DONGBO__REASON_CODE__ID_FORMAT)
             return 0;
     }

@@ -97,8 +97,10 @@ bool verify_number_denies_birth(const char *number, const char *birth_date) {
 
 static void check_number(const Form *form, const char *number, const char *sex, const char *birth_date,
                          const char *field) {
-    if (!*number)
+    if (!*number) {
         mismatch(form, REASON(ID_MISSING), field);
+        return;
+    }
     if (!verify_is_number(number)) {
         mismatch(form, REASON(ID_FORMAT), field);
         return;
@@ -524,8 +526,9 @@ static void compare_number(const Form *form, const Person *person) {
     if (person->at_other_time)
         mismatch(form, REASON(ID_OTHER_TIME), FIELD);
     if (person->by_alias) {
-        decision_add(form->decision, ACCEPTED, REASON(ID_NOT_CURRENT), FIELD,
-                     told(form, FIELD, person->citizen_number));
+        bool cancelled = strcmp(number, person->citizen_number) == 0; // their last one, and not theirs any more
+        decision_add(form->decision, ACCEPTED, cancelled ? REASON(ID_CANCELLED) : REASON(ID_NOT_CURRENT), FIELD,
+                     cancelled ? "" : told(form, FIELD, person->citizen_number));
         return;
     }
     if (!verify_is_number(number))

@@ -131,8 +131,8 @@ static int map_row(EventFile *file, const CsvRow *row, Arena *arena, EventRow *r
     Dongbo__ChangeEvent *event = NULL;
     MapFault fault;
     for (int column = 0; column < map_n_columns(file->map); column++) {
-        const CsvField *field = &row->fields[file->columns[column]];
-        file->texts[column] = (MapText){field->text, field->n};
+        const CsvField *field = file->columns[column] < 0 ? NULL : &row->fields[file->columns[column]];
+        file->texts[column] = field ? (MapText){field->text, field->n} : (MapText){NULL, 0};
     }
     arena_reset(file->arena);
     CharsetFault unread;

@@ -126,7 +126,8 @@ static void print_alternative_head(const ReviewCase *of, const ReviewAlternative
     printf("\n");
 }
 
-static void add_row(const ReviewCase *of, const ComparisonRow *row, Columns *columns) {
+// With a column of bits where there was a search, which weighed.
+static void add_row(const ReviewCase *of, const ComparisonRow *row, bool weighed, Columns *columns) {
     char said[MASK_BYTES], held[MASK_BYTES], bits[24] = "";
     if (!*row->said && !*row->held)
         return;
@@ -135,7 +136,7 @@ static void add_row(const ReviewCase *of, const ComparisonRow *row, Columns *col
     columns_add(columns, (const char *[]){row->differs ? "    *" : "     ", row->field->name,
                                           *row->said ? shown_value(of, row->field, row->said, said) : "-",
                                           *row->held ? shown_value(of, row->field, row->held, held) : "-", row->agrees,
-                                          bits, row->reasons});
+                                          weighed ? bits : row->reasons, row->reasons});
 }
 
 // The record that the event is about, as it is held: what of it would change.
@@ -200,12 +201,15 @@ static int print_records(const ReviewCase *of, const ReviewAlternative *alternat
 static int print_alternative(const ReviewCase *of, const ReviewAlternative *alternative) {
     CLEANUP(columns_destroy) Columns *columns = NULL;
     print_alternative_head(of, alternative);
-    int r = columns_new(&columns, 7);
+    bool weighed = false;
+    for (int i = 0; i < COMPARISON_FIELDS; i++)
+        weighed = weighed || alternative->comparison.rows[i].weighed;
+    int r = columns_new(&columns, weighed ? 7 : 6);
     if (r < 0)
         return r;
-    columns_add(columns, (const char *[]){"     ", "", "said", "in the store", "", "bits", ""});
+    columns_add(columns, (const char *[]){"     ", "", "said", "in the store", "", weighed ? "bits" : "", ""});
     for (int i = 0; i < COMPARISON_FIELDS; i++)
-        add_row(of, &alternative->comparison.rows[i], columns);
+        add_row(of, &alternative->comparison.rows[i], weighed, columns);
     r = columns_print(columns, stdout);
     return r == 0 ? print_records(of, alternative) : r;
 }
@@ -213,13 +217,13 @@ static int print_alternative(const ReviewCase *of, const ReviewAlternative *alte
 static int print_alone(const ReviewCase *of) {
     CLEANUP(columns_destroy) Columns *columns = NULL;
     Comparison comparison;
-    int r = columns_new(&columns, 7);
+    int r = columns_new(&columns, 6);
     if (r < 0 || !of->event || !of->event->subject)
         return r;
     printf("\n  nobody is known who may be meant\n");
     comparison_make(&(ComparisonSides){.said = of->event->subject, .verdict = of->verdict}, &comparison);
     for (int i = 0; i < COMPARISON_FIELDS; i++)
-        add_row(of, &comparison.rows[i], columns);
+        add_row(of, &comparison.rows[i], false, columns);
     return columns_print(columns, stdout);
 }
 

@@ -62,7 +62,7 @@ def test_open_cases_are_listed_and_chosen(office, desk):
     every = lines(desk.ask("review", "list", "--json"))
     assert [one["case"] for one in every] == [office.wrong_name, office.no_number, office.taken]
     assert [[reason["code"] for reason in one["reasons"]] for one in every] == [
-        ["NAME_DIFFERS"], ["ID_MISSING", "ID_FORMAT", "PERSON_POSSIBLE"], ["ID_BIRTH_YEAR", "PERSON_POSSIBLE"]]
+        ["NAME_DIFFERS"], ["ID_MISSING", "PERSON_POSSIBLE"], ["ID_BIRTH_YEAR", "PERSON_POSSIBLE"]]
     assert [(one["agency"], one["domain"], one["repeats"], one["known"]) for one in every] == [
         ("MOH", "health", repeats, False) for repeats in (1, 0, 0)]
     assert every[0]["citizen"] == "001*******05" and every[1]["citizen"] is None
@@ -192,7 +192,7 @@ def test_the_queue_is_counted(office, desk):
     stats = json.loads(desk.ask("review", "stats", "--json"))
     assert (stats["cases"], stats["events"], stats["known"], stats["possible"]) == (3, 4, 0, 3)
     assert [(one["agency"], one["domain"], one["cases"]) for one in stats["open"]] == [("MOH", "health", 3)]
-    assert stats["reasons"] == {"NAME_DIFFERS": 1, "ID_MISSING": 1, "ID_FORMAT": 1, "ID_BIRTH_YEAR": 1,
+    assert stats["reasons"] == {"NAME_DIFFERS": 1, "ID_MISSING": 1, "ID_BIRTH_YEAR": 1,
                                 "PERSON_POSSIBLE": 2}
     assert 0 <= stats["median_age_s"] <= stats["oldest_age_s"] < 3600
     by_lan, = [one for one in stats["decided"] if one["officer"] == "lan"]

@@ -138,7 +138,7 @@ def test_the_right_person_is_attached_and_nothing_accepted(office):
         subject(AN, citizen_number="", full_name="Ánh Xuân Trịnh"))
     assert [verdict for verdict, _ in said] == [MISMATCH] * 8
     assert [reasons for _, reasons in said[:5]] == [
-        ["ID_MISSING", "ID_FORMAT", "PERSON_KNOWN"], ["ID_FORMAT", "PERSON_KNOWN"], ["NOT_FOUND", "PERSON_KNOWN"],
+        ["ID_MISSING", "PERSON_KNOWN"], ["ID_FORMAT", "PERSON_KNOWN"], ["NOT_FOUND", "PERSON_KNOWN"],
         ["NAME_DIFFERS", "BIRTH_DATE_DIFFERS", "PERSON_KNOWN"], ["ID_FORMAT", "PERSON_KNOWN"]]
     for nth in range(1, 9):
         number, posterior, candidates = office.attached(nth)
@@ -179,8 +179,8 @@ def test_twins_and_homonyms(office):
     """The other twin is another person; of two with all the same nobody can tell."""
     told = office.say(subject(TWIN_A, citizen_number="", mother_name=MOTHER),
                       subject(HOMONYMS[0], citizen_number=""), subject(HOMONYMS[0], citizen_number="001088999999"))
-    assert told == [(MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_KNOWN"]),
-                    (MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_POSSIBLE"]), (DEFERRED, ["NOT_FOUND"])]
+    assert told == [(MISMATCH, ["ID_MISSING", "PERSON_KNOWN"]),
+                    (MISMATCH, ["ID_MISSING", "PERSON_POSSIBLE"]), (DEFERRED, ["NOT_FOUND"])]
     assert office.attached(1)[0] == TWIN_A["citizen_number"]
     _, posterior, candidates = office.attached(2)
     assert {match["citizen_number"] for match in candidates["matches"]} == {one["citizen_number"] for one in HOMONYMS}
@@ -189,7 +189,7 @@ def test_twins_and_homonyms(office):
 
 def test_a_block_that_is_too_large_is_said_to_be(office):
     assert office.say(subject(COMMON[0], citizen_number="")) == [
-        (MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_TOO_COMMON"])]
+        (MISMATCH, ["ID_MISSING", "PERSON_TOO_COMMON"])]
     assert office.attached(1)[2]["too_large"] is True
 
 
@@ -237,13 +237,13 @@ def test_an_agencys_policy_accepts_what_is_beyond_doubt(office):
         subject(AN, citizen_number="001090123486"), subject(AN, citizen_number=NEIGHBOUR["citizen_number"]),
         subject(AN, citizen_number="079.090.999.999"),                          # a number with dots in it
         subject(HOMONYMS[0], citizen_number="")) == [
-            (ACCEPTED, ["ID_MISSING", "ID_FORMAT", "PERSON_FOUND"]), (ACCEPTED, ["ID_FORMAT", "PERSON_FOUND"]),
+            (ACCEPTED, ["ID_MISSING", "PERSON_FOUND"]), (ACCEPTED, ["ID_FORMAT", "PERSON_FOUND"]),
             (ACCEPTED, ["ID_FORMAT", "PERSON_FOUND", "NAME_ACCENTS_LOST"]),
-            (MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_POSSIBLE"]),
-            (MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_POSSIBLE"]),
+            (MISMATCH, ["ID_MISSING", "PERSON_POSSIBLE"]),
+            (MISMATCH, ["ID_MISSING", "PERSON_POSSIBLE"]),
             (MISMATCH, ["NOT_FOUND", "PERSON_KNOWN"]),
             (MISMATCH, ["NAME_DIFFERS", "BIRTH_DATE_DIFFERS", "PERSON_KNOWN"]),
-            (MISMATCH, ["ID_FORMAT", "PERSON_POSSIBLE"]), (MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_POSSIBLE"])]
+            (MISMATCH, ["ID_FORMAT", "PERSON_POSSIBLE"]), (MISMATCH, ["ID_MISSING", "PERSON_POSSIBLE"])]
     persons = office.cluster.rows("SELECT DISTINCT citizen_number FROM exchange.record_version v "
                                   "JOIN population.citizen c USING (person) JOIN exchange.segment s "
                                   "ON v.position BETWEEN s.first_position AND s.last_position "
@@ -281,7 +281,7 @@ def test_a_namesake_who_comes_meanwhile_is_seen_under_the_lock(office):
         exchange.load_population(one[1:])
     kind, body = office.trusted.answer()
     assert kind == wire_peer.RECEIPT
-    assert office.decided(body, first, 1) == [(MISMATCH, ["ID_MISSING", "ID_FORMAT", "PERSON_POSSIBLE"])]
+    assert office.decided(body, first, 1) == [(MISMATCH, ["ID_MISSING", "PERSON_POSSIBLE"])]
 
 
 def test_a_long_search_under_the_lock_is_no_idleness(office):

@@ -14,7 +14,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static const char MAPPING[] = "domain: health\nsource_key: [id]\nfields:\n  - {to: lot_number, column: số lô}\n";
+static const char MAPPING[] = "domain: health\nsource_key: [id]\nfields:\n  - {to: lot_number, column: số lô}\n"
+                              "  - {to: facility_code, column: cơ sở, optional: true}\n"
+                              "  - {to: status, column: số lô, optional: true}\n";
 
 static char directory[SCRATCH_BYTES];
 static Map *map;
@@ -71,6 +73,18 @@ static void test_finds_columns_wherever_they_are(void **state) {
     assert_int_equal(bind("id,s\xF4\xEC l\xF4\n", "CP1258", columns, &fault), 0);
 }
 
+static void test_an_optional_column_may_be_missing_and_not_misspelt(void **state) {
+    int columns[MAP_COLUMNS_MAX];
+    HeaderFault fault;
+    assert_int_equal(bind("id,số lô\n", "UTF-8", columns, &fault), 0);
+    assert_int_equal(columns[2], -1);
+    assert_int_equal(bind("cơ sở,id,số lô\n", "UTF-8", columns, &fault), 0);
+    assert_int_equal(columns[2], 0);
+    assert_int_equal(bind("id,số lô, cơ sở\n", "UTF-8", columns, &fault), 1);
+    assert_non_null(strstr(fault.en, "it has \" cơ sở\""));
+    assert_int_equal(bind("id\n", "UTF-8", columns, &fault), 1); // another field needs it
+}
+
 static void test_says_what_is_wrong(void **state) {
     static const struct {
         const char *text, *en, *vi;
@@ -98,6 +112,7 @@ static void test_says_what_is_wrong(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_finds_columns_wherever_they_are),
+        cmocka_unit_test(test_an_optional_column_may_be_missing_and_not_misspelt),
         cmocka_unit_test(test_says_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

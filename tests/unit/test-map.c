@@ -263,6 +263,22 @@ static void test_leaves_unsaid_a_date_that_is_not_known(void **state) {
     map_destroy(&map);
 }
 
+static void test_leaves_unsaid_an_optional_column_that_is_not_there(void **state) {
+    Map *map = NULL;
+    assert_int_equal(load(&map, HEAD "  - {to: status, column: s, optional: true, clears_when: [\"\"]}\n"), 0);
+    assert_true(map_column_optional(map, 1) && !map_column_optional(map, 0));
+    const MapText row[] = {{"k", 1}, {NULL, 0}}, empty[] = {{"k", 1}, {"", 0}};
+    Dongbo__ChangeEvent *event;
+    MapFault fault;
+    arena_reset(arena);
+    assert_int_equal(map_apply(map, &(MapRow){row, 42}, arena, &event, &fault), 0);
+    assert_int_equal(fields_said(event_body(event)), 0);
+    assert_int_equal(event->n_cleared_fields, 0);
+    assert_int_equal(map_apply(map, &(MapRow){empty, 42}, arena, &event, &fault), 0);
+    assert_int_equal(event->n_cleared_fields, 1);
+    map_destroy(&map);
+}
+
 // Before what the mapping makes of other words; of what is withdrawn nothing is cleared.
 static void test_clears_what_holds_no_longer(void **state) {
     static const char yaml[] =
@@ -321,6 +337,7 @@ int main(void) {
         cmocka_unit_test(test_leaves_out_white_space_around_values),
         cmocka_unit_test(test_reads_dates_as_they_come),
         cmocka_unit_test(test_leaves_unsaid_a_date_that_is_not_known),
+        cmocka_unit_test(test_leaves_unsaid_an_optional_column_that_is_not_there),
         cmocka_unit_test(test_clears_what_holds_no_longer),
         cmocka_unit_test(test_takes_the_rows_time_when_none_is_named),
     };

@@ -54,6 +54,17 @@ static void test_replaced_number(void **state) {
     HAS(&c, ID_NOT_CURRENT);
 }
 
+static void test_cancelled_number(void **state) {
+    static const char *const TOLD[] = {NUMBER};
+    Case c = case_dose();
+    c.person.by_alias = true;
+    c.grants.told_fields = TOLD;
+    c.grants.n_told = 1;
+    case_whole(&c);
+    EXPECT(&c, ACCEPTED, ID_CANCELLED, NUMBER);
+    assert_string_equal(c.decision.reasons[0].expected, "");
+}
+
 // ---- the person -------------------------------------------------------------------------------------------------
 
 static void test_not_found(void **state) {
@@ -328,6 +339,7 @@ int main(void) {
         cmocka_unit_test(test_good_events),
         cmocka_unit_test(test_number_against_the_store),
         cmocka_unit_test(test_replaced_number),
+        cmocka_unit_test(test_cancelled_number),
         cmocka_unit_test(test_not_found),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_name_stored_empty_or_endless),
