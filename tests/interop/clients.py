@@ -148,8 +148,8 @@ class PythonReceiver:
     def start(self):
         return self.exchange.start(self.command(), self.log)
 
-    def until_head(self, expect=0):
-        done = self.exchange.run(*self.command("--until-head"))
+    def until_head(self, *words, expect=0):
+        done = self.exchange.run(*self.command("--until-head", *words))
         assert done.returncode == expect, f"exit code {done.returncode}\n{done.stderr}"
         return done.stderr
 

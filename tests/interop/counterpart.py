@@ -14,7 +14,7 @@ TIMEOUT_S = 20
 
 class Counterpart:
     def __init__(self, endpoint, keys):
-        self.keys, self.sent, self.route, self.session = keys, 0, None, 0
+        self.keys, self.sent, self.route, self.session, self.rights = keys, 0, None, 0, 1
         self.socket = zmq.Context.instance().socket(zmq.ROUTER)
         self.socket.linger = 0
         self.socket.curve_server, self.socket.curve_secretkey = 1, keys.curve_secret
@@ -86,10 +86,18 @@ class Counterpart:
 
     def welcome_subscriber(self, position, head):
         _, hello = self.expect(wire.Kind.HELLO_SUBSCRIBE, pb.HelloSubscribe)
-        self.welcome(wire.Kind.WELCOME_SUBSCRIBE, pb.WelcomeSubscribe(position=position, head=token(head),
-                                                                      fields=["health.dose_number"], policy_version=1))
+        self.welcome(wire.Kind.WELCOME_SUBSCRIBE, self.granted(position, head))
         self.expect(wire.Kind.CREDIT)
         return hello
+
+    def granted(self, position, head):
+        return pb.WelcomeSubscribe(session=self.session, position=position, head=token(head),
+                                   signing_key=self.keys.sign_public, fields=["health.dose_number"],
+                                   policy_version=self.rights)
+
+    def change_rights(self):
+        self.rights += 1
+        self.say(wire.Kind.WELCOME_SUBSCRIBE, self.granted(0, 9))
 
     def records(self, last, previous, *records):
         """Reaches from what is behind `previous` to `last`."""
@@ -97,11 +105,22 @@ class Counterpart:
                                                records=[record.SerializeToString() + NEWER for record in records]))
 
 
+    def asked(self):
+        return self.expect(wire.Kind.SNAPSHOT, pb.SnapshotRequest)[1]
+
+    def chunk(self, records, first, head, **more):
+        for one in records:
+            one.position = head
+        self.say(wire.Kind.CHUNK, pb.SnapshotChunk(records=[one.SerializeToString() for one in records],
+                                                   first=token(first), head=token(head), **more))
+
+
 def token(position):
     return pb.ResumeToken(epoch=1, position=position, segment_hash=bytes([position]) * 32 if position else b"")
 
 
-def record(position, previous, change=pb.CHANGE_UPSERT):
+def record(position, previous, change=pb.CHANGE_UPSERT, id_of=None):
+    """Of which the dose tells at which position it was made; `id_of`: the same record as was first told there."""
     body = pb.Vaccination(dose_number=position).SerializeToString()
     return pb.FeedRecord(position=position, previous=previous, domain=pb.HEALTH, change=change, body=body,
-                         record_id=bytes([position]) * 16, event_time_us=1646092800000000, changed_fields=[2])
+                         record_id=bytes([id_of or position]) * 16, event_time_us=1646092800000000, changed_fields=[2])

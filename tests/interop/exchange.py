@@ -44,6 +44,8 @@ class Kind(enum.IntEnum):
     ACK = 21
     FOLLOW = 22
     FOLLOWED = 23
+    SNAPSHOT = 24
+    CHUNK = 25
     PING = 32
     PONG = 33
     ERROR = 34
@@ -56,6 +58,14 @@ class Ended(Exception):
 
 class NoSession(Ended):
     """The exchange does not know our session: Hello again, over the same connection."""
+
+
+class CursorBad(Ended):
+    """The snapshot cannot go on from where it was."""
+
+
+class PositionGone(Ended):
+    """The exchange keeps the log no more from where we are."""
 
 
 class Stop(Exception):
@@ -222,13 +232,13 @@ class Session:
     def fail(self, frame):
         error = pb.Error.FromString(frame.body)
         name = pb.Error.Code.Name(error.code) if error.code in pb.Error.Code.values() else str(error.code)
-        if error.code == pb.Error.NO_SESSION:
-            raise NoSession(f"{name}: {error.text}")
-        if error.code in (pb.Error.BAD_VERSION, pb.Error.NOT_ALLOWED, pb.Error.UNKNOWN_SUBSCRIPTION,
-                          pb.Error.TOKEN_AHEAD, pb.Error.TOKEN_MISMATCH, pb.Error.POSITION_GONE,
-                          pb.Error.SESSION_REPLACED, pb.Error.FOLLOW_LIMIT):
-            raise Stop(f"{name}: {error.text}")
-        raise Ended(f"{name}: {error.text}")
+        raise ENDS.get(error.code, Ended)(f"{name}: {error.text}")
+
+
+ENDS = {pb.Error.NO_SESSION: NoSession, pb.Error.CURSOR_BAD: CursorBad, pb.Error.POSITION_GONE: PositionGone,
+        **dict.fromkeys([pb.Error.BAD_VERSION, pb.Error.NOT_ALLOWED, pb.Error.UNKNOWN_SUBSCRIPTION,
+                         pb.Error.TOKEN_AHEAD, pb.Error.TOKEN_MISMATCH, pb.Error.SESSION_REPLACED,
+                         pb.Error.FOLLOW_LIMIT], Stop)}
 
 
 def keep_on(endpoints, own, exchange, work):

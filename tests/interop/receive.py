@@ -4,13 +4,17 @@
 record; `place` is how far it goes, stored in the same transaction. Killed at any time, it resumes from there.
 
     receive.py --endpoint tcp://HOST:7702 --exchange broker.yaml.pub --key hn-health.yaml --subscription hn-health
-               --store copy.db [--journal] [--until-head]
+               --store copy.db [--journal] [--snapshot] [--until-head] [--reconcile]
 
-With --journal, table `journal` keeps every FeedRecord as it came. With --until-head it ends once it has all that the
-exchange had when it began; else it goes on for good. Ends with 3 when a person must act.
+An empty store begins at the start of the log, or with --snapshot at what there is now. A snapshot is also taken where
+the subscription's rights have changed, and where the log no longer goes back to the place. With --journal, table
+`journal` keeps every FeedRecord as it came. With --until-head it ends once it has all that the exchange had when it
+began; with --reconcile it then compares its copy with the exchange, and repairs what differs. Ends with 3 when a person
+must act.
 
 Written from proto/PROTOCOL.md, whose sections are named in brackets."""
 import argparse
+import hashlib
 import json
 import signal
 import sqlite3
@@ -19,33 +23,62 @@ import sys
 from google.protobuf import json_format
 
 import dongbo_pb2 as pb
-from exchange import FRAME_BODY_BYTES_MAX, Ended, Keys, Kind, Stop, keep_on, log
+from exchange import FRAME_BODY_BYTES_MAX, CursorBad, Ended, Keys, Kind, PositionGone, Stop, keep_on, log
 
 CREDIT_BYTES = 2 * FRAME_BODY_BYTES_MAX
+SNAPSHOT_BUCKETS = 4096
+SNAPSHOT_DIGEST_BYTES = 16
 BODIES = {pb.POPULATION: pb.PopulationChange, pb.HEALTH: pb.Vaccination, pb.EDUCATION: pb.Enrolment,
           pb.SOCIAL_SECURITY: pb.InsurancePeriod, pb.RESIDENCE: pb.ResidencePeriod, pb.E_ID: pb.EidAccount,
           pb.ELECTRICITY: pb.ElectricityContract}
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS record (
-  record_id BLOB PRIMARY KEY, domain INTEGER NOT NULL, citizen_number TEXT NOT NULL, event_time_us INTEGER NOT NULL,
-  agency TEXT NOT NULL, body TEXT NOT NULL, position INTEGER NOT NULL);
+  record_id BLOB PRIMARY KEY, domain INTEGER NOT NULL, citizen_number TEXT NOT NULL, person_id BLOB NOT NULL,
+  event_time_us INTEGER NOT NULL, agency TEXT NOT NULL, body TEXT NOT NULL, position INTEGER NOT NULL,
+  mark INTEGER NOT NULL);  -- the snapshot that brought it last; 0: none
 CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY, position INTEGER NOT NULL, record BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS place (epoch INTEGER NOT NULL, position INTEGER NOT NULL, segment_hash BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS rights (policy_version INTEGER NOT NULL);  -- under which all of this was received
+CREATE TABLE IF NOT EXISTS filling (mark INTEGER NOT NULL, cursor BLOB NOT NULL);  -- a snapshot that is not done
 """
 
 
+def bucket(record_id):
+    return record_id[0] << 4 | record_id[1] >> 4
+
+
 class Store:
-    """The copy and its place: one SQLite file."""
+    """The copy and its place: one SQLite file. Every method that changes it is one transaction."""
 
     def __init__(self, path, journal):
         self.db = sqlite3.connect(path, isolation_level=None)
         self.db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + TABLES)
+        self.db.create_function("bucket", 1, bucket, deterministic=True)
         self.journal = journal
 
+    def one(self, sql):
+        return self.db.execute(sql).fetchone()
+
     def token(self):
-        row = self.db.execute("SELECT epoch, position, segment_hash FROM place").fetchone()
+        row = self.one("SELECT epoch, position, segment_hash FROM place")
         return pb.ResumeToken(epoch=row[0], position=row[1], segment_hash=row[2]) if row else None
+
+    def policy_version(self):
+        return (self.one("SELECT policy_version FROM rights") or [None])[0]
+
+    def set_policy_version(self, version):
+        with self.db:
+            self.db.execute("BEGIN")
+            self.put("rights", version)
+
+    def put(self, table, *row):
+        """The table's only row."""
+        self.db.execute(f"DELETE FROM {table}")
+        self.db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+
+    def put_place(self, token):
+        self.put("place", token.epoch, token.position, token.segment_hash)
 
     def take(self, records, token):
         """Records, each with its encoding, and the token that is valid once they are stored."""
@@ -55,27 +88,83 @@ class Store:
                 self.take_record(record)
                 if self.journal:
                     self.db.execute("INSERT INTO journal (position, record) VALUES (?, ?)", [record.position, encoded])
-            self.db.execute("DELETE FROM place")
-            self.db.execute("INSERT INTO place VALUES (?, ?, ?)", [token.epoch, token.position, token.segment_hash])
+            self.put_place(token)
 
-    def take_record(self, record):
+    def take_record(self, record, mark=0):
         """Of a record that comes twice, the one with the greater position holds."""
         if record.change in (pb.CHANGE_DELETE, pb.CHANGE_LEFT):
             self.db.execute("DELETE FROM record WHERE record_id = ? AND position <= ?",
                             [record.record_id, record.position])
         else:
             self.db.execute(
-                "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (record_id) DO UPDATE SET "
-                "citizen_number = excluded.citizen_number, event_time_us = excluded.event_time_us, "
-                "agency = excluded.agency, body = excluded.body, position = excluded.position "
-                "WHERE excluded.position >= record.position",
-                [record.record_id, record.domain, record.citizen_number, record.event_time_us, record.agency,
-                 body_json(record), record.position])
+                "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (record_id) DO UPDATE SET "
+                "citizen_number = excluded.citizen_number, person_id = excluded.person_id, "
+                "event_time_us = excluded.event_time_us, agency = excluded.agency, body = excluded.body, "
+                "position = excluded.position, mark = excluded.mark WHERE excluded.position >= record.position",
+                [record.record_id, record.domain, record.citizen_number, record.person_id, record.event_time_us,
+                 record.agency, body_json(record), record.position, mark])
+
+    # ---- snapshots: what comes is marked, what is not is let go at the end ----
+
+    def filling(self):
+        """(mark, cursor) of a snapshot that is to go on."""
+        return self.one("SELECT mark, cursor FROM filling")
+
+    def next_mark(self):
+        return self.one("SELECT coalesce(max(mark), 0) + 1 FROM record")[0]
+
+    def begin_filling(self):
+        with self.db:
+            self.db.execute("BEGIN")
+            self.put("filling", self.next_mark(), b"")
+
+    def take_chunk(self, records, mark, cursor=None):
+        with self.db:
+            self.db.execute("BEGIN")
+            for record in records:
+                self.take_record(record, mark)
+            if cursor is not None:
+                self.put("filling", mark, cursor)
+
+    def end_filling(self, records, mark, first, policy_version):
+        with self.db:
+            self.db.execute("BEGIN")
+            for record in records:
+                self.take_record(record, mark)
+            self.db.execute("DELETE FROM record WHERE mark <> ?", [mark])
+            self.db.execute("DELETE FROM filling")
+            self.put_place(first)
+            self.put("rights", policy_version)
+
+    def end_repair(self, records, mark, buckets):
+        with self.db:
+            self.db.execute("BEGIN")
+            for record in records:
+                self.take_record(record, mark)
+            self.db.executemany("DELETE FROM record WHERE mark <> ? AND bucket(record_id) = ?",
+                                [(mark, number) for number in buckets])
+
+    def digests(self):
+        sums = [0] * SNAPSHOT_BUCKETS
+        for record_id, domain, number, body in self.db.execute(
+                "SELECT record_id, domain, citizen_number, body FROM record"):
+            sums[bucket(record_id)] += record_digest(record_id, domain, number, json.loads(body))
+        return [total % (1 << 8 * SNAPSHOT_DIGEST_BYTES) for total in sums]
 
 
 def body_json(record):
     body = BODIES[record.domain].FromString(record.body)
     return json.dumps(json_format.MessageToDict(body, preserving_proto_field_name=True), ensure_ascii=False)
+
+
+def record_digest(record_id, domain, number, fields):
+    def told(value):
+        data = str(value).encode()
+        return len(data).to_bytes(4, "big") + data
+    of_names = BODIES[domain].DESCRIPTOR.fields_by_name
+    values = sorted((of_names[name].number, value) for name, value in fields.items())
+    data = record_id + bytes([domain]) + told(number) + b"".join(bytes([n]) + told(value) for n, value in values)
+    return int.from_bytes(hashlib.sha256(data).digest()[:SNAPSHOT_DIGEST_BYTES], "big")
 
 
 class Receiver:
@@ -84,46 +173,84 @@ class Receiver:
     def __init__(self, options):
         self.options, self.store = options, Store(options.store, options.journal)
         self.own, self.exchange = Keys(options.key), Keys(options.exchange)
+        self.compared = not options.reconcile
+        self.asked = None  # of a snapshot: what the next chunk is of
+        if options.snapshot and not self.store.token() and not self.store.filling():
+            self.store.begin_filling()
 
     def run(self):
         keep_on(self.options.endpoint, self.own, self.exchange, self.session)
 
     def session(self, session):
-        self.hello(session)
-        while not self.options.until_head or self.place < self.head:
-            frame = session.next(60)
-            if frame and frame.kind == Kind.RECORDS:
-                self.received += len(frame.body)
-                self.take_records(pb.Records.FromString(frame.body))
-                session.send(Kind.ACK, pb.Ack(position=self.place))
-                session.send(Kind.CREDIT, pb.Credit(bytes=self.received + CREDIT_BYTES))
-            elif frame and frame.kind == Kind.WATERMARK:
-                self.take_watermark(pb.Watermark.FromString(frame.body))
-                session.send(Kind.ACK, pb.Ack(position=self.place))
-            elif frame and frame.kind == Kind.WELCOME_SUBSCRIBE:
-                self.take_grant(pb.WelcomeSubscribe.FromString(frame.body))
-            elif frame:
-                raise Ended(f"a frame of type {frame.kind} does not belong here")
+        try:
+            self.hello(session)
+            while not self.is_done(session):
+                self.take_frame(session, session.next(60))
+        except (CursorBad, PositionGone):
+            self.store.begin_filling()  # all over again, with a new mark
+            raise
+
+    def is_done(self, session):
+        if not (self.options.until_head or self.options.reconcile) or self.asked or self.place < self.head:
+            return False
+        if not self.compared:
+            self.ask_digests(session)
+        return self.compared
+
+    def take_frame(self, session, frame):
+        if frame is None:
+            return
+        if frame.kind == Kind.RECORDS:
+            self.take_records(pb.Records.FromString(frame.body))
+        elif frame.kind == Kind.WATERMARK:
+            self.take_watermark(pb.Watermark.FromString(frame.body))
+        elif frame.kind == Kind.WELCOME_SUBSCRIBE:
+            self.take_rights(session, pb.WelcomeSubscribe.FromString(frame.body))
+        elif frame.kind == Kind.CHUNK and self.asked:
+            self.take_chunk(session, pb.SnapshotChunk.FromString(frame.body))
+        else:
+            raise Ended(f"a frame of type {frame.kind} does not belong here")
+        if frame.kind in (Kind.RECORDS, Kind.CHUNK):
+            self.received += len(frame.body)
+            session.send(Kind.CREDIT, pb.Credit(bytes=self.received + CREDIT_BYTES))
+        if not self.asked:
+            session.send(Kind.ACK, pb.Ack(position=self.place))
 
     def hello(self, session):
-        token = self.store.token()
+        token, filling = self.store.token(), self.store.filling()
+        self.asked, self.received = None, 0
         session.numbered = True
-        frame = session.hello(Kind.HELLO_SUBSCRIBE, pb.HelloSubscribe(
-            protocol_version=1, subscription=self.options.subscription, token=token, from_start=token is None,
-            consumer=self.options.name, program="receive.py"), Kind.WELCOME_SUBSCRIBE)
+        hello = pb.HelloSubscribe(protocol_version=1, subscription=self.options.subscription,
+                                  consumer=self.options.name, program="receive.py")
+        if filling:
+            hello.snapshot = True
+        elif token:
+            hello.token.CopyFrom(token)
+        else:
+            hello.from_start = True
+        frame = session.hello(Kind.HELLO_SUBSCRIBE, hello, Kind.WELCOME_SUBSCRIBE)
         welcome = pb.WelcomeSubscribe.FromString(frame.body)
         if welcome.signing_key != self.exchange.sign_public:
             raise Stop("this is not the exchange whose key is configured")
-        if welcome.position != (token.position if token else 0):
+        if not filling and welcome.position != (token.position if token else 0):
             raise Stop(f"the exchange would begin at {welcome.position}, which is not where this copy ends")
-        self.take_grant(welcome)
         self.place = self.previous = welcome.position
         self.head = welcome.head.position
-        self.received = 0
         session.send(Kind.CREDIT, pb.Credit(bytes=CREDIT_BYTES))
+        if not filling and not token:
+            self.store.set_policy_version(welcome.policy_version)
+        self.take_rights(session, welcome)
+        if filling:
+            self.ask_all(session)
 
-    def take_grant(self, welcome):
+    def take_rights(self, session, welcome):
         log(f"granted, by policy {welcome.policy_version}: {' '.join(welcome.fields)}")
+        self.version = welcome.policy_version
+        if self.store.policy_version() != self.version and not self.store.filling():
+            self.store.begin_filling()
+            self.ask_all(session)
+
+    # ---- the feed ----
 
     def take_records(self, records):
         """They join without holes, or the session ends before anything is stored."""
@@ -134,8 +261,7 @@ class Receiver:
         for record, _ in decoded:
             if record.previous != previous or not previous < record.position <= records.last:
                 raise Ended("a record that does not follow the one before")
-            if record.domain not in BODIES or record.change not in pb.ChangeKind.values():
-                raise Stop("a record of a kind that this program is too old for")
+            check_known(record)
             previous = record.position
         self.store.take(decoded, records.token)
         self.previous, self.place = previous, records.last
@@ -145,6 +271,73 @@ class Receiver:
             raise Ended("a watermark from before what came")
         self.store.take([], watermark.token)
         self.place = watermark.token.position
+
+    # ---- snapshots ----
+
+    def ask_all(self, session):
+        mark, cursor = self.store.filling()
+        self.mark = mark
+        self.ask(session, self.take_all, cursor=cursor)
+
+    def ask_digests(self, session):
+        self.sums = [0] * SNAPSHOT_BUCKETS
+        self.ask(session, self.take_digests, digests=True)
+
+    def ask(self, session, take, **what):
+        """One chunk; take(session, chunk, its records) takes it, and what comes after it."""
+        self.asked, self.what = take, what
+        session.send(Kind.SNAPSHOT, pb.SnapshotRequest(**what))
+
+    def take_chunk(self, session, chunk):
+        records = [pb.FeedRecord.FromString(encoded) for encoded in chunk.records]
+        for record in records:
+            check_known(record)
+        take, self.asked = self.asked, None
+        take(session, chunk, records)
+        if not chunk.done:
+            self.ask(session, take, **{**self.what, "cursor": chunk.cursor})
+
+    def take_all(self, session, chunk, records):
+        self.head = max(self.head, chunk.head.position)  # only then the copy is right
+        if not chunk.done:
+            self.store.take_chunk(records, self.mark, chunk.cursor)
+            return
+        self.store.end_filling(records, self.mark, chunk.first, self.version)
+        self.place = self.previous = chunk.first.position
+        log(f"snapshot done: the feed goes on behind {self.place}")
+
+    def take_digests(self, session, chunk, _):
+        size = SNAPSHOT_DIGEST_BYTES
+        for i in range(SNAPSHOT_BUCKETS):
+            self.sums[i] += int.from_bytes(chunk.digests[size * i:size * (i + 1)], "big")
+        if not chunk.done:
+            return
+        own = self.store.digests()
+        self.differing = [i for i in range(SNAPSHOT_BUCKETS) if self.sums[i] % (1 << 8 * size) != own[i]]
+        log(f"compared: {len(self.differing)} of {SNAPSHOT_BUCKETS} buckets differ")
+        self.compared = True
+        if self.differing:
+            self.mark = self.store.next_mark()
+            bits = sum(1 << i for i in self.differing).to_bytes(SNAPSHOT_BUCKETS // 8, "little")
+            self.ask(session, self.take_repair, buckets=bits)
+
+    def take_repair(self, session, chunk, records):
+        self.head = max(self.head, chunk.head.position)
+        if chunk.done:
+            self.store.end_repair(records, self.mark, self.differing)
+        else:
+            self.store.take_chunk(records, self.mark)
+
+
+def check_known(record):
+    """Half of a record is not kept: a newer program must be."""
+    known = record.domain in BODIES and record.change in pb.ChangeKind.values()
+    if known:
+        body = BODIES[record.domain].FromString(record.body)
+        body.DiscardUnknownFields()
+        known = body.ByteSize() == len(record.body)
+    if not known:
+        raise Stop(f"the record at position {record.position} is newer than this program, which needs an upgrade")
 
 
 def main():
@@ -156,7 +349,9 @@ def main():
     parser.add_argument("--name", default="receive.py", help="of this consumer, for the exchange's operators")
     parser.add_argument("--store", required=True)
     parser.add_argument("--journal", action="store_true")
+    parser.add_argument("--snapshot", action="store_true")
     parser.add_argument("--until-head", action="store_true")
+    parser.add_argument("--reconcile", action="store_true")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # by way of a Goodbye
     try:
         Receiver(parser.parse_args()).run()

@@ -2,9 +2,11 @@
 """Clients that were written from PROTOCOL.md alone keep the promises that our agents keep: at a real exchange, beside
 them, over kills of either and of the broker, and with spools and places that the exchange does not know."""
 import collections
+import contextlib
 import random
 import re
 import shutil
+import sqlite3
 import time
 import types
 
@@ -142,10 +144,7 @@ def test_records_that_come_and_go(site):
         site.wait_until("SELECT count(*)::int FROM exchange.stream", 2)
     move(1, (0, "79"), (1, "79"))
     move(2, (1, "01"))
-    withdrawn = dose(2)
-    withdrawn["operation"], withdrawn["source_key"] = "RETRACT", "withdrawn"
-    withdrawn["health"] = {name: withdrawn["health"][name] for name in ("vaccineGroup", "doseNumber")}
-    python.put([withdrawn])
+    python.put([withdrawn(2)])
     python.once()
     site.broker.wait_for(lambda: receiver.until_head() is not None and len(receiver.copy()) == 4, "the moves")
     assert {"upsert", "delete", "entered", "left"} == {record["change"] for record in receiver.records()}
@@ -181,6 +180,42 @@ def test_a_list_of_followed_persons(site):
     receivers_agree(site, "few")
     receiver.name = "hn"  # whose subscription keeps no list
     assert follow("list", expect=3) == []
+
+
+def test_a_snapshot_then_the_feed(site):
+    """What a snapshot leaves is what the feed leaves; a change of rights brings one; a damaged copy is repaired."""
+    python, whole = PythonPublisher(site, "MOH"), PythonReceiver(site, "hn")
+    filled = PythonReceiver(site, "hn", "filled")
+    python.put([dose(n) for n in range(40)])
+    python.once()
+    assert "snapshot done" in filled.until_head("--snapshot")
+    python.put([dose(n, 2) for n in range(40)] + [withdrawn(n) for n in range(5)])
+    python.once()
+    assert "snapshot" not in filled.until_head()
+    whole.until_head()
+    assert filled.copy() == whole.copy() and len(filled.copy()) == 75
+    site.dongbo("subscription", "change", "hn", "--field", "health.dose_number,health.lot_number")
+    site.wait_in_force()
+    assert "snapshot done" in whole.until_head()
+    assert {tuple(body) for body in whole.copy().values()} == {("dose_number",)} and len(whole.copy()) == 75
+    assert query(whole.store, "SELECT DISTINCT citizen_number FROM record") == [("",)]
+    assert " 0 of 4096" in whole.until_head("--reconcile")
+    with contextlib.closing(sqlite3.connect(whole.store)) as damaged, damaged:
+        damaged.execute("DELETE FROM record WHERE rowid % 10 = 0")
+        damaged.execute("UPDATE record SET body = '{\"dose_number\": 9}' WHERE rowid % 10 = 1")
+        damaged.execute("INSERT INTO record SELECT randomblob(16), domain, citizen_number, person_id, event_time_us, "
+                        "agency, body, position, mark FROM record LIMIT 3")
+    assert " 0 of 4096" not in whole.until_head("--reconcile")
+    assert " 0 of 4096" in whole.until_head("--reconcile")
+    assert {key: body["dose_number"] for key, body in whole.copy().items()} == {
+        key: body["dose_number"] for key, body in filled.copy().items()}
+
+
+def withdrawn(n):
+    event = dose(n)
+    event["operation"], event["sourceKey"] = "RETRACT", f"withdrawn-{n}"
+    event["health"] = {name: event["health"][name] for name in ("vaccineGroup", "doseNumber")}
+    return event
 
 
 # ---- kills ---------------------------------------------------------------------------------------------------------

@@ -136,6 +136,41 @@ def test_a_receiver_at_a_newer_exchange_that_errs(stage, receiver):
         (2, {"dose_number": 2}), (4, {"dose_number": 4})]
 
 
+def test_a_snapshot_goes_on_where_it_was_interrupted(stage):
+    """What chunks brought stays, what none of them brought goes, and the feed behind the first chunk is passed over."""
+    receiver = PythonReceiver(stage, "hn")
+    with counterpart(stage, stage.subscribe) as exchange:
+        process = receiver.start()
+        exchange.welcome_subscriber(0, head=2)
+        exchange.records(2, 0, record(1, 0), record(2, 1))
+        exchange.is_read()
+        exchange.change_rights()
+        assert exchange.asked().cursor == b""
+        exchange.chunk([record(2, 0)], first=5, head=5, cursor=b"one")
+        assert exchange.asked().cursor == b"one"
+        exchange.say(wire.Kind.GOODBYE, more=b"")
+        assert exchange.welcome_subscriber(0, head=9).snapshot
+        assert exchange.asked().cursor == b"one"
+        exchange.chunk([record(3, 0)], first=5, head=7, done=True)
+        assert exchange.expect(wire.Kind.ACK, pb.Ack)[1].position == 5
+        # Behind `first`: one that chunks told as it is later, one that is gone since, one that came since.
+        exchange.records(8, 5, record(6, 5, id_of=3), record(7, 6, change=pb.CHANGE_DELETE, id_of=2), record(8, 7))
+        exchange.is_read()
+        assert {key[:2]: body["dose_number"] for key, body in receiver.copy().items()} == {"03": 3, "08": 8}
+        # The cursor leads nowhere any more: from the beginning, with the marks of another snapshot.
+        exchange.change_rights()
+        exchange.asked()
+        exchange.chunk([record(3, 0)], first=8, head=8, cursor=b"two")
+        exchange.asked()
+        exchange.say(wire.Kind.ERROR, pb.Error(code=pb.Error.CURSOR_BAD, text="Begin again."))
+        assert exchange.welcome_subscriber(0, head=9).snapshot
+        assert exchange.asked().cursor == b""
+        exchange.chunk([record(8, 0)], first=9, head=9, done=True)
+        exchange.is_read()
+        assert [key[:2] for key in receiver.copy()] == ["08"]
+        process.stop()
+
+
 # ---- a newer client at this exchange -------------------------------------------------------------------------------
 
 class Newer:
