@@ -29,12 +29,15 @@ static const PgStatement FIND = {
     "JOIN population.citizen c ON c.person = p.person",
     1, (const Oid[]){OID_TEXT_ARRAY}};
 
-// Only what changes the list is kept. Who is named twice has the last word of a removal.
+// Only what changes the list is kept. Who is named twice has the last word of a removal. Whoever was merged into one
+// who is removed is, too: they may stand on the list still.
 static const PgStatement KEEP = {
     "follow-keep",
-    "WITH said AS (SELECT DISTINCT ON (w.person) w.person, w.number, w.follow FROM ("
+    "WITH RECURSIVE gone(person) AS (SELECT p FROM unnest($4::bigint[]) AS p UNION SELECT l.person FROM gone g "
+    "JOIN exchange.person_link l ON l.merged_into = g.person), "
+    "said AS (SELECT DISTINCT ON (w.person) w.person, w.number, w.follow FROM ("
     "SELECT a.person, a.number, true FROM unnest($2::bigint[], $3::text[]) AS a(person, number) "
-    "UNION ALL SELECT a.person, '', false FROM unnest($4::bigint[]) AS a(person) "
+    "UNION ALL SELECT g.person, '', false FROM gone g "
     "UNION ALL SELECT h.person, h.number, false FROM exchange.followed h "
     "WHERE h.subscription = $1 AND h.to_position IS NULL AND h.number = ANY ($5)) AS w(person, number, follow) "
     "ORDER BY w.person, w.follow), "

@@ -16,7 +16,8 @@
 #define OID_INT8_ARRAY 1016
 #define OID_TEXT_ARRAY 1009
 
-// Who was merged into another, with all records, is that one; whose records are still to go is in the store no more.
+// To be followed is whom they were merged into, with all records; to be left is who was named, who may have become
+// another since whom nobody wants to leave. Whose records are still to go is in the population store no more.
 enum { PERSON, FOLLOW, NUMBER, TARGET, IS_HELD, OWN_IS_HELD, WAITS, IS_GOING, GONE };
 static const Oid NEXT_TYPES[] = {OID_INT4, OID_INT4};
 static const PgStatement NEXT = {
@@ -27,7 +28,7 @@ static const PgStatement NEXT = {
     "FROM (SELECT * FROM exchange.follow_request q WHERE q.subscription = $1 AND NOT EXISTS (SELECT "
     "FROM exchange.retelling w WHERE w.person = q.person AND NOT w.told) ORDER BY q.person LIMIT $2 "
     "FOR NO KEY UPDATE) r CROSS JOIN LATERAL (SELECT coalesce((WITH RECURSIVE way(person) AS ("
-    "SELECT l.merged_into FROM exchange.person_link l WHERE l.person = r.person AND l.moved "
+    "SELECT l.merged_into FROM exchange.person_link l WHERE l.person = r.person AND l.moved AND r.follow "
     "UNION SELECT l.merged_into FROM way w JOIN exchange.person_link l ON l.person = w.person AND l.moved) "
     "SELECT w.person FROM way w WHERE NOT EXISTS (SELECT FROM exchange.person_link m "
     "WHERE m.person = w.person AND m.moved)), r.person) AS person) t "
@@ -246,9 +247,9 @@ static int fill_all(Work *work, const Wishes *wishes, const PGresult *rows) {
     for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
         int64_t person = pg_i64(rows, row, RECORD_PERSON);
         for (size_t i = 0; (wish == NULL || wish->target != person) && i < wishes->n; i++)
-            if (wishes->list[i].tells && wishes->list[i].target == person)
+            if (wishes->list[i].taken && wishes->list[i].tells && wishes->list[i].target == person)
                 wish = &wishes->list[i];
-        if (wish != NULL && wish->target == person && wish->taken && !wish->refused && wish->who != NULL)
+        if (wish != NULL && wish->target == person && !wish->refused && wish->who != NULL)
             result = fill(work, wish, rows, row);
     }
     return result;
@@ -342,8 +343,6 @@ static void sort_wish(const Wish *wish, Changes *changes) {
         return;
     if (wish->own_held && (became || !wish->follow))
         add(&changes->closed, wish->person, "");
-    if (wish->held && became && !wish->follow)
-        add(&changes->closed, wish->target, "");
     if (wish->follow && !wish->held)
         add(&changes->opened, wish->target, wish->number);
     else if (wish->follow && !became)

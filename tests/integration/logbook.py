@@ -13,7 +13,8 @@ import types
 import wire
 
 ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
-ENTRY_EVENT, ENTRY_DECISION, ENTRY_EPOCH, ENTRY_POLICY, ENTRY_STREAM, ENTRY_MERGER, ENTRY_RETOLD = range(1, 8)
+(ENTRY_EVENT, ENTRY_DECISION, ENTRY_EPOCH, ENTRY_POLICY, ENTRY_STREAM, ENTRY_MERGER, ENTRY_RETOLD,
+ ENTRY_FOLLOWED) = range(1, 9)
 RECORD_KINDS = (ENTRY_EVENT, ENTRY_DECISION, ENTRY_MERGER, ENTRY_RETOLD)
 POPULATION = 1
 BODIES = {1: "PopulationChange", 2: "Vaccination", 3: "Enrolment", 4: "InsurancePeriod", 5: "ResidencePeriod",
@@ -169,7 +170,7 @@ class Logbook:
         for position, entry in self.entries.items():
             replaced = wire.ROW_REPLACED in [reason.code for reason in entry.reasons]
             if entry.domain != POPULATION and entry.verdict in (ACCEPTED, SUPERSEDED) and not replaced and \
-                    entry.kind != ENTRY_RETOLD:
+                    entry.kind not in (ENTRY_RETOLD, ENTRY_FOLLOWED):
                 assert position in versions, f"the entry at {position} has no record version"
 
     def check_exceptions(self):

@@ -13,7 +13,9 @@ from test_population_events import Centre, body_of
 
 PROVINCES = ("01", "79", "48")
 FIELDS = "citizen_number,health.vaccine_group,health.dose_number,health.lot_number"
+HOME = "population.citizen_number,population.residence_province"
 COMMITTEES = {"hanoi": ["--province", "01"], "south": ["--province", "79", "--province", "48"], "all": []}
+FOLLOWERS = {"fund": [], "fund-hanoi": ["--province", "01"]}  # who follow some persons only
 PERSONS = 12
 
 
@@ -22,6 +24,9 @@ def centre(exchange):
     made = Centre(exchange)
     for name, words in COMMITTEES.items():
         exchange.committee(name, "health,population", f"{FIELDS},population.residence_province", *words)
+    for name, words in FOLLOWERS.items():
+        exchange.committee(name, "health,population", f"{FIELDS},{HOME}", "--followed-only",
+                           *words)
     yield made
     made.close()
 
@@ -35,7 +40,7 @@ class Life:
         self.numbers = {of: 0 for of in range(PERSONS)}     # how often re-issued
         self.doses = {}                                     # (person, dose): lot, numbered by time
         self.withdrawn = {}                                 # (person, dose): when, as a lot would be numbered
-        self.gone = {}                                      # person: whom they were merged into
+        self.lists = {name: set() for name in FOLLOWERS}    # whom they follow
 
     def about(self, of):
         return number(of, self.numbers[of])
@@ -69,6 +74,9 @@ class Life:
             if max(self.doses.get((into, which), ""), self.withdrawn.get((into, which), "")) < lot:
                 self.doses[into, which] = lot
         del self.home[of]
+        for persons in self.lists.values():
+            if of in persons:
+                persons.symmetric_difference_update({of} if into in persons else {of, into})
         return merged
 
     def dose(self, of, operation=1):
@@ -94,20 +102,60 @@ class Life:
         return "NPC", [self.dice.choice(kinds)(self.dice.choice(sorted(self.home)))
                        for _ in range(self.dice.randint(1, 4)) if len(self.home) > 4]
 
-    def expected(self, provinces):
+    def follow(self, name, peer):
+        """Some persons more or fewer on a list, by any of their numbers. Whoever lives elsewhere is not taken."""
+        provinces, some = FOLLOWERS[name][1::2], self.dice.sample(sorted(self.home), 3)
+        says = [number(of, self.dice.randint(0, self.numbers[of])) for of in some]
+        if self.dice.random() < .6:
+            covered = [of for of in some if not provinces or self.home[of] in provinces]
+            assert list(peer.follow(add=says).not_covered) == [
+                said for of, said in zip(some, says) if of not in covered]
+            self.lists[name].update(covered)
+        else:
+            assert not peer.follow(remove=says).not_covered
+            self.lists[name].difference_update(some)
+
+    def expected(self, provinces, persons=None):
         return sorted((self.about(of), which, lot) for (of, which), lot in self.doses.items()
-                      if not provinces or self.home[of] in provinces)
+                      if (not provinces or self.home[of] in provinces) and (persons is None or of in persons))
+
+    def expected_homes(self, provinces, persons):
+        return sorted((self.about(of), self.home[of]) for of in persons if not provinces or self.home[of] in provinces)
 
 
 def copy_of(committee):
-    """What a receiver that does as it is told holds in the end: doses, and where their persons live."""
+    """What a receiver that does as it is told holds in the end: doses."""
+    return sorted((record.citizen_number, *body_of(record)) for record in held_by(committee) if record.domain == 2)
+
+
+def homes_of(committee):
+    """... and where their persons live."""
+    return sorted((record.citizen_number, wire.PopulationChange.FromString(record.body).residence_province)
+                  for record in held_by(committee) if record.domain == 1)
+
+
+def held_by(committee):
     held = {}
     for record in committee.records:
         if record.change in (1, 3):
             held[record.record_id] = record
         else:
             held.pop(record.record_id, None)
-    return sorted((record.citizen_number, *body_of(record)) for record in held.values() if record.domain == 2)
+    return held.values()
+
+
+def read(centre, name, head):
+    with wire.subscriber(centre.exchange, name) as committee:
+        committee.hello(from_start=True)
+        committee.take_all(head)
+        return committee
+
+
+def wait_told(centre):
+    for waiting in ("exchange.person_link WHERE NOT moved", "exchange.retelling WHERE NOT told",
+                    "exchange.follow_request"):
+        centre.exchange.wait_until(f"SELECT count(*) FROM {waiting}", 0)
+    return centre.cluster.value("SELECT last_position FROM exchange.head")
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("DONGBO_SEEDS", "3"))))
@@ -118,13 +166,36 @@ def test_copies_of_provinces_stay_right(centre, seed):
         code, events = life.batch()
         if events:
             peers[code].publish(events)
-    for waiting in ("exchange.person_link WHERE NOT moved", "exchange.retelling WHERE NOT told"):
-        centre.exchange.wait_until(f"SELECT count(*) FROM {waiting}", 0)
+    head = wait_told(centre)
     assert centre.cluster.rows("SELECT * FROM exchange.exception") == []
     logbook.Logbook(centre.cluster).check()
-    head = centre.cluster.value("SELECT last_position FROM exchange.head")
     for name, words in COMMITTEES.items():
-        with wire.subscriber(centre.exchange, name) as committee:
-            committee.hello()
-            committee.take_all(head)
-            assert copy_of(committee) == life.expected(words[1::2]), f"{name}, seed {seed}"
+        assert copy_of(read(centre, name, head)) == life.expected(words[1::2]), f"{name}, seed {seed}"
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("DONGBO_SEEDS", "3"))))
+def test_copies_of_followed_persons_stay_right(centre, seed):
+    """Of persons who are followed and not, while they move, get other numbers and turn out to be one."""
+    life, peers = Life(centre, seed), {code: centre.peer(code) for code in ("NPC", "MOH")}
+    keepers = {name: wire.subscriber(centre.exchange, name) for name in FOLLOWERS}
+    peers["NPC"].publish([life.enter(of) for of in range(PERSONS)])
+    before = {}
+    for turn in range(60):
+        code, events = life.batch()
+        if events:
+            peers[code].publish(events)
+        name = life.dice.choice(sorted(FOLLOWERS))
+        life.follow(name, keepers[name])
+        if turn == 30:
+            head = centre.cluster.value("SELECT last_position FROM exchange.head")
+            before = {name: read(centre, name, head).records for name in FOLLOWERS}
+    head = wait_told(centre)
+    assert centre.cluster.rows("SELECT * FROM exchange.exception") == []
+    logbook.Logbook(centre.cluster).check()
+    for name, words in FOLLOWERS.items():
+        keepers[name].close()
+        committee, where = read(centre, name, head), f"{name}, seed {seed}"
+        assert copy_of(committee) == life.expected(words[1::2], life.lists[name]), where
+        assert homes_of(committee) == life.expected_homes(words[1::2], life.lists[name]), where
+        assert [record.SerializeToString() for record in committee.records[:len(before[name])]] == \
+            [record.SerializeToString() for record in before[name]], f"{where}: read again"
