@@ -21,6 +21,7 @@ static struct {
     const char *program;
     LogLevel level;
     LogStyle style;
+    bool mute;
 } log_config = {.program = "dongbo", .level = LOG_LEVEL_INFO};
 
 static const struct {
@@ -54,8 +55,12 @@ void log_setup(const char *program, LogLevel level) {
         log_config.style = LOG_STYLE_PLAIN;
 }
 
+void log_mute(void) {
+    log_config.mute = true;
+}
+
 bool log_is_on(LogLevel level) {
-    return level <= log_config.level;
+    return !log_config.mute && level <= log_config.level;
 }
 
 static int write_prefix(LogLevel level, char *line, size_t bytes) {

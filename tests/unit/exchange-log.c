@@ -86,10 +86,10 @@ void exchange_feed_start(void) {
                            .keys = &exchange.broker,
                            .clock = clock_system()};
     int port, r = ERROR_CONFIG;
-    // A port is free some moments after its socket was closed, which libzmq does in the background.
-    for (int i = 0; i < 500 && r == ERROR_CONFIG; i++) {
+    // An address is free some moments after its socket was closed, which libzmq does in the background.
+    for (int i = 0; i < 500 && r < 0; i++) {
         r = feed_new(&exchange.feed, &options, &port);
-        if (r == ERROR_CONFIG)
+        if (r < 0)
             zmq_poll(NULL, 0, 10);
     }
     exchange_ok(r);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libdongbo: publish changes to a dongbo exchange, and receive a subscription's records, from a program of your own.
+ *
+ * Results. 0 is success. A positive result is a condition that the function documents. A negative one is an error;
+ * dongbo_error() says in one sentence what it was and what to do. Nothing is printed, no signal handler is installed.
+ *
+ * Ownership. What a function gives through a `const` pointer is the handle's and holds until the next call with it.
+ * What you give is read during the call only and may go afterwards. _open() makes a handle, _close() frees it, takes
+ * NULL and sets the pointer to NULL.
+ *
+ * Threads. A handle is used by one thread at a time; different handles are independent. dongbo_error() is each
+ * thread's own. A handle does not survive fork(): open it in the child.
+ *
+ * Units. Times are microseconds since 1970 UTC (`_us`), waits are milliseconds (`_ms`). Texts are UTF-8 and end with
+ * 0; one that is not said is NULL or "". Dates are FHIR dates: YYYY, YYYY-MM or YYYY-MM-DD.
+ *
+ * Structures that you fill begin with their own size (DONGBO_INIT), those that the library fills only ever grow at
+ * their end: a program runs with any later library of the same soname without being compiled again.
+ */
+#ifndef DONGBO_H
+#define DONGBO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Of the header; dongbo_version() is the library's. */
+#define DONGBO_VERSION "0.1.0"
+const char *dongbo_version(void);
+
+enum {
+    DONGBO_OK = 0,
+    DONGBO_LATER = 1,   /* not within the time, or nothing there yet: call again */
+    DONGBO_FULL = 2,    /* make room first */
+    DONGBO_REFUSED = 3, /* the exchange does not go on with this program: a person must act */
+    DONGBO_ERROR_MEMORY = -1,
+    DONGBO_ERROR_SYSTEM = -2, /* a file, the disk */
+    DONGBO_ERROR_INPUT = -3,  /* what you gave, or a file that you named, is wrong */
+    DONGBO_ERROR_CRYPTO = -6,
+    DONGBO_ERROR_PEER = -7 /* the exchange broke the protocol, or refuses */
+};
+
+/* This thread's last error, or why DONGBO_LATER was returned; "" when there is nothing to say. */
+const char *dongbo_error(void);
+
+/* DongboEvent event = DONGBO_INIT(DongboEvent); */
+#define DONGBO_INIT(type)                                                                                              \
+    { .size = sizeof(type) }
+
+/* A field of a domain's body by its name in event.proto. Numbers stand as text. */
+typedef struct DongboField {
+    const char *name, *value;
+} DongboField;
+
+/* ---- publishing ------------------------------------------------------------------------------------------------ */
+
+typedef struct DongboPublisher DongboPublisher;
+
+typedef struct DongboPublisherOptions {
+    size_t size;
+    const char *agency;     /* its code at the exchange: "MOH" */
+    const char *agent;      /* this program's name within the agency */
+    const char *keys;       /* the agency's key file ("dongbo keys new"), mode 0600 */
+    const char *broker_key; /* the exchange's NAME.pub */
+    const char *const *endpoints;
+    size_t n_endpoints;       /* "tcp://exchange:7701"; 1 to 16, tried in turn */
+    const char *spool;        /* a file of this program's alone; it is what is promised: keep it */
+    uint64_t spool_bytes_max; /* 0: 1 GiB */
+    int bulk;                 /* not 0: a backlog, behind which nobody's live changes wait */
+} DongboPublisherOptions;
+
+enum { DONGBO_UPSERT = 1, DONGBO_RETRACT = 2, DONGBO_CORRECT = 3 };
+
+/* One ChangeEvent (event.proto says more of each field). */
+typedef struct DongboEvent {
+    size_t size;
+    int operation;          /* 0: DONGBO_UPSERT */
+    const char *domain;     /* "health"; needed */
+    const char *source_key; /* the row's own key at the agency; needed: a verdict names it */
+    int64_t event_time_us;  /* when it became true; needed */
+    const char *citizen_number, *full_name, *birth_date, *sex, *mother_name, *father_name;
+    const char *residence_province, *province_code_set;
+    const DongboField *fields;
+    size_t n_fields;
+    const char *const *cleared; /* names of fields that hold no longer */
+    size_t n_cleared;
+} DongboEvent;
+
+typedef struct DongboReason {
+    int code;
+    const char *name;              /* "BIRTH_DATE_DIFFERS" */
+    const char *field;             /* "" when the event as a whole is meant */
+    const char *expected;          /* a stored value, where the agency may know it; else "" */
+    const char *text_vi, *text_en; /* what to do about it */
+} DongboReason;
+
+/* What the exchange decided on an event, other than to take it without remark. */
+typedef struct DongboVerdict {
+    const char *source_key;
+    const char *verdict; /* "ACCEPTED" (with remarks), "MISMATCH", "REJECTED", ...: a later word replaces an earlier */
+    uint64_t position;   /* of this decision, in the exchange's log */
+    const DongboReason *reasons;
+    size_t n_reasons;
+} DongboVerdict;
+
+/* First verdicts heard since the handle was opened. */
+typedef struct DongboCounts {
+    uint64_t accepted, unchanged, superseded, mismatch, deferred, rejected;
+} DongboCounts;
+
+/* Reads keys, opens or makes the spool; connects at dongbo_publisher_run(). */
+int dongbo_publisher_open(DongboPublisher **ret, const DongboPublisherOptions *options);
+/* What was put and not flushed is forgotten; what was flushed is delivered by the next handle on the same spool. */
+void dongbo_publisher_close(DongboPublisher **publisher);
+
+/* Takes an event; it is durable after dongbo_publisher_flush(). DONGBO_FULL: the spool has no room, run first.
+ * DONGBO_ERROR_INPUT names what is wrong with the event, and nothing of it is kept; after any other error all that was
+ * not flushed is forgotten. The same event put twice has its effect once. */
+int dongbo_publisher_put(DongboPublisher *publisher, const DongboEvent *event);
+/* The same of a ChangeEvent in protobuf's encoding. Its event_id is set here. */
+int dongbo_publisher_put_bytes(DongboPublisher *publisher, const void *event, size_t n);
+/* Seals and stores all that was put; on disk when it returns 0. Only then may your source forget its rows. */
+int dongbo_publisher_flush(DongboPublisher *publisher);
+
+/* Delivers what was flushed, and hears verdicts. 0 as soon as every flushed event has its verdict and the exchange has
+ * told all it had to; DONGBO_LATER after timeout_ms (0: what can be done at once). Call it now and then also when there
+ * is nothing to deliver: later verdicts come that way. Flushes first. */
+int dongbo_publisher_run(DongboPublisher *publisher, int timeout_ms);
+
+/* The oldest verdict not yet taken. DONGBO_LATER when there is none. The same one again until it is taken. */
+int dongbo_publisher_verdict(DongboPublisher *publisher, const DongboVerdict **ret);
+/* That verdict is dealt with: it is not told again, also after a restart. */
+int dongbo_publisher_take(DongboPublisher *publisher);
+void dongbo_publisher_counts(const DongboPublisher *publisher, DongboCounts *ret);
+
+/* ---- receiving ------------------------------------------------------------------------------------------------- */
+
+typedef struct DongboSubscriber DongboSubscriber;
+
+enum { DONGBO_FROM_START = 0, DONGBO_FROM_HEAD = 1, DONGBO_FROM_ACKNOWLEDGED = 2 };
+
+typedef struct DongboSubscriberOptions {
+    size_t size;
+    const char *subscription;
+    const char *keys;       /* the subscriber's key file, mode 0600 */
+    const char *broker_key; /* the exchange's NAME.pub */
+    const char *const *endpoints;
+    size_t n_endpoints; /* "tcp://exchange:7702"; 1 to 16, tried in turn */
+    const char *state;  /* a small file of this program's alone: the place in the feed */
+    int from;           /* where to begin while there is no state */
+} DongboSubscriberOptions;
+
+enum { DONGBO_RECORD_UPSERT = 1, DONGBO_RECORD_DELETE = 2, DONGBO_RECORD_ENTERED = 3, DONGBO_RECORD_LEFT = 4 };
+
+/* A record as the subscription may see it. After _DELETE and _LEFT your copy of it goes. */
+typedef struct DongboRecord {
+    uint64_t position, previous; /* in the exchange's log; of the record before it on this subscription */
+    int change;
+    const char *domain;
+    const uint8_t *record_id; /* stable for this record within this subscription */
+    size_t record_id_bytes;
+    const uint8_t *person_id; /* likewise of its person; NULL when not granted */
+    size_t person_id_bytes;
+    const char *citizen_number; /* "" when not granted */
+    const char *agency;         /* who told it */
+    int64_t event_time_us;
+    const DongboField *fields;
+    size_t n_fields;
+    const char *const *changed; /* names of the fields that this change is about */
+    size_t n_changed;
+    const char *json; /* the same as a SubscriberRecord (record.proto), in protobuf's JSON mapping */
+    const void *protobuf;
+    size_t protobuf_bytes; /* ... and in its own encoding */
+} DongboRecord;
+
+/* Reads keys and state; connects at dongbo_subscriber_next(). */
+int dongbo_subscriber_open(DongboSubscriber **ret, const DongboSubscriberOptions *options);
+/* Says goodbye. What was not acknowledged comes again. */
+void dongbo_subscriber_close(DongboSubscriber **subscriber);
+
+/* The next record, in order. DONGBO_LATER: none came within timeout_ms (dongbo_error() says so when no broker could be
+ * reached; it goes on trying). DONGBO_FULL: a megabyte has been given out, acknowledge first. DONGBO_REFUSED: the
+ * exchange does not serve this subscription; dongbo_error() says why.
+ * A record may come again after a lost connection or a restart, never out of order: take what has a greater position
+ * than what you hold. Call it, or acknowledge, every few seconds, or the session is lost and begun anew. */
+int dongbo_subscriber_next(DongboSubscriber *subscriber, const DongboRecord **ret, int timeout_ms);
+
+/* All records up to this position are stored at your side. 0: so is the place, they do not come again. DONGBO_LATER:
+ * noted; what came in one piece with them must be acknowledged, too, before it is stored. It costs a write to the disk:
+ * acknowledge many at once when many come. DONGBO_ERROR_INPUT: not a position that was given out. */
+int dongbo_subscriber_acknowledge(DongboSubscriber *subscriber, uint64_t position);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The receiving half of libdongbo: a sink that keeps records until the caller has acknowledged them, under the same
+// sessions as `dongbo-agent receive`, a step at a time. What it holds is bounded by a group of the session.
+#include "agents/library/library.h"
+#include "agents/place_file.h"
+#include "agents/record_body.h"
+#include "agents/record_message.h"
+#include "agents/subscription.h"
+#include "proto/base/arena.h"
+#include "proto/domain.h"
+
+#include <czmq.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RECORD_ARENA_BYTES (1024 * 1024)
+#define REACH_MS 5000
+#define PAUSE_MIN_MS 100
+#define PAUSE_MAX_MS 5000
+#define LENGTH_BYTES 4
+
+struct DongboSubscriber {
+    Sink sink; // handed to the session; first
+    char *name;
+    Endpoints endpoints;
+    Keys keys, broker;
+    PlaceFile *file;
+    Subscription *subscription;
+    Arena *arena;              // of the record given out
+    SinkPlace place, boundary; // stored; behind the whole queue
+    bool has_place;
+    Bytes queue;            // records as they came, each behind its length
+    size_t at;              // the next one to give out
+    uint64_t queued, given; // positions: of the last record in the queue, the greatest given out
+    uint64_t acknowledged;
+    Bytes json, protobuf;
+    DongboRecord record;
+    unsigned endpoint;
+    bool away; // no broker has served us since a session was lost
+    int64_t pause_ms, resume_ms;
+};
+
+// ---- the sink -------------------------------------------------------------------------------------------------------
+
+static DongboSubscriber *owner(Sink *sink) {
+    return (DongboSubscriber *)sink;
+}
+
+static int kept_begin(Sink *sink, SinkPlace *ret) {
+    DongboSubscriber *s = owner(sink);
+    bytes_clear(&s->queue);
+    s->at = 0;
+    s->queued = s->place.position;
+    s->boundary = s->place;
+    *ret = s->place;
+    return s->has_place ? 0 : 1;
+}
+
+static int kept_grant(Sink *sink, char *const *fields, size_t n) {
+    return 0; // a record names its own fields
+}
+
+static int kept_write(Sink *sink, const Dongbo__FeedRecord *record) {
+    DongboSubscriber *s = owner(sink);
+    RecordBody body = record_body_begin(record);
+    int r = body.descriptor && change_name((int)record->change) ? 0 : 2;
+    while (r == 0)
+        r = record_body_next(&body);
+    if (r == 2)
+        return 1;
+    size_t n = dongbo__feed_record__get_packed_size(record);
+    bytes_append_u32(&s->queue, (uint32_t)n);
+    bytes_append_message(&s->queue, &record->base);
+    s->queued = record->position;
+    return s->queue.failed ? error_fail(ERROR_MEMORY, "no memory for records") : 0;
+}
+
+static int place_store(DongboSubscriber *s, const SinkPlace *place) {
+    int r = place_file_write(s->file, place);
+    if (r < 0)
+        return r;
+    s->place = *place;
+    s->has_place = true;
+    return 0;
+}
+
+static bool owes(const DongboSubscriber *s) {
+    return s->queue.n && s->acknowledged < s->queued;
+}
+
+// Not before the caller has acknowledged everything.
+static int kept_commit(Sink *sink, const SinkPlace *place) {
+    DongboSubscriber *s = owner(sink);
+    s->boundary = *place;
+    if (owes(s))
+        return 1;
+    bool stored = s->has_place && s->place.position == place->position && s->place.epoch == place->epoch;
+    int r = stored ? 0 : place_store(s, place);
+    if (r < 0)
+        return r;
+    bytes_clear(&s->queue);
+    s->at = 0;
+    return 0;
+}
+
+static void kept_destroy(Sink *sink) {} // it is the subscriber's own
+
+static const SinkKind KEPT = {
+    .begin = kept_begin, .grant = kept_grant, .write = kept_write, .commit = kept_commit, .destroy = kept_destroy};
+
+// ---- opening --------------------------------------------------------------------------------------------------------
+
+static int state_open(DongboSubscriber *s, const char *state) {
+    int r = library_need(state, "state");
+    if (r == 0)
+        r = place_file_new(&s->file, state);
+    if (r == 0)
+        r = place_file_lock(s->file);
+    if (r == 1)
+        return error_fail(ERROR_CONFIG, "%s: another receiver works with it", state);
+    if (r == 0)
+        r = place_file_read(s->file, &s->place);
+    s->has_place = r == 0;
+    s->acknowledged = s->given = s->place.position;
+    return r < 0 ? r : 0;
+}
+
+static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options) {
+    static const SubscriptionFrom FROM[] = {FROM_SINK, FROM_HEAD, FROM_ACKED};
+    int r = library_need(options->subscription, "subscription");
+    if (r == 0 && (options->from < 0 || options->from > DONGBO_FROM_ACKNOWLEDGED))
+        r = error_fail(ERROR_CONFIG, "from is one of DONGBO_FROM_");
+    if (r < 0)
+        return r;
+    s->name = strdup(options->subscription);
+    if (!s->name)
+        return error_fail(ERROR_MEMORY, "no memory for a subscriber");
+    r = endpoints_copy(&s->endpoints, options->endpoints, options->n_endpoints);
+    if (r == 0)
+        r = library_keys(options->keys, options->broker_key, &s->keys, &s->broker);
+    if (r == 0)
+        r = arena_new(&s->arena, RECORD_ARENA_BYTES);
+    if (r == 0)
+        r = state_open(s, options->state);
+    if (r < 0)
+        return r;
+    SubscriptionOptions subscription = {.name = s->name,
+                                        .keys = &s->keys,
+                                        .broker_key = s->broker.curve_public,
+                                        .sink = &s->sink,
+                                        .clock = clock_system(),
+                                        .from = s->has_place ? FROM_SINK : FROM[options->from]};
+    return subscription_new(&s->subscription, &subscription);
+}
+
+int dongbo_subscriber_open(DongboSubscriber **ret, const DongboSubscriberOptions *given) {
+    DongboSubscriberOptions options;
+    *ret = NULL;
+    library_begin();
+    int r = library_take(&options, sizeof options, given);
+    if (r < 0)
+        return r;
+    DongboSubscriber *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_fail(ERROR_MEMORY, "no memory for a subscriber");
+    s->sink.kind = &KEPT;
+    r = open_all(s, &options);
+    if (r < 0)
+        dongbo_subscriber_close(&s);
+    *ret = s;
+    return r;
+}
+
+void dongbo_subscriber_close(DongboSubscriber **subscriber) {
+    DongboSubscriber *s = *subscriber;
+    if (!s)
+        return;
+    subscription_destroy(&s->subscription);
+    place_file_destroy(&s->file);
+    arena_destroy(&s->arena);
+    bytes_free(&s->queue);
+    bytes_free(&s->json);
+    bytes_free(&s->protobuf);
+    endpoints_free(&s->endpoints);
+    keys_wipe(&s->keys);
+    free(s->name);
+    free(s);
+    *subscriber = NULL;
+}
+
+// ---- a record -------------------------------------------------------------------------------------------------------
+
+static int fields_fill(DongboSubscriber *s, const Dongbo__FeedRecord *record) {
+    DongboField *fields = arena_zalloc(s->arena, DOMAIN_FIELDS_MAX * sizeof *fields);
+    RecordBody body = record_body_begin(record);
+    size_t n = 0;
+    while (fields && n < DOMAIN_FIELDS_MAX && record_body_next(&body) == 0) {
+        fields[n].name = body.known->name;
+        fields[n++].value = body.is_text ? arena_strndup(s->arena, (const char *)body.field.data, body.field.n)
+                                         : arena_printf(s->arena, "%" PRIu64, body.field.value);
+    }
+    s->record.fields = fields;
+    s->record.n_fields = n;
+    return fields ? 0 : 1;
+}
+
+static int changed_fill(DongboSubscriber *s, const Dongbo__FeedRecord *record) {
+    const ProtobufCMessageDescriptor *descriptor = domain_descriptor((int)record->domain);
+    const char **changed = arena_zalloc(s->arena, (record->n_changed_fields + 1) * sizeof *changed);
+    size_t n = 0;
+    for (size_t i = 0; changed && i < record->n_changed_fields; i++)
+        if ((changed[n] = field_name(descriptor, record->changed_fields[i])))
+            n++;
+    s->record.changed = changed;
+    s->record.n_changed = n;
+    return changed ? 0 : 1;
+}
+
+// The whole message stands behind its length.
+static void forms_fill(DongboSubscriber *s, const Dongbo__FeedRecord *record) {
+    bytes_clear(&s->json);
+    bytes_clear(&s->protobuf);
+    if (record_message_append_json(record, &s->json) == 0 && !s->json.failed)
+        s->json.data[s->json.n - 1] = 0; // in the line feed's place
+    (void)record_message_append_delimited(record, &s->protobuf);
+    size_t length = 0;
+    while (length < s->protobuf.n && s->protobuf.data[length++] & 0x80)
+        ;
+    s->record.json = s->json.n ? (const char *)s->json.data : "";
+    s->record.protobuf = s->protobuf.data + length;
+    s->record.protobuf_bytes = s->protobuf.n - length;
+}
+
+static int record_give(DongboSubscriber *s, const DongboRecord **ret) {
+    size_t n = (size_t)bytes_get_number(s->queue.data + s->at, LENGTH_BYTES);
+    const uint8_t *data = s->queue.data + s->at + LENGTH_BYTES;
+    arena_reset(s->arena);
+    const Dongbo__FeedRecord *record = dongbo__feed_record__unpack(arena_protobuf(s->arena), n, data);
+    if (!record)
+        return error_fail(ERROR_MEMORY, "no memory for a record");
+    s->record = (DongboRecord){.position = record->position,
+                               .previous = record->previous,
+                               .change = (int)record->change,
+                               .domain = domain_name((int)record->domain),
+                               .record_id = record->record_id.data,
+                               .record_id_bytes = record->record_id.len,
+                               .person_id = record->person_id.len ? record->person_id.data : NULL,
+                               .person_id_bytes = record->person_id.len,
+                               .citizen_number = record->citizen_number,
+                               .agency = record->agency,
+                               .event_time_us = record->event_time_us};
+    if (fields_fill(s, record) != 0 || changed_fill(s, record) != 0 || arena_failed(s->arena))
+        return error_fail(ERROR_MEMORY, "no memory for a record");
+    forms_fill(s, record);
+    if (s->json.failed || s->protobuf.failed)
+        return error_fail(ERROR_MEMORY, "no memory for a record");
+    *ret = &s->record;
+    return 0;
+}
+
+// The next one that was not acknowledged before it came again. 1 when there is none.
+static int record_next(DongboSubscriber *s, const DongboRecord **ret) {
+    while (s->at < s->queue.n) {
+        int r = record_give(s, ret);
+        if (r < 0)
+            return r;
+        s->at += LENGTH_BYTES + (size_t)bytes_get_number(s->queue.data + s->at, LENGTH_BYTES);
+        if (s->record.position > s->acknowledged) {
+            s->given = s->record.position > s->given ? s->record.position : s->given;
+            return 0;
+        }
+    }
+    return 1;
+}
+
+// ---- the session ----------------------------------------------------------------------------------------------------
+
+static int64_t now_ms(void) {
+    return clock_monotonic_ms(clock_system());
+}
+
+// A session that is lost is begun again at the next endpoint, after a pause when all were tried.
+static void lost(DongboSubscriber *s, int64_t served_ms) {
+    if (subscription_served_ms(s->subscription) != served_ms)
+        s->pause_ms = 0;
+    s->away = true;
+    s->endpoint = (s->endpoint + 1) % s->endpoints.n;
+    if (s->endpoint != 0)
+        return;
+    s->pause_ms = s->pause_ms ? s->pause_ms * 2 : PAUSE_MIN_MS;
+    s->pause_ms = s->pause_ms < PAUSE_MAX_MS ? s->pause_ms : PAUSE_MAX_MS;
+    s->resume_ms = now_ms() + s->pause_ms;
+}
+
+// 0; DONGBO_REFUSED; DONGBO_LATER when the process was asked to stop; negative.
+static int step(DongboSubscriber *s, int64_t wait_ms) {
+    int64_t pause_ms = s->resume_ms - now_ms();
+    if (pause_ms > 0) {
+        zmq_poll(NULL, 0, (long)(pause_ms < wait_ms ? pause_ms : wait_ms));
+        return 0;
+    }
+    int64_t served_ms = subscription_served_ms(s->subscription);
+    SubscriptionStep options = {
+        .endpoint = s->endpoints.at[s->endpoint], .reach_ms = REACH_MS, .wait_ms = wait_ms < 1000 ? wait_ms : 1000};
+    int r = subscription_step(s->subscription, &options);
+    if (r == 1) {
+        lost(s, served_ms);
+        (void)error_fail(ERROR_PEER, "%s", subscription_text(s->subscription));
+        return 0;
+    }
+    s->away = s->away && subscription_served_ms(s->subscription) == served_ms;
+    if (r == 2) {
+        (void)error_fail(ERROR_PEER, "%s", subscription_text(s->subscription));
+        return DONGBO_REFUSED;
+    }
+    return r == SUBSCRIPTION_DONE ? DONGBO_LATER : r;
+}
+
+static int later(const DongboSubscriber *s) {
+    (void)error_fail(ERROR_PEER, "%s", s->away ? subscription_text(s->subscription) : "");
+    return DONGBO_LATER;
+}
+
+int dongbo_subscriber_next(DongboSubscriber *s, const DongboRecord **ret, int timeout_ms) {
+    int64_t until_ms = now_ms() + timeout_ms, left_ms = timeout_ms;
+    int r;
+    *ret = NULL;
+    for (bool first = true; (r = record_next(s, ret)) == 1; first = false) {
+        *ret = NULL;
+        if (owes(s) && subscription_is_full(s->subscription))
+            return DONGBO_FULL;
+        if (!first && left_ms <= 0)
+            return later(s);
+        r = step(s, left_ms > 0 ? left_ms : 0);
+        if (r != 0)
+            return r;
+        left_ms = until_ms - now_ms();
+    }
+    return r;
+}
+
+int dongbo_subscriber_acknowledge(DongboSubscriber *s, uint64_t position) {
+    if (position > s->given)
+        return error_fail(ERROR_CONFIG, "position %" PRIu64 " was not given out", position);
+    if (position > s->acknowledged)
+        s->acknowledged = position;
+    if (owes(s))
+        return DONGBO_LATER;
+    // The place is stored here, whatever has become of the session; the exchange hears of it by the next step.
+    int r = s->queue.n ? place_store(s, &s->boundary) : 0;
+    if (r < 0)
+        return r;
+    r = step(s, 0);
+    if (r < 0)
+        return r;
+    return s->acknowledged > s->place.position ? DONGBO_LATER : 0; // it is to come again first
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Prints a subscription's records as lines of JSON, until none has come for a second.
+ *   cc receive.c $(pkg-config --cflags --libs dongbo) -o receive
+ *   ./receive hn-health keys/hn-health.yaml keys/broker.yaml.pub tcp://exchange:7702 hn.position >>records.jsonl
+ */
+#include <dongbo.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define GROUP 1000 /* records between two acknowledgements, at most */
+
+/* What is printed is on the disk before it is acknowledged. */
+static int acknowledge(DongboSubscriber *subscriber, uint64_t position) {
+    if (fflush(stdout) != 0 || (fsync(STDOUT_FILENO) != 0 && !isatty(STDOUT_FILENO)))
+        perror("receive"); /* a pipe: nothing to be done */
+    return dongbo_subscriber_acknowledge(subscriber, position);
+}
+
+static int receive(DongboSubscriber *subscriber) {
+    const DongboRecord *record;
+    uint64_t last = 0;
+    int n = 0, r;
+    for (;;) {
+        r = dongbo_subscriber_next(subscriber, &record, last ? 0 : 1000);
+        if (r == DONGBO_OK) {
+            printf("%s\n", record->json);
+            last = record->position;
+        }
+        if (last && (r != DONGBO_OK || ++n == GROUP)) {
+            int acknowledged = acknowledge(subscriber, last);
+            if (acknowledged < 0)
+                return acknowledged;
+            last = 0;
+            n = 0;
+        } else if (r != DONGBO_OK)
+            return r;
+    }
+}
+
+int main(int argc, char **argv) {
+    DongboSubscriber *subscriber;
+    if (argc != 6) {
+        fprintf(stderr, "usage: receive SUBSCRIPTION KEYS BROKER.pub ENDPOINT STATE\n");
+        return 2;
+    }
+    DongboSubscriberOptions options = DONGBO_INIT(DongboSubscriberOptions);
+    options.subscription = argv[1];
+    options.keys = argv[2];
+    options.broker_key = argv[3];
+    options.endpoints = (const char *const *)&argv[4];
+    options.n_endpoints = 1;
+    options.state = argv[5];
+    int r = dongbo_subscriber_open(&subscriber, &options);
+    if (r == 0)
+        r = receive(subscriber);
+    if (r != DONGBO_LATER || *dongbo_error())
+        fprintf(stderr, "receive: %s\n", dongbo_error());
+    dongbo_subscriber_close(&subscriber);
+    return r == DONGBO_LATER ? 0 : 1;
+}
