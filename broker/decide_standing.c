@@ -6,12 +6,35 @@
 #include "broker/withdraw.h"
 #include "proto/base/error.h"
 
+#include <string.h>
+
 #define ACCEPTED DONGBO__VERDICT__ACCEPTED
 #define MISMATCH DONGBO__VERDICT__MISMATCH
 #define REJECTED DONGBO__VERDICT__REJECTED
 
 bool decide_withdraws(const Work *work, const Item *item) {
     return item->stands != 0 && work->review != NULL && (item->leaves || work->review->action == REVIEW_REFUSE);
+}
+
+static bool has(const Decision *decision, const Finding *finding) {
+    for (size_t i = 0; i < decision->n_reasons; i++) {
+        if (decision->reasons[i].code == finding->code && strcmp(decision->reasons[i].field, finding->field) == 0)
+            return true;
+    }
+    return false;
+}
+
+// Whether it contradicts the life because of the death: what did so before is no news.
+static bool is_news(const VerifyContext *context, const Grants *grants, const Item *item) {
+    Person alive = *item->person;
+    Decision before = {.verdict = ACCEPTED};
+    alive.died_on = "";
+    verify_life(context, grants, item->event, &alive, &before);
+    for (size_t i = 0; i < item->decision.n_reasons; i++) {
+        if (!has(&before, &item->decision.reasons[i]))
+            return true;
+    }
+    return false;
 }
 
 void decide_standing(const VerifyContext *context, const Work *work, Item *item) {
@@ -22,6 +45,10 @@ void decide_standing(const VerifyContext *context, const Work *work, Item *item)
     decision->n_reasons = 0;
     if (item->person != NULL && !item->leaves)
         verify_life(context, &work->agency->grants, item->event, item->person, decision);
+    if (work->kind == WORK_JUDGE && item->person != NULL && !is_news(context, &work->agency->grants, item)) {
+        decision->verdict = ACCEPTED;
+        decision->n_reasons = 0;
+    }
     if (work->review != NULL && !item->leaves)
         review_standing(work->review, item);
     else if (item->person == NULL || decision->verdict == REJECTED)

@@ -4,7 +4,7 @@
 // itself, under the log's lock. What contradicted the life without the death as well is no news.
 #include "broker/judging.h"
 
-#include "broker/decide.h"
+#include "broker/decide_standing.h"
 #include "broker/lookup.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -19,11 +19,11 @@
 #define OID_TEXT 25
 #define OID_INT8_ARRAY 1016
 
-static const Oid NOTE_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY};
+static const Oid NOTE_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY};
 static const PgStatement NOTE = {"judging-note",
                                  "INSERT INTO exchange.judging (position, person, since) "
-                                 "SELECT n.position, n.person, 0 FROM unnest($1, $2) AS n(position, person)",
-                                 2, NOTE_TYPES};
+                                 "SELECT * FROM unnest($1, $2, $3)",
+                                 3, NOTE_TYPES};
 static const Oid LIMIT_TYPES[] = {OID_INT4};
 static const PgStatement WAITING = {"judging-waiting",
                                     "SELECT position, person, since FROM exchange.judging WHERE NOT done "
@@ -57,27 +57,37 @@ static int no_memory(void) {
 
 // ---- who is to be judged -------------------------------------------------------------------------------------------
 
+// So is a record that goes on without an event: what had lost to that one's word may be no better.
+static bool goes_on_without(const Work *work, const Item *item) {
+    return decide_withdraws(work, item) && item->merged.store && !item->merged.deleted && item->person != NULL;
+}
+
 static bool brings_death(const Item *item) {
     return item->domain == DONGBO__DOMAIN__POPULATION && item->event != NULL && item->person != NULL &&
            item->decision.verdict == DONGBO__VERDICT__ACCEPTED && (item->merged.won & DIED_ON_BIT) != 0;
 }
 
+static bool is_noted(const Work *work, const Item *item) {
+    return brings_death(item) || goes_on_without(work, item);
+}
+
 int judging_note(Pg *exchange, const Work *work) {
+    PgParams params = {0};
     int n = 0;
     for (size_t i = 0; i < work->n_entries; i++)
-        n += brings_death(work->entry_items[i]);
+        n += is_noted(work, work->entry_items[i]);
     if (n == 0)
         return 0;
-    PgParams params = {0};
-    pg_param_array_begin(&params, OID_INT8, n);
-    for (size_t i = 0; i < work->n_entries; i++) {
-        if (brings_death(work->entry_items[i]))
-            pg_array_i64(&params, (int64_t)work->entry_items[i]->position);
-    }
-    pg_param_array_begin(&params, OID_INT8, n);
-    for (size_t i = 0; i < work->n_entries; i++) {
-        if (brings_death(work->entry_items[i]))
-            pg_array_i64(&params, work->entry_items[i]->person->key);
+    for (int column = 0; column < 3; column++) {
+        pg_param_array_begin(&params, OID_INT8, n);
+        for (size_t i = 0; i < work->n_entries; i++) {
+            const Item *item = work->entry_items[i];
+            int64_t position = (int64_t)item->position;
+            const int64_t values[] = {position, item->person == NULL ? 0 : item->person->key,
+                                      brings_death(item) ? 0 : position - 1};
+            if (is_noted(work, item))
+                pg_array_i64(&params, values[column]);
+        }
     }
     int result = pg_run(exchange, &NOTE, &params, NULL);
     pg_params_free(&params);
@@ -172,19 +182,6 @@ static const Dongbo__Origin *newest(const Dongbo__Record *record) {
     return found;
 }
 
-// Whose word the field is; of what is no field, the newest one's.
-static const Dongbo__Origin *origin_of(const Judged *judged, int domain, const char *field) {
-    unsigned number = field_by_name(domain_descriptor(domain), field);
-    for (size_t i = 0; number != 0 && i < judged->record->n_origins; i++) {
-        const Dongbo__Origin *origin = judged->record->origins[i];
-        for (size_t j = 0; j < origin->n_fields; j++) {
-            if (origin->fields[j] == number)
-                return origin;
-        }
-    }
-    return newest(judged->record);
-}
-
 static void add(Judged *judged, const Contradiction *like, const Dongbo__Origin *origin) {
     if (origin->event_id.len != EVENT_ID_BYTES)
         return;
@@ -199,25 +196,25 @@ static void add(Judged *judged, const Contradiction *like, const Dongbo__Origin 
     judged->list[judged->n++].by.event_id = origin->event_id.data;
 }
 
-static bool has(const Decision *decision, const Finding *finding) {
-    for (size_t i = 0; i < decision->n_reasons; i++) {
-        if (decision->reasons[i].code == finding->code && strcmp(decision->reasons[i].field, finding->field) == 0)
-            return true;
+static bool is_one_events(const Dongbo__Record *record) {
+    for (size_t i = 1; i < record->n_origins; i++) {
+        const ProtobufCBinaryData *id = &record->origins[i]->event_id, *first = &record->origins[0]->event_id;
+        if (id->len != first->len || memcmp(id->data, first->data, id->len) != 0)
+            return false;
     }
-    return false;
+    return true;
 }
 
+// A record of one event says what the event said. Of several it need not: each is looked at by itself.
 static void judge(Judged *judged, const Contradiction *like) {
     static const Grants NOBODY = {.code = ""};
-    Person alive = *judged->person;
-    Decision dead = {.verdict = DONGBO__VERDICT__ACCEPTED}, before = dead;
-    alive.died_on = "";
-    verify_life(&judged->context, &NOBODY, &judged->event, judged->person, &dead);
-    verify_life(&judged->context, &NOBODY, &judged->event, &alive, &before);
-    for (size_t i = 0; i < dead.n_reasons; i++) {
-        if (!has(&before, &dead.reasons[i]))
-            add(judged, like, origin_of(judged, like->by.domain, dead.reasons[i].field));
-    }
+    Decision decision = {.verdict = DONGBO__VERDICT__ACCEPTED};
+    if (is_one_events(judged->record))
+        verify_life(&judged->context, &NOBODY, &judged->event, judged->person, &decision);
+    if (is_one_events(judged->record) && decision.n_reasons == 0)
+        return;
+    for (size_t i = 0; i < judged->record->n_origins; i++)
+        add(judged, like, judged->record->origins[i]);
 }
 
 // What cannot be read says nothing.

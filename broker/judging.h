@@ -5,15 +5,16 @@
 // page at a time and without a lock; broker/redecide_lives.c has the events decided that they are by.
 #pragma once
 
+#include "broker/decide.h"
 #include "broker/prepare.h"
 #include "broker/testimony.h"
 
 #define JUDGING_PERSONS_MAX 200 // at once
 #define JUDGING_RECORDS_MAX 500 // ... of their records
-#define JUDGING_WORDS_MAX 4     // of events in one record
+#define JUDGING_WORDS_MAX 16    // of events in one record
 
-// Notes whose records are to be judged because of the work's population events. In the writer's transaction, once
-// positions are known; asks nothing of works without.
+// Notes whose records are to be judged because of the work: its deaths, and what it took out of records. In the
+// writer's transaction, once positions are known; asks nothing of works without.
 int judging_note(Pg *exchange, const Work *work);
 
 // Some who wait, from the front, and how far their records have been looked at.
@@ -26,6 +27,7 @@ typedef struct Judging {
     char record_key[RECORD_KEY_BYTES_MAX + 1];
 } Judging;
 
+// An event that may contradict the life of the person in whose record its word stands.
 typedef struct Contradiction {
     Testimony by;
     int64_t because; // position of the event because of which

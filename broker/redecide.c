@@ -292,7 +292,7 @@ static int find_newest(Actor *actor, int64_t upto, int64_t *ret) {
 }
 
 // Officers do not wait for a large move to be gone through, nor does who wants the broker to end.
-static int see_to_officers(Actor *actor) {
+int redecide_see_to_officers(Actor *actor) {
     wait_mail(actor, 0);
     return actor->stopped ? ERROR_STOPPED : redecide_reviews(actor);
 }
@@ -316,7 +316,7 @@ static int decide_changed(Actor *actor, int64_t after, int64_t upto) {
         }
         PQclear(rows);
         if (result == 0 && n == NUMBERS_AT_ONCE)
-            result = see_to_officers(actor);
+            result = redecide_see_to_officers(actor);
         if (result < 0 || n < NUMBERS_AT_ONCE)
             return result;
     }

@@ -68,10 +68,24 @@ static int decide(Actor *actor, const Contradiction *list, size_t n) {
     return 0;
 }
 
-static int decide_all(Actor *actor, Contradiction *list, size_t n) {
-    int result = 0;
+// Sorted, and each event once: its person may wait for more than one reason.
+static size_t sort(Contradiction *list, size_t n) {
+    size_t kept = 0;
     if (n > 1)
         qsort(list, n, sizeof *list, compare);
+    for (size_t i = 0; i < n; i++) {
+        Contradiction *last = kept == 0 ? NULL : &list[kept - 1];
+        if (last == NULL || compare(last, &list[i]) != 0)
+            list[kept++] = list[i];
+        else if (last->because < list[i].because)
+            *last = list[i];
+    }
+    return kept;
+}
+
+static int decide_all(Actor *actor, Contradiction *list, size_t n_found) {
+    int result = 0;
+    size_t n = sort(list, n_found);
     for (size_t from = 0, to = 0; result == 0 && from < n; from = to) {
         while (to < n && to - from < REDECIDE_ITEMS_MAX &&
                memcmp(list[to].by.stream, list[from].by.stream, STREAM_BYTES) == 0)
@@ -88,6 +102,8 @@ static int judge_some(Actor *actor, Judging *judging) {
         size_t n = 0;
         next = judging_next(judging, &list, &n);
         result = next < 0 ? next : decide_all(actor, list, n);
+        if (result == 0 && next == 0)
+            result = redecide_see_to_officers(actor);
     }
     if (result == 0)
         result = judging_done(judging);

@@ -39,6 +39,8 @@ int redecide_page(Actor *actor, const PGresult *rows, RedecideRows decide, int64
 
 // Closes what rows that came again have replaced.
 int redecide_resent(Actor *actor);
+// Between two parts of what takes long. ERROR_STOPPED.
+int redecide_see_to_officers(Actor *actor);
 // Carries out the decisions that wait.
 int redecide_reviews(Actor *actor);
 // Makes the work one of `kind`, that goes on behind advance->to; has it stored, and sets *advance to where it came.

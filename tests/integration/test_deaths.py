@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A death contradicts what was accepted before it: that is in question then as if it had only come now, and in the end
 the records are the same in whatever order death and doses came."""
-import itertools
+import os
+import random
+import zlib
 
 import pytest
 
@@ -70,8 +72,8 @@ def held(centre):
 
 
 def committees(centre):
-    """What the committee holds that does as it is told."""
-    copy = {}
+    """What the committee holds that does as it is told, and goes on from where it was."""
+    copy = centre.__dict__.setdefault("copy", {})
     with wire.subscriber(centre.exchange, "hn") as committee:
         committee.hello()
         committee.take_all(centre.cluster.value("SELECT last_position FROM exchange.head"))
@@ -80,7 +82,7 @@ def committees(centre):
                 body = wire.Vaccination.FromString(record.body)
                 copy[record.record_id] = (record.citizen_number, body.dose_number, body.lot_number)
             else:
-                copy.pop(record.record_id)
+                copy.pop(record.record_id, None)
     return sorted(copy.values())
 
 
@@ -131,4 +133,199 @@ def test_a_death_that_is_taken_back_closes_its_cases(centre):
     assert centre.cluster.rows("SELECT sequence, verdict FROM exchange.exception ORDER BY 1") == [
         (2, UNCHANGED), (3, ACCEPTED)]
     assert held(centre) == committees(centre) == [(number(1), n, f"L{n}") for n in (2, 3, 4)]
+    logbook.Logbook(centre.cluster).check()
+
+
+# ---- notes, and what rules reject -----------------------------------------------------------------------------------
+
+def period(of, start, end, which=1):
+    who = wire.Subject(citizen_number=number(of), full_name="Nguyễn Văn An", birth_date="1999-01-02", sex="male")
+    return wire.event("VSS", f"{of} {start}", who, event_time_us=T + which, social_security={
+        "insurance_number": f"01990000{of:02}", "period_start": start, "period_end": end, "scheme": "compulsory"})
+
+
+def test_notes_are_said_and_what_a_rule_rejects_is_looked_at_first(centre):
+    centre.exchange.agency("VSS", "social_security", [])
+    npc, vss = centre.peer(), centre.peer("VSS")
+    npc.publish([centre.enter(number(1))])
+    assert said(vss.publish([period(1, "2020-01-01", "2020-12-31"), period(1, "2021-01-01", "2021-06-30"),
+                             period(1, "2021-07-01", "2021-12-31")])[1]) == {}
+    npc.publish([death(centre, 1)])
+    wait_judged(centre)
+    assert told(vss, 2) == [(2, UNCHANGED, ["CONTRIBUTION_AFTER_DEATH"]),
+                            (3, MISMATCH, ["DATE_AFTER_DEATH", "CONTRIBUTION_AFTER_DEATH"])]
+    (case, _), = cases(centre).items()
+    state, outcome = decide(centre, case, "accept")
+    assert state == "failed" and outcome.startswith("DATE_AFTER_DEATH at period_start: ")
+    shown = centre.exchange.dongbo("review", "show", case).stdout
+    assert "its record stands" in shown
+    assert decide(centre, case, "refuse") == ("done", "1 REJECTED")
+    assert [bool(wire.Record.FromString(bytes(packed)).retracted) for packed, in centre.cluster.rows(
+        "SELECT DISTINCT ON (record_key) record FROM exchange.record_version WHERE domain = 4 AND NOT superseded "
+        "ORDER BY record_key, position DESC")] == [False, False, True]
+    logbook.Logbook(centre.cluster).check()
+
+
+# ---- whoever else it is about ---------------------------------------------------------------------------------------
+
+def test_what_is_linked_or_comes_again_leaves_the_dead_persons_record(centre):
+    npc, moh = centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    rows = [dose(number(1), n, f"L{n}", n) for n in (3, 4)]
+    moh.publish(rows)
+    npc.publish([death(centre, 1)])
+    wait_judged(centre)
+    third, _ = cases(centre)
+    assert decide(centre, third, "link", number(2)) == ("done", "1 ACCEPTED")
+    assert told(moh, 3)[2:] == [(1, ACCEPTED, ["REVIEW_LINKED"])]
+    right = wire.ChangeEvent.FromString(rows[1].SerializeToString())    # the agency finds the other by itself
+    right.event_id, right.subject.citizen_number, right.event_time_us = b"right".ljust(16), number(2), T + 50
+    assert said(moh.publish([right])[1]) == {}
+    centre.exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open", 0)
+    wait_judged(centre)
+    assert told(moh, 1) == [(2, SUPERSEDED, ["ROW_REPLACED"])]
+    assert held(centre) == committees(centre) == [(number(2), 3, "L3"), (number(2), 4, "L4")]
+    logbook.Logbook(centre.cluster).check()
+
+
+def test_who_is_merged_into_somebody_dead_is_judged_too(centre):
+    npc, moh = centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of)) for of in (1, 2, 3)])
+    moh.publish([dose(number(1), 3, "L3", 1), dose(number(2), 4, "L4", 1), dose(number(3), 5, "L5", 1)])
+    npc.publish([death(centre, 1), centre.change("merged", number(2), number(1), time=110)])
+    wait_judged(centre)
+    third, fourth = sorted(cases(centre))
+    # What is in question goes over, too, and is decided where it stands.
+    npc.publish([centre.change("merged", number(1), number(3), time=120)])
+    wait_judged(centre)
+    assert len(cases(centre)) == 3 and {third, fourth} < set(cases(centre)), "dead by the word of who went"
+    for case in cases(centre):
+        assert decide(centre, case, "refuse")[0] == "done"
+    assert held(centre) == committees(centre) == []
+    logbook.Logbook(centre.cluster).check()
+
+
+def test_a_batch_of_deaths_is_judged_in_parts(centre):
+    """More persons and records than one part takes, also while a broker is killed."""
+    persons, npc, moh = range(100, 350), centre.peer(), centre.peer("MOH")
+    for some in (persons[:125], persons[125:]):
+        npc.publish([centre.enter(number(of)) for of in some])
+        for n in (2, 3, 4):
+            moh.publish([dose(number(of), n, f"L{n}", n) for of in some])
+    npc.publish([death(centre, of) for of in persons])
+    centre.exchange.wait_until("SELECT count(*) > 0 FROM exchange.exception", True)
+    centre.exchange.broker.kill()
+    centre.exchange.start_broker()
+    wait_judged(centre)
+    assert centre.cluster.value("SELECT count(*) FROM exchange.exception WHERE open") == 2 * len(persons)
+    logbook.Logbook(centre.cluster).check()
+
+
+# ---- in whatever order ----------------------------------------------------------------------------------------------
+
+PERSONS = 20
+
+
+class Tale:
+    """What is told of one person, by whom: some doses, each by two agencies and more than once, in whole and in part,
+    and what is said of a death."""
+
+    def __init__(self, centre, seed, of):
+        self.centre, self.dice, self.of, self.clock = centre, random.Random(f"{seed} {of}"), of, 0
+
+    def tick(self):
+        self.clock += 1
+        return self.clock
+
+    def dose(self, agency, which, operation):
+        day = self.dice.choice(("2021-02-01", "2021-03-02"))
+        lot, facility = (self.dice.choice(("", f"{word}{self.clock}")) for word in "LF")
+
+        def make(number_of):
+            made = wire.ChangeEvent.FromString(dose(number_of(self.of), which, lot, time).SerializeToString())
+            made.operation, made.source_key = operation, f"{self.of} {agency} {time} {number_of(self.of)}"
+            made.event_id = f"{agency}{self.of:04}{time:09}".encode()
+            made.health.occurrence_date, made.health.facility_code = day, facility
+            if operation == 2:
+                made.health.CopyFrom(wire.Vaccination(vaccine_group="covid-19", dose_number=which))
+            return made
+        time = self.tick()
+        return agency, make
+
+    def life(self, kind):
+        time, day = self.tick(), self.dice.choice(("2021-02-15", "2021-04-01", "2021-01-01"))
+        if kind == "death":
+            return "NPC", lambda number_of: self.centre.change("death", number_of(self.of), time=time, died_on=day)
+        return "NPC", lambda number_of: self.centre.change("correction", number_of(self.of), time=time, clear=[10])
+
+    def events(self):
+        told = [self.dose(self.dice.choice(("MOH", "VSS")), self.dice.randint(1, 2), self.dice.choice((1, 1, 1, 3, 2)))
+                for _ in range(5)]
+        for kind in self.dice.choice((["death"], ["death"], ["death", "death"], ["death", "back"],
+                                      ["death", "back", "death"])):
+            told.insert(self.dice.randint(0, len(told)), self.life(kind))
+        return told
+
+
+def records_of(centre, number_of):
+    """Each person's current records, by their place in the tale, without what differs with their number."""
+    rows = centre.cluster.rows(
+        "SELECT DISTINCT ON (v.person, v.record_key) c.citizen_number, v.record FROM exchange.record_version v "
+        "JOIN population.citizen c USING (person) WHERE NOT v.superseded AND v.domain = 2 "
+        "ORDER BY v.person, v.record_key, v.position DESC")
+    found, holders = {}, {number_of(of): of for of in range(PERSONS)}
+    for holder, packed in rows:
+        record = wire.Record.FromString(bytes(packed))
+        body = wire.Vaccination.FromString(record.body)
+        if holder in holders and record.origins:
+            found[holders[holder], body.dose_number] = (
+                str(body), record.retracted, [(o.event_id, tuple(o.fields), tuple(o.cleared)) for o in record.origins])
+    return found
+
+
+# What is open although its person lived then: a broker closes it.
+OUTLIVED = """SELECT count(*) FROM exchange.exception e JOIN population.citizen c USING (citizen_number) WHERE e.open
+AND (c.died_on = '' OR c.died_on >= CASE WHEN position('2021-03-02'::bytea IN e.event) > 0 THEN '2021-03-02'
+                                    ELSE '2021-02-01' END)"""
+
+
+def decide_all(centre):
+    """As an officer who judges by what is said of which dose, until nothing is left."""
+    while True:
+        wait_judged(centre)
+        centre.exchange.wait_until(OUTLIVED, 0)
+        rows = centre.cluster.rows("SELECT DISTINCT ON (review_case) review_case, event FROM exchange.exception "
+                                   "WHERE open AND verdict = 4 ORDER BY review_case, position")
+        if not rows:
+            return
+        for case, packed in rows:
+            event = wire.ChangeEvent.FromString(bytes(packed))
+            told = f"{event.source_key.split()[:2]} {event.health.dose_number} {event.operation}"
+            decide(centre, case, "accept" if zlib.crc32(told.encode()) % 2 else "refuse")
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("DONGBO_SEEDS", "2"))))
+def test_order_of_deaths_does_not_matter(centre, seed):
+    """The same tales of two sets of persons in two orders. Once an officer has decided all that is in question, and
+    alike, their records are the same, and the committee's copy is."""
+    centre.exchange.agency("VSS", "health", [])
+    peers = {code: centre.peer(code) for code in ("NPC", "MOH", "VSS")}
+    orders = [lambda of: number(of), lambda of: number(of + PERSONS)]
+    tales = [Tale(centre, seed, of).events() for of in range(PERSONS)]
+    for which, number_of in enumerate(orders):
+        dice = random.Random(f"{seed} {which}")
+        peers["NPC"].publish([centre.enter(number_of(of)) for of in range(PERSONS)])
+        left = [dice.sample(tale, len(tale)) for tale in tales]
+        while any(left):
+            batches = {}
+            for tale in left:
+                for _ in range(min(len(tale), dice.randint(0, 2))):
+                    code, make = tale.pop()
+                    batches.setdefault(code, []).append(make(number_of))
+            for code, events in batches.items():
+                peers[code].publish(events)
+    decide_all(centre)
+    one, other = (records_of(centre, number_of) for number_of in orders)
+    assert one == other
+    assert held(centre) == committees(centre)
     logbook.Logbook(centre.cluster).check()
