@@ -36,6 +36,7 @@ typedef struct Receive {
     SubscriptionFrom from;
     uint64_t from_position;
     int64_t from_time_us;
+    int share, shares;
     long long timeout_s;
     ReceiveConfig *config;
     Keys keys, broker;
@@ -151,8 +152,12 @@ static int sink_open_command(Receive *receive) {
 
 static int sink_open(Receive *receive) {
     const ReceiveSink *sink = &receive->config->sink;
-    if (sink->kind == SINK_POSTGRES)
-        return sink_postgres_new(&receive->sink, sink->conninfo, sink->schema);
+    if (sink->kind == SINK_POSTGRES) {
+        int r = sink_postgres_new(&receive->sink, sink->conninfo, sink->schema);
+        if (r == 0)
+            sink_postgres_share(receive->sink, receive->share, receive->shares);
+        return r;
+    }
     if (sink->kind == SINK_COMMAND)
         return sink_open_command(receive);
     return sink_jsonl_new(&receive->sink,
@@ -164,6 +169,8 @@ static int sink_open(Receive *receive) {
 
 static int prepare(Receive *receive) {
     int r = receive_config_load(&receive->config, receive->config_path);
+    if (r == 0)
+        receive_config_share(receive->config, &receive->share, &receive->shares);
     if (r == 0)
         r = keys_load(receive->config->keys, &receive->keys);
     if (r == 0 && !receive->keys.has_secret)
@@ -177,6 +184,8 @@ static int prepare(Receive *receive) {
     bool terminal = isatty(STDERR_FILENO);
     receive->shown_ms = clock_monotonic_ms(clock_system());
     return subscription_new(&receive->subscription, &(SubscriptionOptions){.name = receive->config->subscription,
+                                                                           .share = receive->share,
+                                                                           .shares = receive->shares,
                                                                            .keys = &receive->keys,
                                                                            .broker_key = receive->broker.curve_public,
                                                                            .sink = receive->sink,

@@ -5,7 +5,9 @@
 
 #include "proto/base/config.h"
 #include "proto/base/error.h"
+#include "proto/bounds.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +54,7 @@ static const cyaml_schema_field_t BROKER_FIELDS[] = {
 static const cyaml_schema_field_t FIELDS[] = {
     TEXT("subscription", ReceiveConfig, subscription),
     TEXT("keys", ReceiveConfig, keys),
+    TEXT_OPTIONAL("share", ReceiveConfig, share),
     CYAML_FIELD_MAPPING("broker", CYAML_FLAG_DEFAULT, ReceiveConfig, broker, BROKER_FIELDS),
     CYAML_FIELD_MAPPING("sink", CYAML_FLAG_DEFAULT, ReceiveConfig, sink, SINK_FIELDS),
     CYAML_FIELD_END,
@@ -97,6 +100,22 @@ static int sink_check(const ReceiveSink *sink, const char *path) {
     return 0;
 }
 
+static int share_check(const char *share, const char *path) {
+    int i = 0, n = 0, end = 0;
+    if (!share || (sscanf(share, "%2d/%2d%n", &i, &n, &end) == 2 && !share[end] && i >= 1 && i <= n && n <= SHARES_MAX))
+        return 0;
+    return error_fail(ERROR_CONFIG, "%s: share is which of how many, as 2/3; %d at most, not \"%s\"", path, SHARES_MAX,
+                      share);
+}
+
+void receive_config_share(const ReceiveConfig *config, int *ret_share, int *ret_shares) {
+    *ret_share = *ret_shares = 0;
+    if (config->share)
+        sscanf(config->share, "%2d/%2d", ret_share, ret_shares);
+    if (*ret_shares == 1)
+        *ret_share = *ret_shares = 0;
+}
+
 static int sink_resolve(ReceiveSink *sink, const char *path) {
     int r = sink->directory ? path_resolve(path, &sink->directory) : 0;
     if (r == 0 && sink->state)
@@ -111,6 +130,8 @@ int receive_config_load(ReceiveConfig **ret, const char *path) {
     int r = config_load((void **)&config, path, &SCHEMA);
     if (r == 0)
         r = sink_check(&config->sink, path);
+    if (r == 0)
+        r = share_check(config->share, path);
     if (r == 0)
         r = path_resolve(path, &config->keys);
     if (r == 0)

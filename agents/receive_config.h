@@ -33,6 +33,7 @@ typedef struct ReceiveBroker {
 typedef struct ReceiveConfig {
     char *subscription;
     char *keys;
+    char *share; // "2/3"; NULL: everything
     ReceiveBroker broker;
     ReceiveSink sink;
 } ReceiveConfig;
@@ -40,4 +41,6 @@ typedef struct ReceiveConfig {
 // ERROR_CONFIG with file and line. Paths are then as the program can open them.
 // A command's first word, too, when it has a slash.
 int receive_config_load(ReceiveConfig **ret, const char *path);
+// Its share; 0 of 0 for everything.
+void receive_config_share(const ReceiveConfig *config, int *ret_share, int *ret_shares);
 void receive_config_free(ReceiveConfig **config);

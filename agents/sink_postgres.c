@@ -63,8 +63,9 @@ typedef struct Postgres {
     Sink sink;
     Pg *pg;
     char *schema;
-    char *quoted; // the schema as an identifier; known once connected
-    bool failed;  // something was missing, and nothing has been committed since
+    char place[48]; // the table of the place
+    char *quoted;   // the schema as an identifier; known once connected
+    bool failed;    // something was missing, and nothing has been committed since
     Table tables[DOMAIN_MAX + 1];
     Arena *arena; // rows since the last commit
     PgParams params;
@@ -188,11 +189,17 @@ static int command(Postgres *pg) {
                           : pg_command(pg->pg, (const char *)pg->sql.data);
 }
 
+// A statement that alters tables. Several receivers may fill the same ones: one after the other alters them.
+static void sql_begin(Postgres *pg) {
+    bytes_clear(&pg->sql);
+    sql_add(&pg->sql, "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7237124516519804930); END $$; ");
+}
+
 // Makes the domain's table hold these fields, too.
 static int table_extend(Postgres *pg, int domain, uint32_t fields) {
     Table *table = &pg->tables[domain];
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
-    bytes_clear(&pg->sql);
+    sql_begin(pg);
     sql_add(&pg->sql,
             "CREATE TABLE IF NOT EXISTS %s.%s (record_id bytea PRIMARY KEY, position bigint NOT NULL,"
             " citizen_number text, person_id bytea, agency text, event_time timestamptz NOT NULL);"
@@ -220,7 +227,7 @@ static int table_mark(Postgres *pg, int domain, uint32_t granted) {
     Table *table = &pg->tables[domain];
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
     uint32_t marked = table->columns & ~granted, differing = marked ^ table->marked;
-    bytes_clear(&pg->sql);
+    sql_begin(pg);
     for (unsigned i = 0; i < descriptor->n_fields; i++) {
         if (!(differing >> descriptor->fields[i].id & 1))
             continue;
@@ -327,11 +334,11 @@ static int names_prepare(Postgres *pg) {
     PQfreemem(quoted);
     if (!pg->quoted)
         return error_fail(ERROR_MEMORY, "no memory for a sink");
-    sql_add(&pg->place_read, "SELECT epoch, position, hash FROM %s.dongbo_position", pg->quoted);
+    sql_add(&pg->place_read, "SELECT epoch, position, hash FROM %s.%s", pg->quoted, pg->place);
     sql_add(&pg->place_write,
-            "INSERT INTO %s.dongbo_position (epoch, position, hash, at) VALUES ($1, $2, $3, now())"
+            "INSERT INTO %s.%s (epoch, position, hash, at) VALUES ($1, $2, $3, now())"
             " ON CONFLICT (one) DO UPDATE SET epoch = $1, position = $2, hash = $3, at = now()",
-            pg->quoted);
+            pg->quoted, pg->place);
     bytes_append_u8(&pg->place_read, 0);
     bytes_append_u8(&pg->place_write, 0);
     static const Oid types[] = {OID_INT4, OID_INT8, OID_BYTEA};
@@ -341,14 +348,15 @@ static int names_prepare(Postgres *pg) {
 }
 
 static int exists(Postgres *pg, bool *ret_schema, bool *ret_table) {
-    static const Oid types[] = {OID_TEXT};
+    static const Oid types[] = {OID_TEXT, OID_TEXT};
     static const PgStatement statement = {
         "exists",
         "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1), EXISTS (SELECT FROM pg_class c JOIN pg_namespace n"
-        " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'dongbo_position')",
-        1, types};
+        " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2)",
+        2, types};
     PgParams params = {0};
     pg_param_text(&params, pg->schema);
+    pg_param_text(&params, pg->place);
     PGresult *result;
     int r = pg_run(pg->pg, &statement, &params, &result);
     pg_params_free(&params);
@@ -365,18 +373,18 @@ static int schema_prepare(Postgres *pg) {
     int r = exists(pg, &has_schema, &has_table);
     if (r < 0)
         return r;
-    bytes_clear(&pg->sql);
+    sql_begin(pg);
     if (!has_schema)
-        sql_add(&pg->sql, "CREATE SCHEMA %s; ", pg->quoted);
+        sql_add(&pg->sql, "CREATE SCHEMA IF NOT EXISTS %s; ", pg->quoted);
     if (!has_table)
         sql_add(
             &pg->sql,
-            "CREATE TABLE %s.dongbo_position (one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch integer NOT NULL,"
+            "CREATE TABLE IF NOT EXISTS %s.%s (one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch integer NOT NULL,"
             " position bigint NOT NULL, hash bytea NOT NULL CHECK (length(hash) = 32), at timestamptz NOT NULL)",
-            pg->quoted);
-    if (pg->sql.n)
+            pg->quoted, pg->place);
+    if (!has_schema || !has_table)
         r = command(pg);
-    return r < 0 ? altered(pg, "dongbo_position", r) : 0;
+    return r < 0 ? altered(pg, pg->place, r) : 0;
 }
 
 static void rows_forget(Postgres *pg) {
@@ -392,7 +400,7 @@ static int place_read(Postgres *pg, SinkPlace *ret) {
     PGresult *result;
     int r = pg_run(pg->pg, &pg->place_reader, NULL, &result);
     if (r < 0)
-        return altered(pg, "dongbo_position", r);
+        return altered(pg, pg->place, r);
     bool found = PQntuples(result) == 1;
     *ret = (SinkPlace){0};
     if (found) {
@@ -533,7 +541,7 @@ static int place_put(Postgres *pg, const SinkPlace *place) {
     pg_param_i64(&pg->params, (int64_t)place->position);
     pg_param_bytes(&pg->params, place->hash, HASH_BYTES);
     int r = pg_run(pg->pg, &pg->place_writer, &pg->params, NULL);
-    return r < 0 ? altered(pg, "dongbo_position", r) : 0;
+    return r < 0 ? altered(pg, pg->place, r) : 0;
 }
 
 static int postgres_commit(Sink *sink, const SinkPlace *place) {
@@ -572,6 +580,12 @@ static void postgres_destroy(Sink *sink) {
     free(pg);
 }
 
+void sink_postgres_share(Sink *sink, int share, int shares) {
+    Postgres *pg = (Postgres *)sink;
+    if (shares > 0)
+        snprintf(pg->place, sizeof pg->place, "dongbo_position_%d_of_%d", share, shares);
+}
+
 static const SinkKind POSTGRES = {.begin = postgres_begin,
                                   .grant = postgres_grant,
                                   .write = postgres_write,
@@ -584,6 +598,7 @@ int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema) {
     if (!pg)
         return error_fail(ERROR_MEMORY, "no memory for a sink");
     pg->sink.kind = &POSTGRES;
+    snprintf(pg->place, sizeof pg->place, "dongbo_position");
     CLEANUP(sink_destroy) Sink *sink = &pg->sink;
     pg->schema = strdup(schema);
     if (!pg->schema)

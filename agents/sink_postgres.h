@@ -15,3 +15,6 @@
 
 // Does not connect yet. ERROR_CONFIG, ERROR_MEMORY.
 int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema);
+// Before anything else: of several receivers that fill these tables, the one with this share. It keeps its place in a
+// table of its own, dongbo_position_2_of_3.
+void sink_postgres_share(Sink *sink, int share, int shares);

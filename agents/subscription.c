@@ -156,7 +156,9 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     s->head = welcome->head->position;
     if (s->session) // again: what is granted has changed
         return welcome->session == s->session ? GO_ON : say(s, LOST, "the broker mixes sessions up");
-    if (s->has_place && welcome->position != s->place.position)
+    // Its persons were others' until now: what of it comes again is there, and has no effect.
+    bool dealt = s->options.shares > 0 && welcome->position < s->place.position;
+    if (s->has_place && welcome->position != s->place.position && !dealt)
         return say(s, LOST, "the broker wants to go on from another position than ours");
     if (!s->has_place && s->from == FROM_POSITION && welcome->position != s->options.from_position)
         return say(s, REFUSED, "the broker is older than this program and cannot begin at a position");
@@ -171,6 +173,9 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     bool at_head = s->from == FROM_HEAD || (s->from == FROM_TIME && welcome->position == s->head);
     if (at_head && s->head)
         return head_take(s, welcome->head);
+    if (dealt)
+        log_info("share %d of %d begins anew behind position %" PRIu64, s->options.share, s->options.shares,
+                 welcome->position);
     s->place.position = s->stored.position = s->previous = welcome->position;
     if (!s->has_goal)
         s->goal = s->head;
@@ -363,11 +368,15 @@ static int hello_send(Subscription *s) {
     Dongbo__ResumeToken token = DONGBO__RESUME_TOKEN__INIT;
     token.epoch = s->place.epoch;
     token.position = s->place.position;
-    token.segment_hash = (ProtobufCBinaryData){HASH_BYTES, s->place.hash};
+    token.segment_hash = (ProtobufCBinaryData){s->place.position ? HASH_BYTES : 0, s->place.hash};
     hello.protocol_version = PROTOCOL_VERSION;
     hello.subscription = (char *)s->options.name;
-    hello.token = s->has_place ? &token : NULL;
-    hello.from_start = s->from == FROM_START;
+    // A share that is new begins where those before it were, unless somebody says the start.
+    bool start = s->options.shares > 0 && s->from == FROM_START && s->options.from == FROM_START;
+    hello.token = s->has_place || start ? &token : NULL;
+    hello.from_start = s->from == FROM_START && !start;
+    hello.share = (uint32_t)s->options.share;
+    hello.shares = (uint32_t)s->options.shares;
     hello.from_position = s->from == FROM_POSITION ? s->options.from_position : 0;
     hello.from_time_us = s->from == FROM_TIME ? s->options.from_time_us : 0;
     hello.program = (char *)PROGRAM;

@@ -32,6 +32,7 @@ typedef enum SubscriptionFrom {
 // Pointers must outlive the subscription.
 typedef struct SubscriptionOptions {
     const char *name;
+    int share, shares;         // which of how many, from 1; 0 of 0: everything
     const Keys *keys;          // the subscriber's
     const uint8_t *broker_key; // KEY_BYTES
     Sink *sink;

@@ -154,6 +154,10 @@ static int entry_add(Filling *filling, const Policy *policy, const ReaderSegment
                                 : POLICY_NOT;
     if (passage == POLICY_NOT)
         return 0;
+    int share = 0;
+    int r = to->share.n ? projector_share(to->projector, entry->person, to->share.n, &share) : 0;
+    if (r < 0 || share != to->share.i)
+        return r;
     Projection projection = {.version = version,
                              .entry = entry,
                              .passage = passage,
@@ -161,7 +165,7 @@ static int entry_add(Filling *filling, const Policy *policy, const ReaderSegment
                              .previous = to->previous,
                              .agency = policy_set_agency(state->policies, entry->agency)};
     size_t before = state->records.n;
-    int r = projector_append(to->projector, &projection, &state->records);
+    r = projector_append(to->projector, &projection, &state->records);
     if (r == 1)
         return 0;
     if (r == 2)

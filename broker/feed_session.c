@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEEP_MS 10000 // the database is told so often that a session goes on; see exchange.subscription_place
-#define REPLACED "Another receiver of this subscription said Hello. Run one at a time."
+#define KEEP_MS 10000         // the database is told so often that a session goes on; see exchange.subscription_place
 #define POLICIES_FRESH_MS 200 // so old policies may be when somebody says Hello
 #define NOTE_BYTES 512
 #define NO_SUBSCRIPTION "This key belongs to no subscription. Use the subscriber's key, not an agency's."
@@ -91,13 +90,34 @@ void feed_session_fail(FeedState *state, Subscriber *subscriber) {
     feed_session_end(state, subscriber, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
 }
 
+// Another one is there instead, with so many shares in all.
+static void replaced(FeedState *state, Subscriber *subscriber, int shares) {
+    Answer answer;
+    if (shares != subscriber->share.n && shares > 0)
+        answer_set(&answer, DONGBO__ERROR__CODE__SESSION_REPLACED,
+                   "This subscription is shared by %d receivers from now on. Give this one a share of %d, or stop it.",
+                   shares, shares);
+    else if (shares != subscriber->share.n)
+        answer_set(&answer, DONGBO__ERROR__CODE__SESSION_REPLACED,
+                   "Another receiver takes all of this subscription from now on. Stop those with a share.");
+    else if (shares > 0)
+        answer_set(&answer, DONGBO__ERROR__CODE__SESSION_REPLACED,
+                   "Another receiver of share %d of %d said Hello. Give each receiver a share of its own.",
+                   subscriber->share.i, shares);
+    else
+        answer_set(&answer, DONGBO__ERROR__CODE__SESSION_REPLACED,
+                   "Another receiver of this subscription said Hello. Run one at a time, or give each a share.");
+    feed_session_end(state, subscriber, answer.code, answer.text);
+}
+
 int feed_session_over(FeedState *state, Subscriber *subscriber) {
-    bool replaced = false;
-    int r = feed_store_is_replaced(state->store, subscriber, &replaced);
+    bool is_replaced = false;
+    int shares = 0;
+    int r = feed_store_is_replaced(state->store, subscriber, &is_replaced, &shares);
     if (r < 0)
         return r;
-    if (replaced)
-        feed_session_end(state, subscriber, DONGBO__ERROR__CODE__SESSION_REPLACED, REPLACED);
+    if (is_replaced)
+        replaced(state, subscriber, shares);
     else
         feed_session_end(state, subscriber, DONGBO__ERROR__CODE__NO_SESSION,
                          "The exchange's database has forgotten this session. Say Hello with your token.");
@@ -176,11 +196,17 @@ static int place_asked(FeedState *state, const Dongbo__HelloSubscribe *hello, ui
     return feed_store_before(state->store, hello->from_time_us, ret);
 }
 
-static int place_begin(FeedState *state, const Dongbo__HelloSubscribe *hello, uint64_t acked, FeedPlace *place,
-                       Answer *answer) {
+static int place_begin(FeedState *state, const Dongbo__HelloSubscribe *hello, const StoredPosition *stored,
+                       FeedPlace *place, Answer *answer) {
     const Dongbo__ResumeToken *token = hello->from_start ? NULL : hello->token;
     *place = (FeedPlace){0};
-    int r = place_asked(state, hello, acked, &place->position);
+    int r = place_asked(state, hello, stored->acked, &place->position);
+    // Its persons were others' until now, and what it holds is another share's.
+    bool dealt = stored->fresh && (hello->from_start || (token && token->position > stored->acked));
+    if (dealt) {
+        place->position = stored->acked;
+        token = NULL;
+    }
     if (r == 0)
         r = place_find(state, place, answer);
     if (r != 0 || !token || token->position == 0)
@@ -218,6 +244,22 @@ static const Policy *hello_policy(const FeedState *state, const Dongbo__HelloSub
         return NULL;
     }
     return policy;
+}
+
+// One of one is all. False with an answer when there is no such share.
+static bool hello_share(const Dongbo__HelloSubscribe *hello, Share *ret, Answer *answer) {
+    bool all = hello->shares <= 1 && hello->share == hello->shares;
+    *ret = (Share){0};
+    if (!all && (hello->share < 1 || hello->share > hello->shares || hello->shares > SHARES_MAX))
+        answer_set(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
+                   "There is no share %u of %u. Shares are numbered from 1, and %d at most.", hello->share,
+                   hello->shares, SHARES_MAX);
+    else if (!all && hello->snapshot)
+        answer_set(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
+                   "A share cannot take a snapshot: it has all persons. Take it with one receiver without a share.");
+    else if (!all)
+        *ret = (Share){(int16_t)hello->share, (int16_t)hello->shares};
+    return answer->code == 0;
 }
 
 // Granted fields by name, in the arena. NULL without memory.
@@ -274,19 +316,20 @@ static int welcome_send(FeedState *state, Subscriber *subscriber, const Policy *
 typedef struct Caller {
     zframe_t **route; // taken over with a session
     const char *user;
+    Share share;
 } Caller;
 
 // Sessions of this broker that a new one is instead of. Those of other brokers end when they next tell of themselves.
-static void older_end(FeedState *state, int32_t subscription) {
+static void older_end(FeedState *state, int32_t subscription, Share share) {
     size_t at = 0;
     for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));)
-        if (one->subscription == subscription)
-            feed_session_end(state, one, DONGBO__ERROR__CODE__SESSION_REPLACED, REPLACED);
+        if (one->subscription == subscription && (one->share.i == share.i || one->share.n != share.n))
+            replaced(state, one, share.n);
 }
 
 static int session_open(FeedState *state, const Caller *caller, const Policy *policy, Subscriber **ret,
                         Answer *answer) {
-    older_end(state, policy->subscription);
+    older_end(state, policy->subscription, caller->share);
     CLEANUP(projector_destroy) Projector *projector = NULL;
     int r = projector_new(&projector, policy->secret);
     if (r == 0)
@@ -300,6 +343,7 @@ static int session_open(FeedState *state, const Caller *caller, const Policy *po
     projector = NULL;
     snprintf((*ret)->user, sizeof(*ret)->user, "%s", caller->user);
     (*ret)->subscription = policy->subscription;
+    (*ret)->share = caller->share;
     (*ret)->heard_ms = (*ret)->pinged_ms = (*ret)->kept_ms = clock_monotonic_ms(state->clock);
     return 0;
 }
@@ -319,17 +363,23 @@ static int session_begin(FeedState *state, Subscriber *subscriber, const FeedPla
     return r == ERROR_DATABASE ? r : 0;
 }
 
+static const char *share_text(Share share, char text[24]) {
+    if (share.n)
+        snprintf(text, 24, ", share %d of %d", share.i, share.n);
+    return text;
+}
+
 static int hello_start(FeedState *state, const Caller *caller, const Dongbo__HelloSubscribe *hello,
                        const Policy *policy, Answer *answer) {
     StoredPosition stored;
     FeedPlace place;
-    int r = feed_store_position(state->store, policy->subscription, (Share){0}, &stored);
+    int r = feed_store_position(state->store, policy->subscription, caller->share, &stored);
     if (r == 0)
         r = feed_store_head(state->store, &state->head);
     if (r == 0 && hello->snapshot)
         place = state->head;
     else if (r == 0)
-        r = place_begin(state, hello, stored.acked, &place, answer);
+        r = place_begin(state, hello, &stored, &place, answer);
     Subscriber *subscriber;
     if (r == 0)
         r = session_open(state, caller, policy, &subscriber, answer);
@@ -340,8 +390,8 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     subscriber->held = hello->snapshot;
     if (hello->snapshot) // nothing up to there was received
         subscriber->acked = stored.acked;
-    note(state, caller->user, "subscription %s from position %" PRIu64 " of %" PRIu64, policy->name, place.position,
-         state->head.position);
+    note(state, caller->user, "subscription %s from position %" PRIu64 " of %" PRIu64 "%s", policy->name,
+         place.position, state->head.position, share_text(caller->share, (char[24]){0}));
     r = welcome_send(state, subscriber, policy);
     if (r == 1) // gone again
         subscribers_close(state->subscribers, subscriber);
@@ -377,8 +427,11 @@ static int hello_receive(FeedState *state, const Caller *caller, const Frame *fr
                    "The exchange's database cannot be reached. Try again in a moment.");
         return 1;
     }
+    Caller with = *caller;
     const Policy *policy = hello_policy(state, hello, caller->user, answer);
-    return policy ? hello_start(state, caller, hello, policy, answer) : 1;
+    if (!policy || !hello_share(hello, &with.share, answer))
+        return 1;
+    return hello_start(state, &with, hello, policy, answer);
 }
 
 // ---- frames of a session -------------------------------------------------------------------------------------------
@@ -503,7 +556,7 @@ int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, cons
         answer_set(&answer, DONGBO__ERROR__CODE__BAD_VERSION, "This exchange speaks protocol version %d.",
                    PROTOCOL_VERSION);
     else
-        r = frame_receive(state, &(Caller){route, user}, &read, &answer);
+        r = frame_receive(state, &(Caller){.route = route, .user = user}, &read, &answer);
     if (r < 0 && r != ERROR_DATABASE) {
         log_error("feed: %s cannot be served: %s", user, error_text());
         answer_set(&answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);

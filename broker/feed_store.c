@@ -79,7 +79,7 @@ static const PgStatement KEEP = {
     " WHERE " OF_SESSION " RETURNING p.subscription, p.share",
     4, (const Oid[]){OID_INT4_ARRAY, OID_INT2_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY}};
 static const PgStatement NEWER = {
-    "feed_newer", "SELECT EXISTS (SELECT FROM exchange.subscription_position WHERE subscription = $1 AND session > $2)",
+    "feed_newer", "SELECT max(session) > $2, max(shares) FROM exchange.subscription_position WHERE subscription = $1",
     2, (const Oid[]){OID_INT4, OID_INT4}};
 static const PgStatement CLOSE = {
     "feed_close",
@@ -397,7 +397,7 @@ int feed_store_keep(FeedStore *store, Subscriber *const *subscribers, int n, boo
     return 0;
 }
 
-int feed_store_is_replaced(FeedStore *store, const Subscriber *subscriber, bool *ret) {
+int feed_store_is_replaced(FeedStore *store, const Subscriber *subscriber, bool *ret, int *ret_shares) {
     PgParams params = {0};
     pg_param_i32(&params, subscriber->subscription);
     pg_param_i32(&params, subscriber->number);
@@ -407,6 +407,7 @@ int feed_store_is_replaced(FeedStore *store, const Subscriber *subscriber, bool 
     if (r < 0)
         return r;
     *ret = pg_bool(result, 0, 0);
+    *ret_shares = pg_i16(result, 0, 1);
     PQclear(result);
     return 0;
 }

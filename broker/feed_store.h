@@ -80,8 +80,9 @@ int feed_store_release(FeedStore *store, const Subscriber *subscriber, uint64_t 
 // Stores what n sessions acknowledged and that they go on; over[i] is set where a session does not.
 #define FEED_STORE_KEEP_MAX 512
 int feed_store_keep(FeedStore *store, Subscriber *const *subscribers, int n, bool *over);
-// Of a session that is over: whether a newer one is why, rather than a database that has forgotten it.
-int feed_store_is_replaced(FeedStore *store, const Subscriber *subscriber, bool *ret);
+// Of a session that is over: whether a newer one is why, rather than a database that has forgotten it; and how many
+// share the subscription now.
+int feed_store_is_replaced(FeedStore *store, const Subscriber *subscriber, bool *ret, int *ret_shares);
 int feed_store_close(FeedStore *store, const Subscriber *subscriber); // ... and that it does not
 // The greatest position stored before this time.
 int feed_store_before(FeedStore *store, int64_t us, uint64_t *ret);

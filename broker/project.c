@@ -83,6 +83,15 @@ int projector_person_id(Projector *projector, int64_t person, uint8_t out[PERSON
     return mac_cut(projector->mac, (Piece){"person", 6}, (Piece){key, sizeof key}, (Piece){out, PERSON_ID_BYTES});
 }
 
+int projector_share(Projector *projector, int64_t person, int n, int *ret) {
+    uint8_t key[8], mac[8];
+    bytes_put_number(key, sizeof key, (uint64_t)person);
+    int r = mac_cut(projector->mac, (Piece){"share", 5}, (Piece){key, sizeof key}, (Piece){mac, sizeof mac});
+    if (r == 0)
+        *ret = (int)(bytes_get_number(mac, sizeof mac) % (unsigned)n) + 1;
+    return r;
+}
+
 int project_body(const uint8_t *body, size_t n, uint32_t granted, Bytes *out) {
     const uint8_t *at = body, *end = body + n;
     size_t before = out->n;

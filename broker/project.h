@@ -20,6 +20,10 @@ int projector_record_id(Projector *projector, const Dongbo__Entry *entry, uint8_
 #define PERSON_ID_BYTES 16
 int projector_person_id(Projector *projector, int64_t person, uint8_t out[PERSON_ID_BYTES]);
 
+// Which of n shares a person is of, from 1: HMAC-SHA256(secret, "share" ‖ person i64), first 8 bytes, modulo n.
+// ERROR_CRYPTO.
+int projector_share(Projector *projector, int64_t person, int n, int *ret);
+
 // Appends those fields of a flat message whose bit is set. 1 when the bytes are malformed (`out` is then as before).
 int project_body(const uint8_t *body, size_t n, uint32_t granted, Bytes *out);
 

@@ -64,6 +64,7 @@
 #define VERDICT_CHUNK_BYTES (256 * 1024)    // of verdicts that a resuming agent missed, per message
 #define SESSIONS_PER_AGENCY_MAX 256
 #define STREAMS_PER_DAY_MAX 1024 // that an agency opens
+#define SHARES_MAX 64            // consumers of one subscription
 #define SESSIONS_MAX 4096
 #define PING_INTERVAL_MS 5000
 #define PEER_SILENT_MS 20000 // no frame for so long: the session is over

@@ -97,6 +97,7 @@ static void test_limits_are_these(void **state) {
         LIMIT(REASONS_MAX),
         LIMIT(PUBLISH_CREDIT_BYTES),
         LIMIT(SUBSCRIBE_CREDIT_BYTES),
+        LIMIT(SHARES_MAX),
         LIMIT(SNAPSHOT_BUCKETS),
         LIMIT(SNAPSHOT_DIGEST_BYTES),
         LIMIT(SNAPSHOT_CURSOR_BYTES_MAX),

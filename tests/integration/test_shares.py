@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several receivers share a subscription: each citizen's records come to one of them, in order, whatever dies when and
+however many they are; nobody's are missed when their number changes."""
+import collections
+import json
+import os
+import pathlib
+import random
+import signal
+
+import pytest
+
+import people
+import wire
+
+CITIZENS = 120
+FIELDS = "citizen_number,health.*"
+
+
+@pytest.fixture
+def health(exchange):
+    exchange.load_population(people.citizens(CITIZENS))
+    exchange.agency("MOH", "health", [])
+    exchange.committee("hn", "health", FIELDS)
+    exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as peer:
+        peer.hello()
+        yield peer
+
+
+class History:
+    """What was said of whom, in order: every event changes a record, so each is one line at some receiver."""
+
+    def __init__(self, health, choose):
+        self.health = health
+        self.choose = choose
+        self.serial = 0
+        self.head = 0
+        self.lots = {}  # (citizen, dose): the last lot
+
+    def go_on(self, n):
+        events = []
+        for _ in range(n):
+            self.serial += 1
+            person, dose, lot = self.choose.randrange(CITIZENS), self.choose.randint(1, 2), f"{self.serial:06}"
+            self.lots[people.citizen(person)["citizen_number"], dose] = lot
+            events.append(people.dose(person, dose, key=f"vac-{self.serial}", event_time_us=1640000000000000 +
+                                      self.serial, body=people.dose_body(dose, lot_number=lot)))
+        self.head = self.health.publish(events).body.last_position
+
+
+class Consumer:
+    """A receiver of one share that writes lines into a directory of its own."""
+
+    def __init__(self, exchange, name, share=None):
+        self.exchange = exchange
+        first = exchange.receivers["hn"]
+        self.directory = exchange.directory / name
+        self.config = exchange.directory / f"{name}.yaml"
+        text = first.config.read_text().replace("received-hn", name)
+        self.config.write_text(text + (f"share: {share}\n" if share else ""))
+        self.log = exchange.directory / f"{name}.log"
+        self.process = None
+
+    def start(self):
+        self.process = self.exchange.start(self.exchange.receivers["hn"].command()[:3] + [self.config], self.log)
+
+    def until_head(self):
+        words = self.exchange.receivers["hn"].command()[:3] + [self.config, "--until-head", "--timeout", 30]
+        done = self.exchange.run(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    def records(self):
+        return [json.loads(line) for path in sorted(self.directory.glob("*.jsonl"))
+                for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
+
+def of_citizens(records):
+    """Positions by citizen, in the order in which they came."""
+    by_citizen = collections.defaultdict(list)
+    for record in records:
+        by_citizen[record["citizen_number"]].append(record["position"])
+    return by_citizen
+
+
+def check_dealt(consumers):
+    """Each citizen at one consumer, in order, nothing twice. How many citizens each has."""
+    whose = collections.Counter()
+    owner = {}
+    for number, consumer in enumerate(consumers):
+        for citizen, positions in of_citizens(consumer.records()).items():
+            assert positions == sorted(set(positions)), (citizen, positions)
+            assert owner.setdefault(citizen, number) == number, f"{citizen} is at {owner[citizen]} and {number}"
+            whose[number] += 1
+    return [whose[number] for number in range(len(consumers))]
+
+
+def check_held(records, history):
+    """The record with the greater position of each holds what was said last."""
+    held = {}
+    for record in records:
+        key = record["citizen_number"], record["fields"]["dose_number"]
+        if key not in held or held[key][0] < record["position"]:
+            held[key] = record["position"], record["fields"]["lot_number"]
+    assert {key: lot for key, (_, lot) in held.items()} == history.lots
+
+
+def live_on(exchange, health, history, consumers):
+    """Random lives: consumers and the broker die and come again, some at the wrong moment, while events come in."""
+    choose = history.choose
+    for _ in range(10):
+        for consumer in consumers:
+            if not consumer.process or not consumer.process.running():
+                consumer.start()
+        history.go_on(choose.randint(1, 60))
+        for consumer in consumers:
+            if choose.random() < 0.5:
+                consumer.process.kill()
+        if choose.random() < 0.2:
+            exchange.broker.kill()
+            exchange.start_broker()
+            health.hello()
+    for consumer in consumers:
+        consumer.process.kill()
+    for consumer in consumers:
+        consumer.until_head()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_order_of_each_citizen_over_random_lives(exchange, health, seed):
+    history = History(health, random.Random(seed))
+    three = [Consumer(exchange, f"of-three-{i}", f"{i}/3") for i in (1, 2, 3)]
+    live_on(exchange, health, history, three)
+    assert all(n > CITIZENS / 6 for n in check_dealt(three))
+    assert sum(len(consumer.records()) for consumer in three) == history.serial
+    check_held([record for consumer in three for record in consumer.records()], history)
+    status = json.loads(exchange.dongbo("status", "--json").stdout)["subscriptions"][0]
+    assert [share["share"] for share in status["shares"]] == ["1/3", "2/3", "3/3"]
+    assert status["acked"] == min(share["acked"] for share in status["shares"]) == history.head
+
+
+def test_another_number_of_shares_begins_where_the_last_one_was(exchange, health):
+    history = History(health, random.Random(3))
+    history.go_on(200)
+    two = [Consumer(exchange, f"of-two-{i}", f"{i}/2") for i in (1, 2)]
+    for consumer in two:
+        consumer.until_head()
+    history.go_on(200)
+    two[0].until_head()  # the other one is behind
+    behind = json.loads(exchange.dongbo("status", "--json").stdout)["subscriptions"][0]
+    assert behind["lag_positions"] >= 200 and behind["lag_records"] == 200
+    # The first of three takes over the directory of the one that is ahead, the others have new ones.
+    three = [Consumer(exchange, name, f"{i}/3") for i, name in enumerate(["of-two-1", "of-three-2", "of-three-3"], 1)]
+    said = [consumer.until_head() for consumer in three]
+    assert "begins anew behind position" in said[0]
+    assert [f"after position {behind['acked']}" in text for text in said] == [True] * 3, said
+    check_held([record for consumer in two + three[1:] for record in consumer.records()], history)
+    new = {record["position"] for consumer in three for record in consumer.records()}
+    assert {position for position in range(behind["acked"] + 1, history.head + 1)} <= new
+    # And back to one that takes everything: behind the least again, which is the head.
+    whole = Consumer(exchange, "whole")
+    assert f"after position {history.head}" in whole.until_head()
+    history.go_on(20)
+    whole.until_head()
+    assert len(whole.records()) == 20
+
+
+def test_tables_that_several_fill(exchange, health, empty_database):
+    """Shares of one schema: repeats have no effect, and each knows its own place."""
+    history = History(health, random.Random(4))
+    conninfo = empty_database.conninfo()
+    first = exchange.receivers["hn"].config
+    text = first.read_text()
+    first.write_text(text[:text.index("sink:")] + f'sink: {{kind: postgres, conninfo: "{conninfo}", schema: r}}\n')
+    for n in (2, 3, 2):
+        consumers = [Consumer(exchange, f"table-{i}-of-{n}", f"{i}/{n}") for i in range(1, n + 1)]
+        for _ in range(3):
+            for consumer in consumers:
+                consumer.start()
+            history.go_on(100)
+            consumers[0].process.kill()
+        for consumer in consumers:
+            consumer.process.stop()
+            consumer.until_head()
+    rows = empty_database.rows("SELECT citizen_number, dose_number::integer, lot_number FROM r.health")
+    assert {(citizen, dose): lot for citizen, dose, lot in rows} == history.lots
+    assert len(rows) == len(history.lots)
+
+
+def test_a_share_that_stops_holds_up_nobody(exchange, health):
+    history = History(health, random.Random(5))
+    stopped, other = (Consumer(exchange, f"share-{i}", f"{i}/2") for i in (1, 2))
+    history.go_on(50)
+    for consumer in (stopped, other):
+        consumer.start()
+    for i, consumer in enumerate((stopped, other), 1):
+        consumer.process.wait_for(lambda: consumer.records(), "records")
+    os.kill(stopped.process.popen.pid, signal.SIGSTOP)
+    history.go_on(400)
+    acked = "SELECT acked FROM exchange.subscription_position WHERE share = "
+    exchange.wait_until(f"{acked} 2", history.head)
+    assert exchange.cluster.value(f"{acked} 1") < history.head
+    os.kill(stopped.process.popen.pid, signal.SIGCONT)
+    exchange.wait_until(f"{acked} 1", history.head)
+    for consumer in (stopped, other):
+        assert consumer.process.stop() == 0
+    check_dealt([stopped, other])
+    assert len(stopped.records()) + len(other.records()) == history.serial
+
+
+def hello(exchange, share, shares, name="hn"):
+    peer = wire.subscriber(exchange, name)
+    peer.hello(share=share, shares=shares)
+    return peer
+
+
+def test_who_is_replaced_is_told_by_whom(exchange, health):
+    with hello(exchange, 1, 2) as one, hello(exchange, 2, 2) as two, hello(exchange, 2, 2) as again:
+        assert "share 2 of 2" in two.expect_error("SESSION_REPLACED").text
+        one.credit(1 << 20)
+        one.take_all(health.publish([people.dose(n) for n in range(40)]).body.last_position)  # is there still
+        with hello(exchange, 1, 3):
+            for peer in (one, again):
+                assert "shared by 3" in peer.expect_error("SESSION_REPLACED").text
+            with hello(exchange, 0, 0) as whole:
+                assert whole.welcome.position <= one.position
+    with wire.subscriber(exchange, "hn") as peer:
+        for share, shares in [(3, 2), (0, 2), (1, 0), (1, 65), (2, 1)]:
+            peer.say_hello(share=share, shares=shares)
+            assert "no share" in peer.expect_error("NOT_ALLOWED").text
+        peer.say_hello(share=1, shares=2, snapshot=True)
+        assert "without a share" in peer.expect_error("NOT_ALLOWED").text
+        peer.hello(share=1, shares=2)
+        peer.send(wire.SNAPSHOT, wire.SnapshotRequest())
+        assert "without a share" in peer.expect_error("NOT_ALLOWED").text
+        assert peer.hello(share=1, shares=1).position == whole.welcome.position
+
+
+def test_what_is_no_share_is_refused(exchange):
+    exchange.committee("hn", "health", FIELDS)
+    for share in ("3/2", "0/2", "2", "1/2x", "1/65", "a/b"):
+        consumer = Consumer(exchange, "wrong", f'"{share}"')
+        done = exchange.run(*exchange.receivers["hn"].command()[:3], pathlib.Path(consumer.config))
+        assert done.returncode == 2 and "which of how many" in done.stderr, share
