@@ -116,22 +116,27 @@ static int policies_read(Count *count) {
     return r;
 }
 
+// Whom it followed at a position is not looked up here.
+static bool follows(const Count *count, int32_t subscription) {
+    const Policy *policy = policy_set_find(count->policies, subscription);
+    return policy && policy->follows;
+}
+
 // Those that are near enough to the head are counted.
 static int count(Pg *exchange, Lag *lags, int n, int64_t head) {
     CLEANUP(count_free) Count count = {.exchange = exchange, .lags = lags, .n = n};
     int64_t until = head;
-    for (int i = 0; i < n; i++) {
-        lags[i].is_counting = lags[i].positions <= LAG_ENTRIES_MAX;
+    int r = policies_read(&count);
+    for (int i = 0; i < n && r == 0; i++) {
+        lags[i].is_counting = lags[i].positions <= LAG_ENTRIES_MAX && !follows(&count, lags[i].subscription);
         if (lags[i].is_counting) {
             lags[i].records = lags[i].stored_us = 0;
             until = lags[i].acked < until ? lags[i].acked : until;
         }
     }
-    if (until == head)
-        return 0;
-    int r = policies_read(&count);
-    if (r == 0)
-        r = arena_new(&count.arena, ARENA_BYTES);
+    if (r < 0 || until == head)
+        return r;
+    r = arena_new(&count.arena, ARENA_BYTES);
     return r < 0 ? r : look_back(&count, until);
 }
 
