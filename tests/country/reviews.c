@@ -6,6 +6,7 @@
 
 #include "event.pb-c.h"
 #include "proto/base/error.h"
+#include "verdict.pb-c.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -79,10 +80,18 @@ static int add_event(Reviews *reviews, Truth *truth, const PGresult *page, int i
     return 0;
 }
 
+static void count_row(Reviews *reviews, const TruthRow *row, bool right) {
+    reviews->all++;
+    reviews->agree += row->kind <= CLAIM_YEAR_ONLY;
+    reviews->right += right;
+}
+
 static void count_accepted(Reviews *reviews, const Truth *truth) {
     for (size_t i = truth->base[SHEET_VACCINATIONS]; i < truth->base[SHEET_VACCINATIONS + 1]; i++) {
         const TruthRow *row = &truth->rows[i];
         const ReviewGroup group = group_of(row);
+        const bool taken = row->present == DONGBO__VERDICT__ACCEPTED || row->present == DONGBO__VERDICT__UNCHANGED;
+        count_row(reviews, row, taken && !row->another);
         if (group == REVIEW_GROUPS)
             continue;
         reviews->total[group]++;
@@ -124,12 +133,17 @@ static void add_verdict(Reviews *reviews, const TruthRow *row, const json_t *lin
     char copy[1024], *fields[SHEET_COLUMNS_MAX];
     snprintf(copy, sizeof copy, "%s", row->line);
     truth_split(copy, fields, SHEET_COLUMNS_MAX);
-    if (group == REVIEW_GROUPS || !verdict)
+    if (!verdict)
+        return;
+    const bool accepted = strcmp(verdict, "ACCEPTED") == 0;
+    const bool theirs = is_theirs(json_string_value(json_object_get(line, "citizen")), row);
+    count_row(reviews, row, accepted && theirs);
+    if (group == REVIEW_GROUPS)
         return;
     reviews->total[group]++;
-    if (strcmp(verdict, "ACCEPTED") == 0) {
+    if (accepted) {
         reviews->accepted[group]++;
-        reviews->accepted_wrong[group] += !is_theirs(json_string_value(json_object_get(line, "citizen")), row);
+        reviews->accepted_wrong[group] += !theirs;
         return;
     }
     const Found found = {.matches = json_object_get(line, "candidates"),

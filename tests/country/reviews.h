@@ -14,6 +14,9 @@ typedef enum ReviewGroup {
 } ReviewGroup; // a wrong field; no usable number
 
 typedef struct Reviews {
+    uint64_t all;   // vaccinations
+    uint64_t agree; // ... that are right as they were sent
+    uint64_t right; // ... that are accepted now, and as the right person's
     uint64_t total[REVIEW_GROUPS];
     uint64_t accepted[REVIEW_GROUPS];
     uint64_t accepted_wrong[REVIEW_GROUPS]; // ... of somebody else

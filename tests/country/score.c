@@ -57,12 +57,32 @@ static json_t *committees_json(const Score *score) {
 
 static const char *const GROUP_NAMES[REVIEW_GROUPS] = {[REVIEW_WRONG] = "wrong", [REVIEW_UNUSABLE] = "unusable"};
 
+static uint64_t found(const Reviews *reviews, int g) {
+    return reviews->first_right[g] + reviews->by_number[g];
+}
+
+static json_t *percent(uint64_t part, uint64_t whole) {
+    return json_real(whole == 0 ? 0 : (double)(part * 1000 / whole) / 10);
+}
+
 static json_t *group_json(const Reviews *reviews, int g) {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "rows", (json_int_t)reviews->total[g], "accepted",
-                     (json_int_t)reviews->accepted[g], "accepted_wrongly", (json_int_t)reviews->accepted_wrong[g],
-                     "in_review", (json_int_t)reviews->rows[g], "with_the_right_person",
-                     (json_int_t)(reviews->first_right[g] + reviews->by_number[g]), "known_wrongly",
-                     (json_int_t)reviews->known_wrong[g]);
+    const uint64_t total = reviews->total[g];
+    return json_pack("{s:I, s:I, s:o, s:I, s:I, s:o, s:I, s:o, s:I}", "rows", (json_int_t)total, "accepted",
+                     (json_int_t)reviews->accepted[g], "accepted_percent", percent(reviews->accepted[g], total),
+                     "accepted_wrongly", (json_int_t)reviews->accepted_wrong[g], "in_review",
+                     (json_int_t)reviews->rows[g], "in_review_percent", percent(reviews->rows[g], total),
+                     "with_the_right_person", (json_int_t)found(reviews, g), "with_the_right_person_percent",
+                     percent(found(reviews, g), total), "known_wrongly", (json_int_t)reviews->known_wrong[g]);
+}
+
+// All vaccinations: right as they were sent, right now, and right once a reviewer has confirmed who is attached.
+static json_t *all_json(const Reviews *reviews) {
+    const uint64_t confirmed = reviews->right + found(reviews, REVIEW_WRONG) + found(reviews, REVIEW_UNUSABLE);
+    return json_pack("{s:I, s:I, s:o, s:I, s:o, s:I, s:o}", "rows", (json_int_t)reviews->all, "agree",
+                     (json_int_t)reviews->agree, "agree_percent", percent(reviews->agree, reviews->all), "right",
+                     (json_int_t)reviews->right, "right_percent", percent(reviews->right, reviews->all),
+                     "right_when_confirmed", (json_int_t)confirmed, "right_when_confirmed_percent",
+                     percent(confirmed, reviews->all));
 }
 
 // What becomes of vaccinations that are wrong, or have no usable number, under a policy.
@@ -70,6 +90,7 @@ static void add_policy(json_t *policies, const char *name, const Reviews *review
     json_t *policy = json_object();
     for (int g = 0; g < REVIEW_GROUPS; g++)
         json_object_set_new(policy, GROUP_NAMES[g], group_json(reviews, g));
+    json_object_set_new(policy, "all", all_json(reviews));
     json_object_set_new(policies, name, policy);
 }
 

@@ -48,6 +48,14 @@ def test_json_is_the_last_line(tmp_path):
         lenient, shipped = (result["policies"][policy][group] for policy in ("march-2022", "shipped"))
         assert lenient["accepted"] > 0 == shipped["accepted"] == lenient["accepted_wrongly"]
         assert lenient["rows"] == lenient["accepted"] + lenient["in_review"] == shipped["in_review"]
+        assert lenient["accepted_percent"] == lenient["accepted"] * 1000 // lenient["rows"] / 10
+    everything = {policy: figures["all"] for policy, figures in result["policies"].items()}
+    assert {figures["rows"] for figures in everything.values()} == {sum(result["verdicts"]["health"].values())}
+    assert everything["shipped"]["agree_percent"] == 67.2
+    # By `dongbo verify` what is right without any policy is what agreed; in the exchange later citizens came, too.
+    assert everything["shipped"]["right"] == everything["shipped"]["agree"] < everything["march-2022"]["right"]
+    assert everything["march-2022"]["right"] == result["verdicts"]["health"]["ACCEPTED"]
+    assert everything["march-2022"]["right_when_confirmed"] > everything["march-2022"]["right"]
     run = re.search(r"in (\S+/dongbo-demo\.\w+)", done.stderr).group(1)
     assert not os.path.exists(run) and not processes_of(run)
 
