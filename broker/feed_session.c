@@ -356,6 +356,8 @@ static int session_begin(FeedState *state, Subscriber *subscriber, const FeedPla
     subscriber->acked_stored = stored->acked;
     subscriber->released = stored->released;
     int r = feed_store_open(state->store, subscriber);
+    if (r == 0)
+        r = feed_store_pass(state->store, subscriber, place->position);
     if (r < 0 && r != ERROR_DATABASE)
         feed_session_fail(state, subscriber);
     else if (r < 0)

@@ -189,15 +189,32 @@ static int chunk_send(FeedState *state, Subscriber *to, SnapshotWork *work) {
     return feed_send(state, to, FRAME_CHUNK, &chunk.base);
 }
 
+// Before the first byte goes out, as release() of the feed. Sums tell of no record.
+static int account(FeedState *state, const Subscriber *to, SnapshotWork *work) {
+    if (work->asked.digests)
+        return 0;
+    const SnapshotAccount account = {.subscription = to->subscription,
+                                     .first = work->place.first.position,
+                                     .head = work->head.position,
+                                     .done = work->done};
+    int r = feed_store_release_snapshot(state->store, &account, &work->place.release);
+    to->ask->place.release = work->place.release; // where it is read again
+    return r;
+}
+
 // The last chunk is out: the feed goes on, behind the first one's head when all was told.
-static void finish(Subscriber *to, const SnapshotWork *work) {
+static int finish(FeedState *state, Subscriber *to, const SnapshotWork *work) {
     to->held = false;
     to->chunks = 0;
     if (work->asked.digests || work->asked.of_buckets)
-        return;
+        return 0;
+    int r = feed_store_pass(state->store, to, work->place.first.position);
+    if (r < 0)
+        return r;
     to->place = work->place.first;
     to->previous = to->told_position = to->place.position;
     to->told_head = to->starved = false;
+    return 0;
 }
 
 static int answer(FeedState *state, Subscriber *to, SnapshotWork *work) {
@@ -213,6 +230,8 @@ static int answer(FeedState *state, Subscriber *to, SnapshotWork *work) {
         return 0;
     }
     if (r == 0)
+        r = account(state, to, work);
+    if (r == 0)
         r = chunk_send(state, to, work);
     if (r < 0)
         return r;
@@ -224,9 +243,7 @@ static int answer(FeedState *state, Subscriber *to, SnapshotWork *work) {
     to->ask = NULL;
     to->sent += state->out.n - FRAME_HEADER_BYTES;
     to->chunks++;
-    if (work->done)
-        finish(to, work);
-    return 0;
+    return work->done ? finish(state, to, work) : 0;
 }
 
 static Subscriber *session_find(const FeedState *state, uint64_t session) {

@@ -16,6 +16,7 @@
 #include <string.h>
 
 enum {
+    OID_BOOL = 16,
     OID_INT8 = 20,
     OID_INT2 = 21,
     OID_INT4 = 23,
@@ -68,6 +69,34 @@ static const PgStatement RELEASE = {
     "UPDATE exchange.subscription_position SET released = greatest(released, $4), at = now()"
     " WHERE subscription = $1 AND share = $2 AND session = $3 RETURNING 1",
     4, (const Oid[]){OID_INT4, OID_INT2, OID_INT4, OID_INT8}};
+// In this order, each with what was committed before: another share's session may pass over what this one is about to
+// be sent. The rows locked here are those that a release waits for.
+static const PgStatement PASS = {
+    "feed_pass",
+    "WITH place AS (SELECT max(released) AS released FROM (SELECT released FROM exchange.subscription_position"
+    "  WHERE subscription = $1 FOR NO KEY UPDATE) p),"
+    " gone AS (DELETE FROM exchange.subscription_skip WHERE subscription = $1 AND first_position > $2),"
+    " cut AS (UPDATE exchange.subscription_skip SET last_position = $2 WHERE subscription = $1 AND last_position > $2"
+    "  AND first_position <= least($2, (SELECT released FROM place)))"
+    " INSERT INTO exchange.subscription_skip (subscription, first_position, last_position)"
+    " SELECT $1, released + 1, $2 FROM place WHERE $2 > released"
+    " ON CONFLICT (subscription, first_position) DO UPDATE SET last_position = excluded.last_position",
+    2, (const Oid[]){OID_INT4, OID_INT8}};
+static const PgStatement UNPASS = {
+    "feed_unpass",
+    "WITH gone AS (DELETE FROM exchange.subscription_skip WHERE subscription = $1 AND first_position > $2)"
+    " UPDATE exchange.subscription_skip SET last_position = $2 WHERE subscription = $1 AND first_position <= $2"
+    "  AND last_position > $2",
+    2, (const Oid[]){OID_INT4, OID_INT8}};
+// One that a restored database does not know is begun anew.
+static const PgStatement RELEASE_SNAPSHOT = {
+    "feed_release_snapshot",
+    "WITH known AS (UPDATE exchange.snapshot_release SET head_position = greatest(head_position, $4),"
+    " finished_at = CASE WHEN $5 THEN now() END WHERE snapshot = $1 AND subscription = $2 RETURNING snapshot),"
+    " made AS (INSERT INTO exchange.snapshot_release (subscription, first_position, head_position, finished_at)"
+    " SELECT $2, $3, $4, CASE WHEN $5 THEN now() END WHERE NOT EXISTS (SELECT FROM known) RETURNING snapshot)"
+    " SELECT snapshot FROM known UNION ALL SELECT snapshot FROM made",
+    5, (const Oid[]){OID_INT8, OID_INT4, OID_INT8, OID_INT8, OID_BOOL}};
 #define TAKE_ACK                                                                                                       \
     "acked = greatest(p.acked, u.acked), fresh = p.fresh AND u.acked <= p.acked,"                                      \
     " at = CASE WHEN u.acked > p.acked THEN now() ELSE p.at END, "
@@ -346,6 +375,15 @@ static void session_params(PgParams *params, const Subscriber *subscriber, uint6
     pg_param_i64(params, (int64_t)position);
 }
 
+static int place_run(FeedStore *store, const PgStatement *statement, int32_t subscription, uint64_t position) {
+    PgParams params = {0};
+    pg_param_i32(&params, subscription);
+    pg_param_i64(&params, (int64_t)position);
+    int r = pg_run(store->pg, statement, &params, NULL);
+    pg_params_free(&params);
+    return r;
+}
+
 int feed_store_release(FeedStore *store, const Subscriber *subscriber, uint64_t position) {
     PgParams params = {0};
     session_params(&params, subscriber, position);
@@ -356,7 +394,28 @@ int feed_store_release(FeedStore *store, const Subscriber *subscriber, uint64_t 
         return r;
     r = PQntuples(result) == 1 ? 0 : 1;
     PQclear(result);
-    return r;
+    return r == 0 ? place_run(store, &UNPASS, subscriber->subscription, subscriber->told_position) : r;
+}
+
+int feed_store_pass(FeedStore *store, const Subscriber *subscriber, uint64_t position) {
+    return place_run(store, &PASS, subscriber->subscription, position);
+}
+
+int feed_store_release_snapshot(FeedStore *store, const SnapshotAccount *account, int64_t *release) {
+    PgParams params = {0};
+    pg_param_i64(&params, *release);
+    pg_param_i32(&params, account->subscription);
+    pg_param_i64(&params, (int64_t)account->first);
+    pg_param_i64(&params, (int64_t)account->head);
+    pg_param_bool(&params, account->done);
+    PGresult *result;
+    int r = pg_run(store->pg, &RELEASE_SNAPSHOT, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    *release = pg_i64(result, 0, 0);
+    PQclear(result);
+    return 0;
 }
 
 static int keep_run(FeedStore *store, Subscriber *const *subscribers, int n, PGresult **ret) {

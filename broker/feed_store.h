@@ -77,6 +77,17 @@ int feed_store_position(FeedStore *store, int32_t subscription, Share share, Sto
 int feed_store_open(FeedStore *store, Subscriber *subscriber);
 // Raises the bound of what may have gone out; durable when it returns. 1 when the session is over.
 int feed_store_release(FeedStore *store, const Subscriber *subscriber, uint64_t position);
+// The session goes on behind `position`: what was never sent up to there is passed over (exchange.subscription_skip),
+// and what was passed over beyond may be sent now. Before anything is. ERROR_DATABASE.
+int feed_store_pass(FeedStore *store, const Subscriber *subscriber, uint64_t position);
+// The account of a snapshot, of which something up to `head` is about to go out, the rest of it with `done`. *release:
+// 0 for a new one, whose number is then there. Durable when it returns.
+typedef struct SnapshotAccount {
+    int32_t subscription;
+    uint64_t first, head;
+    bool done;
+} SnapshotAccount;
+int feed_store_release_snapshot(FeedStore *store, const SnapshotAccount *account, int64_t *release);
 // Stores what n sessions acknowledged and that they go on; over[i] is set where a session does not.
 #define FEED_STORE_KEEP_MAX 512
 int feed_store_keep(FeedStore *store, Subscriber *const *subscribers, int n, bool *over);

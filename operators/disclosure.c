@@ -344,9 +344,8 @@ static int add_of_version(Disclosure *disclosure, const Holder *holder, const Sn
         return 0;
     entry.kind = DONGBO__ENTRY_KIND__ENTRY_EVENT; // where they live was looked at, and whose change it was is nothing
     entry.verdict = DONGBO__VERDICT__ACCEPTED;
-    wide.any_province = true;
+    wide.any_province = true; // so it is an upsert, which the version's kinds of change allow or not
     wide.own_agency = 0;
-    wide.changes = POLICY_CHANGES_ALL;
     if (policy_admits(&wide, &entry, 0) == POLICY_NOT)
         return 0;
     const Projection projection = {.version = &wide,

@@ -128,6 +128,31 @@ def test_what_is_read_later_is_told_by_what_was_released(centre):
     assert {record[4] for record in told(exchange, first.citizen_number)["slow"]} == {"possibly"}
 
 
+def test_what_was_passed_over_is_not_told(centre):
+    """Until a receiver begins before it, and then whatever it acknowledged."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    exchange.committee("late", "health", FIELDS)
+    npc.publish([centre.enter(number(1))])
+    moh.publish([dose(number(1), 1, "L1", 10)])
+    before = head_of(exchange)
+    moh.publish([dose(number(1), 2, "L2", 20)])
+
+    def passed():
+        return exchange.cluster.rows("SELECT first_position, last_position FROM exchange.subscription_skip")
+    with wire.subscriber(exchange, "late") as peer:
+        peer.hello(from_position=before)
+        peer.take_all(head_of(exchange))
+        exchange.wait_until(f"SELECT count(*) FROM exchange.subscription_position WHERE acked = {peer.position}", 1)
+        assert [body.position for body in peer.records] == [record[0] for record in told(exchange, number(1))["late"]]
+    assert passed() == [(1, before)]
+    assert [record[4] for record in told(exchange, number(1))["late"]] == ["delivered"]
+    assert len(read_silently(exchange, "late", from_position=before - 1)) == 2
+    assert passed() == [(1, before - 1)]
+    assert [record[4] for record in told(exchange, number(1))["late"]] == ["delivered"] * 2
+    read_silently(exchange, "late", from_start=True)
+    assert passed() == [] and len(told(exchange, number(1))["late"]) == 2
+
+
 COMMITTEES = {"hanoi": ["--province", "01"], "south": ["--province", "79", "--province", "48"], "all": [],
               "nameless": ["--change", "upsert,left"], "ministry": ["--agency", "MOH"]}
 
@@ -180,22 +205,31 @@ def test_what_was_received_is_what_is_told(centre, seed):
             assert {record[4] for record in records} == {"delivered" if name in ("hanoi", "ministry") else "possibly"}
 
 
+def take_snapshot(exchange, name):
+    with wire.subscriber(exchange, name) as peer:
+        peer.hello(snapshot=True)
+        peer.credit(1 << 24)
+        taken = [record.citizen_number for record in peer.snapshot()[1].values()]
+        peer.send(wire.GOODBYE)
+    exchange.wait_until("SELECT count(*) FROM exchange.subscription_position WHERE opened_at IS NOT NULL", 0)
+    return taken
+
+
 def test_a_snapshot_that_was_sent_is_told(centre):
-    """Rows as a broker writes them when it gives a snapshot out."""
+    """Of who lived there, as their records were, and whether or not a record of the feed is ever taken."""
     exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
     exchange.committee("hanoi", "health", FIELDS, "--province", "01")
     npc.publish([centre.enter(number(of)) for of in (1, 2)])
     npc.publish([centre.change("move", number(2), time=5, residence_province="79")])
     moh.publish([dose(number(of), 1, "L1", 10) for of in (1, 2)])
-    before = head_of(exchange)
-    moh.publish([dose(number(1), 1, "L2", 20), dose(number(1), 2, "L3", 20)])
     exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE NOT told", 0)
-    insert = ("INSERT INTO exchange.snapshot_release (subscription, first_position, head_position, finished_at) "
-              "VALUES (1, %s, %s, now()) RETURNING first_position")
-    exchange.cluster.rows(insert, before, before, user="dongbo_broker")
+    before = head_of(exchange)
+    assert take_snapshot(exchange, "hanoi") == [number(1)]
+    moh.publish([dose(number(1), 1, "L2", 20), dose(number(1), 2, "L3", 20)])
     npc.publish([centre.change("move", number(1), time=30, residence_province="79")])
     exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE NOT told", 0)
-    exchange.cluster.rows(insert, head_of(exchange), head_of(exchange), user="dongbo_broker")
+    assert take_snapshot(exchange, "hanoi") == []
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.snapshot_release WHERE finished_at IS NOT NULL") == 2
     assert disclosures(exchange, number(2))["subscriptions"] == []
     [one] = disclosures(exchange, number(1))["subscriptions"]
     [snapshot] = one["snapshots"]
