@@ -38,40 +38,43 @@ static const PgStatement KEEP = {
     "said AS (SELECT DISTINCT ON (w.person) w.person, w.number, w.follow FROM ("
     "SELECT a.person, a.number, true FROM unnest($2::bigint[], $3::text[]) AS a(person, number) "
     "UNION ALL SELECT g.person, '', false FROM gone g "
-    "UNION ALL SELECT h.person, h.number, false FROM exchange.followed h "
-    "WHERE h.subscription = $1 AND h.to_position IS NULL AND h.number = ANY ($5)) AS w(person, number, follow) "
-    "ORDER BY w.person, w.follow), "
-    "asked AS MATERIALIZED (SELECT s.person, s.number, s.follow, r.person IS NOT NULL AS waits FROM said s "
-    "LEFT JOIN exchange.followed f ON f.person = s.person AND f.subscription = $1 AND f.to_position IS NULL "
-    "LEFT JOIN exchange.follow_request r ON r.person = s.person AND r.subscription = $1 "
-    "WHERE r.person IS NOT NULL OR CASE WHEN s.follow THEN f.number IS DISTINCT FROM s.number "
-    "ELSE f.number IS NOT NULL END), "
-    "held AS (SELECT coalesce(sum(c.followed), 0)::bigint AS followed, coalesce(sum(c.waiting), 0)::bigint AS waiting "
-    "FROM exchange.follow_count c WHERE c.subscription = $1), "
-    "room AS (SELECT n.more = 0 OR h.followed + h.waiting + n.more <= $6 AS fits FROM held h, "
-    "(SELECT count(*) AS more FROM asked a WHERE a.follow AND NOT a.waits) n), "
+    "UNION ALL SELECT h.person, n.number, false FROM unnest($5::text[]) AS n(number) CROSS JOIN LATERAL ("
+    "SELECT f.person FROM exchange.followed f WHERE f.subscription = $1 AND f.to_position IS NULL "
+    "AND f.number = n.number OFFSET 0) h) AS w(person, number, follow) ORDER BY w.person, w.follow), "
+    "asked AS MATERIALIZED (SELECT s.person, s.number, s.follow, l.waits FROM said s CROSS JOIN LATERAL (SELECT "
+    "(SELECT f.number FROM exchange.followed f WHERE f.person = s.person AND (f.subscription = $1) IS TRUE "
+    "AND f.to_position IS NULL LIMIT 1) AS held, (SELECT true FROM exchange.follow_request r "
+    "WHERE r.person = s.person AND (r.subscription = $1) IS TRUE LIMIT 1) IS TRUE AS waits OFFSET 0) l "
+    "WHERE l.waits OR CASE WHEN s.follow THEN l.held IS DISTINCT FROM s.number ELSE l.held IS NOT NULL END), "
+    "counts AS (SELECT coalesce((SELECT c.followed FROM exchange.follow_count c WHERE c.subscription = $1), 0) AS "
+    "followed, coalesce((SELECT a.asked FROM exchange.follow_asked a WHERE a.subscription = $1), 0) - "
+    "coalesce((SELECT c.done FROM exchange.follow_count c WHERE c.subscription = $1), 0) AS waiting, "
+    "(SELECT count(*) FROM asked a WHERE NOT a.waits) AS fresh, "
+    "(SELECT count(*) FROM asked a WHERE NOT a.waits AND a.follow) AS more), "
+    "room AS (SELECT n.more = 0 OR n.followed + n.waiting + n.more <= $6 AS fits FROM counts n), "
     "kept AS (INSERT INTO exchange.follow_request AS r (subscription, person, follow, number) "
     "SELECT $1, a.person, a.follow, a.number FROM asked a, room WHERE room.fits ORDER BY a.person "
     "ON CONFLICT (subscription, person) DO UPDATE SET follow = excluded.follow, number = excluded.number "
     "RETURNING r.xmax = 0 AS fresh), "
-    "counted AS (INSERT INTO exchange.follow_count AS c (subscription, waiting) SELECT $1, count(*) FROM kept "
-    "WHERE kept.fresh HAVING count(*) > 0 ON CONFLICT (subscription) DO UPDATE SET waiting = c.waiting + "
-    "excluded.waiting RETURNING c.followed, c.waiting) "
-    "SELECT room.fits, coalesce(c.followed, h.followed), coalesce(c.waiting, h.waiting) "
-    "FROM room CROSS JOIN held h LEFT JOIN counted c ON true",
+    "counted AS (INSERT INTO exchange.follow_asked AS c (subscription, asked) SELECT $1, count(*) FROM kept "
+    "WHERE kept.fresh HAVING count(*) > 0 ON CONFLICT (subscription) DO UPDATE SET asked = c.asked + excluded.asked) "
+    "SELECT room.fits, n.followed, n.waiting + CASE WHEN room.fits THEN n.fresh ELSE 0 END FROM room, counts n",
     6, (const Oid[]){OID_INT4, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_INT8}};
 
 static const PgStatement LIST = {
     "follow-list",
     "SELECT l.number FROM ((SELECT f.number FROM exchange.followed f WHERE f.subscription = $1 "
-    "AND f.to_position IS NULL AND f.number > $2 AND NOT EXISTS (SELECT FROM exchange.follow_request r "
-    "WHERE r.subscription = $1 AND r.person = f.person AND NOT r.follow) ORDER BY f.number LIMIT $3) "
+    "AND f.to_position IS NULL AND f.number > $2 AND (SELECT r.follow FROM exchange.follow_request r "
+    "WHERE r.person = f.person AND (r.subscription = $1) IS TRUE LIMIT 1) IS NOT FALSE ORDER BY f.number LIMIT $3) "
     "UNION (SELECT q.number FROM exchange.follow_request q WHERE q.subscription = $1 AND q.follow AND q.number > $2 "
     "ORDER BY q.number LIMIT $3)) l ORDER BY l.number LIMIT $3",
     3, (const Oid[]){OID_INT4, OID_TEXT, OID_INT4}};
-static const PgStatement COUNT = {"follow-count",
-                                  "SELECT followed, waiting FROM exchange.follow_count WHERE subscription = $1", 1,
-                                  (const Oid[]){OID_INT4}};
+static const PgStatement COUNT = {
+    "follow-count",
+    "SELECT coalesce((SELECT c.followed FROM exchange.follow_count c WHERE c.subscription = $1), 0), "
+    "coalesce((SELECT a.asked FROM exchange.follow_asked a WHERE a.subscription = $1), 0) - "
+    "coalesce((SELECT c.done FROM exchange.follow_count c WHERE c.subscription = $1), 0)",
+    1, (const Oid[]){OID_INT4}};
 
 struct FollowerStore {
     Pg *exchange, *population;
@@ -198,8 +201,7 @@ static int read_count(FollowerStore *store, int32_t subscription, FollowerCount 
     pg_param_i32(&params, subscription);
     int result = pg_run(store->exchange, &COUNT, &params, &rows);
     pg_params_free(&params);
-    *ret = (FollowerCount){0};
-    if (result == 0 && PQntuples(rows) == 1)
+    if (result == 0)
         *ret = (FollowerCount){(uint64_t)pg_i64(rows, 0, 0), (uint64_t)pg_i64(rows, 0, 1)};
     PQclear(rows);
     return result;

@@ -17,24 +17,30 @@
 #define OID_TEXT_ARRAY 1009
 
 // To be followed is whom they were merged into, with all records; to be left is who was named, who may have become
-// another since whom nobody wants to leave. Whose records are still to go is in the population store no more.
-enum { PERSON, FOLLOW, NUMBER, TARGET, IS_HELD, OWN_IS_HELD, WAITS, IS_GOING, GONE };
+// another since whom nobody wants to leave. Whose records are still to go is in the population store no more. Somebody
+// may be changing a request just now: it waits. Sub-selects with a LIMIT stay sub-selects, one look at an index for
+// each person, whatever was thought of the tables' sizes when they were empty.
+enum { PERSON, FOLLOW, NUMBER, TARGET, HELD_NUMBER, OWN_IS_HELD, WAITS, IS_GOING, GONE };
+#define ON_LIST(what, who)                                                                                             \
+    "(SELECT " what " FROM exchange.followed f WHERE f.person = " who " AND (f.subscription = $1) IS TRUE "            \
+    "AND f.to_position IS NULL LIMIT 1)"
+#define TO_BE_RETOLD(who) "(SELECT true FROM exchange.retelling w WHERE w.person = " who " AND NOT w.told LIMIT 1)"
 static const Oid NEXT_TYPES[] = {OID_INT4, OID_INT4};
 static const PgStatement NEXT = {
     "follow-next",
-    "SELECT r.person, r.follow, r.number, t.person, f.person IS NOT NULL, o.person IS NOT NULL, "
-    "EXISTS (SELECT FROM exchange.retelling w WHERE w.person = t.person AND NOT w.told), g.person IS NOT NULL, "
-    "coalesce(g.number, ''), coalesce(g.province, ''), coalesce(g.province63, '') "
-    "FROM (SELECT * FROM exchange.follow_request q WHERE q.subscription = $1 AND NOT EXISTS (SELECT "
-    "FROM exchange.retelling w WHERE w.person = q.person AND NOT w.told) ORDER BY q.person LIMIT $2 "
-    "FOR NO KEY UPDATE) r CROSS JOIN LATERAL (SELECT coalesce((WITH RECURSIVE way(person) AS ("
-    "SELECT l.merged_into FROM exchange.person_link l WHERE l.person = r.person AND l.moved AND r.follow "
-    "UNION SELECT l.merged_into FROM way w JOIN exchange.person_link l ON l.person = w.person AND l.moved) "
-    "SELECT w.person FROM way w WHERE NOT EXISTS (SELECT FROM exchange.person_link m "
-    "WHERE m.person = w.person AND m.moved)), r.person) AS person) t "
-    "LEFT JOIN exchange.followed f ON f.person = t.person AND f.subscription = $1 AND f.to_position IS NULL "
-    "LEFT JOIN exchange.followed o ON o.person = r.person AND o.subscription = $1 AND o.to_position IS NULL "
-    "LEFT JOIN exchange.person_link g ON g.person = t.person ORDER BY r.person",
+    "SELECT r.person, r.follow, r.number, t.person, " ON_LIST("f.number", "t.person") ", " ON_LIST("true", "r.person") ", " TO_BE_RETOLD(
+        "t.person") ", g.person IS NOT NULL, "
+                    "coalesce(g.number, ''), coalesce(g.province, ''), coalesce(g.province63, '') "
+                    "FROM (SELECT * FROM exchange.follow_request q WHERE q.subscription = $1 "
+                    "AND " TO_BE_RETOLD(
+                        "q.person") " IS NULL ORDER BY q.subscription, q.person LIMIT $2 "
+                                    "FOR NO KEY UPDATE SKIP LOCKED) r CROSS JOIN LATERAL (SELECT coalesce((WITH RECURSIVE way(person) AS ("
+                                    "SELECT l.merged_into FROM exchange.person_link l WHERE l.person = r.person AND l.moved AND r.follow "
+                                    "UNION SELECT l.merged_into FROM way w JOIN exchange.person_link l ON l.person = w.person AND l.moved) "
+                                    "SELECT w.person FROM way w WHERE NOT EXISTS (SELECT FROM exchange.person_link m "
+                                    "WHERE m.person = w.person AND m.moved)), r.person) AS person OFFSET 0) t "
+                                    "LEFT JOIN LATERAL (SELECT * FROM exchange.person_link l WHERE l.person = t.person LIMIT 1) g ON true "
+                                    "ORDER BY r.person",
     2, NEXT_TYPES};
 
 // Of the domains that the policy has now; none where it is not about followed persons any more.
@@ -50,33 +56,38 @@ static const PgStatement RECORDS = {
     3, RECORDS_TYPES};
 
 // Who was followed from this very position on never was.
+#define OF_LIST(persons) "(f.subscription = $1) IS TRUE AND f.person = ANY (" persons ") AND f.to_position IS NULL"
 static const Oid DONE_TYPES[] = {OID_INT4,       OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT8,
                                  OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY};
 static const PgStatement DONE = {
     "follow-done",
-    "WITH gone AS (DELETE FROM exchange.follow_request r WHERE r.subscription = $1 AND r.person = ANY ($2) "
+    "WITH gone AS (DELETE FROM exchange.follow_request r WHERE (r.subscription = $1) IS TRUE AND r.person = ANY ($2) "
     "RETURNING r.person), "
-    "closed AS (UPDATE exchange.followed f SET to_position = $4 WHERE f.subscription = $1 AND f.person = ANY ($3) "
-    "AND f.to_position IS NULL AND f.from_position < $4 RETURNING f.person), "
-    "never AS (DELETE FROM exchange.followed f WHERE f.subscription = $1 AND f.person = ANY ($3) "
-    "AND f.to_position IS NULL AND f.from_position = $4 RETURNING f.person), "
-    "renamed AS (UPDATE exchange.followed f SET number = n.number FROM unnest($7::bigint[], $8::text[]) "
-    "AS n(person, number) WHERE f.subscription = $1 AND f.person = n.person AND f.to_position IS NULL), "
-    "opened AS (INSERT INTO exchange.followed (subscription, person, number, from_position) "
-    "SELECT $1, n.person, n.number, $4 FROM unnest($5::bigint[], $6::text[]) AS n(person, number) "
-    "RETURNING person) "
-    "UPDATE exchange.follow_count SET waiting = waiting - (SELECT count(*) FROM gone), "
-    "followed = followed + (SELECT count(*) FROM opened) - (SELECT count(*) FROM closed) "
-    "- (SELECT count(*) FROM never) WHERE subscription = $1",
+    "closed AS (UPDATE exchange.followed f SET to_position = $4 WHERE " OF_LIST(
+        "$3") " AND f.from_position < $4 "
+              "RETURNING f.person), "
+              "never AS (DELETE FROM exchange.followed f WHERE " OF_LIST(
+                  "$3") " AND f.from_position = $4 RETURNING f.person), "
+                        "renamed AS (UPDATE exchange.followed f SET number = (SELECT n.number FROM unnest($7::bigint[], $8::text[]) "
+                        "AS n(person, number) WHERE n.person = f.person LIMIT 1) WHERE " OF_LIST(
+                            "$7") "), "
+                                  "opened AS (INSERT INTO exchange.followed (subscription, person, number, from_position) "
+                                  "SELECT $1, n.person, n.number, $4 FROM unnest($5::bigint[], $6::text[]) AS n(person, number) "
+                                  "RETURNING person), "
+                                  "counts AS (SELECT (SELECT count(*) FROM gone) AS done, (SELECT count(*) FROM opened) - (SELECT count(*) "
+                                  "FROM closed) - (SELECT count(*) FROM never) AS more) "
+                                  "INSERT INTO exchange.follow_count AS c (subscription, done, followed) SELECT $1, done, more FROM counts "
+                                  "ON CONFLICT (subscription) DO UPDATE SET done = c.done + excluded.done, followed = c.followed + excluded.followed",
     8, DONE_TYPES};
 
 static const Oid MOVED_TYPES[] = {OID_INT8};
+// As one that was carried out once less, for the row of those that were asked is others'.
 static const PgStatement MOVED = {
     "follow-moved",
     "WITH asked AS (INSERT INTO exchange.follow_request (subscription, person, follow, number) "
     "SELECT f.subscription, f.person, true, f.number FROM exchange.followed f "
     "WHERE f.person = $1 AND f.to_position IS NULL ON CONFLICT DO NOTHING RETURNING subscription) "
-    "UPDATE exchange.follow_count c SET waiting = c.waiting + 1 FROM asked a WHERE c.subscription = a.subscription",
+    "UPDATE exchange.follow_count c SET done = c.done - 1 FROM asked a WHERE c.subscription = a.subscription",
     1, MOVED_TYPES};
 
 // One request, and what it comes to.
@@ -85,6 +96,7 @@ typedef struct Wish {
     const char *number;
     bool follow;
     bool held, own_held; // the target, and who was named, are on the list
+    bool renamed;        // ... the target under another number
     bool tells;          // records
     bool taken;          // carried out in this work
     bool refused;        // ... by leaving all as it is
@@ -108,7 +120,8 @@ static int read_wish(Arena *arena, const PGresult *rows, int row, Wish *wish) {
                    .target = pg_i64(rows, row, TARGET),
                    .number = lookup_read_text(arena, rows, row, NUMBER),
                    .follow = pg_bool(rows, row, FOLLOW),
-                   .held = pg_bool(rows, row, IS_HELD),
+                   .held = !pg_is_null(rows, row, HELD_NUMBER),
+                   .renamed = strcmp(pg_text(rows, row, HELD_NUMBER), pg_text(rows, row, NUMBER)) != 0,
                    .own_held = pg_bool(rows, row, OWN_IS_HELD)};
     wish->tells = wish->follow != wish->held;
     wish->taken = !pg_bool(rows, row, WAITS);
@@ -345,7 +358,7 @@ static void sort_wish(const Wish *wish, Changes *changes) {
         add(&changes->closed, wish->person, "");
     if (wish->follow && !wish->held)
         add(&changes->opened, wish->target, wish->number);
-    else if (wish->follow && !became)
+    else if (wish->follow && wish->renamed && !became)
         add(&changes->renamed, wish->target, wish->number);
 }
 

@@ -6,6 +6,7 @@ import atexit
 import functools
 import hashlib
 import importlib
+import itertools
 import os
 import pathlib
 import shutil
@@ -180,6 +181,9 @@ class Received:
         return f"{TYPE_NAMES.get(self.type, self.type)} {str(self.message).strip()}"
 
 
+_monitors = itertools.count()
+
+
 class Peer:
     """A DEALER that knows the exchange's key. Answers pings by itself."""
 
@@ -196,7 +200,8 @@ class Peer:
         self.socket.reconnect_ivl = 50
         for name, value in options.items():
             setattr(self.socket, name, value)
-        self.monitor = self.socket.get_monitor_socket()
+        # Not by the descriptor, as pyzmq would have it: the last socket of that number may not be gone yet.
+        self.monitor = self.socket.get_monitor_socket(addr=f"inproc://monitor-{next(_monitors)}")
         self.socket.connect(endpoint)
         self.answers_pings = True
 
