@@ -40,6 +40,16 @@ static void counts_subtract(SummaryCounts *counts, const SummaryCounts *before) 
         counts_add(counts, v, 0, -before->verdicts[v]);
     for (int i = 0; i < before->n_reasons; i++)
         counts_add(counts, before->reasons[i].verdict, before->reasons[i].reason, -before->reasons[i].n);
+    // Fewer than before: these were decided again.
+    for (int v = 0; v < VERDICT_KINDS; v++) {
+        if (counts->verdicts[v] >= 0)
+            continue;
+        counts->again -= counts->verdicts[v];
+        counts->verdicts[v] = 0;
+    }
+    for (int i = 0; i < counts->n_reasons; i++)
+        if (counts->reasons[i].n < 0)
+            counts->reasons[i].n = 0;
 }
 
 static void counts_sum(SummaryCounts *counts, const SummaryCounts *more) {
@@ -47,6 +57,7 @@ static void counts_sum(SummaryCounts *counts, const SummaryCounts *more) {
         counts_add(counts, v, 0, more->verdicts[v]);
     for (int i = 0; i < more->n_reasons; i++)
         counts_add(counts, more->reasons[i].verdict, more->reasons[i].reason, more->reasons[i].n);
+    counts->again += more->again;
 }
 
 static int64_t counts_refused(const SummaryCounts *counts) {
@@ -129,6 +140,8 @@ static void print_lines(const SummaryCounts *counts) {
                 printf("    %-24s %10lld\n", reason_find(counts->reasons[i].reason)->name,
                        (long long)counts->reasons[i].n);
     }
+    if (counts->again != 0)
+        printf("  of earlier runs, decided again: %lld\n", (long long)counts->again);
 }
 
 // JSON has UTF-8 only, and a file's name may be anything.
@@ -218,12 +231,13 @@ static void print_later(const Verdicts *verdicts, json_t *json) {
 }
 
 static void print_json(Printing *printing, int64_t refused) {
-    int64_t events = 0;
+    int64_t events = -printing->all.again;
     for (int v = 1; v < VERDICT_KINDS; v++)
         events += printing->all.verdicts[v];
-    json_t *json = json_pack("{s:I, s:o, s:o, s:I, s:b}", "events", (json_int_t)events, "verdicts",
-                             counts_json(&printing->all), "reasons", reasons_json(&printing->all), "refused",
-                             (json_int_t)refused, "complete", printing->options->complete);
+    json_t *json = json_pack("{s:I, s:I, s:o, s:o, s:I, s:b}", "events", (json_int_t)events, "decided_again",
+                             (json_int_t)printing->all.again, "verdicts", counts_json(&printing->all), "reasons",
+                             reasons_json(&printing->all), "refused", (json_int_t)refused, "complete",
+                             printing->options->complete);
     print_later(printing->options->verdicts, json);
     json_object_set(json, "owed", printing->owed);
     json_object_set(json, "files", printing->files);

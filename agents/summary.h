@@ -15,6 +15,7 @@ typedef struct SummaryCounts {
         int64_t n;
     } reasons[SUMMARY_REASONS_MAX];
     int n_reasons;
+    int64_t again; // events of earlier runs that have another verdict now, which is among those above
 } SummaryCounts;
 
 // An origin that was unfinished when the run began.

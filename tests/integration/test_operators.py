@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 
@@ -346,19 +347,23 @@ def test_refused_agencies_leave_nothing(desk, database):
     assert database.value("SELECT count(*) FROM exchange.policy_change") == 1
 
 
+def wait_told(listener, n):
+    while len(listener.notifies) < n and select.select([listener], [], [], 10)[0]:
+        listener.poll()
+    assert len(listener.notifies) == n
+
+
 def test_states_change_once_and_brokers_are_told(desk, database):
     add_agency(desk)
     listener = database.connect("dongbo_broker")
     try:
         listener.cursor().execute("LISTEN dongbo_policy")
         assert "is disabled from position 1 on" in desk.ask("agency", "disable", "MOH")
-        listener.poll()
-        assert len(listener.notifies) == 1  # of one transaction, one
+        wait_told(listener, 1)  # of one transaction, one
         assert "is disabled already" in desk.ask("agency", "disable", "MOH")
         assert "is active" in desk.ask("agency", "enable", "MOH")
         desk.ask("epoch", "new", "--reason", "restored from yesterday's backup")
-        listener.poll()
-        assert len(listener.notifies) == 3
+        wait_told(listener, 3)
     finally:
         listener.close()
     assert "there is no agency XX" in desk.refused(1, "agency", "disable", "XX")

@@ -466,6 +466,13 @@ def ministry(exchange, health, empty_database):
     made.connection.close()
 
 
+def counted(agent):
+    """Exit code, events and verdicts; without the row that this run's replaced, for that may come later, too."""
+    code, said = summary(agent)
+    assert said["verdicts"].pop("SUPERSEDED", 0) == said["decided_again"] <= 1
+    return code, said["events"], said["verdicts"]
+
+
 def test_outbox_rows_are_taken_and_results_come_back(exchange, health, ministry):
     ministry.insert(dose_row(0), dose_row(1, ho_ten="Khác"), dose_row(2, mui_so="hai"), dose_row(60))
     code, said = summary(health)
@@ -475,11 +482,9 @@ def test_outbox_rows_are_taken_and_results_come_back(exchange, health, ministry)
     assert ministry.rows("SELECT count(*) FROM dongbo_outbox WHERE taken_at IS NULL") == [(0,)]
     # Only this run's rows are counted, and a changed row is another event.
     ministry.rows("UPDATE vaccination SET ho_ten = %s WHERE row_id = 'row-1-1'", citizen(1)["full_name"])
-    code, said = summary(health)
-    assert (code, said["verdicts"]) == (0, {"ACCEPTED": 1})
+    assert counted(health) == (0, 1, {"ACCEPTED": 1})
     ministry.rows("DELETE FROM vaccination WHERE row_id = 'row-0-1'")
-    code, said = summary(health)
-    assert (code, said["verdicts"]) == (0, {"ACCEPTED": 1})
+    assert counted(health) == (0, 1, {"ACCEPTED": 1})
     assert ministry.rows("SELECT op FROM dongbo_outbox ORDER BY id DESC LIMIT 1") == [("D",)]
 
 
