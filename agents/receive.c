@@ -31,7 +31,7 @@
 
 typedef struct Receive {
     const char *config_path;
-    bool until_head;
+    bool until_head, reconcile, dry;
     const char *from_text;
     SubscriptionFrom from;
     uint64_t from_position;
@@ -51,10 +51,18 @@ static const char NOTES[] =
     "record that the subscription may have. PLACE may be\n"
     "  start     every record; a PostgreSQL sink takes them also when it is not empty, each in its own row\n"
     "  head      what comes from now on\n"
+    "  snapshot  with all that the subscription may see now, in chunks, and what comes behind it; what a sink holds\n"
+    "            and no chunk brings is let go, so it need not be empty. Interrupted, it goes on by itself\n"
     "  acked     behind what the exchange knows to have been received, where that is kept elsewhere\n"
     "  POSITION  behind this position of the log\n"
     "  TIME      what the exchange stored from then on, as 2026-03-01, 2026-03-01T08:00 or 2026-03-01T08:00:00Z; without\n"
     "            an offset it is Vietnamese time. A PostgreSQL sink takes it also when it is not empty\n"
+    "\n"
+    "A PostgreSQL sink takes a snapshot by itself when what is granted has changed.\n"
+    "\n"
+    "--reconcile catches up, compares what a PostgreSQL sink holds with what the exchange would give it, by digests, and\n"
+    "has sent again only what differs; what changes meanwhile may be counted, too. It prints how many records were\n"
+    "missing, stale or extra, and ends.\n"
     "\n"
     "Exit codes:\n"
     "  0  done: caught up, or asked to stop\n"
@@ -83,7 +91,7 @@ static int from_read(Receive *receive) {
     static const struct {
         const char *word;
         SubscriptionFrom from;
-    } WORDS[] = {{"start", FROM_START}, {"head", FROM_HEAD}, {"acked", FROM_ACKED}};
+    } WORDS[] = {{"start", FROM_START}, {"head", FROM_HEAD}, {"snapshot", FROM_SNAPSHOT}, {"acked", FROM_ACKED}};
     const char *text = receive->from_text;
     if (text == NULL)
         return 0;
@@ -98,8 +106,8 @@ static int from_read(Receive *receive) {
     errno = 0;
     receive->from_position = strtoull(text, &end, 10);
     if (errno != 0 || *end != 0 || *text < '0' || *text > '9')
-        return error_fail(ERROR_CONFIG, "receive: --from is start, head, acked, a position or a time, not \"%s\"",
-                          text);
+        return error_fail(ERROR_CONFIG,
+                          "receive: --from is start, head, snapshot, acked, a position or a time, not \"%s\"", text);
     receive->from = receive->from_position == 0 ? FROM_START : FROM_POSITION;
     return 0;
 }
@@ -109,7 +117,10 @@ static int options_read(Receive *receive, int argc, char **argv) {
         {"config", 0, OPTION_TEXT, "FILE", "the receiver's configuration (required)", &receive->config_path},
         {"until-head", 0, OPTION_FLAG, NULL, "exit when caught up with what there is now", &receive->until_head},
         {"from", 0, OPTION_TEXT, "PLACE",
-         "where an empty sink begins: start, head, acked, a position or a time (start)", &receive->from_text},
+         "where an empty sink begins: start, head, snapshot, acked, a position or a time (start)", &receive->from_text},
+        {"reconcile", 0, OPTION_FLAG, NULL, "catch up, compare what the sink holds, repair what differs, and exit",
+         &receive->reconcile},
+        {"dry-run", 0, OPTION_FLAG, NULL, "with --reconcile: only say what differs", &receive->dry},
         {"timeout", 0, OPTION_INT, "SECONDS", "exit with 3 when no broker serves us for so long", &receive->timeout_s},
         {0},
     };
@@ -119,6 +130,8 @@ static int options_read(Receive *receive, int argc, char **argv) {
     int r = options_parse(&command, argc, argv, &operand);
     if (r == 0 && !receive->config_path)
         r = error_fail(ERROR_CONFIG, "receive: --config FILE is needed");
+    if (r == 0 && receive->dry && !receive->reconcile)
+        r = error_fail(ERROR_CONFIG, "receive: --dry-run is for --reconcile");
     if (r == 0 && (receive->timeout_s < 0 || receive->timeout_s > 1000000))
         r = error_fail(ERROR_CONFIG, "receive: --timeout is a number of seconds");
     return r == 0 ? from_read(receive) : r;
@@ -130,8 +143,12 @@ static void progress_show(void *self, const SubscriptionProgress *progress) {
     if (passed_ms < PROGRESS_MS)
         return;
     int64_t rate = ((int64_t)progress->records - receive->shown_records) * 1000 / passed_ms;
-    fprintf(stderr, "\rposition %" PRIu64 " of %" PRIu64 ", %" PRIu64 " records, %" PRId64 "/s   ", progress->position,
-            progress->head, progress->records, rate);
+    if (progress->persons)
+        fprintf(stderr, "\rsnapshot: %" PRIu64 " of about %" PRIu64 " persons, %" PRIu64 " records, %" PRId64 "/s   ",
+                progress->persons, progress->persons_total, progress->records, rate);
+    else
+        fprintf(stderr, "\rposition %" PRIu64 " of %" PRIu64 ", %" PRIu64 " records, %" PRId64 "/s   ",
+                progress->position, progress->head, progress->records, rate);
     receive->shown_ms = now_ms;
     receive->shown_records = (int64_t)progress->records;
 }
@@ -183,20 +200,23 @@ static int prepare(Receive *receive) {
         return r;
     bool terminal = isatty(STDERR_FILENO);
     receive->shown_ms = clock_monotonic_ms(clock_system());
-    return subscription_new(&receive->subscription, &(SubscriptionOptions){.name = receive->config->subscription,
-                                                                           .share = receive->share,
-                                                                           .shares = receive->shares,
-                                                                           .keys = &receive->keys,
-                                                                           .broker_key = receive->broker.curve_public,
-                                                                           .sink = receive->sink,
-                                                                           .clock = clock_system(),
-                                                                           .from = receive->from,
-                                                                           .from_position = receive->from_position,
-                                                                           .from_time_us = receive->from_time_us,
-                                                                           .until_head = receive->until_head,
-                                                                           .timeout_ms = receive->timeout_s * 1000,
-                                                                           .progress = terminal ? progress_show : NULL,
-                                                                           .progress_self = receive});
+    return subscription_new(&receive->subscription,
+                            &(SubscriptionOptions){.name = receive->config->subscription,
+                                                   .share = receive->share,
+                                                   .shares = receive->shares,
+                                                   .keys = &receive->keys,
+                                                   .broker_key = receive->broker.curve_public,
+                                                   .sink = receive->sink,
+                                                   .clock = clock_system(),
+                                                   .from = receive->from,
+                                                   .from_position = receive->from_position,
+                                                   .from_time_us = receive->from_time_us,
+                                                   .until_head = receive->until_head || receive->reconcile,
+                                                   .reconcile = receive->reconcile,
+                                                   .dry = receive->dry,
+                                                   .timeout_ms = receive->timeout_s * 1000,
+                                                   .progress = terminal ? progress_show : NULL,
+                                                   .progress_self = receive});
 }
 
 static bool out_of_patience(const Receive *receive) {
@@ -270,6 +290,13 @@ static int run(Receive *receive) {
     return 0;
 }
 
+static void tally_print(const Receive *receive) {
+    SinkTally tally;
+    subscription_tally(receive->subscription, &tally);
+    printf("%s: %" PRIu64 " missing, %" PRIu64 " stale, %" PRIu64 " extra\n", receive->dry ? "differs" : "repaired",
+           tally.missing, tally.stale, tally.extra);
+}
+
 static int finish(Receive *receive, int r) {
     if (r == 2)
         log_error("%s", subscription_text(receive->subscription));
@@ -295,5 +322,7 @@ int receive_main(int argc, char **argv) {
         r = prepare(&receive);
     if (r == 0)
         r = run(&receive);
+    if (r == 0 && receive.reconcile && !zsys_interrupted)
+        tally_print(&receive);
     return finish(&receive, r);
 }

@@ -4,7 +4,7 @@
 // record has its effect once, whatever dies when. Only what commit() returned 0 for may be acknowledged.
 #pragma once
 
-#include "proto/bounds.h"
+#include "proto/buckets.h"
 #include "wire.pb-c.h"
 
 #include <stdbool.h>
@@ -15,9 +15,49 @@ typedef struct SinkPlace {
     uint32_t epoch;
     uint64_t position;        // 0: nothing received yet
     uint8_t hash[HASH_BYTES]; // of the segment that holds `position`
+    uint32_t policy_version;  // of the rights under which all that is held was received; 0: not known
 } SinkPlace;
 
+// A snapshot that is being taken in.
+typedef struct SinkSnapshot {
+    int64_t mark; // tells its records from those of all others: when it began, microseconds since 1970
+    bool begun;   // something of it is stored; else what follows means nothing
+    SinkPlace first;
+    uint8_t cursor[SNAPSHOT_CURSOR_BYTES_MAX]; // behind what is stored of it
+    size_t cursor_n;
+    const uint8_t *buckets; // of these alone, and the place stays (BUCKETS_MAP_BYTES); NULL: of everything
+    bool dry;               // nothing is kept
+} SinkSnapshot;
+
+typedef struct SinkTally {
+    uint64_t missing, stale, extra; // records that were added, replaced by others, let go
+} SinkTally;
+
 typedef struct Sink Sink;
+
+// How far a count has come. Zeros at the beginning.
+typedef struct SinkCount {
+    int domain;
+    uint8_t record_id[64]; // zeros behind it
+    size_t record_id_n;
+} SinkCount;
+
+// For sinks that can be filled by a snapshot.
+typedef struct SinkSnapshots {
+    // One that was begun here and has not ended. 1 when there is none.
+    int (*find)(Sink *sink, SinkSnapshot *ret);
+    // From here on write() gets a snapshot's records, each of which replaces what is held of it; or, after an
+    // interruption, goes on getting them. All that is written before is committed.
+    int (*begin)(Sink *sink, const SinkSnapshot *snapshot);
+    // Makes what was written and the cursor durable, as one.
+    int (*commit)(Sink *sink, const SinkSnapshot *snapshot, SinkTally *tally);
+    // The same for the rest of it, lets go of what no chunk brought, and makes `place` the place. write() then gets the
+    // feed's records again.
+    int (*end)(Sink *sink, const SinkSnapshot *snapshot, const SinkPlace *place, SinkTally *tally);
+    // Adds up what is held, by what is granted, a part at a time. 1: there is more, call again. NULL: this cannot be
+    // done here.
+    int (*count)(Sink *sink, Buckets *buckets, SinkCount *at);
+} SinkSnapshots;
 
 typedef struct SinkKind {
     // Before each session: forgets what was not committed and tells the durable place. 1 when nothing was ever stored
@@ -35,6 +75,7 @@ typedef struct SinkKind {
     bool replaces;               // a record that comes again stands in its own place, not behind
     // About every second while nothing comes and all is committed. NULL: nothing to do then.
     int (*idle)(Sink *sink);
+    const SinkSnapshots *snapshots; // NULL: it takes none
 } SinkKind;
 
 // The first member of every sink.

@@ -4,7 +4,7 @@
 // row that is already newer is left alone. A statement sets every column that the table has for a field, so that a row
 // is the record as it came last and nothing of an older one. SQL is put together from names only: the schema (quoted by
 // libpq) and what the descriptors call domains and fields; data travels as parameters.
-#include "agents/sink_postgres.h"
+#include "agents/sink_postgres_state.h"
 
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
@@ -21,20 +21,6 @@
 #define BATCH_BYTES_MAX_HELD (256 * 1024 * 1024)
 #define PARAMS_FIXED 7
 
-enum {
-    OID_INT4 = 23,
-    OID_INT8 = 20,
-    OID_BOOL = 16,
-    OID_TEXT = 25,
-    OID_BYTEA = 17,
-    OID_TIMESTAMPTZ = 1184,
-    OID_BOOL_ARRAY = 1000,
-    OID_TEXT_ARRAY = 1009,
-    OID_INT8_ARRAY = 1016,
-    OID_BYTEA_ARRAY = 1001,
-    OID_TIMESTAMPTZ_ARRAY = 1185
-};
-
 static const Oid UPSERT_TYPES[PG_PARAMS_MAX] = {
     OID_BYTEA_ARRAY,       OID_INT8_ARRAY, OID_BOOL_ARRAY, OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY,
     OID_TIMESTAMPTZ_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
@@ -42,40 +28,9 @@ static const Oid UPSERT_TYPES[PG_PARAMS_MAX] = {
     OID_TEXT_ARRAY,        OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
 };
 
-typedef struct Row {
-    struct Row *next;
-    const Dongbo__FeedRecord *record;
-    const char *values[DOMAIN_FIELDS_MAX + 1]; // by field number; numbers as text; NULL: not said
-    size_t lengths[DOMAIN_FIELDS_MAX + 1];
-} Row;
-
-typedef struct Table {
-    uint32_t columns; // field numbers that have one, as bits
-    uint32_t marked;  // of those, that bear the comment of what is not granted
-    Bytes upsert;     // the statement's text
-    char name[32];
-    PgStatement statement;
-    Row *rows, **rows_end;
-    int n;
-} Table;
-
-typedef struct Postgres {
-    Sink sink;
-    Pg *pg;
-    char *schema;
-    char place[48]; // the table of the place
-    char *quoted;   // the schema as an identifier; known once connected
-    bool failed;    // something was missing, and nothing has been committed since
-    Table tables[DOMAIN_MAX + 1];
-    Arena *arena; // rows since the last commit
-    PgParams params;
-    Bytes sql, place_read, place_write;
-    PgStatement place_reader, place_writer;
-} Postgres;
-
 // ---- names ---------------------------------------------------------------------------------------------------------
 
-__attribute__((format(printf, 2, 3))) static void sql_add(Bytes *sql, const char *fmt, ...) {
+void postgres_sql(Bytes *sql, const char *fmt, ...) {
     char text[512];
     va_list args;
     va_start(args, fmt);
@@ -86,9 +41,9 @@ __attribute__((format(printf, 2, 3))) static void sql_add(Bytes *sql, const char
 }
 
 // Every table has a column citizen_number of the record's own.
-static void column_add(Bytes *sql, const char *prefix, int domain, const ProtobufCFieldDescriptor *field) {
+void postgres_column(Bytes *sql, const char *prefix, int domain, const ProtobufCFieldDescriptor *field) {
     bool taken = strcmp(field->name, "citizen_number") == 0;
-    sql_add(sql, "%s%s%s%s", prefix, taken ? domain_name(domain) : "", taken ? "_" : "", field->name);
+    postgres_sql(sql, "%s%s%s%s", prefix, taken ? domain_name(domain) : "", taken ? "_" : "", field->name);
 }
 
 #define MARK "dongbo: no longer granted. A row loses its value here when its record changes."
@@ -98,31 +53,31 @@ static bool has_column(const Table *table, const ProtobufCFieldDescriptor *field
 }
 
 // Appends each column of the table's fields behind `prefix`.
-static void columns_add(Bytes *sql, const char *prefix, int domain, const Table *table) {
+void postgres_columns(Bytes *sql, const char *prefix, int domain, const Table *table) {
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
     for (unsigned i = 0; i < descriptor->n_fields; i++)
         if (has_column(table, &descriptor->fields[i]))
-            column_add(sql, prefix, domain, &descriptor->fields[i]);
+            postgres_column(sql, prefix, domain, &descriptor->fields[i]);
 }
 
 // Values as selected from the batch: '' is NULL, numbers are numbers.
-static void values_add(Bytes *sql, int domain, const Table *table) {
+void postgres_values(Bytes *sql, int domain, const Table *table) {
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
     for (unsigned i = 0; i < descriptor->n_fields; i++) {
         if (!has_column(table, &descriptor->fields[i]))
             continue;
-        column_add(sql, ", nullif(b.", domain, &descriptor->fields[i]);
-        sql_add(sql, ", '')%s", descriptor->fields[i].type == PROTOBUF_C_TYPE_STRING ? "" : "::bigint");
+        postgres_column(sql, ", nullif(b.", domain, &descriptor->fields[i]);
+        postgres_sql(sql, ", '')%s", descriptor->fields[i].type == PROTOBUF_C_TYPE_STRING ? "" : "::bigint");
     }
 }
 
-static void assignments_add(Bytes *sql, int domain, const Table *table) {
+void postgres_assignments(Bytes *sql, int domain, const Table *table) {
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
     for (unsigned i = 0; i < descriptor->n_fields; i++) {
         if (!has_column(table, &descriptor->fields[i]))
             continue;
-        column_add(sql, ", ", domain, &descriptor->fields[i]);
-        column_add(sql, " = excluded.", domain, &descriptor->fields[i]);
+        postgres_column(sql, ", ", domain, &descriptor->fields[i]);
+        postgres_column(sql, " = excluded.", domain, &descriptor->fields[i]);
     }
 }
 
@@ -132,28 +87,30 @@ static int upsert_build(Postgres *pg, int domain) {
     int n = PARAMS_FIXED + __builtin_popcount(table->columns);
     assert(n <= PG_PARAMS_MAX);
     bytes_clear(sql);
-    sql_add(sql, "WITH b AS (SELECT DISTINCT ON (record_id) * FROM unnest(");
+    bytes_clear(&table->fill.text);
+    bytes_clear(&table->page.text);
+    postgres_sql(sql, "WITH b AS (SELECT DISTINCT ON (record_id) * FROM unnest(");
     for (int i = 1; i <= n; i++)
-        sql_add(sql, "%s$%d", i > 1 ? ", " : "", i);
-    sql_add(sql, ") AS u (record_id, position, deleted, citizen_number, person_id, agency, event_time");
-    columns_add(sql, ", ", domain, table);
-    sql_add(sql, ") ORDER BY record_id, position DESC), gone AS (DELETE FROM ");
-    sql_add(sql, "%s.%s AS t USING b WHERE t.record_id = b.record_id AND b.deleted AND t.position <= b.position)",
-            pg->quoted, domain_name(domain));
-    sql_add(sql, " INSERT INTO %s.%s AS t (record_id, position, citizen_number, person_id, agency, event_time",
-            pg->quoted, domain_name(domain));
-    columns_add(sql, ", ", domain, table);
-    sql_add(
+        postgres_sql(sql, "%s$%d", i > 1 ? ", " : "", i);
+    postgres_sql(sql, ") AS u (record_id, position, deleted, citizen_number, person_id, agency, event_time");
+    postgres_columns(sql, ", ", domain, table);
+    postgres_sql(sql, ") ORDER BY record_id, position DESC), gone AS (DELETE FROM ");
+    postgres_sql(sql, "%s.%s AS t USING b WHERE t.record_id = b.record_id AND b.deleted AND t.position <= b.position)",
+                 pg->quoted, domain_name(domain));
+    postgres_sql(sql, " INSERT INTO %s.%s AS t (record_id, position, citizen_number, person_id, agency, event_time",
+                 pg->quoted, domain_name(domain));
+    postgres_columns(sql, ", ", domain, table);
+    postgres_sql(
         sql,
         ") SELECT b.record_id, b.position, nullif(b.citizen_number, ''), nullif(b.person_id, ''), nullif(b.agency, ''),"
         " b.event_time");
-    values_add(sql, domain, table);
-    sql_add(
+    postgres_values(sql, domain, table);
+    postgres_sql(
         sql,
         " FROM b WHERE NOT b.deleted ON CONFLICT (record_id) DO UPDATE SET position = excluded.position,"
         " citizen_number = excluded.citizen_number, person_id = excluded.person_id, agency = excluded.agency, event_time = excluded.event_time");
-    assignments_add(sql, domain, table);
-    sql_add(sql, " WHERE t.position < excluded.position");
+    postgres_assignments(sql, domain, table);
+    postgres_sql(sql, " WHERE t.position < excluded.position");
     bytes_append_u8(sql, 0);
     snprintf(table->name, sizeof table->name, "put_%s", domain_name(domain));
     table->statement = (PgStatement){table->name, (const char *)sql->data, n, UPSERT_TYPES};
@@ -162,7 +119,7 @@ static int upsert_build(Postgres *pg, int domain) {
 
 // What was altered over there, rather than away. Something missing is made again by the next session; else, or when
 // that did not help, a person must look.
-static int altered(Postgres *pg, const char *table, int r) {
+int postgres_altered(Postgres *pg, const char *table, int r) {
     const char *state = pg_sqlstate(pg->pg);
     bool missing = strcmp(state, "42703") == 0 || strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0;
     bool refused = strncmp(state, "42", 2) == 0 || strncmp(state, "23", 2) == 0;
@@ -183,39 +140,40 @@ static int altered(Postgres *pg, const char *table, int r) {
 
 // ---- tables -------------------------------------------------------------------------------------------------------
 
-static int command(Postgres *pg) {
+int postgres_command(Postgres *pg) {
     bytes_append_u8(&pg->sql, 0);
     return pg->sql.failed ? error_fail(ERROR_MEMORY, "no memory for a statement")
                           : pg_command(pg->pg, (const char *)pg->sql.data);
 }
 
 // A statement that alters tables. Several receivers may fill the same ones: one after the other alters them.
-static void sql_begin(Postgres *pg) {
+void postgres_alter(Postgres *pg) {
     bytes_clear(&pg->sql);
-    sql_add(&pg->sql, "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7237124516519804930); END $$; ");
+    postgres_sql(&pg->sql, "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7237124516519804930); END $$; ");
 }
 
 // Makes the domain's table hold these fields, too.
-static int table_extend(Postgres *pg, int domain, uint32_t fields) {
+int postgres_extend(Postgres *pg, int domain, uint32_t fields) {
     Table *table = &pg->tables[domain];
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
-    sql_begin(pg);
-    sql_add(&pg->sql,
-            "CREATE TABLE IF NOT EXISTS %s.%s (record_id bytea PRIMARY KEY, position bigint NOT NULL,"
-            " citizen_number text, person_id bytea, agency text, event_time timestamptz NOT NULL);"
-            " ALTER TABLE %s.%s ADD COLUMN IF NOT EXISTS person_id bytea", // of before there was one
-            pg->quoted, domain_name(domain), pg->quoted, domain_name(domain));
+    postgres_alter(pg);
+    postgres_sql(&pg->sql,
+                 "CREATE TABLE IF NOT EXISTS %s.%s (record_id bytea PRIMARY KEY, position bigint NOT NULL,"
+                 " citizen_number text, person_id bytea, agency text, event_time timestamptz NOT NULL);"
+                 " ALTER TABLE %s.%s ADD COLUMN IF NOT EXISTS person_id bytea," // of before there were these
+                 " ADD COLUMN IF NOT EXISTS snapshot bigint",
+                 pg->quoted, domain_name(domain), pg->quoted, domain_name(domain));
     for (unsigned i = 0; i < descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
         if (!(fields >> field->id & 1))
             continue;
-        sql_add(&pg->sql, "; ALTER TABLE %s.%s", pg->quoted, domain_name(domain));
-        column_add(&pg->sql, " ADD COLUMN IF NOT EXISTS ", domain, field);
-        sql_add(&pg->sql, " %s", field->type == PROTOBUF_C_TYPE_STRING ? "text" : "bigint");
+        postgres_sql(&pg->sql, "; ALTER TABLE %s.%s", pg->quoted, domain_name(domain));
+        postgres_column(&pg->sql, " ADD COLUMN IF NOT EXISTS ", domain, field);
+        postgres_sql(&pg->sql, " %s", field->type == PROTOBUF_C_TYPE_STRING ? "text" : "bigint");
     }
-    int r = command(pg);
+    int r = postgres_command(pg);
     if (r < 0)
-        return altered(pg, domain_name(domain), r);
+        return postgres_altered(pg, domain_name(domain), r);
     table->columns |= fields;
     r = upsert_build(pg, domain);
     pg_disconnect(pg->pg); // what was prepared by that name is another statement now
@@ -227,17 +185,17 @@ static int table_mark(Postgres *pg, int domain, uint32_t granted) {
     Table *table = &pg->tables[domain];
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
     uint32_t marked = table->columns & ~granted, differing = marked ^ table->marked;
-    sql_begin(pg);
+    postgres_alter(pg);
     for (unsigned i = 0; i < descriptor->n_fields; i++) {
         if (!(differing >> descriptor->fields[i].id & 1))
             continue;
-        sql_add(&pg->sql, "COMMENT ON COLUMN %s.%s", pg->quoted, domain_name(domain));
-        column_add(&pg->sql, ".", domain, &descriptor->fields[i]);
-        sql_add(&pg->sql, " IS %s; ", marked >> descriptor->fields[i].id & 1 ? "'" MARK "'" : "NULL");
+        postgres_sql(&pg->sql, "COMMENT ON COLUMN %s.%s", pg->quoted, domain_name(domain));
+        postgres_column(&pg->sql, ".", domain, &descriptor->fields[i]);
+        postgres_sql(&pg->sql, " IS %s; ", marked >> descriptor->fields[i].id & 1 ? "'" MARK "'" : "NULL");
     }
     int r = differing == 0 ? 0 : pg_connect(pg->pg);
     if (r == 0 && differing != 0)
-        r = command(pg);
+        r = postgres_command(pg);
     // Who may not comment on a table may still keep it.
     if (r == ERROR_DATABASE && strcmp(pg_sqlstate(pg->pg), "42501") == 0)
         r = 0;
@@ -251,7 +209,7 @@ static void column_note(Postgres *pg, const char *table_name, const char *column
     const ProtobufCMessageDescriptor *descriptor = domain ? domain_descriptor(domain) : NULL;
     for (unsigned i = 0; descriptor && i < descriptor->n_fields; i++) {
         CLEANUP(bytes_free) Bytes name = {0};
-        column_add(&name, "", domain, &descriptor->fields[i]);
+        postgres_column(&name, "", domain, &descriptor->fields[i]);
         bytes_append_u8(&name, 0);
         if (name.failed || strcmp((const char *)name.data, column) != 0)
             continue;
@@ -297,9 +255,12 @@ static int columns_read(Postgres *pg) {
 
 static int postgres_grant(Sink *sink, char *const *fields, size_t n) {
     Postgres *pg = (Postgres *)sink;
-    uint32_t granted[DOMAIN_MAX + 1] = {0};
+    uint32_t *granted = pg->granted;
+    memset(granted, 0, sizeof pg->granted);
+    pg->granted_number = false;
     for (size_t i = 0; i < n; i++) {
         char name[32];
+        pg->granted_number = pg->granted_number || strcmp(fields[i], "citizen_number") == 0;
         const char *dot = strchr(fields[i], '.');
         if (!dot || (size_t)(dot - fields[i]) >= sizeof name)
             continue;
@@ -314,7 +275,7 @@ static int postgres_grant(Sink *sink, char *const *fields, size_t n) {
         if (granted[domain] & ~pg->tables[domain].columns) {
             r = pg_connect(pg->pg);
             if (r == 0)
-                r = table_extend(pg, domain, granted[domain]);
+                r = postgres_extend(pg, domain, granted[domain]);
         }
         if (r == 0)
             r = table_mark(pg, domain, granted[domain]);
@@ -334,25 +295,32 @@ static int names_prepare(Postgres *pg) {
     PQfreemem(quoted);
     if (!pg->quoted)
         return error_fail(ERROR_MEMORY, "no memory for a sink");
-    sql_add(&pg->place_read, "SELECT epoch, position, hash FROM %s.%s", pg->quoted, pg->place);
-    sql_add(&pg->place_write,
-            "INSERT INTO %s.%s (epoch, position, hash, at) VALUES ($1, $2, $3, now())"
-            " ON CONFLICT (one) DO UPDATE SET epoch = $1, position = $2, hash = $3, at = now()",
-            pg->quoted, pg->place);
+    postgres_sql(&pg->place_read, "SELECT epoch, position, hash, policy_version FROM %s.%s", pg->quoted, pg->place);
+    postgres_sql(
+        &pg->place_write,
+        "INSERT INTO %s.%s (epoch, position, hash, policy_version, at) VALUES ($1, $2, $3, $4, now())"
+        " ON CONFLICT (one) DO UPDATE SET epoch = $1, position = $2, hash = $3, policy_version = $4, at = now()",
+        pg->quoted, pg->place);
     bytes_append_u8(&pg->place_read, 0);
     bytes_append_u8(&pg->place_write, 0);
-    static const Oid types[] = {OID_INT4, OID_INT8, OID_BYTEA};
+    static const Oid types[] = {OID_INT4, OID_INT8, OID_BYTEA, OID_INT4};
     pg->place_reader = (PgStatement){"place_read", (const char *)pg->place_read.data, 0, NULL};
-    pg->place_writer = (PgStatement){"place_write", (const char *)pg->place_write.data, 3, types};
+    pg->place_writer = (PgStatement){"place_write", (const char *)pg->place_write.data, 4, types};
     return 0;
 }
 
-static int exists(Postgres *pg, bool *ret_schema, bool *ret_table) {
+typedef struct Exists {
+    bool schema, position, version;
+} Exists;
+
+static int exists(Postgres *pg, Exists *ret) {
     static const Oid types[] = {OID_TEXT, OID_TEXT};
     static const PgStatement statement = {
         "exists",
         "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1), EXISTS (SELECT FROM pg_class c JOIN pg_namespace n"
-        " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2)",
+        " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2),"
+        " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a"
+        " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'policy_version')",
         2, types};
     PgParams params = {0};
     pg_param_text(&params, pg->schema);
@@ -362,32 +330,34 @@ static int exists(Postgres *pg, bool *ret_schema, bool *ret_table) {
     pg_params_free(&params);
     if (r < 0)
         return r;
-    *ret_schema = pg_bool(result, 0, 0);
-    *ret_table = pg_bool(result, 0, 1);
+    *ret = (Exists){pg_bool(result, 0, 0), pg_bool(result, 0, 1), pg_bool(result, 0, 2)};
     PQclear(result);
     return 0;
 }
 
 static int schema_prepare(Postgres *pg) {
-    bool has_schema, has_table;
-    int r = exists(pg, &has_schema, &has_table);
+    Exists has;
+    int r = exists(pg, &has);
     if (r < 0)
         return r;
-    sql_begin(pg);
-    if (!has_schema)
-        sql_add(&pg->sql, "CREATE SCHEMA IF NOT EXISTS %s; ", pg->quoted);
-    if (!has_table)
-        sql_add(
+    postgres_alter(pg);
+    if (!has.schema)
+        postgres_sql(&pg->sql, "CREATE SCHEMA IF NOT EXISTS %s; ", pg->quoted);
+    if (!has.position)
+        postgres_sql(
             &pg->sql,
             "CREATE TABLE IF NOT EXISTS %s.%s (one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch integer NOT NULL,"
-            " position bigint NOT NULL, hash bytea NOT NULL CHECK (length(hash) = 32), at timestamptz NOT NULL)",
+            " position bigint NOT NULL, hash bytea NOT NULL CHECK (length(hash) = 32), policy_version integer,"
+            " at timestamptz NOT NULL)",
             pg->quoted, pg->place);
-    if (!has_schema || !has_table)
-        r = command(pg);
-    return r < 0 ? altered(pg, pg->place, r) : 0;
+    else if (!has.version) // of before there was one
+        postgres_sql(&pg->sql, "ALTER TABLE %s.%s ADD COLUMN policy_version integer", pg->quoted, pg->place);
+    if (!has.schema || !has.position || !has.version)
+        r = postgres_command(pg);
+    return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
 }
 
-static void rows_forget(Postgres *pg) {
+void postgres_rows_forget(Postgres *pg) {
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
         pg->tables[domain].rows = NULL;
         pg->tables[domain].rows_end = &pg->tables[domain].rows;
@@ -400,7 +370,7 @@ static int place_read(Postgres *pg, SinkPlace *ret) {
     PGresult *result;
     int r = pg_run(pg->pg, &pg->place_reader, NULL, &result);
     if (r < 0)
-        return altered(pg, pg->place, r);
+        return postgres_altered(pg, pg->place, r);
     bool found = PQntuples(result) == 1;
     *ret = (SinkPlace){0};
     if (found) {
@@ -408,6 +378,7 @@ static int place_read(Postgres *pg, SinkPlace *ret) {
         const uint8_t *hash = pg_bytes(result, 0, 2, &n);
         ret->epoch = (uint32_t)pg_i32(result, 0, 0);
         ret->position = (uint64_t)pg_i64(result, 0, 1);
+        ret->policy_version = (uint32_t)pg_i32(result, 0, 3);
         if (n == HASH_BYTES) // a CHECK of the table
             memcpy(ret->hash, hash, HASH_BYTES);
     }
@@ -417,7 +388,10 @@ static int place_read(Postgres *pg, SinkPlace *ret) {
 
 static int postgres_begin(Sink *sink, SinkPlace *ret) {
     Postgres *pg = (Postgres *)sink;
-    rows_forget(pg);
+    postgres_rows_forget(pg);
+    if (pg->filling && pg->filling->dry)
+        pg_disconnect(pg->pg); // what was only tried is forgotten
+    pg->filling = NULL;
     int r = pg_connect(pg->pg);
     if (r == 0)
         r = names_prepare(pg);
@@ -425,6 +399,8 @@ static int postgres_begin(Sink *sink, SinkPlace *ret) {
         r = schema_prepare(pg);
     if (r == 0)
         r = columns_read(pg);
+    if (r == 0)
+        r = postgres_snapshot_prepare(pg);
     return r == 0 ? place_read(pg, ret) : r;
 }
 
@@ -484,7 +460,7 @@ static int postgres_write(Sink *sink, const Dongbo__FeedRecord *record) {
     if (!table->upsert.n || fields & ~table->columns) {
         int r = pg_connect(pg->pg);
         if (r == 0)
-            r = table_extend(pg, (int)record->domain, fields);
+            r = postgres_extend(pg, (int)record->domain, fields);
         if (r < 0)
             return r;
     }
@@ -518,11 +494,7 @@ static void fixed_bind(PgParams *params, const Table *table) {
         pg_array_us(params, row->record->event_time_us);
 }
 
-static int table_put(Postgres *pg, int domain) {
-    Table *table = &pg->tables[domain];
-    if (!table->n)
-        return 0;
-    pg_params_clear(&pg->params);
+void postgres_rows_bind(Postgres *pg, const Table *table) {
     fixed_bind(&pg->params, table);
     for (unsigned field = 1; field <= DOMAIN_FIELDS_MAX; field++) {
         if (!(table->columns >> field & 1))
@@ -531,17 +503,26 @@ static int table_put(Postgres *pg, int domain) {
         for (const Row *row = table->rows; row; row = row->next)
             pg_array_text(&pg->params, row->values[field] ? row->values[field] : "", row->lengths[field]);
     }
-    int r = pg_run(pg->pg, &table->statement, &pg->params, NULL);
-    return r < 0 ? altered(pg, domain_name(domain), r) : 0;
 }
 
-static int place_put(Postgres *pg, const SinkPlace *place) {
+static int table_put(Postgres *pg, int domain) {
+    Table *table = &pg->tables[domain];
+    if (!table->n)
+        return 0;
+    pg_params_clear(&pg->params);
+    postgres_rows_bind(pg, table);
+    int r = pg_run(pg->pg, &table->statement, &pg->params, NULL);
+    return r < 0 ? postgres_altered(pg, domain_name(domain), r) : 0;
+}
+
+int postgres_place_put(Postgres *pg, const SinkPlace *place) {
     pg_params_clear(&pg->params);
     pg_param_i32(&pg->params, (int32_t)place->epoch);
     pg_param_i64(&pg->params, (int64_t)place->position);
     pg_param_bytes(&pg->params, place->hash, HASH_BYTES);
+    pg_param_i32(&pg->params, (int32_t)place->policy_version);
     int r = pg_run(pg->pg, &pg->place_writer, &pg->params, NULL);
-    return r < 0 ? altered(pg, pg->place, r) : 0;
+    return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
 }
 
 static int postgres_commit(Sink *sink, const SinkPlace *place) {
@@ -552,14 +533,14 @@ static int postgres_commit(Sink *sink, const SinkPlace *place) {
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
         r = table_put(pg, domain);
     if (r == 0)
-        r = place_put(pg, place);
+        r = postgres_place_put(pg, place);
     if (r == 0)
         r = pg_command(pg->pg, "COMMIT");
     if (r < 0)
         pg_disconnect(pg->pg); // whether it was committed is asked in begin()
     else
         pg->failed = false;
-    rows_forget(pg);
+    postgres_rows_forget(pg);
     return r;
 }
 
@@ -567,12 +548,19 @@ static int postgres_commit(Sink *sink, const SinkPlace *place) {
 
 static void postgres_destroy(Sink *sink) {
     Postgres *pg = (Postgres *)sink;
-    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++)
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
         bytes_free(&pg->tables[domain].upsert);
+        bytes_free(&pg->tables[domain].fill.text);
+        bytes_free(&pg->tables[domain].sweep.text);
+        bytes_free(&pg->tables[domain].page.text);
+    }
     pg_params_free(&pg->params);
     bytes_free(&pg->sql);
     bytes_free(&pg->place_read);
     bytes_free(&pg->place_write);
+    bytes_free(&pg->snapshot_read.text);
+    bytes_free(&pg->snapshot_write.text);
+    bytes_free(&pg->snapshot_drop.text);
     arena_destroy(&pg->arena);
     pg_destroy(&pg->pg);
     free(pg->quoted);
@@ -591,7 +579,8 @@ static const SinkKind POSTGRES = {.begin = postgres_begin,
                                   .write = postgres_write,
                                   .commit = postgres_commit,
                                   .destroy = postgres_destroy,
-                                  .replaces = true};
+                                  .replaces = true,
+                                  .snapshots = &POSTGRES_SNAPSHOTS};
 
 int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema) {
     Postgres *pg = calloc(1, sizeof *pg);
@@ -610,7 +599,7 @@ int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema) {
         r = arena_new(&pg->arena, BATCH_BYTES_MAX_HELD);
     if (r < 0)
         return r;
-    rows_forget(pg);
+    postgres_rows_forget(pg);
     *ret = sink;
     sink = NULL;
     return 0;

@@ -5,10 +5,16 @@
 //
 // A row is its record as it came last, as a replay of the log would give it: a column whose field is no longer granted
 // becomes NULL in each row whose record changes, and keeps in the others what was granted when they came. Such a column
-// says so in its comment. Who has to give up older values, too, sets them to NULL, or drops the column.
+// says so in its comment. A snapshot, which is taken by itself when what is granted has changed, brings all rows again,
+// and lets go of those that are no longer granted.
+//
+// Column `snapshot` says which snapshot brought a row last: when it began, in microseconds since 1970, as long as it
+// was not taken in from the feed first. dongbo_snapshot has a row while one is being taken: its cursor moves in the
+// transaction of the rows, so that it goes on wherever it was interrupted. All rows of a snapshot that is complete bear
+// its mark; all that did not at its end is deleted.
 //
 // Other columns, tables and views of the committee's own may stand beside ours. A table or column of ours that was
-// dropped is made again, without what it held (`receive --from start` brings that back).
+// dropped is made again, without what it held (`receive --reconcile` brings that back).
 #pragma once
 
 #include "agents/sink.h"

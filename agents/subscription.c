@@ -2,7 +2,7 @@
 //
 // A session is believed frame by frame: sequence numbers, positions and `previous` must join without a gap before a
 // record reaches the sink. Whatever does not fit ends the session, and the next one resumes from the sink's own place.
-#include "agents/subscription.h"
+#include "agents/subscription_state.h"
 
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
@@ -27,41 +27,7 @@
 #define SILENT_MS 10000           // nothing heard although asked: lost
 #define QUIET_COMMIT_MS 1000      // a place without records is stored at most so often
 
-enum { GO_ON = 0, LOST = 1, REFUSED = 2, DONE = SUBSCRIPTION_DONE, AGAIN = 4 };
-
-struct Subscription {
-    SubscriptionOptions options;
-    char text[512];
-    Arena *arena;
-    Bytes out;
-    int64_t served_ms;
-    uint64_t records; // stored, over all sessions
-    bool began;       // something was committed by this program
-    uint64_t goal;    // the head of the first Welcome
-    bool has_goal;
-
-    // of the present session
-    const char *endpoint;
-    zsock_t *socket, *monitor;
-    SocketNews news;
-    int64_t news_ms, reach_ms;
-    bool said;        // Hello
-    uint64_t session; // 0: before Welcome
-    uint64_t sequence_out, sequence_in;
-    SinkPlace place, stored; // received, and durable
-    bool has_place;          // the sink had one: it went into Hello
-    uint64_t held;           // ... which was this, and it is to go back
-    SubscriptionFrom from;   // FROM_SINK: from that place
-    uint64_t previous;       // last position delivered
-    uint64_t head;
-    uint64_t pending; // records written and not committed
-    uint64_t group_bytes, received_bytes, credit;
-    bool owes_answer; // Ack and Credit
-    int64_t heard_ms, pinged_ms, committed_ms;
-};
-
-static int say(Subscription *s, int result, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static int say(Subscription *s, int result, const char *fmt, ...) {
+int subscription_say(Subscription *s, int result, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     vsnprintf(s->text, sizeof s->text, fmt, args);
@@ -69,11 +35,11 @@ static int say(Subscription *s, int result, const char *fmt, ...) {
     return result;
 }
 
-static int64_t now_ms(const Subscription *s) {
+int64_t subscription_now_ms(const Subscription *s) {
     return clock_monotonic_ms(s->options.clock);
 }
 
-static int send_frame(Subscription *s, FrameType type, const ProtobufCMessage *message) {
+int subscription_send(Subscription *s, FrameType type, const ProtobufCMessage *message) {
     bytes_clear(&s->out);
     frame_write(&s->out, type, s->session, s->sequence_out + 1, message);
     if (s->out.failed)
@@ -86,19 +52,19 @@ static int send_frame(Subscription *s, FrameType type, const ProtobufCMessage *m
 
 // ---- what was received becomes durable, then acknowledged -------------------------------------------------------
 
-static int answer_send(Subscription *s) {
+int subscription_answer(Subscription *s) {
     Dongbo__Ack ack = DONGBO__ACK__INIT;
     Dongbo__Credit credit = DONGBO__CREDIT__INIT;
     ack.position = s->stored.position;
     s->credit = credit.bytes = s->received_bytes + SUBSCRIBE_CREDIT_BYTES;
-    int r = send_frame(s, FRAME_ACK, &ack.base);
+    int r = subscription_send(s, FRAME_ACK, &ack.base);
     if (r == 0)
-        r = send_frame(s, FRAME_CREDIT, &credit.base);
+        r = subscription_send(s, FRAME_CREDIT, &credit.base);
     s->owes_answer = r == 1;
     return r < 0 ? r : 0;
 }
 
-static int commit(Subscription *s) {
+int subscription_commit(Subscription *s) {
     int r = s->options.sink->kind->commit(s->options.sink, &s->place);
     if (r != 0)
         return r < 0 ? r : 0;
@@ -107,61 +73,89 @@ static int commit(Subscription *s) {
     s->pending = 0;
     s->group_bytes = 0;
     s->began = true;
-    s->committed_ms = now_ms(s);
+    s->committed_ms = subscription_now_ms(s);
+    subscription_progress(s, NULL);
+    return subscription_answer(s);
+}
+
+void subscription_progress(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
+    SubscriptionProgress progress = {.position = s->stored.position, .head = s->head, .records = s->records};
+    if (chunk) {
+        progress.persons = chunk->persons_done;
+        progress.persons_total = chunk->persons_total;
+    }
     if (s->options.progress)
-        s->options.progress(s->options.progress_self, &(SubscriptionProgress){s->stored.position, s->head, s->records});
-    return answer_send(s);
+        s->options.progress(s->options.progress_self, &progress);
 }
 
 static bool at_goal(const Subscription *s) {
-    return s->options.until_head && s->has_goal && s->place.position >= s->goal;
+    return s->options.until_head && s->has_goal && s->phase == PHASE_FEED && s->place.position >= s->goal;
 }
 
 // Whether now is the time to commit; when the socket is empty, or enough has come together.
 static int commit_due(Subscription *s) {
     bool quiet = s->place.position != s->stored.position;
-    if (s->pending || (quiet && (at_goal(s) || now_ms(s) - s->committed_ms >= QUIET_COMMIT_MS)))
-        return commit(s);
-    return s->owes_answer ? answer_send(s) : 0;
+    if (s->pending || (quiet && (at_goal(s) || subscription_now_ms(s) - s->committed_ms >= QUIET_COMMIT_MS)))
+        return subscription_commit(s);
+    int r = s->owes_answer ? subscription_answer(s) : 0;
+    return r == 0 && s->owes_ask ? subscription_ask_again(s) : r;
 }
 
 // ---- frames --------------------------------------------------------------------------------------------------------
 
-static void place_take(Subscription *s, const Dongbo__ResumeToken *token) {
-    s->place.epoch = token->epoch;
-    s->place.position = token->position;
-    memset(s->place.hash, 0, HASH_BYTES);
-    memcpy(s->place.hash, token->segment_hash.data, token->segment_hash.len);
+void subscription_place(SinkPlace *place, const Dongbo__ResumeToken *token) {
+    place->epoch = token->epoch;
+    place->position = token->position;
+    memset(place->hash, 0, HASH_BYTES);
+    memcpy(place->hash, token->segment_hash.data, token->segment_hash.len);
 }
 
-static bool token_fits(const Dongbo__ResumeToken *token) {
+bool subscription_token_fits(const Dongbo__ResumeToken *token) {
     return token && token->segment_hash.len == (token->position ? HASH_BYTES : 0);
 }
 
 // The head becomes the sink's place at once; the next session goes on there as any other.
 static int head_take(Subscription *s, const Dongbo__ResumeToken *head) {
-    place_take(s, head);
+    subscription_place(&s->place, head);
     int r = s->options.sink->kind->commit(s->options.sink, &s->place);
     s->began = s->began || r == 0;
     return r < 0 ? r : AGAIN;
 }
 
+// What is asked for goes out before the credit, so that no record of the feed comes before it.
+static int session_opened(Subscription *s) {
+    if (!s->has_goal)
+        s->goal = s->head;
+    s->has_goal = true;
+    int r = subscription_snapshot_welcome(s);
+    return r == GO_ON ? subscription_answer(s) : r;
+}
+
 static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     const Dongbo__WelcomeSubscribe *welcome = (const Dongbo__WelcomeSubscribe *)message;
-    if (!token_fits(welcome->head) || welcome->session == 0)
-        return say(s, LOST, "the broker's Welcome cannot be read");
+    if (!subscription_token_fits(welcome->head) || welcome->session == 0)
+        return subscription_say(s, LOST, "the broker's Welcome cannot be read");
     int r = s->options.sink->kind->grant(s->options.sink, welcome->fields, welcome->n_fields);
     if (r < 0)
         return r;
     s->head = welcome->head->position;
+    s->policy_version = welcome->policy_version;
+    if (!s->place.policy_version) // not known: taken for what it is now
+        s->place.policy_version = welcome->policy_version;
     if (s->session) // again: what is granted has changed
-        return welcome->session == s->session ? GO_ON : say(s, LOST, "the broker mixes sessions up");
+        return welcome->session == s->session ? subscription_snapshot_welcome(s)
+                                              : subscription_say(s, LOST, "the broker mixes sessions up");
+    if (s->phase == PHASE_SNAPSHOT) {
+        s->session = welcome->session;
+        s->previous = s->place.position;
+        return session_opened(s);
+    }
     // Its persons were others' until now: what of it comes again is there, and has no effect.
     bool dealt = s->options.shares > 0 && welcome->position < s->place.position;
     if (s->has_place && welcome->position != s->place.position && !dealt)
-        return say(s, LOST, "the broker wants to go on from another position than ours");
+        return subscription_say(s, LOST, "the broker wants to go on from another position than ours");
     if (!s->has_place && s->from == FROM_POSITION && welcome->position != s->options.from_position)
-        return say(s, REFUSED, "the broker is older than this program and cannot begin at a position");
+        return subscription_say(s, REFUSED, "the broker is older than this program and cannot begin at a position");
     if (s->held && welcome->position > s->held)
         return error_fail(ERROR_CONFIG,
                           "the sink holds records up to position %" PRIu64
@@ -177,77 +171,80 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
         log_info("share %d of %d begins anew behind position %" PRIu64, s->options.share, s->options.shares,
                  welcome->position);
     s->place.position = s->stored.position = s->previous = welcome->position;
-    if (!s->has_goal)
-        s->goal = s->head;
-    s->has_goal = true;
     log_info("receiving from %s after position %" PRIu64 "%s, head %" PRIu64, s->endpoint, welcome->position,
              s->from == FROM_START ? " (from the start)" : "", s->head);
-    return answer_send(s);
+    return session_opened(s);
+}
+
+Dongbo__FeedRecord *subscription_record(Subscription *s, const ProtobufCBinaryData *bytes) {
+    char field[64];
+    if (check_message(&dongbo__feed_record__descriptor, &CHECK_WIRE, bytes->data, bytes->len, field) != 0)
+        return NULL;
+    return dongbo__feed_record__unpack(arena_protobuf(s->arena), bytes->len, bytes->data);
 }
 
 // Decodes all records of the frame and checks that they join. NULL with a text when they do not.
 static Dongbo__FeedRecord **records_decode(Subscription *s, const Dongbo__Records *frame) {
     Dongbo__FeedRecord **records = arena_alloc(s->arena, (frame->n_records + 1) * sizeof *records);
     uint64_t previous = s->previous;
-    char field[64];
     for (size_t i = 0; records && i < frame->n_records; i++) {
-        const ProtobufCBinaryData *bytes = &frame->records[i];
-        if (check_message(&dongbo__feed_record__descriptor, &CHECK_WIRE, bytes->data, bytes->len, field) != 0 ||
-            !(records[i] = dongbo__feed_record__unpack(arena_protobuf(s->arena), bytes->len, bytes->data))) {
-            say(s, LOST, "a record after position %" PRIu64 " cannot be decoded", previous);
+        records[i] = subscription_record(s, &frame->records[i]);
+        if (!records[i]) {
+            subscription_say(s, LOST, "a record after position %" PRIu64 " cannot be decoded", previous);
             return NULL;
         }
         const Dongbo__FeedRecord *record = records[i];
         if (record->previous != previous || record->position <= previous || record->position > frame->last) {
-            say(s, LOST, "a record is missing after position %" PRIu64, previous);
+            subscription_say(s, LOST, "a record is missing after position %" PRIu64, previous);
             return NULL;
         }
         previous = record->position;
     }
     if (!records)
-        say(s, LOST, "a frame of records is too large");
+        subscription_say(s, LOST, "a frame of records is too large");
     return records;
 }
 
 static int records_receive(Subscription *s, const ProtobufCMessage *message) {
     const Dongbo__Records *frame = (const Dongbo__Records *)message;
-    if (!token_fits(frame->token) || frame->token->position != frame->last || frame->last < frame->first)
-        return say(s, LOST, "a frame of records contradicts itself");
+    if (!subscription_token_fits(frame->token) || frame->token->position != frame->last || frame->last < frame->first)
+        return subscription_say(s, LOST, "a frame of records contradicts itself");
     if (frame->first != s->place.position + 1 || frame->previous != s->previous)
-        return say(s, LOST, "positions after %" PRIu64 " are missing", s->place.position);
+        return subscription_say(s, LOST, "positions after %" PRIu64 " are missing", s->place.position);
     Dongbo__FeedRecord **records = records_decode(s, frame);
     if (!records)
         return LOST;
     for (size_t i = 0; i < frame->n_records; i++) {
         int r = s->options.sink->kind->write(s->options.sink, records[i]);
         if (r == 1)
-            return say(s, REFUSED,
-                       "the record at position %" PRIu64 " has fields that this program does not know. "
-                       "Install the newer dongbo-agent",
-                       records[i]->position);
+            return subscription_say(s, REFUSED,
+                                    "the record at position %" PRIu64 " has fields that this program does not know. "
+                                    "Install the newer dongbo-agent",
+                                    records[i]->position);
         if (r < 0)
             return r;
         s->previous = records[i]->position;
     }
     s->pending += frame->n_records;
-    place_take(s, frame->token);
+    subscription_place(&s->place, frame->token);
     return GO_ON;
 }
 
 static int watermark_receive(Subscription *s, const ProtobufCMessage *message) {
     const Dongbo__Watermark *watermark = (const Dongbo__Watermark *)message;
-    if (!token_fits(watermark->token) || !token_fits(watermark->head) || watermark->token->position < s->place.position)
-        return say(s, LOST, "a watermark contradicts what came before");
+    if (!subscription_token_fits(watermark->token) || !subscription_token_fits(watermark->head) ||
+        watermark->token->position < s->place.position)
+        return subscription_say(s, LOST, "a watermark contradicts what came before");
     s->head = watermark->head->position;
     if (watermark->token->position > s->place.position)
-        place_take(s, watermark->token);
+        subscription_place(&s->place, watermark->token);
     return GO_ON;
 }
 
 static int ping_receive(Subscription *s, const ProtobufCMessage *message) {
     Dongbo__Pong pong = DONGBO__PONG__INIT;
     pong.nonce = ((const Dongbo__Ping *)message)->nonce;
-    int r = send_frame(s, FRAME_PONG, &pong.base);
+    int r = subscription_send(s, FRAME_PONG, &pong.base);
     return r < 0 ? r : GO_ON;
 }
 
@@ -257,7 +254,11 @@ static int pong_receive(Subscription *s, const ProtobufCMessage *message) {
 
 static int error_receive(Subscription *s, const ProtobufCMessage *message) {
     const Dongbo__Error *error = (const Dongbo__Error *)message;
+    int r;
     switch (error->code) {
+    case DONGBO__ERROR__CODE__CURSOR_BAD:
+        r = subscription_snapshot_forget(s);
+        return r < 0 ? r : subscription_say(s, LOST, "%s", error->text);
     case DONGBO__ERROR__CODE__BAD_VERSION:
     case DONGBO__ERROR__CODE__NOT_ALLOWED:
     case DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION:
@@ -265,9 +266,9 @@ static int error_receive(Subscription *s, const ProtobufCMessage *message) {
     case DONGBO__ERROR__CODE__TOKEN_MISMATCH:
     case DONGBO__ERROR__CODE__POSITION_GONE:
     case DONGBO__ERROR__CODE__SESSION_REPLACED:
-        return say(s, REFUSED, "%s", error->text);
+        return subscription_say(s, REFUSED, "%s", error->text);
     default:
-        return say(s, LOST, "%s", error->text);
+        return subscription_say(s, LOST, "%s", error->text);
     }
 }
 
@@ -280,6 +281,7 @@ typedef struct Handler {
 static const Handler HANDLERS[] = {
     {FRAME_WELCOME_SUBSCRIBE, &dongbo__welcome_subscribe__descriptor, welcome_receive},
     {FRAME_RECORDS, &dongbo__records__descriptor, records_receive},
+    {FRAME_CHUNK, &dongbo__snapshot_chunk__descriptor, subscription_chunk_receive},
     {FRAME_WATERMARK, &dongbo__watermark__descriptor, watermark_receive},
     {FRAME_PING, &dongbo__ping__descriptor, ping_receive},
     {FRAME_PONG, &dongbo__pong__descriptor, pong_receive},
@@ -296,26 +298,26 @@ static const Handler *handler_of(FrameType type) {
 static int frame_receive(Subscription *s, zframe_t *bytes) {
     Frame frame;
     if (frame_read(zframe_data(bytes), zframe_size(bytes), &frame) != 0)
-        return say(s, LOST, "what came is not a frame of this protocol");
+        return subscription_say(s, LOST, "what came is not a frame of this protocol");
     if (frame.type == FRAME_GOODBYE)
-        return say(s, LOST, "the broker is stopping");
+        return subscription_say(s, LOST, "the broker is stopping");
     const Handler *handler = handler_of(frame.type);
     ProtobufCMessage *message;
     arena_reset(s->arena);
     if (!handler || frame_decode(&frame, handler->descriptor, arena_protobuf(s->arena), &message) != 0)
-        return say(s, LOST, "a frame of the broker (%s) cannot be read", frame_type_name(frame.type));
+        return subscription_say(s, LOST, "a frame of the broker (%s) cannot be read", frame_type_name(frame.type));
     if (frame.type == FRAME_ERROR)
         return error_receive(s, message);
     if (!s->session && frame.type != FRAME_WELCOME_SUBSCRIBE)
-        return say(s, LOST, "the broker did not say Welcome first");
+        return subscription_say(s, LOST, "the broker did not say Welcome first");
     if (frame.sequence != s->sequence_in + 1)
-        return say(s, LOST, "a frame of the broker is missing");
+        return subscription_say(s, LOST, "a frame of the broker is missing");
     s->sequence_in = frame.sequence;
-    if (frame.type == FRAME_RECORDS) {
+    if (frame.type == FRAME_RECORDS || frame.type == FRAME_CHUNK)
         s->received_bytes += frame.body_bytes;
+    if (frame.type == FRAME_RECORDS)
         s->group_bytes += frame.body_bytes;
-    }
-    s->heard_ms = s->served_ms = now_ms(s);
+    s->heard_ms = s->served_ms = subscription_now_ms(s);
     return handler->receive(s, message);
 }
 
@@ -328,7 +330,9 @@ static int drain(Subscription *s) {
         r = socket_receive(s->socket, &route, &bytes, user);
         if (r == 1)
             return GO_ON;
-        r = r == 2 ? say(s, LOST, "what came is not a frame of this protocol") : r < 0 ? r : frame_receive(s, bytes);
+        r = r == 2  ? subscription_say(s, LOST, "what came is not a frame of this protocol")
+            : r < 0 ? r
+                    : frame_receive(s, bytes);
         zframe_destroy(&bytes);
         zframe_destroy(&route);
     }
@@ -351,15 +355,15 @@ static int news_hear(Subscription *s) {
     if (news == s->news)
         return GO_ON;
     s->news = news;
-    s->news_ms = now_ms(s);
-    return news < SOCKET_REFUSED ? GO_ON : say(s, LOST, "%s %s", s->endpoint, socket_news_text(news));
+    s->news_ms = subscription_now_ms(s);
+    return news < SOCKET_REFUSED ? GO_ON : subscription_say(s, LOST, "%s %s", s->endpoint, socket_news_text(news));
 }
 
 // How long it may take until the next step towards a session.
 static int64_t patience_ms(const Subscription *s) {
     int64_t due = s->news_ms + (s->news == SOCKET_TRYING ? s->reach_ms : HELLO_MS);
     int64_t patience = s->served_ms + s->options.timeout_ms;
-    return (s->options.timeout_ms && patience < due ? patience : due) - now_ms(s);
+    return (s->options.timeout_ms && patience < due ? patience : due) - subscription_now_ms(s);
 }
 
 // 0; 1 when it cannot be sent yet.
@@ -373,14 +377,15 @@ static int hello_send(Subscription *s) {
     hello.subscription = (char *)s->options.name;
     // A share that is new begins where those before it were, unless somebody says the start.
     bool start = s->options.shares > 0 && s->from == FROM_START && s->options.from == FROM_START;
-    hello.token = s->has_place || start ? &token : NULL;
+    hello.snapshot = s->phase == PHASE_SNAPSHOT;
+    hello.token = (s->has_place || start) && !hello.snapshot ? &token : NULL;
     hello.from_start = s->from == FROM_START && !start;
     hello.share = (uint32_t)s->options.share;
     hello.shares = (uint32_t)s->options.shares;
     hello.from_position = s->from == FROM_POSITION ? s->options.from_position : 0;
     hello.from_time_us = s->from == FROM_TIME ? s->options.from_time_us : 0;
     hello.program = (char *)PROGRAM;
-    return send_frame(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
+    return subscription_send(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
 }
 
 static int64_t least(int64_t a, int64_t b) {
@@ -393,28 +398,28 @@ static int welcome_step(Subscription *s, int64_t wait_ms) {
     if (r < 0 || (s->said && (r != GO_ON || s->session)))
         return r;
     if (!s->said && r == 0)
-        s->news_ms = now_ms(s);
+        s->news_ms = subscription_now_ms(s);
     s->said = s->said || r == 0;
     r = news_hear(s);
     if (r != GO_ON)
         return r;
     if (patience_ms(s) <= 0)
-        return say(s, LOST, "%s %s", s->endpoint, socket_news_text(s->news));
+        return subscription_say(s, LOST, "%s %s", s->endpoint, socket_news_text(s->news));
     return wait_socket(s, s->said ? ZMQ_POLLIN : ZMQ_POLLOUT, least(patience_ms(s), wait_ms));
 }
 
 static int quiet_check(Subscription *s) {
-    int64_t now = now_ms(s), silent_ms = SILENT_MS;
+    int64_t now = subscription_now_ms(s), silent_ms = SILENT_MS;
     if (s->options.timeout_ms && s->options.timeout_ms < silent_ms)
         silent_ms = s->options.timeout_ms;
     if (now - s->heard_ms >= silent_ms)
-        return say(s, LOST, "nothing was heard of the broker for %" PRId64 " seconds", silent_ms / 1000);
+        return subscription_say(s, LOST, "nothing was heard of the broker for %" PRId64 " seconds", silent_ms / 1000);
     if (now - s->heard_ms < QUIET_PING_MS || now - s->pinged_ms < QUIET_PING_MS)
         return GO_ON;
     s->pinged_ms = now;
     Dongbo__Ping ping = DONGBO__PING__INIT;
     ping.nonce = s->sequence_out + 1;
-    int r = send_frame(s, FRAME_PING, &ping.base);
+    int r = subscription_send(s, FRAME_PING, &ping.base);
     return r < 0 ? r : GO_ON;
 }
 
@@ -430,6 +435,10 @@ static int session_step(Subscription *s, int64_t wait_ms) {
         return committed;
     if (r != GO_ON)
         return r;
+    if (at_goal(s) && s->options.reconcile && !s->compared)
+        r = subscription_compare(s);
+    if (r != GO_ON)
+        return r;
     if (at_goal(s))
         return DONE;
     r = news_hear(s);
@@ -438,13 +447,19 @@ static int session_step(Subscription *s, int64_t wait_ms) {
     if (r == GO_ON)
         r = sink_idle(s);
     if (r == GO_ON)
-        r = wait_socket(s, ZMQ_POLLIN, s->owes_answer ? least(20, wait_ms) : wait_ms);
+        r = subscription_count(s);
+    if (s->phase == PHASE_DIGESTS && s->waits && s->counting)
+        wait_ms = 0;
+    if (r == GO_ON)
+        r = wait_socket(s, ZMQ_POLLIN, s->owes_answer || s->owes_ask ? least(20, wait_ms) : wait_ms);
     return r;
 }
 
 // Where this session begins, by what the sink holds.
 static int from_choose(Subscription *s) {
     SubscriptionFrom asked = s->began ? FROM_SINK : s->options.from;
+    if (s->phase == PHASE_SNAPSHOT)
+        return 0;
     s->from = asked;
     if (!s->has_place) {
         s->from = asked == FROM_SINK ? FROM_START : asked;
@@ -469,16 +484,19 @@ static int session_begin(Subscription *s) {
     s->session = s->sequence_out = s->sequence_in = s->pending = 0;
     s->group_bytes = s->received_bytes = s->held = 0;
     s->owes_answer = s->said = false;
-    s->heard_ms = s->pinged_ms = s->committed_ms = now_ms(s);
+    s->heard_ms = s->pinged_ms = s->committed_ms = subscription_now_ms(s);
     int r = s->options.sink->kind->begin(s->options.sink, &s->place);
     if (r < 0)
         return r;
     s->has_place = r == 0;
-    r = from_choose(s);
+    s->stored = s->place;
+    r = subscription_snapshot_begin(s);
+    if (r == 0)
+        r = from_choose(s);
     if (r < 0)
         return r;
     s->news = SOCKET_TRYING;
-    s->news_ms = now_ms(s);
+    s->news_ms = subscription_now_ms(s);
     SocketPeer peer = {s->endpoint, s->options.keys, s->options.broker_key};
     return socket_connect_watched(&s->socket, &s->monitor, &peer);
 }
@@ -487,7 +505,7 @@ static void session_end(Subscription *s) {
     if (!s->socket)
         return;
     if (s->session)
-        send_frame(s, FRAME_GOODBYE, NULL);
+        subscription_send(s, FRAME_GOODBYE, NULL);
     zsock_set_linger(s->socket, 200); // for the last Ack
     socket_close_watched(&s->socket, &s->monitor);
 }
@@ -545,12 +563,18 @@ void subscription_destroy(Subscription **subscription) {
     socket_close_watched(&s->socket, &s->monitor);
     arena_destroy(&s->arena);
     bytes_free(&s->out);
+    buckets_destroy(&s->theirs);
+    buckets_destroy(&s->ours);
     free(s);
     *subscription = NULL;
 }
 
 const char *subscription_text(const Subscription *s) {
     return s->text;
+}
+
+void subscription_tally(const Subscription *s, SinkTally *ret) {
+    *ret = s->tally;
 }
 
 int64_t subscription_served_ms(const Subscription *s) {

@@ -12,14 +12,15 @@
 #include <stdbool.h>
 
 typedef struct SubscriptionProgress {
-    uint64_t position; // durable
-    uint64_t head;     // as last heard of
-    uint64_t records;  // stored by this program so far
+    uint64_t position;               // durable
+    uint64_t head;                   // as last heard of
+    uint64_t records;                // stored by this program so far
+    uint64_t persons, persons_total; // in a snapshot: told of so far, and about how many there are
 } SubscriptionProgress;
 
-// Where the first session begins. A sink that holds records goes on behind them, an empty one begins at the start,
-// unless this is said; and then the sink must be empty, or, for FROM_START and FROM_TIME, one whose records replace
-// themselves; it never goes forward by that.
+// Where the first session begins. A sink that holds records goes on behind them (or with the snapshot that it was
+// taking), an empty one begins at the start, unless this is said; and then the sink must be empty, or, for FROM_START
+// and FROM_TIME, one whose records replace themselves; it never goes forward by that.
 typedef enum SubscriptionFrom {
     FROM_SINK,
     FROM_START,
@@ -27,6 +28,7 @@ typedef enum SubscriptionFrom {
     FROM_ACKED,    // behind what the exchange knows to have been received by this subscription, wherever that is
     FROM_POSITION, // behind from_position
     FROM_TIME,     // what the exchange stored from from_time_us on
+    FROM_SNAPSHOT, // with a snapshot, whatever the sink holds
 } SubscriptionFrom;
 
 // Pointers must outlive the subscription.
@@ -40,7 +42,9 @@ typedef struct SubscriptionOptions {
     SubscriptionFrom from;
     uint64_t from_position;
     int64_t from_time_us;
-    bool until_head;    // done at the head that the first Welcome told
+    bool until_head;    // done at the head that the first Welcome told, or where a snapshot came to
+    bool reconcile;     // with until_head: then compares what the sink holds and repairs it ...
+    bool dry;           // ... or only counts
     int64_t timeout_ms; // lost when no broker has served us for so long; 0: as long as it takes
     void (*progress)(void *self, const SubscriptionProgress *progress); // after each commit; may be NULL
     void *progress_self;
@@ -68,6 +72,8 @@ typedef struct SubscriptionStep {
 int subscription_step(Subscription *subscription, const SubscriptionStep *options);
 // Nothing more is taken before the sink has committed.
 bool subscription_is_full(const Subscription *subscription);
+// What was found to differ, and repaired unless `dry`. What changes meanwhile may be counted, too.
+void subscription_tally(const Subscription *subscription, SinkTally *ret);
 const char *subscription_text(const Subscription *subscription);
 // When a broker last served us (monotonic); when it was made, if none ever did.
 int64_t subscription_served_ms(const Subscription *subscription);

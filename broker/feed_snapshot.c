@@ -82,6 +82,12 @@ int feed_snapshot_request(FeedState *state, Subscriber *subscriber, const Frame 
             "A share cannot take a snapshot: it has all persons. Take it with one receiver without a share.");
         return 0;
     }
+    if (subscriber->share.n) {
+        feed_session_end(
+            state, subscriber, DONGBO__ERROR__CODE__NOT_ALLOWED,
+            "A share cannot take a snapshot: it has all persons. Take it with one receiver without a share.");
+        return 0;
+    }
     const char *why = "";
     SnapshotAsk *ask = calloc(1, sizeof *ask);
     if (!ask) {

@@ -4,7 +4,6 @@
 // from columns as well as from bytes. Sums are modulo 2^128 and big-endian.
 #include "proto/buckets.h"
 
-#include "proto/base/bytes.h"
 #include "proto/base/error.h"
 #include "proto/domain.h"
 #include "proto/merkle.h"
@@ -119,6 +118,26 @@ int buckets_add(Buckets *buckets, const BucketsRecord *record) {
     merkle_sha256(buckets->hash, content->data, content->n, digest);
     add(buckets->sums + (size_t)buckets_of(record->id) * SNAPSHOT_DIGEST_BYTES, digest);
     return 0;
+}
+
+static void varint_append(Bytes *out, uint64_t value) {
+    for (; value >= 0x80; value >>= 7)
+        bytes_append_u8(out, (uint8_t)(value | 0x80));
+    bytes_append_u8(out, (uint8_t)value);
+}
+
+void buckets_body(Bytes *body, const ProtobufCFieldDescriptor *field, const char *text) {
+    size_t n = strlen(text);
+    if (n == 0)
+        return;
+    if (field->type != PROTOBUF_C_TYPE_STRING) {
+        varint_append(body, (uint64_t)field->id << 3);
+        varint_append(body, strtoull(text, NULL, 10));
+        return;
+    }
+    varint_append(body, (uint64_t)field->id << 3 | 2);
+    varint_append(body, n);
+    bytes_append(body, text, n);
 }
 
 void buckets_add_sums(Buckets *buckets, const uint8_t sums[BUCKETS_SUMS_BYTES]) {

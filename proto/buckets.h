@@ -5,6 +5,7 @@
 // and who told it, does not count. Both sides of the wire count with this one module.
 #pragma once
 
+#include "proto/base/bytes.h"
 #include "proto/bounds.h"
 
 #include <stdbool.h>
@@ -31,6 +32,8 @@ typedef struct BucketsRecord {
 } BucketsRecord;
 // Adds a record; nothing where no granted field has a value. 0; 1 when its body is malformed; ERROR_MEMORY.
 int buckets_add(Buckets *buckets, const BucketsRecord *record);
+// Appends a field that has this text as its value; nothing for "". For who keeps fields and no bodies.
+void buckets_body(Bytes *body, const ProtobufCFieldDescriptor *field, const char *text);
 void buckets_add_sums(Buckets *buckets, const uint8_t sums[BUCKETS_SUMS_BYTES]);
 const uint8_t *buckets_sums(const Buckets *buckets); // BUCKETS_SUMS_BYTES, as a SnapshotChunk carries them
 

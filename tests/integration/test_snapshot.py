@@ -7,6 +7,7 @@ import pytest
 
 import people
 import wire
+from conftest import BUILD
 from test_population_events import body_of
 
 N = 300
@@ -110,3 +111,60 @@ def test_only_those_who_are_followed(exchange, health):
         committee.follow(add=[people.citizen(n)["citizen_number"] for n in (3, 5)])
         exchange.wait_until("SELECT count(*) FROM exchange.follow_request", 0)
         assert said(committee.snapshot()[1]) == expected((3, 4, 1), (5, 6, 1))
+
+
+# ---- the agent -----------------------------------------------------------------------------------------------------
+
+class Copy:
+    """A committee's PostgreSQL sink, in a schema of the exchange's own server."""
+
+    def __init__(self, exchange, name):
+        self.exchange, self.name = exchange, name
+        self.config = exchange.directory / f"copy-{name}.yaml"
+        text = exchange.receivers[name].config.read_text()
+        self.config.write_text(text[:text.index("sink:")] +
+                               f'sink: {{kind: postgres, conninfo: "{exchange.cluster.conninfo()}", schema: {name}}}\n')
+
+    def command(self, *words):
+        return [BUILD / "agents/dongbo-agent", "receive", "--config", self.config, *words]
+
+    def receive(self, *words, expect=0):
+        done = self.exchange.run(*self.command("--until-head", "--timeout", 20, *words))
+        assert done.returncode == expect, done.stderr
+        return done
+
+    def reconcile(self, *words):
+        done = self.exchange.run(*self.command("--reconcile", "--timeout", 20, *words))
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def rows(self, columns="citizen_number, dose_number", table="health"):
+        return sorted(self.exchange.cluster.rows(f"SELECT {columns} FROM {self.name}.{table}"))
+
+    def run_sql(self, sql):
+        self.exchange.cluster.rows(sql)
+
+
+def test_a_sink_is_filled_by_a_snapshot_and_repaired(exchange, health):
+    publish(health, 0, 300)
+    copy = Copy(exchange, "hn")
+    copy.receive("--from", "snapshot")
+    assert copy.rows() == expected((0, 300, 1))
+    publish(health, 0, 50, 2)
+    copy.receive()
+    assert copy.rows() == expected((0, 300, 1), (0, 50, 2))
+    assert copy.reconcile() == "repaired: 0 missing, 0 stale, 0 extra"
+    copy.run_sql("DELETE FROM hn.health WHERE dose_number = 1 AND right(citizen_number, 1) = '7'")
+    copy.run_sql("UPDATE hn.health SET dose_number = 9, position = 1000000 WHERE right(citizen_number, 1) = '3'")
+    copy.run_sql("INSERT INTO hn.health (record_id, position, citizen_number, event_time, dose_number, snapshot)"
+                 " SELECT sha256(record_id) || record_id, position, citizen_number, event_time, 5, snapshot"
+                 " FROM hn.health LIMIT 3")
+    copy.run_sql("INSERT INTO hn.health (record_id, position, citizen_number, event_time, dose_number, snapshot)"
+                 " SELECT substr(sha256(record_id), 1, 16), position, citizen_number, event_time, 5, snapshot"
+                 " FROM hn.health LIMIT 3")
+    before = copy.rows()
+    found = copy.reconcile("--dry-run")
+    assert copy.rows() == before
+    assert copy.reconcile() == found.replace("differs", "repaired")
+    assert found == "differs: 30 missing, 35 stale, 6 extra"
+    assert copy.rows() == expected((0, 300, 1), (0, 50, 2))

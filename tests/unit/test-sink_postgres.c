@@ -115,7 +115,7 @@ static void test_rows_as_granted(void **state) {
     assert_query("SELECT string_agg(column_name || ' ' || data_type, ',' ORDER BY ordinal_position)"
                  " FROM information_schema.columns WHERE table_name = 'health'",
                  "record_id bytea,position bigint,citizen_number text,person_id bytea,agency text,"
-                 "event_time timestamp with time zone,dose_number bigint,lot_number text");
+                 "event_time timestamp with time zone,snapshot bigint,dose_number bigint,lot_number text");
     assert_query("SELECT epoch || ' ' || position || ' ' || left(encode(hash, 'hex'), 4) FROM " QUOTED
                  ".dongbo_position",
                  "3 15 cd00");

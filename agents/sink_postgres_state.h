@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the parts of the PostgreSQL sink share: sink_postgres.c takes the feed in, sink_postgres_snapshot.c snapshots.
+#pragma once
+
+#include "agents/sink_postgres.h"
+#include "proto/base/arena.h"
+#include "proto/base/pg.h"
+#include "proto/domain.h"
+
+enum {
+    OID_INT4 = 23,
+    OID_INT8 = 20,
+    OID_BOOL = 16,
+    OID_TEXT = 25,
+    OID_BYTEA = 17,
+    OID_TIMESTAMPTZ = 1184,
+    OID_BOOL_ARRAY = 1000,
+    OID_TEXT_ARRAY = 1009,
+    OID_INT8_ARRAY = 1016,
+    OID_BYTEA_ARRAY = 1001,
+    OID_TIMESTAMPTZ_ARRAY = 1185
+};
+
+typedef struct Row {
+    struct Row *next;
+    const Dongbo__FeedRecord *record;
+    const char *values[DOMAIN_FIELDS_MAX + 1]; // by field number; numbers as text; NULL: not said
+    size_t lengths[DOMAIN_FIELDS_MAX + 1];
+} Row;
+
+// A statement that is made when it is needed.
+typedef struct Made {
+    Bytes text;
+    char name[32];
+    PgStatement statement;
+} Made;
+
+typedef struct Table {
+    uint32_t columns;       // field numbers that have one, as bits
+    uint32_t marked;        // of those, that bear the comment of what is not granted
+    Bytes upsert;           // the statement's text
+    Made fill, sweep, page; // for snapshots
+    char name[32];
+    PgStatement statement;
+    Row *rows, **rows_end;
+    int n;
+} Table;
+
+typedef struct Postgres {
+    Sink sink;
+    Pg *pg;
+    char *schema;
+    char place[48];                   // the table of the place
+    char *quoted;                     // the schema as an identifier; known once connected
+    uint32_t granted[DOMAIN_MAX + 1]; // fields, as bits
+    bool granted_number;
+    const SinkSnapshot *filling; // rows are of this snapshot; NULL: of the feed
+    bool failed;                 // something was missing, and nothing has been committed since
+    Table tables[DOMAIN_MAX + 1];
+    Arena *arena; // rows since the last commit
+    PgParams params;
+    Bytes sql, place_read, place_write;
+    PgStatement place_reader, place_writer;
+    Made snapshot_read, snapshot_write, snapshot_drop;
+} Postgres;
+
+__attribute__((format(printf, 2, 3))) void postgres_sql(Bytes *sql, const char *fmt, ...);
+// Columns of the table's fields, each behind `prefix`; as selected from a batch `b`; as taken from what is excluded.
+void postgres_column(Bytes *sql, const char *prefix, int domain, const ProtobufCFieldDescriptor *field);
+void postgres_columns(Bytes *sql, const char *prefix, int domain, const Table *table);
+void postgres_values(Bytes *sql, int domain, const Table *table);
+void postgres_assignments(Bytes *sql, int domain, const Table *table);
+int postgres_command(Postgres *pg); // runs pg->sql
+void postgres_alter(Postgres *pg);  // begins it, for what alters tables
+// What a failed statement about this table means.
+int postgres_altered(Postgres *pg, const char *table, int r);
+int postgres_extend(Postgres *pg, int domain, uint32_t fields); // makes the table hold these fields, too; disconnects
+void postgres_rows_bind(Postgres *pg, const Table *table);      // into pg->params
+void postgres_rows_forget(Postgres *pg);
+int postgres_place_put(Postgres *pg, const SinkPlace *place);
+
+// ---- sink_postgres_snapshot.c
+
+extern const SinkSnapshots POSTGRES_SNAPSHOTS;
+int postgres_snapshot_prepare(Postgres *pg); // sees to the table that says which snapshot is being taken

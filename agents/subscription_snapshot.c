@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One request at a time, and the next one as soon as its cursor is known, so that the exchange reads while the sink
+// writes. A chunk and its cursor become durable together; whatever is interrupted goes on behind what is stored.
+#include "agents/subscription_state.h"
+
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+// ---- asking --------------------------------------------------------------------------------------------------------
+
+static int ask(Subscription *s) {
+    Dongbo__SnapshotRequest request = DONGBO__SNAPSHOT_REQUEST__INIT;
+    request.cursor = (ProtobufCBinaryData){s->snapshot.cursor_n, s->snapshot.cursor};
+    if (s->phase == PHASE_REPAIR)
+        request.buckets = (ProtobufCBinaryData){BUCKETS_MAP_BYTES, s->buckets};
+    request.digests = s->phase == PHASE_DIGESTS;
+    int r = subscription_send(s, FRAME_SNAPSHOT, &request.base);
+    s->asked = s->asked || r == 0;
+    s->owes_ask = r == 1;
+    return r < 0 ? r : GO_ON;
+}
+
+int subscription_ask_again(Subscription *s) {
+    return ask(s);
+}
+
+static int phase_begin(Subscription *s, SubscriptionPhase phase) {
+    s->phase = phase;
+    s->filling = false;
+    s->n_snapshot = 0;
+    s->snapshot = (SinkSnapshot){.mark = clock_now_us(s->options.clock),
+                                 .buckets = phase == PHASE_REPAIR ? s->buckets : NULL,
+                                 .dry = s->options.dry && phase == PHASE_REPAIR};
+    return ask(s);
+}
+
+int subscription_snapshot_begin(Subscription *s) {
+    // Shares fill tables together, and a snapshot is of everything: none of them can tell what is too much.
+    const SinkSnapshots *snapshots = s->options.shares > 0 ? NULL : s->options.sink->kind->snapshots;
+    bool wanted = s->phase == PHASE_SNAPSHOT || (s->options.from == FROM_SNAPSHOT && !s->began);
+    s->phase = PHASE_FEED;
+    s->filling = s->asked = s->owes_ask = false;
+    if (!snapshots)
+        return wanted ? error_fail(ERROR_CONFIG, "%s takes no snapshot: leave --from out, or say start",
+                                   s->options.shares > 0 ? "a receiver with a share" : "this kind of sink")
+                      : 0;
+    SinkSnapshot found = {0};
+    int r = snapshots->find(s->options.sink, &found);
+    if (r < 0 || (r == 1 && !wanted))
+        return r < 0 ? r : 0;
+    s->phase = PHASE_SNAPSHOT;
+    s->snapshot = found;
+    if (!found.mark)
+        s->snapshot = (SinkSnapshot){.mark = clock_now_us(s->options.clock)};
+    return 0;
+}
+
+int subscription_snapshot_welcome(Subscription *s) {
+    if (s->phase == PHASE_SNAPSHOT && !s->asked) {
+        log_info("%s a snapshot from %s", s->snapshot.begun ? "going on with" : "taking", s->endpoint);
+        return ask(s);
+    }
+    bool other = s->place.policy_version != s->policy_version && s->options.sink->kind->replaces;
+    if (s->phase != PHASE_FEED || !other || s->options.shares > 0 || !s->options.sink->kind->snapshots)
+        return GO_ON;
+    log_info("what is granted has changed (version %u, was %u): taking a snapshot", s->policy_version,
+             s->place.policy_version);
+    return phase_begin(s, PHASE_SNAPSHOT);
+}
+
+int subscription_snapshot_forget(Subscription *s) {
+    if (s->phase != PHASE_SNAPSHOT)
+        return 0;
+    SinkTally none = {0};
+    s->snapshot = (SinkSnapshot){.mark = clock_now_us(s->options.clock)};
+    return s->options.sink->kind->snapshots->commit(s->options.sink, &s->snapshot, &none);
+}
+
+// ---- comparing -----------------------------------------------------------------------------------------------------
+
+int subscription_compare(Subscription *s) {
+    const SinkSnapshots *snapshots = s->options.sink->kind->snapshots;
+    if (!snapshots || !snapshots->count || s->options.shares > 0)
+        return error_fail(ERROR_CONFIG, "only a PostgreSQL sink of one receiver without a share can be compared");
+    int r = s->theirs ? 0 : buckets_new(&s->theirs);
+    if (r == 0 && !s->ours)
+        r = buckets_new(&s->ours);
+    if (r < 0)
+        return r;
+    buckets_clear(s->theirs);
+    buckets_clear(s->ours);
+    s->count = (SinkCount){0};
+    s->counting = true;
+    s->waits = false;
+    return phase_begin(s, PHASE_DIGESTS);
+}
+
+// The feed is held from the first chunk on, and the next one is asked for when ours are counted: nothing moves
+// meanwhile.
+int subscription_count(Subscription *s) {
+    if (s->phase != PHASE_DIGESTS || !s->counting || s->asked)
+        return GO_ON;
+    int r = s->options.sink->kind->snapshots->count(s->options.sink, s->ours, &s->count);
+    s->counting = r == 1;
+    if (r == 0 && s->waits)
+        return ask(s);
+    return r < 0 ? r : GO_ON;
+}
+
+static int digests_end(Subscription *s) {
+    int r = GO_ON;
+    while (r == GO_ON && s->counting)
+        r = subscription_count(s);
+    if (r != GO_ON)
+        return r;
+    unsigned n = buckets_differing(s->ours, s->theirs, s->buckets);
+    if (n > 0)
+        return phase_begin(s, PHASE_REPAIR);
+    s->phase = PHASE_FEED;
+    s->compared = true;
+    return GO_ON;
+}
+
+static int digests_take(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
+    if (chunk->digests.len != BUCKETS_SUMS_BYTES)
+        return subscription_say(s, LOST, "the broker's digests cannot be read");
+    buckets_add_sums(s->theirs, chunk->digests.data);
+    s->waits = !chunk->done && s->counting;
+    if (chunk->done)
+        return digests_end(s);
+    return s->waits ? GO_ON : ask(s);
+}
+
+// ---- filling -------------------------------------------------------------------------------------------------------
+
+static bool same_place(const SinkPlace *a, const Dongbo__ResumeToken *b) {
+    return a->epoch == b->epoch && a->position == b->position &&
+           memcmp(a->hash, b->segment_hash.data, b->segment_hash.len) == 0;
+}
+
+// The first chunk in this session.
+static int filling_begin(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
+    int r = s->pending ? subscription_commit(s) : 0; // what the feed brought before
+    if (r < 0)
+        return r;
+    if (!s->snapshot.begun)
+        subscription_place(&s->snapshot.first, chunk->first);
+    r = s->options.sink->kind->snapshots->begin(s->options.sink, &s->snapshot);
+    s->filling = r == 0;
+    return r;
+}
+
+static int records_write(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
+    for (size_t i = 0; i < chunk->n_records; i++) {
+        Dongbo__FeedRecord *record = subscription_record(s, &chunk->records[i]);
+        if (!record || record->position != chunk->head->position ||
+            record->change != DONGBO__CHANGE_KIND__CHANGE_UPSERT)
+            return subscription_say(s, LOST, "a record of the snapshot cannot be read");
+        int r = s->options.sink->kind->write(s->options.sink, record);
+        if (r == 1)
+            return subscription_say(s, REFUSED,
+                                    "a record of the snapshot has fields that this program does not know. Install the "
+                                    "newer dongbo-agent");
+        if (r < 0)
+            return r;
+    }
+    s->n_snapshot += chunk->n_records;
+    return GO_ON;
+}
+
+// All was told: of everything, the place moves; of some buckets, it stays.
+static int filling_end(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
+    bool whole = s->phase == PHASE_SNAPSHOT;
+    SinkPlace place = whole ? s->snapshot.first : s->stored;
+    place.policy_version = s->policy_version;
+    SinkTally tally = {0};
+    int r = s->options.sink->kind->snapshots->end(s->options.sink, &s->snapshot, &place, &tally);
+    if (r < 0)
+        return r;
+    s->tally.extra += tally.extra;
+    s->tally.missing += tally.missing;
+    s->tally.stale += tally.stale;
+    s->phase = PHASE_FEED;
+    s->filling = false;
+    s->compared = s->compared || !whole;
+    if (!whole)
+        return GO_ON;
+    log_info("the snapshot is complete: %" PRIu64 " records, %" PRIu64
+             " others let go; going on behind position %" PRIu64,
+             s->n_snapshot, tally.extra, place.position);
+    s->place = s->stored = place;
+    s->previous = place.position;
+    s->began = s->has_place = true;
+    if (chunk->head->position > s->goal) // only there is it right
+        s->goal = chunk->head->position;
+    return GO_ON;
+}
+
+static int filling_go_on(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
+    SinkTally tally = {0};
+    memcpy(s->snapshot.cursor, chunk->cursor.data, chunk->cursor.len);
+    s->snapshot.cursor_n = chunk->cursor.len;
+    s->snapshot.begun = true;
+    int r = ask(s);
+    if (r == GO_ON)
+        r = s->options.sink->kind->snapshots->commit(s->options.sink, &s->snapshot, &tally);
+    s->tally.missing += tally.missing;
+    s->tally.stale += tally.stale;
+    return r;
+}
+
+static int filling_take(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
+    int r = s->filling ? 0 : filling_begin(s, chunk);
+    if (r < 0)
+        return r;
+    if (!same_place(&s->snapshot.first, chunk->first))
+        return subscription_say(s, LOST, "the broker mixes snapshots up");
+    r = records_write(s, chunk);
+    if (r != GO_ON)
+        return r;
+    s->records += chunk->n_records;
+    r = chunk->done ? filling_end(s, chunk) : filling_go_on(s, chunk);
+    if (r == GO_ON)
+        subscription_progress(s, chunk->done ? NULL : chunk);
+    return r;
+}
+
+int subscription_chunk_receive(Subscription *s, const ProtobufCMessage *message) {
+    const Dongbo__SnapshotChunk *chunk = (const Dongbo__SnapshotChunk *)message;
+    if (s->phase == PHASE_FEED || !s->asked)
+        return subscription_say(s, LOST, "the broker sent a snapshot that was not asked for");
+    if (!subscription_token_fits(chunk->first) || !subscription_token_fits(chunk->head) ||
+        chunk->head->position < chunk->first->position || chunk->cursor.len > SNAPSHOT_CURSOR_BYTES_MAX ||
+        chunk->done != (chunk->cursor.len == 0))
+        return subscription_say(s, LOST, "a chunk of the snapshot contradicts itself");
+    s->asked = false;
+    s->head = chunk->head->position;
+    int r;
+    if (s->phase == PHASE_DIGESTS) {
+        memcpy(s->snapshot.cursor, chunk->cursor.data, chunk->cursor.len);
+        s->snapshot.cursor_n = chunk->cursor.len;
+        r = digests_take(s, chunk);
+    } else {
+        r = filling_take(s, chunk);
+    }
+    return r == GO_ON ? subscription_answer(s) : r;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the parts of a subscription's receiving end share: subscription.c runs sessions and takes the feed in,
+// subscription_snapshot.c takes snapshots and compares copies.
+#pragma once
+
+#include "agents/subscription.h"
+#include "proto/base/arena.h"
+#include "proto/base/bytes.h"
+#include "proto/frame.h"
+#include "proto/socket.h"
+
+enum { GO_ON = 0, LOST = 1, REFUSED = 2, DONE = SUBSCRIPTION_DONE, AGAIN = 4 };
+
+typedef enum SubscriptionPhase {
+    PHASE_FEED,
+    PHASE_SNAPSHOT, // of everything
+    PHASE_DIGESTS,  // of their copy
+    PHASE_REPAIR,   // a snapshot of what differs
+} SubscriptionPhase;
+
+struct Subscription {
+    SubscriptionOptions options;
+    char text[512];
+    Arena *arena;
+    Bytes out;
+    int64_t served_ms;
+    uint64_t records; // stored, over all sessions
+    bool began;       // something was committed by this program
+    uint64_t goal;    // the head of the first Welcome
+    bool has_goal;
+
+    // of the present session
+    const char *endpoint;
+    zsock_t *socket, *monitor;
+    SocketNews news;
+    int64_t news_ms, reach_ms;
+    bool said;        // Hello
+    uint64_t session; // 0: before Welcome
+    uint64_t sequence_out, sequence_in;
+    SinkPlace place, stored; // received, and durable
+    bool has_place;          // the sink had one: it went into Hello
+    uint64_t held;           // ... which was this, and it is to go back
+    SubscriptionFrom from;   // FROM_SINK: from that place
+    uint64_t previous;       // last position delivered
+    uint64_t head;
+    uint64_t pending; // records written and not committed
+    uint64_t group_bytes, received_bytes, credit;
+    bool owes_answer; // Ack and Credit
+    int64_t heard_ms, pinged_ms, committed_ms;
+    uint32_t policy_version; // as Welcome told it
+
+    // snapshots
+    SubscriptionPhase phase;
+    SinkSnapshot snapshot; // that is being taken
+    bool filling;          // the sink was told of it in this session
+    bool asked, owes_ask;  // for a chunk; it could not be sent yet
+    uint64_t n_snapshot;   // records of it
+    Buckets *theirs, *ours;
+    SinkCount count;                    // of ours
+    bool counting, waits;               // there is more to count; it is what the next request waits for
+    uint8_t buckets[BUCKETS_MAP_BYTES]; // that differ
+    bool compared;                      // as was asked, and repaired
+    SinkTally tally;
+};
+
+// Keeps the sentence for subscription_text() and returns `result`.
+int subscription_say(Subscription *s, int result, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int64_t subscription_now_ms(const Subscription *s);
+// 1 when it cannot be sent now.
+int subscription_send(Subscription *s, FrameType type, const ProtobufCMessage *message);
+int subscription_answer(Subscription *s);
+int subscription_commit(Subscription *s);
+bool subscription_token_fits(const Dongbo__ResumeToken *token);
+void subscription_place(SinkPlace *place, const Dongbo__ResumeToken *token);
+void subscription_progress(Subscription *s, const Dongbo__SnapshotChunk *chunk);
+// Decodes a record into the arena. NULL when it is none.
+Dongbo__FeedRecord *subscription_record(Subscription *s, const ProtobufCBinaryData *bytes);
+
+// ---- subscription_snapshot.c
+
+// When a session begins: whether it goes on with a snapshot, or takes one. ERROR_CONFIG when the sink takes none.
+int subscription_snapshot_begin(Subscription *s);
+// After each Welcome: asks, if there is something to ask for.
+int subscription_snapshot_welcome(Subscription *s);
+int subscription_chunk_receive(Subscription *s, const ProtobufCMessage *message);
+// The cursor leads nowhere: the next session begins the snapshot again.
+int subscription_snapshot_forget(Subscription *s);
+// Caught up: compares, if that was asked for and is not done. 1 when there is nothing left to do.
+int subscription_compare(Subscription *s);
+// A part of what is held is counted. GO_ON; nothing when there is nothing to count.
+int subscription_count(Subscription *s);
+// What could not be sent before.
+int subscription_ask_again(Subscription *s);
