@@ -159,6 +159,13 @@ static int answer_mismatch(FeedState *state, const Dongbo__ResumeToken *token, A
     return 0;
 }
 
+static void answer_gone(const FeedState *state, uint64_t position, Answer *answer) {
+    answer_set(answer, DONGBO__ERROR__CODE__POSITION_GONE,
+               "Position %" PRIu64 " is no longer kept: the log begins with %" PRIu64
+               ". Take a snapshot (receive --from snapshot).",
+               position, state->trimmed + 1);
+}
+
 // Fills hash and epoch of place->position from the log. 0; 1 with an answer when the log does not go on from there.
 static int place_find(FeedState *state, FeedPlace *place, Answer *answer) {
     if (place->position > state->head.position) {
@@ -173,9 +180,8 @@ static int place_find(FeedState *state, FeedPlace *place, Answer *answer) {
     int r = state->head.position ? reader_get(state->reader, held, &segment) : 1;
     if (r < 0)
         return r;
-    if (r == 2 || (r == 1 && place->position)) {
-        answer_set(answer, DONGBO__ERROR__CODE__POSITION_GONE,
-                   "Position %" PRIu64 " is no longer kept. Take a snapshot (receive --from snapshot).", held);
+    if (r == 2 || (r == 1 && place->position) || place->position < state->trimmed) {
+        answer_gone(state, place->position + 1, answer);
         return 1;
     }
     if (r == 0 && place->position) {
@@ -575,12 +581,20 @@ int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, cons
 
 // ---- what happens by itself ------------------------------------------------------------------------------------
 
+static void end_gone(FeedState *state, Subscriber *subscriber) {
+    Answer answer;
+    answer_gone(state, subscriber->place.position + 1, &answer);
+    feed_session_end(state, subscriber, answer.code, answer.text);
+}
+
 int feed_session_policies(FeedState *state) {
     CLEANUP(policy_set_destroy) PolicySet *set = NULL;
     int64_t stamp = 0;
     int r = policy_set_new(&set);
     if (r == 0)
         r = feed_store_policies(state->store, set, &stamp);
+    if (r == 0)
+        r = feed_store_trimmed(state->store, &state->trimmed);
     if (r < 0)
         return r;
     state->policy_stamp = stamp;
@@ -595,6 +609,8 @@ int feed_session_policies(FeedState *state) {
         const char *refusal = policy ? policy_refusal(policy, one->user, today) : "This subscription was removed.";
         if (refusal)
             feed_session_end(state, one, DONGBO__ERROR__CODE__NOT_ALLOWED, refusal);
+        else if (one->place.position < state->trimmed)
+            end_gone(state, one);
         else if (policy_current(policy)->version != one->policy_version && welcome_send(state, one, policy) < 0)
             feed_session_fail(state, one);
     }

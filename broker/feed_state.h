@@ -25,6 +25,7 @@ typedef struct FeedState {
     Follower *follower;
     PolicySet *policies;               // NULL until read for the first time
     int64_t policy_stamp, policies_ms; // of them; when they were read
+    uint64_t trimmed;                  // up to there the log is not kept, as of then
     Subscribers *subscribers;
     bool connected; // to the database, and policies and head are known
     FeedPlace head; // as last seen

@@ -29,6 +29,8 @@ static const PgStatement HEAD = {
     "feed_head", "SELECT epoch, last_position, hash FROM exchange.segment ORDER BY first_position DESC LIMIT 1", 0,
     NULL};
 
+static const PgStatement TRIMMED = {"feed_trimmed", "SELECT coalesce(max(position), 0) FROM exchange.trim", 0, NULL};
+
 static const PgStatement SEGMENTS = {
     "feed_segments",
     "SELECT first_position, last_position, epoch, format, stored_at_us, hash, payload,"
@@ -211,6 +213,16 @@ int feed_store_head(FeedStore *store, FeedPlace *ret) {
         ret->position = (uint64_t)pg_i64(result, 0, 1);
         copy_hash(result, 0, 2, ret->hash);
     }
+    PQclear(result);
+    return 0;
+}
+
+int feed_store_trimmed(FeedStore *store, uint64_t *ret) {
+    PGresult *result;
+    int r = pg_run(store->pg, &TRIMMED, &(PgParams){0}, &result);
+    if (r < 0)
+        return r;
+    *ret = (uint64_t)pg_i64(result, 0, 0);
     PQclear(result);
     return 0;
 }

@@ -31,7 +31,8 @@ typedef struct FeedNews {
 } FeedNews;
 int feed_store_news(FeedStore *store, FeedNews *ret); // never blocks
 
-int feed_store_head(FeedStore *store, FeedPlace *ret); // position 0 in an empty log
+int feed_store_head(FeedStore *store, FeedPlace *ret);   // position 0 in an empty log
+int feed_store_trimmed(FeedStore *store, uint64_t *ret); // up to this position the log is not kept
 // Into an empty set. *ret_stamp: what is written down later raises it (see SegmentRow).
 int feed_store_policies(FeedStore *store, PolicySet *set, int64_t *ret_stamp);
 

@@ -52,6 +52,7 @@ static const CommandEntry COMMANDS[] = {
     {"model show", "[MODEL]", 0, 1, weight_model_show, "a model's weights, by agency, field and level"},
     {"status", NULL, 0, 0, status_show, "head, epoch, streams, subscriptions and open exceptions"},
     {"log tail", NULL, 0, 0, tail_run, "the sync log's last lines, or all since a time or position"},
+    {"log trim", NULL, 0, 0, trim_run, "let go of what the log's oldest entries hold, by age or size"},
     {"report", NULL, 0, 0, report_print, "counts by domain, verdict and kind, from the records themselves"},
     {"epoch new", NULL, 0, 0, epoch_new, "ask for a new epoch, after a restore that the database cannot show"},
     {"verify", NULL, 0, 0, verify_run, "what the exchange would say of a file of events; no database"},

@@ -13,6 +13,7 @@
 #include "operators/names.h"
 #include "operators/progress.h"
 #include "operators/result.h"
+#include "operators/trimmed.h"
 #include "proto/base/arena.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
@@ -195,7 +196,7 @@ static int look_back(Preview *preview) {
         progress_show(&preview->progress, "looked at", preview->looked, "entries");
     }
     progress_end();
-    return r;
+    return r == 0 && !is_enough(preview) ? trimmed_note(preview->exchange, 0) : r;
 }
 
 // ---- showing it -----------------------------------------------------------------------------------------------------

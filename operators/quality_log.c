@@ -7,6 +7,7 @@
 #include "operators/progress.h"
 #include "operators/result.h"
 #include "operators/since.h"
+#include "operators/trimmed.h"
 #include "proto/base/arena.h"
 #include "proto/base/date.h"
 #include "proto/base/text.h"
@@ -25,7 +26,7 @@ static const PgStatement MAY_READ = {"quality_may_read",
 static const PgStatement BATCHES = {
     "quality_batches",
     "SELECT first_position, last_position, coalesce(agency, 0), stored_at_us, batch FROM exchange.segment "
-    "WHERE first_position > $1 AND kind = 1 ORDER BY first_position LIMIT 32",
+    "WHERE first_position > $1 AND kind = 1 AND batch IS NOT NULL ORDER BY first_position LIMIT 32",
     1, NULL};
 static const PgStatement EXCEPTIONS = {
     "quality_exceptions",
@@ -137,6 +138,8 @@ static int read_all(QualityReader *reader, int64_t since_us) {
     int r = pg_command(reader->exchange, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
     if (r == 0)
         r = since_stored_by(reader->exchange, since_us - 1, &after);
+    if (r == 0)
+        r = trimmed_note(reader->exchange, after + 1);
     if (r == 0)
         r = read_pages(reader, &BATCHES, add_batch, after);
     if (r == 0)

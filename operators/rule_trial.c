@@ -16,6 +16,7 @@
 #include "operators/progress.h"
 #include "operators/result.h"
 #include "operators/since.h"
+#include "operators/trimmed.h"
 #include "operators/unstored.h"
 #include "proto/reason.h"
 
@@ -316,6 +317,8 @@ static int trial_run(Desk *desk, Trial *trial, const char *since) {
         r = names_read(&trial->names, trial->exchange);
     if (r == 0 && since)
         r = since_find(trial->exchange, since, &trial->next);
+    if (r == 0)
+        r = trimmed_note(trial->exchange, trial->next);
     if (r == 0)
         r = arena_new(&trial->arena, LEARNT_ARENA_BYTES);
     if (r == 0)

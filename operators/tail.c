@@ -10,6 +10,7 @@
 #include "operators/line.h"
 #include "operators/result.h"
 #include "operators/since.h"
+#include "operators/trimmed.h"
 #include "proto/base/arena.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
@@ -308,6 +309,8 @@ static int prepare(Desk *desk, Tail *tail) {
         r = commits_listen(tail->exchange); // before the first look, so that nothing falls between
     if (r == 0 && tail->since)
         r = since_find(tail->exchange, tail->since, &tail->next);
+    if (r == 0 && tail->payload && (tail->since || tail->citizen))
+        r = trimmed_note(tail->exchange, tail->next);
     LineStyle style = tail->json ? LINE_JSON : isatty(STDOUT_FILENO) ? LINE_COLOUR : LINE_PLAIN;
     tail->format = (LineFormat){style, tail->unmask, tail->names};
     return r;

@@ -13,6 +13,7 @@
 #include "operators/policy.h"
 #include "operators/progress.h"
 #include "operators/result.h"
+#include "operators/trimmed.h"
 #include "proto/base/log.h"
 #include "proto/merkle.h"
 
@@ -322,6 +323,8 @@ static int learn_run(Desk *desk, Learning *learning) {
     int r = desk_rules(desk, &learning->rules);
     if (r == 0)
         r = desk_exchange(desk, &learning->exchange);
+    if (r == 0 && !learning->shipped)
+        r = trimmed_note(learning->exchange, 0);
     if (r == 0)
         r = desk_population(desk, &learning->population);
     if (r == 0)

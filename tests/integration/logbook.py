@@ -49,16 +49,17 @@ class Segment:
          self.last_sequence, self.batch_root, self.stored_at_us, self.population_position, self.leaf_index, self.hash,
          summary, payload, batch) = [bytes(value) if isinstance(value, memoryview) else value for value in row]
         self.lines = wire.SegmentSummary.FromString(unpack_zstd(summary)).lines
-        self.entries = wire.SegmentPayload.FromString(unpack_zstd(payload)).entries
+        self.trimmed = payload is None
+        self.entries = [] if self.trimmed else wire.SegmentPayload.FromString(unpack_zstd(payload)).entries
         self.batch_bytes = batch
 
     def leaf(self):
         data = struct.pack(">IQQB", self.epoch, self.first, self.last, self.kind) + (self.stream or bytes(16))
         data += struct.pack(">QQ", self.first_sequence, self.last_sequence) + (self.batch_root or NO_HASH)
         data += struct.pack(">QQ", self.stored_at_us, self.population_position)
-        for line, entry in zip(self.lines, self.entries):
-            data += (line.leaf or NO_HASH) + struct.pack(">BBB", entry.domain, entry.verdict, len(entry.reasons))
-            data += b"".join(struct.pack(">H", reason.code) for reason in entry.reasons)
+        for line in self.lines:
+            data += (line.leaf or NO_HASH) + struct.pack(">BBB", line.domain, line.verdict, len(line.reasons))
+            data += b"".join(struct.pack(">H", reason.code) for reason in line.reasons)
         return hashlib.sha256(b"\0dongbo segment 1\0" + data).digest()
 
 
@@ -103,7 +104,10 @@ class Logbook:
         for segment in self.segments:
             where = f"segment at {segment.first}"
             assert segment.first == position + 1, f"{where}: the position before is {position}"
-            assert segment.last - segment.first + 1 == len(segment.entries) == len(segment.lines), where
+            assert segment.last - segment.first + 1 == len(segment.lines), where
+            for line, entry in zip(segment.lines, segment.entries, strict=not segment.trimmed):
+                assert (line.domain, line.verdict) == (entry.domain, entry.verdict), where
+                assert [reason.code for reason in line.reasons] == [reason.code for reason in entry.reasons], where
             assert segment.leaf_index == index, where
             previous = hashlib.sha256(b"\2" + previous + segment.leaf()).digest()
             assert segment.hash == previous, f"{where}: another hash than its content gives"

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trimming the log: what goes and what stays, and what is said to whoever asks for what is gone."""
+import json
+import re
+
+import pytest
+
+import logbook
+import people
+import wire
+from conftest import ROOT, operators_config
+
+FIELDS = "citizen_number,health.vaccine_group,health.dose_number"
+BATCHES = 280   # of one event; the newest 256 segments of a stream stay
+GONE = BATCHES - 256
+
+
+@pytest.fixture
+def health(exchange):
+    exchange.load_population(people.citizens(BATCHES + 10))
+    exchange.agency("MOH", "health", [])
+    exchange.committee("hn", "health", FIELDS)
+    exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as peer:
+        peer.hello()
+        yield peer
+
+
+def fill(exchange, health):
+    """Batches of one event each, stored two years ago but for the last two; where the kept ones begin."""
+    first = [health.publish([people.dose(n)]).body.first_position for n in range(BATCHES)]
+    exchange.wait_in_force()
+    exchange.cluster.rows(f"UPDATE exchange.segment SET stored_at_us = stored_at_us - 730 * 86400000000 "
+                          f"WHERE first_position < {first[-2]}")
+    return first
+
+
+def trim(exchange, *words, check=True):
+    return exchange.dongbo("log", "trim", *words, check=check)
+
+
+def payloads(exchange):
+    return [row[0] for row in exchange.cluster.rows(
+        "SELECT first_position FROM exchange.segment WHERE payload IS NOT NULL AND (kind <> 1 OR batch IS NOT NULL) "
+        "ORDER BY 1")]
+
+
+def test_what_goes_and_what_stays(exchange, health):
+    # An event that waits for an officer is in the oldest batch of all.
+    about = people.subject(5, full_name="Somebody Else", birth_date="1911-01-01")
+    waiting = health.publish([people.dose(5, 9, about=about)]).body.first_position
+    first = fill(exchange, health)
+    receiver = exchange.receivers["hn"]
+    refused = trim(exchange, "--older-than", "400d", check=False)
+    assert refused.returncode == 2 and "hn has up to 0" in refused.stderr and exchange.cluster.value(
+        "SELECT count(*) FROM exchange.trim") == 0
+    receiver.until_head()
+    chain = exchange.cluster.rows("SELECT first_position, hash, summary FROM exchange.segment ORDER BY 1")
+    before = payloads(exchange)
+    dry = trim(exchange, "--older-than", "400d", "--dry-run").stdout
+    limit = int(re.search(r"up to position (\d+)", dry).group(1))
+    assert limit == first[-2] - 1 and payloads(exchange) == before
+    done = trim(exchange, "--older-than", "400d").stdout
+    assert f"kept from position {limit + 1} on" in done
+
+    kept = payloads(exchange)
+    assert waiting in kept and set(before) - set(kept) >= set(first[:GONE - 1])
+    assert [position for position in before if position >= first[GONE]] == [
+        position for position in kept if first[GONE] <= position <= before[-1]]
+    after = exchange.cluster.rows("SELECT first_position, hash, summary FROM exchange.segment ORDER BY 1")
+    assert after[:len(chain)] == chain
+    exchange.cluster.rows(f"UPDATE exchange.segment SET stored_at_us = stored_at_us + 730 * 86400000000 "
+                          f"WHERE first_position < {first[-2]}")  # as it was: hashes are of the time, too
+    logbook.Logbook(exchange.cluster).check_chain()
+    # Who did it stands in the log; again, nothing more goes; the timer's next night is no error.
+    exchange.wait_in_force()
+    text = exchange.dongbo("log", "tail", "-n", "1").stdout
+    assert f"log trimmed up to position {limit} (older than 400d) by dongbo_operator" in text
+    assert ": 0 segments with 0 bytes" in trim(exchange, "--older-than", "400d").stdout
+    # The event that waited is decided all the same, and what an agent sends again is answered as before.
+    [case] = exchange.dongbo("review", "list", "--json").stdout.splitlines()
+    exchange.dongbo("review", "accept", str(json.loads(case)["case"]), "--why", "seen")
+    exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open", 0)
+
+
+def test_who_asks_for_what_is_gone(exchange, health):
+    first = fill(exchange, health)
+    receiver = exchange.receivers["hn"]
+    receiver.until_head()
+    trim(exchange, "--older-than", "400d")
+    limit = first[-2] - 1
+    exchange.wait_in_force()
+    with wire.subscriber(exchange, "hn") as peer:
+        for where in ({"from_start": True}, {"from_position": limit - 1}, {"from_time_us": 1}):
+            peer.say_hello(**where)
+            said = peer.expect_error("POSITION_GONE").text
+            assert f"begins with {limit + 1}" in said and "receive --from snapshot" in said
+        peer.hello(from_position=limit)
+        peer.take_all(first[-1])
+        assert [record.position for record in peer.records] == first[-2:]
+    receiver.config.write_text(receiver.config.read_text().replace("received-hn", "again"))
+    done = exchange.run(*receiver.command("--until-head", "--timeout", 20))
+    assert done.returncode == 1 and f"begins with {limit + 1}" in done.stderr
+
+
+def test_a_reader_that_is_passed_is_told(exchange, health):
+    with wire.subscriber(exchange, "hn") as peer:
+        peer.hello()
+        first = fill(exchange, health)
+        trim(exchange, "--keep-bytes", "1K", "--past-subscriptions")
+        said = peer.expect_error("POSITION_GONE").text
+        assert int(re.search(r"begins with (\d+)", said).group(1)) > first[-10]
+        health.publish([people.dose(BATCHES + 1)])
+    assert "past subscriptions" in exchange.dongbo("log", "tail", "-n", "3").stdout
+
+
+def test_commands_say_that_it_is_gone(exchange, health):
+    fill(exchange, health)
+    exchange.receivers["hn"].until_head()
+    number = people.citizen(0)["citizen_number"]
+    assert "was trimmed" not in exchange.dongbo("log", "tail", "--citizen", number).stderr
+    trim(exchange, "--older-than", "400d")
+    note = "was trimmed up to position"
+    for words in (("log", "tail", "--citizen", number), ("log", "tail", "--since", "1", "--unmask"),
+                  ("rules", "try", ROOT / "schemas"), ("model", "learn"), ("report", "--quality"),
+                  ("subscription", "preview", "hn")):
+        assert note in exchange.dongbo(*words).stderr, words
+    shown = exchange.dongbo("citizen", number)
+    assert number[:3] in shown.stdout
+    assert note not in exchange.dongbo("log", "tail", "-n", "2", "--unmask").stderr
+
+
+def test_who_may_not_and_what_is_not_understood(exchange, health):
+    for words, says in [((), "one of them"), (("--older-than", "400d", "--keep-bytes", "1G"), "one of them"),
+                        (("--older-than", "400"), "letters dh"), (("--older-than", "-1d"), "letters dh"),
+                        (("--keep-bytes", "99999999999999T"), "letters KMGT"),
+                        (("--keep-bytes", "1GB"), "letters KMGT")]:
+        done = trim(exchange, *words, check=False)
+        assert done.returncode == 2 and says in done.stderr, words
+    assert "up to position 0:" in trim(exchange, "--older-than", "400d").stdout
+    for sql in ("UPDATE exchange.segment SET payload = NULL", "DELETE FROM exchange.segment"):
+        with pytest.raises(Exception, match="permission denied"):
+            exchange.cluster.rows(sql, user="dongbo_operator")
+    exchange.config.write_text(operators_config(exchange.cluster, operator="dongbo_reader"))
+    assert trim(exchange, "--older-than", "1h", check=False).returncode == 2
