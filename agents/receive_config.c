@@ -24,7 +24,7 @@
 static const cyaml_strval_t SINK_NAMES[] = {
     {"jsonl", SINK_JSONL}, {"postgres", SINK_POSTGRES}, {"command", SINK_COMMAND}};
 static const cyaml_strval_t FORMAT_NAMES[] = {
-    {"plain", RECORD_PLAIN}, {"json", RECORD_JSON}, {"protobuf", RECORD_PROTOBUF}};
+    {"plain", RECORD_PLAIN}, {"json", RECORD_JSON}, {"protobuf", RECORD_PROTOBUF}, {"fhir", RECORD_FHIR}};
 
 static const cyaml_schema_value_t WORD = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, 4096)};
 

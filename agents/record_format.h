@@ -10,8 +10,11 @@ typedef enum RecordFormat {
     RECORD_PLAIN,    // one line of JSON with the names of the rights and of SQL (record_json.h)
     RECORD_JSON,     // one line of JSON, protobuf's canonical mapping of message SubscriberRecord (record_message.h)
     RECORD_PROTOBUF, // message SubscriberRecord, each behind its length
+    RECORD_FHIR,     // one line of JSON, a FHIR R4 Immunization (record_fhir.h)
 } RecordFormat;
 
 // Appends one record. 1 when this program cannot read it; `out` is then as before.
 int record_format_append(RecordFormat format, const Dongbo__FeedRecord *record, Bytes *out);
+// ERROR_CONFIG when what is granted cannot be said in this form.
+int record_format_grant(RecordFormat format, char *const *fields, size_t n);
 const char *record_format_suffix(RecordFormat format); // of files: "jsonl", "pb"

@@ -179,7 +179,7 @@ static int command_begin(Sink *sink, SinkPlace *ret) {
 }
 
 static int command_grant(Sink *sink, char *const *fields, size_t n) {
-    return 0; // a record names its own fields
+    return record_format_grant(((Command *)sink)->options.format, fields, n);
 }
 
 static int command_write(Sink *sink, const Dongbo__FeedRecord *record) {

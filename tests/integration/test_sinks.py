@@ -13,6 +13,7 @@ import pytest
 from google.protobuf import json_format
 from google.protobuf.internal.decoder import _DecodeVarint32 as varint
 
+import fhir
 import people
 from conftest import BUILD, ROOT
 import wire
@@ -89,6 +90,53 @@ def test_every_form_says_the_same(exchange, health):
     set_sink(receiver, {"kind": "jsonl", "directory": "json", "format": "protobuf"})
     done = exchange.run(*receiver.command("--until-head"))
     assert done.returncode == 2 and "another format" in done.stderr
+
+
+def test_vaccinations_as_fhir(exchange, health):
+    receiver = exchange.receivers["hn"]
+    publish(health, 0, 20)
+    publish(health, 0, 5, 2)
+    health.publish([people.dose(3, 1, operation=wire.RETRACT, body={"vaccine_group": "covid-19", "dose_number": 1},
+                                key="withdrawn"),
+                    people.dose(4, 3, body={**people.dose_body(3), "product_code": "10", "status": "not-done"})])
+    receiver.until_head()
+    plain = receiver.records()
+    set_sink(receiver, {"kind": "jsonl", "directory": "fhir", "format": "fhir"})
+    receiver.until_head()
+    [path] = (exchange.directory / "fhir").glob("*.jsonl")
+    resources = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(resources) == len(plain) == 27
+    for resource, record in zip(resources, plain):
+        fhir.check_immunization(resource)
+        said = record["fields"]
+        withdrawn = record["change"] == "delete"
+        assert resource["id"] == record["record"] and resource["meta"]["versionId"] == str(record["position"])
+        assert resource["status"] == ("entered-in-error" if withdrawn else said["status"])
+        assert resource["patient"]["identifier"]["value"] == record["citizen_number"]
+        assert resource.get("occurrenceDateTime") == said.get("occurrence_date")
+        assert [p["doseNumberPositiveInt"] for p in resource.get("protocolApplied", [])] == [
+            number for name, number in said.items() if name == "dose_number"]
+        if not withdrawn:
+            assert resource["vaccineCode"]["coding"][0]["code"] == said["product_code"]
+    assert {resource["status"] for resource in resources} == fhir.STATUS
+    # Who may not see what FHIR needs is told so.
+    exchange.dongbo("subscription", "change", "hn", "--field", "health.vaccine_group,health.dose_number")
+    exchange.wait_in_force()
+    set_sink(receiver, {"kind": "jsonl", "directory": "other", "format": "fhir"})
+    done = exchange.run(*receiver.command("--until-head"))
+    assert done.returncode == 2 and "format fhir needs health.status" in done.stderr
+
+
+@pytest.mark.parametrize("broken", [
+    {"status": "done"}, {"vaccineCode": {"code": "208"}}, {"occurrenceDateTime": "1/2/2021"}, {"performer": []},
+    {"lotNumber": ""}, {"extra": 1}, {"protocolApplied": [{"doseNumberPositiveInt": 0}]}, {"occurrenceString": "x"},
+    {"performer": [{"function": {"text": "x"}}]}, {"patient": {}}])
+def test_what_is_not_fhir_is_found(broken):
+    good = {"resourceType": "Immunization", "id": "a", "status": "completed", "vaccineCode": {"text": "x"},
+            "patient": {"display": "x"}, "occurrenceDateTime": "2021-02-01"}
+    fhir.check_immunization(good)
+    with pytest.raises(AssertionError):
+        fhir.check_immunization({**good, **broken})
 
 
 def test_files_are_begun_by_size_and_time(exchange, health):
