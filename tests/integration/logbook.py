@@ -233,14 +233,15 @@ class Logbook:
             "CASE WHEN NOT echo THEN agency END, valid_to FROM exchange.subscription_policy WHERE subscription = %s "
             "ORDER BY version", subscription)]
 
-    def expected_records(self, name):
-        """What a subscription may have, in order, as lines of its JSONL files."""
+    def expected_records(self, name, follows=None):
+        """What a subscription may have, in order, as lines of its JSONL files; `follows`: the persons on its list, of
+        one that keeps one, to which nobody came after a record and whom nobody left."""
         number, secret = self.cluster.rows("SELECT subscription, secret FROM exchange.subscription WHERE name = %s",
                                            name)[0]
         versions = self.rights(number)
         agencies = dict(self.cluster.rows("SELECT agency, code FROM exchange.agency"))
         for position, entry in sorted(self.entries.items()):
-            if entry.kind not in RECORD_KINDS or not entry.person:
+            if entry.kind not in RECORD_KINDS or not entry.person or entry.person not in (follows or (entry.person,)):
                 continue
             if entry.verdict != ACCEPTED and not (is_taken_back(entry) and entry.changed_fields):
                 continue
