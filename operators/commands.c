@@ -12,6 +12,7 @@ static const CommandEntry COMMANDS[] = {
     {"population load", "FILE|-", 1, 1, population_load, "insert citizens from a CSV file; those known already stay"},
     {"population aliases", "FILE|-", 1, 1, population_aliases,
      "keep numbers that were replaced, identity cards' and insurance numbers, from a CSV file"},
+    {"population fold", NULL, 0, 0, population_fold, "fold all names anew, after an upgrade that asks for it"},
     {"population model", NULL, 0, 0, population_model, "count anew how common names are; a load does it as well"},
     {"keys new", "FILE", 1, 1, keypair_new, "make a party's keys: FILE to keep, FILE.pub to hand over"},
     {"keys show", "FILE", 1, 1, keypair_show, "print the public keys and the key id of a key file"},

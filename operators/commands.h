@@ -15,6 +15,7 @@ int init_run(Desk *desk, int argc, char **argv);
 
 int population_load(Desk *desk, int argc, char **argv);
 int population_aliases(Desk *desk, int argc, char **argv);
+int population_fold(Desk *desk, int argc, char **argv);
 int population_model(Desk *desk, int argc, char **argv);
 
 int keypair_new(Desk *desk, int argc, char **argv);

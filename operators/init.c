@@ -4,8 +4,12 @@
 #include "operators/commands.h"
 #include "operators/migration.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
+#include "proto/store_version.h"
 
 #include <string.h>
+
+#define OID_INT4 23
 
 // Names are Vietnamese, and what was signed is kept as the bytes it was.
 static int check_encoding(Pg *pg) {
@@ -18,6 +22,19 @@ static int check_encoding(Pg *pg) {
                       PQdb(pg_raw(pg)), encoding ? encoding : "something unknown");
 }
 
+// A store without citizens is of this program's version; of another one init says what to do, and fails.
+static int fold_begin(Pg *pg) {
+    static const Oid TYPES[] = {OID_INT4};
+    static const PgStatement BEGIN = {"fold_begin",
+                                      "UPDATE population.state SET fold_version = $1 WHERE fold_version <> $1 "
+                                      "AND NOT EXISTS (SELECT FROM population.citizen)",
+                                      1, TYPES};
+    CLEANUP(pg_params_free) PgParams params = {0};
+    pg_param_i32(&params, TEXT_FOLD_VERSION);
+    int r = pg_run(pg, &BEGIN, &params, NULL);
+    return r < 0 ? r : store_fold_check(pg);
+}
+
 static int bring_up(Desk *desk, const char *conninfo, MigrationStore store) {
     CLEANUP(pg_destroy) Pg *pg = NULL;
     int applied = 0;
@@ -28,7 +45,8 @@ static int bring_up(Desk *desk, const char *conninfo, MigrationStore store) {
         r = check_encoding(pg);
     if (r < 0)
         return error_context(r, store == MIGRATION_EXCHANGE ? "admin.exchange" : "admin.population");
-    return migration_apply(pg, store, desk->schemas, stdout, &applied);
+    r = migration_apply(pg, store, desk->schemas, stdout, &applied);
+    return r == 0 && store == MIGRATION_POPULATION ? fold_begin(pg) : r;
 }
 
 int init_run(Desk *desk, int argc, char **argv) {

@@ -14,6 +14,7 @@
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/bounds.h"
+#include "proto/store_version.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -281,6 +282,8 @@ static int load_run(Desk *desk, Load *load) {
     r = stage_new(&load->stage, POPULATION_COLUMNS + 1);
     if (r == 0)
         r = desk_population_writer(desk, &load->pg);
+    if (r == 0)
+        r = store_fold_check(load->pg);
     if (r == 0)
         r = begin_load(load);
     if (r == 0)

@@ -3,6 +3,7 @@
 // Asks the catalogue first, for a role without rights cannot even ask for a table by its name. Changes nothing.
 #include "proto/store_version.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 
 #include <libpq-fe.h>
 
@@ -66,6 +67,20 @@ static int check_number(Pg *pg, const Use *use) {
     return 0;
 }
 
+int store_fold_check(Pg *pg) {
+    static const PgStatement FOLD = {"store_fold_version", "SELECT population.fold_version()", 0, NULL};
+    PGresult *result = NULL;
+    int r = pg_run(pg, &FOLD, NULL, &result);
+    int folded = r == 0 ? pg_i32(result, 0, 0) : 0;
+    PQclear(result);
+    if (r == 0 && folded != TEXT_FOLD_VERSION)
+        r = error_fail(ERROR_CONFIG,
+                       "names in the population store are folded by version %d, and this program folds by %d: stop the "
+                       "brokers and run dongbo population fold",
+                       folded, TEXT_FOLD_VERSION);
+    return r;
+}
+
 int store_version_check(Pg *pg, StoreUse which) {
     const Use *use = &USES[which];
     PGresult *rights = NULL;
@@ -81,6 +96,8 @@ int store_version_check(Pg *pg, StoreUse which) {
                        pg_text(rights, 0, 3), use->schema, use->role);
     else if (has_migrations && use->known)
         r = check_number(pg, use);
+    if (r == 0 && which == STORE_POPULATION_READ && has_migrations)
+        r = store_fold_check(pg);
     PQclear(rights);
     return r;
 }

@@ -8,7 +8,8 @@
 
 // How many migrations schemas/ has. A new one is one more here; a test holds that.
 #define STORE_VERSION_EXCHANGE 21
-#define STORE_VERSION_POPULATION 11
+
+#define STORE_VERSION_POPULATION 12
 
 typedef enum StoreUse {
     STORE_EXCHANGE_READ,    // operators
@@ -17,5 +18,8 @@ typedef enum StoreUse {
     STORE_POPULATION_WRITE, // its version is not looked at, for its role may not
 } StoreUse;
 
-// On a session that is connected. ERROR_CONFIG when this cannot go well before somebody mends it, ERROR_DATABASE.
+// On a session that is connected; reading a population store of ours, also whether its names are folded as this program
+// folds them. ERROR_CONFIG when this cannot go well before somebody mends it, ERROR_DATABASE.
 int store_version_check(Pg *pg, StoreUse use);
+// Only that, of a store of ours, for whoever is to write folded names.
+int store_fold_check(Pg *pg);

@@ -3,6 +3,8 @@
 import psycopg2
 import pytest
 
+from conftest import BUILD, POPULATION, write_csv
+
 CITIZEN = {"citizen_number": "001099012345", "full_name": "Nguyễn Văn An", "birth_date": "1999-05-01", "sex": "male",
            "residence_province": "01", "residence_province63": "01"}
 
@@ -56,3 +58,25 @@ def test_an_unknown_domain_is_named(exchange):
                            check=False)
     assert done.returncode == 2
     assert "weather" in done.stderr
+
+
+def test_a_store_folded_by_another_version_is_noticed_and_folded_anew(exchange):
+    exchange.load_population([CITIZEN])
+    exchange.cluster.rows("UPDATE population.state SET fold_version = 9; "
+                          "UPDATE population.citizen SET name_folded = 'by another version'")
+    path = write_csv(exchange.directory / "more.csv", [dict(CITIZEN, citizen_number="001099012346")], POPULATION)
+    broker = [BUILD / "broker/dongbo-broker", "--config", exchange.directory / "broker.yaml"]
+    for done in (exchange.dongbo("init", check=False), exchange.dongbo("population", "load", path, check=False),
+                 exchange.dongbo("status", check=False), exchange.run(*broker)):
+        assert done.returncode == 2
+        assert "folded by version 9" in done.stderr and "run dongbo population fold" in done.stderr
+    assert exchange.dongbo("population", "fold").stdout == "1 names are folded by version 1, 1 of them were otherwise\n"
+    assert exchange.cluster.rows("SELECT fold_version, name_folded FROM population.state, population.citizen") == [
+        (1, "nguyen van an")]
+    exchange.start_broker()
+    assert exchange.dongbo("population", "fold").stdout.endswith(" 0 of them were otherwise\n")
+    # Of a store without citizens there is nothing to fold.
+    exchange.cluster.rows("DELETE FROM population.change; DELETE FROM population.citizen; "
+                          "UPDATE population.state SET fold_version = 9")
+    exchange.dongbo("init")
+    assert exchange.cluster.value("SELECT fold_version FROM population.state") == 1
