@@ -140,7 +140,10 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
         return r;
     s->head = welcome->head->position;
     s->policy_version = welcome->policy_version;
-    if (!s->place.policy_version) // not known: taken for what it is now
+    bool all = s->from != FROM_POSITION && (s->from != FROM_TIME || s->held);
+    if (!s->session && all && welcome->position + 1 < welcome->policy_position)
+        s->place.policy_version = 0; // what was granted before would come first, and stay
+    else if (!s->place.policy_version)
         s->place.policy_version = welcome->policy_version;
     if (s->session) // again: what is granted has changed
         return welcome->session == s->session ? subscription_snapshot_welcome(s)

@@ -238,7 +238,7 @@ class Receiver:
         self.head = welcome.head.position
         session.send(Kind.CREDIT, pb.Credit(bytes=CREDIT_BYTES))
         if not filling and not token:
-            self.store.set_policy_version(welcome.policy_version)
+            self.store.set_policy_version(0 if welcome.policy_position else welcome.policy_version)
         self.take_rights(session, welcome)
         if filling:
             self.ask_all(session)
