@@ -8,7 +8,7 @@ import pytest
 
 import conftest
 from clients import OurPublisher, PythonPublisher, PythonReceiver, event_json, pb, publish, query, wire
-from counterpart import NEWER, TYPE_OF_LATER, Counterpart, record
+from counterpart import NEWER, TYPE_OF_LATER, Counterpart, record, token
 
 import people
 
@@ -120,7 +120,7 @@ def test_a_receiver_at_a_newer_exchange_that_errs(stage, receiver):
         for wrong in (lambda: exchange.say(TYPE_OF_LATER),           # of a type that it did not ask for
                       lambda: exchange.records(4, 2, record(4, 3)),  # does not join: one is missing
                       lambda: exchange.say(wire.Kind.RECORDS, pb.Records(previous=2, first=4, last=4)),
-                      lambda: exchange.say(wire.Kind.WATERMARK, pb.Watermark(), lost=1),
+                      lambda: exchange.say(wire.Kind.WATERMARK, pb.Watermark(token=token(3), head=token(4)), lost=1),
                       lambda: exchange.say(wire.Kind.GOODBYE, more=b"")):
             wrong()
             hello = exchange.welcome_subscriber(2, head=4)
