@@ -71,6 +71,7 @@ typedef struct Disclosure {
     int n_holders;
     Move *moves;
     size_t n_moves, moves_size;
+    bool homes_unknown; // some of it was let go
     Bytes packed;
 } Disclosure;
 
@@ -243,6 +244,10 @@ static json_t *records_of(const Disclosure *disclosure, const Holder *holder, co
     return json_object_get(last, "records");
 }
 
+static const char *delivery_of(const Holder *holder, const DisclosureEntry *at) {
+    return at->position <= holder->acked && !at->is_trimmed ? "delivered" : "possibly";
+}
+
 static int add_delivery(Disclosure *disclosure, const Holder *holder, const DisclosureEntry *at,
                         const Projection *projection) {
     Dongbo__ChangeKind change = DONGBO__CHANGE_KIND__CHANGE_UNSPECIFIED;
@@ -251,10 +256,20 @@ static int add_delivery(Disclosure *disclosure, const Holder *holder, const Disc
     if (r != 0)
         return r < 0 ? r : 0;
     json_object_set_new(record, "stored", answer_instant(at->stored_us));
+    change = at->is_trimmed && !at->entry->deleted ? DONGBO__CHANGE_KIND__CHANGE_UPSERT : change;
     json_object_set_new(record, "change", json_string(change_name((int)change)));
-    json_object_set_new(record, "delivery", json_string(at->position <= holder->acked ? "delivered" : "possibly"));
+    json_object_set_new(record, "delivery", json_string(delivery_of(holder, at)));
+    if (at->is_trimmed)
+        json_object_set_new(record, "trimmed", json_true());
     json_t *records = records_of(disclosure, holder, projection->version);
     return records && json_array_append_new(records, record) == 0 ? 0 : no_memory();
+}
+
+// Where somebody lived and whose change it was says no more than what is not known.
+static void widen(PolicyVersion *version) {
+    version->any_province = true;
+    version->own_agency = 0;
+    version->changes = POLICY_CHANGES_ALL;
 }
 
 static int visit_feed(Disclosure *disclosure, const Holder *holder, const DisclosureEntry *at) {
@@ -263,13 +278,19 @@ static int visit_feed(Disclosure *disclosure, const Holder *holder, const Disclo
     if (!version || at->position > holder->released || is_skipped(disclosure, holder->subscription, at->position))
         return 0;
     bool followed = is_followed(disclosure, holder->subscription, at->entry->person, at->position, at->position);
-    PolicyPassage passage = policy_concerns(version, holder->subscription, at->entry, followed)
-                                ? policy_admits(version, at->entry, policy_day(at->stored_us))
+    PolicyVersion wide = *version;
+    if (at->is_trimmed)
+        widen(&wide);
+    PolicyPassage passage = policy_concerns(&wide, holder->subscription, at->entry, followed)
+                                ? policy_admits(&wide, at->entry, policy_day(at->stored_us))
                                 : POLICY_NOT;
     if (passage == POLICY_NOT)
         return 0;
-    const Projection projection = {
-        .version = version, .entry = at->entry, .passage = passage, .position = (uint64_t)at->position, .agency = ""};
+    const Projection projection = {.version = &wide,
+                                   .entry = at->entry,
+                                   .passage = at->is_trimmed ? POLICY_ENTERS : passage, // whole
+                                   .position = (uint64_t)at->position,
+                                   .agency = ""};
     return add_delivery(disclosure, holder, at, &projection);
 }
 
@@ -283,6 +304,10 @@ static void set_provinces(char into[2][PROVINCE_BYTES], const char *province, co
 static int visit_move(void *self, const DisclosureEntry *at) {
     Disclosure *disclosure = self;
     const Dongbo__Entry *entry = at->entry;
+    if (at->is_trimmed) {
+        disclosure->homes_unknown = true;
+        return 0;
+    }
     if (disclosure->n_moves == disclosure->moves_size) {
         size_t larger = disclosure->moves_size ? 2 * disclosure->moves_size : 64;
         Move *moved = realloc(disclosure->moves, larger * sizeof *moved);
@@ -310,7 +335,7 @@ static bool sees(const PolicyVersion *version, const char provinces[2][PROVINCE_
 static bool saw_home(const Disclosure *disclosure, const PolicyVersion *version, int64_t person, int64_t first,
                      int64_t head) {
     const Move *before = NULL, *behind = NULL;
-    bool seen = version->any_province;
+    bool seen = version->any_province || disclosure->homes_unknown;
     for (size_t i = 0; i < disclosure->n_moves && !seen; i++) {
         const Move *move = &disclosure->moves[i];
         if (move->person != person)

@@ -40,6 +40,12 @@ static const PgStatement SEGMENTS = {
     "AND s.first_position > r.position AND s.first_position <= coalesce(r.told_position, 9223372036854775807) "
     "WHERE r.person = ANY ($1)) a ORDER BY first_position",
     1, NULL};
+static const PgStatement RECORDS = {
+    "disclosure_records",
+    "SELECT position, person, domain, record_key, record FROM exchange.record_version WHERE person = ANY ($1) "
+    "AND position BETWEEN $2 AND $3 AND NOT superseded ORDER BY position",
+    3, NULL};
+enum { RECORD_POSITION, RECORD_PERSON, RECORD_DOMAIN, RECORD_KEY, RECORD };
 static const PgStatement PAGE = {
     "disclosure_page",
     "SELECT first_position, last_position, format, stored_at_us, payload FROM exchange.segment "
@@ -86,7 +92,7 @@ int disclosure_trace_new(DisclosureTrace **ret, Pg *exchange, int64_t person) {
     if (r == 0)
         r = arena_new(&trace->arena, ARENA_BYTES);
     if (r == 0)
-        trace->unknown = calloc((size_t)PQntuples(trace->versions) + 1, sizeof *trace->unknown);
+        trace->unknown = calloc((size_t)PQntuples(trace->segments) + 1, sizeof *trace->unknown);
     if (r == 0 && !trace->unknown)
         r = error_fail(ERROR_MEMORY, "no memory for a person's entries");
     if (r < 0)
@@ -111,8 +117,6 @@ const int64_t *disclosure_trace_unknown(const DisclosureTrace *trace, size_t *re
     *ret_n = trace->n_unknown;
     return trace->unknown;
 }
-
-// ---- reading --------------------------------------------------------------------------------------------------------
 
 static bool is_theirs(const DisclosureTrace *trace, int64_t person) {
     for (int row = 0; person != 0 && row < PQntuples(trace->persons); row++)
@@ -140,14 +144,49 @@ static int64_t holds_until(const DisclosureTrace *trace, int64_t position) {
     return found ? pg_i64(trace->versions, row, 1) : 0;
 }
 
-static void note_unknown(DisclosureTrace *trace, int64_t first, int64_t last) {
-    for (int row = version_from(trace, first); row < PQntuples(trace->versions); row++) {
-        int64_t position = pg_i64(trace->versions, row, 0);
-        if (position > last)
-            return;
-        trace->unknown[trace->n_unknown++] = position;
-    }
+// ---- what was let go ------------------------------------------------------------------------------------------------
+
+static int visit_record(DisclosureTrace *trace, const PGresult *rows, int row, const DisclosureEntry *at,
+                        DisclosureVisit *visit, void *self) {
+    size_t n = 0;
+    const uint8_t *bytes = pg_bytes(rows, row, RECORD, &n);
+    const Dongbo__Record *record = dongbo__record__unpack(arena_protobuf(trace->arena), n, bytes);
+    if (!record)
+        return error_fail(ERROR_DATABASE, "the record at position %" PRId64 " cannot be read",
+                          pg_i64(rows, row, RECORD_POSITION));
+    Dongbo__Entry entry = DONGBO__ENTRY__INIT;
+    entry.kind = DONGBO__ENTRY_KIND__ENTRY_EVENT;
+    entry.verdict = DONGBO__VERDICT__ACCEPTED;
+    entry.domain = (Dongbo__Domain)pg_i16(rows, row, RECORD_DOMAIN);
+    entry.person = pg_i64(rows, row, RECORD_PERSON);
+    entry.record_key = (char *)pg_text(rows, row, RECORD_KEY);
+    entry.citizen_number = (char *)"?"; // some number of theirs
+    entry.deleted = record->retracted;
+    entry.body = record->body;
+    DisclosureEntry made = *at;
+    made.entry = &entry;
+    made.position = pg_i64(rows, row, RECORD_POSITION);
+    made.until = holds_until(trace, made.position);
+    return visit(self, &made);
 }
+
+static int read_trimmed(DisclosureTrace *trace, const DisclosureEntry *at, int64_t last, DisclosureVisit *visit,
+                        void *self) {
+    RESULT rows = NULL;
+    PgParams params = {0};
+    disclosure_trace_param(trace, &params);
+    pg_param_i64(&params, at->position);
+    pg_param_i64(&params, last);
+    int r = pg_run(trace->exchange, &RECORDS, &params, &rows);
+    pg_params_free(&params);
+    for (int row = 0; r == 0 && row < PQntuples(rows); row++)
+        r = visit_record(trace, rows, row, at, visit, self);
+    if (r == 0 && PQntuples(rows) == 0)
+        trace->unknown[trace->n_unknown++] = at->position;
+    return r;
+}
+
+// ---- reading --------------------------------------------------------------------------------------------------------
 
 static int read_segment(DisclosureTrace *trace, const PGresult *rows, int row, DisclosureVisit *visit, void *self) {
     size_t n = 0;
@@ -156,8 +195,8 @@ static int read_segment(DisclosureTrace *trace, const PGresult *rows, int row, D
     Dongbo__SegmentPayload *payload = NULL;
     arena_reset(trace->arena);
     if (pg_is_null(rows, row, PAYLOAD)) {
-        note_unknown(trace, first, pg_i64(rows, row, LAST));
-        return 0;
+        const DisclosureEntry at = {.position = first, .stored_us = pg_i64(rows, row, STORED_AT), .is_trimmed = true};
+        return read_trimmed(trace, &at, pg_i64(rows, row, LAST), visit, self);
     }
     if (segment_decode_payload(bytes, n, pg_i16(rows, row, FORMAT), trace->arena, &payload) != 0)
         return error_fail(ERROR_DATABASE, "the segment at position %" PRId64 " cannot be read", first);
@@ -187,10 +226,6 @@ static int read_page(DisclosureTrace *trace, int from, int n, PGresult **ret) {
 int disclosure_trace_read(DisclosureTrace *trace, DisclosureVisit *visit, void *self) {
     int n = PQntuples(trace->segments), r = 0;
     trace->n_unknown = 0;
-    if (n > 0) // versions from before the log's first segment that is kept
-        note_unknown(trace, 0, pg_i64(trace->segments, 0, 0) - 1);
-    else
-        note_unknown(trace, 0, INT64_MAX);
     for (int from = 0; from < n && r == 0; from += AT_ONCE) {
         RESULT rows = NULL;
         r = read_page(trace, from, n - from < AT_ONCE ? n - from : AT_ONCE, &rows);

@@ -16,7 +16,8 @@ static const char NOTES[] =
     "By any number that is or was theirs. For each subscription, by the version of its rights that held: what was sent\n"
     "about the person, and when it was stored here. `delivered` is what its receiver acknowledged; `possibly`, what may\n"
     "have left, acknowledged or not: up to the next 100000 positions behind what was sent last, rather too much than too\n"
-    "little. Snapshots are told apart: what a receiver took of one is not kept, so all that it held is possible.\n";
+    "little. `at most`: the log's content was let go (`log trim`), and the record's version is what is left to go by,\n"
+    "wherever the person lived then. Snapshots are told apart: what a receiver took of one is not kept, so all that it held is possible.\n";
 
 typedef struct Asked {
     const char *citizen;
@@ -59,6 +60,7 @@ static void print_policies(const json_t *policies) {
         json_array_foreach(json_object_get(policy, "records"), j, record) {
             printf("    position %lld  %.19sZ  %-9s  %s  %s", number_of(record, "position"), text_of(record, "stored"),
                    text_of(record, "delivery"), text_of(record, "domain"), text_of(record, "change"));
+            printf("%s", json_is_true(json_object_get(record, "trimmed")) ? " at most" : "");
             print_fields(record);
         }
     }
@@ -97,7 +99,7 @@ static void print_text(const json_t *answer) {
     if (json_array_size(subscriptions) == 0)
         printf("nothing was sent about them\n");
     if (n_unknown)
-        printf("\nof %zu entries about them the log has no content any more: who was sent these is not known\n",
+        printf("\nof %zu segments of the log in which their records may have been told again the content was let go\n",
                n_unknown);
 }
 

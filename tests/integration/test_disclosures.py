@@ -205,6 +205,33 @@ def test_what_was_received_is_what_is_told(centre, seed):
             assert {record[4] for record in records} == {"delivered" if name in ("hanoi", "ministry") else "possibly"}
 
 
+def test_what_was_let_go_is_still_told(centre):
+    """By what is left of it: no less than was told before, and marked."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    exchange.committee("hn", "health", FIELDS)
+    exchange.committee("south", "health", "health.dose_number", "--province", "79")
+    npc.publish([centre.enter(number(1))])
+    moh.publish([dose(number(1), 1, "L1", 10), dose(number(1), 2, "L2", 20)])
+    npc.publish([centre.change("move", number(1), time=30, residence_province="79")])
+    moh.publish([dose(number(1), 2, "L2", 40, operation=2)])
+    exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE NOT told", 0)
+    for name in ("hn", "south"):
+        exchange.receivers[name].until_head()
+    before = told(exchange, number(1))
+    assert [record[2] for record in before["hn"]] == ["upsert", "upsert", "delete"] and len(before["south"]) == 3
+    # As `log trim` leaves it, but all of it.
+    exchange.cluster.rows("UPDATE exchange.segment SET payload = NULL, batch = NULL")
+    answer = disclosures(exchange, number(1))
+    after = told(exchange, number(1))
+    assert [record[:4] for record in after["hn"]] == [record[:4] for record in before["hn"]]
+    assert {(record[2], record[4]) for name in after for record in after[name]} == {
+        ("upsert", "possibly"), ("delete", "possibly")}
+    assert [record[0] for record in after["south"]] == [record[0] for record in after["hn"]], "wherever they lived"
+    assert len(answer["unknown_positions"]) == 1, "told again"
+    text = exchange.dongbo("disclosures", "--citizen", number(1)).stdout
+    assert "at most" in text and "1 segments" in text
+
+
 def take_snapshot(exchange, name):
     with wire.subscriber(exchange, name) as peer:
         peer.hello(snapshot=True)
