@@ -372,6 +372,15 @@ static int session_begin(FeedState *state, Subscriber *subscriber, const FeedPla
     return r == ERROR_DATABASE ? r : 0;
 }
 
+// What an older session of the same share acknowledged just now is not stored yet.
+static void acked_here(const FeedState *state, int32_t subscription, Share share, StoredPosition *stored) {
+    size_t at = 0;
+    for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));)
+        if (one->subscription == subscription && one->share.i == share.i && one->share.n == share.n &&
+            one->acked > stored->acked)
+            stored->acked = one->acked;
+}
+
 static const char *share_text(Share share, char text[24]) {
     if (share.n)
         snprintf(text, 24, ", share %d of %d", share.i, share.n);
@@ -383,6 +392,8 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     StoredPosition stored;
     FeedPlace place;
     int r = feed_store_position(state->store, policy->subscription, caller->share, &stored);
+    if (r == 0)
+        acked_here(state, policy->subscription, caller->share, &stored);
     if (r == 0)
         r = feed_store_head(state->store, &state->head);
     if (r == 0 && hello->snapshot)
