@@ -4,6 +4,7 @@
 #include "agents/follow.h"
 #include "agents/publish.h"
 #include "agents/receive.h"
+#include "agents/run.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@ static const struct {
 } COMMANDS[] = {
     {"publish", publish_main, "deliver an agency's changes to the exchange"},
     {"receive", receive_main, "receive what a committee is entitled to"},
+    {"run", run_main, "publish and receive in one process"},
     {"follow", follow_main, "say of whom it is to be, where that is the committee's to say"},
 };
 #define N_COMMANDS (sizeof COMMANDS / sizeof *COMMANDS)

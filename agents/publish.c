@@ -21,6 +21,7 @@
 #define STRAY_SAY_MS (60 * 60 * 1000)
 #define TIMEOUT_DEFAULT_S 60
 #define WAIT_MAX_MS 1000
+#define HEALTH_MS 500
 
 static volatile sig_atomic_t stopping;
 
@@ -44,8 +45,11 @@ typedef struct Publish {
     int64_t handed_back_ms;
     int64_t stray_said_ms; // 0: never
     bool full_said;
-    bool more; // something can be done at once
-    bool done; // --once: all that there was is delivered and handed back
+    bool more;            // something can be done at once
+    bool done;            // --once: all that there was is delivered and handed back
+    const Health *health; // NULL: nobody watches
+    char told[HEALTH_TEXT_BYTES];
+    int64_t told_ms;
 } Publish;
 
 static void on_signal(int signal_number) {
@@ -410,12 +414,37 @@ static int find_left(Publish *publish) {
     return 0;
 }
 
+// Which streams have a session, and what waits in the spool; under a load not every change of that.
+static void health_tell(Publish *publish) {
+    if (spool_waiting_bytes(publish->spool) > 0 && now_ms(publish) - publish->told_ms < HEALTH_MS)
+        return;
+    char text[HEALTH_TEXT_BYTES];
+    int open = 0, n = 0;
+    const char *why = "";
+    for (int kind = 0; kind < STREAM_KINDS; kind++) {
+        const Push *push = publish->pushes[kind];
+        n += push != NULL;
+        open += push != NULL && push_is_open(push);
+        if (push != NULL && !push_is_open(push))
+            why = push_why(push);
+    }
+    snprintf(text, sizeof text, "%d of %d streams open, %llu bytes wait%s%s", open, n,
+             (unsigned long long)spool_waiting_bytes(publish->spool), *why ? ": " : "", why);
+    if (strcmp(text, publish->told) == 0)
+        return;
+    memcpy(publish->told, text, sizeof text);
+    publish->told_ms = now_ms(publish);
+    publish->health->tell(publish->health->self, text);
+}
+
 static int run(Publish *publish) {
     int r = 0;
     while (r == 0 && !stopping) {
         End end = END_NOT_YET;
         const Feeder *stuck = NULL;
         r = step(publish);
+        if (r == 0 && publish->health != NULL)
+            health_tell(publish);
         if (r == 0 && publish->once)
             r = find_end(publish, &end, &stuck);
         publish->done = end == END_DONE;
@@ -482,6 +511,20 @@ static const char NOTES[] =
     "  3  the exchange could not be reached within --timeout, or does not go on with this agent\n"
     "  4  something on this side failed: a source's database or folder for --timeout, the spool, the disk; or it was\n"
     "     stopped. The message names which. Nothing is lost with any code: the next run goes on where this one ended.\n";
+
+void publish_stop(void) {
+    stopping = SIGTERM;
+}
+
+int publish_run(const char *config_path, const Health *health) {
+    Publish publish = {.config_path = config_path, .health = health, .clock = clock_system()};
+    int r = publish_open(&publish);
+    if (r == 0)
+        r = run(&publish);
+    int code = report(&publish, r);
+    publish_close(&publish);
+    return code;
+}
 
 int publish_main(int argc, char **argv) {
     Publish publish = {0};

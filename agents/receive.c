@@ -44,6 +44,7 @@ typedef struct Receive {
     Sink *sink;
     Subscription *subscription;
     int64_t shown_ms, shown_records; // progress
+    const Health *health;            // NULL: nobody watches
 } Receive;
 
 static const char NOTES[] =
@@ -153,6 +154,24 @@ static void progress_show(void *self, const SubscriptionProgress *progress) {
     receive->shown_records = (int64_t)progress->records;
 }
 
+static void health_say(const Receive *receive, const char *text) {
+    if (receive->health)
+        receive->health->tell(receive->health->self, text);
+}
+
+static void health_show(void *self, const SubscriptionProgress *progress) {
+    Receive *receive = self;
+    char text[HEALTH_TEXT_BYTES];
+    int64_t now_ms = clock_monotonic_ms(clock_system());
+    // Of those under a load, some; never the last one.
+    if (progress->position < progress->head && now_ms - receive->shown_ms < PROGRESS_MS)
+        return;
+    receive->shown_ms = now_ms;
+    uint64_t head = progress->head > progress->position ? progress->head : progress->position; // heard of earlier
+    snprintf(text, sizeof text, "position %" PRIu64 " of %" PRIu64, progress->position, head);
+    health_say(receive, text);
+}
+
 static int sink_open_command(Receive *receive) {
     const ReceiveSink *sink = &receive->config->sink;
     receive->argv = calloc(sink->command_count + 1, sizeof *receive->argv);
@@ -198,7 +217,7 @@ static int prepare(Receive *receive) {
         r = sink_open(receive);
     if (r < 0)
         return r;
-    bool terminal = isatty(STDERR_FILENO);
+    bool terminal = isatty(STDERR_FILENO) && !receive->health;
     receive->shown_ms = clock_monotonic_ms(clock_system());
     return subscription_new(&receive->subscription,
                             &(SubscriptionOptions){.name = receive->config->subscription,
@@ -215,7 +234,9 @@ static int prepare(Receive *receive) {
                                                    .reconcile = receive->reconcile,
                                                    .dry = receive->dry,
                                                    .timeout_ms = receive->timeout_s * 1000,
-                                                   .progress = terminal ? progress_show : NULL,
+                                                   .progress = terminal          ? progress_show
+                                                               : receive->health ? health_show
+                                                                                 : NULL,
                                                    .progress_self = receive});
 }
 
@@ -257,6 +278,7 @@ static void trying_next(Trying *trying, const Receive *receive, const char *why)
     int64_t now_ms = clock_monotonic_ms(clock_system());
     if (trying->said_ms == 0 || now_ms - trying->said_ms >= COMPLAIN_MS) {
         log_warn("%s; nothing is lost, it is tried again", why);
+        health_say(receive, why);
         trying->said_ms = now_ms;
     }
     trying->at = (trying->at + 1) % n;
@@ -308,6 +330,16 @@ static int finish(Receive *receive, int r) {
     receive_config_free(&receive->config);
     keys_wipe(&receive->keys);
     return r == 2 ? 1 : error_exit_code(r);
+}
+
+int receive_run(const char *config_path, const Health *health) {
+    Receive receive = {.config_path = config_path, .health = health};
+    int r = prepare(&receive);
+    if (r == 0) {
+        health_say(&receive, "connecting");
+        r = run(&receive);
+    }
+    return finish(&receive, r);
 }
 
 int receive_main(int argc, char **argv) {
