@@ -129,8 +129,8 @@ def event_json(encoded):
 
 
 class PythonReceiver:
-    def __init__(self, exchange, name, store="copy"):
-        self.exchange, self.name = exchange, name
+    def __init__(self, exchange, name, store="copy", *words):
+        self.exchange, self.name, self.words = exchange, name, words
         self.store = exchange.directory / f"{name}-{store}.db"
         self.log = exchange.directory / f"{name}-python.log"
 
@@ -138,7 +138,7 @@ class PythonReceiver:
         directory = self.exchange.directory
         return [sys.executable, HERE / "receive.py", "--endpoint", self.exchange.subscribe, "--exchange",
                 directory / "broker.keys.pub", "--key", directory / f"{self.name}.keys", "--subscription", self.name,
-                "--store", self.store, "--journal", *words]
+                "--store", self.store, "--journal", *self.words, *words]
 
     def follow(self, *words):
         directory = self.exchange.directory

@@ -9,8 +9,8 @@ record; `place` is how far it goes, stored in the same transaction. Killed at an
 An empty store begins at the start of the log, or with --snapshot at what there is now. A snapshot is also taken where
 the subscription's rights have changed, and where the log no longer goes back to the place. With --journal, table
 `journal` keeps every FeedRecord as it came. With --until-head it ends once it has all that the exchange had when it
-began; with --reconcile it then compares its copy with the exchange, and repairs what differs. Ends with 3 when a person
-must act.
+began; with --reconcile it then compares its copy with the exchange, and repairs what differs. With --share 1/3 it is
+one of three that share the subscription's persons, each with a store of its own. Ends with 3 when a person must act.
 
 Written from proto/PROTOCOL.md, whose sections are named in brackets."""
 import argparse
@@ -175,6 +175,7 @@ class Receiver:
         self.own, self.exchange = Keys(options.key), Keys(options.exchange)
         self.compared = not options.reconcile
         self.asked = None  # of a snapshot: what the next chunk is of
+        self.share, self.shares = map(int, options.share.split("/"))
         if options.snapshot and not self.store.token() and not self.store.filling():
             self.store.begin_filling()
 
@@ -221,19 +222,21 @@ class Receiver:
         self.asked, self.received = None, 0
         session.numbered = True
         hello = pb.HelloSubscribe(protocol_version=1, subscription=self.options.subscription,
-                                  consumer=self.options.name, program="receive.py")
+                                  consumer=self.options.name, program="receive.py",
+                                  share=self.share, shares=self.shares)
         if filling:
             hello.snapshot = True
-        elif token:
-            hello.token.CopyFrom(token)
+        elif token or not self.shares:  # a token of position 0 is the beginning, whoever shared this before
+            hello.token.CopyFrom(token or pb.ResumeToken())
         else:
             hello.from_start = True
         frame = session.hello(Kind.HELLO_SUBSCRIBE, hello, Kind.WELCOME_SUBSCRIBE)
         welcome = pb.WelcomeSubscribe.FromString(frame.body)
         if welcome.signing_key != self.exchange.sign_public:
             raise Stop("this is not the exchange whose key is configured")
-        if not filling and welcome.position != (token.position if token else 0):
-            raise Stop(f"the exchange would begin at {welcome.position}, which is not where this copy ends")
+        # Where shares were dealt anew it may be less than was asked for: what comes again has no effect.
+        if not filling and welcome.position > (token.position if token else 0) and (token or not self.shares):
+            raise Stop(f"the exchange would begin at {welcome.position}, and what comes before it would be missing")
         self.place = self.previous = welcome.position
         self.head = welcome.head.position
         session.send(Kind.CREDIT, pb.Credit(bytes=CREDIT_BYTES))
@@ -246,7 +249,8 @@ class Receiver:
     def take_rights(self, session, welcome):
         log(f"granted, by policy {welcome.policy_version}: {' '.join(welcome.fields)}")
         self.version = welcome.policy_version
-        if self.store.policy_version() != self.version and not self.store.filling():
+        as_before = self.store.policy_version() == self.version and self.place + 1 >= welcome.policy_position
+        if not as_before and not self.store.filling() and not self.shares:  # a share takes no snapshot
             self.store.begin_filling()
             self.ask_all(session)
 
@@ -350,6 +354,7 @@ def main():
     parser.add_argument("--store", required=True)
     parser.add_argument("--journal", action="store_true")
     parser.add_argument("--snapshot", action="store_true")
+    parser.add_argument("--share", default="0/0", metavar="I/N")
     parser.add_argument("--until-head", action="store_true")
     parser.add_argument("--reconcile", action="store_true")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # by way of a Goodbye

@@ -182,7 +182,22 @@ def test_a_list_of_followed_persons(site):
     assert follow("list", expect=3) == []
 
 
-def test_a_snapshot_then_the_feed(site):
+def test_consumers_that_share_a_subscription(site):
+    """Each person's records come to one of them, and to whom they came first."""
+    python, whole = PythonPublisher(site, "MOH"), PythonReceiver(site, "hn")
+    shares = [PythonReceiver(site, "hn", f"share-{i}", "--share", f"{i}/2") for i in (1, 2)]
+    for number in (1, 2):
+        python.put([dose(n, number) for n in range(40)])
+        python.once()
+        for receiver in shares:
+            receiver.until_head()
+    persons = [{record["citizen_number"] for record in receiver.records()} for receiver in shares]
+    assert all(persons) and not persons[0] & persons[1] and sum(map(len, persons)) == 40
+    whole.until_head()
+    assert shares[0].copy() | shares[1].copy() == whole.copy() and len(whole.copy()) == 80
+
+
+def test_a_snapshot_then_the_feed(site, empty_database):
     """What a snapshot leaves is what the feed leaves; a change of rights brings one; a damaged copy is repaired."""
     python, whole = PythonPublisher(site, "MOH"), PythonReceiver(site, "hn")
     filled = PythonReceiver(site, "hn", "filled")
@@ -208,6 +223,13 @@ def test_a_snapshot_then_the_feed(site):
     assert " 0 of 4096" in whole.until_head("--reconcile")
     assert {key: body["dose_number"] for key, body in whole.copy().items()} == {
         key: body["dose_number"] for key, body in filled.copy().items()}
+    ours = site.receivers["hn"]
+    config = ours.config.read_text()
+    ours.config.write_text(config[:config.index("sink:")] +
+                           f'sink: {{kind: postgres, conninfo: "{empty_database.conninfo()}", schema: received}}\n')
+    assert site.run(*ours.command("--until-head", "--from", "snapshot", "--timeout", 60)).returncode == 0
+    assert {row[0].tobytes().hex(): {"dose_number": row[1]} for row in empty_database.rows(
+        "SELECT record_id, dose_number FROM received.health")} == whole.copy()
 
 
 def withdrawn(n):
