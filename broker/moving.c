@@ -156,6 +156,22 @@ static bool goes_over(const Item *leaves) {
     return leaves->domain != DONGBO__DOMAIN__POPULATION && leaves->read != &RECONCILE_UNREADABLE;
 }
 
+// A record that was withdrawn goes over as any does, for what was withdrawn of one was withdrawn of both; but there is
+// nothing of it to take away. One that was cleared by going over has gone.
+static bool withdrawn(const Item *leaves) {
+    return leaves->read != &RECONCILE_UNREADABLE && leaves->read->retracted;
+}
+
+static bool has_gone(const Item *leaves) {
+    const ProtobufCBinaryData *by = &leaves->event->event_id;
+    for (size_t i = 0; withdrawn(leaves) && i < leaves->read->n_origins; i++) {
+        const ProtobufCBinaryData *id = &leaves->read->origins[i]->event_id;
+        if (id->len == by->len && memcmp(id->data, by->data, by->len) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int move(const Rules *rules, Work *work, Item *leaves, Item *comes) {
     Unite both = {.rules = rules_domain(rules, leaves->domain),
                   .arena = work->arena,
@@ -166,10 +182,11 @@ static int move(const Rules *rules, Work *work, Item *leaves, Item *comes) {
     by.event_time_us = leaves->event->event_time_us;
     by.agency = work->link->agency;
     by.nature = DONGBO__NATURE__NATURE_RETRACTION;
-    leaves->dropped = comes->dropped = leaves->read != &RECONCILE_UNREADABLE && leaves->read->retracted;
-    if (leaves->dropped)
+    leaves->dropped = withdrawn(leaves);
+    comes->dropped = has_gone(leaves);
+    if (comes->dropped)
         return 0;
-    int result = unite_leave(&both, &by, &leaves->merged);
+    int result = leaves->dropped ? 0 : unite_leave(&both, &by, &leaves->merged);
     leaves->decision.verdict = DONGBO__VERDICT__ACCEPTED;
     if (result == 0 && goes_over(leaves))
         result = unite(&both, &comes->merged);

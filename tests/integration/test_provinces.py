@@ -73,6 +73,11 @@ class Life:
             lot = self.doses.pop((person, which))
             if max(self.doses.get((into, which), ""), self.withdrawn.get((into, which), "")) < lot:
                 self.doses[into, which] = lot
+        for person, which in [key for key in self.withdrawn if key[0] == of]:
+            when = self.withdrawn.pop((person, which))
+            self.withdrawn[into, which] = max(self.withdrawn.get((into, which), ""), when)
+            if self.doses.get((into, which), "Z") < when:
+                del self.doses[into, which]
         del self.home[of]
         for persons in self.lists.values():
             if of in persons:
