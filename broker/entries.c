@@ -176,8 +176,9 @@ static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
     if (work->kind == WORK_FOLLOW) {
         entry->text = item->merged.deleted ? FOLLOWS_NOT : FOLLOWS;
         entry->subscription = (uint32_t)work->advance->subscription;
-        entry->agency = item->told_by;
     }
+    if (item->told_by != 0)
+        entry->agency = item->told_by;
     if (item->leaves)
         entry->text = work->review->action == REVIEW_LINK ? LINKED : REPLACED;
     if (work->review != NULL) {

@@ -4,6 +4,7 @@
 #include "broker/following.h"
 
 #include "broker/lookup.h"
+#include "broker/origins.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
@@ -219,14 +220,6 @@ static int read_records(Pg *exchange, const Work *work, const Wishes *wishes, PG
 
 // ---- items ---------------------------------------------------------------------------------------------------------
 
-static const Dongbo__Origin *latest(const Dongbo__Record *record) {
-    const Dongbo__Origin *latest = NULL;
-    for (size_t i = 0; i < record->n_origins; i++)
-        if (latest == NULL || record->origins[i]->event_time_us > latest->event_time_us)
-            latest = record->origins[i];
-    return latest;
-}
-
 // What was withdrawn, or cannot be read, was let go when that happened.
 static int fill(Work *work, const Wish *wish, const PGresult *rows, int row) {
     size_t n = 0;
@@ -234,7 +227,7 @@ static int fill(Work *work, const Wish *wish, const PGresult *rows, int row) {
     Dongbo__Record *record = dongbo__record__unpack(arena_protobuf(work->arena), n, bytes);
     if (record == NULL && arena_failed(work->arena))
         return no_memory();
-    const Dongbo__Origin *by = record == NULL || record->retracted ? NULL : latest(record);
+    const Dongbo__Origin *by = record == NULL || record->retracted ? NULL : origins_newest(record);
     if (by == NULL || by->event_id.len != EVENT_ID_BYTES)
         return 0;
     Item *item = &work->items[work->n_items++];

@@ -3,6 +3,7 @@
 // The few things that are done to a work or an item as such. Pure.
 #include "broker/item.h"
 
+#include "broker/origins.h"
 #include "proto/base/error.h"
 
 #include <stdarg.h>
@@ -32,6 +33,15 @@ Dongbo__ChangeEvent *work_cause(Arena *arena, const uint8_t event_id[EVENT_ID_BY
     event->event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, id};
     event->event_time_us = event_time_us;
     return event;
+}
+
+int work_told_by(Arena *arena, const Dongbo__Record *record, Item *item) {
+    const Dongbo__Origin *by = origins_newest(record);
+    if (by == NULL || by->event_id.len != EVENT_ID_BYTES)
+        return 0;
+    item->event = work_cause(arena, by->event_id.data, by->event_time_us);
+    item->told_by = by->agency;
+    return item->event == NULL ? error_fail(ERROR_MEMORY, "a record's event does not fit") : 0;
 }
 
 uint32_t work_agency(const Work *work) {

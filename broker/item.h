@@ -99,7 +99,7 @@ struct Item {
     const Person *goes;  // of a merger: who is to go, or went, where they have a population record; NULL otherwise
     const Dongbo__Record *coming; // ... that record as it was stored
     int64_t applied_to;           // a population event: the person whom the store applied it to, 0 for none
-    uint32_t told_by;             // of WORK_FOLLOW: the agency that told of the record last
+    uint32_t told_by;             // of what is told again, or moves: the agency that told of the record last; 0: none
     bool fixed;                   // the person is not to be looked up: the store has them no more
     bool unknown_to_store;        // a population event that the store could apply to nobody
     bool taken_in_store;          // ... for its new number is another person's
@@ -213,6 +213,8 @@ void work_rewind(Work *work);
 bool work_is_of_records(const Work *work);
 // The event because of which such a work says something. NULL for want of memory.
 Dongbo__ChangeEvent *work_cause(Arena *arena, const uint8_t event_id[EVENT_ID_BYTES], int64_t event_time_us);
+// The event that told of the record last, and its agency; where nobody's word is left, as they are. ERROR_MEMORY.
+int work_told_by(Arena *arena, const Dongbo__Record *record, Item *item);
 // The agency in whose name it is stored, of any kind of work.
 uint32_t work_agency(const Work *work);
 // Settles that nothing is stored. `code` is of Refusal or Error, as the outcome says.

@@ -6,6 +6,7 @@
 
 #include "broker/decide_standing.h"
 #include "broker/lookup.h"
+#include "broker/origins.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
@@ -173,15 +174,6 @@ typedef struct Judged {
     size_t n;
 } Judged;
 
-static const Dongbo__Origin *newest(const Dongbo__Record *record) {
-    const Dongbo__Origin *found = record->origins[0];
-    for (size_t i = 1; i < record->n_origins; i++) {
-        if (record->origins[i]->event_time_us > found->event_time_us)
-            found = record->origins[i];
-    }
-    return found;
-}
-
 static void add(Judged *judged, const Contradiction *like, const Dongbo__Origin *origin) {
     if (origin->event_id.len != EVENT_ID_BYTES)
         return;
@@ -235,7 +227,7 @@ static int judge_row(Judged *judged, Arena *arena, const PGresult *rows, int row
     judged->record = record;
     dongbo__change_event__init(&judged->event);
     judged->event.operation = DONGBO__OPERATION__UPSERT;
-    judged->event.event_time_us = newest(record)->event_time_us;
+    judged->event.event_time_us = origins_newest(record)->event_time_us;
     event_set_body(&judged->event, like.by.domain, body);
     judge(judged, &like);
     return 0;

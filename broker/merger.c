@@ -192,14 +192,13 @@ static const PgStatement LINK = {
     "event_id, event_time_us) SELECT person, merged_into, position, number, province, province63, $7, event_id, "
     "event_time_us FROM said ON CONFLICT DO NOTHING",
     9, LINK_TYPES};
-// What events taught of insurance numbers goes over at once, for the next event asks.
+// What events taught of insurance numbers goes over at once, for the next event asks, and so does what agencies were
+// told of whoever went: of both together it may be as much as is told (`last`), and that is looked at again.
 static const Oid GIVE_TYPES[] = {OID_INT8_ARRAY};
 static const PgStatement GIVE = {
     "give",
-    "WITH RECURSIVE way(goes, person) AS (SELECT p, p FROM unnest($1) p UNION SELECT w.goes, l.merged_into FROM way w "
-    "JOIN exchange.person_link l ON l.person = w.person), "
-    "stays AS (SELECT w.goes, w.person FROM way w "
-    "WHERE NOT EXISTS (SELECT FROM exchange.person_link l WHERE l.person = w.person)), "
+    "WITH stays AS (SELECT p AS goes, exchange.went_to(p, false) AS person FROM unnest($1) p), "
+    "guesses AS (UPDATE exchange.guess g SET person = s.person, last = true FROM stays s WHERE g.person = s.goes), "
     "gone AS (DELETE FROM exchange.person_alias a USING stays s WHERE a.person = s.goes "
     "RETURNING a.number, a.kind, s.person, a.position) "
     "INSERT INTO exchange.person_alias (number, kind, person, position) SELECT * FROM gone ON CONFLICT DO NOTHING",

@@ -18,13 +18,11 @@
 
 // Whom they went to may have gone to a third meanwhile, with all records; until those have, theirs come with them.
 static const Oid TARGET_TYPES[] = {OID_INT8};
-static const PgStatement TARGET = {
-    "move-target",
-    "WITH RECURSIVE way(person) AS (SELECT $1 UNION SELECT l.merged_into FROM way w JOIN exchange.person_link l "
-    "ON l.person = w.person AND l.moved) SELECT w.person, coalesce(g.number, ''), coalesce(g.province, ''), "
-    "coalesce(g.province63, '') FROM way w LEFT JOIN exchange.person_link g ON g.person = w.person "
-    "WHERE g.moved IS NOT TRUE",
-    1, TARGET_TYPES};
+static const PgStatement TARGET = {"move-target",
+                                   "SELECT w.person, coalesce(g.number, ''), coalesce(g.province, ''), "
+                                   "coalesce(g.province63, '') FROM exchange.went_to($1, true) AS w(person) "
+                                   "LEFT JOIN exchange.person_link g ON g.person = w.person WHERE w.person IS NOT NULL",
+                                   1, TARGET_TYPES};
 static const PgStatement STAYS = {
     "move-stays", "SELECT 0::bigint, " LOOKUP_PERSON_COLUMNS " FROM population.citizen c WHERE c.person = $1", 1,
     TARGET_TYPES};
@@ -39,9 +37,7 @@ static const PgStatement LEFT = {
 static const Oid DONE_TYPES[] = {OID_INT8, OID_INT8, OID_INT8};
 static const PgStatement DONE = {
     "move-done",
-    "WITH RECURSIVE way(person) AS (SELECT $2 UNION SELECT l.merged_into FROM way w JOIN exchange.person_link l "
-    "ON l.person = w.person), stays AS (SELECT w.person FROM way w "
-    "WHERE NOT EXISTS (SELECT FROM exchange.person_link l WHERE l.person = w.person)), "
+    "WITH stays AS (SELECT exchange.went_to($2, false) AS person), "
     "likely AS (UPDATE exchange.exception e SET "
     "likely_person = CASE WHEN e.likely_person = $1 THEN s.person ELSE e.likely_person END, "
     "person = CASE WHEN e.person = $1 THEN s.person ELSE e.person END FROM stays s "
@@ -196,6 +192,8 @@ static int move(const Rules *rules, Work *work, Item *leaves, Item *comes) {
     }
     comes->dropped = !comes->merged.store;
     comes->decision.verdict = comes->merged.verdict;
+    if (result >= 0 && !comes->dropped)
+        result = work_told_by(work->arena, comes->merged.record, comes);
     return result < 0 ? result : 0;
 }
 

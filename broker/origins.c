@@ -44,6 +44,14 @@ int origins_add(Arena *arena, Dongbo__Record *record, const Dongbo__Origin *like
     return 0;
 }
 
+const Dongbo__Origin *origins_newest(const Dongbo__Record *record) {
+    const Dongbo__Origin *newest = NULL;
+    for (size_t i = 0; i < record->n_origins; i++)
+        if (!newest || record->origins[i]->event_time_us > newest->event_time_us)
+            newest = record->origins[i];
+    return newest;
+}
+
 static bool is_retracted(const Dongbo__Record *record) {
     for (size_t i = 0; i < record->n_origins; i++)
         if (record->origins[i]->n_fields)

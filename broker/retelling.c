@@ -113,7 +113,7 @@ static int read_record(Arena *arena, const PGresult *rows, int row, Item *item) 
     item->dropped = record == NULL || (record->retracted && pg_i64(rows, row, CAUSE) == RETELLING_NUMBER);
     item->merged = (Merged){.verdict = DONGBO__VERDICT__ACCEPTED, .record = record};
     item->merged.deleted = record != NULL && record->retracted;
-    return 0;
+    return record == NULL ? 0 : work_told_by(arena, record, item);
 }
 
 static int fill(Work *work, const PGresult *rows, int row, const Person *person) {

@@ -595,6 +595,20 @@ def test_merged_records_go_over(centre):
         assert shown(centre, asked, "--known-at", before_merger) == held
 
 
+def test_what_was_told_of_who_goes_counts(centre):
+    """No agency guesses twice as often of one who was registered twice."""
+    npc, moh = centre.peer(), centre.peer("MOH")
+    stays, goes = number(1), number(2)
+    npc.publish([centre.enter(stays), centre.enter(goes)])
+    told = said(moh.publish([dose(about, 1, f"L{n}", n, birth_date=f"1999-02-0{n}")
+                             for n, about in enumerate((goes, goes, goes, stays, stays), start=1)])[1])
+    assert told == {n: (MISMATCH, ["BIRTH_DATE_DIFFERS"]) for n in range(1, 6)}
+    npc.publish([centre.change("merged", goes, stays, time=10)])
+    wait_moved(centre, 1)
+    assert said(moh.publish([dose(stays, 1, "L6", 6, birth_date="1999-02-06"), dose(stays, 1, "L7", 7)])[1]) == {
+        6: (MISMATCH, ["GUESSES_TOO_MANY"]), 7: (MISMATCH, ["GUESSES_TOO_MANY"])}
+
+
 def test_mergers_come_again_and_in_a_row(centre):
     """Said again, nothing is new; who stayed may go in turn, also while a broker fails in between."""
     npc, moh = centre.peer(), centre.peer("MOH")
