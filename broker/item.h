@@ -45,6 +45,7 @@ typedef struct AdvancePlace {
 
 typedef struct Advance {
     uint32_t agency;
+    bool alone; // one event at a time, to find the one at fault
     AdvancePlace from, to;
     int rows;             // that the work looked at
     int32_t subscription; // of WORK_FOLLOW: whose list

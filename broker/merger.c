@@ -3,9 +3,7 @@
 // A few statements a work that has such events, and none otherwise.
 #include "broker/merger.h"
 
-#include "broker/decide.h"
 #include "broker/lookup.h"
-#include "broker/retelling.h"
 #include "proto/base/error.h"
 
 #include <string.h>
@@ -256,22 +254,6 @@ static void link_params(PgParams *params, const Went **gone, const Item **items,
     event_params(params, items, n);
 }
 
-typedef bool IsWanted(const Item *item);
-
-// Of the work's entries; NULL where there are none. ERROR_MEMORY.
-static int pick(const Work *work, IsWanted *is_wanted, const Item ***ret, int *ret_n) {
-    *ret = NULL;
-    *ret_n = 0;
-    for (size_t i = 0; i < work->n_entries; i++) {
-        if (!is_wanted(work->entry_items[i]))
-            continue;
-        if (*ret == NULL && (*ret = arena_alloc(work->arena, work->n_entries * sizeof **ret)) == NULL)
-            return no_memory();
-        (*ret)[(*ret_n)++] = work->entry_items[i];
-    }
-    return 0;
-}
-
 static size_t count_gone(const Work *work) {
     size_t n = 0;
     for (size_t i = 0; i < work->n_entries; i++)
@@ -280,8 +262,7 @@ static size_t count_gone(const Work *work) {
     return n;
 }
 
-// All who ever went under the numbers said: whose link was lost with a transaction that failed gets it now.
-static int link_gone(Pg *exchange, const Work *work) {
+int merger_link(Pg *exchange, const Work *work) {
     size_t size = count_gone(work);
     int n = 0;
     if (size == 0)
@@ -305,95 +286,4 @@ static int link_gone(Pg *exchange, const Work *work) {
         result = pg_run(exchange, &GIVE, &params, NULL);
     pg_params_free(&params);
     return result;
-}
-
-// ---- another number or residence -----------------------------------------------------------------------------------
-
-#define NUMBER_BIT (1u << 2)
-
-static const Oid RETELLING_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY,
-                                      OID_TEXT_ARRAY, OID_INT4,       OID_BYTEA_ARRAY, OID_INT8_ARRAY, OID_INT4};
-static const PgStatement RETELLING = {
-    "retelling",
-    "INSERT INTO exchange.retelling (position, person, province_before, province63_before, province_after, "
-    "province63_after, agency, event_id, event_time_us, cause) SELECT s.position, s.person, s.province_before, "
-    "s.province63_before, s.province_after, s.province63_after, $7, s.event_id, s.event_time_us, $10 "
-    "FROM unnest($1, $2, $3, $4, $5, $6, $8, $9) AS s(position, person, province_before, province63_before, "
-    "province_after, province63_after, event_id, event_time_us)",
-    10, RETELLING_TYPES};
-
-static bool changes_person(const Item *item) {
-    return item->domain == DONGBO__DOMAIN__POPULATION && item->event != NULL && item->person != NULL &&
-           item->decision.verdict == DONGBO__VERDICT__ACCEPTED;
-}
-
-static bool has_another_number(const Item *item) {
-    return changes_person(item) && (item->merged.won & NUMBER_BIT) != 0 &&
-           population_is_reissue(item->event->population);
-}
-
-// In either code set. Whoever only now comes in has no records yet.
-static bool has_moved(const Item *item) {
-    bool moved = strcmp(item->province_before, item->province_after) != 0 ||
-                 strcmp(item->province63_before, item->province63_after) != 0;
-    return changes_person(item) && moved && (item->province_before[0] != '\0' || !decide_brings_person(item));
-}
-
-typedef const char *PlaceOf(const Item *item, bool moved);
-
-static const char *before(const Item *item, bool moved) {
-    return moved ? item->province_before : item->province_after;
-}
-
-static const char *before63(const Item *item, bool moved) {
-    return moved ? item->province63_before : item->province63_after;
-}
-
-static const char *now(const Item *item, bool moved) {
-    (void)moved;
-    return item->province_after;
-}
-
-static const char *now63(const Item *item, bool moved) {
-    (void)moved;
-    return item->province63_after;
-}
-
-static void place_params(PgParams *params, const Item **items, int n, bool moved) {
-    static PlaceOf *const PLACES[] = {before, before63, now, now63};
-    for (size_t place = 0; place < sizeof PLACES / sizeof *PLACES; place++) {
-        pg_param_array_begin(params, OID_TEXT, n);
-        for (int i = 0; i < n; i++) {
-            const char *text = PLACES[place](items[i], moved);
-            pg_array_text(params, text, strlen(text));
-        }
-    }
-}
-
-static int note_retelling(Pg *exchange, const Work *work, IsWanted *is_wanted, int cause) {
-    const Item **items = NULL;
-    int n = 0, result = pick(work, is_wanted, &items, &n);
-    if (result < 0 || n == 0)
-        return result;
-    PgParams params = {0};
-    pg_param_array_begin(&params, OID_INT8, n);
-    for (int i = 0; i < n; i++)
-        pg_array_i64(&params, (int64_t)items[i]->position);
-    pg_param_array_begin(&params, OID_INT8, n);
-    for (int i = 0; i < n; i++)
-        pg_array_i64(&params, items[i]->person->key);
-    place_params(&params, items, n, cause == RETELLING_RESIDENCE);
-    pg_param_i32(&params, (int32_t)work->agency->grants.agency);
-    event_params(&params, items, n);
-    pg_param_i32(&params, cause);
-    result = pg_run(exchange, &RETELLING, &params, NULL);
-    pg_params_free(&params);
-    return result;
-}
-
-int merger_link(Pg *exchange, const Work *work) {
-    int result = link_gone(exchange, work);
-    if (result == 0)
-        result = note_retelling(exchange, work, has_another_number, RETELLING_NUMBER);
-    return result < 0 ? result : note_retelling(exchange, work, has_moved, RETELLING_RESIDENCE);
 }

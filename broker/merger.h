@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Persons who were found to be one, who got another number, or moved to another province. The population store says who
-// went and whom they went to; the exchange keeps that beside the event (exchange.person_link), and moves their records
-// in works of its own (broker/moving.h).
+// Persons who were found to be one. The population store says who went and whom they went to; the exchange keeps that
+// beside the event (exchange.person_link), and moves their records in works of its own (broker/moving.h).
 #pragma once
 
 #include "broker/item.h"
@@ -13,5 +12,6 @@
 int merger_look_up(Pg *population, Pg *exchange, Work *work);
 // Sets `fixed` on the population events before each merger that were about who went: they stay with them.
 void merger_fix(Work *work);
-// Notes both, for their records to be moved or told again. In the writer's transaction, once positions are known.
+// Notes both, for their records to be moved: all who ever went under the numbers said, so that whose link was lost with
+// a transaction that failed gets it now. In the writer's transaction, once positions are known.
 int merger_link(Pg *exchange, const Work *work);

@@ -15,6 +15,7 @@
 #define LINKS_AT_ONCE 100
 #define OID_INT8 20
 #define OID_INT4 23
+#define RETELL_TRIES 3
 
 // One after the other, for whoever goes on takes along what came to them. Who moved house before they went: where they
 // left is told first.
@@ -128,15 +129,46 @@ static int move_links(Actor *actor) {
 static const PgStatement TELLER = {
     "retell-agency", "SELECT agency FROM exchange.retelling WHERE NOT told ORDER BY position, cause LIMIT 1", 0, NULL};
 
+static const Oid FAILED_TYPES[] = {OID_INT4, OID_INT4};
+static const PgStatement FAILED = {
+    "retell-failed",
+    "UPDATE exchange.retelling r SET tries = r.tries + 1, told = r.tries + 1 >= $2, "
+    "failed = CASE WHEN r.tries + 1 >= $2 THEN 'a broker could not tell them, and its log says why' END "
+    "FROM (SELECT f.position, f.cause FROM exchange.retelling f WHERE NOT f.told AND f.agency = $1 "
+    "ORDER BY f.position, f.cause LIMIT 1) f WHERE r.position = f.position AND r.cause = f.cause "
+    "RETURNING r.position, r.told",
+    2, FAILED_TYPES};
+
+// The agency's first. What fails time and again is let go, or all behind it would wait for ever.
+static int note_failed(Actor *actor, uint32_t agency) {
+    PgParams params = {0};
+    PGresult *rows = NULL;
+    pg_param_i32(&params, (int32_t)agency);
+    pg_param_i32(&params, RETELL_TRIES);
+    int result = pg_run(prepare_exchange(actor->prepare), &FAILED, &params, &rows);
+    pg_params_free(&params);
+    bool gone = result == 0 && PQntuples(rows) == 1 && pg_bool(rows, 0, 1);
+    if (gone)
+        log_error("records of the person of the event at position %lld are not told again, for it failed %d times",
+                  (long long)pg_i64(rows, 0, 0), RETELL_TRIES);
+    PQclear(rows);
+    return result < 0 || gone ? result : REDECIDE_CANNOT;
+}
+
+// Where some together cannot be told, the one that is at fault is found by telling one after the other.
 static int retell_all(Actor *actor, uint32_t agency) {
     Advance *advance = zmalloc(sizeof *advance);
     int result = 0;
     advance->agency = agency;
     do {
         result = redecide_advance(actor, WORK_RETELL, advance, "records cannot be told again");
+        if (result == REDECIDE_CANNOT && !advance->alone) {
+            *advance = (Advance){.agency = agency, .alone = true, .rows = 1};
+            result = 0;
+        }
     } while (result == 0 && advance->rows > 0);
     free(advance);
-    return result;
+    return result == REDECIDE_CANNOT ? note_failed(actor, agency) : result;
 }
 
 static int retell(Actor *actor) {

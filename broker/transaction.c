@@ -325,6 +325,8 @@ static int store_beside(Transaction *transaction, Work *work) {
     if (result == 0)
         result = merger_link(transaction->exchange, work);
     if (result == 0)
+        result = retelling_note(transaction->exchange, work);
+    if (result == 0)
         result = store_guesses(transaction->exchange, work);
     if (result == 0)
         result = judging_note(transaction->exchange, work);

@@ -17,6 +17,8 @@ GRANT EXECUTE ON FUNCTION exchange.went_to(bigint, boolean) TO dongbo_broker;
 CREATE INDEX guess_person ON exchange.guess (person);
 GRANT UPDATE (person, last) ON exchange.guess TO dongbo_broker;
 
--- Records that can never be told again are let go, so that others need not wait for them: why, in words.
-ALTER TABLE exchange.retelling ADD failed text;
-GRANT UPDATE (failed) ON exchange.retelling TO dongbo_broker;
+-- Records that can never be told again are let go after some tries, for others wait behind them.
+ALTER TABLE exchange.retelling
+    ADD tries  smallint NOT NULL DEFAULT 0,            -- that failed
+    ADD failed text;                                   -- what became of them, in words; null: told, or still to be
+GRANT UPDATE (tries, failed) ON exchange.retelling TO dongbo_broker;

@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+import logbook
 import wire
 import wire_peer
 from logbook import unpack_zstd
@@ -268,6 +269,28 @@ def test_committees_are_told_another_number(centre):
     assert len(told["numbers"]) == 4, "what was withdrawn is not told again"
     assert shown(centre, new) == {1: "L1"}
     assert said(moh.publish([dose(new, 1, "L9", 30)])[1]) == {}
+
+
+def test_what_can_never_be_told_again_is_let_go(centre):
+    """And what waits behind it is told, and moved."""
+    npc, moh = centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of)) for of in (1, 2, 3)])
+    moh.publish([dose_of(number(of)) for of in (1, 2)])
+    person = centre.cluster.value("SELECT person FROM population.citizen WHERE citizen_number = %s", number(1))
+    centre.cluster.rows(f"""CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.person = {person} AND NEW.told_position IS NOT NULL THEN RAISE EXCEPTION 'never' USING ERRCODE = '22000';
+        END IF; RETURN NEW; END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON exchange.retelling FOR EACH ROW EXECUTE FUNCTION public.refuse()""")
+    npc.publish([centre.change("number-reissued", number(of), number(of, 1), time=10) for of in (1, 2)]
+                + [centre.change("merged", number(1, 1), number(3), time=20)])
+    for tries in (1, 2, 3):
+        centre.exchange.wait_until(f"SELECT count(*) FROM exchange.retelling WHERE tries >= {tries}", 1)
+        npc.publish([centre.change("correction", number(3), time=30 + tries, father_name=f"Cha {tries}")])
+    centre.exchange.wait_until("SELECT count(*) FROM exchange.person_link WHERE moved", 1)
+    assert centre.cluster.rows("SELECT person = %s, told, failed IS NOT NULL FROM exchange.retelling ORDER BY position",
+                               person) == [(True, True, True), (False, True, False)]
+    assert "are not told again, for it failed 3 times" in centre.exchange.broker.text()
+    logbook.Logbook(centre.cluster).check()
 
 
 def cancelling(centre, of):

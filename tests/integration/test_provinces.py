@@ -129,8 +129,8 @@ class Life:
 
 
 def copy_of(committee):
-    """What a receiver that does as it is told holds in the end: doses, as told by who told them last, however often they
-    were told again since. Lots are numbered by when that was."""
+    """What a receiver that does as it is told holds in the end: doses, as told by who told of them last, however often
+    they were told again since. Lots are numbered by when that was."""
     for record in held_by(committee):
         if record.domain == 2:
             assert (record.agency, record.event_time_us) == ("MOH", T + int(body_of(record)[1][1:]))
