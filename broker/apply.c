@@ -251,11 +251,23 @@ static void follow_mergers(const Newcomers *newcomers, const Person **person, co
     }
 }
 
+// Whom the one who is to go went to before, in the store or in this batch.
+static void follow_went(const Newcomers *newcomers, Item *item) {
+    int64_t key = item->went_to != 0 ? item->went_to : item->goes == NULL ? 0 : item->goes->key;
+    for (size_t i = 0; i < newcomers->n_mergers; i++) {
+        if (key == newcomers->mergers[i]->goes->key)
+            key = item->went_to = newcomers->mergers[i]->person->key;
+    }
+}
+
 static void add_merger(Newcomers *newcomers, Item *item) {
     const Dongbo__Record *unused;
     if (item->goes == NULL)
         item->goes = newcomer(newcomers, item->event->subject->citizen_number)->person;
+    follow_went(newcomers, item);
     follow_mergers(newcomers, &item->goes, &unused);
+    if (decide_went_elsewhere(item))
+        return;
     if (item->goes != NULL && item->person != NULL && item->goes->key != item->person->key)
         newcomers->mergers[newcomers->n_mergers++] = item;
 }

@@ -165,9 +165,16 @@ static void copy_decision(Decision *to, const Decision *from) {
     memcpy(to->reasons, from->reasons, from->n_reasons * sizeof from->reasons[0]);
 }
 
+bool decide_went_elsewhere(const Item *item) {
+    return !item->settled && item->went_to != 0 && item->person != NULL && item->person->key != item->went_to;
+}
+
 // A population event is not compared with its person, but needs one.
 static void decide_whom(Item *item) {
-    if (item->taken_in_store)
+    if (decide_went_elsewhere(item)) // of whoever they are now, their agency says so under the present number
+        decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__ID_NOT_CURRENT,
+                     "subject.citizen_number", NULL);
+    else if (item->taken_in_store)
         decision_add(&item->decision, DONGBO__VERDICT__DEFERRED, DONGBO__REASON_CODE__NUMBER_TAKEN, "citizen_number",
                      NULL);
     else if (item->unknown_to_store || (item->person == NULL && !decide_brings_person(item)))

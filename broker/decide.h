@@ -24,6 +24,8 @@ bool decide_wants_person(const Item *item);
 // Whose the number was at the time of the event, or the insurance number where there is no usable one: item->person
 // from item->bearers and item->insured, where the present numbers gave nobody.
 void decide_bearer(Item *item);
+// A merger of somebody who went to another already than whom it names.
+bool decide_went_elsewhere(const Item *item);
 // A population event that makes its person known if they are not.
 bool decide_brings_person(const Item *item);
 // Compares with the person, or none, and finds the record's key. A population event needs its person to have a record,

@@ -97,6 +97,7 @@ struct Item {
     bool stale_record;   // the record may have
     bool pair_is_known;  // the person and their insurance number, and need not be kept
     const Went *went;    // of a merger: who the store says went; NULL otherwise
+    int64_t went_to;     // ... before, by an earlier event's word: who that is by now; 0: they did not go before
     const Person *goes;  // of a merger: who is to go, or went, where they have a population record; NULL otherwise
     const Dongbo__Record *coming; // ... that record as it was stored
     int64_t applied_to;           // a population event: the person whom the store applied it to, 0 for none

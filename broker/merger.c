@@ -20,7 +20,9 @@
 static const Oid SAID_TYPES[] = {OID_TEXT_ARRAY};
 static const PgStatement WENT = {
     "went",
-    "SELECT n.i, m.goes, m.number, m.province, m.province63, m.stays FROM unnest($1::text[]) WITH ORDINALITY "
+    "SELECT n.i, m.goes, m.number, m.province, m.province63, m.stays, (WITH RECURSIVE way(person) AS (SELECT m.stays "
+    "UNION SELECT o.stays FROM way w JOIN population.merger o ON o.goes = w.person) SELECT w.person FROM way w "
+    "WHERE NOT EXISTS (SELECT FROM population.merger o WHERE o.goes = w.person)) FROM unnest($1::text[]) WITH ORDINALITY "
     "AS n(number, i) JOIN population.merger m ON m.said_number = n.number ORDER BY n.i, m.position DESC",
     1, SAID_TYPES};
 static const PgStatement HAS = {
@@ -67,6 +69,7 @@ static int collect(Mergers *mergers, Work *work) {
         item->went = NULL;
         item->goes = NULL;
         item->coming = NULL;
+        item->went_to = 0;
         mergers->items[mergers->n++] = item;
     }
     return 0;
@@ -106,6 +109,7 @@ static int find_went(Pg *population, Arena *arena, const Mergers *mergers) {
         went->before = item->went;
         item->went = went;
         item->goes = &went->person;
+        item->went_to = pg_i64(rows, row, 6);
     }
     PQclear(rows);
     return result;

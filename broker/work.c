@@ -85,6 +85,7 @@ void work_rewind(Work *work) {
         item->merged = (Merged){0};
         item->province_before = item->province63_before = item->province_after = item->province63_after = "";
         item->went = NULL;
+        item->went_to = 0;
         item->goes = NULL;
         item->coming = NULL;
         item->applied_to = 0;

@@ -290,6 +290,16 @@ def test_two_writers_come_one_after_the_other(store):
 
 # ---- who was registered twice --------------------------------------------------------------------------------------
 
+def test_a_number_may_be_cancelled_again(store):
+    """It may have been given to another person meanwhile, in a store that is not only ours."""
+    for last_day in ("2020-01-01", "2021-01-01"):
+        store.database.rows("DELETE FROM population.number_alias")
+        store.apply(enter(A), dict(kind="number-cancelled", subject_number=A, died_on=last_day))
+    assert store.database.rows("SELECT citizen_number FROM population.citizen ORDER BY person") == [
+        (f"{A}-",), (f"{A}--",)]
+    assert store.database.rows("SELECT number, valid_to FROM population.number_alias") == [(A, "2021-01-01")]
+
+
 def test_a_merger_leaves_one_person_with_all_numbers(store):
     store.apply(enter(A), enter(B, full_name="Nguyễn Văn Đat"))
     store.apply(dict(kind="number-reissued", subject_number=B, number=C))

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Persons who were registered twice turn out to be one: whatever order that comes in, and whatever fails in between,
+their records and what is known of them go to the one who stays."""
+import datetime
+import itertools
+import json
+
+import pytest
+
+import logbook
+import wire
+from test_population_events import (ACCEPTED, COLUMNS, DEFERRED, FAIL, MISMATCH, REJECTED, SUPERSEDED, T, UNCHANGED,
+                                    assert_all_alike, body_of, centre, dose, number, shown)
+from wire_peer import RECEIPT, said
+
+
+def wait_moved(centre, n):
+    centre.exchange.wait_until("SELECT count(*) FROM exchange.person_link WHERE moved", n)
+
+
+def lives(centre, of):
+    """One person under two numbers: what is told of either, the merger, and what comes in late under the number that
+    went."""
+    first, second = number(of), number(of, 1)
+    return [
+        centre.enter(first, time=100),
+        centre.enter(second, time=50, full_name="Nguyễn Văn Ân", mother_name="Mẹ cũ", residence_province="48",
+                     residence_commune=""),
+        centre.change("move", second, time=1500, residence_province="79"),
+        centre.change("correction", first, time=1300, father_name="Cha"),
+        centre.change("merged", second, first, time=2000, mother_name="Mẹ 2"),
+        centre.change("death", second, time=1200, died_on="2021-05-06"),
+    ]
+
+
+LIVES = dict(zip(COLUMNS, ("Nguyễn Văn An", "1999-01-02", "male", "Mẹ 2", "Cha", "79", "", "", "2021-05-06")))
+
+
+@pytest.mark.parametrize("batched", [False, True], ids=["one by one", "at once"])
+def test_order_of_mergers_does_not_matter(centre, batched):
+    tale = lives
+    orders = list(itertools.permutations(range(6)))[::8]
+    npc = centre.peer()
+    if batched:
+        for some in range(0, len(orders), 60):
+            assert npc.publish([tale(centre, of)[which] for of in range(some, min(some + 60, len(orders)))
+                                for which in orders[of]])[0] == RECEIPT
+    else:
+        for turn in range(6):
+            assert npc.publish([tale(centre, of)[order[turn]] for of, order in enumerate(orders)])[0] == RECEIPT
+    centre.wait_settled()
+    assert_all_alike(centre, len(orders), LIVES)
+
+
+def test_merged_records_go_over(centre):
+    npc, moh = centre.peer(), centre.peer("MOH")
+    fields = "citizen_number,health.vaccine_group,health.dose_number,health.lot_number"
+    centre.exchange.committee("hn", "health", fields)
+    stays, goes = number(1), number(2)
+    npc.publish([centre.enter(stays), centre.enter(goes, full_name="Nguyễn Văn Ang")])
+    with wire.subscriber(centre.exchange, "hn") as committee:
+        committee.hello()
+        told = moh.publish([
+            dose(stays, 1, "S1", 10), dose(goes, 1, "G1", 20, full_name="Nguyễn Văn Ang"),
+            dose(goes, 2, "G2", 10, full_name="Nguyễn Văn Ang"), dose(goes, 3, "G3", 10, full_name="Nguyễn Văn Ang"),
+            dose(stays, 3, "S3", 30), dose(goes, 4, "G4", 10, full_name="Nguyễn Văn Ang"),
+            dose(goes, 4, "", 20, full_name="Nguyễn Văn Ang", operation=2),
+            dose(goes, 5, "G5", 10)])[1]
+        assert said(told) == {8: (MISMATCH, ["NAME_SIMILAR"])}, said(told)
+        committee.take_all(told.last_position)
+        before = len(committee.records)
+        before_merger = json.loads(centre.exchange.dongbo("log", "tail", "--json", "-n", 1).stdout)["time"]
+        body = npc.publish([centre.change("merged", goes, stays, time=10)])[1]
+        assert said(body) == {}
+        wait_moved(centre, 1)
+        centre.exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open", 0)
+        committee.take_all(centre.cluster.value("SELECT last_position FROM exchange.head"))
+        news = [(r.citizen_number, r.change, r.record_id, body_of(r)) for r in committee.records[before:]]
+        ids = {(r.citizen_number, body_of(r)[0]): r.record_id for r in committee.records if r.change == 1}
+    assert [(who, change, held) for who, change, _, held in news if change == 2] == [(goes, 2, (0, ""))] * 3
+    assert {record for _, change, record, _ in news if change == 2} == {ids[goes, n] for n in (1, 2, 3)}
+    # The third dose was said of both, and later of the one who stays.
+    assert sorted((who, held) for who, change, _, held in news if change == 1) == [
+        (stays, (1, "G1")), (stays, (2, "G2")), (stays, (5, "G5"))]
+    assert centre.cluster.rows("SELECT citizen_number FROM population.citizen") == [(stays,)]
+    # Under either number the same is shown; as of before, what was said of whoever went counts from when it was said.
+    lots = {1: "G1", 2: "G2", 3: "S3", 5: "G5"}
+    for asked in (goes, stays):
+        assert shown(centre, asked) == lots
+    at = {position: datetime.datetime.fromtimestamp((T + position) / 1e6, datetime.timezone.utc).isoformat()
+          for position in (9, 15, 25)}
+    assert shown(centre, stays, "--as-of", at[9]) == {}
+    assert shown(centre, stays, "--as-of", at[15]) == {1: "S1", 2: "G2", 3: "G3", 5: "G5"}
+    # What was held of each before.
+    for asked, held in ((goes, {1: "G1", 2: "G2", 3: "G3"}), (stays, {1: "S1", 3: "S3"})):
+        assert shown(centre, asked, "--known-at", before_merger) == held
+
+
+def test_what_was_told_of_who_goes_counts(centre):
+    """No agency guesses twice as often of one who was registered twice."""
+    npc, moh = centre.peer(), centre.peer("MOH")
+    stays, goes = number(1), number(2)
+    npc.publish([centre.enter(stays), centre.enter(goes)])
+    told = said(moh.publish([dose(about, 1, f"L{n}", n, birth_date=f"1999-02-0{n}")
+                             for n, about in enumerate((goes, goes, goes, stays, stays), start=1)])[1])
+    assert told == {n: (MISMATCH, ["BIRTH_DATE_DIFFERS"]) for n in range(1, 6)}
+    npc.publish([centre.change("merged", goes, stays, time=10)])
+    wait_moved(centre, 1)
+    assert said(moh.publish([dose(stays, 1, "L6", 6, birth_date="1999-02-06"), dose(stays, 1, "L7", 7)])[1]) == {
+        6: (MISMATCH, ["GUESSES_TOO_MANY"]), 7: (MISMATCH, ["GUESSES_TOO_MANY"])}
+
+
+def test_mergers_come_again_and_in_a_row(centre):
+    """Said again, nothing is new; who stayed may go in turn, also while a broker fails in between."""
+    npc, moh = centre.peer(), centre.peer("MOH")
+    one, two, three = (number(of) for of in (1, 2, 3))
+    npc.publish([centre.enter(about) for about in (one, two, three)])
+    moh.publish([dose(one, 1, "L1", 10), dose(two, 2, "L2", 10), dose(three, 3, "L3", 10)])
+    first = centre.change("merged", one, two, time=10)
+    centre.cluster.rows(FAIL.format(times=2))
+    assert said(npc.publish([first, centre.change("merged", two, three, time=20), first])[1]) == {
+        6: (SUPERSEDED, [])}
+    wait_moved(centre, 2)
+    assert shown(centre, one) == shown(centre, three) == {1: "L1", 2: "L2", 3: "L3"}
+    assert centre.cluster.value("SELECT last_value FROM public.tries") > 2
+    positions = centre.cluster.value("SELECT last_position FROM exchange.head")
+    assert said(npc.publish([first, centre.change("merged", two, three, time=20)])[1]) == {
+        7: (SUPERSEDED, []), 8: (UNCHANGED, [])}
+    npc.publish([centre.change("correction", one, time=30, father_name="Cha")])
+    assert centre.citizen(three)["father_name"] == "Cha"
+    assert centre.cluster.value("SELECT count(*) FROM exchange.segment WHERE kind = 6 AND first_position > %s",
+                                positions) == 0
+    assert centre.cluster.rows("SELECT number FROM population.number_alias ORDER BY 1") == [(one,), (two,)]
+
+
+def test_who_is_not_known_is_not_merged(centre):
+    npc = centre.peer()
+    known, unknown = number(1), number(2)
+    short = centre.change("merged", unknown, known, time=11)
+    short.event_id = b"short"
+    told = said(npc.publish([
+        centre.enter(known), centre.change("merged", unknown, known, time=10),
+        centre.change("merged", known, number(3), time=10), centre.change("merged", known, known, time=10),
+        centre.change("merged", "", known, time=10), short])[1])
+    assert told == {
+        2: (DEFERRED, ["NOT_FOUND"]), 3: (DEFERRED, ["NOT_FOUND"]), 4: (REJECTED, ["FIELD_FORMAT"]),
+        5: (MISMATCH, ["ID_MISSING"]), 6: (REJECTED, ["EVENT_ID_WRONG"])}
+    assert centre.citizen(known)
+    npc.publish([centre.enter(unknown)])
+    centre.exchange.wait_until("SELECT count(*) FROM exchange.person_link WHERE moved", 1, 20)
+    assert centre.citizen(known) and not centre.citizen(unknown)
+    # What is wrong by itself links nobody, and holds nothing up.
+    assert said(npc.publish([short])[1]) == {8: (REJECTED, ["EVENT_ID_WRONG"])}
+
+
+def test_who_went_does_not_go_to_another(centre):
+    """Which of the two is right is for a person to say; under the number that holds, whoever stayed may go on."""
+    npc = centre.peer()
+    one, two, three, four = (number(of) for of in (1, 2, 3, 4))
+    npc.publish([centre.enter(about) for about in (one, two, three, four)])
+    elsewhere = (MISMATCH, ["ID_NOT_CURRENT"])
+    # In one batch, and in one of its own.
+    assert said(npc.publish([centre.change("merged", one, two, time=10), centre.change("merged", one, three, time=20)])[
+        1]) == {6: elsewhere}
+    assert said(npc.publish([centre.change("merged", one, four, time=30)])[1]) == {7: elsewhere}
+    assert centre.cluster.value("SELECT count(*) FROM population.citizen") == 3
+    assert said(npc.publish([centre.change("merged", two, three, time=40), centre.change("merged", one, three, time=50),
+                             centre.change("merged", one, four, time=60), centre.change("merged", three, four, time=70),
+                             centre.change("merged", one, four, time=80)])[1]) == {
+        9: (UNCHANGED, []), 10: elsewhere, 12: (UNCHANGED, [])}
+    wait_moved(centre, 3)
+    assert centre.cluster.rows("SELECT citizen_number FROM population.citizen") == [(four,)]
+    logbook.Logbook(centre.cluster).check()
