@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A turn is bounded in segments and frames, so that a subscriber far behind does not hold up one at the head. A frame
+// A turn is bounded in segments and frames. Those far behind get one frame, and after each it is looked whether a live
+// one has something to get, so that reading a long log does not hold up the others. A frame
 // that the socket does not take is thrown away and made again later from the same place.
 #include "broker/feed_pump.h"
 
@@ -13,14 +14,20 @@
 #include <string.h>
 
 #define FRAME_BYTES_GOAL (128 * 1024)
-#define FRAME_OVERHEAD 128 // of Records, without its records
-#define RECORD_OVERHEAD 6  // tag and length of one record in it
-#define TURN_FRAMES 4
-#define TURN_SEGMENTS 64
+#define FRAME_OVERHEAD 128   // of Records, without its records
+#define RECORD_OVERHEAD 6    // tag and length of one record in it
+#define NEAR_POSITIONS 16384 // of the head; who is farther behind than that is no live reader
+#define FAR_TURNS 8
 #define RELEASE_BLOCK 100000 // positions
 #define BLOCKED_RETRY_MS 20
 #define WATERMARK_HEAD_MS 50  // at most so often at the head
 #define WATERMARK_WAY_MS 1000 // while much is filtered on the way
+
+// How much one turn may take.
+typedef struct Budget {
+    int frames, segments;
+} Budget;
+static const Budget NEAR_BUDGET = {4, 64}, FAR_BUDGET = {1, FEED_STORE_SEGMENTS};
 
 // The frame that is being filled for one subscriber.
 typedef struct Filling {
@@ -30,7 +37,7 @@ typedef struct Filling {
     uint64_t previous_before;
     size_t n;                 // records in it
     size_t room;              // bytes of records that fit, by goal and credit
-    int frames;               // sent in this turn
+    int frames, frames_max;   // sent in this turn, and may be
     const uint64_t *followed; // of the present segment, where the policy asks for that (followed.h)
 } Filling;
 
@@ -200,7 +207,7 @@ static int full(Filling *filling, Step *ret_step) {
         return 0;
     }
     int r = filling_send(filling);
-    if (r == 0 && filling->frames < TURN_FRAMES)
+    if (r == 0 && filling->frames < filling->frames_max)
         *ret_step = STEP_ON;
     return r < 0 ? r : 0;
 }
@@ -312,11 +319,11 @@ static int segment_get(Filling *filling, const ReaderSegment **ret) {
     return filling->to->session == session ? 0 : 1;
 }
 
-static int subscriber_turn(FeedState *state, Subscriber *to) {
-    Filling filling = {.state = state, .to = to};
+static int subscriber_turn(FeedState *state, Subscriber *to, Budget budget) {
+    Filling filling = {.state = state, .to = to, .frames_max = budget.frames};
     filling_begin(&filling);
     Step step = STEP_ON;
-    for (int i = 0; i < TURN_SEGMENTS && step == STEP_ON && to->place.position < state->head.position; i++) {
+    for (int i = 0; i < budget.segments && step == STEP_ON && to->place.position < state->head.position; i++) {
         const ReaderSegment *segment;
         int r = segment_get(&filling, &segment);
         uint64_t since = stats_now();
@@ -383,25 +390,64 @@ static bool can_go_on(const FeedState *state, const Subscriber *one, int64_t now
     return *ret_wait_ms < 0;
 }
 
-int feed_pump_turn(FeedState *state, int64_t *ret_wait_ms) {
+// One turn for this one, if it can go on. *ret_wait_ms as of feed_pump_turn(), sooner than it was.
+static int serve(FeedState *state, Subscriber *one, Budget budget, int64_t *ret_wait_ms) {
     int64_t now_ms = clock_monotonic_ms(state->clock), wait_ms;
+    uint64_t session = one->session;
+    if (can_go_on(state, one, now_ms, &wait_ms)) {
+        int r = budget.frames ? subscriber_turn(state, one, budget) : 0;
+        if (r == ERROR_DATABASE)
+            return r;
+        if (r < 0)
+            feed_session_fail(state, one);
+        if (one->session != session)
+            return 0;
+        if (can_go_on(state, one, now_ms, &wait_ms))
+            wait_ms = 0;
+    }
+    *ret_wait_ms = sooner(*ret_wait_ms, wait_ms);
+    *ret_wait_ms = sooner(*ret_wait_ms, watermark(state, one, now_ms));
+    return 0;
+}
+
+static bool is_far(const FeedState *state, const Subscriber *one) {
+    return state->head.position > one->place.position + NEAR_POSITIONS;
+}
+
+// Whose turn it is of those that are far behind: the same a few times, for it uses what was read ahead.
+static Subscriber *far_next(FeedState *state) {
+    int64_t now_ms = clock_monotonic_ms(state->clock), wait_ms;
+    Subscriber *first = NULL, *next = NULL;
+    size_t at = 0;
+    for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));) {
+        if (!is_far(state, one) || !can_go_on(state, one, now_ms, &wait_ms))
+            continue;
+        if (one->session == state->far && state->far_turns < FAR_TURNS)
+            return one;
+        first = first ? first : one;
+        next = next || one <= state->far_slot ? next : one;
+    }
+    next = next ? next : first;
+    if (next) {
+        state->far_slot = next;
+        state->far = next->session;
+        state->far_turns = 0;
+    }
+    return next;
+}
+
+int feed_pump_turn(FeedState *state, int64_t *ret_wait_ms) {
     *ret_wait_ms = -1;
     size_t at = 0;
     for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));) {
-        uint64_t session = one->session;
-        if (can_go_on(state, one, now_ms, &wait_ms)) {
-            int r = subscriber_turn(state, one);
-            if (r == ERROR_DATABASE)
-                return r;
-            if (r < 0)
-                feed_session_fail(state, one);
-            if (one->session != session)
-                continue;
-            if (can_go_on(state, one, now_ms, &wait_ms))
-                wait_ms = 0;
-        }
-        *ret_wait_ms = sooner(*ret_wait_ms, wait_ms);
-        *ret_wait_ms = sooner(*ret_wait_ms, watermark(state, one, now_ms));
+        int r = serve(state, one, is_far(state, one) ? (Budget){0} : NEAR_BUDGET, ret_wait_ms);
+        if (r < 0)
+            return r;
     }
-    return 0;
+    // Then a frame for one of those far behind, and back to whoever is live by now.
+    Subscriber *far = far_next(state);
+    if (!far)
+        return 0;
+    state->far_turns++;
+    return serve(state, far, FAR_BUDGET, ret_wait_ms);
 }

@@ -34,6 +34,9 @@ typedef struct FeedState {
     Bytes records;  // FeedRecords for it, one after the other
     ProtobufCBinaryData *pieces;
     size_t pieces_size;
+    const Subscriber *far_slot; // of those far behind, who had the last turn; only compared
+    uint64_t far;               // ... its session
+    int far_turns;              // ... and how many in a row
     zactor_t *snapshots;
     SnapshotWork *snapshot; // theirs while `reading`
     bool reading;

@@ -165,7 +165,7 @@ def test_credit_that_no_record_fits_into(wrong):
     wrong.credit(100)
     wrong.send(wire.PING, wire.Ping(nonce=6))
     while (received := wrong.receive()).type == wire.WATERMARK:
-        wrong._take(received)
+        wrong.take_frame(received)
     assert received.nonce == 6  # no record before it
     wrong.credit(1 << 20)
     wrong.take_all(wrong.welcome.head.position)

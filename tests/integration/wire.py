@@ -400,9 +400,9 @@ class Subscriber(Peer):
         """One Records or Watermark, checked: in order, nothing left out, within the credit given."""
         received = self.receive(timeout)
         assert received is not None, f"nothing from the feed in {timeout} s"
-        return self._take(received)
+        return self.take_frame(received)
 
-    def _take(self, received):
+    def take_frame(self, received):
         if received.type == WATERMARK:
             self.head = received.head.position
             position = received.token.position
@@ -462,7 +462,7 @@ class Subscriber(Peer):
     def chunk(self, timeout=TIMEOUT):
         received = self.receive(timeout)
         while received is not None and received.type in (RECORDS, WATERMARK):
-            self._take(received)  # was under way before the feed was held
+            self.take_frame(received)  # was under way before the feed was held
             received = self.receive(timeout)
         assert received is not None and received.type == CHUNK, repr(received)
         self.taken += len(received.body)
