@@ -201,6 +201,14 @@ static void compare(const ReviewCase *of, ReviewAlternative *alternative) {
     comparison_make(&sides, &alternative->comparison);
 }
 
+// Four hexadecimal digits of the person in this case: splitmix64.
+static void set_check(const ReviewCase *of, ReviewAlternative *alternative) {
+    uint64_t hash = (uint64_t)alternative->person * 0x9E3779B97F4A7C15ULL + (uint64_t)of->number;
+    hash = (hash ^ hash >> 30) * 0xBF58476D1CE4E5B9ULL;
+    hash = (hash ^ hash >> 27) * 0x94D049BB133111EBULL;
+    snprintf(alternative->check, sizeof alternative->check, "%04x", (unsigned)(hash >> 48));
+}
+
 static void add(ReviewCase *of, int64_t person, const json_t *match, int candidate) {
     for (int i = 0; i < of->n_alternatives; i++)
         if (of->alternatives[i].person == person)
@@ -214,6 +222,7 @@ static void add(ReviewCase *of, int64_t person, const json_t *match, int candida
                                        .is_bearer = row >= 0 && pg_bool(of->persons, row, BEARER),
                                        .match = match,
                                        .row = row};
+    set_check(of, alternative);
     compare(of, alternative);
 }
 
@@ -291,12 +300,12 @@ static void suggest_decisions(const ReviewCase *of, Suggestions *ret) {
     if (accept)
         suggest(ret, "dongbo review accept %" PRId64 " --why TEXT", of->number);
     else if (sure)
-        suggest(ret, "dongbo review link %" PRId64 " --candidate 1 --why TEXT", of->number);
+        suggest(ret, "dongbo review link %" PRId64 " --candidate 1-%s --why TEXT", of->number, first->check);
     if (!of->unmask)
         suggest(ret, "dongbo review show %" PRId64 " --unmask", of->number);
     if (!sure && n_candidates > 0 && (!first->is_bearer || !may_accept))
-        suggest(ret, "dongbo review link %" PRId64 " --candidate %s --why TEXT", of->number,
-                n_candidates > 1 ? "N" : "1");
+        suggest(ret, "dongbo review link %" PRId64 " --candidate %s%s --why TEXT", of->number,
+                n_candidates > 1 ? "N-WORD" : "1-", n_candidates > 1 ? "" : first->check);
     if (may_accept && !accept)
         suggest(ret, "dongbo review accept %" PRId64 " --why TEXT", of->number);
     suggest(ret, "dongbo review refuse %" PRId64 " --why TEXT", of->number);

@@ -12,6 +12,7 @@
 #include "proto/base/arena.h"
 
 #define REVIEW_REPEATS_SHOWN 10
+#define REVIEW_CHECK_BYTES 5
 // Those that a search keeps, whom it was compared with, and the number's bearers.
 #define REVIEW_ALTERNATIVES_MAX (SEARCH_MATCHES_MAX + 1 + BEARERS_MAX)
 #define REVIEW_NEXT_MAX 6
@@ -22,7 +23,10 @@ typedef struct ReviewAlternative {
     int candidate;       // as `--candidate` counts them, from 1; 0: not one of those that a search found likely
     bool is_bearer;      // the number said is theirs, or was
     const json_t *match; // NULL where nobody weighed them
-    int row;             // of `persons`; -1: the population store has them no more
+    // Stands behind the candidate's number: who decides by both means the person whom they were shown, not who came
+    // into that place since.
+    char check[REVIEW_CHECK_BYTES];
+    int row; // of `persons`; -1: the population store has them no more
     Comparison comparison;
 } ReviewAlternative;
 

@@ -15,9 +15,12 @@
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define WAIT_SECONDS 30
 #define WAIT_SECONDS_MAX 3600
@@ -39,9 +42,9 @@ static const PgStatement WAITING = {
 static const PgStatement WITHDRAW = {"review_withdraw", "SELECT exchange.review_withdraw($1)", 1, NULL};
 
 typedef struct Decision {
-    const char *action, *why, *to;
+    const char *action, *why, *to, *candidate;
     char citizen_number[IDENTITY_NUMBER_BYTES]; // "" where it is no link
-    long long candidate, minutes, wait_s;
+    long long minutes, wait_s;
     bool no_wait, next, anyway;
     int64_t number, decision;
 } Decision;
@@ -146,25 +149,49 @@ static void print_citizen(const char *number, const char *name, const char *birt
     printf(", born %s\n", mask_value(comparison_field(COMPARISON_BIRTH_DATE), birth_date, masked));
 }
 
+// "1-7f3a": a place, and the word that was shown beside it.
+static int read_candidate(const char *text, long long *ret, const char **ret_check) {
+    char *end = NULL;
+    errno = 0;
+    *ret = strtoll(text, &end, 10);
+    if (end == text || errno != 0 || *ret < 1 || *end != '-' || strlen(end + 1) != REVIEW_CHECK_BYTES - 1)
+        return error_fail(ERROR_CONFIG,
+                          "--candidate takes what dongbo review show has before the person, as in 1-7f3a: "
+                          "candidates may change between being shown and being decided on");
+    *ret_check = end + 1;
+    return 0;
+}
+
+static const ReviewAlternative *candidate_at(const ReviewCase *of, long long place) {
+    for (int i = 0; i < of->n_alternatives; i++)
+        if (of->alternatives[i].candidate == place && of->alternatives[i].row >= 0)
+            return &of->alternatives[i];
+    return NULL;
+}
+
 static int find_candidate(Desk *desk, Decision *decision) {
     CLEANUP(review_case_free) ReviewCase of = {0};
-    int r = desk_rules(desk, &of.rules);
+    long long place = 0;
+    const char *check = NULL;
+    int r = read_candidate(decision->candidate, &place, &check);
+    if (r == 0)
+        r = desk_rules(desk, &of.rules);
     if (r == 0)
         r = review_case_read(desk, decision->number, &of);
-    for (int i = 0; r == 0 && i < of.n_alternatives; i++)
-        if (of.alternatives[i].candidate == decision->candidate && of.alternatives[i].row >= 0) {
-            const ReviewAlternative *one = &of.alternatives[i];
-            const char *number = review_case_held(&of, one, "citizen_number");
-            snprintf(decision->citizen_number, sizeof decision->citizen_number, "%s", number);
-            printf("candidate %lld is ", decision->candidate);
-            print_citizen(number, review_case_held(&of, one, "full_name"), review_case_held(&of, one, "birth_date"));
-            return 0;
-        }
     if (r != 0)
         return r < 0 ? r : review_no_case(decision->number);
-    log_error("case %" PRId64 " has no candidate %lld: see dongbo review show %" PRId64, decision->number,
-              decision->candidate, decision->number);
-    return 1;
+    const ReviewAlternative *one = candidate_at(&of, place);
+    if (!one || strcasecmp(one->check, check) != 0) {
+        log_error("case %" PRId64 " has no candidate %s%s: see dongbo review show %" PRId64, decision->number,
+                  decision->candidate, one ? " any more, or that is not the word that was shown beside it" : "",
+                  decision->number);
+        return 1;
+    }
+    const char *number = review_case_held(&of, one, "citizen_number");
+    snprintf(decision->citizen_number, sizeof decision->citizen_number, "%s", number);
+    printf("candidate %lld is ", place);
+    print_citizen(number, review_case_held(&of, one, "full_name"), review_case_held(&of, one, "birth_date"));
+    return 0;
 }
 
 // Neither name nor birth date, as far as both are there to compare.
@@ -209,7 +236,7 @@ static int check_typed(Desk *desk, const Decision *decision) {
 
 static int find_citizen(Desk *desk, Decision *decision) {
     if (!decision->to == !decision->candidate)
-        return error_fail(ERROR_CONFIG, "say whose event it is: --to NUMBER, --to - or --candidate N");
+        return error_fail(ERROR_CONFIG, "say whose event it is: --to NUMBER, --to - or --candidate N-WORD");
     if (!decision->to)
         return find_candidate(desk, decision);
     int r = identity_read_number(decision->to, decision->citizen_number);
@@ -230,7 +257,8 @@ static int run(Desk *desk, const char *action, int argc, char **argv) {
     int operand = 0;
     const Option options[] = {
         {"to", 0, OPTION_TEXT, "NUMBER|-", "the citizen whose event it is; -: from standard input", &decision.to},
-        {"candidate", 0, OPTION_INT, "N", "the same, by their place in dongbo review show", &decision.candidate},
+        {"candidate", 0, OPTION_TEXT, "N-WORD", "the same, as dongbo review show has it before them",
+         &decision.candidate},
         {"anyway", 0, OPTION_FLAG, NULL, "--to somebody of another name and birth date than the event says",
          &decision.anyway},
         {"why", 0, OPTION_TEXT, "TEXT", "required; kept with the decision", &decision.why},

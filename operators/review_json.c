@@ -117,9 +117,9 @@ static json_t *alternative_json(const ReviewCase *of, const ReviewAlternative *a
         bits = json_real((double)json_integer_value(json_object_get(alternative->match, "bits")) / 1000);
     }
     const char *died_on = review_case_held(of, alternative, "died_on");
-    return json_pack("{s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "candidate",
-                     position_or_null(alternative->candidate), "bearer", alternative->is_bearer, "in_store",
-                     alternative->row >= 0, "citizen",
+    return json_pack("{s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "candidate",
+                     position_or_null(alternative->candidate), "check", alternative->check, "bearer",
+                     alternative->is_bearer, "in_store", alternative->row >= 0, "citizen",
                      number_json(of, review_case_held(of, alternative, "citizen_number")), "died_on",
                      value_json(of, comparison_field(COMPARISON_BIRTH_DATE), died_on), "posterior", posterior, "bits",
                      bits, "fields", fields, "records", records_json(of, alternative), "records_all",

@@ -111,7 +111,7 @@ static void print_alternative_head(const ReviewCase *of, const ReviewAlternative
     const char *number = review_case_held(of, alternative, "citizen_number");
     const char *died_on = review_case_held(of, alternative, "died_on");
     if (alternative->candidate)
-        printf("\n  %d  ", alternative->candidate);
+        printf("\n  %d-%s  ", alternative->candidate, alternative->check);
     else
         printf("\n  -  ");
     if (alternative->row < 0)

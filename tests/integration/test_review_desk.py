@@ -88,6 +88,14 @@ def bearer_of(case):
     return next(one for one in case["alternatives"] if one["bearer"])
 
 
+def word_of(desk, case):
+    """The first candidate, as a decision names them."""
+    shown = json.loads(desk.ask("review", "show", case, "--json"))["alternatives"]
+    first, = (one for one in shown if one["candidate"] == 1)
+    assert f"\n  1-{first['check']}  " in desk.ask("review", "show", case)
+    return f"1-{first['check']}"
+
+
 def test_a_case_shows_what_was_said_beside_what_is_held(office, desk):
     case = json.loads(desk.ask("review", "show", office.wrong_name, "--json"))
     assert (case["events_all"], case["events_open"], len(case["events"])) == (2, 2, 2)
@@ -115,7 +123,8 @@ def test_a_case_shows_what_was_said_beside_what_is_held(office, desk):
 
     shown = desk.ask("review", "show", office.taken)
     assert "       covid-19/2: product_code EU/1/20/1528, lot_number A2, " in shown
-    assert "    *  citizen_number" in shown and f"review link {office.taken} --candidate 1" in shown
+    assert "    *  citizen_number" in shown
+    assert f"review link {office.taken} --candidate {word_of(desk, office.taken)} " in shown
     again = case["events"][1]["position"]  # any event's position leads to its case
     assert f"case {office.wrong_name}  open" in desk.ask("review", "show", again)
     assert f"others at {again}\n" in desk.ask("review", "show", office.wrong_name)
@@ -158,15 +167,21 @@ def test_a_decision_waits_and_can_be_taken_back(office, desk, other):
     office.exchange.broker.stop()
     assert "say --why" in desk.refused(2, "review", "accept", office.wrong_name)
     assert "say whose event it is" in desk.refused(2, "review", "link", office.taken, "--why", "x")
-    assert "has no candidate 7" in desk.refused(1, "review", "link", office.taken, "--candidate", "7", "--why", "x")
+    link = ("review", "link", office.taken, "--why", "x", "--candidate")
+    assert "has no candidate 7" in desk.refused(1, *link, "7-0000")
     assert "12 digits" in desk.refused(1, "review", "link", office.taken, "--to", "-", "--why", "x", given="12345\n")
-    assert "there is no case 999999" in desk.refused(1, "review", "link", 999999, "--candidate", "1", "--why", "x")
+    assert "there is no case 999999" in desk.refused(1, "review", "link", 999999, "--candidate", "1-0000", "--why", "x")
     stranger = people.citizen(12)["citizen_number"]
     told = desk.refused(1, "review", "link", office.taken, "--to", "-", "--why", "a slip", "--no-wait", given=stranger)
     assert "neither the name nor the birth date" in told and stranger not in told
     assert "there is no open case 999999" in desk.refused(1, "review", "refuse", 999999, "--why", "x")
 
-    told = desk.ask("review", "link", office.taken, "--candidate", "1", "--why", "card seen: Phượng", "--no-wait")
+    # Whoever came into the first place since is not whom the officer saw.
+    word = word_of(desk, office.taken)
+    slip = word[:-1] + ("0" if word[-1] != "0" else "1")
+    assert "has no candidate" in desk.refused(1, *link, slip)
+    assert "as in 1-7f3a" in desk.refused(2, *link, "1")
+    told = desk.ask("review", "link", office.taken, "--candidate", word, "--why", "card seen: Phượng", "--no-wait")
     assert told == ("candidate 1 is 001*******09, T*** T*** P***, born 1959\n"
                     f"case {office.taken}: link waits for a broker\n")
     assert "(link waits)" in desk.ask("review", "list")
@@ -270,7 +285,8 @@ def test_decisions_are_carried_out(office, desk, other):
     assert shown.startswith(f"case {office.no_number}  open") and "claimed by lan (you)" in shown
     number = people.citizen(NO_NUMBER)["citizen_number"]
     assert "is held by lan" in other.refused(1, "review", "link", office.no_number, "--to", number, "--why", "x")
-    assert "link done" in desk.ask("review", "link", office.no_number, "--candidate", "1", "--why", "found by her card")
+    assert "link done" in desk.ask("review", "link", office.no_number, "--candidate",
+                                  word_of(desk, office.no_number), "--why", "found by her card")
     told = other.ask("review", "refuse", office.taken, "--why", "two persons in one row")
     assert told.startswith(f"case {office.taken}: refuse done") and "1 REJECTED" in told
     assert "none is open and free" in desk.refused(1, "review", "next")
