@@ -67,6 +67,15 @@ void cases_key(const Rules *rules, uint32_t agency, const Dongbo__ChangeEvent *e
     memcpy(out, hash, CASE_KEY_BYTES);
 }
 
+void cases_held_key(uint32_t agency, int domain, int64_t person, uint8_t out[CASE_KEY_BYTES]) {
+    uint8_t bytes[20], hash[SHA256_DIGEST_LENGTH];
+    bytes_put_number(bytes, 4, agency);
+    bytes_put_number(bytes + 4, 8, (uint64_t)domain);
+    bytes_put_number(bytes + 12, 8, (uint64_t)person);
+    SHA256(bytes, sizeof bytes, hash);
+    memcpy(out, hash, CASE_KEY_BYTES);
+}
+
 // ---- rows ---------------------------------------------------------------------------------------------------------
 
 // A row: its number of columns, then each behind its length, -1 for null.

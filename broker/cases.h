@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which exceptions ask a reviewer the same question. A case is all open ones of one key: the same agency says the same
-// of its person, and of the same record of theirs. Pure; who stores the rows asks the database which keys are open.
+// of its person, and of the same record of theirs; or it is told no more of a person (broker/guesses.h). Pure; who
+// stores the rows asks the database which keys are open.
 #pragma once
 
 #include "broker/rules.h"
@@ -12,6 +13,9 @@
 // Of agency, domain, subject and the record's key fields, as said. All of a population event's body is its key: what
 // differs there is another change.
 void cases_key(const Rules *rules, uint32_t agency, const Dongbo__ChangeEvent *event, uint8_t out[CASE_KEY_BYTES]);
+
+// Of agency, domain and person, of whom whatever is said is held: one question, however much is tried.
+void cases_held_key(uint32_t agency, int domain, int64_t person, uint8_t out[CASE_KEY_BYTES]);
 
 // COPY rows of exceptions begin with position, case and key; the last two are null in those that are in nobody's
 // question. The case is written in late.

@@ -619,12 +619,18 @@ static void decide_somebody_else(Item *item) {
 }
 
 static void find_cases(const DecideContext *context, Work *work) {
+    uint32_t agency = work->agency->grants.agency;
     for (size_t i = 0; i < work->n_items; i++) {
         Item *item = &work->items[i];
-        if (item->event == NULL || item->has_case_key || !verdict_is_open(item->decision.verdict))
+        bool found = item->has_case_key && item->case_is_held == item->held;
+        if (item->event == NULL || found || !verdict_is_open(item->decision.verdict))
             continue;
-        cases_key(context->rules, work->agency->grants.agency, item->event, item->case_key);
+        if (item->held)
+            cases_held_key(agency, item->domain, item->person->key, item->case_key);
+        else
+            cases_key(context->rules, agency, item->event, item->case_key);
         item->has_case_key = true;
+        item->case_is_held = item->held;
         item->row_key = resent_key(context->rules, item->event);
     }
 }

@@ -70,13 +70,13 @@ struct Item {
     Neighbourhood *holders;     // of its key; likewise
     const SearchAnswer *found;  // who may be meant, where that was looked for; NULL otherwise. `person` may be of it
     uint8_t case_key[CASE_KEY_BYTES]; // what is asked of a reviewer, where the event is in question
-    bool has_case_key;
-    uint64_t row_key;  // of the agency's row (broker/resent.h), where it may matter; 0 else
-    bool replaces;     // there may be an older event of the row that is open
-    const char *why;   // re-decision: said in the log in place of the review's; NULL: that
-    Person named;      // whom a number that is not the current one led to
-    Decision form;     // verify_form()'s, kept: it does not depend on the store
-    Decision decision; // final
+    bool has_case_key, case_is_held;  // ... that of what is held
+    uint64_t row_key;                 // of the agency's row (broker/resent.h), where it may matter; 0 else
+    bool replaces;                    // there may be an older event of the row that is open
+    const char *why;                  // re-decision: said in the log in place of the review's; NULL: that
+    Person named;                     // whom a number that is not the current one led to
+    Decision form;                    // verify_form()'s, kept: it does not depend on the store
+    Decision decision;                // final
     Merged merged;
     const char *province_before, *province63_before; // residence before a population event; else as the person's
     const char *province_after, *province63_after;

@@ -64,8 +64,13 @@ void review_decide(const VerifyContext *context, const Grants *grants, const Rev
         say(decision, REJECTED, DONGBO__REASON_CODE__REVIEW_REFUSED, "");
         return;
     }
-    if (!comparable || item->person == NULL) {
+    if (!comparable || item->person == NULL || (item->held && review->action == REVIEW_LINK)) {
         decision->verdict = decision->verdict == REJECTED ? REJECTED : MISMATCH;
+        return;
+    }
+    if (item->held && decision->verdict == MISMATCH) {
+        decision->n_reasons = 0;
+        say(decision, REJECTED, DONGBO__REASON_CODE__REVIEW_REFUSED, "");
         return;
     }
     verify_life(context, grants, item->event, item->person, &life);
@@ -94,8 +99,9 @@ void review_standing(const Review *review, Item *item) {
 
 static bool is_barred(const Review *review, const Item *item) {
     int verdict = item->decision.verdict;
+    bool refuses = item->held && review->action == REVIEW_ACCEPT; // those that do not agree
     return !item->dropped && !item->poisoned && review->action != REVIEW_REFUSE &&
-           (verdict == MISMATCH || verdict == REJECTED);
+           (verdict == MISMATCH || (verdict == REJECTED && !refuses));
 }
 
 // What bars it: of an event that could not be said at all, not what was found about its person besides.
@@ -117,6 +123,9 @@ static void say_barred(const Review *review, const Item *item, char why[REVIEW_T
     else if (item->domain == DONGBO__DOMAIN__POPULATION)
         snprintf(why, REVIEW_TEXT_BYTES,
                  "a population event changes the store itself and can only be refused: its agency sends it again");
+    else if (review->action == REVIEW_LINK && item->held)
+        snprintf(why, REVIEW_TEXT_BYTES,
+                 "what is held is about the number's bearer: accept what agrees, or refuse all");
     else if (review->action == REVIEW_LINK)
         snprintf(why, REVIEW_TEXT_BYTES, "nobody has the number %s", masked);
     else

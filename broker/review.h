@@ -2,8 +2,10 @@
 //
 // What becomes of an event that an officer has decided. The officer's word stands above the comparison with the person,
 // and above what the domain's rules leave to a reviewer. It does not above anything else: the event must be sayable,
-// its person must be there, and what the rules do not let pass of that person's life (before birth, say) holds. Pure.
-// Refuses to take a population event, which would change the store itself: its agency says it again.
+// its person must be there, and what the rules do not let pass of that person's life (before birth, say) holds.
+// What is held of a person (broker/guesses.h) is one case of different events: to accept it takes those that agree with
+// the person, and refuses the others without a word of what differs. Pure. Refuses to take a population event, which
+// would change the store itself: its agency says it again.
 #pragma once
 
 #include "broker/verify.h"

@@ -49,11 +49,24 @@ static void print_head(const ReviewCase *of) {
     printf("\n");
 }
 
+static bool is_held(const ReviewCase *of) {
+    for (size_t i = 0; of->verdict && i < of->verdict->n_reasons; i++)
+        if (of->verdict->reasons[i]->code == DONGBO__REASON_CODE__GUESSES_TOO_MANY)
+            return true;
+    return false;
+}
+
 static void print_repeats(const ReviewCase *of) {
     int n = PQntuples(of->events);
     if (of->n_events < 2)
         return;
-    printf("  said %" PRId64 " times, %" PRId64 " open; others at", of->n_events, of->n_open);
+    if (is_held(of))
+        printf("  %" PRId64 " things were said of this person and held, %" PRId64
+               " are open: accept takes those that agree "
+               "and refuses the others; others at",
+               of->n_events, of->n_open);
+    else
+        printf("  said %" PRId64 " times, %" PRId64 " open; others at", of->n_events, of->n_open);
     for (int row = 1; row < n; row++)
         printf(" %" PRId64 "%s", pg_i64(of->events, row, REVIEW_POSITION),
                pg_bool(of->events, row, REVIEW_OPEN) ? "" : " (closed)");

@@ -390,6 +390,26 @@ def test_replaced_numbers_are_followed_and_the_store_is_nobodys_to_change(office
     assert sum(not (entry.decided_by and entry.why) for entry in decided) == 1  # the centre's doing
 
 
+def test_what_is_held_of_a_person_is_one_case(office):
+    """Whatever is tried. To accept it takes what agrees, and refuses the rest without telling what differs."""
+    tried = [people.dose(24, day, about=people.subject(24, birth_date=f"1974-03-{day:02d}")) for day in range(1, 9)]
+    positions = office.say(office.moh, *tried, people.dose(24, 9))
+    held = [position for position, in office.cluster.rows(
+        "SELECT position FROM exchange.exception WHERE 250 = ANY (reason_codes) ORDER BY 1")]
+    assert held == positions[5:]
+    held += office.say(office.moh, people.dose(24, 10, about=people.subject(24, full_name="Đinh Tiên Hoàng")))
+    assert {office.case_of(position) for position in held} == {held[0]}
+    shown = office.exchange.dongbo("review", "show", held[0]).stdout
+    assert "5 things were said of this person and held, 5 are open" in shown
+    state, outcome = office.decide(held[0], "link", number_of(25))
+    assert state == "failed" and "accept what agrees" in outcome
+    assert office.decide(held[0], "accept") == ("done", "1 ACCEPTED, 4 REJECTED")
+    log = logbook.Logbook(office.cluster).check()
+    decided = {entry.verdict: [reason.code for reason in entry.reasons] for entry in log.entries.values()
+               if entry.kind == logbook.ENTRY_DECISION and entry.citizen_number == number_of(24)}
+    assert decided == {ACCEPTED: [wire.REVIEW_ACCEPTED], REJECTED: [wire.REVIEW_REFUSED]}
+
+
 def test_what_is_withdrawn_while_the_writer_waits_is_not_carried_out(office):
     cluster = office.cluster
     asked, = office.say(office.moh, wrong(18))

@@ -71,6 +71,23 @@ static void test_a_repeat_is_the_same_question(void **state) {
     assert_true(same(key_of(5, row), key_of(5, repeat)));
 }
 
+static void test_what_is_held_is_one_question_of_a_person(void **state) {
+    static const struct {
+        uint32_t agency;
+        int domain;
+        int64_t person;
+    } CASES[] = {{5, 2, 77}, {6, 2, 77}, {5, 3, 77}, {5, 2, 78}};
+    Key keys[4];
+    for (int i = 0; i < 4; i++) {
+        cases_held_key(CASES[i].agency, CASES[i].domain, CASES[i].person, keys[i].bytes);
+        for (int j = 0; j < i; j++)
+            assert_false(same(keys[i], keys[j]));
+    }
+    Key again;
+    cases_held_key(5, 2, 77, again.bytes);
+    assert_true(same(keys[0], again));
+}
+
 static void test_another_agency_person_or_record_is_another(void **state) {
     Row row = dose(), other = dose();
     assert_false(same(key_of(5, row), key_of(6, row)));
@@ -156,6 +173,7 @@ static void test_nothing_in_question_is_no_case(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_repeat_is_the_same_question),
+        cmocka_unit_test(test_what_is_held_is_one_question_of_a_person),
         cmocka_unit_test(test_another_agency_person_or_record_is_another),
         cmocka_unit_test(test_each_change_of_a_person_is_a_question_of_its_own),
         cmocka_unit_test(test_rows_of_one_key_join_one_case),

@@ -189,6 +189,28 @@ static void test_refusing_what_is_held_tells_nothing(void **state) {
     assert_int_equal(item->decision.reasons[0].code, CODE(REVIEW_REFUSED));
 }
 
+static Item *decide_held(Case *c, ReviewAction action, const char *number) {
+    Item *item = decide(c, action, number);
+    item->held = true;
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    assert_int_equal(decide_persons(&context, &c->work), 0);
+    return item;
+}
+
+static void test_accepting_what_is_held_takes_what_agrees(void **state) {
+    Case *c = *state;
+    Item *item = decide_held(c, REVIEW_ACCEPT, "");
+    assert_int_equal(item->decision.verdict, REJECTED);
+    assert_int_equal(item->decision.n_reasons, 1); // not what differs
+    assert_int_equal(item->decision.reasons[0].code, CODE(REVIEW_REFUSED));
+    assert_decided(c, "1 REJECTED");
+    c->said.subject.full_name = (char *)AN.full_name;
+    item = decide_held(c, REVIEW_ACCEPT, "");
+    assert_int_equal(item->decision.verdict, ACCEPTED);
+    decide_held(c, REVIEW_LINK, AN.citizen_number);
+    assert_barred(c, "what is held is about the number's bearer");
+}
+
 static void test_a_population_event_is_only_refused(void **state) {
     Case *c = *state;
     c->said.event.body_case = DONGBO__CHANGE_EVENT__BODY_POPULATION;
@@ -260,6 +282,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_the_domains_rules_hold_for_officers_too, make, unmake),
         cmocka_unit_test_setup_teardown(test_refuse_is_possible_of_anything_and_keeps_the_reasons, make, unmake),
         cmocka_unit_test_setup_teardown(test_refusing_what_is_held_tells_nothing, make, unmake),
+        cmocka_unit_test_setup_teardown(test_accepting_what_is_held_takes_what_agrees, make, unmake),
         cmocka_unit_test_setup_teardown(test_a_population_event_is_only_refused, make, unmake),
         cmocka_unit_test_setup_teardown(test_many_reasons_leave_room_for_the_officers, make, unmake),
         cmocka_unit_test_setup_teardown(test_the_entry_says_who_and_the_payload_why, make, unmake),
