@@ -235,7 +235,8 @@ class Spool:
     def verdicts(self):
         for key, verdict, reasons, position in self.db.execute(
                 "SELECT source_key, verdict, reasons, position FROM event ORDER BY stream, sequence"):
-            yield {"source_key": key, "verdict": verdict and pb.Verdict.Name(verdict),
+            name = pb.Verdict.Name(verdict) if verdict in pb.Verdict.values() else verdict and str(verdict)
+            yield {"source_key": key, "verdict": name,  # null: not told yet; a number: newer than this program
                    "reasons": json.loads(reasons or "[]"), "position": position}
 
 

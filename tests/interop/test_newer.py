@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs of different age: what each side does with fields, codes and types of frames that it does not know, and with
 an exchange that refuses. Our agents and the Python clients alike, for the document says the same to both."""
-import shutil
+import contextlib
+import sqlite3
 import types
 
 import pytest
@@ -54,7 +55,7 @@ def test_a_publisher_at_a_newer_exchange_that_refuses(stage, publisher):
         hello = exchange.welcome_publisher()
         whole, header = exchange.batch()
         assert header.count == 4 and not hello.replaces_stream
-        for code in (REFUSAL.OVERLOADED, REFUSAL.GAP, REFUSAL.SCHEMA_NEWER):
+        for code in (REFUSAL.OVERLOADED, REFUSAL.GAP):
             exchange.refuse(code, 1)
             assert exchange.batch()[0] == whole
         exchange.refuse(REFUSAL.TOO_BIG, 1)
@@ -63,8 +64,9 @@ def test_a_publisher_at_a_newer_exchange_that_refuses(stage, publisher):
         second, next_header = exchange.batch()
         assert next_header.first_sequence == 3 and next_header.count == 2
         later = pb.EventVerdict(sequence=1, verdict=pb.ACCEPTED, position=1, reasons=[pb.Reason(code=999)])
+        exchange.refuse(REFUSAL.SCHEMA_NEWER, 3)  # of the second batch: it overtakes the receipt of the first
         exchange.receipt(header, later)
-        exchange.is_read()
+        assert exchange.batch()[0] == second
         # A type of frame that nobody asked for ends the session; what has no receipt comes again.
         exchange.say(TYPE_OF_LATER)
         again = exchange.welcome_publisher(last_sequence=2)
@@ -96,6 +98,34 @@ def test_a_publisher_takes_no_receipt_that_is_not_signed(stage, publisher):
             with pytest.raises(AssertionError, match="signature"):
                 publisher.done()
             assert publisher.answered() == 0
+
+
+def test_a_publisher_that_no_longer_has_what_was_forgotten(stage):
+    """It reads its source again, into a stream that takes the other one's place. Before that, a refusal for a reason
+    that it does not know is tried again later; a verdict that it does not know is kept."""
+    publisher = PythonPublisher(stage, "MOH")
+    publisher.put([event_json(people.dose(n)) for n in range(4)])
+    with counterpart(stage, stage.publish) as exchange:
+        process = stage.start(publisher.command(), publisher.log)
+        hello = exchange.welcome_publisher()
+        whole, header = exchange.batch()
+        exchange.refuse(99, 1)
+        exchange.welcome_publisher()
+        assert exchange.batch()[0] == whole
+        exchange.receipt(header, pb.EventVerdict(sequence=2, verdict=99, position=2))
+        assert process.popen.wait(20) == 0, process.text()
+        assert [verdict for _, verdict, _ in publisher.verdicts()] == ["ACCEPTED", "99", "ACCEPTED", "ACCEPTED"]
+        with contextlib.closing(sqlite3.connect(publisher.spool)) as spool, spool:
+            spool.execute("UPDATE batch SET sealed = NULL")  # as after KEPT_DAYS
+        process = stage.start(publisher.command(), publisher.log)
+        assert exchange.welcome_publisher(epoch=2).stream == hello.stream
+        again = exchange.welcome_publisher(epoch=2)
+        assert again.replaces_stream == hello.stream and again.stream != hello.stream
+        sealed, header = exchange.batch()
+        assert pb.SealedBatch.FromString(sealed).events == pb.SealedBatch.FromString(whole).events
+        assert (header.first_sequence, header.stream) == (1, again.stream)
+        exchange.receipt(header)
+        assert process.popen.wait(20) == 0, process.text()
 
 
 # ---- receiving -----------------------------------------------------------------------------------------------------
