@@ -29,12 +29,13 @@
 #define RECORDS_MAX 100000
 
 static const char NOTES[] =
-    "The oldest first. Rights that are granted today decide, for all of them: days, and policies that held before, do\n"
-    "not count, nor does whether the subscription is switched on. `record` and `person` are not what its holder will\n"
-    "see: those are made with its own secret. --json prints a record a line.\n";
+    "The oldest first. Rights that are granted today, and today's list of followed persons, decide for all of them:\n"
+    "days, and policies that held before, do not count, nor does whether the subscription is switched on.\n"
+    "`record` and `person` are not what its holder will see: those are made with its own secret. --json prints a record\n"
+    "a line.\n";
 
 static const PgStatement POLICY = {"preview_policy",
-                                   "SELECT s.state, " POLICY_ROW
+                                   "SELECT s.state, s.subscription, " POLICY_ROW
                                    " FROM exchange.subscription s JOIN exchange.subscription_policy p "
                                    "USING (subscription) WHERE s.name = $1 ORDER BY p.version DESC LIMIT 1",
                                    1, NULL};
@@ -44,6 +45,9 @@ static const PgStatement PAGE = {
     "AND payload IS NOT NULL ORDER BY first_position DESC LIMIT 8",
     1, NULL};
 enum { FIRST, FORMAT, STORED_AT, PAYLOAD };
+static const PgStatement FOLLOWED = {
+    "preview_followed", "SELECT FROM exchange.followed WHERE person = $1 AND subscription = $2 AND to_position IS NULL",
+    2, NULL};
 
 typedef struct Preview {
     Pg *exchange;
@@ -52,6 +56,7 @@ typedef struct Preview {
     Projector *projector;
     Arena *arena; // of a segment
     Bytes packed;
+    int32_t subscription;
     PolicyVersion version;
     char state[16];
     bool unmask, json;
@@ -144,12 +149,28 @@ static bool is_enough(const Preview *preview) {
     return json_array_size(preview->records) >= (size_t)preview->wanted;
 }
 
+// On the list as it is now: as rights are, too.
+static int find_followed(const Preview *preview, int64_t person, bool *ret) {
+    PgParams params = {0};
+    RESULT found = NULL;
+    pg_param_i64(&params, person);
+    pg_param_i32(&params, preview->subscription);
+    int r = pg_run(preview->exchange, &FOLLOWED, &params, &found);
+    pg_params_free(&params);
+    *ret = r == 0 && PQntuples(found) > 0;
+    return r;
+}
+
 static int look_at(Preview *preview, const Dongbo__Entry *entry, uint64_t position, int32_t stored_day) {
+    bool followed = false;
     preview->looked++;
     PolicyPassage passage = policy_admits(&preview->version, entry, stored_day);
     if (passage == POLICY_NOT)
         return 0;
-    int r = names_refresh(preview->names, preview->exchange, entry->agency);
+    int r = preview->version.followed_only ? find_followed(preview, entry->person, &followed) : 0;
+    if (r < 0 || !policy_concerns(&preview->version, preview->subscription, entry, followed))
+        return r;
+    r = names_refresh(preview->names, preview->exchange, entry->agency);
     if (r < 0)
         return r;
     const Projection projection = {.version = &preview->version,
@@ -267,7 +288,8 @@ static int read_policy(Preview *preview, const char *name) {
     if (PQntuples(policy) == 0)
         return error_fail(ERROR_CONFIG, "there is no subscription \"%s\": dongbo subscription list shows them", name);
     snprintf(preview->state, sizeof preview->state, "%s", pg_text(policy, 0, 0));
-    r = policy_row_read(policy, 0, 1, &preview->version);
+    r = policy_row_read(policy, 0, 2, &preview->version);
+    preview->subscription = pg_i32(policy, 0, 1);
     preview->version.valid_from = INT32_MIN;
     preview->version.valid_to = INT32_MAX;
     return r;

@@ -182,10 +182,12 @@ static void take(const Written *written, Rights *ret) {
 }
 
 int rights_file_fail(const RightsFile *file, const char *key, int r) {
+    char said[512];
+    snprintf(said, sizeof said, "%s", error_text()); // looking for the line may fail, too
     unsigned line = r < 0 ? config_key_line(file->path, key) : 0;
     if (r < 0 && line)
-        return error_context(r, "%s, line %u", file->path, line);
-    return r < 0 ? error_context(r, "%s", file->path) : r;
+        return error_fail(r, "%s, line %u: %s", file->path, line, said);
+    return r < 0 ? error_fail(r, "%s: %s", file->path, said) : r;
 }
 
 static int check_text(const RightsFile *file, const char *key, const char *text, size_t bytes_max) {

@@ -121,6 +121,8 @@ def test_what_is_read_later_is_told_by_what_was_released(centre):
     exchange.wait_until("SELECT count(*) FROM exchange.follow_request", 0)
     moh.publish([dose(number(of), 2, "L2", 20) for of in (1, 2)])
     read_silently(exchange, "fund")
+    preview = exchange.dongbo("subscription", "preview", "fund", "--json", "--unmask").stdout.splitlines()
+    assert {json.loads(line)["citizen_number"] for line in preview} == {number(1)}
     assert [record[2] for record in told(exchange, number(1))["fund"]] == ["entered", "upsert"]
     assert told(exchange, number(2)) == {}
     first = read_silently(exchange, "slow", credit=300)[0]

@@ -103,6 +103,40 @@ static void test_files(void **state) {
     assert_int_equal(config_load(&settings, "/", &schema), ERROR_CONFIG);
 }
 
+static void test_writes_what_it_reads(void **state) {
+    static const char yaml[] = "agency: \"a: b #\"\nlive: yes\nsources: [{name: \"- x\", rows: 3}, {name: đ}]\n";
+    Settings *settings = NULL, *again = NULL;
+    char *text = NULL;
+    size_t n = 0;
+    assert_int_equal(config_parse((void **)&settings, "f.yaml", yaml, strlen(yaml), &schema), 0);
+    FILE *out = open_memstream(&text, &n);
+    assert_int_equal(config_write(out, settings, &schema), 0);
+    fclose(out);
+    assert_int_equal(config_parse((void **)&again, "f.yaml", text, n, &schema), 0);
+    assert_string_equal(again->agency, "a: b #");
+    assert_true(again->live);
+    assert_int_equal(again->sources_count, 2);
+    assert_string_equal(again->sources[0].name, "- x");
+    assert_int_equal(again->sources[0].rows, 3);
+    assert_string_equal(again->sources[1].name, "đ");
+    config_free(settings, &schema);
+    config_free(again, &schema);
+    free(text);
+}
+
+static void test_finds_a_keys_line(void **state) {
+    char directory[SCRATCH_BYTES], path[SCRATCH_BYTES + 8];
+    scratch_make(directory);
+    scratch_write(directory, "f.yaml", "# live: no\nagency: MOH\nsources:\n  - live: x\nlive : yes\nlively: 1");
+    snprintf(path, sizeof path, "%s/f.yaml", directory);
+    assert_int_equal(config_key_line(path, "agency"), 2);
+    assert_int_equal(config_key_line(path, "live"), 5);
+    assert_int_equal(config_key_line(path, "lively"), 6);
+    assert_int_equal(config_key_line(path, "name"), 0);
+    scratch_remove(directory);
+    assert_int_equal(config_key_line(path, "live"), 0);
+}
+
 static void test_resolve(void **state) {
     static const char *const cases[][3] = {
         {"dongbo.yaml", "keys/a.yaml", "keys/a.yaml"},
@@ -208,8 +242,14 @@ static void test_help(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads),   cmocka_unit_test(test_refusals), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_resolve), cmocka_unit_test(test_options),  cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_reads),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_writes_what_it_reads),
+        cmocka_unit_test(test_finds_a_keys_line),
+        cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_wrong_options),
         cmocka_unit_test(test_help),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
