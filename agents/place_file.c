@@ -38,8 +38,33 @@ static int check_text(const char *text, size_t n, char out[CHECK_DIGITS + 1]) {
     return 0;
 }
 
-int place_file_read(const PlaceFile *file, SinkPlace *ret) {
-    char text[FILE_BYTES_MAX], hash[2 * HASH_BYTES + 1], check[CHECK_DIGITS + 1], expected[CHECK_DIGITS + 1];
+#define CHECK "check "
+
+// Splits the text into the place and what follows, up to the line that checks both. 1 when it is not ours.
+static int text_take(const char *text, SinkPlace *ret, char more[PLACE_MORE_BYTES]) {
+    char hash[2 * HASH_BYTES + 1], expected[CHECK_DIGITS + 1];
+    SinkPlace place = {0};
+    int begin = 0; // of what follows
+    const char *last = strstr(text, "\n" CHECK);
+    if (!last || sscanf(text, "dongbo position 1\nepoch %u\nposition %" SCNu64 "\nhash %64[0-9a-f]\n%n", &place.epoch,
+                        &place.position, hash, &begin) != 3)
+        return 1;
+    size_t n = (size_t)(last + 1 - text);
+    int r = check_text(text, n, expected);
+    if (r < 0)
+        return r;
+    const char *check = text + n + strlen(CHECK);
+    if (strncmp(check, expected, CHECK_DIGITS) != 0 || hex_decode(hash, place.hash, HASH_BYTES) != 0 ||
+        (size_t)begin > n || n - (size_t)begin >= PLACE_MORE_BYTES)
+        return 1;
+    memcpy(more, text + begin, n - (size_t)begin);
+    more[n - (size_t)begin] = 0;
+    *ret = place;
+    return 0;
+}
+
+int place_file_read(const PlaceFile *file, SinkPlace *ret, char more[PLACE_MORE_BYTES]) {
+    char text[FILE_BYTES_MAX];
     int fd = openat(file->directory, file->name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 1 : fail_system(file, "read the position");
@@ -48,21 +73,16 @@ int place_file_read(const PlaceFile *file, SinkPlace *ret) {
     if (n < 0)
         return fail_system(file, "read the position");
     text[n] = 0;
-    SinkPlace place = {0};
-    int end = 0;
-    int r = sscanf(text, "dongbo position 1\nepoch %u\nposition %" SCNu64 "\nhash %64[0-9a-f]\n%ncheck %16[0-9a-f]\n",
-                   &place.epoch, &place.position, hash, &end, check) == 4
-                ? check_text(text, (size_t)end, expected)
-                : 1;
-    if (r < 0)
-        return r;
-    if (r == 1 || strcmp(check, expected) != 0 || hex_decode(hash, place.hash, HASH_BYTES) != 0)
-        return error_fail(ERROR_CONFIG,
-                          "%s: this is no position of a sink, or it is damaged. Nothing was changed. Restore it from a "
-                          "copy, or move it away to receive everything again",
-                          file->path);
-    *ret = place;
-    return 0;
+    int r = text_take(text, ret, more);
+    return r == 1 ? 2 : r;
+}
+
+int place_file_damaged(const PlaceFile *file) {
+    return error_fail(
+        ERROR_CONFIG,
+        "%s: this is no position of a sink, or it is damaged. Nothing was changed. Restore it from a copy, "
+        "or move it away to receive everything again",
+        file->path);
 }
 
 static bool all_write(int fd, const char *text, size_t n) {
@@ -76,11 +96,11 @@ static bool all_write(int fd, const char *text, size_t n) {
     return true;
 }
 
-int place_file_write(const PlaceFile *file, const SinkPlace *place) {
+int place_file_write(const PlaceFile *file, const SinkPlace *place, const char *more) {
     char text[FILE_BYTES_MAX], hash[2 * HASH_BYTES + 1], check[CHECK_DIGITS + 1];
     hex_encode(place->hash, HASH_BYTES, hash);
-    int n = snprintf(text, sizeof text, "dongbo position 1\nepoch %u\nposition %" PRIu64 "\nhash %s\n", place->epoch,
-                     place->position, hash);
+    int n = snprintf(text, sizeof text, "dongbo position 1\nepoch %u\nposition %" PRIu64 "\nhash %s\n%s", place->epoch,
+                     place->position, hash, more);
     int r = check_text(text, (size_t)n, check);
     if (r < 0)
         return r;

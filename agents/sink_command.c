@@ -138,13 +138,16 @@ static int talk(Command *command, int wait_ms) {
 // ---- the sink -------------------------------------------------------------------------------------------------------
 
 static int place_read(Command *command) {
+    char more[PLACE_MORE_BYTES];
     int r = place_file_lock(command->file);
     if (r == 1)
         return error_fail(ERROR_DATABASE,
                           "%s: another receiver works with it, or what it has started has not ended yet",
                           command->options.state);
     if (r == 0)
-        r = place_file_read(command->file, &command->place);
+        r = place_file_read(command->file, &command->place, more);
+    if (r == 2)
+        return place_file_damaged(command->file);
     if (r >= 0)
         command->has_place = r == 0;
     return r < 0 ? r : 0;
@@ -215,7 +218,7 @@ static int command_commit(Sink *sink, const SinkPlace *place) {
         return error_fail(ERROR_MEMORY, "no memory for records");
     int r = answer_await(command);
     if (r == 0)
-        r = place_file_write(command->file, place);
+        r = place_file_write(command->file, place, "");
     if (r < 0)
         return r;
     command->place = *place;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Order of a commit: data, fsync; then `position` as a new file, fsync, rename over the old one, fsync of the
-// directory. Whatever is interrupted, the old position or the new one stands, and names a length up to which the data
-// is on disk. A missing or damaged position beside data is never guessed at.
+// Order of a commit: data, fsync; then `position` (place_file.h). Whatever is interrupted, the old position or the new
+// one stands, and names a length up to which the data is on disk. A missing or damaged position beside data is never
+// guessed at.
 #include "agents/sink_jsonl.h"
 
+#include "agents/place_file.h"
 #include "proto/base/error.h"
-#include "proto/merkle.h"
 
 #include <errno.h>
 #include <dirent.h>
@@ -21,8 +21,6 @@
 
 #define FILE_BYTES_MAX (256ULL * 1024 * 1024)
 #define WRITE_BYTES (256 * 1024) // buffered before it is given to the kernel
-#define POSITION_BYTES_MAX 512
-#define CHECK_DIGITS 16
 
 typedef struct Jsonl {
     Sink sink;
@@ -39,7 +37,7 @@ typedef struct Jsonl {
     uint64_t written;        // given to the kernel
     unsigned durable_number; // the file that the position file names
     SinkPlace place;
-    Merkle *hash;
+    PlaceFile *position;
     Bytes buffer;
 } Jsonl;
 
@@ -63,12 +61,6 @@ static unsigned file_number(const Jsonl *jsonl, const char *name) {
 
 // ---- the position file -----------------------------------------------------------------------------------------
 
-static void check_text(Jsonl *jsonl, const char *text, size_t n, char out[CHECK_DIGITS + 1]) {
-    uint8_t hash[HASH_BYTES];
-    merkle_sha256(jsonl->hash, (const uint8_t *)text, n, hash);
-    hex_encode(hash, CHECK_DIGITS / 2, out);
-}
-
 static int all_write(int file, const void *data, size_t n) {
     for (const uint8_t *at = data; n;) {
         ssize_t wrote = write(file, at, n);
@@ -83,22 +75,12 @@ static int all_write(int file, const void *data, size_t n) {
 }
 
 static int position_write(Jsonl *jsonl, const SinkPlace *place) {
-    char text[POSITION_BYTES_MAX], hash[2 * HASH_BYTES + 1], check[CHECK_DIGITS + 1], name[32];
-    hex_encode(place->hash, HASH_BYTES, hash);
+    char more[PLACE_MORE_BYTES], name[32];
     file_name(jsonl, jsonl->number, name);
-    int n = snprintf(text, sizeof text,
-                     "dongbo position 1\nepoch %u\nposition %" PRIu64 "\nhash %s\nfile %s\nbytes %" PRIu64 "\n",
-                     place->epoch, place->position, hash, name, jsonl->written);
-    check_text(jsonl, text, (size_t)n, check);
-    n += snprintf(text + n, sizeof text - (size_t)n, "check %s\n", check);
-    int file = openat(jsonl->directory, "position.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (file < 0)
-        return fail_system(jsonl, "create position.new");
-    bool done = all_write(file, text, (size_t)n) == 0 && fsync(file) == 0;
-    done &= close(file) == 0;
-    if (!done || renameat(jsonl->directory, "position.new", jsonl->directory, "position") < 0 ||
-        fsync(jsonl->directory) < 0)
-        return fail_system(jsonl, "write the position");
+    snprintf(more, sizeof more, "file %s\nbytes %" PRIu64 "\n", name, jsonl->written);
+    int r = place_file_write(jsonl->position, place, more);
+    if (r < 0)
+        return r;
     jsonl->place = *place;
     jsonl->durable = jsonl->written;
     jsonl->durable_number = jsonl->number;
@@ -113,43 +95,18 @@ static int fail_damaged(const Jsonl *jsonl, const char *what) {
         jsonl->path, what);
 }
 
-// Reads at most n - 1 bytes and closes them with a 0. -1 with errno.
-static ssize_t file_read(int directory, const char *name, char *out, size_t n) {
-    int file = openat(directory, name, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return -1;
-    ssize_t got = read(file, out, n - 1);
-    int saved = errno;
-    close(file);
-    errno = saved;
-    if (got >= 0)
-        out[got] = 0;
-    return got;
-}
-
 // 1 when there is no position file.
 static int position_read(Jsonl *jsonl) {
-    char text[POSITION_BYTES_MAX], hash[2 * HASH_BYTES + 1], name[32], check[CHECK_DIGITS + 1],
-        expected[CHECK_DIGITS + 1];
-    ssize_t n = file_read(jsonl->directory, "position", text, sizeof text);
-    if (n < 0)
-        return errno == ENOENT ? 1 : fail_system(jsonl, "read the position");
-    SinkPlace place = {0};
-    int end = 0;
-    if (sscanf(text,
-               "dongbo position 1\nepoch %u\nposition %" SCNu64 "\nhash %64[0-9a-f]\nfile %31s\nbytes %" SCNu64
-               "\n%ncheck %16[0-9a-f]\n",
-               &place.epoch, &place.position, hash, name, &jsonl->durable, &end, check) != 6)
-        return fail_damaged(jsonl, "the file \"position\" is damaged or of another version");
-    check_text(jsonl, text, (size_t)end, expected);
-    jsonl->number = file_number(jsonl, name);
-    if (strcmp(check, expected) != 0 || hex_decode(hash, place.hash, HASH_BYTES) != 0)
-        return fail_damaged(jsonl, "the file \"position\" is damaged");
+    char more[PLACE_MORE_BYTES], name[32];
+    int r = place_file_read(jsonl->position, &jsonl->place, more);
+    if (r != 0 && r != 2)
+        return r;
+    if (r == 2 || sscanf(more, "file %31s\nbytes %" SCNu64, name, &jsonl->durable) != 2)
+        return fail_damaged(jsonl, "the file \"position\" is damaged, or of another version");
+    jsonl->number = jsonl->durable_number = file_number(jsonl, name);
     if (jsonl->number == 0)
         return error_fail(ERROR_CONFIG, "%s: its records are in another format (%s); name a new directory for this one",
                           jsonl->path, name);
-    jsonl->place = place;
-    jsonl->durable_number = jsonl->number;
     return 0;
 }
 
@@ -287,7 +244,7 @@ static void jsonl_destroy(Sink *sink) {
         close(jsonl->file);
     if (jsonl->directory >= 0)
         close(jsonl->directory);
-    merkle_destroy(&jsonl->hash);
+    place_file_destroy(&jsonl->position);
     bytes_free(&jsonl->buffer);
     free(jsonl->path);
     free(jsonl);
@@ -309,6 +266,15 @@ static int directory_open(Jsonl *jsonl) {
     if (flock(jsonl->directory, LOCK_EX | LOCK_NB) < 0)
         return error_fail(ERROR_CONFIG, "%s: another receiver is writing here", jsonl->path);
     return 0;
+}
+
+static int position_open(Jsonl *jsonl) {
+    char *path;
+    if (asprintf(&path, "%s/position", jsonl->path) < 0)
+        return error_fail(ERROR_MEMORY, "no memory for a sink");
+    int r = place_file_new(&jsonl->position, path);
+    free(path);
+    return r;
 }
 
 // Before the first byte of data: a position that says "nothing yet".
@@ -337,9 +303,9 @@ int sink_jsonl_new(Sink **ret, const SinkJsonlOptions *options) {
     jsonl->path = strdup(options->directory);
     if (!jsonl->path)
         return error_fail(ERROR_MEMORY, "no memory for a sink");
-    int r = merkle_new(&jsonl->hash);
+    int r = directory_open(jsonl);
     if (r == 0)
-        r = directory_open(jsonl);
+        r = position_open(jsonl);
     if (r == 0)
         r = position_read(jsonl);
     if (r == 1)

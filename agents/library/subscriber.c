@@ -79,7 +79,7 @@ static int kept_write(Sink *sink, const Dongbo__FeedRecord *record) {
 }
 
 static int place_store(DongboSubscriber *s, const SinkPlace *place) {
-    int r = place_file_write(s->file, place);
+    int r = place_file_write(s->file, place, "");
     if (r < 0)
         return r;
     s->place = *place;
@@ -114,6 +114,7 @@ static const SinkKind KEPT = {
 // ---- opening --------------------------------------------------------------------------------------------------------
 
 static int state_open(DongboSubscriber *s, const char *state) {
+    char more[PLACE_MORE_BYTES];
     int r = library_need(state, "state");
     if (r == 0)
         r = place_file_new(&s->file, state);
@@ -122,7 +123,9 @@ static int state_open(DongboSubscriber *s, const char *state) {
     if (r == 1)
         return error_fail(ERROR_CONFIG, "%s: another receiver works with it", state);
     if (r == 0)
-        r = place_file_read(s->file, &s->place);
+        r = place_file_read(s->file, &s->place, more);
+    if (r == 2)
+        return place_file_damaged(s->file);
     s->has_place = r == 0;
     s->acknowledged = s->given = s->place.position;
     return r < 0 ? r : 0;
