@@ -318,6 +318,8 @@ static int frame_receive(Subscription *s, zframe_t *bytes) {
     s->sequence_in = frame.sequence;
     if (frame.type == FRAME_RECORDS || frame.type == FRAME_CHUNK)
         s->received_bytes += frame.body_bytes;
+    if (frame.type == FRAME_CHUNK)
+        s->snapshot_bytes += frame.body_bytes;
     if (frame.type == FRAME_RECORDS)
         s->group_bytes += frame.body_bytes;
     s->heard_ms = s->served_ms = subscription_now_ms(s);

@@ -31,7 +31,7 @@ int subscription_ask_again(Subscription *s) {
 static int phase_begin(Subscription *s, SubscriptionPhase phase) {
     s->phase = phase;
     s->filling = false;
-    s->n_snapshot = 0;
+    s->n_snapshot = s->snapshot_bytes = 0;
     s->snapshot = (SinkSnapshot){.mark = clock_now_us(s->options.clock),
                                  .buckets = phase == PHASE_REPAIR ? s->buckets : NULL,
                                  .dry = s->options.dry && phase == PHASE_REPAIR};
@@ -44,6 +44,7 @@ int subscription_snapshot_begin(Subscription *s) {
     bool wanted = s->phase == PHASE_SNAPSHOT || (s->options.from == FROM_SNAPSHOT && !s->began);
     s->phase = PHASE_FEED;
     s->filling = s->asked = s->owes_ask = false;
+    s->n_snapshot = s->snapshot_bytes = 0;
     if (!snapshots)
         return wanted ? error_fail(ERROR_CONFIG, "%s takes no snapshot: leave --from out, or say start",
                                    s->options.shares > 0 ? "a receiver with a share" : "this kind of sink")
@@ -187,11 +188,14 @@ static int filling_end(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
     s->phase = PHASE_FEED;
     s->filling = false;
     s->compared = s->compared || !whole;
-    if (!whole)
+    if (!whole) {
+        log_info("%s: %" PRIu64 " records were sent again, %" PRIu64 " bytes", s->options.dry ? "compared" : "repaired",
+                 s->n_snapshot, s->snapshot_bytes);
         return GO_ON;
-    log_info("the snapshot is complete: %" PRIu64 " records, %" PRIu64
-             " others let go; going on behind position %" PRIu64,
-             s->n_snapshot, tally.extra, place.position);
+    }
+    log_info("the snapshot is complete: %" PRIu64 " records, %" PRIu64 " bytes, %" PRIu64
+             " other records let go; going on behind position %" PRIu64,
+             s->n_snapshot, s->snapshot_bytes, tally.extra, place.position);
     s->place = s->stored = place;
     s->previous = place.position;
     s->began = s->has_place = true;

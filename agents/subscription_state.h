@@ -52,10 +52,11 @@ struct Subscription {
 
     // snapshots
     SubscriptionPhase phase;
-    SinkSnapshot snapshot; // that is being taken
-    bool filling;          // the sink was told of it in this session
-    bool asked, owes_ask;  // for a chunk; it could not be sent yet
-    uint64_t n_snapshot;   // records of it
+    SinkSnapshot snapshot;   // that is being taken
+    bool filling;            // the sink was told of it in this session
+    bool asked, owes_ask;    // for a chunk; it could not be sent yet
+    uint64_t n_snapshot;     // records of it in this session ...
+    uint64_t snapshot_bytes; // ... and bytes of chunks
     Buckets *theirs, *ours;
     SinkCount count;                    // of ours
     bool counting, waits;               // there is more to count; it is what the next request waits for

@@ -276,7 +276,8 @@ static int answer_take(FeedState *state, SnapshotWork *work) {
     if (r == 0 && to)
         r = answer(state, to, work);
     if (r < 0 && r != ERROR_DATABASE) {
-        feed_session_fail(state, to);
+        if (to)
+            feed_session_fail(state, to);
         r = 0;
     }
     return r;

@@ -2,13 +2,16 @@
 """Snapshots as a subscriber takes them: what it holds after one, with the feed behind it, is what it may see, whatever
 happened meanwhile; what it asks in the wrong way gets a reason."""
 import hashlib
+import os
+import random
 
 import pytest
 
 import people
 import wire
 from conftest import BUILD
-from test_population_events import body_of
+from test_population_events import Centre, body_of
+from test_provinces import COMMITTEES, FIELDS as ALL_FIELDS, PERSONS, Life
 
 N = 300
 FIELDS = "citizen_number,health.vaccine_group,health.dose_number,health.lot_number"
@@ -108,7 +111,8 @@ def test_only_those_who_are_followed(exchange, health):
     with wire.subscriber(exchange, "fund") as committee:
         committee.hello(snapshot=True)
         assert committee.snapshot()[1] == {}
-        committee.follow(add=[people.citizen(n)["citizen_number"] for n in (3, 5)])
+        with wire.subscriber(exchange, "fund") as keeper:
+            keeper.follow(add=[people.citizen(n)["citizen_number"] for n in (3, 5)])
         exchange.wait_until("SELECT count(*) FROM exchange.follow_request", 0)
         assert said(committee.snapshot()[1]) == expected((3, 4, 1), (5, 6, 1))
 
@@ -131,15 +135,21 @@ class Copy:
     def receive(self, *words, expect=0):
         done = self.exchange.run(*self.command("--until-head", "--timeout", 20, *words))
         assert done.returncode == expect, done.stderr
+        self.keep(done)
         return done
 
     def reconcile(self, *words):
         done = self.exchange.run(*self.command("--reconcile", "--timeout", 20, *words))
         assert done.returncode == 0, done.stderr
+        self.keep(done)
         return done.stdout.strip()
 
+    def keep(self, done):
+        with open(self.exchange.directory / "copy.log", "a", encoding="utf-8") as log:
+            log.write(done.stderr)
+
     def rows(self, columns="citizen_number, dose_number", table="health"):
-        return sorted(self.exchange.cluster.rows(f"SELECT {columns} FROM {self.name}.{table}"))
+        return sorted(self.exchange.cluster.rows(f'SELECT {columns} FROM "{self.name}".{table}'))
 
     def run_sql(self, sql):
         self.exchange.cluster.rows(sql)
@@ -168,3 +178,231 @@ def test_a_sink_is_filled_by_a_snapshot_and_repaired(exchange, health):
     assert copy.reconcile() == found.replace("differs", "repaired")
     assert found == "differs: 30 missing, 35 stale, 6 extra"
     assert copy.rows() == expected((0, 300, 1), (0, 50, 2))
+    whole, repair = log_bytes(exchange, "the snapshot is complete"), log_bytes(exchange, "sent again")
+    assert 0 < repair < whole / 2, "only what differs is sent"
+
+
+def log_bytes(exchange, what):
+    """What the agent says to have received, in the run that said this last."""
+    said = [line for line in (exchange.directory / "copy.log").read_text().splitlines() if what in line][-1]
+    return int(said.split(" bytes")[0].split()[-1])
+
+
+def test_a_sink_follows_what_is_granted(exchange, health):
+    publish(health, 0, 100)
+    copy = Copy(exchange, "hn")
+    process = exchange.start(copy.command("--from", "snapshot"), exchange.directory / "hn.log")
+    process.wait_for(lambda: "the snapshot is complete" in process.text(), "the snapshot")
+    exchange.dongbo("subscription", "change", "hn", "--field", "health.lot_number,health.dose_number")
+    narrow = [(None, 1, None, "LOT")] * 100
+    columns = "citizen_number, dose_number, vaccine_group, coalesce(lot_number, 'LOT')"
+    process.wait_for(lambda: copy.rows(columns) == narrow, "what is not granted any more gone")
+    assert process.stop() == 0
+    # Wider again, with another domain's rows gone, while nobody receives.
+    exchange.dongbo("subscription", "change", "hn", "--field", FIELDS)
+    exchange.wait_in_force()
+    copy.receive()
+    assert copy.rows() == expected((0, 100, 1))
+    exchange.dongbo("subscription", "change", "hn", "--province", "79")
+    exchange.wait_in_force()
+    copy.receive()
+    assert copy.rows() == [], "nobody lives there"
+    assert copy.reconcile() == "repaired: 0 missing, 0 stale, 0 extra"
+
+
+def test_what_is_asked_in_the_wrong_way(exchange, health):
+    exchange.committee("other", "health", FIELDS)
+    publish(health, 0, 5)
+    filler(exchange, 2, 1500)
+    live = wire.subscriber(exchange, "other")
+    live.hello(from_start=True)
+    committee = wire.subscriber(exchange, "hn")
+
+    def begun(**asked):
+        committee.hello(snapshot=True)
+        committee.ask(**asked)
+        return committee.chunk().cursor
+    good = begun()
+    assert good and people.citizen(0)["citizen_number"].encode() not in good and b"covid" not in good
+    for bad in (bytes([good[0] ^ 1]) + good[1:], good[:-1] + bytes([good[-1] ^ 128]), good[:40], good + b"x",
+                b"x" * 200):
+        committee.hello(snapshot=True)
+        committee.ask(bad)
+        assert "without a cursor" in committee.expect_error("CURSOR_BAD").text
+    for asked in ({"digests": True}, {"buckets": b"\xff" * 512}):
+        committee.hello(snapshot=True)
+        committee.ask(good, **asked)
+        committee.expect_error("CURSOR_BAD")
+    with wire.subscriber(exchange, "other") as foreign:
+        foreign.hello(snapshot=True)
+        foreign.ask(good)
+        foreign.expect_error("CURSOR_BAD")
+    live.hello(from_start=True)
+    committee.hello(snapshot=True)
+    committee.ask(good)
+    assert committee.chunk().records, "the good one still is"
+    committee.ask(buckets=b"\xff" * 511)
+    committee.expect_error("BAD_FRAME")
+    committee.hello(snapshot=True)
+    committee.ask()
+    committee.ask()
+    while (received := committee.receive()).type == wire.CHUNK:
+        pass
+    assert wire.Error.Code.Name(received.code) == "OUT_OF_ORDER"
+    committee.hello(snapshot=True)
+    committee.send(wire.SNAPSHOT, wire.SnapshotRequest())
+    assert committee.receive(0.3) is None, "no chunk without credit"
+    committee.credit(1 << 20)
+    committee.chunk()
+    old = begun()
+    exchange.dongbo("subscription", "change", "hn", "--field", "health.dose_number")
+    exchange.wait_in_force()
+    committee.close()
+    with wire.subscriber(exchange, "hn") as again:
+        again.hello(snapshot=True)
+        again.ask(old)
+        assert "has changed" in again.expect_error("CURSOR_BAD").text
+    live.take_all(exchange.cluster.value("SELECT last_position FROM exchange.head"))
+    assert len(live.records) == 5, "others are unharmed"
+    live.close()
+
+
+# ---- a model -------------------------------------------------------------------------------------------------------
+
+LOT = "X" * 60
+
+
+def filler(exchange, persons, records, between=1):
+    """Records that make a snapshot long, of persons whose keys lie among the others'; nothing happens to them."""
+    body = wire.Vaccination(vaccine_group="covid-19", dose_number=77, lot_number=LOT)
+    record = wire.Record(body=body.SerializeToString(), origins=[wire.Origin(agency=1, fields=[1, 2, 4])])
+    exchange.cluster.rows(
+        "INSERT INTO population.citizen (person, citizen_number, full_name, birth_date, sex, residence_province)"
+        " SELECT n * %s + 500, '0790' || lpad(n::text, 8, '0'), 'X', '2001-01-01', 'male',"
+        " CASE WHEN n %% 2 = 0 THEN '01' ELSE '79' END FROM generate_series(1, %s) n", between, persons)
+    exchange.cluster.rows(
+        "INSERT INTO exchange.record_version SELECT n * %s + 500, 2, 'x' || chr(31) || lpad(i::text, 6, '0'), 0, false,"
+        " %s FROM generate_series(1, %s) n, generate_series(1, %s) i", between, record.SerializeToString(), persons,
+        records)
+    return persons * records
+
+
+@pytest.fixture
+def centre(exchange):
+    """Persons' keys are far apart, with others between them, so that events can come between a snapshot's chunks."""
+    exchange.cluster.rows("ALTER SEQUENCE population.citizen_person_seq INCREMENT 1000")
+    made = Centre(exchange)
+    for name, words in COMMITTEES.items():
+        exchange.committee(name, "health,population", f"{ALL_FIELDS},population.residence_province", *words)
+    exchange.fillers = filler(exchange, PERSONS, 300, 1000) // PERSONS
+    yield made
+    made.close()
+
+
+def held_of(held):
+    return sorted((record.citizen_number, *body_of(record)) for record in held.values() if record.domain == 2)
+
+
+def expected_of(exchange, life, words):
+    provinces = words[1::2]
+    return sorted(life.expected(provinces) + [
+        (f"0790{n:08}", 77, LOT) for n in range(1, PERSONS + 1) for _ in range(exchange.fillers)
+        if not provinces or ("01" if n % 2 == 0 else "79") in provinces])
+
+
+def some_events(life, peers, n):
+    for _ in range(n):
+        code, said_now = life.batch()
+        if said_now:
+            publish_to(peers[code], said_now)
+
+
+def publish_to(peer, said_now):
+    """Until there is a receipt: what the broker that was killed had to say may still come."""
+    first, kind = peer.next, None
+    while peer.next == first:
+        kind, _ = peer.publish(said_now)
+        if kind != wire.RECEIPT:
+            peer.hello()
+
+
+def settle(centre):
+    for waiting in ("exchange.person_link WHERE NOT moved", "exchange.retelling WHERE NOT told"):
+        centre.exchange.wait_until(f"SELECT count(*) FROM {waiting}", 0)
+    return centre.cluster.value("SELECT last_position FROM exchange.head")
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("DONGBO_SEEDS", "2"))))
+def test_copies_come_out_right_whatever_happens_between_chunks(centre, seed):
+    """Persons move, are merged and get other numbers, and doses are told and withdrawn, between the chunks."""
+    exchange, life = centre.exchange, Life(centre, seed)
+    peers = {code: centre.peer(code) for code in ("NPC", "MOH")}
+    peers["NPC"].publish([life.enter(of) for of in range(PERSONS)])
+    some_events(life, peers, 15)
+    copies = {}
+    for name in COMMITTEES:
+        committee, cursor, held, chunks = wire.subscriber(exchange, name), b"", {}, 0
+        committee.hello(snapshot=True)
+        while cursor is not None:
+            committee.ask(cursor)
+            chunk = committee.chunk()
+            for data in chunk.records:
+                record = wire.FeedRecord.FromString(data)
+                held[record.record_id] = record
+            cursor = None if chunk.done else chunk.cursor
+            chunks += 1
+            some_events(life, peers, 2)
+            if cursor is not None and life.dice.random() < 0.3:
+                committee.hello(snapshot=True)
+        assert chunks > 1, "there was something to come between"
+        committee.position = committee.previous = chunk.first.position
+        copies[name] = committee, held
+    some_events(life, peers, 3)
+    head = settle(centre)
+    assert centre.cluster.rows("SELECT * FROM exchange.exception") == []
+    for name, words in COMMITTEES.items():
+        committee, held = copies[name]
+        committee.take_all(head)
+        apply(held, committee.records)
+        assert held_of(held) == expected_of(exchange, life, words), f"{name}, seed {seed}"
+        # The exchange would give just this.
+        chunks, again = committee.snapshot()
+        assert held_of(again) == held_of(held), f"{name}, seed {seed}"
+        committee.close()
+
+
+@pytest.mark.parametrize("seed", [3])
+def test_killed_in_the_middle(centre, seed):
+    """Broker and receiver die while a sink is being filled and events arrive; what it holds is right in the end."""
+    exchange, life = centre.exchange, Life(centre, seed)
+    peers = {code: centre.peer(code) for code in ("NPC", "MOH")}
+    peers["NPC"].publish([life.enter(of) for of in range(PERSONS)])
+    some_events(life, peers, 10)
+    copy, seen = Copy(exchange, "all"), set()
+    for round_ in range(12):
+        process = exchange.start(copy.command("--from", "snapshot"), exchange.directory / "all.log")
+        some_events(life, peers, 1)
+        process.wait_for(lambda: "snapshot from" in process.text(), "a session")
+        try:  # until another chunk is stored, or a moment later
+            process.wait_for(lambda: stored(exchange) not in seen, "a chunk", 0.05 + life.dice.random() / 2)
+        except AssertionError:
+            pass
+        if life.dice.random() < 0.3:
+            exchange.broker.kill()
+            exchange.start_broker()
+            for peer in peers.values():
+                peer.hello()
+        process.kill()
+        seen.add(stored(exchange))
+    settle(centre)
+    copy.receive()
+    rows = copy.rows("citizen_number, dose_number, coalesce(lot_number, '')")
+    assert rows == expected_of(exchange, life, ()), f"seed {seed}"
+    assert exchange.cluster.rows('SELECT * FROM "all".dongbo_snapshot') == []
+    assert copy.reconcile() == "repaired: 0 missing, 0 stale, 0 extra"
+
+
+def stored(exchange):
+    if not exchange.cluster.value("SELECT to_regclass('\"all\".dongbo_snapshot') IS NOT NULL"):
+        return None
+    return tuple(bytes(row[0]) for row in exchange.cluster.rows('SELECT cursor FROM "all".dongbo_snapshot'))
