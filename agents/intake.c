@@ -33,6 +33,8 @@ int intake_refuse(Intake *intake, const Item *item, const IntakeFault *fault) {
     int r = ledger_result_add(intake->spool, &result);
     if (r == 0)
         r = ledger_tally(intake->spool, item->origin, DONGBO__VERDICT__REJECTED, 0, 1);
+    if (r == 0) // once more, for the exchange never sees it: no verdict
+        r = ledger_tally(intake->spool, item->origin, DONGBO__VERDICT__VERDICT_UNSPECIFIED, 0, 1);
     return r < 0 ? r : ledger_tally(intake->spool, item->origin, DONGBO__VERDICT__REJECTED, fault->code, 1);
 }
 

@@ -504,6 +504,9 @@ static int forget(Publish *publish) {
 }
 
 static const char NOTES[] =
+    "A row that cannot be an event (a date that is none, a column in another encoding) is refused here and never sent:\n"
+    "the exchange's `dongbo report --quality` does not know of it. --once counts such rows (unsent in --json), and\n"
+    "NAME.refused.csv in done/ has them among the others.\n\n"
     "Exit codes of --once:\n"
     "  0  done: all that there was is delivered and answered\n"
     "  1  done, and something was refused or still waits to be handed back (listed)\n"

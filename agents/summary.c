@@ -15,6 +15,8 @@
 
 static int counts_add(void *self, int verdict, int reason, int64_t n) {
     SummaryCounts *counts = self;
+    if (verdict == 0)
+        counts->unsent += n;
     if (verdict <= 0 || verdict >= VERDICT_KINDS || n == 0)
         return 0;
     if (reason == 0) {
@@ -36,12 +38,13 @@ static int counts_add(void *self, int verdict, int reason, int64_t n) {
 }
 
 static void counts_subtract(SummaryCounts *counts, const SummaryCounts *before) {
-    for (int v = 0; v < VERDICT_KINDS; v++)
+    counts->unsent -= before->unsent;
+    for (int v = 1; v < VERDICT_KINDS; v++)
         counts_add(counts, v, 0, -before->verdicts[v]);
     for (int i = 0; i < before->n_reasons; i++)
         counts_add(counts, before->reasons[i].verdict, before->reasons[i].reason, -before->reasons[i].n);
     // Fewer than before: these were decided again.
-    for (int v = 0; v < VERDICT_KINDS; v++) {
+    for (int v = 1; v < VERDICT_KINDS; v++) {
         if (counts->verdicts[v] >= 0)
             continue;
         counts->again -= counts->verdicts[v];
@@ -53,7 +56,8 @@ static void counts_subtract(SummaryCounts *counts, const SummaryCounts *before) 
 }
 
 static void counts_sum(SummaryCounts *counts, const SummaryCounts *more) {
-    for (int v = 0; v < VERDICT_KINDS; v++)
+    counts->unsent += more->unsent;
+    for (int v = 1; v < VERDICT_KINDS; v++)
         counts_add(counts, v, 0, more->verdicts[v]);
     for (int i = 0; i < more->n_reasons; i++)
         counts_add(counts, more->reasons[i].verdict, more->reasons[i].reason, more->reasons[i].n);
@@ -140,6 +144,8 @@ static void print_lines(const SummaryCounts *counts) {
                 printf("    %-24s %10lld\n", reason_find(counts->reasons[i].reason)->name,
                        (long long)counts->reasons[i].n);
     }
+    if (counts->unsent != 0)
+        printf("  refused here, and not sent: %lld of the rejected\n", (long long)counts->unsent);
     if (counts->again != 0)
         printf("  of earlier runs, decided again: %lld\n", (long long)counts->again);
 }
@@ -171,10 +177,10 @@ static void print_origin(Printing *printing, const Origin *origin, const Summary
     if (counts_refused(counts) > 0 && origin->kept_name[0] != 0)
         refused_name(origin->kept_name, RESULT_REFUSED, refused);
     if (printing->options->json) {
-        json_t *file =
-            json_pack("{s:s, s:o, s:o, s:o, s:I, s:o}", "source", origin->source, "file", text_json(origin->name),
-                      "verdicts", counts_json(counts), "reasons", reasons_json(counts), "refused",
-                      (json_int_t)counts_refused(counts), "refused_file", text_json(refused));
+        json_t *file = json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o}", "source", origin->source, "file",
+                                 text_json(origin->name), "verdicts", counts_json(counts), "reasons",
+                                 reasons_json(counts), "refused", (json_int_t)counts_refused(counts), "unsent",
+                                 (json_int_t)counts->unsent, "refused_file", text_json(refused));
         encoding_json(file, origin);
         json_array_append_new(printing->files, file);
         return;
@@ -234,10 +240,10 @@ static void print_json(Printing *printing, int64_t refused) {
     int64_t events = -printing->all.again;
     for (int v = 1; v < VERDICT_KINDS; v++)
         events += printing->all.verdicts[v];
-    json_t *json = json_pack("{s:I, s:I, s:o, s:o, s:I, s:b}", "events", (json_int_t)events, "decided_again",
+    json_t *json = json_pack("{s:I, s:I, s:o, s:o, s:I, s:I, s:b}", "events", (json_int_t)events, "decided_again",
                              (json_int_t)printing->all.again, "verdicts", counts_json(&printing->all), "reasons",
-                             reasons_json(&printing->all), "refused", (json_int_t)refused, "complete",
-                             printing->options->complete);
+                             reasons_json(&printing->all), "refused", (json_int_t)refused, "unsent",
+                             (json_int_t)printing->all.unsent, "complete", printing->options->complete);
     print_later(printing->options->verdicts, json);
     json_object_set(json, "owed", printing->owed);
     json_object_set(json, "files", printing->files);

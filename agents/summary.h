@@ -15,7 +15,8 @@ typedef struct SummaryCounts {
         int64_t n;
     } reasons[SUMMARY_REASONS_MAX];
     int n_reasons;
-    int64_t again; // events of earlier runs that have another verdict now, which is among those above
+    int64_t unsent; // of those rejected: rows that the agent refused itself, of which the exchange knows nothing
+    int64_t again;  // events of earlier runs that have another verdict now, which is among those above
 } SummaryCounts;
 
 // An origin that was unfinished when the run began.

@@ -60,12 +60,14 @@ def test_takes_a_file_and_hands_back_what_is_refused(exchange, health):
 
 
 def test_summary_counts_by_verdict_and_reason(exchange, health):
-    health.drop(VACCINATIONS, "a.csv", [dose_row(n) for n in range(5)] + [dose_row(5, ngay_sinh="1800-01-01")])
+    health.drop(VACCINATIONS, "a.csv", [dose_row(n) for n in range(5)] + [dose_row(5, ngay_sinh="1800-01-01"),
+                                                                          dose_row(6, mui_so="hai")])
     code, said = summary(health)
     assert code == 1
-    assert said["events"] == 6 and said["refused"] == 1
-    assert said["verdicts"] == {"ACCEPTED": 5, "MISMATCH": 1}
-    assert said["reasons"] == {"ID_BIRTH_YEAR": 1}
+    assert said["events"] == 7 and said["refused"] == 2
+    assert said["unsent"] == said["files"][0]["unsent"] == 1 and events(exchange)[0] == 6
+    assert said["verdicts"] == {"ACCEPTED": 5, "MISMATCH": 1, "REJECTED": 1}
+    assert said["reasons"] == {"ID_BIRTH_YEAR": 1, "FIELD_FORMAT": 1}
     assert said["files"][0]["refused_file"] == "a.refused.csv"
     code, said = summary(health)
     assert (code, said["events"]) == (0, 0)
