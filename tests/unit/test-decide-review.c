@@ -260,6 +260,103 @@ static void test_the_entry_says_who_and_the_payload_why(void **state) {
     assert_string_equal(summary->lines[0]->text, "");
 }
 
+// ---- what stands in a record ---------------------------------------------------------------------------------------
+
+static const Dongbo__Entry *entry_of(Case *c) {
+    Dongbo__SegmentPayload *payload = NULL;
+    assert_int_equal(entries_build(&c->work), 0);
+    assert_int_equal(c->work.n_entries, 1);
+    assert_int_equal(segment_decode_payload(c->work.payload.data, c->work.payload.n, 1, c->work.arena, &payload), 0);
+    return payload->entries[0];
+}
+
+// The event as one that went into the record of this person before; `stands`: and is in it still.
+static Item *stand(Case *c, const Person *person, bool stands) {
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    Merge merge = {.rules = rules, .grants = &c->agency.grants, .arena = c->work.arena};
+    const Dongbo__Record **versions = arena_zalloc(c->work.arena, sizeof *versions);
+    Merged before;
+    Dose *other = arena_alloc(c->work.arena, sizeof *other);
+    dose_make(other);
+    other->id[0] = 7;
+    other->event.event_time_us++;
+    assert_int_equal(reconcile(&merge, NULL, stands ? &c->said.event : &other->event, &before), 0);
+    versions[0] = before.record;
+    c->work.n_items = 1;
+    Item *item = c->work.items = decide_items_new(&c->work, 1);
+    item->bytes =
+        (ProtobufCBinaryData){.data = c->packed, .len = dongbo__change_event__pack(&c->said.event, c->packed)};
+    item->leaf = c->leaf;
+    item->sequence = 9;
+    item->stands = person->key;
+    item->person = person;
+    item->read = versions[0];
+    item->versions = versions;
+    item->n_versions = 1;
+    assert_int_equal(decide_forms(&context, &c->work), 0);
+    assert_int_equal(decide_persons(&context, &c->work), 0);
+    assert_int_equal(decide_records(&context, &c->work), 0);
+    return item;
+}
+
+static void test_what_stands_is_held_against_the_life_alone(void **state) {
+    Case *c = *state;
+    c->work.kind = WORK_JUDGE;
+    c->work.review = NULL;
+    Item *item = stand(c, &DEAD, true); // and not against the name, which is another
+    assert_int_equal(item->decision.verdict, DONGBO__VERDICT__MISMATCH);
+    assert_int_equal(item->decision.n_reasons, 1);
+    assert_int_equal(item->decision.reasons[0].code, CODE(DEAD_AT_EVENT));
+    assert_true(item->has_case_key);
+    const Dongbo__Entry *entry = entry_of(c);
+    assert_int_equal(c->work.n_exceptions, 1);
+    assert_int_equal(c->work.n_records, 0);
+    assert_int_equal(entry->kind, DONGBO__ENTRY_KIND__ENTRY_DECISION);
+    assert_int_equal(entry->person, DEAD.key);
+    assert_int_equal(entry->body.len, 0);
+    stand(c, &AN, true); // who lives
+    assert_int_equal(entries_build(&c->work), 0);
+    assert_int_equal(c->work.n_entries, 0);
+    stand(c, &DEAD, false); // what was said since stands in its place
+    assert_int_equal(entries_build(&c->work), 0);
+    assert_int_equal(c->work.n_entries, 0);
+    c->said.body.occurrence_date = "1998-12-31"; // before birth, which is no news
+    stand(c, &DEAD, true);
+    assert_int_equal(entries_build(&c->work), 0);
+    assert_int_equal(c->work.n_entries, 0);
+}
+
+static void test_accepted_it_stays_and_refused_it_goes(void **state) {
+    Case *c = *state;
+    c->review.action = REVIEW_ACCEPT;
+    stand(c, &DEAD, true);
+    assert_decided(c, "1 UNCHANGED");
+    assert_int_equal(entry_of(c)->reasons[0]->code, CODE(REVIEW_ACCEPTED));
+    assert_int_equal(c->work.n_records, 0);
+    c->review.action = REVIEW_REFUSE;
+    stand(c, &DEAD, true);
+    assert_decided(c, "1 REJECTED");
+    const Dongbo__Entry *entry = entry_of(c);
+    assert_true(entry->deleted && entry->n_changed_fields > 0);
+    assert_int_equal(entry->person, DEAD.key);
+    assert_int_equal(c->work.n_records, 1);
+}
+
+static void test_what_is_linked_leaves_by_an_entry_of_its_own(void **state) {
+    Case *c = *state;
+    c->review.action = REVIEW_LINK;
+    c->review.citizen_number = AN.citizen_number;
+    stand(c, &DEAD, true)->leaves = true;
+    DecideContext context = {.rules = rules, .now_us = NOW};
+    assert_int_equal(decide_persons(&context, &c->work), 0);
+    assert_int_equal(decide_records(&context, &c->work), 0);
+    const Dongbo__Entry *entry = entry_of(c);
+    assert_int_equal(entry->kind, DONGBO__ENTRY_KIND__ENTRY_MERGER);
+    assert_int_equal(entry->verdict, ACCEPTED);
+    assert_true(entry->deleted);
+    assert_decided(c, ""); // that is no decision
+}
+
 static void test_what_was_decided_is_counted(void **state) {
     Case *c = *state;
     Item items[4] = {{.decision.verdict = ACCEPTED},
@@ -280,6 +377,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_link_takes_the_person_whom_the_officer_names, make, unmake),
         cmocka_unit_test_setup_teardown(test_link_to_nobody_fails, make, unmake),
         cmocka_unit_test_setup_teardown(test_the_domains_rules_hold_for_officers_too, make, unmake),
+        cmocka_unit_test_setup_teardown(test_what_stands_is_held_against_the_life_alone, make, unmake),
+        cmocka_unit_test_setup_teardown(test_accepted_it_stays_and_refused_it_goes, make, unmake),
+        cmocka_unit_test_setup_teardown(test_what_is_linked_leaves_by_an_entry_of_its_own, make, unmake),
         cmocka_unit_test_setup_teardown(test_refuse_is_possible_of_anything_and_keeps_the_reasons, make, unmake),
         cmocka_unit_test_setup_teardown(test_refusing_what_is_held_tells_nothing, make, unmake),
         cmocka_unit_test_setup_teardown(test_accepting_what_is_held_takes_what_agrees, make, unmake),
