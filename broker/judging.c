@@ -213,8 +213,10 @@ static void judge(Judged *judged, const Contradiction *like) {
 static int judge_row(Judged *judged, Arena *arena, const PGresult *rows, int row) {
     size_t n = 0;
     const uint8_t *bytes = pg_bytes(rows, row, RECORD, &n);
-    Contradiction like = {.by = {.person = judged->person->key, .domain = pg_i16(rows, row, DOMAIN)}};
     Dongbo__Record *record = dongbo__record__unpack(arena_protobuf(arena), n, bytes);
+    Contradiction like = {.by = {.person = judged->person->key, .domain = pg_i16(rows, row, DOMAIN)},
+                          .person = judged->person,
+                          .record = record};
     ProtobufCMessage *body = record == NULL || domain_descriptor(like.by.domain) == NULL
                                  ? NULL
                                  : protobuf_c_message_unpack(domain_descriptor(like.by.domain), arena_protobuf(arena),
@@ -255,7 +257,37 @@ static int judge_rows(Judging *judging, Person *const *persons, const PGresult *
     return result;
 }
 
-// The event of each that has one still.
+// What is not kept any more is said as the record has it, of its person as they are: an officer needs no more.
+static int make_event(Arena *arena, const Contradiction *of, Testimony *ret) {
+    Dongbo__ChangeEvent event = DONGBO__CHANGE_EVENT__INIT;
+    Dongbo__Subject subject = DONGBO__SUBJECT__INIT;
+    ProtobufCMessage *body = protobuf_c_message_unpack(domain_descriptor(ret->domain), arena_protobuf(arena),
+                                                       of->record->body.len, of->record->body.data);
+    if (body == NULL)
+        return arena_failed(arena) ? no_memory() : 0;
+    event.schema_version = SCHEMA_VERSION;
+    event.event_id = (ProtobufCBinaryData){.data = (uint8_t *)ret->event_id, .len = EVENT_ID_BYTES};
+    event.operation = DONGBO__OPERATION__UPSERT;
+    for (size_t i = 0; i < of->record->n_origins; i++) {
+        if (of->record->origins[i]->event_id.data == ret->event_id)
+            event.event_time_us = of->record->origins[i]->event_time_us;
+    }
+    subject.citizen_number = (char *)of->person->citizen_number;
+    subject.full_name = (char *)of->person->full_name;
+    subject.birth_date = (char *)of->person->birth_date;
+    subject.sex = (char *)of->person->sex;
+    event.subject = &subject;
+    event_set_body(&event, ret->domain, body);
+    size_t n = dongbo__change_event__get_packed_size(&event);
+    ret->bytes = (ProtobufCBinaryData){.data = arena_alloc(arena, n), .len = n};
+    if (ret->bytes.data == NULL)
+        return no_memory();
+    dongbo__change_event__pack(&event, ret->bytes.data);
+    ret->found = true;
+    return 0;
+}
+
+// The event of each, as far as it is known where it came from.
 static int find_events(Judging *judging, Judged *judged) {
     Testimony *asked = arena_alloc(judging->arena, judged->n * sizeof *asked + 1);
     if (asked == NULL)
@@ -265,10 +297,15 @@ static int find_events(Judging *judging, Judged *judged) {
     int result = testimony_find(prepare_exchange(judging->prepare), judging->arena, asked, judged->n);
     size_t n = 0;
     for (size_t i = 0; result == 0 && i < judged->n; i++) {
+        Contradiction *at = &judged->list[i];
+        if (!asked[i].found && asked[i].known)
+            result = make_event(judging->arena, at, &asked[i]);
+        at->by = asked[i];
         if (!asked[i].found)
-            log_warn("a record of a person who died before cannot be judged: its event is not held any more");
+            log_warn(
+                "a record of a person who died before cannot be judged: where it comes from is not known any more");
         else
-            judged->list[n++] = (Contradiction){.by = asked[i], .because = judged->list[i].because};
+            judged->list[n++] = *at;
     }
     judged->n = n;
     return result;

@@ -31,6 +31,8 @@ typedef struct Judging {
 typedef struct Contradiction {
     Testimony by;
     int64_t because; // position of the event because of which
+    const Person *person;
+    const Dongbo__Record *record;
 } Contradiction;
 
 // 1 when nobody waits. ERROR_DATABASE, ERROR_MEMORY.

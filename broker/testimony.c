@@ -31,7 +31,7 @@ static const PgStatement SEGMENTS = {
     "WHERE position(a.event_id IN v.record) > 0 GROUP BY a.i) "
     "SELECT m.i, m.position, s.first_position, s.last_position, s.format, s.agency, s.stream, s.summary, s.payload, "
     "s.batch FROM made m CROSS JOIN LATERAL (SELECT * FROM exchange.segment g WHERE g.first_position <= m.position "
-    "ORDER BY g.first_position DESC LIMIT 1) s WHERE s.stream IS NOT NULL AND s.payload IS NOT NULL",
+    "ORDER BY g.first_position DESC LIMIT 1) s WHERE s.stream IS NOT NULL",
     4, SEGMENTS_TYPES};
 static const Oid EXCEPTION_TYPES[] = {OID_BYTEA, OID_INT8};
 static const PgStatement EXCEPTION = {
@@ -98,30 +98,44 @@ static const Dongbo__SealedBatch *read_batch(Arena *scratch, const PGresult *row
     return segment_decode_batch(data, n, n_events, scratch);
 }
 
-static int read_segment(Pg *exchange, Arena *arena, Arena *scratch, const PGresult *rows, int row, Testimony *ret) {
+// Whether the entry is about another event. Of a segment whose payload was trimmed nobody knows.
+static int read_entry(Arena *scratch, const PGresult *rows, int row, size_t at, const Testimony *asked,
+                      bool *ret_other) {
     Dongbo__SegmentPayload *payload = NULL;
-    Dongbo__SegmentSummary *summary = NULL;
-    size_t at = (size_t)(pg_i64(rows, row, POSITION) - pg_i64(rows, row, FIRST)), n = 0;
-    int format = pg_i16(rows, row, FORMAT);
+    size_t n = 0;
     const uint8_t *data = pg_bytes(rows, row, PAYLOAD, &n);
-    int result = segment_decode_payload(data, n, format, scratch, &payload);
-    data = pg_bytes(rows, row, SUMMARY, &n);
-    if (result == 0)
-        result = segment_decode_summary(data, n, format, scratch, &summary);
-    if (result != 0 || at >= payload->n_entries || at >= summary->n_lines)
-        return result < 0 ? result : 0;
-    const Dongbo__Entry *entry = payload->entries[at];
-    data = pg_bytes(rows, row, STREAM, &n);
-    if (n != STREAM_BYTES || entry->event_id.len != EVENT_ID_BYTES ||
-        memcmp(entry->event_id.data, ret->event_id, EVENT_ID_BYTES) != 0)
+    *ret_other = false;
+    if (pg_is_null(rows, row, PAYLOAD))
         return 0;
-    memcpy(ret->stream, data, STREAM_BYTES);
-    ret->sequence = entry->sequence;
-    ret->agency = entry->agency;
-    if (entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION)
+    int result = segment_decode_payload(data, n, pg_i16(rows, row, FORMAT), scratch, &payload);
+    if (result != 0)
+        return result;
+    const ProtobufCBinaryData *id = at < payload->n_entries ? &payload->entries[at]->event_id : NULL;
+    *ret_other = id == NULL || id->len != EVENT_ID_BYTES || memcmp(id->data, asked->event_id, EVENT_ID_BYTES) != 0;
+    return 0;
+}
+
+static int read_segment(Pg *exchange, Arena *arena, Arena *scratch, const PGresult *rows, int row, Testimony *ret) {
+    Dongbo__SegmentSummary *summary = NULL;
+    size_t at = (size_t)(pg_i64(rows, row, POSITION) - pg_i64(rows, row, FIRST)), n = 0, n_stream = 0;
+    bool other = false;
+    const uint8_t *data = pg_bytes(rows, row, SUMMARY, &n), *stream = pg_bytes(rows, row, STREAM, &n_stream);
+    int result = segment_decode_summary(data, n, pg_i16(rows, row, FORMAT), scratch, &summary);
+    if (result == 0)
+        result = read_entry(scratch, rows, row, at, ret, &other);
+    if (result != 0 || other || at >= summary->n_lines || n_stream != STREAM_BYTES)
+        return result < 0 ? result : 0;
+    const Dongbo__SummaryLine *line = summary->lines[at];
+    memcpy(ret->stream, stream, STREAM_BYTES);
+    ret->sequence = line->sequence;
+    ret->agency = (uint32_t)pg_i32(rows, row, AGENCY);
+    ret->known = line->leaf.len == HASH_BYTES;
+    if (ret->known)
+        memcpy(ret->leaf, line->leaf.data, HASH_BYTES);
+    if (line->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION)
         return read_exception(exchange, arena, ret);
-    const Dongbo__SealedBatch *batch = read_batch(scratch, rows, row, payload->n_entries);
-    return batch == NULL ? 0 : keep(arena, &batch->events[at], &summary->lines[at]->leaf, ret);
+    const Dongbo__SealedBatch *batch = read_batch(scratch, rows, row, summary->n_lines);
+    return batch == NULL ? 0 : keep(arena, &batch->events[at], &line->leaf, ret);
 }
 
 int testimony_find(Pg *exchange, Arena *arena, Testimony *list, size_t n) {

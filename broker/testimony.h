@@ -15,8 +15,8 @@ typedef struct Testimony {
     int domain;
     const char *record_key;
     const uint8_t *event_id; // EVENT_ID_BYTES
-    // Answered; `found` is false where it is held no longer. Bytes in the arena.
-    bool found;
+    // Answered. `known` is when and by whom it was told; `found`, that it is held still. Bytes in the arena.
+    bool known, found;
     uint32_t agency;
     uint64_t sequence;
     uint8_t stream[STREAM_BYTES], leaf[HASH_BYTES];

@@ -136,6 +136,22 @@ def test_a_death_that_is_taken_back_closes_its_cases(centre):
     logbook.Logbook(centre.cluster).check()
 
 
+def test_what_is_not_kept_any_more_is_asked_of_all_the_same(centre):
+    """The log's payloads are trimmed: the officer sees what the record says."""
+    npc, moh = centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(1))])
+    moh.publish([dose(number(1), n, f"L{n}", n) for n in (2, 3)])
+    centre.cluster.rows("UPDATE exchange.segment SET payload = NULL, batch = NULL WHERE stream = %s", moh.stream)
+    npc.publish([death(centre, 1)])
+    wait_judged(centre)
+    assert told(moh, 1) == [(2, MISMATCH, ["DEAD_AT_EVENT"])]
+    (case, _), = cases(centre).items()
+    shown = centre.exchange.dongbo("review", "show", case, "--unmask").stdout
+    assert number(1) in shown and "2021-03-15" in shown
+    assert decide(centre, case, "refuse") == ("done", "1 REJECTED")
+    assert held(centre) == [(number(1), 2, "L2")]
+
+
 # ---- notes, and what rules reject -----------------------------------------------------------------------------------
 
 def period(of, start, end, which=1):
