@@ -201,8 +201,8 @@ def operators_config(cluster, schemas=ROOT / "schemas", operator="dongbo_operato
             f'schemas: "{schemas}"\n')
 
 
-@pytest.fixture(scope="session")
-def template():
+@contextlib.contextmanager
+def open_template():
     """A stopped cluster on which `dongbo init` has run once: copying it is quicker than making it anew."""
     with open_workdir() as directory:
         made = Cluster(directory / "pg", ("fsync=off",))
@@ -214,6 +214,12 @@ def template():
         finally:
             made.stop()
         yield directory / "pg"
+
+
+@pytest.fixture(scope="session")
+def template():
+    with open_template() as made:
+        yield made
 
 
 @pytest.fixture
