@@ -16,7 +16,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define FILE_BYTES_MAX 512
+#define FILE_BYTES_MAX (PLACE_MORE_BYTES + 512)
 #define CHECK_DIGITS 16
 
 struct PlaceFile {

@@ -15,7 +15,7 @@ void place_file_destroy(PlaceFile **file);
 int place_file_lock(PlaceFile *file);
 int place_file_lock_fd(const PlaceFile *file); // -1 before it is locked
 // What a sink keeps with it, as lines of its own; "" for nothing.
-#define PLACE_MORE_BYTES 256
+#define PLACE_MORE_BYTES 3072
 // 1 when there is none yet; 2 when it is damaged: it is never guessed at.
 int place_file_read(const PlaceFile *file, SinkPlace *ret, char more[PLACE_MORE_BYTES]);
 // Durable when it returns 0; ERROR_SYSTEM.

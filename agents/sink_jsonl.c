@@ -21,6 +21,7 @@
 
 #define FILE_BYTES_MAX (256ULL * 1024 * 1024)
 #define WRITE_BYTES (256 * 1024) // buffered before it is given to the kernel
+#define CURSOR_DIGITS (2 * SNAPSHOT_CURSOR_BYTES_MAX)
 
 typedef struct Jsonl {
     Sink sink;
@@ -38,6 +39,7 @@ typedef struct Jsonl {
     unsigned durable_number; // the file that the position file names
     SinkPlace place;
     PlaceFile *position;
+    SinkSnapshot snapshot; // that is being taken; mark 0: none
     Bytes buffer;
 } Jsonl;
 
@@ -74,14 +76,28 @@ static int all_write(int file, const void *data, size_t n) {
     return 0;
 }
 
-static int position_write(Jsonl *jsonl, const SinkPlace *place) {
+// Only while one is being taken.
+static int snapshot_lines(const SinkSnapshot *snapshot, char *out, size_t size) {
+    char hash[2 * HASH_BYTES + 1], cursor[CURSOR_DIGITS + 1] = "-";
+    hex_encode(snapshot->first.hash, HASH_BYTES, hash);
+    if (snapshot->begun)
+        hex_encode(snapshot->cursor, snapshot->cursor_n, cursor);
+    return snprintf(out, size, "snapshot %" PRId64 "\nfirst %u %" PRIu64 " %s\ncursor %s\n", snapshot->mark,
+                    snapshot->first.epoch, snapshot->first.position, hash, cursor);
+}
+
+// snapshot: NULL for none.
+static int position_write(Jsonl *jsonl, const SinkPlace *place, const SinkSnapshot *snapshot) {
     char more[PLACE_MORE_BYTES], name[32];
     file_name(jsonl, jsonl->number, name);
-    snprintf(more, sizeof more, "file %s\nbytes %" PRIu64 "\n", name, jsonl->written);
+    int n = snprintf(more, sizeof more, "file %s\nbytes %" PRIu64 "\n", name, jsonl->written);
+    if (snapshot)
+        snapshot_lines(snapshot, more + n, sizeof more - (size_t)n);
     int r = place_file_write(jsonl->position, place, more);
     if (r < 0)
         return r;
     jsonl->place = *place;
+    jsonl->snapshot = snapshot ? *snapshot : (SinkSnapshot){0};
     jsonl->durable = jsonl->written;
     jsonl->durable_number = jsonl->number;
     return 0;
@@ -95,13 +111,29 @@ static int fail_damaged(const Jsonl *jsonl, const char *what) {
         jsonl->path, what);
 }
 
+// False when they are damaged.
+static bool snapshot_read(const char *text, SinkSnapshot *ret) {
+    char hash[2 * HASH_BYTES + 1], cursor[CURSOR_DIGITS + 1];
+    int end = 0;
+    _Static_assert(CURSOR_DIGITS == 2048, "below");
+    if (sscanf(text, "snapshot %" SCNd64 "\nfirst %u %" SCNu64 " %64[0-9a-f]\ncursor %2048[0-9a-f-]\n%n", &ret->mark,
+               &ret->first.epoch, &ret->first.position, hash, cursor, &end) != 5 ||
+        hex_decode(hash, ret->first.hash, HASH_BYTES) != 0)
+        return false;
+    ret->begun = strcmp(cursor, "-") != 0;
+    ret->cursor_n = ret->begun ? strlen(cursor) / 2 : 0;
+    return text[end] == 0 && (!ret->begun || hex_decode(cursor, ret->cursor, ret->cursor_n) == 0);
+}
+
 // 1 when there is no position file.
 static int position_read(Jsonl *jsonl) {
     char more[PLACE_MORE_BYTES], name[32];
+    int end = 0;
     int r = place_file_read(jsonl->position, &jsonl->place, more);
     if (r != 0 && r != 2)
         return r;
-    if (r == 2 || sscanf(more, "file %31s\nbytes %" SCNu64, name, &jsonl->durable) != 2)
+    if (r == 2 || sscanf(more, "file %31s\nbytes %" SCNu64 "\n%n", name, &jsonl->durable, &end) != 2 ||
+        (more[end] && !snapshot_read(more + end, &jsonl->snapshot)))
         return fail_damaged(jsonl, "the file \"position\" is damaged, or of another version");
     jsonl->number = jsonl->durable_number = file_number(jsonl, name);
     if (jsonl->number == 0)
@@ -216,21 +248,64 @@ static int rotate(Jsonl *jsonl) {
     jsonl->number++;
     jsonl->written = 0;
     SinkPlace place = jsonl->place;
-    int r = position_write(jsonl, &place);
+    SinkSnapshot snapshot = jsonl->snapshot;
+    int r = position_write(jsonl, &place, snapshot.mark ? &snapshot : NULL);
     return r < 0 ? r : file_open(jsonl, 0);
 }
 
-static int jsonl_commit(Sink *sink, const SinkPlace *place) {
-    Jsonl *jsonl = (Jsonl *)sink;
+static int all_commit(Jsonl *jsonl, const SinkPlace *place, const SinkSnapshot *snapshot) {
     int r = flush(jsonl);
     if (r < 0)
         return r;
     bool grown = jsonl->written != jsonl->durable || jsonl->number != jsonl->durable_number;
     if (grown && fdatasync(jsonl->file) < 0)
         return fail_system(jsonl, "make records durable");
-    r = position_write(jsonl, place);
+    r = position_write(jsonl, place, snapshot);
     return r < 0 ? r : rotate(jsonl);
 }
+
+static int jsonl_commit(Sink *sink, const SinkPlace *place) {
+    return all_commit((Jsonl *)sink, place, NULL);
+}
+
+// ---- snapshots -----------------------------------------------------------------------------------------------------
+
+static int jsonl_find(Sink *sink, SinkSnapshot *ret) {
+    *ret = ((Jsonl *)sink)->snapshot;
+    return ret->mark ? 0 : 1;
+}
+
+static void border_append(Jsonl *jsonl, const char *border, const SinkSnapshot *snapshot) {
+    char line[96];
+    snprintf(line, sizeof line, "{\"snapshot\":\"%s\",\"first\":%" PRIu64 "}\n", border, snapshot->first.position);
+    bytes_append_text(&jsonl->buffer, line);
+}
+
+static int jsonl_snapshot_begin(Sink *sink, const SinkSnapshot *snapshot) {
+    Jsonl *jsonl = (Jsonl *)sink;
+    if (jsonl->format == RECORD_PROTOBUF)
+        return error_fail(ERROR_CONFIG,
+                          "%s: a snapshot begins and ends with a line of JSON: it cannot go into files of protobuf",
+                          jsonl->path);
+    if (!snapshot->begun)
+        border_append(jsonl, "begin", snapshot);
+    return 0;
+}
+
+static int jsonl_snapshot_commit(Sink *sink, const SinkSnapshot *snapshot, SinkTally *tally) {
+    Jsonl *jsonl = (Jsonl *)sink;
+    SinkPlace place = jsonl->place;
+    return all_commit(jsonl, &place, snapshot);
+}
+
+static int jsonl_snapshot_end(Sink *sink, const SinkSnapshot *snapshot, const SinkPlace *place, SinkTally *tally) {
+    Jsonl *jsonl = (Jsonl *)sink;
+    border_append(jsonl, "end", snapshot);
+    return all_commit(jsonl, place, NULL);
+}
+
+static const SinkSnapshots JSONL_SNAPSHOTS = {
+    .find = jsonl_find, .begin = jsonl_snapshot_begin, .commit = jsonl_snapshot_commit, .end = jsonl_snapshot_end};
 
 static int jsonl_idle(Sink *sink) {
     return rotate((Jsonl *)sink);
@@ -255,7 +330,8 @@ static const SinkKind JSONL = {.begin = jsonl_begin,
                                .write = jsonl_write,
                                .commit = jsonl_commit,
                                .destroy = jsonl_destroy,
-                               .idle = jsonl_idle};
+                               .idle = jsonl_idle,
+                               .snapshots = &JSONL_SNAPSHOTS};
 
 static int directory_open(Jsonl *jsonl) {
     if (mkdir(jsonl->path, 0700) < 0 && errno != EEXIST)
@@ -283,7 +359,7 @@ static int position_first(Jsonl *jsonl) {
     if (r != 0)
         return r < 0 ? r : fail_damaged(jsonl, "there are records, but the file \"position\" is missing");
     jsonl->number = jsonl->durable_number = 1;
-    return position_write(jsonl, &(SinkPlace){0});
+    return position_write(jsonl, &(SinkPlace){0}, NULL);
 }
 
 int sink_jsonl_new(Sink **ret, const SinkJsonlOptions *options) {

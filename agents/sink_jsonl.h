@@ -4,6 +4,10 @@
 // and a file `position` that says how far they are whole: place in the feed, file, length in bytes. What stands in a
 // file beyond that length was cut off by a crash and is removed at the next start. One receiver at a time (a lock on
 // the directory). A file is complete, and may be moved away, once the one with the next number is there.
+//
+// A snapshot stands between two lines of its own, {"snapshot":"begin","first":N} and {"snapshot":"end","first":N}. At
+// the latter, what a reader held when it read the former, and that no line between them brought, is gone. Another
+// "begin" before the "end": it began again, and so does the reader. While it lasts, `position` has its cursor.
 #pragma once
 
 #include "agents/record_format.h"

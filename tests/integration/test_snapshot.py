@@ -182,6 +182,29 @@ def test_a_sink_is_filled_by_a_snapshot_and_repaired(exchange, health):
     assert 0 < repair < whole / 2, "only what differs is sent"
 
 
+def test_lines_say_where_a_snapshot_begins_and_ends(exchange, health):
+    publish(health, 0, 100)
+    filler(exchange, 3, 1000)
+    receiver = exchange.receivers["hn"]
+    receiver.until_head()
+    lines = receiver.records()
+    assert len(lines) == 100 and not any("snapshot" in line for line in lines)
+    process = exchange.start(receiver.command("--from", "snapshot"), receiver.log)
+    process.wait_for(lambda: "cursor " in (receiver.directory / "position").read_text(), "a chunk")
+    process.kill()
+    receiver.until_head()
+    publish(health, 0, 5, 2)
+    receiver.until_head()
+    lines = receiver.records()[100:]
+    borders = [n for n, line in enumerate(lines) if "snapshot" in line]
+    first = lines[0]["first"]
+    assert [lines[n] for n in borders] == [{"snapshot": "begin", "first": first}, {"snapshot": "end", "first": first}]
+    inside = lines[borders[0] + 1:borders[1]]
+    assert len(inside) == 3100 == len({line["record"] for line in inside}), "each once, also after a kill"
+    assert {line["change"] for line in inside} == {"upsert"}
+    assert len(lines[borders[1] + 1:]) == 5
+
+
 def log_bytes(exchange, what):
     """What the agent says to have received, in the run that said this last."""
     said = [line for line in (exchange.directory / "copy.log").read_text().splitlines() if what in line][-1]
