@@ -107,7 +107,8 @@ void subscription_place(SinkPlace *place, const Dongbo__ResumeToken *token) {
     place->epoch = token->epoch;
     place->position = token->position;
     memset(place->hash, 0, HASH_BYTES);
-    memcpy(place->hash, token->segment_hash.data, token->segment_hash.len);
+    if (token->segment_hash.len)
+        memcpy(place->hash, token->segment_hash.data, token->segment_hash.len);
 }
 
 bool subscription_token_fits(const Dongbo__ResumeToken *token) {

@@ -126,6 +126,12 @@ static int digests_end(Subscription *s) {
     return GO_ON;
 }
 
+static void cursor_take(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
+    if (chunk->cursor.len)
+        memcpy(s->snapshot.cursor, chunk->cursor.data, chunk->cursor.len);
+    s->snapshot.cursor_n = chunk->cursor.len;
+}
+
 static int digests_take(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
     if (chunk->digests.len != BUCKETS_SUMS_BYTES)
         return subscription_say(s, LOST, "the broker's digests cannot be read");
@@ -140,7 +146,7 @@ static int digests_take(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
 
 static bool same_place(const SinkPlace *a, const Dongbo__ResumeToken *b) {
     return a->epoch == b->epoch && a->position == b->position &&
-           memcmp(a->hash, b->segment_hash.data, b->segment_hash.len) == 0;
+           (b->position == 0 || memcmp(a->hash, b->segment_hash.data, b->segment_hash.len) == 0);
 }
 
 // The first chunk in this session.
@@ -206,8 +212,7 @@ static int filling_end(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
 
 static int filling_go_on(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
     SinkTally tally = {0};
-    memcpy(s->snapshot.cursor, chunk->cursor.data, chunk->cursor.len);
-    s->snapshot.cursor_n = chunk->cursor.len;
+    cursor_take(s, chunk);
     s->snapshot.begun = true;
     int r = ask(s);
     if (r == GO_ON)
@@ -245,8 +250,7 @@ int subscription_chunk_receive(Subscription *s, const ProtobufCMessage *message)
     s->head = chunk->head->position;
     int r;
     if (s->phase == PHASE_DIGESTS) {
-        memcpy(s->snapshot.cursor, chunk->cursor.data, chunk->cursor.len);
-        s->snapshot.cursor_n = chunk->cursor.len;
+        cursor_take(s, chunk);
         r = digests_take(s, chunk);
     } else {
         r = filling_take(s, chunk);
