@@ -79,11 +79,16 @@ def sums_of(chunks):
 
 def test_a_snapshot_and_the_feed_behind_it(exchange, health):
     publish(health, 0, 200)
+    for lot, hours, verdict in (("NEW", 1, "ACCEPTED"), ("OLD", 3, "SUPERSEDED")):
+        done = health.publish([people.dose(0, key=lot, body=people.dose_body(lot_number=lot),
+                                           event_time_us=wire.now_us() - hours * 3600 * 1000000)])
+        assert list(done.verdicts().values()) == [verdict]
     with wire.subscriber(exchange, "hn") as committee:
         committee.hello(snapshot=True)
         committee.credit(1 << 20)
         chunks, held = committee.snapshot()
         assert said(held) == expected((0, 200, 1))
+        assert {body_of(record)[1] for record in held.values()} == {"", "NEW"}, "what lost is not told"
         assert chunks[-1].persons_done == chunks[-1].persons_total == 200
         assert {record.agency for record in held.values()} == {"MOH"}
         publish(health, 100, 250, 2)
