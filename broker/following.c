@@ -19,30 +19,39 @@
 
 // To be followed is whom they were merged into, with all records; to be left is who was named, who may have become
 // another since whom nobody wants to leave. Whose records are still to go is in the population store no more. Somebody
-// may be changing a request just now: it waits. Sub-selects with a LIMIT stay sub-selects, one look at an index for
-// each person, whatever was thought of the tables' sizes when they were empty.
+// may be changing a request just now: it waits. One look at an index for each person, whatever was thought of the
+// tables' sizes when they were empty: hence steps, and sub-selects with a LIMIT, which are not taken for joins.
 enum { PERSON, FOLLOW, NUMBER, TARGET, HELD_NUMBER, OWN_IS_HELD, WAITS, IS_GOING, GONE };
+#define STEP(behind)                                                                                                   \
+    "(SELECT q.person FROM exchange.follow_request q WHERE q.subscription = $1 AND q.person > " behind                 \
+    " ORDER BY q.subscription, q.person LIMIT 1)"
 #define ON_LIST(what, who)                                                                                             \
     "(SELECT " what " FROM exchange.followed f WHERE f.person = " who " AND (f.subscription = $1) IS TRUE "            \
     "AND f.to_position IS NULL LIMIT 1)"
 #define TO_BE_RETOLD(who) "(SELECT true FROM exchange.retelling w WHERE w.person = " who " AND NOT w.told LIMIT 1)"
-static const Oid NEXT_TYPES[] = {OID_INT4, OID_INT4};
+#define BECAME(who)                                                                                                    \
+    "(WITH RECURSIVE way(person) AS (SELECT l.merged_into FROM exchange.person_link l WHERE l.person = " who           \
+    " AND l.moved UNION SELECT l.merged_into FROM way w JOIN exchange.person_link l ON l.person = w.person "           \
+    "AND l.moved) SELECT w.person FROM way w WHERE NOT EXISTS (SELECT FROM exchange.person_link m "                    \
+    "WHERE m.person = w.person AND m.moved))"
+static const Oid NEXT_TYPES[] = {OID_INT4, OID_INT4, OID_INT8};
+// clang-format off
 static const PgStatement NEXT = {
     "follow-next",
-    "SELECT r.person, r.follow, r.number, t.person, " ON_LIST("f.number", "t.person") ", " ON_LIST("true", "r.person") ", " TO_BE_RETOLD(
-        "t.person") ", g.person IS NOT NULL, "
-                    "coalesce(g.number, ''), coalesce(g.province, ''), coalesce(g.province63, '') "
-                    "FROM (SELECT * FROM exchange.follow_request q WHERE q.subscription = $1 "
-                    "AND " TO_BE_RETOLD(
-                        "q.person") " IS NULL ORDER BY q.subscription, q.person LIMIT $2 "
-                                    "FOR NO KEY UPDATE SKIP LOCKED) r CROSS JOIN LATERAL (SELECT coalesce((WITH RECURSIVE way(person) AS ("
-                                    "SELECT l.merged_into FROM exchange.person_link l WHERE l.person = r.person AND l.moved AND r.follow "
-                                    "UNION SELECT l.merged_into FROM way w JOIN exchange.person_link l ON l.person = w.person AND l.moved) "
-                                    "SELECT w.person FROM way w WHERE NOT EXISTS (SELECT FROM exchange.person_link m "
-                                    "WHERE m.person = w.person AND m.moved)), r.person) AS person OFFSET 0) t "
-                                    "LEFT JOIN LATERAL (SELECT * FROM exchange.person_link l WHERE l.person = t.person LIMIT 1) g ON true "
-                                    "ORDER BY r.person",
-    2, NEXT_TYPES};
+    "WITH RECURSIVE step(person) AS (SELECT " STEP("$3") " UNION ALL SELECT " STEP("s.person") " FROM step s "
+    "WHERE s.person IS NOT NULL), asked AS MATERIALIZED (SELECT s.person FROM step s WHERE s.person IS NOT NULL "
+    "LIMIT $2) SELECT r.person, r.follow, r.number, t.person, "
+    ON_LIST("f.number", "t.person") ", " ON_LIST("true", "r.person") ", "
+    "coalesce(" TO_BE_RETOLD("t.person") ", " TO_BE_RETOLD("r.person") "), g.person IS NOT NULL, "
+    "coalesce(g.number, ''), coalesce(g.province, ''), coalesce(g.province63, '') "
+    "FROM asked a CROSS JOIN LATERAL (SELECT q.* FROM exchange.follow_request q WHERE q.subscription = $1 "
+    "AND q.person = a.person FOR NO KEY UPDATE SKIP LOCKED) r "
+    "CROSS JOIN LATERAL (SELECT CASE WHEN r.follow THEN coalesce(" BECAME("r.person") ", r.person) ELSE r.person END "
+    "AS person OFFSET 0) t "
+    "LEFT JOIN LATERAL (SELECT * FROM exchange.person_link l WHERE l.person = t.person LIMIT 1) g ON true "
+    "ORDER BY r.person",
+    3, NEXT_TYPES};
+// clang-format on
 
 // Of the domains that the policy has now; none where it is not about followed persons any more.
 enum { RECORD_PERSON, RECORD_DOMAIN, RECORD_KEY, RECORD };
@@ -56,33 +65,33 @@ static const PgStatement RECORDS = {
     "ORDER BY v.person, v.domain, v.record_key, v.position DESC LIMIT $3",
     3, RECORDS_TYPES};
 
-// Who was followed from this very position on never was.
-#define OF_LIST(persons) "(f.subscription = $1) IS TRUE AND f.person = ANY (" persons ") AND f.to_position IS NULL"
+// Who was followed from this very position on never was. By person again: an index of all that are open is no help.
+#define OF_LIST(persons)                                                                                               \
+    "(f.subscription = $1) IS TRUE AND f.person = ANY (" persons ") AND coalesce(f.to_position, 0) = 0"
 static const Oid DONE_TYPES[] = {OID_INT4,       OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT8,
                                  OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY};
+// clang-format off
 static const PgStatement DONE = {
     "follow-done",
     "WITH gone AS (DELETE FROM exchange.follow_request r WHERE (r.subscription = $1) IS TRUE AND r.person = ANY ($2) "
     "RETURNING r.person), "
-    "closed AS (UPDATE exchange.followed f SET to_position = $4 WHERE " OF_LIST(
-        "$3") " AND f.from_position < $4 "
-              "RETURNING f.person), "
-              "never AS (DELETE FROM exchange.followed f WHERE " OF_LIST(
-                  "$3") " AND f.from_position = $4 RETURNING f.person), "
-                        "renamed AS (UPDATE exchange.followed f SET number = (SELECT n.number FROM unnest($7::bigint[], $8::text[]) "
-                        "AS n(person, number) WHERE n.person = f.person LIMIT 1) WHERE " OF_LIST(
-                            "$7") "), "
-                                  "opened AS (INSERT INTO exchange.followed (subscription, person, number, from_position) "
-                                  "SELECT $1, n.person, n.number, $4 FROM unnest($5::bigint[], $6::text[]) AS n(person, number) "
-                                  "RETURNING person), "
-                                  "counts AS (SELECT (SELECT count(*) FROM gone) AS done, (SELECT count(*) FROM opened) - (SELECT count(*) "
-                                  "FROM closed) - (SELECT count(*) FROM never) AS more) "
-                                  "INSERT INTO exchange.follow_count AS c (subscription, done, followed) SELECT $1, done, more FROM counts "
-                                  "ON CONFLICT (subscription) DO UPDATE SET done = c.done + excluded.done, followed = c.followed + excluded.followed",
+    "closed AS (UPDATE exchange.followed f SET to_position = $4 WHERE " OF_LIST("$3") " AND f.from_position < $4 "
+    "RETURNING f.person), "
+    "never AS (DELETE FROM exchange.followed f WHERE " OF_LIST("$3") " AND f.from_position = $4 RETURNING f.person), "
+    "renamed AS (UPDATE exchange.followed f SET number = (SELECT n.number FROM unnest($7::bigint[], $8::text[]) "
+    "AS n(person, number) WHERE n.person = f.person LIMIT 1) WHERE " OF_LIST("$7") "), "
+    "opened AS (INSERT INTO exchange.followed (subscription, person, number, from_position) "
+    "SELECT $1, n.person, n.number, $4 FROM unnest($5::bigint[], $6::text[]) AS n(person, number) RETURNING person), "
+    "counts AS (SELECT (SELECT count(*) FROM gone) AS done, (SELECT count(*) FROM opened) - "
+    "(SELECT count(*) FROM closed) - (SELECT count(*) FROM never) AS more) "
+    "INSERT INTO exchange.follow_count AS c (subscription, done, followed) SELECT $1, done, more FROM counts "
+    "ON CONFLICT (subscription) DO UPDATE SET done = c.done + excluded.done, "
+    "followed = c.followed + excluded.followed",
     8, DONE_TYPES};
+// clang-format on
 
-static const Oid MOVED_TYPES[] = {OID_INT8};
 // As one that was carried out once less, for the row of those that were asked is others'.
+static const Oid MOVED_TYPES[] = {OID_INT8};
 static const PgStatement MOVED = {
     "follow-moved",
     "WITH asked AS (INSERT INTO exchange.follow_request (subscription, person, follow, number) "
@@ -100,6 +109,7 @@ typedef struct Wish {
     bool renamed;        // ... the target under another number
     bool tells;          // records
     bool taken;          // carried out in this work
+    bool waits;          // ... and cannot be now
     bool refused;        // ... by leaving all as it is
     Person gone;         // of those who are in the population store no more
     const Person *who;   // whose records are told
@@ -125,7 +135,8 @@ static int read_wish(Arena *arena, const PGresult *rows, int row, Wish *wish) {
                    .renamed = strcmp(pg_text(rows, row, HELD_NUMBER), pg_text(rows, row, NUMBER)) != 0,
                    .own_held = pg_bool(rows, row, OWN_IS_HELD)};
     wish->tells = wish->follow != wish->held;
-    wish->taken = !pg_bool(rows, row, WAITS);
+    wish->waits = pg_bool(rows, row, WAITS);
+    wish->taken = !wish->waits;
     wish->gone.key = wish->target;
     if (wish->number == NULL)
         return no_memory();
@@ -149,6 +160,7 @@ static int read_wishes(Pg *exchange, const Work *work, Wishes *ret) {
     PGresult *rows = NULL;
     pg_param_i32(&params, work->advance->subscription);
     pg_param_i32(&params, FOLLOWING_PERSONS_MAX);
+    pg_param_i64(&params, work->advance->person);
     int result = pg_run(exchange, &NEXT, &params, &rows);
     pg_params_free(&params);
     *ret = (Wishes){0};
@@ -280,6 +292,17 @@ static int find_persons(Prepare *prepare, Arena *arena, const Wishes *wishes) {
     return result;
 }
 
+// The next work goes on behind those who were looked at; whoever was only put off comes with it.
+static void set_place(const Wishes *wishes, Advance *advance) {
+    bool put_off = false;
+    for (size_t i = 0; i < wishes->n; i++) {
+        const Wish *wish = &wishes->list[i];
+        put_off = put_off || (!wish->taken && !wish->waits);
+        advance->rows += wish->taken;
+        advance->person = put_off ? advance->person : wish->person;
+    }
+}
+
 int following_build(Prepare *prepare, Pg *exchange, Work *work) {
     PGresult *rows = NULL;
     Wishes wishes;
@@ -299,8 +322,8 @@ int following_build(Prepare *prepare, Pg *exchange, Work *work) {
     PQclear(rows);
     work->wishes = wishes.list;
     work->n_wishes = wishes.n;
-    for (size_t i = 0; result == 0 && i < wishes.n; i++)
-        work->advance->rows += wishes.list[i].taken;
+    if (result == 0)
+        set_place(&wishes, work->advance);
     return result;
 }
 

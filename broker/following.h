@@ -10,9 +10,10 @@
 #define FOLLOWING_PERSONS_MAX 250  // of one work
 #define FOLLOWING_RECORDS_MAX 1000 // ... but always those of one person
 
-// Makes the work's items, from requests of work->advance->subscription; advance->rows says how many are carried out, 0
-// when none can be now. Under the log's lock: what is told is what holds. Persons who live elsewhere now, and those who
-// are merged into others, wait until that has been told. ERROR_DATABASE, ERROR_MEMORY.
+// Makes the work's items, from requests of advance->subscription about persons behind advance->person, which then is
+// the last one; advance->rows says how many are carried out, 0 when none can be now. Under the log's lock: what is told
+// is what holds. Persons who live elsewhere now, and those who are merged into others, wait until that has been told.
+// ERROR_DATABASE, ERROR_MEMORY.
 int following_build(Prepare *prepare, Pg *exchange, Work *work);
 // Notes whom the subscription follows from `position` on, and that the requests are done with.
 int following_done(Pg *exchange, const Work *work, uint64_t position);

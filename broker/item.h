@@ -48,7 +48,8 @@ typedef struct Advance {
     bool alone; // one event at a time, to find the one at fault
     AdvancePlace from, to;
     int rows;             // that the work looked at
-    int32_t subscription; // of WORK_FOLLOW: whose list
+    int32_t subscription; // of WORK_FOLLOW: whose list ...
+    int64_t person;       // ... and behind which person
 } Advance;
 
 typedef struct Item Item;

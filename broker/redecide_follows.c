@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Has carried out what subscribers asked of their lists of followed persons: a work for each list in turn, so that one
-// who asks for a million does not keep the others waiting.
+// Has carried out what subscribers asked of their lists of followed persons: some works for each list in turn, so that
+// one who asks for a million does not keep the others waiting.
 #include "broker/redecide_state.h"
 
 #include <stdlib.h>
@@ -28,18 +28,25 @@ static int next_list(Actor *actor, int32_t *ret) {
     return result;
 }
 
-static int follow_some(Actor *actor, Advance *advance) {
-    int32_t idle = 0, list = 0; // idle: the first one since a list moved of which nothing can be done now
-    int result = next_list(actor, &list);
-    for (int i = 0; result == 0 && list != 0 && list != idle && i < WORKS_MAX_A_ROUND; i++) {
-        actor->followed = advance->subscription = list;
+// One list, as far as the round's works go: from its beginning, person by person, so that what was carried out before
+// is not looked at again.
+static int follow_list(Actor *actor, Advance *advance, int *works) {
+    int result = 0;
+    advance->person = 0;
+    do {
         result = redecide_advance(actor, WORK_FOLLOW, advance, "persons cannot be followed");
-        if (result == 0 && advance->rows > 0) {
-            actor->moved = true;
-            idle = 0;
-        } else if (result == 0 && idle == 0) {
-            idle = list;
-        }
+        actor->moved = actor->moved || (result == 0 && advance->rows > 0);
+    } while (result == 0 && advance->rows > 0 && --*works > 0);
+    return result;
+}
+
+static int follow_some(Actor *actor, Advance *advance) {
+    int32_t first = 0, list = 0;
+    int works = WORKS_MAX_A_ROUND, result = next_list(actor, &list);
+    while (result == 0 && list != 0 && list != first && works > 0) {
+        first = first == 0 ? list : first;
+        actor->followed = advance->subscription = list;
+        result = follow_list(actor, advance, &works);
         if (result == 0)
             result = next_list(actor, &list);
     }

@@ -35,6 +35,7 @@ int subscription_change(Desk *desk, int argc, char **argv);
 int subscription_apply(Desk *desk, int argc, char **argv);
 int subscription_show(Desk *desk, int argc, char **argv);
 int preview_run(Desk *desk, int argc, char **argv); // of a subscription
+int followers_run(Desk *desk, int argc, char **argv);
 int subscription_disable(Desk *desk, int argc, char **argv);
 int subscription_enable(Desk *desk, int argc, char **argv);
 int subscription_key_add(Desk *desk, int argc, char **argv);

@@ -2,8 +2,10 @@
 """Persons whom a subscription follows, on a list that its subscriber keeps: their records come and go with the list,
 nobody else's do, and the log read again gives the same."""
 import json
+import time
 
 import pytest
+import zmq
 
 import wire
 from conftest import BUILD
@@ -109,3 +111,133 @@ def test_the_command_is_told_no(centre):
     assert exchange.run(BUILD / "agents/dongbo-agent", "follow", "add").returncode == 2
     exchange.broker.kill()
     agent(exchange, "fund", "list", "--timeout", "1", code=3)
+
+
+def test_operators_see_how_many(centre):
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of)) for of in (1, 2, 3)])
+    moh.publish([dose(number(of), 1, "L1", 10) for of in (1, 2)])
+    change(exchange, "fund", add=[number(1), number(3)])
+    assert exchange.dongbo("subscription", "followed", "fund", "--list").stdout.splitlines() == [
+        "subscription fund follows 2 persons, 0 changes wait", *[
+            f"001*******00  since position {exchange.cluster.value('SELECT min(from_position) FROM exchange.followed')}"
+        ] * 2]
+    counts, one, _ = map(json.loads, exchange.dongbo("subscription", "followed", "fund", "--list", "--json")
+                         .stdout.splitlines())
+    assert counts == {"subscription": "fund", "followed": 2, "waiting": 0, "followed_only": True}
+    assert one["citizen"] == "001*******00"
+    assert "not bound to them" in exchange.dongbo("subscription", "followed", "all").stdout
+    assert exchange.dongbo("subscription", "followed", "nobody", check=False).returncode == 2
+    # What it would receive of the log, and nobody else would.
+    shown = {name: [json.loads(line) for line in exchange.dongbo("subscription", "preview", name, "--json")
+                    .stdout.splitlines()] for name in ("fund", "hanoi", "all")}
+    assert [line["change"] for line in shown["fund"]] == ["upsert", "entered"]
+    assert shown["hanoi"] == [] and [line["change"] for line in shown["all"]] == ["upsert", "upsert"]
+    kinds = [line["kind"] for line in exchange.log()]
+    assert kinds.count("followed") == 1
+
+
+# ---- limits ----------------------------------------------------------------------------------------------------------
+
+def refused(peer, code, **fields):
+    peer.say_follow(**fields)
+    error = peer.expect(wire.ERROR)
+    assert error.code == code and error.session == 0, repr(error)
+    return error.text
+
+
+def test_what_is_no_request(centre):
+    exchange = centre.exchange
+    with wire.subscriber(exchange, "fund") as peer:
+        refused(peer, FOLLOW_LIMIT, add=[number(1)] * 1001)
+        refused(peer, FOLLOW_LIMIT, add=["1" * 100] * 1000)
+        refused(peer, BAD_FRAME, add=[number(1)], list=True)
+        refused(peer, BAD_FRAME, after=number(1))
+        peer.send(wire.FOLLOW, body=b"\xff", session=0)
+        assert peer.expect(wire.ERROR).code == BAD_FRAME
+        assert list(peer.follow(add=["", "x", "1" * 13, f"{number(1)}-"]).not_covered) == [
+            "", "x", "1" * 13, f"{number(1)}-"]
+        peer.hello()
+        assert peer.follow(list=True).followed == 0, "a session is in nobody's way"
+        peer.send(wire.FOLLOW, wire.Follow(list=True))
+        assert peer.expect(wire.ERROR).code == BAD_FRAME, "of no session means of none"
+    with wire.subscriber(exchange, "all") as peer:
+        refused(peer, NOT_ALLOWED, list=True)
+    with wire.subscriber(exchange, "fund") as peer:
+        peer.follow(list=True)
+        exchange.dongbo("subscription", "disable", "fund")
+        exchange.wait_in_force()
+        refused(peer, NOT_ALLOWED, list=True)
+    agency = wire.Subscriber(exchange.subscribe, wire.keys_of(exchange, "moh"),
+                             wire.keys_of(exchange, "broker").curve_public, "fund")
+    with agency as peer:
+        refused(peer, UNKNOWN_SUBSCRIPTION, list=True)
+
+
+def test_a_list_is_bounded(centre):
+    exchange, npc = centre.exchange, centre.peer()
+    npc.publish([centre.enter(number(of)) for of in (1, 2, 3)])
+    change(exchange, "fund", add=[number(1)])
+    exchange.cluster.rows("UPDATE exchange.follow_count SET followed = 1999999")
+    with wire.subscriber(exchange, "fund") as peer:
+        refused(peer, FOLLOW_LIMIT, add=[number(2), number(3)])
+        assert peer.follow(add=[number(1)]).followed == 1999999, "who is on it already counts for nothing"
+        assert peer.list() == [number(1)]
+        assert peer.follow(add=[number(2)]).waiting == 1
+        wait_carried_out(exchange)
+        refused(peer, FOLLOW_LIMIT, add=[number(3)])
+        peer.follow(remove=[number(1)])
+        wait_carried_out(exchange)
+        assert not peer.follow(add=[number(3)]).not_covered
+        assert peer.list() == [number(2), number(3)]
+
+
+def test_somebody_with_too_many_records_is_not_followed(centre):
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    moh.publish([dose(number(of), 1, "L1", 10) for of in (1, 2)])
+    copies = ("INSERT INTO exchange.record_version SELECT person, domain, record_key || i, position, superseded, "
+              "record FROM exchange.record_version, generate_series(1, %s) i WHERE domain = 2 AND person = %s")
+    one, other = (exchange.cluster.value("SELECT person FROM population.citizen WHERE citizen_number = %s", number(of))
+                  for of in (1, 2))
+    exchange.cluster.rows(copies, 4095, one)
+    exchange.cluster.rows(copies, 4096, other)
+    change(exchange, "fund", add=[number(1), number(2)])
+    assert len(read(exchange, "fund")) == 4096
+    assert exchange.cluster.rows("SELECT person FROM exchange.followed") == [(one,)]
+    assert "more than 4096 records" in exchange.broker.text()
+    change(exchange, "fund", remove=[number(1)])
+    assert [record.change for record in read(exchange, "fund")] == [ENTERED] * 4096 + [LEFT] * 4096
+
+
+def test_a_million_requests_are_nobody_elses_affair(centre):
+    """One who never waits for an answer, and asks for ever the same: it is told so, and a feed beside it goes on."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of)) for of in range(100)])
+    flood = wire.frame(wire.FOLLOW, wire.Follow(add=[number(of) for of in range(100)]).SerializeToString())
+    with wire.subscriber(exchange, "fund") as hostile, wire.subscriber(exchange, "all") as other:
+        other.hello()
+        other.take_all(head_of(exchange))
+        told, slowest, lot = 0, 0, 0
+        other.credit(1 << 20)
+        before = exchange.broker.rss_kib()
+        ends = time.monotonic() + 3
+        while time.monotonic() < ends:
+            for _ in range(2000):
+                try:
+                    hostile.socket.send(flood, zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+            lot, since = lot + 1, time.monotonic()
+            moh.publish([dose(number(1), 1, f"L{lot}", 10 + lot)])
+            while other.take().type != wire.RECORDS:
+                pass
+            slowest = max(slowest, time.monotonic() - since)
+            while hostile.socket.poll(0):
+                answer = wire.Received(hostile.socket.recv())
+                told += answer.type == wire.ERROR and answer.code == FOLLOW_LIMIT
+        assert told > 100
+        assert slowest < 2, "others wait"
+        assert exchange.broker.rss_kib() - before < 32 << 10
+    wait_carried_out(exchange)
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.followed WHERE to_position IS NULL") == 100
