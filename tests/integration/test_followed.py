@@ -241,3 +241,40 @@ def test_a_million_requests_are_nobody_elses_affair(centre):
         assert exchange.broker.rss_kib() - before < 32 << 10
     wait_carried_out(exchange)
     assert exchange.cluster.value("SELECT count(*) FROM exchange.followed WHERE to_position IS NULL") == 100
+
+
+# ---- a broker's end --------------------------------------------------------------------------------------------------
+
+PERSONS = 6000
+
+
+def test_a_list_survives_its_brokers(exchange):
+    """Killed in the middle of a list that is sent, and of carrying it out; told once, whoever goes on."""
+    exchange.cluster.rows(
+        "INSERT INTO population.citizen (citizen_number, full_name, birth_date, sex, residence_province) "
+        "SELECT '001099' || lpad(i::text, 6, '0'), 'Nguyễn Văn An', '1999-01-02', 'male', '01' "
+        "FROM generate_series(0, %s) i", PERSONS - 1)
+    centre = Centre(exchange)
+    exchange.committee("fund", "health", FIELDS, "--followed-only")
+    moh = centre.peer("MOH")
+    moh.publish([dose(f"001099{of:06d}", 1, "L1", 10) for of in range(0, PERSONS, 20)])
+    path = exchange.directory / "persons"
+    path.write_text("".join(f"001099{of:06d}\n" for of in range(PERSONS)))
+    asking = exchange.start([BUILD / "agents/dongbo-agent", "follow", "--config", exchange.receivers["fund"].config,
+                             "add", path], exchange.directory / "follow.log")
+    for waited_for in ("exchange.follow_request", "exchange.followed"):
+        exchange.wait_until(f"SELECT count(*) > 0 FROM {waited_for}", True)
+        exchange.broker.kill()
+        exchange.start_broker()
+    asking.wait_for(lambda: not asking.running(), "the list is sent")
+    assert asking.popen.returncode == 0 and f"{PERSONS} numbers taken" in asking.text()
+    wait_carried_out(exchange)
+    assert exchange.cluster.rows("SELECT count(*), count(DISTINCT person), count(to_position) "
+                                 "FROM exchange.followed") == [(PERSONS, PERSONS, 0)]
+    assert exchange.cluster.rows("SELECT c.followed, a.asked - c.done FROM exchange.follow_count c, "
+                                 "exchange.follow_asked a") == [(PERSONS, 0)]
+    records = read(exchange, "fund")
+    assert [record.change for record in records] == [ENTERED] * (PERSONS // 20)
+    assert len({record.record_id for record in records}) == PERSONS // 20
+    assert agent(exchange, "fund", "list", "--unmask")[:-1] == path.read_text().split()
+    centre.close()
