@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One statement a batch. What it finds is only where to look: under the writer's lock it is looked at once more.
+// One statement a batch. It asks for the first of the agency's rows in the index's order, for to ask only whether there
+// is one would have all exceptions read where another agency has many open. What it finds is only where to look: under
+// the writer's lock it is looked at once more.
 #include "broker/lookup_resent.h"
 
 #include "broker/resent.h"
@@ -10,15 +12,14 @@
 #define OID_INT8 20
 #define OID_INT8_ARRAY 1016
 
-#define OPEN(e) e ".agency = $1 AND " e ".open AND " e ".replaced_by IS NULL AND " e ".row_key "
-
 static const Oid TYPES[] = {OID_INT4, OID_INT8_ARRAY};
 static const PgStatement RESENT = {
     "rows-sent-again",
     "SELECT k.place FROM unnest($2::bigint[]) WITH ORDINALITY AS k(row_key, place) CROSS JOIN LATERAL "
-    "(SELECT FROM exchange.exception e WHERE " OPEN("e") "= k.row_key LIMIT 1) e "
-                                                         "WHERE EXISTS (SELECT FROM exchange.exception a WHERE " OPEN(
-                                                             "a") "IS NOT NULL)",
+    "(SELECT FROM exchange.exception e WHERE e.agency = $1 AND e.open AND e.replaced_by IS NULL "
+    "AND e.row_key = k.row_key LIMIT 1) e "
+    "WHERE (SELECT a.row_key FROM exchange.exception a WHERE a.agency = $1 AND a.open AND a.replaced_by IS NULL "
+    "AND a.row_key IS NOT NULL ORDER BY a.row_key, a.position LIMIT 1) IS NOT NULL",
     2, TYPES};
 
 static bool is_asked(const Work *work, const Item *item) {
