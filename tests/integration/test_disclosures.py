@@ -207,6 +207,24 @@ def test_what_was_received_is_what_is_told(centre, seed):
             assert {record[4] for record in records} == {"delivered" if name in ("hanoi", "ministry") else "possibly"}
 
 
+def test_what_one_share_passes_over_another_may_be_sent(centre):
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    exchange.committee("two", "health", FIELDS)
+    npc.publish([centre.enter(number(of)) for of in range(30)])
+    moh.publish([dose(number(of), 1, "L1", 10) for of in range(30)])
+    with wire.subscriber(exchange, "two") as first, wire.subscriber(exchange, "two") as second:
+        first.hello(share=1, shares=2)
+        second.hello(share=2, shares=2, from_position=head_of(exchange))
+        assert exchange.cluster.value("SELECT count(*) FROM exchange.subscription_skip") == 1
+        assert told(exchange, number(1)) == {}
+        first.credit(1 << 20)
+        while first.position < head_of(exchange):
+            first.take()
+        assert first.records, "of thirty persons"
+        for record in first.records[:4]:
+            assert [one[0] for one in told(exchange, record.citizen_number)["two"]] == [record.position]
+
+
 def test_what_was_let_go_is_still_told(centre):
     """By what is left of it: no less than was told before, and marked."""
     exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
@@ -215,8 +233,8 @@ def test_what_was_let_go_is_still_told(centre):
     npc.publish([centre.enter(number(1))])
     moh.publish([dose(number(1), 1, "L1", 10), dose(number(1), 2, "L2", 20)])
     npc.publish([centre.change("move", number(1), time=30, residence_province="79")])
-    moh.publish([dose(number(1), 2, "L2", 40, operation=2)])
     exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE NOT told", 0)
+    moh.publish([dose(number(1), 2, "L2", 40, operation=2)])
     for name in ("hn", "south"):
         exchange.receivers[name].until_head()
     before = told(exchange, number(1))
