@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A death contradicts what was accepted before it: that is in question then as if it had only come now, and in the end
 the records are the same in whatever order death and doses came."""
+import json
 import os
 import random
 import zlib
@@ -9,7 +10,7 @@ import pytest
 
 import logbook
 import wire
-from test_population_events import Centre, T, dose, number
+from test_population_events import Centre, T, dose, number, shown
 from test_review import CLAIM, DECIDE, OFFICERS, make_officers
 from wire_peer import VERDICTS, said
 
@@ -114,9 +115,14 @@ def test_what_a_death_contradicts_is_in_question(centre):
     assert set(cases(centre)) == {third, fourth}
     # Accepted, it stays; refused, it goes, and whoever was told of it is told so.
     assert decide(centre, third, "accept") == ("done", "2 UNCHANGED")
+    before = json.loads(centre.exchange.dongbo("log", "tail", "--json", "-n", 1).stdout)["time"]
     assert decide(centre, fourth, "refuse") == ("done", "1 REJECTED")
     assert told(moh, 3)[-1] == (4, REJECTED, ["REVIEW_REFUSED", "DEAD_AT_EVENT"])
     assert held(centre) == committees(centre) == everything[:3] + everything[4:]
+    lots = {1: "L1", 2: "L2", 3: "L3"}
+    assert shown(centre, number(1)) == shown(centre, number(1), "--as-of", "2030-01-01") == lots
+    assert shown(centre, number(1), "--known-at", before, "--as-of", "2030-01-01") == lots | {4: "L4"}
+    assert "L4" not in centre.exchange.dongbo("citizen", number(1), "--unmask").stdout
     logbook.Logbook(centre.cluster).check()
 
 
@@ -146,8 +152,8 @@ def test_what_is_not_kept_any_more_is_asked_of_all_the_same(centre):
     wait_judged(centre)
     assert told(moh, 1) == [(2, MISMATCH, ["DEAD_AT_EVENT"])]
     (case, _), = cases(centre).items()
-    shown = centre.exchange.dongbo("review", "show", case, "--unmask").stdout
-    assert number(1) in shown and "2021-03-15" in shown
+    text = centre.exchange.dongbo("review", "show", case, "--unmask").stdout
+    assert number(1) in text and "2021-03-15" in text
     assert decide(centre, case, "refuse") == ("done", "1 REJECTED")
     assert held(centre) == [(number(1), 2, "L2")]
 
@@ -173,8 +179,8 @@ def test_notes_are_said_and_what_a_rule_rejects_is_looked_at_first(centre):
     (case, _), = cases(centre).items()
     state, outcome = decide(centre, case, "accept")
     assert state == "failed" and outcome.startswith("DATE_AFTER_DEATH at period_start: ")
-    shown = centre.exchange.dongbo("review", "show", case).stdout
-    assert "its record stands" in shown
+    text = centre.exchange.dongbo("review", "show", case).stdout
+    assert "its record stands" in text
     assert decide(centre, case, "refuse") == ("done", "1 REJECTED")
     assert [bool(wire.Record.FromString(bytes(packed)).retracted) for packed, in centre.cluster.rows(
         "SELECT DISTINCT ON (record_key) record FROM exchange.record_version WHERE domain = 4 AND NOT superseded "
