@@ -6,15 +6,18 @@
  */
 #include <dongbo.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define GROUP 1000 /* records between two acknowledgements, at most */
 
-/* What is printed is on the disk before it is acknowledged. */
+/* What is printed is on the disk before it is acknowledged; a pipe or a terminal has none. */
 static int acknowledge(DongboSubscriber *subscriber, uint64_t position) {
-    if (fflush(stdout) != 0 || (fsync(STDOUT_FILENO) != 0 && !isatty(STDOUT_FILENO)))
-        perror("receive"); /* a pipe: nothing to be done */
+    if (fflush(stdout) != 0 || (fsync(STDOUT_FILENO) != 0 && errno != EINVAL && errno != EROFS)) {
+        perror("receive");
+        return DONGBO_ERROR_SYSTEM;
+    }
     return dongbo_subscriber_acknowledge(subscriber, position);
 }
 

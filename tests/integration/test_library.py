@@ -82,7 +82,7 @@ def receive(installed, site):
     path = site.directory
     done = installed.run(installed.root / "receive", "hn", path / "hn.keys", path / "broker.keys.pub", site.subscribe,
                          path / "library.position")
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
