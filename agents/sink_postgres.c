@@ -310,7 +310,7 @@ static int names_prepare(Postgres *pg) {
 }
 
 typedef struct Exists {
-    bool schema, position, version;
+    bool schema, position, version, snapshot;
 } Exists;
 
 static int exists(Postgres *pg, Exists *ret) {
@@ -320,7 +320,9 @@ static int exists(Postgres *pg, Exists *ret) {
         "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1), EXISTS (SELECT FROM pg_class c JOIN pg_namespace n"
         " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2),"
         " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a"
-        " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'policy_version')",
+        " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'policy_version'),"
+        " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = $1 AND c.relname = 'dongbo_snapshot')",
         2, types};
     PgParams params = {0};
     pg_param_text(&params, pg->schema);
@@ -330,7 +332,7 @@ static int exists(Postgres *pg, Exists *ret) {
     pg_params_free(&params);
     if (r < 0)
         return r;
-    *ret = (Exists){pg_bool(result, 0, 0), pg_bool(result, 0, 1), pg_bool(result, 0, 2)};
+    *ret = (Exists){pg_bool(result, 0, 0), pg_bool(result, 0, 1), pg_bool(result, 0, 2), pg_bool(result, 0, 3)};
     PQclear(result);
     return 0;
 }
@@ -348,11 +350,13 @@ static int schema_prepare(Postgres *pg) {
             &pg->sql,
             "CREATE TABLE IF NOT EXISTS %s.%s (one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch integer NOT NULL,"
             " position bigint NOT NULL, hash bytea NOT NULL CHECK (length(hash) = 32), policy_version integer,"
-            " at timestamptz NOT NULL)",
+            " at timestamptz NOT NULL); ",
             pg->quoted, pg->place);
     else if (!has.version) // of before there was one
-        postgres_sql(&pg->sql, "ALTER TABLE %s.%s ADD COLUMN policy_version integer", pg->quoted, pg->place);
-    if (!has.schema || !has.position || !has.version)
+        postgres_sql(&pg->sql, "ALTER TABLE %s.%s ADD COLUMN policy_version integer; ", pg->quoted, pg->place);
+    if (!has.snapshot)
+        postgres_snapshot_create(pg);
+    if (!has.schema || !has.position || !has.version || !has.snapshot)
         r = postgres_command(pg);
     return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
 }

@@ -125,18 +125,16 @@ static int page_make(Postgres *pg, int domain) {
 
 // ---- where it is ---------------------------------------------------------------------------------------------------
 
-int postgres_snapshot_prepare(Postgres *pg) {
-    int r = snapshot_statements(pg);
-    if (r < 0)
-        return r;
-    postgres_alter(pg);
+void postgres_snapshot_create(Postgres *pg) {
     postgres_sql(&pg->sql,
                  "CREATE TABLE IF NOT EXISTS %s.dongbo_snapshot (one boolean PRIMARY KEY DEFAULT true CHECK (one),"
                  " mark bigint NOT NULL, epoch integer NOT NULL, position bigint NOT NULL,"
                  " hash bytea NOT NULL CHECK (length(hash) = 32), cursor bytea NOT NULL, at timestamptz NOT NULL)",
                  pg->quoted);
-    r = postgres_command(pg);
-    return r < 0 ? postgres_altered(pg, "dongbo_snapshot", r) : 0;
+}
+
+int postgres_snapshot_prepare(Postgres *pg) {
+    return snapshot_statements(pg);
 }
 
 static int snapshot_put(Postgres *pg, const SinkSnapshot *snapshot) {

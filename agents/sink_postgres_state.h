@@ -83,4 +83,5 @@ int postgres_place_put(Postgres *pg, const SinkPlace *place);
 // ---- sink_postgres_snapshot.c
 
 extern const SinkSnapshots POSTGRES_SNAPSHOTS;
-int postgres_snapshot_prepare(Postgres *pg); // sees to the table that says which snapshot is being taken
+void postgres_snapshot_create(Postgres *pg); // appends what makes the table that says which snapshot is being taken
+int postgres_snapshot_prepare(Postgres *pg);
