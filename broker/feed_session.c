@@ -543,7 +543,9 @@ static int follow_receive(FeedState *state, const Caller *caller, const Frame *f
     else if (!policy_current(policy)->followed_only)
         answer_set(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
                    "This subscription keeps no list of persons: it receives all whom its rights cover.");
-    else if (follower_ask(state->follower, *caller->route, policy, frame) != 0)
+    else if ((r = follower_ask(state->follower, *caller->route, policy, frame)) == 2)
+        answer_set(answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
+    else if (r == 1)
         answer_set(answer, DONGBO__ERROR__CODE__FOLLOW_LIMIT,
                    "A Follow has at most %d numbers and %d bytes, and %d may wait for their answers.",
                    FOLLOW_NUMBERS_MAX, FOLLOW_BYTES_MAX, FOLLOW_REQUESTS_MAX);

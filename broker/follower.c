@@ -266,19 +266,18 @@ static size_t count_waiting(const Follower *follower, int32_t subscription) {
 }
 
 int follower_ask(Follower *follower, const zframe_t *route, const Policy *policy, const Frame *frame) {
-    if (frame->body_bytes > FOLLOW_BYTES_MAX || follower->n_waiting == ASKED_MAX ||
-        count_waiting(follower, policy->subscription) >= FOLLOW_REQUESTS_MAX)
+    if (frame->body_bytes > FOLLOW_BYTES_MAX || count_waiting(follower, policy->subscription) >= FOLLOW_REQUESTS_MAX)
         return 1;
-    Asked *asked = calloc(1, sizeof *asked);
+    Asked *asked = follower->n_waiting == ASKED_MAX ? NULL : calloc(1, sizeof *asked);
     if (asked == NULL)
-        return 1;
+        return 2;
     asked->subscription = policy->subscription;
     asked->version = *policy_current(policy);
     asked->route = zframe_dup((zframe_t *)route);
     bytes_append(&asked->body, frame->body, frame->body_bytes);
     if (asked->route == NULL || asked->body.failed) {
         asked_destroy(&asked);
-        return 1;
+        return 2;
     }
     follower->waiting[follower->n_waiting++] = asked->subscription;
     mail_send(follower->asks, MAIL_FOLLOW, asked);

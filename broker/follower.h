@@ -19,7 +19,7 @@ void follower_destroy(Follower **follower);
 
 // All on the feed's thread:
 // Takes a FRAME_FOLLOW of this peer's, by the policy's newest version. 1 when it is larger than one may be, or too many
-// of the subscription's wait already; no memory is such a case.
+// of the subscription's wait already; 2 when too many of all wait, or there is no memory for one more.
 int follower_ask(Follower *follower, const zframe_t *route, const Policy *policy, const Frame *frame);
 void *follower_socket(Follower *follower);                 // readable when there is something to answer
 void follower_answer(Follower *follower, zsock_t *router); // sends what there is; a peer that is gone gets nothing

@@ -65,8 +65,8 @@ class Life:
         self.numbers[of] += 1
         return self.centre.change("number-reissued", before, self.about(of), time=self.tick())
 
-    def merge(self, of):
-        into = self.dice.choice([other for other in self.home if other != of])
+    def merge(self, of, into=None):
+        into = self.dice.choice([other for other in self.home if other != of]) if into is None else into
         merged = self.centre.change("merged", self.about(of), self.about(into), time=self.tick(),
                                     residence_province=self.home[into], clear=() if self.home[into] else (8,))
         for person, which in [key for key in self.doses if key[0] == of]:
@@ -198,6 +198,11 @@ def test_copies_of_followed_persons_stay_right(centre, seed):
         if turn == 30:
             head = centre.cluster.value("SELECT last_position FROM exchange.head")
             before = {name: read(centre, name, head).records for name in FOLLOWERS}
+    goes, stays = life.dice.sample(sorted(life.home), 2)  # one who is followed turns out to be one who is not
+    keepers["fund"].follow(add=[life.about(goes)], remove=[life.about(stays)])
+    life.lists["fund"] = life.lists["fund"] - {stays} | {goes}
+    peers["MOH"].publish([life.dose(stays)])
+    peers["NPC"].publish([life.merge(goes, stays)])
     head = wait_told(centre)
     assert centre.cluster.rows("SELECT * FROM exchange.exception") == []
     logbook.Logbook(centre.cluster).check()
