@@ -51,12 +51,12 @@ static const PgStatement WENT = {"snapshot_went",
                                  " WHERE person = ANY ($1) ORDER BY person",
                                  1, PERSONS_TYPES};
 static const Oid FOLLOWED_TYPES[] = {OID_INT8_ARRAY, OID_INT4, OID_INT8};
-static const PgStatement FOLLOWED = {
-    "snapshot_followed",
-    "SELECT f.person FROM unnest($1::bigint[]) AS n(person) JOIN exchange.followed f ON f.person = n.person"
-    " WHERE f.subscription = $2 AND f.from_position <= $3 AND (f.to_position IS NULL OR f.to_position > $3)"
-    " ORDER BY f.person",
-    3, FOLLOWED_TYPES};
+static const PgStatement FOLLOWED = {"snapshot_followed",
+                                     "SELECT f.person FROM exchange.followed f"
+                                     " WHERE f.person = ANY ($1) AND f.subscription = $2 AND f.from_position <= $3"
+                                     " AND (f.to_position IS NULL OR f.to_position > $3)"
+                                     " ORDER BY f.person",
+                                     3, FOLLOWED_TYPES};
 static const Oid RECORDS_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_TEXT_ARRAY, OID_INT8};
 static const PgStatement RECORDS = {
     "snapshot_records",
