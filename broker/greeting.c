@@ -331,10 +331,8 @@ static int greet_all(Actor *actor) {
     while (mail_receive(actor->inbox, &kind, &pointer) == 0) {
         Greeting *greeting = pointer;
         int result = greet(actor, greeting);
-        if (result < 0) {
-            greeting_destroy(&greeting);
+        if (result < 0)
             return result;
-        }
         mail_send(actor->ingress, MAIL_GREETING, greeting);
     }
     return 0;
@@ -342,12 +340,6 @@ static int greet_all(Actor *actor) {
 
 static void destroy(void *state) {
     Actor *actor = state;
-    MailKind kind;
-    void *left = NULL;
-    while (actor->inbox != NULL && mail_receive(actor->inbox, &kind, &left) == 0) {
-        Greeting *greeting = left;
-        greeting_destroy(&greeting);
-    }
     pg_destroy(&actor->exchange);
     arena_destroy(&actor->arena);
     zsock_destroy(&actor->inbox);

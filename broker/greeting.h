@@ -12,10 +12,13 @@
 #include <czmq.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 typedef enum GreetingKind { GREETING_HELLO, GREETING_VERDICTS } GreetingKind;
 
+// Lent to the greeter, which does not free it: the ingress, which outlives it, keeps those that are out.
 typedef struct Greeting {
+    LIST_ENTRY(Greeting) out;
     uint64_t session;    // to answer to
     int64_t deadline_ms; // monotonic
     bool late;           // answer: the deadline passed, and nothing was done

@@ -122,13 +122,13 @@ static void destroy(void *pointer) {
     MailKind kind;
     void *left = NULL;
     while (state->inbox != NULL && mail_receive(state->inbox, &kind, &left) == 0) {
-        Greeting *greeting = kind == MAIL_GREETING ? left : NULL;
         Agencies *agencies = kind == MAIL_AGENCIES ? left : NULL;
-        greeting_destroy(&greeting);
         agencies_unref(&agencies);
         if (kind == MAIL_DECIDED)
             free(left);
     }
+    for (Greeting *greeting; (greeting = LIST_FIRST(&state->greetings)) != NULL; greeting_destroy(&greeting))
+        LIST_REMOVE(greeting, out);
     queue_destroy(&state->queue);
     sessions_destroy(&state->sessions);
     agencies_unref(&state->agencies);

@@ -67,6 +67,7 @@ static void send_greeting(IngressState *state, Session *session, GreetingKind ki
     greeting->session = session->number;
     greeting->deadline_ms = clock_monotonic_ms(state->clock) + GREETING_MS;
     memcpy(greeting->stream, session->stream, STREAM_BYTES);
+    LIST_INSERT_HEAD(&state->greetings, greeting, out);
     state->n_greetings++;
     mail_send(state->greeter, MAIL_GREETING, greeting);
 }
@@ -196,6 +197,7 @@ static void say_verdicts(IngressState *state, Session *session, const Greeting *
 }
 
 void ingress_greeted(IngressState *state, Greeting *greeting) {
+    LIST_REMOVE(greeting, out);
     state->n_greetings--;
     Session *session = sessions_find(state->sessions, greeting->session);
     if (session == NULL) {

@@ -23,7 +23,8 @@ typedef struct IngressState {
     Sessions *sessions;
     Work *free_works[WORKS_MAX];
     size_t n_free;
-    size_t n_greetings; // the greeter has, also those of sessions that are over
+    LIST_HEAD(, Greeting) greetings; // the greeter has, also those of sessions that are over
+    size_t n_greetings;
     uint64_t next_ticket;
     Queue *queue; // of batches that wait for a work
     Arena *arena; // of the frame at hand

@@ -242,7 +242,7 @@ def test_what_was_read_before_a_restore_is_read_again(moh):
             second.send_batch([people.dose(1, body=people.dose_body(facility_code="01-007"),
                                            event_time_us=1640000000000002)])
             # The last that a worker asks of the database.
-            wait_for_activity(moh, "worker", f"state = 'idle' AND query ~ '^SELECT n.i, n.person, v.record_key' "
+            wait_for_activity(moh, "worker", f"state = 'idle' AND query ~ '^SELECT k.place FROM unnest' "
                                              f"AND query_start > '{since}'")
             moh.cluster.restore(backup)
         for peer in (other, second):

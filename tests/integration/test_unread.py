@@ -6,7 +6,7 @@ import wire
 from conftest import SANITIZED
 
 EVENTS = 1024            # BATCH_EVENTS_MAX
-ROUNDS = 600 if SANITIZED else 400  # more in all than twice what the broker may grow by
+ROUNDS = 660 if SANITIZED else 440  # more in all than twice what the broker may grow by
 UNREAD_KIB = 16 * 1024   # UNREAD_BYTES
 GROWTH_KIB_MAX = UNREAD_KIB + (24 if SANITIZED else 8) * 1024
 
