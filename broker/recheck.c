@@ -459,7 +459,8 @@ static void note_moves(Recheck *recheck, const Work *work) {
 
 bool recheck_resent(Recheck *recheck, const Work *work) {
     bool any = false;
-    if (work->kind != WORK_BATCH && work->kind != WORK_REDECIDE)
+    // What a judgement opens is noted, too; it replaces nothing itself.
+    if (work->kind != WORK_BATCH && work->kind != WORK_REDECIDE && work->kind != WORK_JUDGE)
         return false;
     for (size_t i = 0; i < work->n_entries; i++) {
         Item *item = work->entry_items[i];

@@ -200,6 +200,31 @@ static void test_what_this_broker_wrote_is_at_hand(void **state) {
     work_destroy(&own);
 }
 
+// What a judgement opened of a row is found by a batch that was read before.
+static void test_what_a_judgement_opens_is_noted(void **state) {
+    static const Agency agency = {.grants = {.agency = 5, .code = "MOH"}};
+    Work *own = NULL;
+    exchange_ok(work_new(&own));
+    for (int again = 0; again < 2; again++) {
+        begin_transaction();
+        write_work(own, exchange.head.last_position + 1, 1);
+        own->kind = WORK_JUDGE;
+        own->agency = &agency;
+        own->items[0].row_key = 41 + (uint64_t)again;
+        own->items[0].decision.verdict = again ? DONGBO__VERDICT__UNCHANGED : DONGBO__VERDICT__MISMATCH;
+        own->items[0].replaces = true;
+        assert_false(recheck_resent(recheck, own)); // it replaces nothing itself
+        read_work();
+        work->agency = &agency;
+        work->items[0].row_key = own->items[0].row_key;
+        work->items[0].decision.verdict = DONGBO__VERDICT__ACCEPTED;
+        recheck_mark(recheck, work);
+        assert_int_equal(work->items[0].replaces, !again);
+        recheck_failed(recheck);
+    }
+    work_destroy(&own);
+}
+
 // What a transaction itself has placed is beyond the log's head, and known all the same.
 static void test_what_is_dated_is_fresh(void **state) {
     begin_transaction();
@@ -249,6 +274,7 @@ int main(void) {
         cmocka_unit_test(test_what_was_read_in_another_life_is_stale_as_a_whole),
         cmocka_unit_test(test_a_neighbourhood_is_stale_by_any_of_its_records),
         cmocka_unit_test(test_what_this_broker_wrote_is_at_hand),
+        cmocka_unit_test(test_what_a_judgement_opens_is_noted),
         cmocka_unit_test(test_what_is_dated_is_fresh),
         cmocka_unit_test(test_another_session_begins_with_nothing),
         cmocka_unit_test(test_a_population_store_that_is_behind_is_begun_anew),
