@@ -26,9 +26,12 @@ static const PgStatement NOTE = {"judging-note",
                                  "SELECT * FROM unnest($1, $2, $3)",
                                  3, NOTE_TYPES};
 static const Oid LIMIT_TYPES[] = {OID_INT4};
+// Not while records go over by the event's word: then it is to be judged once more, and to be done with it now could
+// take that back.
 static const PgStatement WAITING = {"judging-waiting",
-                                    "SELECT position, person, since FROM exchange.judging WHERE NOT done "
-                                    "ORDER BY position, person LIMIT $1",
+                                    "SELECT position, person, since FROM exchange.judging j WHERE NOT done "
+                                    "AND NOT EXISTS (SELECT FROM exchange.person_link l WHERE l.position = j.position "
+                                    "AND NOT l.moved) ORDER BY position, person LIMIT $1",
                                     1, LIMIT_TYPES};
 static const Oid PERSONS_TYPES[] = {OID_INT8_ARRAY};
 static const PgStatement PERSONS = {"judging-persons",
