@@ -55,6 +55,17 @@ void decide_standing(const VerifyContext *context, const Work *work, Item *item)
         decision->verdict = MISMATCH;
 }
 
+void decide_put_off(Work *work) {
+    for (size_t i = 0; work->review != NULL && i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (item->stands == 0 || item->person != NULL || item->event == NULL || item->poisoned)
+            continue;
+        item->dropped = true;
+        if (item->leaves && i + 1 < work->n_items) // the event's own is next
+            item[1].dropped = true;
+    }
+}
+
 static bool leaves_version(const Item *item) {
     return item->merged.store && !item->merged.superseded;
 }

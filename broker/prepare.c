@@ -3,6 +3,7 @@
 // The stage before the writer. Refuses what cannot be stored at all; everything else gets its verdicts.
 #include "broker/prepare.h"
 
+#include "broker/decide_standing.h"
 #include "broker/entries.h"
 #include "broker/guesses.h"
 #include "broker/lookup.h"
@@ -226,6 +227,8 @@ int prepare_again(Prepare *prepare, Work *work) {
         work->items[i].wanted =
             work->items[i].stale_person && !work->items[i].fixed && decide_wants_person(&work->items[i]);
     int result = lookup_standing(prepare->population, work);
+    if (result == 0)
+        decide_put_off(work);
     if (result == 0)
         result = lookup_persons(prepare->population, work);
     if (result == 0)

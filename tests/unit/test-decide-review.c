@@ -2,6 +2,7 @@
 //
 // What an officer decides of an event: their word against the comparison, and what their word does not reach.
 #include "broker/decide.h"
+#include "broker/decide_standing.h"
 #include "broker/entries.h"
 #include "broker/segment.h"
 #include "work-case.h"
@@ -357,6 +358,33 @@ static void test_what_is_linked_leaves_by_an_entry_of_its_own(void **state) {
     assert_decided(c, ""); // that is no decision
 }
 
+// Its person is being merged into another: the word is still in the record that is on its way.
+static void test_what_stands_with_who_has_gone_waits(void **state) {
+    Case *c = *state;
+    const ReviewAction actions[] = {REVIEW_REFUSE, REVIEW_ACCEPT};
+    for (size_t i = 0; i < 2; i++) {
+        char why[REVIEW_TEXT_BYTES];
+        c->review.action = actions[i];
+        stand(c, &DEAD, true)->person = NULL;
+        decide_put_off(&c->work);
+        assert_int_equal(entries_build(&c->work), 0);
+        assert_int_equal(c->work.n_entries, 0);
+        assert_false(review_is_barred(&c->work, why));
+    }
+    Item items[3] = {[0] = *stand(c, &DEAD, true)};
+    items[0].person = NULL;
+    items[0].leaves = true;
+    items[2] = items[1] = items[0];
+    items[1].stands = items[2].stands = 0;
+    items[1].leaves = items[2].leaves = false;
+    c->work.items = items;
+    c->work.n_items = 3;
+    decide_put_off(&c->work);
+    assert_true(items[0].dropped && items[1].dropped);
+    assert_false(items[2].dropped);
+    c->work.n_items = 0;
+}
+
 static void test_what_was_decided_is_counted(void **state) {
     Case *c = *state;
     Item items[4] = {{.decision.verdict = ACCEPTED},
@@ -380,6 +408,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_what_stands_is_held_against_the_life_alone, make, unmake),
         cmocka_unit_test_setup_teardown(test_accepted_it_stays_and_refused_it_goes, make, unmake),
         cmocka_unit_test_setup_teardown(test_what_is_linked_leaves_by_an_entry_of_its_own, make, unmake),
+        cmocka_unit_test_setup_teardown(test_what_stands_with_who_has_gone_waits, make, unmake),
         cmocka_unit_test_setup_teardown(test_refuse_is_possible_of_anything_and_keeps_the_reasons, make, unmake),
         cmocka_unit_test_setup_teardown(test_refusing_what_is_held_tells_nothing, make, unmake),
         cmocka_unit_test_setup_teardown(test_accepting_what_is_held_takes_what_agrees, make, unmake),
