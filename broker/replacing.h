@@ -8,8 +8,8 @@
 #include "proto/base/pg.h"
 
 // Of items with `replaces`, which have their positions; all rows before them are in the database. Of a key that very
-// many open events have, the newest are looked at. Sets work->replaces where anything is to be closed. ERROR_DATABASE,
-// ERROR_DATA, ERROR_MEMORY.
+// many open events of other rows have, the newest are looked at. Sets work->replaces where anything is to be closed.
+// ERROR_DATABASE, ERROR_DATA, ERROR_MEMORY.
 int replacing_note(Pg *pg, const Rules *rules, Work *work);
 // Drops the items that are closed already, or that an officer has decided on; locks the others.
 int replacing_still_open(Pg *pg, Work *work);

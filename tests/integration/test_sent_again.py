@@ -177,6 +177,17 @@ def test_an_officers_decision_on_the_newer_closes_the_older(ministry):
     assert ministry.closed(older) == [decided]
 
 
+def test_a_row_that_was_wrong_very_often_is_closed_to_its_end(ministry):
+    """In steps of 16 of one row, and of more rows than one step takes."""
+    def wrong(n, **said):
+        return dose(n, about=subject(n, full_name="Đinh Tiên Hoàng"), event_time_us=T, **said)
+    often = ministry.say(*(wrong(53) for _ in range(40)))
+    many = ministry.say(*(wrong(54, key=f"many {n}") for n in range(80)))
+    newest, *newer = ministry.say(dose(53, event_time_us=T), *(dose(54, key=f"many {n}", event_time_us=T + n)
+                                                               for n in range(80)))
+    assert ministry.closed(*often, *many) == [newest] * 40 + newer
+
+
 def test_of_a_key_that_very_many_have_the_newest_are_looked_at(ministry):
     said = {"key": "row", "event_time_us": T}
     foreign = ministry.say(*(dose(51, about=subject(51, citizen_number="", full_name=f"Đinh Tiên {'Ho' * n}",
