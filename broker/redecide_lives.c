@@ -2,7 +2,8 @@
 //
 // What a death contradicts of what was accepted before it: the events of one stream at a time, as works of the writer.
 // What cannot be decided is left with a line in the log, for the others must not wait for it. A broker that dies in
-// between leaves the rest to whoever comes next, and nothing is asked twice.
+// between leaves the rest to whoever comes next: what is in question, or was decided since the death was told, is not
+// asked again. What an officer accepted is, when another word leaves its record later.
 #include "broker/redecide_state.h"
 
 #include "broker/judging.h"
@@ -53,19 +54,30 @@ static int fill_work(Actor *actor, const Contradiction *list, size_t n) {
     return result;
 }
 
-static int decide(Actor *actor, const Contradiction *list, size_t n) {
+// REDECIDE_CANNOT, and REDECIDE_DISABLED.
+static int decide_together(Actor *actor, const Contradiction *list, size_t n) {
     int result = redecide_decide(actor, fill_work(actor, list, n));
     if (result == 0 && actor->work->n_entries > 0)
         result = redecide_store(actor);
-    if (result < 0)
+    if (result == REDECIDE_CANNOT)
+        log_error("records of a person who died before cannot be judged%s: %s", n > 1 ? " together" : "", error_text());
+    if (result != 0 || (actor->work->outcome != OUTCOME_REFUSED && actor->work->outcome != OUTCOME_ERROR))
         return result;
+    log_error("records of a person who died before cannot be judged%s", n > 1 ? " together" : "");
+    return REDECIDE_CANNOT;
+}
+
+// Where some cannot be decided together, only those at fault are left.
+static int decide(Actor *actor, const Contradiction *list, size_t n) {
+    int result = decide_together(actor, list, n);
     if (result == REDECIDE_DISABLED)
         log_warn("records of a person who died before stay as they are: their agency is disabled");
-    else if (result == REDECIDE_CANNOT)
-        log_error("records of a person who died before cannot be judged: %s", error_text());
-    else if (actor->work->outcome == OUTCOME_REFUSED || actor->work->outcome == OUTCOME_ERROR)
-        log_error("records of a person who died before cannot be judged");
-    return 0;
+    if (result != REDECIDE_CANNOT || n == 1)
+        return result < 0 ? result : 0;
+    result = 0;
+    for (size_t i = 0; result >= 0 && i < n; i++)
+        result = decide_together(actor, &list[i], 1);
+    return result < 0 ? result : 0;
 }
 
 // Sorted, and each event once: its person may wait for more than one reason.
