@@ -131,6 +131,7 @@ static int filling_send(Filling *filling) {
         to->place = filling->before;
         to->previous = filling->previous_before;
         to->blocked_until_ms = now_ms + BLOCKED_RETRY_MS;
+        filling_begin(filling); // made again from there
         return 1;
     }
     to->sent += state->out.n - FRAME_HEADER_BYTES;

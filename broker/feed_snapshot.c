@@ -33,6 +33,8 @@ static void begin_again(FeedState *state, Subscriber *subscriber, const char *wh
 // Whether the feed can go on behind this place. 0; 1 when it cannot; ERROR_DATABASE.
 static int first_check(FeedState *state, const FeedPlace *first) {
     const ReaderSegment *segment;
+    if (first->position < state->trimmed) // its segment has its hash still, and those behind it nothing to tell
+        return 1;
     int r = reader_get(state->reader, first->position ? first->position : 1, &segment);
     if (r < 0)
         return r;
@@ -74,12 +76,6 @@ int feed_snapshot_request(FeedState *state, Subscriber *subscriber, const Frame 
     if (subscriber->ask) {
         feed_session_end(state, subscriber, DONGBO__ERROR__CODE__OUT_OF_ORDER,
                          "A request while the chunk before has not come yet. Ask for one after the other.");
-        return 0;
-    }
-    if (subscriber->share.n) {
-        feed_session_end(
-            state, subscriber, DONGBO__ERROR__CODE__NOT_ALLOWED,
-            "A share cannot take a snapshot: it has all persons. Take it with one receiver without a share.");
         return 0;
     }
     if (subscriber->share.n) {
@@ -195,9 +191,9 @@ static int chunk_send(FeedState *state, Subscriber *to, SnapshotWork *work) {
     return feed_send(state, to, FRAME_CHUNK, &chunk.base);
 }
 
-// Before the first byte goes out, as release() of the feed. Sums tell of no record.
+// Before the first byte goes out, as release() of the feed. Sums tell of no record, nor does a chunk without any.
 static int account(FeedState *state, const Subscriber *to, SnapshotWork *work) {
-    if (work->asked.digests)
+    if (work->asked.digests || (work->n == 0 && work->place.release == 0))
         return 0;
     const SnapshotAccount account = {.subscription = to->subscription,
                                      .first = work->place.first.position,
@@ -210,10 +206,11 @@ static int account(FeedState *state, const Subscriber *to, SnapshotWork *work) {
 
 // The last chunk is out: the feed goes on, behind the first one's head when all was told.
 static int finish(FeedState *state, Subscriber *to, const SnapshotWork *work) {
-    to->held = false;
     to->chunks = 0;
+    to->held = to->owes_whole;
     if (work->asked.digests || work->asked.of_buckets)
         return 0;
+    to->held = to->owes_whole = false;
     int r = feed_store_pass(state->store, to, work->place.first.position);
     if (r < 0)
         return r;

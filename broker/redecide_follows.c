@@ -33,10 +33,13 @@ static int next_list(Actor *actor, int32_t *ret) {
 static int follow_list(Actor *actor, Advance *advance, int *works) {
     int result = 0;
     advance->person = 0;
+    int64_t before;
     do {
+        before = advance->person;
         result = redecide_advance(actor, WORK_FOLLOW, advance, "persons cannot be followed");
         actor->moved = actor->moved || (result == 0 && advance->rows > 0);
-    } while (result == 0 && advance->rows > 0 && --*works > 0);
+        // Nothing may be done of a page whose persons wait for something else.
+    } while (result == 0 && (advance->rows > 0 || advance->person > before) && --*works > 0);
     return result;
 }
 

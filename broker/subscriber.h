@@ -38,6 +38,7 @@ typedef struct Subscriber {
     uint64_t acked, acked_stored;
     uint64_t released;        // durable upper bound of what may have gone out
     bool held;                // no records: a snapshot is under way
+    bool owes_whole;          // ... and none before one of everything, as Hello asked
     uint64_t chunks;          // of it, sent in this session
     struct SnapshotAsk *ask;  // the request that waits for its chunk; plain memory
     bool starved;             // the next record does not fit into the credit

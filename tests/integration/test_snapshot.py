@@ -4,6 +4,7 @@ happened meanwhile; what it asks in the wrong way gets a reason."""
 import hashlib
 import os
 import random
+import time
 
 import pytest
 
@@ -195,7 +196,9 @@ def test_lines_say_where_a_snapshot_begins_and_ends(exchange, health):
     lines = receiver.records()
     assert len(lines) == 100 and not any("snapshot" in line for line in lines)
     process = exchange.start(receiver.command("--from", "snapshot"), receiver.log)
-    process.wait_for(lambda: "cursor " in (receiver.directory / "position").read_text(), "a chunk")
+    deadline = time.monotonic() + 60
+    while "cursor " not in (receiver.directory / "position").read_text():  # without a pause: all of it takes a moment
+        assert time.monotonic() < deadline, process.text()
     process.kill()
     receiver.until_head()
     publish(health, 0, 5, 2)
@@ -298,6 +301,25 @@ def test_what_is_asked_in_the_wrong_way(exchange, health):
 # ---- a model -------------------------------------------------------------------------------------------------------
 
 LOT = "X" * 60
+
+
+def test_nothing_comes_before_the_snapshot_that_hello_asked_for(exchange, health):
+    publish(health, 0, 30)
+    filler(exchange, 3, 1000)  # several chunks
+    head = exchange.cluster.value("SELECT last_position FROM exchange.head")
+    with wire.subscriber(exchange, "hn") as committee:
+        committee.hello(snapshot=True)
+        committee.snapshot(digests=True)
+        committee.send(wire.ACK, wire.Ack(position=head))
+        for _ in range(3):  # begun and left, again and again
+            committee.ask()
+            assert committee.chunk().records
+        publish(health, 30, 40)
+        chunks, held = committee.snapshot()
+        assert len(held) == 3040 and chunks[-1].done
+    rows = exchange.cluster.rows("SELECT finished_at IS NOT NULL FROM exchange.snapshot_release")
+    assert rows == [(True,)], "one account of what may have been seen"
+    assert exchange.cluster.value("SELECT max(acked) FROM exchange.subscription_position") == 0
 
 
 def filler(exchange, persons, records, between=1):

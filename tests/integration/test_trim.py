@@ -9,6 +9,7 @@ import logbook
 import people
 import wire
 from conftest import ROOT, operators_config
+from test_snapshot import filler
 
 FIELDS = "citizen_number,health.vaccine_group,health.dose_number"
 BATCHES = 280   # of one event; the newest 256 segments of a stream stay
@@ -143,3 +144,24 @@ def test_who_may_not_and_what_is_not_understood(exchange, health):
             exchange.cluster.rows(sql, user="dongbo_operator")
     exchange.config.write_text(operators_config(exchange.cluster, operator="dongbo_reader"))
     assert trim(exchange, "--older-than", "1h", check=False).returncode == 2
+
+
+def test_a_snapshot_that_began_before_is_begun_again(exchange, health):
+    """Its chunks would lack what was trimmed between them, for the feed goes on behind the first one."""
+    fill(exchange, health)
+    filler(exchange, 3, 1000)  # several chunks
+    with wire.subscriber(exchange, "hn") as peer:
+        peer.hello(snapshot=True)
+        peer.ask()
+        cursor = peer.chunk().cursor
+        assert cursor
+    missed = health.publish([people.dose(BATCHES)]).body.first_position
+    exchange.cluster.rows("UPDATE exchange.segment SET stored_at_us = stored_at_us - 730 * 86400000000")
+    health.publish([people.dose(BATCHES + 1)])
+    trim(exchange, "--older-than", "400d", "--past-subscriptions")
+    exchange.wait_in_force()
+    assert exchange.cluster.value("SELECT max(position) FROM exchange.trim") == missed
+    with wire.subscriber(exchange, "hn") as peer:
+        peer.hello(snapshot=True)
+        peer.ask(cursor)
+        assert "without a cursor" in peer.expect_error("CURSOR_BAD").text
