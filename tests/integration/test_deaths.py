@@ -227,6 +227,27 @@ def test_who_is_merged_into_somebody_dead_is_judged_too(centre):
     logbook.Logbook(centre.cluster).check()
 
 
+@pytest.mark.parametrize("action, outcome", [("refuse", "1 REJECTED"), ("accept", "1 UNCHANGED")])
+def test_a_decision_waits_while_its_record_goes_over(centre, action, outcome):
+    """Between the store's merger and the move nobody has the person in whose record it stands."""
+    npc, moh = centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    moh.publish([dose(number(1), 3, "L3", 1), dose(number(2), 4, "L4", 1)])
+    npc.publish([death(centre, 1), death(centre, 2)])
+    wait_judged(centre)
+    third, fourth = cases(centre)
+    stands = centre.cluster.value("SELECT person FROM exchange.exception WHERE review_case = %s", third)
+    centre.cluster.rows("UPDATE exchange.exception SET person = 987654321 WHERE review_case = %s", third)
+    centre.cluster.value(CLAIM, third, 30, user=OFFICERS[0])
+    waits = centre.cluster.value(DECIDE, third, action, None, "heard on the telephone", user=OFFICERS[0])
+    assert decide(centre, fourth, "refuse") == ("done", "1 REJECTED")   # behind it
+    assert centre.cluster.value("SELECT state FROM exchange.review_decision WHERE decision = %s", waits) == "waiting"
+    centre.cluster.rows("UPDATE exchange.exception SET person = %s WHERE review_case = %s", stands, third)
+    centre.exchange.wait_until(f"SELECT state FROM exchange.review_decision WHERE decision = {waits}", "done")
+    assert centre.cluster.value("SELECT outcome FROM exchange.review_decision WHERE decision = %s", waits) == outcome
+    assert held(centre) == ([(number(1), 3, "L3")] if action == "accept" else [])
+
+
 def test_a_batch_of_deaths_is_judged_in_parts(centre):
     """More persons and records than one part takes, also while a broker is killed."""
     persons, npc, moh = range(100, 350), centre.peer(), centre.peer("MOH")
