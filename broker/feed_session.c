@@ -16,7 +16,6 @@
 
 #define KEEP_MS 10000         // the database is told so often that a session goes on; see exchange.subscription_place
 #define POLICIES_FRESH_MS 200 // so old policies may be when somebody says Hello
-#define POLICIES_FRESH_REFUSED_MS 20 // ... whom they refuse: a flood of these must not be all that is done
 #define NOTE_BYTES 512
 #define NO_SUBSCRIPTION "This key belongs to no subscription. Use the subscriber's key, not an agency's."
 #define CANNOT_SERVE "The exchange cannot serve this session now. Try again, another endpoint first."
@@ -423,8 +422,7 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
 static int policies_fresh(FeedState *state, const char *user) {
     const Policy *policy = policy_set_find(state->policies, user_subscription(user));
     bool refused = !policy || policy_refusal(policy, user, policy_day(clock_now_us(state->clock)));
-    int64_t fresh_ms = refused ? POLICIES_FRESH_REFUSED_MS : POLICIES_FRESH_MS;
-    if (clock_monotonic_ms(state->clock) - state->policies_ms < fresh_ms)
+    if (!refused && clock_monotonic_ms(state->clock) - state->policies_ms < POLICIES_FRESH_MS)
         return 0;
     return feed_session_policies(state);
 }
