@@ -373,7 +373,7 @@ def publish_to(peer, said_now):
     while peer.next == first:
         kind, _ = peer.publish(said_now)
         if kind != wire.RECEIPT:
-            peer.hello()
+            peer.hello_again()
 
 
 def settle(centre):
@@ -441,7 +441,7 @@ def test_killed_in_the_middle(centre, seed):
             exchange.broker.kill()
             exchange.start_broker()
             for peer in peers.values():
-                peer.hello()
+                peer.hello_again()
         process.kill()
         seen.add(stored(exchange))
     settle(centre)

@@ -88,16 +88,20 @@ class Peer:
             if (not wanted and kind != PING) or kind in wanted:
                 return kind, message
 
-    def hello(self, verdict_position=0, **fields):
+    def hello(self, verdict_position=0, wanted=(WELCOME, ERROR), **fields):
         values = dict(protocol_version=1, stream=self.stream, stream_kind="live", agent="test",
                       verdict_position=verdict_position, program="wire_peer")
         values.update(fields)
         self.send(HELLO, wire.HelloPublish(**values), session=0)
-        kind, message = self.receive(WELCOME, ERROR)
+        kind, message = self.receive(*wanted)
         if kind == ERROR:
             return message
         self.session, self.welcome, self.next = message.session, message, message.last_sequence + 1
         return message
+
+    def hello_again(self):
+        """After a broker that was killed: errors about what was sent to it may still come, and are not the answer."""
+        return self.hello(wanted=(WELCOME,))
 
     def seal(self, events, first=None, damage=None, **fields):
         """A packed SealedBatch of ChangeEvents (or bytes)."""
