@@ -140,14 +140,14 @@ int postgres_altered(Postgres *pg, const char *table, int r) {
 
 // ---- tables -------------------------------------------------------------------------------------------------------
 
-int postgres_command(Postgres *pg) {
+static int command(Postgres *pg) {
     bytes_append_u8(&pg->sql, 0);
     return pg->sql.failed ? error_fail(ERROR_MEMORY, "no memory for a statement")
                           : pg_command(pg->pg, (const char *)pg->sql.data);
 }
 
 // A statement that alters tables. Several receivers may fill the same ones: one after the other alters them.
-void postgres_alter(Postgres *pg) {
+static void alter(Postgres *pg) {
     bytes_clear(&pg->sql);
     postgres_sql(&pg->sql, "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7237124516519804930); END $$; ");
 }
@@ -156,7 +156,7 @@ void postgres_alter(Postgres *pg) {
 int postgres_extend(Postgres *pg, int domain, uint32_t fields) {
     Table *table = &pg->tables[domain];
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
-    postgres_alter(pg);
+    alter(pg);
     postgres_sql(&pg->sql,
                  "CREATE TABLE IF NOT EXISTS %s.%s (record_id bytea PRIMARY KEY, position bigint NOT NULL,"
                  " citizen_number text, person_id bytea, agency text, event_time timestamptz NOT NULL);"
@@ -171,7 +171,7 @@ int postgres_extend(Postgres *pg, int domain, uint32_t fields) {
         postgres_column(&pg->sql, " ADD COLUMN IF NOT EXISTS ", domain, field);
         postgres_sql(&pg->sql, " %s", field->type == PROTOBUF_C_TYPE_STRING ? "text" : "bigint");
     }
-    int r = postgres_command(pg);
+    int r = command(pg);
     if (r < 0)
         return postgres_altered(pg, domain_name(domain), r);
     table->columns |= fields;
@@ -185,7 +185,7 @@ static int table_mark(Postgres *pg, int domain, uint32_t granted) {
     Table *table = &pg->tables[domain];
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
     uint32_t marked = table->columns & ~granted, differing = marked ^ table->marked;
-    postgres_alter(pg);
+    alter(pg);
     for (unsigned i = 0; i < descriptor->n_fields; i++) {
         if (!(differing >> descriptor->fields[i].id & 1))
             continue;
@@ -195,7 +195,7 @@ static int table_mark(Postgres *pg, int domain, uint32_t granted) {
     }
     int r = differing == 0 ? 0 : pg_connect(pg->pg);
     if (r == 0 && differing != 0)
-        r = postgres_command(pg);
+        r = command(pg);
     // Who may not comment on a table may still keep it.
     if (r == ERROR_DATABASE && strcmp(pg_sqlstate(pg->pg), "42501") == 0)
         r = 0;
@@ -342,7 +342,7 @@ static int schema_prepare(Postgres *pg) {
     int r = exists(pg, &has);
     if (r < 0)
         return r;
-    postgres_alter(pg);
+    alter(pg);
     if (!has.schema)
         postgres_sql(&pg->sql, "CREATE SCHEMA IF NOT EXISTS %s; ", pg->quoted);
     if (!has.position)
@@ -357,7 +357,7 @@ static int schema_prepare(Postgres *pg) {
     if (!has.snapshot)
         postgres_snapshot_create(pg);
     if (!has.schema || !has.position || !has.version || !has.snapshot)
-        r = postgres_command(pg);
+        r = command(pg);
     return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
 }
 

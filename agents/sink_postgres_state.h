@@ -71,8 +71,6 @@ void postgres_column(Bytes *sql, const char *prefix, int domain, const ProtobufC
 void postgres_columns(Bytes *sql, const char *prefix, int domain, const Table *table);
 void postgres_values(Bytes *sql, int domain, const Table *table);
 void postgres_assignments(Bytes *sql, int domain, const Table *table);
-int postgres_command(Postgres *pg); // runs pg->sql
-void postgres_alter(Postgres *pg);  // begins it, for what alters tables
 // What a failed statement about this table means.
 int postgres_altered(Postgres *pg, const char *table, int r);
 int postgres_extend(Postgres *pg, int domain, uint32_t fields); // makes the table hold these fields, too; disconnects

@@ -35,7 +35,7 @@ int subscription_say(Subscription *s, int result, const char *fmt, ...) {
     return result;
 }
 
-int64_t subscription_now_ms(const Subscription *s) {
+static int64_t now_ms(const Subscription *s) {
     return clock_monotonic_ms(s->options.clock);
 }
 
@@ -73,7 +73,7 @@ int subscription_commit(Subscription *s) {
     s->pending = 0;
     s->group_bytes = 0;
     s->began = true;
-    s->committed_ms = subscription_now_ms(s);
+    s->committed_ms = now_ms(s);
     subscription_progress(s, NULL);
     return subscription_answer(s);
 }
@@ -95,7 +95,7 @@ static bool at_goal(const Subscription *s) {
 // Whether now is the time to commit; when the socket is empty, or enough has come together.
 static int commit_due(Subscription *s) {
     bool quiet = s->place.position != s->stored.position;
-    if (s->pending || (quiet && (at_goal(s) || subscription_now_ms(s) - s->committed_ms >= QUIET_COMMIT_MS)))
+    if (s->pending || (quiet && (at_goal(s) || now_ms(s) - s->committed_ms >= QUIET_COMMIT_MS)))
         return subscription_commit(s);
     int r = s->owes_answer ? subscription_answer(s) : 0;
     return r == 0 && s->owes_ask ? subscription_ask_again(s) : r;
@@ -323,7 +323,7 @@ static int frame_receive(Subscription *s, zframe_t *bytes) {
         s->snapshot_bytes += frame.body_bytes;
     if (frame.type == FRAME_RECORDS)
         s->group_bytes += frame.body_bytes;
-    s->heard_ms = s->served_ms = subscription_now_ms(s);
+    s->heard_ms = s->served_ms = now_ms(s);
     return handler->receive(s, message);
 }
 
@@ -361,7 +361,7 @@ static int news_hear(Subscription *s) {
     if (news == s->news)
         return GO_ON;
     s->news = news;
-    s->news_ms = subscription_now_ms(s);
+    s->news_ms = now_ms(s);
     return news < SOCKET_REFUSED ? GO_ON : subscription_say(s, LOST, "%s %s", s->endpoint, socket_news_text(news));
 }
 
@@ -369,7 +369,7 @@ static int news_hear(Subscription *s) {
 static int64_t patience_ms(const Subscription *s) {
     int64_t due = s->news_ms + (s->news == SOCKET_TRYING ? s->reach_ms : HELLO_MS);
     int64_t patience = s->served_ms + s->options.timeout_ms;
-    return (s->options.timeout_ms && patience < due ? patience : due) - subscription_now_ms(s);
+    return (s->options.timeout_ms && patience < due ? patience : due) - now_ms(s);
 }
 
 // 0; 1 when it cannot be sent yet.
@@ -404,7 +404,7 @@ static int welcome_step(Subscription *s, int64_t wait_ms) {
     if (r < 0 || (s->said && (r != GO_ON || s->session)))
         return r;
     if (!s->said && r == 0)
-        s->news_ms = subscription_now_ms(s);
+        s->news_ms = now_ms(s);
     s->said = s->said || r == 0;
     r = news_hear(s);
     if (r != GO_ON)
@@ -415,7 +415,7 @@ static int welcome_step(Subscription *s, int64_t wait_ms) {
 }
 
 static int quiet_check(Subscription *s) {
-    int64_t now = subscription_now_ms(s), silent_ms = SILENT_MS;
+    int64_t now = now_ms(s), silent_ms = SILENT_MS;
     if (s->options.timeout_ms && s->options.timeout_ms < silent_ms)
         silent_ms = s->options.timeout_ms;
     if (now - s->heard_ms >= silent_ms)
@@ -490,7 +490,7 @@ static int session_begin(Subscription *s) {
     s->session = s->sequence_out = s->sequence_in = s->pending = 0;
     s->group_bytes = s->received_bytes = s->held = 0;
     s->owes_answer = s->said = false;
-    s->heard_ms = s->pinged_ms = s->committed_ms = subscription_now_ms(s);
+    s->heard_ms = s->pinged_ms = s->committed_ms = now_ms(s);
     int r = s->options.sink->kind->begin(s->options.sink, &s->place);
     if (r < 0)
         return r;
@@ -502,7 +502,7 @@ static int session_begin(Subscription *s) {
     if (r < 0)
         return r;
     s->news = SOCKET_TRYING;
-    s->news_ms = subscription_now_ms(s);
+    s->news_ms = now_ms(s);
     SocketPeer peer = {s->endpoint, s->options.keys, s->options.broker_key};
     return socket_connect_watched(&s->socket, &s->monitor, &peer);
 }

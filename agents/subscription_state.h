@@ -67,7 +67,6 @@ struct Subscription {
 
 // Keeps the sentence for subscription_text() and returns `result`.
 int subscription_say(Subscription *s, int result, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-int64_t subscription_now_ms(const Subscription *s);
 // 1 when it cannot be sent now.
 int subscription_send(Subscription *s, FrameType type, const ProtobufCMessage *message);
 int subscription_answer(Subscription *s);

@@ -83,13 +83,6 @@ static int piece_add(FeedState *state, size_t n, size_t bytes) {
     return 0;
 }
 
-static void token_fill(Dongbo__ResumeToken *token, const FeedPlace *place) {
-    dongbo__resume_token__init(token);
-    token->epoch = place->epoch;
-    token->position = place->position;
-    token->segment_hash = (ProtobufCBinaryData){place->position ? HASH_BYTES : 0, (uint8_t *)place->hash};
-}
-
 // Durable before the first byte goes out: what may have been seen is never understated. 1 when the session is over.
 static int release(FeedState *state, Subscriber *to) {
     if (to->place.position <= to->released)
@@ -118,7 +111,7 @@ static int filling_send(Filling *filling) {
     for (size_t i = 0; i < filling->n; at += state->pieces[i++].len)
         state->pieces[i].data = at;
     Dongbo__ResumeToken token;
-    token_fill(&token, &to->place);
+    feed_token(&token, &to->place);
     Dongbo__Records records = DONGBO__RECORDS__INIT;
     records.previous = filling->previous_before;
     records.first = to->told_position + 1;
@@ -363,8 +356,8 @@ static int64_t watermark(FeedState *state, Subscriber *to, int64_t now_ms) {
     if (due_ms > now_ms)
         return due_ms - now_ms;
     Dongbo__ResumeToken token, head;
-    token_fill(&token, &to->place);
-    token_fill(&head, &state->head);
+    feed_token(&token, &to->place);
+    feed_token(&head, &state->head);
     Dongbo__Watermark message = DONGBO__WATERMARK__INIT;
     message.token = &token;
     message.head = &head;

@@ -44,6 +44,13 @@ int feed_send(FeedState *state, Subscriber *subscriber, FrameType type, const Pr
     return 0;
 }
 
+void feed_token(Dongbo__ResumeToken *token, const FeedPlace *place) {
+    dongbo__resume_token__init(token);
+    token->epoch = place->epoch;
+    token->position = place->position;
+    token->segment_hash = (ProtobufCBinaryData){place->position ? HASH_BYTES : 0, (uint8_t *)place->hash};
+}
+
 // To a peer without a session. That it may not arrive is no harm: the peer asks again.
 static void send_error(FeedState *state, zframe_t *route, Dongbo__Error__Code code, const char *text) {
     Dongbo__Error error = DONGBO__ERROR__INIT;
@@ -290,20 +297,12 @@ static char **granted_fields(Arena *arena, const PolicyVersion *version, size_t 
     return fields;
 }
 
-static void token_fill(Dongbo__ResumeToken *token, const FeedPlace *place) {
-    dongbo__resume_token__init(token);
-    token->epoch = place->epoch;
-    token->position = place->position;
-    if (place->position)
-        token->segment_hash = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)place->hash};
-}
-
 // Overwrites the arena. 1 when the socket does not take it now.
 static int welcome_send(FeedState *state, Subscriber *subscriber, const Policy *policy) {
     const PolicyVersion *version = policy_current(policy);
     Dongbo__WelcomeSubscribe welcome = DONGBO__WELCOME_SUBSCRIBE__INIT;
     Dongbo__ResumeToken head;
-    token_fill(&head, &state->head);
+    feed_token(&head, &state->head);
     welcome.session = subscriber->session;
     welcome.head = &head;
     welcome.position = subscriber->place.position;

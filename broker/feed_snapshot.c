@@ -145,13 +145,6 @@ static void give(FeedState *state, Subscriber *subscriber) {
 
 // ---- sending -------------------------------------------------------------------------------------------------------
 
-static void token_fill(Dongbo__ResumeToken *token, const FeedPlace *place) {
-    dongbo__resume_token__init(token);
-    token->epoch = place->epoch;
-    token->position = place->position;
-    token->segment_hash = (ProtobufCBinaryData){place->position ? HASH_BYTES : 0, (uint8_t *)place->hash};
-}
-
 static int pieces_fill(FeedState *state, const SnapshotWork *work) {
     if (work->n > state->pieces_size) {
         ProtobufCBinaryData *moved = realloc(state->pieces, work->n * sizeof *moved);
@@ -176,8 +169,8 @@ static int chunk_send(FeedState *state, Subscriber *to, SnapshotWork *work) {
         r = snapshot_cursor_seal(&work->place, &work->asked, state->clock, cursor, &chunk.cursor.len);
     if (r < 0)
         return r;
-    token_fill(&first, &work->place.first);
-    token_fill(&head, &work->head);
+    feed_token(&first, &work->place.first);
+    feed_token(&head, &work->head);
     chunk.n_records = work->n;
     chunk.records = state->pieces;
     chunk.cursor.data = cursor;

@@ -46,3 +46,5 @@ typedef struct FeedState {
 
 // Writes and sends one frame of this session. 1 when the socket does not take it now.
 int feed_send(FeedState *state, Subscriber *subscriber, FrameType type, const ProtobufCMessage *message);
+// This place as a token, which borrows its hash. At the log's beginning it has none.
+void feed_token(Dongbo__ResumeToken *token, const FeedPlace *place);

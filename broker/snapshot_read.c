@@ -6,6 +6,7 @@
 
 #include "broker/feed_store.h"
 #include "broker/lookup.h"
+#include "broker/origins.h"
 #include "proto/base/error.h"
 #include "proto/walk.h"
 
@@ -360,14 +361,6 @@ static bool is_own(const Dongbo__Record *record, uint32_t agency) {
     return agency != 0;
 }
 
-static const Dongbo__Origin *latest(const Dongbo__Record *record) {
-    const Dongbo__Origin *ret = NULL;
-    for (size_t i = 0; i < record->n_origins; i++)
-        if (!ret || record->origins[i]->event_time_us > ret->event_time_us)
-            ret = record->origins[i];
-    return ret;
-}
-
 static int sums_add(SnapshotReader *reader, SnapshotWork *work, const Dongbo__Entry *entry) {
     uint8_t id[RECORD_ID_BYTES];
     int r = projector_record_id(reader->projector, entry, id);
@@ -413,7 +406,7 @@ static int record_add(SnapshotReader *reader, SnapshotWork *work, const Key *key
     if (record && !record->retracted && !is_own(record, work->version.own_agency) &&
         any_said(&record->body, work->version.fields[key->domain] & ~1u)) {
         Dongbo__Entry entry = entry_of(key);
-        const Dongbo__Origin *origin = latest(record);
+        const Dongbo__Origin *origin = origins_newest(record);
         entry.body = record->body;
         entry.event_time_us = origin ? origin->event_time_us : 0;
         entry.agency = origin ? origin->agency : 0;

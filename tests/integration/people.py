@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A few citizens and what agencies say about them, for tests that need no whole country."""
+import contextlib
 import datetime
 import unicodedata
 
@@ -70,3 +71,21 @@ def dose_row(n, number=1, **other):
             "ho_ten": person["full_name"], "ngay_sinh": person["birth_date"],
             "gioi_tinh": "Nam" if person["sex"] == "male" else "Nữ", "ma_san_pham": "EU/1/20/1528", "mui_so": number,
             "so_lo": "FF2832", "ngay_tiem": f"{dose_date(number):%d/%m/%Y}", "co_so": "01-001", "ghi_chu": "", **other}
+
+
+@contextlib.contextmanager
+def ministry(exchange, n, fields):
+    """The Ministry of Health as a peer of its own, n citizens, and a committee that sees these fields of all doses."""
+    exchange.load_population(citizens(n))
+    exchange.agency("MOH", "health", [])
+    exchange.committee("hn", "health", fields)
+    exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as peer:
+        peer.hello()
+        yield peer
+
+
+def publish(peer, first, last, number=1, at_once=50):
+    """This dose of each of these citizens, so many in a batch."""
+    for n in range(first, last, at_once):
+        peer.publish([dose(i, number) for i in range(n, min(n + at_once, last))])

@@ -10,6 +10,7 @@ import pytest
 
 import wire
 from test_population_events import Centre, dose, number
+from test_provinces import unite_doses
 
 HOMES = ("01", "79", "48")
 PERSONS = 8  # of a seed
@@ -78,15 +79,7 @@ class Lives:
         into = self.dice.choice([other for other in self.home if other != of])
         said = self.centre.change("merged", self.about(of), self.about(into), time=self.now(),
                                   residence_province=self.home[into], clear=() if self.home[into] else (8,))
-        for person, which in [key for key in self.doses if key[0] == of]:
-            lot = self.doses.pop((person, which))
-            if max(self.doses.get((into, which), ""), self.withdrawn.get((into, which), "")) < lot:
-                self.doses[into, which] = lot
-        for person, which in [key for key in self.withdrawn if key[0] == of]:
-            when = self.withdrawn.pop((person, which))
-            self.withdrawn[into, which] = max(self.withdrawn.get((into, which), ""), when)
-            if self.doses.get((into, which), "Z") < when:
-                del self.doses[into, which]
+        unite_doses(self, of, into)
         del self.home[of]
         self.into[of] = into
         return said

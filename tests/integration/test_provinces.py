@@ -31,6 +31,19 @@ def centre(exchange):
     made.close()
 
 
+def unite_doses(life, of, into):
+    """What becomes of the doses of somebody who was merged, and of what was withdrawn of theirs."""
+    for person, which in [key for key in life.doses if key[0] == of]:
+        lot = life.doses.pop((person, which))
+        if max(life.doses.get((into, which), ""), life.withdrawn.get((into, which), "")) < lot:
+            life.doses[into, which] = lot
+    for person, which in [key for key in life.withdrawn if key[0] == of]:
+        when = life.withdrawn.pop((person, which))
+        life.withdrawn[into, which] = max(life.withdrawn.get((into, which), ""), when)
+        if life.doses.get((into, which), "Z") < when:
+            del life.doses[into, which]
+
+
 class Life:
     """Random events about some persons, and what their records are after them: the plain model."""
 
@@ -69,15 +82,7 @@ class Life:
         into = self.dice.choice([other for other in self.home if other != of]) if into is None else into
         merged = self.centre.change("merged", self.about(of), self.about(into), time=self.tick(),
                                     residence_province=self.home[into], clear=() if self.home[into] else (8,))
-        for person, which in [key for key in self.doses if key[0] == of]:
-            lot = self.doses.pop((person, which))
-            if max(self.doses.get((into, which), ""), self.withdrawn.get((into, which), "")) < lot:
-                self.doses[into, which] = lot
-        for person, which in [key for key in self.withdrawn if key[0] == of]:
-            when = self.withdrawn.pop((person, which))
-            self.withdrawn[into, which] = max(self.withdrawn.get((into, which), ""), when)
-            if self.doses.get((into, which), "Z") < when:
-                del self.doses[into, which]
+        unite_doses(self, of, into)
         del self.home[of]
         for persons in self.lists.values():
             if of in persons:

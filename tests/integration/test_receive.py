@@ -10,6 +10,7 @@ import pytest
 
 import people
 import wire
+from people import publish
 
 N = 300
 FIELDS = "citizen_number,health.vaccine_group,health.dose_number,health.lot_number"
@@ -17,19 +18,8 @@ FIELDS = "citizen_number,health.vaccine_group,health.dose_number,health.lot_numb
 
 @pytest.fixture
 def health(exchange):
-    """The Ministry of Health as a peer of its own, and a committee that sees all of its doses."""
-    exchange.load_population(people.citizens(N))
-    exchange.agency("MOH", "health", [])
-    exchange.committee("hn", "health", FIELDS)
-    exchange.start_broker()
-    with wire.publisher(exchange, "MOH") as peer:
-        peer.hello()
+    with people.ministry(exchange, N, FIELDS) as peer:
         yield peer
-
-
-def publish(peer, first, last, number=1):
-    for n in range(first, last, 50):
-        peer.publish([people.dose(i, number) for i in range(n, min(n + 50, last))])
 
 
 def lines(receiver):

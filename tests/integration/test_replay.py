@@ -15,12 +15,7 @@ HOUR = 3600 * 1000000
 
 @pytest.fixture
 def health(exchange):
-    exchange.load_population(people.citizens(300))
-    exchange.agency("MOH", "health", [])
-    exchange.committee("hn", "health", FIELDS)
-    exchange.start_broker()
-    with wire.publisher(exchange, "MOH") as peer:
-        peer.hello()
+    with people.ministry(exchange, 300, FIELDS) as peer:
         yield peer
 
 

@@ -19,12 +19,7 @@ FIELDS = "citizen_number,health.*"
 
 @pytest.fixture
 def health(exchange):
-    exchange.load_population(people.citizens(CITIZENS))
-    exchange.agency("MOH", "health", [])
-    exchange.committee("hn", "health", FIELDS)
-    exchange.start_broker()
-    with wire.publisher(exchange, "MOH") as peer:
-        peer.hello()
+    with people.ministry(exchange, CITIZENS, FIELDS) as peer:
         yield peer
 
 

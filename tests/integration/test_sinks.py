@@ -2,6 +2,7 @@
 """The forms in which a committee takes records, and a program of its own that takes them from the agent: each record
 once in its store, in order, whoever dies when."""
 import contextlib
+import functools
 import json
 import random
 import sqlite3
@@ -21,22 +22,13 @@ import wire
 N = 120
 FIELDS = ("citizen_number,health.vaccine_group,health.dose_number,health.product_code,health.lot_number,"
           "health.occurrence_date,health.facility_code,health.status")
+publish = functools.partial(people.publish, at_once=20)
 
 
 @pytest.fixture
 def health(exchange):
-    exchange.load_population(people.citizens(N))
-    exchange.agency("MOH", "health", [])
-    exchange.committee("hn", "health", FIELDS)
-    exchange.start_broker()
-    with wire.publisher(exchange, "MOH") as peer:
-        peer.hello()
+    with people.ministry(exchange, N, FIELDS) as peer:
         yield peer
-
-
-def publish(peer, first, last, number=1):
-    for n in range(first, last, 20):
-        peer.publish([people.dose(i, number) for i in range(n, min(n + 20, last))])
 
 
 def set_sink(receiver, sink):

@@ -11,6 +11,7 @@ import pytest
 import people
 import wire
 from conftest import BUILD
+from people import publish
 from test_population_events import Centre, body_of
 from test_provinces import COMMITTEES, FIELDS as ALL_FIELDS, PERSONS, Life
 
@@ -20,18 +21,8 @@ FIELDS = "citizen_number,health.vaccine_group,health.dose_number,health.lot_numb
 
 @pytest.fixture
 def health(exchange):
-    exchange.load_population(people.citizens(N))
-    exchange.agency("MOH", "health", [])
-    exchange.committee("hn", "health", FIELDS)
-    exchange.start_broker()
-    with wire.publisher(exchange, "MOH") as peer:
-        peer.hello()
+    with people.ministry(exchange, N, FIELDS) as peer:
         yield peer
-
-
-def publish(peer, first, last, number=1):
-    for n in range(first, last, 50):
-        peer.publish([people.dose(i, number) for i in range(n, min(n + 50, last))])
 
 
 def apply(held, records):

@@ -18,12 +18,7 @@ GONE = BATCHES - 256
 
 @pytest.fixture
 def health(exchange):
-    exchange.load_population(people.citizens(BATCHES + 10))
-    exchange.agency("MOH", "health", [])
-    exchange.committee("hn", "health", FIELDS)
-    exchange.start_broker()
-    with wire.publisher(exchange, "MOH") as peer:
-        peer.hello()
+    with people.ministry(exchange, BATCHES + 10, FIELDS) as peer:
         yield peer
 
 
