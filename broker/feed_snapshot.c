@@ -184,14 +184,15 @@ static int chunk_send(FeedState *state, Subscriber *to, SnapshotWork *work) {
     return feed_send(state, to, FRAME_CHUNK, &chunk.base);
 }
 
-// Before the first byte goes out, as release() of the feed. Sums tell of no record, nor does a chunk without any.
+// Before the first byte goes out, as release() of the feed. What is of no record tells of nobody.
 static int account(FeedState *state, const Subscriber *to, SnapshotWork *work) {
-    if (work->asked.digests || (work->n == 0 && work->place.release == 0))
+    if (!work->tells && work->place.release == 0)
         return 0;
     const SnapshotAccount account = {.subscription = to->subscription,
                                      .first = work->place.first.position,
                                      .head = work->head.position,
-                                     .done = work->done};
+                                     .done = work->done,
+                                     .digests = work->asked.digests};
     int r = feed_store_release_snapshot(state->store, &account, &work->place.release);
     to->ask->place.release = work->place.release; // where it is read again
     return r;

@@ -90,19 +90,20 @@ static const PgStatement UNPASS = {
     " UPDATE exchange.subscription_skip SET last_position = $2 WHERE subscription = $1 AND first_position <= $2"
     "  AND last_position > $2",
     2, (const Oid[]){OID_INT4, OID_INT8}};
-// One that a restored database does not know is begun anew; one that begins takes the newest over that did not end, so
-// that whoever begins again and again leaves one row.
+// One that a restored database does not know is begun anew; one that begins takes the newest of its kind over that did
+// not end, so that whoever begins again and again leaves one row.
 static const PgStatement RELEASE_SNAPSHOT = {
     "feed_release_snapshot",
     "WITH known AS (UPDATE exchange.snapshot_release SET"
     " head_position = greatest(head_position, $4), finished_at = CASE WHEN $5 THEN now() END"
     " WHERE subscription = $2 AND snapshot = CASE WHEN $1 > 0 THEN $1 ELSE (SELECT o.snapshot"
-    "  FROM exchange.snapshot_release o WHERE o.subscription = $2 AND o.finished_at IS NULL"
+    "  FROM exchange.snapshot_release o WHERE o.subscription = $2 AND o.finished_at IS NULL AND o.digests = $6"
     "  ORDER BY o.snapshot DESC LIMIT 1) END RETURNING snapshot),"
-    " made AS (INSERT INTO exchange.snapshot_release (subscription, first_position, head_position, finished_at)"
-    " SELECT $2, $3, $4, CASE WHEN $5 THEN now() END WHERE NOT EXISTS (SELECT FROM known) RETURNING snapshot)"
+    " made AS (INSERT INTO exchange.snapshot_release (subscription, first_position, head_position, finished_at,"
+    "  digests)"
+    " SELECT $2, $3, $4, CASE WHEN $5 THEN now() END, $6 WHERE NOT EXISTS (SELECT FROM known) RETURNING snapshot)"
     " SELECT snapshot FROM known UNION ALL SELECT snapshot FROM made",
-    5, (const Oid[]){OID_INT8, OID_INT4, OID_INT8, OID_INT8, OID_BOOL}};
+    6, (const Oid[]){OID_INT8, OID_INT4, OID_INT8, OID_INT8, OID_BOOL, OID_BOOL}};
 #define TAKE_ACK                                                                                                       \
     "acked = greatest(p.acked, u.acked), fresh = p.fresh AND u.acked <= p.acked,"                                      \
     " at = CASE WHEN u.acked > p.acked THEN now() ELSE p.at END, "
@@ -424,6 +425,7 @@ int feed_store_release_snapshot(FeedStore *store, const SnapshotAccount *account
     pg_param_i64(&params, (int64_t)account->first);
     pg_param_i64(&params, (int64_t)account->head);
     pg_param_bool(&params, account->done);
+    pg_param_bool(&params, account->digests);
     PGresult *result;
     int r = pg_run(store->pg, &RELEASE_SNAPSHOT, &params, &result);
     pg_params_free(&params);

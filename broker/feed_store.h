@@ -86,7 +86,7 @@ int feed_store_pass(FeedStore *store, const Subscriber *subscriber, uint64_t pos
 typedef struct SnapshotAccount {
     int32_t subscription;
     uint64_t first, head;
-    bool done;
+    bool done, digests;
 } SnapshotAccount;
 int feed_store_release_snapshot(FeedStore *store, const SnapshotAccount *account, int64_t *release);
 // Stores what n sessions acknowledged and that they go on; over[i] is set where a session does not.

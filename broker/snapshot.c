@@ -37,6 +37,7 @@ static void fill(SnapshotReader *reader, SnapshotWork *work) {
     bytes_clear(&work->records);
     buckets_clear(work->sums);
     work->n = 0;
+    work->tells = false;
     work->done = false;
     work->result = snapshot_read(reader, work);
     if (work->result == 0)

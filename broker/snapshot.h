@@ -30,6 +30,7 @@ typedef struct SnapshotWork {
     size_t sizes[SNAPSHOT_RECORDS_MAX];
     size_t n;
     Buckets *sums; // with digests
+    bool tells;    // something of a record is in it
 } SnapshotWork;
 
 int snapshot_work_new(SnapshotWork **ret); // ERROR_CRYPTO, ERROR_MEMORY

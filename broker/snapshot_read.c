@@ -410,6 +410,7 @@ static int record_add(SnapshotReader *reader, SnapshotWork *work, const Key *key
         entry.body = record->body;
         entry.event_time_us = origin ? origin->event_time_us : 0;
         entry.agency = origin ? origin->agency : 0;
+        work->tells = true;
         r = work->asked.digests ? sums_add(reader, work, &entry) : projection_add(reader, work, &entry);
     }
     return r > 0 ? error_fail(ERROR_DATA, "a stored record cannot be read") : r;

@@ -37,10 +37,10 @@ static const PgStatement FOLLOWED = {"disclosure_followed",
                                      1, NULL};
 static const PgStatement SNAPSHOTS = {
     "disclosure_snapshots",
-    "SELECT subscription, first_position, head_position, started_at, finished_at FROM exchange.snapshot_release "
+    "SELECT subscription, first_position, head_position, started_at, finished_at, digests FROM exchange.snapshot_release "
     "ORDER BY subscription, snapshot",
     0, NULL};
-enum { SNAPSHOT_FIRST = 1, SNAPSHOT_HEAD, STARTED, FINISHED };
+enum { SNAPSHOT_FIRST = 1, SNAPSHOT_HEAD, STARTED, FINISHED, DIGESTS };
 static const PgStatement PERSON = {
     "disclosure_person",
     "SELECT min(person) FROM (SELECT person FROM exchange.person_link WHERE number = $1 UNION "
@@ -354,6 +354,7 @@ static bool saw_home(const Disclosure *disclosure, const PolicyVersion *version,
 
 typedef struct Snapshot {
     int64_t first, head;
+    bool digests;
     json_t *records;
 } Snapshot;
 
@@ -371,6 +372,7 @@ static int add_of_version(Disclosure *disclosure, const Holder *holder, const Sn
     entry.verdict = DONGBO__VERDICT__ACCEPTED;
     wide.any_province = true; // so it is an upsert, which the version's kinds of change allow or not
     wide.own_agency = 0;
+    wide.person_id = wide.person_id && !snapshot->digests;
     if (policy_admits(&wide, &entry, 0) == POLICY_NOT)
         return 0;
     const Projection projection = {.version = &wide,
@@ -409,10 +411,10 @@ static int begin_snapshots(Disclosure *disclosure) {
                 continue;
             json_t *finished =
                 pg_is_null(rows, row, FINISHED) ? json_null() : answer_instant(pg_us(rows, row, FINISHED));
-            json_t *one =
-                json_pack("{s:o, s:o, s:I, s:I, s:[]}", "started", answer_instant(pg_us(rows, row, STARTED)),
-                          "finished", finished, "first_position", (json_int_t)pg_i64(rows, row, SNAPSHOT_FIRST),
-                          "head_position", (json_int_t)pg_i64(rows, row, SNAPSHOT_HEAD), "records");
+            json_t *one = json_pack("{s:b, s:o, s:o, s:I, s:I, s:[]}", "digests", pg_bool(rows, row, DIGESTS),
+                                    "started", answer_instant(pg_us(rows, row, STARTED)), "finished", finished,
+                                    "first_position", (json_int_t)pg_i64(rows, row, SNAPSHOT_FIRST), "head_position",
+                                    (json_int_t)pg_i64(rows, row, SNAPSHOT_HEAD), "records");
             if (!one || json_array_append_new(holder->snapshots, one) != 0)
                 return no_memory();
         }
@@ -426,6 +428,7 @@ static int visit_snapshots(Disclosure *disclosure, const Holder *holder, const D
     json_array_foreach(holder->snapshots, i, one) {
         const Snapshot snapshot = {.first = json_integer_value(json_object_get(one, "first_position")),
                                    .head = json_integer_value(json_object_get(one, "head_position")),
+                                   .digests = json_is_true(json_object_get(one, "digests")),
                                    .records = json_object_get(one, "records")};
         if (r == 0)
             r = visit_snapshot(disclosure, holder, &snapshot, at);

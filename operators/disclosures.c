@@ -17,7 +17,9 @@ static const char NOTES[] =
     "about the person, and when it was stored here. `delivered` is what its receiver acknowledged; `possibly`, what may\n"
     "have left, acknowledged or not: up to the next 100000 positions behind what was sent last, rather too much than too\n"
     "little. `at most`: the log's content was let go (`log trim`), and the record's version is what is left to go by,\n"
-    "wherever the person lived then. Snapshots are told apart: what a receiver took of one is not kept, so all that it held is possible.\n";
+    "wherever the person lived then. Snapshots are told apart: what a receiver took of one is not kept, so all that it held\n"
+    "is possible. `digests` are what a receiver compared its copy with: sums of which the fields named are a part, by which\n"
+    "one can tell whether a record is as one thinks, and not what it says.\n";
 
 typedef struct Asked {
     const char *citizen;
@@ -71,7 +73,8 @@ static void print_snapshots(const json_t *snapshots) {
     json_t *snapshot, *record;
     json_array_foreach(snapshots, i, snapshot) {
         const char *finished = text_of(snapshot, "finished");
-        printf("  snapshot of positions %lld to %lld, possibly, between %.19sZ and %.19s%s\n",
+        printf("  %s of positions %lld to %lld, possibly, between %.19sZ and %.19s%s\n",
+               json_is_true(json_object_get(snapshot, "digests")) ? "digests" : "snapshot",
                number_of(snapshot, "first_position"), number_of(snapshot, "head_position"),
                text_of(snapshot, "started"), *finished ? finished : "now (not to its end)", *finished ? "Z" : "");
         json_array_foreach(json_object_get(snapshot, "records"), j, record) {

@@ -262,6 +262,33 @@ def take_snapshot(exchange, name):
     return taken
 
 
+def test_digests_that_were_sent_are_told_as_such(centre):
+    """They show whether a record is as somebody guesses; to whom nothing was added up, nothing is told of."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    exchange.committee("hanoi", "health", FIELDS + ",person_id", "--province", "01")
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    npc.publish([centre.change("move", number(2), time=5, residence_province="79")])
+    with wire.subscriber(exchange, "hanoi") as peer:
+        peer.hello()
+        peer.credit(1 << 24)
+        peer.snapshot(digests=True)
+        assert exchange.cluster.value("SELECT count(*) FROM exchange.snapshot_release") == 0, "there was no record"
+        moh.publish([dose(number(of), 1, "L1", 10) for of in (1, 2)])
+        for _ in range(2):
+            head = head_of(exchange)
+            peer.snapshot(digests=True)
+    assert disclosures(exchange, number(2))["subscriptions"] == [], "lives elsewhere"
+    [one] = disclosures(exchange, number(1))["subscriptions"]
+    assert len(one["snapshots"]) == 2
+    for sums in one["snapshots"]:
+        assert sums["digests"] and sums["finished"] and sums["head_position"] == head
+        [record] = sums["records"]
+        assert record["domain"] == "health" and sorted(record["fields"]) == sorted(
+            field.removeprefix("health.") for field in FIELDS.split(","))
+    text = exchange.dongbo("disclosures", "--citizen", number(1)).stdout
+    assert f"digests of positions {head} to {head}, possibly" in text and "snapshot" not in text
+
+
 def test_a_snapshot_that_was_sent_is_told(centre):
     """Of who lived there, as their records were, and whether or not a record of the feed is ever taken."""
     exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
