@@ -28,7 +28,7 @@ static const CommandEntry COMMANDS[] = {
     {"subscription change", "NAME", 1, 1, subscription_change, "change its rights, from a known position on"},
     {"subscription apply", "FILE.yaml...", 1, 1000, subscription_apply, "bring subscriptions to what policy files say"},
     {"subscription show", "NAME", 1, 1, subscription_show, "its rights, as subscription apply takes them"},
-    {"subscription preview", "NAME", 1, 1, preview_run, "what it would receive of the log's last entries, masked"},
+    {"subscription preview", "[NAME]", 0, 1, preview_run, "what it would receive of the log's last entries, masked"},
     {"subscription followed", "NAME", 1, 1, followers_run, "how many persons it follows, and whom, masked"},
     {"subscription disable", "NAME", 1, 1, subscription_disable, "stop a subscription; its position stays"},
     {"subscription enable", "NAME", 1, 1, subscription_enable, "let a disabled subscription receive again"},

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `dongbo subscription preview`: the log's last entries as a subscription would receive them by its newest policy, from
-// the broker's own code (broker/project.h), before it is switched on and whatever its days are. Sends nothing, and
-// moves no position. Personal values are masked unless asked for, and that is noted for every person.
+// `dongbo subscription preview`: the log's last entries as a subscription would receive them by its newest policy, or
+// by one in a file that nobody has applied yet, from the broker's own code (broker/project.h), before it is switched on
+// and whatever its days are. Sends nothing, and moves no position. Personal values are masked unless asked for, and
+// that is noted for every person.
 #include "broker/policy_row.h"
 #include "broker/project.h"
 #include "broker/segment.h"
@@ -13,6 +14,7 @@
 #include "operators/names.h"
 #include "operators/progress.h"
 #include "operators/result.h"
+#include "operators/rights_file.h"
 #include "operators/trimmed.h"
 #include "proto/base/arena.h"
 #include "proto/base/clock.h"
@@ -30,7 +32,8 @@
 
 static const char NOTES[] =
     "The oldest first. Rights that are granted today, and today's list of followed persons, decide for all of them:\n"
-    "days, and policies that held before, do not count, nor does whether the subscription is switched on.\n"
+    "days, and policies that held before, do not count, nor does whether the subscription is switched on. With --policy\n"
+    "the file decides, as `subscription apply` would take it, and nothing is added or changed.\n"
     "`record` and `person` are not what its holder will see: those are made with its own secret. --json prints a record\n"
     "a line.\n";
 
@@ -45,6 +48,7 @@ static const PgStatement PAGE = {
     "AND payload IS NOT NULL ORDER BY first_position DESC LIMIT 8",
     1, NULL};
 enum { FIRST, FORMAT, STORED_AT, PAYLOAD };
+static const PgStatement AGENCY = {"preview_agency", "SELECT agency FROM exchange.agency WHERE code = $1", 1, NULL};
 static const PgStatement FOLLOWED = {
     "preview_followed", "SELECT FROM exchange.followed WHERE person = $1 AND subscription = $2 AND to_position IS NULL",
     2, NULL};
@@ -58,8 +62,9 @@ typedef struct Preview {
     Bytes packed;
     int32_t subscription;
     PolicyVersion version;
-    char state[16];
+    char by[128]; // in words: which policy
     bool unmask, json;
+    const char *policy; // a file that decides instead; NULL: what is stored
     long long wanted;
     uint64_t looked;  // at entries
     json_t *records;  // the newest first
@@ -259,8 +264,7 @@ static void print_text(const Preview *preview) {
         print_fields(record);
         printf("\n");
     }
-    printf("%zu records of the last %" PRIu64 " entries, by version %d of the policy; the subscription is %s\n", n,
-           preview->looked, preview->version.version, preview->state);
+    printf("%zu records of the last %" PRIu64 " entries, by %s\n", n, preview->looked, preview->by);
 }
 
 static int print(const Preview *preview) {
@@ -277,22 +281,60 @@ static int print(const Preview *preview) {
 
 // ---- the command ----------------------------------------------------------------------------------------------------
 
-static int read_policy(Preview *preview, const char *name) {
+// 1 when there is no such subscription.
+static int find_policy(Preview *preview, const char *name) {
     RESULT policy = NULL;
     PgParams params = {0};
     pg_param_text(&params, name);
     int r = pg_run(preview->exchange, &POLICY, &params, &policy);
     pg_params_free(&params);
-    if (r < 0)
-        return r;
-    if (PQntuples(policy) == 0)
-        return error_fail(ERROR_CONFIG, "there is no subscription \"%s\": dongbo subscription list shows them", name);
-    snprintf(preview->state, sizeof preview->state, "%s", pg_text(policy, 0, 0));
+    if (r < 0 || PQntuples(policy) == 0)
+        return r < 0 ? r : 1;
     r = policy_row_read(policy, 0, 2, &preview->version);
     preview->subscription = pg_i32(policy, 0, 1);
-    preview->version.valid_from = INT32_MIN;
-    preview->version.valid_to = INT32_MAX;
+    snprintf(preview->by, sizeof preview->by, "version %d of the policy; the subscription is %s",
+             preview->version.version, pg_text(policy, 0, 0));
     return r;
+}
+
+static int stored_policy(Preview *preview, const char *name) {
+    int r = find_policy(preview, name);
+    return r == 1
+               ? error_fail(ERROR_CONFIG, "there is no subscription \"%s\": dongbo subscription list shows them", name)
+               : r;
+}
+
+static int find_agency(Preview *preview, const RightsFile *file) {
+    const Rights *rights = &file->rights;
+    RESULT found = NULL;
+    PgParams params = {0};
+    int r = rights_file_fail(file, "agency", rights_check_agency(preview->exchange, rights, "agency"));
+    preview->version.own_agency = 0;
+    if (r < 0 || !rights->agency[0] || rights->echo)
+        return r;
+    pg_param_text(&params, rights->agency);
+    r = pg_run(preview->exchange, &AGENCY, &params, &found);
+    pg_params_free(&params);
+    if (r == 0 && PQntuples(found) > 0)
+        preview->version.own_agency = (uint32_t)pg_i32(found, 0, 0);
+    return r;
+}
+
+// Of a subscription that is there already, its own list says whom it follows; a new one follows nobody yet.
+static int filed_policy(Preview *preview, const char *path, const char *name) {
+    CLEANUP(rights_file_free) RightsFile file = {0};
+    int r = rights_file_load(&file, path, preview->rules);
+    if (r < 0)
+        return r;
+    if (name && strcmp(name, file.name) != 0)
+        return error_fail(ERROR_CONFIG, "%s is the policy of %s, not of %s", path, file.name, name);
+    r = find_policy(preview, file.name);
+    if (r < 0)
+        return r;
+    preview->version = file.rights.policy;
+    snprintf(preview->by, sizeof preview->by, "the policy in the file; the subscription is %s",
+             r == 1 ? "not added yet" : "there, and has not changed");
+    return find_agency(preview, &file);
 }
 
 static int prepare(Desk *desk, Preview *preview, const char *name) {
@@ -301,7 +343,9 @@ static int prepare(Desk *desk, Preview *preview, const char *name) {
     if (r == 0)
         r = desk_rules(desk, &preview->rules);
     if (r == 0)
-        r = read_policy(preview, name);
+        r = preview->policy ? filed_policy(preview, preview->policy, name) : stored_policy(preview, name);
+    preview->version.valid_from = INT32_MIN;
+    preview->version.valid_to = INT32_MAX;
     if (r == 0)
         r = names_read(&preview->names, preview->exchange);
     if (r == 0)
@@ -320,6 +364,7 @@ int preview_run(Desk *desk, int argc, char **argv) {
     int operand = 0;
     const Option options[] = {
         {"records", 'n', OPTION_INT, "N", "how many records, at most (1000)", &preview.wanted},
+        {"policy", 'p', OPTION_TEXT, "FILE", "by the rights in this file, not applied yet", &preview.policy},
         {"unmask", 0, OPTION_FLAG, NULL, "show numbers and personal values; this is noted", &preview.unmask},
         {"json", 0, OPTION_FLAG, NULL, "one JSON object a line", &preview.json},
         {0}};
@@ -328,7 +373,9 @@ int preview_run(Desk *desk, int argc, char **argv) {
         return r < 0 ? r : 0;
     if (preview.wanted < 1 || preview.wanted > RECORDS_MAX)
         return error_fail(ERROR_CONFIG, "--records: from 1 to %d", RECORDS_MAX);
-    r = prepare(desk, &preview, argv[operand]);
+    if (operand == argc && !preview.policy)
+        return error_fail(ERROR_CONFIG, "say of which subscription, or by which file (--policy)");
+    r = prepare(desk, &preview, operand < argc ? argv[operand] : NULL);
     if (r == 0)
         r = look_back(&preview);
     if (r == 0 && preview.unmask)

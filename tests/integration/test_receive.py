@@ -77,6 +77,31 @@ def previewed(exchange, received):
         (("dose_number",), False)}
     assert [record["position"] for record in preview("later")] == [record["position"] for record in received]
     assert "no subscription" in exchange.dongbo("subscription", "preview", "other", check=False).stderr
+    filed(exchange, preview, received)
+
+
+def filed(exchange, preview, received):
+    """By rights in a file that nobody has applied: of a new subscription, and of one that has other rights today."""
+    def policy(name, fields):
+        path = exchange.directory / f"{name}-draft.yaml"
+        path.write_text(f"name: {name}\nsubscriber: x\nlegal_basis: y\nvalid_from: 2090-01-01\nvalid_to: 2090-12-31\n"
+                        f"fields: {{health: [{fields}]}}\n")
+        return "--policy", path
+
+    def fields(records):
+        return {tuple(record["fields"]) for record in records}
+    drafted = preview(*policy("draft", "dose_number"))
+    assert fields(drafted) == {("dose_number",)}
+    assert [record["position"] for record in drafted] == [record["position"] for record in received]
+    assert fields(preview("hn", *policy("hn", "vaccine_group"))) == {("vaccine_group",)}
+    assert fields(preview("hn")) == {("vaccine_group", "dose_number")}, "nothing was applied"
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.subscription WHERE name = 'draft'") == 0
+    said = exchange.dongbo("subscription", "preview", *policy("draft", "dose_number"), "-n", "1").stdout
+    assert "not added yet" in said
+    for words, says in (((), "by which file"), (("other", *policy("hn", "dose_number")), "is the policy of hn"),
+                        (policy("draft", "no_such_field"), "no_such_field")):
+        refused = exchange.dongbo("subscription", "preview", *words, check=False)
+        assert refused.returncode == 2 and says in refused.stderr
 
 
 def test_rights_change_at_a_known_position(exchange, health):
