@@ -59,7 +59,7 @@ static const char NOTES[] =
     "  TIME      what the exchange stored from then on, as 2026-03-01, 2026-03-01T08:00 or 2026-03-01T08:00:00Z; without\n"
     "            an offset it is Vietnamese time. A PostgreSQL sink takes it also when it is not empty\n"
     "\n"
-    "A PostgreSQL sink takes a snapshot by itself when what is granted has changed.\n"
+    "A PostgreSQL sink takes a snapshot by itself when what is granted has changed, or was granted after what is held.\n"
     "\n"
     "--reconcile catches up, compares what a PostgreSQL sink holds with what the exchange would give it, by digests, and\n"
     "has sent again only what differs; what changes meanwhile may be counted, too. It prints how many records were\n"

@@ -132,6 +132,14 @@ static int session_opened(Subscription *s) {
     return r == GO_ON ? subscription_answer(s) : r;
 }
 
+// To whoever begins before their rights do, and takes no snapshot by itself: nothing comes of what is held already.
+static void rights_hint(const Subscription *s, const Dongbo__WelcomeSubscribe *welcome) {
+    if (!s->has_place && welcome->position + 1 < welcome->rights_position && !s->options.sink->kind->replaces)
+        log_info("the rights hold from position %" PRIu64 " on: what was stored before is not in the feed as they have "
+                 "it; --from snapshot brings all that is held now",
+                 welcome->rights_position);
+}
+
 static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     const Dongbo__WelcomeSubscribe *welcome = (const Dongbo__WelcomeSubscribe *)message;
     if (!subscription_token_fits(welcome->head) || welcome->session == 0)
@@ -142,7 +150,8 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     s->head = welcome->head->position;
     s->policy_version = welcome->policy_version;
     bool all = s->from != FROM_POSITION && (s->from != FROM_TIME || s->held);
-    if (!s->session && all && welcome->position + 1 < welcome->policy_position)
+    bool older = welcome->position + 1 < welcome->policy_position || welcome->position + 1 < welcome->rights_position;
+    if (!s->session && all && older)
         s->place.policy_version = 0; // what was granted before would come first, and stay
     else if (!s->place.policy_version)
         s->place.policy_version = welcome->policy_version;
@@ -177,6 +186,7 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     s->place.position = s->stored.position = s->previous = welcome->position;
     log_info("receiving from %s after position %" PRIu64 "%s, head %" PRIu64, s->endpoint, welcome->position,
              s->from == FROM_START ? " (from the start)" : "", s->head);
+    rights_hint(s, welcome);
     return session_opened(s);
 }
 

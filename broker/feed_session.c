@@ -309,6 +309,7 @@ static int welcome_send(FeedState *state, Subscriber *subscriber, const Policy *
     welcome.signing_key = (ProtobufCBinaryData){KEY_BYTES, (uint8_t *)state->keys->sign_public};
     welcome.policy_version = (uint32_t)version->version;
     welcome.policy_position = policy->n_versions > 1 ? version->position : 0;
+    welcome.rights_position = policy->versions[0].position;
     arena_reset(state->arena);
     welcome.fields = granted_fields(state->arena, version, &welcome.n_fields);
     if (!welcome.fields)

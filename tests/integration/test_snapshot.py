@@ -232,6 +232,22 @@ def test_a_sink_follows_what_is_granted(exchange, health):
     assert copy.reconcile() == "repaired: 0 missing, 0 stale, 0 extra"
 
 
+def test_who_is_granted_late_has_what_is_held(exchange, health):
+    """What was stored before a subscription had any rights is not in its feed: rows have it at once, files are told."""
+    publish(health, 0, 100)
+    late = exchange.committee("late", "health", FIELDS)
+    copy = Copy(exchange, "late")
+    copy.receive()
+    assert copy.rows() == expected((0, 100, 1))
+    late.until_head()
+    assert late.records() == [] and "--from snapshot brings" in late.log.read_text()
+    publish(health, 100, 150)
+    copy.receive()
+    assert copy.rows() == expected((0, 150, 1))
+    late.until_head()
+    assert len(late.records()) == 50 and late.log.read_text().count("--from snapshot brings") == 1
+
+
 def test_what_is_asked_in_the_wrong_way(exchange, health):
     exchange.committee("other", "health", FIELDS)
     publish(health, 0, 5)
