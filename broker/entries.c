@@ -158,6 +158,19 @@ static Dongbo__EntryKind kind_of(const Work *work) {
     return KINDS[work->kind];
 }
 
+// Its events have no leaves, so that nothing else would bind what came.
+static int commit_to_unread(const Work *work, Dongbo__Entry *entry) {
+    Merkle *merkle = NULL;
+    uint8_t *hash = arena_alloc(work->arena, HASH_BYTES);
+    int result = hash == NULL ? no_memory() : merkle_new(&merkle);
+    if (result < 0)
+        return result;
+    merkle_sha256(merkle, work->batch_bytes, work->batch_n, hash);
+    merkle_destroy(&merkle);
+    entry->unread_batch = (ProtobufCBinaryData){.data = hash, .len = HASH_BYTES};
+    return 0;
+}
+
 static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
     Dongbo__Entry *entry = arena_alloc(work->arena, sizeof *entry);
     if (entry == NULL)
@@ -199,6 +212,8 @@ static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
         return NULL;
     if (item->stands != 0 && item->record_hash != 0 && !is_merged(item))
         fill_record(item, entry);
+    if (work->unreadable && item == work->items && commit_to_unread(work, entry) < 0)
+        return NULL;
     return entry;
 }
 
@@ -411,11 +426,10 @@ int entries_build(Work *work) {
     result = build_exceptions(work);
     if (result < 0)
         return result;
-    bytes_clear(&work->summary);
-    bytes_clear(&work->payload);
+    segment_pack_clear(&work->packed);
     Segment segment;
     entries_segment(work, &segment);
-    result = segment_encode(work->compressor, &segment, &work->summary, &work->payload);
+    result = segment_encode(work->coder, &segment, &work->packed);
     if (result < 0)
         return result;
     return work->records.failed || work->exceptions.failed ? no_memory() : 0;
@@ -430,6 +444,8 @@ void entries_segment(const Work *work, Segment *ret) {
         .first_sequence = is_batch ? work->first_sequence : 0,
         .last_sequence = is_batch ? work->last_sequence : 0,
         .batch_root = is_batch ? work->batch.header->root.data : NULL,
+        .header = is_batch ? work->batch.header_bytes : (ProtobufCBinaryData){0},
+        .signature = is_batch ? work->batch.signature.data : NULL,
         .entries = work->entries,
         .n_entries = work->n_entries,
         .leaves = work->leaves,

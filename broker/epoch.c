@@ -44,15 +44,13 @@ int epoch_log_note(LogTail *tail, const Note *note) {
         .leaves = leaves,
         .masked = masked,
     };
-    Bytes summary = {0}, payload = {0};
-    int result = segment_encode(NULL, &segment, &summary, &payload);
-    if (result == 0)
-        result = segment_chain(&segment, tail->merkle, tail->head);
-    if (result == 0)
-        result =
-            store_segment(tail->pg, &segment, tail->head, &(SegmentBytes){.summary = &summary, .payload = &payload});
-    bytes_free(&summary);
-    bytes_free(&payload);
+    SegmentPack packed = {0};
+    int result = segment_encode(NULL, &segment, &packed);
+    if (result == 0) {
+        segment_chain(&segment, packed.entries_root, tail->merkle, tail->head);
+        result = store_segment(tail->pg, &segment, tail->head, &(SegmentBytes){.packed = &packed});
+    }
+    segment_pack_free(&packed);
     return result;
 }
 

@@ -13,12 +13,12 @@
 #include "broker/reconcile.h"
 #include "broker/review.h"
 #include "broker/search.h"
+#include "broker/segment.h"
 #include "broker/verify.h"
 #include "proto/base/arena.h"
 #include "proto/batch.h"
 
 #include <czmq.h>
-#include <zstd.h>
 
 // Who was found to be another person.
 typedef struct Went {
@@ -148,7 +148,7 @@ typedef enum Outcome {
 typedef struct Work {
     WorkKind kind;
     Arena *arena;
-    ZSTD_CCtx *compressor;
+    SegmentCoder *coder;
     uint64_t ticket;    // order of arrival; the writer keeps to it
     Agencies *agencies; // counted reference; grants and keys point into it
     const Agency *agency;
@@ -177,7 +177,7 @@ typedef struct Work {
     Place read;       // head when persons and versions were read
     Place population; // population clock then
     // Ready to be stored, made by entries_build().
-    Bytes summary, payload;
+    SegmentPack packed;
     Bytes records;                            // COPY rows of record_version, sorted; positions are patched in
     Bytes exceptions;                         // COPY rows of exception; likewise
     uint32_t *record_start, *exception_start; // where each row begins

@@ -49,9 +49,9 @@ int store_aliases(Pg *pg, const Work *work);
 int store_guesses(Pg *pg, const Work *work);
 
 typedef struct SegmentBytes {
-    const Bytes *summary, *payload;
-    const uint8_t *batch; // NULL: none
-    size_t batch_n;
+    const SegmentPack *packed;
+    const uint8_t *batch;     // NULL: none
+    size_t batch_n, origin_n; // the latter: of its first bytes, which hold header and signature
 } SegmentBytes;
 // Queued. `head` is already the one after the segment (segment_chain()).
 int store_segment(Pg *pg, const Segment *segment, const SegmentHead *head, const SegmentBytes *bytes);

@@ -197,13 +197,12 @@ static int append_segment(Transaction *transaction, Work *work) {
     segment.epoch = head->epoch;
     segment.stored_at_us = now > head->stored_at_us ? now : head->stored_at_us;
     segment.population_position = work->population.position;
-    int result = segment_chain(&segment, transaction->merkle, head);
-    if (result < 0)
-        return result;
-    SegmentBytes bytes = {.summary = &work->summary, .payload = &work->payload};
+    segment_chain(&segment, work->packed.entries_root, transaction->merkle, head);
+    SegmentBytes bytes = {.packed = &work->packed};
     if (work->kind == WORK_BATCH) {
         bytes.batch = work->batch_bytes;
         bytes.batch_n = work->batch_n;
+        bytes.origin_n = work->batch.origin_n;
     }
     work->epoch = segment.epoch;
     work->stored_at_us = segment.stored_at_us;

@@ -13,9 +13,8 @@ int work_new(Work **ret) {
     if (work == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a batch");
     int result = arena_new(&work->arena, WORK_ARENA_BYTES);
-    work->compressor = ZSTD_createCCtx();
-    if (result == 0 && work->compressor == NULL)
-        result = error_fail(ERROR_MEMORY, "no memory for a batch");
+    if (result == 0)
+        result = segment_coder_new(&work->coder, clock_system());
     if (result < 0) {
         work_destroy(&work);
         return result;
@@ -30,12 +29,11 @@ void work_destroy(Work **pointer) {
         return;
     zframe_destroy(&work->frame);
     agencies_unref(&work->agencies);
-    bytes_free(&work->summary);
-    bytes_free(&work->payload);
+    segment_pack_free(&work->packed);
     bytes_free(&work->records);
     bytes_free(&work->exceptions);
     bytes_free(&work->receipt);
-    ZSTD_freeCCtx(work->compressor);
+    segment_coder_destroy(&work->coder);
     arena_destroy(&work->arena);
     free(work);
     *pointer = NULL;
@@ -45,16 +43,16 @@ void work_reset(Work *work) {
     zframe_destroy(&work->frame);
     agencies_unref(&work->agencies);
     arena_reset(work->arena);
-    Bytes *buffers[] = {&work->summary, &work->payload, &work->records, &work->exceptions, &work->receipt};
+    segment_pack_clear(&work->packed);
+    Bytes *buffers[] = {&work->records, &work->exceptions, &work->receipt};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
         if (buffers[i]->failed)
             bytes_free(buffers[i]);
         bytes_clear(buffers[i]);
     }
     Work kept = {.arena = work->arena,
-                 .compressor = work->compressor,
-                 .summary = work->summary,
-                 .payload = work->payload,
+                 .coder = work->coder,
+                 .packed = work->packed,
                  .records = work->records,
                  .exceptions = work->exceptions,
                  .receipt = work->receipt};

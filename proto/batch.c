@@ -182,6 +182,9 @@ int batch_open(const uint8_t *data, size_t n, Verifier *verifier, Merkle *merkle
     r = check_signature(sealed, verifier);
     if (r != 0)
         return r;
+    ret->header_bytes = sealed->header;
+    ret->signature = sealed->signature;
+    ret->origin_n = (size_t)(at - data);
     sealed->events = arena_alloc(arena, ret->header->count * sizeof(*sealed->events));
     if (sealed->events == NULL)
         return arena_full();

@@ -30,7 +30,9 @@ size_t batch_bytes_bound(size_t n_events, size_t event_bytes);
 typedef struct Batch {
     const Dongbo__BatchHeader *header;
     const Dongbo__SealedBatch *sealed;
-    const uint8_t *leaves; // count × 32
+    const uint8_t *leaves;                       // count × 32
+    ProtobufCBinaryData header_bytes, signature; // as signed: these bytes
+    size_t origin_n;                             // of the batch's bytes that hold header and signature
 } Batch;
 typedef enum BatchFault {
     BATCH_OK = 0,
@@ -49,5 +51,6 @@ int batch_read_header(const uint8_t *data, size_t n, Arena *arena, const Dongbo_
 // A BatchFault; ERROR_MEMORY when the arena cannot hold it; ERROR_CRYPTO.
 // ret->header is NULL only with BATCH_UNREADABLE, when not even the header can be read: then nothing is known of its
 // range. In all other cases but BATCH_UNSIGNED the header is signed by that key, so its range may be consumed.
-// ret->sealed and ret->leaves are set with BATCH_OK and BATCH_ROOT_WRONG. The events themselves are not decoded.
+// header_bytes, signature and origin_n are set with it then. ret->sealed and ret->leaves are set with BATCH_OK and
+// BATCH_ROOT_WRONG. The events themselves are not decoded.
 int batch_open(const uint8_t *data, size_t n, Verifier *verifier, Merkle *merkle, Arena *arena, Batch *ret);

@@ -60,6 +60,18 @@ static void hash_parts(Merkle *merkle, const uint8_t *a, size_t a_n, const uint8
     must(EVP_DigestFinal_ex(merkle->context, out, NULL));
 }
 
+void merkle_begin(Merkle *merkle) {
+    must(EVP_DigestInit_ex2(merkle->context, NULL, NULL));
+}
+
+void merkle_add(Merkle *merkle, const void *data, size_t n) {
+    must(EVP_DigestUpdate(merkle->context, data, n));
+}
+
+void merkle_end(Merkle *merkle, uint8_t out[HASH_BYTES]) {
+    must(EVP_DigestFinal_ex(merkle->context, out, NULL));
+}
+
 void merkle_sha256(Merkle *merkle, const uint8_t *data, size_t n, uint8_t out[HASH_BYTES]) {
     hash_parts(merkle, data, n, NULL, 0, NULL, 0, out);
 }

@@ -19,6 +19,10 @@ void merkle_leaf(Merkle *merkle, const uint8_t *data, size_t n, uint8_t out[HASH
 // H(0x00 ‖ salt ‖ event): an event's leaf.
 void merkle_salted_leaf(Merkle *merkle, const uint8_t salt[SALT_BYTES], const uint8_t *event, size_t n,
                         uint8_t out[HASH_BYTES]);
+// A hash over parts: begin, add as often as need be, end.
+void merkle_begin(Merkle *merkle);
+void merkle_add(Merkle *merkle, const void *data, size_t n);
+void merkle_end(Merkle *merkle, uint8_t out[HASH_BYTES]);
 void merkle_node(Merkle *merkle, const uint8_t left[HASH_BYTES], const uint8_t right[HASH_BYTES],
                  uint8_t out[HASH_BYTES]);
 // Root over n ≥ 1 leaf hashes (n × 32 bytes); overwrites `leaves`. n = 0 gives SHA-256 of nothing.

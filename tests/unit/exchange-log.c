@@ -164,9 +164,9 @@ static void segment_insert(const Segment *segment) {
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         12, types};
     SegmentHead *head = &exchange.head;
-    Bytes summary = {0}, payload = {0};
-    exchange_ok(segment_encode(NULL, segment, &summary, &payload));
-    exchange_ok(segment_chain(segment, exchange.merkle, head));
+    SegmentPack packed = {0};
+    exchange_ok(segment_encode(NULL, segment, &packed));
+    segment_chain(segment, packed.entries_root, exchange.merkle, head);
     PgParams params = {0};
     pg_param_i64(&params, (int64_t)segment->first_position);
     pg_param_i64(&params, (int64_t)segment->last_position);
@@ -178,12 +178,11 @@ static void segment_insert(const Segment *segment) {
     pg_param_i64(&params, (int64_t)head->leaf_index - 1);
     pg_param_bytes(&params, head->hash, HASH_BYTES);
     pg_param_bytes(&params, head->frontier.nodes, frontier_bytes(&head->frontier));
-    pg_param_bytes(&params, summary.data, summary.n);
-    pg_param_bytes(&params, payload.data, payload.n);
+    pg_param_bytes(&params, packed.summary.data, packed.summary.n);
+    pg_param_bytes(&params, packed.payload.data, packed.payload.n);
     exchange_ok(pg_run(exchange.pg, &statement, &params, NULL));
     pg_params_free(&params);
-    bytes_free(&summary);
-    bytes_free(&payload);
+    segment_pack_free(&packed);
 }
 
 void exchange_append(size_t n) {

@@ -249,8 +249,12 @@ static void test_the_entry_says_who_and_the_payload_why(void **state) {
     assert_int_equal(work->n_exceptions, 0);
     Dongbo__SegmentPayload *payload = NULL;
     Dongbo__SegmentSummary *summary = NULL;
-    assert_int_equal(segment_decode_payload(work->payload.data, work->payload.n, 1, work->arena, &payload), 0);
-    assert_int_equal(segment_decode_summary(work->summary.data, work->summary.n, 1, work->arena, &summary), 0);
+    assert_int_equal(segment_decode_payload(work->packed.payload.data, work->packed.payload.n, SEGMENT_FORMAT,
+                                            work->arena, &payload),
+                     0);
+    assert_int_equal(segment_decode_summary(work->packed.summary.data, work->packed.summary.n, SEGMENT_FORMAT,
+                                            work->arena, &summary),
+                     0);
     const Dongbo__Entry *entry = payload->entries[0];
     assert_int_equal(entry->kind, DONGBO__ENTRY_KIND__ENTRY_DECISION);
     assert_string_equal(entry->decided_by, "lan");
@@ -267,7 +271,9 @@ static const Dongbo__Entry *entry_of(Case *c) {
     Dongbo__SegmentPayload *payload = NULL;
     assert_int_equal(entries_build(&c->work), 0);
     assert_int_equal(c->work.n_entries, 1);
-    assert_int_equal(segment_decode_payload(c->work.payload.data, c->work.payload.n, 1, c->work.arena, &payload), 0);
+    assert_int_equal(segment_decode_payload(c->work.packed.payload.data, c->work.packed.payload.n, SEGMENT_FORMAT,
+                                            c->work.arena, &payload),
+                     0);
     return payload->entries[0];
 }
 

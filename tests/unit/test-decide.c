@@ -530,8 +530,9 @@ static void test_payload_holds_what_feeds_need(void **state) {
     decide(c);
     assert_int_equal(entries_build(&c->work), 0);
     Dongbo__SegmentPayload *payload = NULL;
-    assert_int_equal(
-        segment_decode_payload(c->work.payload.data, c->work.payload.n, SEGMENT_FORMAT, c->work.arena, &payload), 0);
+    assert_int_equal(segment_decode_payload(c->work.packed.payload.data, c->work.packed.payload.n, SEGMENT_FORMAT,
+                                            c->work.arena, &payload),
+                     0);
     assert_int_equal(payload->n_entries, 2);
     const Dongbo__Entry *taken = payload->entries[0], *refused = payload->entries[1];
     assert_int_equal(taken->person, AN.key);
@@ -543,8 +544,9 @@ static void test_payload_holds_what_feeds_need(void **state) {
     assert_int_equal(refused->body.len, 0);
     assert_int_equal(refused->reasons[0]->code, DONGBO__REASON_CODE__NAME_DIFFERS);
     Dongbo__SegmentSummary *summary = NULL;
-    assert_int_equal(
-        segment_decode_summary(c->work.summary.data, c->work.summary.n, SEGMENT_FORMAT, c->work.arena, &summary), 0);
+    assert_int_equal(segment_decode_summary(c->work.packed.summary.data, c->work.packed.summary.n, SEGMENT_FORMAT,
+                                            c->work.arena, &summary),
+                     0);
     assert_string_equal(summary->lines[0]->citizen_masked, "001*******01");
     assert_int_equal(summary->lines[1]->leaf.data[0], 1);
 }

@@ -83,17 +83,16 @@ static void put_segment(Pg *pg, int64_t first, const Said *said, size_t n) {
                              .n_entries = n,
                              .leaves = leaves,
                              .masked = masked};
-    Bytes summary = {0}, payload = {0};
+    SegmentPack packed = {0};
     PgParams params = {0};
-    done(segment_encode(NULL, &segment, &summary, &payload));
+    done(segment_encode(NULL, &segment, &packed));
     pg_param_i64(&params, first);
     pg_param_i64(&params, first + (int64_t)n - 1);
     pg_param_i16(&params, (int16_t)said[0].kind);
-    pg_param_bytes(&params, summary.data, summary.n);
+    pg_param_bytes(&params, packed.summary.data, packed.summary.n);
     done(pg_run(pg, &insert, &params, NULL));
     pg_params_free(&params);
-    bytes_free(&summary);
-    bytes_free(&payload);
+    segment_pack_free(&packed);
 }
 
 typedef struct Version {

@@ -68,8 +68,7 @@ void work_decide(Work *work, const Person *store, size_t n) {
 }
 
 void work_end(Work *work) {
-    bytes_free(&work->summary);
-    bytes_free(&work->payload);
+    segment_pack_free(&work->packed);
     bytes_free(&work->records);
     bytes_free(&work->exceptions);
     arena_destroy(&work->arena);
