@@ -5,7 +5,7 @@
 
 #define PROTOCOL_VERSION 1
 #define SCHEMA_VERSION 1
-#define SEGMENT_FORMAT 2
+#define SEGMENT_FORMAT 2 // of what is stored
 
 #define FRAME_HEADER_BYTES 24
 #define FRAME_BODY_BYTES_MAX (1024 * 1024) // anything larger ends the session
@@ -28,7 +28,7 @@
 #define GUESSES_MAX 5   // different things that an agency says of one person and is told what of it differs ...
 #define GUESSES_DAYS 30 // ... within so many days
 #define GUESS_BYTES 16
-#define CLOCK_AHEAD_MAX_US (10LL * 60 * 1000000)
+#define CLOCK_AHEAD_MAX_US (10LL * 60 * 1000000) // of an event's time
 
 #define STREAM_BYTES 16
 #define EVENT_ID_BYTES 16
@@ -65,7 +65,7 @@
 #define SESSIONS_PER_AGENCY_MAX 256
 #define STREAMS_PER_DAY_MAX 1024 // that an agency opens
 #define SHARES_MAX 64            // consumers of one subscription
-#define SESSIONS_MAX 4096
+#define SESSIONS_MAX 4096        // on each port
 #define PING_INTERVAL_MS 5000
 #define PEER_SILENT_MS 20000 // no frame for so long: the session is over
 #define HANDSHAKE_IVL_MS 5000
@@ -75,6 +75,6 @@
 #define SOCKET_HWM 1000       // messages to one peer
 #define SOCKET_RECEIVE_HWM 64 // messages from one peer; more wait in its own TCP buffers
 #define SOCKET_BACKLOG 1024   // connections not yet accepted
-#define RECONNECT_MS 200
-#define RECONNECT_MAX_MS 5000
-#define ZAP_PROVE_MS 10000 // for each of the two trial connections of zap_prove()
+#define RECONNECT_MS 200      // an agent's
+#define RECONNECT_MAX_MS 5000 // an agent's
+#define ZAP_PROVE_MS 10000    // for each of the two trial connections of zap_prove()
