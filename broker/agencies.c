@@ -14,6 +14,9 @@
 #include <string.h>
 
 #define AGENCIES_BYTES_MAX (64 * 1024 * 1024)
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+#define KEY_GRACE_DAYS_TEXT TEXT(KEY_GRACE_DAYS)
 
 struct Agencies {
     atomic_int count;
@@ -31,9 +34,10 @@ static const PgStatement AGENCIES = {
 
 static const PgStatement SIGNING = {
     "signing-keys",
-    "SELECT k.agency, k.key FROM exchange.key k JOIN exchange.agency a USING (agency) "
+    "SELECT k.agency, k.key, k.valid_to FROM exchange.key k JOIN exchange.agency a USING (agency) "
     "WHERE k.purpose = 'ed25519' AND a.state = 'active' AND k.revoked_at IS NULL AND length(k.key) = 32 "
-    "AND k.valid_from <= now() AND coalesce(k.valid_to > now(), true) ORDER BY k.agency, k.key",
+    "AND k.valid_from <= now() AND coalesce(k.valid_to > now() - make_interval(days => " KEY_GRACE_DAYS_TEXT "), true) "
+    "ORDER BY k.agency, k.key",
     0, NULL};
 
 static const PgStatement TRANSPORT = {
@@ -122,6 +126,7 @@ static int read_signing(Agencies *agencies, Pg *pg) {
             continue; // enabled between the two queries: there at the next refresh
         read_key(rows, row, 1, keys[row].key);
         keys_id(keys[row].key, keys[row].id);
+        keys[row].until_us = pg_is_null(rows, row, 2) ? INT64_MAX : pg_us(rows, row, 2);
         Agency *owner = &agencies->list[at];
         if (owner->n_keys++ == 0)
             owner->keys = &keys[row];

@@ -9,9 +9,12 @@
 #include "proto/base/pg.h"
 #include "proto/zap.h"
 
+// One that is retired is kept for KEY_GRACE_DAYS more, for what was sealed before. One that is revoked never is:
+// whoever has it can write any time into what they seal.
 typedef struct AgencyKey {
     uint8_t key[KEY_BYTES];
     char id[17];
+    int64_t until_us; // what was sealed later is not this agency's word; INT64_MAX: it holds
 } AgencyKey;
 
 typedef struct Agency {

@@ -26,6 +26,10 @@ int epoch_log_note(LogTail *tail, const Note *note) {
     entry.kind = (Dongbo__EntryKind)note->kind;
     entry.text = (char *)note->text;
     entry.agency = note->agency;
+    if (note->decided_by != NULL)
+        entry.decided_by = (char *)note->decided_by;
+    if (note->why != NULL)
+        entry.why = (char *)note->why;
     const Dongbo__Entry *entries[] = {&entry};
     const uint8_t *leaves[] = {NULL};
     const char *masked[] = {NULL};
@@ -167,7 +171,7 @@ static int honour(LogTail *tail, const PGresult *rows, int row) {
 
 static const PgStatement CHANGES = {
     "policy-changes",
-    "SELECT change, text, coalesce(agency, 0) FROM exchange.policy_change WHERE logged_position IS NULL "
+    "SELECT change, text, coalesce(agency, 0), changed_by, why FROM exchange.policy_change WHERE logged_position IS NULL "
     "ORDER BY change LIMIT $1",
     1, PORTION_TYPES};
 static const Oid LOGGED_TYPES[] = {OID_INT8, OID_INT8};
@@ -177,7 +181,9 @@ static const PgStatement LOGGED = {
 static int log_policy(LogTail *tail, const PGresult *rows, int row) {
     Note note = {.kind = DONGBO__ENTRY_KIND__ENTRY_POLICY,
                  .agency = (uint32_t)pg_i32(rows, row, 2),
-                 .text = pg_text(rows, row, 1)};
+                 .text = pg_text(rows, row, 1),
+                 .decided_by = pg_text(rows, row, 3),
+                 .why = pg_text(rows, row, 4)};
     int result = epoch_log_note(tail, &note);
     if (result < 0)
         return result;

@@ -28,5 +28,6 @@ typedef struct Note {
     uint32_t agency;
     const uint8_t *stream; // NULL: none
     const char *text;
+    const char *decided_by, *why; // an operator, and their reason, which only the payload has; NULL: none
 } Note;
 int epoch_log_note(LogTail *tail, const Note *note);

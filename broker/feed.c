@@ -18,14 +18,13 @@
 #define RECEIVE_MAX 256 // messages answered before records are sent again
 #define FRAME_ARENA_BYTES (1024 * 1024)
 #define TICK_MS 1000
-#define POLICY_TICKS 2
 
 typedef struct Actor {
     FeedState state;
     zsock_t *pipe;
     zsock_t *commits;
-    int64_t tick_ms, ticks; // when the next is due, how many there were
-    int64_t retry_ms;       // when to connect again
+    int64_t tick_ms;  // when the next is due
+    int64_t retry_ms; // when to connect again
     Retry retry;
     uint64_t told; // head that somebody told of; UINT64_MAX: look
 } Actor;
@@ -109,7 +108,7 @@ static int tick(Actor *actor) {
         return 0;
     actor->tick_ms = now_ms + TICK_MS;
     int r = feed_session_tick(&actor->state);
-    if (r == 0 && actor->state.connected && ++actor->ticks % POLICY_TICKS == 0)
+    if (r == 0 && actor->state.connected)
         r = feed_session_policies(&actor->state);
     actor->told = UINT64_MAX;
     return r;

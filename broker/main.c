@@ -24,7 +24,7 @@
 #define COMMITS "inproc://commits"
 #define REVIEW_CHANNEL "dongbo_review"
 #define FOLLOW_CHANNEL "dongbo_follow"
-#define REFRESH_MS 2000
+#define REFRESH_MS 500 // so that a key ends within a second of its time, and where a notification is lost
 #define RETRY_MAX_MS 5000
 
 typedef struct Broker {

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #define VERIFIERS_MAX 64
+#define BATCH_SEALED_LATE 100 // beside BatchFault: its key had been retired by then
 
 typedef struct CachedVerifier {
     uint8_t key[KEY_BYTES];
@@ -120,9 +121,10 @@ static int open_batch(Prepare *prepare, Work *work) {
     Verifier *verifier = NULL;
     if (key != NULL)
         result = verifier_for(prepare, key->key, &verifier);
-    return result < 0
-               ? result
-               : batch_open(work->batch_bytes, work->batch_n, verifier, prepare->merkle, work->arena, &work->batch);
+    if (result == 0)
+        result = batch_open(work->batch_bytes, work->batch_n, verifier, prepare->merkle, work->arena, &work->batch);
+    bool is_late = result != BATCH_UNSIGNED && key != NULL && header->sealed_at_us > key->until_us;
+    return result >= 0 && is_late ? BATCH_SEALED_LATE : result;
 }
 
 static void check_header(Work *work) {
@@ -162,6 +164,12 @@ int prepare_open(Prepare *prepare, Work *work) {
                     "The batch is not signed by a key of agency %s: nothing was stored. Register the agent's signing "
                     "key, or correct its `keys`.",
                     work->agency->grants.code);
+        return 0;
+    }
+    if (fault == BATCH_SEALED_LATE) {
+        work_settle(work, OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__BAD_SIGNATURE,
+                    "The batch was sealed after its key was retired: nothing was stored. Seal with the agent's new "
+                    "key.");
         return 0;
     }
     if (fault == BATCH_ROOT_WRONG) {

@@ -18,8 +18,8 @@ static const PgStatement ADD = {"agency_add",
 static const PgStatement LIST = {
     "agency_list",
     "SELECT a.code, a.name, a.state, a.domains, a.provinces, a.told_fields, a.added_at, "
-    "(SELECT array_agg(encode(substr(sha256(k.key), 1, 8), 'hex') ORDER BY k.valid_from) FROM exchange.key k "
-    "WHERE k.agency = a.agency AND k.purpose = 'ed25519' AND k.revoked_at IS NULL) "
+    "(SELECT array_agg(exchange.key_id(k.key) ORDER BY k.valid_from) FROM exchange.key k "
+    "WHERE k.agency = a.agency AND k.purpose = 'ed25519' AND exchange.key_state(k) IN ('valid', 'retiring')) "
     "FROM exchange.agency a ORDER BY a.code",
     0, NULL};
 static const PgStatement SET_STATE = {
@@ -164,6 +164,7 @@ int agency_add(Desk *desk, int argc, char **argv) {
          &addition.province_list},
         {"may-be-told", 0, OPTION_LIST, "FIELD", "stored value it may see in reasons, as subject.birth_date",
          &addition.told_list},
+        DESK_WHY(desk),
         {0}};
     int r = desk_parse(desk, options, argc, argv, &operand);
     if (r != 0)
@@ -190,6 +191,10 @@ int agency_key_add(Desk *desk, int argc, char **argv) {
 
 int agency_key_list(Desk *desk, int argc, char **argv) {
     return party_key_list(desk, argc, argv, &AGENCY);
+}
+
+int agency_key_retire(Desk *desk, int argc, char **argv) {
+    return party_key_retire(desk, argc, argv, &AGENCY);
 }
 
 int agency_key_revoke(Desk *desk, int argc, char **argv) {

@@ -27,6 +27,7 @@ int agency_disable(Desk *desk, int argc, char **argv);
 int agency_enable(Desk *desk, int argc, char **argv);
 int agency_key_add(Desk *desk, int argc, char **argv);
 int agency_key_list(Desk *desk, int argc, char **argv);
+int agency_key_retire(Desk *desk, int argc, char **argv);
 int agency_key_revoke(Desk *desk, int argc, char **argv);
 
 int subscription_add(Desk *desk, int argc, char **argv);
@@ -40,6 +41,7 @@ int subscription_disable(Desk *desk, int argc, char **argv);
 int subscription_enable(Desk *desk, int argc, char **argv);
 int subscription_key_add(Desk *desk, int argc, char **argv);
 int subscription_key_list(Desk *desk, int argc, char **argv);
+int subscription_key_retire(Desk *desk, int argc, char **argv);
 int subscription_key_revoke(Desk *desk, int argc, char **argv);
 
 int citizen_show(Desk *desk, int argc, char **argv);

@@ -27,6 +27,7 @@ struct CommandEntry;
 typedef struct Desk {
     const struct CommandEntry *entry;
     const char *config_path; // NULL: $DONGBO_CONFIG or ./dongbo.yaml
+    const char *why;         // the operator's reason, for the log; NULL where none was given
     DeskConfig *config;
     char *schemas;
     Pg *exchange, *population, *population_writer;
@@ -44,6 +45,10 @@ typedef struct CommandEntry {
 } CommandEntry;
 
 void desk_close(Desk *desk);
+
+// An option of commands that change who may do what.
+#define DESK_WHY(desk)                                                                                                 \
+    { "why", 0, OPTION_TEXT, "TEXT", "your reason, which stays with the change in the log", &(desk)->why }
 
 // The entry's command line; every command also takes --config. As options_parse().
 int desk_parse(Desk *desk, const Option *options, int argc, char **argv, int *ret_operand);

@@ -13,7 +13,8 @@ typedef struct Grant {
     char name[SUBSCRIPTION_NAME_BYTES_MAX + 1];
     char subscriber[POLICY_TEXT_BYTES_MAX + 1];
     char state[16];
-    Rights rights; // the newest
+    Rights rights;   // the newest
+    const char *why; // grant_change(): the operator's reason for it; NULL: none
 } Grant;
 
 // No such subscription is no error. ERROR_DATABASE, ERROR_MEMORY.

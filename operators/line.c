@@ -161,6 +161,12 @@ static void write_columns(const LineFormat *format, const Line *line, Bytes *out
     if (!is_about_event(summary)) {
         column(out, kind_of(summary), 15);
         columns_append(out, summary->text);
+        if (*summary->decided_by) {
+            bytes_append_text(out, " (by ");
+            columns_append(out, summary->decided_by);
+            bytes_append_text(out, ")");
+        }
+        write_why(format, line, out);
         bytes_append_text(out, "\n");
         return;
     }

@@ -112,11 +112,14 @@ int party_set_state(Desk *desk, int argc, char **argv, const PartyKind *kind, co
     Pg *exchange = NULL;
     RESULT result = NULL;
     int operand = 0;
-    int r = desk_parse(desk, NULL, argc, argv, &operand);
+    const Option options[] = {DESK_WHY(desk), {0}};
+    int r = desk_parse(desk, options, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
-    Change change = {.kind = kind, .name = argv[operand], .state = state};
-    r = desk_exchange(desk, &exchange);
+    Change change = {.kind = kind, .name = argv[operand], .state = state, .policy.why = desk->why};
+    r = policy_check_why(desk->why);
+    if (r == 0)
+        r = desk_exchange(desk, &exchange);
     if (r == 0)
         r = policy_begin(exchange, &change.policy.position);
     if (r == 0)
@@ -126,10 +129,12 @@ int party_set_state(Desk *desk, int argc, char **argv, const PartyKind *kind, co
 
 int party_add(Desk *desk, const PartyAddition *addition, int64_t *ret_position) {
     Pg *exchange = NULL;
-    PolicyChange change = {0};
+    PolicyChange change = {.why = desk->why};
     Keys keys;
     char text[256];
-    int r = keys_load(addition->key, &keys);
+    int r = policy_check_why(desk->why);
+    if (r == 0)
+        r = keys_load(addition->key, &keys);
     if (r < 0)
         return r;
     r = desk_exchange(desk, &exchange);
@@ -137,7 +142,7 @@ int party_add(Desk *desk, const PartyAddition *addition, int64_t *ret_position) 
         r = policy_begin(exchange, &change.position);
     if (r == 0)
         r = addition->insert(addition->self, exchange, &change);
-    if (r == 0 && (r = policy_add_keys(exchange, &keys, &change)) < 0)
+    if (r == 0 && (r = policy_add_keys(exchange, &keys, KEY_BOTH, &change)) < 0)
         r = error_context(r, "%s", addition->key);
     keys_wipe(&keys);
     if (r < 0)

@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WHY_BYTES_MAX 1000
+
 static const PgStatement LOCK = {"policy_lock", "SELECT exchange.lock_log()", 0, NULL};
 static const PgStatement POSITION = {"policy_position", "SELECT exchange.next_position()", 0, NULL};
 static const PgStatement CHANGE = {"policy_change",
-                                   "INSERT INTO exchange.policy_change (text, agency, subscription, position) "
-                                   "VALUES ($1, nullif($2::integer, 0), nullif($3::integer, 0), $4)",
-                                   4, NULL};
+                                   "INSERT INTO exchange.policy_change (text, agency, subscription, position, why) "
+                                   "VALUES ($1, nullif($2::integer, 0), nullif($3::integer, 0), $4, $5)",
+                                   5, NULL};
 static const PgStatement KEY = {"policy_key",
                                 "INSERT INTO exchange.key (key, purpose, agency, subscription) "
                                 "VALUES ($1, $2, nullif($3::integer, 0), nullif($4::integer, 0))",
@@ -148,6 +150,7 @@ int policy_commit(Pg *exchange, const PolicyChange *change) {
     pg_param_i32(&params, change->agency);
     pg_param_i32(&params, change->subscription);
     pg_param_i64(&params, change->position);
+    pg_param_text(&params, change->why ? change->why : "");
     int r = pg_run(exchange, &CHANGE, &params, NULL);
     pg_params_free(&params);
     return r < 0 ? r : pg_command(exchange, "COMMIT");
@@ -167,7 +170,11 @@ static int add_key(Pg *exchange, const uint8_t key[KEY_BYTES], const char *purpo
     return r;
 }
 
-int policy_add_keys(Pg *exchange, const Keys *keys, const PolicyChange *change) {
-    int r = add_key(exchange, keys->curve_public, "curve", change);
-    return r < 0 ? r : add_key(exchange, keys->sign_public, "ed25519", change);
+int policy_add_keys(Pg *exchange, const Keys *keys, KeyChoice choice, const PolicyChange *change) {
+    int r = choice == KEY_SIGNING ? 0 : add_key(exchange, keys->curve_public, "curve", change);
+    return r < 0 || choice == KEY_TRANSPORT ? r : add_key(exchange, keys->sign_public, "ed25519", change);
+}
+
+int policy_check_why(const char *why) {
+    return why ? policy_check_text("--why", why, WHY_BYTES_MAX) : 0;
 }

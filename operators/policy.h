@@ -43,8 +43,13 @@ typedef struct PolicyChange {
     int32_t agency, subscription; // one of them; 0: none
     int64_t position;
     const char *text;
+    const char *why; // the operator's reason; NULL: none
 } PolicyChange;
 // Writes the words and commits.
 int policy_commit(Pg *exchange, const PolicyChange *change);
-// Adds both keys for the change's agency or subscription. ERROR_CONFIG when one is somebody's already.
-int policy_add_keys(Pg *exchange, const Keys *keys, const PolicyChange *change);
+// Which keys of a key file: both, or one of them.
+typedef enum KeyChoice { KEY_BOTH, KEY_TRANSPORT, KEY_SIGNING } KeyChoice;
+// Adds keys for the change's agency or subscription. ERROR_CONFIG when one is somebody's already.
+int policy_add_keys(Pg *exchange, const Keys *keys, KeyChoice choice, const PolicyChange *change);
+// A reason as it may be kept: ERROR_CONFIG when it is too long or no text. NULL is none.
+int policy_check_why(const char *why);

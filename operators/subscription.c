@@ -267,6 +267,7 @@ int subscription_add(Desk *desk, int argc, char **argv) {
         {"subscriber", 0, OPTION_TEXT, "NAME", "the committee, as people call it", &said.subscriber},
         RIGHTS_OPTIONS(said),
         {"key", 0, OPTION_TEXT, "FILE.pub", "its public keys, from its own dongbo keys new", &said.key},
+        DESK_WHY(desk),
         {0}};
     int r = desk_parse_noted(desk, options, ADD_NOTES, argc, argv, &operand);
     return r != 0 ? (r < 0 ? r : 0) : add(desk, &said, argv[operand]);
@@ -287,6 +288,7 @@ static int change_rights(Desk *desk, const Said *said, const char *name) {
     if (r != 0)
         return r;
     now = was;
+    now.why = desk->why;
     now.rights.policy.version++;
     r = take(desk, said, &now.rights);
     if (r == 0)
@@ -318,6 +320,7 @@ int subscription_change(Desk *desk, int argc, char **argv) {
     int operand = 0;
     const Option options[] = {RIGHTS_OPTIONS(said),
                               {"all-persons", 0, OPTION_FLAG, NULL, "not only those on its list", &said.all_persons},
+                              DESK_WHY(desk),
                               {0}};
     int r = desk_parse_noted(desk, options, CHANGE_NOTES, argc, argv, &operand);
     if (r != 0)
@@ -401,6 +404,10 @@ int subscription_key_add(Desk *desk, int argc, char **argv) {
 
 int subscription_key_list(Desk *desk, int argc, char **argv) {
     return party_key_list(desk, argc, argv, &GRANT_PARTY);
+}
+
+int subscription_key_retire(Desk *desk, int argc, char **argv) {
+    return party_key_retire(desk, argc, argv, &GRANT_PARTY);
 }
 
 int subscription_key_revoke(Desk *desk, int argc, char **argv) {

@@ -145,7 +145,9 @@ int subscription_apply(Desk *desk, int argc, char **argv) {
     CLEANUP(apply_free) Apply apply = {0};
     int operand = 0;
     const Option options[] = {
-        {"dry-run", 'n', OPTION_FLAG, NULL, "say what would change, and change nothing", &apply.dry_run}, {0}};
+        {"dry-run", 'n', OPTION_FLAG, NULL, "say what would change, and change nothing", &apply.dry_run},
+        DESK_WHY(desk),
+        {0}};
     int r = desk_parse_noted(desk, options, APPLY_NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
@@ -153,6 +155,7 @@ int subscription_apply(Desk *desk, int argc, char **argv) {
     for (int i = 0; i < apply.n && r == 0; i++) {
         Grant now;
         fill(&apply.files[i], &apply.grants[i], &now);
+        now.why = desk->why;
         r = now.subscription ? change_one(&apply, &apply.files[i], &apply.grants[i], &now)
                              : add_one(desk, &apply, &apply.files[i], &now);
     }

@@ -28,6 +28,7 @@
 #define GUESSES_MAX 5   // different things that an agency says of one person and is told what of it differs ...
 #define GUESSES_DAYS 30 // ... within so many days
 #define GUESS_BYTES 16
+#define KEY_GRACE_DAYS 30 // what was sealed with a signing key before it was retired is taken for so long afterwards
 #define CLOCK_AHEAD_MAX_US (10LL * 60 * 1000000) // of an event's time
 
 #define STREAM_BYTES 16

@@ -374,7 +374,7 @@ def test_a_key_is_changed_without_an_interruption_and_the_old_one_is_cut(peers):
     old = peers.peer("KEY")
     peers.exchange.dongbo("agency", "key", "add", "KEY", peers.exchange.keys("key2"))
     assert old.publish([peers.dose()])[0] == RECEIPT
-    peers.exchange.dongbo("agency", "key", "revoke", "KEY", peers.exchange.keys("key"))
+    peers.exchange.dongbo("agency", "key", "revoke", "KEY", peers.exchange.keys("key"), "--why", "a test")
     kind, error = old.receive(ERROR)
     assert error.code == error.NOT_ALLOWED
     new = peers.peer("KEY", keys=f"{peers.exchange.directory}/key2.keys")

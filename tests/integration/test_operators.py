@@ -421,19 +421,45 @@ def test_keys_come_and_go(desk, database):
     assert "position 1 on" in desk.ask("agency", "key", "add", "MOH", "next.yaml.pub")
     assert "belongs to somebody already" in desk.refused(2, "agency", "key", "add", "MOH", "next.yaml.pub")
     assert "there is no agency XX" in desk.refused(1, "agency", "key", "add", "XX", "third.yaml.pub")
-    assert "has no key" in desk.refused(1, "agency", "key", "revoke", "MOH", "third.yaml.pub")
+    revoke = ("agency", "key", "revoke", "MOH")
+    because = ("--why", "a laptop was stolen")
+    assert "--why" in desk.refused(2, *revoke, "third.yaml.pub")
+    assert "has no key" in desk.refused(1, *revoke, "third.yaml.pub", *because)
     first, second = json.loads(desk.ask("agency", "key", "list", "--json"))
     assert (first["party"], first["state"], first["revoked"]) == ("MOH", "valid", None)
-    assert f"key {first['key_id']} revoked" in desk.ask("agency", "key", "revoke", "MOH", "MOH.yaml.pub")
-    assert "is revoked already" in desk.ask("agency", "key", "revoke", "MOH", first["key_id"])
+    assert f"key {first['key_id']} revoked" in desk.ask(*revoke, "MOH.yaml.pub", *because)
+    assert "is revoked already" in desk.ask(*revoke, first["key_id"], *because)
     assert database.rows("SELECT purpose, count(*) FROM exchange.key WHERE revoked_at IS NULL GROUP BY 1 ORDER BY 1"
                          ) == [("curve", 1), ("ed25519", 1)]
-    assert "it was the last one" in desk.ask("agency", "key", "revoke", "MOH", second["key_id"])
+    assert "it was the last one" in desk.ask(*revoke, second["key_id"], *because)
     assert [key["state"] for key in json.loads(desk.ask("agency", "key", "list", "--json"))] == ["revoked"] * 2
     assert "revoked" in desk.ask("agency", "key", "list")
-    assert [text for text, in database.rows("SELECT text FROM exchange.policy_change ORDER BY change")][1:] == [
-        f"agency MOH: key {second['key_id']} added", f"agency MOH: key {first['key_id']} revoked",
-        f"agency MOH: key {second['key_id']} revoked"]
+    assert database.rows("SELECT text, why, changed_by FROM exchange.policy_change ORDER BY change")[1:] == [
+        (f"agency MOH: key {second['key_id']} added", "", "dongbo_operator"),
+        (f"agency MOH: key {first['key_id']} revoked", "a laptop was stolen", "dongbo_operator"),
+        (f"agency MOH: key {second['key_id']} revoked", "a laptop was stolen", "dongbo_operator")]
+
+
+def test_one_key_of_two_is_retired(desk, database):
+    add_agency(desk)
+    desk.ask("keys", "new", "next.yaml")
+    said = desk.ask("agency", "key", "add", "MOH", "next.yaml.pub", "--only", "signing")
+    (first, second) = json.loads(desk.ask("agency", "key", "list", "--json"))
+    assert (second["transport_id"], second["transport_state"]) == (None, None)
+    assert f"signing key {second['key_id']} added" in said
+    retire = ("agency", "key", "retire", "MOH", first["key_id"])
+    assert "is over" in desk.refused(2, *retire, "--until", "2020-01-01")
+    assert "is no time" in desk.refused(2, *retire, "--until", "soon")
+    assert "neither" in desk.refused(2, *retire, "--only", "both")
+    assert "holds until 2098-12-31T17:00:00Z" in desk.ask(*retire, "--only", "signing", "--until", "2099-01-01")
+    first = json.loads(desk.ask("agency", "key", "list", "--json"))[0]
+    assert (first["state"], first["transport_state"]) == ("retiring", "valid")
+    assert first["until"] == "2098-12-31T17:00:00.000000Z"
+    assert "does not hold longer" in desk.ask(*retire, "--only", "signing", "--until", "2099-02-01")
+    assert "holds until" in desk.ask(*retire)
+    assert database.value("SELECT bool_and(valid_to < now() + interval '8 days') FROM exchange.key "
+                          "WHERE valid_to IS NOT NULL")
+    assert "retiring" in desk.ask("agency", "key", "list")
 
 
 def test_a_subscriptions_keys_come_and_go(desk, database):
@@ -441,7 +467,7 @@ def test_a_subscriptions_keys_come_and_go(desk, database):
     desk.ask("keys", "new", "next.yaml")
     desk.ask("subscription", "add", "hn-health", *subscription())
     desk.ask("subscription", "key", "add", "hn-health", "next.yaml.pub")
-    desk.ask("subscription", "key", "revoke", "hn-health", "hn.yaml.pub")
+    desk.ask("subscription", "key", "revoke", "hn-health", "hn.yaml.pub", "--why", "lost")
     assert [(key["party"], key["state"]) for key in json.loads(desk.ask("subscription", "key", "list", "--json"))] == [
         ("hn-health", "revoked"), ("hn-health", "valid")]
     assert database.value("SELECT count(*) FROM exchange.key WHERE revoked_at IS NULL AND subscription = 1") == 2

@@ -125,13 +125,14 @@ def now_us():
 
 def seal(keys, stream, first, events, **lies):
     """A SealedBatch's bytes. Lies replace what an honest agent would write: count, schema_version, key_id, root,
-    signature, salts, stream; `after` gets the events that follow the signature instead of those that were signed."""
+    signature, salts, stream, sealed_at_us; `after` gets the events that follow the signature instead of those that were
+    signed."""
     salts = lies.get("salts", os.urandom(16 * len(events)))
     leaves = [leaf(salts[16 * i:16 * i + 16] + event) for i, event in enumerate(events)]
     header = _generated().BatchHeader(
         stream=lies.get("stream", stream), first_sequence=first, count=lies.get("count", len(events)),
         schema_version=lies.get("schema_version", VERSION), key_id=lies.get("key_id", keys.key_id),
-        root=lies.get("root", root(leaves)), sealed_at_us=now_us()).SerializeToString()
+        root=lies.get("root", root(leaves)), sealed_at_us=lies.get("sealed_at_us", now_us())).SerializeToString()
     signature = lies.get("signature", keys.sign("dongbo batch 1", header))
     return _generated().SealedBatch(header=header, signature=signature, salts=salts,
                                     events=lies.get("after", events)).SerializeToString()

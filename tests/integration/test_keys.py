@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys that come, end and are taken back while programs run: what a stolen or an old key may still do, and how soon
+not."""
+import contextlib
+import datetime
+import time
+
+import pytest
+
+import people
+import wire
+
+SOON = 1  # seconds in which a revoked key's sessions end
+
+
+@pytest.fixture
+def site(exchange):
+    """Two brokers, the Ministry of Health with a second pair of keys, and two committees."""
+    exchange.load_population(people.citizens(10))
+    exchange.agency("MOH", "health", [])
+    exchange.dongbo("agency", "key", "add", "MOH", exchange.keys("moh-next"))
+    for name in ("hn", "fund"):
+        exchange.committee(name, "health", "health.lot_number")
+    exchange.start_broker()
+    exchange.start_second_broker()
+    return exchange
+
+
+def at_second(site, peer, *words, **options):
+    """The same peer at the second broker."""
+    keys = wire.keys_of(site, words[0].lower())
+    endpoint = site.publish2 if peer is wire.Publisher else f"{site.subscribe}2"
+    return peer(endpoint, keys, wire.keys_of(site, "broker").curve_public, *words[1:], **options)
+
+
+def wait_not_allowed(peer, deadline):
+    """Until the exchange says that this key is not allowed; the time that was left."""
+    while True:
+        received = peer.receive(max(0.001, deadline - time.monotonic()))
+        assert received is not None, "the session goes on"
+        if received.type == wire.ERROR and received.code != wire.Error.NO_SESSION:
+            assert wire.Error.Code.Name(received.code) == "NOT_ALLOWED", repr(received)
+            return deadline - time.monotonic()
+
+
+def is_let_in(endpoint, keys, site):
+    with wire.Peer(endpoint, keys, wire.keys_of(site, "broker").curve_public) as peer:
+        event, _ = peer.wait_event(wire.zmq.EVENT_HANDSHAKE_SUCCEEDED | wire.zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+        return event == wire.zmq.EVENT_HANDSHAKE_SUCCEEDED
+
+
+def test_revocation_ends_every_session_within_a_second(site):
+    """On both ports of both brokers; also of whoever was let in and has said nothing yet."""
+    with contextlib.ExitStack() as stack:
+        sessions = [stack.enter_context(peer) for peer in (
+            wire.publisher(site, "MOH"), at_second(site, wire.Publisher, "MOH"),
+            wire.subscriber(site, "hn"), at_second(site, wire.Subscriber, "fund", "fund"))]
+        silent = [stack.enter_context(peer) for peer in (
+            wire.publisher(site, "MOH"), at_second(site, wire.Publisher, "MOH"),
+            wire.subscriber(site, "hn"), at_second(site, wire.Subscriber, "fund", "fund"))]
+        for peer in sessions:
+            peer.hello()
+        for peer in silent:
+            peer.wait_event(wire.zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        why = ("--why", "the machine was broken into")
+        site.dongbo("agency", "key", "revoke", "MOH", site.keys("moh"), *why)
+        began = time.monotonic()
+        for peer in sessions[:2]:
+            wait_not_allowed(peer, began + SOON)
+        for name in ("hn", "fund"):
+            site.dongbo("subscription", "key", "revoke", name, site.keys(name), *why)
+        began = time.monotonic()
+        for peer in sessions[2:]:
+            wait_not_allowed(peer, began + SOON)
+        for peer in silent:
+            peer.say_hello()
+            wait_not_allowed(peer, time.monotonic() + wire.TIMEOUT)
+    for endpoint in (site.publish, site.publish2):
+        assert not is_let_in(endpoint, wire.keys_of(site, "moh"), site)
+        assert is_let_in(endpoint, wire.keys_of(site, "moh-next"), site)
+
+
+def test_a_revocation_says_who_and_why_in_the_log(site):
+    site.dongbo("agency", "key", "revoke", "MOH", site.keys("moh-next"), "--why", "the machine was broken into")
+    site.wait_until("SELECT count(*) FROM exchange.policy_change WHERE logged_position IS NULL", 0)
+    said = [line for line in site.log("--unmask") if line["kind"] == "policy" and "revoked" in line["text"]]
+    assert [(line["decided_by"], line["why"]) for line in said] == [("dongbo_operator", "the machine was broken into")]
+    assert "(by dongbo_operator)" in site.dongbo("log", "tail", "-n", "3").stdout
+
+
+def test_retired_keys_end_at_their_time_and_what_they_sealed_is_taken(site):
+    """Sealed with the old signing key in its time and sent afterwards: taken. Sealed afterwards, or revoked: not."""
+    old, new = wire.keys_of(site, "moh"), wire.keys_of(site, "moh-next")
+    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+    with wire.publisher(site, "MOH", keys=old) as leaving, wire.publisher(site, "MOH", keys=new) as staying:
+        for peer in (leaving, staying):
+            peer.hello()
+            peer.publish([people.dose(1)])
+        site.dongbo("agency", "key", "retire", "MOH", site.keys("moh"), "--until", until.isoformat())
+        leaving.publish([people.dose(2)])  # until then nothing changes
+        wait_not_allowed(leaving, time.monotonic() + wire.TIMEOUT)
+        late = datetime.datetime.now(datetime.timezone.utc) - until
+        assert datetime.timedelta(0) <= late < datetime.timedelta(seconds=SOON + 0.5), late
+        in_time = int(until.timestamp() * 1000000) - 1
+        staying.publish([people.dose(3)], signer=old, sealed_at_us=in_time)
+        staying.send_batch([people.dose(4)], signer=old)
+        assert "after its key was retired" in staying.expect_refusal("BAD_SIGNATURE").text
+        site.dongbo("agency", "key", "revoke", "MOH", site.keys("moh"), "--why", "was on a stolen disk")
+        site.wait_in_force()
+        staying.hello()
+        staying.send_batch([people.dose(4)], signer=old, sealed_at_us=in_time)
+        assert "not signed by a key" in staying.expect_refusal("BAD_SIGNATURE").text
+        staying.hello()
+        staying.publish([people.dose(4)])
+
+
+def test_what_was_sealed_with_a_retired_key_is_not_taken_for_ever(site):
+    old, new = wire.keys_of(site, "moh"), wire.keys_of(site, "moh-next")
+    ended = ("UPDATE exchange.key SET valid_from = now() - interval '90 days', "
+             "valid_to = now() - make_interval(days => %s) WHERE key = %s")
+    with wire.publisher(site, "MOH", keys=new) as peer:
+        site.cluster.rows(ended, 29, old.sign_public)
+        peer.hello()
+        assert not refused(peer, old)
+        site.cluster.rows(ended, 31, old.sign_public)
+        site.broker.wait_for(lambda: refused(peer, old), "the key's end")
+
+
+def refused(peer, signer):
+    """Whether a batch of 60 days ago by this key is refused now."""
+    peer.send_batch([people.dose(1)], signer=signer, sealed_at_us=wire.now_us() - 60 * 86400 * 1000000)
+    received = peer.receive()
+    if received.type == wire.RECEIPT:
+        peer.last = wire.ReceiptBody.FromString(received.message.body).last_sequence
+    return received.type == wire.REFUSAL
