@@ -180,10 +180,8 @@ int feed_store_socket(const FeedStore *store) {
 int feed_store_news(FeedStore *store, FeedNews *ret) {
     *ret = (FeedNews){0};
     PGconn *connection = pg_raw(store->pg);
-    if (!PQconsumeInput(connection)) {
-        const char *why = PQerrorMessage(connection);
-        return error_fail(ERROR_DATABASE, "the feed's session: %.*s", (int)strcspn(why, "\n"), why);
-    }
+    if (!PQconsumeInput(connection))
+        return pg_lost(store->pg, "news of commits");
     for (PGnotify *note; (note = PQnotifies(connection)); PQfreemem(note)) {
         if (strcmp(note->relname, "dongbo_policy") == 0) {
             ret->policy = true;

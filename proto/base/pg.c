@@ -6,6 +6,7 @@
 #include "proto/base/pg.h"
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
+#include "proto/base/pg-advice.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -41,15 +42,17 @@ static const char *const pg_values[] = {"5", "1", "30", "10", "3", "30000", NULL
 
 static void drop_notice(void *self, const PGresult *notice) {}
 
-// libpq's messages are lines; an error sentence is one.
+// libpq's messages are lines of sentences; an error sentence is one, and goes on behind this.
 static void one_line(const char *message, char *out, size_t bytes) {
-    snprintf(out, bytes, "%s", message && *message ? message : "no reason given");
-    size_t n = strlen(out);
-    while (n > 0 && (unsigned char)out[n - 1] <= ' ')
-        out[--n] = '\0';
-    for (char *c = out; *c; c++)
-        if (*c == '\n' || *c == '\t')
-            *c = ' ';
+    size_t n = 0;
+    for (const char *c = message && *message ? message : "no reason given"; *c != '\0' && n + 1 < bytes; c++) {
+        bool space = (unsigned char)*c <= ' ';
+        if (!space || (n > 0 && out[n - 1] != ' '))
+            out[n++] = space ? ' ' : *c;
+    }
+    while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == '.'))
+        n--;
+    out[n] = '\0';
 }
 
 int pg_new(Pg **ret, const char *conninfo, const char *name) {
@@ -120,17 +123,27 @@ void pg_forget_failure(Pg *pg) {
     pg->sqlstate[0] = '\0';
 }
 
+static int fail_advised(const Pg *pg, const char *what, const char *line, const char *state) {
+    const char *advice = pg_advice(pg->sqlstate, line);
+    return error_fail(ERROR_DATABASE, "%s: %s: %s%s%s%s", pg->name, what, line, state, advice == NULL ? "" : "; ",
+                      advice == NULL ? "" : advice);
+}
+
 // Lets go of a connection that is of no more use.
 static int fail_broken(Pg *pg, const char *what, const char *line) {
     snprintf(pg->sqlstate, sizeof pg->sqlstate, PG_BROKEN);
     pg_disconnect(pg);
-    return error_fail(ERROR_DATABASE, "%s: %s: %s", pg->name, what, line);
+    return fail_advised(pg, what, line, "");
 }
 
 static int fail_connection(Pg *pg, const char *what) {
     char line[300];
     one_line(pg->connection ? PQerrorMessage(pg->connection) : "there is no connection", line, sizeof line);
     return fail_broken(pg, what, line);
+}
+
+int pg_lost(Pg *pg, const char *what) {
+    return fail_connection(pg, what);
 }
 
 int pg_connect(Pg *pg) {
@@ -158,7 +171,7 @@ static int fail_result(Pg *pg, const char *what, PGresult *result) {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    char line[300];
+    char line[300], shown[16];
     if (!result && pg->patience_ms > 0 && PQstatus(pg->connection) == CONNECTION_OK) {
         snprintf(line, sizeof line, "no answer within %d ms", pg->patience_ms);
         return fail_broken(pg, what, line);
@@ -180,7 +193,10 @@ static int fail_result(Pg *pg, const char *what, PGresult *result) {
     if (fatal || PQstatus(pg->connection) != CONNECTION_OK || state_is(pg, "26000") || state_is(pg, "0A000") ||
         state_is(pg, "25006"))
         pg_disconnect(pg);
-    return error_fail(data ? ERROR_DATA : ERROR_DATABASE, "%s: %s: %s (%s)", pg->name, what, line, pg->sqlstate);
+    if (data)
+        return error_fail(ERROR_DATA, "%s: %s: %s (%s)", pg->name, what, line, pg->sqlstate);
+    snprintf(shown, sizeof shown, " (%s)", pg->sqlstate);
+    return fail_advised(pg, what, line, shown);
 }
 
 void pg_set_patience(Pg *pg, int patience_ms) {

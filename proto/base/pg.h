@@ -24,6 +24,9 @@ int pg_connect(Pg *pg);
 bool pg_connected(const Pg *pg);
 void pg_disconnect(Pg *pg); // after an error whose state is not known
 PGconn *pg_raw(Pg *pg);
+// For whoever found by pg_raw() that the session is lost: libpq's sentence about it, and what to do. Disconnects.
+// ERROR_DATABASE.
+int pg_lost(Pg *pg, const char *what);
 // Before pg_connect(). Every answer to pg_run() and pg_command() is waited for so long only: a server that stands
 // still, or a machine that is gone, must not hold up whoever asks. After that the session disconnects itself
 // (ERROR_DATABASE, which passes), and it is not known whether what was asked is done, or will be. Not for sessions that
