@@ -656,4 +656,5 @@ def pytest_runtestloop(session):
 def pytest_configure(config):
     # psycopg2 then waits in Python, where a signal gets through.
     psycopg2.extensions.set_wait_callback(psycopg2.extras.wait_select)
+    config.addinivalue_line("markers", "fault: something fails that the exchange has to live through (tests/trust/run)")
     config.addinivalue_line("markers", "postgres(*settings): a PostgreSQL server of its own, with these settings")
