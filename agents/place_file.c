@@ -49,6 +49,9 @@ static int text_take(const char *text, SinkPlace *ret, char more[PLACE_MORE_BYTE
     if (!last || sscanf(text, "dongbo position 1\nepoch %u\nposition %" SCNu64 "\nhash %64[0-9a-f]\n%n", &place.epoch,
                         &place.position, hash, &begin) != 3)
         return 1;
+    int rights = 0; // how long that line is, which was not there always
+    if (sscanf(text + begin, "rights %u\n%n", &place.policy_version, &rights) == 1)
+        begin += rights;
     size_t n = (size_t)(last + 1 - text);
     int r = check_text(text, n, expected);
     if (r < 0)
@@ -99,8 +102,11 @@ static bool all_write(int fd, const char *text, size_t n) {
 int place_file_write(const PlaceFile *file, const SinkPlace *place, const char *more) {
     char text[FILE_BYTES_MAX], hash[2 * HASH_BYTES + 1], check[CHECK_DIGITS + 1];
     hex_encode(place->hash, HASH_BYTES, hash);
-    int n = snprintf(text, sizeof text, "dongbo position 1\nepoch %u\nposition %" PRIu64 "\nhash %s\n%s", place->epoch,
-                     place->position, hash, more);
+    int n = snprintf(text, sizeof text, "dongbo position 1\nepoch %u\nposition %" PRIu64 "\nhash %s\n", place->epoch,
+                     place->position, hash);
+    if (place->policy_version)
+        n += snprintf(text + n, sizeof text - (size_t)n, "rights %u\n", place->policy_version);
+    n += snprintf(text + n, sizeof text - (size_t)n, "%s", more);
     int r = check_text(text, (size_t)n, check);
     if (r < 0)
         return r;

@@ -31,7 +31,7 @@
 
 typedef struct Receive {
     const char *config_path;
-    bool until_head, reconcile, dry;
+    bool until_head, reconcile, dry, accept_rights;
     const char *from_text;
     SubscriptionFrom from;
     uint64_t from_position;
@@ -60,6 +60,9 @@ static const char NOTES[] =
     "            an offset it is Vietnamese time. A PostgreSQL sink takes it also when it is not empty\n"
     "\n"
     "A PostgreSQL sink takes a snapshot by itself when what is granted has changed, or was granted after what is held.\n"
+    "Files, commands and shares cannot: they say in the log, at each start, that other rights hold, until a snapshot was\n"
+    "taken or --accept-rights says that what is held is right (it came by a snapshot elsewhere, say, or less is granted\n"
+    "now).\n"
     "\n"
     "--reconcile catches up, compares what a PostgreSQL sink holds with what the exchange would give it, by digests, and\n"
     "has sent again only what differs; what changes meanwhile may be counted, too. It prints how many records were\n"
@@ -122,6 +125,8 @@ static int options_read(Receive *receive, int argc, char **argv) {
         {"reconcile", 0, OPTION_FLAG, NULL, "catch up, compare what the sink holds, repair what differs, and exit",
          &receive->reconcile},
         {"dry-run", 0, OPTION_FLAG, NULL, "with --reconcile: only say what differs", &receive->dry},
+        {"accept-rights", 0, OPTION_FLAG, NULL, "what is held is right by what is granted now: warn of it no more",
+         &receive->accept_rights},
         {"timeout", 0, OPTION_INT, "SECONDS", "exit with 3 when no broker serves us for so long", &receive->timeout_s},
         {0},
     };
@@ -168,7 +173,8 @@ static void health_show(void *self, const SubscriptionProgress *progress) {
         return;
     receive->shown_ms = now_ms;
     uint64_t head = progress->head > progress->position ? progress->head : progress->position; // heard of earlier
-    snprintf(text, sizeof text, "position %" PRIu64 " of %" PRIu64, progress->position, head);
+    snprintf(text, sizeof text, "position %" PRIu64 " of %" PRIu64 "%s", progress->position, head,
+             progress->rights_changed ? "; what is granted has changed, see the log" : "");
     health_say(receive, text);
 }
 
@@ -233,6 +239,7 @@ static int prepare(Receive *receive) {
                                                    .until_head = receive->until_head || receive->reconcile,
                                                    .reconcile = receive->reconcile,
                                                    .dry = receive->dry,
+                                                   .accept_rights = receive->accept_rights,
                                                    .timeout_ms = receive->timeout_s * 1000,
                                                    .progress = terminal          ? progress_show
                                                                : receive->health ? health_show

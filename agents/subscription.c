@@ -80,6 +80,7 @@ int subscription_commit(Subscription *s) {
 
 void subscription_progress(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
     SubscriptionProgress progress = {.position = s->stored.position, .head = s->head, .records = s->records};
+    progress.rights_changed = subscription_rights_changed(s);
     if (chunk) {
         progress.persons = chunk->persons_done;
         progress.persons_total = chunk->persons_total;
@@ -132,12 +133,28 @@ static int session_opened(Subscription *s) {
     return r == GO_ON ? subscription_answer(s) : r;
 }
 
+static uint64_t rights_begin(const Dongbo__WelcomeSubscribe *welcome) {
+    return welcome->policy_position > welcome->rights_position ? welcome->policy_position : welcome->rights_position;
+}
+
 // To whoever begins before their rights do, and takes no snapshot by itself: nothing comes of what is held already.
 static void rights_hint(const Subscription *s, const Dongbo__WelcomeSubscribe *welcome) {
-    if (!s->has_place && welcome->position + 1 < welcome->rights_position && !s->options.sink->kind->replaces)
+    if (!s->has_place && welcome->position + 1 < rights_begin(welcome) && !subscription_snapshot_itself(s))
         log_info("the rights hold from position %" PRIu64 " on: what was stored before is not in the feed as they have "
                  "it; --from snapshot brings all that is held now",
-                 welcome->rights_position);
+                 rights_begin(welcome));
+}
+
+// By which rights that is what is held, or will be.
+static void rights_take(Subscription *s, const Dongbo__WelcomeSubscribe *welcome) {
+    uint32_t *held = &s->place.policy_version;
+    bool all = s->from != FROM_POSITION && (s->from != FROM_TIME || s->held);
+    bool older = !s->session && all && welcome->position + 1 < rights_begin(welcome);
+    s->policy_version = welcome->policy_version;
+    if (older && subscription_snapshot_itself(s))
+        *held = 0; // what was granted before would come first, and stay
+    else if (*held == 0)
+        *held = welcome->policy_version;
 }
 
 static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
@@ -148,13 +165,7 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     if (r < 0)
         return r;
     s->head = welcome->head->position;
-    s->policy_version = welcome->policy_version;
-    bool all = s->from != FROM_POSITION && (s->from != FROM_TIME || s->held);
-    bool older = welcome->position + 1 < welcome->policy_position || welcome->position + 1 < welcome->rights_position;
-    if (!s->session && all && older)
-        s->place.policy_version = 0; // what was granted before would come first, and stay
-    else if (!s->place.policy_version)
-        s->place.policy_version = welcome->policy_version;
+    rights_take(s, welcome);
     if (s->session) // again: what is granted has changed
         return welcome->session == s->session ? subscription_snapshot_welcome(s)
                                               : subscription_say(s, LOST, "the broker mixes sessions up");
@@ -591,6 +602,17 @@ const char *subscription_text(const Subscription *s) {
 
 void subscription_tally(const Subscription *s, SinkTally *ret) {
     *ret = s->tally;
+}
+
+bool subscription_rights_changed(const Subscription *s) {
+    return s->session && s->phase == PHASE_FEED && s->place.policy_version != s->policy_version;
+}
+
+uint32_t subscription_accept_rights(Subscription *s) {
+    s->options.accept_rights = s->session == 0;
+    if (s->session)
+        s->place.policy_version = s->policy_version;
+    return s->session ? s->policy_version : 0;
 }
 
 int64_t subscription_served_ms(const Subscription *s) {

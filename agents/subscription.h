@@ -15,6 +15,7 @@ typedef struct SubscriptionProgress {
     uint64_t position;               // durable
     uint64_t head;                   // as last heard of
     uint64_t records;                // stored by this program so far
+    bool rights_changed;             // see subscription_rights_changed()
     uint64_t persons, persons_total; // in a snapshot: told of so far, and about how many there are
 } SubscriptionProgress;
 
@@ -45,6 +46,7 @@ typedef struct SubscriptionOptions {
     bool until_head;    // done at the head that the first Welcome told, or where a snapshot came to
     bool reconcile;     // with until_head: then compares what the sink holds and repairs it ...
     bool dry;           // ... or only counts
+    bool accept_rights; // what the sink holds is right by what is granted when it is first welcomed
     int64_t timeout_ms; // lost when no broker has served us for so long; 0: as long as it takes
     void (*progress)(void *self, const SubscriptionProgress *progress); // after each commit; may be NULL
     void *progress_self;
@@ -74,6 +76,11 @@ int subscription_step(Subscription *subscription, const SubscriptionStep *option
 bool subscription_is_full(const Subscription *subscription);
 // What was found to differ, and repaired unless `dry`. What changes meanwhile may be counted, too.
 void subscription_tally(const Subscription *subscription, SinkTally *ret);
+// Whether what is held came, or will come, by other rights than those that hold now, and the sink takes no snapshot by
+// itself. That stays so until it has taken one, or it is said that this is right: durable with the next commit. The
+// version of the rights by which it is, or 0 when that is the next Welcome's.
+bool subscription_rights_changed(const Subscription *subscription);
+uint32_t subscription_accept_rights(Subscription *subscription);
 const char *subscription_text(const Subscription *subscription);
 // When a broker last served us (monotonic); when it was made, if none ever did.
 int64_t subscription_served_ms(const Subscription *subscription);

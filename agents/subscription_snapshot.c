@@ -60,14 +60,43 @@ int subscription_snapshot_begin(Subscription *s) {
     return 0;
 }
 
+bool subscription_snapshot_itself(const Subscription *s) {
+    const SinkKind *kind = s->options.sink->kind;
+    return kind->replaces && kind->snapshots && s->options.shares == 0;
+}
+
+static int rights_accept(Subscription *s) {
+    s->options.accept_rights = false;
+    s->place.policy_version = s->policy_version;
+    return s->has_place ? subscription_commit(s) : GO_ON;
+}
+
+// A snapshot must not be put beside what a program or a file's reader has taken for the whole without their being
+// asked.
+static int rights_tell(const Subscription *s) {
+    bool itself = s->options.sink->kind->snapshots && s->options.shares == 0;
+    log_warn("what is granted has changed (version %u, was %u), and what came before has only what was granted then. "
+             "%s",
+             s->policy_version, s->place.policy_version,
+             itself ? "Run this receiver once with --from snapshot to get all of it again, or with --accept-rights if "
+                      "what came is enough"
+                    : "To get all of it again stop this receiver (all shares), take a snapshot by one without a share "
+                      "into tables or files (--from snapshot --until-head), and run each again with --accept-rights; "
+                      "do only the latter if what came is enough");
+    return GO_ON;
+}
+
 int subscription_snapshot_welcome(Subscription *s) {
     if (s->phase == PHASE_SNAPSHOT && !s->asked) {
         log_info("%s a snapshot from %s", s->snapshot.begun ? "going on with" : "taking", s->endpoint);
         return ask(s);
     }
-    bool other = s->place.policy_version != s->policy_version && s->options.sink->kind->replaces;
-    if (s->phase != PHASE_FEED || !other || s->options.shares > 0 || !s->options.sink->kind->snapshots)
+    if (s->options.accept_rights)
+        return rights_accept(s);
+    if (!subscription_rights_changed(s))
         return GO_ON;
+    if (!subscription_snapshot_itself(s))
+        return rights_tell(s);
     log_info("what is granted has changed (version %u, was %u): taking a snapshot", s->policy_version,
              s->place.policy_version);
     return phase_begin(s, PHASE_SNAPSHOT);

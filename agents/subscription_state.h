@@ -81,6 +81,9 @@ Dongbo__FeedRecord *subscription_record(Subscription *s, const ProtobufCBinaryDa
 
 // When a session begins: whether it goes on with a snapshot, or takes one. ERROR_CONFIG when the sink takes none.
 int subscription_snapshot_begin(Subscription *s);
+// Whether the sink takes a snapshot by itself when other rights hold: what came before is replaced then, and nobody but
+// this receiver fills it.
+bool subscription_snapshot_itself(const Subscription *s);
 // After each Welcome: asks, if there is something to ask for.
 int subscription_snapshot_welcome(Subscription *s);
 int subscription_chunk_receive(Subscription *s, const ProtobufCMessage *message);

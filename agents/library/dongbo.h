@@ -194,6 +194,13 @@ int dongbo_subscriber_next(DongboSubscriber *subscriber, const DongboRecord **re
  * acknowledge many at once when many come. DONGBO_ERROR_INPUT: not a position that was given out. */
 int dongbo_subscriber_acknowledge(DongboSubscriber *subscriber, uint64_t position);
 
+/* 1 when what is granted to this subscription has changed since its records came, or does while they come: those before
+ * have only what was granted then, and what holds now of them is in a snapshot (dongbo-agent receive --from snapshot,
+ * into tables or files). 0 otherwise, and before a broker was reached. It stays 1, also after a restart, until you say
+ * that you have dealt with it; that is on disk when it returns 0. */
+int dongbo_subscriber_rights_changed(const DongboSubscriber *subscriber);
+int dongbo_subscriber_accept_rights(DongboSubscriber *subscriber);
+
 #ifdef __cplusplus
 }
 #endif

@@ -97,7 +97,8 @@ static int kept_commit(Sink *sink, const SinkPlace *place) {
     s->boundary = *place;
     if (owes(s))
         return 1;
-    bool stored = s->has_place && s->place.position == place->position && s->place.epoch == place->epoch;
+    bool stored = s->has_place && s->place.position == place->position && s->place.epoch == place->epoch &&
+                  s->place.policy_version == place->policy_version;
     int r = stored ? 0 : place_store(s, place);
     if (r < 0)
         return r;
@@ -360,4 +361,14 @@ int dongbo_subscriber_acknowledge(DongboSubscriber *s, uint64_t position) {
     if (r < 0)
         return r;
     return s->acknowledged > s->place.position ? DONGBO_LATER : 0; // it is to come again first
+}
+
+int dongbo_subscriber_rights_changed(const DongboSubscriber *s) {
+    return subscription_rights_changed(s->subscription);
+}
+
+int dongbo_subscriber_accept_rights(DongboSubscriber *s) {
+    SinkPlace place = s->place;
+    place.policy_version = subscription_accept_rights(s->subscription);
+    return place.policy_version && s->has_place ? place_store(s, &place) : 0;
 }

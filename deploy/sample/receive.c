@@ -60,6 +60,8 @@ int main(int argc, char **argv) {
         r = receive(subscriber);
     if (r != DONGBO_LATER || *dongbo_error())
         fprintf(stderr, "receive: %s\n", dongbo_error());
+    if (dongbo_subscriber_rights_changed(subscriber))
+        fprintf(stderr, "receive: what is granted has changed; what came before has only what was granted then\n");
     dongbo_subscriber_close(&subscriber);
     return r == DONGBO_LATER ? 0 : 1;
 }

@@ -60,8 +60,8 @@ class Consumer:
     def start(self):
         self.process = self.exchange.start(self.exchange.receivers["hn"].command()[:3] + [self.config], self.log)
 
-    def until_head(self):
-        words = self.exchange.receivers["hn"].command()[:3] + [self.config, "--until-head", "--timeout", 30]
+    def until_head(self, *more):
+        words = self.exchange.receivers["hn"].command()[:3] + [self.config, "--until-head", "--timeout", 30, *more]
         done = self.exchange.run(*words)
         assert done.returncode == 0, done.stderr
         return done.stderr
@@ -181,6 +181,31 @@ def test_tables_that_several_fill(exchange, health, empty_database):
     rows = empty_database.rows("SELECT citizen_number, dose_number::integer, lot_number FROM r.health")
     assert {(citizen, dose): lot for citizen, dose, lot in rows} == history.lots
     assert len(rows) == len(history.lots)
+
+
+def test_shares_say_that_other_rights_hold(exchange, health, empty_database):
+    """None of them can take a snapshot; one without a share can, into the same tables."""
+    def warned(consumer, *words):
+        return "what is granted has changed" in consumer.until_head(*words)
+    history = History(health, random.Random(5))
+    first = exchange.receivers["hn"].config
+    text = first.read_text()
+    first.write_text(text[:text.index("sink:")] +
+                     f'sink: {{kind: postgres, conninfo: "{empty_database.conninfo()}", schema: r}}\n')
+    whole = Consumer(exchange, "whole")
+    shares = [Consumer(exchange, f"right-{i}", f"{i}/2") for i in (1, 2)]
+    history.go_on(50)
+    assert [warned(share) for share in shares] == [False, False]
+    exchange.dongbo("subscription", "change", "hn", "--field", "citizen_number,health.dose_number")
+    exchange.wait_in_force()
+    history.go_on(5)
+    assert [warned(share) for share in shares * 2] == [True] * 4
+    assert not warned(whole, "--from", "snapshot")
+    assert empty_database.value("SELECT count(*) FROM r.health WHERE lot_number IS NOT NULL") == 0
+    assert [warned(share, "--accept-rights") for share in shares] == [False, False]
+    history.go_on(5)
+    assert [warned(share) for share in shares] == [False, False]
+    assert empty_database.value("SELECT count(*) FROM r.health") == len(history.lots)
 
 
 def test_a_share_that_stops_holds_up_nobody(exchange, health):

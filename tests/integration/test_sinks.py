@@ -249,6 +249,39 @@ def test_the_sample_program(exchange, health):
         person["citizen_number"] for n, person in enumerate(people.citizens(20)) if n != 3]
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "command"])
+def test_what_is_newly_granted_is_not_passed_over_in_silence(exchange, health, kind):
+    """Said at each start, until a snapshot was taken, or somebody says that none is needed."""
+    def run(*words):
+        done = exchange.run(*receiver.command("--until-head", "--timeout", 20, *words))
+        assert done.returncode == 0, done.stderr
+        return "what is granted has changed" in done.stderr
+
+    def grant(field, n):
+        exchange.dongbo("subscription", "change", "hn", "--field", f"health.vaccine_group,{field}")
+        exchange.wait_in_force()
+        publish(health, n, n + 10)
+    receiver = exchange.receivers["hn"]
+    if kind == "command":
+        set_command(exchange, receiver, "0")
+    publish(health, 0, 10)
+    process = receiver.start()
+    exchange.wait_until("SELECT max(acked) >= (SELECT last_position FROM exchange.head)"
+                        " FROM exchange.subscription_position", True)
+    grant("health.lot_number", 10)
+    process.wait_for(lambda: "what is granted has changed (version 2, was 1)" in process.text(), "a warning")
+    assert process.stop() == 0
+    assert run() and run()
+    assert not run("--accept-rights") and not run()
+    grant("health.product_code", 20)
+    assert run() and run()
+    if kind == "jsonl":
+        assert not run("--from", "snapshot") and not run()
+        last = [json.loads(line) for line in (receiver.directory / "records-000001.jsonl").read_text().splitlines()]
+        last = last[last.index({"snapshot": "begin", "first": last[-1]["first"]}) + 1:-1]
+        assert len(last) == 30 and all("product_code" in record["fields"] for record in last)
+
+
 @pytest.mark.parametrize(("sink", "says"), [
     ({"kind": "command", "command": ["cat"]}, "a command sink has command and state"),
     ({"kind": "command", "command": ["./not-there"], "state": "p"}, "not-there: cannot be run"),

@@ -184,6 +184,31 @@ static void test_a_lost_session_is_begun_again(void **state) {
     dongbo_subscriber_close(&subscriber);
 }
 
+// Other rights are told until the caller has said that they were seen to, whatever restarts meanwhile.
+static void test_other_rights_are_told(void **state) {
+    uint64_t held = exchange.head.last_position;
+    DongboSubscriber *subscriber = opened();
+    catch_up(subscriber, &held, 100);
+    assert_int_equal(dongbo_subscriber_rights_changed(subscriber), 0);
+    exchange_feed_stop();
+    exchange_run("INSERT INTO exchange.subscription_policy SELECT 1, 2, (SELECT last_position + 1 FROM exchange.head),"
+                 " 'a decree', '2020-01-01', '2090-01-01', '{2}', '{}', '{health.lot_number,health.dose_number}'");
+    exchange_append(20);
+    exchange_feed_start();
+    catch_up(subscriber, &held, 100);
+    assert_int_equal(dongbo_subscriber_rights_changed(subscriber), 1);
+    for (int accepted = 0; accepted < 2; accepted++) {
+        dongbo_subscriber_close(&subscriber);
+        subscriber = opened();
+        exchange_append(20);
+        catch_up(subscriber, &held, 100);
+        assert_int_equal(dongbo_subscriber_rights_changed(subscriber), !accepted);
+        assert_int_equal(dongbo_subscriber_accept_rights(subscriber), 0);
+        assert_int_equal(dongbo_subscriber_rights_changed(subscriber), 0);
+    }
+    dongbo_subscriber_close(&subscriber);
+}
+
 static void assert_not_opened(const DongboSubscriberOptions *options, const char *says) {
     DongboSubscriber *subscriber;
     assert_int_equal(dongbo_subscriber_open(&subscriber, options), DONGBO_ERROR_INPUT);
@@ -227,6 +252,7 @@ int main(void) {
         cmocka_unit_test(test_what_was_not_acknowledged_comes_again),
         cmocka_unit_test(test_is_full_until_acknowledged),
         cmocka_unit_test(test_a_lost_session_is_begun_again),
+        cmocka_unit_test(test_other_rights_are_told),
         cmocka_unit_test(test_what_is_wrong_is_said),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
