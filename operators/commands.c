@@ -60,6 +60,8 @@ static const CommandEntry COMMANDS[] = {
     {"model show", "[MODEL]", 0, 1, weight_model_show, "a model's weights, by agency, field and level"},
     {"status", NULL, 0, 0, status_show, "head, epoch, streams, subscriptions and open exceptions"},
     {"log tail", NULL, 0, 0, tail_run, "the sync log's last lines, or all since a time or position"},
+    {"log export", "FILE|-", 1, 1, log_export_run, "write the log, or a part of it, to a file that can be verified"},
+    {"log verify", "FILE...", 1, 1000, log_verify_run, "hold exported files against themselves and keys, offline"},
     {"log trim", NULL, 0, 0, trim_run, "let go of what the log's oldest entries hold, by age or size"},
     {"report", NULL, 0, 0, report_print, "counts by domain, verdict and kind, from the records themselves"},
     {"epoch new", NULL, 0, 0, epoch_new, "ask for a new epoch, after a restore that the database cannot show"},

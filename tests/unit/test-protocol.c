@@ -59,7 +59,7 @@ static void assert_has(const char *text, const char *what) {
 
 // All that follows package and imports.
 static void test_schema_is_there_word_for_word(void **state) {
-    static const char *const files[] = {"event.proto", "verdict.proto", "wire.proto"};
+    static const char *const files[] = {"event.proto", "verdict.proto", "wire.proto", "log.proto", "store.proto"};
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         char *text = read_source(files[i]);
         char *start = strstr(text, "package dongbo;\n") + strlen("package dongbo;\n");

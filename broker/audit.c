@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Segments in their order: positions, numbers, epochs and times go on, each hash follows from the one before, and the
+// tree grows by each leaf. Where the chain breaks it says so once, and goes on from what stands there, so that what
+// breaks further on is found too.
+#include "broker/audit.h"
+
+#include "log.pb-c.h"
+#include "proto/base/arena.h"
+#include "proto/base/error.h"
+#include "proto/check.h"
+#include "store.pb-c.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+
+#define NOTES_MAX ((size_t)1 << 16) // agencies, epochs, trims: of each
+#define UNCHECKED_MAX 64
+
+static const CheckLimits RECORD_LIMITS = {
+    .fields_max = 64, .depth_max = 1, .string_max = TEXT_BYTES_MAX, .bytes_max = 4096, .repeated_max = 0};
+
+typedef struct AgencyName {
+    uint32_t agency;
+    char code[32];
+} AgencyName;
+
+typedef struct EpochStart {
+    uint32_t epoch;
+    uint64_t position;
+} EpochStart;
+
+typedef enum Stage { STAGE_BEGIN, STAGE_NOTES, STAGE_SEGMENTS, STAGE_END } Stage;
+
+struct Audit {
+    AuditKeys *keys;
+    AuditTell tell;
+    void *to;
+    Merkle *merkle;
+    Arena *arena; // one record
+    Stage stage;
+    bool begun; // a file was read before
+    AuditState state;
+    AuditCounts counts;
+    uint32_t epoch; // of the last segment; 0: none was seen
+    int64_t stored_at_us, population_position;
+    Frontier frontier;
+    AgencyName *agencies;
+    EpochStart *epochs;
+    size_t n_agencies, agencies_size, n_epochs, epochs_size;
+    uint64_t trim_said, trim_at; // up to where, as the file tells; where the log is to say so, 0: nowhere yet
+    uint64_t trim_logged;        // ... as the log's entries say
+    uint64_t missing_to;         // the position of the last payload that is not there
+    uint64_t file_segments;
+    AuditUnchecked unchecked[UNCHECKED_MAX];
+    size_t n_unchecked;
+};
+
+int audit_new(Audit **ret, AuditKeys *keys, AuditTell tell, void *to) {
+    Audit *audit = *ret = calloc(1, sizeof *audit);
+    if (!audit)
+        return error_fail(ERROR_MEMORY, "no memory to verify a log");
+    audit->keys = keys;
+    audit->tell = tell;
+    audit->to = to;
+    audit->state.payloads = true;
+    int r = merkle_new(&audit->merkle);
+    if (r == 0)
+        r = arena_new(&audit->arena, (size_t)64 * 1024);
+    if (r < 0)
+        audit_destroy(ret);
+    return r;
+}
+
+void audit_destroy(Audit **audit) {
+    if (!*audit)
+        return;
+    merkle_destroy(&(*audit)->merkle);
+    arena_destroy(&(*audit)->arena);
+    free((*audit)->agencies);
+    free((*audit)->epochs);
+    free(*audit);
+    *audit = NULL;
+}
+
+// ---- findings -----------------------------------------------------------------------------------------------------
+
+static void tell(Audit *audit, const AuditFinding *finding) {
+    audit->counts.broken++;
+    audit->tell(audit->to, finding);
+}
+
+static void tell_number(Audit *audit, uint64_t position, const char *what, uint64_t is, uint64_t should) {
+    AuditFinding finding = {.position = position, .what = what};
+    snprintf(finding.is, sizeof finding.is, "%" PRIu64, is);
+    snprintf(finding.should, sizeof finding.should, "%" PRIu64, should);
+    tell(audit, &finding);
+}
+
+static void tell_hash(Audit *audit, uint64_t position, const char *what, const uint8_t *is, const uint8_t *should) {
+    AuditFinding finding = {.position = position, .what = what};
+    hex_encode(is, HASH_BYTES, finding.is);
+    hex_encode(should, HASH_BYTES, finding.should);
+    tell(audit, &finding);
+}
+
+static void tell_text(Audit *audit, uint64_t position, const char *what, const char *is, const char *should) {
+    AuditFinding finding = {.position = position, .what = what};
+    snprintf(finding.is, sizeof finding.is, "%s", is);
+    snprintf(finding.should, sizeof finding.should, "%s", should);
+    tell(audit, &finding);
+}
+
+static int malformed(const char *what) {
+    error_fail(ERROR_CONFIG, "%s", what);
+    return 1;
+}
+
+// ---- records that are no segments ---------------------------------------------------------------------------------
+
+static void *read_message(Audit *audit, const ProtobufCMessageDescriptor *descriptor, const LogfileRecord *record) {
+    arena_reset(audit->arena);
+    if (check_message(descriptor, &RECORD_LIMITS, record->body, record->n, NULL) != 0)
+        return NULL;
+    return protobuf_c_message_unpack(descriptor, arena_protobuf(audit->arena), record->n, record->body);
+}
+
+static int begin_file(Audit *audit, const LogfileRecord *record) {
+    const Dongbo__LogBegin *begin = read_message(audit, &dongbo__log_begin__descriptor, record);
+    Frontier frontier;
+    if (!begin || begin->previous_hash.len != HASH_BYTES || begin->first_position == 0 ||
+        frontier_read(&frontier, begin->leaf_index, begin->frontier.data, begin->frontier.len) != 0)
+        return malformed("its first record is malformed");
+    AuditState *state = &audit->state;
+    state->payloads &= begin->payloads;
+    audit->file_segments = 0;
+    audit->stage = STAGE_NOTES;
+    if (!audit->begun) {
+        audit->begun = true;
+        audit->frontier = frontier;
+        state->from_middle = begin->leaf_index > 0;
+        state->first_position = begin->first_position;
+        state->last_position = begin->first_position - 1;
+        state->leaf_index = begin->leaf_index;
+        memcpy(state->hash, begin->previous_hash.data, HASH_BYTES);
+        if (state->leaf_index == 0 && state->first_position != 1)
+            tell_number(audit, state->first_position, "first position of a log", state->first_position, 1);
+        return 0;
+    }
+    if (begin->first_position != state->last_position + 1)
+        tell_number(audit, begin->first_position, "position of the next file", begin->first_position,
+                    state->last_position + 1);
+    else if (memcmp(begin->previous_hash.data, state->hash, HASH_BYTES) != 0)
+        tell_hash(audit, begin->first_position, "hash that the next file goes on from", begin->previous_hash.data,
+                  state->hash);
+    return 0;
+}
+
+#define GROW(list, n, size)                                                                                            \
+    ((n) < (size) ? (list) : realloc((list), ((size) = (size) ? 2 * (size) : 16) * sizeof *(list)))
+
+static int note_agency(Audit *audit, const LogfileRecord *record) {
+    const Dongbo__LogAgency *agency = read_message(audit, &dongbo__log_agency__descriptor, record);
+    if (!agency || strlen(agency->code) >= sizeof audit->agencies->code || audit->n_agencies == NOTES_MAX)
+        return malformed("the record of an agency is malformed");
+    AgencyName *grown = GROW(audit->agencies, audit->n_agencies, audit->agencies_size);
+    if (!grown)
+        return error_fail(ERROR_MEMORY, "no memory for the names of agencies");
+    audit->agencies = grown;
+    AgencyName *name = &audit->agencies[audit->n_agencies++];
+    name->agency = agency->agency;
+    snprintf(name->code, sizeof name->code, "%s", agency->code);
+    return 0;
+}
+
+static int note_epoch(Audit *audit, const LogfileRecord *record) {
+    const Dongbo__LogEpoch *epoch = read_message(audit, &dongbo__log_epoch__descriptor, record);
+    if (!epoch || audit->n_epochs == NOTES_MAX)
+        return malformed("the record of an epoch is malformed");
+    EpochStart *grown = GROW(audit->epochs, audit->n_epochs, audit->epochs_size);
+    if (!grown)
+        return error_fail(ERROR_MEMORY, "no memory for epochs");
+    audit->epochs = grown;
+    audit->epochs[audit->n_epochs++] = (EpochStart){epoch->epoch, epoch->position};
+    return 0;
+}
+
+static int note_trim(Audit *audit, const LogfileRecord *record) {
+    const Dongbo__LogTrim *trim = read_message(audit, &dongbo__log_trim__descriptor, record);
+    if (!trim)
+        return malformed("the record of a trim is malformed");
+    if (trim->position > audit->trim_said) {
+        audit->trim_said = trim->position;
+        audit->trim_at = trim->logged_position;
+    }
+    return 0;
+}
+
+static int finish_file(Audit *audit, const LogfileRecord *record) {
+    const Dongbo__LogEnd *end = read_message(audit, &dongbo__log_end__descriptor, record);
+    if (!end)
+        return malformed("its last record is malformed");
+    audit->stage = STAGE_END;
+    if (end->segments != audit->file_segments)
+        tell_number(audit, audit->state.last_position, "number of segments in the file", audit->file_segments,
+                    end->segments);
+    return 0;
+}
+
+static int link_record(Audit *audit, const LogfileRecord *record) {
+    if (audit->stage == STAGE_BEGIN || audit->stage == STAGE_END)
+        return audit->stage == STAGE_BEGIN && record->type == LOGFILE_BEGIN
+                   ? begin_file(audit, record)
+                   : malformed("a record before its first, or behind its last");
+    bool notes = audit->stage == STAGE_NOTES;
+    switch (record->type) {
+    case LOGFILE_AGENCY:
+        return notes ? note_agency(audit, record) : malformed("the record of an agency among segments");
+    case LOGFILE_EPOCH:
+        return notes ? note_epoch(audit, record) : malformed("the record of an epoch among segments");
+    case LOGFILE_TRIM:
+        return notes ? note_trim(audit, record) : malformed("the record of a trim among segments");
+    case LOGFILE_END:
+        return finish_file(audit, record);
+    default:
+        return malformed("a record of a type that this program does not know: take a newer one");
+    }
+}
+
+// ---- segments -----------------------------------------------------------------------------------------------------
+
+static void check_place(Audit *audit, const AuditSegment *segment) {
+    uint64_t first = segment->first_position;
+    if (first != audit->state.last_position + 1)
+        tell_number(audit, first, "position", first, audit->state.last_position + 1);
+    if (segment->leaf_index != audit->state.leaf_index)
+        tell_number(audit, first, "number in the tree", segment->leaf_index, audit->state.leaf_index);
+    if (segment->stored_at_us < audit->stored_at_us)
+        tell_text(audit, first, "time", "before the segment's before it", "at it or later");
+    if (segment->population_position < audit->population_position)
+        tell_text(audit, first, "population position", "before the segment's before it", "at it or later");
+}
+
+static const EpochStart *find_epoch(const Audit *audit, uint32_t epoch) {
+    for (size_t i = 0; i < audit->n_epochs; i++) {
+        if (audit->epochs[i].epoch == epoch)
+            return &audit->epochs[i];
+    }
+    return NULL;
+}
+
+static void check_epoch(Audit *audit, const AuditSegment *segment) {
+    uint64_t first = segment->first_position;
+    bool begins = segment->epoch != audit->epoch;
+    if (begins && audit->epoch != 0 && segment->epoch < audit->epoch)
+        tell_number(audit, first, "epoch", segment->epoch, audit->epoch);
+    else if (begins && audit->epoch != 0 && segment->kind != DONGBO__ENTRY_KIND__ENTRY_EPOCH)
+        tell_text(audit, first, "epoch", "another one, of which no entry tells", "begun by an entry of its own");
+    const EpochStart *start =
+        begins && (audit->epoch != 0 || audit->state.leaf_index == 0) ? find_epoch(audit, segment->epoch) : NULL;
+    if (start && start->position != first)
+        tell_number(audit, first, "first position of the epoch", first, start->position);
+}
+
+static void check_chain(Audit *audit, const AuditSegment *segment) {
+    uint8_t link[1 + 2 * HASH_BYTES] = {0x02}, hash[HASH_BYTES];
+    memcpy(link + 1, audit->state.hash, HASH_BYTES);
+    memcpy(link + 1 + HASH_BYTES, segment->leaf, HASH_BYTES);
+    merkle_sha256(audit->merkle, link, sizeof link, hash);
+    if (memcmp(hash, segment->hash, HASH_BYTES) != 0)
+        tell_hash(audit, segment->first_position, "hash", segment->hash, hash);
+    frontier_add(audit->merkle, &audit->frontier, segment->leaf);
+    size_t n = frontier_bytes(&audit->frontier);
+    if (segment->frontier_n != n || memcmp(segment->frontier, audit->frontier.nodes, n) != 0)
+        tell_text(audit, segment->first_position, "frontier", "not that of the tree over all leaves",
+                  "as the leaves have it");
+}
+
+static const char *agency_code(const Audit *audit, uint32_t agency) {
+    for (size_t i = 0; i < audit->n_agencies; i++) {
+        if (audit->agencies[i].agency == agency)
+            return audit->agencies[i].code;
+    }
+    return NULL;
+}
+
+static void note_unchecked(Audit *audit, const AuditSegment *segment) {
+    size_t i = 0;
+    audit->counts.unchecked_batches++;
+    while (i < audit->n_unchecked && strcmp(audit->unchecked[i].key_id, segment->key_id) != 0)
+        i++;
+    if (i == UNCHECKED_MAX)
+        return;
+    AuditUnchecked *unchecked = &audit->unchecked[i];
+    if (i == audit->n_unchecked) {
+        const char *code = agency_code(audit, segment->agency);
+        audit->n_unchecked++;
+        memcpy(unchecked->key_id, segment->key_id, sizeof unchecked->key_id);
+        if (code)
+            snprintf(unchecked->agency, sizeof unchecked->agency, "%s", code);
+        else
+            snprintf(unchecked->agency, sizeof unchecked->agency, "%" PRIu32, segment->agency);
+    }
+    unchecked->batches++;
+}
+
+static void check_signer(Audit *audit, const AuditSegment *segment) {
+    if (segment->signature == AUDIT_NO_KEY)
+        note_unchecked(audit, segment);
+    if (segment->signature != AUDIT_SIGNED)
+        return;
+    AuditKey *key = &audit->keys->list[segment->key];
+    const char *code = agency_code(audit, segment->agency);
+    key->signatures++;
+    audit->counts.signed_batches++;
+    if (*key->who && code && strcmp(key->who, code) != 0)
+        tell_text(audit, segment->first_position, "agency", code, key->who);
+}
+
+// What is missing must have been let go by somebody who said so, in the log; where the log goes on far enough.
+static void check_kept(Audit *audit, const AuditSegment *segment) {
+    if (segment->trims > audit->trim_logged)
+        audit->trim_logged = segment->trims;
+    bool batch = segment->has_batch || segment->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT;
+    if ((segment->has_payload && batch) || !audit->state.payloads)
+        return;
+    if (segment->last_position <= audit->trim_said) {
+        audit->counts.trimmed++;
+        audit->missing_to = segment->last_position;
+    } else {
+        tell_text(audit, segment->first_position, segment->has_payload ? "batch" : "payload", "missing",
+                  "there, for nothing says that it was let go");
+    }
+}
+
+static void link_segment(Audit *audit, const AuditSegment *segment) {
+    AuditState *state = &audit->state;
+    check_place(audit, segment);
+    check_epoch(audit, segment);
+    check_chain(audit, segment);
+    for (int i = 0; i < segment->findings.n; i++)
+        tell(audit, &segment->findings.list[i]);
+    check_signer(audit, segment);
+    check_kept(audit, segment);
+    audit->epoch = segment->epoch;
+    audit->stored_at_us = segment->stored_at_us;
+    audit->population_position = segment->population_position;
+    state->last_position = segment->last_position;
+    state->leaf_index = segment->leaf_index + 1;
+    memcpy(state->hash, segment->hash, HASH_BYTES);
+    Frontier frontier; // where it broke, what stands there is gone on from
+    if (audit->frontier.n != state->leaf_index &&
+        frontier_read(&frontier, state->leaf_index, segment->frontier, segment->frontier_n) == 0)
+        audit->frontier = frontier;
+    audit->counts.segments++;
+    audit->file_segments++;
+    audit->counts.entries += segment->last_position - segment->first_position + 1;
+    audit->counts.batches += segment->signature != AUDIT_NO_BATCH;
+    audit->counts.payloads += segment->has_payload;
+}
+
+int audit_link(Audit *audit, const AuditFrame *frame) {
+    size_t n = 0;
+    for (size_t i = 0; i < frame->n_items; i++) {
+        const AuditItem *item = &frame->items[i];
+        if (!item->is_segment) {
+            int r = link_record(audit, &item->record);
+            if (r != 0)
+                return r;
+            continue;
+        }
+        if (audit->stage != STAGE_NOTES && audit->stage != STAGE_SEGMENTS)
+            return malformed("a segment before its first record, or behind its last");
+        audit->stage = STAGE_SEGMENTS;
+        link_segment(audit, &frame->segments[n++]);
+    }
+    return 0;
+}
+
+int audit_end(Audit *audit) {
+    if (audit->stage != STAGE_END)
+        return malformed("the file was cut: its last record is not there");
+    audit->stage = STAGE_BEGIN;
+    return 0;
+}
+
+// The entry that says so comes behind what was let go.
+int audit_finish(Audit *audit) {
+    if (audit->missing_to <= audit->trim_logged)
+        return 0;
+    if (audit->trim_at != 0 && audit->trim_at <= audit->state.last_position)
+        tell_number(audit, audit->trim_at, "position up to which the log's entries say that it was trimmed",
+                    audit->trim_logged, audit->trim_said);
+    else
+        audit->counts.unproven++;
+    return 0;
+}
+
+// ---- what came of it ----------------------------------------------------------------------------------------------
+
+const AuditCounts *audit_counts(const Audit *audit) {
+    return &audit->counts;
+}
+
+AuditState audit_state(const Audit *audit) {
+    AuditState state = audit->state;
+    frontier_root(audit->merkle, &audit->frontier, state.root);
+    return state;
+}
+
+const AuditUnchecked *audit_unchecked(const Audit *audit, size_t i) {
+    return i < audit->n_unchecked ? &audit->unchecked[i] : NULL;
+}

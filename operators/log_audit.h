@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Exported files through an audit, frame by frame: threads take frames apart and examine them, the caller's links them
+// in their order. Memory is that of a few frames, however long a file is.
+#pragma once
+
+#include "broker/audit.h"
+#include "operators/progress.h"
+
+typedef struct LogAudit LogAudit;
+// threads: 0: as many as there are processors, within reason. keys and audit: the caller's, who keeps them.
+// ERROR_MEMORY, ERROR_CRYPTO.
+int log_audit_new(LogAudit **ret, Audit *audit, const AuditKeys *keys, int threads);
+void log_audit_destroy(LogAudit **log);
+// 1: it cannot be read, or is no whole export; error_text() says why, and how far it came. ERROR_CONFIG: there is no
+// such file. ERROR_MEMORY, ERROR_SYSTEM, ERROR_CRYPTO.
+int log_audit_file(LogAudit *log, const char *path);

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `dongbo log export`: the log, or a part of it, as a file that can be verified without the database (PROTOCOL.md, Log
+// exports). Read in pages within one snapshot, so that memory stays bounded and what is trimmed meanwhile does not
+// matter. Payloads and batches only where they are asked for and the role may read them.
+#include "broker/logfile.h"
+#include "log.pb-c.h"
+#include "operators/commands.h"
+#include "operators/output.h"
+#include "operators/progress.h"
+#include "operators/result.h"
+#include "proto/base/clock.h"
+#include "proto/bounds.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char NOTES[] =
+    "FILE is made anew, for its owner alone; - is standard output. Without --payloads it names no person: who made an\n"
+    "entry when, verdicts and reasons, masked numbers, hashes and signatures. With --payloads events and records stand\n"
+    "in it as they were signed and stored; that it was made is noted as an unmasking.\n"
+    "dongbo log verify checks such files.\n";
+
+// Columns of a page, in their order. The payload is named only in the second form, since a reader's role may not read
+// it at all.
+enum {
+    FIRST,
+    LAST,
+    EPOCH,
+    FORMAT,
+    KIND,
+    AGENCY,
+    STREAM,
+    FIRST_SEQUENCE,
+    LAST_SEQUENCE,
+    BATCH_ROOT,
+    STORED_AT,
+    POPULATION,
+    LEAF_INDEX,
+    HASH,
+    FRONTIER,
+    SUMMARY,
+    ORIGIN,
+    PAYLOAD,
+    BATCH
+};
+#define SELECT_PAGE(rest)                                                                                              \
+    "SELECT first_position, last_position, epoch, format, kind, coalesce(agency, 0), stream, first_sequence, "         \
+    "last_sequence, batch_root, stored_at_us, population_position, leaf_index, hash, frontier, summary, origin" rest   \
+    " FROM exchange.segment WHERE first_position >= $1 AND first_position <= $2 ORDER BY first_position LIMIT 64"
+static const PgStatement PAGES[2] = {{"export_page", SELECT_PAGE(""), 2, NULL},
+                                     {"export_page_payload", SELECT_PAGE(", payload, batch"), 2, NULL}};
+static const PgStatement MAY_READ = {"export_may_read",
+                                     "SELECT has_column_privilege('exchange.segment', 'payload', 'SELECT')", 0, NULL};
+// The segment that holds the position; the one before it; the one that holds the last position.
+static const PgStatement RANGE = {
+    "export_range",
+    "SELECT coalesce((SELECT max(first_position) FROM exchange.segment WHERE first_position <= $1), 1), "
+    "coalesce((SELECT max(first_position) FROM exchange.segment WHERE first_position <= $2), 0), "
+    "(SELECT last_position FROM exchange.head)",
+    2, NULL};
+static const PgStatement BEFORE = {"export_before",
+                                   "SELECT leaf_index, hash, frontier FROM exchange.segment WHERE first_position < $1 "
+                                   "ORDER BY first_position DESC LIMIT 1",
+                                   1, NULL};
+static const PgStatement AGENCIES = {"export_agencies", "SELECT agency, code FROM exchange.agency ORDER BY agency", 0,
+                                     NULL};
+static const PgStatement EPOCHS = {"export_epochs", "SELECT epoch, position, reason FROM exchange.epoch ORDER BY epoch",
+                                   0, NULL};
+static const PgStatement TRIMS = {
+    "export_trims",
+    "SELECT t.position, t.trimmed_by, coalesce((SELECT max(c.logged_position) FROM exchange.policy_change c "
+    "WHERE c.text LIKE 'log trimmed up to position ' || t.position || ' %'), 0) FROM exchange.trim t ORDER BY t.trim",
+    0, NULL};
+
+typedef struct Export {
+    Pg *exchange;
+    long long from, to; // as asked for; then first positions of the first and the last segment
+    bool payloads;
+    const char *path;
+    FILE *file;
+    LogfileWriter *writer;
+    Bytes summary, payload;
+    uint64_t segments, last_position;
+} Export;
+
+static void export_free(Export *export) {
+    logfile_writer_destroy(&export->writer);
+    if (export->file && export->file != stdout)
+        fclose(export->file);
+    bytes_free(&export->summary);
+    bytes_free(&export->payload);
+}
+
+static ProtobufCBinaryData column(const PGresult *rows, int row, int column) {
+    size_t n = 0;
+    const uint8_t *data = pg_is_null(rows, row, column) ? NULL : pg_bytes(rows, row, column, &n);
+    return (ProtobufCBinaryData){.len = n, .data = (uint8_t *)data};
+}
+
+// ---- what stands before the segments ------------------------------------------------------------------------------
+
+static int put_begin(Export *export) {
+    RESULT before = NULL;
+    PgParams params = {0};
+    uint8_t none[HASH_BYTES] = {0};
+    Dongbo__LogBegin begin = DONGBO__LOG_BEGIN__INIT;
+    pg_param_i64(&params, export->from);
+    int r = pg_run(export->exchange, &BEFORE, &params, &before);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    begin.first_position = (uint64_t) export->from;
+    begin.previous_hash = (ProtobufCBinaryData){.len = HASH_BYTES, .data = none};
+    if (PQntuples(before) > 0) {
+        begin.leaf_index = (uint64_t)pg_i64(before, 0, 0) + 1;
+        begin.previous_hash = column(before, 0, 1);
+        begin.frontier = column(before, 0, 2);
+    }
+    begin.payloads = export->payloads;
+    begin.exported_at_us = clock_now_us(clock_system());
+    begin.exported_by = PQuser(pg_raw(export->exchange));
+    return logfile_put_message(export->writer, LOGFILE_BEGIN, &begin.base);
+}
+
+static int put_agencies(Export *export) {
+    RESULT rows = NULL;
+    int r = pg_run(export->exchange, &AGENCIES, NULL, &rows);
+    for (int row = 0; r == 0 && row < PQntuples(rows); row++) {
+        Dongbo__LogAgency agency = DONGBO__LOG_AGENCY__INIT;
+        agency.agency = (uint32_t)pg_i32(rows, row, 0);
+        agency.code = (char *)pg_text(rows, row, 1);
+        r = logfile_put_message(export->writer, LOGFILE_AGENCY, &agency.base);
+    }
+    return r;
+}
+
+static int put_epochs(Export *export) {
+    RESULT rows = NULL;
+    int r = pg_run(export->exchange, &EPOCHS, NULL, &rows);
+    for (int row = 0; r == 0 && row < PQntuples(rows); row++) {
+        Dongbo__LogEpoch epoch = DONGBO__LOG_EPOCH__INIT;
+        epoch.epoch = (uint32_t)pg_i32(rows, row, 0);
+        epoch.position = (uint64_t)pg_i64(rows, row, 1);
+        epoch.reason = (char *)pg_text(rows, row, 2);
+        r = logfile_put_message(export->writer, LOGFILE_EPOCH, &epoch.base);
+    }
+    return r;
+}
+
+static int put_trims(Export *export) {
+    RESULT rows = NULL;
+    int r = pg_run(export->exchange, &TRIMS, NULL, &rows);
+    for (int row = 0; r == 0 && row < PQntuples(rows); row++) {
+        Dongbo__LogTrim trim = DONGBO__LOG_TRIM__INIT;
+        trim.position = (uint64_t)pg_i64(rows, row, 0);
+        trim.trimmed_by = (char *)pg_text(rows, row, 1);
+        trim.logged_position = (uint64_t)pg_i64(rows, row, 2);
+        r = logfile_put_message(export->writer, LOGFILE_TRIM, &trim.base);
+    }
+    return r;
+}
+
+// ---- segments -----------------------------------------------------------------------------------------------------
+
+static int unpack(const PGresult *rows, int row, int at, Bytes *plain) {
+    ProtobufCBinaryData bytes = column(rows, row, at);
+    int r = logfile_unpack(bytes.data, bytes.len, plain);
+    return r <= 0 ? r
+                  : error_fail(ERROR_DATABASE, "the segment at position %" PRId64 " cannot be read: its %s is damaged",
+                               pg_i64(rows, row, FIRST), PQfname(rows, at));
+}
+
+static void fill(const PGresult *rows, int row, Dongbo__LogSegment *segment) {
+    segment->first_position = (uint64_t)pg_i64(rows, row, FIRST);
+    segment->last_position = (uint64_t)pg_i64(rows, row, LAST);
+    segment->epoch = (uint32_t)pg_i32(rows, row, EPOCH);
+    segment->format = (uint32_t)pg_i16(rows, row, FORMAT);
+    segment->kind = (uint32_t)pg_i16(rows, row, KIND);
+    segment->agency = (uint32_t)pg_i32(rows, row, AGENCY);
+    segment->stream = column(rows, row, STREAM);
+    segment->first_sequence = (uint64_t)pg_i64(rows, row, FIRST_SEQUENCE);
+    segment->last_sequence = (uint64_t)pg_i64(rows, row, LAST_SEQUENCE);
+    segment->batch_root = column(rows, row, BATCH_ROOT);
+    segment->stored_at_us = pg_i64(rows, row, STORED_AT);
+    segment->population_position = pg_i64(rows, row, POPULATION);
+    segment->leaf_index = (uint64_t)pg_i64(rows, row, LEAF_INDEX);
+    segment->hash = column(rows, row, HASH);
+    segment->frontier = column(rows, row, FRONTIER);
+    segment->origin = column(rows, row, ORIGIN);
+}
+
+static int put_segment(Export *export, const PGresult *rows, int row) {
+    Dongbo__LogSegment segment = DONGBO__LOG_SEGMENT__INIT;
+    int r = unpack(rows, row, SUMMARY, &export->summary);
+    if (r < 0)
+        return r;
+    fill(rows, row, &segment);
+    segment.summary = (ProtobufCBinaryData){.len = export->summary.n, .data = export->summary.data};
+    r = logfile_put_message(export->writer, LOGFILE_SEGMENT, &segment.base);
+    if (r == 0 && export->payloads && !pg_is_null(rows, row, PAYLOAD)) {
+        r = unpack(rows, row, PAYLOAD, &export->payload);
+        if (r == 0)
+            r = logfile_put(export->writer, LOGFILE_PAYLOAD, export->payload.data, export->payload.n);
+    }
+    ProtobufCBinaryData batch = export->payloads ? column(rows, row, BATCH) : (ProtobufCBinaryData){0};
+    if (r == 0 && batch.len > 0)
+        r = logfile_put(export->writer, LOGFILE_BATCH, batch.data, batch.len);
+    export->segments++;
+    export->last_position = segment.last_position;
+    return r;
+}
+
+static int read_page(Export *export, int64_t from, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_i64(&params, from);
+    pg_param_i64(&params, export->to);
+    int r = pg_run(export->exchange, &PAGES[export->payloads], &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+static int put_segments(Export *export) {
+    Progress progress;
+    int r = 0;
+    progress_begin(&progress);
+    for (int64_t from = export->from; r == 0 && from <= export->to;) {
+        RESULT rows = NULL;
+        r = read_page(export, from, &rows);
+        int n = r == 0 ? PQntuples(rows) : 0;
+        for (int row = 0; r == 0 && row < n; row++)
+            r = put_segment(export, rows, row);
+        if (n == 0)
+            break;
+        from = pg_i64(rows, n - 1, FIRST) + 1;
+        progress_show(&progress, "exported up to position", export->last_position, "");
+    }
+    progress_end();
+    return r;
+}
+
+static int put_end(Export *export) {
+    Dongbo__LogEnd end = DONGBO__LOG_END__INIT;
+    end.segments = export->segments;
+    end.last_position = export->last_position;
+    int r = logfile_put_message(export->writer, LOGFILE_END, &end.base);
+    return r < 0 ? r : logfile_flush(export->writer);
+}
+
+// ---- the command --------------------------------------------------------------------------------------------------
+
+static int find_range(Export *export) {
+    RESULT rows = NULL;
+    PgParams params = {0};
+    pg_param_i64(&params, export->from);
+    pg_param_i64(&params, export->to);
+    int r = pg_run(export->exchange, &RANGE, &params, &rows);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    if (!pg_is_null(rows, 0, 2) && export->from > pg_i64(rows, 0, 2))
+        return error_fail(ERROR_CONFIG, "--from: the log's last position is %" PRId64, pg_i64(rows, 0, 2));
+    export->from = pg_i64(rows, 0, 0);
+    export->to = pg_i64(rows, 0, 1);
+    export->last_position = (uint64_t) export->from - 1;
+    return 0;
+}
+
+static const PgStatement NOTE = {"export_note", "SELECT exchange.note_unmasking('log export --payloads', '')", 0, NULL};
+
+static int find_rights(Export *export) {
+    RESULT may = NULL;
+    int r = export->payloads ? pg_run(export->exchange, &MAY_READ, NULL, &may) : 0;
+    if (r < 0 || !export->payloads)
+        return r;
+    if (!pg_bool(may, 0, 0))
+        return error_fail(ERROR_CONFIG, "this role may not read payloads: export without --payloads");
+    return pg_run(export->exchange, &NOTE, NULL, NULL);
+}
+
+static int open_file(Export *export) {
+    static const char *const NO_INPUTS[] = {NULL};
+    if (strcmp(export->path, "-") != 0)
+        return output_open(&export->file, export->path, NO_INPUTS);
+    if (isatty(STDOUT_FILENO))
+        return error_fail(ERROR_CONFIG, "an export is no text for a terminal: name a file");
+    export->file = stdout;
+    return 0;
+}
+
+static int write_all(Export *export) {
+    int r = put_begin(export);
+    if (r == 0)
+        r = put_agencies(export);
+    if (r == 0)
+        r = put_epochs(export);
+    if (r == 0)
+        r = put_trims(export);
+    if (r == 0)
+        r = put_segments(export);
+    return r < 0 ? r : put_end(export);
+}
+
+static int export_log(Desk *desk, Export *export) {
+    int r = desk_exchange(desk, &export->exchange);
+    if (r == 0)
+        r = find_rights(export);
+    if (r == 0)
+        r = pg_command(export->exchange, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    if (r == 0)
+        r = find_range(export);
+    if (r == 0)
+        r = open_file(export);
+    if (r == 0)
+        r = logfile_writer_new(&export->writer, export->file);
+    if (r == 0)
+        r = write_all(export);
+    if (r == 0)
+        r = pg_command(export->exchange, "COMMIT");
+    if (r == 0)
+        fprintf(stderr, "exported %" PRIu64 " segments, positions %lld to %" PRIu64 ", %" PRIu64 " bytes%s\n",
+                export->segments, export->from, export->last_position, logfile_written(export->writer),
+                export->payloads ? ", with payloads" : "");
+    return r;
+}
+
+int log_export_run(Desk *desk, int argc, char **argv) {
+    CLEANUP(export_free) Export export = {.from = 1, .to = INT64_MAX};
+    int operand = 0;
+    const Option options[] = {
+        {"from", 0, OPTION_INT, "POSITION", "from the segment that holds it", &export.from},
+        {"to", 0, OPTION_INT, "POSITION", "up to the segment that holds it", &export.to},
+        {"payloads", 0, OPTION_FLAG, NULL, "with events and records; this is noted", &export.payloads},
+        {0}};
+    int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (export.from < 1 || export.to < export.from)
+        return error_fail(ERROR_CONFIG, "--from and --to are positions, from 1, the first not behind the second");
+    export.path = argv[operand];
+    return export_log(desk, &export);
+}

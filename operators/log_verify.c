@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `dongbo log verify`: exported files against themselves and against keys, without a database. Says where the chain
+// breaks, what was not checked and why, and what was let go on purpose.
+#include "operators/commands.h"
+#include "operators/log_audit.h"
+#include "proto/base/error.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BREAKS_SHOWN 100
+
+static const char NOTES[] =
+    "FILEs are parts of one log, made by dongbo log export, in their order. Keys are public key files (FILE.pub), of\n"
+    "agencies; MOH=FILE.pub holds only for batches of that agency. What no key was given for is counted, not believed.\n"
+    "Exit code 0: whole. 1: broken, at the positions that are named. 2: a file could not be read to its end.\n";
+
+typedef struct Verifying {
+    OptionList keys_given;
+    AuditKeys keys;
+    Audit *audit;
+    LogAudit *log;
+    bool json;
+    json_t *breaks;
+    uint64_t n_breaks;
+    char *unread; // why a file could not be read
+} Verifying;
+
+static void verifying_free(Verifying *verifying) {
+    log_audit_destroy(&verifying->log);
+    audit_destroy(&verifying->audit);
+    json_decref(verifying->breaks);
+    free(verifying->unread);
+}
+
+// ---- what is found ------------------------------------------------------------------------------------------------
+
+static void tell(void *to, const AuditFinding *finding) {
+    Verifying *verifying = to;
+    if (++verifying->n_breaks > BREAKS_SHOWN)
+        return;
+    if (verifying->json) {
+        json_array_append_new(verifying->breaks,
+                              json_pack("{s:I, s:s, s:s, s:s}", "position", (json_int_t)finding->position, "what",
+                                        finding->what, "is", finding->is, "should", finding->should));
+        return;
+    }
+    progress_end();
+    printf("broken at position %" PRIu64 ": %s\n", finding->position, finding->what);
+    printf("    is      %s\n    should  %s\n", *finding->is ? finding->is : "-",
+           *finding->should ? finding->should : "-");
+}
+
+// ---- keys ---------------------------------------------------------------------------------------------------------
+
+// FILE, or WHO=FILE.
+static int add_key(Verifying *verifying, const char *given) {
+    AuditKeys *keys = &verifying->keys;
+    const char *equals = strchr(given, '='), *path = equals ? equals + 1 : given;
+    Keys read;
+    if (keys->n == AUDIT_KEYS_MAX)
+        return error_fail(ERROR_CONFIG, "more than %d keys", AUDIT_KEYS_MAX);
+    AuditKey *key = &keys->list[keys->n];
+    size_t n = equals ? (size_t)(equals - given) : 0;
+    if (n >= sizeof key->who)
+        return error_fail(ERROR_CONFIG, "--keys: %s: an agency's code has less than %zu letters", given,
+                          sizeof key->who);
+    int r = keys_load(path, &read);
+    if (r < 0)
+        return r;
+    *key = (AuditKey){.path = path};
+    memcpy(key->key, read.sign_public, KEY_BYTES);
+    memcpy(key->who, given, n);
+    keys_id(key->key, key->id);
+    keys_wipe(&read);
+    keys->n++;
+    return 0;
+}
+
+static bool is_key_file(const char *path) {
+    size_t n = strlen(path);
+    return n > 4 && strcmp(path + n - 4, ".pub") == 0;
+}
+
+// Of `--keys A.pub B.pub` the second one is an operand.
+static int read_keys(Verifying *verifying, int argc, char **argv, int operand) {
+    int r = 0;
+    for (int i = 0; r == 0 && i < verifying->keys_given.n; i++)
+        r = add_key(verifying, verifying->keys_given.items[i]);
+    for (int i = operand; r == 0 && i < argc; i++)
+        r = is_key_file(argv[i]) ? add_key(verifying, argv[i]) : 0;
+    return r;
+}
+
+// ---- the answer ---------------------------------------------------------------------------------------------------
+
+static void print_text(const Verifying *verifying) {
+    const AuditCounts *counts = audit_counts(verifying->audit);
+    AuditState state = audit_state(verifying->audit);
+    char hash[2 * HASH_BYTES + 1], root[2 * HASH_BYTES + 1];
+    hex_encode(state.hash, HASH_BYTES, hash);
+    hex_encode(state.root, HASH_BYTES, root);
+    if (verifying->n_breaks > BREAKS_SHOWN)
+        printf("and %" PRIu64 " more\n", verifying->n_breaks - BREAKS_SHOWN);
+    printf("%" PRIu64 " entries in %" PRIu64 " segments, positions %" PRIu64 " to %" PRIu64 "%s\n", counts->entries,
+           counts->segments, state.first_position, state.last_position,
+           state.from_middle ? "; what is before them was not seen" : "");
+    printf("hash  %s\nroot  %s  over %" PRIu64 " segments\n", hash, root, state.leaf_index);
+    printf("%" PRIu64 " batches with a signature: %" PRIu64 " good, %" PRIu64 " not checked\n", counts->batches,
+           counts->signed_batches, counts->unchecked_batches);
+    const AuditUnchecked *unchecked;
+    for (size_t i = 0; (unchecked = audit_unchecked(verifying->audit, i)); i++)
+        printf("    no key %s was given: %" PRIu64 " batches of %s\n", unchecked->key_id, unchecked->batches,
+               unchecked->agency);
+    if (!state.payloads)
+        printf("exported without payloads: events and records were not seen\n");
+    if (counts->trimmed)
+        printf("%" PRIu64 " segments without payload, as the log was trimmed%s\n", counts->trimmed,
+               counts->unproven ? "; the entry that says so is not in these files" : "");
+    if (verifying->unread)
+        printf("could not be read: %s\n", verifying->unread);
+    printf(verifying->n_breaks ? "BROKEN\n" : verifying->unread ? "NOT VERIFIED\n" : "whole\n");
+}
+
+static json_t *unchecked_json(const Verifying *verifying) {
+    json_t *list = json_array();
+    const AuditUnchecked *unchecked;
+    for (size_t i = 0; (unchecked = audit_unchecked(verifying->audit, i)); i++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "key_id", unchecked->key_id, "agency",
+                                              unchecked->agency, "batches", (json_int_t)unchecked->batches));
+    return list;
+}
+
+static void print_json(const Verifying *verifying) {
+    const AuditCounts *counts = audit_counts(verifying->audit);
+    AuditState state = audit_state(verifying->audit);
+    char hash[2 * HASH_BYTES + 1], root[2 * HASH_BYTES + 1];
+    hex_encode(state.hash, HASH_BYTES, hash);
+    hex_encode(state.root, HASH_BYTES, root);
+    bool whole = verifying->n_breaks == 0 && !verifying->unread;
+    json_t *object = json_pack("{s:b, s:I, s:I, s:I, s:I, s:b, s:s, s:s, s:I, s:b}", "whole", whole, "entries",
+                               (json_int_t)counts->entries, "segments", (json_int_t)counts->segments, "first_position",
+                               (json_int_t)state.first_position, "last_position", (json_int_t)state.last_position,
+                               "from_middle", state.from_middle, "hash", hash, "root", root, "tree_size",
+                               (json_int_t)state.leaf_index, "payloads", state.payloads);
+    json_object_set_new(object, "batches", json_integer((json_int_t)counts->batches));
+    json_object_set_new(object, "signatures_good", json_integer((json_int_t)counts->signed_batches));
+    json_object_set_new(object, "signatures_not_checked", unchecked_json(verifying));
+    json_object_set_new(object, "segments_trimmed", json_integer((json_int_t)counts->trimmed));
+    json_object_set_new(object, "breaks_found", json_integer((json_int_t)verifying->n_breaks));
+    json_object_set(object, "breaks", verifying->breaks);
+    json_object_set_new(object, "unread", verifying->unread ? json_string(verifying->unread) : json_null());
+    json_dumpf(object, stdout, JSON_COMPACT);
+    printf("\n");
+    json_decref(object);
+}
+
+// ---- the command --------------------------------------------------------------------------------------------------
+
+// What cannot be read leaves what comes behind it without a place to begin from.
+static int verify_files(Verifying *verifying, int argc, char **argv, int operand) {
+    int n = 0, r = 0;
+    for (int i = operand; r == 0 && i < argc; i++) {
+        if (is_key_file(argv[i]))
+            continue;
+        r = log_audit_file(verifying->log, argv[i]);
+        n++;
+    }
+    if (n == 0)
+        return error_fail(ERROR_CONFIG, "log verify needs an export to look at");
+    if (r > 0) {
+        verifying->unread = strdup(error_text());
+        r = verifying->unread ? 0 : error_fail(ERROR_MEMORY, "no memory for an error");
+    }
+    return r < 0 ? r : audit_finish(verifying->audit);
+}
+
+int log_verify_run(Desk *desk, int argc, char **argv) {
+    CLEANUP(verifying_free) Verifying verifying = {0};
+    long long threads = 0;
+    int operand = 0;
+    const Option options[] = {{"keys", 0, OPTION_LIST, "[AGENCY=]FILE.pub",
+                               "a public key that signatures may be by; again for others", &verifying.keys_given},
+                              {"threads", 0, OPTION_INT, "N", "default: one for each processor", &threads},
+                              {"json", 0, OPTION_FLAG, NULL, "one JSON object", &verifying.json},
+                              {0}};
+    int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (threads < 0 || threads > 64)
+        return error_fail(ERROR_CONFIG, "--threads: 1 to 64");
+    verifying.breaks = json_array();
+    r = read_keys(&verifying, argc, argv, operand);
+    if (r == 0)
+        r = audit_new(&verifying.audit, &verifying.keys, tell, &verifying);
+    if (r == 0)
+        r = log_audit_new(&verifying.log, verifying.audit, &verifying.keys, (int)threads);
+    if (r == 0)
+        r = verify_files(&verifying, argc, argv, operand);
+    if (r < 0)
+        return r;
+    if (verifying.json)
+        print_json(&verifying);
+    else
+        print_text(&verifying);
+    return verifying.n_breaks ? 1 : verifying.unread ? 2 : 0;
+}

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log exported from a real run, and verified without its database."""
+import ctypes
+import json
+import struct
+
+import pytest
+
+import logbook
+import people
+import wire
+from conftest import BUILD, open_site, operators_config
+
+FIELDS = "citizen_number,health.vaccine_group,health.dose_number"
+DONGBO = (BUILD / "operators/dongbo",)
+
+_zstd = ctypes.CDLL("libzstd.so.1")
+_zstd.ZSTD_findFrameCompressedSize.restype = ctypes.c_size_t
+
+
+def frames(data):
+    while data:
+        n = _zstd.ZSTD_findFrameCompressedSize(data, ctypes.c_size_t(len(data)))
+        yield logbook.unpack_zstd(data[:n])
+        data = data[n:]
+
+
+@pytest.fixture(scope="module")
+def run(template):
+    """Doses of known citizens, one under a wrong name, and a batch whose events cannot be read."""
+    with open_site(template) as exchange, people.ministry(exchange, 40, FIELDS) as peer:
+        people.publish(peer, 0, 40, at_once=8)
+        peer.publish([people.dose(1, 2, about=people.subject(1, full_name="Somebody Else"))])
+        exchange.wait_in_force()
+        exchange.health = peer
+        yield exchange
+
+
+def export(run, *words, name="log.dlog"):
+    path = run.directory / name
+    run.dongbo("log", "export", *words, path)
+    return path
+
+
+def verify(run, *words, code=0):
+    done = run.dongbo("log", "verify", "--json", *words, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_whole(run):
+    head = run.cluster.value("SELECT last_position FROM exchange.head")
+    path = export(run, "--payloads")
+    said = verify(run, path, "--keys", run.keys("moh"))
+    assert said["whole"] and said["last_position"] == head and said["payloads"] and not said["breaks"]
+    assert said["batches"] == said["signatures_good"] == 6 and said["signatures_not_checked"] == []
+
+
+def test_a_reader_verifies_without_payloads(run, tmp_path):
+    config = tmp_path / "reader.yaml"
+    config.write_text(operators_config(run.cluster, operator="dongbo_reader"))
+    path = tmp_path / "log.dlog"
+    done = run.run(*DONGBO, "--config", config, "log", "export", path)
+    assert done.returncode == 0 and path.stat().st_mode & 0o777 == 0o600
+    said = verify(run, path, "--keys", run.keys("moh"))
+    assert said["whole"] and not said["payloads"] and said["signatures_good"] == 6
+    refused = run.run(*DONGBO, "--config", config, "log", "export", "--payloads", tmp_path / "p.dlog")
+    assert refused.returncode == 2 and "may not read payloads" in refused.stderr
+    assert not (tmp_path / "p.dlog").exists()
+
+
+def test_who_exports_payloads_is_noted(run):
+    export(run, "--payloads")
+    noted = run.cluster.rows("SELECT what, seen_by FROM exchange.unmasking ORDER BY unmasking DESC LIMIT 1")
+    assert noted == [("log export --payloads", "dongbo_operator")]
+
+
+def test_parts_join(run):
+    head = run.cluster.value("SELECT last_position FROM exchange.head")
+    middle = run.cluster.value("SELECT first_position FROM exchange.segment WHERE kind = 1 ORDER BY 1 OFFSET 2 LIMIT 1")
+    parts = [export(run, "--to", middle + 3, name="a.dlog"),  # the whole segment that holds it
+             export(run, "--from", middle + 8, "--payloads", name="b.dlog")]
+    whole = verify(run, export(run))
+    said = verify(run, *parts)
+    assert said["whole"] and not said["from_middle"] and not said["payloads"]
+    assert (said["first_position"], said["last_position"]) == (1, head)
+    assert (said["hash"], said["root"]) == (whole["hash"], whole["root"])
+    later = verify(run, parts[1])
+    assert later["from_middle"] and later["first_position"] == middle + 8 and later["root"] == whole["root"]
+    [broken] = verify(run, *reversed(parts), code=1)["breaks"][:1]
+    assert (broken["position"], broken["is"], broken["should"]) == (1, "1", str(head + 1))
+
+
+def test_what_was_changed_in_the_database_is_found(run):
+    """As somebody with root would change it; then it is put back."""
+    first = run.cluster.value("SELECT first_position FROM exchange.segment WHERE kind = 1 ORDER BY 1 OFFSET 1")
+    other = f"(SELECT {{0}} FROM exchange.segment WHERE first_position > {first} AND kind = 1 LIMIT 1)"
+    for column, value in [("agency", "agency + 1"), ("stored_at_us", "stored_at_us + 1"), ("batch", other),
+                          ("payload", other), ("summary", other), ("batch", "NULL"), ("payload", "NULL"),
+                          ("origin", other)]:
+        run.cluster.rows(f"CREATE TABLE was AS SELECT * FROM exchange.segment WHERE first_position = {first}")
+        run.cluster.rows(f"UPDATE exchange.segment SET {column} = {value.format(column)} "
+                         f"WHERE first_position = {first}")
+        said = verify(run, export(run, "--payloads"), code=1)
+        assert said["breaks"][0]["position"] == first, column
+        run.cluster.rows(f"UPDATE exchange.segment s SET {column} = was.{column} FROM was "
+                         f"WHERE s.first_position = {first}")
+        run.cluster.rows("DROP TABLE was")
+    assert verify(run, export(run, "--payloads"))["whole"]
+
+
+def test_no_byte_of_a_file_can_be_changed(run):
+    path = export(run)
+    data = path.read_bytes()
+    for at in range(0, len(data), max(1, len(data) // 40)):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
+        done = run.dongbo("log", "verify", path, check=False)
+        assert done.returncode in (1, 2) and "whole" not in done.stdout, at
+    for cut in (0, 1, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:cut])
+        done = run.dongbo("log", "verify", path, check=False)
+        assert done.returncode == 2 and str(path) in done.stdout, cut
+    assert run.dongbo("log", "verify", path.parent / "none.dlog", check=False).returncode == 2
+
+
+def test_people_read_what_is_broken_and_what_was_not_checked(run):
+    shown = run.dongbo("log", "verify", export(run)).stdout
+    assert shown.endswith("\nwhole\n") and ": 6 batches of MOH\n" in shown and "without payloads" in shown
+    [[first, hash_]] = run.cluster.rows("SELECT first_position, hash FROM exchange.segment WHERE kind = 1 LIMIT 1")
+    run.cluster.rows("UPDATE exchange.segment SET hash = sha256(hash) WHERE first_position = %s", first)
+    shown = run.dongbo("log", "verify", export(run), check=False).stdout
+    run.cluster.rows("UPDATE exchange.segment SET hash = %s WHERE first_position = %s", hash_, first)
+    assert f"broken at position {first}: hash\n" in shown and f"    should  {bytes(hash_).hex()}\n" in shown
+    assert shown.endswith("\nBROKEN\n")
+
+
+def test_an_export_is_what_the_protocol_says(run):
+    """Read by the words of PROTOCOL.md alone."""
+    plain = b"".join(frames(export(run, "--payloads").read_bytes()))
+    assert plain.startswith(b"dongbo log 1\n")
+    at, records = 13, []
+    while at < len(plain):
+        kind, n = struct.unpack(">BI", plain[at:at + 5])
+        records.append((kind, plain[at + 5:at + 5 + n]))
+        at += 5 + n
+    assert at == len(plain) and records[0][0] == 1 and records[-1][0] == 15
+    segments = [wire.LogSegment.FromString(body) for kind, body in records if kind == 6]
+    assert wire.LogEnd.FromString(records[-1][1]).segments == len(segments)
+    book = logbook.Logbook(run.cluster)
+    assert [(one.first_position, one.hash) for one in segments] == [(one.first, one.hash) for one in book.segments]
+    batches = [body for kind, body in records if kind == 8]
+    assert batches == [one.batch_bytes for one in book.segments if one.batch_bytes]
