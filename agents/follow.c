@@ -275,7 +275,7 @@ static int prepare(Follow *follow) {
     if (r == 0 && !follow->keys.has_secret)
         r = error_fail(ERROR_CONFIG, "%s: this is a public half; name the key file itself", follow->config->keys);
     if (r == 0)
-        r = keys_load(follow->config->broker.key, &follow->broker);
+        r = keys_load_public(follow->config->broker.key, &follow->broker, NULL);
     if (r == 0)
         r = file_open(follow);
     if (r < 0)

@@ -111,7 +111,7 @@ static int load_keys(Publish *publish) {
     if (r == 0 && !publish->keys.has_secret)
         r = error_fail(ERROR_CONFIG, "%s is a public key file; give the secret one", publish->config->keys);
     if (r == 0)
-        r = keys_load(publish->config->broker.key, &publish->broker);
+        r = keys_load_public(publish->config->broker.key, &publish->broker, NULL);
     return r;
 }
 

@@ -218,7 +218,7 @@ static int prepare(Receive *receive) {
     if (r == 0 && !receive->keys.has_secret)
         r = error_fail(ERROR_CONFIG, "%s: this is a public half; name the key file itself", receive->config->keys);
     if (r == 0)
-        r = keys_load(receive->config->broker.key, &receive->broker);
+        r = keys_load_public(receive->config->broker.key, &receive->broker, NULL);
     if (r == 0)
         r = sink_open(receive);
     if (r < 0)

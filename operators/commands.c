@@ -15,6 +15,7 @@ static const CommandEntry COMMANDS[] = {
     {"population fold", NULL, 0, 0, population_fold, "fold all names anew, after an upgrade that asks for it"},
     {"population model", NULL, 0, 0, population_model, "count anew how common names are; a load does it as well"},
     {"keys new", "FILE", 1, 1, keypair_new, "make a party's keys: FILE to keep, FILE.pub to hand over"},
+    {"keys passphrase", "FILE", 1, 1, keypair_passphrase, "lock a key file by a passphrase, change it or take it away"},
     {"keys show", "FILE", 1, 1, keypair_show, "print the public keys and the key id of a key file"},
     {"agency add", "CODE", 1, 1, agency_add, "let an agency speak for some domains"},
     {"agency list", NULL, 0, 0, agency_list, "list agencies, their domains and keys"},

@@ -19,6 +19,7 @@ int population_fold(Desk *desk, int argc, char **argv);
 int population_model(Desk *desk, int argc, char **argv);
 
 int keypair_new(Desk *desk, int argc, char **argv);
+int keypair_passphrase(Desk *desk, int argc, char **argv);
 int keypair_show(Desk *desk, int argc, char **argv);
 
 int agency_add(Desk *desk, int argc, char **argv);

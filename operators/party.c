@@ -134,7 +134,7 @@ int party_add(Desk *desk, const PartyAddition *addition, int64_t *ret_position) 
     char text[256];
     int r = policy_check_why(desk->why);
     if (r == 0)
-        r = keys_load(addition->key, &keys);
+        r = keys_load_public(addition->key, &keys, NULL);
     if (r < 0)
         return r;
     r = desk_exchange(desk, &exchange);

@@ -117,7 +117,7 @@ static int read_words(KeyChange *change, char **words, bool takes_id) {
         return 0;
     }
     if (r == 0)
-        r = keys_load(words[1], &change->keys);
+        r = keys_load_public(words[1], &change->keys, NULL);
     if (r < 0)
         return r;
     keys_id(change->keys.sign_public, change->id);

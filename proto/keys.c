@@ -8,6 +8,7 @@
 #include "proto/base/bytes.h"
 #include "proto/base/config.h"
 #include "proto/base/error.h"
+#include "proto/keylock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -77,15 +78,40 @@ static void append_key(Bytes *out, const char *name, const uint8_t key[KEY_BYTES
     bytes_append_text(out, "\"\n");
 }
 
-static void format_keys(const Keys *keys, bool secret, Bytes *out) {
-    bytes_append_text(out, secret ? "# dongbo keys. Secret: keep this file to yourself; hand over the .pub beside it.\n"
-                                  : "# dongbo keys, public half: hand this over.\n");
+static void format_public(const Keys *keys, Bytes *out) {
     append_key(out, "curve_public", keys->curve_public);
     append_key(out, "sign_public", keys->sign_public);
-    if (secret) {
-        append_key(out, "curve_secret", keys->curve_secret);
-        append_key(out, "sign_secret", keys->sign_secret);
-    }
+}
+
+static void keys_to_lock(const Keys *keys, KeylockBytes *ret) {
+    memcpy(ret->publics, keys->curve_public, KEY_BYTES);
+    memcpy(ret->publics + KEY_BYTES, keys->sign_public, KEY_BYTES);
+    memcpy(ret->secrets, keys->curve_secret, KEY_BYTES);
+    memcpy(ret->secrets + KEY_BYTES, keys->sign_secret, KEY_BYTES);
+}
+
+static int format_locked(const Keys *keys, const Passphrase *passphrase, Bytes *out) {
+    KeylockBytes bytes;
+    char text[KEYLOCK_TEXT_BYTES];
+    keys_to_lock(keys, &bytes);
+    int r = keylock_close(&bytes, passphrase, text);
+    OPENSSL_cleanse(&bytes, sizeof bytes);
+    if (r != 0)
+        return r;
+    bytes_append_text(out, "locked: \"");
+    bytes_append_text(out, text);
+    bytes_append_text(out, "\"\n");
+    return 0;
+}
+
+static int format_secret(const Keys *keys, const Passphrase *passphrase, Bytes *out) {
+    bytes_append_text(out, "# dongbo keys. Secret: keep this file to yourself; hand over the .pub beside it.\n");
+    format_public(keys, out);
+    if (passphrase != NULL)
+        return format_locked(keys, passphrase, out);
+    append_key(out, "curve_secret", keys->curve_secret);
+    append_key(out, "sign_secret", keys->sign_secret);
+    return 0;
 }
 
 static int write_all(int fd, const Bytes *text) {
@@ -134,37 +160,53 @@ static int sync_directory(const char *path) {
     return r;
 }
 
-int keys_save(const Keys *keys, const char *path) {
-    Bytes secret_text = {0}, public_text = {0};
-    char *public_path = NULL;
-    int r;
-    bytes_reserve(&secret_text, KEY_FILE_BYTES_MAX); // at once: growing would leave copies of secrets behind
-    format_keys(keys, true, &secret_text);
-    format_keys(keys, false, &public_text);
-    if (asprintf(&public_path, "%s.pub", path) < 0) {
-        public_path = NULL;
-        r = error_fail(ERROR_MEMORY, "no memory to write %s", path);
-        goto out;
-    }
-    r = write_file(path, 0600, &secret_text);
-    if (r != 0)
-        goto out;
-    r = write_file(public_path, 0644, &public_text);
-    if (r != 0)
-        unlink(path);
-    else
-        r = sync_directory(path);
-out:
-    if (secret_text.data != NULL)
-        OPENSSL_cleanse(secret_text.data, secret_text.n);
-    bytes_free(&secret_text);
-    bytes_free(&public_text);
-    free(public_path);
+static int write_secret(const Keys *keys, const char *path, const Passphrase *passphrase) {
+    Bytes text = {0};
+    bytes_reserve(&text, KEY_FILE_BYTES_MAX); // at once: growing would leave copies of secrets behind
+    int r = format_secret(keys, passphrase, &text);
+    if (r == 0)
+        r = write_file(path, 0600, &text);
+    if (text.data != NULL)
+        OPENSSL_cleanse(text.data, text.n);
+    bytes_free(&text);
     return r;
 }
 
+static int write_public(const Keys *keys, const char *path) {
+    Bytes text = {0};
+    bytes_append_text(&text, "# dongbo keys, public half: hand this over.\n");
+    format_public(keys, &text);
+    int r = write_file(path, 0644, &text);
+    bytes_free(&text);
+    return r;
+}
+
+int keys_save(const Keys *keys, const char *path, const Passphrase *passphrase) {
+    char *public_path = NULL;
+    if (asprintf(&public_path, "%s.pub", path) < 0)
+        return error_fail(ERROR_MEMORY, "no memory to write %s", path);
+    int r = write_secret(keys, path, passphrase);
+    if (r == 0 && (r = write_public(keys, public_path)) != 0)
+        unlink(path);
+    free(public_path);
+    return r == 0 ? sync_directory(path) : r;
+}
+
+int keys_replace(const Keys *keys, const char *path, const Passphrase *passphrase) {
+    char *new_path = NULL;
+    if (asprintf(&new_path, "%s.new", path) < 0)
+        return error_fail(ERROR_MEMORY, "no memory to write %s", path);
+    int r = write_secret(keys, new_path, passphrase);
+    if (r == 0 && rename(new_path, path) != 0) {
+        r = error_fail(ERROR_SYSTEM, "cannot replace %s: %s", path, strerror(errno));
+        unlink(new_path);
+    }
+    free(new_path);
+    return r == 0 ? sync_directory(path) : r;
+}
+
 typedef struct KeyFile {
-    char *curve_public, *curve_secret, *sign_public, *sign_secret;
+    char *curve_public, *curve_secret, *sign_public, *sign_secret, *locked;
 } KeyFile;
 
 static const cyaml_schema_field_t KEY_FIELDS[] = {
@@ -174,6 +216,7 @@ static const cyaml_schema_field_t KEY_FIELDS[] = {
                            2 * KEY_BYTES),
     CYAML_FIELD_STRING_PTR("sign_secret", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, KeyFile, sign_secret, 0,
                            2 * KEY_BYTES),
+    CYAML_FIELD_STRING_PTR("locked", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, KeyFile, locked, 0, KEYLOCK_TEXT_BYTES),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t KEY_SCHEMA = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, KeyFile, KEY_FIELDS)};
@@ -209,26 +252,61 @@ static int check_pairs(const char *path, const Keys *keys) {
     return r;
 }
 
-static int take_keys(const char *path, mode_t mode, const KeyFile *file, Keys *keys) {
-    int r = decode_key(path, "curve_public", file->curve_public, keys->curve_public);
-    if (r == 0)
-        r = decode_key(path, "sign_public", file->sign_public, keys->sign_public);
-    if (r != 0 || (file->curve_secret == NULL && file->sign_secret == NULL))
-        return r;
-    if (mode & (S_IRWXG | S_IRWXO))
+// Root's is taken from others, too: a service manager's credentials are.
+static int check_access(const char *path, const struct stat *status, bool for_use) {
+    if (status->st_mode & (S_IRWXG | S_IRWXO))
         return error_fail(ERROR_CONFIG, "%s holds secret keys and others may read it; run: chmod 600 %s", path, path);
+    if (for_use && status->st_uid != geteuid() && status->st_uid != 0)
+        return error_fail(
+            ERROR_CONFIG,
+            "%s holds secret keys and belongs to another user (%u), who could change it; run this as that "
+            "user, or: chown %u %s",
+            path, (unsigned)status->st_uid, (unsigned)geteuid(), path);
+    return 0;
+}
+
+static int unlock_keys(const char *path, const KeyFile *file, const Passphrase *passphrase, Keys *keys) {
+    KeylockBytes bytes;
+    Passphrase found = {0};
+    int r = passphrase == NULL ? passphrase_read(path, &found) : 0;
+    if (r != 0)
+        return r;
+    keys_to_lock(keys, &bytes);
+    r = keylock_open(file->locked, passphrase != NULL ? passphrase : &found, &bytes);
+    passphrase_wipe(&found);
+    if (r == 0) {
+        memcpy(keys->curve_secret, bytes.secrets, KEY_BYTES);
+        memcpy(keys->sign_secret, bytes.secrets + KEY_BYTES, KEY_BYTES);
+        keys->has_secret = true;
+    }
+    OPENSSL_cleanse(&bytes, sizeof bytes);
+    if (r == 1)
+        return error_fail(ERROR_CONFIG, "%s does not open with this passphrase", path);
+    if (r == 2)
+        return error_fail(ERROR_CONFIG,
+                          "%s: what stands under \"locked\" is not as dongbo keys writes it; take the file "
+                          "from a backup",
+                          path);
+    return r == 0 ? check_pairs(path, keys) : r;
+}
+
+static int take_secrets(const char *path, const KeyFile *file, const Passphrase *passphrase, Keys *keys) {
+    if (file->locked != NULL && (file->curve_secret != NULL || file->sign_secret != NULL))
+        return error_fail(ERROR_CONFIG, "%s holds secrets both locked and open; take one of them away", path);
+    if (file->locked != NULL)
+        return unlock_keys(path, file, passphrase, keys);
     if (file->curve_secret == NULL || file->sign_secret == NULL)
         return error_fail(ERROR_CONFIG, "%s: %s is missing", path,
                           file->curve_secret == NULL ? "curve_secret" : "sign_secret");
-    r = decode_key(path, "curve_secret", file->curve_secret, keys->curve_secret);
+    int r = decode_key(path, "curve_secret", file->curve_secret, keys->curve_secret);
     if (r == 0)
         r = decode_key(path, "sign_secret", file->sign_secret, keys->sign_secret);
     keys->has_secret = true;
     return r == 0 ? check_pairs(path, keys) : r;
 }
 
-// Mode and content of one and the same file, whatever happens to its name meanwhile.
-static int read_file(const char *path, char text[KEY_FILE_BYTES_MAX], size_t *ret_n, mode_t *ret_mode) {
+// Owner, mode and content of one and the same file, whatever happens to its name meanwhile.
+static int read_file(const char *path, char text[KEY_FILE_BYTES_MAX], size_t *ret_n, struct stat *ret_status) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_fail(ERROR_CONFIG, "cannot open key file %s: %s", path, strerror(errno));
@@ -243,27 +321,55 @@ static int read_file(const char *path, char text[KEY_FILE_BYTES_MAX], size_t *re
     if (r == 0 && n == KEY_FILE_BYTES_MAX)
         r = error_fail(ERROR_CONFIG, "%s is too long to be a key file", path);
     *ret_n = n > 0 ? (size_t)n : 0;
-    *ret_mode = status.st_mode;
+    *ret_status = status;
+    return r;
+}
+
+typedef struct Wanted {
+    bool secrets;
+    const Passphrase *passphrase; // NULL: it is looked for
+} Wanted;
+
+static int load(const char *path, const Wanted *wanted, Keys *ret, bool *ret_locked) {
+    char text[KEY_FILE_BYTES_MAX];
+    size_t n = 0;
+    struct stat status = {0};
+    KeyFile *file = NULL;
+    Keys keys = {0};
+    int r = read_file(path, text, &n, &status);
+    if (r == 0)
+        r = config_parse((void **)&file, path, text, n, &KEY_SCHEMA);
+    OPENSSL_cleanse(text, sizeof(text));
+    if (r == 0)
+        r = decode_key(path, "curve_public", file->curve_public, keys.curve_public);
+    if (r == 0)
+        r = decode_key(path, "sign_public", file->sign_public, keys.sign_public);
+    bool has_secrets = r == 0 && (file->curve_secret != NULL || file->sign_secret != NULL || file->locked != NULL);
+    if (has_secrets)
+        r = check_access(path, &status, wanted->secrets);
+    if (r == 0 && has_secrets && wanted->secrets)
+        r = take_secrets(path, file, wanted->passphrase, &keys);
+    if (r == 0) {
+        *ret = keys;
+        *ret_locked = file->locked != NULL;
+    }
+    key_file_free(file);
+    keys_wipe(&keys);
     return r;
 }
 
 int keys_load(const char *path, Keys *ret) {
-    char text[KEY_FILE_BYTES_MAX];
-    size_t n = 0;
-    mode_t mode = 0;
-    KeyFile *file = NULL;
-    Keys keys = {0};
-    int r = read_file(path, text, &n, &mode);
-    if (r == 0)
-        r = config_parse((void **)&file, path, text, n, &KEY_SCHEMA);
-    if (r == 0)
-        r = take_keys(path, mode, file, &keys);
-    if (r == 0)
-        *ret = keys;
-    key_file_free(file);
-    keys_wipe(&keys);
-    OPENSSL_cleanse(text, sizeof(text));
-    return r;
+    return keys_unlock(path, NULL, ret);
+}
+
+int keys_unlock(const char *path, const Passphrase *passphrase, Keys *ret) {
+    bool locked;
+    return load(path, &(Wanted){true, passphrase}, ret, &locked);
+}
+
+int keys_load_public(const char *path, Keys *ret, bool *ret_locked) {
+    bool locked;
+    return load(path, &(Wanted){0}, ret, ret_locked != NULL ? ret_locked : &locked);
 }
 
 // ---- signatures -----------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Key files: one YAML file per party with its CURVE and Ed25519 pairs ("dongbo keys new"), mode 0600 or refused; and
-// the public half beside it (NAME.pub), which is what is handed over. Ed25519 by OpenSSL.
+// Key files: one YAML file per party with its CURVE and Ed25519 pairs ("dongbo keys new"), of mode 0600 and its user's
+// own or refused, its secrets under a passphrase where there is one; and the public half beside it (NAME.pub), which is
+// what is handed over. Ed25519 by OpenSSL.
 #pragma once
 
 #include "proto/bounds.h"
+#include "proto/passphrase.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,11 +19,19 @@ typedef struct Keys {
 } Keys;
 
 int keys_generate(Keys *ret); // ERROR_CRYPTO
-// path and path.pub; refuses to overwrite. ERROR_SYSTEM, ERROR_CONFIG.
-int keys_save(const Keys *keys, const char *path);
-// A secret file (mode checked, secrets checked against their public halves) or a .pub file (has_secret is false).
-// ERROR_CONFIG says what is wrong with it and what to do.
+// path and path.pub; refuses to overwrite. passphrase NULL: the secrets stand there as they are. ERROR_SYSTEM,
+// ERROR_CONFIG.
+int keys_save(const Keys *keys, const char *path, const Passphrase *passphrase);
+// The same keys in the place of a secret file that is there, at once or not at all.
+int keys_replace(const Keys *keys, const char *path, const Passphrase *passphrase);
+// A secret file (mode and owner checked, secrets checked against their public halves; a passphrase is found by
+// passphrase_read() where one is needed) or a .pub file (has_secret is false). ERROR_CONFIG says what is wrong with it
+// and what to do.
 int keys_load(const char *path, Keys *ret);
+// ... with this passphrase, where one is needed.
+int keys_unlock(const char *path, const Passphrase *passphrase, Keys *ret);
+// Of either file the public halves alone. *ret_locked (may be NULL): whether its secrets are under a passphrase.
+int keys_load_public(const char *path, Keys *ret, bool *ret_locked);
 void keys_wipe(Keys *keys);
 // hex of the first 8 bytes of SHA-256(public signing key): 17 bytes with the 0.
 #define KEY_ID_TEXT_BYTES 17

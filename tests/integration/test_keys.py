@@ -3,12 +3,15 @@
 not."""
 import contextlib
 import datetime
+import os
+import pty
 import time
 
 import pytest
 
 import people
 import wire
+from conftest import BUILD, run_program
 
 SOON = 1  # seconds in which a revoked key's sessions end
 
@@ -133,3 +136,60 @@ def refused(peer, signer):
     if received.type == wire.RECEIPT:
         peer.last = wire.ReceiptBody.FromString(received.message.body).last_sequence
     return received.type == wire.REFUSAL
+
+
+# ---- passphrases ---------------------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def descriptor(text):
+    """The number of a pipe that holds this."""
+    reader, writer = os.pipe()
+    os.write(writer, text.encode())
+    os.close(writer)
+    yield reader
+    os.close(reader)
+
+
+def run_with(words, passphrase=None, new=None, **environment):
+    with descriptor(f"{passphrase}\n") as fd, descriptor(f"{new}\n") as new_fd:
+        words = [*words, "--new-fd", new_fd] if new else words
+        environment = {**os.environ, **environment, **({"DONGBO_PASSPHRASE_FD": str(fd)} if passphrase else {})}
+        return run_program(words, env=environment, pass_fds=(fd, new_fd), stdin=-3, timeout=60)
+
+
+def test_a_key_file_is_locked_and_programs_find_the_passphrase(exchange, tmp_path):
+    path = exchange.directory / "broker.keys"
+    check = [BUILD / "broker/dongbo-broker", "--config", exchange.directory / "broker.yaml", "--check"]
+    lock = [BUILD / "operators/dongbo", "keys", "passphrase", path]
+    assert run_with(lock, new="bốn con mèo").returncode == 0
+    assert "secret:" not in path.read_text()
+    refused = run_with(check)
+    assert refused.returncode == 2 and "locked by a passphrase" in refused.stderr
+    refused = run_with(check, "bốn con chó")
+    assert refused.returncode == 2 and "does not open" in refused.stderr
+    assert run_with(check, "bốn con mèo").returncode == 0
+    (tmp_path / "broker.keys.passphrase").write_text("bốn con mèo")
+    assert run_with(check, CREDENTIALS_DIRECTORY=str(tmp_path)).returncode == 0
+    assert "at least" in run_with(lock, "bốn con mèo", new="short").stderr
+    assert run_with(lock, "bốn con mèo", new="năm con mèo").returncode == 0
+    assert run_with(check, "bốn con mèo").returncode == 2
+    assert run_with([*lock, "--remove"], "năm con mèo").returncode == 0
+    assert run_with(check).returncode == 0
+
+
+def test_a_passphrase_is_asked_for_and_not_shown(exchange):
+    path = exchange.directory / "broker.keys"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(BUILD / "operators/dongbo", ["dongbo", "keys", "passphrase", str(path)])
+    shown = b""
+    for question in (b"New passphrase: ", b"Once more: "):
+        while not shown.endswith(question):
+            shown += os.read(terminal, 1024)
+        os.write(terminal, b"bon con meo\n")
+    with contextlib.suppress(OSError):  # the terminal's other end is closed
+        while more := os.read(terminal, 1024):
+            shown += more
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown
+    assert b"meo" not in shown and "locked" in path.read_text()

@@ -72,7 +72,7 @@ static void test_save_and_load(void **state) {
     const Place *place = *state;
     Keys keys, again, public_half;
     assert_int_equal(keys_generate(&keys), 0);
-    assert_int_equal(keys_save(&keys, place->path), 0);
+    assert_int_equal(keys_save(&keys, place->path, NULL), 0);
     assert_int_equal(mode_of(place->path), 0600);
     assert_int_equal(keys_load(place->path, &again), 0);
     assert_true(again.has_secret);
@@ -104,23 +104,106 @@ static void test_never_overwrites(void **state) {
     Keys keys;
     assert_int_equal(keys_generate(&keys), 0);
     write_text(place->path, "mine", 0600);
-    assert_int_equal(keys_save(&keys, place->path), ERROR_CONFIG);
+    assert_int_equal(keys_save(&keys, place->path, NULL), ERROR_CONFIG);
     assert_non_null(strstr(error_text(), "exists"));
     char text[1024];
     read_text(place->path, text);
     assert_string_equal(text, "mine");
     unlink(place->path);
     write_text(place->public_path, "theirs", 0600);
-    assert_int_equal(keys_save(&keys, place->path), ERROR_CONFIG);
+    assert_int_equal(keys_save(&keys, place->path, NULL), ERROR_CONFIG);
     assert_int_equal(access(place->path, F_OK), -1); // no half pair is left
     read_text(place->public_path, text);
     assert_string_equal(text, "theirs");
 }
 
+static Passphrase phrase(const char *text) {
+    Passphrase passphrase = {.n = strlen(text)};
+    memcpy(passphrase.text, text, passphrase.n + 1);
+    return passphrase;
+}
+
+static void replace_in(const char *path, const char *what, const char *by) {
+    char text[1024], changed[1100];
+    read_text(path, text);
+    const char *at = strstr(text, what);
+    assert_non_null(at);
+    snprintf(changed, sizeof(changed), "%.*s%s%s", (int)(at - text), text, by, at + strlen(what));
+    write_text(path, changed, 0600);
+}
+
+static void test_a_passphrase_locks(void **state) {
+    const Place *place = *state;
+    const Passphrase right = phrase("bốn con mèo"), wrong = phrase("bốn con meo");
+    Keys keys, again;
+    bool locked = false;
+    char text[1024];
+    assert_int_equal(keys_generate(&keys), 0);
+    assert_int_equal(keys_save(&keys, place->path, &right), 0);
+    assert_int_equal(mode_of(place->path), 0600);
+    read_text(place->path, text);
+    assert_null(strstr(text, "secret:"));
+    assert_int_equal(keys_unlock(place->path, &right, &again), 0);
+    assert_memory_equal(&again, &keys, sizeof(keys));
+    assert_int_equal(keys_unlock(place->path, &wrong, &again), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), "does not open"));
+    assert_int_equal(keys_load_public(place->path, &again, &locked), 0);
+    assert_true(locked && !again.has_secret);
+    assert_memory_equal(again.sign_public, keys.sign_public, KEY_BYTES);
+
+    assert_int_equal(keys_replace(&keys, place->path, NULL), 0);
+    assert_int_equal(keys_load(place->path, &again), 0);
+    assert_memory_equal(&again, &keys, sizeof(keys));
+    assert_int_equal(keys_replace(&keys, place->path, &wrong), 0);
+    assert_int_equal(keys_unlock(place->path, &right, &again), ERROR_CONFIG);
+    assert_int_equal(keys_unlock(place->path, &wrong, &again), 0);
+}
+
+// Another's public half, other bytes, and a cost that would eat the machine's memory.
+static void test_a_locked_file_that_was_changed(void **state) {
+    const Place *place = *state;
+    const Passphrase right = phrase("correct horse");
+    Keys keys, other, again;
+    char mine[2 * KEY_BYTES + 1], theirs[2 * KEY_BYTES + 1];
+    assert_int_equal(keys_generate(&keys), 0);
+    assert_int_equal(keys_generate(&other), 0);
+    hex_encode(keys.sign_public, KEY_BYTES, mine);
+    hex_encode(other.sign_public, KEY_BYTES, theirs);
+    assert_int_equal(keys_save(&keys, place->path, &right), 0);
+    replace_in(place->path, mine, theirs);
+    assert_int_equal(keys_unlock(place->path, &right, &again), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), "does not open"));
+    replace_in(place->path, theirs, mine);
+    assert_int_equal(keys_unlock(place->path, &right, &again), 0);
+    static const char *const costs[] = {"gcm 30 ", "gcm 19 ", "gcm 0 ", "gcm x "};
+    for (size_t i = 0; i < sizeof(costs) / sizeof(*costs); i++) {
+        replace_in(place->path, "gcm 16 ", costs[i]);
+        assert_int_equal(keys_unlock(place->path, &right, &again), ERROR_CONFIG);
+        assert_non_null(strstr(error_text(), "not as dongbo keys writes it"));
+        replace_in(place->path, costs[i], "gcm 16 ");
+    }
+    replace_in(place->path, "locked:", "sign_secret: \"00\"\nlocked:");
+    assert_int_equal(keys_unlock(place->path, &right, &again), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), "both locked and open"));
+}
+
+// Only root can make such a file.
+static void test_anothers_file_is_refused(void **state) {
+    const Place *place = *state;
+    Keys keys;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(keys_generate(&keys), 0);
+    assert_int_equal(keys_save(&keys, place->path, NULL), 0);
+    assert_int_equal(chown(place->path, 65534, (gid_t)-1), 0);
+    assert_refused(place->path, "belongs to another user (65534)");
+    assert_int_equal(keys_load_public(place->path, &keys, NULL), 0);
+}
+
 static void test_no_such_directory(void **state) {
     Keys keys;
     assert_int_equal(keys_generate(&keys), 0);
-    assert_int_equal(keys_save(&keys, "/tmp/dongbo-no-such-directory/keys.yaml"), ERROR_SYSTEM);
+    assert_int_equal(keys_save(&keys, "/tmp/dongbo-no-such-directory/keys.yaml", NULL), ERROR_SYSTEM);
     assert_refused("/tmp/dongbo-no-such-directory/keys.yaml", "cannot open");
 }
 
@@ -128,7 +211,7 @@ static void test_others_may_not_read_secrets(void **state) {
     const Place *place = *state;
     Keys keys;
     assert_int_equal(keys_generate(&keys), 0);
-    assert_int_equal(keys_save(&keys, place->path), 0);
+    assert_int_equal(keys_save(&keys, place->path, NULL), 0);
     static const mode_t refused[] = {0640, 0604, 0610, 0601, 0660, 0644};
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         assert_int_equal(chmod(place->path, refused[i]), 0);
@@ -143,7 +226,7 @@ static void test_what_is_wrong_is_said(void **state) {
     const Place *place = *state;
     Keys keys;
     assert_int_equal(keys_generate(&keys), 0);
-    assert_int_equal(keys_save(&keys, place->path), 0);
+    assert_int_equal(keys_save(&keys, place->path, NULL), 0);
     char good[1024], bad[1100];
     read_text(place->path, good);
 
@@ -250,6 +333,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_save_and_load, setup, teardown),
         cmocka_unit_test(test_two_are_different),
         cmocka_unit_test_setup_teardown(test_never_overwrites, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_passphrase_locks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_locked_file_that_was_changed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_anothers_file_is_refused, setup, teardown),
         cmocka_unit_test(test_no_such_directory),
         cmocka_unit_test_setup_teardown(test_others_may_not_read_secrets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_wrong_is_said, setup, teardown),

@@ -25,8 +25,8 @@ static int setup(void **state) {
     static const char *const NAMES[] = {"keys", "broker", "state"};
     for (int i = 0; i < 3; i++)
         snprintf(paths[i], sizeof paths[i], "%s/%s", directory, NAMES[i]);
-    exchange_ok(keys_save(&exchange.keys[0], paths[KEYS]));
-    exchange_ok(keys_save(&exchange.broker, paths[BROKER]));
+    exchange_ok(keys_save(&exchange.keys[0], paths[KEYS], NULL));
+    exchange_ok(keys_save(&exchange.broker, paths[BROKER], NULL));
     return 0;
 }
 
