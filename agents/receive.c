@@ -60,7 +60,7 @@ static const char NOTES[] =
     "            an offset it is Vietnamese time. A PostgreSQL sink takes it also when it is not empty\n"
     "\n"
     "A PostgreSQL sink takes a snapshot by itself when what is granted has changed, or was granted after what is held.\n"
-    "Files, commands and shares cannot: they say in the log, at each start, that other rights hold, until a snapshot was\n"
+    "Files, commands and shares do not: they say in the log, at each start, that other rights hold, until a snapshot was\n"
     "taken or --accept-rights says that what is held is right (it came by a snapshot elsewhere, say, or less is granted\n"
     "now).\n"
     "\n"

@@ -7,6 +7,7 @@
 
 #include "agents/child.h"
 #include "agents/place_file.h"
+#include "agents/snapshot_place.h"
 #include "proto/base/error.h"
 
 #include <czmq.h>
@@ -34,6 +35,9 @@ typedef struct Command {
     Bytes out;
     size_t given;          // of it
     uint64_t sent, stored; // positions: of the last record in `out`, acknowledged by the child
+    SinkSnapshot snapshot; // that is being taken; mark 0: none
+    bool filling;          // what is written is of it, and borders are what is acknowledged
+    uint64_t borders;      // of it in `out` and not acknowledged yet
     char line[LINE_BYTES_MAX];
     size_t line_bytes;
     int64_t heard_ms;  // the last acknowledgement
@@ -61,7 +65,8 @@ static int give_up(Command *command, const char *fmt, ...) {
 }
 
 static bool is_busy(const Command *command) {
-    return command->stored < command->sent || command->given < command->out.n;
+    bool owed = command->filling ? command->borders > 0 : command->stored < command->sent;
+    return owed || command->given < command->out.n;
 }
 
 static void forget(Command *command) {
@@ -81,12 +86,26 @@ static bool position_read(const char *line, uint64_t *ret) {
     return digits > 0 && line[digits] == 0 && errno == 0;
 }
 
+// Between the borders of a snapshot records have no order, so that positions say nothing there.
+static int border_take(Command *command) {
+    if (command->borders == 0)
+        return give_up(command, "acknowledged a part of a snapshot that it was not given");
+    command->borders--;
+    command->heard_ms = now_ms(command);
+    command->pause_ms = 0;
+    return 0;
+}
+
 static int line_take(Command *command) {
     uint64_t position;
     command->line[command->line_bytes] = 0;
     command->line_bytes = 0;
+    if (strcmp(command->line, "ok snapshot") == 0)
+        return border_take(command);
     if (!position_read(command->line, &position))
         return give_up(command, "wrote a line that is no acknowledgement (\"POSITION\" or \"ok POSITION\")");
+    if (command->filling)
+        return 0;
     if (position > command->sent)
         return give_up(command, "acknowledged position %" PRIu64 ", which it was not given (%" PRIu64 " was the last)",
                        position, command->sent);
@@ -146,7 +165,7 @@ static int place_read(Command *command) {
                           command->options.state);
     if (r == 0)
         r = place_file_read(command->file, &command->place, more);
-    if (r == 2)
+    if (r == 2 || (r == 0 && snapshot_place_read(more, &command->snapshot) != 0))
         return place_file_damaged(command->file);
     if (r >= 0)
         command->has_place = r == 0;
@@ -174,11 +193,13 @@ static int command_begin(Sink *sink, SinkPlace *ret) {
     if (command->child && is_busy(command)) // it would acknowledge what it gets anew
         child_end(&command->child, STOP_MS);
     forget(command);
+    command->filling = false;
+    command->borders = 0;
     r = command->child ? 0 : start(command);
     if (r < 0)
         return r;
     *ret = command->place;
-    return command->has_place ? 0 : 1;
+    return command->has_place && command->place.position ? 0 : 1;
 }
 
 static int command_grant(Sink *sink, char *const *fields, size_t n) {
@@ -212,20 +233,72 @@ static int answer_await(Command *command) {
     return 0;
 }
 
-static int command_commit(Sink *sink, const SinkPlace *place) {
-    Command *command = (Command *)sink;
+static int all_commit(Command *command, const SinkPlace *place, const SinkSnapshot *snapshot) {
+    char more[PLACE_MORE_BYTES];
     if (command->out.failed)
         return error_fail(ERROR_MEMORY, "no memory for records");
+    snapshot_place_print(snapshot, more, sizeof more);
     int r = answer_await(command);
     if (r == 0)
-        r = place_file_write(command->file, place, "");
+        r = place_file_write(command->file, place, more);
     if (r < 0)
         return r;
     command->place = *place;
+    command->snapshot = *snapshot;
     command->has_place = true;
     forget(command);
     return 0;
 }
+
+static int command_commit(Sink *sink, const SinkPlace *place) {
+    return all_commit((Command *)sink, place, &(SinkSnapshot){0});
+}
+
+// ---- snapshots ------------------------------------------------------------------------------------------------------
+
+static int command_find(Sink *sink, SinkSnapshot *ret) {
+    *ret = ((Command *)sink)->snapshot;
+    return ret->mark ? 0 : 1;
+}
+
+static void border(Command *command, const char *name, const SinkSnapshot *snapshot) {
+    snapshot_border_append(snapshot, name, &command->out);
+    command->borders++;
+}
+
+static int command_snapshot_begin(Sink *sink, const SinkSnapshot *snapshot) {
+    Command *command = (Command *)sink;
+    if (command->options.format == RECORD_PROTOBUF)
+        return error_fail(ERROR_CONFIG, "a snapshot begins and ends with a line of JSON, which the format protobuf "
+                                        "cannot have: use json or plain");
+    command->filling = true;
+    border(command, snapshot->begun ? "again" : "begin", snapshot);
+    return 0;
+}
+
+static int command_snapshot_commit(Sink *sink, const SinkSnapshot *snapshot, SinkTally *tally) {
+    Command *command = (Command *)sink;
+    SinkPlace place = command->place;
+    if (command->filling)
+        border(command, "part", snapshot);
+    return all_commit(command, &place, snapshot);
+}
+
+static int command_snapshot_end(Sink *sink, const SinkSnapshot *snapshot, const SinkPlace *place, SinkTally *tally) {
+    Command *command = (Command *)sink;
+    border(command, "end", snapshot);
+    int r = all_commit(command, place, &(SinkSnapshot){0});
+    if (r < 0)
+        return r;
+    command->filling = false;
+    command->sent = command->stored = place->position;
+    return 0;
+}
+
+static const SinkSnapshots COMMAND_SNAPSHOTS = {.find = command_find,
+                                                .begin = command_snapshot_begin,
+                                                .commit = command_snapshot_commit,
+                                                .end = command_snapshot_end};
 
 // Notices that it has ended, or talks out of turn.
 static int command_idle(Sink *sink) {
@@ -247,7 +320,8 @@ static const SinkKind COMMAND = {.begin = command_begin,
                                  .write = command_write,
                                  .commit = command_commit,
                                  .destroy = command_destroy,
-                                 .idle = command_idle};
+                                 .idle = command_idle,
+                                 .snapshots = &COMMAND_SNAPSHOTS};
 
 int sink_command_new(Sink **ret, const SinkCommandOptions *options) {
     Command *command = calloc(1, sizeof *command);

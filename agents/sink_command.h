@@ -5,6 +5,11 @@
 // is the place written to a small file, and the exchange told. The program acknowledges at the latest when it has read
 // all that there is; it may do so for each record. At the end of its input it ends.
 //
+// A snapshot comes between the lines {"snapshot":"begin","first":P} and {"snapshot":"end","first":P}, with a line
+// {"snapshot":"part",...} now and then; {"snapshot":"again",...} says that an interrupted one goes on behind the last
+// part. The program answers each of these by "ok snapshot" once it has stored all before it; what it holds and was not
+// given between begin and end it lets go. Records go on behind P: of each, the greater position counts.
+//
 // A record may come again after a failure, never out of order: whoever keeps the position with the data takes the
 // greater. A program that ends, says anything else, or acknowledges nothing for answer_ms is ended and, after a pause
 // that grows, started again; it then gets everything behind the place again.

@@ -6,6 +6,7 @@
 #include "agents/sink_jsonl.h"
 
 #include "agents/place_file.h"
+#include "agents/snapshot_place.h"
 #include "proto/base/error.h"
 
 #include <errno.h>
@@ -21,7 +22,6 @@
 
 #define FILE_BYTES_MAX (256ULL * 1024 * 1024)
 #define WRITE_BYTES (256 * 1024) // buffered before it is given to the kernel
-#define CURSOR_DIGITS (2 * SNAPSHOT_CURSOR_BYTES_MAX)
 
 typedef struct Jsonl {
     Sink sink;
@@ -76,23 +76,13 @@ static int all_write(int file, const void *data, size_t n) {
     return 0;
 }
 
-// Only while one is being taken.
-static int snapshot_lines(const SinkSnapshot *snapshot, char *out, size_t size) {
-    char hash[2 * HASH_BYTES + 1], cursor[CURSOR_DIGITS + 1] = "-";
-    hex_encode(snapshot->first.hash, HASH_BYTES, hash);
-    if (snapshot->begun)
-        hex_encode(snapshot->cursor, snapshot->cursor_n, cursor);
-    return snprintf(out, size, "snapshot %" PRId64 "\nfirst %u %" PRIu64 " %s\ncursor %s\n", snapshot->mark,
-                    snapshot->first.epoch, snapshot->first.position, hash, cursor);
-}
-
 // snapshot: NULL for none.
 static int position_write(Jsonl *jsonl, const SinkPlace *place, const SinkSnapshot *snapshot) {
     char more[PLACE_MORE_BYTES], name[32];
     file_name(jsonl, jsonl->number, name);
     int n = snprintf(more, sizeof more, "file %s\nbytes %" PRIu64 "\n", name, jsonl->written);
     if (snapshot)
-        snapshot_lines(snapshot, more + n, sizeof more - (size_t)n);
+        snapshot_place_print(snapshot, more + n, sizeof more - (size_t)n);
     int r = place_file_write(jsonl->position, place, more);
     if (r < 0)
         return r;
@@ -111,20 +101,6 @@ static int fail_damaged(const Jsonl *jsonl, const char *what) {
         jsonl->path, what);
 }
 
-// False when they are damaged.
-static bool snapshot_read(const char *text, SinkSnapshot *ret) {
-    char hash[2 * HASH_BYTES + 1], cursor[CURSOR_DIGITS + 1];
-    int end = 0;
-    _Static_assert(CURSOR_DIGITS == 2048, "below");
-    if (sscanf(text, "snapshot %" SCNd64 "\nfirst %u %" SCNu64 " %64[0-9a-f]\ncursor %2048[0-9a-f-]\n%n", &ret->mark,
-               &ret->first.epoch, &ret->first.position, hash, cursor, &end) != 5 ||
-        hex_decode(hash, ret->first.hash, HASH_BYTES) != 0)
-        return false;
-    ret->begun = strcmp(cursor, "-") != 0;
-    ret->cursor_n = ret->begun ? strlen(cursor) / 2 : 0;
-    return text[end] == 0 && (!ret->begun || hex_decode(cursor, ret->cursor, ret->cursor_n) == 0);
-}
-
 // 1 when there is no position file.
 static int position_read(Jsonl *jsonl) {
     char more[PLACE_MORE_BYTES], name[32];
@@ -133,7 +109,7 @@ static int position_read(Jsonl *jsonl) {
     if (r != 0 && r != 2)
         return r;
     if (r == 2 || sscanf(more, "file %31s\nbytes %" SCNu64 "\n%n", name, &jsonl->durable, &end) != 2 ||
-        (more[end] && !snapshot_read(more + end, &jsonl->snapshot)))
+        snapshot_place_read(more + end, &jsonl->snapshot) != 0)
         return fail_damaged(jsonl, "the file \"position\" is damaged, or of another version");
     jsonl->number = jsonl->durable_number = file_number(jsonl, name);
     if (jsonl->number == 0)
@@ -275,12 +251,6 @@ static int jsonl_find(Sink *sink, SinkSnapshot *ret) {
     return ret->mark ? 0 : 1;
 }
 
-static void border_append(Jsonl *jsonl, const char *border, const SinkSnapshot *snapshot) {
-    char line[96];
-    snprintf(line, sizeof line, "{\"snapshot\":\"%s\",\"first\":%" PRIu64 "}\n", border, snapshot->first.position);
-    bytes_append_text(&jsonl->buffer, line);
-}
-
 static int jsonl_snapshot_begin(Sink *sink, const SinkSnapshot *snapshot) {
     Jsonl *jsonl = (Jsonl *)sink;
     if (jsonl->format == RECORD_PROTOBUF)
@@ -288,7 +258,7 @@ static int jsonl_snapshot_begin(Sink *sink, const SinkSnapshot *snapshot) {
                           "%s: a snapshot begins and ends with a line of JSON: it cannot go into files of protobuf",
                           jsonl->path);
     if (!snapshot->begun)
-        border_append(jsonl, "begin", snapshot);
+        snapshot_border_append(snapshot, "begin", &jsonl->buffer);
     return 0;
 }
 
@@ -300,7 +270,7 @@ static int jsonl_snapshot_commit(Sink *sink, const SinkSnapshot *snapshot, SinkT
 
 static int jsonl_snapshot_end(Sink *sink, const SinkSnapshot *snapshot, const SinkPlace *place, SinkTally *tally) {
     Jsonl *jsonl = (Jsonl *)sink;
-    border_append(jsonl, "end", snapshot);
+    snapshot_border_append(snapshot, "end", &jsonl->buffer);
     return all_commit(jsonl, place, NULL);
 }
 

@@ -16,8 +16,9 @@ from google.protobuf.internal.decoder import _DecodeVarint32 as varint
 
 import fhir
 import people
-from conftest import BUILD, ROOT
 import wire
+from conftest import BUILD, ROOT
+from test_snapshot import filler
 
 N = 120
 FIELDS = ("citizen_number,health.vaccine_group,health.dose_number,health.product_code,health.lot_number,"
@@ -247,6 +248,62 @@ def test_the_sample_program(exchange, health):
         held = [json.loads(said) for said, in base.execute("SELECT said FROM record ORDER BY position")]
     assert [record["citizenNumber"] for record in held] == [
         person["citizen_number"] for n, person in enumerate(people.citizens(20)) if n != 3]
+
+
+# As the sample program, but for dying where the dice say so.
+FRAIL = """
+    import os, random, runpy, sys
+    choose, stdin = random.Random(os.getpid()), sys.stdin
+
+    def frail():
+        for line in stdin:
+            if choose.random() < float(sys.argv[2]):
+                os.kill(os.getpid(), 9)
+            yield line
+    sys.stdin = frail()
+    runpy.run_path(sys.argv[3], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_program_takes_a_snapshot(exchange, health, seed):
+    """While agent and program die, and events come; what nobody holds any more it has no more."""
+    choose = random.Random(seed)
+    receiver, path = exchange.receivers["hn"], exchange.directory / "registry.sqlite"
+    script, state = exchange.directory / "frail.py", exchange.directory / "registry.position"
+    script.write_text(textwrap.dedent(FRAIL))
+
+    def set_frail(chance):
+        set_sink(receiver, {"kind": "command", "format": "json", "state": "registry.position",
+                            "command": [sys.executable, str(script), str(path), str(chance),
+                                        str(ROOT / "deploy/sample/take-records")]})
+
+    def held():
+        with contextlib.closing(sqlite3.connect(path)) as base:
+            return sorted(json.loads(said)["citizenNumber"] for said, in base.execute("SELECT said FROM record"))
+    filler(exchange, 20, 600)
+    publish(health, 0, 60)
+    set_frail(0)
+    receiver.until_head()
+    with contextlib.closing(sqlite3.connect(path)) as base, base:  # of somebody whom a snapshot does not bring
+        base.execute("INSERT INTO record VALUES ('x', 1, 0, '{\"citizenNumber\": \"nobody\"}')")
+    set_frail(0.0004)
+    for round_ in range(4):
+        process = exchange.start(receiver.command("--from", "snapshot"), receiver.log)
+        publish(health, 60 + 10 * round_, 70 + 10 * round_)
+        process.wait_for(lambda: "\ncursor" in state.read_text(), "a part of the snapshot")
+        time.sleep(choose.uniform(0, 0.2))  # a moment of nobody's choice, not a wait for anything
+        process.kill()
+    health.publish([people.dose(3, 1, operation=wire.RETRACT, body={"vaccine_group": "covid-19", "dose_number": 1},
+                                key="withdrawn")])
+    set_frail(0)
+    said = exchange.run(*receiver.command("--until-head", "--timeout", 20, "--from", "snapshot"))
+    assert said.returncode == 0 and "the snapshot is complete" in said.stderr, said.stderr
+    publish(health, 100, 110)
+    receiver.until_head()
+    assert "going on with a snapshot" in receiver.log.read_text()
+    assert held() == sorted([person["citizen_number"] for n, person in enumerate(people.citizens(110)) if n != 3] +
+                            [f"0790{n:08}" for n in range(1, 21)] * 600)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "command"])
