@@ -72,11 +72,13 @@ static const PgStatement RELEASE = {
     " WHERE subscription = $1 AND share = $2 AND session = $3 RETURNING 1",
     4, (const Oid[]){OID_INT4, OID_INT2, OID_INT4, OID_INT8}};
 // In this order, each with what was committed before: another share's session may pass over what this one is about to
-// be sent. The rows locked here are those that a release waits for.
+// be sent. The rows locked here are those that a release waits for. Whoever locks several takes them in the order of
+// shares, so that brokers do not wait for each other.
+#define LOCK_PLACES                                                                                                    \
+    "SELECT released FROM exchange.subscription_position WHERE subscription = $1 ORDER BY share FOR NO KEY UPDATE"
 static const PgStatement PASS = {
     "feed_pass",
-    "WITH place AS (SELECT max(released) AS released FROM (SELECT released FROM exchange.subscription_position"
-    "  WHERE subscription = $1 FOR NO KEY UPDATE) p),"
+    "WITH place AS (SELECT max(released) AS released FROM (" LOCK_PLACES ") p),"
     " gone AS (DELETE FROM exchange.subscription_skip WHERE subscription = $1 AND first_position > $2),"
     " cut AS (UPDATE exchange.subscription_skip SET last_position = $2 WHERE subscription = $1 AND last_position > $2"
     "  AND first_position <= least($2, (SELECT released FROM place)))"
@@ -86,9 +88,10 @@ static const PgStatement PASS = {
     2, (const Oid[]){OID_INT4, OID_INT8}};
 static const PgStatement UNPASS = {
     "feed_unpass",
-    "WITH gone AS (DELETE FROM exchange.subscription_skip WHERE subscription = $1 AND first_position > $2)"
+    "WITH place AS MATERIALIZED (" LOCK_PLACES "), gone AS (DELETE FROM exchange.subscription_skip"
+    "  WHERE subscription = $1 AND first_position > $2 AND (SELECT count(*) FROM place) > 0)"
     " UPDATE exchange.subscription_skip SET last_position = $2 WHERE subscription = $1 AND first_position <= $2"
-    "  AND last_position > $2",
+    "  AND last_position > $2 AND (SELECT count(*) FROM place) > 0",
     2, (const Oid[]){OID_INT4, OID_INT8}};
 // One that a restored database does not know is begun anew; one that begins takes the newest of its kind over that did
 // not end, so that whoever begins again and again leaves one row.
@@ -110,9 +113,11 @@ static const PgStatement RELEASE_SNAPSHOT = {
 #define OF_SESSION "p.subscription = u.subscription AND p.share = u.share AND p.session = u.session"
 static const PgStatement KEEP = {
     "feed_keep",
-    "UPDATE exchange.subscription_position p SET " TAKE_ACK "heard_at = now()"
-    " FROM unnest($1::integer[], $2::smallint[], $3::integer[], $4::bigint[]) AS u (subscription, share, session, acked)"
-    " WHERE " OF_SESSION " RETURNING p.subscription, p.share",
+    "WITH u AS MATERIALIZED (SELECT u.* FROM exchange.subscription_position p"
+    "  JOIN unnest($1::integer[], $2::smallint[], $3::integer[], $4::bigint[]) AS u (subscription, share, session, acked)"
+    "  ON " OF_SESSION " ORDER BY p.subscription, p.share FOR NO KEY UPDATE OF p)"
+    " UPDATE exchange.subscription_position p SET " TAKE_ACK "heard_at = now()"
+    " FROM u WHERE " OF_SESSION " RETURNING p.subscription, p.share",
     4, (const Oid[]){OID_INT4_ARRAY, OID_INT2_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY}};
 static const PgStatement NEWER = {
     "feed_newer", "SELECT max(session) > $2, max(shares) FROM exchange.subscription_position WHERE subscription = $1",

@@ -2,6 +2,7 @@
 """Several receivers share a subscription: each citizen's records come to one of them, in order, whatever dies when and
 however many they are; nobody's are missed when their number changes."""
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -263,3 +264,27 @@ def test_what_is_no_share_is_refused(exchange):
         consumer = Consumer(exchange, "wrong", f'"{share}"')
         done = exchange.run(*exchange.receivers["hn"].command()[:3], pathlib.Path(consumer.config))
         assert done.returncode == 2 and "which of how many" in done.stderr, share
+
+
+def test_brokers_lock_shares_in_one_order(exchange, health):
+    """Whoever waits for a share's row holds none behind it: so no two brokers wait for each other."""
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(wire.subscriber(exchange, "hn")) for _ in range(3)]
+        for i, peer in enumerate(peers):
+            peer.hello(share=3 - i, shares=3)
+            peer.credit(1 << 20)
+        history = History(health, random.Random(6))
+        history.go_on(30)
+        for peer in peers:
+            while peer.position < history.head:
+                peer.take()
+        cluster = exchange.cluster
+        cluster.rows("UPDATE exchange.subscription_position SET at = now() WHERE share = 1")  # stands behind the others
+        share = "SELECT FROM exchange.subscription_position WHERE share {} FOR UPDATE NOWAIT"
+        with cluster.holding(share.format("= 1")):
+            for peer in peers:
+                peer.ack()
+            exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo feed'"
+                                " AND wait_event_type = 'Lock'", 1)
+            with cluster.holding(share.format("> 1")):
+                pass
