@@ -209,14 +209,20 @@ static int place_asked(FeedState *state, const Dongbo__HelloSubscribe *hello, ui
     return feed_store_before(state->store, hello->from_time_us, ret);
 }
 
+// What a store that is empty lacks of everything is all; of a share's persons, what no share before it has.
+static bool deals(const Dongbo__HelloSubscribe *hello, const StoredPosition *stored) {
+    if (!stored->fresh)
+        return false;
+    return hello->from_start ? hello->shares > 1 : hello->token && hello->token->position > stored->acked;
+}
+
 static int place_begin(FeedState *state, const Dongbo__HelloSubscribe *hello, const StoredPosition *stored,
                        FeedPlace *place, Answer *answer) {
     const Dongbo__ResumeToken *token = hello->from_start ? NULL : hello->token;
     *place = (FeedPlace){0};
     int r = place_asked(state, hello, stored->acked, &place->position);
     // Its persons were others' until now, and what it holds is another share's.
-    bool dealt = stored->fresh && (hello->from_start || (token && token->position > stored->acked));
-    if (dealt) {
+    if (deals(hello, stored)) {
         place->position = stored->acked;
         token = NULL;
     }

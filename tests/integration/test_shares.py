@@ -154,12 +154,12 @@ def test_another_number_of_shares_begins_where_the_last_one_was(exchange, health
     check_held([record for consumer in two + three[1:] for record in consumer.records()], history)
     new = {record["position"] for consumer in three for record in consumer.records()}
     assert {position for position in range(behind["acked"] + 1, history.head + 1)} <= new
-    # And back to one that takes everything: behind the least again, which is the head.
+    # And back to one that takes everything, with nothing of what the shares have: from the beginning.
     whole = Consumer(exchange, "whole")
-    assert f"after position {history.head}" in whole.until_head()
+    assert "(from the start)" in whole.until_head()
     history.go_on(20)
     whole.until_head()
-    assert len(whole.records()) == 20
+    assert len(whole.records()) == 420
 
 
 def test_tables_that_several_fill(exchange, health, empty_database):
