@@ -9,6 +9,7 @@ import collections
 import contextlib
 import json
 import os
+import pathlib
 import select
 import sqlite3
 import time
@@ -27,10 +28,12 @@ TRUTH = collections.Counter
 
 
 def note(**said):
-    """A line of the tally."""
+    """A line of the tally, with the test that is running: test_outages::test_restart[fast]."""
     if path := os.environ.get("DONGBO_TALLY"):
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(said) + "\n")
+        file, _, test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0].partition("::")
+        said["test"] = f"{pathlib.Path(file).stem}::{test}"
+        with open(path, "a", encoding="utf-8") as tally:
+            tally.write(json.dumps(said) + "\n")
 
 
 def wait(done, what, seconds=60):
@@ -49,6 +52,7 @@ class Trial:
         self.cluster = exchange.cluster
         self.rows = {}        # row_id: the verdict that it has to get
         self.files = 0
+        self.counted = collections.Counter()  # in faults before this one
         self.marks = {}
         self.said = ""      # by all logs of the last fault
         exchange.load_population(people.citizens(CITIZENS))
@@ -91,13 +95,13 @@ class Trial:
         the block ends, everything has to come right by itself."""
         self.marks = {log: len(log.read_bytes()) for log in self.logs()}
         self.send()
-        said = {"fault": name, "injected": True, "survived": False}
+        said = {"fault": name, "injected": 1, "survived": 0}
         try:
             yield
             self.send()
             self.settle()
-            said.update(self.count())
-            said["survived"] = said["lost"] == said["doubled"] == 0
+            said.update(self.count_new())
+            said["survived"] = int(said["lost"] == said["doubled"] == 0)
             assert said["survived"], said
         finally:
             note(**said)
@@ -154,6 +158,13 @@ class Trial:
                 assert time.monotonic() < deadline, \
                     f"{what}: not within {seconds} s\n" + "\n".join(log.read_text()[-3000:] for log in self.logs())
                 select.select([], [], [], 0.05)
+
+    def count_new(self):
+        """What was not counted after an earlier fault."""
+        counted = collections.Counter(self.count())
+        new = {name: counted[name] - self.counted[name] for name in counted}
+        self.counted = counted
+        return new
 
     def count(self):
         """The log proves itself, the agent's receipts are of what it holds, and the committee has what it may: what is
