@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Transactions keep what they change beside what is committed, and an undo list for savepoints. Waiting is for the
+// other transaction's end; the statement is then run again with what it saw before, and finds locked rows as they are
+// now.
+#include "base_state.h"
+
+#include "proto/base/error.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define BROKEN "08006"
+#define DESCRIPTORS 100000 // of sessions, for zmq_poll()
+#define LOCK_TIMEOUT_US 3000000
+
+Base base;
+
+// Its client is gone, as the server notices now.
+static void abandon(void *argument, int64_t number) {
+    Tx *tx = tx_find((uint64_t)number);
+    if (tx != NULL)
+        tx_rollback(tx);
+}
+
+static void end_idle(void *argument, int64_t number) {
+    Tx *tx = tx_find((uint64_t)number);
+    if (tx == NULL || tx->active_us < 0 || world_us() - tx->active_us < tx->idle_us)
+        return;
+    world_trace("ended for idling", number, 0);
+    if (tx->pg != NULL) {
+        tx->pg->broken = true;
+        tx->pg->broken_state = "25P03";
+    }
+    tx_rollback(tx);
+}
+
+// ---- sessions ------------------------------------------------------------------------------------------------------
+
+int pg_new(Pg **ret, const char *conninfo, const char *name) {
+    Pg *pg = calloc(1, sizeof *pg);
+    assert(pg != NULL);
+    snprintf(pg->name, sizeof pg->name, "%s", name);
+    pg->number = (int)++base.numbers;
+    pg->process = world_self();
+    LIST_INSERT_HEAD(&base.sessions, pg, all);
+    *ret = pg;
+    return 0;
+}
+
+// A transaction that is left open ends when the server sees that nobody is there any more.
+static void leave_tx(Pg *pg, int64_t after_us) {
+    Tx *tx = pg->tx;
+    if (tx == NULL)
+        return;
+    pg->tx = NULL;
+    tx->pg = NULL;
+    world_at(world_us() + after_us, abandon, NULL, (int64_t)tx->number);
+}
+
+void pg_disconnect(Pg *pg) {
+    leave_tx(pg, (int64_t)world_dice(world_is_dead() ? 300000 : 5000));
+    pg->connected = pg->broken = pg->listens_commit = pg->listens_policy = false;
+    pg->queued = false;
+    pg->queued_failure = pg->n_commit_notes = pg->n_policy_notes = 0;
+}
+
+void pg_destroy(Pg **pointer) {
+    Pg *pg = *pointer;
+    if (pg == NULL)
+        return;
+    pg_disconnect(pg);
+    LIST_REMOVE(pg, all);
+    free(pg);
+    *pointer = NULL;
+}
+
+bool pg_connected(const Pg *pg) {
+    return pg->connected;
+}
+
+PGconn *pg_raw(Pg *pg) {
+    return (PGconn *)pg;
+}
+
+void pg_set_patience(Pg *pg, int patience_ms) {}
+
+const char *pg_sqlstate(const Pg *pg) {
+    return pg->sqlstate;
+}
+
+void pg_forget_failure(Pg *pg) {
+    pg->sqlstate[0] = '\0';
+}
+
+bool pg_is_passing(const Pg *pg) {
+    static const char *const PASSING[] = {"08", "40", "25006", "25P03", "25P04", "53", "55006", "55P03", "57"};
+    for (size_t i = 0; i < sizeof PASSING / sizeof *PASSING; i++) {
+        if (strncmp(pg->sqlstate, PASSING[i], strlen(PASSING[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int fail(Pg *pg, const char *what, const char *state) {
+    snprintf(pg->sqlstate, sizeof pg->sqlstate, "%s", state);
+    bool data = strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0;
+    return error_fail(data ? ERROR_DATA : ERROR_DATABASE, "%s: %s: simulated (%s)", pg->name, what, state);
+}
+
+static int fail_broken(Pg *pg, const char *what) {
+    const char *state = pg->broken && pg->broken_state != NULL ? pg->broken_state : BROKEN;
+    pg_disconnect(pg);
+    return fail(pg, what, state);
+}
+
+int pg_lost(Pg *pg, const char *what) {
+    return fail_broken(pg, what);
+}
+
+// On its way there, or back. False when it does not arrive.
+static bool travel(Pg *pg) {
+    if (!world_wait(40 + (int64_t)world_dice((uint64_t)base.faults.latency_us_max + 1)))
+        return false;
+    if (pg->broken)
+        return false;
+    if (!world_chance(base.faults.cut))
+        return true;
+    world_trace("session cut", pg->number, 0);
+    return false;
+}
+
+int pg_connect(Pg *pg) {
+    if (pg->connected)
+        return 0;
+    pg_disconnect(pg);
+    if (!world_wait_random(4000) || world_us() < base.away_until)
+        return fail(pg, "connect", world_is_dead() ? BROKEN : "57P03");
+    pg->connected = true;
+    pg->broken_state = NULL;
+    return 0;
+}
+
+// ---- statements ----------------------------------------------------------------------------------------------------
+
+static BaseRun *find_statement(const char *name) {
+    const BaseStatement *lists[] = {BASE_LOG, BASE_RECORD, BASE_PEOPLE, BASE_FEED};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        for (const BaseStatement *at = lists[i]; at->name != NULL; at++) {
+            if (strcmp(at->name, name) == 0)
+                return at->run;
+        }
+    }
+    fprintf(stderr, "the simulation's database does not know the statement \"%s\"\n", name);
+    abort();
+}
+
+// False when it is over with the session, or took too long.
+static bool wait_for(Pg *pg, const Tx *other, int64_t since_us) {
+    pg->waits = world_present();
+    if (pg->times_out)
+        world_wait_until(since_us + LOCK_TIMEOUT_US);
+    else
+        world_wait_until(WORLD_NEVER);
+    pg->waits = NULL;
+    (void)other;
+    return !world_is_dead() && !pg->broken && (!pg->times_out || world_us() < since_us + LOCK_TIMEOUT_US);
+}
+
+typedef struct Ask {
+    const char *what;
+    BaseRun *run;
+    const PgParams *params;
+    const char *copy; // its text, with
+    const Bytes *rows;
+} Ask;
+
+static int run_once(Call *call, const Ask *ask) {
+    return ask->copy != NULL ? base_copy(call, ask->copy, ask->rows) : ask->run(call);
+}
+
+// In the transaction, at this instant; or once what it waits for is over.
+static int execute(Pg *pg, Tx *tx, const Ask *ask, PGresult **ret) {
+    uint64_t seen = base.commits;
+    int64_t since = world_us();
+    for (;;) {
+        Call call = {.pg = pg, .tx = tx, .seen = seen, .params = ask->params};
+        size_t mark = tx->n_undo;
+        int r = run_once(&call, ask);
+        if (r == 0) {
+            if (ret != NULL)
+                *ret = call.rows == NULL ? PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK) : call.rows;
+            else
+                PQclear(call.rows);
+            return 0;
+        }
+        PQclear(call.rows);
+        base_rollback_to(tx, mark);
+        if (r != BASE_WAIT)
+            return fail(pg, ask->what, call.sqlstate == NULL ? "22000" : call.sqlstate);
+        world_trace("waits for", (int64_t)call.waits_for->number, 0);
+        if (!wait_for(pg, call.waits_for, since)) {
+            if (world_is_dead() || pg->broken)
+                return fail_broken(pg, ask->what);
+            return fail(pg, ask->what, "55P03");
+        }
+    }
+}
+
+// The transaction may be gone with the session once it has waited.
+static int execute_somewhere(Pg *pg, const Ask *ask, PGresult **ret) {
+    if (pg->tx == NULL) {
+        Tx *tx = tx_begin(pg);
+        pg->tx = tx;
+        int r = execute(pg, tx, ask, ret);
+        if (pg->tx != tx)
+            return r;
+        pg->tx = NULL;
+        r == 0 ? tx_commit(tx) : tx_rollback(tx);
+        return r;
+    }
+    Tx *tx = pg->tx;
+    if (tx->failed)
+        return fail(pg, ask->what, "25P02");
+    tx->active_us = -1;
+    int r = execute(pg, tx, ask, ret);
+    if (pg->tx != tx)
+        return r;
+    tx->failed = r != 0;
+    return r;
+}
+
+static void begin_idling(Pg *pg) {
+    Tx *tx = pg->tx;
+    if (tx == NULL || tx->idle_us == 0)
+        return;
+    tx->active_us = world_us();
+    world_at(world_us() + tx->idle_us, end_idle, NULL, (int64_t)tx->number);
+}
+
+static int run_over_wire(Pg *pg, const Ask *ask, PGresult **ret) {
+    PGresult *rows = NULL;
+    if (ret != NULL)
+        *ret = NULL;
+    if (!pg->connected)
+        return fail_broken(pg, ask->what);
+    int r = pg_flush(pg);
+    if (r < 0)
+        return r;
+    world_trace(ask->what, pg->number, 0);
+    if (pg->tx != NULL)
+        pg->tx->active_us = -1;
+    if (!travel(pg))
+        return fail_broken(pg, ask->what);
+    r = execute_somewhere(pg, ask, &rows);
+    begin_idling(pg);
+    if (!pg->connected || travel(pg)) {
+        if (ret != NULL)
+            *ret = rows;
+        else
+            PQclear(rows);
+        return r;
+    }
+    PQclear(rows);
+    return fail_broken(pg, ask->what);
+}
+
+int pg_run(Pg *pg, const PgStatement *statement, const PgParams *params, PGresult **ret) {
+    static const PgParams NONE;
+    params = params == NULL ? &NONE : params;
+    assert(params->n == statement->n_params);
+    return run_over_wire(pg, &(Ask){.what = statement->name, .run = find_statement(statement->name), .params = params},
+                         ret);
+}
+
+int pg_copy(Pg *pg, const char *copy_sql, const Bytes *rows) {
+    if (rows->failed)
+        return error_fail(ERROR_MEMORY, "no memory for rows");
+    if (rows->n == 0)
+        return 0;
+    return run_over_wire(pg, &(Ask){.what = "COPY", .copy = copy_sql, .rows = rows}, NULL);
+}
+
+// It is on its way at once; what came of it is asked later.
+int pg_queue(Pg *pg, const PgStatement *statement, const PgParams *params) {
+    static const PgParams NONE;
+    params = params == NULL ? &NONE : params;
+    assert(params->n == statement->n_params);
+    if (!pg->connected)
+        return fail_broken(pg, statement->name);
+    pg->queued = true;
+    if (pg->queued_failure != 0 || world_is_dead())
+        return 0;
+    Ask ask = {.what = statement->name, .run = find_statement(statement->name), .params = params};
+    world_trace(statement->name, pg->number, 1);
+    pg->queued_failure = execute_somewhere(pg, &ask, NULL);
+    if (!pg->connected)
+        return pg->queued_failure;
+    begin_idling(pg);
+    return 0;
+}
+
+int pg_flush(Pg *pg) {
+    if (!pg->queued)
+        return 0;
+    int r = pg->queued_failure;
+    pg->queued = false;
+    pg->queued_failure = 0;
+    if (!pg->connected || !travel(pg))
+        return fail_broken(pg, "queued statements");
+    return r == 0 ? 0 : fail(pg, "queued statements", pg->sqlstate);
+}
+
+// ---- commands ------------------------------------------------------------------------------------------------------
+
+static int lock_log(Call *call) {
+    if (base.log_holder != NULL && base.log_holder != call->tx) {
+        call->waits_for = base.log_holder;
+        return BASE_WAIT;
+    }
+    base.log_holder = call->tx;
+    call->tx->locks_log = true;
+    call->tx->locked_population = base_population_position();
+    world_trace("log locked", (int64_t)call->tx->number, call->tx->locked_population);
+    return 0;
+}
+
+static Savepoint *savepoint(Tx *tx, const char *name) {
+    for (int i = tx->n_savepoints - 1; i >= 0; i--) {
+        if (strcmp(tx->savepoints[i].name, name) == 0)
+            return &tx->savepoints[i];
+    }
+    assert(!"no such savepoint");
+    return NULL;
+}
+
+static int end_tx(Pg *pg, bool commit) {
+    Tx *tx = pg->tx;
+    pg->tx = NULL;
+    bool failed = tx != NULL && tx->failed;
+    if (tx != NULL && commit && !failed)
+        tx_commit(tx);
+    else if (tx != NULL)
+        tx_rollback(tx);
+    return commit && failed ? fail(pg, "COMMIT", "40000") : 0;
+}
+
+static int run_savepoint(Pg *pg, const char *word) {
+    Tx *tx = pg->tx;
+    if (tx->failed && strncmp(word, "ROLLBACK TO ", 12) != 0)
+        return fail(pg, word, "25P02");
+    if (strncmp(word, "SAVEPOINT ", 10) == 0) {
+        assert(tx->n_savepoints < SAVEPOINTS_MAX);
+        Savepoint *added = &tx->savepoints[tx->n_savepoints++];
+        snprintf(added->name, sizeof added->name, "%s", word + 10);
+        added->n_undo = tx->n_undo;
+    } else if (strncmp(word, "RELEASE ", 8) == 0) {
+        tx->n_savepoints = (int)(savepoint(tx, word + 8) - tx->savepoints);
+    } else {
+        Savepoint *to = savepoint(tx, word + 12);
+        base_rollback_to(tx, to->n_undo);
+        tx->n_savepoints = (int)(to - tx->savepoints) + 1;
+        tx->failed = false;
+    }
+    return 0;
+}
+
+static int run_word(Pg *pg, const char *word) {
+    if (strcmp(word, "BEGIN") == 0) {
+        pg->tx = tx_begin(pg);
+        return 0;
+    }
+    if (strcmp(word, "COMMIT") == 0 || strcmp(word, "ROLLBACK") == 0)
+        return end_tx(pg, word[0] == 'C');
+    if (strncmp(word, "SAVEPOINT ", 10) == 0 || strncmp(word, "RELEASE ", 8) == 0 ||
+        strncmp(word, "ROLLBACK TO ", 12) == 0)
+        return run_savepoint(pg, word);
+    if (strcmp(word, "SELECT exchange.lock_log()") == 0)
+        return execute_somewhere(pg, &(Ask){.what = word, .run = lock_log}, NULL);
+    if (strncmp(word, "SET LOCAL idle_in_transaction_session_timeout", 45) == 0)
+        pg->tx->idle_us = 5000000;
+    else if (strncmp(word, "SET lock_timeout", 16) == 0)
+        pg->times_out = true;
+    else if (strcmp(word, "LISTEN dongbo_commit") == 0)
+        pg->listens_commit = true;
+    else if (strcmp(word, "LISTEN dongbo_policy") == 0)
+        pg->listens_policy = true;
+    else
+        assert(strncmp(word, "SET ", 4) == 0 || strcmp(word, "SELECT") == 0 || strncmp(word, "LISTEN ", 7) == 0);
+    return 0;
+}
+
+static int run_words(Pg *pg, const char *sql) {
+    char text[512], *rest = NULL;
+    snprintf(text, sizeof text, "%s", sql);
+    int r = 0;
+    for (char *word = strtok_r(text, ";", &rest); r == 0 && word != NULL; word = strtok_r(NULL, ";", &rest)) {
+        word += strspn(word, " ");
+        r = run_word(pg, word);
+        if (!pg->connected)
+            break;
+    }
+    return r;
+}
+
+int pg_command(Pg *pg, const char *sql) {
+    if (!pg->connected)
+        return fail_broken(pg, sql);
+    int r = pg_flush(pg);
+    if (r < 0)
+        return r;
+    world_trace(sql, pg->number, 0);
+    if (pg->tx != NULL)
+        pg->tx->active_us = -1;
+    if (!travel(pg))
+        return fail_broken(pg, sql);
+    r = run_words(pg, sql);
+    begin_idling(pg);
+    if (!pg->connected || travel(pg))
+        return r;
+    return fail_broken(pg, sql);
+}
+
+// ---- libpq, as far as it is called beside proto/base/pg.h -----------------------------------------------------------
+
+int PQsocket(const PGconn *connection) {
+    return DESCRIPTORS + ((const Pg *)connection)->number;
+}
+
+int PQconsumeInput(PGconn *connection) {
+    return !((Pg *)connection)->broken && !world_is_dead();
+}
+
+char *PQerrorMessage(const PGconn *connection) {
+    return "the session is gone";
+}
+
+PGnotify *PQnotifies(PGconn *connection) {
+    Pg *pg = (Pg *)connection;
+    bool policy = pg->n_policy_notes > 0;
+    if (!policy && pg->n_commit_notes == 0)
+        return NULL;
+    policy ? pg->n_policy_notes-- : pg->n_commit_notes--;
+    PGnotify *note = calloc(1, sizeof *note);
+    assert(note != NULL);
+    note->relname = policy ? "dongbo_policy" : "dongbo_commit";
+    note->extra = "";
+    return note;
+}
+
+bool base_readable(int fd, Fiber *waiter) {
+    Pg *pg;
+    LIST_FOREACH(pg, &base.sessions, all) {
+        if (DESCRIPTORS + pg->number != fd)
+            continue;
+        pg->polls = waiter;
+        return pg->broken || pg->n_commit_notes > 0 || pg->n_policy_notes > 0;
+    }
+    return false;
+}
+
+// ---- the whole -----------------------------------------------------------------------------------------------------
+
+void base_begin(const BaseFaults *faults) {
+    base.faults = *faults;
+    base.commits = base.numbers = 0;
+    base.away_until = 0;
+    base.log_holder = NULL;
+}
+
+void base_calm(void) {
+    base.faults.cut = 0;
+}
+
+void base_end(void) {
+    while (!LIST_EMPTY(&base.transactions))
+        tx_rollback(LIST_FIRST(&base.transactions));
+    for (int i = 0; i < base.n_tables; i++) {
+        free(base.tables[i]->slots);
+        base.tables[i]->slots = NULL;
+        base.tables[i]->n = base.tables[i]->size = 0;
+    }
+    base.n_tables = 0;
+    base_forget_kept();
+}
+
+void base_restart(int64_t until_us) {
+    Pg *pg;
+    world_trace("database restarts", until_us, 0);
+    base.away_until = until_us;
+    while (!LIST_EMPTY(&base.transactions)) {
+        Tx *tx = LIST_FIRST(&base.transactions);
+        if (tx->pg != NULL)
+            tx->pg->tx = NULL;
+        tx_rollback(tx);
+    }
+    LIST_FOREACH(pg, &base.sessions, all) {
+        pg->broken = pg->connected;
+        pg->broken_state = "57P01";
+        if (pg->waits != NULL)
+            world_wake(pg->waits);
+        if (pg->polls != NULL)
+            world_wake(pg->polls);
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The database, in memory: what proto/base/pg.h is in the simulation. Sessions, transactions, row locks, the log's
+// advisory lock, savepoints, notifications, and of each statement what it sees: as PostgreSQL's READ COMMITTED. A
+// statement is known by its name; one that is not known here ends the simulation. What is committed is durable, all
+// else goes with its session.
+//
+//   base.c           sessions and their statements
+//   base_table.c     tables and transactions
+//   base_value.c     parameters and rows
+//   base_log.c       the exchange's statements: agencies, log, streams, epochs
+//   base_record.c    ... records, and events that wait
+//   base_people.c    the population store's
+//   base_feed.c      the subscriptions'
+#pragma once
+
+#include "world.h"
+
+#include "proto/base/pg.h"
+#include "proto/bounds.h"
+
+#define BASE_WAIT 1 // of a handler: another transaction holds what it needs (call->waits_for)
+
+typedef struct Value {
+    const uint8_t *data;
+    size_t n;
+    bool null;
+} Value;
+
+typedef struct Tx Tx;
+
+typedef struct Call {
+    Pg *pg;
+    Tx *tx, *waits_for;
+    uint64_t seen; // commits before it
+    const PgParams *params;
+    PGresult *rows;
+    int n_rows;
+    const char *sqlstate; // of a failure
+} Call;
+
+typedef int BaseRun(Call *call); // 0, BASE_WAIT, ERROR_DATA
+typedef struct BaseStatement {
+    const char *name;
+    BaseRun *run;
+} BaseStatement;
+extern const BaseStatement BASE_LOG[], BASE_RECORD[], BASE_PEOPLE[], BASE_FEED[]; // up to one without a name
+int base_refuse(Call *call, const char *sqlstate); // a handler's failure on what it was given
+// COPY of the rows of a table, by the beginning of its text.
+int base_copy(Call *call, const char *sql, const Bytes *rows);
+
+// ---- tables: rows are structures; what they point to lives as long as the simulation's run
+
+typedef struct Slot {
+    void *now, *next; // committed, and of the transaction that owns it; NULL: none
+    Tx *owner;
+    uint64_t since; // the commit that brought it
+} Slot;
+typedef struct Table {
+    const char *name;
+    size_t row_bytes;
+    Slot *slots;
+    size_t n, size;
+} Table;
+// What the call sees of it; NULL when it does not. Not to be changed.
+const void *table_row(const Call *call, const Table *table, size_t i);
+// The row as it is now, to be changed: BASE_WAIT while another transaction has it. *ret NULL: it is gone.
+int table_change(Call *call, Table *table, size_t i, void **ret);
+void table_delete(Call *call, Table *table, size_t i); // after table_change()
+void table_insert(Call *call, Table *table, const void *row);
+void table_load(Table *table, const void *row); // committed before anything began
+// Committed rows only, for who looks on from outside.
+const void *table_committed(const Table *table, size_t i);
+
+void *base_keep(const void *data, size_t n); // a copy, with a closing 0
+Value base_keep_value(Value value);
+void base_forget_kept(void);
+bool value_is(Value value, const void *data, size_t n);
+
+// ---- parameters and results
+
+bool param_is_null(const Call *call, int i);
+int64_t param_i64(const Call *call, int i);
+bool param_bool(const Call *call, int i);
+Value param_value(const Call *call, int i); // bytes, or text
+char *param_text(const Call *call, int i);  // kept
+size_t param_array(const Call *call, int i, Value **ret);
+int64_t value_i64(Value value);
+char *value_text(Value value); // kept
+
+void rows_begin(Call *call, int n_columns);
+void row_begin(Call *call);
+void row_i64(Call *call, int column, int64_t value);
+void row_i32(Call *call, int column, int32_t value);
+void row_i16(Call *call, int column, int16_t value);
+void row_bool(Call *call, int column, bool value);
+void row_bytes(Call *call, int column, const void *data, size_t n);
+void row_text(Call *call, int column, const char *text);
+void row_value(Call *call, int column, Value value);
+void row_null(Call *call, int column);
+void row_texts(Call *call, int column, const char *const *texts, size_t n);
+void row_numbers(Call *call, int column, const int16_t *numbers, size_t n);
+
+// ---- for the whole
+
+typedef struct BaseFaults {
+    int64_t latency_us_max;
+    unsigned cut; // a session, per million statements
+} BaseFaults;
+void base_begin(const BaseFaults *faults);
+void base_end(void);
+void base_calm(void);
+// All sessions end, what is not committed is gone, and nobody connects until then.
+void base_restart(int64_t until_us);
+void base_notify(Call *call); // of the commit, when it comes
+void base_notify_policy(void);
+bool base_readable(int fd, Fiber *waiter); // for wire_descriptors()
+uint64_t base_commits(void);
+// Under the log's lock: the population store's position when it was taken.
+int64_t base_locked_population(const Tx *tx);
+void base_rollback_to(Tx *tx, size_t n_undo);

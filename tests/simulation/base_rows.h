@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rows of the simulation's tables, named as the columns of schemas/.
+#pragma once
+
+#include "base.h"
+
+typedef struct BaseSegment {
+    int64_t first_position, last_position;
+    int32_t epoch;
+    int16_t format, kind;
+    Value agency, stream;
+    int64_t first_sequence, last_sequence;
+    Value batch_root;
+    int64_t stored_at_us, population_position, leaf_index;
+    Value hash, frontier, summary, payload, batch;
+} BaseSegment;
+typedef struct BaseStream {
+    Value stream;
+    int32_t agency;
+    const char *agent, *kind;
+    int64_t last_sequence;
+    int32_t session_epoch;
+    Value replaces;
+    int64_t opened_us, greeted_us; // greeted_us: of its last session, for who looks on
+} BaseStream;
+typedef struct BaseVersion {
+    int64_t person;
+    int domain;
+    const char *record_key;
+    int64_t position;
+    bool superseded;
+    Value record;
+} BaseVersion;
+typedef struct BaseException {
+    int64_t position, review_case, sequence, agency, person, decided_position, at_us, replaced_by;
+    Value case_key, stream;
+    int domain, first_verdict, verdict;
+    bool open;
+    const char *citizen_number;
+    Value reasons, event, leaf;
+    bool has_row_key;
+    int64_t row_key;
+} BaseException;
+typedef struct BaseCitizen {
+    int64_t person;
+    const char *number, *name, *birth_date, *sex, *mother, *province, *province63, *died_on;
+} BaseCitizen;
+typedef struct BaseChange {
+    int64_t position, person;
+    const char *number;
+} BaseChange;
+typedef struct BasePlace {
+    int32_t subscription;
+    int16_t share, shares;
+    int64_t acked, released;
+    int32_t session;
+    bool fresh;
+} BasePlace;
+
+extern Table base_segments, base_streams, base_versions, base_exceptions, base_citizens, base_changes, base_places;
+
+// Who takes part. Set before the run; `base_policy_stamp` counts up with each change.
+typedef struct BaseAgency {
+    int32_t agency;
+    const char *code;
+    int16_t domains[8];
+    size_t n_domains;
+    uint8_t sign_public[32], curve_public[32];
+} BaseAgency;
+typedef struct BaseSubscription {
+    int32_t subscription;
+    const char *name;
+    uint8_t secret[32], curve_public[32];
+    int16_t domains[8];
+    size_t n_domains;
+    const char *const *fields;
+    size_t n_fields;
+} BaseSubscription;
+extern const BaseAgency *base_agencies;
+extern size_t base_n_agencies;
+extern const BaseSubscription *base_subscriptions;
+extern size_t base_n_subscriptions;
+
+// Before the run: a citizen who is known from the start.
+void base_add_citizen(const BaseCitizen *citizen);
+// Of every segment that is committed, in the order of the commits. `locked_population`: the population store's position
+// when the log's lock was taken.
+typedef void BaseObserver(const BaseSegment *segment, int64_t locked_population);
+void base_observe(BaseObserver *observer);
+int64_t base_population_position(void);
+const BaseSegment *base_head(const Call *call); // as seen; NULL: an empty log

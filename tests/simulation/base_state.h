@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What base.c and base_table.c share.
+#pragma once
+
+#include "base.h"
+
+#include <sys/queue.h>
+
+#define SAVEPOINTS_MAX 8
+#define TABLES_MAX 32
+
+typedef struct Undo {
+    Table *table;
+    size_t i;
+    Slot before;
+} Undo;
+
+typedef struct Savepoint {
+    char name[16];
+    size_t n_undo;
+} Savepoint;
+
+struct Tx {
+    LIST_ENTRY(Tx) all;
+    uint64_t number;
+    Pg *pg; // NULL: its session is gone
+    Undo *undo;
+    size_t n_undo, undo_size;
+    Savepoint savepoints[SAVEPOINTS_MAX];
+    int n_savepoints;
+    bool failed, locks_log, notifies;
+    int64_t idle_us, active_us; // how long it may idle (0: for ever), and since when it does
+    int64_t locked_population;
+};
+
+struct Pg {
+    LIST_ENTRY(Pg) all;
+    char name[32];
+    int number;
+    Process *process;
+    bool connected, broken, listens_commit, listens_policy, times_out;
+    const char *broken_state;
+    char sqlstate[6];
+    Tx *tx;
+    Fiber *waits, *polls;
+    int n_commit_notes, n_policy_notes;
+    int queued_failure; // what came of the queued statements so far
+    char queued_why[200];
+    bool queued;
+};
+
+typedef struct Base {
+    BaseFaults faults;
+    LIST_HEAD(, Pg) sessions;
+    LIST_HEAD(, Tx) transactions;
+    Tx *log_holder;
+    uint64_t commits, numbers;
+    int64_t away_until;
+    Table *tables[TABLES_MAX];
+    int n_tables;
+} Base;
+extern Base base;
+
+void base_committed(Tx *tx, Table *table, size_t i); // base_log.c: what the truth is told of
+int64_t base_population_position(void);
+
+Tx *tx_begin(Pg *pg);
+Tx *tx_find(uint64_t number); // NULL: it is over
+void tx_commit(Tx *tx);
+void tx_rollback(Tx *tx);

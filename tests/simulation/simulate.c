@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs seeds: of each a plan, a storm of faults while everybody works, then calm, in which all must come right by
+// itself; and what the truth says of it.
+#include "base.h"
+#include "disk.h"
+#include "parties.h"
+#include "truth.h"
+#include "wire.h"
+
+#include "broker/touched.h"
+#include "broker/written.h"
+
+#include "proto/base/log.h"
+#include "proto/base/options.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SECOND 1000000LL
+#define CALM_US (300 * SECOND)
+
+typedef struct Storm {
+    unsigned often; // faults, per second and million
+    int64_t until_us;
+} Storm;
+
+static struct Run {
+    uint64_t seed;
+    Storm storm;
+    bool loud, hostile;
+    const char *missing;
+} run;
+
+// The programs' own log lines, where somebody wants to read them.
+void __wrap_log_line(LogLevel level, const char *fmt, ...);
+void __wrap_log_line(LogLevel level, const char *fmt, ...) {
+    if (!run.loud)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    fprintf(stderr, "%10.6f s  %-14s ", (double)world_us() / 1e6, world_self() == NULL ? "-" : world_self()->name);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+// Small, so that they are full now and then, and forget; and quick to clear.
+#define TOUCHED_MAX 32
+#define WRITTEN_MAX 32
+#define WRITTEN_BYTES_MAX 16384
+int __wrap_touched_new(Touched **ret, size_t n_max);
+int __real_touched_new(Touched **ret, size_t n_max);
+int __wrap_touched_new(Touched **ret, size_t n_max) {
+    return __real_touched_new(ret, TOUCHED_MAX);
+}
+int __wrap_written_new(Written **ret, size_t n_max, size_t bytes_max);
+int __real_written_new(Written **ret, size_t n_max, size_t bytes_max);
+int __wrap_written_new(Written **ret, size_t n_max, size_t bytes_max) {
+    return __real_written_new(ret, WRITTEN_MAX, WRITTEN_BYTES_MAX);
+}
+
+// ---- the storm -----------------------------------------------------------------------------------------------------
+
+static Party *any_party(PartyKind kind) {
+    size_t n = parties_count(), from = world_dice(n);
+    for (size_t i = 0; i < n; i++) {
+        Party *party = party_at((from + i) % n);
+        if (party_kind(party) == kind)
+            return party;
+    }
+    return NULL;
+}
+
+static void jump_clock(Party *party) {
+    Process *process = party_process(party);
+    if (process != NULL)
+        process->skew_us = ((int64_t)world_dice(7200) - 3600) * SECOND;
+}
+
+static void pause_party(Party *party) {
+    Process *process = party_process(party);
+    if (process != NULL)
+        process->paused_until = world_us() + (int64_t)world_dice(9 * SECOND);
+}
+
+static void strike(void) {
+    int64_t now = world_us();
+    Party *any = party_at(world_dice(parties_count())), *agent = any_party(PARTY_AGENT);
+    uint64_t what = world_dice(16);
+    world_trace("fault", (int64_t)what, 0);
+    switch (what) {
+    case 0: // fallthrough
+    case 1:
+    case 2:
+        party_kill(any_party(PARTY_BROKER), 1 + (int64_t)world_dice(400), (int64_t)world_dice(4 * SECOND), false);
+        break;
+    case 3:
+    case 4:
+        party_kill(agent, 1 + (int64_t)world_dice(60), (int64_t)world_dice(3 * SECOND), world_dice(2) == 0);
+        break;
+    case 5:
+        party_kill(any_party(PARTY_COMMITTEE), 1 + (int64_t)world_dice(40), (int64_t)world_dice(3 * SECOND), false);
+        break;
+    case 6:
+        base_restart(now + (int64_t)world_dice(3 * SECOND));
+        break;
+    case 7:
+        wire_isolate(party_name(any), now + (int64_t)world_dice(25 * SECOND));
+        break;
+    case 8:
+        pause_party(any);
+        break;
+    case 9:
+        jump_clock(any);
+        break;
+    case 10:
+        party_fill_disk(agent, now + (int64_t)world_dice(5 * SECOND));
+        break;
+    case 11:
+    case 12:
+        party_back_up(agent);
+        break;
+    case 13:
+        party_set_back(agent);
+        break;
+    default:
+        party_kill(any, 0, (int64_t)world_dice(SECOND), true);
+    }
+}
+
+static void storm_on(void *argument, int64_t number) {
+    if (world_us() >= run.storm.until_us)
+        return;
+    if (run.storm.often > 0)
+        strike();
+    world_at(world_us() + (int64_t)world_dice((uint64_t)(2 * SECOND)) * 1000000 / (run.storm.often + 1), storm_on, NULL,
+             0);
+}
+
+// ---- one seed ------------------------------------------------------------------------------------------------------
+
+static bool is_settled(void) {
+    static int64_t looked_us;
+    if (world_us() < looked_us + 50000 && world_us() >= looked_us)
+        return false;
+    looked_us = world_us();
+    for (size_t i = 0; i < parties_count(); i++) {
+        run.missing = party_missing(party_at(i));
+        if (run.missing != NULL)
+            return false;
+    }
+    run.missing = truth_missing();
+    return run.missing == NULL;
+}
+
+static void calm_down(void) {
+    world_trace("calm", 0, 0);
+    wire_calm();
+    base_calm();
+    disk_calm();
+    parties_calm();
+}
+
+static void begin(uint64_t seed) {
+    world_begin(seed);
+    bool faults = world_dice(10) != 0, hostile = world_dice(8) == 0;
+    unsigned heat = faults ? 1 + (unsigned)world_dice(4) : 0;
+    base_begin(&(BaseFaults){.latency_us_max = 100 + (int64_t)world_dice(3000), .cut = heat * 300});
+    wire_begin(&(WireFaults){.delay_us_max = 200 + (int64_t)world_dice(20000),
+                             .cut = heat * 3000,
+                             .late = 500000,
+                             .twice = hostile ? 20000 : 0,
+                             .reordered = hostile ? 20000 : 0});
+    disk_begin(&(DiskFaults){.write = heat * 300, .sync = heat * 300});
+    truth_begin();
+    parties_begin(&(PartiesPlan){.n_brokers = 1 + (int)world_dice(3),
+                                 .n_agents = 2 + (int)world_dice(3),
+                                 .n_committees = 1 + (int)world_dice(2)});
+    run.hostile = hostile;
+    run.storm = (Storm){.often = heat * 250000, .until_us = (15 + (int64_t)world_dice(20)) * SECOND};
+    world_at(SECOND, storm_on, NULL, 0);
+}
+
+static void end(void) {
+    world_end();
+    parties_end();
+    truth_end();
+    wire_end();
+    disk_end();
+    base_end();
+}
+
+// NULL, or what was found. *ret_hash: of all that happened.
+static const char *run_seed(uint64_t seed, uint64_t *ret_hash) {
+    static char fault[600];
+    run.seed = seed;
+    run.missing = NULL;
+    begin(seed);
+    if (world_run(run.storm.until_us, NULL)) {
+        calm_down();
+        world_run(run.storm.until_us + CALM_US, is_settled);
+        if (world_fault() == NULL && run.missing != NULL)
+            world_fail("it does not come right by itself: %s", run.missing);
+        if (world_fault() == NULL)
+            truth_judge();
+    }
+    const char *found = world_fault();
+    if (found != NULL)
+        snprintf(fault, sizeof fault, "%s", found);
+    *ret_hash = world_hash();
+    if (found != NULL)
+        world_print_steps(run.loud ? 400 : 40);
+    if (run.loud)
+        truth_print();
+    end();
+    return found == NULL ? NULL : fault;
+}
+
+// ---- the program ---------------------------------------------------------------------------------------------------
+
+static double cpu_s(void) {
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+static struct Arguments {
+    uint64_t from, to;
+    bool json;
+} arguments = {.from = 1, .to = 1000};
+
+static int read_arguments(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--loud") == 0)
+            run.loud = true;
+        else if (strcmp(argv[i], "--json") == 0)
+            arguments.json = true;
+        else if (sscanf(argv[i], "%" SCNu64 ":%" SCNu64, &arguments.from, &arguments.to) != 2) {
+            if (sscanf(argv[i], "%" SCNu64, &arguments.from) != 1)
+                return 1;
+            arguments.to = arguments.from;
+        }
+    }
+    return arguments.from > arguments.to;
+}
+
+static void say(uint64_t seed, uint64_t hash, const char *fault) {
+    if (fault != NULL) {
+        fprintf(stderr, "seed %" PRIu64 " failed%s: %s\n", seed, run.hostile ? ", on a hostile network" : "", fault);
+        fprintf(stderr, "the same again: tests/simulation/run --seeds %" PRIu64 " --loud\n", seed);
+    }
+    if (!arguments.json && arguments.from == arguments.to)
+        printf("seed %" PRIu64 ": trace %016" PRIx64 "\n", seed, hash);
+}
+
+int main(int argc, char **argv) {
+    uint64_t failed = 0, first_failed = 0, steps = 0, all = 0;
+    const char *schemas = getenv("DONGBO_SCHEMAS");
+    if (read_arguments(argc, argv) != 0) {
+        fprintf(stderr, "usage: simulate [A:B] [--loud] [--json]\n");
+        return 2;
+    }
+    // What one seed gives back the next one takes: nothing goes to the system meanwhile.
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    disk_install();
+    parties_open(schemas == NULL ? "schemas" : schemas);
+    double began = cpu_s();
+    for (uint64_t seed = arguments.from; seed <= arguments.to; seed++) {
+        uint64_t hash;
+        const char *fault = run_seed(seed, &hash);
+        steps += world_steps();
+        all = all * 31 + hash;
+        say(seed, hash, fault);
+        if (fault != NULL && failed++ == 0)
+            first_failed = seed;
+    }
+    parties_close();
+    uint64_t n = arguments.to - arguments.from + 1;
+    if (arguments.json)
+        printf("{\"seeds\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"first_failed\": %" PRIu64 ", \"steps\": %" PRIu64
+               ", \"trace\": \"%016" PRIx64 "\", \"cpu_s\": %.1f}\n",
+               n, failed, first_failed, steps, all, cpu_s() - began);
+    else
+        printf("%" PRIu64 " seeds, %" PRIu64 " failed, %" PRIu64 " steps, trace %016" PRIx64 ", %.1f s\n", n, failed,
+               steps, all, cpu_s() - began);
+    return failed > 0;
+}

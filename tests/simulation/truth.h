@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The model that knows the truth: what every agency said and was promised, what the log must say of it, which records
+// follow from that, and what each committee must hold. It looks at each commit, at each frame, and at what is left in
+// the end, and judges by a few rules of its own; of the programs' code it uses what reads their bytes.
+#pragma once
+
+#include "base_rows.h"
+
+#define TRUTH_PERSONS 10 // of whom the last ones are not born yet
+#define TRUTH_UNBORN 4
+#define TRUTH_GROUPS 4
+#define TRUTH_SAYINGS_MAX 256
+#define TRUTH_AGENTS_MAX 6
+#define TRUTH_KEY_BYTES 24
+#define TRUTH_DECISIONS_MAX 16
+
+typedef struct Saying {
+    char key[TRUTH_KEY_BYTES]; // the row's, at its agency
+    int agent, person, group;  // group -1: a birth
+    int64_t event_time_us;
+    char lot[16], facility[16];
+    bool promised; // on the agent's disk, as it was told
+    // From the log:
+    uint8_t event_id[EVENT_ID_BYTES];
+    int n_logged, n_open;
+    uint64_t last_logged; // position
+    bool applied;
+    struct {
+        uint64_t position;
+        uint8_t stream[STREAM_BYTES];
+        int verdict;
+    } decisions[TRUTH_DECISIONS_MAX]; // later ones
+    int n_decisions;
+    // As the agent was told last:
+    uint64_t told_position, backup_position;
+    int told_verdict, backup_verdict;
+} Saying;
+
+void truth_begin(void);
+void truth_end(void);
+const char *truth_number(int person);
+const char *truth_birth_date(int person);
+const char *truth_group(int group);
+
+// A new saying of this agent: of a birth, or of a dose.
+Saying *truth_say(int agent, bool births);
+size_t truth_sayings(const Saying **ret);
+void truth_promise(Saying *saying);
+// The agent's spool has a receipt for all that it holds.
+void truth_acknowledged(int agent);
+void truth_told(int agent, const char *key, const char *verdict, uint64_t position);
+// A backup of the agent's machine was made; and it was set back: what it was told since is to be told again.
+void truth_back_up(int agent);
+void truth_set_back(int agent);
+
+// Of a committee's copy: the lot that it must hold for them; NULL for no record.
+const char *truth_lot(int person, int group);
+// What is missing for all to be as it must; NULL: nothing.
+const char *truth_missing(void);
+// Every saying and what became of it, to standard error.
+void truth_print(void);
+// What must hold in the end, however it came: fails the run.
+void truth_judge(void);
