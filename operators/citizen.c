@@ -66,7 +66,7 @@ static int look_up(Desk *desk, const Asked *asked, Identity *identity, Dossier *
     if (r == 0)
         r = names_read(&names, exchange);
     if (r == 0 && asked->unmask)
-        r = identity_note_unmasking(exchange, "citizen", identity->number);
+        r = identity_note_unmasking(desk, "citizen", identity->number);
     dossier->identity = identity;
     dossier->names = names;
     dossier->unmask = asked->unmask;
@@ -82,6 +82,7 @@ int citizen_show(Desk *desk, int argc, char **argv) {
         {"as-of", 0, OPTION_TEXT, "TIME", "what was true then, by event time", &asked.as_of},
         {"known-at", 0, OPTION_TEXT, "TIME", "what we held then, by the log's time", &asked.known_at},
         {"unmask", 0, OPTION_FLAG, NULL, "show numbers, names and dates; this is noted", &asked.unmask},
+        DESK_WHY(desk),
         {"json", 0, OPTION_FLAG, NULL, "one JSON object", &asked.json},
         {0}};
     int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);

@@ -15,6 +15,11 @@
 #define OPTIONS_MAX 24
 #define DENIED "42501" // insufficient_privilege: appendix A of PostgreSQL's documentation
 
+static const PgStatement MAY_LOOK = {
+    "desk_may_look", "SELECT has_function_privilege('exchange.look(text)', 'EXECUTE') AND NOT pg_is_in_recovery()", 0,
+    NULL};
+static const PgStatement LOOK = {"desk_look", "SELECT exchange.look($1)", 1, NULL};
+
 static const cyaml_schema_field_t ADMIN_FIELDS[] = {
     CYAML_FIELD_STRING_PTR("exchange", CYAML_FLAG_POINTER, DeskAdmin, exchange, 1, 4096),
     CYAML_FIELD_STRING_PTR("population", CYAML_FLAG_POINTER, DeskAdmin, population, 1, 4096),
@@ -106,7 +111,23 @@ int desk_exchange(Desk *desk, Pg **ret) {
     if (r < 0)
         return r;
     Session session = {"exchange", desk->config->exchange, STORE_EXCHANGE_READ};
-    return open_session(desk, &desk->exchange, session, ret);
+    bool is_new = !desk->exchange || !pg_connected(desk->exchange);
+    r = open_session(desk, &desk->exchange, session, ret);
+    return r == 0 && is_new ? desk_look(desk, *ret) : r;
+}
+
+int desk_look(const Desk *desk, Pg *exchange) {
+    PGresult *result = NULL;
+    PgParams params = {0};
+    int r = pg_run(exchange, &MAY_LOOK, NULL, &result);
+    bool may_look = r == 0 && pg_bool(result, 0, 0);
+    PQclear(result);
+    if (!may_look)
+        return r;
+    pg_param_text(&params, desk->entry->words);
+    r = pg_run(exchange, &LOOK, &params, NULL);
+    pg_params_free(&params);
+    return r;
 }
 
 int desk_population(Desk *desk, Pg **ret) {

@@ -46,9 +46,9 @@ typedef struct CommandEntry {
 
 void desk_close(Desk *desk);
 
-// An option of commands that change who may do what.
+// An option of commands that change who may do what, or unmask a citizen.
 #define DESK_WHY(desk)                                                                                                 \
-    { "why", 0, OPTION_TEXT, "TEXT", "your reason, which stays with the change in the log", &(desk)->why }
+    { "why", 0, OPTION_TEXT, "TEXT", "your reason, which the log keeps", &(desk)->why }
 
 // The entry's command line; every command also takes --config. As options_parse().
 int desk_parse(Desk *desk, const Option *options, int argc, char **argv, int *ret_operand);
@@ -59,6 +59,9 @@ int desk_parse_noted(Desk *desk, const Option *options, const char *notes, int a
 int desk_config(Desk *desk);
 // Sessions, opened once. ERROR_CONFIG when the configuration lacks the line, ERROR_DATABASE.
 int desk_exchange(Desk *desk, Pg **ret);
+// Says to the exchange that this command looks, without which it shows no persons; where its role may. After a session
+// was connected anew; desk_exchange() does it the first time.
+int desk_look(const Desk *desk, Pg *exchange);
 int desk_population(Desk *desk, Pg **ret);
 int desk_population_writer(Desk *desk, Pg **ret);
 // What a command gave; where the database says that a role lacks a right, ERROR_CONFIG with what to do. Before

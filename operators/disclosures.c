@@ -155,7 +155,7 @@ static int look_up(Desk *desk, const Asked *asked, Identity *identity) {
     if (r == 0)
         r = find_home(desk, identity, &home);
     if (r == 0 && asked->unmask)
-        r = identity_note_unmasking(exchange, "disclosures", identity->number);
+        r = identity_note_unmasking(desk, "disclosures", identity->number);
     if (r < 0)
         return r;
     question.exchange = exchange;
@@ -172,6 +172,7 @@ int disclosures_show(Desk *desk, int argc, char **argv) {
     const Option options[] = {
         {"citizen", 0, OPTION_TEXT, "NUMBER|-", "about whom; - reads the number from standard input", &asked.citizen},
         {"unmask", 0, OPTION_FLAG, NULL, "show the number and records' keys; this is noted", &asked.unmask},
+        DESK_WHY(desk),
         {"json", 0, OPTION_FLAG, NULL, "one JSON object", &asked.json},
         {0}};
     int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);

@@ -28,7 +28,7 @@ static const PgStatement LEARNT = {"identity_learnt",
                                    "SELECT number FROM exchange.person_alias WHERE person = $1 AND kind = 'insurance' "
                                    "ORDER BY position, number LIMIT 100",
                                    1, NULL};
-static const PgStatement UNMASKING = {"identity_unmasking", "SELECT exchange.note_unmasking($1, $2)", 2, NULL};
+static const PgStatement UNMASKING = {"identity_unmasking", "SELECT exchange.note_unmasking($1, $2, $3)", 3, NULL};
 
 int identity_read_number(const char *operand, char number[IDENTITY_NUMBER_BYTES]) {
     static const char MARK[] = "\xEF\xBB\xBF"; // that some editors put before a file's text
@@ -95,14 +95,15 @@ bool identity_has_number(const Identity *identity, const char *number) {
     return false;
 }
 
-int identity_note_unmasking(Pg *exchange, const char *what, const char *number) {
+int identity_note_unmasking(const Desk *desk, const char *what, const char *number) {
     char masked[TEXT_MASK_BYTES] = "";
     PgParams params = {0};
     if (number[0])
         text_mask_number(number, masked);
     pg_param_text(&params, what);
     pg_param_text(&params, masked);
-    int r = pg_run(exchange, &UNMASKING, &params, NULL);
+    pg_param_text(&params, desk->why ? desk->why : "");
+    int r = pg_run(desk->exchange, &UNMASKING, &params, NULL);
     pg_params_free(&params);
     return r;
 }

@@ -39,5 +39,6 @@ void identity_free(Identity *identity);
 const char *identity_text(const Identity *identity, IdentityColumn column); // "" when there is no such citizen
 // Is this number one of theirs, now or formerly?
 bool identity_has_number(const Identity *identity, const char *number);
-// Writes to exchange.unmasking who is about to see what of whom. Before anything unmasked is printed.
-int identity_note_unmasking(Pg *exchange, const char *what, const char *number);
+// Writes to exchange.unmasking, and to the log, who is about to see what of whom, and why they say they must. Before
+// anything unmasked is printed; the exchange is open.
+int identity_note_unmasking(const Desk *desk, const char *what, const char *number);

@@ -269,16 +269,21 @@ static int find_range(Export *export) {
     return 0;
 }
 
-static const PgStatement NOTE = {"export_note", "SELECT exchange.note_unmasking('log export --payloads', '')", 0, NULL};
+static const PgStatement NOTE = {"export_note", "SELECT exchange.note_unmasking('log export --payloads', '', $1)", 1,
+                                 NULL};
 
-static int find_rights(Export *export) {
+static int find_rights(const Desk *desk, Export *export) {
+    PgParams params = {0};
     RESULT may = NULL;
     int r = export->payloads ? pg_run(export->exchange, &MAY_READ, NULL, &may) : 0;
     if (r < 0 || !export->payloads)
         return r;
     if (!pg_bool(may, 0, 0))
         return error_fail(ERROR_CONFIG, "this role may not read payloads: export without --payloads");
-    return pg_run(export->exchange, &NOTE, NULL, NULL);
+    pg_param_text(&params, desk->why ? desk->why : "");
+    r = pg_run(export->exchange, &NOTE, &params, NULL);
+    pg_params_free(&params);
+    return r;
 }
 
 static int open_file(Export *export) {
@@ -307,7 +312,7 @@ static int write_all(Export *export) {
 static int export_log(Desk *desk, Export *export) {
     int r = desk_exchange(desk, &export->exchange);
     if (r == 0)
-        r = find_rights(export);
+        r = find_rights(desk, export);
     if (r == 0)
         r = pg_command(export->exchange, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     if (r == 0)
@@ -334,6 +339,7 @@ int log_export_run(Desk *desk, int argc, char **argv) {
         {"from", 0, OPTION_INT, "POSITION", "from the segment that holds it", &export.from},
         {"to", 0, OPTION_INT, "POSITION", "up to the segment that holds it", &export.to},
         {"payloads", 0, OPTION_FLAG, NULL, "with events and records; this is noted", &export.payloads},
+        DESK_WHY(desk),
         {0}};
     int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
     if (r != 0)

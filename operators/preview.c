@@ -54,6 +54,7 @@ static const PgStatement FOLLOWED = {
     2, NULL};
 
 typedef struct Preview {
+    const Desk *desk;
     Pg *exchange;
     const Rules *rules;
     Names *names;
@@ -232,7 +233,7 @@ static int note_unmasking(const Preview *preview) {
     json_t *unused;
     int r = 0;
     json_object_foreach(preview->citizens, number, unused) if (r == 0) r =
-        identity_note_unmasking(preview->exchange, "subscription preview", number);
+        identity_note_unmasking(preview->desk, "subscription preview", number);
     return r;
 }
 
@@ -339,6 +340,7 @@ static int filed_policy(Preview *preview, const char *path, const char *name) {
 
 static int prepare(Desk *desk, Preview *preview, const char *name) {
     uint8_t secret[32];
+    preview->desk = desk;
     int r = desk_exchange(desk, &preview->exchange);
     if (r == 0)
         r = desk_rules(desk, &preview->rules);
@@ -366,6 +368,7 @@ int preview_run(Desk *desk, int argc, char **argv) {
         {"records", 'n', OPTION_INT, "N", "how many records, at most (1000)", &preview.wanted},
         {"policy", 'p', OPTION_TEXT, "FILE", "by the rights in this file, not applied yet", &preview.policy},
         {"unmask", 0, OPTION_FLAG, NULL, "show numbers and personal values; this is noted", &preview.unmask},
+        DESK_WHY(desk),
         {"json", 0, OPTION_FLAG, NULL, "one JSON object a line", &preview.json},
         {0}};
     int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);

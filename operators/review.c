@@ -33,12 +33,12 @@ static bool is_shown(const ReviewCase *of, const char *number) {
 }
 
 // Earlier decisions may have named others.
-static int note_linked(Pg *exchange, const ReviewCase *of) {
+static int note_linked(const Desk *desk, const ReviewCase *of) {
     int r = 0;
     for (int row = 0; r == 0 && row < PQntuples(of->decisions); row++) {
         const char *number = pg_text(of->decisions, row, REVIEW_LINKED_TO);
         if (*number && !is_shown(of, number))
-            r = identity_note_unmasking(exchange, "review show", number);
+            r = identity_note_unmasking(desk, "review show", number);
     }
     return r;
 }
@@ -47,13 +47,13 @@ static int note_unmasking(Desk *desk, const ReviewCase *of) {
     Pg *exchange = NULL;
     int r = desk_exchange(desk, &exchange);
     if (r == 0)
-        r = identity_note_unmasking(exchange, "review show", pg_text(of->events, 0, REVIEW_NUMBER));
+        r = identity_note_unmasking(desk, "review show", pg_text(of->events, 0, REVIEW_NUMBER));
     for (int i = 0; r == 0 && i < of->n_alternatives; i++) {
         const char *held = review_case_held(of, &of->alternatives[i], "citizen_number");
         if (*held && strcmp(held, pg_text(of->events, 0, REVIEW_NUMBER)) != 0)
-            r = identity_note_unmasking(exchange, "review show", held);
+            r = identity_note_unmasking(desk, "review show", held);
     }
-    return r == 0 ? note_linked(exchange, of) : r;
+    return r == 0 ? note_linked(desk, of) : r;
 }
 
 int review_no_case(int64_t number) {
@@ -88,6 +88,7 @@ int review_show(Desk *desk, int argc, char **argv) {
     int operand = 0;
     const Option options[] = {
         {"unmask", 0, OPTION_FLAG, NULL, "show numbers, names and dates; this is noted", &show.unmask},
+        DESK_WHY(desk),
         {"json", 0, OPTION_FLAG, NULL, "one JSON object", &show.json},
         {0}};
     int r = desk_parse(desk, options, argc, argv, &operand);

@@ -195,6 +195,7 @@ int review_next(Desk *desk, int argc, char **argv) {
         {"after", 0, OPTION_INT, "CASE", "behind this one", &filter->after},
         {"minutes", 0, OPTION_INT, "N", "claimed for so long; default 15", &asked.minutes},
         {"unmask", 0, OPTION_FLAG, NULL, "show numbers, names and dates; this is noted", &asked.show.unmask},
+        DESK_WHY(desk),
         {"json", 0, OPTION_FLAG, NULL, "one JSON object", &asked.show.json},
         {0}};
     int r = desk_parse(desk, options, argc, argv, &operand);

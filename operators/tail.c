@@ -44,6 +44,7 @@ static const PgStatement PAGES[2][2] = {{{"tail_forward", TAIL_SELECT("NULL::byt
 static const PgStatement MAY_READ = {"tail_may_read",
                                      "SELECT has_column_privilege('exchange.segment', 'payload', 'SELECT')", 0, NULL};
 typedef struct Tail {
+    const Desk *desk;
     Pg *exchange;
     Names *names;
     Identity identity;
@@ -240,6 +241,8 @@ static int reconnect(Tail *tail) {
             r = pg_connect(tail->exchange);
         if (r == 0)
             r = commits_listen(tail->exchange);
+        if (r == 0)
+            r = desk_look(tail->desk, tail->exchange);
     }
     if (r != 0)
         return r;
@@ -290,10 +293,11 @@ static int find_rights(Tail *tail) {
     if (must && !pg_bool(may, 0, 0))
         return error_fail(ERROR_CONFIG, "this role may not read payloads: --citizen and --unmask are not for it");
     tail->payload = pg_bool(may, 0, 0) && (must || tail->json);
-    return tail->unmask ? identity_note_unmasking(tail->exchange, "log tail", tail->identity.number) : 0;
+    return tail->unmask ? identity_note_unmasking(tail->desk, "log tail", tail->identity.number) : 0;
 }
 
 static int prepare(Desk *desk, Tail *tail) {
+    tail->desk = desk;
     int r = tail->citizen ? identity_read_number(tail->citizen, tail->identity.number) : 0;
     if (r == 0)
         r = desk_exchange(desk, &tail->exchange);
@@ -329,6 +333,7 @@ int tail_run(Desk *desk, int argc, char **argv) {
         {"since", 0, OPTION_TEXT, "TIME|POSITION", "from there on, instead of the last lines", &tail.since},
         {"lines", 'n', OPTION_INT, "N", "so many lines; default 20, with --since all", &tail.lines},
         {"unmask", 0, OPTION_FLAG, NULL, "show citizen numbers; this is noted", &tail.unmask},
+        DESK_WHY(desk),
         {0}};
     int r = desk_parse(desk, options, argc, argv, &operand);
     if (r != 0)

@@ -34,8 +34,7 @@ static const PgStatement STATE = {
     0, NULL};
 static const PgStatement SIZES = {
     "trim_sizes",
-    "SELECT first_position, last_position, pg_column_size(payload) + coalesce(pg_column_size(batch), 0) "
-    "FROM exchange.segment WHERE payload IS NOT NULL AND first_position < $1 ORDER BY first_position DESC LIMIT 2000",
+    "SELECT first_position, last_position, bytes::integer FROM exchange.segment_size WHERE first_position < $1 ORDER BY first_position DESC LIMIT 2000",
     1, NULL};
 static const PgStatement BEHIND = {
     "trim_behind",
@@ -44,8 +43,8 @@ static const PgStatement BEHIND = {
     1, NULL};
 static const PgStatement COUNT = {
     "trim_count",
-    "SELECT count(*), coalesce(sum(pg_column_size(payload) + coalesce(pg_column_size(batch), 0)), 0)::bigint "
-    "FROM exchange.segment WHERE payload IS NOT NULL AND last_position <= $1 AND first_position <= $1",
+    "SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM exchange.segment_size WHERE last_position <= $1 "
+    "AND first_position <= $1",
     1, NULL};
 static const PgStatement DECLARE = {"trim_declare", "INSERT INTO exchange.trim (position) VALUES ($1)", 1, NULL};
 static const PgStatement STEP = {"trim_step", "SELECT last, segments, bytes FROM exchange.trim_step($1)", 1, NULL};

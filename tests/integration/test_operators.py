@@ -546,10 +546,12 @@ def test_a_citizen_is_masked_unless_asked_for_and_that_is_noted(desk, database):
     assert (person["birth_date"], person["died_on"]) == ("1990", "2021")
     assert "no citizen number" in desk.refused(2, "citizen", "-", given="001\x01090000001\n")
     assert database.value("SELECT count(*) FROM exchange.unmasking") == 0
-    shown = desk.ask("citizen", "001090000001", "--unmask")
+    shown = desk.ask("citizen", "001090000001", "--unmask", "--why", "a letter came in")
     assert "Nguyễn Văn Đạt, born 1990-01-02" in shown and "died 2021-03-04" in shown
     assert database.rows("SELECT what, citizen_masked, seen_by FROM exchange.unmasking") == [
         ("citizen", "001*******01", "dongbo_operator")]
+    assert database.rows("SELECT text, why, changed_by FROM exchange.policy_change WHERE starts_with(text, 'unm')") == [
+        ("unmasked: citizen 001*******01", "a letter came in", "dongbo_operator")]
     assert "nothing is held under this number" in desk.refused(1, "citizen", "001090000009")
 
 
