@@ -15,7 +15,8 @@
 #include <string.h>
 #include <zmq.h>
 
-#define RECEIVE_MAX 256 // messages answered before records are sent again
+#define RECEIVE_MAX 256 // messages answered before records are sent again ...
+#define RECEIVE_MS 10   // ... or for so long: a Hello costs some statements
 #define FRAME_ARENA_BYTES (1024 * 1024)
 #define TICK_MS 1000
 
@@ -77,12 +78,14 @@ static int news_read(Actor *actor) {
 // ---- the loop ------------------------------------------------------------------------------------------------------
 
 static int router_read(FeedState *state) {
-    for (int i = 0; i < RECEIVE_MAX; i++) {
+    int64_t until_ms = clock_monotonic_ms(state->clock) + RECEIVE_MS;
+    for (int i = 0; i < RECEIVE_MAX && clock_monotonic_ms(state->clock) < until_ms; i++) {
         zframe_t *route = NULL, *frame = NULL;
         char user[64] = "";
         int r = socket_receive(state->router, &route, &frame, user);
         if (r == 1)
             return 0;
+        stats_frame(state->stats, STATS_SUBSCRIBE);
         if (route)
             r = feed_session_frame(state, &route, r == 2 ? NULL : frame, user);
         zframe_destroy(&frame);
@@ -187,6 +190,7 @@ static void destroy(void *pointer) {
     zactor_destroy(&state->snapshots); // before what it fills
     snapshot_work_destroy(&state->snapshot);
     subscribers_destroy(&state->subscribers);
+    allowance_destroy(&state->hellos);
     policy_set_destroy(&state->policies);
     follower_destroy(&state->follower);
     followed_destroy(&state->followed);
@@ -241,6 +245,8 @@ int feed_new(zactor_t **ret, const FeedOptions *options, int *ret_port) {
         r = follower_new(&state->follower, options->exchange, options->population);
     if (r == 0)
         r = subscribers_new(&state->subscribers, options->clock);
+    if (r == 0)
+        r = allowance_new(&state->hellos, (AllowanceRate){HELLOS_SUBSCRIPTION_BURST, HELLOS_SUBSCRIPTION_PER_SECOND});
     if (r == 0)
         r = arena_new(&state->arena, FRAME_ARENA_BYTES);
     if (r == 0)

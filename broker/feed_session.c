@@ -4,6 +4,7 @@
 // only when the segment that holds it has the hash that the subscriber remembers.
 #include "broker/feed_session.h"
 
+#include "broker/feed_place.h"
 #include "broker/feed_snapshot.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -19,21 +20,6 @@
 #define NOTE_BYTES 512
 #define NO_SUBSCRIPTION "This key belongs to no subscription. Use the subscriber's key, not an agency's."
 #define CANNOT_SERVE "The exchange cannot serve this session now. Try again, another endpoint first."
-
-typedef struct Answer {
-    Dongbo__Error__Code code; // 0: none
-    char text[400];
-} Answer;
-
-static void answer_set(Answer *answer, Dongbo__Error__Code code, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static void answer_set(Answer *answer, Dongbo__Error__Code code, const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(answer->text, sizeof answer->text, fmt, args);
-    va_end(args);
-    answer->code = code;
-}
 
 int feed_send(FeedState *state, Subscriber *subscriber, FrameType type, const ProtobufCMessage *message) {
     bytes_clear(&state->out);
@@ -63,8 +49,7 @@ static void send_error(FeedState *state, zframe_t *route, Dongbo__Error__Code co
 }
 
 // A line of the log that a receiver causes; "" is one that is not known. Not all of many are written.
-static void note(FeedState *state, const char *user, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void note(FeedState *state, const char *user, const char *fmt, ...) {
+__attribute__((format(printf, 3, 4))) static void note(FeedState *state, const char *user, const char *fmt, ...) {
     char text[NOTE_BYTES], hidden[QUOTA_TEXT_BYTES];
     const char *more = quota_take(&state->quota, user, clock_monotonic_ms(state->clock), hidden);
     if (!more)
@@ -99,22 +84,19 @@ void feed_session_fail(FeedState *state, Subscriber *subscriber) {
 
 // Another one is there instead, with so many shares in all.
 static void replaced(FeedState *state, Subscriber *subscriber, int shares) {
-    Answer answer;
+    char text[200] = "Another receiver of this subscription said Hello. Run one at a time, or give each a share.";
     if (shares != subscriber->share.n && shares > 0)
-        answer_set(&answer, DONGBO__ERROR__CODE__SESSION_REPLACED,
-                   "This subscription is shared by %d receivers from now on. Give this one a share of %d, or stop it.",
-                   shares, shares);
+        snprintf(text, sizeof text,
+                 "This subscription is shared by %d receivers from now on. Give this one a share of %d, or stop it.",
+                 shares, shares);
     else if (shares != subscriber->share.n)
-        answer_set(&answer, DONGBO__ERROR__CODE__SESSION_REPLACED,
-                   "Another receiver takes all of this subscription from now on. Stop those with a share.");
+        snprintf(text, sizeof text,
+                 "Another receiver takes all of this subscription from now on. Stop those with a share.");
     else if (shares > 0)
-        answer_set(&answer, DONGBO__ERROR__CODE__SESSION_REPLACED,
-                   "Another receiver of share %d of %d said Hello. Give each receiver a share of its own.",
-                   subscriber->share.i, shares);
-    else
-        answer_set(&answer, DONGBO__ERROR__CODE__SESSION_REPLACED,
-                   "Another receiver of this subscription said Hello. Run one at a time, or give each a share.");
-    feed_session_end(state, subscriber, answer.code, answer.text);
+        snprintf(text, sizeof text,
+                 "Another receiver of share %d of %d said Hello. Give each receiver a share of its own.",
+                 subscriber->share.i, shares);
+    feed_session_end(state, subscriber, DONGBO__ERROR__CODE__SESSION_REPLACED, text);
 }
 
 int feed_session_over(FeedState *state, Subscriber *subscriber) {
@@ -132,7 +114,7 @@ int feed_session_over(FeedState *state, Subscriber *subscriber) {
 }
 
 // Ends every session of that connection. True when there was one, which has then been told why.
-static bool end_route(FeedState *state, zframe_t *route, const Answer *answer) {
+static bool end_route(FeedState *state, zframe_t *route, const FeedAnswer *answer) {
     bool any = false;
     size_t at = 0;
     for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));) {
@@ -144,99 +126,6 @@ static bool end_route(FeedState *state, zframe_t *route, const Answer *answer) {
     return any;
 }
 
-// ---- where a session begins ----------------------------------------------------------------------------------
-
-static int answer_mismatch(FeedState *state, const Dongbo__ResumeToken *token, Answer *answer) {
-    uint64_t position;
-    char reason[128];
-    int r = feed_store_epoch(state->store, token->epoch, &position, reason);
-    if (r < 0)
-        return r;
-    if (r == 0)
-        answer_set(answer, DONGBO__ERROR__CODE__TOKEN_MISMATCH,
-                   "Position %" PRIu64 " of your token (epoch %u) is not in this exchange's log: epoch %u ended before "
-                   "position %" PRIu64 " (%s). Records after it may differ: receive again into an empty sink.",
-                   token->position, token->epoch, token->epoch, position, reason);
-    else
-        answer_set(answer, DONGBO__ERROR__CODE__TOKEN_MISMATCH,
-                   "Position %" PRIu64
-                   " of your token (epoch %u) has another hash in this exchange's log (its epoch is "
-                   "%u). Is this the right exchange? If so, receive again into an empty sink.",
-                   token->position, token->epoch, state->head.epoch);
-    return 0;
-}
-
-static void answer_gone(const FeedState *state, uint64_t position, Answer *answer) {
-    answer_set(answer, DONGBO__ERROR__CODE__POSITION_GONE,
-               "Position %" PRIu64 " is no longer kept: the log begins with %" PRIu64
-               ". Take a snapshot (receive --from snapshot).",
-               position, state->trimmed + 1);
-}
-
-// Fills hash and epoch of place->position from the log. 0; 1 with an answer when the log does not go on from there.
-static int place_find(FeedState *state, FeedPlace *place, Answer *answer) {
-    if (place->position > state->head.position) {
-        answer_set(answer, DONGBO__ERROR__CODE__TOKEN_AHEAD,
-                   "You are at position %" PRIu64 ", but this exchange's log ends at %" PRIu64 " (epoch %u): it was "
-                   "restored from an older copy. Keep what you have and ask the exchange's operator before going on.",
-                   place->position, state->head.position, state->head.epoch);
-        return 1;
-    }
-    const ReaderSegment *segment;
-    uint64_t held = place->position ? place->position : 1;
-    int r = state->head.position ? reader_get(state->reader, held, &segment) : 1;
-    if (r < 0)
-        return r;
-    if (r == 2 || (r == 1 && place->position) || place->position < state->trimmed) {
-        answer_gone(state, place->position + 1, answer);
-        return 1;
-    }
-    if (r == 0 && place->position) {
-        place->epoch = segment->epoch;
-        memcpy(place->hash, segment->hash, HASH_BYTES);
-    }
-    return 0;
-}
-
-// Behind which position it asks to begin.
-static int place_asked(FeedState *state, const Dongbo__HelloSubscribe *hello, uint64_t acked, uint64_t *ret) {
-    *ret = hello->from_start      ? 0
-           : hello->token         ? hello->token->position
-           : hello->from_position ? hello->from_position
-                                  : acked;
-    if (hello->from_start || hello->token || hello->from_position || hello->from_time_us == 0)
-        return 0;
-    return feed_store_before(state->store, hello->from_time_us, ret);
-}
-
-// What a store that is empty lacks of everything is all; of a share's persons, what no share before it has.
-static bool deals(const Dongbo__HelloSubscribe *hello, const StoredPosition *stored) {
-    if (!stored->fresh)
-        return false;
-    return hello->from_start ? hello->shares > 1 : hello->token && hello->token->position > stored->acked;
-}
-
-static int place_begin(FeedState *state, const Dongbo__HelloSubscribe *hello, const StoredPosition *stored,
-                       FeedPlace *place, Answer *answer) {
-    const Dongbo__ResumeToken *token = hello->from_start ? NULL : hello->token;
-    *place = (FeedPlace){0};
-    int r = place_asked(state, hello, stored->acked, &place->position);
-    // Its persons were others' until now, and what it holds is another share's.
-    if (deals(hello, stored)) {
-        place->position = stored->acked;
-        token = NULL;
-    }
-    if (r == 0)
-        r = place_find(state, place, answer);
-    if (r != 0 || !token || token->position == 0)
-        return r;
-    if (token->epoch == place->epoch && token->segment_hash.len == HASH_BYTES &&
-        memcmp(token->segment_hash.data, place->hash, HASH_BYTES) == 0)
-        return 0;
-    r = answer_mismatch(state, token, answer);
-    return r < 0 ? r : 1;
-}
-
 // ---- Hello -----------------------------------------------------------------------------------------------------
 
 static int32_t user_subscription(const char *user) {
@@ -245,37 +134,37 @@ static int32_t user_subscription(const char *user) {
 
 // NULL with an answer when this peer may not have a session.
 static const Policy *hello_policy(const FeedState *state, const Dongbo__HelloSubscribe *hello, const char *user,
-                                  Answer *answer) {
+                                  FeedAnswer *answer) {
     const Policy *policy = policy_set_find(state->policies, user_subscription(user));
     if (!policy) {
-        answer_set(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION, NO_SUBSCRIPTION);
+        feed_answer(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION, NO_SUBSCRIPTION);
         return NULL;
     }
     if (strcmp(policy->name, hello->subscription) != 0) {
-        answer_set(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION,
-                   "This key belongs to subscription \"%s\": set that name, or use the other subscription's key.",
-                   policy->name);
+        feed_answer(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION,
+                    "This key belongs to subscription \"%s\": set that name, or use the other subscription's key.",
+                    policy->name);
         return NULL;
     }
     const char *refusal = policy_refusal(policy, user, policy_day(clock_now_us(state->clock)));
     if (refusal) {
-        answer_set(answer, DONGBO__ERROR__CODE__NOT_ALLOWED, "%s", refusal);
+        feed_answer(answer, DONGBO__ERROR__CODE__NOT_ALLOWED, "%s", refusal);
         return NULL;
     }
     return policy;
 }
 
 // One of one is all. False with an answer when there is no such share.
-static bool hello_share(const Dongbo__HelloSubscribe *hello, Share *ret, Answer *answer) {
+static bool hello_share(const Dongbo__HelloSubscribe *hello, Share *ret, FeedAnswer *answer) {
     bool all = hello->shares <= 1 && hello->share == hello->shares;
     *ret = (Share){0};
     if (!all && (hello->share < 1 || hello->share > hello->shares || hello->shares > SHARES_MAX))
-        answer_set(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
-                   "There is no share %u of %u. Shares are numbered from 1, and %d at most.", hello->share,
-                   hello->shares, SHARES_MAX);
+        feed_answer(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
+                    "There is no share %u of %u. Shares are numbered from 1, and %d at most.", hello->share,
+                    hello->shares, SHARES_MAX);
     else if (!all && hello->snapshot)
-        answer_set(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
-                   "A share cannot take a snapshot: it has all persons. Take it with one receiver without a share.");
+        feed_answer(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
+                    "A share cannot take a snapshot: it has all persons. Take it with one receiver without a share.");
     else if (!all)
         *ret = (Share){(int16_t)hello->share, (int16_t)hello->shares};
     return answer->code == 0;
@@ -341,15 +230,15 @@ static void older_end(FeedState *state, int32_t subscription, Share share) {
 }
 
 static int session_open(FeedState *state, const Caller *caller, const Policy *policy, Subscriber **ret,
-                        Answer *answer) {
+                        FeedAnswer *answer) {
     older_end(state, policy->subscription, caller->share);
     CLEANUP(projector_destroy) Projector *projector = NULL;
     int r = projector_new(&projector, policy->secret);
     if (r == 0)
         r = subscribers_open(state->subscribers, *caller->route, projector, ret);
     if (r == 1)
-        answer_set(answer, DONGBO__ERROR__CODE__INTERNAL,
-                   "This broker has no session left. Try another endpoint, or later.");
+        feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL,
+                    "This broker has no session left. Try another endpoint, or later.");
     if (r != 0)
         return r;
     *caller->route = NULL;
@@ -394,7 +283,7 @@ static const char *share_text(Share share, char text[24]) {
 }
 
 static int hello_start(FeedState *state, const Caller *caller, const Dongbo__HelloSubscribe *hello,
-                       const Policy *policy, Answer *answer) {
+                       const Policy *policy, FeedAnswer *answer) {
     StoredPosition stored;
     FeedPlace place;
     int r = feed_store_position(state->store, policy->subscription, caller->share, &stored);
@@ -405,7 +294,7 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     if (r == 0 && hello->snapshot)
         place = state->head;
     else if (r == 0)
-        r = place_begin(state, hello, &stored, &place, answer);
+        r = feed_place_begin(state, hello, &stored, &place, answer);
     Subscriber *subscriber;
     if (r == 0)
         r = session_open(state, caller, policy, &subscriber, answer);
@@ -424,33 +313,44 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     return r < 0 ? r : 0;
 }
 
-// A subscription or a key may have been added a moment ago, or taken back. Overwrites the arena.
-static int policies_fresh(FeedState *state, const char *user) {
+static bool hello_afford(FeedState *state, const char *user) {
+    return allowance_take(state->hellos, user, clock_monotonic_ms(state->clock));
+}
+
+// A subscription or a key may have been added a moment ago, or taken back: whom the policies at hand refuse is looked
+// at by new ones, if they may cause that (a Hello's own allowance is enough). Overwrites the arena.
+static int policies_fresh(FeedState *state, const char *user, bool is_hello) {
     const Policy *policy = policy_set_find(state->policies, user_subscription(user));
     bool refused = !policy || policy_refusal(policy, user, policy_day(clock_now_us(state->clock)));
-    if (!refused && clock_monotonic_ms(state->clock) - state->policies_ms < POLICIES_FRESH_MS)
+    bool fresh = clock_monotonic_ms(state->clock) - state->policies_ms < POLICIES_FRESH_MS;
+    if (fresh && (!refused || (!is_hello && !hello_afford(state, user))))
         return 0;
     return feed_session_policies(state);
 }
 
-static int hello_receive(FeedState *state, const Caller *caller, const Frame *frame, Answer *answer) {
-    int r = state->connected ? policies_fresh(state, caller->user) : 0;
+static int hello_receive(FeedState *state, const Caller *caller, const Frame *frame, FeedAnswer *answer) {
+    if (!hello_afford(state, caller->user)) {
+        feed_answer(answer, DONGBO__ERROR__CODE__TOO_OFTEN,
+                    "Your receivers say Hello too often: wait some seconds, and longer each time. Do several run?");
+        return 1;
+    }
+    int r = state->connected ? policies_fresh(state, caller->user, true) : 0;
     if (r < 0)
         return r;
     ProtobufCMessage *message;
     if (frame_decode(frame, &dongbo__hello_subscribe__descriptor, arena_protobuf(state->arena), &message) != 0) {
-        answer_set(answer, DONGBO__ERROR__CODE__BAD_FRAME, "HelloSubscribe does not decode. Compare PROTOCOL.md.");
+        feed_answer(answer, DONGBO__ERROR__CODE__BAD_FRAME, "HelloSubscribe does not decode. Compare PROTOCOL.md.");
         return 1;
     }
     const Dongbo__HelloSubscribe *hello = (const Dongbo__HelloSubscribe *)message;
     if (hello->protocol_version != PROTOCOL_VERSION) {
-        answer_set(answer, DONGBO__ERROR__CODE__BAD_VERSION, "This exchange speaks protocol version %d.",
-                   PROTOCOL_VERSION);
+        feed_answer(answer, DONGBO__ERROR__CODE__BAD_VERSION, "This exchange speaks protocol version %d.",
+                    PROTOCOL_VERSION);
         return 1;
     }
     if (!state->connected) {
-        answer_set(answer, DONGBO__ERROR__CODE__INTERNAL,
-                   "The exchange's database cannot be reached. Try again in a moment.");
+        feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL,
+                    "The exchange's database cannot be reached. Try again in a moment.");
         return 1;
     }
     Caller with = *caller;
@@ -534,31 +434,31 @@ static void session_receive(FeedState *state, Subscriber *subscriber, const Fram
 }
 
 // Of no session: the key says whose list it is.
-static int follow_receive(FeedState *state, const Caller *caller, const Frame *frame, Answer *answer) {
-    int r = state->connected ? policies_fresh(state, caller->user) : 0;
+static int follow_receive(FeedState *state, const Caller *caller, const Frame *frame, FeedAnswer *answer) {
+    int r = state->connected ? policies_fresh(state, caller->user, false) : 0;
     if (r < 0)
         return r;
     const Policy *policy = state->policies ? policy_set_find(state->policies, user_subscription(caller->user)) : NULL;
     const char *refusal = NULL;
     if (!state->connected)
-        answer_set(answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
+        feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
     else if (!policy)
-        answer_set(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION, NO_SUBSCRIPTION);
+        feed_answer(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION, NO_SUBSCRIPTION);
     else if ((refusal = policy_refusal(policy, caller->user, policy_day(clock_now_us(state->clock)))))
-        answer_set(answer, DONGBO__ERROR__CODE__NOT_ALLOWED, "%s", refusal);
+        feed_answer(answer, DONGBO__ERROR__CODE__NOT_ALLOWED, "%s", refusal);
     else if (!policy_current(policy)->followed_only)
-        answer_set(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
-                   "This subscription keeps no list of persons: it receives all whom its rights cover.");
+        feed_answer(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
+                    "This subscription keeps no list of persons: it receives all whom its rights cover.");
     else if ((r = follower_ask(state->follower, *caller->route, policy, frame)) == 2)
-        answer_set(answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
+        feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
     else if (r == 1)
-        answer_set(answer, DONGBO__ERROR__CODE__FOLLOW_LIMIT,
-                   "A Follow has at most %d numbers and %d bytes, and %d may wait for their answers.",
-                   FOLLOW_NUMBERS_MAX, FOLLOW_BYTES_MAX, FOLLOW_REQUESTS_MAX);
+        feed_answer(answer, DONGBO__ERROR__CODE__FOLLOW_LIMIT,
+                    "A Follow has at most %d numbers and %d bytes, and %d may wait for their answers.",
+                    FOLLOW_NUMBERS_MAX, FOLLOW_BYTES_MAX, FOLLOW_REQUESTS_MAX);
     return answer->code ? 1 : 0;
 }
 
-static int frame_receive(FeedState *state, const Caller *caller, const Frame *frame, Answer *answer) {
+static int frame_receive(FeedState *state, const Caller *caller, const Frame *frame, FeedAnswer *answer) {
     if (frame->type == FRAME_HELLO_SUBSCRIBE)
         return hello_receive(state, caller, frame, answer);
     if (frame->type == FRAME_FOLLOW && frame->session == 0)
@@ -566,7 +466,7 @@ static int frame_receive(FeedState *state, const Caller *caller, const Frame *fr
     Subscriber *subscriber = subscribers_find(state->subscribers, frame->session, *caller->route);
     if (!subscriber || strcmp(subscriber->user, caller->user) != 0) {
         if (frame->type != FRAME_GOODBYE)
-            answer_set(answer, DONGBO__ERROR__CODE__NO_SESSION, "This session is over. Say Hello with your token.");
+            feed_answer(answer, DONGBO__ERROR__CODE__NO_SESSION, "This session is over. Say Hello with your token.");
         return 1;
     }
     session_receive(state, subscriber, frame);
@@ -575,19 +475,19 @@ static int frame_receive(FeedState *state, const Caller *caller, const Frame *fr
 
 int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, const char *user) {
     Frame read;
-    Answer answer = {0};
+    FeedAnswer answer = {0};
     arena_reset(state->arena);
     int r = frame ? frame_read(zframe_data(frame), zframe_size(frame), &read) : 1;
     if (r == 1)
-        answer_set(&answer, DONGBO__ERROR__CODE__BAD_FRAME, "Not a frame of this protocol. Compare PROTOCOL.md.");
+        feed_answer(&answer, DONGBO__ERROR__CODE__BAD_FRAME, "Not a frame of this protocol. Compare PROTOCOL.md.");
     else if (r == 2)
-        answer_set(&answer, DONGBO__ERROR__CODE__BAD_VERSION, "This exchange speaks protocol version %d.",
-                   PROTOCOL_VERSION);
+        feed_answer(&answer, DONGBO__ERROR__CODE__BAD_VERSION, "This exchange speaks protocol version %d.",
+                    PROTOCOL_VERSION);
     else
         r = frame_receive(state, &(Caller){.route = route, .user = user}, &read, &answer);
     if (r < 0 && r != ERROR_DATABASE) {
         log_error("feed: %s cannot be served: %s", user, error_text());
-        answer_set(&answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
+        feed_answer(&answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
         r = 1;
     }
     bool bad = answer.code == DONGBO__ERROR__CODE__BAD_FRAME || answer.code == DONGBO__ERROR__CODE__BAD_VERSION;
@@ -602,8 +502,8 @@ int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, cons
 // ---- what happens by itself ------------------------------------------------------------------------------------
 
 static void end_gone(FeedState *state, Subscriber *subscriber) {
-    Answer answer;
-    answer_gone(state, subscriber->place.position + 1, &answer);
+    FeedAnswer answer;
+    feed_answer_gone(state, subscriber->place.position + 1, &answer);
     feed_session_end(state, subscriber, answer.code, answer.text);
 }
 
@@ -640,14 +540,14 @@ int feed_session_policies(FeedState *state) {
 int feed_session_recheck(FeedState *state) {
     size_t at = 0;
     for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));) {
-        Answer answer = {0};
+        FeedAnswer answer = {0};
         FeedPlace place = {.position = one->place.position};
-        int r = place_find(state, &place, &answer);
+        int r = feed_place_find(state, &place, &answer);
         if (r < 0)
             return r;
         if (r == 0 && memcmp(place.hash, one->place.hash, HASH_BYTES) != 0)
-            answer_set(&answer, DONGBO__ERROR__CODE__TOKEN_MISMATCH,
-                       "The exchange's database was replaced by another one. Say Hello with your token.");
+            feed_answer(&answer, DONGBO__ERROR__CODE__TOKEN_MISMATCH,
+                        "The exchange's database was replaced by another one. Say Hello with your token.");
         if (answer.code)
             feed_session_end(state, one, answer.code, answer.text);
     }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the parts of the feed's actor share, all on its one thread: feed.c owns it and runs the loop, feed_session.c
-// answers subscribers, feed_pump.c sends records,
-// feed_snapshot.c snapshots.
+// answers subscribers, feed_place.c finds where they begin, feed_pump.c sends records, feed_snapshot.c snapshots.
 #pragma once
 
 #include "broker/followed.h"
@@ -11,6 +10,7 @@
 #include "broker/reader.h"
 #include "broker/snapshot.h"
 #include "broker/stats.h"
+#include "proto/base/allowance.h"
 #include "proto/frame.h"
 #include "proto/socket.h"
 
@@ -42,6 +42,7 @@ typedef struct FeedState {
     bool reading;
     uint64_t snapshot_tickets; // given so far
     Quota quota;               // of lines about receivers
+    Allowance *hellos;
 } FeedState;
 
 // Writes and sends one frame of this session. 1 when the socket does not take it now.

@@ -100,6 +100,7 @@ static bool receive_frames(IngressState *state) {
         int result = socket_receive(state->router, &route, &frame, user);
         if (result == 1)
             return false;
+        stats_frame(state->stats, STATS_PUBLISH);
         if (result == 2 && route != NULL)
             ingress_hear_multipart(state, route);
         else if (result == 0)
@@ -129,6 +130,7 @@ static void destroy(void *pointer) {
     }
     for (Greeting *greeting; (greeting = LIST_FIRST(&state->greetings)) != NULL; greeting_destroy(&greeting))
         LIST_REMOVE(greeting, out);
+    allowance_destroy(&state->hellos);
     queue_destroy(&state->queue);
     sessions_destroy(&state->sessions);
     agencies_unref(&state->agencies);
@@ -185,10 +187,13 @@ int ingress_new(zactor_t **ret, const IngressOptions *options, int *ret_port) {
         return error_fail(ERROR_MEMORY, "no memory for the ingress");
     state->keys = options->keys;
     state->clock = options->clock;
+    state->stats = options->stats;
     state->next_ticket = 1;
     for (; state->n_free < WORKS_MAX; state->n_free++)
         state->free_works[state->n_free] = options->works[state->n_free];
     int result = sessions_new(&state->sessions);
+    if (result == 0)
+        result = allowance_new(&state->hellos, (AllowanceRate){HELLOS_AGENCY_BURST, HELLOS_AGENCY_PER_SECOND});
     if (result == 0)
         result = queue_new(&state->queue);
     if (result == 0)

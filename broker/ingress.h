@@ -6,6 +6,7 @@
 
 #include "broker/agencies.h"
 #include "broker/item.h"
+#include "broker/stats.h"
 #include "proto/base/clock.h"
 #include "proto/keys.h"
 
@@ -20,6 +21,7 @@ typedef struct IngressOptions {
     Work **works; // WORKS_MAX of them; given out and taken back here, freed by the caller at the very end
     const Keys *keys;
     const Clock *clock;
+    Stats *stats;
 } IngressOptions;
 
 // Returns once the socket is bound (*ret_port as of socket_bind()). Answers nobody before the first MAIL_AGENCIES.

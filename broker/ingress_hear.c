@@ -72,9 +72,20 @@ static void send_greeting(IngressState *state, Session *session, GreetingKind ki
     mail_send(state->greeter, MAIL_GREETING, greeting);
 }
 
+// Also those of sessions that ended meanwhile.
+static size_t n_greetings_of(const IngressState *state, uint32_t agency) {
+    size_t n = 0;
+    const Greeting *greeting;
+    LIST_FOREACH(greeting, &state->greetings, out) {
+        n += greeting->agency == agency;
+    }
+    return n;
+}
+
 static Session *session_for(IngressState *state, const zframe_t *route, uint32_t agency) {
     uint64_t number = 0;
-    if (sessions_n_of(state->sessions, agency) >= SESSIONS_PER_AGENCY_MAX || state->n_greetings >= GREETINGS_MAX)
+    if (sessions_n_of(state->sessions, agency) >= SESSIONS_PER_AGENCY_MAX || state->n_greetings >= GREETINGS_MAX ||
+        n_greetings_of(state, agency) >= SESSIONS_PER_AGENCY_MAX)
         return NULL;
     do {
         if (clock_random(state->clock, (uint8_t *)&number, sizeof number) < 0)
@@ -83,17 +94,31 @@ static Session *session_for(IngressState *state, const zframe_t *route, uint32_t
     return sessions_add(state->sessions, number, route, agency);
 }
 
+// Whose Hello it is; NULL when it was answered.
+static const Agency *admit(IngressState *state, const Caller *caller) {
+    const Agency *agency = state->agencies == NULL ? NULL : agencies_of_user(state->agencies, caller->user);
+    if (agency == NULL) {
+        ingress_note(state, caller->user, "a Hello was refused: this key may not publish");
+        ingress_say_error_to(
+            state, caller->route, 0, DONGBO__ERROR__CODE__NOT_ALLOWED,
+            "This key may not publish: it is no agency's, or was revoked. Ask the exchange's operator.");
+        return NULL;
+    }
+    if (allowance_take(state->hellos, caller->user, clock_monotonic_ms(state->clock)))
+        return agency;
+    ingress_note(state, caller->user, "a Hello was refused: this agency says too many");
+    ingress_say_error_to(state, caller->route, 0, DONGBO__ERROR__CODE__TOO_OFTEN,
+                         "Your agency's agents say Hello too often: wait some seconds before the next, and longer each "
+                         "time. Find the one that begins over and over.");
+    return NULL;
+}
+
 static void hear_hello(IngressState *state, const Caller *caller, const Frame *frame) {
     zframe_t *route = caller->route;
     const char *user = caller->user;
-    const Agency *agency = state->agencies == NULL ? NULL : agencies_of_user(state->agencies, user);
-    if (agency == NULL) {
-        ingress_note(state, user, "a Hello was refused: this key may not publish");
-        ingress_say_error_to(
-            state, route, 0, DONGBO__ERROR__CODE__NOT_ALLOWED,
-            "This key may not publish: it is no agency's, or was revoked. Ask the exchange's operator.");
+    const Agency *agency = admit(state, caller);
+    if (agency == NULL)
         return;
-    }
     const Dongbo__HelloPublish *hello = decode(state, frame, &dongbo__hello_publish__descriptor);
     const char *wrong = hello == NULL ? "The Hello does not decode: see PROTOCOL.md." : wrong_hello(hello);
     if (wrong != NULL) {

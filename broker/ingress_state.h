@@ -11,11 +11,13 @@
 #include "broker/queue.h"
 #include "broker/quota.h"
 #include "broker/session.h"
+#include "proto/base/allowance.h"
 #include "proto/frame.h"
 
 typedef struct IngressState {
     const Keys *keys;
     const Clock *clock;
+    Stats *stats;
     zsock_t *router, *inbox, *greeter;
     zsock_t *workers[WORKERS_MAX];
     size_t n_workers, next_worker;
@@ -30,6 +32,7 @@ typedef struct IngressState {
     Arena *arena; // of the frame at hand
     Bytes out;
     Quota quota; // of lines about agents
+    Allowance *hellos;
 } IngressState;
 
 // ---- hear

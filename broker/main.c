@@ -42,7 +42,8 @@ typedef struct Broker {
     int publish_port, subscribe_port;
     bool failing;
     uint64_t n_refused; // connections, as last looked at
-    Quota quota;        // of lines about them
+    uint64_t n_often;
+    Quota quota; // of lines about them
 } Broker;
 
 static int load(Broker *broker, const char *path) {
@@ -128,11 +129,22 @@ static Notified take_notifications(Broker *broker) {
     return notified;
 }
 
-// Connections of keys that nobody knows.
+static void look_at_often(Broker *broker, const ZapRefused *refused) {
+    char hidden[QUOTA_TEXT_BYTES];
+    if (refused->often == broker->n_often ||
+        quota_take(&broker->quota, refused->user, clock_monotonic_ms(broker->clock), hidden) == NULL)
+        return;
+    log_warn("connections put off, for their party makes too many: %" PRIu64 ", the last of %s",
+             refused->often - broker->n_often, refused->user);
+    broker->n_often = refused->often;
+}
+
+// Connections of keys that nobody knows, and of parties that make too many.
 static void look_at_refused(Broker *broker) {
     ZapRefused refused;
     char hidden[QUOTA_TEXT_BYTES];
     zap_refused(broker->zap, &refused);
+    look_at_often(broker, &refused);
     if (refused.n == broker->n_refused)
         return;
     const char *address = refused.address[0] == 0 ? "this machine" : refused.address;

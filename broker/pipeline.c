@@ -97,7 +97,8 @@ static int start_ingress(Pipeline *pipeline, const PipelineOptions *options, int
                               .n_workers = pipeline->n_workers,
                               .works = pipeline->works,
                               .keys = options->keys,
-                              .clock = options->clock};
+                              .clock = options->clock,
+                              .stats = options->stats};
     for (size_t i = 0; i < pipeline->n_workers; i++)
         ingress.workers[i] = pipeline->worker_inbox[i];
     return ingress_new(&pipeline->ingress, &ingress, ret_port);

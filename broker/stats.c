@@ -32,6 +32,11 @@ void stats_count(Stats *stats, uint64_t events) {
         atomic_fetch_add_explicit(&stats->events, events, memory_order_relaxed);
 }
 
+void stats_frame(Stats *stats, StatsPort port) {
+    if (stats != NULL)
+        atomic_fetch_add_explicit(&stats->frames[port], 1, memory_order_relaxed);
+}
+
 int stats_write(const Stats *stats, const char *path) {
     char temporary[4096];
     snprintf(temporary, sizeof temporary, "%s.new", path);
@@ -39,7 +44,9 @@ int stats_write(const Stats *stats, const char *path) {
     if (file == NULL)
         return error_fail(ERROR_SYSTEM, "%s: %m", temporary);
     uint64_t events = atomic_load(&stats->events);
-    fprintf(file, "{\"events\": %" PRIu64 ", \"stage_us_per_event\": {", events);
+    fprintf(file, "{\"events\": %" PRIu64 ", \"frames\": {\"publish\": %" PRIu64 ", \"subscribe\": %" PRIu64 "}, ",
+            events, atomic_load(&stats->frames[STATS_PUBLISH]), atomic_load(&stats->frames[STATS_SUBSCRIBE]));
+    fputs("\"stage_us_per_event\": {", file);
     for (int i = 0; i < STATS_STAGES; i++)
         fprintf(file, "%s\"%s\": %.3f", i > 0 ? ", " : "", NAMES[i],
                 events > 0 ? (double)atomic_load(&stats->ns[i]) / 1000 / (double)events : 0.0);

@@ -24,9 +24,12 @@ typedef enum StatsStage {
     STATS_STAGES
 } StatsStage;
 
+typedef enum StatsPort { STATS_PUBLISH, STATS_SUBSCRIBE, STATS_PORTS } StatsPort;
+
 typedef struct Stats {
     _Atomic uint64_t ns[STATS_STAGES];
-    _Atomic uint64_t events; // stored
+    _Atomic uint64_t events;              // stored
+    _Atomic uint64_t frames[STATS_PORTS]; // that came from peers
 } Stats;
 
 uint64_t stats_now(void);
@@ -34,5 +37,7 @@ uint64_t stats_now(void);
 // NULL.
 void stats_add(Stats *stats, StatsStage stage, uint64_t *since);
 void stats_count(Stats *stats, uint64_t events);
-// {"events": N, "stage_us_per_event": {"open": 1.2, …}} into a new file that then takes the path's place. ERROR_SYSTEM.
+void stats_frame(Stats *stats, StatsPort port);
+// {"events": N, "frames": {"publish": N, "subscribe": N}, "stage_us_per_event": {"open": 1.2, …}} into a new file that
+// then takes the path's place. ERROR_SYSTEM.
 int stats_write(const Stats *stats, const char *path);

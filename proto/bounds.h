@@ -65,8 +65,16 @@
 #define VERDICT_CHUNK_BYTES (256 * 1024)    // of verdicts that a resuming agent missed, per message
 #define SESSIONS_PER_AGENCY_MAX 256
 #define STREAMS_PER_DAY_MAX 1024 // that an agency opens
-#define SHARES_MAX 64            // consumers of one subscription
-#define SESSIONS_MAX 4096        // on each port
+
+#define HELLOS_AGENCY_BURST 1024 // of one agency at once, ...
+#define HELLOS_AGENCY_PER_SECOND 32
+#define HELLOS_SUBSCRIPTION_BURST 256
+#define HELLOS_SUBSCRIPTION_PER_SECOND 8
+#define CONNECTIONS_BURST 1024 // of one party, ...
+#define CONNECTIONS_PER_SECOND 32
+
+#define SHARES_MAX 64     // consumers of one subscription
+#define SESSIONS_MAX 4096 // on each port
 #define PING_INTERVAL_MS 5000
 #define PEER_SILENT_MS 20000 // no frame for so long: the session is over
 #define HANDSHAKE_IVL_MS 5000

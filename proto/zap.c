@@ -2,9 +2,11 @@
 //
 // The ZAP handler: a thread with the REP socket that libzmq asks (RFC 27), and a list in order of its keys. The list is
 // handed over whole, so that no lock is shared. What is not exactly a CURVE request of our domain by a key on the list
-// is answered 400. It neither reads key files nor the database: who may is the broker's to know.
+// is answered 400, and a party that connects too often 300, which lets it try again later. It neither reads key files
+// nor the database: who may is the broker's to know.
 #include "proto/zap.h"
 
+#include "proto/base/allowance.h"
 #include "proto/base/bytes.h"
 #include "proto/base/error.h"
 #include "proto/bounds.h"
@@ -39,6 +41,7 @@ typedef struct Handler {
     List *list;   // NULL: nobody
     ZapKey probe; // user "" when there is none
     ZapRefused refused;
+    Allowance *connections;
 } Handler;
 
 static int compare_keys(const void *a, const void *b) {
@@ -80,6 +83,16 @@ static void note_refused(ZapRefused *refused, zframe_t *const frames[ZAP_REQUEST
         hex_encode(zframe_data(frames[6]), 8, refused->key);
 }
 
+static const char *status_of(Handler *handler, const char *user) {
+    if (user == NULL)
+        return "400";
+    if (user == handler->probe.user || allowance_take(handler->connections, user, zclock_mono()))
+        return "200";
+    handler->refused.often++;
+    snprintf(handler->refused.user, sizeof handler->refused.user, "%s", user);
+    return "300";
+}
+
 // A REP socket must answer each request before it takes the next, so even what is no request gets its answer.
 static void answer(Handler *handler) {
     zmsg_t *request = zmsg_recv(handler->rep);
@@ -91,15 +104,17 @@ static void answer(Handler *handler) {
         if (n < ZAP_REQUEST_FRAMES)
             frames[n] = frame;
     const char *user = decide(handler, frames, n);
+    const char *status = status_of(handler, user);
+    bool allowed = strcmp(status, "200") == 0;
     if (user == NULL)
         note_refused(&handler->refused, frames, n);
     zmsg_t *reply = zmsg_new();
     zmsg_addstr(reply, ZAP_VERSION);
     zmsg_addmem(reply, frames[1] != NULL ? zframe_data(frames[1]) : NULL,
                 frames[1] != NULL ? zframe_size(frames[1]) : 0);
-    zmsg_addstr(reply, user != NULL ? "200" : "400");
-    zmsg_addstr(reply, user != NULL ? "OK" : "this key is not known here");
-    zmsg_addstr(reply, user != NULL ? user : "");
+    zmsg_addstr(reply, status);
+    zmsg_addstr(reply, allowed ? "OK" : user != NULL ? "this party connects too often" : "this key is not known here");
+    zmsg_addstr(reply, allowed ? user : "");
     zmsg_addmem(reply, NULL, 0);
     zmsg_send(&reply, handler->rep);
     zmsg_destroy(&request);
@@ -149,6 +164,7 @@ static void run(zsock_t *pipe, void *args) {
     zsock_unbind(handler->rep, "%s", ZAP_ENDPOINT);
     zsock_destroy(&handler->rep);
     free(handler->list);
+    allowance_destroy(&handler->connections);
     free(handler);
 }
 
@@ -164,6 +180,8 @@ int zap_new(Zap **ret) {
     Zap *zap = calloc(1, sizeof(*zap));
     Handler *handler = calloc(1, sizeof(*handler));
     int r = zap == NULL || handler == NULL ? error_fail(ERROR_MEMORY, "no memory for a ZAP handler") : 0;
+    if (r == 0)
+        r = allowance_new(&handler->connections, (AllowanceRate){CONNECTIONS_BURST, CONNECTIONS_PER_SECOND});
     if (r == 0 && (handler->rep = zsock_new_rep("@" ZAP_ENDPOINT)) == NULL)
         r = error_fail(ERROR_CONFIG, "there is a ZAP handler in this process already");
     if (r == 0) {
@@ -175,6 +193,8 @@ int zap_new(Zap **ret) {
         }
     }
     if (r != 0) {
+        if (handler != NULL)
+            allowance_destroy(&handler->connections);
         free(handler);
         free(zap);
         return r;

@@ -30,6 +30,8 @@ typedef struct ZapRefused {
     uint64_t n;
     char address[64]; // as libzmq tells it; "" over a Unix socket
     char key[17];     // hex of its first 8 bytes; "" where it has none
+    uint64_t often;   // ... and of known keys, whose party connects too often (CONNECTIONS_BURST)
+    char user[64];    // the last of these
 } ZapRefused;
 void zap_refused(Zap *zap, ZapRefused *ret);
 // Binds a socket on loopback with `keys` and proves that a random key is refused, and that one put on the list for this

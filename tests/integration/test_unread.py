@@ -22,7 +22,9 @@ def unread_after(exchange, speak, healthy):
     sizes = []
     for n in range(ROUNDS):
         speak()
-        assert healthy.publish([people.dose(n % 100, 1 + n // 100)]).verdicts().popitem()[1] == "ACCEPTED"
+        code = f"PE{n:06}"
+        assert healthy.publish([wire.event("EVN", code, people.subject(n % 100), electricity={
+            "customer_code": code, "status": "active"})]).verdicts().popitem()[1] == "ACCEPTED"
         sizes.append(exchange.broker.rss_kib())
     return sizes
 
@@ -46,13 +48,14 @@ def mute_peer(exchange, **options):
 def start(exchange):
     exchange.load_population(people.citizens(100))
     exchange.agency("MOH", "health", [])
+    exchange.agency("EVN", "electricity", [])
     exchange.start_broker()
 
 
 def test_receipts_that_are_not_read(watched_size, exchange):
     """The same batch over and over: each time it is answered with all its verdicts."""
     start(exchange)
-    with mute_peer(exchange) as mute, wire.publisher(exchange, "MOH") as healthy:
+    with mute_peer(exchange) as mute, wire.publisher(exchange, "EVN") as healthy:
         mute.hello()
         healthy.hello()
         sealed = mute.send_batch(bad_batch())
@@ -73,7 +76,7 @@ def test_receipts_that_are_not_read(watched_size, exchange):
 def test_verdicts_that_are_not_read(watched_size, exchange):
     """Hello over and over: what was missed is told once what was sent before is known to be read."""
     start(exchange)
-    with mute_peer(exchange) as mute, wire.publisher(exchange, "MOH") as healthy:
+    with mute_peer(exchange) as mute, wire.publisher(exchange, "EVN") as healthy:
         mute.hello()
         healthy.hello()
         mute.publish(bad_batch())

@@ -3,6 +3,7 @@
 // The ZAP handler, asked as libzmq asks it (RFC 27), frame by frame; and the proof at start-up, which must fail where
 // there is no handler or a handler that lets everybody in.
 #include "proto/base/error.h"
+#include "proto/bounds.h"
 #include "proto/socket.h"
 #include "proto/zap.h"
 
@@ -101,6 +102,31 @@ static void test_the_list_decides(void **state) {
     assert_int_equal(ask(&GOOD, user), 400);
 }
 
+// By whichever of its keys; others are let in, and whoever is put off is told to come again (RFC 27: 300).
+static void test_a_party_connects_so_often(void **state) {
+    Zap *zap = *state;
+    char user[64];
+    const ZapKey keys[] = {key_of(1, "agency:1:aa"), key_of(2, "agency:1:bb"), key_of(7, "agency:7:cc")};
+    Request both[2] = {GOOD, GOOD};
+    both[0].key = 1;
+    both[1].key = 2;
+    assert_int_equal(zap_allow(zap, keys, 3), 0);
+    int n = 0;
+    int64_t begin = zclock_mono();
+    while (n < 2 * CONNECTIONS_BURST && ask(&both[n & 1], user) == 200)
+        n++;
+    int64_t passed_s = (zclock_mono() - begin) / 1000 + 1;
+    assert_in_range(n, CONNECTIONS_BURST, CONNECTIONS_BURST + CONNECTIONS_PER_SECOND * passed_s);
+    assert_string_equal(user, "");
+    assert_int_equal(ask(&GOOD, user), 200);
+    assert_string_equal(user, "agency:7:cc");
+    ZapRefused refused;
+    zap_refused(zap, &refused);
+    assert_int_equal(refused.often, 1);
+    assert_string_equal(refused.user, n & 1 ? "agency:1:bb" : "agency:1:aa");
+    assert_int_equal(refused.n, 0);
+}
+
 static void test_only_our_curve_requests(void **state) {
     Zap *zap = *state;
     char user[64];
@@ -187,6 +213,7 @@ static void test_proof_fails_with_an_open_door(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_list_decides, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_party_connects_so_often, setup, teardown),
         cmocka_unit_test_setup_teardown(test_only_our_curve_requests, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_in_a_process, setup, teardown),
         cmocka_unit_test(test_one_after_another),

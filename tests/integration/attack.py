@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes on while somebody attacks: an honest agency publishes, an honest committee receives, and the broker's size
+is watched. After each attack all of it must have been served in time and be there, once and in order."""
+import contextlib
+import os
+import threading
+import time
+
+import pytest
+
+import conftest
+import logbook
+import people
+import wire
+from conftest import SANITIZED
+
+FULL = os.environ.get("DONGBO_ATTACKS") == "full"
+LATE = 3 if SANITIZED else 1  # seconds from sending an event to its record and receipt, on a machine that is busy
+GROWTH_KIB = (48 if SANITIZED else 16) * 1024
+FIELDS = "citizen_number,electricity.customer_code"
+
+
+def short(n, full):
+    """How often: in the suite, and in the longer runs."""
+    return full if FULL else n
+
+
+class Honest(threading.Thread):
+    """Publishes and receives, one event after the other, on sockets of its own, until it is told to stop."""
+    serial = 0
+
+    def __init__(self, site):
+        super().__init__(daemon=True)
+        self.site = site
+        self.ready, self.done = threading.Event(), threading.Event()
+        self.took, self.failed, self.sizes = [], None, []
+        self.sent, self.received = [], []
+
+    def run(self):
+        try:
+            with wire.publisher(self.site, "EVN") as agency, wire.subscriber(self.site, "beside") as committee:
+                agency.hello()
+                committee.hello()
+                while not self.done.is_set():
+                    self.turn(agency, committee)
+                    self.ready.set()
+        except Exception as failed:  # told by whoever waits for this thread
+            self.failed = failed
+            self.ready.set()
+
+    def turn(self, agency, committee):
+        Honest.serial += 1
+        code = f"PE{Honest.serial:09}"
+        begin = time.monotonic()
+        agency.send_batch([wire.event("EVN", code, people.subject(Honest.serial % 200), electricity={
+            "customer_code": code, "status": "active", "province_code": "01"})])
+        n = len(committee.records)
+        committee.credit(64 * 1024)
+        while len(committee.records) == n:
+            committee.take()
+        stored = agency.receipt()
+        self.took.append(time.monotonic() - begin)
+        assert stored.verdicts() == {agency.last: "ACCEPTED"}
+        committee.ack()
+        self.sent.append(code)
+        self.received.append(wire.ElectricityContract.FromString(committee.records[-1].body).customer_code)
+        self.sizes.append(self.site.broker.rss_kib())
+
+    def stop(self):
+        self.done.set()
+        self.join(60)
+        assert not self.is_alive()
+
+
+@contextlib.contextmanager
+def attacked(site, late=LATE, growth_kib=GROWTH_KIB):
+    """What happens inside harms nobody."""
+    honest = Honest(site)
+    honest.start()
+    assert honest.ready.wait(30)
+    before, turns = site.broker.rss_kib(), len(honest.took)
+    try:
+        yield honest
+        end = time.monotonic() + 20
+        while honest.failed is None and len(honest.took) < turns + 3 and time.monotonic() < end:
+            honest.done.wait(0.01)
+    finally:
+        honest.stop()
+    if honest.failed:
+        raise honest.failed
+    assert site.broker.running()
+    assert honest.received == honest.sent and len(honest.took) >= turns + 3
+    assert max(honest.took) < late, sorted(honest.took)[-5:]
+    assert max(honest.sizes) - before < growth_kib, (before, max(honest.sizes))
+
+
+def set_up(site):
+    """Honest: EVN and `beside`. Attackers have the keys of MOH, `wrong` and `list`."""
+    site.load_population(people.citizens(200))
+    site.agency("EVN", "electricity", [])
+    site.agency("MOH", "health", [])
+    site.committee("beside", "electricity", FIELDS)
+    site.committee("wrong", "health", "citizen_number,health.*")
+    site.committee("list", "health", "citizen_number,health.*", "--followed-only")
+    config = site.directory / "broker.yaml"
+    config.write_text(config.read_text() + "stats_file: broker.stats\n")
+
+
+def warm(site):
+    """What every connection passes through is filled once, so that growth is the attack's."""
+    with attacked(site, growth_kib=1 << 30):
+        for name in ("wrong", "list"):
+            with wire.subscriber(site, name) as peer:
+                peer.hello()
+        with wire.publisher(site, "MOH") as peer:
+            peer.hello()
+            peer.publish([people.dose(n, 1) for n in range(200)])
+
+
+@contextlib.contextmanager
+def open_attacked(template):
+    """An exchange for a module's attacks, one after the other. In the end its whole log holds."""
+    with pytest.MonkeyPatch.context() as patch, conftest.open_site(template) as exchange:
+        patch.setenv("ASAN_OPTIONS", os.environ.get("ASAN_OPTIONS", "") +
+                     ":quarantine_size_mb=0:thread_local_quarantine_size_kb=0")
+        set_up(exchange)
+        exchange.start_broker()
+        warm(exchange)
+        yield exchange
+        logbook.Logbook(exchange.cluster).check()
