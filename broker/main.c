@@ -2,6 +2,7 @@
 //
 // dongbo-broker: reads its configuration, lets in whom the exchange knows, runs the publish side and the feed, and
 // stops when asked to. Follows agencies and keys while it runs.
+#include "broker/descriptors.h"
 #include "broker/feed.h"
 #include "broker/pipeline.h"
 #include "broker/quota.h"
@@ -308,6 +309,7 @@ int main(int argc, char **argv) {
         {0}};
     const Command command = {.name = "dongbo-broker", .summary = "Runs the exchange's broker.", .options = options};
     log_setup("dongbo-broker", LOG_LEVEL_INFO);
+    descriptors_limit();
     int result = options_parse(&command, argc, argv, &operand);
     if (result == 1)
         return 0;

@@ -78,12 +78,14 @@
 #define PING_INTERVAL_MS 5000
 #define PEER_SILENT_MS 20000 // no frame for so long: the session is over
 #define HANDSHAKE_IVL_MS 5000
-#define GREETING_MS 3000      // a session is opened within this time of its Hello, or not at all
-#define HELLO_MS 5000         // so long an agent waits for its Welcome before it says Hello elsewhere
-#define GREETINGS_MAX 4096    // Hellos and questions for verdicts that wait for the database
-#define SOCKET_HWM 1000       // messages to one peer
-#define SOCKET_RECEIVE_HWM 64 // messages from one peer; more wait in its own TCP buffers
-#define SOCKET_BACKLOG 1024   // connections not yet accepted
-#define RECONNECT_MS 200      // an agent's
-#define RECONNECT_MAX_MS 5000 // an agent's
-#define ZAP_PROVE_MS 10000    // for each of the two trial connections of zap_prove()
+#define GREETING_MS 3000         // a session is opened within this time of its Hello, or not at all
+#define HELLO_MS 5000            // so long an agent waits for its Welcome before it says Hello elsewhere
+#define GREETINGS_MAX 4096       // Hellos and questions for verdicts that wait for the database
+#define SOCKET_HWM 1000          // messages to one peer
+#define SOCKET_RECEIVE_HWM 64    // messages from one peer; more wait in its own TCP buffers
+#define DESCRIPTORS_MAX 16384    // of a broker, where the machine gives it as many
+#define DESCRIPTORS_RESERVED 128 // not for peers: a broker's sessions with its database, files
+#define SOCKET_BACKLOG 1024      // connections not yet accepted
+#define RECONNECT_MS 200         // an agent's
+#define RECONNECT_MAX_MS 5000    // an agent's
+#define ZAP_PROVE_MS 10000       // for each of the two trial connections of zap_prove()

@@ -4,23 +4,32 @@ peers go on meanwhile (attack.py), and what strangers send is counted: nothing o
 import contextlib
 import json
 import os
+import pathlib
+import resource
 import struct
 import time
 
 import pytest
 
+import people
 import wire
 import zmtp
 from attack import attacked, open_attacked, set_up, short
 
 HANDSHAKE_S = 5  # HANDSHAKE_IVL_MS
 FRAME_MAX = 24 + 1024 * 1024
+RESERVED = 128   # DESCRIPTORS_RESERVED
 
 
 @pytest.fixture(scope="module")
 def site(template):
     with open_attacked(template) as exchange:
         yield exchange
+
+
+def contract(n):
+    return wire.event("EVN", f"PE{n}", people.subject(n), electricity={
+        "customer_code": f"PE{n}", "status": "active", "province_code": "01"})
 
 
 def server_key(site):
@@ -231,3 +240,34 @@ def test_connections_that_come_and_go(site):
                 put_off = True
         assert put_off and n >= 500, n
         is_alive(site)
+
+
+def cpu_seconds(process):
+    words = pathlib.Path(f"/proc/{process.popen.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_descriptors_are_used_up(exchange):
+    """Connections that say nothing hold all that the broker gives to peers. Who is connected goes on, also over a
+    restart of the database's sessions, nobody spins, and afterwards everybody can come again."""
+    set_up(exchange)
+    broker = exchange.start_broker()
+    with contextlib.ExitStack() as stack, wire.publisher(exchange, "EVN") as evn:
+        evn.hello()
+        evn.publish([contract(0)])
+        in_use = len(os.listdir(f"/proc/{broker.popen.pid}/fd"))
+        resource.prlimit(broker.popen.pid, resource.RLIMIT_NOFILE, (in_use + 20 + RESERVED, in_use + 20 + RESERVED))
+        held = [stack.enter_context(zmtp.Raw(exchange.publish)) for _ in range(100)]
+        closed = [raw for raw in held if raw.wait_closed(0.02)]
+        assert len(closed) >= 70, len(closed)
+        begin, used = time.monotonic(), cpu_seconds(broker)
+        exchange.cluster.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE "
+                              "'dongbo%%' AND datname = current_database()")
+        for n in range(1, 20):
+            evn.publish([contract(n)])
+        assert cpu_seconds(broker) - used < max(1, 0.5 * (time.monotonic() - begin))
+        for raw in held:
+            raw.close()
+        with wire.publisher(exchange, "MOH") as moh:
+            moh.hello()
+            moh.publish([people.dose(1)])

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A connection's descriptor is the lowest that is free; one near the limit tells that there are few others.
+#include "broker/descriptors.h"
+
+#include "proto/bounds.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+void descriptors_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static bool is_reserved(int fd) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd + DESCRIPTORS_RESERVED >= limit.rlim_cur;
+}
+
+// libc's, for libzmq. ECONNABORTED is what a peer causes who went away again, and libzmq waits for the next.
+int accept4(int listener, struct sockaddr *address, socklen_t *n, int flags) {
+    int fd = (int)syscall(SYS_accept4, listener, address, n, flags);
+    if (fd < 0 || !is_reserved(fd))
+        return fd;
+    close(fd);
+    errno = ECONNABORTED;
+    return -1;
+}
