@@ -47,20 +47,34 @@ class Segment:
     def __init__(self, row):
         (self.first, self.last, self.epoch, self.kind, self.agency, self.stream, self.first_sequence,
          self.last_sequence, self.batch_root, self.stored_at_us, self.population_position, self.leaf_index, self.hash,
-         summary, payload, batch) = [bytes(value) if isinstance(value, memoryview) else value for value in row]
+         summary, payload, batch, origin) = [bytes(value) if isinstance(value, memoryview) else value for value in row]
         self.lines = wire.SegmentSummary.FromString(unpack_zstd(summary)).lines
         self.trimmed = payload is None
         self.entries = [] if self.trimmed else wire.SegmentPayload.FromString(unpack_zstd(payload)).entries
         self.batch_bytes = batch
+        self.origin = wire.SealedBatch.FromString(origin or b"")
 
     def leaf(self):
-        data = struct.pack(">IQQB", self.epoch, self.first, self.last, self.kind) + (self.stream or bytes(16))
-        data += struct.pack(">QQ", self.first_sequence, self.last_sequence) + (self.batch_root or NO_HASH)
+        """Format 2 (broker/segment.h)."""
+        signed = self.origin.header + self.origin.signature
+        origin = hashlib.sha256(signed).digest() if signed else NO_HASH
+        data = struct.pack(">IQQBI", self.epoch, self.first, self.last, self.kind, self.agency or 0)
+        data += (self.stream or bytes(16)) + struct.pack(">QQ", self.first_sequence, self.last_sequence)
+        data += (self.batch_root or NO_HASH) + origin
         data += struct.pack(">QQ", self.stored_at_us, self.population_position)
-        for line in self.lines:
-            data += (line.leaf or NO_HASH) + struct.pack(">BBB", line.domain, line.verdict, len(line.reasons))
-            data += b"".join(struct.pack(">H", reason.code) for reason in line.reasons)
-        return hashlib.sha256(b"\0dongbo segment 1\0" + data).digest()
+        data += wire.root([entry_leaf(line) for line in self.lines])
+        return hashlib.sha256(b"\0dongbo segment 2\0" + data).digest()
+
+
+def entry_leaf(line):
+    said = line.said or NO_HASH
+    if line.decided_by or line.text:
+        said = hashlib.sha256(b"dongbo said 1\0" + line.decided_by.encode() + b"\0" + line.text.encode()).digest()
+    data = struct.pack(">BBBQ", line.kind, line.domain, line.verdict, line.sequence)
+    data += (line.leaf or NO_HASH) + line.commitment + said + bytes([len(line.reasons)])
+    for reason in line.reasons:
+        data += struct.pack(">HB", reason.code, len(reason.field.encode())) + reason.field.encode()
+    return hashlib.sha256(b"\0" + data).digest()
 
 
 class Logbook:
@@ -71,7 +85,8 @@ class Logbook:
         self.cluster = cluster
         self.segments = [Segment(row) for row in cluster.rows(
             "SELECT first_position, last_position, epoch, kind, agency, stream, first_sequence, last_sequence, "
-            "batch_root, stored_at_us, population_position, leaf_index, hash, summary, payload, batch "
+            "batch_root, stored_at_us, population_position, leaf_index, hash, summary, payload, batch, "
+            "origin "
             "FROM exchange.segment ORDER BY first_position")]
         self.streams = {bytes(stream): (agency, last) for stream, agency, last in cluster.rows(
             "SELECT stream, agency, last_sequence FROM exchange.stream")}
