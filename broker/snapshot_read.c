@@ -40,6 +40,22 @@ static const PgStatement NEXT = {
     "  WHERE (person, domain, record_key) > ($1, $2, $3) ORDER BY person, domain, record_key LIMIT $4) v"
     " GROUP BY person, domain, record_key ORDER BY person, domain, record_key",
     4, NEXT_TYPES};
+// The same of those only who are followed at the chunk's head, however many others there are. Of whom nothing is left
+// there is a row without a key, so that a step moves on. Row comparisons, which only the index of lists can answer in
+// order, whatever was planned when there were no lists.
+static const Oid NEXT_FOLLOWED_TYPES[] = {OID_INT8, OID_INT2, OID_TEXT, OID_INT4, OID_INT4, OID_INT8};
+static const PgStatement NEXT_FOLLOWED = {
+    "snapshot_next_followed",
+    "SELECT person, domain, record_key FROM (SELECT f.person, v.domain, v.record_key FROM (SELECT l.subscription, l.person"
+    "   FROM exchange.followed l WHERE (l.subscription, l.person) >= ($5, $1)"
+    "   AND (l.subscription, l.person) <= ($5, 9223372036854775807) AND l.from_position <= $6"
+    "   AND (l.to_position IS NULL OR l.to_position > $6) ORDER BY l.subscription, l.person LIMIT $4) f"
+    "  LEFT JOIN LATERAL (SELECT r.domain, r.record_key FROM exchange.record_version r WHERE r.person = f.person"
+    "   AND (r.domain, r.record_key) > (CASE WHEN f.person = $1 THEN $2 ELSE 0::smallint END,"
+    "    CASE WHEN f.person = $1 THEN $3 ELSE '' END) ORDER BY r.domain, r.record_key LIMIT $4) v ON true"
+    "  ORDER BY f.subscription, f.person, v.domain, v.record_key LIMIT $4) n"
+    " GROUP BY person, domain, record_key ORDER BY person, domain, record_key",
+    6, NEXT_FOLLOWED_TYPES};
 static const Oid PERSONS_TYPES[] = {OID_INT8_ARRAY};
 static const PgStatement PERSONS = {"snapshot_persons",
                                     "SELECT person, rtrim(citizen_number, '-'), residence_province,"
@@ -51,13 +67,6 @@ static const PgStatement WENT = {"snapshot_went",
                                  "SELECT person, number, province, province63 FROM exchange.person_link"
                                  " WHERE person = ANY ($1) ORDER BY person",
                                  1, PERSONS_TYPES};
-static const Oid FOLLOWED_TYPES[] = {OID_INT8_ARRAY, OID_INT4, OID_INT8};
-static const PgStatement FOLLOWED = {"snapshot_followed",
-                                     "SELECT f.person FROM exchange.followed f"
-                                     " WHERE f.person = ANY ($1) AND f.subscription = $2 AND f.from_position <= $3"
-                                     " AND (f.to_position IS NULL OR f.to_position > $3)"
-                                     " ORDER BY f.person",
-                                     3, FOLLOWED_TYPES};
 static const Oid RECORDS_TYPES[] = {OID_INT8_ARRAY, OID_INT2_ARRAY, OID_TEXT_ARRAY, OID_INT8};
 static const PgStatement RECORDS = {
     "snapshot_records",
@@ -70,10 +79,9 @@ static const PgStatement RECORDS = {
 // One record of a step.
 typedef struct Key {
     int64_t person;
-    int domain;
+    int domain; // 0: nothing is left of this person
     const char *record_key;
     bool wanted;
-    bool followed; // where only those who are may be seen
     const char *citizen_number, *province, *province63;
 } Key;
 
@@ -180,14 +188,19 @@ static int codes_read(SnapshotReader *reader) {
 
 // ---- which records, and whose --------------------------------------------------------------------------------------
 
-static int next_read(SnapshotReader *reader, const SnapshotPlace *place) {
+static int next_read(SnapshotReader *reader, const SnapshotWork *work) {
     Step *step = &reader->step;
+    const SnapshotPlace *place = &work->place;
     PgParams params = {0};
     pg_param_i64(&params, place->person);
     pg_param_i16(&params, (int16_t)place->domain);
     pg_param_text(&params, place->record_key);
     pg_param_i32(&params, SNAPSHOT_STEP);
-    int r = pg_run(reader->exchange, &NEXT, &params, &step->next);
+    if (work->version.followed_only) {
+        pg_param_i32(&params, work->asked.subscription);
+        pg_param_i64(&params, (int64_t)work->head.position);
+    }
+    int r = pg_run(reader->exchange, work->version.followed_only ? &NEXT_FOLLOWED : &NEXT, &params, &step->next);
     pg_params_free(&params);
     if (r < 0)
         return r;
@@ -195,7 +208,7 @@ static int next_read(SnapshotReader *reader, const SnapshotPlace *place) {
     assert(step->n <= SNAPSHOT_STEP);
     for (int i = 0; i < step->n; i++)
         step->keys[i] = (Key){.person = pg_i64(step->next, i, 0),
-                              .domain = pg_i16(step->next, i, 1),
+                              .domain = pg_is_null(step->next, i, 1) ? 0 : pg_i16(step->next, i, 1),
                               .record_key = pg_text(step->next, i, 2),
                               .citizen_number = "",
                               .province = "",
@@ -253,29 +266,6 @@ static int persons_read(SnapshotReader *reader) {
     return r;
 }
 
-// Who is followed at the chunk's head.
-static int followed_read(SnapshotReader *reader, const SnapshotWork *work) {
-    Step *step = &reader->step;
-    if (!work->version.followed_only)
-        return 0;
-    PgParams params = {0};
-    PGresult *followed;
-    persons_bind(&params, step);
-    pg_param_i32(&params, work->asked.subscription);
-    pg_param_i64(&params, (int64_t)work->head.position);
-    int r = pg_run(reader->exchange, &FOLLOWED, &params, &followed);
-    pg_params_free(&params);
-    if (r < 0)
-        return r;
-    for (int i = 0, row = 0, n = PQntuples(followed); i < step->n; i++) {
-        while (row < n && pg_i64(followed, row, 0) < step->keys[i].person)
-            row++;
-        step->keys[i].followed = row < n && pg_i64(followed, row, 0) == step->keys[i].person;
-    }
-    PQclear(followed);
-    return 0;
-}
-
 // ---- what may be seen of them --------------------------------------------------------------------------------------
 
 static Dongbo__Entry entry_of(const Key *key) {
@@ -294,9 +284,8 @@ static Dongbo__Entry entry_of(const Key *key) {
 // 1 when the record is asked for and may be seen.
 static int key_wanted(SnapshotReader *reader, const SnapshotWork *work, const Key *key, int32_t today) {
     Dongbo__Entry entry = entry_of(key);
-    if (work->version.followed_only && !key->followed)
-        return 0;
-    if (policy_admits(&work->version, &entry, today) != POLICY_STAYS || !(work->version.fields[key->domain] & ~1u))
+    if (key->domain == 0 || policy_admits(&work->version, &entry, today) != POLICY_STAYS ||
+        !(work->version.fields[key->domain] & ~1u))
         return 0;
     if (!work->asked.of_buckets)
         return 1;
@@ -417,8 +406,9 @@ static int record_add(SnapshotReader *reader, SnapshotWork *work, const Key *key
 }
 
 static void place_move(SnapshotPlace *place, const Key *key) {
-    place->persons += place->person != key->person;
-    place->person = key->person;
+    bool over = key->domain == 0;
+    place->persons += !over && (place->domain == 0 || place->person != key->person);
+    place->person = key->person + over; // behind the person is before the next
     place->domain = key->domain;
     snprintf(place->record_key, sizeof place->record_key, "%s", key->record_key);
 }
@@ -441,15 +431,13 @@ static int step_add(SnapshotReader *reader, SnapshotWork *work) {
 
 static int step_run(SnapshotReader *reader, SnapshotWork *work) {
     step_clear(&reader->step);
-    int r = next_read(reader, &work->place);
+    int r = next_read(reader, work);
     if (r < 0)
         return r;
     work->done = reader->step.n == 0;
     if (work->done)
         return 0;
     r = persons_read(reader);
-    if (r == 0)
-        r = followed_read(reader, work);
     if (r == 0)
         r = keys_choose(reader, work);
     if (r == 0)

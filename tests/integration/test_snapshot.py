@@ -114,6 +114,23 @@ def test_only_those_who_are_followed(exchange, health):
         assert said(committee.snapshot()[1]) == expected((3, 4, 1), (5, 6, 1))
 
 
+def test_a_list_is_gone_through_in_steps(exchange, health):
+    """Persons with more records than a step holds, more without any than it does, and others in between."""
+    exchange.committee("fund", "health", FIELDS, "--followed-only")
+    publish(health, 0, 20)
+    filler(exchange, 6, 1200)
+    exchange.cluster.rows(
+        "INSERT INTO exchange.followed (subscription, person, number, from_position, to_position)"
+        " SELECT (SELECT subscription FROM exchange.subscription WHERE name = 'fund'), p, p::text, 1,"
+        " CASE WHEN p %% 7 = 0 THEN 2 END FROM generate_series(500, 2900) p WHERE p NOT IN (502, 503)")
+    with wire.subscriber(exchange, "fund") as committee:
+        committee.hello(snapshot=True)
+        chunks, held = committee.snapshot()
+    keys = exchange.cluster.value("SELECT count(*) FROM exchange.record_version WHERE person IN (501, 505, 506)")
+    assert len(held) == keys == 3600, "504, a multiple of 7, is followed no longer"
+    assert len(chunks) >= 3 and chunks[-1].persons_done == 3
+
+
 # ---- the agent -----------------------------------------------------------------------------------------------------
 
 class Copy:
