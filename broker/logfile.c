@@ -79,9 +79,7 @@ int logfile_put(LogfileWriter *writer, LogfileType type, const uint8_t *body, si
     int result = 0;
     if (begins_group(type) && writer->plain.n >= LOGFILE_FRAME_BYTES_GOAL)
         result = write_frame(writer);
-    bytes_append_u8(&writer->plain, (uint8_t)type);
-    bytes_append_u32(&writer->plain, (uint32_t)n);
-    bytes_append(&writer->plain, body, n);
+    logfile_append(&writer->plain, type, body, n);
     return result;
 }
 
@@ -94,6 +92,18 @@ int logfile_put_message(LogfileWriter *writer, LogfileType type, const ProtobufC
     int result = logfile_put(writer, type, body, n);
     free(body);
     return result;
+}
+
+void logfile_append(Bytes *to, LogfileType type, const uint8_t *body, size_t n) {
+    bytes_append_u8(to, (uint8_t)type);
+    bytes_append_u32(to, (uint32_t)n);
+    bytes_append(to, body, n);
+}
+
+void logfile_append_message(Bytes *to, LogfileType type, const ProtobufCMessage *message) {
+    bytes_append_u8(to, (uint8_t)type);
+    bytes_append_u32(to, (uint32_t)protobuf_c_message_get_packed_size(message));
+    bytes_append_message(to, message);
 }
 
 int logfile_flush(LogfileWriter *writer) {

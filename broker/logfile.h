@@ -37,6 +37,10 @@ int logfile_put_message(LogfileWriter *writer, LogfileType type, const ProtobufC
 int logfile_flush(LogfileWriter *writer); // what is left, to the file and out of stdio's hands
 uint64_t logfile_written(const LogfileWriter *writer);
 
+// One record, behind others in memory; what a file's frames hold.
+void logfile_append(Bytes *to, LogfileType type, const uint8_t *body, size_t n);
+void logfile_append_message(Bytes *to, LogfileType type, const ProtobufCMessage *message);
+
 // ---- reading ------------------------------------------------------------------------------------------------------
 
 typedef struct Logfile Logfile;

@@ -202,3 +202,25 @@ void line_write(const LineFormat *format, const Line *line, Bytes *out) {
     else
         write_columns(format, line, out);
 }
+
+void line_write_broken(const LineFormat *format, const AuditFinding *finding, Bytes *out) {
+    char text[64];
+    if (format->style == LINE_JSON) {
+        bytes_append_text(out, "{\"position\":");
+        number(out, (int64_t)finding->position);
+        json_text(out, ",\"broken\":", finding->what);
+        json_text(out, ",\"is\":", finding->is);
+        json_text(out, ",\"should\":", finding->should);
+        bytes_append_text(out, "}\n");
+        return;
+    }
+    snprintf(text, sizeof text, "%10" PRIu64 " ", finding->position);
+    bytes_append_text(out, text);
+    bytes_append_text(out, format->style == LINE_COLOUR ? "\033[31mBROKEN\033[0m " : "BROKEN ");
+    bytes_append_text(out, finding->what);
+    bytes_append_text(out, ": is ");
+    bytes_append_text(out, *finding->is ? finding->is : "missing");
+    bytes_append_text(out, ", should be ");
+    bytes_append_text(out, *finding->should ? finding->should : "missing");
+    bytes_append_text(out, "\n");
+}

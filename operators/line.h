@@ -4,6 +4,7 @@
 // told otherwise. Pure: bytes in, text out.
 #pragma once
 
+#include "broker/audit.h"
 #include "operators/names.h"
 #include "proto/base/bytes.h"
 #include "store.pb-c.h"
@@ -29,3 +30,5 @@ typedef struct LineFormat {
 
 void line_header(const LineFormat *format, Bytes *out); // column heads; nothing for JSON
 void line_write(const LineFormat *format, const Line *line, Bytes *out);
+// That the log is broken there: what stands there, and what should.
+void line_write_broken(const LineFormat *format, const AuditFinding *finding, Bytes *out);

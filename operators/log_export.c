@@ -3,14 +3,12 @@
 // `dongbo log export`: the log, or a part of it, as a file that can be verified without the database (PROTOCOL.md, Log
 // exports). Read in pages within one snapshot, so that memory stays bounded and what is trimmed meanwhile does not
 // matter. Payloads and batches only where they are asked for and the role may read them.
-#include "broker/logfile.h"
-#include "log.pb-c.h"
 #include "operators/commands.h"
+#include "operators/log_row.h"
 #include "operators/output.h"
 #include "operators/progress.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
-#include "proto/bounds.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,48 +22,15 @@ static const char NOTES[] =
     "in it as they were signed and stored; that it was made is noted as an unmasking.\n"
     "dongbo log verify checks such files.\n";
 
-// Columns of a page, in their order. The payload is named only in the second form, since a reader's role may not read
-// it at all.
-enum {
-    FIRST,
-    LAST,
-    EPOCH,
-    FORMAT,
-    KIND,
-    AGENCY,
-    STREAM,
-    FIRST_SEQUENCE,
-    LAST_SEQUENCE,
-    BATCH_ROOT,
-    STORED_AT,
-    POPULATION,
-    LEAF_INDEX,
-    HASH,
-    FRONTIER,
-    SUMMARY,
-    ORIGIN,
-    PAYLOAD,
-    BATCH
-};
-#define SELECT_PAGE(rest)                                                                                              \
-    "SELECT first_position, last_position, epoch, format, kind, coalesce(agency, 0), stream, first_sequence, "         \
-    "last_sequence, batch_root, stored_at_us, population_position, leaf_index, hash, frontier, summary, origin" rest   \
-    " FROM exchange.segment WHERE first_position >= $1 AND first_position <= $2 ORDER BY first_position LIMIT 64"
-static const PgStatement PAGES[2] = {{"export_page", SELECT_PAGE(""), 2, NULL},
-                                     {"export_page_payload", SELECT_PAGE(", payload, batch"), 2, NULL}};
 static const PgStatement MAY_READ = {"export_may_read",
                                      "SELECT has_column_privilege('exchange.segment', 'payload', 'SELECT')", 0, NULL};
-// The segment that holds the position; the one before it; the one that holds the last position.
+// The segments that hold these positions, and the last position of all.
 static const PgStatement RANGE = {
     "export_range",
     "SELECT coalesce((SELECT max(first_position) FROM exchange.segment WHERE first_position <= $1), 1), "
     "coalesce((SELECT max(first_position) FROM exchange.segment WHERE first_position <= $2), 0), "
     "(SELECT last_position FROM exchange.head)",
     2, NULL};
-static const PgStatement BEFORE = {"export_before",
-                                   "SELECT leaf_index, hash, frontier FROM exchange.segment WHERE first_position < $1 "
-                                   "ORDER BY first_position DESC LIMIT 1",
-                                   1, NULL};
 static const PgStatement AGENCIES = {"export_agencies", "SELECT agency, code FROM exchange.agency ORDER BY agency", 0,
                                      NULL};
 static const PgStatement EPOCHS = {"export_epochs", "SELECT epoch, position, reason FROM exchange.epoch ORDER BY epoch",
@@ -95,31 +60,14 @@ static void export_free(Export *export) {
     bytes_free(&export->payload);
 }
 
-static ProtobufCBinaryData column(const PGresult *rows, int row, int column) {
-    size_t n = 0;
-    const uint8_t *data = pg_is_null(rows, row, column) ? NULL : pg_bytes(rows, row, column, &n);
-    return (ProtobufCBinaryData){.len = n, .data = (uint8_t *)data};
-}
-
 // ---- what stands before the segments ------------------------------------------------------------------------------
 
 static int put_begin(Export *export) {
     RESULT before = NULL;
-    PgParams params = {0};
-    uint8_t none[HASH_BYTES] = {0};
-    Dongbo__LogBegin begin = DONGBO__LOG_BEGIN__INIT;
-    pg_param_i64(&params, export->from);
-    int r = pg_run(export->exchange, &BEFORE, &params, &before);
-    pg_params_free(&params);
+    Dongbo__LogBegin begin;
+    int r = log_row_begin(export->exchange, export->from, &before, &begin);
     if (r < 0)
         return r;
-    begin.first_position = (uint64_t) export->from;
-    begin.previous_hash = (ProtobufCBinaryData){.len = HASH_BYTES, .data = none};
-    if (PQntuples(before) > 0) {
-        begin.leaf_index = (uint64_t)pg_i64(before, 0, 0) + 1;
-        begin.previous_hash = column(before, 0, 1);
-        begin.frontier = column(before, 0, 2);
-    }
     begin.payloads = export->payloads;
     begin.exported_at_us = clock_now_us(clock_system());
     begin.exported_by = PQuser(pg_raw(export->exchange));
@@ -166,60 +114,21 @@ static int put_trims(Export *export) {
 
 // ---- segments -----------------------------------------------------------------------------------------------------
 
-static int unpack(const PGresult *rows, int row, int at, Bytes *plain) {
-    ProtobufCBinaryData bytes = column(rows, row, at);
-    int r = logfile_unpack(bytes.data, bytes.len, plain);
-    return r <= 0 ? r
-                  : error_fail(ERROR_DATABASE, "the segment at position %" PRId64 " cannot be read: its %s is damaged",
-                               pg_i64(rows, row, FIRST), PQfname(rows, at));
-}
-
-static void fill(const PGresult *rows, int row, Dongbo__LogSegment *segment) {
-    segment->first_position = (uint64_t)pg_i64(rows, row, FIRST);
-    segment->last_position = (uint64_t)pg_i64(rows, row, LAST);
-    segment->epoch = (uint32_t)pg_i32(rows, row, EPOCH);
-    segment->format = (uint32_t)pg_i16(rows, row, FORMAT);
-    segment->kind = (uint32_t)pg_i16(rows, row, KIND);
-    segment->agency = (uint32_t)pg_i32(rows, row, AGENCY);
-    segment->stream = column(rows, row, STREAM);
-    segment->first_sequence = (uint64_t)pg_i64(rows, row, FIRST_SEQUENCE);
-    segment->last_sequence = (uint64_t)pg_i64(rows, row, LAST_SEQUENCE);
-    segment->batch_root = column(rows, row, BATCH_ROOT);
-    segment->stored_at_us = pg_i64(rows, row, STORED_AT);
-    segment->population_position = pg_i64(rows, row, POPULATION);
-    segment->leaf_index = (uint64_t)pg_i64(rows, row, LEAF_INDEX);
-    segment->hash = column(rows, row, HASH);
-    segment->frontier = column(rows, row, FRONTIER);
-    segment->origin = column(rows, row, ORIGIN);
-}
-
 static int put_segment(Export *export, const PGresult *rows, int row) {
-    Dongbo__LogSegment segment = DONGBO__LOG_SEGMENT__INIT;
-    int r = unpack(rows, row, SUMMARY, &export->summary);
-    if (r < 0)
-        return r;
-    fill(rows, row, &segment);
-    segment.summary = (ProtobufCBinaryData){.len = export->summary.n, .data = export->summary.data};
-    r = logfile_put_message(export->writer, LOGFILE_SEGMENT, &segment.base);
-    if (r == 0 && export->payloads && !pg_is_null(rows, row, PAYLOAD)) {
-        r = unpack(rows, row, PAYLOAD, &export->payload);
+    Dongbo__LogSegment segment;
+    int r = log_row_fill(rows, row, &export->summary, &segment);
+    if (r == 0)
+        r = logfile_put_message(export->writer, LOGFILE_SEGMENT, &segment.base);
+    if (r == 0 && export->payloads && !pg_is_null(rows, row, LOG_ROW_PAYLOAD)) {
+        r = log_row_unpack(rows, row, LOG_ROW_PAYLOAD, &export->payload);
         if (r == 0)
             r = logfile_put(export->writer, LOGFILE_PAYLOAD, export->payload.data, export->payload.n);
     }
-    ProtobufCBinaryData batch = export->payloads ? column(rows, row, BATCH) : (ProtobufCBinaryData){0};
+    ProtobufCBinaryData batch = export->payloads ? log_row_bytes(rows, row, LOG_ROW_BATCH) : (ProtobufCBinaryData){0};
     if (r == 0 && batch.len > 0)
         r = logfile_put(export->writer, LOGFILE_BATCH, batch.data, batch.len);
     export->segments++;
     export->last_position = segment.last_position;
-    return r;
-}
-
-static int read_page(Export *export, int64_t from, PGresult **ret) {
-    PgParams params = {0};
-    pg_param_i64(&params, from);
-    pg_param_i64(&params, export->to);
-    int r = pg_run(export->exchange, &PAGES[export->payloads], &params, ret);
-    pg_params_free(&params);
     return r;
 }
 
@@ -229,13 +138,13 @@ static int put_segments(Export *export) {
     progress_begin(&progress);
     for (int64_t from = export->from; r == 0 && from <= export->to;) {
         RESULT rows = NULL;
-        r = read_page(export, from, &rows);
+        r = log_row_read(export->exchange, export->payloads, from, export->to, &rows);
         int n = r == 0 ? PQntuples(rows) : 0;
         for (int row = 0; r == 0 && row < n; row++)
             r = put_segment(export, rows, row);
         if (n == 0)
             break;
-        from = pg_i64(rows, n - 1, FIRST) + 1;
+        from = pg_i64(rows, n - 1, LOG_ROW_FIRST) + 1;
         progress_show(&progress, "exported up to position", export->last_position, "");
     }
     progress_end();

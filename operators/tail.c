@@ -8,6 +8,7 @@
 #include "operators/commits.h"
 #include "operators/identity.h"
 #include "operators/line.h"
+#include "operators/log_watch.h"
 #include "operators/result.h"
 #include "operators/since.h"
 #include "operators/trimmed.h"
@@ -26,7 +27,8 @@
 #define TAIL_LINES 20
 #define TAIL_RETRY_MS 500
 #define TAIL_RETRY_MAX_MS 5000
-#define TAIL_WAIT_MS 30000 // then looks by itself
+#define TAIL_WAIT_MS 30000  // then looks by itself
+#define TAIL_VERIFY_MS 1000 // ... at what it has shown, for nobody tells who changes it
 
 // The payload is named only in the second form of each, since a reader's role may not read it at all.
 #define TAIL_SELECT(payload)                                                                                           \
@@ -50,20 +52,23 @@ typedef struct Tail {
     Identity identity;
     Arena *arena;
     LineFormat format;
-    bool follow, json, unmask, payload;
+    LogWatch *watch; // with --verify
+    bool follow, json, unmask, verify, payload, may_payload;
     const char *agency_code, *domain_name, *verdict_name, *citizen, *since;
     long long lines; // -1: not said
     uint32_t agency;
     int domain, verdict;
     int64_t next; // first position not shown yet
-    Bytes out;
+    Bytes out, broken;
 } Tail;
 
 static void tail_free(Tail *tail) {
+    log_watch_destroy(&tail->watch);
     names_destroy(&tail->names);
     identity_free(&tail->identity);
     arena_destroy(&tail->arena);
     bytes_free(&tail->out);
+    bytes_free(&tail->broken);
 }
 
 static bool matches(const Tail *tail, const Line *line) {
@@ -169,6 +174,36 @@ static int back_page(Tail *tail, Kept *kept, const PGresult *rows) {
     return r;
 }
 
+// ---- verifying ----------------------------------------------------------------------------------------------------
+
+// At once, among the lines: whoever looks at these must not have to look elsewhere.
+static void tell_broken(void *of, const AuditFinding *finding) {
+    Tail *tail = of;
+    bytes_clear(&tail->broken);
+    line_write_broken(&tail->format, finding, &tail->broken);
+    if (!tail->broken.failed)
+        fwrite(tail->broken.data, 1, tail->broken.n, stdout);
+}
+
+// From the segment that holds this position on.
+static int watch_from(Tail *tail, int64_t from) {
+    if (!tail->verify)
+        return 0;
+    int r = log_watch_new(&tail->watch, tail->exchange, from, tail->may_payload);
+    if (r == 0)
+        log_watch_tell(tail->watch, tell_broken, tail);
+    return r;
+}
+
+static int watch_up_to(Tail *tail, int64_t position) {
+    if (!tail->watch)
+        return 0;
+    int r = log_watch_look(tail->watch, position);
+    return r == 0 && fflush(stdout) != 0 ? error_fail(ERROR_SYSTEM, "standard output: %s", strerror(errno)) : r;
+}
+
+// ---- lines --------------------------------------------------------------------------------------------------------
+
 // The last lines: what is newest is read first and printed last.
 static int show_last(Tail *tail) {
     Kept kept = {0};
@@ -195,6 +230,10 @@ static int show_last(Tail *tail) {
     tail->next = newest + 1;
     if (r == 0 && failed)
         r = error_fail(ERROR_MEMORY, "no memory for the lines");
+    if (r == 0)
+        r = watch_from(tail, newest ? before : 1);
+    if (r == 0)
+        r = watch_up_to(tail, newest); // before it is shown
     return r < 0 ? r : flush_out(tail);
 }
 
@@ -206,6 +245,8 @@ static int show_new(Tail *tail, bool limited) {
         int r = read_page(tail, false, tail->next, &rows);
         page.rows = rows;
         n = PQntuples(rows);
+        if (r == 0 && n > 0)
+            r = watch_up_to(tail, pg_i64(rows, n - 1, 1));
         for (int row = 0; r == 0 && row < n; row++) {
             r = decode(tail, &page, row);
             for (size_t i = 0; r == 0 && i < page.summary->n_lines && !(limited && tail->lines == 0); i++) {
@@ -251,8 +292,10 @@ static int reconnect(Tail *tail) {
 }
 
 static int follow_once(Tail *tail) {
-    int r = commits_wait(tail->exchange, STDOUT_FILENO, TAIL_WAIT_MS);
-    return r == 0 ? show_new(tail, false) : r;
+    int r = commits_wait(tail->exchange, STDOUT_FILENO, tail->watch ? TAIL_VERIFY_MS : TAIL_WAIT_MS);
+    if (r == 0)
+        r = show_new(tail, false);
+    return r == 0 ? watch_up_to(tail, tail->next - 1) : r;
 }
 
 static int follow(Tail *tail) {
@@ -292,7 +335,8 @@ static int find_rights(Tail *tail) {
     bool must = tail->unmask || tail->citizen;
     if (must && !pg_bool(may, 0, 0))
         return error_fail(ERROR_CONFIG, "this role may not read payloads: --citizen and --unmask are not for it");
-    tail->payload = pg_bool(may, 0, 0) && (must || tail->json);
+    tail->may_payload = pg_bool(may, 0, 0);
+    tail->payload = tail->may_payload && (must || tail->json);
     return tail->unmask ? identity_note_unmasking(tail->desk, "log tail", tail->identity.number) : 0;
 }
 
@@ -332,6 +376,8 @@ int tail_run(Desk *desk, int argc, char **argv) {
         {"citizen", 0, OPTION_TEXT, "NUMBER|-", "only this citizen, under any number", &tail.citizen},
         {"since", 0, OPTION_TEXT, "TIME|POSITION", "from there on, instead of the last lines", &tail.since},
         {"lines", 'n', OPTION_INT, "N", "so many lines; default 20, with --since all", &tail.lines},
+        {"verify", 0, OPTION_FLAG, NULL, "check what is shown, and say at once where the chain breaks; exit code 1",
+         &tail.verify},
         {"unmask", 0, OPTION_FLAG, NULL, "show citizen numbers; this is noted", &tail.unmask},
         DESK_WHY(desk),
         {0}};
@@ -347,6 +393,11 @@ int tail_run(Desk *desk, int argc, char **argv) {
     if (r < 0)
         return r;
     line_header(&tail.format, &tail.out);
-    r = tail.since ? show_new(&tail, limited) : show_last(&tail);
-    return r == 0 && tail.follow ? follow(&tail) : r < 0 ? r : 0;
+    if (tail.since)
+        r = watch_from(&tail, tail.next);
+    if (r == 0)
+        r = tail.since ? show_new(&tail, limited) : show_last(&tail);
+    if (r == 0 && tail.follow)
+        r = follow(&tail);
+    return r < 0 ? r : tail.watch && log_watch_breaks(tail.watch) > 0;
 }

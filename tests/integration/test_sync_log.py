@@ -240,6 +240,65 @@ def test_following_goes_on_over_a_restart_and_learns_new_names(run):
     assert "going on at position" in (run.directory / "follow.err").read_text()
 
 
+@contextlib.contextmanager
+def changed(run, first, column, value):
+    """As somebody with root would; then it is put back."""
+    was = run.cluster.value(f"SELECT {column} FROM exchange.segment WHERE first_position = %s", first)
+    run.cluster.rows(f"UPDATE exchange.segment SET {column} = {value} WHERE first_position = %s", first)
+    yield
+    run.cluster.rows(f"UPDATE exchange.segment SET {column} = %s WHERE first_position = %s", was, first)
+
+
+def newest(run):
+    run.wait_in_force()
+    return run.cluster.value("SELECT first_position FROM exchange.head")
+
+
+@pytest.mark.parametrize("words, column, value, broken", [
+    ((), "agency", "77", "leaf, changed since it was read"),
+    (("--json",), "hash", "sha256(hash)", "hash, changed since it was read"),
+    ((), "payload", "(SELECT payload FROM exchange.segment WHERE first_position = last_position "
+                    "ORDER BY first_position LIMIT 1)", "entry")])
+def test_following_says_at_once_what_was_changed(run, words, column, value, broken):
+    first = newest(run)
+    with following(run, "--verify", "-n", "1", *words) as process:
+        assert any(str(first) in line for line in process.stdout)
+        begun = time.monotonic()
+        with changed(run, first, column, value):
+            line = process.stdout.readline()
+            assert time.monotonic() - begun < 10
+            if words:
+                told = json.loads(line)
+                assert (told["position"], told["broken"]) == (first, broken) and len(told["is"]) == 64
+            else:
+                assert line.startswith(f"{first:10} BROKEN {broken}: is ") and ", should be " in line
+        process.stdout.close()
+
+
+def test_what_is_whole_is_shown_as_ever(run):
+    since = newest(run)
+    for words in (("--since", since), ("-n", "1"), ("--since", since, "--json")):
+        assert run.dongbo("log", "tail", "--verify", *words).stdout == run.dongbo("log", "tail", *words).stdout
+    with changed(run, since, "epoch", "epoch + 1"):
+        done = run.dongbo("log", "tail", "--verify", "-n", "1", check=False)
+        assert done.returncode == 1 and "BROKEN" in done.stdout
+
+
+def test_following_says_where_the_chain_breaks_as_it_grows(run):
+    """The broker goes on from what stands in the last row, whoever changed that."""
+    first = newest(run)
+    with following(run, "--verify", "--json", "-n", "1") as process:
+        assert json.loads(process.stdout.readline())["position"] >= first
+        with changed(run, first, "hash", "sha256(hash)"):
+            assert json.loads(process.stdout.readline())["broken"].startswith("hash")
+            run.dongbo("agency", "disable", "NPC")
+            told, line = json.loads(process.stdout.readline()), json.loads(process.stdout.readline())
+            assert (told["position"], told["broken"]) == (line["position"], "hash")
+            assert line["text"].startswith("agency NPC disabled")
+        process.stdout.close()
+    run.dongbo("agency", "enable", "NPC")
+
+
 def test_following_without_old_lines(run):
     with following(run, "-n", "0") as process:
         assert "POSITION" in process.stdout.readline()
