@@ -24,9 +24,15 @@ struct Lite {
     } statements[STATEMENTS_MAX];
 };
 
+// What to do about it stands before the statement, which is for whoever mends the program.
 static int lite_fail(const Lite *lite, const char *what) {
-    return error_fail(ERROR_SYSTEM, "spool %s: %s (%s)", sqlite3_db_filename(lite->db, "main"),
-                      sqlite3_errmsg(lite->db), what);
+    int code = sqlite3_errcode(lite->db) & 0xFF;
+    const char *advice = code == SQLITE_FULL      ? "; make room on its disk, nothing is lost"
+                         : code == SQLITE_IOERR   ? "; see whether its disk is whole and has room"
+                         : code == SQLITE_CORRUPT ? "; move it away, the source is then read again"
+                                                  : "";
+    return error_fail(ERROR_SYSTEM, "spool %s: %s%s (%.60s)", sqlite3_db_filename(lite->db, "main"),
+                      sqlite3_errmsg(lite->db), advice, what);
 }
 
 // WAL with a sync at each commit; larger pages, because what is stored is mostly batches of 128 KiB.

@@ -6,7 +6,7 @@
 #include "proto/bounds.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -23,6 +23,14 @@ void descriptors_limit(void) {
 static bool is_reserved(int fd) {
     struct rlimit limit;
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd + DESCRIPTORS_RESERVED >= limit.rlim_cur;
+}
+
+bool descriptors_are_short(void) {
+    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    bool are_short = fd >= 0 ? is_reserved(fd) : errno == EMFILE;
+    if (fd >= 0)
+        close(fd);
+    return are_short;
 }
 
 // libc's, for libzmq. ECONNABORTED is what a peer causes who went away again, and libzmq waits for the next.

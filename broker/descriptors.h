@@ -6,6 +6,10 @@
 // last DESCRIPTORS_RESERVED. Who is connected goes on, and who is not tries the next endpoint.
 #pragma once
 
+#include <stdbool.h>
+
 // DESCRIPTORS_MAX of them, or as many as the machine lets this process have: what peers' connections hold in memory is
 // bounded by it.
 void descriptors_limit(void);
+// Whether the next connection would be closed for that.
+bool descriptors_are_short(void);

@@ -42,6 +42,7 @@ typedef struct Broker {
     Pipeline *pipeline;
     int publish_port, subscribe_port;
     bool failing;
+    bool out_of_descriptors;
     uint64_t n_refused; // connections, as last looked at
     uint64_t n_often;
     Quota quota; // of lines about them
@@ -156,7 +157,17 @@ static void look_at_refused(Broker *broker) {
     broker->n_refused = refused.n;
 }
 
+// Connections that are not accepted leave no trace of their own.
+static void look_at_descriptors(Broker *broker) {
+    bool are_short = descriptors_are_short();
+    if (are_short && !broker->out_of_descriptors)
+        log_error("no file descriptors are left for peers: new connections are closed until others end; raise "
+                  "LimitNOFILE of its unit");
+    broker->out_of_descriptors = are_short;
+}
+
 static void refresh(Broker *broker) {
+    look_at_descriptors(broker);
     look_at_refused(broker);
     Notified notified = take_notifications(broker);
     bool changed = false, reconnected = !pg_connected(broker->policy);

@@ -9,7 +9,8 @@
 // LOG_LEVEL_, since <syslog.h> (which czmq.h includes) takes LOG_INFO and LOG_DEBUG as macros.
 typedef enum LogLevel { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } LogLevel;
 
-// Call once, before threads. `program` must outlive the process.
+// Call once, before threads. `program` must outlive the process. A program that a library ends (abort()), as libzmq
+// does where it gets no memory, says from now on what to do about it.
 void log_setup(const char *program, LogLevel level);
 // Nothing is written from here on: what a library of ours does in somebody else's program.
 void log_mute(void);
