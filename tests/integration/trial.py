@@ -14,6 +14,7 @@ import select
 import sqlite3
 import time
 
+import conftest
 import logbook
 import people
 import wire
@@ -45,6 +46,16 @@ def wait(done, what, seconds=60):
     return found
 
 
+UNITS = {"broker": "dongbo-broker", "agent": "dongbo-publish@", "receiver": "dongbo-receive@"}
+
+
+def restarts(name, code):
+    """Whether a service manager starts it again after this exit code, by its unit in deploy/systemd."""
+    unit = (conftest.ROOT / f"deploy/systemd/{UNITS[name]}.service").read_text(encoding="utf-8").splitlines()
+    never = [line.partition("=")[2].split() for line in unit if line.startswith("RestartPreventExitStatus=")]
+    return "Restart=always" in unit and "StartLimitIntervalSec=0" in unit and str(code) not in sum(never, [])
+
+
 class Trial:
     def __init__(self, exchange, publish=None, subscribe=None):
         """The agents speak to these endpoints, if they are others than the broker's own."""
@@ -64,13 +75,37 @@ class Trial:
                 config.write_text(config.read_text().replace(f'"{own}"', other))
         self.spool = exchange.directory / "moh.spool"
         self.restored = False  # receipts from before may name positions that were given out again
-        self.broker = self.agent_running = self.receiver_running = None
+        self.running = {}  # broker, agent, receiver
+        self.may_end = ()  # which of them a fault may end, for the service manager starts them again
+
+    def move_spool(self, path):
+        """The agent's spool is elsewhere; before start()."""
+        config = self.agent.config.read_text()
+        self.agent.config.write_text(config.replace(f"path: {self.spool.name}", f"path: {path}"))
+        self.spool = path
 
     def start(self):
-        self.broker = self.exchange.start_broker()
-        self.agent_running = self.agent.start()
-        self.receiver_running = self.receiver.start()
+        self.running = {"broker": self.exchange.start_broker(), "agent": self.agent.start(),
+                        "receiver": self.receiver.start()}
         return self
+
+    def tend(self):
+        """What ended by itself is started again where its unit says so; otherwise somebody would have to."""
+        for name, process in self.running.items():
+            if process.running():
+                continue
+            code = process.popen.returncode
+            said = f"{name} ended with {code}\n{process.text()}"
+            assert name in self.may_end and restarts(name, code), said
+            self.running[name] = self.begin(name)
+
+    def begin(self, name):
+        if name == "broker":
+            self.exchange.broker = self.exchange.start(
+                [conftest.BUILD / "broker/dongbo-broker", "--config", self.exchange.directory / "broker.yaml"],
+                self.exchange.directory / "broker.log")
+            return self.exchange.broker
+        return (self.agent if name == "agent" else self.receiver).start()
 
     # ---- load ----
 
@@ -90,10 +125,11 @@ class Trial:
     # ---- a fault ----
 
     @contextlib.contextmanager
-    def fault(self, name):
+    def fault(self, name, may_end=()):
         """Within the block something is done to the exchange, and undone; rows come before, during and after it. When
         the block ends, everything has to come right by itself."""
         self.marks = {log: len(log.read_bytes()) for log in self.logs()}
+        self.may_end = may_end
         self.send()
         said = {"fault": name, "injected": 1, "survived": 0}
         try:
@@ -118,7 +154,7 @@ class Trial:
     def told(self, text, log="broker.log", seconds=30):
         """Waits until a log says so, of this fault."""
         path = self.exchange.directory / log
-        self.broker.wait_for(lambda: text in self.said_by(path), f"{log}: {text}", seconds)
+        self.wait((f"{log}: {text}", lambda: text in self.said_by(path)), seconds=seconds)
 
     # ---- the end of it ----
 
@@ -146,15 +182,20 @@ class Trial:
     def expected_last(self):
         return self.until_connected("SELECT coalesce(max(position), 0) FROM exchange.record_version")
 
-    def settle(self, seconds=90):
+    def settle(self):
         """Until every row is stored, answered and passed on. Nobody does anything for it."""
+        self.settle_publishing()
+        self.wait(("passed on", lambda: self.received() == self.expected_last()))
+
+    def settle_publishing(self):
+        self.wait(("stored", lambda: self.until_connected(EVENTS) >= len(self.rows)),
+                  ("answered", lambda: self.acknowledged() >= len(self.rows)))
+
+    def wait(self, *steps, seconds=90):
         deadline = time.monotonic() + seconds
-        for process in (self.broker, self.agent_running, self.receiver_running):
-            assert process.running(), f"ended by itself with {process.popen.returncode}\n{process.text()}"
-        for what, done in (("stored", lambda: self.until_connected(EVENTS) >= len(self.rows)),
-                           ("answered", lambda: self.acknowledged() >= len(self.rows)),
-                           ("passed on", lambda: self.received() == self.expected_last())):
+        for what, done in steps:
             while not done():
+                self.tend()
                 assert time.monotonic() < deadline, \
                     f"{what}: not within {seconds} s\n" + "\n".join(log.read_text()[-3000:] for log in self.logs())
                 select.select([], [], [], 0.05)
