@@ -3,12 +3,16 @@
 // Bodies are flat and their field numbers are below 32 (proto/domain.h), so one word says which have been there.
 #include "agents/record_body.h"
 
+#include "proto/base/text.h"
 #include "proto/domain.h"
 
+#include <string.h>
+
 RecordBody record_body_begin(const Dongbo__FeedRecord *record) {
+    const uint8_t *at = record->body.data; // NULL when there is nothing
     return (RecordBody){.descriptor = domain_descriptor((int)record->domain),
-                        .at = record->body.data,
-                        .end = record->body.data + record->body.len};
+                        .at = at,
+                        .end = at == NULL ? NULL : at + record->body.len};
 }
 
 int record_body_next(RecordBody *body) {
@@ -21,6 +25,9 @@ int record_body_next(RecordBody *body) {
     body->is_text = body->known->type == PROTOBUF_C_TYPE_STRING;
     uint32_t bit = 1u << body->field.number;
     if (body->field.type != (body->is_text ? 2u : 0u) || (body->seen & bit))
+        return 2;
+    const char *text = (const char *)body->field.data;
+    if (body->is_text && (!text_is_utf8(text, body->field.n) || memchr(text, 0, body->field.n) != NULL))
         return 2;
     body->seen |= bit;
     return 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Steps over the body of a feed record, field by field, without decoding it. A field that this program does not know,
-// of another type than it knows, or given twice makes the record unreadable: a receiver must be told to upgrade, not be
-// given half a record.
+// of another type than it knows, given twice, or whose text is no UTF-8 or has a NUL in it (no sink could keep it)
+// makes the record unreadable: a receiver must be told to upgrade, not be given half a record.
 #pragma once
 
 #include "proto/walk.h"
