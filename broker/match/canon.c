@@ -53,7 +53,7 @@ static bool is_letter(char c) {
     return isalnum((unsigned char)c) || (uint8_t)c >= 0x80;
 }
 
-// Cuts at CANON_BYTES. spaced: words stay apart.
+// Cuts at CANON_BYTES, never inside a character. spaced: words stay apart.
 static void squeeze(const char *folded, bool spaced, char out[CANON_BYTES]) {
     size_t n = 0;
     bool gap = false;
@@ -68,6 +68,7 @@ static void squeeze(const char *folded, bool spaced, char out[CANON_BYTES]) {
         }
     }
     out[n] = '\0';
+    text_cut(out, n);
 }
 
 static void canon(const char *cell, bool spaced, Canon *ret) {
