@@ -14,7 +14,8 @@ typedef struct RightsFile {
 } RightsFile;
 
 // What is of provinces and fields is held against the rules' codes and the domains there are. An agency is not looked
-// for: rights_check_agency(), and rights_file_fail() for what is found later. ERROR_CONFIG with file and line.
+// for: rights_check_agency(), and rights_file_fail() for what is found later. ERROR_CONFIG with file and line;
+// what was read until then is freed with rights_file_free() all the same.
 int rights_file_load(RightsFile *ret, const char *path, const Rules *rules);
 void rights_file_free(RightsFile *file);
 // Puts file and line of the key before the error that was noted; gives it back.

@@ -301,7 +301,7 @@ int check_message(const ProtobufCMessageDescriptor *descriptor, const CheckLimit
     walk.fields = 0;
     walk.depth = 1;
     walk.field = NULL;
-    walk.levels[0] = (Level){.descriptor = descriptor, .end = data + n};
+    walk.levels[0] = (Level){.descriptor = descriptor, .end = n > 0 ? data + n : data}; // data may be NULL then
     if (ret_field != NULL)
         ret_field[0] = 0;
     while (walk.depth > 0) {
