@@ -98,6 +98,20 @@ static void judge(const PolicyVersion *version, const FollowerNumbers *numbers) 
     }
 }
 
+// `limit` is what follower_store_keep() says.
+static void answer_limit(Asked *asked, int limit) {
+    char text[200];
+    if (limit == 1)
+        snprintf(text, sizeof text, "A list has at most %d persons. Nothing of this was taken: remove some first.",
+                 FOLLOWED_MAX);
+    else
+        snprintf(text, sizeof text,
+                 "A list changes by at most %d persons a day, and this one has. Nothing of this was taken: go on "
+                 "tomorrow, or ask the exchange's operators.",
+                 FOLLOW_CHANGES_PER_DAY_MAX);
+    answer_error(asked, DONGBO__ERROR__CODE__FOLLOW_LIMIT, text);
+}
+
 static int change(Actor *actor, Asked *asked, const Dongbo__Follow *follow) {
     size_t n = follow->n_add + follow->n_remove;
     FollowerNumbers numbers = {.list = arena_alloc(actor->arena, n * sizeof(FollowerNumber) + 1)};
@@ -115,11 +129,8 @@ static int change(Actor *actor, Asked *asked, const Dongbo__Follow *follow) {
     }
     if (result < 0)
         return result;
-    if (result == 1) {
-        char text[200];
-        snprintf(text, sizeof text, "A list has at most %d persons. Nothing of this was taken: remove some first.",
-                 FOLLOWED_MAX);
-        answer_error(asked, DONGBO__ERROR__CODE__FOLLOW_LIMIT, text);
+    if (result > 0) {
+        answer_limit(asked, result);
         return 0;
     }
     for (size_t i = 0; i < follow->n_add; i++)

@@ -49,17 +49,23 @@ static const PgStatement KEEP = {
     "counts AS (SELECT coalesce((SELECT c.followed FROM exchange.follow_count c WHERE c.subscription = $1), 0) AS "
     "followed, coalesce((SELECT a.asked FROM exchange.follow_asked a WHERE a.subscription = $1), 0) - "
     "coalesce((SELECT c.done FROM exchange.follow_count c WHERE c.subscription = $1), 0) AS waiting, "
+    "coalesce((SELECT a.changed FROM exchange.follow_asked a WHERE a.subscription = $1 "
+    "AND a.changed_since > now() - interval '1 day'), 0) AS changed, (SELECT count(*) FROM asked) AS changes, "
     "(SELECT count(*) FROM asked a WHERE NOT a.waits) AS fresh, "
     "(SELECT count(*) FROM asked a WHERE NOT a.waits AND a.follow) AS more), "
-    "room AS (SELECT n.more = 0 OR n.followed + n.waiting + n.more <= $6 AS fits FROM counts n), "
+    "room AS (SELECT CASE WHEN n.more > 0 AND n.followed + n.waiting + n.more > $6 THEN 1 "
+    "WHEN n.changes > 0 AND n.changed + n.changes > $7 THEN 2 ELSE 0 END AS why FROM counts n), "
     "kept AS (INSERT INTO exchange.follow_request AS r (subscription, person, follow, number) "
-    "SELECT $1, a.person, a.follow, a.number FROM asked a, room WHERE room.fits ORDER BY a.person "
+    "SELECT $1, a.person, a.follow, a.number FROM asked a, room WHERE room.why = 0 ORDER BY a.person "
     "ON CONFLICT (subscription, person) DO UPDATE SET follow = excluded.follow, number = excluded.number "
     "RETURNING r.xmax = 0 AS fresh), "
-    "counted AS (INSERT INTO exchange.follow_asked AS c (subscription, asked) SELECT $1, count(*) FROM kept "
-    "WHERE kept.fresh HAVING count(*) > 0 ON CONFLICT (subscription) DO UPDATE SET asked = c.asked + excluded.asked) "
-    "SELECT room.fits, n.followed, n.waiting + CASE WHEN room.fits THEN n.fresh ELSE 0 END FROM room, counts n",
-    6, (const Oid[]){OID_INT4, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_INT8}};
+    "counted AS (INSERT INTO exchange.follow_asked AS c (subscription, asked, changed) "
+    "SELECT $1, count(*) FILTER (WHERE kept.fresh), count(*) FROM kept HAVING count(*) > 0 "
+    "ON CONFLICT (subscription) DO UPDATE SET asked = c.asked + excluded.asked, changed = excluded.changed + "
+    "CASE WHEN c.changed_since > now() - interval '1 day' THEN c.changed ELSE 0 END, changed_since = "
+    "CASE WHEN c.changed_since > now() - interval '1 day' THEN c.changed_since ELSE now() END) "
+    "SELECT room.why, n.followed, n.waiting + CASE WHEN room.why = 0 THEN n.fresh ELSE 0 END FROM room, counts n",
+    7, (const Oid[]){OID_INT4, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_INT8, OID_INT8}};
 
 static const PgStatement LIST = {
     "follow-list",
@@ -183,14 +189,15 @@ int follower_store_keep(FollowerStore *store, int32_t subscription, const Follow
     param_persons(&params, numbers, is_removed_person);
     param_numbers(&params, numbers, is_removed);
     pg_param_i64(&params, FOLLOWED_MAX);
+    pg_param_i64(&params, FOLLOW_CHANGES_PER_DAY_MAX);
     int result = pg_run(store->exchange, &KEEP, &params, &rows);
     pg_params_free(&params);
     if (result < 0)
         return result;
     *ret = (FollowerCount){(uint64_t)pg_i64(rows, 0, 1), (uint64_t)pg_i64(rows, 0, 2)};
-    bool fits = pg_bool(rows, 0, 0);
+    result = pg_i32(rows, 0, 0);
     PQclear(rows);
-    return fits ? 0 : 1;
+    return result;
 }
 
 // ---- who is on the list --------------------------------------------------------------------------------------------

@@ -33,7 +33,8 @@ int follower_store_find(FollowerStore *store, const FollowerNumbers *numbers);
 typedef struct FollowerCount {
     uint64_t followed, waiting;
 } FollowerCount;
-// Keeps what is covered or removed, all of it or nothing. 1 when the list would be longer than FOLLOWED_MAX.
+// Keeps what is covered or removed, all of it or nothing. 1 when the list would be longer than FOLLOWED_MAX, 2 when it
+// was changed more than FOLLOW_CHANGES_PER_DAY_MAX times within a day.
 int follower_store_keep(FollowerStore *store, int32_t subscription, const FollowerNumbers *numbers, FollowerCount *ret);
 // Up to FOLLOW_NUMBERS_MAX numbers behind `after`, ascending, in the arena: as the list is when all that waits is
 // carried out. ERROR_MEMORY.

@@ -40,10 +40,11 @@
 
 #define FOLLOW_NUMBERS_MAX 1000 // citizen numbers in one Follow, or in its answer
 #define FOLLOW_BYTES_MAX (32 * 1024)
-#define FOLLOW_REQUESTS_MAX 8                  // Follows of one subscription that are not answered yet
-#define FOLLOWED_MAX 2000000                   // persons on one list, with those who are waited for
-#define FOLLOW_RECORDS_MAX 4096                // records of one person who is followed
-#define PUBLISH_CREDIT_BYTES (4 * 1024 * 1024) // per session, in flight
+#define FOLLOW_REQUESTS_MAX 8                         // Follows of one subscription that are not answered yet
+#define FOLLOWED_MAX 2000000                          // persons on one list, with those who are waited for
+#define FOLLOW_CHANGES_PER_DAY_MAX (2 * FOLLOWED_MAX) // of one list: each is an entry of the log
+#define FOLLOW_RECORDS_MAX 4096                       // records of one person who is followed
+#define PUBLISH_CREDIT_BYTES (4 * 1024 * 1024)        // per session, in flight
 #define UNREAD_BYTES (16 * 1024 * 1024)        // sent over one publish connection and not known to have been read
 #define UNREAD_AGENCY_BYTES (64 * 1024 * 1024) // ... over all of an agency's
 #define UNREAD_PING_BYTES (64 * 1024)          // so much unread is asked about

@@ -192,6 +192,36 @@ def test_a_list_is_bounded(centre):
         assert peer.list() == [number(2), number(3)]
 
 
+def test_a_list_changes_so_often_a_day(centre):
+    """Every change is an entry of the log: who follows and lets go without end is told to wait a day."""
+    exchange, npc = centre.exchange, centre.peer()
+    npc.publish([centre.enter(number(of)) for of in (1, 2, 3)])
+    with wire.subscriber(exchange, "fund") as peer:
+        for _ in range(3):
+            peer.follow(add=[number(1), number(2)])
+            wait_carried_out(exchange)
+            peer.follow(remove=[number(1), number(2)])
+            wait_carried_out(exchange)
+        counted = "SELECT changed FROM exchange.follow_asked"
+        assert exchange.cluster.value(counted) == 12
+        peer.follow(remove=[number(1)], add=[NOBODY])
+        assert exchange.cluster.value(counted) == 12, "what changes nothing counts for nothing"
+        exchange.cluster.rows("UPDATE exchange.follow_asked SET changed = 4000000 - 1")
+        assert "tomorrow" in refused(peer, FOLLOW_LIMIT, add=[number(1), number(2)])
+        peer.follow(add=[number(1)])
+        wait_carried_out(exchange)
+        refused(peer, FOLLOW_LIMIT, remove=[number(1)])
+        assert peer.list() == [number(1)]
+        with wire.subscriber(exchange, "hanoi") as other:
+            other.follow(add=[number(3)])
+        exchange.cluster.rows("UPDATE exchange.follow_asked SET changed_since = now() - interval '25 hours'")
+        peer.follow(remove=[number(1)])
+        wait_carried_out(exchange)
+        assert peer.list() == []
+        assert exchange.cluster.rows("SELECT changed FROM exchange.follow_asked WHERE changed_since > "
+                                     "now() - interval '1 minute'") == [(1,)]
+
+
 def test_somebody_with_too_many_records_is_not_followed(centre):
     exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
     npc.publish([centre.enter(number(of)) for of in (1, 2)])

@@ -109,6 +109,7 @@ static void test_limits_are_these(void **state) {
         LIMIT(FOLLOW_BYTES_MAX),
         LIMIT(FOLLOW_REQUESTS_MAX),
         LIMIT(FOLLOWED_MAX),
+        LIMIT(FOLLOW_CHANGES_PER_DAY_MAX),
         LIMIT(FOLLOW_RECORDS_MAX),
         LIMIT(PING_INTERVAL_MS),
         LIMIT(PEER_SILENT_MS),
