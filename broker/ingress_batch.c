@@ -4,6 +4,7 @@
 #include "broker/ingress_state.h"
 
 #include "broker/mail.h"
+#include "proto/base/mistake.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -107,7 +108,8 @@ static void say_receipt(IngressState *state, Session *session, Work *work) {
 }
 
 static void answer(IngressState *state, Session *session, Work *work) {
-    session->finished_bytes += work->batch_n;
+    if (!MISTAKE(CREDIT_KEPT))
+        session->finished_bytes += work->batch_n;
     if (work->outcome == OUTCOME_STORED || work->outcome == OUTCOME_DUPLICATE) {
         say_receipt(state, session, work);
         return;

@@ -17,6 +17,7 @@
 #include "broker/retelling.h"
 #include "broker/store.h"
 #include "proto/base/error.h"
+#include "proto/base/mistake.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -167,13 +168,17 @@ static int begin(Transaction *transaction, const TransactionGroup *group) {
     int result = lookup_connect(transaction->exchange);
     if (result == 0)
         result = lookup_connect(prepare_population(transaction->prepare));
+    if (result == 0 && MISTAKE(ACK_BEFORE_COMMIT)) // of the last one
+        result = store_commit(transaction->exchange);
+    if (result == 0 && MISTAKE(POSITION_BEFORE_LOCK))
+        result = store_head(transaction->exchange, &transaction->head);
     if (result == 0)
         result = store_begin(transaction->exchange);
-    if (result == 0)
+    if (result == 0 && !MISTAKE(POSITION_BEFORE_LOCK))
         result = store_head(transaction->exchange, &transaction->head);
     if (result == 0)
         result = recheck_follow(transaction->recheck, transaction->head.last_position);
-    if (result == 0)
+    if (result == 0 && !MISTAKE(POPULATION_UNCHECKED))
         result = recheck_population(transaction->recheck);
     if (result == 0)
         result = look_at_partition(transaction);
@@ -230,7 +235,7 @@ static int answer_repeated(Transaction *transaction, Work *work, const StreamRow
         return result;
     work->expected_sequence = stream->last_sequence + 1;
     if (result > 0 || stored.last_sequence != work->last_sequence ||
-        memcmp(stored.root, work->batch.header->root.data, HASH_BYTES) != 0) {
+        (memcmp(stored.root, work->batch.header->root.data, HASH_BYTES) != 0 && !MISTAKE(ROOT_UNCHECKED))) {
         work_settle(work, OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__FORK,
                     "Sequences from %" PRIu64 " on were stored with other events: the spool was restored from a "
                     "backup. Open a new stream and read the source again.",
@@ -251,11 +256,13 @@ static int check_stream(Transaction *transaction, const TransactionGroup *group,
                     "The exchange does not know this stream (it was restored): say Hello again.");
         return 0;
     }
-    if (stream->session_epoch != work->session_epoch) {
+    if (stream->session_epoch != work->session_epoch && !MISTAKE(EPOCH_UNCHECKED)) {
         work_settle(work, OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__FENCED,
                     "A newer session of this stream exists: two agents run on one spool, or its copy. Stop this one.");
         return 0;
     }
+    if (MISTAKE(SEQUENCE_UNCHECKED))
+        return 0;
     if (work->first_sequence > stream->last_sequence + 1) {
         work->expected_sequence = stream->last_sequence + 1;
         work_settle(work, OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__GAP,
@@ -607,7 +614,7 @@ static int run(Transaction *transaction, const TransactionGroup *group, const bo
     if (result == 0)
         result = store_works(transaction, group, open);
     since = stats_now();
-    if (result == 0)
+    if (result == 0 && !MISTAKE(ACK_BEFORE_COMMIT))
         result = store_commit(transaction->exchange);
     stats_add(transaction->stats, STATS_COMMIT, &since);
     return result;

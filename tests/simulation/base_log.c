@@ -203,8 +203,11 @@ static int segment(Call *call) {
         const BaseSegment *other = slot->owner == NULL ? slot->now : slot->next;
         if (other == NULL || other->first_position != row.first_position)
             continue;
-        if (slot->owner == NULL || slot->owner == call->tx)
+        if (slot->owner == NULL || slot->owner == call->tx) {
+            // The key would hold, and all be done again; and still nobody may ask for that.
+            world_fail("position %lld is given out twice", (long long)row.first_position);
             return base_refuse(call, "23505");
+        }
         call->waits_for = slot->owner;
         return BASE_WAIT;
     }

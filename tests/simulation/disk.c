@@ -42,25 +42,31 @@ struct DiskBackup {
     int n;
 };
 
+static Image mixed; // for tear()
 static struct Disk {
     DiskFaults faults;
     Store stores[FILES_MAX];
     int n;
 } disk;
 
+static void image_room(Image *image, size_t n) {
+    if (n <= image->size)
+        return;
+    image->size = n < IMAGE_BYTES ? IMAGE_BYTES : n * 2;
+    image->data = realloc(image->data, image->size);
+    assert(image->data != NULL);
+}
+
 static void image_size(Image *image, size_t n) {
-    if (n > image->size) {
-        image->size = n < IMAGE_BYTES ? IMAGE_BYTES : n * 2;
-        image->data = realloc(image->data, image->size);
-        assert(image->data != NULL);
-    }
+    image_room(image, n);
     if (n > image->n)
         memset(image->data + image->n, 0, n - image->n);
     image->n = n;
 }
 
 static void image_copy(Image *to, const Image *from) {
-    image_size(to, from->n);
+    image_room(to, from->n);
+    to->n = from->n;
     if (from->n > 0)
         memcpy(to->data, from->data, from->n);
 }
@@ -74,7 +80,8 @@ static Store *find(const char *path, bool make) {
         return NULL;
     assert(disk.n < FILES_MAX);
     Store *store = &disk.stores[disk.n++];
-    *store = (Store){0};
+    *store = (Store){.now = {.data = store->now.data, .size = store->now.size},
+                     .synced = {.data = store->synced.data, .size = store->synced.size}};
     snprintf(store->path, sizeof store->path, "%s", path);
     return store;
 }
@@ -112,9 +119,12 @@ static int file_read(sqlite3_file *file, void *into, int n, sqlite3_int64 offset
 }
 
 static void put(Store *store, const void *data, size_t n, size_t at) {
-    if (at + n > store->now.n)
-        image_size(&store->now, at + n);
+    if (at > store->now.n)
+        image_size(&store->now, at);
+    image_room(&store->now, at + n);
     memcpy(store->now.data + at, data, n);
+    if (at + n > store->now.n)
+        store->now.n = at + n;
     if (store->dirty_to == store->dirty_from)
         store->dirty_from = at, store->dirty_to = at;
     store->dirty_from = at < store->dirty_from ? at : store->dirty_from;
@@ -324,13 +334,19 @@ void disk_begin(const DiskFaults *faults) {
     sqlite3_randomness(0, NULL); // its own numbers begin anew, too
 }
 
+// Its memory is the next run's.
 void disk_end(void) {
-    for (int i = 0; i < disk.n; i++) {
+    for (int i = 0; i < disk.n; i++)
+        drop_regions(&disk.stores[i]);
+    disk.n = 0;
+}
+
+void disk_remove(void) {
+    for (int i = 0; i < FILES_MAX; i++) {
         free(disk.stores[i].now.data);
         free(disk.stores[i].synced.data);
-        drop_regions(&disk.stores[i]);
     }
-    disk.n = 0;
+    free(mixed.data);
 }
 
 void disk_calm(void) {
@@ -348,7 +364,6 @@ void disk_fill(const char *prefix, int64_t until_us) {
 
 // Of a sector that was not synced either image.
 static void tear(Store *store) {
-    Image mixed = {0};
     size_t n = world_dice(2) == 0 ? store->now.n : store->synced.n;
     image_copy(&mixed, &store->synced);
     image_size(&mixed, n);
@@ -358,8 +373,7 @@ static void tear(Store *store) {
             continue;
         memcpy(mixed.data + at, store->now.data + at, end - at);
     }
-    free(store->now.data);
-    store->now = mixed;
+    image_copy(&store->now, &mixed);
 }
 
 void disk_power_cut(const char *prefix) {

@@ -15,6 +15,7 @@ typedef struct DiskFaults {
 void disk_install(void);
 void disk_begin(const DiskFaults *faults);
 void disk_end(void);
+void disk_remove(void); // when no run comes any more
 void disk_calm(void);
 // Of the files whose path begins so.
 void disk_power_cut(const char *prefix);

@@ -34,6 +34,8 @@
 #define WATCH_US 50000 // how often the service manager looks
 #define REFRESH_MS 2000
 #define SAID_MAX 64 // per agent
+#define BATCH_MAX 4
+#define CALM_SAYINGS 6 // that an agent has left when all is calm
 #define MOH 1
 #define NPC 2
 
@@ -223,13 +225,12 @@ static int put_saying(DongboPublisher *publisher, const Saying *saying) {
 // What the application had not seen flushed is put again, whatever became of it.
 static int put_some(Party *party, DongboPublisher *publisher) {
     bool births = party->number == parties.plan.n_agents - 1;
-    for (uint64_t n = 1 + world_dice(4); !parties.calm && n > 0 && party->n_said < party->n_to_say; n--) {
+    for (uint64_t n = 1 + world_dice(4); n > 0 && party->n_said < party->n_to_say; n--) {
         Saying *saying = truth_say(party->number, births);
         if (saying != NULL)
             party->said[party->n_said++] = saying;
     }
-    int upto = party->n_said;
-    int r = 0;
+    int upto = party->n_said < party->n_flushed + BATCH_MAX ? party->n_said : party->n_flushed + BATCH_MAX, r = 0;
     for (int i = party->n_flushed; r == 0 && i < upto; i++)
         r = put_saying(publisher, party->said[i]);
     if (r == DONGBO_FULL)
@@ -258,16 +259,16 @@ static int take_verdicts(Party *party, DongboPublisher *publisher) {
 
 static int agent_step(Party *party, DongboPublisher *publisher) {
     int r = 0;
-    if (party->n_flushed < party->n_said || (!parties.calm && world_dice(3) != 0))
+    if (party->n_flushed < party->n_said || world_dice(3) != 0)
         r = put_some(party, publisher);
     if (r < 0)
         return r;
     r = dongbo_publisher_run(publisher, (int)world_dice(2500));
-    if (r < 0)
+    if (r < 0 || world_is_dead())
         return r;
-    party->idle = r == 0 && party->n_flushed == party->n_said;
-    if (r == 0)
-        truth_acknowledged(party->number);
+    party->idle = r == 0 && party->n_flushed == party->n_said && party->n_said == party->n_to_say;
+    for (int i = 0; r == 0 && i < party->n_flushed; i++)
+        truth_acknowledged(party->said[i]);
     return take_verdicts(party, publisher);
 }
 
@@ -493,6 +494,10 @@ bool party_is_up(const Party *party) {
 
 void parties_calm(void) {
     parties.calm = true;
+    for (size_t i = 0; i < parties.n; i++) {
+        if (parties.list[i].kind == PARTY_AGENT)
+            parties.list[i].n_to_say += CALM_SAYINGS;
+    }
 }
 
 static const char *copy_missing(const Party *party) {

@@ -12,7 +12,7 @@
 #include "broker/written.h"
 
 #include "proto/base/log.h"
-#include "proto/base/options.h"
+#include "proto/base/mistake.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -31,10 +31,15 @@ typedef struct Storm {
     int64_t until_us;
 } Storm;
 
+Mistake simulated_mistake;
+static const char *const MISTAKE_NAMES[MISTAKES] = {
+    "none",           "ack-before-commit", "position-before-lock", "sequence-unchecked",
+    "root-unchecked", "epoch-unchecked",   "population-unchecked", "credit-kept"};
+
 static struct Run {
     uint64_t seed;
     Storm storm;
-    bool loud, hostile;
+    bool loud, quiet, hostile;
     const char *missing;
 } run;
 
@@ -64,6 +69,13 @@ int __wrap_written_new(Written **ret, size_t n_max, size_t bytes_max);
 int __real_written_new(Written **ret, size_t n_max, size_t bytes_max);
 int __wrap_written_new(Written **ret, size_t n_max, size_t bytes_max) {
     return __real_written_new(ret, WRITTEN_MAX, WRITTEN_BYTES_MAX);
+}
+
+// So little credit that it is used up, and must come back.
+#define WINDOW_BYTES 2500
+uint64_t __wrap_queue_window(size_t n_sessions, size_t n_of_connection);
+uint64_t __wrap_queue_window(size_t n_sessions, size_t n_of_connection) {
+    return WINDOW_BYTES;
 }
 
 // ---- the storm -----------------------------------------------------------------------------------------------------
@@ -215,7 +227,7 @@ static const char *run_seed(uint64_t seed, uint64_t *ret_hash) {
     if (found != NULL)
         snprintf(fault, sizeof fault, "%s", found);
     *ret_hash = world_hash();
-    if (found != NULL)
+    if (found != NULL && !run.quiet)
         world_print_steps(run.loud ? 400 : 40);
     if (run.loud)
         truth_print();
@@ -231,22 +243,33 @@ static double cpu_s(void) {
 
 static struct Arguments {
     uint64_t from, to;
-    bool json;
+    bool json, mistakes;
 } arguments = {.from = 1, .to = 1000};
 
-static int read_arguments(int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--loud") == 0)
-            run.loud = true;
-        else if (strcmp(argv[i], "--json") == 0)
-            arguments.json = true;
-        else if (sscanf(argv[i], "%" SCNu64 ":%" SCNu64, &arguments.from, &arguments.to) != 2) {
-            if (sscanf(argv[i], "%" SCNu64, &arguments.from) != 1)
-                return 1;
-            arguments.to = arguments.from;
-        }
+static int mistake_by_name(const char *name) {
+    for (int i = 0; i < MISTAKES; i++) {
+        if (strcmp(MISTAKE_NAMES[i], name) == 0)
+            return i;
     }
-    return arguments.from > arguments.to;
+    return -1;
+}
+
+static int read_argument(const char *text) {
+    int mistake = strncmp(text, "--mistake=", 10) == 0 ? mistake_by_name(text + 10) : -1;
+    if (strcmp(text, "--loud") == 0)
+        run.loud = true;
+    else if (strcmp(text, "--json") == 0)
+        arguments.json = true;
+    else if (strcmp(text, "--mistakes") == 0)
+        arguments.mistakes = run.quiet = true;
+    else if (mistake >= 0)
+        simulated_mistake = (Mistake)mistake;
+    else if (sscanf(text, "%" SCNu64 ":%" SCNu64, &arguments.from, &arguments.to) != 2) {
+        if (sscanf(text, "%" SCNu64, &arguments.from) != 1)
+            return 1;
+        arguments.to = arguments.from;
+    }
+    return 0;
 }
 
 static void say(uint64_t seed, uint64_t hash, const char *fault) {
@@ -258,18 +281,9 @@ static void say(uint64_t seed, uint64_t hash, const char *fault) {
         printf("seed %" PRIu64 ": trace %016" PRIx64 "\n", seed, hash);
 }
 
-int main(int argc, char **argv) {
-    uint64_t failed = 0, first_failed = 0, steps = 0, all = 0;
-    const char *schemas = getenv("DONGBO_SCHEMAS");
-    if (read_arguments(argc, argv) != 0) {
-        fprintf(stderr, "usage: simulate [A:B] [--loud] [--json]\n");
-        return 2;
-    }
-    // What one seed gives back the next one takes: nothing goes to the system meanwhile.
-    mallopt(M_MMAP_THRESHOLD, 1 << 30);
-    mallopt(M_TRIM_THRESHOLD, INT_MAX);
-    disk_install();
-    parties_open(schemas == NULL ? "schemas" : schemas);
+// 1 when some seed failed.
+static int run_seeds(void) {
+    uint64_t failed = 0, first_failed = 0, steps = 0, all = 0, n = arguments.to - arguments.from + 1;
     double began = cpu_s();
     for (uint64_t seed = arguments.from; seed <= arguments.to; seed++) {
         uint64_t hash;
@@ -280,8 +294,6 @@ int main(int argc, char **argv) {
         if (fault != NULL && failed++ == 0)
             first_failed = seed;
     }
-    parties_close();
-    uint64_t n = arguments.to - arguments.from + 1;
     if (arguments.json)
         printf("{\"seeds\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"first_failed\": %" PRIu64 ", \"steps\": %" PRIu64
                ", \"trace\": \"%016" PRIx64 "\", \"cpu_s\": %.1f}\n",
@@ -290,4 +302,46 @@ int main(int argc, char **argv) {
         printf("%" PRIu64 " seeds, %" PRIu64 " failed, %" PRIu64 " steps, trace %016" PRIx64 ", %.1f s\n", n, failed,
                steps, all, cpu_s() - began);
     return failed > 0;
+}
+
+// Each mistake by itself, until a seed finds it. 1 when one is not found.
+static int run_mistakes(void) {
+    int missed = 0;
+    for (int mistake = 1; mistake < MISTAKES; mistake++) {
+        const char *fault = NULL;
+        uint64_t seed = arguments.from, hash;
+        simulated_mistake = (Mistake)mistake;
+        for (; fault == NULL && seed <= arguments.to; seed++)
+            fault = run_seed(seed, &hash);
+        missed += fault == NULL;
+        uint64_t found = fault == NULL ? 0 : seed - 1;
+        if (arguments.json)
+            printf("%s\"%s\": %" PRIu64, mistake == 1 ? "{" : ", ", MISTAKE_NAMES[mistake], found);
+        else
+            printf("%-22s %6" PRIu64 "  %s\n", MISTAKE_NAMES[mistake], found, fault == NULL ? "not found" : fault);
+        fflush(stdout);
+    }
+    if (arguments.json)
+        printf("}\n");
+    return missed > 0;
+}
+
+int main(int argc, char **argv) {
+    const char *schemas = getenv("DONGBO_SCHEMAS");
+    int wrong = 0;
+    for (int i = 1; i < argc; i++)
+        wrong += read_argument(argv[i]);
+    if (wrong > 0 || arguments.from > arguments.to) {
+        fprintf(stderr, "usage: simulate [A:B] [--loud] [--json] [--mistakes] [--mistake=NAME]\n");
+        return 2;
+    }
+    // What one seed gives back the next one takes: nothing goes to the system meanwhile.
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    disk_install();
+    parties_open(schemas == NULL ? "schemas" : schemas);
+    int result = arguments.mistakes ? run_mistakes() : run_seeds();
+    parties_close();
+    disk_remove();
+    return result;
 }

@@ -47,8 +47,8 @@ const char *truth_group(int group);
 Saying *truth_say(int agent, bool births);
 size_t truth_sayings(const Saying **ret);
 void truth_promise(Saying *saying);
-// The agent's spool has a receipt for all that it holds.
-void truth_acknowledged(int agent);
+// The spool that holds it has a receipt for all that it holds.
+void truth_acknowledged(const Saying *saying);
 void truth_told(int agent, const char *key, const char *verdict, uint64_t position);
 // A backup of the agent's machine was made; and it was set back: what it was told since is to be told again.
 void truth_back_up(int agent);
