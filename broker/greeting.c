@@ -54,7 +54,7 @@ static const Oid OPEN_TYPES[] = {OID_BYTEA, OID_INT4, OID_TEXT, OID_TEXT, OID_BY
 // The time is looked at under the row's lock: this session is opened before any that its agent asks for elsewhere once
 // the deadline is over, or not at all. A new stream takes no other agency's place, and is one of so many a day: a row
 // is kept of each for ever.
-static const PgStatement OPEN = {
+const PgStatement GREETING_OPEN = {
     "open-session",
     "INSERT INTO exchange.stream AS s (stream, agency, agent, kind, replaces, session_epoch) "
     "SELECT $1, $2, $3, $4, $5, 1 WHERE clock_timestamp() < $6 "
@@ -109,7 +109,7 @@ static int run_open(Actor *actor, const Greeting *greeting, int64_t deadline, PG
     param_replaces(&params, greeting);
     pg_param_i64(&params, deadline);
     pg_param_i32(&params, STREAMS_PER_DAY_MAX);
-    int result = pg_run(actor->exchange, &OPEN, &params, ret);
+    int result = pg_run(actor->exchange, &GREETING_OPEN, &params, ret);
     pg_params_free(&params);
     return result;
 }

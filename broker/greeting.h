@@ -7,6 +7,7 @@
 
 #include "proto/base/bytes.h"
 #include "proto/base/clock.h"
+#include "proto/base/pg.h"
 #include "proto/bounds.h"
 
 #include <czmq.h>
@@ -51,6 +52,9 @@ typedef struct GreeterOptions {
 } GreeterOptions;
 
 void greeting_destroy(Greeting **greeting);
+// Opens a session: stream, agency, agent, kind, replaces, deadline (timestamptz), streams a day at most. A row with the
+// session's epoch, the stream's last sequence and the exchange's epoch; none where it is not opened.
+extern const PgStatement GREETING_OPEN;
 
 // zactor_destroy() ends it.
 int greeter_new(zactor_t **ret, const GreeterOptions *options);

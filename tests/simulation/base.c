@@ -311,7 +311,9 @@ int pg_flush(Pg *pg) {
     pg->queued_failure = 0;
     if (!pg->connected || !travel(pg))
         return fail_broken(pg, "queued statements");
-    return r == 0 ? 0 : fail(pg, "queued statements", pg->sqlstate);
+    char state[sizeof pg->sqlstate];
+    memcpy(state, pg->sqlstate, sizeof state);
+    return r == 0 ? 0 : fail(pg, "queued statements", state);
 }
 
 // ---- commands ------------------------------------------------------------------------------------------------------

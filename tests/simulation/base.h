@@ -69,6 +69,10 @@ int table_change(Call *call, Table *table, size_t i, void **ret);
 void table_delete(Call *call, Table *table, size_t i); // after table_change()
 void table_insert(Call *call, Table *table, const void *row);
 void table_load(Table *table, const void *row); // committed before anything began
+// As a key finds it, whoever's it is.
+const void *table_newest(const Table *table, size_t i);
+// The key of that row is what another one wants: a failure, or BASE_WAIT until it is known whether the row stays.
+int base_taken(Call *call, const Table *table, size_t i);
 // Committed rows only, for who looks on from outside.
 const void *table_committed(const Table *table, size_t i);
 

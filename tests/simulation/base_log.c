@@ -199,17 +199,14 @@ static int segment(Call *call) {
                        .batch = base_keep_value(param_value(call, 17))};
     // The primary key holds whatever a statement sees.
     for (size_t i = 0; i < base_segments.n; i++) {
-        const Slot *slot = &base_segments.slots[i];
-        const BaseSegment *other = slot->owner == NULL ? slot->now : slot->next;
+        const BaseSegment *other = table_newest(&base_segments, i);
         if (other == NULL || other->first_position != row.first_position)
             continue;
-        if (slot->owner == NULL || slot->owner == call->tx) {
-            // The key would hold, and all be done again; and still nobody may ask for that.
+        int r = base_taken(call, &base_segments, i);
+        // The key holds, and all would be done again; and still nobody may ask for that.
+        if (r == ERROR_DATA && observer != NULL)
             world_fail("position %lld is given out twice", (long long)row.first_position);
-            return base_refuse(call, "23505");
-        }
-        call->waits_for = slot->owner;
-        return BASE_WAIT;
+        return r;
     }
     table_insert(call, &base_segments, &row);
     return 0;
@@ -493,14 +490,9 @@ static int epoch(Call *call) {
                     .timeline = (int32_t)param_i64(call, 3),
                     .reason = param_text(call, 4)};
     for (size_t i = 0; i < epochs.n; i++) {
-        const Slot *slot = &epochs.slots[i];
-        const EpochRow *other = slot->owner == NULL ? slot->now : slot->next;
-        if (other == NULL || other->epoch != row.epoch)
-            continue;
-        if (slot->owner == NULL)
-            return base_refuse(call, "23505");
-        call->waits_for = slot->owner;
-        return BASE_WAIT;
+        const EpochRow *other = table_newest(&epochs, i);
+        if (other != NULL && other->epoch == row.epoch)
+            return base_taken(call, &epochs, i);
     }
     table_insert(call, &epochs, &row);
     return 0;

@@ -238,16 +238,11 @@ static void answer(Call *call, int64_t sequence, int64_t person, const char *num
         row_text(call, column, "");
 }
 
+// One row, from the beginning.
 static int lock_state(Call *call, StateRow **ret) {
-    if (state.n == 0) {
-        StateRow first = {.position = 0};
-        table_insert(call, &state, &first);
-    }
     void *locked;
-    if (state.slots[0].now == NULL && state.slots[0].owner != call->tx) {
-        call->waits_for = state.slots[0].owner;
-        return BASE_WAIT;
-    }
+    if (state.n == 0)
+        table_load(&state, &(StateRow){.position = 0});
     int r = table_change(call, &state, 0, &locked);
     *ret = locked;
     return r;

@@ -152,10 +152,10 @@ static int insert_version(Call *call, const Value *columns) {
                        .superseded = columns[4].data[0] != 0,
                        .record = base_keep_value(columns[5])};
     for (size_t i = 0; i < base_versions.n; i++) {
-        const BaseVersion *other = base_versions.slots[i].now;
+        const BaseVersion *other = table_newest(&base_versions, i);
         if (other != NULL && other->person == row.person && other->position == row.position &&
             other->domain == row.domain && strcmp(other->record_key, row.record_key) == 0)
-            return base_refuse(call, "23505");
+            return base_taken(call, &base_versions, i);
     }
     table_insert(call, &base_versions, &row);
     return 0;
@@ -181,9 +181,9 @@ static int insert_exception(Call *call, const Value *columns) {
                          .row_key = value_i64(columns[19]),
                          .at_us = world_date_us()};
     for (size_t i = 0; i < base_exceptions.n; i++) {
-        const BaseException *other = base_exceptions.slots[i].now;
+        const BaseException *other = table_newest(&base_exceptions, i);
         if (other != NULL && other->position == row.position)
-            return base_refuse(call, "23505");
+            return base_taken(call, &base_exceptions, i);
     }
     table_insert(call, &base_exceptions, &row);
     return 0;

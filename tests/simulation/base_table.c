@@ -20,6 +20,19 @@ const void *table_committed(const Table *table, size_t i) {
     return table->slots[i].now;
 }
 
+const void *table_newest(const Table *table, size_t i) {
+    const Slot *slot = &table->slots[i];
+    return slot->owner != NULL && slot->next != NULL ? slot->next : slot->now;
+}
+
+int base_taken(Call *call, const Table *table, size_t i) {
+    const Slot *slot = &table->slots[i];
+    if (slot->owner == NULL || slot->owner == call->tx)
+        return base_refuse(call, "23505");
+    call->waits_for = slot->owner;
+    return BASE_WAIT;
+}
+
 static void note_undo(Tx *tx, Table *table, size_t i) {
     if (tx->n_undo == tx->undo_size) {
         tx->undo_size = tx->undo_size == 0 ? 64 : 2 * tx->undo_size;

@@ -25,6 +25,7 @@
 
 #define SECOND 1000000LL
 #define CALM_US (300 * SECOND)
+#define LOOK_US 50000
 
 typedef struct Storm {
     unsigned often; // faults, per second and million
@@ -41,6 +42,7 @@ static struct Run {
     Storm storm;
     bool loud, quiet, hostile;
     const char *missing;
+    int64_t looked_us; // at whether all is settled
 } run;
 
 // The programs' own log lines, where somebody wants to read them.
@@ -159,10 +161,9 @@ static void storm_on(void *argument, int64_t number) {
 // ---- one seed ------------------------------------------------------------------------------------------------------
 
 static bool is_settled(void) {
-    static int64_t looked_us;
-    if (world_us() < looked_us + 50000 && world_us() >= looked_us)
+    if (world_us() < run.looked_us + LOOK_US)
         return false;
-    looked_us = world_us();
+    run.looked_us = world_us();
     for (size_t i = 0; i < parties_count(); i++) {
         run.missing = party_missing(party_at(i));
         if (run.missing != NULL)
@@ -214,6 +215,7 @@ static const char *run_seed(uint64_t seed, uint64_t *ret_hash) {
     static char fault[600];
     run.seed = seed;
     run.missing = NULL;
+    run.looked_us = 0;
     begin(seed);
     if (world_run(run.storm.until_us, NULL)) {
         calm_down();
@@ -243,7 +245,7 @@ static double cpu_s(void) {
 
 static struct Arguments {
     uint64_t from, to;
-    bool json, mistakes;
+    bool json, mistakes, twice;
 } arguments = {.from = 1, .to = 1000};
 
 static int mistake_by_name(const char *name) {
@@ -260,6 +262,8 @@ static int read_argument(const char *text) {
         run.loud = true;
     else if (strcmp(text, "--json") == 0)
         arguments.json = true;
+    else if (strcmp(text, "--twice") == 0)
+        arguments.twice = true;
     else if (strcmp(text, "--mistakes") == 0)
         arguments.mistakes = run.quiet = true;
     else if (mistake >= 0)
@@ -281,6 +285,12 @@ static void say(uint64_t seed, uint64_t hash, const char *fault) {
         printf("seed %" PRIu64 ": trace %016" PRIx64 "\n", seed, hash);
 }
 
+static bool is_same_again(uint64_t seed, uint64_t hash) {
+    uint64_t again;
+    run_seed(seed, &again);
+    return hash == again;
+}
+
 // 1 when some seed failed.
 static int run_seeds(void) {
     uint64_t failed = 0, first_failed = 0, steps = 0, all = 0, n = arguments.to - arguments.from + 1;
@@ -288,6 +298,8 @@ static int run_seeds(void) {
     for (uint64_t seed = arguments.from; seed <= arguments.to; seed++) {
         uint64_t hash;
         const char *fault = run_seed(seed, &hash);
+        if (fault == NULL && arguments.twice && !is_same_again(seed, hash))
+            fault = "it did not go the same way twice";
         steps += world_steps();
         all = all * 31 + hash;
         say(seed, hash, fault);
@@ -332,7 +344,7 @@ int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++)
         wrong += read_argument(argv[i]);
     if (wrong > 0 || arguments.from > arguments.to) {
-        fprintf(stderr, "usage: simulate [A:B] [--loud] [--json] [--mistakes] [--mistake=NAME]\n");
+        fprintf(stderr, "usage: simulate [A:B] [--loud] [--json] [--twice] [--mistakes] [--mistake=NAME]\n");
         return 2;
     }
     // What one seed gives back the next one takes: nothing goes to the system meanwhile.
