@@ -150,7 +150,7 @@ static int find_persons(Judging *judging, Person ***ret) {
     return result;
 }
 
-static int query_records(Judging *judging, Person *const *persons, PGresult **ret) {
+static int query_records(Judging *judging, Person *const *persons, int most, PGresult **ret) {
     PgParams params = {0};
     int n = PQntuples(judging->waiting);
     pg_param_array_begin(&params, OID_INT8, n);
@@ -160,7 +160,7 @@ static int query_records(Judging *judging, Person *const *persons, PGresult **re
     pg_param_i64(&params, judging->at);
     pg_param_i32(&params, judging->domain);
     pg_param_text(&params, judging->record_key);
-    pg_param_i32(&params, JUDGING_RECORDS_MAX);
+    pg_param_i32(&params, most);
     int result = pg_run(prepare_exchange(judging->prepare), &RECORDS, &params, ret);
     pg_params_free(&params);
     return result;
@@ -314,19 +314,47 @@ static int find_events(Judging *judging, Judged *judged) {
     return result;
 }
 
-int judging_next(Judging *judging, Contradiction **ret, size_t *ret_n) {
+// A page of so many records at most. *ret_rows for the caller in any case.
+static int read_page(Judging *judging, int most, Judged *judged, PGresult **ret_rows) {
     Person **persons = NULL;
-    PGresult *rows = NULL;
     arena_reset(judging->arena);
-    Judged judged = {.context = {.rules = prepare_rules(judging->prepare), .arena = judging->arena}};
+    *judged = (Judged){.context = {.rules = prepare_rules(judging->prepare), .arena = judging->arena}};
+    *ret_rows = NULL;
     int result = find_persons(judging, &persons);
     if (result == 0)
-        result = query_records(judging, persons, &rows);
-    int n = result == 0 ? PQntuples(rows) : 0;
-    if (n > 0)
-        result = judge_rows(judging, persons, rows, &judged);
-    if (result == 0 && judged.n > 0)
-        result = find_events(judging, &judged);
+        result = query_records(judging, persons, most, ret_rows);
+    if (result == 0 && PQntuples(*ret_rows) > 0)
+        result = judge_rows(judging, persons, *ret_rows, judged);
+    if (result == 0 && judged->n > 0)
+        result = find_events(judging, judged);
+    return result;
+}
+
+// One that does not fit even alone is passed over: the others must not wait for it.
+static void let_go(const Judging *judging, const PGresult *rows) {
+    int64_t person = pg_i64(judging->waiting, (int)pg_i64(rows, 0, INDEX) - 1, 1);
+    log_error("a record of domain %d of person %lld, who died before, cannot be judged and stays as it is: it and the "
+              "events that it is by do not fit into %d MiB",
+              pg_i16(rows, 0, DOMAIN), (long long)person, WORK_ARENA_BYTES / (1024 * 1024));
+}
+
+int judging_next(Judging *judging, Contradiction **ret, size_t *ret_n) {
+    PGresult *rows = NULL;
+    Judged judged;
+    int most = JUDGING_RECORDS_MAX, n, result;
+    bool full;
+    do {
+        PQclear(rows);
+        result = read_page(judging, most, &judged, &rows);
+        n = PQntuples(rows);
+        full = result < 0 && n > 0 && arena_failed(judging->arena);
+        most = n / 2;
+    } while (full && n > 1);
+    if (full) {
+        let_go(judging, rows);
+        result = 0;
+        judged.n = 0;
+    }
     if (n > 0)
         set_place(judging, rows, n - 1);
     PQclear(rows);

@@ -37,7 +37,8 @@ typedef struct Contradiction {
 
 // 1 when nobody waits. ERROR_DATABASE, ERROR_MEMORY.
 int judging_begin(Judging *judging);
-// The next page's: *ret_n of them, in the arena. 1 when there is no further page.
+// The next page's: *ret_n of them, in the arena; fewer records where they are large, and one that does not fit even
+// alone is named in the log and passed over. 1 when there is no further page.
 int judging_next(Judging *judging, Contradiction **ret, size_t *ret_n);
 // Notes that they are done with.
 int judging_done(Judging *judging);

@@ -126,6 +126,34 @@ def test_what_a_death_contradicts_is_in_question(centre):
     logbook.Logbook(centre.cluster).check()
 
 
+def large_records(centre, person, size, n, key):
+    """As no agency could send them any more, of before the death."""
+    body = wire.Vaccination(vaccine_group="covid-19", dose_number=9, lot_number="X", occurrence_date="2021-01-01")
+    record = wire.Record(body=body.SerializeToString(), origins=[wire.Origin(agency=1, event_id=bytes(16))])
+    # In a field that nobody knows: number 2047, of so many bytes.
+    length = bytes(((size >> 7 * i) & 127) | (128 if size >> 7 * (i + 1) else 0) for i in range(5) if size >> 7 * i)
+    record.body += b"\xfa\x7f" + length + bytes(size)
+    centre.cluster.rows(
+        "INSERT INTO exchange.record_version SELECT c.person, 2, %s || lpad(i::text, 6, '0'), 1, false, %s"
+        " FROM population.citizen c, generate_series(1, %s) i WHERE c.citizen_number = %s",
+        key, record.SerializeToString(), n, person)
+
+
+def test_records_too_large_for_a_page_are_judged_in_parts(centre):
+    """One that does not fit even alone is let go, with a line in the log; the others' turn comes."""
+    npc, moh = centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    moh.publish([dose(number(of), 3, f"L{of}", 3) for of in (1, 2)])
+    large_records(centre, number(1), 300_000, 80, "a")
+    large_records(centre, number(1), 33 << 20, 1, "b")
+    large_records(centre, number(1), 300_000, 20, "z")
+    npc.publish([death(centre, of) for of in (1, 2)])
+    wait_judged(centre)
+    assert sorted(told(moh, 2)) == [(1, MISMATCH, ["DEAD_AT_EVENT"]), (2, MISMATCH, ["DEAD_AT_EVENT"])]
+    log = (centre.exchange.directory / "broker.log").read_text()
+    assert log.count("cannot be judged and stays as it is") == 1
+
+
 def test_a_death_that_is_taken_back_closes_its_cases(centre):
     npc, moh = centre.peer(), centre.peer("MOH")
     npc.publish([centre.enter(number(1))])
