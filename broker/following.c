@@ -49,17 +49,21 @@ static const PgStatement NEXT = {
     3, NEXT_TYPES};
 // clang-format on
 
-// Of the domains that the policy has now; none where it is not about followed persons any more.
+// Of the domains that the policy has now; none where it is not about followed persons any more. The first one that is
+// too much, by its bytes, is there without what it says.
 enum { RECORD_PERSON, RECORD_DOMAIN, RECORD_KEY, RECORD };
-static const Oid RECORDS_TYPES[] = {OID_INT8_ARRAY, OID_INT4, OID_INT4};
+static const Oid RECORDS_TYPES[] = {OID_INT8_ARRAY, OID_INT4, OID_INT4, OID_INT8};
 static const PgStatement RECORDS = {
     "follow-records",
-    "SELECT DISTINCT ON (v.person, v.domain, v.record_key) v.person, v.domain, v.record_key, v.record "
+    "SELECT s.person, s.domain, s.record_key, CASE WHEN s.bytes <= $4 THEN s.record END FROM (SELECT r.*, "
+    "sum(octet_length(r.record)) OVER (ORDER BY r.person, r.domain, r.record_key ROWS UNBOUNDED PRECEDING) AS bytes "
+    "FROM (SELECT DISTINCT ON (v.person, v.domain, v.record_key) v.person, v.domain, v.record_key, v.record "
     "FROM exchange.record_version v WHERE v.person = ANY ($1) AND NOT v.superseded AND v.domain = ANY (coalesce(("
     "SELECT CASE WHEN p.followed_only THEN p.domains END FROM exchange.subscription_policy p "
     "WHERE p.subscription = $2 ORDER BY p.version DESC LIMIT 1), '{}')) "
-    "ORDER BY v.person, v.domain, v.record_key, v.position DESC LIMIT $3",
-    3, RECORDS_TYPES};
+    "ORDER BY v.person, v.domain, v.record_key, v.position DESC LIMIT $3) r) s "
+    "WHERE s.bytes - octet_length(s.record) <= $4 ORDER BY s.person, s.domain, s.record_key",
+    4, RECORDS_TYPES};
 
 // Who was followed from this very position on never was. By person again: an index of all that are open is no help.
 #define OF_LIST(persons)                                                                                               \
@@ -173,7 +177,14 @@ static int read_wishes(Pg *exchange, const Work *work, Wishes *ret) {
 
 // ---- records -------------------------------------------------------------------------------------------------------
 
-static int find_records(Pg *exchange, int32_t subscription, const Wishes *wishes, int most, PGresult **ret) {
+typedef struct Most {
+    int records;
+    int64_t bytes;
+} Most;
+static const Most OF_WORK = {FOLLOWING_RECORDS_MAX, FOLLOWING_BYTES_MAX};
+static const Most OF_PERSON = {FOLLOW_RECORDS_MAX, FOLLOW_RECORDS_BYTES_MAX};
+
+static int find_records(Pg *exchange, int32_t subscription, const Wishes *wishes, const Most *most, PGresult **ret) {
     PgParams params = {0};
     int n = 0;
     for (size_t i = 0; i < wishes->n; i++)
@@ -183,10 +194,16 @@ static int find_records(Pg *exchange, int32_t subscription, const Wishes *wishes
         if (wishes->list[i].taken && wishes->list[i].tells)
             pg_array_i64(&params, wishes->list[i].target);
     pg_param_i32(&params, subscription);
-    pg_param_i32(&params, most + 1);
+    pg_param_i32(&params, most->records + 1);
+    pg_param_i64(&params, most->bytes);
     int result = pg_run(exchange, &RECORDS, &params, ret);
     pg_params_free(&params);
     return result;
+}
+
+static bool is_cut(const PGresult *rows, const Most *most) {
+    int n = PQntuples(rows);
+    return n > most->records || (n > 0 && pg_is_null(rows, n - 1, RECORD));
 }
 
 // Not all records were read: of whom some may be missing waits, but for the first of all. True when that one is left
@@ -207,7 +224,8 @@ static void refuse(const Wishes *wishes) {
         if (!wish->taken || !wish->tells)
             continue;
         wish->refused = wish->follow;
-        log_warn("person %lld has more than %d records%s", (long long)wish->target, FOLLOW_RECORDS_MAX,
+        log_warn("person %lld has more than %d records, or more than %d MiB of them%s", (long long)wish->target,
+                 FOLLOW_RECORDS_MAX, FOLLOW_RECORDS_BYTES_MAX / (1024 * 1024),
                  wish->follow ? ", and cannot be followed" : ": not all could be taken back from who followed them");
     }
 }
@@ -215,13 +233,13 @@ static void refuse(const Wishes *wishes) {
 // Of all who are taken, or of one who has many. *ret as from pg_run().
 static int read_records(Pg *exchange, const Work *work, const Wishes *wishes, PGresult **ret) {
     int32_t subscription = work->advance->subscription;
-    int result = find_records(exchange, subscription, wishes, FOLLOWING_RECORDS_MAX, ret);
-    if (result < 0 || PQntuples(*ret) <= FOLLOWING_RECORDS_MAX || !put_off(wishes, *ret))
+    int result = find_records(exchange, subscription, wishes, &OF_WORK, ret);
+    if (result < 0 || !is_cut(*ret, &OF_WORK) || !put_off(wishes, *ret))
         return result;
     PQclear(*ret);
     *ret = NULL;
-    result = find_records(exchange, subscription, wishes, FOLLOW_RECORDS_MAX, ret);
-    if (result == 0 && PQntuples(*ret) > FOLLOW_RECORDS_MAX)
+    result = find_records(exchange, subscription, wishes, &OF_PERSON, ret);
+    if (result == 0 && is_cut(*ret, &OF_PERSON))
         refuse(wishes);
     return result;
 }
@@ -231,6 +249,8 @@ static int read_records(Pg *exchange, const Work *work, const Wishes *wishes, PG
 // What was withdrawn, or cannot be read, was let go when that happened.
 static int fill(Work *work, const Wish *wish, const PGresult *rows, int row) {
     size_t n = 0;
+    if (pg_is_null(rows, row, RECORD)) // too long
+        return 0;
     const uint8_t *bytes = pg_bytes(rows, row, RECORD, &n);
     Dongbo__Record *record = dongbo__record__unpack(arena_protobuf(work->arena), n, bytes);
     if (record == NULL && arena_failed(work->arena))

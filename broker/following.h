@@ -9,6 +9,7 @@
 
 #define FOLLOWING_PERSONS_MAX 250  // of one work
 #define FOLLOWING_RECORDS_MAX 1000 // ... but always those of one person
+#define FOLLOWING_BYTES_MAX (4 * 1024 * 1024)
 
 // Makes the work's items, from requests of advance->subscription about persons behind advance->person, which then is
 // the last one; advance->rows says how many are carried out, 0 when none can be now. Under the log's lock: what is told

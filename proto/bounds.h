@@ -44,6 +44,7 @@
 #define FOLLOWED_MAX 2000000                          // persons on one list, with those who are waited for
 #define FOLLOW_CHANGES_PER_DAY_MAX (2 * FOLLOWED_MAX) // of one list: each is an entry of the log
 #define FOLLOW_RECORDS_MAX 4096                       // records of one person who is followed
+#define FOLLOW_RECORDS_BYTES_MAX (8 * 1024 * 1024)    // ... and how long all of them are, as the exchange keeps them
 #define PUBLISH_CREDIT_BYTES (4 * 1024 * 1024)        // per session, in flight
 #define UNREAD_BYTES (16 * 1024 * 1024)        // sent over one publish connection and not known to have been read
 #define UNREAD_AGENCY_BYTES (64 * 1024 * 1024) // ... over all of an agency's

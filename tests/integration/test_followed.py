@@ -222,6 +222,25 @@ def test_a_list_changes_so_often_a_day(centre):
                                      "now() - interval '1 minute'") == [(1,)]
 
 
+def test_large_records_hold_up_no_list(centre):
+    """They are told in several works; who has too much of them is not followed, and the others are."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of)) for of in range(1, 7)])
+    moh.publish([dose(number(of), 1, f"L{of}", 10) for of in range(1, 7)])
+    for of, mib in ((1, 2), (2, 3), (3, 33), (4, 2), (5, 7)):
+        # In a field that nobody knows, number 2047, of four bytes' length.
+        exchange.cluster.rows(
+            "UPDATE exchange.record_version v SET record = v.record || decode('fa7f' || %s, 'hex')"
+            " || decode(repeat('00', %s << 20), 'hex') FROM population.citizen c"
+            " WHERE v.domain = 2 AND c.person = v.person AND c.citizen_number = %s", f"8080{0x80 | mib << 6 & 0x7f:02x}"
+            f"{mib >> 1:02x}", mib, number(of))
+    change(exchange, "fund", add=[number(of) for of in range(1, 7)])
+    assert sorted(record.citizen_number for record in read(exchange, "fund")) == [
+        number(of) for of in (1, 2, 4, 5, 6)]
+    assert exchange.cluster.value("SELECT count(DISTINCT from_position) FROM exchange.followed") > 1
+    assert exchange.broker.text().count("more than 8 MiB of them, and cannot be followed") == 1
+
+
 def test_somebody_with_too_many_records_is_not_followed(centre):
     exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
     npc.publish([centre.enter(number(of)) for of in (1, 2)])
