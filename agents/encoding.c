@@ -57,6 +57,18 @@ static Known known_of(const char *name) {
     return (Known){.name = name, .form = FORM_ICONV, .iconv_name = name};
 }
 
+// Delimiters, quotes and line ends are looked for before anything is converted.
+static bool keeps_ascii(iconv_t decode) {
+    char ascii[2 + 0x7F - 0x20] = "\t\n", read[4 * sizeof ascii];
+    for (int i = 0; i < 0x7F - 0x20; i++)
+        ascii[2 + i] = (char)(0x20 + i);
+    char *from = ascii, *to = read;
+    size_t left = sizeof ascii, room = sizeof read;
+    bool done = iconv(decode, &from, &left, &to, &room) != (size_t)-1 &&
+                iconv(decode, NULL, NULL, &to, &room) != (size_t)-1; // some hold the last letter back
+    return done && sizeof read - room == sizeof ascii && memcmp(read, ascii, sizeof ascii) == 0;
+}
+
 int encoding_new(Encoding **ret, const char *name) {
     Encoding *encoding = calloc(1, sizeof *encoding);
     if (encoding == NULL)
@@ -78,6 +90,13 @@ int encoding_new(Encoding **ret, const char *name) {
             "there is no encoding \"%s\": UTF-8, TCVN3, VNI, VISCII, CP1258, TCVN3-UTF8, VNI-UTF8, or one "
             "of those that iconv --list names",
             name);
+    }
+    if (encoding->known.form == FORM_ICONV && !keeps_ascii(encoding->decode)) {
+        encoding_destroy(&encoding);
+        return error_fail(ERROR_CONFIG,
+                          "\"%s\" is no encoding for rows: commas, digits and line ends are other bytes in it than in "
+                          "ASCII. Have the file saved as UTF-8",
+                          name);
     }
     *ret = encoding;
     return 0;

@@ -12,7 +12,8 @@
 
 typedef struct Encoding Encoding;
 
-int encoding_new(Encoding **ret, const char *name); // ERROR_CONFIG when there is no such encoding
+// ERROR_CONFIG when there is no such encoding, or one that writes ASCII in other bytes (UTF-16).
+int encoding_new(Encoding **ret, const char *name);
 void encoding_destroy(Encoding **encoding);
 // Its name here, whichever of its names it was asked for by.
 const char *encoding_name(const Encoding *encoding);

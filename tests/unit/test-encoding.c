@@ -85,6 +85,9 @@ static void test_names_an_encoding_that_is_not_there(void **state) {
     assert_int_equal(encoding_new(&encoding, "VPS-WIN"), ERROR_CONFIG);
     assert_null(encoding);
     assert_non_null(strstr(error_text(), "VPS-WIN"));
+    static const char *const OTHER_ASCII[] = {"UTF-16", "UTF-16LE", "UTF-32", "UTF-7", "EBCDIC-US"};
+    for (size_t i = 0; i < sizeof OTHER_ASCII / sizeof *OTHER_ASCII; i++)
+        assert_int_equal(encoding_new(&encoding, OTHER_ASCII[i]), ERROR_CONFIG);
 }
 
 // Every letter that has an accent, both cases, through each encoding and back.
