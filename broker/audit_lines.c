@@ -149,7 +149,7 @@ static bool is_mask(AuditBytes masked, AuditBytes number) {
     memcpy(text, number.data ? number.data : (const uint8_t *)"", number.n);
     text[number.n] = 0;
     text_mask_number(text, expected);
-    return masked.n == strlen(expected) && memcmp(masked.data, expected, masked.n) == 0;
+    return masked.n == strlen(expected) && (masked.n == 0 || memcmp(masked.data, expected, masked.n) == 0);
 }
 
 bool audit_lines_agree(const AuditLine *line, const AuditLine *entry) {
