@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const ENCODINGS[] = {"UTF-8",    "TCVN3", "VNI",    "VISCII",     "CP1258",      "TCVN3-UTF8",
-                                        "VNI-UTF8", "auto",  "UTF-16", "ISO-8859-1", "WINDOWS-1252"};
+static const char *const ENCODINGS[] = {"UTF-8",      "TCVN3",    "VNI",  "VISCII",     "CP1258",
+                                        "TCVN3-UTF8", "VNI-UTF8", "auto", "ISO-8859-1", "WINDOWS-1252"};
 #define N_ENCODINGS (sizeof ENCODINGS / sizeof *ENCODINGS)
 static const char DELIMITERS[] = {',', ';', '\t', '|'};
 static const char MAPPING[] = "domain: health\nsource_key: [id]\nfields:\n"
