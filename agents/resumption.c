@@ -15,11 +15,15 @@ int resumption_find(Spool *spool, const SpoolStream *stream, uint64_t last_seque
     r = spool_end(spool, r);
     if (r < 0)
         return r;
+    if (stream->last_sequence == last_sequence)
+        return 0;
     SpoolBatch batch;
     r = spool_next(spool, stream->id, last_sequence + 1, &batch);
-    if (r == 1)
-        return stream->last_sequence > last_sequence ? 2 : 0;
-    return r == 0 && batch.first_sequence != last_sequence + 1 ? 2 : r;
+    if (r < 0 || (r == 0 && batch.first_sequence == last_sequence + 1))
+        return r;
+    // The next event may stand amid a batch: this spool sealed others than the exchange has.
+    r = spool_find(spool, stream->id, last_sequence + 1, &batch);
+    return r < 0 ? r : r == 0 ? 1 : 2;
 }
 
 int resumption_fork(Spool *spool, const char *kind) {

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/resumption.h"
+#include "tests/unit/publish-case.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static int find(PublishCase *test, uint64_t last_sequence) {
+    SpoolStream stream = publish_case_stream(test);
+    int64_t forgotten;
+    return resumption_find(test->spool, &stream, last_sequence, &forgotten);
+}
+
+static void test_goes_on_between_batches(void **state) {
+    publish_case_add(*state, 4);
+    publish_case_add(*state, 3);
+    assert_int_equal(find(*state, 0), 0);
+    assert_int_equal(find(*state, 4), 0);
+    assert_int_equal(find(*state, 7), 0);
+}
+
+static void test_exchange_has_more(void **state) {
+    publish_case_add(*state, 4);
+    assert_int_equal(find(*state, 5), 1);
+}
+
+// A spool that was restored, and then sealed the same events in other batches.
+static void test_exchange_has_other_batches(void **state) {
+    publish_case_add(*state, 4);
+    publish_case_add(*state, 4);
+    assert_int_equal(find(*state, 2), 1);
+    assert_int_equal(find(*state, 6), 1);
+}
+
+static void test_exchange_lacks_what_is_let_go(void **state) {
+    PublishCase *test = *state;
+    SpoolBatch batch;
+    publish_case_add(test, 4);
+    publish_case_add(test, 4);
+    assert_int_equal(spool_next(test->spool, publish_case_stream(test).id, 1, &batch), 0);
+    int64_t id = batch.id;
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(spool_delete(test->spool, id), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+    assert_int_equal(find(test, 0), 2);
+    assert_int_equal(find(test, 2), 2);
+    assert_int_equal(find(test, 4), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_goes_on_between_batches),
+        TEST(test_exchange_has_more),
+        TEST(test_exchange_has_other_batches),
+        TEST(test_exchange_lacks_what_is_let_go),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
