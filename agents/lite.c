@@ -57,6 +57,8 @@ int lite_open(Lite **ret, const char *path) {
     }
     sqlite3_busy_timeout(lite->db, 10000);
     r = lite_script(lite, SETTINGS);
+    if (r == 0)
+        r = lite_settle(lite);
     if (r < 0) {
         lite_close(&lite);
         return r;
@@ -191,4 +193,14 @@ int64_t lite_last_id(const Lite *lite) {
 
 int lite_changes(const Lite *lite) {
     return sqlite3_changes(lite->db);
+}
+
+// Where a sync failed, the kernel takes what it could not write for written, and no later sync writes it: the log that
+// is read back now may be gone with the power, header and all. So what it holds goes into the file, and it begins anew.
+int lite_settle(Lite *lite) {
+    int64_t busy;
+    int r = lite_number(lite, "PRAGMA wal_checkpoint(TRUNCATE)", 1, &busy, "");
+    if (r == 0 && busy != 0)
+        r = error_fail(ERROR_SYSTEM, "spool %s: somebody else reads it", sqlite3_db_filename(lite->db, "main"));
+    return r;
 }

@@ -16,6 +16,9 @@ void lite_close(Lite **lite);
 
 // A script without parameters. ERROR_SYSTEM.
 int lite_script(Lite *lite, const char *sql);
+// Makes durable, whatever failed before, all that is there: when it is opened, and after a COMMIT that failed. Not in a
+// transaction. ERROR_SYSTEM.
+int lite_settle(Lite *lite);
 // Ends a transaction that failed; what it was and why stays the sentence kept. SQLite may have ended it by itself.
 void lite_rollback(Lite *lite);
 

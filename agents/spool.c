@@ -23,6 +23,7 @@ struct Spool {
     SpoolOptions options;
     int lock;
     bool in_transaction;
+    bool unsettled;        // a COMMIT failed: what is there may not be durable
     uint64_t bytes;        // of all batches
     uint64_t bytes_before; // as it was when the transaction began
     uint64_t waiting;      // of those without a receipt
@@ -185,7 +186,14 @@ void spool_hold(Spool *spool, sqlite3_stmt *row) {
 
 int spool_begin(Spool *spool) {
     assert(!spool->in_transaction);
-    int r = lite_script(spool->lite, "BEGIN IMMEDIATE");
+    int r = 0;
+    if (spool->unsettled) {
+        spool_end_row(spool);
+        r = lite_settle(spool->lite);
+        spool->unsettled = r < 0;
+    }
+    if (r == 0)
+        r = lite_script(spool->lite, "BEGIN IMMEDIATE");
     spool->in_transaction = r == 0;
     spool->bytes_before = spool->bytes;
     spool->waiting_before = spool->waiting;
@@ -198,6 +206,7 @@ int spool_commit(Spool *spool) {
     int r = lite_script(spool->lite, "COMMIT");
     if (r == 0)
         spool->in_transaction = false;
+    spool->unsettled = spool->unsettled || r < 0;
     return r;
 }
 
