@@ -671,6 +671,9 @@ int push_step(Push *push) {
         r = step_hello(push);
     if (r == 0 && push->state == PUSH_OPEN)
         r = step_open(push);
+    // What the exchange said and the spool could not take is lost to this session: another one is told it anew.
+    if (r == ERROR_SYSTEM && push->state == PUSH_OPEN)
+        begin_again(push);
     // A peer that misbehaves is left, and one that does not fit; what people must mend at once ends it all.
     if (r == ERROR_PEER && !push->fatal)
         r = away(push, error_text());
