@@ -7,8 +7,8 @@
 #include "agents/sealer.h"
 
 // From where to send: the exchange has the stream up to last_sequence. What it has forgotten waits again;
-// *ret_forgotten is how many batches. 0; 1 it has more than this spool ever sealed, or other batches; 2 it lacks what the
-// spool has let go.
+// *ret_forgotten is how many batches. 0; 1 it has more than this spool ever sealed, or other batches; 2 it lacks what
+// the spool has let go.
 int resumption_find(Spool *spool, const SpoolStream *stream, uint64_t last_sequence, int64_t *ret_forgotten);
 // Opens another stream in place of this kind's.
 int resumption_fork(Spool *spool, const char *kind);

@@ -44,6 +44,7 @@ int pg_new(Pg **ret, const char *conninfo, const char *name) {
     Pg *pg = calloc(1, sizeof *pg);
     assert(pg != NULL);
     snprintf(pg->name, sizeof pg->name, "%s", name);
+    pg->population = strcmp(conninfo, "reader") == 0 || strcmp(conninfo, "writer") == 0;
     pg->number = (int)++base.numbers;
     pg->process = world_self();
     LIST_INSERT_HEAD(&base.sessions, pg, all);
@@ -137,7 +138,7 @@ int pg_connect(Pg *pg) {
     if (pg->connected)
         return 0;
     pg_disconnect(pg);
-    if (!world_wait_random(4000) || world_us() < base.away_until)
+    if (!world_wait_random(4000) || world_us() < base.away_until[pg->population])
         return fail(pg, "connect", world_is_dead() ? BROKEN : "57P03");
     pg->connected = true;
     pg->broken_state = NULL;
@@ -469,7 +470,7 @@ bool base_readable(int fd, Fiber *waiter) {
 void base_begin(const BaseFaults *faults) {
     base.faults = *faults;
     base.commits = base.numbers = 0;
-    base.away_until = 0;
+    memset(base.away_until, 0, sizeof base.away_until);
     base.log_holder = NULL;
 }
 
@@ -489,17 +490,26 @@ void base_end(void) {
     base_forget_kept();
 }
 
-void base_restart(int64_t until_us) {
-    Pg *pg;
-    world_trace("database restarts", until_us, 0);
-    base.away_until = until_us;
-    while (!LIST_EMPTY(&base.transactions)) {
-        Tx *tx = LIST_FIRST(&base.transactions);
+// The transactions of one of both: the other's go on.
+static void end_transactions(bool population) {
+    for (Tx *tx = LIST_FIRST(&base.transactions), *next; tx != NULL; tx = next) {
+        next = LIST_NEXT(tx, all);
+        if (tx->population != population)
+            continue;
         if (tx->pg != NULL)
             tx->pg->tx = NULL;
         tx_rollback(tx);
     }
+}
+
+void base_restart(bool population, int64_t until_us) {
+    Pg *pg;
+    world_trace("database restarts", until_us, population);
+    base.away_until[population] = until_us;
+    end_transactions(population);
     LIST_FOREACH(pg, &base.sessions, all) {
+        if (pg->population != population)
+            continue;
         pg->broken = pg->connected;
         pg->broken_state = "57P01";
         if (pg->waits != NULL)

@@ -114,8 +114,9 @@ typedef struct BaseFaults {
 void base_begin(const BaseFaults *faults);
 void base_end(void);
 void base_calm(void);
-// All sessions end, what is not committed is gone, and nobody connects until then.
-void base_restart(int64_t until_us);
+// All sessions of the exchange's database end, or of the population store's; what is not committed is gone, and nobody
+// connects until then.
+void base_restart(bool population, int64_t until_us);
 void base_notify(Call *call); // of the commit, when it comes
 void base_notify_policy(void);
 bool base_readable(int fd, Fiber *waiter); // for wire_descriptors()

@@ -450,6 +450,11 @@ static int rows_sent_again(Call *call) {
     return 0;
 }
 
+// There are no officers' decisions in the simulation.
+static int done(Call *call) {
+    return 0;
+}
+
 const BaseStatement BASE_RECORD[] = {
     {"records", records},
     {"repeats", repeats},
@@ -457,6 +462,8 @@ const BaseStatement BASE_RECORD[] = {
     {"standing-versions", standing_versions},
     {"open-cases", open_cases},
     {"still-open", still_open},
+    {"reviewed", done},
+    {"barred", done},
     {"decided", decided},
     {"any-open", any_open},
     {"deferred", open_page},

@@ -29,7 +29,7 @@ struct Tx {
     size_t n_undo, undo_size;
     Savepoint savepoints[SAVEPOINTS_MAX];
     int n_savepoints;
-    bool failed, locks_log, notifies;
+    bool population, failed, locks_log, notifies;
     int64_t idle_us, active_us; // how long it may idle (0: for ever), and since when it does
     int64_t locked_population;
 };
@@ -37,6 +37,7 @@ struct Tx {
 struct Pg {
     LIST_ENTRY(Pg) all;
     char name[32];
+    bool population; // a session with the population store
     int number;
     Process *process;
     bool connected, broken, listens_commit, listens_policy, times_out;
@@ -56,7 +57,7 @@ typedef struct Base {
     LIST_HEAD(, Tx) transactions;
     Tx *log_holder;
     uint64_t commits, numbers;
-    int64_t away_until;
+    int64_t away_until[2]; // the exchange, the population store
     Table *tables[TABLES_MAX];
     int n_tables;
 } Base;

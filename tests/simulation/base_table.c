@@ -102,6 +102,7 @@ Tx *tx_begin(Pg *pg) {
     assert(tx != NULL);
     tx->number = ++base.numbers;
     tx->pg = pg;
+    tx->population = pg->population;
     LIST_INSERT_HEAD(&base.transactions, tx, all);
     return tx;
 }

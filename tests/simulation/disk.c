@@ -175,7 +175,11 @@ static int file_sync(sqlite3_file *file, int flags) {
     if (!world_wait((int64_t)world_dice(200)))
         return SQLITE_IOERR_FSYNC;
     if (world_chance(disk.faults.sync)) {
-        world_trace("sync fails", (int64_t)store->now.n, 0);
+        // As Linux has it: what could not be written is taken for written from here on.
+        bool forgotten = world_dice(2) == 0;
+        world_trace("sync fails", (int64_t)store->now.n, forgotten);
+        if (forgotten)
+            store->dirty_from = store->dirty_to = 0;
         return SQLITE_IOERR_FSYNC;
     }
     make_durable(store);

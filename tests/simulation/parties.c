@@ -294,6 +294,8 @@ static void agent_run(void *argument) {
     party->idle = false;
     while (r == 0 && !world_is_dead()) {
         r = agent_step(party, publisher);
+        if (r == DONGBO_ERROR_SYSTEM && world_dice(2) == 0)
+            r = 0; // its disk fails: another one ends; this one tries again
         if (r == 0 && !world_wait_random(parties.calm ? 400000 : 1500000))
             break;
     }

@@ -123,10 +123,10 @@ static void strike(void) {
         party_kill(any_party(PARTY_COMMITTEE), 1 + (int64_t)world_dice(40), (int64_t)world_dice(3 * SECOND), false);
         break;
     case 6:
-        base_restart(now + (int64_t)world_dice(3 * SECOND));
+        base_restart(world_dice(2) == 0, now + (int64_t)world_dice(3 * SECOND));
         break;
     case 7:
-        wire_isolate(party_name(any), now + (int64_t)world_dice(25 * SECOND));
+        wire_isolate(party_name(any), (WireCut)world_dice(3), now + (int64_t)world_dice(25 * SECOND));
         break;
     case 8:
         pause_party(any);
@@ -191,7 +191,8 @@ static void begin(uint64_t seed) {
                              .late = 500000,
                              .twice = hostile ? 20000 : 0,
                              .reordered = hostile ? 20000 : 0});
-    disk_begin(&(DiskFaults){.write = heat * 300, .sync = heat * 300});
+    unsigned bad_disk = world_dice(4) == 0 ? 40 : 1;
+    disk_begin(&(DiskFaults){.write = heat * 300 * bad_disk, .sync = heat * 300 * bad_disk});
     truth_begin();
     parties_begin(&(PartiesPlan){.n_brokers = 1 + (int)world_dice(3),
                                  .n_agents = 2 + (int)world_dice(3),
@@ -230,7 +231,7 @@ static const char *run_seed(uint64_t seed, uint64_t *ret_hash) {
         snprintf(fault, sizeof fault, "%s", found);
     *ret_hash = world_hash();
     if (found != NULL && !run.quiet)
-        world_print_steps(run.loud ? 400 : 40);
+        world_print_steps(run.loud ? 4000 : 40);
     if (run.loud)
         truth_print();
     end();
@@ -352,7 +353,9 @@ int main(int argc, char **argv) {
     mallopt(M_TRIM_THRESHOLD, INT_MAX);
     disk_install();
     parties_open(schemas == NULL ? "schemas" : schemas);
+    truth_open();
     int result = arguments.mistakes ? run_mistakes() : run_seeds();
+    truth_close();
     parties_close();
     disk_remove();
     return result;

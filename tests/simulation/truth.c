@@ -4,6 +4,7 @@
 // its fields, each time others: so the greatest (event time, event id) that was applied is what the record must say.
 #include "truth.h"
 
+#include "truth_chain.h"
 #include "wire.h"
 
 #include "broker/segment.h"
@@ -368,6 +369,7 @@ static void judge_entry(const Placed *placed, const char *key) {
     saying->n_logged++;
     if (entry->kind != DONGBO__ENTRY_KIND__ENTRY_DECISION) {
         saying->last_logged = placed->position;
+        saying->last_deferred = entry->verdict == DONGBO__VERDICT__DEFERRED;
         return;
     }
     assert(saying->n_decisions < TRUTH_DECISIONS_MAX);
@@ -418,6 +420,7 @@ static void judge_segment(const BaseSegment *segment, int64_t locked_population)
     world_trace("segment", segment->first_position, segment->last_position);
     world_trace_bytes(segment->hash.data, segment->hash.n);
     judge_chain(segment);
+    truth_chain_judge(segment);
     if (locked_population < 0)
         world_fail("position %" PRId64 " was stored without the log's lock", segment->first_position);
     if (segment->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT && segment->kind != DONGBO__ENTRY_KIND__ENTRY_DECISION)
@@ -474,7 +477,7 @@ static bool is_heard(const BaseStream *present, const uint8_t *stream) {
 // decided once more of the same event, on a stream that this one replaced, finds nobody who waits for it. -1: none.
 static int owed_decision(const Saying *saying) {
     const BaseStream *present = present_stream(saying->agent);
-    for (int i = 0; i < saying->n_decisions; i++) {
+    for (int i = 0; saying->last_deferred && i < saying->n_decisions; i++) {
         if (saying->decisions[i].position > saying->last_logged && is_heard(present, saying->decisions[i].stream))
             return i;
     }
@@ -586,11 +589,21 @@ void truth_print(void) {
     }
 }
 
+void truth_open(void) {
+    truth_chain_open();
+    if (arena_new(&truth.arena, ARENA_BYTES) < 0)
+        abort();
+}
+
+void truth_close(void) {
+    truth_chain_close();
+    arena_destroy(&truth.arena);
+}
+
 void truth_begin(void) {
     Arena *arena = truth.arena;
     truth = (struct Truth){.arena = arena, .last_leaf = -1};
-    if (truth.arena == NULL && arena_new(&truth.arena, ARENA_BYTES) < 0)
-        abort();
+    truth_chain_begin();
     base_observe(judge_segment);
     wire_listen(hear);
     for (int person = 0; person < TRUTH_PERSONS - TRUTH_UNBORN; person++)

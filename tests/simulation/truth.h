@@ -24,7 +24,8 @@ typedef struct Saying {
     // From the log:
     uint8_t event_id[EVENT_ID_BYTES];
     int n_logged, n_open;
-    uint64_t last_logged; // position
+    uint64_t last_logged; // position ...
+    bool last_deferred;   // ... and whether it was deferred there
     bool applied;
     struct {
         uint64_t position;
@@ -37,6 +38,8 @@ typedef struct Saying {
     int told_verdict, backup_verdict;
 } Saying;
 
+void truth_open(void); // once
+void truth_close(void);
 void truth_begin(void);
 void truth_end(void);
 const char *truth_number(int person);

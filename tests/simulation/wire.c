@@ -86,6 +86,7 @@ static struct Wire {
     struct {
         char name[WORLD_NAME_BYTES];
         int64_t until_us;
+        WireCut cut;
     } alone[8];
     WireWho *who;
     WireHeard *heard;
@@ -156,19 +157,24 @@ static zsock_t *socket_find(Process *process, Kind kind, const char *endpoint) {
     return NULL;
 }
 
-static bool is_alone(const Process *process) {
+static bool reaches(const Process *from, const Process *to) {
     for (size_t i = 0; i < sizeof wire.alone / sizeof *wire.alone; i++) {
-        if (wire.alone[i].until_us > world_us() && strcmp(wire.alone[i].name, process->name) == 0)
-            return true;
+        if (wire.alone[i].until_us <= world_us())
+            continue;
+        const char *name = wire.alone[i].name;
+        if ((wire.alone[i].cut != WIRE_CUT_IN && strcmp(name, from->name) == 0) ||
+            (wire.alone[i].cut != WIRE_CUT_OUT && strcmp(name, to->name) == 0))
+            return false;
     }
-    return false;
+    return true;
 }
 
-static bool is_reachable(const Link *link) {
-    return !is_alone(link->dealer_process) && !is_alone(link->router_process);
+static bool is_reachable(const Link *link, bool to_router) {
+    return to_router ? reaches(link->dealer_process, link->router_process)
+                     : reaches(link->router_process, link->dealer_process);
 }
 
-void wire_isolate(const char *name, int64_t until_us) {
+void wire_isolate(const char *name, WireCut cut, int64_t until_us) {
     size_t n = sizeof wire.alone / sizeof *wire.alone, at = 0;
     for (size_t i = 0; i < n; i++) {
         if (wire.alone[i].until_us < wire.alone[at].until_us)
@@ -176,6 +182,7 @@ void wire_isolate(const char *name, int64_t until_us) {
     }
     snprintf(wire.alone[at].name, sizeof wire.alone[at].name, "%s", name);
     wire.alone[at].until_us = until_us;
+    wire.alone[at].cut = cut;
 }
 
 // ---- connections ---------------------------------------------------------------------------------------------------
@@ -241,7 +248,7 @@ static void link_answer(void *argument, int64_t number) {
         link->state = DOWN;
         return;
     }
-    if (!is_reachable(link)) {
+    if (!is_reachable(link, true) || !is_reachable(link, false)) {
         world_at(world_us() + 1000000, link_answer, NULL, number);
         return;
     }
@@ -285,15 +292,16 @@ static void deliver(void *argument, int64_t number) {
     Link *link = flight->link;
     zsock_t *to = flight->to_router ? link->router : link->dealer;
     link->n_under_way--;
-    bool lost = to == NULL || link->state != UP || world_us() > link->until_us || to->process->dead ||
-                !is_reachable(link) || (!flight->to_router && to->link != link);
-    // The router's side may hear what came over a connection that is broken by now.
-    if (lost && flight->to_router && to != NULL && !to->process->dead && world_us() <= link->until_us &&
-        is_reachable(link))
-        lost = false;
+    bool passes = is_reachable(link, flight->to_router), there = to != NULL && !to->process->dead;
+    bool lost = !passes || !there || world_us() > link->until_us;
+    // The router's side may hear what came over a connection that is broken by now; the dealer's has another.
+    if (!flight->to_router)
+        lost = lost || link->state != UP || to->link != link;
     if (lost) {
-        if (!is_reachable(link))
+        if (!passes) { // nor does anything behind it
             link_break(link);
+            link->until_us = world_us() - 1;
+        }
         free(flight->message);
     } else {
         world_trace(flight->to_router ? "frame to broker" : "frame from broker", link->number,

@@ -20,8 +20,9 @@ typedef struct WireFaults {
 void wire_begin(const WireFaults *faults);
 void wire_end(void);
 void wire_calm(void); // no faults from here on
-// Whoever is named so reaches nobody until then, and nobody reaches them; what is under way is lost.
-void wire_isolate(const char *name, int64_t until_us);
+// Whoever is named so reaches nobody until then, or is reached by nobody, or both; what is under way is lost.
+typedef enum WireCut { WIRE_CUT_BOTH, WIRE_CUT_OUT, WIRE_CUT_IN } WireCut;
+void wire_isolate(const char *name, WireCut cut, int64_t until_us);
 // Who a transport key is: ZAP's answer. "" refuses it.
 typedef const char *WireWho(const uint8_t key[32]);
 void wire_who(WireWho *who);
