@@ -19,6 +19,8 @@
 
 #define NOTES_MAX ((size_t)1 << 16) // agencies, epochs, trims: of each
 #define UNCHECKED_MAX 64
+#define ERASED_MAX ((size_t)1 << 24)
+#define TOMBSTONES_MAX 100 // that are told one by one
 
 static const CheckLimits RECORD_LIMITS = {
     .fields_max = 64, .depth_max = 1, .string_max = TEXT_BYTES_MAX, .bytes_max = 4096, .repeated_max = 0};
@@ -32,6 +34,15 @@ typedef struct EpochStart {
     uint32_t epoch;
     uint64_t position;
 } EpochStart;
+
+typedef struct Erased {           // of the log's entries, in their order
+    uint64_t position, tombstone; // 0: none was seen yet
+    uint8_t leaf[HASH_BYTES];
+} Erased;
+
+typedef struct Said { // by the file
+    uint64_t position, logged;
+} Said;
 
 typedef enum Stage { STAGE_BEGIN, STAGE_NOTES, STAGE_SEGMENTS, STAGE_END } Stage;
 
@@ -54,6 +65,11 @@ struct Audit {
     uint64_t trim_said, trim_at; // up to where, as the file tells; where the log is to say so, 0: nowhere yet
     uint64_t trim_logged;        // ... as the log's entries say
     uint64_t missing_to;         // the position of the last payload that is not there
+    Erased *erased;
+    Said *said; // in the order of positions
+    size_t n_erased, erased_size, n_said, said_size;
+    AuditMark tombstones[TOMBSTONES_MAX];
+    size_t n_tombstones;
     uint64_t file_segments;
     AuditUnchecked unchecked[UNCHECKED_MAX];
     size_t n_unchecked;
@@ -82,6 +98,8 @@ void audit_destroy(Audit **audit) {
     arena_destroy(&(*audit)->arena);
     free((*audit)->agencies);
     free((*audit)->epochs);
+    free((*audit)->erased);
+    free((*audit)->said);
     free(*audit);
     *audit = NULL;
 }
@@ -199,6 +217,20 @@ static int note_trim(Audit *audit, const LogfileRecord *record) {
     return 0;
 }
 
+static int note_erasure(Audit *audit, const LogfileRecord *record) {
+    const Dongbo__LogErasure *erasure = read_message(audit, &dongbo__log_erasure__descriptor, record);
+    if (!erasure || audit->n_said == ERASED_MAX)
+        return malformed("the record of an erasure is malformed");
+    if (audit->n_said > 0 && erasure->position <= audit->said[audit->n_said - 1].position)
+        return 0; // another file has told of it
+    Said *grown = GROW(audit->said, audit->n_said, audit->said_size);
+    if (!grown)
+        return error_fail(ERROR_MEMORY, "no memory for erasures");
+    audit->said = grown;
+    audit->said[audit->n_said++] = (Said){erasure->position, erasure->logged_position};
+    return 0;
+}
+
 static int finish_file(Audit *audit, const LogfileRecord *record) {
     const Dongbo__LogEnd *end = read_message(audit, &dongbo__log_end__descriptor, record);
     if (!end)
@@ -223,6 +255,8 @@ static int link_record(Audit *audit, const LogfileRecord *record) {
         return notes ? note_epoch(audit, record) : malformed("the record of an epoch among segments");
     case LOGFILE_TRIM:
         return notes ? note_trim(audit, record) : malformed("the record of a trim among segments");
+    case LOGFILE_ERASURE:
+        return notes ? note_erasure(audit, record) : malformed("the record of an erasure among segments");
     case LOGFILE_END:
         return finish_file(audit, record);
     default:
@@ -324,7 +358,7 @@ static void check_signer(Audit *audit, const AuditSegment *segment) {
 static void check_kept(Audit *audit, const AuditSegment *segment) {
     if (segment->trims > audit->trim_logged)
         audit->trim_logged = segment->trims;
-    bool batch = segment->has_batch || segment->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT;
+    bool batch = segment->has_batch || segment->lost_batch || segment->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT;
     if ((segment->has_payload && batch) || !audit->state.payloads)
         return;
     if (segment->last_position <= audit->trim_said) {
@@ -333,6 +367,76 @@ static void check_kept(Audit *audit, const AuditSegment *segment) {
     } else {
         tell_text(audit, segment->first_position, segment->has_payload ? "batch" : "payload", "missing",
                   "there, for nothing says that it was let go");
+    }
+}
+
+// ---- what was erased ----------------------------------------------------------------------------------------------
+
+static int find_position(const void *a, const void *b) {
+    uint64_t position = *(const uint64_t *)a, other = *(const uint64_t *)b; // each list's first member
+    return position < other ? -1 : position > other;
+}
+
+static int note_gone(Audit *audit, const AuditMark *mark) {
+    uint64_t position = mark->position;
+    if (audit->n_erased > 0 && audit->erased[audit->n_erased - 1].position >= position)
+        return 0; // its payload's entry and its event are both gone
+    Erased *grown = audit->n_erased == ERASED_MAX ? NULL : GROW(audit->erased, audit->n_erased, audit->erased_size);
+    if (!grown)
+        return error_fail(ERROR_MEMORY, "no memory for what was erased");
+    audit->erased = grown;
+    Erased *erased = &audit->erased[audit->n_erased++];
+    *erased = (Erased){.position = position};
+    memcpy(erased->leaf, mark->leaf, HASH_BYTES);
+    audit->counts.erased++;
+    return 0;
+}
+
+static void note_tombstone(Audit *audit, const AuditMark *mark) {
+    Erased *erased = audit->n_erased == 0
+                         ? NULL
+                         : bsearch(&mark->erased, audit->erased, audit->n_erased, sizeof *audit->erased, find_position);
+    audit->counts.tombstones++;
+    if (erased && memcmp(erased->leaf, mark->leaf, HASH_BYTES) != 0)
+        tell_hash(audit, mark->position, "leaf of the tombstone", mark->leaf, erased->leaf);
+    if (erased)
+        erased->tombstone = mark->position;
+    if (audit->n_tombstones < TOMBSTONES_MAX)
+        audit->tombstones[audit->n_tombstones++] = *mark;
+}
+
+static int compare_marks(const void *a, const void *b) {
+    uint64_t position = ((const AuditMark *)a)->position, other = ((const AuditMark *)b)->position;
+    return position < other ? -1 : position > other;
+}
+
+// Events and entries of a segment are examined one after the other: so they are put in order first.
+static int link_marks(Audit *audit, const AuditFrame *frame) {
+    int r = 0;
+    if (frame->n_marks > 1)
+        qsort(frame->marks, frame->n_marks, sizeof *frame->marks, compare_marks);
+    for (size_t i = 0; r == 0 && i < frame->n_marks; i++) {
+        if (frame->marks[i].is_tombstone)
+            note_tombstone(audit, &frame->marks[i]);
+        else
+            r = note_gone(audit, &frame->marks[i]);
+    }
+    return r;
+}
+
+// A tombstone comes behind what it is of: only in the end is it known which is missing.
+static void check_tombstones(Audit *audit) {
+    for (size_t i = 0; i < audit->n_erased; i++) {
+        const Erased *erased = &audit->erased[i];
+        if (erased->tombstone != 0)
+            continue;
+        const Said *said = audit->n_said == 0 ? NULL
+                                              : bsearch(&erased->position, audit->said, audit->n_said,
+                                                        sizeof *audit->said, find_position);
+        if (said && (said->logged == 0 || said->logged > audit->state.last_position))
+            audit->counts.unproven++;
+        else
+            tell_text(audit, erased->position, "entry", "erased", "there, for no tombstone says by whose order");
     }
 }
 
@@ -377,7 +481,7 @@ int audit_link(Audit *audit, const AuditFrame *frame) {
         audit->stage = STAGE_SEGMENTS;
         link_segment(audit, &frame->segments[n++]);
     }
-    return 0;
+    return link_marks(audit, frame);
 }
 
 int audit_end(Audit *audit) {
@@ -389,6 +493,7 @@ int audit_end(Audit *audit) {
 
 // The entry that says so comes behind what was let go.
 int audit_finish(Audit *audit) {
+    check_tombstones(audit);
     if (audit->missing_to <= audit->trim_logged)
         return 0;
     if (audit->trim_at != 0 && audit->trim_at <= audit->state.last_position)
@@ -413,4 +518,8 @@ AuditState audit_state(const Audit *audit) {
 
 const AuditUnchecked *audit_unchecked(const Audit *audit, size_t i) {
     return i < audit->n_unchecked ? &audit->unchecked[i] : NULL;
+}
+
+const AuditMark *audit_tombstone(const Audit *audit, size_t i) {
+    return i < audit->n_tombstones ? &audit->tombstones[i] : NULL;
 }

@@ -64,12 +64,22 @@ typedef struct AuditSegment {
     const uint8_t *frontier;                    // in the frame
     size_t frontier_n;
     bool has_payload, has_batch;
+    bool lost_batch; // an unreadable one that went as a whole with what was erased of it
     AuditSignature signature;
     char key_id[KEY_ID_TEXT_BYTES]; // that its batch names
     int key;                        // AUDIT_SIGNED: which of the keys
     uint64_t trims;                 // an entry says that the log was trimmed up to here; 0: none does
     AuditFindings findings;
 } AuditSegment;
+
+// What an entry says, or does not say any more.
+typedef struct AuditMark {
+    bool is_tombstone;
+    uint64_t position;                     // of the entry
+    uint8_t leaf[HASH_BYTES];              // of the event that it is about; zeros for none
+    uint64_t erased;                       // a tombstone: of the entry that was erased
+    char by[AUDIT_TEXT_BYTES], order[256]; // ... who carried it out, and by which order
+} AuditMark;
 
 typedef struct AuditItem { // a record, or a segment with its payload and batch
     LogfileRecord record;
@@ -80,7 +90,8 @@ typedef struct AuditFrame {
     Bytes plain; // to be filled by whoever reads the file
     AuditItem *items;
     AuditSegment *segments;
-    size_t n_items, n_segments, items_size, segments_size;
+    AuditMark *marks;
+    size_t n_items, n_segments, n_marks, items_size, segments_size, marks_size;
 } AuditFrame;
 void audit_frame_free(AuditFrame *frame); // contents only
 
@@ -98,7 +109,8 @@ typedef struct AuditCounts {
     uint64_t segments, entries, batches, payloads;
     uint64_t signed_batches, unchecked_batches; // by a key that was given; by none
     uint64_t trimmed;                           // segments whose payload was let go, as was declared
-    uint64_t unproven;                          // trims that the file tells of, and the log's entries in it do not
+    uint64_t erased, tombstones;                // entries that are, and those that say so
+    uint64_t unproven;                          // trims and erasures that the file tells of, and entries in it do not
     uint64_t broken;                            // findings
 } AuditCounts;
 
@@ -129,3 +141,5 @@ typedef struct AuditUnchecked {
     uint64_t batches;
 } AuditUnchecked;
 const AuditUnchecked *audit_unchecked(const Audit *audit, size_t i);
+// The first tombstones; NULL behind the last.
+const AuditMark *audit_tombstone(const Audit *audit, size_t i);

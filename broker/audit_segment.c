@@ -18,6 +18,7 @@
 
 #define HEADER_ARENA_BYTES ((size_t)64 * 1024)
 static const char TRIMMED[] = "log trimmed up to position ";
+static const char ERASED[] = "erased position ";
 
 struct AuditExaminer {
     const AuditKeys *keys;
@@ -26,9 +27,11 @@ struct AuditExaminer {
     Arena *arena; // for a batch's header
     AuditLine *lines;
     // The segment at hand.
+    AuditFrame *frame;
     AuditSegment *segment;
     AuditRow row;
     AuditContent content;
+    bool failed; // for want of memory
     const Dongbo__BatchHeader *header;
 };
 
@@ -101,6 +104,41 @@ static void find_number(AuditExaminer *examiner, const char *what, uint64_t is, 
     snprintf(finding->should, sizeof finding->should, "%" PRIu64, should);
 }
 
+// ---- what was erased ----------------------------------------------------------------------------------------------
+
+static int room(void **list, size_t *size, size_t n, size_t bytes) {
+    if (n < *size)
+        return 0;
+    size_t more = *size ? 2 * *size : 64;
+    void *grown = realloc(*list, more * bytes);
+    if (!grown)
+        return error_fail(ERROR_MEMORY, "no memory for %zu records", more);
+    *list = grown;
+    *size = more;
+    return 0;
+}
+
+static AuditMark *mark(AuditExaminer *examiner, size_t entry) {
+    AuditFrame *frame = examiner->frame;
+    if (room((void **)&frame->marks, &frame->marks_size, frame->n_marks, sizeof *frame->marks) < 0) {
+        examiner->failed = true;
+        return NULL;
+    }
+    AuditMark *made = &frame->marks[frame->n_marks++];
+    *made = (AuditMark){.position = examiner->row.first_position + entry};
+    if (entry < examiner->content.n && examiner->lines[entry].leaf.n == HASH_BYTES)
+        memcpy(made->leaf, examiner->lines[entry].leaf.data, HASH_BYTES);
+    return made;
+}
+
+static bool is_zeros(const uint8_t *data, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (data[i] != 0)
+            return false;
+    }
+    return true;
+}
+
 // ---- summary ------------------------------------------------------------------------------------------------------
 
 static const char *number_after(AuditBytes text, const char *words, uint64_t *ret) {
@@ -124,6 +162,29 @@ static void note_trims(AuditExaminer *examiner) {
     }
 }
 
+static void copy_text(char *to, size_t size, AuditBytes text) {
+    size_t n = text.n < size ? text.n : size - 1;
+    memcpy(to, text.data ? text.data : (const uint8_t *)"", n);
+    to[n] = 0;
+}
+
+static void note_tombstones(AuditExaminer *examiner) {
+    for (size_t i = 0; i < examiner->content.n; i++) {
+        const AuditLine *line = &examiner->lines[i];
+        uint64_t position;
+        AuditMark *made = number_after(line->text, ERASED, &position) ? mark(examiner, i) : NULL;
+        if (!made)
+            continue;
+        made->is_tombstone = true;
+        made->erased = position;
+        copy_text(made->by, sizeof made->by, line->decided_by);
+        const uint8_t *colon = memchr(line->text.data, ':', line->text.n);
+        if (colon && (size_t)(colon + 2 - line->text.data) <= line->text.n)
+            copy_text(made->order, sizeof made->order,
+                      (AuditBytes){colon + 2, line->text.n - (size_t)(colon + 2 - line->text.data)});
+    }
+}
+
 static int read_summary(AuditExaminer *examiner) {
     size_t n = 0;
     AuditRow *row = &examiner->row;
@@ -137,6 +198,8 @@ static int read_summary(AuditExaminer *examiner) {
         find_number(examiner, "number of entries", n, positions);
     if (row->kind == DONGBO__ENTRY_KIND__ENTRY_POLICY)
         note_trims(examiner);
+    if (row->kind == DONGBO__ENTRY_KIND__ENTRY_ERASURE)
+        note_tombstones(examiner);
     return 0;
 }
 
@@ -193,14 +256,6 @@ static void check_header(AuditExaminer *examiner) {
                   header->root.len == HASH_BYTES ? header->root.data : NULL);
 }
 
-static bool is_zeros(const uint8_t *data, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        if (data[i] != 0)
-            return false;
-    }
-    return true;
-}
-
 static void check_events(AuditExaminer *examiner, const AuditBatch *batch) {
     const uint8_t *at = batch->first_event.data;
     WalkField field;
@@ -216,7 +271,7 @@ static void check_events(AuditExaminer *examiner, const AuditBatch *batch) {
         if (line->leaf.n == HASH_BYTES && memcmp(leaf, line->leaf.data, HASH_BYTES) == 0)
             continue;
         if (field.n == 0 && is_zeros(salt, SALT_BYTES))
-            find_text(examiner, i, "event", "missing", "there, for nothing says that it was erased");
+            mark(examiner, i);
         else
             find_hash(examiner, i, "event", leaf, line->leaf.n == HASH_BYTES ? line->leaf.data : NULL);
     }
@@ -293,8 +348,8 @@ static int check_entry(AuditExaminer *examiner, size_t i, AuditBytes bytes, cons
     const AuditLine *line = &examiner->lines[i];
     AuditLine entry;
     uint8_t commitment[HASH_BYTES];
-    if (bytes.n == 0) {
-        find_text(examiner, i, "entry", "missing", "there, for nothing says that it was erased");
+    if (bytes.n == 0 && (!salt || is_zeros(salt, SALT_BYTES))) {
+        mark(examiner, i);
         return 0;
     }
     if (audit_entry_read(&entry, bytes) != 0)
@@ -388,8 +443,10 @@ static int examine_group(AuditExaminer *examiner, const Group *group, AuditSegme
         r = check_batch(examiner, group->has_batch ? &group->batch : NULL);
     if (r != 0)
         return r;
+    size_t n_marks = examiner->frame->n_marks;
     if (group->has_payload)
         check_payload(examiner, &group->payload);
+    segment->lost_batch = is_unreadable(examiner) && examiner->frame->n_marks > n_marks;
     if (group->has_payload && group->has_batch && row->format >= 2 && is_unreadable(examiner))
         check_unread(examiner, &group->payload, &group->batch);
     if (audit_leaf(&examiner->hasher, &examiner->content, segment->leaf) == 0)
@@ -407,19 +464,8 @@ void audit_frame_free(AuditFrame *frame) {
     bytes_free(&frame->plain);
     free(frame->items);
     free(frame->segments);
+    free(frame->marks);
     *frame = (AuditFrame){0};
-}
-
-static int room(void **list, size_t *size, size_t n, size_t bytes) {
-    if (n < *size)
-        return 0;
-    size_t more = *size ? 2 * *size : 64;
-    void *grown = realloc(*list, more * bytes);
-    if (!grown)
-        return error_fail(ERROR_MEMORY, "no memory for %zu records", more);
-    *list = grown;
-    *size = more;
-    return 0;
 }
 
 // The records that belong to it, and no others.
@@ -458,12 +504,16 @@ int audit_examine(AuditExaminer *examiner, AuditFrame *frame, size_t skip) {
     const uint8_t *at = frame->plain.data + skip, *end = frame->plain.data + frame->plain.n;
     LogfileRecord record;
     int r;
-    frame->n_items = frame->n_segments = 0;
+    frame->n_items = frame->n_segments = frame->n_marks = 0;
+    examiner->frame = frame;
+    examiner->failed = false;
     while ((r = logfile_record(&at, end, &record)) == 0) {
         r = examine_next(examiner, frame, &at, &record);
         if (r != 0)
             return r;
     }
+    if (examiner->failed)
+        return error_fail(ERROR_MEMORY, "no memory for what was erased");
     if (r == 1)
         return 0;
     error_fail(ERROR_CONFIG, "a record that is cut or longer than any");

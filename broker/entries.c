@@ -17,6 +17,10 @@ bool entries_is_plain(int verdict, size_t n_reasons) {
     return verdict == DONGBO__VERDICT__ACCEPTED && n_reasons == 0;
 }
 
+bool entries_is_erased(const Dongbo__Entry *entry) {
+    return entry->kind == DONGBO__ENTRY_KIND__ENTRY_UNSPECIFIED;
+}
+
 static Dongbo__Reason **reasons_new(Arena *arena, const Decision *decision) {
     size_t n = decision->n_reasons;
     Dongbo__Reason **list = arena_alloc(arena, n * sizeof *list + n * sizeof **list);
@@ -154,7 +158,8 @@ static Dongbo__EntryKind kind_of(const Work *work) {
     static const Dongbo__EntryKind KINDS[] = {
         [WORK_BATCH] = DONGBO__ENTRY_KIND__ENTRY_EVENT,    [WORK_REDECIDE] = DONGBO__ENTRY_KIND__ENTRY_DECISION,
         [WORK_JUDGE] = DONGBO__ENTRY_KIND__ENTRY_DECISION, [WORK_MOVE] = DONGBO__ENTRY_KIND__ENTRY_MERGER,
-        [WORK_RETELL] = DONGBO__ENTRY_KIND__ENTRY_RETOLD,  [WORK_FOLLOW] = DONGBO__ENTRY_KIND__ENTRY_FOLLOWED};
+        [WORK_RETELL] = DONGBO__ENTRY_KIND__ENTRY_RETOLD,  [WORK_FOLLOW] = DONGBO__ENTRY_KIND__ENTRY_FOLLOWED,
+        [WORK_ERASE] = DONGBO__ENTRY_KIND__ENTRY_ERASURE};
     return KINDS[work->kind];
 }
 
@@ -189,6 +194,10 @@ static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
     if (work->kind == WORK_FOLLOW) {
         entry->text = item->merged.deleted ? FOLLOWS_NOT : FOLLOWS;
         entry->subscription = (uint32_t)work->advance->subscription;
+    }
+    if (item->note != NULL) {
+        entry->text = (char *)item->note;
+        entry->decided_by = (char *)item->noted_by;
     }
     if (item->told_by != 0)
         entry->agency = item->told_by;

@@ -23,3 +23,4 @@ Dongbo__EventVerdict *entries_verdict_of(Arena *arena, const Dongbo__Entry *entr
 const SearchAnswer *entries_found(const Item *item);
 // A verdict that says nothing more than that the event was taken.
 bool entries_is_plain(int verdict, size_t n_reasons);
+bool entries_is_erased(const Dongbo__Entry *entry); // nothing is known of it any more

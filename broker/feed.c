@@ -72,7 +72,10 @@ static int news_read(Actor *actor) {
         return r;
     if (news.commit && news.position > actor->told)
         actor->told = news.position;
-    return news.policy ? feed_session_policies(&actor->state) : 0;
+    if (!news.policy)
+        return 0;
+    reader_forget(actor->state.reader); // what was erased is not fed from memory
+    return feed_session_policies(&actor->state);
 }
 
 // ---- the loop ------------------------------------------------------------------------------------------------------

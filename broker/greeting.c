@@ -234,7 +234,7 @@ static int chunk_add_segment(Chunk *chunk, Arena *arena, const PGresult *rows, i
     for (size_t i = 0; result == 0 && i < payload->n_entries; i++) {
         const Dongbo__Entry *entry = payload->entries[i];
         bool later = entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION;
-        if (!later && entries_is_plain((int)entry->verdict, entry->n_reasons))
+        if (!later && (entries_is_plain((int)entry->verdict, entry->n_reasons) || entries_is_erased(entry)))
             continue;
         Dongbo__EventVerdict *verdict = entries_verdict_of(arena, entry, first + i);
         if (verdict != NULL && !own)

@@ -81,15 +81,17 @@ struct Item {
     Merged merged;
     const char *province_before, *province63_before; // residence before a population event; else as the person's
     const char *province_after, *province63_after;
-    uint64_t position;     // set when stored
-    size_t reasons_before; // of the decision's reasons, those that are not from its record's neighbourhood
-    uint32_t row;          // of its record among the work's rows, from 1; 0: none. Set by entries_build()
-    int64_t exception;     // re-decision: position of the exception row; 0 for a fresh event
-    int was;               // re-decision: the verdict that holds so far
-    int64_t stands;        // the person in whose record its word stands, of what was accepted before; 0 otherwise
-    int64_t because;       // ... and is judged anew: position of the event because of which
-    bool leaves;           // beside the event's own item: its word is only taken out of that record
-    bool overtaken;        // ... its word stands there no more
+    uint64_t position;           // set when stored
+    size_t reasons_before;       // of the decision's reasons, those that are not from its record's neighbourhood
+    uint32_t row;                // of its record among the work's rows, from 1; 0: none. Set by entries_build()
+    int64_t exception;           // re-decision: position of the exception row; 0 for a fresh event
+    int was;                     // re-decision: the verdict that holds so far
+    int64_t stands;              // the person in whose record its word stands, of what was accepted before; 0 otherwise
+    int64_t because;             // ... and is judged anew: position of the event because of which
+    int64_t erases;              // WORK_ERASE: the position of the entry that is erased ...
+    const char *note, *noted_by; // ... and what the log says of that; NULL otherwise
+    bool leaves;                 // beside the event's own item: its word is only taken out of that record
+    bool overtaken;              // ... its word stands there no more
     const Dongbo__Record *const *versions; // ... all of that record, where its word is taken out
     size_t n_versions;
     const Item *earlier; // the item of the work that was on the record before
@@ -132,6 +134,7 @@ typedef enum WorkKind {
     WORK_JUDGE,  // events of one stream that stand in records, against their persons' lives
     WORK_MOVE,   // of records from one person to another; its items are made by the writer
     WORK_RETELL, // of records as they are, for something about their persons changed; likewise
+    WORK_ERASE,  // of tombstones, and of records without what was erased; likewise (erasing.c)
     WORK_FOLLOW, // of records as they are, to one subscription: it follows their persons from now on, or no longer
 } WorkKind;
 

@@ -15,6 +15,7 @@ typedef enum LogfileType {
     LOGFILE_AGENCY = 2,
     LOGFILE_EPOCH = 3,
     LOGFILE_TRIM = 4,
+    LOGFILE_ERASURE = 5,
     LOGFILE_SEGMENT = 6, // begins a group, with the records of the two types behind it
     LOGFILE_PAYLOAD = 7,
     LOGFILE_BATCH = 8,

@@ -208,7 +208,7 @@ static bool lives_in(const PolicyVersion *version, const char *code) {
 static bool is_of_record(const Dongbo__Entry *entry) {
     return entry->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION ||
            entry->kind == DONGBO__ENTRY_KIND__ENTRY_MERGER || entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD ||
-           entry->kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED;
+           entry->kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED || entry->kind == DONGBO__ENTRY_KIND__ENTRY_ERASURE;
 }
 
 static bool is_own_echo(const PolicyVersion *version, const Dongbo__Entry *entry) {

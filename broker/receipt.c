@@ -69,7 +69,7 @@ int receipt_duplicate(Work *work, const StoredBatch *stored, Signer *signer) {
         return no_memory();
     for (size_t i = 0; i < n; i++) {
         const Dongbo__Entry *entry = stored->payload->entries[i];
-        if (entries_is_plain((int)entry->verdict, entry->n_reasons))
+        if (entries_is_plain((int)entry->verdict, entry->n_reasons) || entries_is_erased(entry))
             continue;
         Dongbo__EventVerdict *verdict = entries_verdict_of(work->arena, entry, stored->first_position + i);
         if (verdict == NULL)

@@ -342,6 +342,8 @@ static int round_of(Actor *actor) {
     if (result == 0 && (sweep || actor->woken || now != actor->checked))
         result = redecide_moves(actor);
     if (result == 0)
+        result = redecide_erasures(actor);
+    if (result == 0)
         result = redecide_follows(actor);
     if (result == 0 && (sweep || actor->woken || now != actor->checked))
         result = redecide_lives(actor);

@@ -184,6 +184,25 @@ static int retell(Actor *actor) {
     }
 }
 
+// ---- erased --------------------------------------------------------------------------------------------------------
+
+static const PgStatement ERASED = {
+    "erasures-waiting", "SELECT EXISTS (SELECT FROM exchange.erasure WHERE logged_position IS NULL)", 0, NULL};
+
+int redecide_erasures(Actor *actor) {
+    PGresult *rows = NULL;
+    int result = pg_run(prepare_exchange(actor->prepare), &ERASED, NULL, &rows);
+    bool any = result == 0 && pg_bool(rows, 0, 0);
+    PQclear(rows);
+    Advance *advance = any ? zmalloc(sizeof *advance) : NULL;
+    while (result == 0 && any) {
+        result = redecide_advance(actor, WORK_ERASE, advance, "erasures cannot be logged");
+        any = advance->rows > 0;
+    }
+    free(advance);
+    return result < 0 ? result : 0;
+}
+
 int redecide_moves(Actor *actor) {
     int result = retell(actor);
     return result < 0 ? result : move_links(actor);

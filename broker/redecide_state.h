@@ -48,6 +48,8 @@ int redecide_reviews(Actor *actor);
 int redecide_advance(Actor *actor, WorkKind kind, Advance *advance, const char *failed);
 // Carries out some of what subscribers asked of their lists. What is left has another round at once.
 int redecide_follows(Actor *actor);
+// Has logged what was ordered erased.
+int redecide_erasures(Actor *actor);
 // Moves the records of those who were merged into others, and has told again those of whom something else is new.
 int redecide_moves(Actor *actor);
 // Holds the records of those who turned out to be dead against their life.

@@ -6,6 +6,7 @@
 #include "broker/apply.h"
 #include "broker/entries.h"
 #include "broker/epoch.h"
+#include "broker/erasing.h"
 #include "broker/following.h"
 #include "broker/judging.h"
 #include "broker/lookup.h"
@@ -506,6 +507,16 @@ static int store_followed(Transaction *transaction, Work *work) {
     return result < 0 ? result : store_told(transaction, work);
 }
 
+static int store_erased(Transaction *transaction, Work *work) {
+    int result = flush_rows(transaction);
+    if (result == 0)
+        result = erasing_build(transaction->prepare, transaction->exchange, work);
+    recheck_date(transaction->recheck, work, transaction->last_position);
+    if (result == 0)
+        result = store_told(transaction, work);
+    return result < 0 || work->outcome != OUTCOME_STORED ? result : erasing_done(transaction->exchange, work);
+}
+
 static int store_work(Transaction *transaction, const TransactionGroup *group, Work *work) {
     bool is_batch = work->kind == WORK_BATCH;
     uint64_t since = stats_now();
@@ -513,6 +524,8 @@ static int store_work(Transaction *transaction, const TransactionGroup *group, W
         return store_move(transaction, work);
     if (work->kind == WORK_RETELL)
         return store_retold(transaction, work);
+    if (work->kind == WORK_ERASE)
+        return store_erased(transaction, work);
     if (work->kind == WORK_FOLLOW)
         return store_followed(transaction, work);
     int result = check_work(transaction, group, work);

@@ -64,6 +64,7 @@ static const CommandEntry COMMANDS[] = {
     {"log export", "FILE|-", 1, 1, log_export_run, "write the log, or a part of it, to a file that can be verified"},
     {"log verify", "FILE...", 1, 1000, log_verify_run, "hold exported files against themselves and keys, offline"},
     {"log trim", NULL, 0, 0, trim_run, "let go of what the log's oldest entries hold, by age or size"},
+    {"erase", NULL, 0, 0, erase_run, "erase what a law orders erased, and leave every proof as it is"},
     {"report", NULL, 0, 0, report_print, "counts by domain, verdict and kind, from the records themselves"},
     {"epoch new", NULL, 0, 0, epoch_new, "ask for a new epoch, after a restore that the database cannot show"},
     {"verify", NULL, 0, 0, verify_run, "what the exchange would say of a file of events; no database"},

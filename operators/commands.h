@@ -51,6 +51,7 @@ int status_show(Desk *desk, int argc, char **argv);
 int tail_run(Desk *desk, int argc, char **argv);
 int log_export_run(Desk *desk, int argc, char **argv);
 int log_verify_run(Desk *desk, int argc, char **argv);
+int erase_run(Desk *desk, int argc, char **argv);
 int trim_run(Desk *desk, int argc, char **argv);
 int review_list(Desk *desk, int argc, char **argv);
 int review_show(Desk *desk, int argc, char **argv);

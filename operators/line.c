@@ -18,7 +18,7 @@ static const char *const KINDS[] = {
     [DONGBO__ENTRY_KIND__ENTRY_DECISION] = "decision", [DONGBO__ENTRY_KIND__ENTRY_EPOCH] = "epoch",
     [DONGBO__ENTRY_KIND__ENTRY_POLICY] = "policy",     [DONGBO__ENTRY_KIND__ENTRY_STREAM] = "stream",
     [DONGBO__ENTRY_KIND__ENTRY_MERGER] = "merger",     [DONGBO__ENTRY_KIND__ENTRY_RETOLD] = "retold",
-    [DONGBO__ENTRY_KIND__ENTRY_FOLLOWED] = "followed",
+    [DONGBO__ENTRY_KIND__ENTRY_FOLLOWED] = "followed", [DONGBO__ENTRY_KIND__ENTRY_ERASURE] = "erasure",
 };
 static const char *const COLOURS[] = {
     [DONGBO__VERDICT__VERDICT_UNSPECIFIED] = "", [DONGBO__VERDICT__ACCEPTED] = "\033[32m",

@@ -41,6 +41,10 @@ static const PgStatement TRIMS = {
     "WHERE c.text LIKE 'log trimmed up to position ' || t.position || ' %'), 0) FROM exchange.trim t ORDER BY t.trim",
     0, NULL};
 
+static const PgStatement ERASURES = {
+    "export_erasures", "SELECT position, coalesce(logged_position, 0) FROM exchange.erasure ORDER BY position", 0,
+    NULL};
+
 typedef struct Export {
     Pg *exchange;
     long long from, to; // as asked for; then first positions of the first and the last segment
@@ -108,6 +112,18 @@ static int put_trims(Export *export) {
         trim.trimmed_by = (char *)pg_text(rows, row, 1);
         trim.logged_position = (uint64_t)pg_i64(rows, row, 2);
         r = logfile_put_message(export->writer, LOGFILE_TRIM, &trim.base);
+    }
+    return r;
+}
+
+static int put_erasures(Export *export) {
+    RESULT rows = NULL;
+    int r = pg_run(export->exchange, &ERASURES, NULL, &rows);
+    for (int row = 0; r == 0 && row < PQntuples(rows); row++) {
+        Dongbo__LogErasure erasure = DONGBO__LOG_ERASURE__INIT;
+        erasure.position = (uint64_t)pg_i64(rows, row, 0);
+        erasure.logged_position = (uint64_t)pg_i64(rows, row, 1);
+        r = logfile_put_message(export->writer, LOGFILE_ERASURE, &erasure.base);
     }
     return r;
 }
@@ -213,6 +229,8 @@ static int write_all(Export *export) {
         r = put_epochs(export);
     if (r == 0)
         r = put_trims(export);
+    if (r == 0)
+        r = put_erasures(export);
     if (r == 0)
         r = put_segments(export);
     return r < 0 ? r : put_end(export);

@@ -119,8 +119,15 @@ static void print_text(const Verifying *verifying) {
     if (!state.payloads)
         printf("exported without payloads: events and records were not seen\n");
     if (counts->trimmed)
-        printf("%" PRIu64 " segments without payload, as the log was trimmed%s\n", counts->trimmed,
-               counts->unproven ? "; the entry that says so is not in these files" : "");
+        printf("%" PRIu64 " segments without payload, as the log was trimmed\n", counts->trimmed);
+    if (counts->erased || counts->tombstones)
+        printf("%" PRIu64 " entries erased, %" PRIu64 " tombstones\n", counts->erased, counts->tombstones);
+    const AuditMark *tombstone;
+    for (size_t i = 0; (tombstone = audit_tombstone(verifying->audit, i)); i++)
+        printf("    position %" PRIu64 ", as position %" PRIu64 " says: %s (%s)\n", tombstone->erased,
+               tombstone->position, tombstone->order, tombstone->by);
+    if (counts->unproven)
+        printf("the entries that say what was let go are not all in these files\n");
     if (verifying->unread)
         printf("could not be read: %s\n", verifying->unread);
     printf(verifying->n_breaks ? "BROKEN\n" : verifying->unread ? "NOT VERIFIED\n" : "whole\n");
@@ -132,6 +139,16 @@ static json_t *unchecked_json(const Verifying *verifying) {
     for (size_t i = 0; (unchecked = audit_unchecked(verifying->audit, i)); i++)
         json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "key_id", unchecked->key_id, "agency",
                                               unchecked->agency, "batches", (json_int_t)unchecked->batches));
+    return list;
+}
+
+static json_t *erased_json(const Verifying *verifying) {
+    json_t *list = json_array();
+    const AuditMark *tombstone;
+    for (size_t i = 0; (tombstone = audit_tombstone(verifying->audit, i)); i++)
+        json_array_append_new(list, json_pack("{s:I, s:I, s:s, s:s}", "position", (json_int_t)tombstone->erased,
+                                              "tombstone", (json_int_t)tombstone->position, "order", tombstone->order,
+                                              "by", tombstone->by));
     return list;
 }
 
@@ -151,6 +168,8 @@ static void print_json(const Verifying *verifying) {
     json_object_set_new(object, "signatures_good", json_integer((json_int_t)counts->signed_batches));
     json_object_set_new(object, "signatures_not_checked", unchecked_json(verifying));
     json_object_set_new(object, "segments_trimmed", json_integer((json_int_t)counts->trimmed));
+    json_object_set_new(object, "entries_erased", json_integer((json_int_t)counts->erased));
+    json_object_set_new(object, "erased", erased_json(verifying));
     json_object_set_new(object, "breaks_found", json_integer((json_int_t)verifying->n_breaks));
     json_object_set(object, "breaks", verifying->breaks);
     json_object_set_new(object, "unread", verifying->unread ? json_string(verifying->unread) : json_null());

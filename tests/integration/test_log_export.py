@@ -50,7 +50,7 @@ def verify(run, *words, code=0):
 
 def test_whole(run):
     head = run.cluster.value("SELECT last_position FROM exchange.head")
-    path = export(run, "--payloads")
+    path = export(run, "--payloads", "--to", head)  # that payloads are exported is logged, too
     said = verify(run, path, "--keys", run.keys("moh"))
     assert said["whole"] and said["last_position"] == head and said["payloads"] and not said["breaks"]
     assert said["batches"] == said["signatures_good"] == 6 and said["signatures_not_checked"] == []

@@ -30,7 +30,8 @@ typedef struct Found {
     int result; // 1: it cannot be read
 } Found;
 
-static Log whole, masked; // with payloads, and as a reader exports it
+static const char *made_order; // of a tombstone at the end; NULL: there is none
+static Log whole, masked;      // with payloads, and as a reader exports it
 
 static void ok(int r) {
     if (r < 0)
@@ -65,6 +66,8 @@ static void make_log(Log *log, bool payloads) {
     ok(log_case_note(&made, DONGBO__ENTRY_KIND__ENTRY_POLICY, "agency MOH added"));
     ok(log_case_batch(&made, 1));
     ok(log_case_new_epoch(&made));
+    if (made_order)
+        ok(log_case_note(&made, DONGBO__ENTRY_KIND__ENTRY_ERASURE, made_order));
     ok(log_case_put_end(&made));
     fclose(file);
     read_records(log, (uint8_t *)data, n);
@@ -450,6 +453,52 @@ static void test_a_payload_is_missing(void **state) {
     expect(&log, EVENTS + 2, "position up to which the log's entries say that it was trimmed", "0", "8");
 }
 
+static void erase_third(void *m) {
+    Dongbo__SegmentPayload *payload = m;
+    dongbo__entry__init(payload->entries[2]);
+    memset(payload->salts.data + 2 * SALT_BYTES, 0, SALT_BYTES);
+}
+static void erase_third_event(void *m) {
+    Dongbo__SealedBatch *batch = m;
+    batch->events[2].len = 0;
+    memset(batch->salts.data + 2 * SALT_BYTES, 0, SALT_BYTES);
+}
+
+// Position 4, first its event, then its entry, too.
+static void test_an_entry_is_erased(void **state) {
+    Log log;
+    log_copy(&log, &whole);
+    change(&log, nth(&log, LOGFILE_BATCH, 0), &dongbo__sealed_batch__descriptor, erase_third_event);
+    for (int i = 0; i < 2; i++) {
+        Found found = audit_log(&log);
+        assert_int_equal(found.n, 1);
+        assert_string_equal(found.first.what, "entry");
+        assert_string_equal(found.first.is, "erased");
+        assert_int_equal(found.first.position, 4);
+        change(&log, nth(&log, LOGFILE_PAYLOAD, 1), &dongbo__segment_payload__descriptor, erase_third);
+    }
+    log_free(&log);
+}
+
+static void test_an_entry_is_erased_by_order(void **state) {
+    Log log = {0};
+    made_order = "erased position 4: Law 91/2025";
+    make_log(&log, true);
+    change(&log, nth(&log, LOGFILE_BATCH, 0), &dongbo__sealed_batch__descriptor, erase_third_event);
+    change(&log, nth(&log, LOGFILE_PAYLOAD, 1), &dongbo__segment_payload__descriptor, erase_third);
+    Found found = audit_log(&log);
+    assert_int_equal(found.n, 1); // the tombstone made here says no leaf
+    assert_string_equal(found.first.what, "leaf of the tombstone");
+    assert_int_equal(found.first.position, LAST_POSITION + 1);
+    log_free(&log);
+    log = (Log){0};
+    made_order = "erased position 5: Law 91/2025"; // of another entry
+    make_log(&log, true);
+    change(&log, nth(&log, LOGFILE_BATCH, 0), &dongbo__sealed_batch__descriptor, erase_third_event);
+    expect(&log, 4, "entry", "erased", "there, for no tombstone says by whose order");
+    made_order = NULL;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole),
@@ -461,6 +510,8 @@ int main(void) {
         cmocka_unit_test(test_what_is_cut_cannot_be_read),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_a_payload_is_missing),
+        cmocka_unit_test(test_an_entry_is_erased),
+        cmocka_unit_test(test_an_entry_is_erased_by_order),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See erasure.h. A segment with all of its entries that go is one transaction, so that nothing is half erased; the
+// database lets through only what a tombstone names.
+#include "operators/erasure.h"
+
+#include "broker/erase.h"
+#include "operators/progress.h"
+#include "operators/result.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OID_INT8_ARRAY 1016
+#define ENTRIES_MAX 16384 // of a segment
+
+static const PgStatement NEXT = {
+    "erasure_next",
+    "SELECT g.first_position, g.last_position, g.summary, g.payload, g.batch FROM exchange.segment g "
+    "WHERE g.first_position = (SELECT max(s.first_position) FROM exchange.segment s WHERE s.first_position <= "
+    "(SELECT min(e.position) FROM exchange.erasure e WHERE e.logged_position IS NOT NULL AND NOT e.done))",
+    0, NULL};
+static const PgStatement DUE = {
+    "erasure_due",
+    "SELECT position, stream IS NOT NULL, person, domain, record_key, event_id FROM exchange.erasure "
+    "WHERE position BETWEEN $1 AND $2 AND logged_position IS NOT NULL AND NOT done ORDER BY position",
+    2, NULL};
+static const PgStatement SEGMENT = {"erasure_segment", "SELECT exchange.erase_segment($1, $2, $3, $4)", 4, NULL};
+static const PgStatement VERSIONS = {
+    "erasure_versions",
+    "SELECT position, record FROM exchange.record_version WHERE person = $1 AND domain = $2 AND record_key = $3", 3,
+    NULL};
+static const PgStatement VERSION = {"erasure_version", "SELECT exchange.erase_version($1, $2, $3)", 3, NULL};
+static const PgStatement DONE = {"erasure_done", "SELECT exchange.erase_done($1)", 1, NULL};
+
+static int damaged(int64_t position) {
+    return error_fail(ERROR_DATABASE, "what is stored at position %" PRId64 " cannot be read, and is not erased",
+                      position);
+}
+
+// ---- a segment ------------------------------------------------------------------------------------------------------
+
+typedef int (*Erase)(const uint8_t *data, size_t n, EraseSet set, Bytes *out);
+
+static int erase_column(const PGresult *segment, int column, Erase erase, EraseSet set, Bytes *out) {
+    size_t n = 0;
+    if (pg_is_null(segment, 0, column))
+        return 0;
+    const uint8_t *data = pg_bytes(segment, 0, column, &n);
+    int r = erase(data, n, set, out);
+    return r > 0 ? damaged(pg_i64(segment, 0, 0)) : r;
+}
+
+static void param_bytes_or_null(PgParams *params, const PGresult *segment, int column, const Bytes *bytes) {
+    if (pg_is_null(segment, 0, column))
+        pg_param_null(params);
+    else
+        pg_param_bytes(params, bytes->data, bytes->n);
+}
+
+// A batch that could not be read holds no events that could be told from each other: all of it goes.
+static int erase_events(const PGresult *segment, EraseSet set, Bytes *out, bool *ret_gone) {
+    size_t n = 0;
+    *ret_gone = pg_is_null(segment, 0, 4);
+    if (*ret_gone)
+        return 0;
+    const uint8_t *data = pg_bytes(segment, 0, 4, &n);
+    int r = erase_batch(data, n, set, out);
+    *ret_gone = r == 1;
+    return r < 0 ? r : 0;
+}
+
+static int erase_segment(Pg *exchange, const PGresult *segment, EraseSet entries, EraseSet events) {
+    CLEANUP(bytes_free) Bytes summary = {0};
+    CLEANUP(bytes_free) Bytes payload = {0};
+    CLEANUP(bytes_free) Bytes batch = {0};
+    bool no_batch = true;
+    int r = erase_column(segment, 2, erase_summary, entries, &summary);
+    if (r == 0)
+        r = erase_column(segment, 3, erase_payload, entries, &payload);
+    if (r == 0)
+        r = erase_events(segment, events, &batch, &no_batch);
+    if (r < 0)
+        return r;
+    PgParams params = {0};
+    pg_param_i64(&params, pg_i64(segment, 0, 0));
+    pg_param_bytes(&params, summary.data, summary.n);
+    param_bytes_or_null(&params, segment, 3, &payload);
+    if (no_batch)
+        pg_param_null(&params);
+    else
+        pg_param_bytes(&params, batch.data, batch.n);
+    r = pg_run(exchange, &SEGMENT, &params, NULL);
+    pg_params_free(&params);
+    return r;
+}
+
+// ---- a record -------------------------------------------------------------------------------------------------------
+
+static uint32_t key_fields(const Rules *rules, int domain) {
+    uint32_t keys = 0;
+    for (const RuleField *field = rules_domain(rules, domain)->fields; field->number != 0; field++)
+        keys |= field->key ? 1u << field->number : 0;
+    return keys;
+}
+
+static int put_version(Pg *exchange, int64_t erased, int64_t position, const Bytes *record) {
+    PgParams params = {0};
+    pg_param_i64(&params, erased);
+    pg_param_i64(&params, position);
+    pg_param_bytes(&params, record->data ? record->data : (const uint8_t *)"", record->n);
+    int r = pg_run(exchange, &VERSION, &params, NULL);
+    pg_params_free(&params);
+    return r;
+}
+
+static int erase_version(Pg *exchange, const PGresult *due, int row, const PGresult *versions, int version,
+                         uint32_t keys) {
+    CLEANUP(bytes_free) Bytes left = {0};
+    size_t n = 0, id_n = 0;
+    const uint8_t *record = pg_bytes(versions, version, 1, &n), *id = pg_bytes(due, row, 5, &id_n);
+    int r = erase_record(record, n, id, keys, &left);
+    if (r != 0)
+        return r < 0 ? r : damaged(pg_i64(versions, version, 0));
+    bool same = left.n == n && memcmp(left.data ? left.data : record, record, n) == 0;
+    return same ? 0 : put_version(exchange, pg_i64(due, row, 0), pg_i64(versions, version, 0), &left);
+}
+
+static int erase_versions(Pg *exchange, const Rules *rules, const PGresult *due, int row) {
+    RESULT versions = NULL;
+    PgParams params = {0};
+    int domain = pg_i16(due, row, 3);
+    pg_param_i64(&params, pg_i64(due, row, 2));
+    pg_param_i16(&params, (int16_t)domain);
+    pg_param_text(&params, pg_text(due, row, 4));
+    int r = pg_run(exchange, &VERSIONS, &params, &versions);
+    pg_params_free(&params);
+    for (int version = 0; r == 0 && version < PQntuples(versions); version++)
+        r = erase_version(exchange, due, row, versions, version, key_fields(rules, domain));
+    return r;
+}
+
+// ---- all of it ------------------------------------------------------------------------------------------------------
+
+static int finish(Pg *exchange, const PGresult *due) {
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_INT8, PQntuples(due));
+    for (int row = 0; row < PQntuples(due); row++)
+        pg_array_i64(&params, pg_i64(due, row, 0));
+    int r = pg_run(exchange, &DONE, &params, NULL);
+    pg_params_free(&params);
+    return r;
+}
+
+static int erase_due(Pg *exchange, const Rules *rules, const PGresult *segment, const PGresult *due) {
+    static bool entries[ENTRIES_MAX], events[ENTRIES_MAX];
+    int64_t first = pg_i64(segment, 0, 0), n = pg_i64(segment, 0, 1) - first + 1;
+    if (n > ENTRIES_MAX)
+        return damaged(first);
+    memset(entries, 0, sizeof entries);
+    memset(events, 0, sizeof events);
+    int r = 0;
+    for (int row = 0; r == 0 && row < PQntuples(due); row++) {
+        int64_t at = pg_i64(due, row, 0) - first;
+        entries[at] = true;
+        events[at] = pg_bool(due, row, 1);
+        if (!pg_is_null(due, row, 2))
+            r = erase_versions(exchange, rules, due, row);
+    }
+    if (r == 0)
+        r = erase_segment(exchange, segment, (EraseSet){entries, (size_t)n}, (EraseSet){events, (size_t)n});
+    return r < 0 ? r : finish(exchange, due);
+}
+
+// 1 when nothing is left.
+static int erase_next(Pg *exchange, const Rules *rules, uint64_t *n) {
+    RESULT segment = NULL;
+    RESULT due = NULL;
+    PgParams params = {0};
+    int r = pg_command(exchange, "BEGIN");
+    if (r == 0)
+        r = pg_run(exchange, &NEXT, NULL, &segment);
+    if (r < 0 || PQntuples(segment) == 0)
+        return r < 0 ? r : pg_command(exchange, "COMMIT") < 0 ? ERROR_DATABASE : 1;
+    pg_param_i64(&params, pg_i64(segment, 0, 0));
+    pg_param_i64(&params, pg_i64(segment, 0, 1));
+    r = pg_run(exchange, &DUE, &params, &due);
+    pg_params_free(&params);
+    if (r == 0)
+        r = erase_due(exchange, rules, segment, due);
+    if (r == 0)
+        r = pg_command(exchange, "COMMIT");
+    *n += r == 0 ? (uint64_t)PQntuples(due) : 0;
+    return r;
+}
+
+int erasure_take_away(Desk *desk, uint64_t *ret) {
+    const Rules *rules = NULL;
+    Pg *exchange = NULL;
+    Progress progress;
+    int r = desk_rules(desk, &rules);
+    if (r == 0)
+        r = desk_exchange(desk, &exchange);
+    *ret = 0;
+    progress_begin(&progress);
+    while (r == 0) {
+        r = erase_next(exchange, rules, ret);
+        progress_show(&progress, "erased", *ret, "entries");
+    }
+    progress_end();
+    return r < 0 ? r : 0;
+}
