@@ -32,3 +32,29 @@ int record_body_next(RecordBody *body) {
     body->seen |= bit;
     return 0;
 }
+
+void record_body_append_number(Bytes *out, uint64_t value) {
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    bytes_append(out, digits + at, sizeof digits - at);
+}
+
+int record_body_append_json(RecordBody *body, RecordBodyKey *key, Bytes *out) {
+    int r;
+    bytes_append_u8(out, '{');
+    for (bool first = true; (r = record_body_next(body)) == 0; first = false) {
+        if (!first)
+            bytes_append_u8(out, ',');
+        key(out, body->known->name);
+        if (body->is_text)
+            bytes_append_json_n(out, (const char *)body->field.data, body->field.n);
+        else
+            record_body_append_number(out, body->field.value);
+    }
+    bytes_append_u8(out, '}');
+    return r == 1 ? 0 : 1;
+}

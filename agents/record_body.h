@@ -5,6 +5,7 @@
 // makes the record unreadable: a receiver must be told to upgrade, not be given half a record.
 #pragma once
 
+#include "proto/base/bytes.h"
 #include "proto/walk.h"
 #include "wire.pb-c.h"
 
@@ -23,3 +24,9 @@ typedef struct RecordBody {
 RecordBody record_body_begin(const Dongbo__FeedRecord *record);
 // 0; 1 at the end; 2 unreadable.
 int record_body_next(RecordBody *body);
+
+// Appends what is left of it as {"key":value,...}: texts as JSON's, numbers as such. `key` appends a field's name with
+// its quotes and colon, as the form has it. 1 when it is unreadable.
+typedef void RecordBodyKey(Bytes *out, const char *name);
+int record_body_append_json(RecordBody *body, RecordBodyKey *key, Bytes *out);
+void record_body_append_number(Bytes *out, uint64_t value); // in decimal

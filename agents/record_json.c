@@ -7,36 +7,21 @@
 #include "proto/base/clock.h"
 #include "proto/domain.h"
 
-static void number_append(Bytes *out, uint64_t value) {
-    char digits[20];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    bytes_append(out, digits + at, sizeof digits - at);
-}
-
 // ,"key":"value"
 static void text_append(Bytes *out, const char *key, const char *value) {
     bytes_append_text(out, key);
     bytes_append_json(out, value);
 }
 
+static void key_append(Bytes *out, const char *name) {
+    bytes_append_u8(out, '"');
+    bytes_append_text(out, name);
+    bytes_append(out, "\":", 2);
+}
+
 static int fields_append(RecordBody *body, Bytes *out) {
-    int r;
-    bytes_append_text(out, ",\"fields\":{");
-    for (bool first = true; (r = record_body_next(body)) == 0; first = false) {
-        bytes_append_text(out, first ? "\"" : ",\"");
-        bytes_append_text(out, body->known->name);
-        bytes_append(out, "\":", 2);
-        if (body->is_text)
-            bytes_append_json_n(out, (const char *)body->field.data, body->field.n);
-        else
-            number_append(out, body->field.value);
-    }
-    bytes_append_u8(out, '}');
-    return r == 1 ? 0 : 1;
+    bytes_append_text(out, ",\"fields\":");
+    return record_body_append_json(body, key_append, out);
 }
 
 static int changed_append(const ProtobufCMessageDescriptor *descriptor, const Dongbo__FeedRecord *record, Bytes *out) {
@@ -56,7 +41,7 @@ static int changed_append(const ProtobufCMessageDescriptor *descriptor, const Do
 static void head_append(const Dongbo__FeedRecord *record, Bytes *out) {
     char time[CLOCK_TEXT_BYTES];
     bytes_append_text(out, "{\"position\":");
-    number_append(out, record->position);
+    record_body_append_number(out, record->position);
     text_append(out, ",\"domain\":", domain_name((int)record->domain));
     text_append(out, ",\"change\":", change_name(record->change));
     bytes_append_text(out, ",\"record\":\"");

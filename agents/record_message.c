@@ -20,11 +20,6 @@ enum { CHANGED = 8, PREVIOUS = 10, PERSON_ID = 11 };
 
 // ---- JSON -----------------------------------------------------------------------------------------------------------
 
-static void number_append(Bytes *out, uint64_t value) {
-    char digits[24];
-    bytes_append(out, digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, value));
-}
-
 // social_security: socialSecurity
 static void camel_append(Bytes *out, const char *name) {
     for (; *name; name++) {
@@ -64,7 +59,7 @@ static void text_append(Bytes *out, const char *name, const char *value) {
 
 static void quoted_number_append(Bytes *out, uint64_t value) {
     bytes_append_u8(out, '"');
-    number_append(out, value);
+    record_body_append_number(out, value);
     bytes_append_u8(out, '"');
 }
 
@@ -101,21 +96,9 @@ static int changed_append(const ProtobufCMessageDescriptor *descriptor, const Do
 }
 
 static int body_append(RecordBody *body, const char *domain, Bytes *out) {
-    int r;
     bytes_append_u8(out, ',');
     key_append(out, domain);
-    bytes_append_u8(out, '{');
-    for (bool first = true; (r = record_body_next(body)) == 0; first = false) {
-        if (!first)
-            bytes_append_u8(out, ',');
-        key_append(out, body->known->name);
-        if (body->is_text)
-            bytes_append_json_n(out, (const char *)body->field.data, body->field.n);
-        else
-            number_append(out, body->field.value);
-    }
-    bytes_append_u8(out, '}');
-    return r == 1 ? 0 : 1;
+    return record_body_append_json(body, key_append, out);
 }
 
 static bool is_readable(const Dongbo__FeedRecord *record) {

@@ -4,6 +4,7 @@
 #include "broker/merger.h"
 
 #include "broker/lookup.h"
+#include "broker/retelling.h"
 #include "proto/base/error.h"
 
 #include <string.h>
@@ -228,15 +229,6 @@ static void param_texts(PgParams *params, const Went **gone, int n, TextOf *text
     }
 }
 
-static void event_params(PgParams *params, const Item **items, int n) {
-    pg_param_array_begin(params, OID_BYTEA, n);
-    for (int i = 0; i < n; i++)
-        pg_array_bytes(params, items[i]->event->event_id.data, items[i]->event->event_id.len);
-    pg_param_array_begin(params, OID_INT8, n);
-    for (int i = 0; i < n; i++)
-        pg_array_i64(params, items[i]->event->event_time_us);
-}
-
 static void keys_param(PgParams *params, const Went **gone, int n) {
     pg_param_array_begin(params, OID_INT8, n);
     for (int i = 0; i < n; i++)
@@ -255,7 +247,7 @@ static void link_params(PgParams *params, const Went **gone, const Item **items,
     param_texts(params, gone, n, province_of);
     param_texts(params, gone, n, province63_of);
     pg_param_i32(params, (int32_t)agency);
-    event_params(params, items, n);
+    retelling_param_events(params, items, n);
 }
 
 static size_t count_gone(const Work *work) {

@@ -273,7 +273,7 @@ static int pick(const Work *work, IsWanted *is_wanted, const Item ***ret, int *r
     return 0;
 }
 
-static void event_params(PgParams *params, const Item **items, int n) {
+void retelling_param_events(PgParams *params, const Item **items, int n) {
     pg_param_array_begin(params, OID_BYTEA, n);
     for (int i = 0; i < n; i++)
         pg_array_bytes(params, items[i]->event->event_id.data, items[i]->event->event_id.len);
@@ -296,7 +296,7 @@ static int note(Pg *exchange, const Work *work, IsWanted *is_wanted, int cause) 
         pg_array_i64(&params, items[i]->person->key);
     place_params(&params, items, n, cause == RETELLING_RESIDENCE);
     pg_param_i32(&params, (int32_t)work->agency->grants.agency);
-    event_params(&params, items, n);
+    retelling_param_events(&params, items, n);
     pg_param_i32(&params, cause);
     result = pg_run(exchange, &NOTE, &params, NULL);
     pg_params_free(&params);

@@ -16,6 +16,8 @@
 // Notes whose records are to be told again because of the work's population events. In the writer's transaction, once
 // positions are known; asks nothing of works without.
 int retelling_note(Pg *exchange, const Work *work);
+// Because of which events that is: their ids and times, as two arrays.
+void retelling_param_events(PgParams *params, const Item **items, int n);
 // Makes the work's items, behind advance->from; none of records that were withdrawn. Under the log's lock: what is
 // told is what holds. advance->rows says how many were looked at, 0 when nothing waits. ERROR_DATABASE, ERROR_MEMORY.
 int retelling_build(Prepare *prepare, Pg *exchange, Work *work);

@@ -3,23 +3,12 @@
 // What makes two rows one question, and where a case is written into the rows that are stored.
 #include "broker/cases.h"
 #include "proto/base/pg-values.h"
-#include "shipped.h"
+#include "shipped-rules.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <cmocka.h>
-
-static Rules *rules;
-
-static int load_rules(void **state) {
-    return shipped_rules(&rules);
-}
-
-static int free_rules(void **state) {
-    rules_destroy(&rules);
-    return 0;
-}
 
 typedef struct Row {
     Dongbo__ChangeEvent event;

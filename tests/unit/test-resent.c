@@ -2,23 +2,12 @@
 //
 // Which events are of one row of their agency: corrections of it, and nothing that only shares its key.
 #include "broker/resent.h"
-#include "shipped.h"
+#include "shipped-rules.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <cmocka.h>
-
-static Rules *rules;
-
-static int load_rules(void **state) {
-    return shipped_rules(&rules);
-}
-
-static int free_rules(void **state) {
-    rules_destroy(&rules);
-    return 0;
-}
 
 typedef struct Row {
     Dongbo__ChangeEvent event;

@@ -2,7 +2,7 @@
 //
 // Scores of candidates: what is said, against what is held and how common that is.
 #include "broker/search.h"
-#include "shipped.h"
+#include "shipped-rules.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,17 +12,6 @@
 #include <cmocka.h>
 
 #define CITIZENS 1000000
-
-static Rules *rules;
-
-static int load_rules(void **state) {
-    return shipped_rules(&rules);
-}
-
-static int free_rules(void **state) {
-    rules_destroy(&rules);
-    return 0;
-}
 
 static SearchCandidate an(int64_t key) {
     return (SearchCandidate){
