@@ -529,7 +529,8 @@ int feed_session_policies(FeedState *state) {
         const char *refusal = policy ? policy_refusal(policy, one->user, today) : "This subscription was removed.";
         if (refusal)
             feed_session_end(state, one, DONGBO__ERROR__CODE__NOT_ALLOWED, refusal);
-        else if (one->place.position < state->trimmed)
+        else if (one->place.position < state->trimmed &&
+                 !one->owes_whole) // its place is the snapshot's, once it is done
             end_gone(state, one);
         else if (policy_current(policy)->version != one->policy_version && welcome_send(state, one, policy) < 0)
             feed_session_fail(state, one);

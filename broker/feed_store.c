@@ -94,13 +94,14 @@ static const PgStatement UNPASS = {
     "  AND last_position > $2 AND (SELECT count(*) FROM place) > 0",
     2, (const Oid[]){OID_INT4, OID_INT8}};
 // One that a restored database does not know is begun anew; one that begins takes the newest of its kind over that did
-// not end, so that whoever begins again and again leaves one row.
+// not end, or ended at this very head: whoever begins again and again, or asks for the same all day, leaves one row.
 static const PgStatement RELEASE_SNAPSHOT = {
     "feed_release_snapshot",
     "WITH known AS (UPDATE exchange.snapshot_release SET"
     " head_position = greatest(head_position, $4), finished_at = CASE WHEN $5 THEN now() END"
     " WHERE subscription = $2 AND snapshot = CASE WHEN $1 > 0 THEN $1 ELSE (SELECT o.snapshot"
-    "  FROM exchange.snapshot_release o WHERE o.subscription = $2 AND o.finished_at IS NULL AND o.digests = $6"
+    "  FROM exchange.snapshot_release o WHERE o.subscription = $2 AND o.digests = $6"
+    "  AND (o.finished_at IS NULL OR o.head_position = $4)"
     "  ORDER BY o.snapshot DESC LIMIT 1) END RETURNING snapshot),"
     " made AS (INSERT INTO exchange.snapshot_release (subscription, first_position, head_position, finished_at,"
     "  digests)"

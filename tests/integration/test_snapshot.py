@@ -333,7 +333,8 @@ def test_nothing_comes_before_the_snapshot_that_hello_asked_for(exchange, health
     head = exchange.cluster.value("SELECT last_position FROM exchange.head")
     with wire.subscriber(exchange, "hn") as committee:
         committee.hello(snapshot=True)
-        committee.snapshot(digests=True)
+        for _ in range(2):
+            committee.snapshot(digests=True)
         committee.send(wire.ACK, wire.Ack(position=head))
         for _ in range(3):  # begun and left, again and again
             committee.ask()
@@ -344,6 +345,30 @@ def test_nothing_comes_before_the_snapshot_that_hello_asked_for(exchange, health
     rows = exchange.cluster.rows("SELECT digests, finished_at IS NOT NULL FROM exchange.snapshot_release ORDER BY 1")
     assert rows == [(False, True), (True, True)], "one account of what may have been seen, and one of digests"
     assert exchange.cluster.value("SELECT max(acked) FROM exchange.subscription_position") == 0
+
+
+def test_a_log_that_is_trimmed_has_a_snapshot_begun_again(exchange, health):
+    """Of a session that has no place yet, no position is gone: it is told what to do, and its agent does that."""
+    exchange.committee("other", "health", FIELDS)
+    publish(health, 0, 30)
+    filler(exchange, 3, 1000)
+    with wire.subscriber(exchange, "hn") as committee, wire.subscriber(exchange, "other") as behind:
+        behind.hello(from_start=True)
+        committee.hello(snapshot=True)
+        committee.ask()
+        cursor = committee.chunk().cursor
+        publish(health, 30, 40)
+        exchange.cluster.rows("INSERT INTO exchange.trim (position) SELECT last_position FROM exchange.head")
+        assert behind.expect_error("POSITION_GONE")
+        while cursor:
+            committee.ask(cursor)
+            received = committee.receive()
+            if received.type == wire.ERROR:
+                break
+            cursor = received.cursor
+        assert wire.Error.Code.Name(received.code) == "CURSOR_BAD"
+        committee.hello(snapshot=True)
+        assert len(committee.snapshot()[1]) == 3040
 
 
 def filler(exchange, persons, records, between=1):
