@@ -360,7 +360,7 @@ typedef struct Snapshot {
 
 static int add_of_version(Disclosure *disclosure, const Holder *holder, const Snapshot *snapshot,
                           const PolicyVersion *version, const DisclosureEntry *at) {
-    Dongbo__Entry entry = *at->entry;
+    Dongbo__Entry entry = *at->version;
     PolicyVersion wide = *version;
     Dongbo__ChangeKind change;
     json_t *record = NULL;
@@ -391,7 +391,7 @@ static int add_of_version(Disclosure *disclosure, const Holder *holder, const Sn
 static int visit_snapshot(Disclosure *disclosure, const Holder *holder, const Snapshot *snapshot,
                           const DisclosureEntry *at) {
     const Policy *policy = policy_set_find(disclosure->policies, holder->subscription);
-    if (at->until == 0 || at->entry->deleted || at->position > snapshot->head || at->until <= snapshot->first)
+    if (at->until == 0 || at->version->deleted || at->position > snapshot->head || at->until <= snapshot->first)
         return 0;
     int r = 0;
     for (size_t i = 0; i < policy->n_versions && r == 0; i++) {

@@ -144,27 +144,47 @@ static int64_t holds_until(const DisclosureTrace *trace, int64_t position) {
     return found ? pg_i64(trace->versions, row, 1) : 0;
 }
 
-// ---- what was let go ------------------------------------------------------------------------------------------------
+// ---- versions -------------------------------------------------------------------------------------------------------
 
-static int visit_record(DisclosureTrace *trace, const PGresult *rows, int row, const DisclosureEntry *at,
-                        DisclosureVisit *visit, void *self) {
+static int query_versions(DisclosureTrace *trace, int64_t first, int64_t last, PGresult **ret) {
+    PgParams params = {0};
+    disclosure_trace_param(trace, &params);
+    pg_param_i64(&params, first);
+    pg_param_i64(&params, last);
+    int r = pg_run(trace->exchange, &RECORDS, &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+// As an entry, which borrows from the row and the arena.
+static int read_version(DisclosureTrace *trace, const PGresult *rows, int row, Dongbo__Entry *ret) {
     size_t n = 0;
     const uint8_t *bytes = pg_bytes(rows, row, RECORD, &n);
     const Dongbo__Record *record = dongbo__record__unpack(arena_protobuf(trace->arena), n, bytes);
     if (!record)
         return error_fail(ERROR_DATABASE, "the record at position %" PRId64 " cannot be read",
                           pg_i64(rows, row, RECORD_POSITION));
-    Dongbo__Entry entry = DONGBO__ENTRY__INIT;
-    entry.kind = DONGBO__ENTRY_KIND__ENTRY_EVENT;
-    entry.verdict = DONGBO__VERDICT__ACCEPTED;
-    entry.domain = (Dongbo__Domain)pg_i16(rows, row, RECORD_DOMAIN);
-    entry.person = pg_i64(rows, row, RECORD_PERSON);
-    entry.record_key = (char *)pg_text(rows, row, RECORD_KEY);
-    entry.citizen_number = (char *)"?"; // some number of theirs
-    entry.deleted = record->retracted;
-    entry.body = record->body;
+    dongbo__entry__init(ret);
+    ret->kind = DONGBO__ENTRY_KIND__ENTRY_EVENT;
+    ret->verdict = DONGBO__VERDICT__ACCEPTED;
+    ret->domain = (Dongbo__Domain)pg_i16(rows, row, RECORD_DOMAIN);
+    ret->person = pg_i64(rows, row, RECORD_PERSON);
+    ret->record_key = (char *)pg_text(rows, row, RECORD_KEY);
+    ret->citizen_number = (char *)"?"; // some number of theirs
+    ret->deleted = record->retracted;
+    ret->body = record->body;
+    return 0;
+}
+
+// What was let go of the log.
+static int visit_record(DisclosureTrace *trace, const PGresult *rows, int row, const DisclosureEntry *at,
+                        DisclosureVisit *visit, void *self) {
+    Dongbo__Entry entry;
+    int r = read_version(trace, rows, row, &entry);
+    if (r < 0)
+        return r;
     DisclosureEntry made = *at;
-    made.entry = &entry;
+    made.entry = made.version = &entry;
     made.position = pg_i64(rows, row, RECORD_POSITION);
     made.until = holds_until(trace, made.position);
     return visit(self, &made);
@@ -173,17 +193,24 @@ static int visit_record(DisclosureTrace *trace, const PGresult *rows, int row, c
 static int read_trimmed(DisclosureTrace *trace, const DisclosureEntry *at, int64_t last, DisclosureVisit *visit,
                         void *self) {
     RESULT rows = NULL;
-    PgParams params = {0};
-    disclosure_trace_param(trace, &params);
-    pg_param_i64(&params, at->position);
-    pg_param_i64(&params, last);
-    int r = pg_run(trace->exchange, &RECORDS, &params, &rows);
-    pg_params_free(&params);
+    int r = query_versions(trace, at->position, last, &rows);
     for (int row = 0; r == 0 && row < PQntuples(rows); row++)
         r = visit_record(trace, rows, row, at, visit, self);
     if (r == 0 && PQntuples(rows) == 0)
         trace->unknown[trace->n_unknown++] = at->position;
     return r;
+}
+
+// An event that changed nothing has a version all the same, and no content in the log.
+static int visit_unchanged(DisclosureTrace *trace, DisclosureEntry *at, DisclosureVisit *visit, void *self) {
+    RESULT rows = NULL;
+    Dongbo__Entry entry;
+    int r = query_versions(trace, at->position, at->position, &rows);
+    if (r == 0 && PQntuples(rows) > 0) {
+        r = read_version(trace, rows, 0, &entry);
+        at->version = &entry;
+    }
+    return r < 0 ? r : visit(self, at);
 }
 
 // ---- reading --------------------------------------------------------------------------------------------------------
@@ -204,11 +231,13 @@ static int read_segment(DisclosureTrace *trace, const PGresult *rows, int row, D
     for (size_t i = 0; i < payload->n_entries && r == 0; i++) {
         const Dongbo__Entry *entry = payload->entries[i];
         int64_t position = first + (int64_t)i;
-        if (is_theirs(trace, entry->person))
-            r = visit(self, &(DisclosureEntry){.entry = entry,
-                                               .position = position,
-                                               .stored_us = pg_i64(rows, row, STORED_AT),
-                                               .until = holds_until(trace, position)});
+        DisclosureEntry at = {
+            .entry = entry, .version = entry, .position = position, .stored_us = pg_i64(rows, row, STORED_AT)};
+        if (!is_theirs(trace, entry->person))
+            continue;
+        at.until = holds_until(trace, position);
+        bool unchanged = at.until != 0 && entry->verdict == DONGBO__VERDICT__UNCHANGED;
+        r = unchanged ? visit_unchanged(trace, &at, visit, self) : visit(self, &at);
     }
     return r;
 }

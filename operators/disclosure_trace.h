@@ -11,7 +11,8 @@
 typedef struct DisclosureTrace DisclosureTrace;
 
 typedef struct DisclosureEntry {
-    const Dongbo__Entry *entry; // until the call ends
+    const Dongbo__Entry *entry;   // until the call ends
+    const Dongbo__Entry *version; // what its version of the record says, where there is one; nearly always the entry
     int64_t position, stored_us;
     int64_t until; // a record's version that holds from position on: up to where; 0: it makes none
     // The log's content was let go. The entry is made of the record's version: where the person lived, whose change it

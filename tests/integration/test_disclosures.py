@@ -274,14 +274,16 @@ def test_digests_that_were_sent_are_told_as_such(centre):
         peer.snapshot(digests=True)
         assert exchange.cluster.value("SELECT count(*) FROM exchange.snapshot_release") == 0, "there was no record"
         moh.publish([dose(number(of), 1, "L1", 10) for of in (1, 2)])
-        for _ in range(2):
+        for lot in ("L1", "L2", "L3"):  # the first of them changes nothing, and has a version
             head = head_of(exchange)
-            peer.snapshot(digests=True)
+            for _ in range(2):
+                peer.snapshot(digests=True)
+            moh.publish([dose(number(1), 1, lot, 20)])
     assert disclosures(exchange, number(2))["subscriptions"] == [], "lives elsewhere"
     [one] = disclosures(exchange, number(1))["subscriptions"]
-    assert len(one["snapshots"]) == 2
+    assert len(one["snapshots"]) == 3, "of the same head one, however often"
     for sums in one["snapshots"]:
-        assert sums["digests"] and sums["finished"] and sums["head_position"] == head
+        assert sums["digests"] and sums["finished"] and sums["head_position"] <= head
         [record] = sums["records"]
         assert record["domain"] == "health" and sorted(record["fields"]) == sorted(
             field.removeprefix("health.") for field in FIELDS.split(","))
