@@ -620,10 +620,10 @@ bool push_is_up_to_date(const Push *push) {
 static int keep_alive(Push *push) {
     int64_t now = now_ms(push), waiting;
     int r = push_waiting(push, &waiting);
-    int64_t every = waiting > 0 ? ASK_MS : PING_INTERVAL_MS;
-    if (r < 0 || now - push->heard_ms < every || now - push->asked_ms < every)
+    if (r < 0)
         return r;
-    return send_ping(push);
+    int64_t every = waiting > 0 ? ASK_MS : PING_INTERVAL_MS;
+    return now - push->heard_ms < every || now - push->asked_ms < every ? 0 : send_ping(push);
 }
 
 static int step_open(Push *push) {
