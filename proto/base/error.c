@@ -30,7 +30,7 @@ __attribute__((format(printf, 1, 0))) static void keep(const char *fmt, va_list 
     memcpy(error_kept, text, strlen(text) + 1);
 }
 
-int error_fail(ErrorCode code, const char *fmt, ...) {
+int(error_fail)(ErrorCode code, const char *fmt, ...) { // a macro to an analyser
     assert(code < 0);
     va_list args;
     va_start(args, fmt);
@@ -39,7 +39,7 @@ int error_fail(ErrorCode code, const char *fmt, ...) {
     return code;
 }
 
-int error_context(int code, const char *fmt, ...) {
+int(error_context)(int code, const char *fmt, ...) {
     assert(code < 0);
     va_list args;
     va_start(args, fmt);

@@ -27,6 +27,11 @@ int error_fail(ErrorCode code, const char *fmt, ...) __attribute__((format(print
 // Puts "fmt...: " before the sentence already kept, for context on the way up. Returns code unchanged.
 int error_context(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
 
+#ifdef __clang_analyzer__ // it looks at one file at a time, and would not know that these give their code back
+#define error_fail(code, ...) ((error_fail)(code, __VA_ARGS__), (int)(code))
+#define error_context(code, ...) ((error_context)(code, __VA_ARGS__), (int)(code))
+#endif
+
 // The sentence; "" when none. Valid until this thread's next error.
 const char *error_text(void);
 
