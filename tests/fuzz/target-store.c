@@ -8,6 +8,7 @@
 #include "broker/segment.h"
 #include "proto/check.h"
 #include "proto/domain.h"
+#include "proto/reason.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <zstd.h>
@@ -21,11 +22,25 @@ static SegmentCoder *coder;
 enum { PAYLOAD, SUMMARY, BATCH, RECORD, KINDS };
 #define COMPRESS 0x80
 
+// Of an entry that was read back nothing but its bytes is sure; written is only what has its place in the tables.
+static bool is_writable(const Dongbo__Entry *entry) {
+    bool known = entry->kind >= 0 && entry->kind <= DONGBO__ENTRY_KIND__ENTRY_FOLLOWED && entry->domain >= 0 &&
+                 entry->domain <= DOMAIN_MAX && entry->verdict >= 0 && entry->verdict <= DONGBO__VERDICT__REJECTED &&
+                 entry->n_reasons <= REASONS_MAX && entry->sequence <= INT64_MAX;
+    for (size_t i = 0; known && i < entry->n_reasons; i++)
+        known = reason_find((int)entry->reasons[i]->code)->code == (int)entry->reasons[i]->code &&
+                strlen(entry->reasons[i]->field) < 64;
+    return known;
+}
+
 static void payload_again(const Dongbo__SegmentPayload *payload) {
     static const uint8_t *leaves[4096];
     static const char *masked[4096];
     if (payload->n_entries == 0 || payload->n_entries > 4096)
         return;
+    for (size_t i = 0; i < payload->n_entries; i++)
+        if (!is_writable(payload->entries[i]))
+            return;
     Segment segment = {.first_position = 1,
                        .last_position = payload->n_entries,
                        .entries = (const Dongbo__Entry *const *)payload->entries,
