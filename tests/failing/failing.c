@@ -16,8 +16,17 @@ static struct {
 } state;
 
 const char *fail_name(FailKind kind) {
-    static const char *const NAMES[FAIL_KINDS] = {"memory",      "sqlite memory", "sqlite call",     "sqlite write",
-                                                  "sqlite sync", "refused",       "connection lost", "answer lost"};
+    static const char *const NAMES[FAIL_KINDS] = {
+        [FAIL_MEMORY] = "memory",
+        [FAIL_SQLITE_MEMORY] = "sqlite memory",
+        [FAIL_SQLITE_CALL] = "sqlite call",
+        [FAIL_SQLITE_WRITE] = "sqlite write",
+        [FAIL_SQLITE_SYNC] = "sqlite sync",
+        [FAIL_FILE] = "file",
+        [FAIL_PG_REFUSED] = "refused",
+        [FAIL_PG_LOST] = "connection lost",
+        [FAIL_PG_LOST_AFTER] = "answer lost",
+    };
     return NAMES[kind];
 }
 

@@ -14,6 +14,7 @@ typedef enum FailKind {
     FAIL_SQLITE_CALL,   // prepare, bind, step, exec, open: an error, and nothing was done
     FAIL_SQLITE_WRITE,  // the disk is full, or refuses; a part of what was to be written may be there
     FAIL_SQLITE_SYNC,   // fsync says no
+    FAIL_FILE,          // a sink's files: open, write (half of it), sync, rename, truncate, remove
     FAIL_PG_REFUSED,    // the server refuses a statement for want of memory (53200), which ends the transaction
     FAIL_PG_LOST,       // the connection is gone before the call
     FAIL_PG_LOST_AFTER, // ... after it was carried out, and before its answer came
