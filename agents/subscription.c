@@ -113,7 +113,8 @@ void subscription_place(SinkPlace *place, const Dongbo__ResumeToken *token) {
 }
 
 bool subscription_token_fits(const Dongbo__ResumeToken *token) {
-    return token && token->segment_hash.len == (token->position ? HASH_BYTES : 0);
+    // A position beyond what a database can count to would be greater than all to come.
+    return token && token->position <= INT64_MAX && token->segment_hash.len == (token->position ? HASH_BYTES : 0);
 }
 
 // The head becomes the sink's place at once; the next session goes on there as any other.
@@ -159,7 +160,7 @@ static void rights_take(Subscription *s, const Dongbo__WelcomeSubscribe *welcome
 
 static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     const Dongbo__WelcomeSubscribe *welcome = (const Dongbo__WelcomeSubscribe *)message;
-    if (!subscription_token_fits(welcome->head) || welcome->session == 0)
+    if (!subscription_token_fits(welcome->head) || welcome->session == 0 || welcome->position > welcome->head->position)
         return subscription_say(s, LOST, "the broker's Welcome cannot be read");
     int r = s->options.sink->kind->grant(s->options.sink, welcome->fields, welcome->n_fields);
     if (r < 0)
@@ -205,7 +206,10 @@ Dongbo__FeedRecord *subscription_record(Subscription *s, const ProtobufCBinaryDa
     char field[64];
     if (check_message(&dongbo__feed_record__descriptor, &CHECK_WIRE, bytes->data, bytes->len, field) != 0)
         return NULL;
-    return dongbo__feed_record__unpack(arena_protobuf(s->arena), bytes->len, bytes->data);
+    Dongbo__FeedRecord *record = dongbo__feed_record__unpack(arena_protobuf(s->arena), bytes->len, bytes->data);
+    bool whole = record && record->record_id.len == RECORD_ID_BYTES &&
+                 (record->person_id.len == 0 || record->person_id.len == RECORD_ID_BYTES);
+    return whole ? record : NULL;
 }
 
 // Decodes all records of the frame and checks that they join. NULL with a text when they do not.
@@ -333,6 +337,8 @@ static int frame_receive(Subscription *s, zframe_t *bytes) {
         return subscription_say(s, LOST, "a frame of the broker (%s) cannot be read", frame_type_name(frame.type));
     if (frame.type == FRAME_ERROR)
         return error_receive(s, message);
+    if (frame.type == FRAME_PING && frame.session == 0) // whether this connection still stands
+        return GO_ON;
     if (!s->session && frame.type != FRAME_WELCOME_SUBSCRIBE)
         return subscription_say(s, LOST, "the broker did not say Welcome first");
     if (frame.sequence != s->sequence_in + 1)

@@ -12,8 +12,8 @@
 
 #define FORGET_BYTES 4096 // what ends a session need not be confirmed
 
-struct Share {
-    uint32_t agency;
+struct Holder {
+    uint32_t party;
     size_t n; // connections; 0: free
     size_t n_sessions;
     uint64_t unread_bytes;
@@ -22,8 +22,8 @@ struct Share {
 struct Connections {
     Connection *list[SESSIONS_MAX];
     size_t n;
-    Share shares[SESSIONS_MAX]; // those in use, and free ones among them
-    size_t n_shares;
+    Holder holders[SESSIONS_MAX]; // those in use, and free ones among them
+    size_t n_holders;
 };
 
 int connections_new(Connections **ret) {
@@ -47,43 +47,43 @@ void connections_destroy(Connections **pointer) {
 }
 
 size_t connections_sessions(const Connection *connection) {
-    return connection->share->n_sessions;
+    return connection->holder->n_sessions;
 }
 
 uint64_t connections_unread(const Connection *connection) {
     return connection->sent_bytes - connection->read_bytes;
 }
 
-static Share *share_of(Connections *connections, uint32_t agency) {
-    Share *unused = NULL;
-    for (size_t i = 0; i < connections->n_shares; i++) {
-        Share *share = &connections->shares[i];
-        if (share->n > 0 && share->agency == agency)
-            return share;
-        if (share->n == 0 && unused == NULL)
-            unused = share;
+static Holder *holder_of(Connections *connections, uint32_t party) {
+    Holder *unused = NULL;
+    for (size_t i = 0; i < connections->n_holders; i++) {
+        Holder *holder = &connections->holders[i];
+        if (holder->n > 0 && holder->party == party)
+            return holder;
+        if (holder->n == 0 && unused == NULL)
+            unused = holder;
     }
-    if (unused == NULL) // no more shares than connections
-        unused = &connections->shares[connections->n_shares++];
-    *unused = (Share){.agency = agency};
+    if (unused == NULL) // no more holders than connections
+        unused = &connections->holders[connections->n_holders++];
+    *unused = (Holder){.party = party};
     return unused;
 }
 
-// A route that another agency had is another connection: that one is gone.
-static Connection *find(const Connections *connections, const zframe_t *route, uint32_t agency) {
+// A route that another party had is another connection: that one is gone.
+static Connection *find(const Connections *connections, const zframe_t *route, uint32_t party) {
     for (size_t i = 0; i < connections->n; i++) {
         Connection *connection = connections->list[i];
-        if (connection->share->agency == agency && zframe_eq(connection->route, (zframe_t *)route))
+        if (connection->holder->party == party && zframe_eq(connection->route, (zframe_t *)route))
             return connection;
     }
     return NULL;
 }
 
-static Connection *add(Connections *connections, const zframe_t *route, uint32_t agency) {
+static Connection *add(Connections *connections, const zframe_t *route, uint32_t party) {
     if (connections->n == SESSIONS_MAX)
         return NULL;
-    Share *share = share_of(connections, agency);
-    if (share->n == SESSIONS_PER_AGENCY_MAX)
+    Holder *holder = holder_of(connections, party);
+    if (holder->n == SESSIONS_PER_AGENCY_MAX)
         return NULL;
     Connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL)
@@ -93,8 +93,8 @@ static Connection *add(Connections *connections, const zframe_t *route, uint32_t
         free(connection);
         return NULL;
     }
-    connection->share = share;
-    share->n++;
+    connection->holder = holder;
+    holder->n++;
     connections->list[connections->n++] = connection;
     return connection;
 }
@@ -105,19 +105,19 @@ void connections_forget(Connections *connections, Connection *connection) {
     while (connections->list[at] != connection)
         at++;
     connections->list[at] = connections->list[--connections->n];
-    connection->share->unread_bytes -= connections_unread(connection);
-    connection->share->n--;
+    connection->holder->unread_bytes -= connections_unread(connection);
+    connection->holder->n--;
     connection_destroy(connection);
 }
 
-Connection *connections_join(Connections *connections, const zframe_t *route, uint32_t agency) {
-    Connection *connection = find(connections, route, agency);
+Connection *connections_join(Connections *connections, const zframe_t *route, uint32_t party) {
+    Connection *connection = find(connections, route, party);
     if (connection == NULL)
-        connection = add(connections, route, agency);
+        connection = add(connections, route, party);
     if (connection == NULL)
         return NULL;
     connection->n_sessions++;
-    connection->share->n_sessions++;
+    connection->holder->n_sessions++;
     if (connections_takes(connection, FRAME_BODY_BYTES_MAX))
         return connection;
     connections_leave(connections, connection);
@@ -125,26 +125,26 @@ Connection *connections_join(Connections *connections, const zframe_t *route, ui
 }
 
 void connections_leave(Connections *connections, Connection *connection) {
-    connection->share->n_sessions--;
+    connection->holder->n_sessions--;
     if (--connection->n_sessions == 0 && connections_unread(connection) <= FORGET_BYTES)
         connections_forget(connections, connection);
 }
 
 bool connections_takes(const Connection *connection, size_t n) {
     return connections_unread(connection) + n <= UNREAD_BYTES &&
-           connection->share->unread_bytes + n <= UNREAD_AGENCY_BYTES;
+           connection->holder->unread_bytes + n <= UNREAD_AGENCY_BYTES;
 }
 
 void connections_sent(Connection *connection, size_t n) {
     connection->sent_bytes += n;
-    connection->share->unread_bytes += n;
+    connection->holder->unread_bytes += n;
 }
 
 void connections_read(Connection *connection, uint64_t sent_bytes) {
     assert(sent_bytes <= connection->sent_bytes);
     if (sent_bytes <= connection->read_bytes)
         return;
-    connection->share->unread_bytes -= sent_bytes - connection->read_bytes;
+    connection->holder->unread_bytes -= sent_bytes - connection->read_bytes;
     connection->read_bytes = sent_bytes;
 }
 

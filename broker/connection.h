@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The connections of the publish port, and how much was sent over each that is not known to have been read. That is
-// memory of ours which the peer holds, so it is bounded for a connection, and for all of an agency's together. Known by
-// confirmation only: the socket tells nothing. A connection that holds something is remembered when its sessions are
-// over. Knows no socket.
+// The connections of one of the broker's ports, and how much was sent over each that is not known to have been read.
+// That is memory of ours which the peer holds, so it is bounded for a connection, and for all of a party's together: an
+// agency, or a subscription. Known by confirmation only: the socket tells nothing. A connection that holds something is
+// remembered when its sessions are over. Knows no socket.
 #pragma once
 
 #include <czmq.h>
@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct Share Share; // of an agency
+typedef struct Holder Holder; // of a party
 
 typedef struct Connection {
     zframe_t *route;
-    Share *share;
+    Holder *holder;
     size_t n_sessions;
     uint64_t sent_bytes; // in all
     uint64_t read_bytes; // of these, known to have been read
@@ -25,12 +25,12 @@ typedef struct Connection {
 typedef struct Connections Connections;
 int connections_new(Connections **ret); // ERROR_MEMORY
 void connections_destroy(Connections **connections);
-// One session more comes over this route. NULL when there are too many connections, of all or of this agency, or when
+// One session more comes over this route. NULL when there are too many connections, of all or of this party, or when
 // what the peer has not read leaves no room for another session's beginning; or no memory.
-Connection *connections_join(Connections *connections, const zframe_t *route, uint32_t agency);
+Connection *connections_join(Connections *connections, const zframe_t *route, uint32_t party);
 // One session less. Forgets it with its last one when (nearly) all was read.
 void connections_leave(Connections *connections, Connection *connection);
-size_t connections_sessions(const Connection *connection); // of its agency, over all of its connections
+size_t connections_sessions(const Connection *connection); // of its party, over all of its connections
 uint64_t connections_unread(const Connection *connection); // bytes
 bool connections_takes(const Connection *connection, size_t n);
 void connections_sent(Connection *connection, size_t n);

@@ -64,7 +64,7 @@ static void filling_begin(Filling *filling) {
     filling->before = to->place;
     filling->previous_before = to->previous;
     filling->n = 0;
-    uint64_t credit = to->credit > to->sent ? to->credit - to->sent : 0;
+    uint64_t credit = subscriber_room(to);
     filling->room = credit < FRAME_BYTES_GOAL ? (size_t)credit : FRAME_BYTES_GOAL;
     filling->room = filling->room > FRAME_OVERHEAD ? filling->room - FRAME_OVERHEAD : 0;
     bytes_clear(&filling->state->records);
@@ -127,7 +127,6 @@ static int filling_send(Filling *filling) {
         filling_begin(filling); // made again from there
         return 1;
     }
-    to->sent += state->out.n - FRAME_HEADER_BYTES;
     to->told_ms = now_ms;
     to->told_position = to->place.position;
     to->told_head = false;

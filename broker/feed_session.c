@@ -19,14 +19,42 @@
 #define POLICIES_FRESH_MS 200 // so old policies may be when somebody says Hello
 #define NOTE_BYTES 512
 #define NO_SUBSCRIPTION "This key belongs to no subscription. Use the subscriber's key, not an agency's."
+#define NOT_READ                                                                                                       \
+    "What was sent over this connection, or over others of this subscription, was not read: close those, connect again."
 #define CANNOT_SERVE "The exchange cannot serve this session now. Try again, another endpoint first."
 
+// A Ping behind all that was sent: its Pong tells that it was read. Random, for nobody shall answer it unread; one that
+// is outstanding is said again, and means what it meant.
+static void ask(FeedState *state, Subscriber *subscriber) {
+    Dongbo__Ping ping = DONGBO__PING__INIT;
+    if (subscriber->nonce == 0) {
+        subscriber->pinged_sent = subscriber->sent;
+        subscriber->pinged_bytes = subscriber->connection->sent_bytes;
+        if (clock_random(state->clock, (uint8_t *)&subscriber->nonce, sizeof subscriber->nonce) < 0)
+            subscriber->nonce = 0;
+    }
+    ping.nonce = subscriber->nonce;
+    feed_send(state, subscriber, FRAME_PING, &ping.base);
+}
+
 int feed_send(FeedState *state, Subscriber *subscriber, FrameType type, const ProtobufCMessage *message) {
+    Connection *connection = subscriber->connection;
     bytes_clear(&state->out);
     frame_write(&state->out, type, subscriber->session, subscriber->sequence + 1, message);
-    if (state->out.failed || socket_send_to(state->router, subscriber->route, state->out.data, state->out.n) != 0)
+    size_t n = state->out.n;
+    if (state->out.failed || (type != FRAME_PING && !connections_takes(connection, n)))
         return 1;
+    int r = socket_send_to(state->router, subscriber->route, state->out.data, n);
+    if (r == 2) // nobody is there: it holds nothing any more
+        connections_read(connection, connection->sent_bytes);
+    if (r != 0)
+        return 1;
+    connections_sent(connection, n);
     subscriber->sequence++;
+    if (type == FRAME_RECORDS || type == FRAME_CHUNK)
+        subscriber->sent += n - FRAME_HEADER_BYTES;
+    if (type != FRAME_PING && subscriber->nonce == 0 && connections_unread(connection) >= UNREAD_PING_BYTES)
+        ask(state, subscriber);
     return 0;
 }
 
@@ -231,6 +259,12 @@ static void older_end(FeedState *state, int32_t subscription, Share share) {
 
 static int session_open(FeedState *state, const Caller *caller, const Policy *policy, Subscriber **ret,
                         FeedAnswer *answer) {
+    Connections *connections = subscribers_connections(state->subscribers);
+    Connection *connection = connections_join(connections, *caller->route, (uint32_t)policy->subscription);
+    if (!connection) {
+        feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL, NOT_READ);
+        return 1;
+    }
     older_end(state, policy->subscription, caller->share);
     CLEANUP(projector_destroy) Projector *projector = NULL;
     int r = projector_new(&projector, policy->secret);
@@ -239,8 +273,11 @@ static int session_open(FeedState *state, const Caller *caller, const Policy *po
     if (r == 1)
         feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL,
                     "This broker has no session left. Try another endpoint, or later.");
-    if (r != 0)
+    if (r != 0) {
+        connections_leave(connections, connection);
         return r;
+    }
+    (*ret)->connection = connection;
     *caller->route = NULL;
     projector = NULL;
     snprintf((*ret)->user, sizeof(*ret)->user, "%s", caller->user);
@@ -313,29 +350,31 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     return r < 0 ? r : 0;
 }
 
-static bool hello_afford(FeedState *state, const char *user) {
-    return allowance_take(state->hellos, user, clock_monotonic_ms(state->clock));
+static bool hello_afford(FeedState *state, const char *user, FeedAnswer *answer) {
+    if (allowance_take(state->hellos, user, clock_monotonic_ms(state->clock)))
+        return true;
+    feed_answer(answer, DONGBO__ERROR__CODE__TOO_OFTEN,
+                "Your receivers begin too often: wait some seconds, and longer each time. Do several run?");
+    return false;
 }
 
 // A subscription or a key may have been added a moment ago, or taken back: whom the policies at hand refuse is looked
-// at by new ones, if they may cause that (a Hello's own allowance is enough). Overwrites the arena.
-static int policies_fresh(FeedState *state, const char *user, bool is_hello) {
+// at by new ones, as far as it may cause that; a Hello has been paid for. 1 with an answer. Overwrites the arena.
+static int policies_fresh(FeedState *state, const char *user, bool is_paid, FeedAnswer *answer) {
     const Policy *policy = policy_set_find(state->policies, user_subscription(user));
     bool refused = !policy || policy_refusal(policy, user, policy_day(clock_now_us(state->clock)));
-    bool fresh = clock_monotonic_ms(state->clock) - state->policies_ms < POLICIES_FRESH_MS;
-    if (fresh && (!refused || (!is_hello && !hello_afford(state, user))))
+    if (!refused && clock_monotonic_ms(state->clock) - state->policies_ms < POLICIES_FRESH_MS)
         return 0;
+    if (refused && !is_paid && !hello_afford(state, user, answer))
+        return 1;
     return feed_session_policies(state);
 }
 
 static int hello_receive(FeedState *state, const Caller *caller, const Frame *frame, FeedAnswer *answer) {
-    if (!hello_afford(state, caller->user)) {
-        feed_answer(answer, DONGBO__ERROR__CODE__TOO_OFTEN,
-                    "Your receivers say Hello too often: wait some seconds, and longer each time. Do several run?");
+    if (!hello_afford(state, caller->user, answer))
         return 1;
-    }
-    int r = state->connected ? policies_fresh(state, caller->user, true) : 0;
-    if (r < 0)
+    int r = state->connected ? policies_fresh(state, caller->user, true, answer) : 0;
+    if (r != 0)
         return r;
     ProtobufCMessage *message;
     if (frame_decode(frame, &dongbo__hello_subscribe__descriptor, arena_protobuf(state->arena), &message) != 0) {
@@ -367,7 +406,7 @@ static int credit_receive(FeedState *state, Subscriber *subscriber, const Frame 
     if (frame_decode(frame, &dongbo__credit__descriptor, arena_protobuf(state->arena), &message) != 0)
         return 1;
     uint64_t credit = ((const Dongbo__Credit *)message)->bytes;
-    // However much is asked for at once, no more than this is ever on its way.
+    // However much is asked for at once, no more than this is ever on its way; see subscriber_room(), too.
     if (credit > subscriber->sent + SUBSCRIBE_CREDIT_BYTES)
         credit = subscriber->sent + SUBSCRIBE_CREDIT_BYTES;
     if (credit > subscriber->credit) {
@@ -402,6 +441,21 @@ static int ping_receive(FeedState *state, Subscriber *subscriber, const Frame *f
     return 0;
 }
 
+static int pong_receive(FeedState *state, Subscriber *subscriber, const Frame *frame) {
+    ProtobufCMessage *message;
+    if (frame_decode(frame, &dongbo__pong__descriptor, arena_protobuf(state->arena), &message) != 0)
+        return 1;
+    if (subscriber->nonce == 0 || ((const Dongbo__Pong *)message)->nonce != subscriber->nonce)
+        return 0;
+    subscriber->nonce = 0;
+    subscriber->read = subscriber->pinged_sent;
+    subscriber->starved = false;
+    connections_read(subscriber->connection, subscriber->pinged_bytes);
+    if (connections_unread(subscriber->connection) >= UNREAD_PING_BYTES)
+        ask(state, subscriber);
+    return 0;
+}
+
 static void session_receive(FeedState *state, Subscriber *subscriber, const Frame *frame) {
     subscriber->heard_ms = clock_monotonic_ms(state->clock);
     subscriber->blocked_until_ms = 0;
@@ -420,7 +474,7 @@ static void session_receive(FeedState *state, Subscriber *subscriber, const Fram
         r = ping_receive(state, subscriber, frame);
         break;
     case FRAME_PONG:
-        r = 0;
+        r = pong_receive(state, subscriber, frame);
         break;
     case FRAME_GOODBYE:
         feed_session_end(state, subscriber, 0, "");
@@ -435,8 +489,8 @@ static void session_receive(FeedState *state, Subscriber *subscriber, const Fram
 
 // Of no session: the key says whose list it is.
 static int follow_receive(FeedState *state, const Caller *caller, const Frame *frame, FeedAnswer *answer) {
-    int r = state->connected ? policies_fresh(state, caller->user, false) : 0;
-    if (r < 0)
+    int r = state->connected ? policies_fresh(state, caller->user, false, answer) : 0;
+    if (r != 0)
         return r;
     const Policy *policy = state->policies ? policy_set_find(state->policies, user_subscription(caller->user)) : NULL;
     const char *refusal = NULL;
@@ -465,7 +519,7 @@ static int frame_receive(FeedState *state, const Caller *caller, const Frame *fr
         return follow_receive(state, caller, frame, answer);
     Subscriber *subscriber = subscribers_find(state->subscribers, frame->session, *caller->route);
     if (!subscriber || strcmp(subscriber->user, caller->user) != 0) {
-        if (frame->type != FRAME_GOODBYE)
+        if (frame->type != FRAME_GOODBYE && frame->type != FRAME_PONG)
             feed_answer(answer, DONGBO__ERROR__CODE__NO_SESSION, "This session is over. Say Hello with your token.");
         return 1;
     }
@@ -586,14 +640,30 @@ static void silence_check(FeedState *state, Subscriber *one, int64_t now_ms) {
     }
     if (now_ms - one->heard_ms < PING_INTERVAL_MS || now_ms - one->pinged_ms < PING_INTERVAL_MS)
         return;
-    Dongbo__Ping ping = DONGBO__PING__INIT;
-    ping.nonce = one->sequence + 1;
-    feed_send(state, one, FRAME_PING, &ping.base);
+    ask(state, one);
     one->pinged_ms = now_ms;
+}
+
+// Connections without a session hold what was sent over them for as long as they are there. A Ping of no session finds
+// out.
+static void connections_check(FeedState *state, int64_t now_ms) {
+    Connections *connections = subscribers_connections(state->subscribers);
+    Dongbo__Ping ping = DONGBO__PING__INIT;
+    size_t left = SIZE_MAX;
+    bytes_clear(&state->out);
+    frame_write(&state->out, FRAME_PING, 0, 0, &ping.base);
+    for (Connection *idle; (idle = connections_next_idle(connections, &left)) != NULL;) {
+        if (state->out.failed || now_ms - idle->probed_ms < PING_INTERVAL_MS)
+            continue;
+        idle->probed_ms = now_ms;
+        if (socket_send_to(state->router, idle->route, state->out.data, state->out.n) == 2)
+            connections_forget(connections, idle);
+    }
 }
 
 int feed_session_tick(FeedState *state) {
     int64_t now_ms = clock_monotonic_ms(state->clock);
+    connections_check(state, now_ms);
     size_t at = 0;
     for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));)
         silence_check(state, one, now_ms);

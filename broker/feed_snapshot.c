@@ -111,7 +111,7 @@ int feed_snapshot_request(FeedState *state, Subscriber *subscriber, const Frame 
 
 // A chunk is sent as a whole, and how long it is shows when it has been read.
 static bool has_credit(const Subscriber *one) {
-    return one->credit >= one->sent + FRAME_BODY_BYTES_MAX;
+    return subscriber_room(one) >= FRAME_BODY_BYTES_MAX;
 }
 
 // Whose turn it is: who has waited longest. NULL for nobody; then *ret_wait_ms says when to look again.
@@ -238,7 +238,6 @@ static int answer(FeedState *state, Subscriber *to, SnapshotWork *work) {
     }
     free(to->ask);
     to->ask = NULL;
-    to->sent += state->out.n - FRAME_HEADER_BYTES;
     to->chunks++;
     return work->done ? finish(state, to, work) : 0;
 }

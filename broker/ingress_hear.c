@@ -303,7 +303,7 @@ void ingress_hear(IngressState *state, zframe_t *route, zframe_t **owned, const 
     Session *session = frame.session == 0 ? NULL : sessions_find(state->sessions, frame.session);
     if (session != NULL && session->open && strcmp(session->user, user) == 0 && zframe_eq(session->route, route))
         hear_in_session(state, session, &frame, owned);
-    else if (frame.type != FRAME_GOODBYE)
+    else if (frame.type != FRAME_GOODBYE && frame.type != FRAME_PONG)
         ingress_say_error_to(state, route, frame.session, DONGBO__ERROR__CODE__NO_SESSION,
                              "There is no such session here: say Hello.");
 }

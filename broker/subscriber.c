@@ -14,6 +14,7 @@ _Static_assert(SESSIONS_MAX <= 1 << SLOT_BITS, "a slot must fit into a session's
 
 struct Subscribers {
     const Clock *clock;
+    Connections *connections;
     size_t n_used; // slots ever used
     size_t n_open;
     Subscriber slots[SESSIONS_MAX];
@@ -24,7 +25,10 @@ int subscribers_new(Subscribers **ret, const Clock *clock) {
     if (!*ret)
         return error_fail(ERROR_MEMORY, "no memory for sessions");
     (*ret)->clock = clock;
-    return 0;
+    int r = connections_new(&(*ret)->connections);
+    if (r < 0)
+        subscribers_destroy(ret);
+    return r;
 }
 
 void subscribers_destroy(Subscribers **subscribers) {
@@ -33,6 +37,7 @@ void subscribers_destroy(Subscribers **subscribers) {
     size_t at = 0;
     for (Subscriber *one; (one = subscribers_next(*subscribers, &at));)
         subscribers_close(*subscribers, one);
+    connections_destroy(&(*subscribers)->connections);
     free(*subscribers);
     *subscribers = NULL;
 }
@@ -60,7 +65,20 @@ int subscribers_open(Subscribers *subscribers, zframe_t *route, Projector *proje
     return 0;
 }
 
+Connections *subscribers_connections(Subscribers *subscribers) {
+    return subscribers->connections;
+}
+
+uint64_t subscriber_room(const Subscriber *subscriber) {
+    uint64_t most = subscriber->read + SUBSCRIBE_CREDIT_BYTES;
+    uint64_t may = subscriber->credit < most ? subscriber->credit : most;
+    return may > subscriber->sent ? may - subscriber->sent : 0;
+}
+
 void subscribers_close(Subscribers *subscribers, Subscriber *subscriber) {
+    if (subscriber->connection)
+        connections_leave(subscribers->connections, subscriber->connection);
+    subscriber->connection = NULL;
     zframe_destroy(&subscriber->route);
     projector_destroy(&subscriber->projector);
     free(subscriber->ask);

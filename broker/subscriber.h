@@ -4,6 +4,7 @@
 // that waits to be sent is kept here.
 #pragma once
 
+#include "broker/connection.h"
 #include "broker/project.h"
 #include "proto/base/clock.h"
 #include "proto/bounds.h"
@@ -30,11 +31,15 @@ typedef struct Subscriber {
     char user[64];          // ZAP's: by which key
     int32_t policy_version; // told in the last Welcome
     zframe_t *route;
+    Connection *connection; // what was sent over it and is not known to have been read; NULL: no session yet
     Projector *projector;
-    uint64_t sequence;     // of the last frame sent
-    FeedPlace place;       // sent or filtered up to here
-    uint64_t previous;     // last position delivered in this session
-    uint64_t credit, sent; // bytes of Records bodies: may be sent, were sent
+    uint64_t sequence;                  // of the last frame sent
+    FeedPlace place;                    // sent or filtered up to here
+    uint64_t previous;                  // last position delivered in this session
+    uint64_t credit, sent;              // bytes of Records bodies: may be sent, were sent
+    uint64_t read;                      // ... are known to have been read
+    uint64_t nonce;                     // of the ping that is outstanding, random; 0: none is
+    uint64_t pinged_sent, pinged_bytes; // what had been sent when it was: of these bodies, over the connection
     uint64_t acked, acked_stored;
     uint64_t released;        // durable upper bound of what may have gone out
     bool held;                // no records: a snapshot is under way
@@ -61,6 +66,10 @@ int subscribers_open(Subscribers *subscribers, zframe_t *route, Projector *proje
 void subscribers_close(Subscribers *subscribers, Subscriber *subscriber);
 // NULL when there is no such session, or when it speaks from another connection than it was opened on.
 Subscriber *subscribers_find(Subscribers *subscribers, uint64_t session, zframe_t *route);
+// That sessions come over. One that is closed leaves its own.
+Connections *subscribers_connections(Subscribers *subscribers);
+// How many bytes of bodies may be sent now: what there is credit for, and SUBSCRIBE_CREDIT_BYTES beyond what was read.
+uint64_t subscriber_room(const Subscriber *subscriber);
 size_t subscribers_count(const Subscribers *subscribers);
 // Walks over the open ones: *at starts at 0. The current one may be closed meanwhile. NULL at the end.
 Subscriber *subscribers_next(Subscribers *subscribers, size_t *at);

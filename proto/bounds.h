@@ -46,9 +46,9 @@
 #define FOLLOW_RECORDS_MAX 4096                       // records of one person who is followed
 #define FOLLOW_RECORDS_BYTES_MAX (8 * 1024 * 1024)    // ... and how long all of them are, as the exchange keeps them
 #define PUBLISH_CREDIT_BYTES (4 * 1024 * 1024)        // per session, in flight
-#define UNREAD_BYTES (16 * 1024 * 1024)        // sent over one publish connection and not known to have been read
-#define UNREAD_AGENCY_BYTES (64 * 1024 * 1024) // ... over all of an agency's
-#define UNREAD_PING_BYTES (64 * 1024)          // so much unread is asked about
+#define UNREAD_BYTES (16 * 1024 * 1024)               // sent over one connection and not known to have been read
+#define UNREAD_AGENCY_BYTES (64 * 1024 * 1024)        // ... over all of an agency's, or a subscription's
+#define UNREAD_PING_BYTES (64 * 1024)                 // so much unread is asked about
 #define SUBSCRIBE_CREDIT_BYTES (4 * 1024 * 1024)
 #define SNAPSHOT_BUCKETS 4096    // records of a subscription, by the first 12 bits of their ids
 #define SNAPSHOT_DIGEST_BYTES 16 // what the records of a bucket add up to
