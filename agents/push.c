@@ -401,7 +401,17 @@ static int take_receipt(Push *push, const Dongbo__Receipt *receipt) {
     return r;
 }
 
+// A position is a number of the exchange's database, whatever it says: one beyond would be greater than all to come.
+static bool are_positions(const Dongbo__Verdicts *verdicts) {
+    bool are = verdicts->last_position <= INT64_MAX;
+    for (size_t i = 0; i < verdicts->n_verdicts; i++)
+        are = are && verdicts->verdicts[i]->position <= INT64_MAX;
+    return are;
+}
+
 static int take_verdicts(Push *push, const Dongbo__Verdicts *verdicts) {
+    if (!are_positions(verdicts))
+        return error_fail(ERROR_PEER, "%s tells of positions that cannot be", push_endpoint(push));
     int r = transaction(push);
     if (r == 0)
         r = verdicts_later(push->options.verdicts, &push->stream, verdicts);
