@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What agents make of an exchange that lies: one that has the broker's place and its transport key, and says what no
+exchange may. Whatever it says, the agent ends well or tries again, stores nothing of it, stays as small as it was; and
+the true exchange then gets, and gives, everything once."""
+import os
+import threading
+import time
+
+import zmq
+from zmq.utils import z85
+
+import people
+import wire
+from conftest import SANITIZED
+from test_attacks_publish import BOMBS
+
+TOP = (1 << 64) - 1
+GROWTH_KIB = (64 if SANITIZED else 24) * 1024
+ROWS = 30
+
+
+class Liar(threading.Thread):
+    """Sits where the exchange should. Answers each Hello with `lie(liar, hello)`, a list of frames, and whatever comes
+    later with `later(liar, frame)`."""
+
+    def __init__(self, exchange, endpoint):
+        super().__init__(daemon=True)
+        self.keys = wire.keys_of(exchange, "broker")
+        self.socket = zmq.Context.instance().socket(zmq.ROUTER)
+        self.socket.linger, self.socket.sndhwm = 0, 100000
+        self.socket.curve_server = True
+        self.socket.curve_secretkey = z85.encode(self.keys.curve_secret)
+        self.socket.curve_publickey = z85.encode(self.keys.curve_public)
+        self.socket.bind(endpoint)
+        self.done, self.told = threading.Event(), threading.Event()
+        self.lie, self.heard, self.failed = None, [], None
+        self.sequence = 0
+
+    def run(self):
+        try:
+            while not self.done.is_set():
+                if self.socket.poll(20):
+                    self.hear(*self.socket.recv_multipart())
+        except Exception as failed:  # shown by stop()
+            self.failed = failed
+        self.socket.close(linger=0)
+
+    def hear(self, route, *rest):
+        self.heard.append(rest[-1])
+        hello = rest[-1][3] in (wire.HELLO_PUBLISH, wire.HELLO_SUBSCRIBE)
+        if hello:
+            self.sequence = 0
+        said = self.lie(self, rest[-1]) if hello == (not getattr(self.lie, "later", False)) else \
+            self.lie.welcome(self, rest[-1]) if hello else []
+        for data in said:
+            self.socket.send_multipart([route, *data] if isinstance(data, tuple) else [route, data])
+        if said and hello == (not getattr(self.lie, "later", False)):
+            self.told.set()
+
+    def frame(self, kind, message=None, body=None, session=1, **header):
+        self.sequence += 1
+        body = message.SerializeToString() if body is None else body
+        return wire.frame(kind, body, session, header.pop("sequence", self.sequence), **header)
+
+    def stop(self):
+        self.done.set()
+        self.join(10)
+        if self.failed:
+            raise self.failed
+
+
+def answering(liar, process, lie, seconds=5):
+    """Until the lie was told and the agent has done something about it: begun again, or ended."""
+    liar.lie, liar.heard = lie, []
+    liar.told.clear()
+    process.wait_for(lambda: liar.told.is_set() or not process.running(), "the lie is told", seconds)
+    hellos = sum(data[3] in (wire.HELLO_PUBLISH, wire.HELLO_SUBSCRIBE) for data in liar.heard)
+    end = time.monotonic() + 0.25
+    while process.running() and time.monotonic() < end:
+        if sum(data[3] in (wire.HELLO_PUBLISH, wire.HELLO_SUBSCRIBE) for data in list(liar.heard)) > hellos:
+            break
+        liar.done.wait(0.01)
+
+
+def run_liars(exchange, endpoint, command, lies):
+    """The agent is begun for each, so that none waits for what it thinks of the one before."""
+    liar = Liar(exchange, endpoint)
+    liar.start()
+    sizes = {}
+    try:
+        for name, lie in lies.items():
+            liar.lie = lie
+            liar.told.clear()
+            process = exchange.start(command, exchange.directory / "lied-to.log")
+            answering(liar, process, lie)
+            sizes[name] = process.rss_kib() if process.running() else 0
+            if process.running():
+                process.popen.terminate()
+            code = process.popen.wait(20)
+            assert code in (0, 1, 2, 3, 4), f"{name}: {code}\n{process.text()}"
+    finally:
+        liar.stop()
+    usual = sorted(size for size in sizes.values() if size)[len(sizes) // 4]
+    assert max(sizes.values()) < usual + GROWTH_KIB, sizes
+
+
+# ---- publishing ------------------------------------------------------------------------------------------------------
+
+def welcome(liar, hello, **lies):
+    said = {"session": 1, "session_epoch": 1, "credit_bytes": 1 << 20, "signing_key": liar.keys.sign_public, "epoch": 1}
+    return liar.frame(wire.WELCOME_PUBLISH, wire.WelcomePublish(**{**said, **lies}))
+
+
+def welcomes(**lies):
+    return lambda liar, hello: [welcome(liar, hello, **lies)]
+
+
+def after_welcome(*frames):
+    """Each (kind, message or bytes)."""
+    def lie(liar, hello):
+        return [welcome(liar, hello)] + [
+            liar.frame(kind, body=said if isinstance(said, bytes) else said.SerializeToString())
+            for kind, said in frames]
+    return lie
+
+
+def receipts(signer=None, **lies):
+    """Answers the first batch with a receipt that is wrong in this."""
+    def lie(liar, data):
+        if data[3] != wire.BATCH:
+            return []
+        header = wire.BatchHeader.FromString(wire.SealedBatch.FromString(data[24:]).header)
+        body = {"stream": header.stream, "first_sequence": header.first_sequence,
+                "last_sequence": header.first_sequence + header.count - 1, "batch_root": header.root,
+                "first_position": 1, "last_position": header.count, "epoch": 1, "segment_hash": bytes(32)}
+        made = wire.ReceiptBody(**{**body, **lies}).SerializeToString() if "raw" not in lies else lies["raw"]
+        signature = (signer or liar.keys).sign("dongbo receipt 1", made) if signer != "nobody" else b""
+        return [liar.frame(wire.RECEIPT, wire.Receipt(body=made, signature=signature, credit_bytes=TOP))]
+    lie.later = True
+    lie.welcome = lambda liar, hello: [welcome(liar, hello)]
+    return lie
+
+
+def verdict(**said):
+    return wire.EventVerdict(**{"sequence": 1, "event_id": bytes(16), "verdict": 6, "position": 1, **said})
+
+
+def refusals(**said):
+    return lambda liar, hello: [welcome(liar, hello), liar.frame(wire.REFUSAL, wire.Refusal(text="x" * 1000, **said))]
+
+
+PUBLISH_LIES = {
+    "another signing key": welcomes(signing_key=bytes(32)),
+    "a signing key of no length": welcomes(signing_key=b""),
+    "more than was ever sent": welcomes(last_sequence=1 << 40),
+    "2^63 events": welcomes(last_sequence=1 << 63),
+    "2^64 - 1 events": welcomes(last_sequence=TOP),
+    "epochs without end": welcomes(epoch=(1 << 32) - 1),
+    "a Welcome and another": lambda liar, hello: [welcome(liar, hello), welcome(liar, hello, session=2)],
+    "a receipt that nobody signed": receipts(signer="nobody"),
+    "a receipt that another signed": receipts(signer=wire.Keys.new()),
+    "a receipt for another stream": receipts(stream=bytes(16)),
+    "a receipt for all sequences": receipts(first_sequence=0, last_sequence=TOP),
+    "a receipt for nothing": receipts(first_sequence=5, last_sequence=4),
+    "a receipt for other events": receipts(batch_root=bytes(32)),
+    "a receipt of no root": receipts(batch_root=b""),
+    "a receipt with a verdict of later": receipts(verdicts=[verdict(sequence=TOP)]),
+    "a receipt with no verdict": receipts(verdicts=[verdict(verdict=0)]),
+    "a receipt with an unknown verdict": receipts(verdicts=[verdict(verdict=99)]),
+    "a receipt that cannot be read": receipts(raw=b"\xff" * 100),
+    "a receipt that is a bomb": receipts(raw=BOMBS["empty submessages"][:900000]),
+    "verdicts on nobody's events": after_welcome((wire.VERDICTS, wire.Verdicts(
+        last_position=5, verdicts=[verdict(sequence=1000 + n, event_id=os.urandom(16)) for n in range(5000)]))),
+    "unknown verdicts": after_welcome((wire.VERDICTS, wire.Verdicts(verdicts=[verdict(verdict=99)]))),
+    "verdicts from the end of all positions": after_welcome((wire.VERDICTS, wire.Verdicts(
+        last_position=TOP, verdicts=[verdict(position=TOP)]))),
+    "verdicts without end": after_welcome(*[(wire.VERDICTS, wire.Verdicts(last_position=1, more=True))] * 3000),
+    "a gap before the beginning": refusals(code=1, expected_sequence=0),
+    "a gap at the end": refusals(code=1, expected_sequence=TOP),
+    "too big, of nothing": refusals(code=2, expected_sequence=TOP),
+    "a fork": refusals(code=4),
+    "overloaded, from the end on": refusals(code=6, expected_sequence=TOP),
+    "a reason that nobody knows": refusals(code=99),
+    "pings without end": after_welcome(*[(wire.PING, wire.Ping(nonce=1))] * 5000),
+    "frames of the other port": after_welcome((wire.RECORDS, b""), (wire.CHUNK, b""), (wire.CREDIT, b"")),
+    "no frame": lambda liar, hello: [b"", b"DB", bytes(1000)],
+    "several frames": lambda liar, hello: [(b"a", b"b", b"c")],
+    "a giant": lambda liar, hello: [welcome(liar, hello), bytes(4 << 20)],
+    **{f"a bomb in {wire.TYPE_NAMES[kind]}: {name}": after_welcome((kind, BOMBS[name]))
+       for kind in (wire.RECEIPT, wire.VERDICTS, wire.ERROR)
+       for name in ("empty submessages", "deep", "unknown fields")},
+}
+
+
+def test_an_agency_is_lied_to(exchange):
+    """Through it all its rows stay in the spool; then the true exchange has each once."""
+    exchange.load_population(people.citizens(ROWS))
+    moh = exchange.agency("MOH", "health", ["vaccinations"])
+    wire.keys_of(exchange, "moh")
+    moh.drop("vaccinations", "a.csv", [people.dose_row(n) for n in range(ROWS)])
+    run_liars(exchange, exchange.publish, moh.command("--once", "--timeout", "20"), PUBLISH_LIES)
+    exchange.start_broker()
+    moh.once(expect=0)
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.record_version") == ROWS
+    assert not moh.refused("vaccinations")
+
+
+# ---- receiving -------------------------------------------------------------------------------------------------------
+
+HELD = 5  # records that the receiver has from the true exchange before it is lied to
+
+
+def token(position, **lies):
+    said = {"epoch": 1, "position": position, "segment_hash": bytes(32) if position else b""}
+    return wire.ResumeToken(**{**said, **lies})
+
+
+def record(position, previous, **lies):
+    said = {"position": position, "previous": previous, "domain": 2, "change": 1, "record_id": bytes(16),
+            "event_time_us": 1640000000000000, "agency": "LIE",
+            "body": wire.Vaccination(vaccine_group="lie", dose_number=1).SerializeToString()}
+    return wire.FeedRecord(**{**said, **lies}).SerializeToString()
+
+
+def welcomed(liar, place, **lies):
+    """In session at the receiver's own place."""
+    said = {"session": 1, "head": token(place + 1000), "position": place, "signing_key": liar.keys.sign_public,
+            "fields": ["health.vaccine_group", "health.dose_number"], "policy_version": 1}
+    return liar.frame(wire.WELCOME_SUBSCRIBE, wire.WelcomeSubscribe(**{**said, **lies}))
+
+
+def place_of(hello):
+    return wire.HelloSubscribe.FromString(hello[24:]).token.position
+
+
+def feeds(make, **header):
+    """Frames of these kinds and messages behind a Welcome; `make(place)` gives them."""
+    def lie(liar, hello):
+        place = place_of(hello)
+        return [welcomed(liar, place)] + [
+            liar.frame(kind, body=said if isinstance(said, bytes) else said.SerializeToString(), **header)
+            for kind, said in make(place)]
+    return lie
+
+
+def records(make):
+    """One frame of records; `make(place)` gives what is wrong of it, the rest is as it should be."""
+    def frame(place):
+        said = {"previous": place, "first": place + 1, "last": place + 10, "token": token(place + 10),
+                "records": [record(place + 1, place), record(place + 2, place + 1)]}
+        return [(wire.RECORDS, wire.Records(**{**said, **make(place)}))]
+    return feeds(frame)
+
+
+def welcome_lies(**lies):
+    return lambda liar, hello: [welcomed(liar, place_of(hello), **{
+        name: value(place_of(hello)) if callable(value) else value for name, value in lies.items()})]
+
+
+RECEIVE_LIES = {
+    "another place": welcome_lies(position=lambda place: place + 1),
+    "back to the beginning": welcome_lies(position=0),
+    "a place beyond the end": welcome_lies(head=lambda place: token(place - 1)),
+    "a place beyond all numbers": welcome_lies(position=TOP, head=token(TOP)),
+    "no session": welcome_lies(session=0),
+    "a head of no hash": welcome_lies(head=lambda place: token(place, segment_hash=b"x")),
+    "fields that are none": welcome_lies(fields=["health.lot_number; DROP TABLE x", "", "x" * 900, "health", "a.b.c"]),
+    "thousands of fields": welcome_lies(fields=["health.x"] * 8000),
+    "no Welcome": lambda liar, hello: [liar.frame(wire.RECORDS, wire.Records())],
+    "records out of order": records(lambda place: {"records": [
+        record(place + 2, place), record(place + 1, place + 2)]}),
+    "the same twice": records(lambda place: {"records": [record(place + 1, place), record(place + 1, place + 1)]}),
+    "records with a hole": records(lambda place: {"records": [record(place + 1, place), record(place + 3, place + 2)]}),
+    "positions going back": records(lambda place: {"first": place - 3, "previous": place - 4, "records": [
+        record(place - 2, place - 4)]}),
+    "positions skipped": records(lambda place: {"first": place + 2}),
+    "another record before": records(lambda place: {"previous": place - 1}),
+    "records beyond the last": records(lambda place: {"last": place + 1, "token": token(place + 1)}),
+    "a last before the first": records(lambda place: {"last": place, "token": token(place), "records": []}),
+    "another token": records(lambda place: {"token": token(place + 5)}),
+    "a token of no hash": records(lambda place: {"token": token(place + 10, segment_hash=b"")}),
+    "positions beyond all numbers": records(lambda place: {"last": TOP, "token": token(TOP), "records": []}),
+    "a record that cannot be read": records(lambda place: {"records": [b"\xff\xff"]}),
+    "a record that is a bomb": records(lambda place: {"records": [BOMBS["empty submessages"][:900000]]}),
+    "an unknown domain": records(lambda place: {"records": [record(place + 1, place, domain=99)]}),
+    "an unknown change": records(lambda place: {"records": [record(place + 1, place, change=99)]}),
+    "a body of unknown fields": records(lambda place: {"records": [record(place + 1, place, body=b"\xa2\x06\x01x")]}),
+    "a body that is cut": records(lambda place: {"records": [record(place + 1, place, body=b"\x0a\x7fx")]}),
+    "an id of no length": records(lambda place: {"records": [record(place + 1, place, record_id=b"")]}),
+    "a watermark that goes back": feeds(lambda place: [(wire.WATERMARK, wire.Watermark(
+        token=token(place - 1), head=token(place)))]),
+    "a watermark beyond all numbers": feeds(lambda place: [(wire.WATERMARK, wire.Watermark(
+        token=token(TOP), head=token(TOP)))]),
+    "a watermark of nothing": feeds(lambda place: [(wire.WATERMARK, wire.Watermark())]),
+    "frames that are missing": feeds(lambda place: [(wire.PING, wire.Ping())], sequence=7),
+    "a chunk that nobody asked for": feeds(lambda place: [(wire.CHUNK, wire.SnapshotChunk(
+        first=token(place), head=token(place), done=True))]),
+    "a list that nobody asked for": feeds(lambda place: [(wire.FOLLOWED, wire.Followed(numbers=["1"] * 1000))]),
+    "frames of the other port": feeds(lambda place: [(wire.BATCH, b""), (wire.RECEIPT, b"")]),
+    "pings without end": feeds(lambda place: [(wire.PING, wire.Ping(nonce=1))] * 5000),
+    "no frame": lambda liar, hello: [b"", b"DB", bytes(1000)],
+    "several frames": lambda liar, hello: [(b"a", b"b", b"c")],
+    "a giant": lambda liar, hello: [welcomed(liar, place_of(hello)), bytes(4 << 20)],
+    **{f"a bomb in {wire.TYPE_NAMES[kind]}: {name}": feeds(lambda place, kind=kind, name=name: [(kind, BOMBS[name])])
+       for kind in (wire.RECORDS, wire.WATERMARK, wire.WELCOME_SUBSCRIBE, wire.CHUNK)
+       for name in ("empty submessages", "one field again and again", "unknown fields")},
+}
+
+
+def start_site(exchange):
+    exchange.load_population(people.citizens(ROWS))
+    exchange.agency("MOH", "health", [])
+    receiver = exchange.committee("hn", "health", "health.vaccine_group,health.dose_number")
+    exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as moh:
+        moh.hello()
+        moh.publish([people.dose(n) for n in range(HELD)])
+    receiver.until_head()
+    return receiver
+
+
+def test_a_committee_is_lied_to(exchange):
+    """Nothing of it is stored, and its place stays; the true exchange goes on there."""
+    receiver = start_site(exchange)
+    assert len(receiver.records()) == HELD
+    exchange.broker.stop()
+    place = sorted(path for path in receiver.directory.rglob("*") if path.is_file())
+    before = {path.name: path.read_bytes() for path in place}
+    run_liars(exchange, exchange.subscribe, receiver.command(), RECEIVE_LIES)
+    after = {path.name: path.read_bytes() for path in receiver.directory.rglob("*") if path.is_file()}
+    assert after == before
+    exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as moh:
+        moh.hello()
+        moh.publish([people.dose(n) for n in range(HELD, ROWS)])
+    receiver.until_head()
+    got = receiver.records()
+    assert len(got) == ROWS and all(record["agency"] == "MOH" for record in got)
+    assert [record["position"] for record in got] == sorted({record["position"] for record in got})
