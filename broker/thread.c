@@ -6,11 +6,14 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zmq.h>
 
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
+#define RETRY_SAID_MAX 4 // reasons that come and go must not fill the log
 
 typedef struct Start {
     const ThreadKind *kind;
@@ -41,9 +44,17 @@ int thread_start(zactor_t **ret, const ThreadKind *kind, void *state) {
     return 0;
 }
 
+// A session that is lost is the first that is heard of a server with no sessions left.
+static void say_reason(Retry *retry) {
+    if (retry->n_said == RETRY_SAID_MAX || strncmp(retry->reason, error_text(), sizeof retry->reason - 1) == 0)
+        return;
+    snprintf(retry->reason, sizeof retry->reason, "%s", error_text());
+    retry->n_said++;
+    log_warn("%s: %s", retry->waiting, error_text());
+}
+
 int retry_failed(Retry *retry) {
-    if (!retry->failing)
-        log_warn("%s: %s", retry->waiting, error_text());
+    say_reason(retry);
     retry->failing = true;
     if (retry->backoff_ms == 0)
         retry->backoff_ms = RETRY_MIN_MS;
@@ -61,5 +72,7 @@ void retry_succeeded(Retry *retry) {
     if (retry->failing)
         log_info("%s", retry->over);
     retry->failing = false;
+    retry->n_said = 0;
+    retry->reason[0] = '\0';
     retry->backoff_ms = 0;
 }

@@ -39,12 +39,12 @@ def test_stored_segment_of_a_later_format_stops_only_who_asks_for_it(peers):
     peer.send_batch(batch)
     kind, receipt = peer.answer()
     assert kind == RECEIPT
-    rows(peers, "UPDATE exchange.segment SET format = 2 WHERE stream = %s", peer.stream)
+    rows(peers, "UPDATE exchange.segment SET format = 99 WHERE stream = %s", peer.stream)
     again = peers.peer(stream=peer.stream, hello=False)
     again.hello(verdict_position=receipt.last_position)  # nothing missed: only the batch asks for the segment
     again.next = 1
     assert_given_back_alone(peers, again, batch, other)
-    rows(peers, "UPDATE exchange.segment SET format = 1 WHERE stream = %s", peer.stream)
+    rows(peers, "UPDATE exchange.segment SET format = 2 WHERE stream = %s", peer.stream)
     again = peers.peer(stream=peer.stream)
     again.send_batch(batch, first=1)
     kind, body = again.answer()
