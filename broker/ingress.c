@@ -77,6 +77,12 @@ static void look_for_decisions(IngressState *state, uint8_t *stream) {
     free(stream);
 }
 
+static void end_all(IngressState *state) {
+    for (Session *session = sessions_first(state->sessions); session != NULL; session = sessions_next(state->sessions))
+        ingress_end(state, session, DONGBO__ERROR__CODE__NO_SESSION,
+                    "The exchange's database was restored or failed over. Say Hello again.");
+}
+
 static void receive_mail(IngressState *state) {
     MailKind kind;
     void *pointer = NULL;
@@ -89,6 +95,8 @@ static void receive_mail(IngressState *state) {
             take_agencies(state, pointer);
         else if (kind == MAIL_DECIDED)
             look_for_decisions(state, pointer);
+        else if (kind == MAIL_RESTORED)
+            end_all(state);
     }
 }
 

@@ -16,6 +16,7 @@ typedef enum MailKind {
     MAIL_POLICY,     // NULL: operators changed something
     MAIL_REVIEW,     // NULL: an officer decided a case
     MAIL_FOLLOW,     // a Follow, and then its answer (follower.c)
+    MAIL_RESTORED,   // NULL: the database is not the one that sessions were opened in
     MAIL_SWEEP,      // NULL: the writer put off a re-decision, and could do it now
 } MailKind;
 

@@ -641,6 +641,10 @@ bool transaction_has_notes(const Transaction *transaction) {
     return transaction->notes_left;
 }
 
+uint32_t transaction_epoch(const Transaction *transaction) {
+    return transaction->head.epoch;
+}
+
 int transaction_run(Transaction *transaction, const TransactionGroup *group, uint64_t *ret_head) {
     bool open[TRANSACTION_WORKS_MAX] = {false};
     assert(group->n <= TRANSACTION_WORKS_MAX);

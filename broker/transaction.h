@@ -46,3 +46,4 @@ int transaction_run(Transaction *transaction, const TransactionGroup *group, uin
 bool transaction_is_passing(const Transaction *transaction); // the last ERROR_DATABASE
 // The last one with `policies` logged a portion of what was due: run another.
 bool transaction_has_notes(const Transaction *transaction);
+uint32_t transaction_epoch(const Transaction *transaction); // of the last one that was run

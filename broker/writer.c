@@ -9,6 +9,7 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -29,6 +30,8 @@ typedef struct Actor {
     bool holding;
     bool put_off; // re-decisions were, while holding
     const Clock *clock;
+    uint64_t head;         // of the log, after the last transaction; 0: none yet
+    uint32_t epoch;        // ... and its epoch
     int64_t retry_held_ms; // when to try again; not while a connection is being made
     Retry held_retry;
 } Actor;
@@ -76,6 +79,19 @@ static void tell_feed(Actor *actor, uint64_t head) {
     uint8_t bytes[8];
     bytes_put_number(bytes, sizeof bytes, head);
     zmq_send(zsock_resolve(actor->commits), bytes, sizeof bytes, ZMQ_DONTWAIT);
+}
+
+// An agent with nothing to send would not hear that what it was acknowledged is to be sent again.
+static void look_for_restore(Actor *actor, uint64_t head) {
+    uint32_t epoch = transaction_epoch(actor->transaction);
+    if (actor->head > 0 && (epoch != actor->epoch || head < actor->head)) {
+        log_warn("the database was restored or failed over (epoch %" PRIu32 ", the log ended at %" PRIu64
+                 " and now ends at %" PRIu64 "): agents are asked anew, and send what it has forgotten",
+                 epoch, actor->head, head);
+        mail_send(actor->ingress, MAIL_RESTORED, NULL);
+    }
+    actor->head = head;
+    actor->epoch = epoch;
 }
 
 // ---- transactions --------------------------------------------------------------------------------------------------
@@ -146,6 +162,7 @@ static int run_until_done(Actor *actor, const TransactionGroup *group) {
             actor->policies = transaction_has_notes(actor->transaction) || (actor->policies && !group->policies);
             answer(actor, group->works, group->n);
             tell_feed(actor, head);
+            look_for_restore(actor, head);
             return 0;
         }
         if (result != ERROR_DATABASE || !transaction_is_passing(actor->transaction))
