@@ -49,9 +49,16 @@ static int bring_up(Desk *desk, const char *conninfo, MigrationStore store) {
     return r == 0 && store == MIGRATION_POPULATION ? fold_begin(pg) : r;
 }
 
+static const char NOTES[] =
+    "Run it when the programs were upgraded, with the brokers stopped: older ones refuse a newer database, and begin to\n"
+    "work again when they are upgraded too. Each migration is one transaction, so it can be interrupted and run again.\n"
+    "On a large log it takes a while: an index of a million segments, one a batch, up to four seconds. Agencies keep\n"
+    "meanwhile what they have. Only a migration that adds a column to the log holds up who reads it, for as long as it\n"
+    "takes itself.\n";
+
 int init_run(Desk *desk, int argc, char **argv) {
     int operand = 0;
-    int r = desk_parse(desk, NULL, argc, argv, &operand);
+    int r = desk_parse_noted(desk, NULL, NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
     r = desk_config(desk);

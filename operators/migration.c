@@ -5,6 +5,7 @@
 #include "operators/migration.h"
 #include "operators/result.h"
 #include "proto/base/bytes.h"
+#include "proto/base/clock.h"
 #include "proto/base/error.h"
 #include "proto/merkle.h"
 
@@ -203,9 +204,13 @@ int migration_apply(Pg *pg, MigrationStore which, const char *schemas_dir, FILE 
     if (r == 0)
         r = count_applied(pg, store, &migrations, &applied);
     for (int i = applied; r == 0 && i < migrations.n; i++) {
+        int64_t begun_ms = clock_monotonic_ms(clock_system());
         r = apply_one(pg, store, &migrations.list[i]);
+        long long s = (long long)(clock_monotonic_ms(clock_system()) - begun_ms) / 1000;
         if (r == 0) {
-            fprintf(said, "%s: applied %s\n", store->name, migrations.list[i].name);
+            fprintf(said, "%s: applied %s", store->name, migrations.list[i].name);
+            fprintf(said, s > 0 ? " in %lld s\n" : "\n", s);
+            fflush(said);
             ++*ret_applied;
         }
     }

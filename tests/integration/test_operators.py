@@ -133,8 +133,8 @@ def test_a_new_migration_is_applied_and_a_broken_one_leaves_nothing(desk, databa
     file.write_text("CREATE TABLE exchange.later (i integer);\n\nSELECT no_such_thing;\n", encoding="utf-8")
     assert f"exchange/{file.name}:3: column \"no_such_thing\" does not exist" in desk.refused(4, "init")
     assert database.value("SELECT to_regclass('exchange.later')") is None
-    file.write_text("CREATE TABLE exchange.later (i integer);\n", encoding="utf-8")
-    assert f"exchange: applied {file.name}" in desk.ask("init")
+    file.write_text("CREATE TABLE exchange.later AS SELECT pg_sleep(1) IS NULL AS i;\n", encoding="utf-8")
+    assert f"exchange: applied {file.name} in " in desk.ask("init")
 
 
 def test_a_gap_in_the_migrations_is_refused(desk, workdir):
