@@ -219,7 +219,7 @@ static int search(Prepare *prepare, const DecideContext *context, Work *work) {
 }
 
 // Costs nothing where every event has something that holds.
-static int find_repeats(Prepare *prepare, Work *work) {
+int prepare_repeats(Prepare *prepare, Work *work) {
     if (!decide_wants_repeats(work))
         return 0;
     int result = lookup_repeats(prepare->exchange, work);
@@ -272,7 +272,7 @@ int prepare_again(Prepare *prepare, Work *work) {
         result = decide_records(&context, work);
     stats_add(prepare->stats, STATS_DECIDE, &since);
     if (result == 0)
-        result = find_repeats(prepare, work);
+        result = prepare_repeats(prepare, work);
     if (result == 0)
         result = lookup_resent(prepare->exchange, prepare->rules, work);
     stats_add(prepare->stats, STATS_RECORDS, &since);

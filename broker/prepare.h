@@ -35,6 +35,8 @@ int prepare_open(Prepare *prepare, Work *work);
 int prepare_decide(Prepare *prepare, Work *work);
 // Looks up again for stale items only, and decides the whole work again. Leaves positions and packing to the caller.
 int prepare_again(Prepare *prepare, Work *work);
+// Looks whether what holds nowhere came before, and says so. Part of prepare_again().
+int prepare_repeats(Prepare *prepare, Work *work);
 // Decides the whole work again from what was looked up before.
 int prepare_merge(Prepare *prepare, Work *work);
 // Some event of it changes the population store, so that it is packed only once the store has been changed.

@@ -427,6 +427,11 @@ int recheck_renew(Recheck *recheck, Work *work) {
     return result < 0 ? result : entries_build(work);
 }
 
+int recheck_repeats(Recheck *recheck, Work *work) {
+    int result = prepare_repeats(recheck->prepare, work);
+    return result < 0 ? result : entries_build(work);
+}
+
 void recheck_date(Recheck *recheck, Work *work, uint64_t head) {
     recheck->head.position = (int64_t)head;
     work->read = recheck->head;

@@ -27,6 +27,8 @@ int recheck_population(Recheck *recheck);
 int recheck_mark(Recheck *recheck, Work *work);
 // Looks up what is marked, and decides and packs the work anew. ERROR_DATABASE, ERROR_MEMORY.
 int recheck_renew(Recheck *recheck, Work *work);
+// Looks once more for what came before, in a database that has all rows of earlier works.
+int recheck_repeats(Recheck *recheck, Work *work);
 // The work is now as if it had been read at this head.
 void recheck_date(Recheck *recheck, Work *work, uint64_t head);
 // Whether some event of the work, which has its positions, may replace an older one that is open: one that came since

@@ -4,6 +4,7 @@
 #include "broker/transaction.h"
 
 #include "broker/apply.h"
+#include "broker/decide.h"
 #include "broker/entries.h"
 #include "broker/epoch.h"
 #include "broker/erasing.h"
@@ -298,6 +299,14 @@ static int flush_rows(Transaction *transaction) {
     return result;
 }
 
+// Whether an event came before is asked of the database, which lacks the rows that wait.
+static int find_repeats(Transaction *transaction, Work *work) {
+    if (transaction->records.n == 0 || !decide_wants_repeats(work))
+        return 0;
+    int result = flush_rows(transaction);
+    return result < 0 ? result : recheck_repeats(transaction->recheck, work);
+}
+
 static int recheck(Transaction *transaction, Work *work) {
     bool changes = prepare_changes_population(work);
     int stale = recheck_mark(transaction->recheck, work);
@@ -305,6 +314,8 @@ static int recheck(Transaction *transaction, Work *work) {
     int result = stale == 2 || changes || work->review != NULL ? flush_rows(transaction) : 0;
     if (result == 0 && stale > 0)
         result = recheck_renew(transaction->recheck, work);
+    if (result == 0 && stale > 0)
+        result = find_repeats(transaction, work);
     recheck_date(transaction->recheck, work, transaction->last_position);
     if (result < 0 || !changes)
         return result;
