@@ -193,7 +193,7 @@ static void begin(uint64_t seed) {
                              .reordered = hostile ? 20000 : 0});
     unsigned bad_disk = world_dice(4) == 0 ? 40 : 1;
     disk_begin(&(DiskFaults){.write = heat * 300 * bad_disk, .sync = heat * 300 * bad_disk});
-    truth_begin();
+    truth_begin(!hostile);
     parties_begin(&(PartiesPlan){.n_brokers = 1 + (int)world_dice(3),
                                  .n_agents = 2 + (int)world_dice(3),
                                  .n_committees = 1 + (int)world_dice(2)});

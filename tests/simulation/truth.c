@@ -53,6 +53,7 @@ static struct Truth {
     Reception receptions[RECEPTIONS_MAX];
     size_t n_receptions;
     const Saying *winner[TRUTH_PERSONS][TRUTH_GROUPS];
+    bool told;
     Arena *arena;
 } truth;
 
@@ -477,7 +478,7 @@ static bool is_heard(const BaseStream *present, const uint8_t *stream) {
 // decided once more of the same event, on a stream that this one replaced, finds nobody who waits for it. -1: none.
 static int owed_decision(const Saying *saying) {
     const BaseStream *present = present_stream(saying->agent);
-    for (int i = 0; saying->last_deferred && i < saying->n_decisions; i++) {
+    for (int i = 0; truth.told && saying->last_deferred && i < saying->n_decisions; i++) {
         if (saying->decisions[i].position > saying->last_logged && is_heard(present, saying->decisions[i].stream))
             return i;
     }
@@ -600,9 +601,9 @@ void truth_close(void) {
     arena_destroy(&truth.arena);
 }
 
-void truth_begin(void) {
+void truth_begin(bool told) {
     Arena *arena = truth.arena;
-    truth = (struct Truth){.arena = arena, .last_leaf = -1};
+    truth = (struct Truth){.arena = arena, .last_leaf = -1, .told = told};
     truth_chain_begin();
     base_observe(judge_segment);
     wire_listen(hear);

@@ -40,7 +40,8 @@ typedef struct Saying {
 
 void truth_open(void); // once
 void truth_close(void);
-void truth_begin(void);
+// `told`: whether agents are owed what was decided later; not by a network that brings frames in another order.
+void truth_begin(bool told);
 void truth_end(void);
 const char *truth_number(int person);
 const char *truth_birth_date(int person);
