@@ -50,6 +50,8 @@ static int database_open(FeedState *state) {
     if (r == 0)
         r = feed_store_head(state->store, &state->head);
     if (r == 0)
+        r = feed_store_signed(state->store, &state->signed_number, &state->signed_head, &state->signature);
+    if (r == 0)
         r = feed_session_recheck(state);
     return r;
 }
@@ -72,10 +74,13 @@ static int news_read(Actor *actor) {
         return r;
     if (news.commit && news.position > actor->told)
         actor->told = news.position;
-    if (!news.policy)
-        return 0;
-    reader_forget(actor->state.reader); // what was erased is not fed from memory
-    return feed_session_policies(&actor->state);
+    FeedState *state = &actor->state;
+    if (news.signed_head)
+        r = feed_store_signed(state->store, &state->signed_number, &state->signed_head, &state->signature);
+    if (r < 0 || !news.policy)
+        return r;
+    reader_forget(state->reader); // what was erased is not fed from memory
+    return feed_session_policies(state);
 }
 
 // ---- the loop ------------------------------------------------------------------------------------------------------
@@ -202,6 +207,8 @@ static void destroy(void *pointer) {
     arena_destroy(&state->arena);
     bytes_free(&state->out);
     bytes_free(&state->records);
+    bytes_free(&state->signed_head);
+    bytes_free(&state->signature);
     free(state->pieces);
     if (state->router)
         zsock_set_linger(state->router, 100); // for goodbyes

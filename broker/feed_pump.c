@@ -349,7 +349,8 @@ static int64_t watermark(FeedState *state, Subscriber *to, int64_t now_ms) {
     bool at_head = to->place.position == state->head.position;
     if (to->held)
         return -1;
-    if (to->told_position == to->place.position && (to->told_head || !at_head))
+    bool newer = at_head && to->told_signed != state->signed_number;
+    if (to->told_position == to->place.position && (to->told_head || !at_head) && !newer)
         return -1;
     int64_t due_ms = to->told_ms + (at_head ? WATERMARK_HEAD_MS : WATERMARK_WAY_MS);
     if (due_ms > now_ms)
@@ -361,11 +362,19 @@ static int64_t watermark(FeedState *state, Subscriber *to, int64_t now_ms) {
     message.token = &token;
     message.head = &head;
     message.at_head = at_head;
+    Dongbo__SignedHead signed_head = DONGBO__SIGNED_HEAD__INIT;
+    if (newer) {
+        signed_head.head = (ProtobufCBinaryData){.data = state->signed_head.data, .len = state->signed_head.n};
+        signed_head.signature = (ProtobufCBinaryData){.data = state->signature.data, .len = state->signature.n};
+        message.signed_head = &signed_head;
+    }
     if (feed_send(state, to, FRAME_WATERMARK, &message.base) != 0)
         return BLOCKED_RETRY_MS;
     to->told_ms = now_ms;
     to->told_position = to->place.position;
     to->told_head = at_head;
+    if (newer)
+        to->told_signed = state->signed_number;
     return -1;
 }
 

@@ -27,11 +27,13 @@ typedef struct FeedState {
     int64_t policy_stamp, policies_ms; // of them; when they were read
     uint64_t trimmed;                  // up to there the log is not kept, as of then
     Subscribers *subscribers;
-    bool connected; // to the database, and policies and head are known
-    FeedPlace head; // as last seen
-    Arena *arena;   // of the frame that is being answered
-    Bytes out;      // the frame that is being written
-    Bytes records;  // FeedRecords for it, one after the other
+    bool connected;               // to the database, and policies and head are known
+    FeedPlace head;               // as last seen
+    Bytes signed_head, signature; // the newest, as stored; empty: none yet
+    uint64_t signed_number;
+    Arena *arena;  // of the frame that is being answered
+    Bytes out;     // the frame that is being written
+    Bytes records; // FeedRecords for it, one after the other
     ProtobufCBinaryData *pieces;
     size_t pieces_size;
     const Subscriber *far_slot; // of those far behind, who had the last turn; only compared

@@ -29,6 +29,9 @@ static const PgStatement HEAD = {
     "feed_head", "SELECT epoch, last_position, hash FROM exchange.segment ORDER BY first_position DESC LIMIT 1", 0,
     NULL};
 
+static const PgStatement SIGNED = {
+    "feed_signed", "SELECT number, head, signature FROM exchange.signed_head ORDER BY number DESC LIMIT 1", 0, NULL};
+
 static const PgStatement TRIMMED = {"feed_trimmed", "SELECT coalesce(max(position), 0) FROM exchange.trim", 0, NULL};
 
 static const PgStatement SEGMENTS = {
@@ -171,7 +174,7 @@ int feed_store_connect(FeedStore *store) {
     if (r == 0)
         r = pg_command(store->pg, "LISTEN dongbo_commit");
     if (r == 0)
-        r = pg_command(store->pg, "LISTEN dongbo_policy");
+        r = pg_command(store->pg, "LISTEN dongbo_policy; LISTEN dongbo_head");
     return r;
 }
 
@@ -191,6 +194,10 @@ int feed_store_news(FeedStore *store, FeedNews *ret) {
     for (PGnotify *note; (note = PQnotifies(connection)); PQfreemem(note)) {
         if (strcmp(note->relname, "dongbo_policy") == 0) {
             ret->policy = true;
+            continue;
+        }
+        if (strcmp(note->relname, "dongbo_head") == 0) {
+            ret->signed_head = true;
             continue;
         }
         uint64_t position = strtoull(note->extra, NULL, 10);
@@ -221,6 +228,29 @@ int feed_store_head(FeedStore *store, FeedPlace *ret) {
         ret->epoch = (uint32_t)pg_i32(result, 0, 0);
         ret->position = (uint64_t)pg_i64(result, 0, 1);
         copy_hash(result, 0, 2, ret->hash);
+    }
+    PQclear(result);
+    return 0;
+}
+
+static void copy_bytes_of(const PGresult *result, int column, Bytes *ret) {
+    size_t n;
+    const uint8_t *data = pg_bytes(result, 0, column, &n);
+    bytes_clear(ret);
+    bytes_append(ret, data, n);
+}
+
+int feed_store_signed(FeedStore *store, uint64_t *ret_number, Bytes *ret_head, Bytes *ret_signature) {
+    PGresult *result;
+    int r = pg_run(store->pg, &SIGNED, &(PgParams){0}, &result);
+    if (r < 0)
+        return r;
+    *ret_number = 0;
+    if (PQntuples(result) == 1) {
+        copy_bytes_of(result, 1, ret_head);
+        copy_bytes_of(result, 2, ret_signature);
+        if (!ret_head->failed && !ret_signature->failed)
+            *ret_number = (uint64_t)pg_i64(result, 0, 0);
     }
     PQclear(result);
     return 0;

@@ -28,10 +28,13 @@ typedef struct FeedNews {
     bool commit;       // somebody committed
     uint64_t position; // the greatest head told of, 0 when none was
     bool policy;
+    bool signed_head; // there is a newer one
 } FeedNews;
 int feed_store_news(FeedStore *store, FeedNews *ret); // never blocks
 
-int feed_store_head(FeedStore *store, FeedPlace *ret);   // position 0 in an empty log
+int feed_store_head(FeedStore *store, FeedPlace *ret); // position 0 in an empty log
+// The newest signed head, as stored; number 0 when there is none.
+int feed_store_signed(FeedStore *store, uint64_t *ret_number, Bytes *ret_head, Bytes *ret_signature);
 int feed_store_trimmed(FeedStore *store, uint64_t *ret); // up to this position the log is not kept
 // Into an empty set. *ret_stamp: what is written down later raises it (see SegmentRow).
 int feed_store_policies(FeedStore *store, PolicySet *set, int64_t *ret_stamp);

@@ -4,6 +4,7 @@
 // stops when asked to. Follows agencies and keys while it runs.
 #include "broker/descriptors.h"
 #include "broker/feed.h"
+#include "broker/heads.h"
 #include "broker/pipeline.h"
 #include "broker/quota.h"
 #include "proto/base/error.h"
@@ -241,6 +242,12 @@ static int start(Broker *broker) {
         result = zap_prove(broker->zap, &broker->keys);
     if (result == 0)
         result = read_agencies_first(broker);
+    if (result == 0)
+        result = heads_announce(broker->policy, &broker->keys);
+    if (result == ERROR_DATABASE) { // whoever signs does it
+        log_warn("the key that signs heads is not announced yet: %s", error_text());
+        result = 0;
+    }
     const SettingsPopulation *population = &broker->settings->population;
     if (result == 0)
         result = check_population("population.reader", population->reader, STORE_POPULATION_READ);

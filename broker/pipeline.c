@@ -4,6 +4,7 @@
 #include "broker/pipeline.h"
 
 #include "broker/greeting.h"
+#include "broker/heads.h"
 #include "broker/ingress.h"
 #include "broker/mail.h"
 #include "broker/redecide.h"
@@ -23,7 +24,7 @@ struct Pipeline {
     char worker_inbox[WORKERS_MAX][32];
     Work *works[WORKS_MAX];
     Work *redecide_work;
-    zactor_t *greeter, *redecide, *ingress, *writer;
+    zactor_t *greeter, *redecide, *ingress, *writer, *heads;
     zactor_t *workers[WORKERS_MAX];
     size_t n_workers;
     zsock_t *to_ingress, *to_redecide, *to_writer;
@@ -86,8 +87,14 @@ static int start_beside(Pipeline *pipeline, const PipelineOptions *options) {
                               .ingress = INGRESS,
                               .writer = WRITER,
                               .clock = options->clock};
+    HeadsOptions heads = {.exchange = options->settings->exchange,
+                          .keys = options->keys,
+                          .clock = options->clock,
+                          .interval_ms = options->settings->head_interval_ms};
     int result = redecide_new(&pipeline->redecide, &redecide);
-    return result < 0 ? result : greeter_new(&pipeline->greeter, &greeter);
+    if (result == 0)
+        result = greeter_new(&pipeline->greeter, &greeter);
+    return result < 0 ? result : heads_new(&pipeline->heads, &heads);
 }
 
 static int start_ingress(Pipeline *pipeline, const PipelineOptions *options, int *ret_port) {
@@ -140,6 +147,7 @@ void pipeline_destroy(Pipeline **pointer) {
     for (size_t i = 0; i < pipeline->n_workers; i++)
         zactor_destroy(&pipeline->workers[i]);
     zactor_destroy(&pipeline->writer);
+    zactor_destroy(&pipeline->heads); // signs what the writer left
     zactor_destroy(&pipeline->ingress);
     zsock_destroy(&pipeline->to_ingress);
     zsock_destroy(&pipeline->to_redecide);

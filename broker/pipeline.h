@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Owns and wires the publish side: ingress → workers → writer, with greeter and re-decider beside them. Holds no logic.
+// Owns and wires the publish side: ingress → workers → writer, with greeter, re-decider and the signer of
+// heads beside them. Holds no logic.
 #pragma once
 
 #include "broker/agencies.h"

@@ -11,6 +11,9 @@
 #include <string.h>
 
 #define WORKERS 2
+#define HEAD_INTERVAL_MS 1000
+#define HEAD_INTERVAL_MS_MIN 50
+#define HEAD_INTERVAL_MS_MAX 3600000
 #define NOT_FOUND_AFTER_DAYS 30
 #define NOT_FOUND_AFTER_DAYS_MAX 3650
 
@@ -32,6 +35,7 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_STRING_PTR("schemas", CYAML_FLAG_POINTER, Settings, schemas, 1, CYAML_UNLIMITED),
     CYAML_FIELD_MAPPING("decide", CYAML_FLAG_OPTIONAL, Settings, decide, decide_fields),
     CYAML_FIELD_UINT("workers", CYAML_FLAG_OPTIONAL, Settings, workers),
+    CYAML_FIELD_UINT("head_interval_ms", CYAML_FLAG_OPTIONAL, Settings, head_interval_ms),
     CYAML_FIELD_STRING_PTR("ready_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, Settings, ready_file, 0,
                            CYAML_UNLIMITED),
     CYAML_FIELD_STRING_PTR("stats_file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, Settings, stats_file, 1,
@@ -54,6 +58,10 @@ static int resolve(char **text, const char *path) {
 static int check(const Settings *settings, const char *path) {
     if (settings->workers > WORKERS_MAX)
         return error_fail(ERROR_CONFIG, "%s: `workers` is %u, at most %d", path, settings->workers, WORKERS_MAX);
+    unsigned interval = settings->head_interval_ms;
+    if (interval != 0 && (interval < HEAD_INTERVAL_MS_MIN || interval > HEAD_INTERVAL_MS_MAX))
+        return error_fail(ERROR_CONFIG, "%s: `head_interval_ms` is %u, should be %d to %d", path, interval,
+                          HEAD_INTERVAL_MS_MIN, HEAD_INTERVAL_MS_MAX);
     const unsigned *days = settings->decide.said_days;
     if (days && (*days == 0 || *days > NOT_FOUND_AFTER_DAYS_MAX))
         return error_fail(ERROR_CONFIG, "%s: `not_found_after_days` is %u, should be 1 to %d", path, *days,
@@ -81,6 +89,8 @@ int settings_load(Settings **ret, const char *path) {
     }
     if (settings->workers == 0)
         settings->workers = WORKERS;
+    if (settings->head_interval_ms == 0)
+        settings->head_interval_ms = HEAD_INTERVAL_MS;
     const unsigned *days = settings->decide.said_days;
     settings->decide.not_found_after_days = days ? *days : NOT_FOUND_AFTER_DAYS;
     *ret = settings;

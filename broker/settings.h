@@ -20,8 +20,9 @@ typedef struct Settings {
     char *schemas; // directory, resolved
     SettingsDecide decide;
     unsigned workers;
-    char *ready_file; // "" when not asked for; resolved
-    char *stats_file; // NULL when not asked for; resolved. Where time goes by stage, written at the end
+    unsigned head_interval_ms; // at most so often, while there is something new, a head of the log is signed
+    char *ready_file;          // "" when not asked for; resolved
+    char *stats_file;          // NULL when not asked for; resolved. Where time goes by stage, written at the end
 } Settings;
 
 int settings_load(Settings **ret, const char *path); // ERROR_CONFIG, ERROR_MEMORY

@@ -53,6 +53,7 @@ typedef struct Subscriber {
     int64_t told_ms;        // when the last Records or Watermark went out; 0 for never
     uint64_t told_position; // ... and how far it reached; the next one covers what follows
     bool told_head;         // ... and that this is the head
+    uint64_t told_signed;   // number of the signed head that was told last
 } Subscriber;
 
 typedef struct Subscribers Subscribers;

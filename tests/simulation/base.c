@@ -148,7 +148,7 @@ int pg_connect(Pg *pg) {
 // ---- statements ----------------------------------------------------------------------------------------------------
 
 static BaseRun *find_statement(const char *name) {
-    const BaseStatement *lists[] = {BASE_LOG, BASE_RECORD, BASE_PEOPLE, BASE_FEED};
+    const BaseStatement *lists[] = {BASE_LOG, BASE_RECORD, BASE_PEOPLE, BASE_FEED, BASE_HEADS};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const BaseStatement *at = lists[i]; at->name != NULL; at++) {
             if (strcmp(at->name, name) == 0)
@@ -331,6 +331,16 @@ static int lock_log(Call *call) {
     return 0;
 }
 
+static int lock_heads(Call *call) {
+    if (base.heads_holder != NULL && base.heads_holder != call->tx) {
+        call->waits_for = base.heads_holder;
+        return BASE_WAIT;
+    }
+    base.heads_holder = call->tx;
+    call->tx->locks_heads = true;
+    return 0;
+}
+
 static Savepoint *savepoint(Tx *tx, const char *name) {
     for (int i = tx->n_savepoints - 1; i >= 0; i--) {
         if (strcmp(tx->savepoints[i].name, name) == 0)
@@ -383,6 +393,8 @@ static int run_word(Pg *pg, const char *word) {
         return run_savepoint(pg, word);
     if (strcmp(word, "SELECT exchange.lock_log()") == 0)
         return execute_somewhere(pg, &(Ask){.what = word, .run = lock_log}, NULL);
+    if (strcmp(word, "SELECT exchange.lock_heads()") == 0)
+        return execute_somewhere(pg, &(Ask){.what = word, .run = lock_heads}, NULL);
     if (strncmp(word, "SET LOCAL idle_in_transaction_session_timeout", 45) == 0)
         pg->tx->idle_us = 5000000;
     else if (strncmp(word, "SET lock_timeout", 16) == 0)
@@ -471,7 +483,7 @@ void base_begin(const BaseFaults *faults) {
     base.faults = *faults;
     base.commits = base.numbers = 0;
     memset(base.away_until, 0, sizeof base.away_until);
-    base.log_holder = NULL;
+    base.log_holder = base.heads_holder = NULL;
 }
 
 void base_calm(void) {

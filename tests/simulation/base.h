@@ -12,6 +12,7 @@
 //   base_record.c    ... records, and events that wait
 //   base_people.c    the population store's
 //   base_feed.c      the subscriptions'
+//   base_heads.c     signed heads
 #pragma once
 
 #include "world.h"
@@ -44,7 +45,8 @@ typedef struct BaseStatement {
     const char *name;
     BaseRun *run;
 } BaseStatement;
-extern const BaseStatement BASE_LOG[], BASE_RECORD[], BASE_PEOPLE[], BASE_FEED[]; // up to one without a name
+extern const BaseStatement BASE_LOG[], BASE_RECORD[], BASE_PEOPLE[], BASE_FEED[],
+    BASE_HEADS[];                                  // up to one without a name
 int base_refuse(Call *call, const char *sqlstate); // a handler's failure on what it was given
 // COPY of the rows of a table, by the beginning of its text.
 int base_copy(Call *call, const char *sql, const Bytes *rows);

@@ -29,7 +29,7 @@ struct Tx {
     size_t n_undo, undo_size;
     Savepoint savepoints[SAVEPOINTS_MAX];
     int n_savepoints;
-    bool population, failed, locks_log, notifies;
+    bool population, failed, locks_log, locks_heads, notifies;
     int64_t idle_us, active_us; // how long it may idle (0: for ever), and since when it does
     int64_t locked_population;
 };
@@ -55,7 +55,7 @@ typedef struct Base {
     BaseFaults faults;
     LIST_HEAD(, Pg) sessions;
     LIST_HEAD(, Tx) transactions;
-    Tx *log_holder;
+    Tx *log_holder, *heads_holder;
     uint64_t commits, numbers;
     int64_t away_until[2]; // the exchange, the population store
     Table *tables[TABLES_MAX];

@@ -110,6 +110,8 @@ Tx *tx_begin(Pg *pg) {
 static void tx_free(Tx *tx) {
     if (tx->locks_log)
         base.log_holder = NULL;
+    if (tx->locks_heads)
+        base.heads_holder = NULL;
     if (tx->pg != NULL && tx->pg->tx == tx)
         tx->pg->tx = NULL;
     LIST_REMOVE(tx, all);

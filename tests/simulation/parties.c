@@ -177,7 +177,8 @@ static void broker_run(void *argument) {
                                   .exchange = "exchange",
                                   .population = {"reader", "writer"},
                                   .decide = {.not_found_after_days = 30},
-                                  .workers = 2};
+                                  .workers = 2,
+                                  .head_interval_ms = 1000};
     pg_new(&broker->policy, "exchange", "dongbo policy");
     int r = broker_start(broker);
     if (r < 0 && r != ERROR_STOPPED && !world_is_dead())

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signed heads: one chain over brokers, restarts and keys, each signing the tree of what the log holds; and a log that
+was changed behind one, which is said aloud and not signed."""
+import hashlib
+
+import logbook
+import people
+import wire
+import yaml
+
+FIELDS = "health.dose_number"
+UNSIGNED = ("SELECT (SELECT max(leaf_index) + 1 FROM exchange.segment) - "
+            "(SELECT coalesce(max(size), 0) FROM exchange.signed_head)")
+
+
+def public_key(exchange, name):
+    return bytes.fromhex(yaml.safe_load((exchange.directory / f"{name}.keys.pub").read_text())["sign_public"])
+
+
+def key_id(key):
+    return hashlib.sha256(key).hexdigest()[:16]
+
+
+def often(exchange):
+    config = exchange.directory / "broker.yaml"
+    config.write_text(config.read_text() + "head_interval_ms: 50\n")
+
+
+def elsewhere(exchange, server):
+    """The ministry's peer at the second broker."""
+    return wire.Publisher(exchange.publish2, wire.keys_of(exchange, "moh"), wire.keys_of(exchange, server).curve_public)
+
+
+def check_heads(exchange, *keys):
+    """Every head there is, against the log as it is now. How many signed with each of these keys."""
+    book = logbook.Logbook(exchange.cluster)
+    book.check_chain()
+    leaves, known, previous, signed = [s.leaf() for s in book.segments], {key_id(key): key for key in keys}, None, {}
+    rows = exchange.cluster.rows("SELECT number, head, signature FROM exchange.signed_head ORDER BY number")
+    for number, row in enumerate(rows, 1):
+        body, signature = bytes(row[1]), bytes(row[2])
+        head = wire.TreeHead.FromString(body)
+        assert head.number == row[0] == number
+        assert wire.verifies(known[head.key_id], "dongbo head 1", body, signature)
+        assert head.root == wire.root(leaves[:head.size])
+        last = book.segments[head.size - 1]
+        assert (head.last_position, head.segment_hash, head.epoch) == (last.last, last.hash, last.epoch)
+        assert head.signed_at_us >= last.stored_at_us
+        if previous is None:
+            assert head.previous == b""
+        else:
+            before = wire.TreeHead.FromString(previous)
+            assert head.previous == hashlib.sha256(previous).digest() and head.signed_at_us >= before.signed_at_us
+            assert head.size > before.size
+        previous = body
+        signed[head.key_id] = signed.get(head.key_id, 0) + 1
+    assert head.size == len(leaves)
+    return [signed.get(key_id(key), 0) for key in keys]
+
+
+def test_one_chain_over_brokers_and_restarts(exchange):
+    often(exchange)
+    with people.ministry(exchange, 400, FIELDS) as peer:
+        second = exchange.start_second_broker()
+        with elsewhere(exchange, "broker") as other:
+            other.hello()
+            for n in range(0, 400, 10):
+                (peer if n % 20 else other).publish([people.dose(i) for i in range(n, n + 10)])
+        exchange.wait_until(UNSIGNED, 0)
+        assert second.stop() == 0
+        key = public_key(exchange, "broker")
+        check_heads(exchange, key)
+        # What is stored while nobody waits any more is signed when the broker stops.
+        config = exchange.directory / "broker.yaml"
+        config.write_text(config.read_text().replace("head_interval_ms: 50", "head_interval_ms: 3600000"))
+        exchange.broker.stop()
+        exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as peer:
+        peer.hello()
+        people.publish(peer, 0, 10, number=2)
+        assert exchange.cluster.value(UNSIGNED) > 0
+        exchange.broker.stop()
+    assert exchange.cluster.value(UNSIGNED) == 0
+    assert check_heads(exchange, key)[0] >= 3
+
+
+def test_a_new_key_is_announced_under_the_old_one(exchange):
+    often(exchange)
+    with people.ministry(exchange, 20, FIELDS) as peer:
+        people.publish(peer, 0, 10)
+        exchange.keys("newer")
+        exchange.wait_until(UNSIGNED, 0)
+        config = exchange.directory / "broker.yaml"
+        config.write_text(config.read_text().replace("keys: broker.keys", "keys: newer.keys"))
+        second = exchange.start_second_broker()
+        exchange.wait_until("SELECT count(DISTINCT key_id) FROM exchange.signed_head", 1)
+        old, new = public_key(exchange, "broker"), public_key(exchange, "newer")
+        exchange.broker.wait_for(lambda: exchange.cluster.value(
+            f"SELECT count(*) FROM exchange.policy_change WHERE text LIKE '%%{new.hex()}%%' "
+            f"AND logged_position <= (SELECT max(last_position) FROM exchange.signed_head "
+            f"WHERE key_id = '{key_id(old)}')") == 1, "the announcement's cover")
+        exchange.broker.stop()
+        with elsewhere(exchange, "newer") as other:
+            other.hello()
+            people.publish(other, 10, 20)
+            second.wait_for(lambda: exchange.cluster.value(UNSIGNED) == 0, "the newer key's head")
+        assert second.stop() == 0
+    signed = check_heads(exchange, old, new)
+    assert signed[0] >= 1 and signed[1] >= 1
+    texts = [line["text"] for line in exchange.log() if line["kind"] == "policy" and "heads of the log" in line["text"]]
+    assert [key.hex() in text for key, text in zip((old, new), texts, strict=True)] == [True, True]
+    assert f"before with {key_id(old)}" in texts[1]
+
+
+def test_a_changed_log_is_not_signed(exchange):
+    often(exchange)
+    with people.ministry(exchange, 20, FIELDS) as peer:
+        people.publish(peer, 0, 10)
+        exchange.wait_until(UNSIGNED, 0)
+        before = exchange.cluster.value("SELECT max(number) FROM exchange.signed_head")
+        exchange.cluster.rows("UPDATE exchange.segment SET frontier = set_byte(frontier, 0, "
+                              "get_byte(frontier, 0) # 1) WHERE leaf_index = (SELECT max(size) - 1 "
+                              "FROM exchange.signed_head)")
+        people.publish(peer, 10, 20)
+        exchange.broker.wait_for(lambda: f"does not hold what signed head {before} " in exchange.broker.text(),
+                                 "the error line")
+    exchange.broker.stop()
+    assert exchange.cluster.value("SELECT max(number) FROM exchange.signed_head") == before
