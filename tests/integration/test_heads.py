@@ -2,11 +2,13 @@
 """Signed heads: one chain over brokers, restarts and keys, each signing the tree of what the log holds; and a log that
 was changed behind one, which is said aloud and not signed."""
 import hashlib
+import json
 
 import logbook
 import people
 import wire
 import yaml
+from conftest import BUILD
 
 FIELDS = "health.dose_number"
 UNSIGNED = ("SELECT (SELECT max(leaf_index) + 1 FROM exchange.segment) - "
@@ -126,3 +128,65 @@ def test_a_changed_log_is_not_signed(exchange):
                                  "the error line")
     exchange.broker.stop()
     assert exchange.cluster.value("SELECT max(number) FROM exchange.signed_head") == before
+
+
+def test_proofs(exchange):
+    """Every entry of a log is proved, by files that hold without the exchange; what was changed in one is not."""
+    often(exchange)
+    with people.ministry(exchange, 30, FIELDS) as peer:
+        receipts = [peer.publish([people.dose(i) for i in range(n, n + 3)]) for n in range(0, 30, 3)]
+        exchange.wait_until(UNSIGNED, 0)
+    events = [receipt.body.first_position + 1 for receipt in receipts]
+    keys = [word for name in ("broker", "moh") for word in ("--keys", exchange.directory / f"{name}.keys.pub")]
+    last = exchange.cluster.value("SELECT max(last_position) FROM exchange.segment")
+    files = []
+    for position in range(1, last + 1):
+        files.append(exchange.directory / f"{position}.proof")
+        exchange.dongbo("log", "prove", "--position", str(position), "--out", files[-1])
+    done = exchange.run(BUILD / "operators/dongbo", "log", "check", *keys, "--json", *files)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and all(answer["proved"] for answer in told)
+    assert [answer["position"] for answer in told if answer["agency"] == "good"] == [
+        position for receipt in receipts for position in range(receipt.body.first_position,
+                                                               receipt.body.last_position + 1)]
+    # Without the agency's key it is said that nobody looked; with another's the head is not believed either.
+    assert exchange.dongbo("log", "check", *keys[:2], files[events[0] - 1], check=False).returncode == 1
+    assert exchange.dongbo("log", "check", *keys[2:], files[0], check=False).returncode == 1
+    # The same by the event's id, with what the agency said: this is noted.
+    line = next(line for line in exchange.log() if line["position"] == events[3])
+    whole = exchange.directory / "whole.proof"
+    exchange.dongbo("log", "prove", "--event", line["event_id"], "--with-event", "--why", "a court asks", "--out", whole)
+    answer = json.loads(exchange.dongbo("log", "check", *keys, "--json", whole).stdout)
+    assert answer["position"] == events[3] and answer["with_event"] and answer["proved"]
+    assert people.subject(10).full_name.encode() in whole.read_bytes()
+    assert people.subject(10).full_name.encode() not in files[events[3] - 1].read_bytes()
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.unmasking WHERE what = 'log prove --with-event'") == 1
+    data = whole.read_bytes()
+    changed = exchange.directory / "changed.proof"
+    for at in range(0, len(data), 31):
+        changed.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
+        assert exchange.dongbo("log", "check", *keys, changed, check=False).returncode in (1, 2), at
+
+
+def test_consistency(exchange):
+    often(exchange)
+    with people.ministry(exchange, 30, FIELDS) as peer:
+        for n in range(0, 30, 5):
+            people.publish(peer, n, n + 5)
+            exchange.wait_until(UNSIGNED, 0)
+    newest = json.loads(exchange.dongbo("log", "head", "--json").stdout)
+    first = json.loads(exchange.dongbo("log", "head", "--json", "--number", "1").stdout)
+    assert first["number"] == 1 and newest["number"] >= 6 and newest["size"] == exchange.cluster.value(
+        "SELECT count(*) FROM exchange.segment")
+    assert f"over {newest['size']} segments" in exchange.dongbo("log", "head").stdout
+    proof = exchange.directory / "consistent.proof"
+    for old in range(1, newest["number"] + 1):
+        exchange.dongbo("log", "consistency", str(old), str(newest["number"]), "--out", proof)
+        checked = exchange.dongbo("log", "check", "--keys", exchange.directory / "broker.keys.pub", proof).stdout
+        assert checked.splitlines()[-1] == "proved"
+    assert exchange.dongbo("log", "consistency", "1", "99999", check=False).returncode == 2
+    # Somebody wrote the log's beginning anew: no proof of what was signed can be made any more.
+    exchange.cluster.rows("UPDATE exchange.segment SET leaf = sha256(leaf)")
+    broken = exchange.dongbo("log", "consistency", "1", str(newest["number"]), check=False)
+    assert broken.returncode == 1 and "BROKEN" in broken.stdout
+    assert exchange.dongbo("log", "prove", "--position", str(newest["last_position"]), check=False).returncode == 3

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `dongbo log check`: proofs about the log against public keys, without a database. What no key was given for is told,
+// not believed.
+#include "operators/answer.h"
+#include "operators/commands.h"
+#include "operators/log_proof.h"
+#include "operators/result.h"
+#include "proto/domain.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define KEYS_MAX 256
+
+static const char NOTES[] =
+    "Keys are public key files (FILE.pub): the exchange's, and of agencies.\n"
+    "Exit code 0: proved. 1: not proved, or not by the keys that were given. 2: a file could not be read.\n";
+
+static const char *signature_text(LogProofSignature signature) {
+    static const char *const TEXTS[] = {[LOG_PROOF_NO_KEY] = "not checked: no such key was given",
+                                        [LOG_PROOF_GOOD] = "good",
+                                        [LOG_PROOF_BAD] = "NOT GOOD",
+                                        [LOG_PROOF_NONE] = "none"};
+    return TEXTS[signature];
+}
+
+static bool is_proved(const LogProofCheck *check) {
+    return check->wrong == NULL && check->head == LOG_PROOF_GOOD &&
+           (check->older == LOG_PROOF_GOOD || check->older == LOG_PROOF_NONE) &&
+           (check->agency == LOG_PROOF_GOOD || check->agency == LOG_PROOF_NONE);
+}
+
+static void print_tree(const char *which, const Dongbo__TreeHead *tree, LogProofSignature signature) {
+    char at[CLOCK_TEXT_BYTES];
+    clock_format_us(tree->signed_at_us, at);
+    printf("%s %" PRIu64 " of %" PRIu64 " segments, signed %s\n    key %s: %s\n", which, tree->number, tree->size, at,
+           tree->key_id, signature_text(signature));
+}
+
+static void print_entry(const Dongbo__EntryProof *entry, const LogProofCheck *check) {
+    const Dongbo__LogSegment *segment = entry->segment;
+    char at[CLOCK_TEXT_BYTES], stream[2 * STREAM_BYTES + 1] = "";
+    clock_format_us(segment->stored_at_us, at);
+    printf("position %" PRIu64 ": kind %d, %s %s, stored %s\n", entry->position, (int)entry->line->kind,
+           domain_name((int)entry->line->domain), verdict_name((int)entry->line->verdict), at);
+    if (segment->stream.len == STREAM_BYTES) {
+        hex_encode(segment->stream.data, STREAM_BYTES, stream);
+        printf("event %" PRIu64 " of stream %s%s\n", entry->line->sequence, stream,
+               check->has_content ? ", with its content" : "");
+    }
+    if (check->agency != LOG_PROOF_NONE)
+        printf("signed by the agency with key %s: %s\n", check->agency_key, signature_text(check->agency));
+}
+
+static void print_text(const char *path, const Dongbo__Proof *proof, const LogProofCheck *check) {
+    printf("%s\n", path);
+    if (check->wrong == NULL && proof->what_case == DONGBO__PROOF__WHAT_ENTRY)
+        print_entry(proof->entry, check);
+    if (check->older_tree != NULL)
+        print_tree("signed head", check->older_tree, check->older);
+    if (check->tree != NULL)
+        print_tree(check->older_tree != NULL ? "is the beginning of" : "in signed head", check->tree, check->head);
+    printf("%s%s\n", check->wrong == NULL ? "" : "WRONG: ",
+           check->wrong != NULL ? check->wrong
+           : is_proved(check)   ? "proved"
+                                : "NOT PROVED: a key is missing");
+}
+
+static int print_json(const char *path, const Dongbo__Proof *proof, const LogProofCheck *check) {
+    json_t *object = json_pack("{s:s, s:b, s:s?, s:s, s:s, s:s}", "file", path, "proved", is_proved(check), "wrong",
+                               check->wrong, "head", signature_text(check->head), "older", signature_text(check->older),
+                               "agency", signature_text(check->agency));
+    if (check->tree != NULL) {
+        json_object_set_new(object, "number", json_integer((json_int_t)check->tree->number));
+        json_object_set_new(object, "size", json_integer((json_int_t)check->tree->size));
+    }
+    if (proof->what_case == DONGBO__PROOF__WHAT_ENTRY)
+        json_object_set_new(object, "position", json_integer((json_int_t)proof->entry->position));
+    json_object_set_new(object, "with_event", json_boolean(check->has_content));
+    return answer_print(object, 0);
+}
+
+typedef struct Checks {
+    OptionList given;
+    uint8_t keys[KEYS_MAX][KEY_BYTES];
+    size_t n_keys;
+    bool json;
+    Arena *arena;
+} Checks;
+
+static int read_keys(Checks *checks) {
+    for (int i = 0; i < checks->given.n; i++) {
+        Keys keys;
+        if (checks->n_keys == KEYS_MAX)
+            return error_fail(ERROR_CONFIG, "more than %d keys", KEYS_MAX);
+        int r = keys_load(checks->given.items[i], &keys);
+        if (r < 0)
+            return r;
+        memcpy(checks->keys[checks->n_keys++], keys.sign_public, KEY_BYTES);
+        keys_wipe(&keys);
+    }
+    return 0;
+}
+
+// 1 when it proves nothing by these keys.
+static int check_file(Checks *checks, const char *path) {
+    const Dongbo__Proof *proof = NULL;
+    LogProofCheck check;
+    LogProofKeys keys = {(const uint8_t(*)[KEY_BYTES])checks->keys, checks->n_keys};
+    arena_reset(checks->arena);
+    int r = log_proof_read(path, checks->arena, &proof);
+    if (r > 0)
+        return ERROR_CONFIG;
+    if (r == 0)
+        r = log_proof_check(proof, &keys, checks->arena, &check);
+    if (r < 0)
+        return r;
+    if (checks->json)
+        r = print_json(path, proof, &check);
+    else
+        print_text(path, proof, &check);
+    return r < 0 ? r : !is_proved(&check);
+}
+
+int log_check_run(Desk *desk, int argc, char **argv) {
+    CLEANUP(arena_destroy) Arena *arena = NULL;
+    Checks checks = {0};
+    int operand = 0;
+    bool unproved = false;
+    const Option options[] = {
+        {"keys", 0, OPTION_LIST, "FILE.pub", "a public key that signatures may be by; again for others", &checks.given},
+        {"json", 0, OPTION_FLAG, NULL, "one JSON object a file", &checks.json},
+        {0}};
+    int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = arena_new(&arena, BATCH_ARENA_BYTES);
+    checks.arena = arena;
+    if (r == 0)
+        r = read_keys(&checks);
+    for (int i = operand; r >= 0 && i < argc; i++) {
+        r = check_file(&checks, argv[i]);
+        unproved = unproved || r > 0;
+    }
+    return r < 0 ? r : unproved;
+}

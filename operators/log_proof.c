@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Rows are believed as little here as anywhere: whoever makes a proof checks it before it is handed out.
+#include "operators/log_proof.h"
+
+#include "operators/output.h"
+#include "operators/result.h"
+#include "proto/base/error.h"
+#include "proto/check.h"
+#include "proto/head.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+// ---- heads -------------------------------------------------------------------------------------------------------
+
+static const PgStatement HEAD = {"proof_head",
+                                 "SELECT head, signature FROM exchange.signed_head WHERE number = CASE WHEN $1::bigint = 0 "
+                                 "THEN (SELECT max(number) FROM exchange.signed_head) ELSE $1 END",
+                                 1, NULL};
+
+static ProtobufCBinaryData bytes_of(const PGresult *rows, int row, int column) {
+    size_t n = 0;
+    const uint8_t *data = pg_is_null(rows, row, column) ? NULL : pg_bytes(rows, row, column, &n);
+    return (ProtobufCBinaryData){.len = n, .data = (uint8_t *)data};
+}
+
+int log_proof_head(Pg *exchange, int64_t number, PGresult **ret_rows, Dongbo__SignedHead *ret) {
+    PgParams params = {0};
+    pg_param_i64(&params, number);
+    int r = pg_run(exchange, &HEAD, &params, ret_rows);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    dongbo__signed_head__init(ret);
+    if (PQntuples(*ret_rows) == 0)
+        return 1;
+    ret->head = bytes_of(*ret_rows, 0, 0);
+    ret->signature = bytes_of(*ret_rows, 0, 1);
+    return 0;
+}
+
+int log_proof_tree(const Dongbo__SignedHead *head, Arena *arena, const Dongbo__TreeHead **ret) {
+    if (head_read(head->head.data, head->head.len, arena, ret) != 0)
+        return error_fail(ERROR_DATABASE, "a stored signed head cannot be read");
+    return 0;
+}
+
+// ---- rows --------------------------------------------------------------------------------------------------------
+
+enum {
+    LEAF_INDEX,
+    LEAF,
+    FRONTIER,
+    FIRST,
+    LAST,
+    EPOCH,
+    FORMAT,
+    KIND,
+    AGENCY,
+    STREAM,
+    FIRST_SEQUENCE,
+    LAST_SEQUENCE,
+    BATCH_ROOT,
+    STORED_AT,
+    POPULATION,
+    SUMMARY,
+    ORIGIN
+};
+#define SELECT_ROWS                                                                                                    \
+    "SELECT leaf_index, leaf, frontier, first_position, last_position, epoch, format, kind, coalesce(agency, 0), "     \
+    "stream, first_sequence, last_sequence, batch_root, stored_at_us, population_position, summary, origin "           \
+    "FROM exchange.segment "
+static const Oid ROWS_TYPES[] = {1016};
+static const PgStatement ROWS = {"proof_rows", SELECT_ROWS "WHERE leaf_index = ANY ($1) ORDER BY leaf_index", 1,
+                                 ROWS_TYPES};
+static const PgStatement AT = {"proof_at",
+                               SELECT_ROWS "WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1", 1, NULL};
+
+static int damaged(const PGresult *rows, int row) {
+    return error_fail(ERROR_DATABASE,
+                      "the log's segment at position %" PRId64 " is damaged: dongbo log verify says more",
+                      pg_i64(rows, row, FIRST));
+}
+
+static void segment_of(const Dongbo__LogSegment *from, const Dongbo__SealedBatch *origin, Segment *ret) {
+    *ret = (Segment){
+        .format = (int)from->format,
+        .first_position = from->first_position,
+        .last_position = from->last_position,
+        .epoch = from->epoch,
+        .kind = (int)from->kind,
+        .agency = from->agency,
+        .stream = from->stream.len == STREAM_BYTES ? from->stream.data : NULL,
+        .first_sequence = from->first_sequence,
+        .last_sequence = from->last_sequence,
+        .batch_root = from->batch_root.len == HASH_BYTES ? from->batch_root.data : NULL,
+        .stored_at_us = from->stored_at_us,
+        .population_position = from->population_position,
+    };
+    if (origin != NULL) {
+        ret->header = origin->header;
+        ret->signature = origin->signature.data;
+    }
+}
+
+// NULL: no batch, or none that is signed.
+static const Dongbo__SealedBatch *origin_of(const Dongbo__LogSegment *segment, Arena *arena) {
+    if (segment->origin.len == 0)
+        return NULL;
+    const Dongbo__SealedBatch *origin =
+        dongbo__sealed_batch__unpack(arena_protobuf(arena), segment->origin.len, segment->origin.data);
+    return origin != NULL && origin->signature.len == SIGNATURE_BYTES ? origin : NULL;
+}
+
+static void row_of(const PGresult *rows, int row, Dongbo__LogSegment *ret) {
+    dongbo__log_segment__init(ret);
+    ret->first_position = (uint64_t)pg_i64(rows, row, FIRST);
+    ret->last_position = (uint64_t)pg_i64(rows, row, LAST);
+    ret->epoch = (uint32_t)pg_i32(rows, row, EPOCH);
+    ret->format = (uint32_t)pg_i16(rows, row, FORMAT);
+    ret->kind = (uint32_t)pg_i16(rows, row, KIND);
+    ret->agency = (uint32_t)pg_i32(rows, row, AGENCY);
+    ret->stream = bytes_of(rows, row, STREAM);
+    ret->first_sequence = (uint64_t)pg_i64(rows, row, FIRST_SEQUENCE);
+    ret->last_sequence = (uint64_t)pg_i64(rows, row, LAST_SEQUENCE);
+    ret->batch_root = bytes_of(rows, row, BATCH_ROOT);
+    ret->stored_at_us = pg_i64(rows, row, STORED_AT);
+    ret->population_position = pg_i64(rows, row, POPULATION);
+    ret->leaf_index = (uint64_t)pg_i64(rows, row, LEAF_INDEX);
+    ret->origin = bytes_of(rows, row, ORIGIN);
+}
+
+static int decode_summary(const LogProofMaker *maker, const PGresult *rows, int row, Dongbo__SegmentSummary **ret) {
+    ProtobufCBinaryData bytes = bytes_of(rows, row, SUMMARY);
+    int r = segment_decode_summary(bytes.data, bytes.len, pg_i16(rows, row, FORMAT), maker->arena, ret);
+    return r == 0 ? 0 : damaged(rows, row);
+}
+
+// As stored; of the first format it follows from the row.
+static int leaf_of(const LogProofMaker *maker, const PGresult *rows, int row, uint8_t out[HASH_BYTES]) {
+    ProtobufCBinaryData stored = bytes_of(rows, row, LEAF);
+    if (stored.len == HASH_BYTES) {
+        memcpy(out, stored.data, HASH_BYTES);
+        return 0;
+    }
+    Dongbo__LogSegment fields;
+    Dongbo__SegmentSummary *summary = NULL;
+    Segment segment;
+    ArenaMark mark = arena_mark(maker->arena);
+    row_of(rows, row, &fields);
+    int r = decode_summary(maker, rows, row, &summary);
+    if (r < 0)
+        return r;
+    segment_of(&fields, origin_of(&fields, maker->arena), &segment);
+    r = segment_leaf(&segment, summary, maker->merkle, out);
+    arena_rewind(maker->arena, &mark);
+    return r == 0 ? 0 : damaged(rows, row);
+}
+
+static int find_row(const PGresult *rows, uint64_t leaf_index) {
+    for (int row = 0; row < PQntuples(rows); row++) {
+        if ((uint64_t)pg_i64(rows, row, LEAF_INDEX) == leaf_index)
+            return row;
+    }
+    return -1;
+}
+
+static int missing(uint64_t leaf_index) {
+    return error_fail(ERROR_DATABASE, "the log lacks its segment number %" PRIu64 ": dongbo log verify says more",
+                      leaf_index);
+}
+
+static int range_root(const LogProofMaker *maker, const PGresult *rows, ProofRange range, uint8_t out[HASH_BYTES]) {
+    Frontier before = {0};
+    uint8_t leaf[HASH_BYTES];
+    int row = find_row(rows, range.end - 1);
+    int r = row < 0 ? missing(range.end - 1) : leaf_of(maker, rows, row, leaf);
+    if (r == 0 && range.end > 1) {
+        int at = find_row(rows, range.end - 2);
+        ProtobufCBinaryData frontier = at < 0 ? (ProtobufCBinaryData){0} : bytes_of(rows, at, FRONTIER);
+        if (at < 0)
+            r = missing(range.end - 2);
+        else if (frontier_read(&before, range.end - 1, frontier.data, frontier.len) != 0)
+            r = damaged(rows, at);
+    }
+    if (r < 0)
+        return r;
+    return proof_range_root(maker->merkle, range, &before, leaf, out) == 0 ? 0 : damaged(rows, row);
+}
+
+static int read_rows(const LogProofMaker *maker, const ProofRange *ranges, size_t n, PGresult **ret) {
+    PgParams params = {0};
+    int n_rows = 0;
+    for (size_t i = 0; i < n; i++)
+        n_rows += ranges[i].end > 1 ? 2 : 1;
+    pg_param_array_begin(&params, OID_INT8, n_rows);
+    for (size_t i = 0; i < n; i++) {
+        pg_array_i64(&params, (int64_t)ranges[i].end - 1);
+        if (ranges[i].end > 1)
+            pg_array_i64(&params, (int64_t)ranges[i].end - 2);
+    }
+    int r = pg_run(maker->exchange, &ROWS, &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+int log_proof_path(const LogProofMaker *maker, const ProofRange *ranges, size_t n, ProtobufCBinaryData **ret) {
+    RESULT rows = NULL;
+    uint8_t(*hashes)[HASH_BYTES] = arena_alloc(maker->arena, (n + 1) * sizeof *hashes);
+    *ret = arena_alloc(maker->arena, (n + 1) * sizeof **ret);
+    if (hashes == NULL || *ret == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a proof");
+    int r = n > 0 ? read_rows(maker, ranges, n, &rows) : 0;
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        r = range_root(maker, rows, ranges[i], hashes[i]);
+        (*ret)[i] = (ProtobufCBinaryData){.data = hashes[i], .len = HASH_BYTES};
+    }
+    return r;
+}
+
+static void *keep(Arena *arena, ProtobufCBinaryData *bytes) {
+    uint8_t *kept = arena_alloc(arena, bytes->len + 1);
+    if (kept != NULL && bytes->len > 0)
+        memcpy(kept, bytes->data, bytes->len);
+    bytes->data = kept;
+    return kept;
+}
+
+int log_proof_segment(const LogProofMaker *maker, uint64_t position, Dongbo__LogSegment *ret,
+                      Dongbo__SegmentSummary **ret_summary) {
+    RESULT rows = NULL;
+    PgParams params = {0};
+    pg_param_i64(&params, (int64_t)position);
+    int r = pg_run(maker->exchange, &AT, &params, &rows);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    if (PQntuples(rows) == 0 || (uint64_t)pg_i64(rows, 0, LAST) < position)
+        return 1;
+    row_of(rows, 0, ret);
+    r = decode_summary(maker, rows, 0, ret_summary);
+    ProtobufCBinaryData *kept[] = {&ret->stream, &ret->batch_root, &ret->origin};
+    for (size_t i = 0; r == 0 && i < sizeof kept / sizeof *kept; i++) {
+        if (keep(maker->arena, kept[i]) == NULL)
+            r = error_fail(ERROR_MEMORY, "no memory for a proof");
+    }
+    return r;
+}
+
+// ---- files -------------------------------------------------------------------------------------------------------
+
+int log_proof_write(const char *path, const Dongbo__Proof *proof) {
+    static const char *const NO_INPUTS[] = {NULL};
+    CLEANUP(bytes_free) Bytes bytes = {0};
+    FILE *file = stdout;
+    bytes_append_text(&bytes, LOG_PROOF_MAGIC);
+    bytes_append_message(&bytes, &proof->base);
+    if (bytes.failed)
+        return error_fail(ERROR_MEMORY, "no memory for a proof");
+    int r = strcmp(path, "-") == 0 ? 0 : output_open(&file, path, NO_INPUTS);
+    if (r < 0)
+        return r;
+    bool written = fwrite(bytes.data, 1, bytes.n, file) == bytes.n;
+    written = (file == stdout ? fflush(file) : fclose(file)) == 0 && written;
+    return written ? 0 : error_fail(ERROR_SYSTEM, "%s: %m", path);
+}
+
+static int read_file(const char *path, Bytes *ret) {
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    if (file == NULL)
+        return error_fail(ERROR_CONFIG, "%s: %m", path);
+    uint8_t *at = bytes_reserve(ret, LOG_PROOF_BYTES_MAX + 1);
+    ret->n = at != NULL ? fread(at, 1, LOG_PROOF_BYTES_MAX + 1, file) : 0;
+    bool failed = ferror(file) != 0;
+    if (file != stdin)
+        fclose(file);
+    if (at == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a proof");
+    return failed ? error_fail(ERROR_SYSTEM, "%s: %m", path) : 0;
+}
+
+int log_proof_read(const char *path, Arena *arena, const Dongbo__Proof **ret) {
+    static const size_t MAGIC = sizeof LOG_PROOF_MAGIC - 1;
+    CLEANUP(bytes_free) Bytes bytes = {0};
+    char field[64];
+    int r = read_file(path, &bytes);
+    if (r < 0)
+        return r;
+    error_fail(ERROR_CONFIG, "%s is no proof, or it was cut", path);
+    if (bytes.n > LOG_PROOF_BYTES_MAX || bytes.n < MAGIC || memcmp(bytes.data, LOG_PROOF_MAGIC, MAGIC) != 0 ||
+        check_message(&dongbo__proof__descriptor, &CHECK_WIRE, bytes.data + MAGIC, bytes.n - MAGIC, field) != 0)
+        return 1;
+    *ret = dongbo__proof__unpack(arena_protobuf(arena), bytes.n - MAGIC, bytes.data + MAGIC);
+    return *ret == NULL ? 1 : 0;
+}
+
+// ---- checking ----------------------------------------------------------------------------------------------------
+
+typedef struct Checking {
+    const LogProofKeys *keys;
+    Arena *arena;
+    Merkle *merkle;
+} Checking;
+
+static bool path_of(ProtobufCBinaryData *const hashes, size_t n, ProofPath *ret) {
+    if (n > PROOF_MAX)
+        return false;
+    ret->n = n;
+    for (size_t i = 0; i < n; i++) {
+        if (hashes[i].len != HASH_BYTES)
+            return false;
+        memcpy(ret->hashes[i], hashes[i].data, HASH_BYTES);
+    }
+    return true;
+}
+
+static int verifier_of(const Checking *checking, const char *key_id, Verifier **ret) {
+    for (size_t i = 0; i < checking->keys->n; i++) {
+        char id[KEY_ID_TEXT_BYTES];
+        keys_id(checking->keys->keys[i], id);
+        if (strcmp(id, key_id) == 0)
+            return verifier_new(ret, checking->keys->keys[i]);
+    }
+    return 0;
+}
+
+static int check_head(const Checking *checking, const Dongbo__SignedHead *head, const Dongbo__TreeHead **ret_tree,
+                      char key_id[KEY_ID_TEXT_BYTES], LogProofSignature *ret) {
+    *ret = LOG_PROOF_BAD;
+    if (head == NULL || head_read(head->head.data, head->head.len, checking->arena, ret_tree) != 0)
+        return 1;
+    memcpy(key_id, (*ret_tree)->key_id, KEY_ID_TEXT_BYTES);
+    CLEANUP(verifier_destroy) Verifier *verifier = NULL;
+    int r = verifier_of(checking, key_id, &verifier);
+    if (r < 0)
+        return r;
+    *ret = LOG_PROOF_NO_KEY;
+    if (verifier == NULL)
+        return 0;
+    r = head_open(head, verifier, checking->arena, ret_tree);
+    *ret = r == 0 ? LOG_PROOF_GOOD : LOG_PROOF_BAD;
+    return r < 0 ? r : 0;
+}
+
+// What the agency signed, and that the segment says the same. NULL: it fits.
+static const char *check_header(const Dongbo__LogSegment *segment, const Dongbo__BatchHeader *header) {
+    if (header->stream.len != STREAM_BYTES || segment->stream.len != STREAM_BYTES ||
+        memcmp(header->stream.data, segment->stream.data, STREAM_BYTES) != 0 ||
+        header->first_sequence != segment->first_sequence ||
+        header->first_sequence + header->count - 1 != segment->last_sequence ||
+        segment->last_position - segment->first_position + 1 != header->count)
+        return "the batch's header is of another range than the segment";
+    if (header->root.len != HASH_BYTES || segment->batch_root.len != HASH_BYTES ||
+        memcmp(header->root.data, segment->batch_root.data, HASH_BYTES) != 0)
+        return "the batch's header has another root than the segment";
+    return NULL;
+}
+
+static int check_agency(const Checking *checking, const Dongbo__EntryProof *entry, const Dongbo__SealedBatch *origin,
+                        LogProofCheck *ret) {
+    ret->agency = LOG_PROOF_NONE;
+    if (origin == NULL)
+        return 0;
+    const Dongbo__BatchHeader *header =
+        dongbo__batch_header__unpack(arena_protobuf(checking->arena), origin->header.len, origin->header.data);
+    ret->wrong = header == NULL ? "the batch's header cannot be read" : check_header(entry->segment, header);
+    if (ret->wrong != NULL)
+        return 0;
+    snprintf(ret->agency_key, sizeof ret->agency_key, "%s", header->key_id);
+    CLEANUP(verifier_destroy) Verifier *verifier = NULL;
+    int r = verifier_of(checking, ret->agency_key, &verifier);
+    ret->agency = LOG_PROOF_NO_KEY;
+    if (r < 0 || verifier == NULL)
+        return r;
+    r = verifier_check(verifier, "dongbo batch 1", origin->header.data, origin->header.len, origin->signature.data);
+    ret->agency = r == 0 ? LOG_PROOF_GOOD : LOG_PROOF_BAD;
+    return r < 0 ? r : 0;
+}
+
+static const char *check_event(const Checking *checking, const Dongbo__EntryProof *entry, LogProofCheck *ret) {
+    const Dongbo__LogSegment *segment = entry->segment;
+    ProofPlace place = {entry->position - segment->first_position,
+                        segment->last_position - segment->first_position + 1};
+    ProofPath path;
+    uint8_t hash[HASH_BYTES];
+    bool has_leaf = entry->line->leaf.len == HASH_BYTES;
+    if (has_leaf && segment->batch_root.len == HASH_BYTES) {
+        if (!path_of(entry->event_path, entry->n_event_path, &path) ||
+            proof_root(checking->merkle, place, entry->line->leaf.data, &path, hash) != 0 ||
+            memcmp(hash, segment->batch_root.data, HASH_BYTES) != 0)
+            return "the event is not one of the batch";
+    }
+    if (entry->event.len == 0)
+        return NULL;
+    if (!has_leaf || entry->salt.len != SALT_BYTES)
+        return "there is no leaf, or no salt, to hold the event against";
+    merkle_salted_leaf(checking->merkle, entry->salt.data, entry->event.data, entry->event.len, hash);
+    ret->has_content = true;
+    return memcmp(hash, entry->line->leaf.data, HASH_BYTES) == 0 ? NULL : "the event is not the one that was signed";
+}
+
+static const char *check_segment(const Checking *checking, const Dongbo__EntryProof *entry,
+                                 const Dongbo__SealedBatch *origin, const Dongbo__TreeHead *tree) {
+    const Dongbo__LogSegment *row = entry->segment;
+    ProofPlace place = {entry->position - row->first_position, row->last_position - row->first_position + 1};
+    ProofPath path;
+    uint8_t leaf[HASH_BYTES], root[HASH_BYTES];
+    if (row->format != SEGMENT_FORMAT || row->kind > UINT8_MAX || entry->position < row->first_position ||
+        entry->position > row->last_position)
+        return "the segment does not hold the entry";
+    if (segment_entry_leaf(checking->merkle, entry->line, leaf) != 0 || entry->line->citizen_masked[0] != 0 ||
+        !path_of(entry->entry_path, entry->n_entry_path, &path) ||
+        proof_root(checking->merkle, place, leaf, &path, root) != 0)
+        return "the entry's line, or its path, is none";
+    Segment segment;
+    SegmentHead head = {0};
+    segment_of(row, origin, &segment);
+    segment_chain(&segment, root, checking->merkle, &head);
+    if (!path_of(entry->segment_path, entry->n_segment_path, &path) ||
+        proof_root(checking->merkle, (ProofPlace){row->leaf_index, tree->size}, head.leaf, &path, root) != 0 ||
+        memcmp(root, tree->root.data, HASH_BYTES) != 0)
+        return "the entry is not in the log of the signed head";
+    return NULL;
+}
+
+static int check_entry(const Checking *checking, const Dongbo__EntryProof *entry, LogProofCheck *ret) {
+    if (entry->segment == NULL || entry->line == NULL) {
+        ret->wrong = "there is no segment, or no line";
+        return 0;
+    }
+    int r = check_head(checking, entry->head, &ret->tree, ret->head_key, &ret->head);
+    if (r != 0) {
+        ret->wrong = "the signed head cannot be read";
+        return r < 0 ? r : 0;
+    }
+    const Dongbo__SealedBatch *origin = origin_of(entry->segment, checking->arena);
+    ret->wrong = check_segment(checking, entry, origin, ret->tree);
+    if (ret->wrong == NULL)
+        r = check_agency(checking, entry, origin, ret);
+    if (r == 0 && ret->wrong == NULL)
+        ret->wrong = check_event(checking, entry, ret);
+    return r;
+}
+
+static int check_consistency(const Checking *checking, const Dongbo__ConsistencyProof *proof, LogProofCheck *ret) {
+    ProofPath path;
+    ret->agency = LOG_PROOF_NONE;
+    int r = check_head(checking, proof->older, &ret->older_tree, ret->older_key, &ret->older);
+    if (r == 0)
+        r = check_head(checking, proof->newer, &ret->tree, ret->head_key, &ret->head);
+    if (r != 0) {
+        ret->wrong = "a signed head cannot be read";
+        return r < 0 ? r : 0;
+    }
+    const Dongbo__TreeHead *older = ret->older_tree, *newer = ret->tree;
+    if (!path_of(proof->path, proof->n_path, &path) ||
+        proof_check_consistency(checking->merkle, (ProofTree){older->size, older->root.data},
+                                (ProofTree){newer->size, newer->root.data}, &path) != 0)
+        ret->wrong = "the newer head's log does not begin with the older one's";
+    return 0;
+}
+
+int log_proof_check(const Dongbo__Proof *proof, const LogProofKeys *keys, Arena *arena, LogProofCheck *ret) {
+    CLEANUP(merkle_destroy) Merkle *merkle = NULL;
+    *ret = (LogProofCheck){.agency = LOG_PROOF_NONE, .older = LOG_PROOF_NONE};
+    int r = merkle_new(&merkle);
+    if (r < 0)
+        return r;
+    Checking checking = {.keys = keys, .arena = arena, .merkle = merkle};
+    if (proof->what_case == DONGBO__PROOF__WHAT_ENTRY)
+        r = check_entry(&checking, proof->entry, ret);
+    else if (proof->what_case == DONGBO__PROOF__WHAT_CONSISTENCY)
+        r = check_consistency(&checking, proof->consistency, ret);
+    else
+        ret->wrong = "it proves nothing that this program knows";
+    if (r == 0 && ret->wrong == NULL &&
+        (ret->head == LOG_PROOF_BAD || ret->older == LOG_PROOF_BAD || ret->agency == LOG_PROOF_BAD))
+        ret->wrong = "a signature is not good";
+    return r;
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Proofs about the log: made from its rows, some two for each hash, and checked without it. What a proof file is, says
+// PROTOCOL.md, Proofs.
+#pragma once
+
+#include "broker/segment.h"
+#include "log.pb-c.h"
+#include "proto/base/pg.h"
+#include "proto/keys.h"
+#include "proto/proof.h"
+
+#define LOG_PROOF_MAGIC "dongbo proof 1\n"
+#define LOG_PROOF_BYTES_MAX ((size_t)1024 * 1024) // of a file
+
+// ---- made from rows
+
+// A signed head by its number, 0: the newest. Points into *ret_rows, which the caller clears. 1 when there is none.
+int log_proof_head(Pg *exchange, int64_t number, PGresult **ret_rows, Dongbo__SignedHead *ret);
+int log_proof_tree(const Dongbo__SignedHead *head, Arena *arena, const Dongbo__TreeHead **ret); // ERROR_DATABASE
+// The roots of these ranges, in order, in `arena`. ERROR_DATABASE: rows are missing, or damaged.
+typedef struct LogProofMaker {
+    Pg *exchange;
+    Merkle *merkle;
+    Arena *arena;
+} LogProofMaker;
+int log_proof_path(const LogProofMaker *maker, const ProofRange *ranges, size_t n, ProtobufCBinaryData **ret);
+// The segment that holds a position, with its summary, in `arena`. 1 when there is none.
+int log_proof_segment(const LogProofMaker *maker, uint64_t position, Dongbo__LogSegment *ret,
+                      Dongbo__SegmentSummary **ret_summary);
+
+// ---- as a file
+
+int log_proof_write(const char *path, const Dongbo__Proof *proof); // "-": standard output. ERROR_CONFIG, ERROR_SYSTEM
+// 1 when it is none: error_text() says what is wrong with it. ERROR_CONFIG: it cannot be opened.
+int log_proof_read(const char *path, Arena *arena, const Dongbo__Proof **ret);
+
+// ---- checked
+
+typedef enum LogProofSignature { LOG_PROOF_NO_KEY, LOG_PROOF_GOOD, LOG_PROOF_BAD, LOG_PROOF_NONE } LogProofSignature;
+typedef struct LogProofCheck {
+    const char *wrong; // what does not fit; NULL: all does
+    LogProofSignature head, older, agency;
+    char head_key[KEY_ID_TEXT_BYTES], older_key[KEY_ID_TEXT_BYTES], agency_key[KEY_ID_TEXT_BYTES];
+    const Dongbo__TreeHead *tree, *older_tree; // in the arena
+    bool has_content;
+} LogProofCheck;
+typedef struct LogProofKeys {
+    const uint8_t (*keys)[KEY_BYTES];
+    size_t n;
+} LogProofKeys;
+// ERROR_CRYPTO, ERROR_MEMORY.
+int log_proof_check(const Dongbo__Proof *proof, const LogProofKeys *keys, Arena *arena, LogProofCheck *ret);
