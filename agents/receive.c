@@ -231,6 +231,7 @@ static int prepare(Receive *receive) {
                                                    .shares = receive->shares,
                                                    .keys = &receive->keys,
                                                    .broker_key = receive->broker.curve_public,
+                                                   .sign_key = receive->broker.sign_public,
                                                    .sink = receive->sink,
                                                    .clock = clock_system(),
                                                    .from = receive->from,

@@ -267,6 +267,8 @@ static int watermark_receive(Subscription *s, const ProtobufCMessage *message) {
     s->head = watermark->head->position;
     if (watermark->token->position > s->place.position)
         subscription_place(&s->place, watermark->token);
+    if (watermark->signed_head && s->heads)
+        head_watch_take(s->heads, watermark->signed_head, &s->place);
     return GO_ON;
 }
 
@@ -582,6 +584,8 @@ int subscription_new(Subscription **ret, const SubscriptionOptions *options) {
     s->options = *options;
     s->served_ms = clock_monotonic_ms(options->clock);
     int r = arena_new(&s->arena, FRAME_ARENA_BYTES);
+    if (r == 0 && options->sign_key)
+        r = head_watch_new(&s->heads, options->sign_key, options->clock);
     if (r < 0)
         subscription_destroy(&s);
     *ret = s;
@@ -595,6 +599,7 @@ void subscription_destroy(Subscription **subscription) {
     session_end(s);
     socket_close_watched(&s->socket, &s->monitor);
     arena_destroy(&s->arena);
+    head_watch_destroy(&s->heads);
     bytes_free(&s->out);
     buckets_destroy(&s->theirs);
     buckets_destroy(&s->ours);

@@ -38,6 +38,7 @@ typedef struct SubscriptionOptions {
     int share, shares;         // which of how many, from 1; 0 of 0: everything
     const Keys *keys;          // the subscriber's
     const uint8_t *broker_key; // KEY_BYTES
+    const uint8_t *sign_key;   // the exchange's, to judge its signed heads by; NULL: they are not judged
     Sink *sink;
     const Clock *clock;
     SubscriptionFrom from;

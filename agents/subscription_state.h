@@ -4,6 +4,7 @@
 // subscription_snapshot.c takes snapshots and compares copies.
 #pragma once
 
+#include "agents/head_watch.h"
 #include "agents/subscription.h"
 #include "proto/base/arena.h"
 #include "proto/base/bytes.h"
@@ -29,6 +30,7 @@ struct Subscription {
     bool began;       // something was committed by this program
     uint64_t goal;    // the head of the first Welcome
     bool has_goal;
+    HeadWatch *heads; // NULL: signed heads are not judged
 
     // of the present session
     const char *endpoint;

@@ -15,10 +15,11 @@
 
 // ---- heads -------------------------------------------------------------------------------------------------------
 
-static const PgStatement HEAD = {"proof_head",
-                                 "SELECT head, signature FROM exchange.signed_head WHERE number = CASE WHEN $1::bigint = 0 "
-                                 "THEN (SELECT max(number) FROM exchange.signed_head) ELSE $1 END",
-                                 1, NULL};
+static const PgStatement HEAD = {
+    "proof_head",
+    "SELECT head, signature FROM exchange.signed_head WHERE number = CASE WHEN $1::bigint = 0 "
+    "THEN (SELECT max(number) FROM exchange.signed_head) ELSE $1 END",
+    1, NULL};
 
 static ProtobufCBinaryData bytes_of(const PGresult *rows, int row, int column) {
     size_t n = 0;

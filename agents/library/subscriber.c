@@ -154,6 +154,7 @@ static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options)
     SubscriptionOptions subscription = {.name = s->name,
                                         .keys = &s->keys,
                                         .broker_key = s->broker.curve_public,
+                                        .sign_key = s->broker.sign_public,
                                         .sink = &s->sink,
                                         .clock = clock_system(),
                                         .from = s->has_place ? FROM_SINK : FROM[options->from]};

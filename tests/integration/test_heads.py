@@ -114,6 +114,30 @@ def test_a_new_key_is_announced_under_the_old_one(exchange):
     assert f"before with {key_id(old)}" in texts[1]
 
 
+def test_a_receiver_says_where_it_is_shown_another_log(exchange):
+    often(exchange)
+    with people.ministry(exchange, 20, FIELDS) as peer:
+        people.publish(peer, 0, 10)
+        receiver = exchange.receivers["hn"]
+        running = receiver.start()
+        running.wait_for(lambda: len(receiver.records()) == 10, "the records")
+        exchange.wait_until(UNSIGNED, 0)
+        # Whoever has the exchange's key signs a head of another log.
+        newest = wire.TreeHead.FromString(bytes(exchange.cluster.value(
+            "SELECT head FROM exchange.signed_head ORDER BY number DESC LIMIT 1")))
+        forged = wire.TreeHead()
+        forged.CopyFrom(newest)
+        forged.number, forged.root, forged.segment_hash, forged.previous = newest.number + 1, *3 * [bytes(32)]
+        body = forged.SerializeToString()
+        signature = wire.keys_of(exchange, "broker").sign("dongbo head 1", body)
+        exchange.cluster.rows("INSERT INTO exchange.signed_head VALUES (%s, %s, %s, %s, %s, %s, %s)", forged.number,
+                              forged.size, forged.last_position, forged.signed_at_us, forged.key_id, body, signature)
+        exchange.cluster.rows("NOTIFY dongbo_head")
+        running.wait_for(lambda: "is of another log than the one received here" in running.text(), "the error line")
+        assert body.hex() in running.text() and signature.hex() in running.text()
+        assert running.running()
+
+
 def test_a_changed_log_is_not_signed(exchange):
     often(exchange)
     with people.ministry(exchange, 20, FIELDS) as peer:
@@ -155,7 +179,8 @@ def test_proofs(exchange):
     # The same by the event's id, with what the agency said: this is noted.
     line = next(line for line in exchange.log() if line["position"] == events[3])
     whole = exchange.directory / "whole.proof"
-    exchange.dongbo("log", "prove", "--event", line["event_id"], "--with-event", "--why", "a court asks", "--out", whole)
+    exchange.dongbo("log", "prove", "--event", line["event_id"], "--with-event", "--why", "a court asks", "--out",
+                    whole)
     answer = json.loads(exchange.dongbo("log", "check", *keys, "--json", whole).stdout)
     assert answer["position"] == events[3] and answer["with_event"] and answer["proved"]
     assert people.subject(10).full_name.encode() in whole.read_bytes()

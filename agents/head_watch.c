@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One head is kept: the newest that fitted.
+#include "agents/head_watch.h"
+
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMPLAIN_MS 60000
+#define ARENA_BYTES (32 * 1024)
+
+struct HeadWatch {
+    const Clock *clock;
+    Verifier *verifier;
+    Arena *arena;
+    char key_id[KEY_ID_TEXT_BYTES];
+    int64_t complained_ms;                                    // 0: never
+    uint8_t kept[HEAD_BYTES_MAX], signature[SIGNATURE_BYTES]; // of the newest
+    size_t kept_n;                                            // 0: none
+};
+
+int head_watch_new(HeadWatch **ret, const uint8_t *sign_key, const Clock *clock) {
+    HeadWatch *watch = calloc(1, sizeof *watch);
+    if (watch == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for signed heads");
+    watch->clock = clock;
+    keys_id(sign_key, watch->key_id);
+    int r = verifier_new(&watch->verifier, sign_key);
+    if (r == 0)
+        r = arena_new(&watch->arena, ARENA_BYTES);
+    if (r < 0) {
+        head_watch_destroy(&watch);
+        return r;
+    }
+    *ret = watch;
+    return 0;
+}
+
+void head_watch_destroy(HeadWatch **pointer) {
+    HeadWatch *watch = *pointer;
+    if (watch == NULL)
+        return;
+    verifier_destroy(&watch->verifier);
+    arena_destroy(&watch->arena);
+    free(watch);
+    *pointer = NULL;
+}
+
+static bool same(ProtobufCBinaryData a, ProtobufCBinaryData b) {
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+// Of two heads that this key signed. NULL: both may be of one log.
+static const char *compare(const Dongbo__TreeHead *before, const Dongbo__TreeHead *now) {
+    if (now->epoch < before->epoch)
+        return "is of an epoch that was over";
+    if (now->epoch > before->epoch) // a restored exchange may have forgotten what it signed
+        return NULL;
+    if (now->number == before->number)
+        return now->size == before->size && same(now->root, before->root) ? NULL : "is another one of the same number";
+    bool grows = now->number > before->number ? now->size > before->size : now->size < before->size;
+    return grows ? NULL : "is of a log that has shrunk";
+}
+
+static const char *compare_place(const Dongbo__TreeHead *head, const SinkPlace *place) {
+    bool here =
+        place != NULL && place->position != 0 && place->epoch == head->epoch && place->position == head->last_position;
+    return here && memcmp(place->hash, head->segment_hash.data, HASH_BYTES) != 0
+               ? "is of another log than the one received here"
+               : NULL;
+}
+
+const char *head_watch_judge(HeadWatch *watch, const Dongbo__SignedHead *head, const SinkPlace *place) {
+    const Dongbo__TreeHead *now = NULL, *before = NULL;
+    arena_reset(watch->arena);
+    if (head->signature.len != SIGNATURE_BYTES || head_read(head->head.data, head->head.len, watch->arena, &now) != 0)
+        return "cannot be read";
+    if (strcmp(now->key_id, watch->key_id) != 0)
+        return NULL;
+    if (head_open(head, watch->verifier, watch->arena, &now) != 0)
+        return "is not signed by the exchange's key";
+    const char *wrong = compare_place(now, place);
+    if (watch->kept_n > 0 && head_read(watch->kept, watch->kept_n, watch->arena, &before) == 0 && wrong == NULL)
+        wrong = compare(before, now);
+    if (wrong != NULL || (before != NULL && before->epoch == now->epoch && before->number >= now->number))
+        return wrong;
+    memcpy(watch->kept, head->head.data, head->head.len);
+    memcpy(watch->signature, head->signature.data, SIGNATURE_BYTES);
+    watch->kept_n = head->head.len;
+    return NULL;
+}
+
+static void write_hex(char *to, const uint8_t *data, size_t n) {
+    hex_encode(data, n < HEAD_BYTES_MAX ? n : HEAD_BYTES_MAX, to);
+}
+
+void head_watch_take(HeadWatch *watch, const Dongbo__SignedHead *head, const SinkPlace *place) {
+    char now[2 * HEAD_BYTES_MAX + 1], before[2 * HEAD_BYTES_MAX + 1];
+    char signed_now[2 * SIGNATURE_BYTES + 1] = "", signed_before[2 * SIGNATURE_BYTES + 1] = "";
+    const char *wrong = head_watch_judge(watch, head, place);
+    int64_t at = clock_monotonic_ms(watch->clock);
+    if (wrong == NULL || (watch->complained_ms != 0 && at - watch->complained_ms < COMPLAIN_MS))
+        return;
+    watch->complained_ms = at;
+    write_hex(now, head->head.data, head->head.len);
+    write_hex(before, watch->kept, watch->kept_n);
+    if (head->signature.len == SIGNATURE_BYTES)
+        hex_encode(head->signature.data, SIGNATURE_BYTES, signed_now);
+    if (watch->kept_n > 0)
+        hex_encode(watch->signature, SIGNATURE_BYTES, signed_before);
+    log_error(
+        "a signed head of the exchange's log %s: it may show others another log. Keep this line, and ask others who "
+        "receive from it for theirs. head %s signature %s; before it: head %s signature %s",
+        wrong, now, signed_now, watch->kept_n > 0 ? before : "none", watch->kept_n > 0 ? signed_before : "none");
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Looks at the signed heads that an exchange hands out: that its key signed them, that each goes on from the one before
+// (PROTOCOL.md, Signed heads), and that they are of the log that is received here. What does not fit is said in the
+// agent's log, and stops nothing: it is evidence, and what was received stays as it is. Keeps nothing over a restart.
+#pragma once
+
+#include "agents/sink.h"
+#include "proto/base/clock.h"
+#include "proto/head.h"
+
+typedef struct HeadWatch HeadWatch;
+// sign_key: the exchange's, KEY_BYTES. ERROR_CRYPTO, ERROR_MEMORY.
+int head_watch_new(HeadWatch **ret, const uint8_t *sign_key, const Clock *clock);
+void head_watch_destroy(HeadWatch **watch);
+// NULL: it fits, or is by a key that is not known here and cannot be judged; else what is wrong with it. `place` is
+// what was received, or NULL.
+const char *head_watch_judge(HeadWatch *watch, const Dongbo__SignedHead *head, const SinkPlace *place);
+// Judges, and says what is wrong, with both heads where there are two; not every time of many.
+void head_watch_take(HeadWatch *watch, const Dongbo__SignedHead *head, const SinkPlace *place);
