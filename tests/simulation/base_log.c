@@ -559,6 +559,7 @@ const BaseStatement BASE_LOG[] = {
     {"feed_epoch", feed_epoch},
     {"epoch-requests", none},
     {"policy-changes", none},
+    {"erasures-waiting", one_false},
     {"person-alias", person_alias},
     {"insured", none},
     {"guesses-anybody", one_false},
