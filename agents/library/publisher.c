@@ -291,7 +291,7 @@ int dongbo_publisher_run(DongboPublisher *p, int timeout_ms) {
     int64_t until_ms = now_ms() + timeout_ms;
     int r = dongbo_publisher_flush(p);
     while (r == 0) {
-        int64_t waiting;
+        int64_t waiting = 0;
         r = push_step(p->push);
         if (r == 0)
             r = push_waiting(p->push, &waiting);

@@ -41,7 +41,7 @@ void allowance_destroy(Allowance **allowance) {
 static void name_party(const char *peer, char ret[ALLOWANCE_NAME_BYTES]) {
     unsigned colons = 0;
     size_t n = 0;
-    for (; peer[n] != 0 && n < ALLOWANCE_NAME_BYTES - 1; n++) {
+    for (; n < ALLOWANCE_NAME_BYTES - 1 && peer[n] != 0; n++) {
         if (peer[n] == ':' && ++colons == 2)
             break;
         ret[n] = peer[n];
