@@ -91,9 +91,10 @@ static int fill(Reader *reader, const SegmentRow *row) {
         memcpy(segment.hash, row->hash, HASH_BYTES);
     if (row->payload) {
         Dongbo__SegmentPayload *payload;
-        segment.readable &=
-            segment_decode_payload(row->payload, row->payload_n, row->format, slot->arena, &payload) == 0 &&
-            payload->n_entries == row->last - row->first + 1;
+        r = segment_decode_payload(row->payload, row->payload_n, row->format, slot->arena, &payload);
+        if (r < 0)
+            return r;
+        segment.readable &= r == 0 && payload->n_entries == row->last - row->first + 1;
         if (segment.readable)
             segment.entries = payload->entries;
     }

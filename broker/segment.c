@@ -394,14 +394,14 @@ int segment_encode(SegmentCoder *coder, const Segment *segment, SegmentPack *pac
 
 // ---- reading ------------------------------------------------------------------------------------------------------
 
-// What a frame holds; the caller frees it. 1 when that cannot be read.
+// What a frame holds; the caller frees it. 1 when that cannot be read; ERROR_MEMORY.
 static int decompress(const uint8_t *data, size_t n, uint8_t **ret, size_t *ret_n) {
     unsigned long long size = ZSTD_getFrameContentSize(data, n);
     if (size > DECODED_BYTES_MAX || ZSTD_findFrameCompressedSize(data, n) != n) // errors are the greatest values
         return 1;
     uint8_t *plain = malloc(size ? size : 1);
     if (!plain)
-        return 1;
+        return error_fail(ERROR_MEMORY, "no memory for a segment");
     if (ZSTD_decompress(plain, size, data, n) != size) {
         free(plain);
         return 1;
@@ -415,10 +415,13 @@ static int decode(const ProtobufCMessageDescriptor *descriptor, const uint8_t *d
                   ProtobufCMessage **ret) {
     uint8_t *plain;
     size_t size;
-    if (decompress(data, n, &plain, &size) != 0)
-        return 1;
+    int r = decompress(data, n, &plain, &size);
+    if (r != 0)
+        return r;
     *ret = protobuf_c_message_unpack(descriptor, arena_protobuf(arena), size, plain);
     free(plain);
+    if (*ret == NULL && arena_starved(arena))
+        return error_fail(ERROR_MEMORY, "no memory for a segment");
     return *ret ? 0 : 1;
 }
 
@@ -428,18 +431,18 @@ static bool is_format(int format) {
 
 int segment_decode_payload(const uint8_t *data, size_t n, int format, Arena *arena, Dongbo__SegmentPayload **ret) {
     ProtobufCMessage *message;
-    if (!is_format(format) || decode(&dongbo__segment_payload__descriptor, data, n, arena, &message) != 0)
-        return 1;
-    *ret = (Dongbo__SegmentPayload *)message;
-    return 0;
+    int r = is_format(format) ? decode(&dongbo__segment_payload__descriptor, data, n, arena, &message) : 1;
+    if (r == 0)
+        *ret = (Dongbo__SegmentPayload *)message;
+    return r;
 }
 
 int segment_decode_summary(const uint8_t *data, size_t n, int format, Arena *arena, Dongbo__SegmentSummary **ret) {
     ProtobufCMessage *message;
-    if (!is_format(format) || decode(&dongbo__segment_summary__descriptor, data, n, arena, &message) != 0)
-        return 1;
-    *ret = (Dongbo__SegmentSummary *)message;
-    return 0;
+    int r = is_format(format) ? decode(&dongbo__segment_summary__descriptor, data, n, arena, &message) : 1;
+    if (r == 0)
+        *ret = (Dongbo__SegmentSummary *)message;
+    return r;
 }
 
 const Dongbo__SealedBatch *segment_decode_batch(const uint8_t *data, size_t n, uint64_t n_events, Arena *arena) {

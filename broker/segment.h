@@ -74,7 +74,8 @@ void segment_pack_clear(SegmentPack *pack); // keeps the memory
 int segment_encode(SegmentCoder *coder, const Segment *segment, SegmentPack *pack);
 // Under the lock, with every field of `segment` final: computes the leaf and advances `head`, hash and tree, over it.
 void segment_chain(const Segment *segment, const uint8_t entries_root[HASH_BYTES], Merkle *merkle, SegmentHead *head);
-// 1 when they do not decode, or decode to more than 64 MiB.
+// 1 when they do not decode, or decode to more than 64 MiB or than the arena may hold. ERROR_MEMORY when it is the
+// machine that has no memory: they are whole, as far as is known.
 int segment_decode_payload(const uint8_t *data, size_t n, int format, Arena *arena, Dongbo__SegmentPayload **ret);
 int segment_decode_summary(const uint8_t *data, size_t n, int format, Arena *arena, Dongbo__SegmentSummary **ret);
 // The batch as it was signed, in the arena. NULL: it was erased (n is 0), it cannot be read, or it holds another number

@@ -106,7 +106,7 @@ static int decode(Tail *tail, Page *page, int row) {
     bytes = pg_bytes(page->rows, row, 7, &n);
     if (r == 0 && n)
         r = segment_decode_payload(bytes, n, format, tail->arena, &page->payload);
-    return r == 0 ? 0
+    return r <= 0 ? r
                   : error_fail(ERROR_DATABASE, "the segment at position %lld cannot be read",
                                (long long)pg_i64(page->rows, row, 0));
 }

@@ -30,7 +30,7 @@ struct Arena {
     size_t used, used_max;
     size_t held;       // bytes of all chunks
     size_t chunk_size; // of the next one
-    bool failed;
+    bool failed, starved;
     ProtobufCAllocator protobuf;
 };
 
@@ -87,7 +87,7 @@ void arena_rewind(Arena *arena, const ArenaMark *mark) {
     arena->now = chunk;
     arena->filled = mark->filled;
     arena->used = mark->used;
-    arena->failed = false;
+    arena->failed = arena->starved = false;
 }
 
 // Makes `now` a chunk with room for bytes. False when the system has no memory.
@@ -96,8 +96,10 @@ static bool advance(Arena *arena, size_t bytes) {
     if (!*link || (*link)->size < bytes) {
         size_t size = bytes > arena->chunk_size ? bytes : arena->chunk_size;
         Chunk *chunk = malloc(sizeof *chunk + size);
-        if (!chunk)
+        if (!chunk) {
+            arena->starved = true;
             return false;
+        }
         *chunk = (Chunk){.next = *link, .size = size};
         *link = chunk;
         arena->held += size;
@@ -164,6 +166,10 @@ char *arena_printf(Arena *arena, const char *fmt, ...) {
 
 size_t arena_used(const Arena *arena) {
     return arena->used;
+}
+
+bool arena_starved(const Arena *arena) {
+    return arena->starved;
 }
 
 bool arena_failed(const Arena *arena) {

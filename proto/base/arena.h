@@ -34,6 +34,8 @@ size_t arena_used(const Arena *arena);
 // Whether a piece was refused since the last arena_reset() or arena_rewind(): protobuf-c fails for want of memory as it
 // does over broken bytes, and does not say which.
 bool arena_failed(const Arena *arena);
+// ... and whether it was the machine that had none, rather than the limit: the same may do another time.
+bool arena_starved(const Arena *arena);
 
 // Valid as long as the arena. free is a no-op.
 ProtobufCAllocator *arena_protobuf(Arena *arena);
