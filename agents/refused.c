@@ -225,9 +225,9 @@ static int sync_folder(const char *path) {
 
 // Leaves the file as it was before an append that a crash cut short, positioned at its end.
 static int restore(Writer *writer, int fd, ResultKind kind, const char *path, int64_t *ret_size) {
-    int64_t from;
+    int64_t from = -1;
     int r = ledger_append_from(writer->file->spool, writer->file->origin->id, kind, &from);
-    struct stat stat;
+    struct stat stat = {0};
     if (r == 0 && fstat(fd, &stat) != 0)
         r = fail_file(path);
     if (r < 0)

@@ -244,7 +244,7 @@ static int fetch(SourceOutbox *self, PGresult **ret) {
 
 static int outbox_read(Source *source, Intake *intake) {
     SourceOutbox *self = (SourceOutbox *)source;
-    PGresult *result;
+    PGresult *result = NULL;
     self->n_ids = self->n_kept = 0;
     int r = find_origin(self);
     if (r == 0 && self->marked)

@@ -482,7 +482,7 @@ int spool_delete(Spool *spool, int64_t batch) {
     assert(spool->in_transaction);
     spool_end_row(spool);
     uint64_t bytes;
-    int64_t waits;
+    int64_t waits = 0;
     int r = spool_batch_bytes(spool, batch, &bytes);
     if (r == 0)
         r = lite_number(spool->lite, WAITS, 0, &waits, "i", batch);

@@ -156,7 +156,7 @@ static int take_event(Applying *applying, const Item *item, size_t i, uint64_t s
         applying->counts.origin = item->origin;
     }
     applying->counts.events++;
-    bool later;
+    bool later = false;
     if (r == 0)
         r = check_early(applying, now, sequence, &later);
     if (r < 0 || later)
