@@ -177,7 +177,7 @@ static int take_answer(FollowPeer *peer, const Dongbo__Followed *answer) {
 }
 
 static int take_error(FollowPeer *peer, const Dongbo__Error *error) {
-    if (error->code == DONGBO__ERROR__CODE__INTERNAL)
+    if (error->code == DONGBO__ERROR__CODE__INTERNAL || error->code == DONGBO__ERROR__CODE__TOO_OFTEN)
         return lose(peer, error->text);
     snprintf(peer->text, sizeof peer->text, "%s", error->text);
     return 1;
