@@ -27,7 +27,9 @@ import logbook
 import people
 import wire
 from test_country import OPEN, assert_holds
+from trial import note
 
+pytestmark = pytest.mark.fault
 KILLS = int(os.environ.get("DONGBO_KILLS", "24"))
 SEED = int(os.environ.get("DONGBO_SEED", str(random.SystemRandom().randrange(10 ** 6))))
 MOMENT_MAX = 0.6  # seconds from one kill to the next, at most, beside what restarting takes
@@ -222,7 +224,7 @@ def check_agent(run, code, rows, log):
     """Its receipts, and what it handed back."""
     signing_key = wire.keys_of(run.exchange, "broker").sign_public
     agent = run.agents[code]
-    log.check_spool(run.exchange.directory / f"{agent.name}.spool", signing_key)
+    acknowledged = log.check_spool(run.exchange.directory / f"{agent.name}.spool", signing_key)
     ours = {row["row_id"] for (agency, _), files in rows.files.items() if agency == code for file in files
             for row in file}
     told = collections.Counter(row["row_id"] for mapping in AGENCIES[code] for row in agent.refused(mapping))
@@ -233,6 +235,7 @@ def check_agent(run, code, rows, log):
     # Nothing that was acknowledged was ever missing at the exchange, nor anything there that the agent did not know.
     said = agent.log.read_text(errors="replace")
     assert "has forgotten" not in said and "new stream" not in said, said
+    return acknowledged
 
 
 def check_truth(log, rows):
@@ -245,6 +248,7 @@ def check_truth(log, rows):
         truth = rows.truth[row_id]
         assert (names[0], names[-1]) == (truth["first_verdict"], truth["verdict"]), f"{row_id}: {names}, {truth}"
     assert said == collections.Counter(dict.fromkeys(rows.truth, 1))
+    return {"lost": len(rows.truth.keys() - said.keys()), "doubled": sum(n - 1 for n in said.values())}
 
 
 @pytest.mark.postgres("fsync=on", "wal_level=replica", "log_checkpoints=off")
@@ -286,12 +290,12 @@ def test_nothing_is_lost_or_doubled(exchange):
 
     assert exchange.cluster.value("SELECT count(*) FROM exchange.stream") == len(AGENCIES)
     log = logbook.Logbook(exchange.cluster).check()
-    check_truth(log, rows)
-    for code in AGENCIES:
-        check_agent(run, code, rows, log)
+    counted = check_truth(log, rows)
+    counted["acknowledged"] = sum(check_agent(run, code, rows, log) for code in AGENCIES)
     for name, receiver in exchange.receivers.items():
         assert log.check_received(name, receiver.records()) > 0
     assert_holds(exchange.score(data))
+    note(fault="kills of programs and of the database", injected=KILLS, survived=KILLS, **counted)
 
 
 ROUNDS = max(4, KILLS // 6)
@@ -343,5 +347,7 @@ def test_what_is_acknowledged_is_durable(exchange):
             promised += receipts(moh)
             assert len(promised) == (n + 1) * BURST, f"receipts are missing\n{exchange.broker.text()}"
     log = logbook.Logbook(exchange.cluster).check()
-    for body in promised:
-        assert log.batch_of[stream, body.first_sequence].hash == body.segment_hash
+    lost = [body for body in promised if log.batch_of[stream, body.first_sequence].hash != body.segment_hash]
+    note(fault="kills of the database in a COMMIT", injected=ROUNDS, survived=ROUNDS, acknowledged=len(promised),
+         lost=len(lost), doubled=len(log.events) - len(promised))
+    assert not lost

@@ -1,13 +1,74 @@
 # SPDX-License-Identifier: Apache-2.0
 """Something is set back to what it was before: the database, by a backup or by failing over to a standby that lagged;
 an agent's machine; a spool that is gone. What was acknowledged comes again from whoever still has it, once."""
+import contextlib
 import shutil
 
 import pytest
 
+import conftest
 import trial as trials
 
 pytestmark = pytest.mark.fault
+
+
+def receive_anew(trial):
+    """A committee that is ahead of the exchange is told so, and nothing is renumbered in silence; its keeper then has
+    it receive into an empty store."""
+    ahead = trial.exchange.run(*trial.receiver.command("--until-head"))
+    assert ahead.returncode != 0 and "restored" in ahead.stderr, ahead.stderr
+    shutil.rmtree(trial.receiver.directory)
+    trial.receiver.directory.mkdir()
+    trial.running["receiver"] = trial.receiver.start()
+
+
+@contextlib.contextmanager
+def standby_of(cluster, directory):
+    """A server that follows this one."""
+    cluster.back_up(directory)
+    for name, text in (("standby.signal", ""), ("postgresql.auto.conf", f"primary_conninfo = 'host={cluster.directory} "
+                                                                        "user=postgres'\n")):
+        path = directory / "data" / name
+        path.write_text(text)
+        shutil.chown(path, (directory / "data").owner())
+    standby = conftest.Cluster(directory, cluster.settings)
+    standby.start()
+    try:
+        yield standby
+    finally:
+        standby.stop("immediate")
+
+
+@pytest.mark.postgres("fsync=on")
+def test_a_standby_that_lagged_takes_over(exchange):
+    """What the server acknowledged last is on no other: its agents have it, and nobody has to declare anything."""
+    with standby_of(exchange.cluster, exchange.directory / "pg2") as standby:
+        for path in (exchange.config, exchange.directory / "broker.yaml"):
+            path.write_text(path.read_text().replace(
+                f"host={exchange.cluster.directory} ",
+                f"host={exchange.cluster.directory},{standby.directory} target_session_attrs=read-write "))
+        trial = trials.Trial(exchange).start()
+        trial.restored = True
+        with trial.fault("postgresql: failed over to a standby that lagged"):
+            trial.settle()
+            end = exchange.cluster.value("SELECT pg_current_wal_lsn()")
+            trials.wait(lambda: standby.value("SELECT pg_last_wal_replay_lsn() >= %s", end), "the standby follows")
+            standby.rows("ALTER SYSTEM SET primary_conninfo = ''")
+            standby.rows("SELECT pg_reload_conf()")
+            trials.wait(lambda: standby.value("SELECT count(*) = 0 FROM pg_stat_wal_receiver"), "it follows no more")
+            trial.send()
+            trial.settle()
+            trial.running.pop("receiver").stop()
+            exchange.cluster.stop("immediate")
+            assert standby.value("SELECT pg_promote()")
+            exchange.cluster = trial.cluster = standby
+            trial.send()
+            trial.settle_publishing()
+            receive_anew(trial)
+        assert "sent again" in trial.said
+        assert standby.rows("SELECT reason FROM exchange.epoch ORDER BY epoch")[1:] == [
+            ("the database's timeline changed: it was restored or failed over",)]
+        assert exchange.stop() == []
 
 
 @pytest.mark.postgres("fsync=on")
@@ -24,11 +85,7 @@ def test_the_database_is_set_back(exchange):
         exchange.cluster.restore(backup)
         exchange.dongbo("epoch", "new", "--reason", "restored from a backup")
         trial.settle_publishing()  # though the agent has nothing to say by itself
-        ahead = exchange.run(*trial.receiver.command("--until-head"))
-        assert ahead.returncode != 0 and "restored" in ahead.stderr, ahead.stderr
-        shutil.rmtree(trial.receiver.directory)
-        trial.receiver.directory.mkdir()
-        trial.running["receiver"] = trial.receiver.start()
+        receive_anew(trial)
     assert "sent again" in trial.said and "agents are asked anew" in trial.said
     assert exchange.cluster.value("SELECT max(epoch) FROM exchange.epoch") == 2
 
