@@ -200,14 +200,15 @@ int erase_record(const uint8_t *data, size_t n, const uint8_t event_id[16], uint
     Dongbo__Record *record = dongbo__record__unpack(NULL, n, data);
     if (record == NULL)
         return 1;
-    size_t n_origins = record->n_origins;
-    Dongbo__Origin **origins = malloc(n_origins * sizeof *origins + 1);
+    size_t bytes = record->n_origins * sizeof *record->origins;
+    Dongbo__Origin **origins = malloc(bytes + 1);
     int r = origins == NULL ? no_memory() : 0;
-    if (r == 0) {
-        memcpy(origins, record->origins, n_origins * sizeof *origins);
+    if (r == 0 && bytes > 0)
+        memcpy(origins, record->origins, bytes);
+    if (r == 0)
         r = erase_from(record, event_id, keys, out);
-        memcpy(record->origins, origins, n_origins * sizeof *origins); // for whoever frees them
-    }
+    if (origins != NULL && bytes > 0)
+        memcpy(record->origins, origins, bytes); // for whoever frees them
     free(origins);
     dongbo__record__free_unpacked(record, NULL);
     return r;

@@ -282,7 +282,8 @@ static void other_signature(void *m) {
     ((Dongbo__SealedBatch *)m)->signature.data[7] ^= 1;
 }
 static void no_event(void *m) {
-    ((Dongbo__SealedBatch *)m)->n_events--;
+    Dongbo__SealedBatch *batch = m;
+    free(batch->events[--batch->n_events].data);
 }
 
 static void test_fields_of_a_batch(void **state) {
@@ -455,6 +456,8 @@ static void test_a_payload_is_missing(void **state) {
 
 static void erase_third(void *m) {
     Dongbo__SegmentPayload *payload = m;
+    dongbo__entry__free_unpacked(payload->entries[2], NULL);
+    payload->entries[2] = malloc(sizeof **payload->entries);
     dongbo__entry__init(payload->entries[2]);
     memset(payload->salts.data + 2 * SALT_BYTES, 0, SALT_BYTES);
 }

@@ -165,6 +165,15 @@ static void test_a_record_of_its_own(void **state) {
     dongbo__record__free_unpacked(left, NULL);
 }
 
+static void test_a_record_of_nobody(void **state) {
+    Version version;
+    make_version(&version);
+    version.record.n_origins = 0;
+    Dongbo__Record *left = erased(&version, 0);
+    assert_true(left->retracted);
+    dongbo__record__free_unpacked(left, NULL);
+}
+
 static void test_what_it_lost(void **state) {
     Version version;
     make_version(&version);
@@ -192,6 +201,7 @@ int main(void) {
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_a_record_of_two),
         cmocka_unit_test(test_a_record_of_its_own),
+        cmocka_unit_test(test_a_record_of_nobody),
         cmocka_unit_test(test_what_it_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
