@@ -9,6 +9,7 @@
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
 #include "proto/check.h"
+#include "proto/head.h"
 #include "store.pb-c.h"
 
 #include <assert.h>
@@ -44,6 +45,11 @@ typedef struct Said { // by the file
     uint64_t position, logged;
 } Said;
 
+typedef struct Expected {
+    uint64_t size;
+    Bytes head; // SignedHead
+} Expected;
+
 typedef enum Stage { STAGE_BEGIN, STAGE_NOTES, STAGE_SEGMENTS, STAGE_END } Stage;
 
 struct Audit {
@@ -70,6 +76,10 @@ struct Audit {
     size_t n_erased, erased_size, n_said, said_size;
     AuditMark tombstones[TOMBSTONES_MAX];
     size_t n_tombstones;
+    uint64_t head_number; // of the last one; 0: none was seen
+    uint8_t head_hash[HASH_BYTES];
+    Expected *expected; // heads from elsewhere that the log is not as long as yet
+    size_t n_expected, expected_size;
     uint64_t file_segments;
     AuditUnchecked unchecked[UNCHECKED_MAX];
     size_t n_unchecked;
@@ -100,6 +110,9 @@ void audit_destroy(Audit **audit) {
     free((*audit)->epochs);
     free((*audit)->erased);
     free((*audit)->said);
+    for (size_t i = 0; i < (*audit)->n_expected; i++)
+        bytes_free(&(*audit)->expected[i].head);
+    free((*audit)->expected);
     free(*audit);
     *audit = NULL;
 }
@@ -242,6 +255,125 @@ static int finish_file(Audit *audit, const LogfileRecord *record) {
     return 0;
 }
 
+// ---- signed heads -------------------------------------------------------------------------------------------------
+
+static int read_head(Audit *audit, const uint8_t *data, size_t n, Dongbo__SignedHead **ret,
+                     const Dongbo__TreeHead **ret_tree) {
+    arena_reset(audit->arena);
+    *ret = check_message(&dongbo__signed_head__descriptor, &RECORD_LIMITS, data, n, NULL) != 0
+               ? NULL
+               : dongbo__signed_head__unpack(arena_protobuf(audit->arena), n, data);
+    if (!*ret || head_read((*ret)->head.data, (*ret)->head.len, audit->arena, ret_tree) != 0)
+        return malformed("a signed head is malformed");
+    return 0;
+}
+
+// By the exchange's key, where it was given. Of an unknown one nothing follows.
+static int check_head_signature(Audit *audit, const Dongbo__SignedHead *head, const Dongbo__TreeHead *tree) {
+    for (int i = 0; i < audit->keys->n; i++) {
+        AuditKey *key = &audit->keys->list[i];
+        const Dongbo__TreeHead *opened = NULL;
+        Verifier *verifier = NULL;
+        if (strcmp(key->id, tree->key_id) != 0 || (*key->who && strcmp(key->who, AUDIT_EXCHANGE) != 0))
+            continue;
+        int r = verifier_new(&verifier, key->key);
+        if (r == 0)
+            r = head_open(head, verifier, audit->arena, &opened);
+        verifier_destroy(&verifier);
+        if (r < 0)
+            return r;
+        if (r > 0) {
+            tell_text(audit, tree->last_position, "signature of a head", "not the key's", tree->key_id);
+            return 0;
+        }
+        key->signatures++;
+        audit->counts.signed_heads++;
+        audit->state.proven_position = tree->last_position;
+        return 0;
+    }
+    return 0;
+}
+
+// What the exchange signed of its log when it was so long is what the log is.
+static void check_tree(Audit *audit, const Dongbo__TreeHead *tree) {
+    uint8_t root[HASH_BYTES];
+    uint64_t position = tree->last_position;
+    frontier_root(audit->merkle, &audit->frontier, root);
+    if (tree->root.len != HASH_BYTES || memcmp(tree->root.data, root, HASH_BYTES) != 0)
+        tell_hash(audit, position, "root, as a head was signed", root,
+                  tree->root.len == HASH_BYTES ? tree->root.data : root);
+    if (tree->segment_hash.len != HASH_BYTES || memcmp(tree->segment_hash.data, audit->state.hash, HASH_BYTES) != 0)
+        tell_hash(audit, position, "hash, as a head was signed", audit->state.hash,
+                  tree->segment_hash.len == HASH_BYTES ? tree->segment_hash.data : audit->state.hash);
+    if (position != audit->state.last_position)
+        tell_number(audit, audit->state.last_position, "last position, as a head was signed",
+                    audit->state.last_position, position);
+}
+
+static void check_head_chain(Audit *audit, const Dongbo__SignedHead *head, const Dongbo__TreeHead *tree) {
+    bool goes_on = tree->number == audit->head_number + 1;
+    if (audit->head_number != 0 && !goes_on)
+        tell_number(audit, tree->last_position, "number of a head", tree->number, audit->head_number + 1);
+    if (audit->head_number != 0 && goes_on &&
+        (tree->previous.len != HASH_BYTES || memcmp(tree->previous.data, audit->head_hash, HASH_BYTES) != 0))
+        tell_text(audit, tree->last_position, "head", "follows from another one", "follows from the one before it");
+    audit->head_number = tree->number;
+    head_hash(audit->merkle, head->head, audit->head_hash);
+}
+
+static int link_head(Audit *audit, const LogfileRecord *record) {
+    Dongbo__SignedHead *head = NULL;
+    const Dongbo__TreeHead *tree = NULL;
+    int r = read_head(audit, record->body, record->n, &head, &tree);
+    if (r != 0)
+        return r;
+    audit->counts.heads++;
+    if (tree->size != audit->state.leaf_index)
+        tell_number(audit, tree->last_position, "size of a head", tree->size, audit->state.leaf_index);
+    else
+        check_tree(audit, tree);
+    check_head_chain(audit, head, tree);
+    return check_head_signature(audit, head, tree);
+}
+
+int audit_expect(Audit *audit, const uint8_t *data, size_t n) {
+    Dongbo__SignedHead *head = NULL;
+    const Dongbo__TreeHead *tree = NULL;
+    int r = read_head(audit, data, n, &head, &tree);
+    if (r != 0)
+        return r;
+    Expected *grown =
+        audit->n_expected == NOTES_MAX ? NULL : GROW(audit->expected, audit->n_expected, audit->expected_size);
+    if (!grown)
+        return error_fail(ERROR_MEMORY, "no memory for heads");
+    audit->expected = grown;
+    Expected *expected = &audit->expected[audit->n_expected++];
+    *expected = (Expected){.size = tree->size};
+    bytes_append(&expected->head, data, n);
+    return expected->head.failed ? error_fail(ERROR_MEMORY, "no memory for heads") : 0;
+}
+
+// Those of the length that the log has now.
+static int check_expected(Audit *audit) {
+    for (size_t i = 0; i < audit->n_expected; i++) {
+        Expected *expected = &audit->expected[i];
+        Dongbo__SignedHead *head = NULL;
+        const Dongbo__TreeHead *tree = NULL;
+        if (expected->size != audit->state.leaf_index || !expected->head.data)
+            continue;
+        int r = read_head(audit, expected->head.data, expected->head.n, &head, &tree);
+        if (r == 0) {
+            audit->counts.heads++;
+            check_tree(audit, tree);
+            r = check_head_signature(audit, head, tree);
+        }
+        bytes_free(&expected->head);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
 static int link_record(Audit *audit, const LogfileRecord *record) {
     if (audit->stage == STAGE_BEGIN || audit->stage == STAGE_END)
         return audit->stage == STAGE_BEGIN && record->type == LOGFILE_BEGIN
@@ -257,6 +389,9 @@ static int link_record(Audit *audit, const LogfileRecord *record) {
         return notes ? note_trim(audit, record) : malformed("the record of a trim among segments");
     case LOGFILE_ERASURE:
         return notes ? note_erasure(audit, record) : malformed("the record of an erasure among segments");
+    case LOGFILE_HEAD:
+        return notes && audit->state.leaf_index == 0 ? malformed("a signed head before the first segment")
+                                                     : link_head(audit, record);
     case LOGFILE_END:
         return finish_file(audit, record);
     default:
@@ -480,6 +615,9 @@ int audit_link(Audit *audit, const AuditFrame *frame) {
             return malformed("a segment before its first record, or behind its last");
         audit->stage = STAGE_SEGMENTS;
         link_segment(audit, &frame->segments[n++]);
+        int r = audit->n_expected > 0 ? check_expected(audit) : 0;
+        if (r != 0)
+            return r;
     }
     return link_marks(audit, frame);
 }
@@ -493,6 +631,10 @@ int audit_end(Audit *audit) {
 
 // The entry that says so comes behind what was let go.
 int audit_finish(Audit *audit) {
+    for (size_t i = 0; i < audit->n_expected; i++) {
+        if (audit->expected[i].head.data)
+            audit->counts.unmatched_heads++;
+    }
     check_tombstones(audit);
     if (audit->missing_to <= audit->trim_logged)
         return 0;

@@ -34,10 +34,11 @@ typedef struct AuditFindings {
 // ---- keys ---------------------------------------------------------------------------------------------------------
 
 #define AUDIT_KEYS_MAX 256
+#define AUDIT_EXCHANGE "exchange"
 typedef struct AuditKey {
     uint8_t key[KEY_BYTES];
     char id[KEY_ID_TEXT_BYTES];
-    char who[32];        // whose it is said to be: an agency's code; "": anybody's
+    char who[32];        // whose it is said to be: an agency's code, AUDIT_EXCHANGE; "": anybody's
     const char *path;    // where it was read
     uint64_t signatures; // that were good
 } AuditKey;
@@ -109,6 +110,8 @@ typedef struct AuditCounts {
     uint64_t segments, entries, batches, payloads;
     uint64_t signed_batches, unchecked_batches; // by a key that was given; by none
     uint64_t trimmed;                           // segments whose payload was let go, as was declared
+    uint64_t heads, signed_heads;               // of the exchange; by a key that was given
+    uint64_t unmatched_heads;                   // from elsewhere, of a length that the files do not show
     uint64_t erased, tombstones;                // entries that are, and those that say so
     uint64_t unproven;                          // trims and erasures that the file tells of, and entries in it do not
     uint64_t broken;                            // findings
@@ -120,6 +123,9 @@ int audit_new(Audit **ret, AuditKeys *keys, AuditTell tell, void *to); // ERROR_
 void audit_destroy(Audit **audit);
 // A frame's items, in their order. 1 when a record is malformed or not where it may stand. ERROR_MEMORY.
 int audit_link(Audit *audit, const AuditFrame *frame);
+// A SignedHead that is known from elsewhere, before or between files: held against the log when that is as long. 1 when
+// it is malformed; ERROR_MEMORY.
+int audit_expect(Audit *audit, const uint8_t *data, size_t n);
 // A file's end: 1 when it is not one, for the file was cut.
 int audit_end(Audit *audit);
 // Behind the last file: what could only be held against all of them. ERROR_MEMORY.
@@ -129,8 +135,9 @@ const AuditCounts *audit_counts(const Audit *audit);
 typedef struct AuditState { // where it has come to
     uint64_t first_position, last_position, leaf_index;
     uint8_t hash[HASH_BYTES], root[HASH_BYTES];
-    bool payloads;    // all files were exported with them
-    bool from_middle; // what is before the first position was not seen
+    uint64_t proven_position; // up to here a head is signed by a key that was given; 0: none
+    bool payloads;            // all files were exported with them
+    bool from_middle;         // what is before the first position was not seen
 } AuditState;
 AuditState audit_state(const Audit *audit);
 // Key ids of batches that no key was given for, each with an agency that it came from and how many. The first so many

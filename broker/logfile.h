@@ -19,6 +19,7 @@ typedef enum LogfileType {
     LOGFILE_SEGMENT = 6, // begins a group, with the records of the two types behind it
     LOGFILE_PAYLOAD = 7,
     LOGFILE_BATCH = 8,
+    LOGFILE_HEAD = 9, // behind the last segment that it covers
     LOGFILE_END = 15,
 } LogfileType;
 

@@ -9,6 +9,7 @@
 #include "operators/progress.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
+#include "wire.pb-c.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -45,6 +46,13 @@ static const PgStatement ERASURES = {
     "export_erasures", "SELECT position, coalesce(logged_position, 0) FROM exchange.erasure ORDER BY position", 0,
     NULL};
 
+// From the tree's size behind the first segment on.
+static const PgStatement HEADS = {
+    "export_heads",
+    "SELECT number, size, head, signature FROM exchange.signed_head WHERE size > $1 AND number > $2 AND size <= "
+    "(SELECT leaf_index + 1 FROM exchange.segment WHERE first_position = $3) ORDER BY number LIMIT 256",
+    3, NULL};
+
 typedef struct Export {
     Pg *exchange;
     long long from, to; // as asked for; then first positions of the first and the last segment
@@ -53,6 +61,9 @@ typedef struct Export {
     FILE *file;
     LogfileWriter *writer;
     Bytes summary, payload;
+    PGresult *heads; // read ahead
+    int head;        // the next of them
+    int64_t before;  // segments before the first
     uint64_t segments, last_position;
 } Export;
 
@@ -60,6 +71,7 @@ static void export_free(Export *export) {
     logfile_writer_destroy(&export->writer);
     if (export->file && export->file != stdout)
         fclose(export->file);
+    PQclear(export->heads);
     bytes_free(&export->summary);
     bytes_free(&export->payload);
 }
@@ -72,6 +84,7 @@ static int put_begin(Export *export) {
     int r = log_row_begin(export->exchange, export->from, &before, &begin);
     if (r < 0)
         return r;
+    export->before = (int64_t)begin.leaf_index;
     begin.payloads = export->payloads;
     begin.exported_at_us = clock_now_us(clock_system());
     begin.exported_by = PQuser(pg_raw(export->exchange));
@@ -130,6 +143,35 @@ static int put_erasures(Export *export) {
 
 // ---- segments -----------------------------------------------------------------------------------------------------
 
+static int read_heads(Export *export) {
+    PgParams params = {0};
+    int n = PQntuples(export->heads);
+    int64_t after = n > 0 ? pg_i64(export->heads, n - 1, 0) : 0;
+    PQclear(export->heads);
+    export->heads = NULL;
+    export->head = 0;
+    pg_param_i64(&params, export->before);
+    pg_param_i64(&params, after);
+    pg_param_i64(&params, export->to);
+    int r = pg_run(export->exchange, &HEADS, &params, &export->heads);
+    pg_params_free(&params);
+    return r;
+}
+
+// Those of the tree as it is behind this segment.
+static int put_heads(Export *export, int64_t size) {
+    int r = export->heads ? 0 : read_heads(export);
+    while (r == 0 && export->head < PQntuples(export->heads) && pg_i64(export->heads, export->head, 1) <= size) {
+        Dongbo__SignedHead head = DONGBO__SIGNED_HEAD__INIT;
+        head.head = log_row_bytes(export->heads, export->head, 2);
+        head.signature = log_row_bytes(export->heads, export->head, 3);
+        r = logfile_put_message(export->writer, LOGFILE_HEAD, &head.base);
+        if (r == 0 && ++export->head == PQntuples(export->heads))
+            r = read_heads(export);
+    }
+    return r;
+}
+
 static int put_segment(Export *export, const PGresult *rows, int row) {
     Dongbo__LogSegment segment;
     int r = log_row_fill(rows, row, &export->summary, &segment);
@@ -145,7 +187,7 @@ static int put_segment(Export *export, const PGresult *rows, int row) {
         r = logfile_put(export->writer, LOGFILE_BATCH, batch.data, batch.len);
     export->segments++;
     export->last_position = segment.last_position;
-    return r;
+    return r < 0 ? r : put_heads(export, (int64_t)segment.leaf_index + 1);
 }
 
 static int put_segments(Export *export) {

@@ -5,7 +5,9 @@
 #include "operators/commands.h"
 #include "operators/log_audit.h"
 #include "proto/base/error.h"
+#include "proto/head.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -16,11 +18,11 @@
 
 static const char NOTES[] =
     "FILEs are parts of one log, made by dongbo log export, in their order. Keys are public key files (FILE.pub), of\n"
-    "agencies; MOH=FILE.pub holds only for batches of that agency. What no key was given for is counted, not believed.\n"
+    "agencies and of the exchange; MOH=FILE.pub holds only for batches of that agency, exchange=FILE.pub for heads. What no key was given for is counted, not believed.\n"
     "Exit code 0: whole. 1: broken, at the positions that are named. 2: a file could not be read to its end.\n";
 
 typedef struct Verifying {
-    OptionList keys_given;
+    OptionList keys_given, heads_given;
     AuditKeys keys;
     Audit *audit;
     LogAudit *log;
@@ -81,6 +83,39 @@ static int add_key(Verifying *verifying, const char *given) {
     return 0;
 }
 
+// As `log head --json` prints one, or several, a line each.
+static int read_head_line(Verifying *verifying, const char *path, json_t *object) {
+    const char *head = json_string_value(json_object_get(object, "head"));
+    const char *signature = json_string_value(json_object_get(object, "signature"));
+    uint8_t bytes[HEAD_BYTES_MAX], signed_bytes[SIGNATURE_BYTES];
+    size_t n = head ? strlen(head) / 2 : 0;
+    CLEANUP(bytes_free) Bytes packed = {0};
+    if (!head || !signature || n > sizeof bytes || hex_decode(head, bytes, n) != 0 ||
+        hex_decode(signature, signed_bytes, SIGNATURE_BYTES) != 0)
+        return error_fail(ERROR_CONFIG, "--head: %s is not what dongbo log head --json prints", path);
+    Dongbo__SignedHead message = DONGBO__SIGNED_HEAD__INIT;
+    message.head = (ProtobufCBinaryData){.len = n, .data = bytes};
+    message.signature = (ProtobufCBinaryData){.len = SIGNATURE_BYTES, .data = signed_bytes};
+    bytes_append_message(&packed, &message.base);
+    int r = packed.failed ? ERROR_MEMORY : audit_expect(verifying->audit, packed.data, packed.n);
+    return r <= 0 ? r : error_fail(ERROR_CONFIG, "--head: %s holds no signed head", path);
+}
+
+static int read_heads(Verifying *verifying, const char *path) {
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return error_fail(ERROR_CONFIG, "--head: %s: %s", path, strerror(errno));
+    json_error_t error;
+    json_t *object;
+    int r = 0;
+    while (r == 0 && (object = json_loadf(file, JSON_DISABLE_EOF_CHECK, &error))) {
+        r = read_head_line(verifying, path, object);
+        json_decref(object);
+    }
+    fclose(file);
+    return r;
+}
+
 static bool is_key_file(const char *path) {
     size_t n = strlen(path);
     return n > 4 && strcmp(path + n - 4, ".pub") == 0;
@@ -112,6 +147,14 @@ static void print_text(const Verifying *verifying) {
     printf("hash  %s\nroot  %s  over %" PRIu64 " segments\n", hash, root, state.leaf_index);
     printf("%" PRIu64 " batches with a signature: %" PRIu64 " good, %" PRIu64 " not checked\n", counts->batches,
            counts->signed_batches, counts->unchecked_batches);
+    printf("%" PRIu64 " heads signed by the exchange: %" PRIu64 " good, %" PRIu64 " not checked", counts->heads,
+           counts->signed_heads, counts->heads - counts->signed_heads);
+    if (state.proven_position)
+        printf("; proven up to position %" PRIu64 "\n", state.proven_position);
+    else
+        printf("; whoever has the database could have chained all of it anew\n");
+    if (counts->unmatched_heads)
+        printf("%" PRIu64 " heads given with --head are of a log of another length\n", counts->unmatched_heads);
     const AuditUnchecked *unchecked;
     for (size_t i = 0; (unchecked = audit_unchecked(verifying->audit, i)); i++)
         printf("    no key %s was given: %" PRIu64 " batches of %s\n", unchecked->key_id, unchecked->batches,
@@ -167,6 +210,10 @@ static void print_json(const Verifying *verifying) {
     json_object_set_new(object, "batches", json_integer((json_int_t)counts->batches));
     json_object_set_new(object, "signatures_good", json_integer((json_int_t)counts->signed_batches));
     json_object_set_new(object, "signatures_not_checked", unchecked_json(verifying));
+    json_object_set_new(object, "heads", json_integer((json_int_t)counts->heads));
+    json_object_set_new(object, "heads_good", json_integer((json_int_t)counts->signed_heads));
+    json_object_set_new(object, "heads_of_another_length", json_integer((json_int_t)counts->unmatched_heads));
+    json_object_set_new(object, "proven_position", json_integer((json_int_t)state.proven_position));
     json_object_set_new(object, "segments_trimmed", json_integer((json_int_t)counts->trimmed));
     json_object_set_new(object, "entries_erased", json_integer((json_int_t)counts->erased));
     json_object_set_new(object, "erased", erased_json(verifying));
@@ -198,12 +245,22 @@ static int verify_files(Verifying *verifying, int argc, char **argv, int operand
     return r < 0 ? r : audit_finish(verifying->audit);
 }
 
+static int audit_heads(Verifying *verifying) {
+    int r = 0;
+    for (int i = 0; r == 0 && i < verifying->heads_given.n; i++)
+        r = read_heads(verifying, verifying->heads_given.items[i]);
+    return r;
+}
+
 int log_verify_run(Desk *desk, int argc, char **argv) {
     CLEANUP(verifying_free) Verifying verifying = {0};
     long long threads = 0;
     int operand = 0;
     const Option options[] = {{"keys", 0, OPTION_LIST, "[AGENCY=]FILE.pub",
                                "a public key that signatures may be by; again for others", &verifying.keys_given},
+                              {"head", 0, OPTION_LIST, "FILE",
+                               "heads known from elsewhere, as dongbo log head --json printed them",
+                               &verifying.heads_given},
                               {"threads", 0, OPTION_INT, "N", "default: one for each processor", &threads},
                               {"json", 0, OPTION_FLAG, NULL, "one JSON object", &verifying.json},
                               {0}};
@@ -216,6 +273,8 @@ int log_verify_run(Desk *desk, int argc, char **argv) {
     r = read_keys(&verifying, argc, argv, operand);
     if (r == 0)
         r = audit_new(&verifying.audit, &verifying.keys, tell, &verifying);
+    if (r == 0)
+        r = audit_heads(&verifying);
     if (r == 0)
         r = log_audit_new(&verifying.log, verifying.audit, &verifying.keys, (int)threads);
     if (r == 0)

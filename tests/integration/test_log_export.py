@@ -151,3 +151,22 @@ def test_an_export_is_what_the_protocol_says(run):
     assert [(one.first_position, one.hash) for one in segments] == [(one.first, one.hash) for one in stored]
     batches = [body for kind, body in records if kind == 8]
     assert batches == [one.batch_bytes for one in book.segments if one.batch_bytes]
+
+
+def test_signed_heads_prove_it(run, tmp_path):
+    run.wait_until("SELECT (SELECT max(size) FROM exchange.signed_head) = (SELECT leaf_index + 1 FROM exchange.head)",
+                   True)
+    path, key = export(run), f"exchange={run.keys('broker')}"
+    said = verify(run, path, "--keys", key)
+    assert said["heads"] == said["heads_good"] > 0 and said["proven_position"] == said["last_position"]
+    assert verify(run, path)["proven_position"] == 0  # no key, nothing proven
+    # A head that somebody kept: of this log, and then of one whose first segment was another.
+    kept = tmp_path / "kept.json"
+    kept.write_text(run.dongbo("log", "head", "--json").stdout)
+    assert verify(run, path, "--keys", key, "--head", kept)["heads"] == said["heads"] + 1
+    run.cluster.rows("CREATE TABLE heads AS SELECT * FROM exchange.signed_head")
+    run.cluster.rows("DELETE FROM exchange.signed_head")
+    bare = export(run)
+    run.cluster.rows("INSERT INTO exchange.signed_head SELECT * FROM heads ON CONFLICT DO NOTHING")
+    assert verify(run, bare, "--keys", key)["heads"] == 0
+    assert verify(run, bare, "--keys", key, "--head", kept)["proven_position"] == said["last_position"]

@@ -6,6 +6,7 @@
 #include "log.pb-c.h"
 #include "proto/base/error.h"
 #include "proto/base/text.h"
+#include "proto/head.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,6 +20,10 @@ int log_case_begin(LogCase *log, FILE *to, bool payloads) {
     memset(log->stream, 0x5a, sizeof log->stream);
     int r = keys_generate(&log->keys);
     if (r == 0)
+        r = keys_generate(&log->exchange);
+    if (r == 0)
+        r = signer_new(&log->exchange_signer, log->exchange.sign_secret);
+    if (r == 0)
         r = signer_new(&log->signer, log->keys.sign_secret);
     if (r == 0)
         r = merkle_new(&log->merkle);
@@ -31,6 +36,7 @@ int log_case_begin(LogCase *log, FILE *to, bool payloads) {
     if (r < 0)
         return r;
     keys_id(log->keys.sign_public, log->key_id);
+    keys_id(log->exchange.sign_public, log->exchange_id);
     uint8_t none[HASH_BYTES] = {0};
     Dongbo__LogBegin begin = DONGBO__LOG_BEGIN__INIT;
     begin.first_position = 1;
@@ -45,6 +51,7 @@ int log_case_begin(LogCase *log, FILE *to, bool payloads) {
 
 void log_case_free(LogCase *log) {
     signer_destroy(&log->signer);
+    signer_destroy(&log->exchange_signer);
     merkle_destroy(&log->merkle);
     segment_coder_destroy(&log->coder);
     arena_destroy(&log->arena);
@@ -263,6 +270,30 @@ int log_case_note(LogCase *log, int kind, const char *text) {
 int log_case_new_epoch(LogCase *log) {
     log->head.epoch++;
     return log_case_note(log, DONGBO__ENTRY_KIND__ENTRY_EPOCH, "a new epoch");
+}
+
+int log_case_head(LogCase *log) {
+    CLEANUP(bytes_free) Bytes head = {0};
+    uint8_t root[HASH_BYTES], signature[SIGNATURE_BYTES];
+    Dongbo__TreeHead tree = DONGBO__TREE_HEAD__INIT;
+    frontier_root(log->merkle, &log->head.frontier, root);
+    tree.number = ++log->heads;
+    tree.size = log->head.leaf_index;
+    tree.root = hash_or_none(root, HASH_BYTES);
+    tree.last_position = log->head.last_position;
+    tree.epoch = log->head.epoch;
+    tree.signed_at_us = log->head.stored_at_us;
+    tree.previous = hash_or_none(log->heads > 1 ? log->head_hash : NULL, HASH_BYTES);
+    tree.key_id = log->exchange_id;
+    tree.segment_hash = hash_or_none(log->head.hash, HASH_BYTES);
+    int r = head_sign(&tree, log->exchange_signer, &head, signature);
+    if (r < 0)
+        return r;
+    Dongbo__SignedHead made = DONGBO__SIGNED_HEAD__INIT;
+    made.head = (ProtobufCBinaryData){head.n, head.data};
+    made.signature = hash_or_none(signature, SIGNATURE_BYTES);
+    head_hash(log->merkle, made.head, log->head_hash);
+    return logfile_put_message(log->writer, LOGFILE_HEAD, &made.base);
 }
 
 int log_case_put_end(LogCase *log) {

@@ -9,7 +9,11 @@
 #include "proto/batch.h"
 
 typedef struct LogCase {
-    Keys keys; // the agency's
+    Keys keys, exchange; // the agency's, and what heads are signed with
+    char exchange_id[KEY_ID_TEXT_BYTES];
+    Signer *exchange_signer;
+    uint64_t heads;
+    uint8_t head_hash[HASH_BYTES]; // of the last one
     char key_id[KEY_ID_TEXT_BYTES];
     Signer *signer;
     Merkle *merkle;
@@ -30,5 +34,6 @@ int log_case_begin(LogCase *log, FILE *to, bool payloads);
 int log_case_batch(LogCase *log, size_t n_events);           // of them every seventh has a reason
 int log_case_note(LogCase *log, int kind, const char *text); // a segment of one entry without an event
 int log_case_new_epoch(LogCase *log);                        // by such an entry
+int log_case_head(LogCase *log);                             // signs one, of the log as it is
 int log_case_put_end(LogCase *log);                          // the file's last record
 void log_case_free(LogCase *log);

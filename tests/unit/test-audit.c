@@ -30,8 +30,9 @@ typedef struct Found {
     int result; // 1: it cannot be read
 } Found;
 
-static const char *made_order; // of a tombstone at the end; NULL: there is none
-static Log whole, masked;      // with payloads, and as a reader exports it
+static const Bytes *expected_head; // known from elsewhere; NULL: none is
+static const char *made_order;     // of a tombstone at the end; NULL: there is none
+static Log whole, masked;          // with payloads, and as a reader exports it
 
 static void ok(int r) {
     if (r < 0)
@@ -63,15 +64,19 @@ static void make_log(Log *log, bool payloads) {
     ok(log_case_begin(&made, file, payloads));
     ok(log_case_new_epoch(&made));
     ok(log_case_batch(&made, EVENTS));
+    ok(log_case_head(&made));
     ok(log_case_note(&made, DONGBO__ENTRY_KIND__ENTRY_POLICY, "agency MOH added"));
     ok(log_case_batch(&made, 1));
     ok(log_case_new_epoch(&made));
+    ok(log_case_head(&made));
     if (made_order)
         ok(log_case_note(&made, DONGBO__ENTRY_KIND__ENTRY_ERASURE, made_order));
     ok(log_case_put_end(&made));
     fclose(file);
     read_records(log, (uint8_t *)data, n);
-    log->keys.n = 1;
+    log->keys.n = 2;
+    memcpy(log->keys.list[1].key, made.exchange.sign_public, KEY_BYTES);
+    memcpy(log->keys.list[1].id, made.exchange_id, sizeof made.exchange_id);
     memcpy(log->keys.list[0].key, made.keys.sign_public, KEY_BYTES);
     memcpy(log->keys.list[0].id, made.key_id, sizeof made.key_id);
     log_case_free(&made);
@@ -108,6 +113,8 @@ static Found audit_log(Log *log) {
         bytes_append(&frame.plain, log->records[i].data, log->records[i].n);
     }
     ok(audit_new(&audit, &log->keys, tell, &found));
+    if (expected_head)
+        ok(audit_expect(audit, expected_head->data, expected_head->n));
     ok(audit_examiner_new(&examiner, &log->keys));
     found.result = audit_examine(examiner, &frame, 0);
     if (found.result == 0)
@@ -149,7 +156,8 @@ static void test_whole(void **state) {
         if (found.n > 0)
             fail_msg("%s: %s instead of %s", found.first.what, found.first.is, found.first.should);
         assert_int_equal(found.result, 0);
-        assert_int_equal(logs[i]->keys.list[0].signatures, 2);
+        assert_int_equal(logs[i]->keys.list[0].signatures, 2); // batches
+        assert_int_equal(logs[i]->keys.list[1].signatures, 2); // heads
     }
 }
 
@@ -163,9 +171,11 @@ static void flip_all(const Log *from, LogfileType type) {
         for (size_t j = 0; log.types[i] == type && j < log.records[i].n; j++) {
             uint8_t *at = &log.records[i].data[j], was = *at;
             *at ^= (uint8_t)(1u << (j % 8));
+            log.keys.list[1].signatures = 0;
             Found found = audit_log(&log);
             *at = was;
-            if (found.n == 0 && found.result == 0)
+            // Of a head by a key that nobody knows nothing follows.
+            if (found.n == 0 && found.result == 0 && log.keys.list[1].signatures == 2)
                 fail_msg("byte %zu of record %zu (%02x to %02x) was changed and not missed", j, i, was,
                          was ^ 1u << (j % 8));
         }
@@ -177,6 +187,7 @@ static void test_no_byte_can_be_changed(void **state) {
     flip_all(&whole, LOGFILE_SEGMENT);
     flip_all(&whole, LOGFILE_PAYLOAD);
     flip_all(&whole, LOGFILE_BATCH);
+    flip_all(&whole, LOGFILE_HEAD);
 }
 
 // One record's message, changed and packed anew.
@@ -355,21 +366,28 @@ static void expect(Log *log, uint64_t position, const char *what, const char *is
     log_free(log);
 }
 
+// They would tell first.
+static void copy_without_heads(Log *to) {
+    log_copy(to, &masked);
+    take_out(to, nth(to, LOGFILE_HEAD, 0), 1);
+    take_out(to, nth(to, LOGFILE_HEAD, 0), 1);
+}
+
 static void test_segments_dropped_swapped_and_repeated(void **state) {
     Log log;
-    log_copy(&log, &masked);
+    copy_without_heads(&log);
     take_out(&log, nth(&log, LOGFILE_SEGMENT, 1), 1);
     expect(&log, EVENTS + 2, "position", "9", "2");
 
-    log_copy(&log, &masked);
+    copy_without_heads(&log);
     take_out(&log, nth(&log, LOGFILE_SEGMENT, 4), 1);
     expect(&log, LAST_POSITION - 1, "number of segments in the file", "4", "5");
 
-    log_copy(&log, &masked);
+    copy_without_heads(&log);
     swap(&log, nth(&log, LOGFILE_SEGMENT, 2), nth(&log, LOGFILE_SEGMENT, 3));
     expect(&log, EVENTS + 3, "position", "10", "9");
 
-    log_copy(&log, &masked);
+    copy_without_heads(&log);
     size_t at = nth(&log, LOGFILE_SEGMENT, 3);
     Bytes *end = &log.records[log.n - 1], *again = &log.records[log.n++];
     *again = *end;
@@ -399,7 +417,7 @@ static void test_keys(void **state) {
     log_copy(&log, &whole);
     log.keys.n = 0;
     assert_int_equal(audit_log(&log).n, 0);
-    log.keys.n = 1;
+    log.keys.n = 2;
     snprintf(log.keys.list[0].who, sizeof log.keys.list[0].who, "MOET");
     Found found = audit_log(&log);
     assert_int_equal(found.n, 2); // one a batch
@@ -452,6 +470,47 @@ static void test_a_payload_is_missing(void **state) {
     take_out(&log, 1, 1);
     put_trim(&log, EVENTS + 1, EVENTS + 2); // the entry there says something else
     expect(&log, EVENTS + 2, "position up to which the log's entries say that it was trimmed", "0", "8");
+}
+
+// ---- signed heads -------------------------------------------------------------------------------------------------
+
+// Whoever has the database and every key of it but the exchange's: the same log, with other salts and verdicts.
+static void test_a_log_that_was_chained_anew(void **state) {
+    Log forged = {0};
+    make_log(&forged, true);
+    forged.keys.list[1] = whole.keys.list[1];
+    assert_int_equal(audit_log(&forged).n, 0); // its heads are by a key that was not given
+    for (int i = 0; i < 2; i++) {
+        Bytes *head = &forged.records[nth(&forged, LOGFILE_HEAD, i)];
+        const Bytes *real = &whole.records[nth(&whole, LOGFILE_HEAD, i)];
+        bytes_clear(head);
+        bytes_append(head, real->data, real->n);
+    }
+    Found found = audit_log(&forged);
+    assert_string_equal(found.first.what, "root, as a head was signed");
+    assert_int_equal(found.first.position, EVENTS + 1); // the first that covers what is not so
+    take_out(&forged, nth(&forged, LOGFILE_HEAD, 0), 1);
+    take_out(&forged, nth(&forged, LOGFILE_HEAD, 0), 1);
+    assert_int_equal(audit_log(&forged).n, 0);                        // what nobody signed is consistent with itself
+    const Bytes *kept = &whole.records[nth(&whole, LOGFILE_HEAD, 1)]; // but somebody else has a head of then
+    expected_head = kept;
+    found = audit_log(&forged);
+    expected_head = NULL;
+    assert_string_equal(found.first.what, "root, as a head was signed");
+    log_free(&forged);
+}
+
+static void test_heads_follow_each_other(void **state) {
+    Log log;
+    log_copy(&log, &whole);
+    take_out(&log, nth(&log, LOGFILE_HEAD, 0), 1);
+    assert_int_equal(audit_log(&log).n, 0); // a part may begin with any
+    log_free(&log);
+    log_copy(&log, &whole);
+    swap(&log, nth(&log, LOGFILE_HEAD, 0), nth(&log, LOGFILE_HEAD, 1));
+    Found found = audit_log(&log);
+    assert_string_equal(found.first.what, "size of a head");
+    log_free(&log);
 }
 
 static void erase_third(void *m) {
@@ -513,6 +572,8 @@ int main(void) {
         cmocka_unit_test(test_what_is_cut_cannot_be_read),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_a_payload_is_missing),
+        cmocka_unit_test(test_a_log_that_was_chained_anew),
+        cmocka_unit_test(test_heads_follow_each_other),
         cmocka_unit_test(test_an_entry_is_erased),
         cmocka_unit_test(test_an_entry_is_erased_by_order),
     };
