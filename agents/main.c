@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // dongbo-agent: the same program at a ministry (publish) and at a committee (receive). Does nothing itself.
+#include "agents/enrol.h"
 #include "agents/follow.h"
 #include "agents/publish.h"
 #include "agents/receive.h"
@@ -17,6 +18,7 @@ static const struct {
     {"publish", publish_main, "deliver an agency's changes to the exchange"},
     {"receive", receive_main, "receive what a committee is entitled to"},
     {"run", run_main, "publish and receive in one process"},
+    {"enrol", enrol_main, "make this party's keys and hand the public halves to the exchange"},
     {"follow", follow_main, "say of whom it is to be, where that is the committee's to say"},
 };
 #define N_COMMANDS (sizeof COMMANDS / sizeof *COMMANDS)

@@ -42,11 +42,12 @@ static const PgStatement SIGNING = {
 
 static const PgStatement TRANSPORT = {
     "transport-keys",
-    "SELECT k.key, coalesce(k.agency, 0), coalesce(k.subscription, 0) FROM exchange.key k "
+    "SELECT k.key, coalesce(k.agency, 0), coalesce(k.subscription, 0), 0 FROM exchange.key k "
     "LEFT JOIN exchange.agency a ON a.agency = k.agency "
     "LEFT JOIN exchange.subscription s ON s.subscription = k.subscription "
     "WHERE k.purpose = 'curve' AND coalesce(a.state, s.state) = 'active' AND k.revoked_at IS NULL "
-    "AND length(k.key) = 32 AND k.valid_from <= now() AND coalesce(k.valid_to > now(), true) ORDER BY k.key",
+    "AND length(k.key) = 32 AND k.valid_from <= now() AND coalesce(k.valid_to > now(), true) "
+    "UNION ALL SELECT door_key, 0, 0, enrolment::integer FROM exchange.enrolment_open ORDER BY 1",
     0, NULL};
 
 static int no_memory(void) {
@@ -148,7 +149,14 @@ static int read_transport(Agencies *agencies, Pg *pg) {
         read_key(rows, (int)agencies->n_zap, 0, key->key);
         int32_t agency = pg_i32(rows, (int)agencies->n_zap, 1);
         int32_t subscription = pg_i32(rows, (int)agencies->n_zap, 2);
-        zap_name(key, agency != 0 ? "agency" : "subscription", agency != 0 ? agency : subscription);
+        int32_t enrolment = pg_i32(rows, (int)agencies->n_zap, 3);
+        zap_name(key,
+                 enrolment != 0 ? ZAP_ENROLMENT
+                 : agency != 0  ? "agency"
+                                : "subscription",
+                 enrolment != 0 ? enrolment
+                 : agency != 0  ? agency
+                                : subscription);
     }
     PQclear(rows);
     return result;

@@ -3,6 +3,7 @@
 // dongbo-broker: reads its configuration, lets in whom the exchange knows, runs the publish side and the feed, and
 // stops when asked to. Follows agencies and keys while it runs.
 #include "broker/descriptors.h"
+#include "broker/door.h"
 #include "broker/feed.h"
 #include "broker/heads.h"
 #include "broker/pipeline.h"
@@ -39,9 +40,9 @@ typedef struct Broker {
     Pg *policy;
     Agencies *agencies;
     Zap *zap;
-    zactor_t *feed;
+    zactor_t *feed, *door;
     Pipeline *pipeline;
-    int publish_port, subscribe_port;
+    int publish_port, subscribe_port, enrol_port;
     bool failing;
     bool out_of_descriptors;
     uint64_t n_refused; // connections, as last looked at
@@ -230,7 +231,8 @@ static int write_ready(const Broker *broker) {
     FILE *file = fopen(temporary, "w");
     if (file == NULL)
         return error_fail(ERROR_SYSTEM, "%s: %m", temporary);
-    fprintf(file, "{\"publish\": %d, \"subscribe\": %d}\n", broker->publish_port, broker->subscribe_port);
+    fprintf(file, "{\"publish\": %d, \"subscribe\": %d, \"enrol\": %d}\n", broker->publish_port, broker->subscribe_port,
+            broker->enrol_port);
     if (fclose(file) != 0 || rename(temporary, path) != 0)
         return error_fail(ERROR_SYSTEM, "%s: %m", path);
     return 0;
@@ -271,6 +273,9 @@ static int start(Broker *broker) {
                                 .commits = COMMITS};
     if (result == 0)
         result = pipeline_new(&broker->pipeline, &pipeline, &broker->publish_port);
+    DoorOptions door = {broker->settings->enrol, broker->settings->exchange, &broker->keys, broker->clock};
+    if (result == 0 && door.endpoint != NULL)
+        result = door_new(&broker->door, &door, &broker->enrol_port);
     if (result < 0)
         return result;
     pipeline_take_agencies(broker->pipeline, broker->agencies);
@@ -287,6 +292,7 @@ static int start(Broker *broker) {
 static void stop(Broker *broker) {
     pipeline_destroy(&broker->pipeline);
     zactor_destroy(&broker->feed);
+    zactor_destroy(&broker->door);
     zap_destroy(&broker->zap);
     if (broker->settings != NULL && broker->settings->stats_file != NULL &&
         stats_write(&broker->stats, broker->settings->stats_file) < 0)

@@ -29,6 +29,7 @@ static const cyaml_schema_field_t decide_fields[] = {
 static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_STRING_PTR("publish", CYAML_FLAG_POINTER, Settings, publish, 1, CYAML_UNLIMITED),
     CYAML_FIELD_STRING_PTR("subscribe", CYAML_FLAG_POINTER, Settings, subscribe, 1, CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("enrol", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, Settings, enrol, 1, CYAML_UNLIMITED),
     CYAML_FIELD_STRING_PTR("exchange", CYAML_FLAG_POINTER, Settings, exchange, 1, CYAML_UNLIMITED),
     CYAML_FIELD_MAPPING("population", CYAML_FLAG_DEFAULT, Settings, population, population_fields),
     CYAML_FIELD_STRING_PTR("keys", CYAML_FLAG_POINTER, Settings, keys, 1, CYAML_UNLIMITED),

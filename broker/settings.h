@@ -14,6 +14,7 @@ typedef struct SettingsDecide {
 
 typedef struct Settings {
     char *publish, *subscribe; // endpoints
+    char *enrol;               // ... of the enrolment door; NULL: there is none
     char *exchange;            // conninfo
     SettingsPopulation population;
     char *keys;    // path, resolved

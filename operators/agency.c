@@ -3,6 +3,7 @@
 // `dongbo agency`: who may speak, for which domains and provinces, and what may be told back. Nothing is ever deleted:
 // what an agency said stays, with its name.
 #include "operators/commands.h"
+#include "operators/enrolment.h"
 #include "operators/party_key.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
@@ -67,8 +68,8 @@ static int check_code(const char *code) {
 static int check_addition(Desk *desk, Addition *addition) {
     const Rules *rules = NULL;
     int r = check_code(addition->code);
-    if (r == 0 && (!addition->name || !addition->key))
-        r = error_fail(ERROR_CONFIG, "agency add needs --name and --key");
+    if (r == 0 && !addition->name)
+        r = error_fail(ERROR_CONFIG, "agency add needs --name");
     if (r == 0)
         r = policy_check_text("--name", addition->name, POLICY_TEXT_BYTES_MAX);
     if (r == 0)
@@ -159,7 +160,8 @@ int agency_add(Desk *desk, int argc, char **argv) {
     const Option options[] = {
         {"name", 0, OPTION_TEXT, "NAME", "what people call it", &addition.name},
         {"domain", 0, OPTION_LIST, "DOMAIN", "may speak for this domain; repeat, or a,b", &addition.domain_list},
-        {"key", 0, OPTION_TEXT, "FILE.pub", "its public keys, from its own dongbo keys new", &addition.key},
+        {"key", 0, OPTION_TEXT, "FILE.pub", "its public keys, from its own dongbo keys new; else see agency enrol",
+         &addition.key},
         {"province", 0, OPTION_LIST, "CODE", "only for residents of these (34 codes); default all",
          &addition.province_list},
         {"may-be-told", 0, OPTION_LIST, "FIELD", "stored value it may see in reasons, as subject.birth_date",
@@ -183,6 +185,10 @@ int agency_disable(Desk *desk, int argc, char **argv) {
 
 int agency_enable(Desk *desk, int argc, char **argv) {
     return party_set_state(desk, argc, argv, &AGENCY, "active");
+}
+
+int agency_enrol(Desk *desk, int argc, char **argv) {
+    return enrolment_make(desk, argc, argv, &AGENCY);
 }
 
 int agency_key_add(Desk *desk, int argc, char **argv) {

@@ -26,6 +26,7 @@ int agency_add(Desk *desk, int argc, char **argv);
 int agency_list(Desk *desk, int argc, char **argv);
 int agency_disable(Desk *desk, int argc, char **argv);
 int agency_enable(Desk *desk, int argc, char **argv);
+int agency_enrol(Desk *desk, int argc, char **argv);
 int agency_key_add(Desk *desk, int argc, char **argv);
 int agency_key_list(Desk *desk, int argc, char **argv);
 int agency_key_retire(Desk *desk, int argc, char **argv);
@@ -40,6 +41,7 @@ int preview_run(Desk *desk, int argc, char **argv); // of a subscription
 int followers_run(Desk *desk, int argc, char **argv);
 int subscription_disable(Desk *desk, int argc, char **argv);
 int subscription_enable(Desk *desk, int argc, char **argv);
+int subscription_enrol(Desk *desk, int argc, char **argv);
 int subscription_key_add(Desk *desk, int argc, char **argv);
 int subscription_key_list(Desk *desk, int argc, char **argv);
 int subscription_key_retire(Desk *desk, int argc, char **argv);

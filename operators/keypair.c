@@ -19,7 +19,9 @@ static void print_public(const Keys *keys) {
     hex_encode(keys->sign_public, KEY_BYTES, hex);
     printf("sign_public  %s\n", hex);
     keys_id(keys->sign_public, id);
-    printf("key id       %s\n", id);
+    char fingerprint[KEY_FINGERPRINT_BYTES];
+    keys_fingerprint(keys, fingerprint);
+    printf("key id       %s\nfingerprint  %s\n", id, fingerprint);
 }
 
 // A new one, said twice; of a descriptor once. Empty is refused.

@@ -127,13 +127,19 @@ int party_set_state(Desk *desk, int argc, char **argv, const PartyKind *kind, co
     return r < 0 ? r : end_state(exchange, &change, result);
 }
 
+void party_tell_keys(const Keys *keys) {
+    char fingerprint[KEY_FINGERPRINT_BYTES];
+    keys_fingerprint(keys, fingerprint);
+    fprintf(stderr, "fingerprint %s: let its holder read theirs to you (dongbo keys show)\n", fingerprint);
+}
+
 int party_add(Desk *desk, const PartyAddition *addition, int64_t *ret_position) {
     Pg *exchange = NULL;
     PolicyChange change = {.why = desk->why};
-    Keys keys;
+    Keys keys = {0};
     char text[256];
     int r = policy_check_why(desk->why);
-    if (r == 0)
+    if (r == 0 && addition->key)
         r = keys_load_public(addition->key, &keys, NULL);
     if (r < 0)
         return r;
@@ -142,13 +148,18 @@ int party_add(Desk *desk, const PartyAddition *addition, int64_t *ret_position) 
         r = policy_begin(exchange, &change.position);
     if (r == 0)
         r = addition->insert(addition->self, exchange, &change);
-    if (r == 0 && (r = policy_add_keys(exchange, &keys, KEY_BOTH, &change)) < 0)
+    if (r == 0 && addition->key && (r = policy_add_keys(exchange, &keys, KEY_BOTH, &change)) < 0)
         r = error_context(r, "%s", addition->key);
-    keys_wipe(&keys);
     if (r < 0)
         return r;
     snprintf(text, sizeof text, "%s %s added", addition->kind->word, addition->name);
     change.text = text;
     *ret_position = change.position;
-    return policy_commit(exchange, &change);
+    r = policy_commit(exchange, &change);
+    if (r == 0 && addition->key)
+        party_tell_keys(&keys);
+    else if (r == 0)
+        fprintf(stderr, "it has no keys yet: dongbo %s enrol %s makes a token by which it hands them in\n",
+                addition->kind->word, addition->name);
+    return r;
 }

@@ -31,10 +31,12 @@ int party_set_state(Desk *desk, int argc, char **argv, const PartyKind *kind, co
 typedef struct PartyAddition {
     const PartyKind *kind;
     const char *name;
-    const char *key; // FILE.pub; read before anything is locked
+    const char *key; // FILE.pub; read before anything is locked. NULL: it has none yet
     // Writes what is its own, and sets change->agency or change->subscription.
     int (*insert)(const void *self, Pg *exchange, PolicyChange *change);
     const void *self;
 } PartyAddition;
+// What two people compare by voice once keys have come by a way that somebody may have had a hand in.
+void party_tell_keys(const Keys *keys);
 // *ret_position: from which it holds.
 int party_add(Desk *desk, const PartyAddition *addition, int64_t *ret_position);

@@ -164,8 +164,11 @@ int party_key_add(Desk *desk, int argc, char **argv, const PartyKind *kind) {
         r = begin(desk, &change, &exchange);
     if (r == 0)
         r = policy_add_keys(exchange, &change.keys, change.choice, &change.policy);
-    keys_wipe(&change.keys);
-    return r != 0 ? r : commit(exchange, &change);
+    if (r == 0)
+        r = commit(exchange, &change);
+    if (r == 0)
+        party_tell_keys(&change.keys);
+    return r;
 }
 
 // ---- retire and revoke

@@ -4,6 +4,7 @@
 // default: a field that is not named is not sent.
 #include "operators/commands.h"
 #include "operators/grant.h"
+#include "operators/enrolment.h"
 #include "operators/party_key.h"
 #include "operators/result.h"
 #include "proto/domain.h"
@@ -207,10 +208,9 @@ static int take(Desk *desk, const Said *said, Rights *rights) {
 }
 
 static int check_said(const Said *said, const char *name) {
-    if (!said->subscriber || !said->legal_basis || !said->legal_basis[0] || !said->valid_from || !said->valid_to ||
-        !said->key)
-        return error_fail(ERROR_CONFIG, "subscription add needs --subscriber, --legal-basis, --valid-from, "
-                                        "--valid-to and --key");
+    if (!said->subscriber || !said->legal_basis || !said->legal_basis[0] || !said->valid_from || !said->valid_to)
+        return error_fail(ERROR_CONFIG, "subscription add needs --subscriber, --legal-basis, --valid-from and "
+                                        "--valid-to");
     int r = policy_check_text("the subscription's name", name, SUBSCRIPTION_NAME_BYTES_MAX);
     return r < 0 ? r : policy_check_text("--subscriber", said->subscriber, POLICY_TEXT_BYTES_MAX);
 }
@@ -266,7 +266,8 @@ int subscription_add(Desk *desk, int argc, char **argv) {
     const Option options[] = {
         {"subscriber", 0, OPTION_TEXT, "NAME", "the committee, as people call it", &said.subscriber},
         RIGHTS_OPTIONS(said),
-        {"key", 0, OPTION_TEXT, "FILE.pub", "its public keys, from its own dongbo keys new", &said.key},
+        {"key", 0, OPTION_TEXT, "FILE.pub",
+         "its public keys, from its own dongbo keys new; else see subscription enrol", &said.key},
         DESK_WHY(desk),
         {0}};
     int r = desk_parse_noted(desk, options, ADD_NOTES, argc, argv, &operand);
@@ -396,6 +397,10 @@ int subscription_disable(Desk *desk, int argc, char **argv) {
 
 int subscription_enable(Desk *desk, int argc, char **argv) {
     return party_set_state(desk, argc, argv, &GRANT_PARTY, "active");
+}
+
+int subscription_enrol(Desk *desk, int argc, char **argv) {
+    return enrolment_make(desk, argc, argv, &GRANT_PARTY);
 }
 
 int subscription_key_add(Desk *desk, int argc, char **argv) {

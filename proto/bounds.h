@@ -78,7 +78,8 @@
 #define SHARES_MAX 64     // consumers of one subscription
 #define SESSIONS_MAX 4096 // on each port
 #define PING_INTERVAL_MS 5000
-#define PEER_SILENT_MS 20000 // no frame for so long: the session is over
+#define PEER_SILENT_MS 20000  // no frame for so long: the session is over
+#define ENROL_REQUESTS_MAX 20 // that the enrolment door looks at in a second
 #define HANDSHAKE_IVL_MS 5000
 #define GREETING_MS 3000         // a session is opened within this time of its Hello, or not at all
 #define HELLO_MS 5000            // so long an agent waits for its Welcome before it says Hello elsewhere

@@ -48,6 +48,10 @@ const char *frame_type_name(FrameType type) {
         return "SNAPSHOT";
     case FRAME_CHUNK:
         return "CHUNK";
+    case FRAME_ENROL:
+        return "ENROL";
+    case FRAME_ENROLLED:
+        return "ENROLLED";
     case FRAME_PING:
         return "PING";
     case FRAME_PONG:

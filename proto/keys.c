@@ -59,6 +59,12 @@ int keys_generate(Keys *ret) {
     return r;
 }
 
+int keys_of_transport(const uint8_t secret[KEY_BYTES], Keys *ret) {
+    *ret = (Keys){.has_secret = true};
+    memcpy(ret->curve_secret, secret, KEY_BYTES);
+    return derive_curve_public(secret, ret->curve_public);
+}
+
 void keys_wipe(Keys *keys) {
     OPENSSL_cleanse(keys, sizeof(*keys));
 }
@@ -67,6 +73,20 @@ void keys_id(const uint8_t sign_public[KEY_BYTES], char out[KEY_ID_TEXT_BYTES]) 
     uint8_t hash[HASH_BYTES];
     SHA256(sign_public, KEY_BYTES, hash);
     hex_encode(hash, (KEY_ID_TEXT_BYTES - 1) / 2, out);
+}
+
+void keys_fingerprint(const Keys *keys, char out[KEY_FINGERPRINT_BYTES]) {
+    static const char domain[] = "dongbo fingerprint 1";
+    uint8_t data[sizeof domain + 2 * KEY_BYTES], hash[HASH_BYTES];
+    memcpy(data, domain, sizeof domain);
+    memcpy(data + sizeof domain, keys->curve_public, KEY_BYTES);
+    memcpy(data + sizeof domain + KEY_BYTES, keys->sign_public, KEY_BYTES);
+    char text[KEY_FINGERPRINT_BYTES + 1];
+    SHA256(data, sizeof data, hash);
+    for (int i = 0; i < HASH_BYTES / 4; i++)
+        snprintf(text + 6 * i, 7, "%05u ", (unsigned)(bytes_get_number(hash + 4 * i, 4) % 100000));
+    memcpy(out, text, KEY_FINGERPRINT_BYTES);
+    out[KEY_FINGERPRINT_BYTES - 1] = '\0';
 }
 
 // ---- files ----------------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ typedef struct Keys {
 } Keys;
 
 int keys_generate(Keys *ret); // ERROR_CRYPTO
+// A transport pair alone, of a secret that is there. ERROR_CRYPTO.
+int keys_of_transport(const uint8_t secret[KEY_BYTES], Keys *ret);
 // path and path.pub; refuses to overwrite. passphrase NULL: the secrets stand there as they are. ERROR_SYSTEM,
 // ERROR_CONFIG.
 int keys_save(const Keys *keys, const char *path, const Passphrase *passphrase);
@@ -36,6 +38,10 @@ void keys_wipe(Keys *keys);
 // hex of the first 8 bytes of SHA-256(public signing key): 17 bytes with the 0.
 #define KEY_ID_TEXT_BYTES 17
 void keys_id(const uint8_t sign_public[KEY_BYTES], char out[KEY_ID_TEXT_BYTES]);
+
+// Of both public halves, for reading aloud: eight groups of five digits, with the 0.
+#define KEY_FINGERPRINT_BYTES 48
+void keys_fingerprint(const Keys *keys, char out[KEY_FINGERPRINT_BYTES]);
 
 typedef struct Signer Signer; // holds an OpenSSL key; one per thread
 int signer_new(Signer **ret, const uint8_t secret[KEY_BYTES]);

@@ -47,11 +47,11 @@ static int verify_guards(zsock_t *socket, bool server) {
     return 0;
 }
 
-static int guard_server(zsock_t *socket, const Keys *keys) {
+static int guard_server(zsock_t *socket, const Keys *keys, const char *domain) {
     set_common(socket);
     zsock_set_router_mandatory(socket, 1);
     zsock_set_backlog(socket, SOCKET_BACKLOG);
-    zsock_set_zap_domain(socket, SOCKET_ZAP_DOMAIN);
+    zsock_set_zap_domain(socket, domain);
     zsock_set_curve_server(socket, 1);
     zsock_set_curve_secretkey_bin(socket, keys->curve_secret);
     const int on = 1;
@@ -87,11 +87,16 @@ static int new_socket(zsock_t **ret, int type, const char *endpoint) {
     return *ret != NULL ? 0 : error_fail(ERROR_MEMORY, "no socket for %s: %s", endpoint, zmq_strerror(errno));
 }
 
-int socket_bind(zsock_t **ret, const char *endpoint, const Keys *keys, int *ret_port) {
+typedef struct Place {
+    const char *endpoint, *domain;
+} Place;
+
+static int bind_place(zsock_t **ret, const Place *place, const Keys *keys, int *ret_port) {
+    const char *endpoint = place->endpoint;
     zsock_t *socket = NULL;
     int r = new_socket(&socket, ZMQ_ROUTER, endpoint);
     if (r == 0)
-        r = guard_server(socket, keys);
+        r = guard_server(socket, keys, place->domain);
     if (r == 0 && zmq_bind(zsock_resolve(socket), endpoint) != 0)
         r = error_fail(ERROR_CONFIG, "cannot listen at %s: %s", endpoint, zmq_strerror(errno));
     if (r != 0) {
@@ -102,6 +107,14 @@ int socket_bind(zsock_t **ret, const char *endpoint, const Keys *keys, int *ret_
         *ret_port = port_of(socket);
     *ret = socket;
     return 0;
+}
+
+int socket_bind(zsock_t **ret, const char *endpoint, const Keys *keys, int *ret_port) {
+    return bind_place(ret, &(Place){endpoint, SOCKET_ZAP_DOMAIN}, keys, ret_port);
+}
+
+int socket_bind_door(zsock_t **ret, const char *endpoint, const Keys *keys, int *ret_port) {
+    return bind_place(ret, &(Place){endpoint, SOCKET_DOOR_DOMAIN}, keys, ret_port);
 }
 
 // The rest of a message that has more frames than it may. ZeroMQ delivers whole messages only, so all of it is there.

@@ -11,13 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The ZAP domain that a ROUTER here asks for, and the only one that zap.c answers.
+// The ZAP domains that a ROUTER here asks for, and the only ones that zap.c answers: for parties, and for tokens.
 #define SOCKET_ZAP_DOMAIN "dongbo"
+#define SOCKET_DOOR_DOMAIN "dongbo-enrol"
 
 // ROUTER, MANDATORY, MAXMSGSIZE, HWM, HANDSHAKE_IVL, ZAP domain enforced. `endpoint` as tcp://127.0.0.1:7701 or
 // ipc://…; ret_port (may be NULL) gets the bound TCP port (endpoint may end in ":*"), 0 for ipc. A ZAP handler must be
 // running. LINGER is 0. ERROR_CONFIG (the endpoint is taken or wrong), ERROR_CRYPTO, ERROR_MEMORY.
 int socket_bind(zsock_t **ret, const char *endpoint, const Keys *keys, int *ret_port);
+// The same for the enrolment door, whose ZAP domain admits tokens only.
+int socket_bind_door(zsock_t **ret, const char *endpoint, const Keys *keys, int *ret_port);
 // DEALER, IMMEDIATE, to one endpoint, knowing the broker's public key. Connects, and reconnects, in the background.
 // LINGER is 0: who wants a last message to leave sets zsock_set_linger() before destroying it. Errors as above.
 int socket_connect(zsock_t **ret, const char *endpoint, const Keys *keys, const uint8_t server_key[KEY_BYTES]);

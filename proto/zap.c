@@ -67,10 +67,15 @@ static bool frame_is(zframe_t *frame, const char *text) {
 }
 
 static const char *decide(const Handler *handler, zframe_t *const frames[ZAP_REQUEST_FRAMES], size_t n) {
-    if (n != ZAP_REQUEST_FRAMES || !frame_is(frames[0], ZAP_VERSION) || !frame_is(frames[2], SOCKET_ZAP_DOMAIN) ||
-        !frame_is(frames[5], "CURVE") || zframe_size(frames[6]) != KEY_BYTES)
+    if (n != ZAP_REQUEST_FRAMES || !frame_is(frames[0], ZAP_VERSION) || !frame_is(frames[5], "CURVE") ||
+        zframe_size(frames[6]) != KEY_BYTES)
         return NULL;
-    return find_user(handler, zframe_data(frames[6]));
+    bool is_door = frame_is(frames[2], SOCKET_DOOR_DOMAIN);
+    if (!is_door && !frame_is(frames[2], SOCKET_ZAP_DOMAIN))
+        return NULL;
+    const char *user = find_user(handler, zframe_data(frames[6]));
+    bool is_token = user != NULL && strncmp(user, ZAP_ENROLMENT ":", sizeof ZAP_ENROLMENT) == 0;
+    return is_token == is_door ? user : NULL;
 }
 
 static void note_refused(ZapRefused *refused, zframe_t *const frames[ZAP_REQUEST_FRAMES], size_t n) {

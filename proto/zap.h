@@ -15,6 +15,8 @@ typedef struct ZapKey {
     char user[64];
 } ZapKey;
 
+// The kind of users that stand for a one-time token: let in at the enrolment door, and nowhere else.
+#define ZAP_ENROLMENT "enrolment"
 // Names the user that this key stands for: "agency:3:<hex of the key's first 8 bytes>". The key is part of it, so that
 // a session ends with its key and not with the last key of its owner.
 void zap_name(ZapKey *key, const char *kind, int32_t number);

@@ -193,3 +193,125 @@ def test_a_passphrase_is_asked_for_and_not_shown(exchange):
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown
     assert b"meo" not in shown and "locked" in path.read_text()
+
+
+# ---- enrolment -----------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def door(exchange):
+    """A broker with an enrolment door, and an agency and a subscription without keys."""
+    exchange.door = f"ipc://{exchange.directory}/enrol"
+    config = exchange.directory / "broker.yaml"
+    config.write_text(config.read_text() + f'enrol: "{exchange.door}"\n')
+    exchange.load_population(people.citizens(10))
+    exchange.prepare("agency", "add", "MOH", "--name", "Bộ Y tế", "--domain", "health")
+    exchange.prepare("subscription", "add", "hn", "--subscriber", "hn", "--legal-basis", "a test", "--valid-from",
+                     "2020-01-01", "--valid-to", "2099-12-31", "--domain", "health", "--field", "health.lot_number")
+    exchange.start_broker()
+    return exchange
+
+
+def token_for(door, kind, name, *words):
+    token = door.dongbo(kind, "enrol", name, *words).stdout.strip()
+    door.wait_in_force()
+    return token
+
+
+def enrol(door, token, name, *words, code=0):
+    done = run_program([BUILD / "agents/dongbo-agent", "enrol", "--token", "-", "--broker", door.keys("broker"),
+                        "--endpoint", door.door, "--keys", door.directory / f"{name}.keys", "--timeout", "20", *words],
+                       input=f"{token}\n", timeout=60)
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    return done.stdout + done.stderr
+
+
+def token_peer(door, token, endpoint):
+    """Somebody who has the token, and says what they like with it."""
+    letters = token.replace("-", "")
+    secret = wire.hashlib.sha256(b"dongbo enrolment 1\0" + letters[:26].encode()).digest()
+    public = wire.z85.decode(wire.zmq.curve_public(wire.z85.encode(secret)))
+    return wire.Peer(endpoint, wire.Keys(public, secret, os.urandom(32)), wire.keys_of(door, "broker").curve_public)
+
+
+def enrol_message(peer, keys, **lies):
+    data = peer.keys.curve_public + keys.curve_public + keys.sign_public
+    return wire.Enrol(**{"curve_public": keys.curve_public, "sign_public": keys.sign_public, "agent": "test",
+                         "signature": keys.sign("dongbo enrol 1", data), **lies})
+
+
+def test_a_party_enrols_by_a_token_and_works(door):
+    token = token_for(door, "agency", "MOH")
+    said = enrol(door, token.lower().replace("-", " "), "moh", "--agent", "moh-1")
+    keys = wire.keys_of(door, "moh")
+    assert f"enrolled as agency MOH, with key {keys.key_id}" in said
+    shown = door.dongbo("keys", "show", door.directory / "moh.keys").stdout
+    assert shown.split("fingerprint  ")[1].split("\n")[0] in said
+    with wire.publisher(door, "MOH") as peer:
+        peer.hello()
+        assert peer.publish([people.dose(1)]).verdicts() == {1: "ACCEPTED"}
+    enrol(door, token_for(door, "subscription", "hn"), "hn")
+    with wire.subscriber(door, "hn") as peer:
+        peer.hello()
+        peer.take_all(2)
+    told = door.cluster.rows("SELECT text FROM exchange.policy_change WHERE text LIKE '%%enrolled%%' ORDER BY change")
+    assert told[0] == (f"agency MOH: key {keys.key_id} enrolled by agent moh-1 with the token of dongbo_operator",)
+    assert door.cluster.value("SELECT min(added_by) FROM exchange.key") == "dongbo_operator"
+    assert token.encode() not in b"".join(bytes(key) for key, in door.cluster.rows(
+        "SELECT door_key FROM exchange.enrolment"))
+
+
+def test_a_token_is_good_once(door):
+    token = token_for(door, "agency", "MOH")
+    enrol(door, token, "moh")
+    enrol(door, token, "moh")  # the answer was lost: the same keys again
+    assert "used already" in enrol(door, token, "thief", code=1)
+    assert door.cluster.value("SELECT count(*) FROM exchange.key") == 2
+    assert "or one letter of it is wrong" in enrol(door, token[:-1] + ("0" if token[-1] != "0" else "1"), "x", code=2)
+
+
+def test_tokens_end(door):
+    first = token_for(door, "agency", "MOH")
+    second = token_for(door, "agency", "MOH", "--hours", "1")
+    assert "does not know this token" in enrol(door, first, "moh", code=1)
+    door.dongbo("agency", "enrol", "MOH", "--withdraw", "--why", "sent to the wrong address")
+    door.wait_in_force()
+    assert "does not know this token" in enrol(door, second, "moh", code=1)
+    third = token_for(door, "agency", "MOH")
+    with token_peer(door, third, door.door) as peer:
+        peer.wait_event(wire.zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        door.cluster.rows("UPDATE exchange.enrolment SET made_at = now() - interval '2 days', "
+                          "expires_at = now() - interval '1 second'")
+        peer.send(wire.ENROL, enrol_message(peer, wire.Keys.new()))
+        assert "ran out" in peer.expect_error("NOT_ALLOWED").text
+    assert door.cluster.value("SELECT count(*) FROM exchange.key") == 0
+
+
+def test_a_token_is_tried_five_times_at_most(door):
+    """Whoever cannot show that the keys are theirs is refused, and so are another's keys."""
+    token = token_for(door, "agency", "MOH")
+    mine, others = wire.Keys.new(), wire.keys_of(door, "hn-other")
+    door.dongbo("subscription", "key", "add", "hn", door.keys("hn-other"))
+    with token_peer(door, token, door.door) as peer:
+        for lie in (enrol_message(peer, mine, signature=os.urandom(64)), enrol_message(peer, mine, agent=""),
+                    enrol_message(peer, mine, curve_public=b"short"), None):
+            peer.send(wire.ENROL, lie) if lie else peer.send_frames(b"rubbish")
+            peer.expect_error("BAD_FRAME")
+        peer.send(wire.ENROL, enrol_message(peer, others))
+        assert "known to the exchange" in peer.expect_error("NOT_ALLOWED").text
+        peer.send(wire.ENROL, enrol_message(peer, mine))
+        assert "too often" in peer.expect_error("NOT_ALLOWED").text
+    assert door.cluster.value("SELECT count(*) FROM exchange.key WHERE agency IS NOT NULL") == 0
+
+
+def test_tokens_open_the_door_alone_and_keys_all_but_the_door(door):
+    token = token_for(door, "agency", "MOH")
+    for endpoint, event in ((door.door, wire.zmq.EVENT_HANDSHAKE_SUCCEEDED),
+                            (door.publish, wire.zmq.EVENT_HANDSHAKE_FAILED_AUTH),
+                            (door.subscribe, wire.zmq.EVENT_HANDSHAKE_FAILED_AUTH)):
+        with token_peer(door, token, endpoint) as peer:
+            peer.wait_event(event)
+    enrol(door, token, "moh")
+    door.wait_in_force()
+    assert is_let_in(door.publish, wire.keys_of(door, "moh"), door)
+    assert not is_let_in(door.door, wire.keys_of(door, "moh"), door)
+    assert not is_let_in(door.door, wire.Keys.new(), door)

@@ -95,18 +95,20 @@ static int signing_keys(Call *call) {
 }
 
 static int transport_keys(Call *call) {
-    rows_begin(call, 3);
+    rows_begin(call, 4);
     for (size_t i = 0; i < base_n_agencies; i++) {
         row_begin(call);
         row_bytes(call, 0, base_agencies[i].curve_public, 32);
         row_i32(call, 1, base_agencies[i].agency);
         row_i32(call, 2, 0);
+        row_i32(call, 3, 0);
     }
     for (size_t i = 0; i < base_n_subscriptions; i++) {
         row_begin(call);
         row_bytes(call, 0, base_subscriptions[i].curve_public, 32);
         row_i32(call, 1, 0);
         row_i32(call, 2, base_subscriptions[i].subscription);
+        row_i32(call, 3, 0);
     }
     return 0;
 }
