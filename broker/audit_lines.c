@@ -109,7 +109,7 @@ static int line_read(AuditLine *line, AuditBytes bytes) {
 }
 
 int audit_lines_read(AuditLine *lines, size_t *n_lines, AuditBytes summary) {
-    const uint8_t *at = summary.data, *end = at + summary.n;
+    const uint8_t *at = summary.data, *end = summary.n > 0 ? at + summary.n : at; // nothing may be NULL
     WalkField field;
     int r;
     *n_lines = 0;
