@@ -222,6 +222,7 @@ def enrol(door, token, name, *words, code=0):
                         "--endpoint", door.door, "--keys", door.directory / f"{name}.keys", "--timeout", "20", *words],
                        input=f"{token}\n", timeout=60)
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    door.wait_in_force()
     return done.stdout + done.stderr
 
 
