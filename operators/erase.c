@@ -29,7 +29,8 @@ static const char NOTES[] =
     "as they are without them, or that they are gone. What stays: hashes, signatures and verdicts, so that every proof\n"
     "holds, and a tombstone in the log for each entry, with the order and who carried it out.\n"
     "Nothing is done without --yes. There is no way back but a backup, which the order may concern, too.\n"
-    "Population events cannot be erased here: they are the population store's own.\n";
+    "Population events cannot be erased here: they are the population store's own. What was told of somebody who was\n"
+    "merged into another since is refused as a whole: their word stands in the other's record now.\n";
 
 typedef struct Target {
     int64_t position;
@@ -258,8 +259,29 @@ static const PgStatement INSERT = {
     "INSERT INTO exchange.erasure (position, ordered, agency, leaf, stream, sequence, person, domain, record_key, "
     "event_id, event_time_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
     11, NULL};
+static const PgStatement MERGED = {
+    "erase_merged", "SELECT count(*) FROM unnest($1::bigint[]) AS t (person) JOIN exchange.person_link USING (person)",
+    1, NULL};
 static const PgStatement WAITING = {"erase_waiting",
                                     "SELECT count(*) FROM exchange.erasure WHERE logged_position IS NULL", 0, NULL};
+
+// A record that went over to another person took the word with it, where nothing of this would look for it.
+static int refuse_merged(const Erasing *erasing) {
+    PgParams params = {0};
+    RESULT found = NULL;
+    pg_param_array_begin(&params, OID_INT8, (int)erasing->n);
+    for (size_t i = 0; i < erasing->n; i++)
+        pg_array_i64(&params, erasing->targets[i].tells ? erasing->targets[i].person : 0);
+    int r = pg_run(erasing->exchange, &MERGED, &params, &found);
+    pg_params_free(&params);
+    int64_t n = r == 0 ? pg_i64(found, 0, 0) : 0;
+    if (r == 0 && n > 0)
+        return error_fail(ERROR_CONFIG,
+                          "%" PRId64 " of these entries are of a person who was merged into another since, and their "
+                          "word stands in the other's record now: dongbo cannot take it out of there. Nothing was done",
+                          n);
+    return r;
+}
 
 static void param_bytes_if(PgParams *params, bool there, const uint8_t *data, size_t n) {
     if (there)
@@ -338,8 +360,6 @@ static void say_what(const Erasing *erasing) {
     printf("\n");
     if (erasing->n_population)
         printf("%zu population events stay: they are the population store's own\n", erasing->n_population);
-    if (!erasing->yes)
-        printf("nothing was done: say --yes --expect %zu to do it\n", erasing->n);
 }
 
 static int carry_out(Desk *desk, const Erasing *erasing) {
@@ -367,8 +387,11 @@ static int erase(Desk *desk, Erasing *erasing) {
     if (erasing->n == 0 && erasing->n_population > 0)
         return error_fail(ERROR_CONFIG, "a population event cannot be erased here: it is the population store's own");
     say_what(erasing);
-    if (!erasing->yes)
-        return 0;
+    r = refuse_merged(erasing);
+    if (r == 0 && !erasing->yes)
+        printf("nothing was done: say --yes --expect %zu to do it\n", erasing->n);
+    if (r < 0 || !erasing->yes)
+        return r;
     if (erasing->expect >= 0 && (uint64_t)erasing->expect != erasing->n)
         return error_fail(ERROR_CONFIG, "--expect %lld: there are %zu entries now, and nothing was done",
                           erasing->expect, erasing->n);
