@@ -49,6 +49,7 @@ def start(exchange):
     exchange.load_population(people.citizens(100))
     exchange.agency("MOH", "health", [])
     exchange.agency("EVN", "electricity", [])
+    exchange.agency("VSS", "social_security", [])
     exchange.start_broker()
 
 
@@ -76,15 +77,16 @@ def test_receipts_that_are_not_read(watched_size, exchange):
 def test_verdicts_that_are_not_read(watched_size, exchange):
     """Hello over and over: what was missed is told once what was sent before is known to be read."""
     start(exchange)
-    with mute_peer(exchange) as mute, wire.publisher(exchange, "EVN") as healthy:
+    with (mute_peer(exchange) as mute, wire.publisher(exchange, "EVN") as healthy,
+          wire.publisher(exchange, "VSS") as other):
         mute.hello()
         healthy.hello()
         mute.publish(bad_batch())
 
         def greet():
             mute.say_hello()
-            for _ in range(2):  # verdicts are read for one after the other
-                healthy.hello()
+            for peer in (healthy, other):  # verdicts are read for one after the other
+                peer.hello()
         sizes = unread_after(exchange, greet, healthy)
         assert_bounded(sizes)
         assert read_all(mute) <= 1024 * UNREAD_KIB + 65536
