@@ -41,7 +41,7 @@ typedef struct Follow {
     bool json, unmask;
     long long timeout_s;
     ReceiveConfig *config;
-    Keys keys, broker;
+    Keys keys, broker[2]; // the exchange's, and its next one
     FollowPeer *peer;
     FILE *file;
     uint64_t line;                       // read so far
@@ -275,7 +275,7 @@ static int prepare(Follow *follow) {
     if (r == 0 && !follow->keys.has_secret)
         r = error_fail(ERROR_CONFIG, "%s: this is a public half; name the key file itself", follow->config->keys);
     if (r == 0)
-        r = keys_load_public(follow->config->broker.key, &follow->broker, NULL);
+        r = keys_load_exchange(follow->config->broker.key, follow->broker);
     if (r == 0)
         r = file_open(follow);
     if (r < 0)
@@ -284,7 +284,8 @@ static int prepare(Follow *follow) {
     return follow_peer_new(&follow->peer, &(FollowPeerOptions){.endpoints = follow->config->broker.endpoints,
                                                                .n_endpoints = follow->config->broker.endpoints_count,
                                                                .keys = &follow->keys,
-                                                               .broker_key = follow->broker.curve_public,
+                                                               .broker_keys = {follow->broker[0].curve_public,
+                                                                               follow->broker[1].curve_public},
                                                                .clock = clock_system(),
                                                                .timeout_ms = follow->timeout_s * 1000,
                                                                .answered = answered,

@@ -35,6 +35,8 @@ struct FollowPeer {
     zsock_t *socket, *monitor;
     SocketNews news;
     unsigned at, tried; // endpoints: which, and how many since one answered
+    bool secured;       // any of the round
+    bool at_next;       // with the exchange's next key
     int64_t pause_ms;
     int64_t answered_ms; // or asked, or connected: since when this one owes us something
     int64_t served_ms;   // since when nobody has answered
@@ -87,7 +89,7 @@ static bool any_open(const FollowPeer *peer) {
 // ---- connections ---------------------------------------------------------------------------------------------------
 
 static int connect_next(FollowPeer *peer) {
-    SocketPeer to = {peer->options.endpoints[peer->at], peer->options.keys, peer->options.broker_key};
+    SocketPeer to = {peer->options.endpoints[peer->at], peer->options.keys, peer->options.broker_keys[peer->at_next]};
     peer->news = SOCKET_TRYING;
     peer->answered_ms = now_ms(peer);
     for (int i = 0; i < ASKS; i++)
@@ -108,7 +110,10 @@ static int lose(FollowPeer *peer, const char *why) {
         peer->said_ms = now;
     }
     peer->at = (peer->at + 1) % peer->options.n_endpoints;
+    peer->secured = peer->secured || peer->news == SOCKET_SECURED || peer->news == SOCKET_LOST;
     if (++peer->tried % peer->options.n_endpoints == 0) {
+        peer->at_next = peer->secured ? peer->at_next : !peer->at_next;
+        peer->secured = false;
         zmq_poll(NULL, 0, (long)peer->pause_ms); // which a signal ends
         peer->pause_ms = peer->pause_ms * 2 < PAUSE_MAX_MS ? peer->pause_ms * 2 : PAUSE_MAX_MS;
     }

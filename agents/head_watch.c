@@ -15,23 +15,24 @@
 
 struct HeadWatch {
     const Clock *clock;
-    Verifier *verifier;
     Arena *arena;
-    char key_id[KEY_ID_TEXT_BYTES];
+    Verifier *verifiers[2];
+    char key_ids[2][KEY_ID_TEXT_BYTES];
     int64_t complained_ms;                                    // 0: never
     uint8_t kept[HEAD_BYTES_MAX], signature[SIGNATURE_BYTES]; // of the newest
     size_t kept_n;                                            // 0: none
 };
 
-int head_watch_new(HeadWatch **ret, const uint8_t *sign_key, const Clock *clock) {
+int head_watch_new(HeadWatch **ret, const uint8_t *const sign_keys[2], const Clock *clock) {
     HeadWatch *watch = calloc(1, sizeof *watch);
     if (watch == NULL)
         return error_fail(ERROR_MEMORY, "no memory for signed heads");
     watch->clock = clock;
-    keys_id(sign_key, watch->key_id);
-    int r = verifier_new(&watch->verifier, sign_key);
-    if (r == 0)
-        r = arena_new(&watch->arena, ARENA_BYTES);
+    int r = arena_new(&watch->arena, ARENA_BYTES);
+    for (int i = 0; r == 0 && i < 2 && sign_keys[i] != NULL; i++) {
+        keys_id(sign_keys[i], watch->key_ids[i]);
+        r = verifier_new(&watch->verifiers[i], sign_keys[i]);
+    }
     if (r < 0) {
         head_watch_destroy(&watch);
         return r;
@@ -44,7 +45,8 @@ void head_watch_destroy(HeadWatch **pointer) {
     HeadWatch *watch = *pointer;
     if (watch == NULL)
         return;
-    verifier_destroy(&watch->verifier);
+    verifier_destroy(&watch->verifiers[0]);
+    verifier_destroy(&watch->verifiers[1]);
     arena_destroy(&watch->arena);
     free(watch);
     *pointer = NULL;
@@ -54,7 +56,15 @@ static bool same(ProtobufCBinaryData a, ProtobufCBinaryData b) {
     return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
 }
 
-// Of two heads that this key signed. NULL: both may be of one log.
+// NULL: the key is not known here.
+static Verifier *verifier_of(HeadWatch *watch, const char *key_id) {
+    for (int i = 0; i < 2; i++)
+        if (watch->verifiers[i] != NULL && strcmp(watch->key_ids[i], key_id) == 0)
+            return watch->verifiers[i];
+    return NULL;
+}
+
+// Of two heads that the exchange signed. NULL: both may be of one log.
 static const char *compare(const Dongbo__TreeHead *before, const Dongbo__TreeHead *now) {
     if (now->epoch < before->epoch)
         return "is of an epoch that was over";
@@ -79,9 +89,10 @@ const char *head_watch_judge(HeadWatch *watch, const Dongbo__SignedHead *head, c
     arena_reset(watch->arena);
     if (head->signature.len != SIGNATURE_BYTES || head_read(head->head.data, head->head.len, watch->arena, &now) != 0)
         return "cannot be read";
-    if (strcmp(now->key_id, watch->key_id) != 0)
+    Verifier *verifier = verifier_of(watch, now->key_id);
+    if (verifier == NULL)
         return NULL;
-    if (head_open(head, watch->verifier, watch->arena, &now) != 0)
+    if (head_open(head, verifier, watch->arena, &now) != 0)
         return "is not signed by the exchange's key";
     const char *wrong = compare_place(now, place);
     if (watch->kept_n > 0 && head_read(watch->kept, watch->kept_n, watch->arena, &before) == 0 && wrong == NULL)

@@ -10,8 +10,9 @@
 #include "proto/head.h"
 
 typedef struct HeadWatch HeadWatch;
-// sign_key: the exchange's, KEY_BYTES. ERROR_CRYPTO, ERROR_MEMORY.
-int head_watch_new(HeadWatch **ret, const uint8_t *sign_key, const Clock *clock);
+// sign_keys: the exchange's, KEY_BYTES each: its present one, and one that it may go over to (the same again, or NULL).
+// ERROR_CRYPTO, ERROR_MEMORY.
+int head_watch_new(HeadWatch **ret, const uint8_t *const sign_keys[2], const Clock *clock);
 void head_watch_destroy(HeadWatch **watch);
 // NULL: it fits, or is by a key that is not known here and cannot be judged; else what is wrong with it. `place` is
 // what was received, or NULL.

@@ -31,7 +31,7 @@ typedef struct Publish {
     bool once, json, verbose;
     long long timeout_s;
     PublishConfig *config;
-    Keys keys, broker;
+    Keys keys, broker[2]; // the exchange's, and its next one
     Spool *spool;
     Arena *arena;
     Verdicts verdicts;
@@ -86,7 +86,8 @@ static int open_stream(Publish *publish, StreamKindName kind) {
                         .kind = name,
                         .agent = publish->config->agent,
                         .keys = &publish->keys,
-                        .broker = &publish->broker,
+                        .broker = &publish->broker[0],
+                        .broker_next = &publish->broker[1],
                         .endpoints = publish->config->broker.endpoints,
                         .n_endpoints = publish->config->broker.endpoints_count,
                         .patient = !publish->once,
@@ -111,7 +112,7 @@ static int load_keys(Publish *publish) {
     if (r == 0 && !publish->keys.has_secret)
         r = error_fail(ERROR_CONFIG, "%s is a public key file; give the secret one", publish->config->keys);
     if (r == 0)
-        r = keys_load_public(publish->config->broker.key, &publish->broker, NULL);
+        r = keys_load_exchange(publish->config->broker.key, publish->broker);
     return r;
 }
 

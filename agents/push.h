@@ -21,8 +21,9 @@ typedef struct PushOptions {
     Verdicts *verdicts;
     const char *kind; // live | bulk
     const char *agent;
-    const Keys *keys;   // ours
-    const Keys *broker; // its public half
+    const Keys *keys;        // ours
+    const Keys *broker;      // its public half
+    const Keys *broker_next; // the one that follows it, tried where that one gets nowhere; NULL: none
     char *const *endpoints;
     unsigned n_endpoints;
     bool patient;

@@ -39,8 +39,8 @@ typedef struct Receive {
     int share, shares;
     long long timeout_s;
     ReceiveConfig *config;
-    Keys keys, broker;
-    char **argv; // of a command, ending with NULL; its words are the configuration's
+    Keys keys, broker[2]; // the exchange's, and its next one
+    char **argv;          // of a command, ending with NULL; its words are the configuration's
     Sink *sink;
     Subscription *subscription;
     int64_t shown_ms, shown_records; // progress
@@ -218,34 +218,35 @@ static int prepare(Receive *receive) {
     if (r == 0 && !receive->keys.has_secret)
         r = error_fail(ERROR_CONFIG, "%s: this is a public half; name the key file itself", receive->config->keys);
     if (r == 0)
-        r = keys_load_public(receive->config->broker.key, &receive->broker, NULL);
+        r = keys_load_exchange(receive->config->broker.key, receive->broker);
     if (r == 0)
         r = sink_open(receive);
     if (r < 0)
         return r;
     bool terminal = isatty(STDERR_FILENO) && !receive->health;
     receive->shown_ms = clock_monotonic_ms(clock_system());
-    return subscription_new(&receive->subscription,
-                            &(SubscriptionOptions){.name = receive->config->subscription,
-                                                   .share = receive->share,
-                                                   .shares = receive->shares,
-                                                   .keys = &receive->keys,
-                                                   .broker_key = receive->broker.curve_public,
-                                                   .sign_key = receive->broker.sign_public,
-                                                   .sink = receive->sink,
-                                                   .clock = clock_system(),
-                                                   .from = receive->from,
-                                                   .from_position = receive->from_position,
-                                                   .from_time_us = receive->from_time_us,
-                                                   .until_head = receive->until_head || receive->reconcile,
-                                                   .reconcile = receive->reconcile,
-                                                   .dry = receive->dry,
-                                                   .accept_rights = receive->accept_rights,
-                                                   .timeout_ms = receive->timeout_s * 1000,
-                                                   .progress = terminal          ? progress_show
-                                                               : receive->health ? health_show
-                                                                                 : NULL,
-                                                   .progress_self = receive});
+    return subscription_new(
+        &receive->subscription,
+        &(SubscriptionOptions){.name = receive->config->subscription,
+                               .share = receive->share,
+                               .shares = receive->shares,
+                               .keys = &receive->keys,
+                               .broker_key = receive->broker[0].curve_public,
+                               .sign_keys = {receive->broker[0].sign_public, receive->broker[1].sign_public},
+                               .sink = receive->sink,
+                               .clock = clock_system(),
+                               .from = receive->from,
+                               .from_position = receive->from_position,
+                               .from_time_us = receive->from_time_us,
+                               .until_head = receive->until_head || receive->reconcile,
+                               .reconcile = receive->reconcile,
+                               .dry = receive->dry,
+                               .accept_rights = receive->accept_rights,
+                               .timeout_ms = receive->timeout_s * 1000,
+                               .progress = terminal          ? progress_show
+                                           : receive->health ? health_show
+                                                             : NULL,
+                               .progress_self = receive});
 }
 
 static bool out_of_patience(const Receive *receive) {
@@ -264,6 +265,8 @@ static void pause_ms(const Receive *receive, int64_t wait_ms) {
 
 // What is tried again, and how.
 typedef struct Trying {
+    bool secured;       // any of the round
+    bool at_next;       // with the exchange's next key
     unsigned at, tried; // endpoints: the next one, and how many since one served us
     int64_t wait_ms, reach_ms;
     int64_t said_ms; // 0: not yet
@@ -290,8 +293,14 @@ static void trying_next(Trying *trying, const Receive *receive, const char *why)
         trying->said_ms = now_ms;
     }
     trying->at = (trying->at + 1) % n;
+    trying->secured = trying->secured || subscription_was_secured(receive->subscription);
     if (++trying->tried % n != 0)
         return;
+    if (!trying->secured) { // perhaps it has its next key by now
+        trying->at_next = !trying->at_next;
+        subscription_set_broker(receive->subscription, receive->broker[trying->at_next].curve_public);
+    }
+    trying->secured = false;
     pause_ms(receive, trying->wait_ms);
     trying->wait_ms = twice(trying->wait_ms, PAUSE_MAX_MS);
     trying->reach_ms = twice(trying->reach_ms, REACH_MAX_MS);

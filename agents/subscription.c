@@ -584,8 +584,8 @@ int subscription_new(Subscription **ret, const SubscriptionOptions *options) {
     s->options = *options;
     s->served_ms = clock_monotonic_ms(options->clock);
     int r = arena_new(&s->arena, FRAME_ARENA_BYTES);
-    if (r == 0 && options->sign_key)
-        r = head_watch_new(&s->heads, options->sign_key, options->clock);
+    if (r == 0 && options->sign_keys[0])
+        r = head_watch_new(&s->heads, options->sign_keys, options->clock);
     if (r < 0)
         subscription_destroy(&s);
     *ret = s;
@@ -624,6 +624,14 @@ uint32_t subscription_accept_rights(Subscription *s) {
     if (s->session)
         s->place.policy_version = s->policy_version;
     return s->session ? s->policy_version : 0;
+}
+
+void subscription_set_broker(Subscription *s, const uint8_t key[KEY_BYTES]) {
+    s->options.broker_key = key;
+}
+
+bool subscription_was_secured(const Subscription *s) {
+    return s->news == SOCKET_SECURED || s->news == SOCKET_LOST;
 }
 
 int64_t subscription_served_ms(const Subscription *s) {

@@ -35,10 +35,10 @@ typedef enum SubscriptionFrom {
 // Pointers must outlive the subscription.
 typedef struct SubscriptionOptions {
     const char *name;
-    int share, shares;         // which of how many, from 1; 0 of 0: everything
-    const Keys *keys;          // the subscriber's
-    const uint8_t *broker_key; // KEY_BYTES
-    const uint8_t *sign_key;   // the exchange's, to judge its signed heads by; NULL: they are not judged
+    int share, shares;           // which of how many, from 1; 0 of 0: everything
+    const Keys *keys;            // the subscriber's
+    const uint8_t *broker_key;   // KEY_BYTES
+    const uint8_t *sign_keys[2]; // the exchange's and its next one, to judge its signed heads by; NULL: they are not
     Sink *sink;
     const Clock *clock;
     SubscriptionFrom from;
@@ -83,5 +83,9 @@ void subscription_tally(const Subscription *subscription, SinkTally *ret);
 bool subscription_rights_changed(const Subscription *subscription);
 uint32_t subscription_accept_rights(Subscription *subscription);
 const char *subscription_text(const Subscription *subscription);
+// With this key of the exchange's from the next session on; outlives it.
+void subscription_set_broker(Subscription *subscription, const uint8_t key[KEY_BYTES]);
+// Whether the session that is over got through the handshake.
+bool subscription_was_secured(const Subscription *subscription);
 // When a broker last served us (monotonic); when it was made, if none ever did.
 int64_t subscription_served_ms(const Subscription *subscription);

@@ -392,6 +392,19 @@ int keys_load_public(const char *path, Keys *ret, bool *ret_locked) {
     return load(path, &(Wanted){0}, ret, ret_locked != NULL ? ret_locked : &locked);
 }
 
+int keys_load_exchange(const char *path, Keys ret[2]) {
+    char *next = NULL;
+    int r = keys_load_public(path, &ret[0], NULL);
+    if (r == 0 && asprintf(&next, "%s.next", path) < 0)
+        return error_fail(ERROR_MEMORY, "no memory to read %s", path);
+    if (r == 0)
+        ret[1] = ret[0];
+    if (r == 0 && access(next, F_OK) == 0)
+        r = keys_load_public(next, &ret[1], NULL);
+    free(next);
+    return r;
+}
+
 // ---- signatures -----------------------------------------------------------------------------------------------
 
 // Ed25519 takes its message whole, so domain and data are joined in a buffer that is kept.

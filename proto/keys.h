@@ -34,6 +34,9 @@ int keys_load(const char *path, Keys *ret);
 int keys_unlock(const char *path, const Passphrase *passphrase, Keys *ret);
 // Of either file the public halves alone. *ret_locked (may be NULL): whether its secrets are under a passphrase.
 int keys_load_public(const char *path, Keys *ret, bool *ret_locked);
+// The public halves that an exchange has: ret[0] of path; ret[1] of path.next, which it will have or has by now, where
+// there is such a file; else ret[0] again.
+int keys_load_exchange(const char *path, Keys ret[2]);
 void keys_wipe(Keys *keys);
 // hex of the first 8 bytes of SHA-256(public signing key): 17 bytes with the 0.
 #define KEY_ID_TEXT_BYTES 17

@@ -41,7 +41,7 @@ int library_need(const char *text, const char *name) {
     return text && *text ? 0 : error_fail(ERROR_CONFIG, "%s is needed", name);
 }
 
-int library_keys(const char *keys, const char *broker_key, Keys *ret, Keys *ret_broker) {
+int library_keys(const char *keys, const char *broker_key, Keys *ret, Keys ret_broker[2]) {
     int r = library_need(keys, "keys");
     if (r == 0)
         r = library_need(broker_key, "broker_key");
@@ -49,7 +49,7 @@ int library_keys(const char *keys, const char *broker_key, Keys *ret, Keys *ret_
         r = keys_load(keys, ret);
     if (r == 0 && !ret->has_secret)
         r = error_fail(ERROR_CONFIG, "%s: this is a public half; name the key file itself", keys);
-    return r == 0 ? keys_load_public(broker_key, ret_broker, NULL) : r;
+    return r == 0 ? keys_load_exchange(broker_key, ret_broker) : r;
 }
 
 int endpoints_copy(Endpoints *ret, const char *const *endpoints, size_t n) {

@@ -18,7 +18,7 @@ void library_begin(void);
 int library_take(void *into, size_t into_bytes, const void *given);
 // ERROR_CONFIG when a text that is needed is missing.
 int library_need(const char *text, const char *name);
-int library_keys(const char *keys, const char *broker_key, Keys *ret, Keys *ret_broker);
+int library_keys(const char *keys, const char *broker_key, Keys *ret, Keys ret_broker[2]);
 
 typedef struct Endpoints {
     char *at[LIBRARY_ENDPOINTS_MAX];

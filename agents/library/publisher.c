@@ -25,7 +25,7 @@
 struct DongboPublisher {
     Endpoints endpoints;
     char *agency, *agent;
-    Keys keys, broker;
+    Keys keys, broker[2]; // the exchange's, and its next one
     Spool *spool;
     Verdicts verdicts;
     Sealer *sealer;
@@ -82,7 +82,8 @@ static int stream_make(DongboPublisher *p, const DongboPublisherOptions *options
                         .kind = stream_kind(options),
                         .agent = p->agent,
                         .keys = &p->keys,
-                        .broker = &p->broker,
+                        .broker = &p->broker[0],
+                        .broker_next = &p->broker[1],
                         .endpoints = p->endpoints.at,
                         .n_endpoints = p->endpoints.n,
                         .clock = clock_system()};
@@ -103,7 +104,7 @@ static int open_all(DongboPublisher *p, const DongboPublisherOptions *options) {
         return error_fail(ERROR_MEMORY, "no memory for a publisher");
     r = endpoints_copy(&p->endpoints, options->endpoints, options->n_endpoints);
     if (r == 0)
-        r = library_keys(options->keys, options->broker_key, &p->keys, &p->broker);
+        r = library_keys(options->keys, options->broker_key, &p->keys, p->broker);
     if (r == 0)
         r = arena_new(&p->arena, ARENA_BYTES);
     if (r == 0)

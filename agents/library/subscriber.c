@@ -26,7 +26,9 @@ struct DongboSubscriber {
     Sink sink; // handed to the session; first
     char *name;
     Endpoints endpoints;
-    Keys keys, broker;
+    Keys keys, broker[2]; // the exchange's, and its next one
+    bool secured;         // any of the round
+    bool at_next;         // with its next key
     PlaceFile *file;
     Subscription *subscription;
     Arena *arena;              // of the record given out
@@ -144,7 +146,7 @@ static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options)
         return error_fail(ERROR_MEMORY, "no memory for a subscriber");
     r = endpoints_copy(&s->endpoints, options->endpoints, options->n_endpoints);
     if (r == 0)
-        r = library_keys(options->keys, options->broker_key, &s->keys, &s->broker);
+        r = library_keys(options->keys, options->broker_key, &s->keys, s->broker);
     if (r == 0)
         r = arena_new(&s->arena, RECORD_ARENA_BYTES);
     if (r == 0)
@@ -153,8 +155,8 @@ static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options)
         return r;
     SubscriptionOptions subscription = {.name = s->name,
                                         .keys = &s->keys,
-                                        .broker_key = s->broker.curve_public,
-                                        .sign_key = s->broker.sign_public,
+                                        .broker_key = s->broker[0].curve_public,
+                                        .sign_keys = {s->broker[0].sign_public, s->broker[1].sign_public},
                                         .sink = &s->sink,
                                         .clock = clock_system(),
                                         .from = s->has_place ? FROM_SINK : FROM[options->from]};
@@ -292,9 +294,15 @@ static void lost(DongboSubscriber *s, int64_t served_ms) {
     if (subscription_served_ms(s->subscription) != served_ms)
         s->pause_ms = 0;
     s->away = true;
+    s->secured = s->secured || subscription_was_secured(s->subscription);
     s->endpoint = (s->endpoint + 1) % s->endpoints.n;
     if (s->endpoint != 0)
         return;
+    if (!s->secured) {
+        s->at_next = !s->at_next;
+        subscription_set_broker(s->subscription, s->broker[s->at_next].curve_public);
+    }
+    s->secured = false;
     s->pause_ms = s->pause_ms ? s->pause_ms * 2 : PAUSE_MIN_MS;
     s->pause_ms = s->pause_ms < PAUSE_MAX_MS ? s->pause_ms : PAUSE_MAX_MS;
     s->resume_ms = now_ms() + s->pause_ms;

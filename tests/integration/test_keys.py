@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import os
 import pty
+import shutil
 import time
 
 import pytest
@@ -316,3 +317,45 @@ def test_tokens_open_the_door_alone_and_keys_all_but_the_door(door):
     assert is_let_in(door.publish, wire.keys_of(door, "moh"), door)
     assert not is_let_in(door.door, wire.keys_of(door, "moh"), door)
     assert not is_let_in(door.door, wire.Keys.new(), door)
+
+
+# ---- the exchange's own keys ---------------------------------------------------------------------------------------
+
+def change_exchange_keys(exchange):
+    """The broker stops, and starts with its next keys."""
+    exchange.broker.stop()
+    config = exchange.directory / "broker.yaml"
+    config.write_text(config.read_text().replace("keys: broker.keys", "keys: broker-next.keys"))
+    exchange.start_broker()
+
+
+def test_the_exchange_changes_its_keys_under_agents_that_know_the_next(exchange):
+    """Those who run go on with the new key by themselves; who has not got it stays outside, and loses nothing."""
+    exchange.load_population(people.citizens(30))
+    moh = exchange.agency("MOH", "health", ["vaccinations"])
+    late = exchange.agency("MOET", "education", ["education"])
+    committee = exchange.committee("hn", "health", "health.lot_number")
+    for agent, name in ((moh, "mine"), (late, "theirs"), (committee, "mine")):
+        shutil.copy(exchange.directory / "broker.keys.pub", exchange.directory / f"{name}.pub")
+        agent.config.write_text(agent.config.read_text().replace("broker.keys.pub", f"{name}.pub"))
+    exchange.keys("broker-next")
+    shutil.copy(exchange.directory / "broker-next.keys.pub", exchange.directory / "mine.pub.next")
+    exchange.start_broker()
+    moh.drop("vaccinations", "a.csv", [people.dose_row(n) for n in range(5)])
+    running, receiving = moh.start(), committee.start()
+    stored = "SELECT count(*) FROM exchange.segment WHERE kind = 1"
+    exchange.wait_until(stored, 1)
+    receiving.wait_for(lambda: len(committee.records()) == 5, "the first records")
+    change_exchange_keys(exchange)
+    moh.drop("vaccinations", "b.csv", [people.dose_row(n) for n in range(5, 10)])
+    exchange.wait_until(stored, 2)
+    receiving.wait_for(lambda: len(committee.records()) == 10, "the records after")
+    assert running.running()
+    assert late.once(timeout=2) == 3 and "is broker.key its public key file?" in late.log.read_text()
+    shutil.copy(exchange.directory / "broker-next.keys.pub", exchange.directory / "theirs.pub")
+    assert late.once(expect=0) == 0
+    exchange.wait_until("SELECT count(*) FROM exchange.policy_change WHERE logged_position IS NULL", 0)
+    ids = [wire.keys_of(exchange, name).key_id for name in ("broker", "broker-next")]
+    told = [line["text"] for line in exchange.log() if line["kind"] == "policy" and "heads of the log" in line["text"]]
+    assert len(told) == 2 and all(f"(id {key})" in text for text, key in zip(told, ids))
+    assert "a signed head" not in committee.log.read_text(), "its heads go on under the next key"

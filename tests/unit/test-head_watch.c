@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 typedef struct Fixture {
-    Keys keys;
+    Keys keys, next;
     Signer *signer;
     HeadWatch *watch;
     Bytes body;
@@ -24,7 +24,9 @@ static int set_up(void **state) {
     f = (Fixture){0};
     assert_int_equal(keys_generate(&f.keys), 0);
     assert_int_equal(signer_new(&f.signer, f.keys.sign_secret), 0);
-    assert_int_equal(head_watch_new(&f.watch, f.keys.sign_public, clock_system()), 0);
+    assert_int_equal(keys_generate(&f.next), 0);
+    const uint8_t *const sign_keys[2] = {f.keys.sign_public, f.next.sign_public};
+    assert_int_equal(head_watch_new(&f.watch, sign_keys, clock_system()), 0);
     keys_id(f.keys.sign_public, f.key_id);
     return 0;
 }
@@ -110,12 +112,24 @@ static void test_signatures(void **state) {
     head_watch_take(f.watch, &head, NULL);
 }
 
+static void test_a_log_that_goes_on_under_the_next_key(void **state) {
+    assert_null(judge(4, 9, 1, 1));
+    signer_destroy(&f.signer);
+    assert_int_equal(signer_new(&f.signer, f.next.sign_secret), 0);
+    Dongbo__SignedHead head = make(5, 12, 1, 2);
+    assert_string_equal(head_watch_judge(f.watch, &head, NULL), "is not signed by the exchange's key");
+    keys_id(f.next.sign_public, f.key_id);
+    assert_string_equal(judge(5, 8, 1, 2), "is of a log that has shrunk");
+    assert_null(judge(5, 12, 1, 2));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_log_that_grows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_logs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_log_received_here, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_signatures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_log_that_goes_on_under_the_next_key, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
