@@ -95,12 +95,16 @@ def attacked(site, late=LATE, growth_kib=GROWTH_KIB):
 
 
 def set_up(site):
-    """Honest: EVN and `beside`. Attackers have the keys of MOH, `wrong` and `list`."""
+    """Honest: EVN and `beside`. Attackers have the keys of MOH, `wrong` and `list`; of VSS, MPS and `flood` where they
+    use up the Hellos that a party may say, which the next attack wants, too."""
     site.load_population(people.citizens(200))
     site.agency("EVN", "electricity", [])
     site.agency("MOH", "health", [])
+    site.agency("VSS", "social_security", [])
+    site.agency("MPS", "residence", [])
     site.committee("beside", "electricity", FIELDS)
     site.committee("wrong", "health", "citizen_number,health.*")
+    site.committee("flood", "health", "citizen_number,health.*")
     site.committee("list", "health", "citizen_number,health.*", "--followed-only")
     config = site.directory / "broker.yaml"
     config.write_text(config.read_text() + "stats_file: broker.stats\n")

@@ -52,7 +52,7 @@ def greeted(peer):
 
 def test_a_flood_of_hellos(site):
     """So many at once and then so many a second; the rest is told to wait, and costs no database anything."""
-    with attacked(site), wire.publisher(site, "MOH") as flood:
+    with attacked(site), wire.publisher(site, "VSS") as flood:
         epoch = flood.hello().session_epoch
         begin, n = time.monotonic(), short(2000, 50000)
         for _ in range(n):
@@ -63,7 +63,7 @@ def test_a_flood_of_hellos(site):
         assert said.count("TOO_OFTEN") > 500, len(said)
         opened = site.cluster.value("SELECT session_epoch FROM exchange.stream WHERE stream = %s", flood.stream) - epoch
         assert opened <= 1024 + 32 * (passed + 1)
-    with wire.publisher(site, "MOH") as later:  # the agency's honest agents have what it is given each second
+    with wire.publisher(site, "VSS") as later:  # the agency's honest agents have what it is given each second
         deadline = time.monotonic() + 5
         while greeted(later) != wire.WELCOME_PUBLISH:
             assert time.monotonic() < deadline
@@ -72,7 +72,7 @@ def test_a_flood_of_hellos(site):
 def test_hellos_that_are_given_up(site):
     """A Hello, and rubbish that ends its session before it is opened, over and over: what the database is still asked
     for is counted, so that others are greeted in time."""
-    with attacked(site), wire.publisher(site, "MOH") as flood:
+    with attacked(site), wire.publisher(site, "MPS") as flood:
         for _ in range(short(300, 3000)):
             for _ in range(3):
                 flood.say_hello(stream=os.urandom(16))

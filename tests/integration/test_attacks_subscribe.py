@@ -66,7 +66,7 @@ def codes(peer, timeout=0.3):
 
 def test_a_flood_of_hellos(site):
     """Each would cost some statements and begin reading from the start: so many are served, the others told to wait."""
-    with attacked(site), wire.subscriber(site, "wrong") as flood:
+    with attacked(site), wire.subscriber(site, "flood") as flood:
         begin = time.monotonic()
         for _ in range(short(1500, 50000)):
             flood.say_hello(from_start=True)
