@@ -198,7 +198,7 @@ def test_a_sink_is_filled_by_a_snapshot_and_repaired(exchange, health):
 
 def test_lines_say_where_a_snapshot_begins_and_ends(exchange, health):
     publish(health, 0, 100)
-    filler(exchange, 3, 1000)
+    filler(exchange, 3, 8000)
     receiver = exchange.receivers["hn"]
     receiver.until_head()
     lines = receiver.records()
@@ -216,7 +216,7 @@ def test_lines_say_where_a_snapshot_begins_and_ends(exchange, health):
     first = lines[0]["first"]
     assert [lines[n] for n in borders] == [{"snapshot": "begin", "first": first}, {"snapshot": "end", "first": first}]
     inside = lines[borders[0] + 1:borders[1]]
-    assert len(inside) == 3100 == len({line["record"] for line in inside}), "each once, also after a kill"
+    assert len(inside) == 24100 == len({line["record"] for line in inside}), "each once, also after a kill"
     assert {line["change"] for line in inside} == {"upsert"}
     assert len(lines[borders[1] + 1:]) == 5
 
