@@ -3,6 +3,7 @@
 // Rows are believed as little here as anywhere: whoever makes a proof checks it before it is handed out.
 #include "operators/log_proof.h"
 
+#include "operators/log_row.h"
 #include "operators/output.h"
 #include "operators/result.h"
 #include "proto/base/error.h"
@@ -21,12 +22,6 @@ static const PgStatement HEAD = {
     "THEN (SELECT max(number) FROM exchange.signed_head) ELSE $1 END",
     1, NULL};
 
-static ProtobufCBinaryData bytes_of(const PGresult *rows, int row, int column) {
-    size_t n = 0;
-    const uint8_t *data = pg_is_null(rows, row, column) ? NULL : pg_bytes(rows, row, column, &n);
-    return (ProtobufCBinaryData){.len = n, .data = (uint8_t *)data};
-}
-
 int log_proof_head(Pg *exchange, int64_t number, PGresult **ret_rows, Dongbo__SignedHead *ret) {
     PgParams params = {0};
     pg_param_i64(&params, number);
@@ -37,8 +32,8 @@ int log_proof_head(Pg *exchange, int64_t number, PGresult **ret_rows, Dongbo__Si
     dongbo__signed_head__init(ret);
     if (PQntuples(*ret_rows) == 0)
         return 1;
-    ret->head = bytes_of(*ret_rows, 0, 0);
-    ret->signature = bytes_of(*ret_rows, 0, 1);
+    ret->head = log_row_bytes(*ret_rows, 0, 0);
+    ret->signature = log_row_bytes(*ret_rows, 0, 1);
     return 0;
 }
 
@@ -50,29 +45,8 @@ int log_proof_tree(const Dongbo__SignedHead *head, Arena *arena, const Dongbo__T
 
 // ---- rows --------------------------------------------------------------------------------------------------------
 
-enum {
-    LEAF_INDEX,
-    LEAF,
-    FRONTIER,
-    FIRST,
-    LAST,
-    EPOCH,
-    FORMAT,
-    KIND,
-    AGENCY,
-    STREAM,
-    FIRST_SEQUENCE,
-    LAST_SEQUENCE,
-    BATCH_ROOT,
-    STORED_AT,
-    POPULATION,
-    SUMMARY,
-    ORIGIN
-};
-#define SELECT_ROWS                                                                                                    \
-    "SELECT leaf_index, leaf, frontier, first_position, last_position, epoch, format, kind, coalesce(agency, 0), "     \
-    "stream, first_sequence, last_sequence, batch_root, stored_at_us, population_position, summary, origin "           \
-    "FROM exchange.segment "
+enum { LEAF = LOG_ROW_REST };
+#define SELECT_ROWS "SELECT " LOG_ROW_COLUMNS ", leaf FROM exchange.segment "
 static const Oid ROWS_TYPES[] = {1016};
 static const PgStatement ROWS = {"proof_rows", SELECT_ROWS "WHERE leaf_index = ANY ($1) ORDER BY leaf_index", 1,
                                  ROWS_TYPES};
@@ -82,7 +56,7 @@ static const PgStatement AT = {"proof_at",
 static int damaged(const PGresult *rows, int row) {
     return error_fail(ERROR_DATABASE,
                       "the log's segment at position %" PRId64 " is damaged: dongbo log verify says more",
-                      pg_i64(rows, row, FIRST));
+                      pg_i64(rows, row, LOG_ROW_FIRST));
 }
 
 static void segment_of(const Dongbo__LogSegment *from, const Dongbo__SealedBatch *origin, Segment *ret) {
@@ -115,33 +89,15 @@ static const Dongbo__SealedBatch *origin_of(const Dongbo__LogSegment *segment, A
     return origin != NULL && origin->signature.len == SIGNATURE_BYTES ? origin : NULL;
 }
 
-static void row_of(const PGresult *rows, int row, Dongbo__LogSegment *ret) {
-    dongbo__log_segment__init(ret);
-    ret->first_position = (uint64_t)pg_i64(rows, row, FIRST);
-    ret->last_position = (uint64_t)pg_i64(rows, row, LAST);
-    ret->epoch = (uint32_t)pg_i32(rows, row, EPOCH);
-    ret->format = (uint32_t)pg_i16(rows, row, FORMAT);
-    ret->kind = (uint32_t)pg_i16(rows, row, KIND);
-    ret->agency = (uint32_t)pg_i32(rows, row, AGENCY);
-    ret->stream = bytes_of(rows, row, STREAM);
-    ret->first_sequence = (uint64_t)pg_i64(rows, row, FIRST_SEQUENCE);
-    ret->last_sequence = (uint64_t)pg_i64(rows, row, LAST_SEQUENCE);
-    ret->batch_root = bytes_of(rows, row, BATCH_ROOT);
-    ret->stored_at_us = pg_i64(rows, row, STORED_AT);
-    ret->population_position = pg_i64(rows, row, POPULATION);
-    ret->leaf_index = (uint64_t)pg_i64(rows, row, LEAF_INDEX);
-    ret->origin = bytes_of(rows, row, ORIGIN);
-}
-
 static int decode_summary(const LogProofMaker *maker, const PGresult *rows, int row, Dongbo__SegmentSummary **ret) {
-    ProtobufCBinaryData bytes = bytes_of(rows, row, SUMMARY);
-    int r = segment_decode_summary(bytes.data, bytes.len, pg_i16(rows, row, FORMAT), maker->arena, ret);
+    ProtobufCBinaryData bytes = log_row_bytes(rows, row, LOG_ROW_SUMMARY);
+    int r = segment_decode_summary(bytes.data, bytes.len, pg_i16(rows, row, LOG_ROW_FORMAT), maker->arena, ret);
     return r == 0 ? 0 : damaged(rows, row);
 }
 
 // As stored; of the first format it follows from the row.
 static int leaf_of(const LogProofMaker *maker, const PGresult *rows, int row, uint8_t out[HASH_BYTES]) {
-    ProtobufCBinaryData stored = bytes_of(rows, row, LEAF);
+    ProtobufCBinaryData stored = log_row_bytes(rows, row, LEAF);
     if (stored.len == HASH_BYTES) {
         memcpy(out, stored.data, HASH_BYTES);
         return 0;
@@ -150,7 +106,7 @@ static int leaf_of(const LogProofMaker *maker, const PGresult *rows, int row, ui
     Dongbo__SegmentSummary *summary = NULL;
     Segment segment;
     ArenaMark mark = arena_mark(maker->arena);
-    row_of(rows, row, &fields);
+    log_row_fields(rows, row, &fields);
     int r = decode_summary(maker, rows, row, &summary);
     if (r < 0)
         return r;
@@ -162,7 +118,7 @@ static int leaf_of(const LogProofMaker *maker, const PGresult *rows, int row, ui
 
 static int find_row(const PGresult *rows, uint64_t leaf_index) {
     for (int row = 0; row < PQntuples(rows); row++) {
-        if ((uint64_t)pg_i64(rows, row, LEAF_INDEX) == leaf_index)
+        if ((uint64_t)pg_i64(rows, row, LOG_ROW_LEAF_INDEX) == leaf_index)
             return row;
     }
     return -1;
@@ -180,7 +136,7 @@ static int range_root(const LogProofMaker *maker, const PGresult *rows, ProofRan
     int r = row < 0 ? missing(range.end - 1) : leaf_of(maker, rows, row, leaf);
     if (r == 0 && range.end > 1) {
         int at = find_row(rows, range.end - 2);
-        ProtobufCBinaryData frontier = at < 0 ? (ProtobufCBinaryData){0} : bytes_of(rows, at, FRONTIER);
+        ProtobufCBinaryData frontier = at < 0 ? (ProtobufCBinaryData){0} : log_row_bytes(rows, at, LOG_ROW_FRONTIER);
         if (at < 0)
             r = missing(range.end - 2);
         else if (frontier_read(&before, range.end - 1, frontier.data, frontier.len) != 0)
@@ -238,9 +194,9 @@ int log_proof_segment(const LogProofMaker *maker, uint64_t position, Dongbo__Log
     pg_params_free(&params);
     if (r < 0)
         return r;
-    if (PQntuples(rows) == 0 || (uint64_t)pg_i64(rows, 0, LAST) < position)
+    if (PQntuples(rows) == 0 || (uint64_t)pg_i64(rows, 0, LOG_ROW_LAST) < position)
         return 1;
-    row_of(rows, 0, ret);
+    log_row_fields(rows, 0, ret);
     r = decode_summary(maker, rows, 0, ret_summary);
     ProtobufCBinaryData *kept[] = {&ret->stream, &ret->batch_root, &ret->origin};
     for (size_t i = 0; r == 0 && i < sizeof kept / sizeof *kept; i++) {

@@ -9,29 +9,8 @@
 
 #include <inttypes.h>
 
-// In the order of LOG_ROW_FIRST and its like.
-enum {
-    FIRST,
-    LAST,
-    EPOCH,
-    FORMAT,
-    KIND,
-    AGENCY,
-    STREAM,
-    FIRST_SEQUENCE,
-    LAST_SEQUENCE,
-    BATCH_ROOT,
-    STORED_AT,
-    POPULATION,
-    LEAF_INDEX,
-    HASH,
-    FRONTIER,
-    SUMMARY,
-    ORIGIN
-};
 #define SELECT_PAGE(rest)                                                                                              \
-    "SELECT first_position, last_position, epoch, format, kind, coalesce(agency, 0), stream, first_sequence, "         \
-    "last_sequence, batch_root, stored_at_us, population_position, leaf_index, hash, frontier, summary, origin" rest   \
+    "SELECT " LOG_ROW_COLUMNS rest                                                                                     \
     " FROM exchange.segment WHERE first_position >= $1 AND first_position <= $2 ORDER BY first_position LIMIT 64"
 static const PgStatement PAGES[2] = {{"log_row_page", SELECT_PAGE(""), 2, NULL},
                                      {"log_row_page_payload", SELECT_PAGE(", payload, batch"), 2, NULL}};
@@ -79,30 +58,34 @@ int log_row_unpack(const PGresult *rows, int row, int column, Bytes *plain) {
     int r = logfile_unpack(bytes.data, bytes.len, plain);
     return r <= 0 ? r
                   : error_fail(ERROR_DATABASE, "the segment at position %" PRId64 " cannot be read: its %s is damaged",
-                               pg_i64(rows, row, FIRST), PQfname(rows, column));
+                               pg_i64(rows, row, LOG_ROW_FIRST), PQfname(rows, column));
+}
+
+void log_row_fields(const PGresult *rows, int row, Dongbo__LogSegment *ret) {
+    dongbo__log_segment__init(ret);
+    ret->first_position = (uint64_t)pg_i64(rows, row, LOG_ROW_FIRST);
+    ret->last_position = (uint64_t)pg_i64(rows, row, LOG_ROW_LAST);
+    ret->epoch = (uint32_t)pg_i32(rows, row, LOG_ROW_EPOCH);
+    ret->format = (uint32_t)pg_i16(rows, row, LOG_ROW_FORMAT);
+    ret->kind = (uint32_t)pg_i16(rows, row, LOG_ROW_KIND);
+    ret->agency = (uint32_t)pg_i32(rows, row, LOG_ROW_AGENCY);
+    ret->stream = log_row_bytes(rows, row, LOG_ROW_STREAM);
+    ret->first_sequence = (uint64_t)pg_i64(rows, row, LOG_ROW_FIRST_SEQUENCE);
+    ret->last_sequence = (uint64_t)pg_i64(rows, row, LOG_ROW_LAST_SEQUENCE);
+    ret->batch_root = log_row_bytes(rows, row, LOG_ROW_BATCH_ROOT);
+    ret->stored_at_us = pg_i64(rows, row, LOG_ROW_STORED_AT);
+    ret->population_position = pg_i64(rows, row, LOG_ROW_POPULATION);
+    ret->leaf_index = (uint64_t)pg_i64(rows, row, LOG_ROW_LEAF_INDEX);
+    ret->origin = log_row_bytes(rows, row, LOG_ROW_ORIGIN);
 }
 
 int log_row_fill(const PGresult *rows, int row, Bytes *summary, Dongbo__LogSegment *ret) {
-    int r = log_row_unpack(rows, row, SUMMARY, summary);
+    int r = log_row_unpack(rows, row, LOG_ROW_SUMMARY, summary);
     if (r < 0)
         return r;
-    dongbo__log_segment__init(ret);
-    ret->first_position = (uint64_t)pg_i64(rows, row, FIRST);
-    ret->last_position = (uint64_t)pg_i64(rows, row, LAST);
-    ret->epoch = (uint32_t)pg_i32(rows, row, EPOCH);
-    ret->format = (uint32_t)pg_i16(rows, row, FORMAT);
-    ret->kind = (uint32_t)pg_i16(rows, row, KIND);
-    ret->agency = (uint32_t)pg_i32(rows, row, AGENCY);
-    ret->stream = log_row_bytes(rows, row, STREAM);
-    ret->first_sequence = (uint64_t)pg_i64(rows, row, FIRST_SEQUENCE);
-    ret->last_sequence = (uint64_t)pg_i64(rows, row, LAST_SEQUENCE);
-    ret->batch_root = log_row_bytes(rows, row, BATCH_ROOT);
-    ret->stored_at_us = pg_i64(rows, row, STORED_AT);
-    ret->population_position = pg_i64(rows, row, POPULATION);
-    ret->leaf_index = (uint64_t)pg_i64(rows, row, LEAF_INDEX);
-    ret->hash = log_row_bytes(rows, row, HASH);
-    ret->frontier = log_row_bytes(rows, row, FRONTIER);
-    ret->origin = log_row_bytes(rows, row, ORIGIN);
+    log_row_fields(rows, row, ret);
+    ret->hash = log_row_bytes(rows, row, LOG_ROW_HASH);
+    ret->frontier = log_row_bytes(rows, row, LOG_ROW_FRONTIER);
     ret->summary = (ProtobufCBinaryData){.len = summary->n, .data = summary->data};
     return 0;
 }
