@@ -3,8 +3,8 @@
 // `dongbo log export`: the log, or a part of it, as a file that can be verified without the database (PROTOCOL.md, Log
 // exports). Read in pages within one snapshot, so that memory stays bounded and what is trimmed meanwhile does not
 // matter. Payloads and batches only where they are asked for and the role may read them.
+#include "broker/log_row.h"
 #include "operators/commands.h"
-#include "operators/log_row.h"
 #include "operators/output.h"
 #include "operators/progress.h"
 #include "operators/result.h"

@@ -107,7 +107,7 @@ static int read_number(const char *text, int64_t *ret) {
     return 0;
 }
 
-static int make(const LogProofMaker *maker, StoredHead *older, StoredHead *newer, Dongbo__ConsistencyProof *ret) {
+static int make(const LogPathMaker *maker, StoredHead *older, StoredHead *newer, Dongbo__ConsistencyProof *ret) {
     ProofRange ranges[PROOF_MAX];
     dongbo__consistency_proof__init(ret);
     ret->older = &older->head;
@@ -115,7 +115,7 @@ static int make(const LogProofMaker *maker, StoredHead *older, StoredHead *newer
     if (older->tree->size > newer->tree->size)
         return error_fail(ERROR_CONFIG, "OLD is the head with fewer segments");
     ret->n_path = proof_consistency(older->tree->size, newer->tree->size, ranges);
-    return log_proof_path(maker, ranges, ret->n_path, &ret->path);
+    return log_path_make(maker, ranges, ret->n_path, &ret->path);
 }
 
 // Checked before it is handed out. 1 when it does not hold, which is then said.
@@ -144,7 +144,7 @@ int log_consistency_run(Desk *desk, int argc, char **argv) {
     CLEANUP(arena_destroy) Arena *arena = NULL;
     CLEANUP(merkle_destroy) Merkle *merkle = NULL;
     CLEANUP(stored_head_free) StoredHead older = {0}, newer = {0};
-    LogProofMaker maker = {0};
+    LogPathMaker maker = {0};
     Dongbo__ConsistencyProof proof;
     int64_t old = 0, new = 0;
     int r = desk_parse(desk, options, argc, argv, &operand);

@@ -3,7 +3,7 @@
 // Rows are believed as little here as anywhere: whoever makes a proof checks it before it is handed out.
 #include "operators/log_proof.h"
 
-#include "operators/log_row.h"
+#include "broker/log_row.h"
 #include "operators/output.h"
 #include "operators/result.h"
 #include "proto/base/error.h"
@@ -41,169 +41,6 @@ int log_proof_tree(const Dongbo__SignedHead *head, Arena *arena, const Dongbo__T
     if (head_read(head->head.data, head->head.len, arena, ret) != 0)
         return error_fail(ERROR_DATABASE, "a stored signed head cannot be read");
     return 0;
-}
-
-// ---- rows --------------------------------------------------------------------------------------------------------
-
-enum { LEAF = LOG_ROW_REST };
-#define SELECT_ROWS "SELECT " LOG_ROW_COLUMNS ", leaf FROM exchange.segment "
-static const Oid ROWS_TYPES[] = {1016};
-static const PgStatement ROWS = {"proof_rows", SELECT_ROWS "WHERE leaf_index = ANY ($1) ORDER BY leaf_index", 1,
-                                 ROWS_TYPES};
-static const PgStatement AT = {"proof_at",
-                               SELECT_ROWS "WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1", 1, NULL};
-
-static int damaged(const PGresult *rows, int row) {
-    return error_fail(ERROR_DATABASE,
-                      "the log's segment at position %" PRId64 " is damaged: dongbo log verify says more",
-                      pg_i64(rows, row, LOG_ROW_FIRST));
-}
-
-static void segment_of(const Dongbo__LogSegment *from, const Dongbo__SealedBatch *origin, Segment *ret) {
-    *ret = (Segment){
-        .format = (int)from->format,
-        .first_position = from->first_position,
-        .last_position = from->last_position,
-        .epoch = from->epoch,
-        .kind = (int)from->kind,
-        .agency = from->agency,
-        .stream = from->stream.len == STREAM_BYTES ? from->stream.data : NULL,
-        .first_sequence = from->first_sequence,
-        .last_sequence = from->last_sequence,
-        .batch_root = from->batch_root.len == HASH_BYTES ? from->batch_root.data : NULL,
-        .stored_at_us = from->stored_at_us,
-        .population_position = from->population_position,
-    };
-    if (origin != NULL) {
-        ret->header = origin->header;
-        ret->signature = origin->signature.data;
-    }
-}
-
-// NULL: no batch, or none that is signed.
-static const Dongbo__SealedBatch *origin_of(const Dongbo__LogSegment *segment, Arena *arena) {
-    if (segment->origin.len == 0)
-        return NULL;
-    const Dongbo__SealedBatch *origin =
-        dongbo__sealed_batch__unpack(arena_protobuf(arena), segment->origin.len, segment->origin.data);
-    return origin != NULL && origin->signature.len == SIGNATURE_BYTES ? origin : NULL;
-}
-
-static int decode_summary(const LogProofMaker *maker, const PGresult *rows, int row, Dongbo__SegmentSummary **ret) {
-    ProtobufCBinaryData bytes = log_row_bytes(rows, row, LOG_ROW_SUMMARY);
-    int r = segment_decode_summary(bytes.data, bytes.len, pg_i16(rows, row, LOG_ROW_FORMAT), maker->arena, ret);
-    return r == 0 ? 0 : damaged(rows, row);
-}
-
-// As stored; of the first format it follows from the row.
-static int leaf_of(const LogProofMaker *maker, const PGresult *rows, int row, uint8_t out[HASH_BYTES]) {
-    ProtobufCBinaryData stored = log_row_bytes(rows, row, LEAF);
-    if (stored.len == HASH_BYTES) {
-        memcpy(out, stored.data, HASH_BYTES);
-        return 0;
-    }
-    Dongbo__LogSegment fields;
-    Dongbo__SegmentSummary *summary = NULL;
-    Segment segment;
-    ArenaMark mark = arena_mark(maker->arena);
-    log_row_fields(rows, row, &fields);
-    int r = decode_summary(maker, rows, row, &summary);
-    if (r < 0)
-        return r;
-    segment_of(&fields, origin_of(&fields, maker->arena), &segment);
-    r = segment_leaf(&segment, summary, maker->merkle, out);
-    arena_rewind(maker->arena, &mark);
-    return r == 0 ? 0 : damaged(rows, row);
-}
-
-static int find_row(const PGresult *rows, uint64_t leaf_index) {
-    for (int row = 0; row < PQntuples(rows); row++) {
-        if ((uint64_t)pg_i64(rows, row, LOG_ROW_LEAF_INDEX) == leaf_index)
-            return row;
-    }
-    return -1;
-}
-
-static int missing(uint64_t leaf_index) {
-    return error_fail(ERROR_DATABASE, "the log lacks its segment number %" PRIu64 ": dongbo log verify says more",
-                      leaf_index);
-}
-
-static int range_root(const LogProofMaker *maker, const PGresult *rows, ProofRange range, uint8_t out[HASH_BYTES]) {
-    Frontier before = {0};
-    uint8_t leaf[HASH_BYTES];
-    int row = find_row(rows, range.end - 1);
-    int r = row < 0 ? missing(range.end - 1) : leaf_of(maker, rows, row, leaf);
-    if (r == 0 && range.end > 1) {
-        int at = find_row(rows, range.end - 2);
-        ProtobufCBinaryData frontier = at < 0 ? (ProtobufCBinaryData){0} : log_row_bytes(rows, at, LOG_ROW_FRONTIER);
-        if (at < 0)
-            r = missing(range.end - 2);
-        else if (frontier_read(&before, range.end - 1, frontier.data, frontier.len) != 0)
-            r = damaged(rows, at);
-    }
-    if (r < 0)
-        return r;
-    return proof_range_root(maker->merkle, range, &before, leaf, out) == 0 ? 0 : damaged(rows, row);
-}
-
-static int read_rows(const LogProofMaker *maker, const ProofRange *ranges, size_t n, PGresult **ret) {
-    PgParams params = {0};
-    int n_rows = 0;
-    for (size_t i = 0; i < n; i++)
-        n_rows += ranges[i].end > 1 ? 2 : 1;
-    pg_param_array_begin(&params, OID_INT8, n_rows);
-    for (size_t i = 0; i < n; i++) {
-        pg_array_i64(&params, (int64_t)ranges[i].end - 1);
-        if (ranges[i].end > 1)
-            pg_array_i64(&params, (int64_t)ranges[i].end - 2);
-    }
-    int r = pg_run(maker->exchange, &ROWS, &params, ret);
-    pg_params_free(&params);
-    return r;
-}
-
-int log_proof_path(const LogProofMaker *maker, const ProofRange *ranges, size_t n, ProtobufCBinaryData **ret) {
-    RESULT rows = NULL;
-    uint8_t(*hashes)[HASH_BYTES] = arena_alloc(maker->arena, (n + 1) * sizeof *hashes);
-    *ret = arena_alloc(maker->arena, (n + 1) * sizeof **ret);
-    if (hashes == NULL || *ret == NULL)
-        return error_fail(ERROR_MEMORY, "no memory for a proof");
-    int r = n > 0 ? read_rows(maker, ranges, n, &rows) : 0;
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        r = range_root(maker, rows, ranges[i], hashes[i]);
-        (*ret)[i] = (ProtobufCBinaryData){.data = hashes[i], .len = HASH_BYTES};
-    }
-    return r;
-}
-
-static void *keep(Arena *arena, ProtobufCBinaryData *bytes) {
-    uint8_t *kept = arena_alloc(arena, bytes->len + 1);
-    if (kept != NULL && bytes->len > 0)
-        memcpy(kept, bytes->data, bytes->len);
-    bytes->data = kept;
-    return kept;
-}
-
-int log_proof_segment(const LogProofMaker *maker, uint64_t position, Dongbo__LogSegment *ret,
-                      Dongbo__SegmentSummary **ret_summary) {
-    RESULT rows = NULL;
-    PgParams params = {0};
-    pg_param_i64(&params, (int64_t)position);
-    int r = pg_run(maker->exchange, &AT, &params, &rows);
-    pg_params_free(&params);
-    if (r < 0)
-        return r;
-    if (PQntuples(rows) == 0 || (uint64_t)pg_i64(rows, 0, LOG_ROW_LAST) < position)
-        return 1;
-    log_row_fields(rows, 0, ret);
-    r = decode_summary(maker, rows, 0, ret_summary);
-    ProtobufCBinaryData *kept[] = {&ret->stream, &ret->batch_root, &ret->origin};
-    for (size_t i = 0; r == 0 && i < sizeof kept / sizeof *kept; i++) {
-        if (keep(maker->arena, kept[i]) == NULL)
-            r = error_fail(ERROR_MEMORY, "no memory for a proof");
-    }
-    return r;
 }
 
 // ---- files -------------------------------------------------------------------------------------------------------
@@ -373,7 +210,7 @@ static const char *check_segment(const Checking *checking, const Dongbo__EntryPr
         return "the entry's line, or its path, is none";
     Segment segment;
     SegmentHead head = {0};
-    segment_of(row, origin, &segment);
+    log_path_segment(row, origin, &segment);
     segment_chain(&segment, root, checking->merkle, &head);
     if (!path_of(entry->segment_path, entry->n_segment_path, &path) ||
         proof_root(checking->merkle, (ProofPlace){row->leaf_index, tree->size}, head.leaf, &path, root) != 0 ||
@@ -392,7 +229,7 @@ static int check_entry(const Checking *checking, const Dongbo__EntryProof *entry
         ret->wrong = "the signed head cannot be read";
         return r < 0 ? r : 0;
     }
-    const Dongbo__SealedBatch *origin = origin_of(entry->segment, checking->arena);
+    const Dongbo__SealedBatch *origin = log_path_origin(entry->segment, checking->arena);
     ret->wrong = check_segment(checking, entry, origin, ret->tree);
     if (ret->wrong == NULL)
         r = check_agency(checking, entry, origin, ret);

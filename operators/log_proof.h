@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Proofs about the log: made from its rows, some two for each hash, and checked without it. What a proof file is, says
-// PROTOCOL.md, Proofs.
+// Proofs about the log, as files, and checked without it; broker/log_path.h makes what they are of. What a proof file
+// is, says PROTOCOL.md, Proofs.
 #pragma once
 
-#include "broker/segment.h"
+#include "broker/log_path.h"
 #include "log.pb-c.h"
 #include "proto/base/pg.h"
 #include "proto/keys.h"
@@ -13,21 +13,11 @@
 #define LOG_PROOF_MAGIC "dongbo proof 1\n"
 #define LOG_PROOF_BYTES_MAX ((size_t)1024 * 1024) // of a file
 
-// ---- made from rows
+// ---- heads
 
 // A signed head by its number, 0: the newest. Points into *ret_rows, which the caller clears. 1 when there is none.
 int log_proof_head(Pg *exchange, int64_t number, PGresult **ret_rows, Dongbo__SignedHead *ret);
 int log_proof_tree(const Dongbo__SignedHead *head, Arena *arena, const Dongbo__TreeHead **ret); // ERROR_DATABASE
-// The roots of these ranges, in order, in `arena`. ERROR_DATABASE: rows are missing, or damaged.
-typedef struct LogProofMaker {
-    Pg *exchange;
-    Merkle *merkle;
-    Arena *arena;
-} LogProofMaker;
-int log_proof_path(const LogProofMaker *maker, const ProofRange *ranges, size_t n, ProtobufCBinaryData **ret);
-// The segment that holds a position, with its summary, in `arena`. 1 when there is none.
-int log_proof_segment(const LogProofMaker *maker, uint64_t position, Dongbo__LogSegment *ret,
-                      Dongbo__SegmentSummary **ret_summary);
 
 // ---- as a file
 

@@ -14,7 +14,7 @@ typedef struct Prove {
     const char *event, *out;
     long long position;
     bool with_event;
-    LogProofMaker maker;
+    LogPathMaker maker;
     PGresult *head_rows, *batch_rows;
 } Prove;
 
@@ -167,13 +167,13 @@ static int prove_segment(Prove *prove, Dongbo__EntryProof *proof) {
                           "broker running",
                           proof->position);
     proof->n_segment_path = proof_inclusion(proof->segment->leaf_index, tree->size, ranges);
-    return log_proof_path(&prove->maker, ranges, proof->n_segment_path, &proof->segment_path);
+    return log_path_make(&prove->maker, ranges, proof->n_segment_path, &proof->segment_path);
 }
 
 static int make(const Desk *desk, Prove *prove, Dongbo__EntryProof *proof) {
     Dongbo__SegmentSummary *summary = NULL;
     proof->position = (uint64_t)prove->position;
-    int r = log_proof_segment(&prove->maker, proof->position, proof->segment, &summary);
+    int r = log_path_find(&prove->maker, proof->position, proof->segment, &summary);
     if (r > 0)
         return error_fail(ERROR_CONFIG, "the log has no position %lld", prove->position);
     if (r < 0)

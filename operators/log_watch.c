@@ -3,7 +3,7 @@
 // See log_watch.h. What was found once is not told again. Reads pages; decides nothing by itself.
 #include "operators/log_watch.h"
 
-#include "operators/log_row.h"
+#include "broker/log_row.h"
 #include "operators/result.h"
 
 #include <stdlib.h>

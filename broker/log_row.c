@@ -2,9 +2,9 @@
 //
 // See log_row.h. The payload is named only in the second form of the statement, since a reader's role may not read it
 // at all.
-#include "operators/log_row.h"
+#include "broker/log_row.h"
 
-#include "operators/result.h"
+#include "proto/base/error.h"
 #include "proto/bounds.h"
 
 #include <inttypes.h>
