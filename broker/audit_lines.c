@@ -81,31 +81,55 @@ static void line_clear(AuditLine *line) {
     line->erased = false;
 }
 
-static int line_read(AuditLine *line, AuditBytes bytes) {
+#define FIELDS 12
+
+typedef struct LineShape { // which numbers a line's fields have in a message
+    uint8_t kind, sequence, domain, verdict, reasons, leaf, citizen, text, decided_by, commitment, said;
+} LineShape; // 0: not read
+
+static const LineShape SUMMARY = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+static const LineShape ENTRY = {.kind = 1, .sequence = 2, .domain = 4, .verdict = 5, .reasons = 6, .citizen = 8};
+
+// 1: broken, or a summary's line with what is not hashed.
+static int line_fields(AuditLine *line, const LineShape *shape, AuditBytes bytes) {
     const uint8_t *at = bytes.data, *end = at + bytes.n;
-    uint64_t *const numbers[] = {[1] = &line->kind, [2] = &line->sequence, [3] = &line->domain, [4] = &line->verdict};
-    AuditBytes *const texts[] = {[6] = &line->leaf,       [7] = &line->citizen,     [8] = &line->text,
-                                 [9] = &line->decided_by, [10] = &line->commitment, [11] = &line->said};
+    uint64_t *numbers[FIELDS] = {NULL};
+    AuditBytes *texts[FIELDS] = {NULL};
     WalkField field;
     int r;
+    numbers[shape->kind] = &line->kind;
+    numbers[shape->sequence] = &line->sequence;
+    numbers[shape->domain] = &line->domain;
+    numbers[shape->verdict] = &line->verdict;
+    texts[shape->leaf] = &line->leaf;
+    texts[shape->citizen] = &line->citizen;
+    texts[shape->text] = &line->text;
+    texts[shape->decided_by] = &line->decided_by;
+    texts[shape->commitment] = &line->commitment;
+    texts[shape->said] = &line->said;
     line_clear(line);
     while ((r = walk_next(&at, end, &field)) == 0) {
-        unsigned n = field.number;
-        if (field.type == 0 && n < sizeof numbers / sizeof *numbers && numbers[n])
+        unsigned n = field.number < FIELDS ? field.number : 0;
+        if (field.type == 0 && n > 0 && numbers[n])
             *numbers[n] = field.value;
-        else if (field.type == 2 && n == 5)
-            r = read_reason(line, bytes_of(&field), true);
-        else if (field.type == 2 && n < sizeof texts / sizeof *texts && texts[n])
+        else if (field.type == 2 && n > 0 && n == shape->reasons)
+            r = read_reason(line, bytes_of(&field), shape == &SUMMARY);
+        else if (field.type == 2 && n > 0 && texts[n])
             *texts[n] = bytes_of(&field);
-        else
-            return 1; // nothing else is hashed
+        else if (shape == &SUMMARY)
+            return 1;
         if (r != 0)
             return 1;
     }
+    return r == 1 ? 0 : 1;
+}
+
+static int line_read(AuditLine *line, AuditBytes bytes) {
+    int r = line_fields(line, &SUMMARY, bytes);
     bool allowed = (line->leaf.n == 0 || line->leaf.n == HASH_BYTES) && line->kind <= UINT8_MAX &&
                    (line->commitment.n == 0 || line->commitment.n == HASH_BYTES) && line->domain <= UINT8_MAX &&
                    (line->said.n == 0 || line->said.n == HASH_BYTES) && line->verdict <= UINT8_MAX;
-    return r == 1 && allowed ? 0 : 1;
+    return r == 0 && allowed ? 0 : 1;
 }
 
 int audit_lines_read(AuditLine *lines, size_t *n_lines, AuditBytes summary) {
@@ -122,23 +146,7 @@ int audit_lines_read(AuditLine *lines, size_t *n_lines, AuditBytes summary) {
 }
 
 int audit_entry_read(AuditLine *line, AuditBytes entry) {
-    const uint8_t *at = entry.data, *end = at + entry.n;
-    uint64_t *const numbers[] = {[1] = &line->kind, [2] = &line->sequence, [4] = &line->domain, [5] = &line->verdict};
-    WalkField field;
-    int r;
-    line_clear(line);
-    while ((r = walk_next(&at, end, &field)) == 0) {
-        unsigned n = field.number;
-        if (field.type == 0 && n < sizeof numbers / sizeof *numbers && numbers[n])
-            *numbers[n] = field.value;
-        else if (field.type == 2 && n == 6)
-            r = read_reason(line, bytes_of(&field), false);
-        else if (field.type == 2 && n == 8)
-            line->citizen = bytes_of(&field);
-        if (r != 0)
-            return 1;
-    }
-    return r == 1 ? 0 : 1;
+    return line_fields(line, &ENTRY, entry);
 }
 
 // The middle of a number is masked in what everybody may see.

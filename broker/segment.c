@@ -164,25 +164,36 @@ static const uint8_t *or_zeros(const uint8_t *bytes) {
     return bytes != NULL ? bytes : ZEROS;
 }
 
-static void hash_segment(const Segment *segment, const uint8_t entries_root[HASH_BYTES], Merkle *merkle,
-                         uint8_t out[HASH_BYTES]) {
-    static const char NAME[] = "\0dongbo segment 2"; // the leaf's prefix, and its own 0 included
-    uint8_t origin[HASH_BYTES];
-    hash_origin(merkle, segment, origin);
+// The leaf's prefix, what it is, and where it stands.
+static void begin_segment(const Segment *segment, Merkle *merkle) {
+    static const char PREFIX[] = "\0dongbo segment ";
     merkle_begin(merkle);
-    merkle_add(merkle, NAME, sizeof NAME);
+    merkle_add(merkle, PREFIX, sizeof PREFIX - 1);
+    merkle_add(merkle, segment->format == 1 ? "1" : "2", 2); // its 0 included
     hash_number(merkle, 4, segment->epoch);
     hash_number(merkle, 8, segment->first_position);
     hash_number(merkle, 8, segment->last_position);
     hash_number(merkle, 1, (uint64_t)segment->kind);
-    hash_number(merkle, 4, segment->agency);
+    if (segment->format != 1)
+        hash_number(merkle, 4, segment->agency);
     merkle_add(merkle, or_zeros(segment->stream), STREAM_BYTES);
     hash_number(merkle, 8, segment->first_sequence);
     hash_number(merkle, 8, segment->last_sequence);
     merkle_add(merkle, or_zeros(segment->batch_root), HASH_BYTES);
-    merkle_add(merkle, origin, HASH_BYTES);
+}
+
+static void hash_times(const Segment *segment, Merkle *merkle) {
     hash_number(merkle, 8, (uint64_t)segment->stored_at_us);
     hash_number(merkle, 8, (uint64_t)segment->population_position);
+}
+
+static void hash_segment(const Segment *segment, const uint8_t entries_root[HASH_BYTES], Merkle *merkle,
+                         uint8_t out[HASH_BYTES]) {
+    uint8_t origin[HASH_BYTES];
+    hash_origin(merkle, segment, origin);
+    begin_segment(segment, merkle);
+    merkle_add(merkle, origin, HASH_BYTES);
+    hash_times(segment, merkle);
     merkle_add(merkle, entries_root, HASH_BYTES);
     merkle_end(merkle, out);
 }
@@ -190,19 +201,8 @@ static void hash_segment(const Segment *segment, const uint8_t entries_root[HASH
 // Format 1's. 1 when a line does not fit.
 static int hash_segment_1(const Segment *segment, const Dongbo__SegmentSummary *summary, Merkle *merkle,
                           uint8_t out[HASH_BYTES]) {
-    static const char NAME[] = "\0dongbo segment 1"; // as above
-    merkle_begin(merkle);
-    merkle_add(merkle, NAME, sizeof NAME);
-    hash_number(merkle, 4, segment->epoch);
-    hash_number(merkle, 8, segment->first_position);
-    hash_number(merkle, 8, segment->last_position);
-    hash_number(merkle, 1, (uint64_t)segment->kind);
-    merkle_add(merkle, or_zeros(segment->stream), STREAM_BYTES);
-    hash_number(merkle, 8, segment->first_sequence);
-    hash_number(merkle, 8, segment->last_sequence);
-    merkle_add(merkle, or_zeros(segment->batch_root), HASH_BYTES);
-    hash_number(merkle, 8, (uint64_t)segment->stored_at_us);
-    hash_number(merkle, 8, (uint64_t)segment->population_position);
+    begin_segment(segment, merkle);
+    hash_times(segment, merkle);
     bool fit = true;
     for (size_t i = 0; i < summary->n_lines; i++) {
         const Dongbo__SummaryLine *line = summary->lines[i];
