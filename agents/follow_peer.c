@@ -3,6 +3,7 @@
 // Requests change nothing when they come twice, so that whatever was not answered is simply sent again.
 #include "agents/follow_peer.h"
 
+#include "agents/round.h"
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -35,8 +36,7 @@ struct FollowPeer {
     zsock_t *socket, *monitor;
     SocketNews news;
     unsigned at, tried; // endpoints: which, and how many since one answered
-    bool secured;       // any of the round
-    bool at_next;       // with the exchange's next key
+    Round round;
     int64_t pause_ms;
     int64_t answered_ms; // or asked, or connected: since when this one owes us something
     int64_t served_ms;   // since when nobody has answered
@@ -51,6 +51,7 @@ int follow_peer_new(FollowPeer **ret, const FollowPeerOptions *options) {
     if (!peer)
         return error_fail(ERROR_MEMORY, "no memory for requests");
     peer->options = *options;
+    round_begin(&peer->round, &options->broker[0], &options->broker[1]);
     peer->pause_ms = PAUSE_MIN_MS;
     peer->served_ms = clock_monotonic_ms(options->clock);
     int r = arena_new(&peer->arena, ARENA_BYTES);
@@ -89,7 +90,7 @@ static bool any_open(const FollowPeer *peer) {
 // ---- connections ---------------------------------------------------------------------------------------------------
 
 static int connect_next(FollowPeer *peer) {
-    SocketPeer to = {peer->options.endpoints[peer->at], peer->options.keys, peer->options.broker_keys[peer->at_next]};
+    SocketPeer to = {peer->options.endpoints[peer->at], peer->options.keys, round_keys(&peer->round)->curve_public};
     peer->news = SOCKET_TRYING;
     peer->answered_ms = now_ms(peer);
     for (int i = 0; i < ASKS; i++)
@@ -110,10 +111,10 @@ static int lose(FollowPeer *peer, const char *why) {
         peer->said_ms = now;
     }
     peer->at = (peer->at + 1) % peer->options.n_endpoints;
-    peer->secured = peer->secured || peer->news == SOCKET_SECURED || peer->news == SOCKET_LOST;
+    if (peer->news == SOCKET_SECURED || peer->news == SOCKET_LOST)
+        round_secured(&peer->round);
     if (++peer->tried % peer->options.n_endpoints == 0) {
-        peer->at_next = peer->secured ? peer->at_next : !peer->at_next;
-        peer->secured = false;
+        round_over(&peer->round);
         zmq_poll(NULL, 0, (long)peer->pause_ms); // which a signal ends
         peer->pause_ms = peer->pause_ms * 2 < PAUSE_MAX_MS ? peer->pause_ms * 2 : PAUSE_MAX_MS;
     }

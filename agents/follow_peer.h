@@ -23,8 +23,8 @@ typedef struct FollowAsk {
 typedef struct FollowPeerOptions {
     char **endpoints;
     unsigned n_endpoints;
-    const Keys *keys;              // outlive it, as the others here
-    const uint8_t *broker_keys[2]; // KEY_BYTES each: one, and the one that is tried when that gets nowhere
+    const Keys *keys;   // outlive it, as the others here
+    const Keys *broker; // two: the exchange's, and those that are tried when these get nowhere
     const Clock *clock;
     int64_t timeout_ms; // without any answer; 0: none
     // Called once for each answer; what it returns, when negative, is returned to the caller.

@@ -7,6 +7,7 @@
 #include "agents/push.h"
 
 #include "agents/resumption.h"
+#include "agents/round.h"
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -44,10 +45,10 @@ struct Push {
     unsigned endpoint; // index
     zsock_t *socket, *monitor;
     SocketNews news;
-    bool hello_sent, secured; // secured: any endpoint of this round
-    const Keys *broker;       // the exchange's, present or next
-    int64_t since_ms;         // of this state
-    int64_t next_ms;          // PUSH_REST: when to connect
+    bool hello_sent;
+    Round round;      // by the exchange's present or next keys
+    int64_t since_ms; // of this state
+    int64_t next_ms;  // PUSH_REST: when to connect
     int64_t backoff_ms, reach_ms;
     unsigned tried; // endpoints, since the last wait
     int64_t complained_ms;
@@ -82,7 +83,7 @@ int push_new(Push **ret, const PushOptions *options) {
     push->backoff_ms = BACKOFF_MIN_MS;
     push->reach_ms = REACH_MS;
     push->hold_ms = HOLD_MIN_MS;
-    push->broker = options->broker;
+    round_begin(&push->round, options->broker, options->broker_next);
     int r = arena_new(&push->arena, ARENA_BYTES);
     if (r < 0) {
         push_destroy(&push);
@@ -187,9 +188,7 @@ static int end_round(Push *push) {
     if (r < 0)
         return r;
     push->tried = 0;
-    if (push->options.broker_next != NULL && !push->secured)
-        push->broker = push->broker == push->options.broker ? push->options.broker_next : push->options.broker;
-    push->secured = false;
+    round_over(&push->round);
     push->next_ms += push->backoff_ms / 2 + push->backoff_ms * random / 256;
     push->backoff_ms = push->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : push->backoff_ms * 2;
     push->reach_ms = push->reach_ms * 2 > HELLO_MS ? HELLO_MS : push->reach_ms * 2;
@@ -243,9 +242,9 @@ static void begin_again(Push *push) {
 }
 
 static int connect_next(Push *push) {
-    SocketPeer peer = {push_endpoint(push), push->options.keys, push->broker->curve_public};
+    SocketPeer peer = {push_endpoint(push), push->options.keys, round_keys(&push->round)->curve_public};
     verifier_destroy(&push->verifier);
-    int r = verifier_new(&push->verifier, push->broker->sign_public);
+    int r = verifier_new(&push->verifier, round_keys(&push->round)->sign_public);
     if (r == 0)
         r = socket_connect_watched(&push->socket, &push->monitor, &peer);
     if (r < 0) {
@@ -333,7 +332,7 @@ static int take_welcome(Push *push, const Dongbo__WelcomePublish *welcome, uint6
     if (push->state != PUSH_HELLO)
         return 0;
     if (welcome->signing_key.len != KEY_BYTES ||
-        memcmp(welcome->signing_key.data, push->broker->sign_public, KEY_BYTES) != 0)
+        memcmp(welcome->signing_key.data, round_keys(&push->round)->sign_public, KEY_BYTES) != 0)
         return error_fail(ERROR_CONFIG,
                           "the exchange at %s signs with another key than the one configured as broker.key; "
                           "get its present public key file from its operators",
@@ -668,7 +667,8 @@ static int hear_news(Push *push) {
     if (news == push->news)
         return 0;
     push->news = news;
-    push->secured = push->secured || news == SOCKET_SECURED;
+    if (news == SOCKET_SECURED)
+        round_secured(&push->round);
     if (news >= SOCKET_REFUSED)
         return away(push, socket_news_text(news));
     if (push->state == PUSH_HELLO)

@@ -5,6 +5,7 @@
 #include "agents/receive.h"
 
 #include "agents/receive_config.h"
+#include "agents/round.h"
 #include "agents/sink_command.h"
 #include "agents/sink_jsonl.h"
 #include "agents/sink_postgres.h"
@@ -265,8 +266,7 @@ static void pause_ms(const Receive *receive, int64_t wait_ms) {
 
 // What is tried again, and how.
 typedef struct Trying {
-    bool secured;       // any of the round
-    bool at_next;       // with the exchange's next key
+    Round round;
     unsigned at, tried; // endpoints: the next one, and how many since one served us
     int64_t wait_ms, reach_ms;
     int64_t said_ms; // 0: not yet
@@ -293,14 +293,12 @@ static void trying_next(Trying *trying, const Receive *receive, const char *why)
         trying->said_ms = now_ms;
     }
     trying->at = (trying->at + 1) % n;
-    trying->secured = trying->secured || subscription_was_secured(receive->subscription);
+    if (subscription_was_secured(receive->subscription))
+        round_secured(&trying->round);
     if (++trying->tried % n != 0)
         return;
-    if (!trying->secured) { // perhaps it has its next key by now
-        trying->at_next = !trying->at_next;
-        subscription_set_broker(receive->subscription, receive->broker[trying->at_next].curve_public);
-    }
-    trying->secured = false;
+    round_over(&trying->round);
+    subscription_set_broker(receive->subscription, round_keys(&trying->round)->curve_public);
     pause_ms(receive, trying->wait_ms);
     trying->wait_ms = twice(trying->wait_ms, PAUSE_MAX_MS);
     trying->reach_ms = twice(trying->reach_ms, REACH_MAX_MS);
@@ -309,6 +307,7 @@ static void trying_next(Trying *trying, const Receive *receive, const char *why)
 static int run(Receive *receive) {
     const ReceiveBroker *broker = &receive->config->broker;
     Trying trying = {0};
+    round_begin(&trying.round, &receive->broker[0], &receive->broker[1]);
     trying_begin(&trying, broker->endpoints_count);
     while (!zsys_interrupted) {
         int64_t served_ms = subscription_served_ms(receive->subscription);

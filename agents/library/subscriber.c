@@ -6,6 +6,7 @@
 #include "agents/place_file.h"
 #include "agents/record_body.h"
 #include "agents/record_message.h"
+#include "agents/round.h"
 #include "agents/subscription.h"
 #include "proto/base/arena.h"
 #include "proto/domain.h"
@@ -27,8 +28,7 @@ struct DongboSubscriber {
     char *name;
     Endpoints endpoints;
     Keys keys, broker[2]; // the exchange's, and its next one
-    bool secured;         // any of the round
-    bool at_next;         // with its next key
+    Round round;
     PlaceFile *file;
     Subscription *subscription;
     Arena *arena;              // of the record given out
@@ -153,6 +153,7 @@ static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options)
         r = state_open(s, options->state);
     if (r < 0)
         return r;
+    round_begin(&s->round, &s->broker[0], &s->broker[1]);
     SubscriptionOptions subscription = {.name = s->name,
                                         .keys = &s->keys,
                                         .broker_key = s->broker[0].curve_public,
@@ -294,15 +295,13 @@ static void lost(DongboSubscriber *s, int64_t served_ms) {
     if (subscription_served_ms(s->subscription) != served_ms)
         s->pause_ms = 0;
     s->away = true;
-    s->secured = s->secured || subscription_was_secured(s->subscription);
+    if (subscription_was_secured(s->subscription))
+        round_secured(&s->round);
     s->endpoint = (s->endpoint + 1) % s->endpoints.n;
     if (s->endpoint != 0)
         return;
-    if (!s->secured) {
-        s->at_next = !s->at_next;
-        subscription_set_broker(s->subscription, s->broker[s->at_next].curve_public);
-    }
-    s->secured = false;
+    round_over(&s->round);
+    subscription_set_broker(s->subscription, round_keys(&s->round)->curve_public);
     s->pause_ms = s->pause_ms ? s->pause_ms * 2 : PAUSE_MIN_MS;
     s->pause_ms = s->pause_ms < PAUSE_MAX_MS ? s->pause_ms : PAUSE_MAX_MS;
     s->resume_ms = now_ms() + s->pause_ms;
