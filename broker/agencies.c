@@ -218,9 +218,13 @@ const Agency *agencies_of_user(const Agencies *agencies, const char *user) {
     uint32_t agency = 0;
     if (sscanf(user, "agency:%" SCNu32 ":", &agency) != 1)
         return NULL;
+    return agencies_transport(agencies, user) == NULL ? NULL : agencies_find(agencies, agency);
+}
+
+const uint8_t *agencies_transport(const Agencies *agencies, const char *user) {
     for (size_t i = 0; i < agencies->n_zap; i++) {
         if (strcmp(agencies->zap[i].user, user) == 0)
-            return agencies_find(agencies, agency);
+            return agencies->zap[i].key;
     }
     return NULL;
 }

@@ -32,6 +32,8 @@ void agencies_unref(Agencies **agencies);
 const Agency *agencies_find(const Agencies *agencies, uint32_t agency); // NULL when unknown or disabled
 // By ZAP user id, "agency:3:<hex of the transport key's first 8 bytes>"; NULL when that key is no longer allowed.
 const Agency *agencies_of_user(const Agencies *agencies, const char *user);
+// That transport key, of anybody; NULL likewise.
+const uint8_t *agencies_transport(const Agencies *agencies, const char *user);
 const AgencyKey *agency_key(const Agency *agency, const char *key_id); // NULL when unknown
 // Every transport key that may connect, of agencies and subscriptions ("subscription:7:…").
 const ZapKey *agencies_zap(const Agencies *agencies, size_t *ret_n);

@@ -74,6 +74,7 @@ static void start_work(IngressState *state, Arrival *arrival, const Session *ses
     work->agencies = agencies_ref(state->agencies);
     work->agency = agency;
     memcpy(work->stream, session->stream, STREAM_BYTES);
+    memcpy(work->transport, session->transport, KEY_BYTES);
     work->turn = arrival->turn;
     work->session_epoch = session->session_epoch;
     work->session = session->number;

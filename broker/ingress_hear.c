@@ -136,6 +136,7 @@ static void hear_hello(IngressState *state, const Caller *caller, const Frame *f
         return;
     }
     snprintf(session->user, sizeof session->user, "%s", user);
+    memcpy(session->transport, agencies_transport(state->agencies, user), KEY_BYTES);
     memcpy(session->stream, hello->stream.data, STREAM_BYTES);
     session->heard_ms = clock_monotonic_ms(state->clock);
     Greeting *greeting = session->greeting;

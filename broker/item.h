@@ -162,9 +162,11 @@ typedef struct Work {
     const Review *review; // a re-decision that an officer asked for; NULL otherwise. In the arena
     uint8_t stream[STREAM_BYTES];
     uint32_t session_epoch;
-    uint64_t session; // to answer to
-    Turn turn;        // by which the ingress counts it
-    zframe_t *frame;  // the batch's bytes, owned
+    uint64_t session;               // to answer to
+    uint8_t transport[KEY_BYTES];   // the key of whoever sent it
+    const struct AgencyKey *signer; // ... and of whoever signed it, once that was checked; in `agencies`
+    Turn turn;                      // by which the ingress counts it
+    zframe_t *frame;                // the batch's bytes, owned
     const uint8_t *batch_bytes;
     size_t batch_n;
     Batch batch;

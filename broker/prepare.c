@@ -123,6 +123,7 @@ static int open_batch(Prepare *prepare, Work *work) {
         result = verifier_for(prepare, key->key, &verifier);
     if (result == 0)
         result = batch_open(work->batch_bytes, work->batch_n, verifier, prepare->merkle, work->arena, &work->batch);
+    work->signer = key;
     bool is_late = result != BATCH_UNSIGNED && key != NULL && header->sealed_at_us > key->until_us;
     return result >= 0 && is_late ? BATCH_SEALED_LATE : result;
 }
@@ -188,6 +189,18 @@ int prepare_open(Prepare *prepare, Work *work) {
     if (work->outcome == OUTCOME_OPEN)
         work->last_sequence = work->first_sequence + work->batch.header->count - 1;
     return 0;
+}
+
+bool prepare_keys_hold(Work *work, bool transport, bool signer) {
+    if (!transport)
+        work_settle(work, OUTCOME_ERROR, DONGBO__ERROR__CODE__NOT_ALLOWED,
+                    "The key by which this batch came was revoked meanwhile: nothing of it was stored. Ask the "
+                    "exchange's operator.");
+    else if (!signer)
+        work_settle(work, OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__BAD_SIGNATURE,
+                    "The key that signed this batch was revoked meanwhile: nothing of it was stored. Seal with the "
+                    "agent's new key.");
+    return transport && signer;
 }
 
 bool prepare_changes_population(const Work *work) {

@@ -39,5 +39,8 @@ int prepare_again(Prepare *prepare, Work *work);
 int prepare_repeats(Prepare *prepare, Work *work);
 // Decides the whole work again from what was looked up before.
 int prepare_merge(Prepare *prepare, Work *work);
+// A batch may have been prepared for long when one of its keys is revoked: it is stored with both, or settled here.
+// Whether both hold.
+bool prepare_keys_hold(Work *work, bool transport, bool signer);
 // Some event of it changes the population store, so that it is packed only once the store has been changed.
 bool prepare_changes_population(const Work *work);

@@ -12,8 +12,9 @@
 typedef struct Session {
     uint64_t number; // random, not 0
     Connection *connection;
-    zframe_t *route; // the connection's
-    char user[64];   // ZAP's: who speaks
+    zframe_t *route;              // the connection's
+    char user[64];                // ZAP's: who speaks
+    uint8_t transport[KEY_BYTES]; // by this key
     uint32_t agency;
     uint8_t stream[STREAM_BYTES];
     bool bulk; // its stream is a backlog

@@ -75,32 +75,52 @@ int store_head(Pg *pg, SegmentHead *ret) {
     return result;
 }
 
-static const Oid STREAMS_TYPES[] = {OID_BYTEA_ARRAY};
-static const PgStatement STREAMS = {"streams",
-                                    "SELECT stream, agency, last_sequence, session_epoch FROM exchange.stream "
-                                    "WHERE stream = ANY ($1) ORDER BY stream FOR NO KEY UPDATE",
-                                    1, STREAMS_TYPES};
+// Keys were looked at when a batch came, and are once more here, where a revocation is before this transaction or
+// behind it. An end that is a time is left as it was then.
+static const Oid STREAMS_TYPES[] = {OID_BYTEA_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY};
+static const PgStatement STREAMS = {
+    "streams",
+    "SELECT b.place, s.agency, s.last_sequence, s.session_epoch, "
+    "EXISTS (SELECT FROM exchange.key k WHERE k.purpose = 'ed25519' AND k.key = b.signer AND k.agency = s.agency "
+    "AND k.revoked_at IS NULL), "
+    "EXISTS (SELECT FROM exchange.key k JOIN exchange.agency a USING (agency) WHERE k.purpose = 'curve' "
+    "AND k.key = b.transport AND k.agency = s.agency AND k.revoked_at IS NULL AND a.state = 'active') "
+    "FROM unnest($1, $2, $3) WITH ORDINALITY AS b(stream, signer, transport, place) "
+    "JOIN exchange.stream s ON s.stream = b.stream ORDER BY s.stream FOR NO KEY UPDATE OF s",
+    3, STREAMS_TYPES};
+
+static void param_streams(PgParams *params, const StreamRow *rows, int n) {
+    pg_param_array_begin(params, OID_BYTEA, n);
+    for (int i = 0; i < n; i++)
+        pg_array_bytes(params, rows[i].stream, STREAM_BYTES);
+    pg_param_array_begin(params, OID_BYTEA, n);
+    for (int i = 0; i < n; i++) {
+        const AgencyKey *signer = rows[i].batch->signer;
+        signer == NULL ? pg_array_null(params) : pg_array_bytes(params, signer->key, KEY_BYTES);
+    }
+    pg_param_array_begin(params, OID_BYTEA, n);
+    for (int i = 0; i < n; i++)
+        pg_array_bytes(params, rows[i].batch->transport, KEY_BYTES);
+}
 
 int store_streams(Pg *pg, StreamRow *rows, size_t n) {
     if (n == 0)
         return 0;
     PgParams params = {0};
-    pg_param_array_begin(&params, OID_BYTEA, (int)n);
-    for (size_t i = 0; i < n; i++)
-        pg_array_bytes(&params, rows[i].stream, STREAM_BYTES);
+    param_streams(&params, rows, (int)n);
     PGresult *found = NULL;
     int result = pg_run(pg, &STREAMS, &params, &found);
     pg_params_free(&params);
     for (int row = 0; result == 0 && row < PQntuples(found); row++) {
-        size_t bytes = 0;
-        const uint8_t *stream = pg_bytes(found, row, 0, &bytes);
-        for (size_t i = 0; i < n; i++) {
-            if (bytes != STREAM_BYTES || memcmp(rows[i].stream, stream, STREAM_BYTES) != 0)
-                continue;
-            rows[i].agency = (uint32_t)pg_i32(found, row, 1);
-            rows[i].last_sequence = rows[i].stored_sequence = (uint64_t)pg_i64(found, row, 2);
-            rows[i].session_epoch = (uint32_t)pg_i32(found, row, 3);
-        }
+        int64_t place = pg_i64(found, row, 0);
+        if (place < 1 || (size_t)place > n)
+            continue;
+        StreamRow *at = &rows[place - 1];
+        at->agency = (uint32_t)pg_i32(found, row, 1);
+        at->last_sequence = at->stored_sequence = (uint64_t)pg_i64(found, row, 2);
+        at->session_epoch = (uint32_t)pg_i32(found, row, 3);
+        at->signer_holds = pg_bool(found, row, 4);
+        at->transport_holds = pg_bool(found, row, 5);
     }
     PQclear(found);
     return result;

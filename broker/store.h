@@ -17,12 +17,14 @@ int store_head(Pg *pg, SegmentHead *ret);
 
 // A stream as a transaction sees it: `last_sequence` moves on as batches are taken, `stored_sequence` is the row's.
 typedef struct StreamRow {
+    const Work *batch; // because of which it is looked at; several of one stream have a row each
     uint8_t stream[STREAM_BYTES];
     uint32_t agency; // 0: there is no such stream
     uint64_t last_sequence, stored_sequence;
     uint32_t session_epoch;
+    bool signer_holds, transport_holds; // the batch's keys, its agency's still: not revoked by now
 } StreamRow;
-// Fills in the rows whose `stream` is set. Locked against other writers of the rows.
+// Fills in the rows whose `batch` and `stream` are set. Locked against other writers of the rows.
 int store_streams(Pg *pg, StreamRow *rows, size_t n);
 // Queued: writes the sequences that moved.
 int store_advance(Pg *pg, const StreamRow *rows, size_t n);

@@ -136,6 +136,7 @@ static int look_at_partition(Transaction *transaction) {
     return result;
 }
 
+// Where several batches are of one stream, the first one's row moves on.
 static StreamRow *stream_of(Transaction *transaction, const Work *work) {
     for (size_t i = 0; i < transaction->n_streams; i++) {
         if (memcmp(transaction->streams[i].stream, work->stream, STREAM_BYTES) == 0)
@@ -144,15 +145,22 @@ static StreamRow *stream_of(Transaction *transaction, const Work *work) {
     return NULL;
 }
 
-// The streams of all batches, each once.
+static const StreamRow *row_of(const Transaction *transaction, const Work *work) {
+    for (size_t i = 0; i < transaction->n_streams; i++) {
+        if (transaction->streams[i].batch == work)
+            return &transaction->streams[i];
+    }
+    return NULL;
+}
+
 static int lock_streams(Transaction *transaction, const TransactionGroup *group) {
     transaction->n_streams = 0;
     for (size_t i = 0; i < group->n; i++) {
         const Work *work = group->works[i];
-        if (work->kind != WORK_BATCH || work->outcome != OUTCOME_OPEN || stream_of(transaction, work) != NULL)
+        if (work->kind != WORK_BATCH || work->outcome != OUTCOME_OPEN)
             continue;
         StreamRow *row = &transaction->streams[transaction->n_streams++];
-        *row = (StreamRow){0};
+        *row = (StreamRow){.batch = work};
         memcpy(row->stream, work->stream, STREAM_BYTES);
     }
     return store_streams(transaction->exchange, transaction->streams, transaction->n_streams);
@@ -258,6 +266,9 @@ static int check_stream(Transaction *transaction, const TransactionGroup *group,
                     "The exchange does not know this stream (it was restored): say Hello again.");
         return 0;
     }
+    const StreamRow *row = row_of(transaction, work);
+    if (!prepare_keys_hold(work, row->transport_holds, row->signer_holds))
+        return 0;
     if (stream->session_epoch != work->session_epoch && !MISTAKE(EPOCH_UNCHECKED)) {
         work_settle(work, OUTCOME_REFUSED, DONGBO__REFUSAL__CODE__FENCED,
                     "A newer session of this stream exists: two agents run on one spool, or its copy. Stop this one.");

@@ -73,6 +73,8 @@ static void add_rows(StoreCase *test) {
        "rows");
     add_bytes(test, "INSERT INTO exchange.key (key, purpose, agency) VALUES ($1, 'ed25519', 1)",
               test->agency_keys.sign_public, KEY_BYTES);
+    add_bytes(test, "INSERT INTO exchange.key (key, purpose, agency) VALUES ($1, 'curve', 1)",
+              test->agency_keys.curve_public, KEY_BYTES);
     for (int i = 0; i < STORE_CASE_STREAMS; i++) {
         memset(test->streams[i], i + 1, STREAM_BYTES);
         test->next[i] = 1;
@@ -203,5 +205,6 @@ void store_case_work(const StoreCase *test, int stream, uint64_t first_sequence,
     work->batch_n = sealed->n;
     work->first_sequence = first_sequence;
     work->session_epoch = 1;
+    memcpy(work->transport, test->agency_keys.curve_public, KEY_BYTES);
     memcpy(work->stream, test->streams[stream], STREAM_BYTES);
 }

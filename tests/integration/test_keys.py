@@ -8,6 +8,7 @@ import pty
 import shutil
 import time
 
+import psycopg2
 import pytest
 
 import people
@@ -137,6 +138,53 @@ def refused(peer, signer):
     if received.type == wire.RECEIPT:
         peer.last = wire.ReceiptBody.FromString(received.message.body).last_sequence
     return received.type == wire.REFUSAL
+
+
+# ---- a batch that is on its way when its key is revoked -------------------------------------------------------------
+
+@contextlib.contextmanager
+def log_held(site):
+    """Nobody writes to the log until this is over; gives the session that holds it."""
+    with contextlib.closing(psycopg2.connect(site.cluster.conninfo("dongbo_administrator"))) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT exchange.lock_log()")
+        yield cursor
+        connection.commit()
+
+
+WRITER_WAITS = ("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo writer' "
+                "AND wait_event_type = 'Lock'")
+
+
+@pytest.mark.parametrize("purpose, answer", [("ed25519", "BAD_SIGNATURE"), ("curve", "NOT_ALLOWED"), (None, None)])
+def test_a_batch_whose_key_is_revoked_before_the_log_is_locked_is_not_stored(exchange, purpose, answer):
+    """It was prepared while its keys held, and its writer waits for the log, which the revocation gets first."""
+    site, keys = exchange, wire.keys_of(exchange, "moh")
+    site.load_population(people.citizens(10))
+    site.agency("MOH", "health", [])
+    site.dongbo("agency", "key", "add", "MOH", site.keys("moh-next"))
+    site.start_broker()
+    site.wait_until("SELECT count(*) FROM exchange.policy_change WHERE logged_position IS NULL", 0)
+    with wire.publisher(site, "MOH") as peer:
+        peer.hello()
+        peer.publish([people.dose(1)])
+        with log_held(site) as holder:
+            peer.send_batch([people.dose(2)])
+            site.wait_until(WRITER_WAITS, 1)
+            holder.execute("SELECT changed FROM exchange.key_end((SELECT agency FROM exchange.agency "
+                           "WHERE code = 'MOH'), NULL, ARRAY[exchange.key_id(%s)], %s, NULL, 'stolen')",
+                           (keys.curve_public if purpose == "curve" else keys.sign_public, purpose))
+            assert holder.fetchone()[0] == (1 if purpose else 2)
+        received = peer.receive()
+        if received.type == wire.REFUSAL:
+            assert wire.Refusal.Code.Name(received.code) == answer and "revoked meanwhile" in received.message.text
+        else:
+            assert received.type == wire.ERROR and wire.Error.Code.Name(received.code) == "NOT_ALLOWED"
+            assert answer != "BAD_SIGNATURE", "this key's session goes on"
+    with wire.publisher(site, "MOH", keys=wire.keys_of(site, "moh-next")) as peer:  # behind it in the writer's queue
+        peer.hello()
+        peer.publish([people.dose(3)])
+    assert site.cluster.value("SELECT count(*) FROM exchange.segment WHERE kind = 1") == 2
 
 
 # ---- passphrases ---------------------------------------------------------------------------------------------------

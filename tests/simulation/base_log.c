@@ -266,10 +266,21 @@ static size_t stream_find(const uint8_t *id, size_t n) {
     return SIZE_MAX;
 }
 
+static bool has_key(int64_t agency, Value key, bool signs) {
+    for (size_t i = 0; i < base_n_agencies; i++) {
+        const BaseAgency *owner = &base_agencies[i];
+        if (owner->agency == agency)
+            return value_is(key, signs ? owner->sign_public : owner->curve_public, 32);
+    }
+    return false;
+}
+
 static int streams(Call *call) {
-    Value *ids;
+    Value *ids, *signers, *transports;
     size_t n = param_array(call, 0, &ids);
-    rows_begin(call, 4);
+    param_array(call, 1, &signers);
+    param_array(call, 2, &transports);
+    rows_begin(call, 6);
     for (size_t i = 0; i < base_streams.n; i++) { // by place: the simulation's order of streams
         const Slot *slot = &base_streams.slots[i];
         const BaseStream *row = slot->now != NULL ? slot->now : slot->next;
@@ -283,11 +294,17 @@ static int streams(Call *call) {
         if (r != 0)
             return r;
         row = locked;
-        row_begin(call);
-        row_value(call, 0, row->stream);
-        row_i32(call, 1, row->agency);
-        row_i64(call, 2, row->last_sequence);
-        row_i32(call, 3, row->session_epoch);
+        for (size_t k = 0; k < n; k++) {
+            if (!value_is(row->stream, ids[k].data, ids[k].n))
+                continue;
+            row_begin(call);
+            row_i64(call, 0, (int64_t)k + 1);
+            row_i32(call, 1, row->agency);
+            row_i64(call, 2, row->last_sequence);
+            row_i32(call, 3, row->session_epoch);
+            row_bool(call, 4, has_key(row->agency, signers[k], true));
+            row_bool(call, 5, has_key(row->agency, transports[k], false));
+        }
     }
     return 0;
 }

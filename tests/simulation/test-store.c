@@ -97,7 +97,9 @@ static int find_batch(Pg *pg, void *argument) {
 }
 
 static int lock_stream(Pg *pg, void *argument) {
+    static const Work KEYLESS;
     StreamRow *row = argument;
+    row->batch = &KEYLESS;
     memcpy(row->stream, STREAM, STREAM_BYTES);
     return store_streams(pg, row, 1);
 }
@@ -388,6 +390,7 @@ static void test_hello_waits_for_the_writer(void **state) {
     OK(a, lock, NULL);
     OK(a, lock_stream, &row);
     assert_int_equal(row.session_epoch, 1);
+    assert_false(row.signer_holds || row.transport_holds);
     actor_begin(b, greet, &second);
     assert_true(actor_waits(b));
     row.last_sequence = 7;
