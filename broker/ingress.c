@@ -197,6 +197,7 @@ int ingress_new(zactor_t **ret, const IngressOptions *options, int *ret_port) {
     state->clock = options->clock;
     state->stats = options->stats;
     state->next_ticket = 1;
+    state->agencies = agencies_ref(options->agencies);
     for (; state->n_free < WORKS_MAX; state->n_free++)
         state->free_works[state->n_free] = options->works[state->n_free];
     int result = sessions_new(&state->sessions);

@@ -18,12 +18,13 @@ typedef struct IngressOptions {
     const char *greeter;
     const char *workers[WORKERS_MAX];
     size_t n_workers;
-    Work **works; // WORKS_MAX of them; given out and taken back here, freed by the caller at the very end
+    Agencies *agencies; // kept by a reference of its own; later ones come as MAIL_AGENCIES
+    Work **works;       // WORKS_MAX of them; given out and taken back here, freed by the caller at the very end
     const Keys *keys;
     const Clock *clock;
     Stats *stats;
 } IngressOptions;
 
-// Returns once the socket is bound (*ret_port as of socket_bind()). Answers nobody before the first MAIL_AGENCIES.
+// Returns once the socket is bound (*ret_port as of socket_bind()).
 // zactor_destroy() lets it say goodbye to its sessions and ends it.
 int ingress_new(zactor_t **ret, const IngressOptions *options, int *ret_port);

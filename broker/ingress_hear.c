@@ -96,7 +96,7 @@ static Session *session_for(IngressState *state, const zframe_t *route, uint32_t
 
 // Whose Hello it is; NULL when it was answered.
 static const Agency *admit(IngressState *state, const Caller *caller) {
-    const Agency *agency = state->agencies == NULL ? NULL : agencies_of_user(state->agencies, caller->user);
+    const Agency *agency = agencies_of_user(state->agencies, caller->user);
     if (agency == NULL) {
         ingress_note(state, caller->user, "a Hello was refused: this key may not publish");
         ingress_say_error_to(

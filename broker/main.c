@@ -104,6 +104,9 @@ static int read_agencies(Broker *broker, bool *ret_changed) {
         agencies_unref(&agencies);
         return 0;
     }
+    // Before its key is let in, or an agency's first Hello would be taken for a stranger's.
+    if (broker->pipeline != NULL)
+        pipeline_take_agencies(broker->pipeline, agencies);
     size_t n = 0;
     const ZapKey *keys = agencies_zap(agencies, &n);
     result = zap_allow(broker->zap, keys, n);
@@ -183,8 +186,6 @@ static void refresh(Broker *broker) {
         return;
     }
     broker->failing = false;
-    if (changed)
-        pipeline_take_agencies(broker->pipeline, broker->agencies);
     if (changed || notified.policy || reconnected)
         pipeline_log_policies(broker->pipeline);
 }
@@ -267,6 +268,7 @@ static int start(Broker *broker) {
     result = feed_new(&broker->feed, &feed, &broker->subscribe_port);
     PipelineOptions pipeline = {.settings = broker->settings,
                                 .rules = broker->rules,
+                                .agencies = broker->agencies,
                                 .keys = &broker->keys,
                                 .clock = broker->clock,
                                 .stats = &broker->stats,
@@ -278,7 +280,6 @@ static int start(Broker *broker) {
         result = door_new(&broker->door, &door, &broker->enrol_port);
     if (result < 0)
         return result;
-    pipeline_take_agencies(broker->pipeline, broker->agencies);
     ZapRefused trials;
     zap_refused(broker->zap, &trials);
     broker->n_refused = trials.n;

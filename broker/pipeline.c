@@ -102,6 +102,7 @@ static int start_ingress(Pipeline *pipeline, const PipelineOptions *options, int
                               .inbox = INGRESS,
                               .greeter = GREETER,
                               .n_workers = pipeline->n_workers,
+                              .agencies = options->agencies,
                               .works = pipeline->works,
                               .keys = options->keys,
                               .clock = options->clock,
@@ -130,6 +131,8 @@ int pipeline_new(Pipeline **ret, const PipelineOptions *options, int *ret_port) 
         result = mail_connect(&pipeline->to_redecide, REDECIDE);
     if (result == 0)
         result = mail_connect(&pipeline->to_writer, WRITER);
+    if (result == 0)
+        mail_send(pipeline->to_redecide, MAIL_AGENCIES, agencies_ref(options->agencies));
     if (result < 0) {
         pipeline_destroy(&pipeline);
         return result;

@@ -13,6 +13,7 @@
 typedef struct PipelineOptions {
     const Settings *settings;
     const Rules *rules;
+    Agencies *agencies; // who may speak from the first frame on
     const Keys *keys;
     const Clock *clock;
     Stats *stats;
@@ -23,7 +24,7 @@ typedef struct Pipeline Pipeline;
 // Returns once the publish socket is bound. Options outlive the pipeline.
 int pipeline_new(Pipeline **ret, const PipelineOptions *options, int *ret_port);
 void pipeline_destroy(Pipeline **pipeline);
-// From now on this is who may speak. Keeps references of its own.
+// From soon on this is who may speak: said before ZAP lets a new key in. Keeps references of its own.
 void pipeline_take_agencies(Pipeline *pipeline, Agencies *agencies);
 // An officer decided a case: the re-decider carries it out.
 void pipeline_review(Pipeline *pipeline);

@@ -157,15 +157,12 @@ static int broker_start(Broker *broker) {
     int r = feed_new(&broker->feed, &feed, &port);
     PipelineOptions pipeline = {.settings = &broker->settings,
                                 .rules = parties.rules,
+                                .agencies = broker->agencies,
                                 .keys = &parties.broker_keys,
                                 .clock = clock_system(),
                                 .stats = &broker->stats,
                                 .commits = "inproc://commits"};
-    if (r == 0)
-        r = pipeline_new(&broker->pipeline, &pipeline, &port);
-    if (r == 0)
-        pipeline_take_agencies(broker->pipeline, broker->agencies);
-    return r;
+    return r < 0 ? r : pipeline_new(&broker->pipeline, &pipeline, &port);
 }
 
 static void broker_run(void *argument) {
