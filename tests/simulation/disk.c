@@ -163,6 +163,11 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size) {
 
 static void make_durable(Store *store) {
     size_t to = store->dirty_to < store->now.n ? store->dirty_to : store->now.n;
+    image_room(&store->synced, store->now.n);
+    if (store->synced.n < store->dirty_from)
+        image_size(&store->synced, store->dirty_from);
+    if (store->synced.n < to)
+        store->synced.n = to;
     image_size(&store->synced, store->now.n);
     if (to > store->dirty_from)
         memcpy(store->synced.data + store->dirty_from, store->now.data + store->dirty_from, to - store->dirty_from);
@@ -328,6 +333,9 @@ void disk_install(void) {
                               .xSleep = vfs_sleep,
                               .xCurrentTime = vfs_time,
                               .xGetLastError = vfs_error};
+    // One thread here, and nobody asks for figures.
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_vfs_register(&vfs, 1);
 }
 

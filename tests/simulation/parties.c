@@ -6,6 +6,8 @@
 
 #include "base_rows.h"
 #include "disk.h"
+#include "packing.h"
+#include "sign.h"
 #include "truth.h"
 #include "wire.h"
 
@@ -98,6 +100,7 @@ static void make_keys(Keys *keys, uint8_t number) {
     memset(keys->curve_secret, number + 100, KEY_BYTES);
     derive(EVP_PKEY_ED25519, keys->sign_secret, keys->sign_public);
     derive(EVP_PKEY_X25519, keys->curve_secret, keys->curve_public);
+    sign_know(keys);
 }
 
 static const char *who_is(const uint8_t key[32]) {
@@ -587,6 +590,8 @@ void parties_open(const char *schemas) {
         fprintf(stderr, "cannot begin: %s\n", error_text());
         exit(2);
     }
+    sign_open();
+    packing_open();
     make_keys(&parties.broker_keys, 1);
     for (int i = 0; i < 2; i++) {
         make_keys(&parties.agency_keys[i], (uint8_t)(2 + i));
@@ -621,6 +626,8 @@ static int remove_path(const char *path, const struct stat *stat, int type, stru
 
 void parties_close(void) {
     rules_destroy(&parties.rules);
+    packing_close();
+    sign_close();
     if (nftw(parties.directory, remove_path, 8, FTW_DEPTH | FTW_PHYS) != 0)
         fprintf(stderr, "%s stays\n", parties.directory);
 }

@@ -307,13 +307,16 @@ static int run_seeds(void) {
         if (fault != NULL && failed++ == 0)
             first_failed = seed;
     }
+    TruthCounts counts = truth_counts();
     if (arguments.json)
         printf("{\"seeds\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"first_failed\": %" PRIu64 ", \"steps\": %" PRIu64
+               ", \"acknowledged\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"doubled\": %" PRIu64
                ", \"trace\": \"%016" PRIx64 "\", \"cpu_s\": %.1f}\n",
-               n, failed, first_failed, steps, all, cpu_s() - began);
+               n, failed, first_failed, steps, counts.acknowledged, counts.lost, counts.doubled, all, cpu_s() - began);
     else
-        printf("%" PRIu64 " seeds, %" PRIu64 " failed, %" PRIu64 " steps, trace %016" PRIx64 ", %.1f s\n", n, failed,
-               steps, all, cpu_s() - began);
+        printf("%" PRIu64 " seeds, %" PRIu64 " failed, %" PRIu64 " steps, trace %016" PRIx64 ", %.1f s; %" PRIu64
+               " events acknowledged, %" PRIu64 " lost, %" PRIu64 " doubled\n",
+               n, failed, steps, all, cpu_s() - began, counts.acknowledged, counts.lost, counts.doubled);
     return failed > 0;
 }
 

@@ -56,6 +56,7 @@ static struct Truth {
     bool told;
     Arena *arena;
 } truth;
+static TruthCounts counts;
 
 // ---- the world that is spoken of -----------------------------------------------------------------------------------
 
@@ -112,9 +113,13 @@ static Saying *find_saying(const char *key) {
     return NULL;
 }
 
-void truth_acknowledged(const Saying *saying) {
-    if (saying->n_logged == 0)
-        world_fail("%s was acknowledged and is not in the log", saying->key);
+void truth_acknowledged(Saying *saying) {
+    counts.acknowledged += !saying->acknowledged;
+    saying->acknowledged = true;
+    if (saying->n_logged > 0)
+        return;
+    counts.lost++;
+    world_fail("%s was acknowledged and is not in the log", saying->key);
 }
 
 void truth_told(int agent, const char *key, const char *verdict, uint64_t position) {
@@ -185,11 +190,13 @@ static void judge_receipt(const Frame *frame) {
         receipt == NULL ? NULL : dongbo__receipt_body__unpack(NULL, receipt->body.len, receipt->body.data);
     if (body != NULL) {
         const BaseSegment *segment = find_segment(&body->stream, body->first_sequence);
+        bool same = segment != NULL && segment->last_sequence == (int64_t)body->last_sequence &&
+                    value_is(segment->batch_root, body->batch_root.data, body->batch_root.len);
+        counts.lost += same ? 0 : body->last_sequence - body->first_sequence + 1;
         if (segment == NULL)
             world_fail("a receipt for events from %" PRIu64 " on went out, and they are not stored",
                        body->first_sequence);
-        else if (segment->last_sequence != (int64_t)body->last_sequence ||
-                 !value_is(segment->batch_root, body->batch_root.data, body->batch_root.len))
+        else if (!same)
             world_fail("a receipt for events from %" PRIu64 " on went out, and others are stored under their numbers",
                        body->first_sequence);
         dongbo__receipt_body__free_unpacked(body, NULL);
@@ -275,6 +282,8 @@ static void judge_stream(const BaseSegment *segment) {
         memcpy(truth.streams[truth.n_streams].stream, segment->stream.data, STREAM_BYTES);
         truth.streams[truth.n_streams++].last_sequence = 0;
     }
+    if (segment->first_sequence <= truth.streams[i].last_sequence)
+        counts.doubled += (uint64_t)(segment->last_sequence - segment->first_sequence + 1);
     if (segment->first_sequence != truth.streams[i].last_sequence + 1)
         world_fail("a stream's event %" PRId64 " follows %" PRId64, segment->first_sequence,
                    truth.streams[i].last_sequence);
@@ -343,6 +352,7 @@ static void judge_verdict(Saying *saying, const Dongbo__Entry *entry, int64_t lo
     int expected = birth ? (int)verdict : apply(saying);
     if (later && again && verdict == DONGBO__VERDICT__SUPERSEDED) // by the same row, which came again and was taken
         expected = DONGBO__VERDICT__SUPERSEDED;
+    counts.doubled += !birth && again && verdict == DONGBO__VERDICT__ACCEPTED;
     if (verdict != expected || verdict == DONGBO__VERDICT__REJECTED || verdict == DONGBO__VERDICT__MISMATCH)
         world_fail("%s is %s, and must be %s", saying->key, verdict_name((int)verdict), verdict_name(expected));
     if (later)
@@ -568,6 +578,10 @@ void truth_judge(void) {
         for (int group = 0; group < TRUTH_GROUPS; group++)
             judge_record(person, group);
     }
+}
+
+TruthCounts truth_counts(void) {
+    return counts;
 }
 
 void truth_print(void) {

@@ -21,6 +21,7 @@ typedef struct Saying {
     int64_t event_time_us;
     char lot[16], facility[16];
     bool promised; // on the agent's disk, as it was told
+    bool acknowledged;
     // From the log:
     uint8_t event_id[EVENT_ID_BYTES];
     int n_logged, n_open;
@@ -52,7 +53,7 @@ Saying *truth_say(int agent, bool births);
 size_t truth_sayings(const Saying **ret);
 void truth_promise(Saying *saying);
 // The spool that holds it has a receipt for all that it holds.
-void truth_acknowledged(const Saying *saying);
+void truth_acknowledged(Saying *saying);
 void truth_told(int agent, const char *key, const char *verdict, uint64_t position);
 // A backup of the agent's machine was made; and it was set back: what it was told since is to be told again.
 void truth_back_up(int agent);
@@ -62,6 +63,12 @@ void truth_set_back(int agent);
 const char *truth_lot(int person, int group);
 // What is missing for all to be as it must; NULL: nothing.
 const char *truth_missing(void);
+// Over all runs since truth_open(), in events. Lost: acknowledged, by a receipt that went out or at their agent, and
+// not in the log as they were said. Doubled: stored again under a sequence that the log has, or applied again.
+typedef struct TruthCounts {
+    uint64_t acknowledged, lost, doubled;
+} TruthCounts;
+TruthCounts truth_counts(void);
 // Every saying and what became of it, to standard error.
 void truth_print(void);
 // What must hold in the end, however it came: fails the run.
