@@ -12,8 +12,6 @@
 #include <assert.h>
 #include <string.h>
 
-#define BATCH_DOMAIN "dongbo batch 1"
-
 // Field numbers of SealedBatch and their tags; all are length-delimited.
 #define TAG_DELIMITED(number) ((number) << 3 | 2)
 enum {
@@ -124,6 +122,14 @@ int batch_read_header(const uint8_t *data, size_t n, Arena *arena, const Dongbo_
     if (n > BATCH_BYTES_MAX || take(&data, data + n, TAG_HEADER, &bytes) != 0)
         return 1;
     return decode_header(bytes, arena, ret);
+}
+
+int batch_read_origin(const uint8_t *data, size_t n, ProtobufCBinaryData *ret_header,
+                      ProtobufCBinaryData *ret_signature) {
+    const uint8_t *at = data, *end = data + n;
+    if (take(&at, end, TAG_HEADER, ret_header) != 0 || take(&at, end, TAG_SIGNATURE, ret_signature) != 0)
+        return 1;
+    return at == end && ret_signature->len == SIGNATURE_BYTES ? 0 : 1;
 }
 
 // Salts and events, and nothing else: what is in the envelope is not signed, so nothing unknown may travel there.

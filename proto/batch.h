@@ -11,6 +11,8 @@
 #include "store.pb-c.h"
 #include "wire.pb-c.h"
 
+#define BATCH_DOMAIN "dongbo batch 1" // of its signature
+
 typedef struct BatchSeal {
     const uint8_t *stream; // 16 bytes
     uint64_t first_sequence;
@@ -46,6 +48,10 @@ typedef enum BatchFault {
 // sequences that start at 0 or overflow, root not 32 bytes). Whether it has more than BATCH_EVENTS_MAX events, or one
 // beyond EVENT_BYTES_MAX, is for the caller to judge. ERROR_MEMORY when the arena cannot hold it.
 int batch_read_header(const uint8_t *data, size_t n, Arena *arena, const Dongbo__BatchHeader **ret);
+
+// Of a batch without its events (segment.origin): header and signature, and nothing behind them. 1 when it is none.
+int batch_read_origin(const uint8_t *data, size_t n, ProtobufCBinaryData *ret_header,
+                      ProtobufCBinaryData *ret_signature);
 
 // Reads header and signature first, then the rest, bounded; recomputes leaves and root. verifier NULL: no key is known.
 // A BatchFault; ERROR_MEMORY when the arena cannot hold it; ERROR_CRYPTO.

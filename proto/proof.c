@@ -95,6 +95,34 @@ void proof_path(Merkle *merkle, const uint8_t (*leaves)[HASH_BYTES], size_t n, s
         range_root(merkle, leaves, ranges[i], ret->hashes[i]);
 }
 
+size_t proof_nodes_count(size_t n) {
+    size_t count = n;
+    for (; n > 1; count += n)
+        n = (n + 1) / 2;
+    return count;
+}
+
+// The last one of an odd level has no sibling, and goes up as it is: so the tree splits at powers of two.
+void proof_nodes_fill(Merkle *merkle, uint8_t (*nodes)[HASH_BYTES], size_t n) {
+    for (uint8_t(*above)[HASH_BYTES] = nodes + n; n > 1; nodes = above, above += n) {
+        for (size_t i = 0; i + 1 < n; i += 2)
+            merkle_node(merkle, nodes[i], nodes[i + 1], above[i / 2]);
+        if (n % 2 != 0)
+            memcpy(above[n / 2], nodes[n - 1], HASH_BYTES);
+        n = (n + 1) / 2;
+    }
+}
+
+void proof_nodes_path(const uint8_t (*nodes)[HASH_BYTES], size_t n, size_t index, ProofPath *ret) {
+    ret->n = 0;
+    for (; n > 1; n = (n + 1) / 2, index /= 2) {
+        size_t sibling = index ^ 1;
+        if (sibling < n)
+            memcpy(ret->hashes[ret->n++], nodes[sibling], HASH_BYTES);
+        nodes += n;
+    }
+}
+
 // ---- checking ------------------------------------------------------------------------------------------------------
 
 int proof_root(Merkle *merkle, ProofPlace place, const uint8_t leaf[HASH_BYTES], const ProofPath *path,

@@ -26,6 +26,11 @@ typedef struct ProofPath {
 } ProofPath;
 // The path in a tree all of whose leaves are at hand (n > index).
 void proof_path(Merkle *merkle, const uint8_t (*leaves)[HASH_BYTES], size_t n, size_t index, ProofPath *ret);
+// A tree all of whose nodes are at hand, so that a path from it costs no hashing: its leaves, then each level above,
+// the root last. How many there are in all; filling in what stands above n leaves; a path (n > index).
+size_t proof_nodes_count(size_t n);
+void proof_nodes_fill(Merkle *merkle, uint8_t (*nodes)[HASH_BYTES], size_t n);
+void proof_nodes_path(const uint8_t (*nodes)[HASH_BYTES], size_t n, size_t index, ProofPath *ret);
 typedef struct ProofPlace {
     uint64_t index, size;
 } ProofPlace;

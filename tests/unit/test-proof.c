@@ -76,13 +76,22 @@ static void make(const ProofRange *ranges, size_t n, ProofPath *ret) {
 }
 
 static void test_every_inclusion_holds(void **state) {
+    static uint8_t nodes[4 * N][HASH_BYTES];
     for (size_t size = 1; size <= N; size++) {
+        size_t count = proof_nodes_count(size);
+        assert_true(count <= 4 * N);
+        memcpy(nodes, leaves, size * HASH_BYTES);
+        proof_nodes_fill(merkle, nodes, size);
+        assert_memory_equal(nodes[count - 1], roots[size], HASH_BYTES);
         for (size_t index = 0; index < size; index++) {
             ProofRange ranges[PROOF_MAX];
             ProofPath path, whole;
             uint8_t root[HASH_BYTES];
             make(ranges, proof_inclusion(index, size, ranges), &path);
             proof_path(merkle, leaves, size, index, &whole);
+            assert_int_equal(path.n, whole.n);
+            assert_memory_equal(path.hashes, whole.hashes, path.n * HASH_BYTES);
+            proof_nodes_path(nodes, size, index, &whole);
             assert_int_equal(path.n, whole.n);
             assert_memory_equal(path.hashes, whole.hashes, path.n * HASH_BYTES);
             assert_int_equal(proof_root(merkle, (ProofPlace){index, size}, leaves[index], &path, root), 0);

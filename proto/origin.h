@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What proves that an agency said an event: its signature over a batch's header, and the way from the event's salted
+// leaf to the root in it (PROTOCOL.md, Proofs of origin). Needs the agency's public key and nothing of the exchange's.
+// Pure.
+#pragma once
+
+#include "proto/base/arena.h"
+#include "proto/keys.h"
+#include "proto/merkle.h"
+#include "wire.pb-c.h"
+
+// All of it points into the bytes and the arena.
+typedef struct OriginBatch {
+    const Dongbo__BatchHeader *header;
+    ProtobufCBinaryData header_bytes, signature; // as signed
+} OriginBatch;
+
+// A SealedBatch with header and signature alone. 1 when it is none, or its header is none that an agency may sign.
+// ERROR_MEMORY.
+int origin_read_batch(ProtobufCBinaryData bytes, Arena *arena, OriginBatch *ret);
+// 1 when this key did not sign it. ERROR_CRYPTO.
+int origin_check_signature(const OriginBatch *batch, Verifier *verifier);
+// Whether the event is of the batch, and is what is told of it, where it is told. NULL: it is; else what is wrong.
+const char *origin_check(Merkle *merkle, const OriginBatch *batch, const Dongbo__OriginProof *proof);
