@@ -40,6 +40,7 @@ static void database_failed(Actor *actor, int r) {
     state->connected = false;
     feed_store_drop(state->store);
     reader_forget(state->reader);
+    feed_origins_forget(state->origins);
     followed_forget(state->followed);
 }
 
@@ -80,6 +81,7 @@ static int news_read(Actor *actor) {
     if (r < 0 || !news.policy)
         return r;
     reader_forget(state->reader); // what was erased is not fed from memory
+    feed_origins_forget(state->origins);
     return feed_session_policies(state);
 }
 
@@ -203,6 +205,8 @@ static void destroy(void *pointer) {
     follower_destroy(&state->follower);
     followed_destroy(&state->followed);
     reader_destroy(&state->reader);
+    feed_origins_destroy(&state->origins);
+    origin_parts_free(&state->parts);
     feed_store_destroy(&state->store);
     arena_destroy(&state->arena);
     bytes_free(&state->out);
@@ -249,6 +253,8 @@ int feed_new(zactor_t **ret, const FeedOptions *options, int *ret_port) {
     int r = feed_store_new(&state->store, options->exchange);
     if (r == 0)
         r = reader_new(&state->reader, state->store);
+    if (r == 0)
+        r = feed_origins_new(&state->origins, state->store);
     if (r == 0)
         r = followed_new(&state->followed, state->store);
     if (r == 0)

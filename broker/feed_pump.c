@@ -68,6 +68,7 @@ static void filling_begin(Filling *filling) {
     filling->room = credit < FRAME_BYTES_GOAL ? (size_t)credit : FRAME_BYTES_GOAL;
     filling->room = filling->room > FRAME_OVERHEAD ? filling->room - FRAME_OVERHEAD : 0;
     bytes_clear(&filling->state->records);
+    origin_parts_clear(&filling->state->parts);
 }
 
 static int piece_add(FeedState *state, size_t n, size_t bytes) {
@@ -119,6 +120,8 @@ static int filling_send(Filling *filling) {
     records.n_records = filling->n;
     records.records = state->pieces;
     records.token = &token;
+    if (to->origins)
+        origin_parts_give(&state->parts, &records);
     int64_t now_ms = clock_monotonic_ms(state->clock);
     if (feed_send(state, to, FRAME_RECORDS, &records.base) != 0) {
         to->place = filling->before;
@@ -139,6 +142,20 @@ static int filling_send(Filling *filling) {
 static bool concerns(const Filling *filling, const PolicyVersion *version, const Dongbo__Entry *entry, size_t index) {
     bool followed = filling->followed && filling->followed[index / 64] >> index % 64 & 1;
     return policy_concerns(version, filling->to->subscription, entry, followed);
+}
+
+// So many bytes the records are that were added, with what belongs to them.
+static size_t filled(const Filling *filling, size_t n) {
+    const FeedState *state = filling->state;
+    size_t parts = filling->to->origins ? origin_parts_bytes(&state->parts) : 0;
+    return state->records.n + n * RECORD_OVERHEAD + parts;
+}
+
+static int origin_add(FeedState *state, const ReaderSegment *segment, const Projection *projection) {
+    OriginAsk ask = {.segment = segment,
+                     .position = projection->position,
+                     .right = origin_right(projection->version, projection->entry, projection->passage)};
+    return feed_origins_append(state->origins, &ask, &state->parts);
 }
 
 // One entry into the frame. *ret_step FULL: the record did not fit and the place is still before it.
@@ -165,6 +182,7 @@ static int entry_add(Filling *filling, const Policy *policy, const ReaderSegment
                              .previous = to->previous,
                              .agency = policy_set_agency(state->policies, entry->agency)};
     size_t before = state->records.n;
+    OriginMark mark = origin_parts_mark(&state->parts);
     r = projector_append(to->projector, &projection, &state->records);
     if (r == 1)
         return 0;
@@ -173,8 +191,12 @@ static int entry_add(Filling *filling, const Policy *policy, const ReaderSegment
     if (r != 0)
         return r < 0 ? r : 0;
     size_t bytes = state->records.n - before;
-    if (state->records.n + (filling->n + 1) * RECORD_OVERHEAD > filling->room) {
+    r = to->origins ? origin_add(state, segment, &projection) : 0;
+    if (r < 0)
+        return r;
+    if (filled(filling, filling->n + 1) > filling->room) {
         state->records.n = before;
+        origin_parts_rewind(&state->parts, &mark);
         *ret_step = STEP_FULL;
         return 0;
     }

@@ -21,6 +21,9 @@
 #define NO_SUBSCRIPTION "This key belongs to no subscription. Use the subscriber's key, not an agency's."
 #define NOT_READ                                                                                                       \
     "What was sent over this connection, or over others of this subscription, was not read: close those, connect again."
+#define NO_ORIGINS                                                                                                     \
+    "This subscription's rights do not allow proofs of origin. Receive without origin_proofs, or have the exchange's " \
+    "operator allow them (dongbo subscription change --origin-proofs)."
 #define CANNOT_SERVE "The exchange cannot serve this session now. Try again, another endpoint first."
 
 // A Ping behind all that was sent: its Pong tells that it was read. Random, for nobody shall answer it unread; one that
@@ -233,6 +236,7 @@ static int welcome_send(FeedState *state, Subscriber *subscriber, const Policy *
     welcome.policy_version = (uint32_t)version->version;
     welcome.policy_position = policy->n_versions > 1 ? version->position : 0;
     welcome.rights_position = policy->versions[0].position;
+    welcome.origin_proofs = subscriber->origins;
     arena_reset(state->arena);
     welcome.fields = granted_fields(state->arena, version, &welcome.n_fields);
     if (!welcome.fields)
@@ -340,6 +344,7 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     if (r != 0 || !subscriber->session)
         return r;
     subscriber->held = subscriber->owes_whole = hello->snapshot;
+    subscriber->origins = hello->origin_proofs;
     if (hello->snapshot) // nothing up to there was received
         subscriber->acked = stored.acked;
     note(state, caller->user, "subscription %s from position %" PRIu64 " of %" PRIu64 "%s", policy->name,
@@ -394,6 +399,10 @@ static int hello_receive(FeedState *state, const Caller *caller, const Frame *fr
     }
     Caller with = *caller;
     const Policy *policy = hello_policy(state, hello, caller->user, answer);
+    if (policy && hello->origin_proofs && policy_current(policy)->origins == POLICY_ORIGINS_NO) {
+        feed_answer(answer, DONGBO__ERROR__CODE__NOT_ALLOWED, NO_ORIGINS);
+        return 1;
+    }
     if (!policy || !hello_share(hello, &with.share, answer))
         return 1;
     return hello_start(state, &with, hello, policy, answer);
@@ -586,6 +595,8 @@ int feed_session_policies(FeedState *state) {
         else if (one->place.position < state->trimmed &&
                  !one->owes_whole) // its place is the snapshot's, once it is done
             end_gone(state, one);
+        else if (one->origins && policy_current(policy)->origins == POLICY_ORIGINS_NO)
+            feed_session_end(state, one, DONGBO__ERROR__CODE__NOT_ALLOWED, NO_ORIGINS);
         else if (policy_current(policy)->version != one->policy_version && welcome_send(state, one, policy) < 0)
             feed_session_fail(state, one);
     }

@@ -4,6 +4,7 @@
 // answers subscribers, feed_place.c finds where they begin, feed_pump.c sends records, feed_snapshot.c snapshots.
 #pragma once
 
+#include "broker/feed_origins.h"
 #include "broker/followed.h"
 #include "broker/follower.h"
 #include "broker/quota.h"
@@ -21,6 +22,7 @@ typedef struct FeedState {
     zsock_t *router;
     FeedStore *store;
     Reader *reader;
+    FeedOrigins *origins;
     Followed *followed;
     Follower *follower;
     PolicySet *policies;               // NULL until read for the first time
@@ -36,6 +38,7 @@ typedef struct FeedState {
     Bytes records; // FeedRecords for it, one after the other
     ProtobufCBinaryData *pieces;
     size_t pieces_size;
+    OriginParts parts;          // proofs for these records, where they were asked for
     const Subscriber *far_slot; // of those far behind, who had the last turn; only compared
     uint64_t far;               // ... its session
     int far_turns;              // ... and how many in a row

@@ -136,6 +136,26 @@ static const PgStatement EPOCH = {"feed_epoch",
                                   "SELECT position, reason FROM exchange.epoch WHERE epoch > $1 ORDER BY epoch LIMIT 1",
                                   1, (const Oid[]){OID_INT4}};
 
+static const PgStatement FIND_ORIGINS = {
+    "feed_find_origins",
+    "WITH q AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY"
+    "  AS q (first, position, sequence, i)),"
+    " asked AS (SELECT q.i, coalesce(e.stream, s.stream) AS stream, coalesce(e.sequence, q.sequence) AS sequence"
+    "  FROM q JOIN exchange.segment s ON s.first_position = q.first"
+    "  LEFT JOIN exchange.erasure e ON q.sequence = 0 AND e.logged_position = q.position)"
+    " SELECT a.i, g.first_position, a.sequence - g.first_sequence FROM asked a"
+    " CROSS JOIN LATERAL (SELECT b.first_position, b.first_sequence, b.last_sequence FROM exchange.segment b"
+    "  WHERE b.stream = a.stream AND b.first_sequence <= a.sequence AND b.batch_root IS NOT NULL"
+    "  ORDER BY b.first_sequence DESC LIMIT 1) g WHERE a.sequence <= g.last_sequence",
+    3, (const Oid[]){OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY}};
+static const PgStatement ORIGINS = {
+    "feed_origins",
+    "SELECT first_position, last_position, format, batch_root, origin, summary, CASE WHEN $2 THEN batch END,"
+    " ARRAY(SELECT unnest(ARRAY[e.position, e.logged_position]) FROM exchange.erasure e WHERE e.position BETWEEN"
+    "  g.first_position AND g.last_position AND e.logged_position IS NOT NULL)"
+    " FROM exchange.segment g WHERE first_position = ANY ($1)",
+    2, (const Oid[]){OID_INT8_ARRAY, OID_BOOL}};
+
 // By person alone, of whom a segment has hundreds: few subscriptions follow the same ones.
 static const PgStatement FOLLOWED = {
     "feed_followed",
@@ -385,6 +405,51 @@ void feed_store_followed_row(const PGresult *result, int row, FollowedRow *ret) 
                          .person = pg_i64(result, row, 1),
                          .from = (uint64_t)pg_i64(result, row, 2),
                          .to = (uint64_t)pg_i64(result, row, 3)};
+}
+
+static void param_positions(PgParams *params, const uint64_t *first, size_t n, size_t stride) {
+    pg_param_array_begin(params, OID_INT8, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_i64(params, (int64_t)first[i * stride]);
+}
+
+int feed_store_find_origins(FeedStore *store, const OriginFind *questions, size_t n, PGresult **ret) {
+    static const size_t STRIDE = sizeof *questions / sizeof(uint64_t);
+    PgParams params = {0};
+    param_positions(&params, &questions->first, n, STRIDE);
+    param_positions(&params, &questions->position, n, STRIDE);
+    param_positions(&params, &questions->sequence, n, STRIDE);
+    int r = pg_run(store->pg, &FIND_ORIGINS, &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+int feed_store_origins(FeedStore *store, const uint64_t *firsts, size_t n, bool whole, PGresult **ret) {
+    PgParams params = {0};
+    param_positions(&params, firsts, n, 1);
+    pg_param_bool(&params, whole);
+    int r = pg_run(store->pg, &ORIGINS, &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+static const uint8_t *bytes_of(const PGresult *result, int row, int column, size_t *ret_n) {
+    return pg_is_null(result, row, column) ? NULL : pg_bytes(result, row, column, ret_n);
+}
+
+int feed_store_origin_row(const PGresult *result, int row, OriginRow *ret) {
+    size_t root_n = 0;
+    *ret = (OriginRow){.first = (uint64_t)pg_i64(result, row, 0),
+                       .last = (uint64_t)pg_i64(result, row, 1),
+                       .format = pg_i16(result, row, 2)};
+    ret->root = bytes_of(result, row, 3, &root_n);
+    ret->root = root_n == HASH_BYTES ? ret->root : NULL;
+    ret->origin = bytes_of(result, row, 4, &ret->origin_n);
+    ret->summary = bytes_of(result, row, 5, &ret->summary_n);
+    ret->batch = bytes_of(result, row, 6, &ret->batch_n);
+    int n = pg_array(result, row, 7, &ret->erased);
+    ret->n_erased = n > 0 ? (size_t)n / 2 : 0;
+    return n < 0 ? n : 0;
 }
 
 int feed_store_position(FeedStore *store, int32_t subscription, Share share, StoredPosition *ret) {

@@ -71,6 +71,28 @@ void feed_store_followed_row(const PGresult *result, int row, FollowedRow *ret);
 int feed_store_segments(FeedStore *store, uint64_t position, PGresult **ret);
 void feed_store_row(const PGresult *result, int row, SegmentRow *ret);
 
+// Of entries that are about events of other segments: which batch's, and which of its events. Rows: which question,
+// from 1, the first position of the batch's segment, the event's place in it; none for what was not found. For an entry
+// of no sequence the erased event is looked for whose tombstone it is.
+#define FEED_STORE_ORIGINS_ASKED 64
+typedef struct OriginFind {
+    uint64_t first; // of the entry's segment
+    uint64_t position, sequence;
+} OriginFind;
+int feed_store_find_origins(FeedStore *store, const OriginFind *questions, size_t n, PGresult **ret);
+// What proofs of origin are made of, for segments by their first positions; events only where `whole`.
+#define FEED_STORE_ORIGINS 8
+typedef struct OriginRow {
+    uint64_t first, last;
+    int format;
+    const uint8_t *root, *origin, *summary, *batch; // root: HASH_BYTES; NULL: there is none
+    size_t origin_n, summary_n, batch_n;
+    PgElement *erased; // n_erased positions, each with its tombstone's behind it; to be freed
+    size_t n_erased;
+} OriginRow;
+int feed_store_origins(FeedStore *store, const uint64_t *firsts, size_t n, bool whole, PGresult **ret);
+int feed_store_origin_row(const PGresult *result, int row, OriginRow *ret); // ERROR_DATABASE, ERROR_MEMORY
+
 typedef struct StoredPosition {
     uint64_t acked, released;
     bool fresh; // the subscription was shared otherwise until now: begin behind `acked`, whatever the receiver holds

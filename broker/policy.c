@@ -161,6 +161,20 @@ void policy_grant_province(PolicyVersion *version, const char *province) {
         version->provinces[index] = true;
 }
 
+static const char *const ORIGINS[] = {
+    [POLICY_ORIGINS_NO] = "no", [POLICY_ORIGINS_LEAVES] = "leaves", [POLICY_ORIGINS_EVENTS] = "events"};
+
+PolicyOrigins policy_origins(const char *word) {
+    for (PolicyOrigins i = POLICY_ORIGINS_NO; i <= POLICY_ORIGINS_EVENTS; i++)
+        if (strcmp(ORIGINS[i], word) == 0)
+            return i;
+    return POLICY_ORIGINS_NO;
+}
+
+const char *policy_origins_word(PolicyOrigins origins) {
+    return ORIGINS[origins];
+}
+
 const PolicyVersion *policy_current(const Policy *policy) {
     return policy->n_versions ? &policy->versions[policy->n_versions - 1] : NULL;
 }

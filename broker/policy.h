@@ -16,6 +16,13 @@
 #define POLICY_PROVINCES 100     // codes of both sets have two digits
 #define POLICY_CHANGES_ALL 0x1eu // upsert, delete, entered, left
 
+// Of proofs of origin, from less to more.
+typedef enum PolicyOrigins {
+    POLICY_ORIGINS_NO,
+    POLICY_ORIGINS_LEAVES, // tell nothing
+    POLICY_ORIGINS_EVENTS, // with the event, where all that it may say is granted (origin_right.h)
+} PolicyOrigins;
+
 typedef struct PolicyVersion {
     int32_t version;
     uint64_t position;            // holds from here on
@@ -27,7 +34,8 @@ typedef struct PolicyVersion {
     bool codes63; // which set `provinces` is of
     bool provinces[POLICY_PROVINCES];
     bool citizen_number, person_id;
-    bool followed_only;              // of persons on its list only (followed.h)
+    bool followed_only; // of persons on its list only (followed.h)
+    PolicyOrigins origins;
     uint32_t fields[DOMAIN_MAX + 1]; // by domain: bit n = field n of its body
 } PolicyVersion;
 
@@ -62,6 +70,8 @@ const char *policy_set_agency(const PolicySet *set, uint32_t agency); // "" when
 void policy_grant_field(PolicyVersion *version, const char *field);
 void policy_grant_province(PolicyVersion *version,
                            const char *province); // call once per province; none: see any_province
+PolicyOrigins policy_origins(const char *word);   // "no", "leaves", "events"
+const char *policy_origins_word(PolicyOrigins origins);
 
 const PolicyVersion *policy_current(const Policy *policy);               // the newest; NULL for none
 const PolicyVersion *policy_at(const Policy *policy, uint64_t position); // in force there; NULL for none

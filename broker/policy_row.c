@@ -17,7 +17,8 @@ enum {
     PROVINCE_CODES,
     CHANGES,
     OWN_AGENCY,
-    FOLLOWED_ONLY
+    FOLLOWED_ONLY,
+    ORIGIN_PROOFS
 };
 
 // Gives each element of a text array to `grant`; how many there were.
@@ -50,6 +51,7 @@ int policy_row_read(const PGresult *result, int row, int column, PolicyVersion *
     int provinces = r < 0 ? r : texts_read(result, row, column + PROVINCES, ret, policy_grant_province);
     ret->any_province = provinces == 0;
     ret->followed_only = pg_bool(result, row, column + FOLLOWED_ONLY);
+    ret->origins = policy_origins(pg_text(result, row, column + ORIGIN_PROOFS));
     r = provinces < 0 ? provinces : texts_read(result, row, column + FIELDS, ret, policy_grant_field);
     return r < 0 ? r : 0;
 }

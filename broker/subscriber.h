@@ -33,6 +33,7 @@ typedef struct Subscriber {
     zframe_t *route;
     Connection *connection; // what was sent over it and is not known to have been read; NULL: no session yet
     Projector *projector;
+    bool origins;                       // records with proofs of origin, as Hello asked
     uint64_t sequence;                  // of the last frame sent
     FeedPlace place;                    // sent or filtered up to here
     uint64_t previous;                  // last position delivered in this session

@@ -4,6 +4,7 @@
 // what of each went to whom.
 #include "operators/disclosure.h"
 
+#include "broker/origin_right.h"
 #include "broker/project.h"
 #include "operators/answer.h"
 #include "operators/disclosure_trace.h"
@@ -261,6 +262,9 @@ static int add_delivery(Disclosure *disclosure, const Holder *holder, const Disc
     json_object_set_new(record, "delivery", json_string(delivery_of(holder, at)));
     if (at->is_trimmed)
         json_object_set_new(record, "trimmed", json_true());
+    const char *origin = origin_right_word(origin_right(projection->version, at->entry, projection->passage));
+    if (origin)
+        json_object_set_new(record, "origin", json_string(origin));
     json_t *records = records_of(disclosure, holder, projection->version);
     return records && json_array_append_new(records, record) == 0 ? 0 : no_memory();
 }

@@ -20,15 +20,17 @@ typedef struct DisclosureQuestion {
 
 // {"subscriptions": [{"subscription", "subscriber", "state", "acked", "released",
 //    "policies": [{"version", "legal_basis", "valid_from", "valid_to", "position", "records": [{"position", "stored",
-//      "domain", "change", "record", "fields": […], "delivery": "delivered" | "possibly", "trimmed"?}]}],
+//      "domain", "change", "record", "fields": […], "delivery": "delivered" | "possibly", "trimmed"?,
+//      "origin": "leaf" | "event" | none}]}],
 //    "snapshots": [{"digests", "started", "finished", "first_position", "head_position", "records": [{"position",
 //    "domain",
 //      "record", "policy_version", "fields": […]}]}]}],
 //  "unknown_positions": […]}
-// Subscriptions that were sent nothing are left out. "digests": not the records went out, but what they add up to.
-// "trimmed": the log's content was let go, and this is what the version of the record allows, wherever its person
-// lived. "unknown_positions": first ones of such segments, in which records may have been told again. ERROR_DATABASE,
-// ERROR_MEMORY.
+// "origin": what may have gone along for whoever asks for proofs of origin, as far as rights go: a leaf tells nothing,
+// an event is all that its agency said. Subscriptions that were sent nothing are left out. "digests": not the records
+// went out, but what they add up to. "trimmed": the log's content was let go, and this is what the version of the
+// record allows, wherever its person lived. "unknown_positions": first ones of such segments, in which records may have
+// been told again. ERROR_DATABASE, ERROR_MEMORY.
 int disclosure_read(const DisclosureQuestion *question, json_t **ret);
 // Who has this number by what events taught alone, for a number that the population store does not know: 0 for nobody,
 // or several.

@@ -19,7 +19,8 @@ static const char NOTES[] =
     "little. `at most`: the log's content was let go (`log trim`), and the record's version is what is left to go by,\n"
     "wherever the person lived then. Snapshots are told apart: what a receiver took of one is not kept, so all that it held\n"
     "is possible. `digests` are what a receiver compared its copy with: sums of which the fields named are a part, by which\n"
-    "one can tell whether a record is as one thinks, and not what it says.\n";
+    "one can tell whether a record is as one thinks, and not what it says. Where rights allow proofs of origin, whether\n"
+    "its receiver asked for them is not kept: `the event as it was signed` has all that its agency said of the person.\n";
 
 typedef struct Asked {
     const char *citizen;
@@ -48,6 +49,9 @@ static void print_fields(const json_t *record) {
     columns_show(text_of(record, "record"));
     json_array_foreach(json_object_get(record, "fields"), i, field)
         printf("%s%s", i ? ", " : ": ", json_string_value(field));
+    if (*text_of(record, "origin"))
+        printf("; %s", strcmp(text_of(record, "origin"), "event") == 0 ? "possibly the event as it was signed"
+                                                                       : "possibly proof of its origin");
     printf("\n");
 }
 

@@ -5,6 +5,7 @@
 // and whatever its days are. Sends nothing, and moves no position. Personal values are masked unless asked for, and
 // that is noted for every person.
 #include "broker/policy_row.h"
+#include "broker/origin_right.h"
 #include "broker/project.h"
 #include "broker/segment.h"
 #include "operators/columns.h"
@@ -35,7 +36,8 @@ static const char NOTES[] =
     "days, and policies that held before, do not count, nor does whether the subscription is switched on. With --policy\n"
     "the file decides, as `subscription apply` would take it, and nothing is added or changed.\n"
     "`record` and `person` are not what its holder will see: those are made with its own secret. --json prints a record\n"
-    "a line.\n";
+    "a line. `origin` is what goes along where the receiver asks for proofs of origin: a leaf tells nothing, an event is\n"
+    "all that its agency said.\n";
 
 static const PgStatement POLICY = {"preview_policy",
                                    "SELECT s.state, s.subscription, " POLICY_ROW
@@ -133,7 +135,7 @@ static json_t *record_json(const Preview *preview, const Dongbo__FeedRecord *rec
     return object;
 }
 
-static int add_record(Preview *preview, const Dongbo__Entry *entry) {
+static int add_record(Preview *preview, const Dongbo__Entry *entry, PolicyPassage passage) {
     ProtobufCAllocator *allocator = arena_protobuf(preview->arena);
     const Dongbo__FeedRecord *record = dongbo__feed_record__unpack(allocator, preview->packed.n, preview->packed.data);
     const ProtobufCMessageDescriptor *descriptor = record ? domain_descriptor((int)record->domain) : NULL;
@@ -142,6 +144,9 @@ static int add_record(Preview *preview, const Dongbo__Entry *entry) {
     if (!body)
         return error_fail(ERROR_DATABASE, "a record of the log cannot be read");
     json_t *object = record_json(preview, record, body);
+    const char *origin = origin_right_word(origin_right(&preview->version, entry, passage));
+    if (object && origin)
+        json_object_set_new(object, "origin", json_string(origin));
     if (!object || json_array_append_new(preview->records, object) != 0)
         return error_fail(ERROR_MEMORY, "no memory for the records");
     if (*entry->citizen_number)
@@ -188,7 +193,7 @@ static int look_at(Preview *preview, const Dongbo__Entry *entry, uint64_t positi
     r = projector_append(preview->projector, &projection, &preview->packed);
     if (r == 2)
         return error_fail(ERROR_DATABASE, "the log cannot be read at position %" PRIu64, position);
-    return r == 0 ? add_record(preview, entry) : r < 0 ? r : 0;
+    return r == 0 ? add_record(preview, entry, passage) : r < 0 ? r : 0;
 }
 
 static int look_at_segment(Preview *preview, const PGresult *rows, int row) {

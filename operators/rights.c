@@ -14,9 +14,9 @@
 static const PgStatement INSERT = {
     "rights_insert",
     "INSERT INTO exchange.subscription_policy (subscription, version, position, legal_basis, valid_from, valid_to, "
-    "domains, provinces, fields, province_codes, changes, agency, echo, followed_only) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-    "$10, $11, (SELECT agency FROM exchange.agency WHERE code = $12), $13, $14) ON CONFLICT DO NOTHING RETURNING version",
-    14, NULL};
+    "domains, provinces, fields, province_codes, changes, agency, echo, followed_only, origin_proofs) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+    "$10, $11, (SELECT agency FROM exchange.agency WHERE code = $12), $13, $14, $15) ON CONFLICT DO NOTHING RETURNING version",
+    15, NULL};
 static const PgStatement AGENCY = {"rights_agency", "SELECT FROM exchange.agency WHERE code = $1", 1, NULL};
 
 enum { LEGAL_BASIS, VALID_FROM, VALID_TO, AGENCY_CODE, ECHO };
@@ -197,6 +197,8 @@ int rights_compare(const Rights *was, const Rights *now, FILE *out) {
     n += compare_lists("changes", &before, &after, out);
     n += compare_texts("followed_only", was && was->policy.followed_only ? "yes" : "no",
                        now->policy.followed_only ? "yes" : "no", out);
+    n += compare_texts("origin_proofs", policy_origins_word(was ? was->policy.origins : POLICY_ORIGINS_NO),
+                       policy_origins_word(now->policy.origins), out);
     n += compare_texts("agency", was ? was->agency : "", now->agency, out);
     n += compare_texts("echo", was && was->echo ? "yes" : "no", now->echo ? "yes" : "no", out);
     return n;
@@ -214,12 +216,12 @@ json_t *rights_json(const Rights *rights) {
     list_fields(rights, &fields);
     list_provinces(rights, &provinces);
     list_changes(rights, &changes);
-    return json_pack("{s:s, s:s, s:s, s:o, s:i, s:o, s:o, s:b, s:o, s:b, s:i, s:I}", "legal_basis", rights->legal_basis,
-                     "valid_from", rights->valid_from, "valid_to", rights->valid_to, "provinces",
+    return json_pack("{s:s, s:s, s:s, s:o, s:i, s:o, s:o, s:b, s:s, s:o, s:b, s:i, s:I}", "legal_basis",
+                     rights->legal_basis, "valid_from", rights->valid_from, "valid_to", rights->valid_to, "provinces",
                      words_json(&provinces), "province_codes", rights->policy.codes63 ? 63 : 34, "fields",
                      words_json(&fields), "changes", words_json(&changes), "followed_only",
-                     rights->policy.followed_only, "agency",
-                     rights->agency[0] ? json_string(rights->agency) : json_null(), "echo", rights->echo,
+                     rights->policy.followed_only, "origin_proofs", policy_origins_word(rights->policy.origins),
+                     "agency", rights->agency[0] ? json_string(rights->agency) : json_null(), "echo", rights->echo,
                      "policy_version", (int)rights->policy.version, "position", (json_int_t)rights->policy.position);
 }
 
@@ -258,6 +260,7 @@ int rights_insert(Pg *exchange, const Rights *rights, const PolicyChange *change
     pg_param_text(&params, rights->agency);
     pg_param_bool(&params, rights->echo);
     pg_param_bool(&params, rights->policy.followed_only);
+    pg_param_text(&params, policy_origins_word(rights->policy.origins));
     int r = pg_run(exchange, &INSERT, &params, &result);
     pg_params_free(&params);
     if (r == 0 && PQntuples(result) == 0)

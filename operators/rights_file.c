@@ -26,7 +26,7 @@ typedef struct Fields {
 // The file as libcyaml reads and writes it.
 typedef struct Written {
     char *name, *subscriber, *legal_basis, *valid_from, *valid_to, *key, *agency;
-    int *echo, *followed_only;
+    int *echo, *followed_only, *origin_proofs;
     Fields fields;
     Words provinces, provinces63, changes;
 } Written;
@@ -100,6 +100,9 @@ static void make_codes(Schema *schema, const Rules *rules) {
             choices_add(&schema->changes, change_name(change), change);
 }
 
+static const cyaml_strval_t ORIGINS[] = {
+    {"no", POLICY_ORIGINS_NO}, {"leaves", POLICY_ORIGINS_LEAVES}, {"events", POLICY_ORIGINS_EVENTS}};
+
 static int schema_new(Schema **ret, const Rules *rules) {
     static const cyaml_schema_field_t HEAD[] = {
         CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, Written, name, 1, 1024),
@@ -113,7 +116,9 @@ static int schema_new(Schema **ret, const Rules *rules) {
         CYAML_FIELD_ENUM_PTR("echo", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, Written, echo,
                              config_bools, 6),
         CYAML_FIELD_ENUM_PTR("followed_only", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, Written,
-                             followed_only, config_bools, 6)};
+                             followed_only, config_bools, 6),
+        CYAML_FIELD_ENUM_PTR("origin_proofs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, Written,
+                             origin_proofs, ORIGINS, CYAML_ARRAY_LEN(ORIGINS))};
     const size_t n = sizeof HEAD / sizeof *HEAD;
     Schema *schema = calloc(1, sizeof *schema);
     if (!schema)
@@ -174,6 +179,7 @@ static void take(const Written *written, Rights *ret) {
     rights_set(ret->agency, sizeof ret->agency, written->agency ? written->agency : "");
     ret->echo = written->echo && *written->echo;
     ret->policy.followed_only = written->followed_only && *written->followed_only;
+    ret->policy.origins = written->origin_proofs ? (PolicyOrigins)*written->origin_proofs : POLICY_ORIGINS_NO;
     ret->policy.codes63 = written->provinces63.n > 0;
     take_fields(written, &ret->policy);
     take_provinces(&written->provinces, &ret->policy);
@@ -254,7 +260,7 @@ void rights_file_free(RightsFile *file) {
 
 typedef struct Room {
     int words[GROUPS + 3][128];
-    int yes;
+    int yes, origins;
 } Room;
 
 static void give_bits(Words *words, int *room, uint32_t bits) {
@@ -276,6 +282,8 @@ static void give(const RightsFile *file, Room *room, Written *ret) {
     room->yes = true;
     ret->echo = rights->echo ? &room->yes : NULL;
     ret->followed_only = policy->followed_only ? &room->yes : NULL;
+    room->origins = (int)policy->origins;
+    ret->origin_proofs = policy->origins != POLICY_ORIGINS_NO ? &room->origins : NULL;
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++)
         give_bits(&ret->fields.groups[domain], room->words[domain], policy->fields[domain]);
     give_bits(&ret->fields.groups[PERSON], room->words[PERSON],

@@ -39,7 +39,7 @@ static const PgStatement FIND = {"subscription_find", "SELECT subscription FROM 
 
 // What was said on the command line; NULL, or no items: not said.
 typedef struct Said {
-    const char *subscriber, *legal_basis, *valid_from, *valid_to, *key, *agency, *echo;
+    const char *subscriber, *legal_basis, *valid_from, *valid_to, *key, *agency, *echo, *origin_proofs;
     OptionList domains, provinces, provinces63, fields, changes;
     bool followed_only, all_persons;
 } Said;
@@ -146,6 +146,14 @@ static int take_agency(Rights *rights, const Said *said) {
     return 0;
 }
 
+static int take_origins(PolicyVersion *policy, const Said *said) {
+    PolicyOrigins origins = said->origin_proofs ? policy_origins(said->origin_proofs) : policy->origins;
+    if (said->origin_proofs && strcmp(policy_origins_word(origins), said->origin_proofs) != 0)
+        return error_fail(ERROR_CONFIG, "--origin-proofs: no, leaves or events");
+    policy->origins = origins;
+    return 0;
+}
+
 // ---- the whole -----------------------------------------------------------------------------------------------------
 
 // A domain without a field would be a right to know that records are there, and no more.
@@ -201,6 +209,8 @@ static int take(Desk *desk, const Said *said, Rights *rights) {
     if (r == 0)
         r = take_agency(rights, said);
     if (r == 0)
+        r = take_origins(policy, said);
+    if (r == 0)
         r = desk_rules(desk, &rules);
     if (r == 0)
         r = take_provinces(policy, rules, &said->provinces, false);
@@ -253,6 +263,8 @@ static int add(Desk *desk, const Said *said, const char *name) {
          &(said).followed_only},                                                                                        \
         {"agency",      0, OPTION_TEXT, "CODE|none", "the subscriber's own: what it said does not come back",           \
          &(said).agency},                                                                                               \
+        {"origin-proofs",      0, OPTION_TEXT, "no|leaves|events", "with what proves whose word a record is",           \
+         &(said).origin_proofs},                                                                                        \
     {                                                                                                                   \
         "echo", 0, OPTION_TEXT, "yes|no", "... but does, with yes", &(said).echo                                        \
     }
@@ -307,9 +319,9 @@ static int change_rights(Desk *desk, const Said *said, const char *name) {
 }
 
 static bool says_anything(const Said *said) {
-    return said->legal_basis || said->valid_from || said->valid_to || said->agency || said->echo || said->domains.n ||
-           said->provinces.n || said->provinces63.n || said->fields.n || said->changes.n || said->followed_only ||
-           said->all_persons;
+    return said->legal_basis || said->valid_from || said->valid_to || said->agency || said->echo ||
+           said->origin_proofs || said->domains.n || said->provinces.n || said->provinces63.n || said->fields.n ||
+           said->changes.n || said->followed_only || said->all_persons;
 }
 
 int subscription_change(Desk *desk, int argc, char **argv) {

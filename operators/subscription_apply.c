@@ -29,6 +29,8 @@ static const char APPLY_NOTES[] =
     "  provinces: [01, 79]                     # of residence, 34 codes; provinces63 for the 63; not said: all\n"
     "  changes: [upsert, delete, entered, left]   # not said: all\n"
     "  followed_only: yes                      # of these only persons on the list that the subscriber keeps\n"
+    "  origin_proofs: leaves                   # records may come with proofs of whose word they are, which tell nothing\n"
+    "                                          # more; events: with the signed event, where all it may say is granted\n"
     "  agency: MOH                             # the subscriber's own: what it said itself does not come back\n"
     "  echo: no                                # ... but does, with yes\n";
 

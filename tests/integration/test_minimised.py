@@ -16,7 +16,8 @@ from test_population_events import Centre
 # Codes of both sets that mean other provinces: 15 is Lào Cai today, and was Yên Bái.
 HOMES = [("01", "01"), ("15", "10"), ("15", "15"), ("79", "79")]
 PERSONS = 8
-BASE = ("subscriber: x\nlegal_basis: a test\nvalid_from: 2020-01-01\nvalid_to: 2099-12-31\n")
+BASE = ("subscriber: x\nlegal_basis: a test\nvalid_from: 2020-01-01\nvalid_to: 2099-12-31\n"
+        "origin_proofs: events\n")
 POLICIES = {
     "lots": "fields: {health: [lot_number]}\nprovinces: ['01']\n",
     "schools": "fields: {person: [person_id], education: [all]}\nprovinces63: ['15']\n",
@@ -67,6 +68,12 @@ def events(n, turn):
             for domain, body in said.items()]
 
 
+def source_keys():
+    """What only an event itself has."""
+    return {f"{domain}{n}-{turn}" for domain in ("health", "education", "electricity") for n in range(PERSONS)
+            for turn in (1, 2)}
+
+
 def name_of(n):
     return f"Phạm {people.GIVEN[n]} {people.GIVEN[n + 1]}"
 
@@ -101,11 +108,12 @@ class Heard:
 
 
 def tap(exchange, name):
-    """All that is sent to it: the feed twice, a snapshot, its list, and what is answered to nonsense."""
+    """All that is sent to it: the feed twice, with proofs of origin, a snapshot, its list, and what is answered to
+    nonsense."""
     peer = wire.subscriber(exchange, name)
     peer.socket = heard = Heard(peer.socket)
     with peer:
-        peer.hello()
+        peer.hello(origin_proofs=True)
         peer.take_all(exchange.cluster.value("SELECT last_position FROM exchange.head"))
         peer.hello(snapshot=True)
         peer.credit(1 << 24)
@@ -118,7 +126,7 @@ def tap(exchange, name):
         peer.say_hello(subscription="another")
         peer.expect(wire.ERROR)
         peer.token = None
-        peer.hello(from_start=True)
+        peer.hello(from_start=True, origin_proofs=True)
         peer.take_all(exchange.cluster.value("SELECT last_position FROM exchange.head"))
     return bytes(heard.data)
 
@@ -166,6 +174,8 @@ def test_nothing_leaves_that_is_not_granted(centre):
     values |= {name_of(n) for n in range(PERSONS)} | {people.citizen(n)["citizen_number"] for n in range(PERSONS)}
     rows = exchange.cluster.rows("SELECT name, subscription, secret FROM exchange.subscription")
     keys = {name: pseudonyms(log, secret) for name, _, secret in rows}
+    signed = [bytes(origin) for origin, in exchange.cluster.rows(
+        "SELECT origin FROM exchange.segment WHERE origin IS NOT NULL")]
     follows = {person for person, in exchange.cluster.rows("SELECT person FROM exchange.followed")}
     for name, subscription, secret in rows:
         newest = log.rights(subscription)[-1]
@@ -176,6 +186,8 @@ def test_nothing_leaves_that_is_not_granted(centre):
         leaked = {value for value in values - may if value.encode() in heard}
         assert not leaked, f"{name}: {sorted(leaked)[:5]} of {len(leaked)}"
         assert {value for value in may if value.encode() in heard} == may, f"{name}: the search finds what is there"
+        assert any(origin in heard for origin in signed), f"{name}: proofs came along"
+        assert {key for key in source_keys() if key.encode() in heard} == (source_keys() if name == "all" else set())
         assert may and (len(may) < len(values) or name == "all"), name
         assert bytes(secret) not in heard
         persons, records = keys[name]

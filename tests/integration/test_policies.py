@@ -99,6 +99,7 @@ DIFFERENCES = [
     ('provinces: [01, "79"]\n', "", "provinces: all, was 01, 79 of the 34"),
     ("changes: [upsert, delete]", "changes: [upsert, left]", "changes:  - delete  + left"),
     ("echo: yes\n", "echo: yes\nfollowed_only: yes\n", "followed_only: yes, was no"),
+    ("echo: yes\n", "echo: yes\norigin_proofs: events\n", "origin_proofs: events, was no"),
     ("agency: MOH\necho: yes\n", "", "agency: none, was MOH"),
     ("echo: yes", "echo: no", "echo: no, was yes"),
     ("Sở Y tế Hà Nội", "Ủy ban", "subscriber: Ủy ban, was Sở Y tế Hà Nội"),
@@ -194,10 +195,16 @@ def test_options_say_the_same(desk, database):
     assert database.rows(VERSION)[0][5:7] + database.rows(VERSION)[0][8:] == ([], 34, [1, 4], None, False)
     assert "already" in desk.ask(*change, "--province", "all")
     assert "version 4" in desk.ask(*change, "--all-persons")
+    assert "version 5" in desk.ask(*change, "--origin-proofs", "leaves")
+    shown = desk.ask("subscription", "show", "hn-health", "--yaml")
+    assert "origin_proofs: leaves" in shown
+    assert "as its file says" in desk.ask("subscription", "apply", write(desk, shown))
+    assert json.loads(desk.ask("subscription", "show", "hn-health", "--json"))["origin_proofs"] == "leaves"
     for says, words in [("of which agency", ("--echo", "yes")), ("none of upsert", ("--change", "insert")),
+                        ("no, leaves or events", ("--origin-proofs", "yes")),
                         ("no agency MOX", ("--agency", "MOX")), ("provinces63.tsv", ("--province63", "03")),
                         ("one code set", ("--province", "01", "--province63", "01")),
                         ("person_id nor DOMAIN", ("--field", "name"))]:
         assert says in desk.refused(2, *change, *words)
-    assert "version 5" in desk.ask(*change, "--field", "person_id,health.status", "--domain", "health")
+    assert "version 6" in desk.ask(*change, "--field", "person_id,health.status", "--domain", "health")
     assert database.rows(VERSION)[0][7] == ["person_id", "health.status"]

@@ -66,7 +66,7 @@ static int keys(Call *call) {
 
 static int policies(Call *call) {
     static const int16_t CHANGES[] = {1, 2, 3, 4};
-    rows_begin(call, 12);
+    rows_begin(call, 13);
     for (size_t i = 0; i < base_n_subscriptions; i++) {
         const BaseSubscription *of = &base_subscriptions[i];
         row_begin(call);
@@ -82,6 +82,7 @@ static int policies(Call *call) {
         row_numbers(call, 9, CHANGES, 4);
         row_null(call, 10);
         row_bool(call, 11, false);
+        row_text(call, 12, "no");
     }
     return 0;
 }
@@ -247,5 +248,6 @@ const BaseStatement BASE_FEED[] = {
     {"feed_release", release},    {"feed_pass", done},
     {"feed_unpass", done},        {"feed_keep", keep},
     {"feed_close", close_place},  {"feed_newer", newer},
-    {"feed_followed", none},      {NULL, NULL},
+    {"feed_followed", none},      {"feed_origins", none},
+    {"feed_find_origins", none},  {NULL, NULL},
 };
