@@ -271,7 +271,7 @@ static int say_hello(Push *push) {
     hello.verdict_epoch = stream->verdict_epoch;
     hello.agent = (char *)push->options.agent;
     hello.program = "dongbo-agent 0.1";
-    if (stream->replaces_one && stream->verdict_position == 0)
+    if (stream->replaces_one) // also when it did so before: a database that is set back does not know
         hello.replaces_stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = stream->replaces};
     push->session = push->counter = 0;
     r = send_message(push, FRAME_HELLO_PUBLISH, &hello.base);
@@ -350,13 +350,9 @@ static int take_welcome(Push *push, const Dongbo__WelcomePublish *welcome, uint6
     log_info("%s: in session with %s, epoch %u, it has events up to %llu", push->options.kind, push_endpoint(push),
              welcome->session_epoch, (unsigned long long)welcome->last_sequence);
     push->away = false;
-    int r = 0;
-    if (welcome->epoch != push->stream.verdict_epoch) {
-        r = transaction(push);
-        if (r == 0)
-            r = spool_epoch(push->options.spool, &push->stream, welcome->epoch);
-        r = transaction_end(push, r);
-    }
+    int r = transaction_end(push, 0);
+    if (r == 0 && welcome->epoch != push->stream.verdict_epoch)
+        r = resumption_epoch(push->options.spool, push->options.sealer, &push->stream, welcome->epoch);
     return r < 0 ? r : resume(push, welcome->last_sequence);
 }
 

@@ -3,6 +3,8 @@
 // See resumption.h.
 #include "agents/resumption.h"
 
+#include <string.h>
+
 #define RESEAL_AT_ONCE 32
 
 int resumption_find(Spool *spool, const SpoolStream *stream, uint64_t last_sequence, int64_t *ret_forgotten) {
@@ -44,6 +46,18 @@ int resumption_reseal(Spool *spool, const char *kind, Sealer *sealer) {
         r = spool_end(spool, r);
     }
     return r;
+}
+
+int resumption_epoch(Spool *spool, Sealer *sealer, SpoolStream *stream, uint32_t epoch) {
+    char kind[sizeof stream->kind];
+    memcpy(kind, stream->kind, sizeof kind);
+    int r = spool_begin(spool);
+    if (r == 0)
+        r = spool_epoch(spool, stream, epoch);
+    r = spool_end(spool, r);
+    if (r == 0)
+        r = resumption_reseal(spool, kind, sealer);
+    return r < 0 ? r : spool_stream(spool, kind, stream);
 }
 
 int resumption_split(Spool *spool, Sealer *sealer, uint64_t first_sequence) {

@@ -14,5 +14,8 @@ int resumption_find(Spool *spool, const SpoolStream *stream, uint64_t last_seque
 int resumption_fork(Spool *spool, const char *kind);
 // Seals again what closed streams of this kind left behind.
 int resumption_reseal(Spool *spool, const char *kind, Sealer *sealer);
+// The exchange welcomed us in this epoch, another than before; the open stream is read anew. What it acknowledged of
+// streams that are closed is sealed again, for it tells of none of them.
+int resumption_epoch(Spool *spool, Sealer *sealer, SpoolStream *stream, uint32_t epoch);
 // Seals the batch that begins there as two. 1 when it cannot be smaller.
 int resumption_split(Spool *spool, Sealer *sealer, uint64_t first_sequence);

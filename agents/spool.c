@@ -283,14 +283,41 @@ int spool_stream_replace(Spool *spool, const char *kind, SpoolStream *ret) {
     return r < 0 ? r : spool_stream_read(spool, kind, ret);
 }
 
+// Behind this sequence of a stream, or of all streams of a kind that are closed.
+typedef struct Acked {
+    int64_t stream, after;
+    const char *kind;
+} Acked;
+
+#define IS_OF                                                                                                          \
+    " WHERE acked_at IS NOT NULL AND ((stream = ?1 AND first_sequence > ?2) "                                          \
+    "OR stream IN (SELECT id FROM stream WHERE kind = ?3 AND closed = 1))"
+static int unack(Spool *spool, const Acked *acked, int64_t *ret_n) {
+    static const char BYTES[] = "SELECT coalesce(sum(bytes), 0) FROM batch" IS_OF,
+                      UNACK[] = "UPDATE batch SET acked_at = NULL" IS_OF;
+    assert(spool->in_transaction);
+    int64_t bytes;
+    int r = lite_number(spool->lite, BYTES, 0, &bytes, "iit", acked->stream, acked->after, acked->kind);
+    if (r == 0)
+        r = lite_run(spool->lite, UNACK, "iit", acked->stream, acked->after, acked->kind);
+    if (r < 0)
+        return r;
+    *ret_n = lite_changes(spool->lite);
+    spool->waiting += (uint64_t)bytes;
+    return 0;
+}
+
 int spool_epoch(Spool *spool, const SpoolStream *stream, uint32_t epoch) {
     static const char EPOCH[] = "UPDATE stream SET verdict_epoch = ?2, verdict_position = ?3 WHERE id = ?1";
     static const char FORGET[] = "UPDATE undecided SET position = 0";
+    int64_t n;
     assert(spool->in_transaction);
     bool another = stream->verdict_epoch != 0 && stream->verdict_epoch != epoch;
     int r = lite_run(spool->lite, EPOCH, "iii", stream->id, (int64_t)epoch,
                      another ? (int64_t)0 : (int64_t)stream->verdict_position);
-    return r < 0 || !another ? r : lite_run(spool->lite, FORGET, "");
+    if (r == 0 && another)
+        r = lite_run(spool->lite, FORGET, "");
+    return r < 0 || !another ? r : unack(spool, &(Acked){.kind = stream->kind}, &n);
 }
 
 int spool_verdict_position(Spool *spool, int64_t stream, uint64_t position) {
@@ -456,20 +483,7 @@ int spool_receipt(Spool *spool, int64_t batch, const uint8_t **ret, size_t *ret_
 }
 
 int spool_unack(Spool *spool, int64_t stream, uint64_t after, int64_t *ret_n) {
-    static const char BYTES[] = "SELECT coalesce(sum(bytes), 0) FROM batch WHERE stream = ?1 AND first_sequence > ?2 "
-                                "AND acked_at IS NOT NULL",
-                      UNACK[] = "UPDATE batch SET acked_at = NULL WHERE stream = ?1 AND first_sequence > ?2 "
-                                "AND acked_at IS NOT NULL";
-    assert(spool->in_transaction);
-    int64_t bytes;
-    int r = lite_number(spool->lite, BYTES, 0, &bytes, "ii", stream, (int64_t)after);
-    if (r == 0)
-        r = lite_run(spool->lite, UNACK, "ii", stream, (int64_t)after);
-    if (r < 0)
-        return r;
-    *ret_n = lite_changes(spool->lite);
-    spool->waiting += (uint64_t)bytes;
-    return 0;
+    return unack(spool, &(Acked){.stream = stream, .after = (int64_t)after, .kind = ""}, ret_n);
 }
 
 int spool_delete(Spool *spool, int64_t batch) {

@@ -71,7 +71,8 @@ int spool_stream(Spool *spool, const char *kind, SpoolStream *ret);
 // Closes the open stream of this kind and opens another that names it, after a FORK. In the caller's transaction.
 int spool_stream_replace(Spool *spool, const char *kind, SpoolStream *ret);
 // The exchange's epoch, as it welcomed us. Another one than before: its database was restored or failed over, and gives
-// positions out again, so none that was stored is greater than one to come. The caller's transaction.
+// positions out again, so none that was stored is greater than one to come. Nor does it tell what it has of streams
+// that are closed: what it acknowledged there waits to be sealed again for the open one. The caller's transaction.
 int spool_epoch(Spool *spool, const SpoolStream *stream, uint32_t epoch);
 int spool_verdict_position(Spool *spool, int64_t stream, uint64_t position);
 // *ret 1 while batches of closed streams of this kind wait to be sealed again.

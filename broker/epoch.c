@@ -5,6 +5,7 @@
 
 #include "broker/store.h"
 #include "proto/base/error.h"
+#include "proto/base/mistake.h"
 #include "proto/base/text.h"
 
 #include <inttypes.h>
@@ -18,6 +19,7 @@
 #define REQUESTS_MAX 16 // in one transaction, as the others here: all of it is written under the log's lock
 #define CHANGES_MAX 64
 #define STREAMS_MAX 16
+#define EPOCHS_SINCE_S 1735689600 // 2025-01-01
 
 static const Oid PORTION_TYPES[] = {OID_INT8};
 
@@ -73,8 +75,16 @@ static const PgStatement EPOCH = {
     "INSERT INTO exchange.epoch (epoch, position, system_identifier, timeline, reason) VALUES ($1, $2, $3, $4, $5)", 5,
     EPOCH_TYPES};
 
+// A database that is set back knows nothing of the epochs that began since, and may be set back to the same copy twice:
+// their numbers are used again by no count of its own. So it is the time that gives them, in seconds.
+static uint32_t next_epoch(const LogTail *tail) {
+    uint32_t last = tail->head->epoch;
+    int64_t seconds = clock_now_us(tail->clock) / 1000000 - EPOCHS_SINCE_S;
+    return last > 0 && seconds > last && seconds <= INT32_MAX ? (uint32_t)seconds : last + 1;
+}
+
 static int open_epoch(LogTail *tail, const Identity *identity, const char *reason) {
-    tail->head->epoch++;
+    tail->head->epoch = next_epoch(tail);
     PgParams params = {0};
     pg_param_i32(&params, (int32_t)tail->head->epoch);
     pg_param_i64(&params, (int64_t)tail->head->last_position + 1);
@@ -118,6 +128,8 @@ static int open_for_identity(LogTail *tail) {
         tail->head->epoch = epoch;
     if (first)
         return open_epoch(tail, &now, "the log begins");
+    if (MISTAKE(EPOCH_KEPT))
+        return 0;
     if (last.system != now.system)
         return open_epoch(tail, &now, "the database is another cluster than before");
     if (last.timeline != now.timeline)

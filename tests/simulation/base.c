@@ -482,6 +482,7 @@ bool base_readable(int fd, Fiber *waiter) {
 void base_begin(const BaseFaults *faults) {
     base.faults = *faults;
     base.commits = base.numbers = 0;
+    base.lives[0] = base.lives[1] = base.timeline = 1;
     memset(base.away_until, 0, sizeof base.away_until);
     base.log_holder = base.heads_holder = NULL;
 }
@@ -499,6 +500,7 @@ void base_end(void) {
         base.tables[i]->n = base.tables[i]->size = 0;
     }
     base.n_tables = 0;
+    base_forget_backup();
     base_forget_kept();
 }
 
@@ -518,6 +520,7 @@ void base_restart(bool population, int64_t until_us) {
     Pg *pg;
     world_trace("database restarts", until_us, population);
     base.away_until[population] = until_us;
+    base.lives[population]++;
     end_transactions(population);
     LIST_FOREACH(pg, &base.sessions, all) {
         if (pg->population != population)

@@ -13,6 +13,7 @@
 //   base_people.c    the population store's
 //   base_feed.c      the subscriptions'
 //   base_heads.c     signed heads
+//   base_backup.c    backups, and being set back to one
 #pragma once
 
 #include "world.h"
@@ -63,6 +64,7 @@ typedef struct Table {
     size_t row_bytes;
     Slot *slots;
     size_t n, size;
+    bool population;
 } Table;
 // What the call sees of it; NULL when it does not. Not to be changed.
 const void *table_row(const Call *call, const Table *table, size_t i);
@@ -119,6 +121,11 @@ void base_calm(void);
 // All sessions of the exchange's database end, or of the population store's; what is not committed is gone, and nobody
 // connects until then.
 void base_restart(bool population, int64_t until_us);
+// What is committed now; and all that is again as it was then, on another server, or, `by_hand`, on the same one by an
+// operator who asks for a new epoch. With the population store, or without.
+void base_back_up(void);
+void base_set_back(bool population, bool by_hand, int64_t until_us);
+void base_forget_backup(void);
 void base_notify(Call *call); // of the commit, when it comes
 void base_notify_policy(void);
 bool base_readable(int fd, Fiber *waiter); // for wire_descriptors()

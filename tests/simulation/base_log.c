@@ -2,6 +2,7 @@
 //
 // The exchange's statements. Each does what its SQL in broker/ says, on the rows that it sees.
 #include "base_rows.h"
+#include "base_state.h"
 
 #include "proto/base/error.h"
 
@@ -18,6 +19,10 @@ typedef struct EpochRow {
     int32_t timeline;
     const char *reason;
 } EpochRow;
+typedef struct RequestRow {
+    int64_t request;
+    int32_t epoch; // 0: none yet
+} RequestRow;
 typedef struct AliasRow {
     const char *number, *kind;
     int64_t person;
@@ -26,6 +31,7 @@ typedef struct AliasRow {
 Table base_segments = {.name = "segment", .row_bytes = sizeof(BaseSegment)};
 Table base_streams = {.name = "stream", .row_bytes = sizeof(BaseStream)};
 static Table epochs = {.name = "epoch", .row_bytes = sizeof(EpochRow)};
+static Table requests = {.name = "epoch_request", .row_bytes = sizeof(RequestRow)};
 static Table aliases = {.name = "person_alias", .row_bytes = sizeof(AliasRow)};
 static BaseObserver *observer;
 
@@ -149,7 +155,7 @@ static int head(Call *call) {
 static int head_place(Call *call) {
     rows_begin(call, 2);
     row_begin(call);
-    row_i64(call, 0, 1);
+    row_i64(call, 0, base.lives[0]);
     row_i64(call, 1, head_position(call));
     return 0;
 }
@@ -482,7 +488,7 @@ static int identity(Call *call) {
     rows_begin(call, 2);
     row_begin(call);
     row_i64(call, 0, SYSTEM_IDENTIFIER);
-    row_i32(call, 1, 1);
+    row_i32(call, 1, base.timeline);
     return 0;
 }
 
@@ -532,6 +538,42 @@ static int feed_epoch(Call *call) {
     return 0;
 }
 
+void base_ask_epoch(void) {
+    table_load(&requests, &(RequestRow){.request = (int64_t)requests.n + 1});
+}
+
+static int epoch_request(Call *call) {
+    table_insert(call, &requests, &(RequestRow){.request = (int64_t)requests.n + 1});
+    return 0;
+}
+
+static int epoch_requests(Call *call) {
+    rows_begin(call, 2);
+    for (size_t i = 0; i < requests.n && call->n_rows < param_i64(call, 0); i++) {
+        const RequestRow *row = table_row(call, &requests, i);
+        if (row == NULL || row->epoch != 0)
+            continue;
+        row_begin(call);
+        row_i64(call, 0, row->request);
+        row_text(call, 1, "set back");
+    }
+    return 0;
+}
+
+static int honour_request(Call *call) {
+    for (size_t i = 0; i < requests.n; i++) {
+        const RequestRow *row = table_row(call, &requests, i);
+        void *locked = NULL;
+        if (row == NULL || row->request != param_i64(call, 0))
+            continue;
+        int r = table_change(call, &requests, i, &locked);
+        if (r != 0)
+            return r;
+        ((RequestRow *)locked)->epoch = (int32_t)param_i64(call, 1);
+    }
+    return 0;
+}
+
 // ---- aliases -------------------------------------------------------------------------------------------------------
 
 static int person_alias(Call *call) {
@@ -576,7 +618,9 @@ const BaseStatement BASE_LOG[] = {
     {"last-epoch", last_epoch},
     {"epoch", epoch},
     {"feed_epoch", feed_epoch},
-    {"epoch-requests", none},
+    {"epoch_request", epoch_request},
+    {"epoch-requests", epoch_requests},
+    {"honour-request", honour_request},
     {"policy-changes", none},
     {"erasures-waiting", one_false},
     {"person-alias", person_alias},

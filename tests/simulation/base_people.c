@@ -2,6 +2,7 @@
 //
 // The population store's statements, as far as people are registered, born and corrected in the simulation.
 #include "base_rows.h"
+#include "base_state.h"
 
 #include "proto/base/error.h"
 
@@ -12,9 +13,9 @@ typedef struct StateRow {
     int64_t position;
 } StateRow;
 
-Table base_citizens = {.name = "citizen", .row_bytes = sizeof(BaseCitizen)};
-Table base_changes = {.name = "change", .row_bytes = sizeof(BaseChange)};
-static Table state = {.name = "state", .row_bytes = sizeof(StateRow)};
+Table base_citizens = {.name = "citizen", .row_bytes = sizeof(BaseCitizen), .population = true};
+Table base_changes = {.name = "change", .row_bytes = sizeof(BaseChange), .population = true};
+static Table state = {.name = "state", .row_bytes = sizeof(StateRow), .population = true};
 
 int64_t base_population_position(void) {
     const StateRow *row = state.n == 0 ? NULL : table_committed(&state, 0);
@@ -119,7 +120,7 @@ static int64_t position_seen(const Call *call) {
 static int population_place(Call *call) {
     rows_begin(call, 2);
     row_begin(call);
-    row_i64(call, 0, 1);
+    row_i64(call, 0, base.lives[1]);
     row_i64(call, 1, position_seen(call));
     return 0;
 }

@@ -58,6 +58,8 @@ typedef struct Base {
     Tx *log_holder, *heads_holder;
     uint64_t commits, numbers;
     int64_t away_until[2]; // the exchange, the population store
+    int lives[2];          // how often their servers began
+    int32_t timeline;
     Table *tables[TABLES_MAX];
     int n_tables;
 } Base;
@@ -65,6 +67,8 @@ extern Base base;
 
 void base_committed(Tx *tx, Table *table, size_t i); // base_log.c: what the truth is told of
 int64_t base_population_position(void);
+
+void base_ask_epoch(void); // base_log.c: as `dongbo epoch new` does
 
 Tx *tx_begin(Pg *pg);
 Tx *tx_find(uint64_t number); // NULL: it is over

@@ -414,14 +414,18 @@ DiskBackup *disk_backup(const char *prefix) {
     return backup;
 }
 
-void disk_restore(const DiskBackup *backup) {
+void disk_lose(const char *prefix) {
     for (int i = 0; i < disk.n; i++) {
         Store *store = &disk.stores[i];
-        if (strncmp(store->path, backup->prefix, strlen(backup->prefix)) == 0) {
+        if (strncmp(store->path, prefix, strlen(prefix)) == 0) {
             store->exists = store->synced_exists = false;
             store->now.n = store->synced.n = 0;
         }
     }
+}
+
+void disk_restore(const DiskBackup *backup) {
+    disk_lose(backup->prefix);
     for (int i = 0; i < backup->n; i++) {
         Store *store = find(backup->path[i], true);
         store->exists = store->synced_exists = true;

@@ -20,6 +20,7 @@ void disk_calm(void);
 // Of the files whose path begins so.
 void disk_power_cut(const char *prefix);
 void disk_fill(const char *prefix, int64_t until_us); // it is full until then
+void disk_lose(const char *prefix);                   // they are gone
 // Keeps what is there, as a backup does between two transactions; and brings it back.
 typedef struct DiskBackup DiskBackup;
 DiskBackup *disk_backup(const char *prefix);

@@ -130,7 +130,12 @@ typedef struct Broker {
 
 static int broker_read_agencies(Broker *broker, bool *ret_changed) {
     Agencies *agencies = NULL;
-    int r = pg_connect(broker->policy);
+    int r = 0;
+    if (!pg_connected(broker->policy)) {
+        r = pg_connect(broker->policy);
+        if (r == 0)
+            r = pg_command(broker->policy, "LISTEN dongbo_policy; LISTEN dongbo_review; LISTEN dongbo_follow");
+    }
     if (r == 0)
         r = agencies_read(&agencies, broker->policy);
     if (r < 0)
@@ -184,9 +189,13 @@ static void broker_run(void *argument) {
     if (r < 0 && r != ERROR_STOPPED && !world_is_dead())
         world_fail("%s does not start: %s", party->name, error_text());
     while (r == 0 && zmq_poll(NULL, 0, REFRESH_MS) >= 0) {
-        bool changed = false;
-        if (broker_read_agencies(broker, &changed) == 0 && changed)
+        bool changed = false, reconnected = !pg_connected(broker->policy);
+        if (broker_read_agencies(broker, &changed) < 0)
+            continue;
+        if (changed)
             pipeline_take_agencies(broker->pipeline, broker->agencies);
+        if (changed || reconnected)
+            pipeline_log_policies(broker->pipeline);
     }
     pipeline_destroy(&broker->pipeline);
     zactor_destroy(&broker->feed);
@@ -366,8 +375,12 @@ static int copy_commit(Sink *sink, const SinkPlace *place) {
         return error_fail(ERROR_SYSTEM, "the committee's machine is gone");
     if (!parties.calm && world_chance(30000))
         return error_fail(ERROR_DATABASE, "the committee's database is away");
-    if (party->durable.begun && place->position < party->durable.place.position)
+    const SinkPlace *before = &party->durable.place;
+    if (party->durable.begun && place->position < before->position)
         world_fail("%s goes back to position %llu", party->name, (unsigned long long)place->position);
+    if (truth_has(place->position, place->hash) && !truth_has(before->position, before->hash))
+        world_fail("%s goes on at position %llu, and what it holds up to %llu is of a life that is over", party->name,
+                   (unsigned long long)place->position, (unsigned long long)before->position);
     party->working.place = *place;
     party->working.begun = true;
     party->durable = party->working;
@@ -382,6 +395,19 @@ static const SinkKind COPY = {.begin = copy_begin,
                               .commit = copy_commit,
                               .destroy = copy_destroy,
                               .replaces = true};
+
+// Its token is of a life that is over, and it has been told: its keeper has it begin anew, if what it holds is.
+static bool begin_anew(Party *party, const char *why) {
+    const SinkPlace *place = &party->durable.place;
+    if (!truth_is_lost())
+        return false;
+    log_warn("begins anew: %s", why);
+    if (truth_has(place->position, place->hash))
+        return true;
+    world_trace("begins anew", party->number, (int64_t)place->position);
+    party->durable = (Copy){0};
+    return true;
+}
 
 static void committee_run(void *argument) {
     Party *party = argument;
@@ -398,7 +424,7 @@ static void committee_run(void *argument) {
         r = subscription_run(subscription, parties.endpoints[1][at % parties.plan.n_brokers], 2000);
         // A Hello of its own that came late replaces it: it ends, and is started again.
         bool replaced = r == 2 && strstr(subscription_text(subscription), "Another receiver") != NULL;
-        if (r == 2 && !replaced && !world_is_dead())
+        if (r == 2 && !replaced && !world_is_dead() && !begin_anew(party, subscription_text(subscription)))
             world_fail("%s is refused: %s", party->name, subscription_text(subscription));
         if (r == 2)
             break;
@@ -467,6 +493,14 @@ void party_set_back(Party *party) {
     disk_restore(party->backup);
     party->n_flushed = party->backup_flushed;
     truth_set_back(party->number);
+}
+
+void party_lose(Party *party) {
+    party_kill(party, 0, 1000000, false);
+    world_trace("spool lost", party->number, party->n_flushed);
+    disk_lose(party->spool);
+    party->n_flushed = 0;
+    truth_lose(party->number);
 }
 
 // ---- all of them ---------------------------------------------------------------------------------------------------

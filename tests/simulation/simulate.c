@@ -26,6 +26,7 @@
 #define SECOND 1000000LL
 #define CALM_US (300 * SECOND)
 #define LOOK_US 50000
+#define SET_BACK_US (6 * SECOND) // sooner nobody sets back what was just set back: an epoch is a second's
 
 typedef struct Storm {
     unsigned often; // faults, per second and million
@@ -35,13 +36,15 @@ typedef struct Storm {
 Mistake simulated_mistake;
 static const char *const MISTAKE_NAMES[MISTAKES] = {
     "none",           "ack-before-commit", "position-before-lock", "sequence-unchecked",
-    "root-unchecked", "epoch-unchecked",   "population-unchecked", "credit-kept"};
+    "root-unchecked", "epoch-unchecked",   "population-unchecked", "credit-kept",
+    "epoch-kept"};
 
 static struct Run {
     uint64_t seed;
     Storm storm;
-    bool loud, quiet, hostile;
+    bool loud, quiet, hostile, backed_up;
     const char *missing;
+    int64_t set_back_us;
     int64_t looked_us; // at whether all is settled
 } run;
 
@@ -104,10 +107,28 @@ static void pause_party(Party *party) {
         process->paused_until = world_us() + (int64_t)world_dice(9 * SECOND);
 }
 
+// The exchange's database, and the population store's beside it or not.
+static void set_back_base(void *argument, int64_t number) {
+    if (!run.backed_up || world_us() >= run.storm.until_us || world_us() < run.set_back_us + SET_BACK_US)
+        return;
+    run.set_back_us = world_us();
+    truth_set_back_base();
+    base_set_back(world_dice(2) == 0, world_dice(2) == 0, world_us() + (int64_t)world_dice(3 * SECOND));
+}
+
+// Which may be what it is set back to soon, as by failing over to a standby that lagged.
+static void back_up_base(void) {
+    truth_back_up_base();
+    base_back_up();
+    run.backed_up = true;
+    if (world_dice(2) == 0)
+        world_at(world_us() + (int64_t)world_dice(5 * SECOND), set_back_base, NULL, 0);
+}
+
 static void strike(void) {
     int64_t now = world_us();
     Party *any = party_at(world_dice(parties_count())), *agent = any_party(PARTY_AGENT);
-    uint64_t what = world_dice(16);
+    uint64_t what = world_dice(19);
     world_trace("fault", (int64_t)what, 0);
     switch (what) {
     case 0: // fallthrough
@@ -143,6 +164,17 @@ static void strike(void) {
         break;
     case 13:
         party_set_back(agent);
+        break;
+    case 14:
+        back_up_base();
+        break;
+    case 15:
+        if (world_dice(4) == 0)
+            set_back_base(NULL, 0);
+        break;
+    case 16:
+        if (world_dice(4) == 0)
+            party_lose(agent);
         break;
     default:
         party_kill(any, 0, (int64_t)world_dice(SECOND), true);
@@ -182,6 +214,7 @@ static void calm_down(void) {
 }
 
 static void begin(uint64_t seed) {
+    world_keep_steps(run.loud);
     world_begin(seed);
     bool faults = world_dice(10) != 0, hostile = world_dice(8) == 0;
     unsigned heat = faults ? 1 + (unsigned)world_dice(4) : 0;
@@ -198,6 +231,8 @@ static void begin(uint64_t seed) {
                                  .n_agents = 2 + (int)world_dice(3),
                                  .n_committees = 1 + (int)world_dice(2)});
     run.hostile = hostile;
+    run.backed_up = false;
+    run.set_back_us = 0;
     run.storm = (Storm){.often = heat * 250000, .until_us = (15 + (int64_t)world_dice(20)) * SECOND};
     world_at(SECOND, storm_on, NULL, 0);
 }
@@ -231,7 +266,7 @@ static const char *run_seed(uint64_t seed, uint64_t *ret_hash) {
         snprintf(fault, sizeof fault, "%s", found);
     *ret_hash = world_hash();
     if (found != NULL && !run.quiet)
-        world_print_steps(run.loud ? 4000 : 40);
+        world_print_steps(run.loud ? 60000 : 40);
     if (run.loud)
         truth_print();
     end();

@@ -4,6 +4,7 @@
 // statement, by the functions that the brokers call. Run against both.
 #include "store-actor.h"
 
+#include "broker/epoch.h"
 #include "broker/feed_store.h"
 #include "broker/greeting.h"
 #include "broker/lookup.h"
@@ -34,6 +35,10 @@ static int end(void **state) {
 }
 
 // ---- steps ---------------------------------------------------------------------------------------------------------
+
+static int64_t a_date(void *self) {
+    return 1767225600000000; // 2026-01-01
+}
 
 static int lock(Pg *pg, void *argument) {
     return store_begin(pg);
@@ -294,6 +299,31 @@ static int head_place(Pg *pg, void *argument) {
     return lookup_head_position(pg, argument);
 }
 
+// As `dongbo epoch new` asks for one.
+static int ask_epoch(Pg *pg, void *argument) {
+    static const Oid types[] = {25};
+    static const PgStatement statement = {"epoch_request", "INSERT INTO exchange.epoch_request (reason) VALUES ($1)", 1,
+                                          types};
+    PgParams params = {0};
+    pg_param_text(&params, "restored");
+    int r = pg_run(pg, &statement, &params, NULL);
+    pg_params_free(&params);
+    return r;
+}
+
+// What the writer does in its first transaction on a connection: the log's head behind it.
+static int log_due(Pg *pg, void *argument) {
+    static const Clock CLOCK = {.now_us = a_date};
+    LogTail tail = {.pg = pg, .clock = &CLOCK, .head = argument};
+    int r = merkle_new(&tail.merkle);
+    if (r == 0)
+        r = store_head(pg, tail.head);
+    if (r == 0)
+        r = epoch_log_due(&tail);
+    merkle_destroy(&tail.merkle);
+    return r;
+}
+
 #define OK(actor, step, argument) assert_int_equal(actor_do(actor, step, argument), 0)
 
 // ---- the log's lock ------------------------------------------------------------------------------------------------
@@ -366,6 +396,26 @@ static void test_failed_transaction_does_not_commit(void **state) {
     OK(a, rollback, NULL);
     OK(c, head, &seen);
     assert_int_equal(seen.last_position, 0);
+}
+
+// Each epoch that is asked for begins once, whichever broker is first.
+static void test_epoch_is_asked_for_once(void **state) {
+    SegmentHead ours = {0}, theirs = {0};
+    OK(a, lock, NULL);
+    OK(a, log_due, &ours);
+    OK(a, commit, NULL);
+    assert_int_equal(ours.epoch, 1);
+    OK(c, ask_epoch, NULL);
+    OK(a, lock, NULL);
+    actor_begin(b, lock, NULL);
+    OK(a, log_due, &ours);
+    assert_true(ours.epoch > 1);
+    OK(a, commit, NULL);
+    assert_int_equal(actor_end(b), 0);
+    OK(b, log_due, &theirs);
+    assert_int_equal(theirs.epoch, ours.epoch);
+    assert_int_equal(theirs.last_position, 2);
+    OK(b, rollback, NULL);
 }
 
 // ---- batches and streams -------------------------------------------------------------------------------------------
@@ -573,6 +623,7 @@ int main(void) {
         TEST(test_lock_of_who_idles),
         TEST(test_position_twice),
         TEST(test_failed_transaction_does_not_commit),
+        TEST(test_epoch_is_asked_for_once),
         TEST(test_stored_batch),
         TEST(test_hello_waits_for_the_writer),
         TEST(test_writer_waits_for_a_hello),

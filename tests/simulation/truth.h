@@ -22,7 +22,15 @@ typedef struct Saying {
     char lot[16], facility[16];
     bool promised; // on the agent's disk, as it was told
     bool acknowledged;
-    // From the log:
+    bool forgotten;   // by a database that was set back ...
+    bool told_of_old; // ... or only what was decided, and its agent had been told
+    // As the agent was told last:
+    uint64_t told_position, backup_position;
+    int told_verdict, backup_verdict;
+} Saying;
+
+// What the log says of it.
+typedef struct SayingLog {
     uint8_t event_id[EVENT_ID_BYTES];
     int n_logged, n_open;
     uint64_t last_logged; // position ...
@@ -34,10 +42,7 @@ typedef struct Saying {
         int verdict;
     } decisions[TRUTH_DECISIONS_MAX]; // later ones
     int n_decisions;
-    // As the agent was told last:
-    uint64_t told_position, backup_position;
-    int told_verdict, backup_verdict;
-} Saying;
+} SayingLog;
 
 void truth_open(void); // once
 void truth_close(void);
@@ -58,6 +63,13 @@ void truth_told(int agent, const char *key, const char *verdict, uint64_t positi
 // A backup of the agent's machine was made; and it was set back: what it was told since is to be told again.
 void truth_back_up(int agent);
 void truth_set_back(int agent);
+void truth_lose(int agent); // its spool, and what it was told with it
+// The same of the exchange's database: what is committed from then on is forgotten.
+void truth_back_up_base(void);
+void truth_set_back_base(void);
+bool truth_is_lost(void); // some of it was, ever
+// Whether the log has a segment with this hash at this position.
+bool truth_has(uint64_t position, const uint8_t hash[HASH_BYTES]);
 
 // Of a committee's copy: the lot that it must hold for them; NULL for no record.
 const char *truth_lot(int person, int group);

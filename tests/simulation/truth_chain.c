@@ -3,20 +3,16 @@
 // Counts on nothing that a broker says of itself: its own head, made of leaves that are computed anew.
 #include "truth_chain.h"
 
-#include "broker/segment.h"
-
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
 #define ARENA_BYTES (16 * 1024 * 1024)
 
-static struct Chain {
+static struct Tools {
     Merkle *merkle;
     Arena *arena;
-    uint8_t hash[HASH_BYTES];
-    Frontier frontier;
-} chain;
+} tools;
 
 // As it is stored. `batch` may be NULL.
 static Segment segment_of(const BaseSegment *row, const Dongbo__SealedBatch *batch) {
@@ -41,53 +37,48 @@ static Segment segment_of(const BaseSegment *row, const Dongbo__SealedBatch *bat
 
 static void judge_payload(const BaseSegment *row, const Dongbo__SegmentSummary *summary) {
     SegmentCheck check;
-    int r = segment_check_payload(row->payload.data, row->payload.n, summary, chain.merkle, &check);
+    int r = segment_check_payload(row->payload.data, row->payload.n, summary, tools.merkle, &check);
     if (r != 0 || check.n_erased > 0)
         world_fail("the payload at position %" PRId64 " is not what its summary commits to", row->first_position);
 }
 
-static void judge_hashes(const BaseSegment *row, const uint8_t leaf[HASH_BYTES]) {
-    segment_link(chain.merkle, chain.hash, leaf, chain.hash);
-    frontier_add(chain.merkle, &chain.frontier, leaf);
+static void judge_hashes(TruthChain *chain, const BaseSegment *row, const uint8_t leaf[HASH_BYTES]) {
+    segment_link(tools.merkle, chain->hash, leaf, chain->hash);
+    frontier_add(tools.merkle, &chain->frontier, leaf);
     if (!value_is(row->leaf, leaf, HASH_BYTES))
         world_fail("the leaf at position %" PRId64 " is not its segment's", row->first_position);
-    if (!value_is(row->hash, chain.hash, HASH_BYTES))
+    if (!value_is(row->hash, chain->hash, HASH_BYTES))
         world_fail("the chain breaks at position %" PRId64, row->first_position);
-    if (!value_is(row->frontier, chain.frontier.nodes, frontier_bytes(&chain.frontier)))
+    if (!value_is(row->frontier, chain->frontier.nodes, frontier_bytes(&chain->frontier)))
         world_fail("the tree breaks at position %" PRId64, row->first_position);
 }
 
-void truth_chain_judge(const BaseSegment *row) {
+void truth_chain_judge(TruthChain *chain, const BaseSegment *row) {
     Dongbo__SegmentSummary *summary = NULL;
     const Dongbo__SealedBatch *batch = NULL;
     uint8_t leaf[HASH_BYTES];
-    arena_reset(chain.arena);
+    arena_reset(tools.arena);
     if (!row->batch.null)
         batch = segment_decode_batch(row->batch.data, row->batch.n,
-                                     (uint64_t)(row->last_position - row->first_position + 1), chain.arena);
+                                     (uint64_t)(row->last_position - row->first_position + 1), tools.arena);
     Segment segment = segment_of(row, batch);
-    if (segment_decode_summary(row->summary.data, row->summary.n, row->format, chain.arena, &summary) != 0 ||
-        segment_leaf(&segment, summary, chain.merkle, leaf) != 0) {
+    if (segment_decode_summary(row->summary.data, row->summary.n, row->format, tools.arena, &summary) != 0 ||
+        segment_leaf(&segment, summary, tools.merkle, leaf) != 0) {
         world_fail("the summary at position %" PRId64 " cannot be read", row->first_position);
         return;
     }
-    judge_hashes(row, leaf);
+    judge_hashes(chain, row, leaf);
     judge_payload(row, summary);
 }
 
-void truth_chain_begin(void) {
-    memset(chain.hash, 0, sizeof chain.hash);
-    chain.frontier = (Frontier){0};
-}
-
 void truth_chain_open(void) {
-    int r = merkle_new(&chain.merkle);
+    int r = merkle_new(&tools.merkle);
     if (r == 0)
-        r = arena_new(&chain.arena, ARENA_BYTES);
+        r = arena_new(&tools.arena, ARENA_BYTES);
     assert(r == 0);
 }
 
 void truth_chain_close(void) {
-    merkle_destroy(&chain.merkle);
-    arena_destroy(&chain.arena);
+    merkle_destroy(&tools.merkle);
+    arena_destroy(&tools.arena);
 }

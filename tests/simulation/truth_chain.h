@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether the log proves itself: each segment's leaf, hash and frontier by its own bytes and those before it, and its
-// payload by what its summary commits to.
+// The log's own hashes, computed anew from what is stored: each leaf, the chain, the tree, and that the payload is what
+// its summary commits to.
 #pragma once
 
 #include "base_rows.h"
 
+#include "broker/segment.h"
+
+// Where the chain stands: behind the last segment.
+typedef struct TruthChain {
+    uint8_t hash[HASH_BYTES];
+    Frontier frontier;
+} TruthChain;
+
 void truth_chain_open(void); // once
 void truth_chain_close(void);
-void truth_chain_begin(void);
-// Of each segment in the order of commits; fails the run.
-void truth_chain_judge(const BaseSegment *segment);
+// The next segment that is committed; moves on behind it.
+void truth_chain_judge(TruthChain *chain, const BaseSegment *row);

@@ -20,7 +20,7 @@
 #define STACK_BYTES ((size_t)1024 * 1024)
 #define FIBERS_MAX 512
 #define PROCESSES_MAX 256
-#define STEPS_KEPT 4096
+#define STEPS_KEPT 65536 // where somebody wants to read them
 #define KILL_ROUNDS_MAX 100000
 #define BEGAN_US 1764547200000000LL // 2025-12-01
 #define FNV_BASIS 0xcbf29ce484222325ull
@@ -64,6 +64,7 @@ static struct World {
     Call *calls; // a heap
     size_t n_calls, calls_size;
     Step steps[STEPS_KEPT];
+    uint64_t steps_kept;
     char fault[512];
     bool failed;
     jmp_buf scheduler;
@@ -112,11 +113,15 @@ void world_trace(const char *what, int64_t a, int64_t b) {
     hash_number((uint64_t)(self == NULL ? 0 : self->number));
     hash_number((uint64_t)a);
     hash_number((uint64_t)b);
-    world.steps[world.n_steps++ % STEPS_KEPT] = (Step){world.now_us, self == NULL ? "-" : self->name, what, a, b};
+    world.steps[world.n_steps++ % world.steps_kept] = (Step){world.now_us, self == NULL ? "-" : self->name, what, a, b};
 }
 
 uint64_t world_hash(void) {
     return world.hash;
+}
+
+void world_keep_steps(bool all) {
+    world.steps_kept = all ? STEPS_KEPT : STEPS_KEPT / 16;
 }
 
 uint64_t world_steps(void) {
@@ -124,11 +129,11 @@ uint64_t world_steps(void) {
 }
 
 void world_print_steps(int n_max) {
-    uint64_t from = world.n_steps > STEPS_KEPT ? world.n_steps - STEPS_KEPT : 0;
+    uint64_t from = world.n_steps > world.steps_kept ? world.n_steps - world.steps_kept : 0;
     if (world.n_steps - from > (uint64_t)n_max)
         from = world.n_steps - (uint64_t)n_max;
     for (uint64_t i = from; i < world.n_steps; i++) {
-        const Step *step = &world.steps[i % STEPS_KEPT];
+        const Step *step = &world.steps[i % world.steps_kept];
         fprintf(stderr, "  %10.6f s  %-14s %-28s %" PRId64 " %" PRId64 "\n", (double)step->us / 1e6, step->who,
                 step->what, step->a, step->b);
     }
@@ -433,6 +438,8 @@ bool world_run(int64_t us, bool (*until)(void)) {
 }
 
 void world_begin(uint64_t seed) {
+    if (world.steps_kept == 0)
+        world_keep_steps(false);
     world.dice = seed * 0x2545f4914f6cdd1dull + 1;
     world.hash = FNV_BASIS;
     world.n_steps = world.order = 0;

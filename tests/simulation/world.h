@@ -47,6 +47,7 @@ void world_trace(const char *what, int64_t a, int64_t b);
 void world_trace_bytes(const void *data, size_t n);
 uint64_t world_hash(void);
 uint64_t world_steps(void);
+void world_keep_steps(bool all);   // before the run: as good as all, not only the last ones
 void world_print_steps(int n_max); // the last ones, to standard error
 
 // A process that runs `run` in its first fiber.

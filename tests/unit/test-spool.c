@@ -3,6 +3,7 @@
 // The spool across crashes: what was committed is there, what was not is not; it is bounded, keeps what is acknowledged
 // as long as it should, and gives it back when the exchange forgot it.
 #include "tests/unit/publish-case.h"
+#include "agents/resumption.h"
 
 #include "proto/batch.h"
 #include "proto/base/error.h"
@@ -250,6 +251,29 @@ static uint64_t assert_batches_open(PublishCase *test, const SpoolStream *stream
     return next - 1;
 }
 
+// In another epoch nobody tells what the exchange still has of a stream that is closed: all that is kept is sealed
+// again.
+static void test_seals_again_what_a_restored_exchange_may_lack(void **state) {
+    PublishCase *test = *state;
+    publish_case_add(test, 3);
+    ack(test, 1);
+    SpoolStream stream = publish_case_stream(test);
+    assert_int_equal(resumption_epoch(test->spool, test->sealer, &stream, 1), 0);
+    assert_int_equal(resumption_fork(test->spool, "live"), 0);
+    publish_case_add(test, 2);
+    ack(test, 1);
+    stream = publish_case_stream(test);
+    assert_int_equal(resumption_epoch(test->spool, test->sealer, &stream, 1), 0); // the stream's first
+    assert_int_equal(stream.last_sequence, 2);
+    assert_int_equal(resumption_epoch(test->spool, test->sealer, &stream, 7), 0);
+    assert_int_equal(stream.last_sequence, 5);
+    assert_int_equal(stream.verdict_epoch, 7);
+    SpoolBatch batch;
+    assert_int_equal(spool_next(test->spool, stream.id, 1, &batch), 0);
+    assert_int_equal(batch.first_sequence, 3); // the first one is the exchange's to tell of
+    assert_int_equal(batch.last_sequence, 5);
+}
+
 // After a fork: everything without a receipt is there again under the new stream, in order, with its items; a crash in
 // the middle loses nothing.
 static void test_seals_again_after_a_fork(void **state) {
@@ -361,6 +385,7 @@ int main(void) {
         TEST(test_keeps_acknowledged_batches_for_some_days),
         TEST(test_makes_room_for_what_waits),
         TEST(test_gives_back_what_the_exchange_forgot),
+        TEST(test_seals_again_what_a_restored_exchange_may_lack),
         TEST(test_seals_again_after_a_fork),
         TEST(test_splits_a_batch_that_is_too_big),
         TEST(test_seals_full_batches),

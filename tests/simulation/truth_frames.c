@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What brokers say and hear: receipts are judged, and sessions and batches remembered.
+#include "truth_state.h"
+
+// ---- frames --------------------------------------------------------------------------------------------------------
+
+static void note_welcome(const Frame *frame) {
+    Dongbo__WelcomePublish *welcome = dongbo__welcome_publish__unpack(NULL, frame->body_bytes, frame->body);
+    if (welcome != NULL && truth.n_sessions < SESSIONS_MAX_KEPT)
+        truth.sessions[truth.n_sessions++] =
+            (Session){welcome->session != 0 ? welcome->session : frame->session, welcome->session_epoch};
+    if (welcome != NULL)
+        dongbo__welcome_publish__free_unpacked(welcome, NULL);
+}
+
+static const BaseSegment *find_segment(const ProtobufCBinaryData *stream, uint64_t first_sequence) {
+    for (size_t i = 0; i < base_segments.n; i++) {
+        const BaseSegment *segment = table_committed(&base_segments, i);
+        if (segment != NULL && !segment->batch_root.null && segment->first_sequence == (int64_t)first_sequence &&
+            value_is(segment->stream, stream->data, stream->len))
+            return segment;
+    }
+    return NULL;
+}
+
+// What a broker says is stored must be.
+static void judge_receipt(const Frame *frame) {
+    Dongbo__Receipt *receipt = dongbo__receipt__unpack(NULL, frame->body_bytes, frame->body);
+    Dongbo__ReceiptBody *body =
+        receipt == NULL ? NULL : dongbo__receipt_body__unpack(NULL, receipt->body.len, receipt->body.data);
+    if (body != NULL) {
+        // Of a life that is over: its agent is asked anew.
+        const BaseSegment *segment = find_segment(&body->stream, body->first_sequence);
+        bool same =
+            truth_was_stored(body) || (segment != NULL && segment->last_sequence == (int64_t)body->last_sequence &&
+                                       value_is(segment->batch_root, body->batch_root.data, body->batch_root.len));
+        truth_counted.lost += same ? 0 : body->last_sequence - body->first_sequence + 1;
+        if (!same)
+            world_fail("a receipt for events from %" PRIu64 " on went out, and %s", body->first_sequence,
+                       segment == NULL ? "they are not stored" : "others are stored under their numbers");
+        dongbo__receipt_body__free_unpacked(body, NULL);
+    }
+    if (receipt != NULL)
+        dongbo__receipt__free_unpacked(receipt, NULL);
+}
+
+static void note_batch(const Frame *frame) {
+    uint32_t epoch = 0;
+    for (size_t i = 0; i < truth.n_sessions; i++) {
+        if (truth.sessions[i].number == frame->session)
+            epoch = truth.sessions[i].epoch;
+    }
+    Dongbo__SealedBatch *batch = dongbo__sealed_batch__unpack(NULL, frame->body_bytes, frame->body);
+    Dongbo__BatchHeader *header =
+        batch == NULL ? NULL : dongbo__batch_header__unpack(NULL, batch->header.len, batch->header.data);
+    if (header != NULL && header->stream.len == STREAM_BYTES && epoch != 0) {
+        Reception *reception = &truth.receptions[truth.n_receptions++ % RECEPTIONS_MAX];
+        *reception = (Reception){.first_sequence = header->first_sequence, .epoch = epoch};
+        memcpy(reception->root_of, header->stream.data, sizeof reception->root_of);
+    }
+    if (header != NULL)
+        dongbo__batch_header__free_unpacked(header, NULL);
+    if (batch != NULL)
+        dongbo__sealed_batch__free_unpacked(batch, NULL);
+}
+
+void truth_frame(Process *process, bool sent, const uint8_t *data, size_t n) {
+    Frame frame;
+    if (frame_read(data, n, &frame) != 0) {
+        world_fail("%s handles a frame that is none", process->name);
+        return;
+    }
+    world_trace(frame_type_name(frame.type), sent, (int64_t)frame.sequence);
+    if (sent && frame.type == FRAME_WELCOME_PUBLISH)
+        note_welcome(&frame);
+    if (sent && frame.type == FRAME_RECEIPT)
+        judge_receipt(&frame);
+    if (!sent && frame.type == FRAME_BATCH)
+        note_batch(&frame);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the parts of the truth share:
+//
+//   truth.c         who is spoken of, and what is said
+//   truth_frames.c  what brokers say
+//   truth_log.c     each commit
+//   truth_lives.c   what a database that is set back forgets
+//   truth_end.c     what must hold in the end
+#pragma once
+
+#include "truth.h"
+
+#include "truth_chain.h"
+#include "wire.h"
+
+#include "broker/segment.h"
+#include "proto/base/error.h"
+#include "proto/domain.h"
+#include "proto/frame.h"
+#include "proto/reason.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STREAMS_MAX 64
+#define RECEPTIONS_MAX 8192
+#define SESSIONS_MAX_KEPT 4096
+#define LOST_MAX 1024
+
+typedef struct Session {
+    uint64_t number;
+    uint32_t epoch;
+} Session;
+
+typedef struct Reception {
+    uint64_t first_sequence;
+    uint8_t root_of[8]; // of the stream
+    uint32_t epoch;
+} Reception;
+
+// What follows from the log as it stands, and goes back with it.
+typedef struct TruthLog {
+    int64_t last_position, last_leaf, last_stored_us, last_population;
+    int32_t last_epoch;
+    uint8_t last_hash[HASH_BYTES];
+    struct {
+        uint8_t stream[STREAM_BYTES];
+        int64_t last_sequence;
+    } streams[STREAMS_MAX];
+    int n_streams;
+    const Saying *winner[TRUTH_PERSONS][TRUTH_GROUPS];
+    SayingLog sayings[TRUTH_SAYINGS_MAX];
+    TruthChain chain;
+} TruthLog;
+
+typedef struct Truth {
+    Saying sayings[TRUTH_SAYINGS_MAX];
+    size_t n;
+    int n_of[TRUTH_AGENTS_MAX];
+    Session sessions[SESSIONS_MAX_KEPT];
+    size_t n_sessions;
+    Reception receptions[RECEPTIONS_MAX];
+    size_t n_receptions;
+    TruthLog log, backup;
+    bool backed_up;
+    BaseSegment lost[LOST_MAX]; // of lives that are over
+    size_t n_lost;
+    int n_lives;
+    bool told;
+    Arena *arena;
+} Truth;
+extern Truth truth;
+extern TruthCounts truth_counted;
+
+static inline SayingLog *truth_log_of(const Saying *saying) {
+    return &truth.log.sayings[saying - truth.sayings];
+}
+
+Saying *truth_find(const char *key);
+// Position at which the population store learnt of them; 0: from the start; -1: not yet.
+int64_t truth_known_at(int person);
+void truth_frame(Process *process, bool sent, const uint8_t *data, size_t n);
+void truth_segment(const BaseSegment *segment, int64_t locked_population);
+// Whether the position was another segment's in this epoch; whether such a batch was stored in a life that is over.
+void truth_judge_epoch(const BaseSegment *segment);
+bool truth_was_stored(const Dongbo__ReceiptBody *body);
