@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// dongbo-agent: the same program at a ministry (publish) and at a committee (receive). Does nothing itself.
+// dongbo-agent: the same program at a ministry (publish), at a committee (receive) and at a witness. Does nothing
+// itself.
 #include "agents/enrol.h"
 #include "agents/follow.h"
 #include "agents/publish.h"
 #include "agents/receive.h"
 #include "agents/run.h"
+#include "agents/witness.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +19,7 @@ static const struct {
 } COMMANDS[] = {
     {"publish", publish_main, "deliver an agency's changes to the exchange"},
     {"receive", receive_main, "receive what a committee is entitled to"},
+    {"witness", witness_main, "follow the log's signed heads from outside, and keep them"},
     {"run", run_main, "publish and receive in one process"},
     {"enrol", enrol_main, "make this party's keys and hand the public halves to the exchange"},
     {"follow", follow_main, "say of whom it is to be, where that is the committee's to say"},

@@ -201,6 +201,7 @@ static void destroy(void *pointer) {
     snapshot_work_destroy(&state->snapshot);
     subscribers_destroy(&state->subscribers);
     allowance_destroy(&state->hellos);
+    allowance_destroy(&state->asks);
     policy_set_destroy(&state->policies);
     follower_destroy(&state->follower);
     followed_destroy(&state->followed);
@@ -263,6 +264,8 @@ int feed_new(zactor_t **ret, const FeedOptions *options, int *ret_port) {
         r = subscribers_new(&state->subscribers, options->clock);
     if (r == 0)
         r = allowance_new(&state->hellos, (AllowanceRate){HELLOS_SUBSCRIPTION_BURST, HELLOS_SUBSCRIPTION_PER_SECOND});
+    if (r == 0)
+        r = allowance_new(&state->asks, (AllowanceRate){HEADS_BURST, HEADS_PER_SECOND});
     if (r == 0)
         r = arena_new(&state->arena, FRAME_ARENA_BYTES);
     if (r == 0)

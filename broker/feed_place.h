@@ -15,6 +15,9 @@ void feed_answer(FeedAnswer *answer, Dongbo__Error__Code code, const char *fmt, 
     __attribute__((format(printf, 3, 4)));
 void feed_answer_gone(const FeedState *state, uint64_t position, FeedAnswer *answer); // it is no longer kept
 
+#define FEED_NO_SUBSCRIPTION "This key belongs to no subscription. Use the subscriber's key, not an agency's."
+#define FEED_CANNOT_SERVE "The exchange cannot serve this session now. Try again, another endpoint first."
+
 // Both return 0; 1 with an answer when the log does not go on from there; ERROR_DATABASE.
 // Fills hash and epoch of place->position from the log.
 int feed_place_find(FeedState *state, FeedPlace *place, FeedAnswer *answer);

@@ -4,6 +4,7 @@
 // only when the segment that holds it has the hash that the subscriber remembers.
 #include "broker/feed_session.h"
 
+#include "broker/feed_asked.h"
 #include "broker/feed_place.h"
 #include "broker/feed_snapshot.h"
 #include "proto/base/error.h"
@@ -18,13 +19,11 @@
 #define KEEP_MS 10000         // the database is told so often that a session goes on; see exchange.subscription_place
 #define POLICIES_FRESH_MS 200 // so old policies may be when somebody says Hello
 #define NOTE_BYTES 512
-#define NO_SUBSCRIPTION "This key belongs to no subscription. Use the subscriber's key, not an agency's."
 #define NOT_READ                                                                                                       \
     "What was sent over this connection, or over others of this subscription, was not read: close those, connect again."
 #define NO_ORIGINS                                                                                                     \
     "This subscription's rights do not allow proofs of origin. Receive without origin_proofs, or have the exchange's " \
     "operator allow them (dongbo subscription change --origin-proofs)."
-#define CANNOT_SERVE "The exchange cannot serve this session now. Try again, another endpoint first."
 
 // A Ping behind all that was sent: its Pong tells that it was read. Random, for nobody shall answer it unread; one that
 // is outstanding is said again, and means what it meant.
@@ -110,7 +109,7 @@ void feed_session_end(FeedState *state, Subscriber *subscriber, Dongbo__Error__C
 
 void feed_session_fail(FeedState *state, Subscriber *subscriber) {
     log_error("feed: subscription %d cannot be served: %s", (int)subscriber->subscription, error_text());
-    feed_session_end(state, subscriber, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
+    feed_session_end(state, subscriber, DONGBO__ERROR__CODE__INTERNAL, FEED_CANNOT_SERVE);
 }
 
 // Another one is there instead, with so many shares in all.
@@ -159,16 +158,16 @@ static bool end_route(FeedState *state, zframe_t *route, const FeedAnswer *answe
 
 // ---- Hello -----------------------------------------------------------------------------------------------------
 
-static int32_t user_subscription(const char *user) {
+int32_t feed_session_subscription(const char *user) {
     return strncmp(user, "subscription:", 13) == 0 ? (int32_t)strtol(user + 13, NULL, 10) : 0;
 }
 
 // NULL with an answer when this peer may not have a session.
 static const Policy *hello_policy(const FeedState *state, const Dongbo__HelloSubscribe *hello, const char *user,
                                   FeedAnswer *answer) {
-    const Policy *policy = policy_set_find(state->policies, user_subscription(user));
+    const Policy *policy = policy_set_find(state->policies, feed_session_subscription(user));
     if (!policy) {
-        feed_answer(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION, NO_SUBSCRIPTION);
+        feed_answer(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION, FEED_NO_SUBSCRIPTION);
         return NULL;
     }
     if (strcmp(policy->name, hello->subscription) != 0) {
@@ -363,10 +362,8 @@ static bool hello_afford(FeedState *state, const char *user, FeedAnswer *answer)
     return false;
 }
 
-// A subscription or a key may have been added a moment ago, or taken back: whom the policies at hand refuse is looked
-// at by new ones, as far as it may cause that; a Hello has been paid for. 1 with an answer. Overwrites the arena.
-static int policies_fresh(FeedState *state, const char *user, bool is_paid, FeedAnswer *answer) {
-    const Policy *policy = policy_set_find(state->policies, user_subscription(user));
+int feed_session_fresh(FeedState *state, const char *user, bool is_paid, FeedAnswer *answer) {
+    const Policy *policy = policy_set_find(state->policies, feed_session_subscription(user));
     bool refused = !policy || policy_refusal(policy, user, policy_day(clock_now_us(state->clock)));
     if (!refused && clock_monotonic_ms(state->clock) - state->policies_ms < POLICIES_FRESH_MS)
         return 0;
@@ -378,7 +375,7 @@ static int policies_fresh(FeedState *state, const char *user, bool is_paid, Feed
 static int hello_receive(FeedState *state, const Caller *caller, const Frame *frame, FeedAnswer *answer) {
     if (!hello_afford(state, caller->user, answer))
         return 1;
-    int r = state->connected ? policies_fresh(state, caller->user, true, answer) : 0;
+    int r = state->connected ? feed_session_fresh(state, caller->user, true, answer) : 0;
     if (r != 0)
         return r;
     ProtobufCMessage *message;
@@ -496,36 +493,11 @@ static void session_receive(FeedState *state, Subscriber *subscriber, const Fram
                          "A frame that does not decode or does not belong here. Compare PROTOCOL.md.");
 }
 
-// Of no session: the key says whose list it is.
-static int follow_receive(FeedState *state, const Caller *caller, const Frame *frame, FeedAnswer *answer) {
-    int r = state->connected ? policies_fresh(state, caller->user, false, answer) : 0;
-    if (r != 0)
-        return r;
-    const Policy *policy = state->policies ? policy_set_find(state->policies, user_subscription(caller->user)) : NULL;
-    const char *refusal = NULL;
-    if (!state->connected)
-        feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
-    else if (!policy)
-        feed_answer(answer, DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION, NO_SUBSCRIPTION);
-    else if ((refusal = policy_refusal(policy, caller->user, policy_day(clock_now_us(state->clock)))))
-        feed_answer(answer, DONGBO__ERROR__CODE__NOT_ALLOWED, "%s", refusal);
-    else if (!policy_current(policy)->followed_only)
-        feed_answer(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
-                    "This subscription keeps no list of persons: it receives all whom its rights cover.");
-    else if ((r = follower_ask(state->follower, *caller->route, policy, frame)) == 2)
-        feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
-    else if (r == 1)
-        feed_answer(answer, DONGBO__ERROR__CODE__FOLLOW_LIMIT,
-                    "A Follow has at most %d numbers and %d bytes, and %d may wait for their answers.",
-                    FOLLOW_NUMBERS_MAX, FOLLOW_BYTES_MAX, FOLLOW_REQUESTS_MAX);
-    return answer->code ? 1 : 0;
-}
-
 static int frame_receive(FeedState *state, const Caller *caller, const Frame *frame, FeedAnswer *answer) {
     if (frame->type == FRAME_HELLO_SUBSCRIBE)
         return hello_receive(state, caller, frame, answer);
-    if (frame->type == FRAME_FOLLOW && frame->session == 0)
-        return follow_receive(state, caller, frame, answer);
+    if ((frame->type == FRAME_FOLLOW || frame->type == FRAME_ASK_HEADS) && frame->session == 0)
+        return feed_asked(state, &(FeedAsked){*caller->route, caller->user, frame}, answer);
     Subscriber *subscriber = subscribers_find(state->subscribers, frame->session, *caller->route);
     if (!subscriber || strcmp(subscriber->user, caller->user) != 0) {
         if (frame->type != FRAME_GOODBYE && frame->type != FRAME_PONG)
@@ -550,7 +522,7 @@ int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, cons
         r = frame_receive(state, &(Caller){.route = route, .user = user}, &read, &answer);
     if (r < 0 && r != ERROR_DATABASE) {
         log_error("feed: %s cannot be served: %s", user, error_text());
-        feed_answer(&answer, DONGBO__ERROR__CODE__INTERNAL, CANNOT_SERVE);
+        feed_answer(&answer, DONGBO__ERROR__CODE__INTERNAL, FEED_CANNOT_SERVE);
         r = 1;
     }
     bool bad = answer.code == DONGBO__ERROR__CODE__BAD_FRAME || answer.code == DONGBO__ERROR__CODE__BAD_VERSION;

@@ -4,6 +4,7 @@
 // transport's key alone. Bad words from outside end that session with an Error that says what to do, nothing more.
 #pragma once
 
+#include "broker/feed_place.h"
 #include "broker/feed_state.h"
 #include "wire.pb-c.h"
 
@@ -20,5 +21,10 @@ int feed_session_over(FeedState *state, Subscriber *subscriber);
 int feed_session_policies(FeedState *state);
 // After a reconnection: every session's place must still be this log's.
 int feed_session_recheck(FeedState *state);
+// Of a key's user, the number of its subscription; 0: of none.
+int32_t feed_session_subscription(const char *user);
+// A subscription or a key may have been added a moment ago, or taken back: whom the policies at hand refuse is looked
+// at by new ones, as far as it may cause that; a Hello has been paid for. 1 with an answer. Overwrites the arena.
+int feed_session_fresh(FeedState *state, const char *user, bool is_paid, FeedAnswer *answer);
 // Once a second: pings, silence, days that passed; acknowledged positions, and who goes on, to the database.
 int feed_session_tick(FeedState *state);

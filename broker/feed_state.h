@@ -47,7 +47,7 @@ typedef struct FeedState {
     bool reading;
     uint64_t snapshot_tickets; // given so far
     Quota quota;               // of lines about receivers
-    Allowance *hellos;
+    Allowance *hellos, *asks;  // asks: of heads
 } FeedState;
 
 // Writes and sends one frame of this session. 1 when the socket does not take it now.

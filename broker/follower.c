@@ -7,6 +7,7 @@
 #include "broker/follower_store.h"
 #include "broker/mail.h"
 #include "broker/thread.h"
+#include "broker/witness.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/bounds.h"
@@ -21,19 +22,21 @@
 #define ASKED_MAX 1024 // that wait, of all subscriptions
 #define ARENA_BYTES (1024 * 1024)
 #define NUMBER_DIGITS_MAX 12
-#define CANNOT "The exchange cannot look at lists just now. Ask again in a moment, another endpoint first."
+#define CANNOT "The exchange cannot look just now. Ask again in a moment, another endpoint first."
 
-// One Follow, and its answer.
+// One Follow or AskHeads, and its answer.
 typedef struct Asked {
+    FrameType type;
     int32_t subscription;
     PolicyVersion version;
     zframe_t *route;
-    Bytes body;  // Follow
+    Bytes body;  // as it came
     Bytes frame; // to be sent
 } Asked;
 
 typedef struct Actor {
     FollowerStore *store;
+    Witness *witness;
     Arena *arena;
     zsock_t *pipe, *inbox, *answers;
     Retry retry;
@@ -182,11 +185,27 @@ static int look_at(Actor *actor, Asked *asked) {
     return follow->list ? list(actor, asked, follow) : change(actor, asked, follow);
 }
 
+static int tell_heads(Actor *actor, Asked *asked) {
+    Frame frame = {.type = FRAME_ASK_HEADS, .body = asked->body.data, .body_bytes = asked->body.n};
+    ProtobufCMessage *message = NULL;
+    Dongbo__Heads heads;
+    arena_reset(actor->arena);
+    if (frame_decode(&frame, &dongbo__ask_heads__descriptor, arena_protobuf(actor->arena), &message) != 0) {
+        answer_error(asked, DONGBO__ERROR__CODE__BAD_FRAME, "AskHeads does not decode. Compare PROTOCOL.md.");
+        return 0;
+    }
+    int result = witness_answer(actor->witness, (const Dongbo__AskHeads *)message, actor->arena, &heads);
+    if (result == 0)
+        frame_write(&asked->frame, FRAME_HEADS, 0, 1, &heads.base);
+    return result;
+}
+
 static void serve(Actor *actor, Asked *asked) {
-    int result = look_at(actor, asked);
+    int result = asked->type == FRAME_ASK_HEADS ? tell_heads(actor, asked) : look_at(actor, asked);
     if (result < 0) {
         retry_failed(&actor->retry);
         follower_store_drop(actor->store);
+        witness_drop(actor->witness);
         answer_error(asked, DONGBO__ERROR__CODE__INTERNAL, CANNOT);
     } else {
         retry_succeeded(&actor->retry);
@@ -210,6 +229,7 @@ static void destroy(void *state) {
     Actor *actor = state;
     drain(actor->inbox);
     follower_store_destroy(&actor->store);
+    witness_destroy(&actor->witness);
     arena_destroy(&actor->arena);
     zsock_destroy(&actor->inbox);
     zsock_destroy(&actor->answers);
@@ -219,16 +239,18 @@ static void destroy(void *state) {
 // ---- the feed's side -----------------------------------------------------------------------------------------------
 
 static int actor_new(Follower *follower, const char *exchange, const char *population) {
-    static const ThreadKind kind = {"followed persons", run, destroy};
+    static const ThreadKind kind = {"what is asked outside of sessions", run, destroy};
     char asks[64], answers[64];
     Actor *actor = calloc(1, sizeof *actor);
     if (actor == NULL)
         return error_fail(ERROR_MEMORY, "no memory for followed persons");
-    actor->retry = (Retry){.waiting = "lists of followed persons cannot be looked at",
-                           .over = "lists of followed persons can be looked at again"};
+    actor->retry = (Retry){.waiting = "lists of followed persons and signed heads cannot be looked at",
+                           .over = "lists of followed persons and signed heads can be looked at again"};
     snprintf(asks, sizeof asks, "inproc://follow-%p", (void *)follower);
     snprintf(answers, sizeof answers, "inproc://followed-%p", (void *)follower);
     int result = follower_store_new(&actor->store, exchange, population);
+    if (result == 0)
+        result = witness_new(&actor->witness, exchange);
     if (result == 0)
         result = arena_new(&actor->arena, ARENA_BYTES);
     if (result == 0)
@@ -282,6 +304,7 @@ int follower_ask(Follower *follower, const zframe_t *route, const Policy *policy
     Asked *asked = follower->n_waiting == ASKED_MAX ? NULL : calloc(1, sizeof *asked);
     if (asked == NULL)
         return 2;
+    asked->type = frame->type;
     asked->subscription = policy->subscription;
     asked->version = *policy_current(policy);
     asked->route = zframe_dup((zframe_t *)route);

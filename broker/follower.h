@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Answers subscribers who change or ask for their lists of followed persons (PROTOCOL.md, Followed persons), on a
-// thread and sessions of its own, so that no feed waits for them. Keeps what is asked for (exchange.follow_request) and
-// leaves it to the re-decider to carry it out. Whom a subscription's rights do not cover and who does not exist get one
-// and the same answer.
+// Answers what subscribers ask outside of sessions, on a thread and database sessions of its own, so that no feed waits
+// for it: their lists of followed persons (PROTOCOL.md, Followed persons) and signed heads (Witnesses). Keeps what is
+// asked of a list (exchange.follow_request) and leaves it to the re-decider to carry it out. Whom a subscription's
+// rights do not cover and who does not exist get one and the same answer.
 #pragma once
 
 #include "broker/policy.h"
@@ -18,8 +18,9 @@ int follower_new(Follower **ret, const char *exchange, const char *population);
 void follower_destroy(Follower **follower);
 
 // All on the feed's thread:
-// Takes a FRAME_FOLLOW of this peer's, by the policy's newest version. 1 when it is larger than one may be, or too many
-// of the subscription's wait already; 2 when too many of all wait, or there is no memory for one more.
+// Takes a FRAME_FOLLOW or FRAME_ASK_HEADS of this peer's, by the policy's newest version. 1 when it is larger than one
+// may be, or too many of the subscription's wait already; 2 when too many of all wait, or there is no memory for one
+// more.
 int follower_ask(Follower *follower, const zframe_t *route, const Policy *policy, const Frame *frame);
 void *follower_socket(Follower *follower);                 // readable when there is something to answer
 void follower_answer(Follower *follower, zsock_t *router); // sends what there is; a peer that is gone gets nothing

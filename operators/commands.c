@@ -69,6 +69,8 @@ static const CommandEntry COMMANDS[] = {
     {"log prove", NULL, 0, 0, log_prove_run, "write a proof that an entry is in the log as it says"},
     {"log consistency", "OLD NEW", 2, 2, log_consistency_run,
      "show that one signed head's log is the beginning of another's"},
+    {"log compare", "FILE...", 1, 64, log_compare_run,
+     "hold signed heads that several parties kept against each other, offline"},
     {"log check", "FILE...", 1, 1000, log_check_run, "hold proofs against public keys, offline"},
     {"log trim", NULL, 0, 0, trim_run, "let go of what the log's oldest entries hold, by age or size"},
     {"erase", NULL, 0, 0, erase_run, "erase what a law orders erased, and leave every proof as it is"},

@@ -55,6 +55,7 @@ int log_export_run(Desk *desk, int argc, char **argv);
 int log_head_run(Desk *desk, int argc, char **argv);
 int log_prove_run(Desk *desk, int argc, char **argv);
 int log_consistency_run(Desk *desk, int argc, char **argv);
+int log_compare_run(Desk *desk, int argc, char **argv);
 int log_check_run(Desk *desk, int argc, char **argv);
 int log_verify_run(Desk *desk, int argc, char **argv);
 int erase_run(Desk *desk, int argc, char **argv);

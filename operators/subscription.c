@@ -41,7 +41,7 @@ static const PgStatement FIND = {"subscription_find", "SELECT subscription FROM 
 typedef struct Said {
     const char *subscriber, *legal_basis, *valid_from, *valid_to, *key, *agency, *echo, *origin_proofs;
     OptionList domains, provinces, provinces63, fields, changes;
-    bool followed_only, all_persons;
+    bool followed_only, all_persons, witness;
 } Said;
 
 // ---- words of the options ------------------------------------------------------------------------------------------
@@ -158,8 +158,6 @@ static int take_origins(PolicyVersion *policy, const Said *said) {
 
 // A domain without a field would be a right to know that records are there, and no more.
 static int check_domains(const PolicyVersion *policy) {
-    if (policy->domains == 0)
-        return error_fail(ERROR_CONFIG, "--domain is needed, at least once");
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
         const char *name = domain_name(domain);
         bool named = policy->domains & 1u << domain;
@@ -184,6 +182,23 @@ static int take_days(Rights *rights, const Said *said) {
     return r < 0 ? r : rights_check_days(rights, "--valid-from", "--valid-to");
 }
 
+// A witness has no domain, and so no record; what it asks for needs none.
+static int take_granted(const Said *said, Rights *rights) {
+    PolicyVersion *policy = &rights->policy;
+    if (said->witness && (said->domains.n || said->fields.n))
+        return error_fail(ERROR_CONFIG, "--witness: it gets no record: name neither --domain nor --field");
+    int r = take_domains(policy, &said->domains);
+    bool witness = said->witness || (policy->version > 1 && policy->domains == 0 && said->fields.n == 0);
+    if (r < 0 || witness)
+        return r;
+    if (policy->domains == 0)
+        return error_fail(ERROR_CONFIG, "--domain is needed, at least once");
+    r = take_fields(policy, &said->fields);
+    if (r == 0 && rights_count_fields(rights) == 0)
+        return error_fail(ERROR_CONFIG, "--field is needed, at least once; DOMAIN.* names all of a domain");
+    return r < 0 ? r : check_domains(policy);
+}
+
 // What was not said stays as it is.
 static int take(Desk *desk, const Said *said, Rights *rights) {
     const Rules *rules = NULL;
@@ -195,15 +210,7 @@ static int take(Desk *desk, const Said *said, Rights *rights) {
     policy->followed_only = said->followed_only || (!said->all_persons && policy->followed_only);
     int r = take_days(rights, said);
     if (r == 0)
-        r = take_domains(policy, &said->domains);
-    if (r == 0 && policy->domains == 0)
-        r = error_fail(ERROR_CONFIG, "--domain is needed, at least once");
-    if (r == 0)
-        r = take_fields(policy, &said->fields);
-    if (r == 0 && rights_count_fields(rights) == 0)
-        r = error_fail(ERROR_CONFIG, "--field is needed, at least once; DOMAIN.* names all of a domain");
-    if (r == 0)
-        r = check_domains(policy);
+        r = take_granted(said, rights);
     if (r == 0)
         r = take_changes(policy, &said->changes);
     if (r == 0)
@@ -278,6 +285,7 @@ int subscription_add(Desk *desk, int argc, char **argv) {
     const Option options[] = {
         {"subscriber", 0, OPTION_TEXT, "NAME", "the committee, as people call it", &said.subscriber},
         RIGHTS_OPTIONS(said),
+        {"witness", 0, OPTION_FLAG, NULL, "it follows the log's signed heads, and gets no record", &said.witness},
         {"key", 0, OPTION_TEXT, "FILE.pub",
          "its public keys, from its own dongbo keys new; else see subscription enrol", &said.key},
         DESK_WHY(desk),

@@ -38,10 +38,13 @@
 #define SIGNATURE_BYTES 64
 #define KEY_BYTES 32
 
+#define HEADS_SPAN 64   // signed heads in one Heads, up to the next number that it divides
+#define HEADS_BURST 256 // AskHeads of one subscription at once, ...
+#define HEADS_PER_SECOND 8
 #define FOLLOW_NUMBERS_MAX 1000 // citizen numbers in one Follow, or in its answer
 #define FOLLOW_BYTES_MAX (32 * 1024)
-#define FOLLOW_REQUESTS_MAX 8                         // Follows of one subscription that are not answered yet
-#define FOLLOWED_MAX 2000000                          // persons on one list, with those who are waited for
+#define FOLLOW_REQUESTS_MAX 8 // Follows and AskHeads of one subscription that are not answered yet
+#define FOLLOWED_MAX 2000000  // persons on one list, with those who are waited for
 #define FOLLOW_CHANGES_PER_DAY_MAX (2 * FOLLOWED_MAX) // of one list: each is an entry of the log
 #define FOLLOW_RECORDS_MAX 4096                       // records of one person who is followed
 #define FOLLOW_RECORDS_BYTES_MAX (8 * 1024 * 1024)    // ... and how long all of them are, as the exchange keeps them

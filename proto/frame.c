@@ -48,6 +48,10 @@ const char *frame_type_name(FrameType type) {
         return "SNAPSHOT";
     case FRAME_CHUNK:
         return "CHUNK";
+    case FRAME_ASK_HEADS:
+        return "ASK_HEADS";
+    case FRAME_HEADS:
+        return "HEADS";
     case FRAME_ENROL:
         return "ENROL";
     case FRAME_ENROLLED:

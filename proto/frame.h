@@ -28,6 +28,8 @@ typedef enum FrameType {
     FRAME_FOLLOWED = 23,
     FRAME_SNAPSHOT = 24,
     FRAME_CHUNK = 25,
+    FRAME_ASK_HEADS = 26,
+    FRAME_HEADS = 27,
     FRAME_ENROL = 28,
     FRAME_ENROLLED = 29,
     FRAME_PING = 32,

@@ -45,3 +45,50 @@ int head_open(const Dongbo__SignedHead *head, Verifier *verifier, Arena *arena, 
 void head_hash(Merkle *merkle, ProtobufCBinaryData head, uint8_t out[HASH_BYTES]) {
     merkle_sha256(merkle, head.data, head.len, out);
 }
+
+void head_mark(Merkle *merkle, const Dongbo__TreeHead *tree, ProtobufCBinaryData head, HeadMark *ret) {
+    *ret = (HeadMark){.epoch = tree->epoch,
+                      .number = tree->number,
+                      .size = tree->size,
+                      .last_position = tree->last_position,
+                      .signed_at_us = tree->signed_at_us};
+    head_hash(merkle, head, ret->hash);
+    if (tree->previous.len == HASH_BYTES)
+        memcpy(ret->previous, tree->previous.data, HASH_BYTES);
+}
+
+int head_order(const HeadMark *one, const HeadMark *other) {
+    if (one->epoch != other->epoch)
+        return one->epoch < other->epoch ? -1 : 1;
+    return one->number < other->number ? -1 : one->number > other->number;
+}
+
+// Of one chain: what never falls from one head to the next, or has to grow.
+static const char *compare(const HeadMark *earlier, const HeadMark *later) {
+    if (later->size <= earlier->size)
+        return "a later head is of no longer log";
+    if (later->last_position < earlier->last_position)
+        return "a later head ends at an earlier position";
+    return later->signed_at_us < earlier->signed_at_us ? "a later head was signed at an earlier time" : NULL;
+}
+
+HeadRelation head_relate(const HeadMark *one, const HeadMark *other, const char **why) {
+    const HeadMark *later = head_order(one, other) > 0 ? one : other, *earlier = later == one ? other : one;
+    bool adjacent = later->number == earlier->number + 1;
+    *why = NULL;
+    if (memcmp(one->hash, other->hash, HASH_BYTES) == 0)
+        return HEAD_SAME;
+    if (adjacent && memcmp(later->previous, earlier->hash, HASH_BYTES) == 0) {
+        *why = compare(earlier, later);
+        return *why == NULL ? HEAD_GOES_ON : HEAD_CONTRADICTS;
+    }
+    if (later->epoch != earlier->epoch)
+        return adjacent || later->number <= earlier->number || later->size <= earlier->size ? HEAD_SET_BACK : HEAD_OPEN;
+    if (later->number == earlier->number)
+        *why = "they have the same number";
+    else if (adjacent)
+        *why = "the later one follows from another than the earlier one";
+    else
+        *why = compare(earlier, later);
+    return *why == NULL ? HEAD_OPEN : HEAD_CONTRADICTS;
+}

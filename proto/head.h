@@ -20,3 +20,24 @@ int head_read(const uint8_t *data, size_t n, Arena *arena, const Dongbo__TreeHea
 int head_open(const Dongbo__SignedHead *head, Verifier *verifier, Arena *arena, const Dongbo__TreeHead **ret);
 // What the next head calls `previous`.
 void head_hash(Merkle *merkle, ProtobufCBinaryData head, uint8_t out[HASH_BYTES]);
+
+// ---- two heads that the exchange signed --------------------------------------------------------------------------
+
+typedef enum HeadRelation {
+    HEAD_SAME,
+    HEAD_GOES_ON,     // the later names the earlier as the one before it
+    HEAD_OPEN,        // nothing speaks against one log; a consistency proof would show it
+    HEAD_SET_BACK,    // of two epochs, and not of one chain: the exchange was set back in between
+    HEAD_CONTRADICTS, // there are two logs
+} HeadRelation;
+typedef struct HeadMark { // what is compared of a head
+    uint32_t epoch;
+    uint64_t number, size, last_position;
+    int64_t signed_at_us;
+    uint8_t hash[HASH_BYTES], previous[HASH_BYTES]; // previous: zeros in the first
+} HeadMark;
+void head_mark(Merkle *merkle, const Dongbo__TreeHead *tree, ProtobufCBinaryData head, HeadMark *ret);
+// By epochs, and then by numbers: less than 0, 0, more than 0.
+int head_order(const HeadMark *one, const HeadMark *other);
+// In either order. *why: what contradicts, for people.
+HeadRelation head_relate(const HeadMark *one, const HeadMark *other, const char **why);

@@ -29,6 +29,8 @@ static const struct {
     {FRAME_ACK, &dongbo__ack__descriptor},
     {FRAME_FOLLOW, &dongbo__follow__descriptor},
     {FRAME_FOLLOWED, &dongbo__followed__descriptor},
+    {FRAME_ASK_HEADS, &dongbo__ask_heads__descriptor},
+    {FRAME_HEADS, &dongbo__heads__descriptor},
     {FRAME_SNAPSHOT, &dongbo__snapshot_request__descriptor},
     {FRAME_CHUNK, &dongbo__snapshot_chunk__descriptor},
     {FRAME_PING, &dongbo__ping__descriptor},

@@ -31,14 +31,15 @@ TIMEOUT = 20  # seconds; a test that waits longer has failed
 
 HELLO_PUBLISH, WELCOME_PUBLISH, BATCH, RECEIPT, VERDICTS, REFUSAL = range(1, 7)
 HELLO_SUBSCRIBE, WELCOME_SUBSCRIBE, CREDIT, RECORDS, WATERMARK, ACK, FOLLOW, FOLLOWED = range(16, 24)
-SNAPSHOT, CHUNK = 24, 25
+SNAPSHOT, CHUNK, ASK_HEADS, HEADS = range(24, 28)
 ENROL, ENROLLED = 28, 29
 PING, PONG, ERROR, GOODBYE = range(32, 36)
 MESSAGES = {HELLO_PUBLISH: "HelloPublish", WELCOME_PUBLISH: "WelcomePublish", BATCH: "SealedBatch",
             RECEIPT: "Receipt", VERDICTS: "Verdicts", REFUSAL: "Refusal", HELLO_SUBSCRIBE: "HelloSubscribe",
             WELCOME_SUBSCRIBE: "WelcomeSubscribe", CREDIT: "Credit", RECORDS: "Records", WATERMARK: "Watermark",
             ACK: "Ack", FOLLOW: "Follow", FOLLOWED: "Followed", SNAPSHOT: "SnapshotRequest",
-            CHUNK: "SnapshotChunk", ENROL: "Enrol", ENROLLED: "Enrolled", PING: "Ping", PONG: "Pong", ERROR: "Error"}
+            CHUNK: "SnapshotChunk", ASK_HEADS: "AskHeads", HEADS: "Heads", ENROL: "Enrol", ENROLLED: "Enrolled",
+            PING: "Ping", PONG: "Pong", ERROR: "Error"}
 TYPE_NAMES = {**MESSAGES, GOODBYE: "Goodbye"}
 
 

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A witness's configuration file.
+#pragma once
+
+#include <stdint.h>
+
+typedef struct WitnessBroker {
+    char *key; // NAME.pub of the exchange
+    char **endpoints;
+    unsigned endpoints_count;
+} WitnessBroker;
+
+typedef struct WitnessConfig {
+    char *keys;
+    WitnessBroker broker;
+    char *heads;                // the file of co-signed heads
+    uint32_t *interval_seconds; // NULL: WITNESS_INTERVAL_S
+} WitnessConfig;
+
+#define WITNESS_INTERVAL_S 30
+#define WITNESS_INTERVAL_S_MAX 86400
+
+// ERROR_CONFIG with file and line. Paths are then as the program can open them.
+int witness_config_load(WitnessConfig **ret, const char *path);
+int64_t witness_config_interval_ms(const WitnessConfig *config);
+void witness_config_free(WitnessConfig **config);
