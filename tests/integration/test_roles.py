@@ -219,7 +219,7 @@ def test_nobody_but_superusers_are_more_by_membership(exchange):
 # ---- whoever looks leaves a trace ----------------------------------------------------------------------------------
 
 PERSONAL = ("segment", "exception", "record_version", "person_alias", "person_link", "followed", "follow_request",
-            "guess", "retelling", "judging", "review_decision")
+            "guess", "retelling", "judging", "review_decision", "erased_entry", "erased_disclosure")
 
 
 @pytest.fixture
