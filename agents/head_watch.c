@@ -16,8 +16,7 @@
 struct HeadWatch {
     const Clock *clock;
     Arena *arena;
-    Verifier *verifiers[2];
-    char key_ids[2][KEY_ID_TEXT_BYTES];
+    HeadKeys *keys;
     int64_t complained_ms;                                    // 0: never
     uint8_t kept[HEAD_BYTES_MAX], signature[SIGNATURE_BYTES]; // of the newest
     size_t kept_n;                                            // 0: none
@@ -29,10 +28,8 @@ int head_watch_new(HeadWatch **ret, const uint8_t *const sign_keys[2], const Clo
         return error_fail(ERROR_MEMORY, "no memory for signed heads");
     watch->clock = clock;
     int r = arena_new(&watch->arena, ARENA_BYTES);
-    for (int i = 0; r == 0 && i < 2 && sign_keys[i] != NULL; i++) {
-        keys_id(sign_keys[i], watch->key_ids[i]);
-        r = verifier_new(&watch->verifiers[i], sign_keys[i]);
-    }
+    if (r == 0)
+        r = head_keys_new(&watch->keys, sign_keys);
     if (r < 0) {
         head_watch_destroy(&watch);
         return r;
@@ -45,35 +42,10 @@ void head_watch_destroy(HeadWatch **pointer) {
     HeadWatch *watch = *pointer;
     if (watch == NULL)
         return;
-    verifier_destroy(&watch->verifiers[0]);
-    verifier_destroy(&watch->verifiers[1]);
+    head_keys_destroy(&watch->keys);
     arena_destroy(&watch->arena);
     free(watch);
     *pointer = NULL;
-}
-
-static bool same(ProtobufCBinaryData a, ProtobufCBinaryData b) {
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
-// NULL: the key is not known here.
-static Verifier *verifier_of(HeadWatch *watch, const char *key_id) {
-    for (int i = 0; i < 2; i++)
-        if (watch->verifiers[i] != NULL && strcmp(watch->key_ids[i], key_id) == 0)
-            return watch->verifiers[i];
-    return NULL;
-}
-
-// Of two heads that the exchange signed. NULL: both may be of one log.
-static const char *compare(const Dongbo__TreeHead *before, const Dongbo__TreeHead *now) {
-    if (now->epoch < before->epoch)
-        return "is of an epoch that was over";
-    if (now->epoch > before->epoch) // a restored exchange may have forgotten what it signed
-        return NULL;
-    if (now->number == before->number)
-        return now->size == before->size && same(now->root, before->root) ? NULL : "is another one of the same number";
-    bool grows = now->number > before->number ? now->size > before->size : now->size < before->size;
-    return grows ? NULL : "is of a log that has shrunk";
 }
 
 static const char *compare_place(const Dongbo__TreeHead *head, const SinkPlace *place) {
@@ -87,16 +59,16 @@ static const char *compare_place(const Dongbo__TreeHead *head, const SinkPlace *
 const char *head_watch_judge(HeadWatch *watch, const Dongbo__SignedHead *head, const SinkPlace *place) {
     const Dongbo__TreeHead *now = NULL, *before = NULL;
     arena_reset(watch->arena);
-    if (head->signature.len != SIGNATURE_BYTES || head_read(head->head.data, head->head.len, watch->arena, &now) != 0)
+    int opened = head_keys_open(watch->keys, head, watch->arena, &now);
+    if (opened == 1)
         return "cannot be read";
-    Verifier *verifier = verifier_of(watch, now->key_id);
-    if (verifier == NULL)
+    if (opened == 3)
         return NULL;
-    if (head_open(head, verifier, watch->arena, &now) != 0)
+    if (opened != 0)
         return "is not signed by the exchange's key";
     const char *wrong = compare_place(now, place);
     if (watch->kept_n > 0 && head_read(watch->kept, watch->kept_n, watch->arena, &before) == 0 && wrong == NULL)
-        wrong = compare(before, now);
+        wrong = head_compare(before, now);
     if (wrong != NULL || (before != NULL && before->epoch == now->epoch && before->number >= now->number))
         return wrong;
     memcpy(watch->kept, head->head.data, head->head.len);

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STATEMENTS_MAX 96
+#define STATEMENTS_MAX 128
 
 struct Lite {
     sqlite3 *db;

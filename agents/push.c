@@ -6,13 +6,14 @@
 // are others, longer in each round; one that has taken the connection gets the time that a loaded exchange needs.
 #include "agents/push.h"
 
+#include "agents/answer.h"
+#include "agents/proofs.h"
 #include "agents/resumption.h"
 #include "agents/round.h"
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/bounds.h"
-#include "proto/check.h"
 #include "proto/frame.h"
 #include "proto/socket.h"
 
@@ -32,13 +33,13 @@
 #define FRAMES_AT_ONCE 256 // received in one step
 #define FORKS_MAX 3        // without a receipt in between
 #define ARENA_BYTES (8 * 1024 * 1024)
-#define RECEIPT_DOMAIN "dongbo receipt 1"
 
 typedef enum PushState { PUSH_REST, PUSH_HELLO, PUSH_OPEN } PushState;
 
 struct Push {
     PushOptions options;
     Verifier *verifier;
+    Proofs *proofs;
     Arena *arena;
     Bytes out, raw;
     PushState state;
@@ -84,7 +85,11 @@ int push_new(Push **ret, const PushOptions *options) {
     push->reach_ms = REACH_MS;
     push->hold_ms = HOLD_MIN_MS;
     round_begin(&push->round, options->broker, options->broker_next);
+    const uint8_t *const keys[2] = {options->broker->sign_public,
+                                    options->broker_next != NULL ? options->broker_next->sign_public : NULL};
     int r = arena_new(&push->arena, ARENA_BYTES);
+    if (r == 0)
+        r = proofs_new(&push->proofs, options->spool, keys);
     if (r < 0) {
         push_destroy(&push);
         return r;
@@ -108,6 +113,7 @@ void push_destroy(Push **push) {
         zsock_set_linger((*push)->socket, 200);
     socket_close_watched(&(*push)->socket, &(*push)->monitor);
     verifier_destroy(&(*push)->verifier);
+    proofs_destroy(&(*push)->proofs);
     arena_destroy(&(*push)->arena);
     bytes_free(&(*push)->out);
     bytes_free(&(*push)->raw);
@@ -274,7 +280,9 @@ static int say_hello(Push *push) {
     if (stream->replaces_one) // also when it did so before: a database that is set back does not know
         hello.replaces_stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = stream->replaces};
     push->session = push->counter = 0;
-    r = send_message(push, FRAME_HELLO_PUBLISH, &hello.base);
+    r = proofs_begin(push->proofs, stream, &hello);
+    if (r == 0)
+        r = send_message(push, FRAME_HELLO_PUBLISH, &hello.base);
     push->hello_sent = r == 0;
     return r < 0 ? r : 0;
 }
@@ -371,28 +379,27 @@ static void settle_in(Push *push) {
     push->misfit_said = false;
 }
 
-static int take_receipt(Push *push, const Dongbo__Receipt *receipt) {
-    ProtobufCMessage *message;
-    char field[64];
-    const ProtobufCBinaryData *signed_body = &receipt->body;
-    raise_credit(push, receipt->credit_bytes);
-    if (receipt->signature.len != SIGNATURE_BYTES || verifier_check(push->verifier, RECEIPT_DOMAIN, signed_body->data,
-                                                                    signed_body->len, receipt->signature.data) != 0)
-        return error_fail(ERROR_PEER, "a receipt from %s is not signed by the exchange's key", push_endpoint(push));
-    if (check_message(&dongbo__receipt_body__descriptor, &CHECK_WIRE, signed_body->data, signed_body->len, field) != 0)
-        return error_fail(ERROR_PEER, "a receipt from %s cannot be read", push_endpoint(push));
-    message = protobuf_c_message_unpack(&dongbo__receipt_body__descriptor, arena_protobuf(push->arena),
-                                        signed_body->len, signed_body->data);
-    if (message == NULL)
-        return error_fail(ERROR_PEER, "a receipt from %s cannot be read", push_endpoint(push));
-    bytes_clear(&push->raw);
-    bytes_append(&push->raw, signed_body->data, signed_body->len);
-    bytes_append(&push->raw, receipt->signature.data, SIGNATURE_BYTES);
-    if (push->raw.failed)
-        return error_fail(ERROR_MEMORY, "no memory for a receipt");
-    int r = transaction(push);
+static int take_proofs(Push *push, const Frame *frame, const Dongbo__Proofs *message) {
+    int r = transaction_end(push, 0);
     if (r == 0)
-        r = verdicts_receipt(push->options.verdicts, &push->stream, (const Dongbo__ReceiptBody *)message, &push->raw);
+        r = proofs_take(push->proofs, &push->stream, message);
+    if (r == 1) { // it is kept, and only people can tell what to do
+        push->fatal = true;
+        return proofs_keep_false(push->proofs, &push->stream,
+                                 (ProtobufCBinaryData){frame->body_bytes, (uint8_t *)frame->body});
+    }
+    return r < 0 ? r : spool_stream(push->options.spool, push->options.kind, &push->stream);
+}
+
+static int take_receipt(Push *push, const Dongbo__Receipt *receipt) {
+    const Dongbo__ReceiptBody *body = NULL;
+    raise_credit(push, receipt->credit_bytes);
+    int r = answer_receipt(push->verifier, receipt, push->arena, &push->raw, &body);
+    if (r < 0)
+        return error_context(r, "%s", push_endpoint(push));
+    r = transaction(push);
+    if (r == 0)
+        r = verdicts_receipt(push->options.verdicts, &push->stream, body, &push->raw);
     if (r == 1)
         return error_fail(ERROR_PEER, "a receipt from %s answers no batch of this spool", push_endpoint(push));
     push->progress_ms = now_ms(push);
@@ -402,17 +409,9 @@ static int take_receipt(Push *push, const Dongbo__Receipt *receipt) {
     return r;
 }
 
-// A position is a number of the exchange's database, whatever it says: one beyond would be greater than all to come.
-static bool are_positions(const Dongbo__Verdicts *verdicts) {
-    bool are = verdicts->last_position <= INT64_MAX;
-    for (size_t i = 0; i < verdicts->n_verdicts; i++)
-        are = are && verdicts->verdicts[i]->position <= INT64_MAX;
-    return are;
-}
-
 static int take_verdicts(Push *push, const Dongbo__Verdicts *verdicts) {
-    if (!are_positions(verdicts))
-        return error_fail(ERROR_PEER, "%s tells of positions that cannot be", push_endpoint(push));
+    if (answer_verdicts(verdicts) < 0)
+        return error_context(ERROR_PEER, "%s", push_endpoint(push));
     int r = transaction(push);
     if (r == 0)
         r = verdicts_later(push->options.verdicts, &push->stream, verdicts);
@@ -517,6 +516,8 @@ static int take_message(Push *push, const Frame *frame, const ProtobufCMessage *
         return take_receipt(push, DECODED(Receipt));
     case FRAME_VERDICTS:
         return take_verdicts(push, DECODED(Verdicts));
+    case FRAME_PROOFS:
+        return take_proofs(push, frame, DECODED(Proofs));
     case FRAME_REFUSAL: {
         int r = transaction_end(push, 0);
         return r < 0 ? r : take_refusal(push, DECODED(Refusal));
@@ -535,27 +536,6 @@ static int take_message(Push *push, const Frame *frame, const ProtobufCMessage *
     }
 }
 
-static const ProtobufCMessageDescriptor *descriptor_of(FrameType type) {
-    switch (type) {
-    case FRAME_WELCOME_PUBLISH:
-        return &dongbo__welcome_publish__descriptor;
-    case FRAME_RECEIPT:
-        return &dongbo__receipt__descriptor;
-    case FRAME_VERDICTS:
-        return &dongbo__verdicts__descriptor;
-    case FRAME_REFUSAL:
-        return &dongbo__refusal__descriptor;
-    case FRAME_PING:
-        return &dongbo__ping__descriptor;
-    case FRAME_PONG:
-        return &dongbo__pong__descriptor;
-    case FRAME_ERROR:
-        return &dongbo__error__descriptor;
-    default:
-        return NULL;
-    }
-}
-
 static int take_frame(Push *push, const uint8_t *data, size_t n) {
     Frame frame;
     if (frame_read(data, n, &frame) != 0)
@@ -567,7 +547,7 @@ static int take_frame(Push *push, const uint8_t *data, size_t n) {
     if (frame.type == FRAME_ERROR && frame.session != 0 && frame.session != push->session)
         return 0;
     push->heard_ms = now_ms(push);
-    const ProtobufCMessageDescriptor *descriptor = descriptor_of(frame.type);
+    const ProtobufCMessageDescriptor *descriptor = answer_descriptor(frame.type);
     ProtobufCMessage *message = NULL;
     arena_reset(push->arena);
     if (descriptor != NULL && frame_decode(&frame, descriptor, arena_protobuf(push->arena), &message) != 0)

@@ -4,6 +4,8 @@
 // row whole whenever one of its columns changes.
 #include "agents/spool.h"
 
+#include "agents/proof_store.h"
+
 #include "proto/base/error.h"
 
 #include <assert.h>
@@ -82,6 +84,7 @@ static int spool_columns(Spool *spool) {
     static const struct {
         const char *table, *name, *add;
     } COLUMNS[] = {
+        {"stream", "proven_sequence", "ALTER TABLE stream ADD COLUMN proven_sequence INTEGER NOT NULL DEFAULT 0"},
         {"stream", "verdict_epoch", "ALTER TABLE stream ADD COLUMN verdict_epoch INTEGER NOT NULL DEFAULT 0"},
         {"origin", "encoding", "ALTER TABLE origin ADD COLUMN encoding TEXT NOT NULL DEFAULT ''"},
         {"origin", "confidence", "ALTER TABLE origin ADD COLUMN confidence INTEGER NOT NULL DEFAULT -1"},
@@ -126,7 +129,8 @@ static int spool_tables(Spool *spool) {
                           spool->options.path, (long long)version, SPOOL_FORMAT);
     if (version < SPOOL_FORMAT && (r = lite_script(spool->lite, TABLES)) < 0)
         return r;
-    if ((r = spool_columns(spool)) < 0 || (r = lite_script(spool->lite, INDEXES)) < 0)
+    if ((r = spool_columns(spool)) < 0 || (r = lite_script(spool->lite, INDEXES)) < 0 ||
+        (r = proof_store_open(spool->lite)) < 0)
         return r;
     if ((r = lite_number(spool->lite, BYTES, 0, &bytes, "")) < 0 ||
         (r = lite_number(spool->lite, WAITING, 0, &waiting, "")) < 0)
@@ -230,7 +234,7 @@ int spool_end(Spool *spool, int r) {
 
 static int spool_stream_read(Spool *spool, const char *kind, SpoolStream *ret) {
     static const char READ[] = "SELECT id, stream, replaces, last_sequence, verdict_position, "
-                               "verdict_epoch FROM stream "
+                               "verdict_epoch, proven_sequence FROM stream "
                                "WHERE kind = ?1 AND closed = 0";
     sqlite3_stmt *row;
     int r = lite_query(spool->lite, &row, READ, "t", kind);
@@ -239,7 +243,8 @@ static int spool_stream_read(Spool *spool, const char *kind, SpoolStream *ret) {
     *ret = (SpoolStream){.id = sqlite3_column_int64(row, 0),
                          .last_sequence = (uint64_t)sqlite3_column_int64(row, 3),
                          .verdict_position = (uint64_t)sqlite3_column_int64(row, 4),
-                         .verdict_epoch = (uint32_t)sqlite3_column_int64(row, 5)};
+                         .verdict_epoch = (uint32_t)sqlite3_column_int64(row, 5),
+                         .proven_sequence = (uint64_t)sqlite3_column_int64(row, 6)};
     snprintf(ret->kind, sizeof ret->kind, "%s", kind);
     size_t n;
     const uint8_t *stream = lite_blob(row, 1, &n);
@@ -294,10 +299,13 @@ typedef struct Acked {
     "OR stream IN (SELECT id FROM stream WHERE kind = ?3 AND closed = 1))"
 static int unack(Spool *spool, const Acked *acked, int64_t *ret_n) {
     static const char BYTES[] = "SELECT coalesce(sum(bytes), 0) FROM batch" IS_OF,
+                      UNPROVE[] = "DELETE FROM proof WHERE batch IN (SELECT id FROM batch" IS_OF ")",
                       UNACK[] = "UPDATE batch SET acked_at = NULL" IS_OF;
     assert(spool->in_transaction);
     int64_t bytes;
     int r = lite_number(spool->lite, BYTES, 0, &bytes, "iit", acked->stream, acked->after, acked->kind);
+    if (r == 0)
+        r = lite_run(spool->lite, UNPROVE, "iit", acked->stream, acked->after, acked->kind);
     if (r == 0)
         r = lite_run(spool->lite, UNACK, "iit", acked->stream, acked->after, acked->kind);
     if (r < 0)
@@ -483,7 +491,9 @@ int spool_receipt(Spool *spool, int64_t batch, const uint8_t **ret, size_t *ret_
 }
 
 int spool_unack(Spool *spool, int64_t stream, uint64_t after, int64_t *ret_n) {
-    return unack(spool, &(Acked){.stream = stream, .after = (int64_t)after, .kind = ""}, ret_n);
+    static const char PROVEN[] = "UPDATE stream SET proven_sequence = ?2 WHERE id = ?1 AND proven_sequence > ?2";
+    int r = unack(spool, &(Acked){.stream = stream, .after = (int64_t)after, .kind = ""}, ret_n);
+    return r < 0 ? r : lite_run(spool->lite, PROVEN, "ii", stream, (int64_t)after);
 }
 
 int spool_delete(Spool *spool, int64_t batch) {
@@ -491,8 +501,9 @@ int spool_delete(Spool *spool, int64_t batch) {
                       BATCH[] = "DELETE FROM batch WHERE id = ?1",
                       SEALED[] = "DELETE FROM batch_bytes WHERE batch = ?1",
                       ITEMS[] = "DELETE FROM batch_items WHERE batch = ?1",
-                      RECEIPT[] = "DELETE FROM receipt WHERE batch = ?1";
-    static const char *const ALL[] = {BATCH, SEALED, ITEMS, RECEIPT};
+                      RECEIPT[] = "DELETE FROM receipt WHERE batch = ?1",
+                      PROOF[] = "DELETE FROM proof WHERE batch = ?1";
+    static const char *const ALL[] = {BATCH, SEALED, ITEMS, RECEIPT, PROOF};
     assert(spool->in_transaction);
     spool_end_row(spool);
     uint64_t bytes;

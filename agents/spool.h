@@ -36,7 +36,8 @@ typedef struct SpoolStream {
     bool replaces_one;
     uint64_t last_sequence; // sealed so far
     uint64_t verdict_position;
-    uint32_t verdict_epoch; // of it; 0: not known
+    uint32_t verdict_epoch;   // of it; 0: not known
+    uint64_t proven_sequence; // the exchange has proved up to here what the spool still had
 } SpoolStream;
 
 typedef struct SpoolBatch {
@@ -102,7 +103,7 @@ int spool_oldest(Spool *spool, int64_t stream, uint64_t *ret);
 int spool_ack(Spool *spool, const SpoolBatch *batch, const Bytes *receipt);
 // The receipt kept for a batch. 1 when there is none.
 int spool_receipt(Spool *spool, int64_t batch, const uint8_t **ret, size_t *ret_n);
-// Batches beyond `after` wait again: the exchange has forgotten them. *ret_n is how many.
+// Batches beyond `after` wait again, unproved: the exchange has forgotten them. *ret_n is how many.
 int spool_unack(Spool *spool, int64_t stream, uint64_t after, int64_t *ret_n);
 int spool_delete(Spool *spool, int64_t batch);
 // Lets acknowledged batches go that are older than keep_days, and the oldest ones while there is no room.

@@ -4,6 +4,7 @@
 #include "broker/heads.h"
 
 #include "broker/lookup.h"
+#include "broker/mail.h"
 #include "broker/thread.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -31,6 +32,8 @@ typedef struct Actor {
     char key_id[KEY_ID_TEXT_BYTES];
     int64_t announced_ms;  // when this key was seen announced and not covered; 0: was not
     int64_t complained_ms; // 0: never
+    zsock_t *ingress;
+    uint64_t told; // number of the head that the ingress was told of; 0: of none
     Retry retry;
 } Actor;
 
@@ -228,6 +231,13 @@ static int sign(Actor *actor, const State *state) {
     return result < 0 ? result : insert(actor, &head, signature);
 }
 
+static void tell(Actor *actor, uint64_t number) {
+    if (number == actor->told)
+        return;
+    actor->told = number;
+    mail_send(actor->ingress, MAIL_HEAD, NULL);
+}
+
 // Under the lock all is looked at again, for another broker may have been faster.
 static int act(Actor *actor, bool ending) {
     State state;
@@ -240,8 +250,12 @@ static int act(Actor *actor, bool ending) {
         result = heads_announce(actor->exchange, actor->options.keys);
     else if (due == DUE_HEAD)
         result = sign(actor, &state);
-    if (result >= 0)
-        return pg_command(actor->exchange, "COMMIT");
+    if (result >= 0) {
+        result = pg_command(actor->exchange, "COMMIT");
+        if (result == 0 && due == DUE_HEAD)
+            tell(actor, state.any ? state.last.number + 1 : 1);
+        return result;
+    }
     if (pg_connected(actor->exchange) && pg_command(actor->exchange, "ROLLBACK") < 0)
         pg_disconnect(actor->exchange);
     return result;
@@ -252,6 +266,8 @@ static int look(Actor *actor, bool ending) {
     int result = lookup_connect(actor->exchange);
     if (result == 0)
         result = read_state(actor, &state);
+    if (result == 0 && state.any)
+        tell(actor, state.last.number);
     if (result != 0 || decide(actor, &state, ending) == DUE_NOTHING)
         return result < 0 ? result : 0;
     return act(actor, ending);
@@ -278,6 +294,7 @@ static void run(zsock_t *pipe, void *state) {
 static void destroy(void *state) {
     Actor *actor = state;
     pg_destroy(&actor->exchange);
+    zsock_destroy(&actor->ingress);
     signer_destroy(&actor->signer);
     merkle_destroy(&actor->merkle);
     arena_destroy(&actor->arena);
@@ -303,6 +320,8 @@ int heads_new(zactor_t **ret, const HeadsOptions *options) {
         result = merkle_new(&actor->merkle);
     if (result == 0)
         result = arena_new(&actor->arena, 64 * 1024);
+    if (result == 0)
+        result = mail_connect(&actor->ingress, options->ingress);
     if (result < 0) {
         destroy(actor);
         return result;

@@ -15,6 +15,7 @@
 
 typedef struct HeadsOptions {
     const char *exchange; // conninfo
+    const char *ingress;  // is told of each head that is signed, here or elsewhere
     const Keys *keys;
     const Clock *clock;
     unsigned interval_ms;

@@ -31,6 +31,7 @@ static void tick_session(IngressState *state, Session *session, int64_t now) {
             return;
     }
     ingress_look_for_verdicts(state, session);
+    ingress_look_for_proofs(state, session);
 }
 
 // Connections without sessions hold what was sent over them for as long as they are there.
@@ -91,6 +92,10 @@ static void receive_mail(IngressState *state) {
             ingress_work_back(state, pointer);
         else if (kind == MAIL_GREETING)
             ingress_greeted(state, pointer);
+        else if (kind == MAIL_PROVING)
+            ingress_proved(state, pointer);
+        else if (kind == MAIL_HEAD)
+            ingress_head_signed(state);
         else if (kind == MAIL_AGENCIES)
             take_agencies(state, pointer);
         else if (kind == MAIL_DECIDED)
@@ -138,6 +143,8 @@ static void destroy(void *pointer) {
     }
     for (Greeting *greeting; (greeting = LIST_FIRST(&state->greetings)) != NULL; greeting_destroy(&greeting))
         LIST_REMOVE(greeting, out);
+    for (Proving *proving; (proving = LIST_FIRST(&state->provings)) != NULL; proving_destroy(&proving))
+        LIST_REMOVE(proving, out);
     allowance_destroy(&state->hellos);
     queue_destroy(&state->queue);
     sessions_destroy(&state->sessions);
@@ -145,6 +152,7 @@ static void destroy(void *pointer) {
     zsock_destroy(&state->router);
     zsock_destroy(&state->inbox);
     zsock_destroy(&state->greeter);
+    zsock_destroy(&state->prover);
     for (size_t i = 0; i < state->n_workers; i++)
         zsock_destroy(&state->workers[i]);
     arena_destroy(&state->arena);
@@ -178,6 +186,8 @@ static int open_sockets(IngressState *state, const IngressOptions *options, int 
     int result = mail_bind(&state->inbox, options->inbox);
     if (result == 0)
         result = mail_connect(&state->greeter, options->greeter);
+    if (result == 0)
+        result = mail_connect(&state->prover, options->prover);
     for (; result == 0 && state->n_workers < options->n_workers; state->n_workers++) {
         result = mail_connect(&state->workers[state->n_workers], options->workers[state->n_workers]);
         if (result < 0)

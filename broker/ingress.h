@@ -15,7 +15,7 @@
 typedef struct IngressOptions {
     const char *endpoint; // tcp://… of the ROUTER; a ZAP handler must be running
     const char *inbox;    // inproc, bound here
-    const char *greeter;
+    const char *greeter, *prover;
     const char *workers[WORKERS_MAX];
     size_t n_workers;
     Agencies *agencies; // kept by a reference of its own; later ones come as MAIL_AGENCIES

@@ -139,6 +139,10 @@ static void hear_hello(IngressState *state, const Caller *caller, const Frame *f
     memcpy(session->transport, agencies_transport(state->agencies, user), KEY_BYTES);
     memcpy(session->stream, hello->stream.data, STREAM_BYTES);
     session->heard_ms = clock_monotonic_ms(state->clock);
+    session->wants_proofs = hello->proofs;
+    session->proved_sequence = hello->proven_sequence;
+    session->proved_head = hello->proven_head;
+    session->receipt_sequence = hello->receipt_sequence;
     Greeting *greeting = session->greeting;
     greeting->agency = session->agency;
     greeting->after = hello->verdict_position;
@@ -170,7 +174,12 @@ static void welcome(IngressState *state, Session *session, const Greeting *greet
     session->open = true;
     session->session_epoch = greeting->session_epoch;
     session->verdict_position = session->told_position = greeting->after;
-    session->history = session->wanted = true;
+    session->history = session->wanted = session->proofs_due = true;
+    // What was forgotten is proved no more, whatever it had.
+    if (session->receipt_sequence > greeting->last_sequence)
+        session->receipt_sequence = greeting->last_sequence;
+    if (session->proved_sequence > greeting->last_sequence)
+        session->proved_sequence = greeting->last_sequence;
     session->looked_ms = clock_monotonic_ms(state->clock);
     end_older(state, session);
     Dongbo__WelcomePublish message = DONGBO__WELCOME_PUBLISH__INIT;
@@ -261,6 +270,7 @@ static void hear_pong(IngressState *state, Session *session, const Frame *frame)
     session->nonce = 0;
     connections_read(session->connection, session->pinged_bytes);
     ingress_look_for_verdicts(state, session);
+    ingress_look_for_proofs(state, session);
 }
 
 static void hear_in_session(IngressState *state, Session *session, const Frame *frame, zframe_t **owned) {

@@ -4,6 +4,7 @@
 //   ingress.c         the thread: waits, receives, ticks
 //   ingress_hear.c    what agents say
 //   ingress_batch.c   batches on their way to the workers and back
+//   ingress_prove.c   proofs that batches are in the log
 //   ingress_say.c     what is said to agents
 #pragma once
 
@@ -18,7 +19,7 @@ typedef struct IngressState {
     const Keys *keys;
     const Clock *clock;
     Stats *stats;
-    zsock_t *router, *inbox, *greeter;
+    zsock_t *router, *inbox, *greeter, *prover;
     zsock_t *workers[WORKERS_MAX];
     size_t n_workers, next_worker;
     Agencies *agencies; // NULL until the first came
@@ -27,6 +28,7 @@ typedef struct IngressState {
     size_t n_free;
     LIST_HEAD(, Greeting) greetings; // the greeter has, also those of sessions that are over
     size_t n_greetings;
+    LIST_HEAD(, Proving) provings; // the prover has, likewise
     uint64_t next_ticket;
     Queue *queue; // of batches that wait for a work
     Arena *arena; // of the frame at hand
@@ -41,6 +43,12 @@ void ingress_hear_multipart(IngressState *state, zframe_t *route);
 void ingress_greeted(IngressState *state, Greeting *greeting);
 // Asks for verdicts that this session has not been sent, if that is due and nothing stands in the way.
 void ingress_look_for_verdicts(IngressState *state, Session *session);
+
+// ---- prove
+// Asks for proofs that this session has not been sent, likewise.
+void ingress_look_for_proofs(IngressState *state, Session *session);
+void ingress_head_signed(IngressState *state);
+void ingress_proved(IngressState *state, Proving *proving);
 
 // ---- batch
 void ingress_batch(IngressState *state, Session *session, const Frame *frame, zframe_t **owned);

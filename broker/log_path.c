@@ -12,14 +12,21 @@
 #define OID_INT8 20
 
 enum { LEAF = LOG_ROW_REST };
-#define SELECT_ROWS "SELECT " LOG_ROW_COLUMNS ", leaf FROM exchange.segment "
-static const Oid ROWS_TYPES[] = {1016};
-static const PgStatement ROWS = {"proof_rows", SELECT_ROWS "WHERE leaf_index = ANY ($1) ORDER BY leaf_index", 1,
-                                 ROWS_TYPES};
+#define OID_INT8_ARRAY 1016
+// A summary is long, and of use to a path only where there is no leaf.
+static const Oid ROWS_TYPES[] = {OID_INT8_ARRAY};
+static const PgStatement ROWS = {
+    "log-path",
+    "SELECT " LOG_ROW_COLUMNS_WITH(
+        "CASE WHEN leaf IS NULL THEN summary END") ", leaf "
+                                                   "FROM exchange.segment WHERE leaf_index = ANY ($1) ORDER BY leaf_index",
+    1, ROWS_TYPES};
 static const PgStatement AT = {"proof_at",
-                               SELECT_ROWS "WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1", 1, NULL};
+                               "SELECT " LOG_ROW_COLUMNS " FROM exchange.segment "
+                               "WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1",
+                               1, NULL};
 
-static int damaged(const PGresult *rows, int row) {
+int log_path_damaged(const PGresult *rows, int row) {
     return error_fail(ERROR_DATABASE,
                       "the log's segment at position %" PRId64 " is damaged: dongbo log verify says more",
                       pg_i64(rows, row, LOG_ROW_FIRST));
@@ -54,10 +61,10 @@ const Dongbo__SealedBatch *log_path_origin(const Dongbo__LogSegment *segment, Ar
     return origin != NULL && origin->signature.len == SIGNATURE_BYTES ? origin : NULL;
 }
 
-static int decode_summary(const LogPathMaker *maker, const PGresult *rows, int row, Dongbo__SegmentSummary **ret) {
+int log_path_summary(const LogPathMaker *maker, const PGresult *rows, int row, Dongbo__SegmentSummary **ret) {
     ProtobufCBinaryData bytes = log_row_bytes(rows, row, LOG_ROW_SUMMARY);
     int r = segment_decode_summary(bytes.data, bytes.len, pg_i16(rows, row, LOG_ROW_FORMAT), maker->arena, ret);
-    return r == 0 ? 0 : damaged(rows, row);
+    return r == 0 ? 0 : log_path_damaged(rows, row);
 }
 
 // As stored; of the first format it follows from the row.
@@ -72,19 +79,27 @@ static int leaf_of(const LogPathMaker *maker, const PGresult *rows, int row, uin
     Segment segment;
     ArenaMark mark = arena_mark(maker->arena);
     log_row_fields(rows, row, &fields);
-    int r = decode_summary(maker, rows, row, &summary);
+    int r = log_path_summary(maker, rows, row, &summary);
     if (r < 0)
         return r;
     log_path_segment(&fields, log_path_origin(&fields, maker->arena), &segment);
     r = segment_leaf(&segment, summary, maker->merkle, out);
     arena_rewind(maker->arena, &mark);
-    return r == 0 ? 0 : damaged(rows, row);
+    return r == 0 ? 0 : log_path_damaged(rows, row);
 }
 
+// By halving: they come in order.
 static int find_row(const PGresult *rows, uint64_t leaf_index) {
-    for (int row = 0; row < PQntuples(rows); row++) {
-        if ((uint64_t)pg_i64(rows, row, LOG_ROW_LEAF_INDEX) == leaf_index)
-            return row;
+    int first = 0, end = PQntuples(rows);
+    while (first < end) {
+        int middle = first + (end - first) / 2;
+        uint64_t here = (uint64_t)pg_i64(rows, middle, LOG_ROW_LEAF_INDEX);
+        if (here == leaf_index)
+            return middle;
+        if (here < leaf_index)
+            first = middle + 1;
+        else
+            end = middle;
     }
     return -1;
 }
@@ -105,11 +120,11 @@ static int range_root(const LogPathMaker *maker, const PGresult *rows, ProofRang
         if (at < 0)
             r = missing(range.end - 2);
         else if (frontier_read(&before, range.end - 1, frontier.data, frontier.len) != 0)
-            r = damaged(rows, at);
+            r = log_path_damaged(rows, at);
     }
     if (r < 0)
         return r;
-    return proof_range_root(maker->merkle, range, &before, leaf, out) == 0 ? 0 : damaged(rows, row);
+    return proof_range_root(maker->merkle, range, &before, leaf, out) == 0 ? 0 : log_path_damaged(rows, row);
 }
 
 static int read_rows(const LogPathMaker *maker, const ProofRange *ranges, size_t n, PGresult **ret) {
@@ -154,7 +169,7 @@ static void *keep(Arena *arena, ProtobufCBinaryData *bytes) {
 static int read_segment(const LogPathMaker *maker, const PGresult *rows, Dongbo__LogSegment *ret,
                         Dongbo__SegmentSummary **ret_summary) {
     log_row_fields(rows, 0, ret);
-    int r = decode_summary(maker, rows, 0, ret_summary);
+    int r = log_path_summary(maker, rows, 0, ret_summary);
     ProtobufCBinaryData *kept[] = {&ret->stream, &ret->batch_root, &ret->origin};
     for (size_t i = 0; r == 0 && i < sizeof kept / sizeof *kept; i++) {
         if (keep(maker->arena, kept[i]) == NULL)

@@ -20,6 +20,10 @@ int log_path_make(const LogPathMaker *maker, const ProofRange *ranges, size_t n,
 int log_path_find(const LogPathMaker *maker, uint64_t position, Dongbo__LogSegment *ret,
                   Dongbo__SegmentSummary **ret_summary);
 
+// The summary of a row of log_row.h's columns, in the arena. ERROR_DATABASE.
+int log_path_summary(const LogPathMaker *maker, const PGresult *rows, int row, Dongbo__SegmentSummary **ret);
+int log_path_damaged(const PGresult *rows, int row); // ERROR_DATABASE, with a sentence
+
 // What a segment's row is hashed as; points into `from` and `origin`, which may be NULL.
 void log_path_segment(const Dongbo__LogSegment *from, const Dongbo__SealedBatch *origin, Segment *ret);
 // What is kept of a row's batch, in the arena. NULL: it is of no batch, or of none that is signed.

@@ -10,9 +10,10 @@
 
 #define LOG_ROW_PAGE 64
 // The columns that any row has here, in this order; what else a statement asks for stands behind them.
-#define LOG_ROW_COLUMNS                                                                                                \
+#define LOG_ROW_COLUMNS LOG_ROW_COLUMNS_WITH("summary")
+#define LOG_ROW_COLUMNS_WITH(summary)                                                                                  \
     "first_position, last_position, epoch, format, kind, coalesce(agency, 0), stream, first_sequence, last_sequence, " \
-    "batch_root, stored_at_us, population_position, leaf_index, hash, frontier, summary, origin"
+    "batch_root, stored_at_us, population_position, leaf_index, hash, frontier, " summary ", origin"
 enum {
     LOG_ROW_FIRST,
     LOG_ROW_LAST,

@@ -11,6 +11,8 @@ typedef enum MailKind {
     MAIL_WORK = 1,   // Work
     MAIL_AGENCIES,   // Agencies, a counted reference
     MAIL_GREETING,   // Greeting
+    MAIL_PROVING,    // Proving
+    MAIL_HEAD,       // NULL: another head of the log was signed
     MAIL_DECIDED,    // a stream, malloc'd: later decisions on it were stored
     MAIL_POPULATION, // NULL: the population store has moved, or open events were replaced
     MAIL_POLICY,     // NULL: operators changed something

@@ -7,6 +7,7 @@
 #include "broker/heads.h"
 #include "broker/ingress.h"
 #include "broker/mail.h"
+#include "broker/prover.h"
 #include "broker/redecide.h"
 #include "broker/worker.h"
 #include "broker/writer.h"
@@ -17,6 +18,7 @@
 
 #define INGRESS "inproc://ingress"
 #define GREETER "inproc://greeter"
+#define PROVER "inproc://prover"
 #define WRITER "inproc://writer"
 #define REDECIDE "inproc://redecide"
 
@@ -24,7 +26,7 @@ struct Pipeline {
     char worker_inbox[WORKERS_MAX][32];
     Work *works[WORKS_MAX];
     Work *redecide_work;
-    zactor_t *greeter, *redecide, *ingress, *writer, *heads;
+    zactor_t *greeter, *prover, *redecide, *ingress, *writer, *heads;
     zactor_t *workers[WORKERS_MAX];
     size_t n_workers;
     zsock_t *to_ingress, *to_redecide, *to_writer;
@@ -88,12 +90,16 @@ static int start_beside(Pipeline *pipeline, const PipelineOptions *options) {
                               .writer = WRITER,
                               .clock = options->clock};
     HeadsOptions heads = {.exchange = options->settings->exchange,
+                          .ingress = INGRESS,
                           .keys = options->keys,
                           .clock = options->clock,
                           .interval_ms = options->settings->head_interval_ms};
+    ProverOptions prover = {.exchange = options->settings->exchange, .inbox = PROVER, .ingress = INGRESS};
     int result = redecide_new(&pipeline->redecide, &redecide);
     if (result == 0)
         result = greeter_new(&pipeline->greeter, &greeter);
+    if (result == 0)
+        result = prover_new(&pipeline->prover, &prover);
     return result < 0 ? result : heads_new(&pipeline->heads, &heads);
 }
 
@@ -101,6 +107,7 @@ static int start_ingress(Pipeline *pipeline, const PipelineOptions *options, int
     IngressOptions ingress = {.endpoint = options->settings->publish,
                               .inbox = INGRESS,
                               .greeter = GREETER,
+                              .prover = PROVER,
                               .n_workers = pipeline->n_workers,
                               .agencies = options->agencies,
                               .works = pipeline->works,
@@ -146,6 +153,7 @@ void pipeline_destroy(Pipeline **pointer) {
     if (pipeline == NULL)
         return;
     zactor_destroy(&pipeline->greeter);
+    zactor_destroy(&pipeline->prover);
     zactor_destroy(&pipeline->redecide);
     for (size_t i = 0; i < pipeline->n_workers; i++)
         zactor_destroy(&pipeline->workers[i]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Owns and wires the publish side: ingress → workers → writer, with greeter, re-decider and the signer of
+// Owns and wires the publish side: ingress → workers → writer, with greeter, prover, re-decider and the signer of
 // heads beside them. Holds no logic.
 #pragma once
 

@@ -9,6 +9,7 @@
 #include "broker/about.h"
 #include "proto/base/error.h"
 #include "proto/bounds.h"
+#include "proto/inclusion.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -132,8 +133,7 @@ int segment_entry_leaf(Merkle *merkle, const Dongbo__SummaryLine *line, uint8_t 
     return 0;
 }
 
-// Of all lines. 1 when one of them does not fit.
-static int hash_entries(Merkle *merkle, const Dongbo__SegmentSummary *summary, uint8_t root[HASH_BYTES]) {
+int segment_entries_root(Merkle *merkle, const Dongbo__SegmentSummary *summary, uint8_t out[HASH_BYTES]) {
     Frontier frontier = {0};
     for (size_t i = 0; i < summary->n_lines; i++) {
         uint8_t leaf[HASH_BYTES];
@@ -141,19 +141,8 @@ static int hash_entries(Merkle *merkle, const Dongbo__SegmentSummary *summary, u
             return 1;
         frontier_add(merkle, &frontier, leaf);
     }
-    frontier_root(merkle, &frontier, root);
+    frontier_root(merkle, &frontier, out);
     return 0;
-}
-
-static void hash_origin(Merkle *merkle, const Segment *segment, uint8_t out[HASH_BYTES]) {
-    if (segment->signature == NULL) {
-        memcpy(out, ZEROS, HASH_BYTES);
-        return;
-    }
-    merkle_begin(merkle);
-    merkle_add(merkle, segment->header.data, segment->header.len);
-    merkle_add(merkle, segment->signature, SIGNATURE_BYTES);
-    merkle_end(merkle, out);
 }
 
 static void hash_number(Merkle *merkle, size_t n, uint64_t number) {
@@ -166,45 +155,40 @@ static const uint8_t *or_zeros(const uint8_t *bytes) {
     return bytes != NULL ? bytes : ZEROS;
 }
 
-// The leaf's prefix, what it is, and where it stands.
-static void begin_segment(const Segment *segment, Merkle *merkle) {
-    static const char PREFIX[] = "\0dongbo segment ";
-    merkle_begin(merkle);
-    merkle_add(merkle, PREFIX, sizeof PREFIX - 1);
-    merkle_add(merkle, segment->format == 1 ? "1" : "2", 2); // its 0 included
-    hash_number(merkle, 4, segment->epoch);
-    hash_number(merkle, 8, segment->first_position);
-    hash_number(merkle, 8, segment->last_position);
-    hash_number(merkle, 1, (uint64_t)segment->kind);
-    if (segment->format != 1)
-        hash_number(merkle, 4, segment->agency);
-    merkle_add(merkle, or_zeros(segment->stream), STREAM_BYTES);
-    hash_number(merkle, 8, segment->first_sequence);
-    hash_number(merkle, 8, segment->last_sequence);
-    merkle_add(merkle, or_zeros(segment->batch_root), HASH_BYTES);
-}
-
-static void hash_times(const Segment *segment, Merkle *merkle) {
-    hash_number(merkle, 8, (uint64_t)segment->stored_at_us);
-    hash_number(merkle, 8, (uint64_t)segment->population_position);
-}
-
 static void hash_segment(const Segment *segment, const uint8_t entries_root[HASH_BYTES], Merkle *merkle,
                          uint8_t out[HASH_BYTES]) {
-    uint8_t origin[HASH_BYTES];
-    hash_origin(merkle, segment, origin);
-    begin_segment(segment, merkle);
-    merkle_add(merkle, origin, HASH_BYTES);
-    hash_times(segment, merkle);
-    merkle_add(merkle, entries_root, HASH_BYTES);
-    merkle_end(merkle, out);
+    InclusionRow row = {.epoch = segment->epoch,
+                        .first_position = segment->first_position,
+                        .last_position = segment->last_position,
+                        .kind = segment->kind,
+                        .agency = segment->agency,
+                        .stream = segment->stream,
+                        .first_sequence = segment->first_sequence,
+                        .last_sequence = segment->last_sequence,
+                        .batch_root = segment->batch_root,
+                        .header = segment->header,
+                        .signature = segment->signature,
+                        .stored_at_us = segment->stored_at_us,
+                        .population_position = segment->population_position};
+    inclusion_leaf(merkle, &row, entries_root, out);
 }
 
 // Format 1's. 1 when a line does not fit.
 static int hash_segment_1(const Segment *segment, const Dongbo__SegmentSummary *summary, Merkle *merkle,
                           uint8_t out[HASH_BYTES]) {
-    begin_segment(segment, merkle);
-    hash_times(segment, merkle);
+    static const char NAME[] = "\0dongbo segment 1"; // the leaf's prefix, and its own 0 included
+    merkle_begin(merkle);
+    merkle_add(merkle, NAME, sizeof NAME);
+    hash_number(merkle, 4, segment->epoch);
+    hash_number(merkle, 8, segment->first_position);
+    hash_number(merkle, 8, segment->last_position);
+    hash_number(merkle, 1, (uint64_t)segment->kind);
+    merkle_add(merkle, or_zeros(segment->stream), STREAM_BYTES);
+    hash_number(merkle, 8, segment->first_sequence);
+    hash_number(merkle, 8, segment->last_sequence);
+    merkle_add(merkle, or_zeros(segment->batch_root), HASH_BYTES);
+    hash_number(merkle, 8, (uint64_t)segment->stored_at_us);
+    hash_number(merkle, 8, (uint64_t)segment->population_position);
     bool fit = true;
     for (size_t i = 0; i < summary->n_lines; i++) {
         const Dongbo__SummaryLine *line = summary->lines[i];
@@ -230,26 +214,16 @@ int segment_leaf(const Segment *segment, const Dongbo__SegmentSummary *summary, 
     if (segment->format == 1)
         return hash_segment_1(segment, summary, merkle, out);
     uint8_t root[HASH_BYTES];
-    if (segment->format != SEGMENT_FORMAT || hash_entries(merkle, summary, root) != 0)
+    if (segment->format != SEGMENT_FORMAT || segment_entries_root(merkle, summary, root) != 0)
         return 1;
     hash_segment(segment, root, merkle, out);
     return 0;
 }
 
-void segment_link(Merkle *merkle, const uint8_t previous[HASH_BYTES], const uint8_t leaf[HASH_BYTES],
-                  uint8_t out[HASH_BYTES]) {
-    const uint8_t prefix = 0x02;
-    merkle_begin(merkle);
-    merkle_add(merkle, &prefix, 1);
-    merkle_add(merkle, previous, HASH_BYTES);
-    merkle_add(merkle, leaf, HASH_BYTES);
-    merkle_end(merkle, out);
-}
-
 void segment_chain(const Segment *segment, const uint8_t entries_root[HASH_BYTES], Merkle *merkle, SegmentHead *head) {
     uint8_t *leaf = head->leaf;
     hash_segment(segment, entries_root, merkle, leaf);
-    segment_link(merkle, head->hash, leaf, head->hash);
+    inclusion_link(merkle, head->hash, leaf, head->hash);
     frontier_add(merkle, &head->frontier, leaf);
     head->leaf_index++;
     head->epoch = segment->epoch;
@@ -366,7 +340,7 @@ static int encode_summary(SegmentCoder *coder, const Segment *segment, SegmentPa
         message.n_lines = n;
         message.lines = lines.line_pointers;
         // What the broker itself says always fits.
-        r = hash_entries(coder->merkle, &message, pack->entries_root);
+        r = segment_entries_root(coder->merkle, &message, pack->entries_root);
         assert(r == 0);
         bytes_clear(&coder->plain);
         bytes_append_message(&coder->plain, &message.base);

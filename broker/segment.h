@@ -88,11 +88,11 @@ const Dongbo__SealedBatch *segment_decode_batch(const uint8_t *data, size_t n, u
 // One summary line's leaf in its segment's tree of entries (format 2). 1 when it says what no line may: such a leaf
 // could stand for another line.
 int segment_entry_leaf(Merkle *merkle, const Dongbo__SummaryLine *line, uint8_t out[HASH_BYTES]);
+// The root over all lines' leaves. 1 when one of them has none.
+int segment_entries_root(Merkle *merkle, const Dongbo__SegmentSummary *summary, uint8_t out[HASH_BYTES]);
 // The leaf that a stored segment of either format has by its row and summary. 1 as above, and for another format.
 int segment_leaf(const Segment *segment, const Dongbo__SegmentSummary *summary, Merkle *merkle,
                  uint8_t out[HASH_BYTES]);
-void segment_link(Merkle *merkle, const uint8_t previous[HASH_BYTES], const uint8_t leaf[HASH_BYTES],
-                  uint8_t out[HASH_BYTES]);
 typedef struct SegmentCheck {
     size_t n_whole, n_erased; // entries as they were committed to, and erased ones
     size_t broken;            // with 2: the first entry that is neither, from 0

@@ -36,6 +36,7 @@ static void session_destroy(Sessions *sessions, Session *session) {
     if (session->connection != NULL)
         connections_leave(sessions->connections, session->connection);
     greeting_destroy(&session->greeting);
+    proving_destroy(&session->proving);
     free(session);
 }
 
@@ -78,7 +79,8 @@ Session *sessions_add(Sessions *sessions, uint64_t number, const zframe_t *route
     session->agency = agency;
     session->connection = connections_join(sessions->connections, route, agency);
     session->greeting = calloc(1, sizeof *session->greeting);
-    if (session->connection == NULL || session->greeting == NULL) {
+    session->proving = calloc(1, sizeof *session->proving);
+    if (session->connection == NULL || session->greeting == NULL || session->proving == NULL) {
         session_destroy(sessions, session);
         return NULL;
     }

@@ -6,6 +6,7 @@
 
 #include "broker/connection.h"
 #include "broker/greeting.h"
+#include "broker/prover.h"
 
 #include <czmq.h>
 
@@ -33,6 +34,12 @@ typedef struct Session {
     uint64_t nonce;            // of the ping that is outstanding, random; 0: none is
     uint64_t pinged_bytes;     // what had been sent over the connection when that ping was
     int64_t looked_ms;         // when decisions were last looked for
+    Proving *proving;          // at hand; NULL while the prover has it
+    bool wants_proofs, proofs_due;
+    uint64_t receipt_sequence; // the agent has receipts up to here, as far as this session knows
+    uint64_t proved_sequence;  // up to here the agent has been sent proofs
+    uint64_t proved_head;      // ... the last by this signed head
+    int64_t proofs_failed_ms;  // 0: the last time they did not
 } Session;
 
 typedef struct Sessions Sessions;

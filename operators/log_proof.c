@@ -98,18 +98,6 @@ typedef struct Checking {
     Merkle *merkle;
 } Checking;
 
-static bool path_of(ProtobufCBinaryData *const hashes, size_t n, ProofPath *ret) {
-    if (n > PROOF_MAX)
-        return false;
-    ret->n = n;
-    for (size_t i = 0; i < n; i++) {
-        if (hashes[i].len != HASH_BYTES)
-            return false;
-        memcpy(ret->hashes[i], hashes[i].data, HASH_BYTES);
-    }
-    return true;
-}
-
 static int verifier_of(const Checking *checking, const char *key_id, Verifier **ret) {
     for (size_t i = 0; i < checking->keys->n; i++) {
         char id[KEY_ID_TEXT_BYTES];
@@ -181,7 +169,7 @@ static const char *check_event(const Checking *checking, const Dongbo__EntryProo
     uint8_t hash[HASH_BYTES];
     bool has_leaf = entry->line->leaf.len == HASH_BYTES;
     if (has_leaf && segment->batch_root.len == HASH_BYTES) {
-        if (!path_of(entry->event_path, entry->n_event_path, &path) ||
+        if (proof_path_read(entry->event_path, entry->n_event_path, &path) != 0 ||
             proof_root(checking->merkle, place, entry->line->leaf.data, &path, hash) != 0 ||
             memcmp(hash, segment->batch_root.data, HASH_BYTES) != 0)
             return "the event is not one of the batch";
@@ -205,14 +193,14 @@ static const char *check_segment(const Checking *checking, const Dongbo__EntryPr
         entry->position > row->last_position)
         return "the segment does not hold the entry";
     if (segment_entry_leaf(checking->merkle, entry->line, leaf) != 0 || entry->line->citizen_masked[0] != 0 ||
-        !path_of(entry->entry_path, entry->n_entry_path, &path) ||
+        proof_path_read(entry->entry_path, entry->n_entry_path, &path) != 0 ||
         proof_root(checking->merkle, place, leaf, &path, root) != 0)
         return "the entry's line, or its path, is none";
     Segment segment;
     SegmentHead head = {0};
     log_path_segment(row, origin, &segment);
     segment_chain(&segment, root, checking->merkle, &head);
-    if (!path_of(entry->segment_path, entry->n_segment_path, &path) ||
+    if (proof_path_read(entry->segment_path, entry->n_segment_path, &path) != 0 ||
         proof_root(checking->merkle, (ProofPlace){row->leaf_index, tree->size}, head.leaf, &path, root) != 0 ||
         memcmp(root, tree->root.data, HASH_BYTES) != 0)
         return "the entry is not in the log of the signed head";
@@ -249,7 +237,7 @@ static int check_consistency(const Checking *checking, const Dongbo__Consistency
         return r < 0 ? r : 0;
     }
     const Dongbo__TreeHead *older = ret->older_tree, *newer = ret->tree;
-    if (!path_of(proof->path, proof->n_path, &path) ||
+    if (proof_path_read(proof->path, proof->n_path, &path) != 0 ||
         proof_check_consistency(checking->merkle, (ProofTree){older->size, older->root.data},
                                 (ProofTree){newer->size, newer->root.data}, &path) != 0)
         ret->wrong = "the newer head's log does not begin with the older one's";

@@ -124,12 +124,17 @@ int batch_read_header(const uint8_t *data, size_t n, Arena *arena, const Dongbo_
     return decode_header(bytes, arena, ret);
 }
 
+int batch_origin(const uint8_t *data, size_t n, ProtobufCBinaryData *ret_header, ProtobufCBinaryData *ret_signature) {
+    const uint8_t *end = data + n;
+    return take(&data, end, TAG_HEADER, ret_header) != 0 || take(&data, end, TAG_SIGNATURE, ret_signature) != 0;
+}
+
 int batch_read_origin(const uint8_t *data, size_t n, ProtobufCBinaryData *ret_header,
                       ProtobufCBinaryData *ret_signature) {
-    const uint8_t *at = data, *end = data + n;
-    if (take(&at, end, TAG_HEADER, ret_header) != 0 || take(&at, end, TAG_SIGNATURE, ret_signature) != 0)
+    if (batch_origin(data, n, ret_header, ret_signature) != 0)
         return 1;
-    return at == end && ret_signature->len == SIGNATURE_BYTES ? 0 : 1;
+    bool ends = ret_signature->data + ret_signature->len == data + n;
+    return ends && ret_signature->len == SIGNATURE_BYTES ? 0 : 1;
 }
 
 // Salts and events, and nothing else: what is in the envelope is not signed, so nothing unknown may travel there.

@@ -49,6 +49,8 @@ typedef enum BatchFault {
 // beyond EVENT_BYTES_MAX, is for the caller to judge. ERROR_MEMORY when the arena cannot hold it.
 int batch_read_header(const uint8_t *data, size_t n, Arena *arena, const Dongbo__BatchHeader **ret);
 
+// Header and signature as they stand in a sealed batch, whatever comes behind them. 1 when they do not.
+int batch_origin(const uint8_t *data, size_t n, ProtobufCBinaryData *ret_header, ProtobufCBinaryData *ret_signature);
 // Of a batch without its events (segment.origin): header and signature, and nothing behind them. 1 when it is none.
 int batch_read_origin(const uint8_t *data, size_t n, ProtobufCBinaryData *ret_header,
                       ProtobufCBinaryData *ret_signature);

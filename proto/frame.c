@@ -26,6 +26,8 @@ const char *frame_type_name(FrameType type) {
         return "RECEIPT";
     case FRAME_VERDICTS:
         return "VERDICTS";
+    case FRAME_PROOFS:
+        return "PROOFS";
     case FRAME_REFUSAL:
         return "REFUSAL";
     case FRAME_HELLO_SUBSCRIBE:

@@ -6,6 +6,7 @@
 #include "proto/base/error.h"
 #include "proto/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define HEAD_DOMAIN "dongbo head 1"
@@ -91,4 +92,61 @@ HeadRelation head_relate(const HeadMark *one, const HeadMark *other, const char 
     else
         *why = compare(earlier, later);
     return *why == NULL ? HEAD_OPEN : HEAD_CONTRADICTS;
+}
+
+// ---- keys ----------------------------------------------------------------------------------------------------------
+
+struct HeadKeys {
+    Verifier *verifiers[2];
+    char ids[2][KEY_ID_TEXT_BYTES];
+};
+
+int head_keys_new(HeadKeys **ret, const uint8_t *const sign_keys[2]) {
+    HeadKeys *keys = calloc(1, sizeof *keys);
+    if (keys == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for signed heads");
+    int r = 0;
+    for (int i = 0; r == 0 && i < 2 && sign_keys[i] != NULL; i++) {
+        keys_id(sign_keys[i], keys->ids[i]);
+        r = verifier_new(&keys->verifiers[i], sign_keys[i]);
+    }
+    if (r < 0) {
+        head_keys_destroy(&keys);
+        return r;
+    }
+    *ret = keys;
+    return 0;
+}
+
+void head_keys_destroy(HeadKeys **keys) {
+    if (*keys == NULL)
+        return;
+    verifier_destroy(&(*keys)->verifiers[0]);
+    verifier_destroy(&(*keys)->verifiers[1]);
+    free(*keys);
+    *keys = NULL;
+}
+
+int head_keys_open(HeadKeys *keys, const Dongbo__SignedHead *head, Arena *arena, const Dongbo__TreeHead **ret) {
+    if (head->signature.len != SIGNATURE_BYTES || head_read(head->head.data, head->head.len, arena, ret) != 0)
+        return 1;
+    for (int i = 0; i < 2; i++)
+        if (keys->verifiers[i] != NULL && strcmp(keys->ids[i], (*ret)->key_id) == 0)
+            return head_open(head, keys->verifiers[i], arena, ret);
+    return 3;
+}
+
+// ---- two heads -----------------------------------------------------------------------------------------------------
+
+const char *head_compare(const Dongbo__TreeHead *before, const Dongbo__TreeHead *now) {
+    if (now->epoch < before->epoch)
+        return "is of an epoch that was over";
+    if (now->epoch > before->epoch) // a restored exchange may have forgotten what it signed
+        return NULL;
+    if (now->number == before->number)
+        return now->size == before->size && memcmp(now->root.data, before->root.data, HASH_BYTES) == 0
+                   ? NULL
+                   : "is another one of the same number";
+    bool grows = now->number > before->number ? now->size > before->size : now->size < before->size;
+    return grows ? NULL : "is of a log that has shrunk";
 }

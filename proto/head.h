@@ -18,6 +18,16 @@ int head_sign(const Dongbo__TreeHead *head, Signer *signer, Bytes *ret, uint8_t 
 int head_read(const uint8_t *data, size_t n, Arena *arena, const Dongbo__TreeHead **ret);
 // 1 when it is none, 2 when this key did not sign it, ERROR_CRYPTO.
 int head_open(const Dongbo__SignedHead *head, Verifier *verifier, Arena *arena, const Dongbo__TreeHead **ret);
+// The exchange's keys: its present one, and one that it may go over to (the same again, or NULL). ERROR_CRYPTO,
+// ERROR_MEMORY.
+typedef struct HeadKeys HeadKeys;
+int head_keys_new(HeadKeys **ret, const uint8_t *const sign_keys[2]);
+void head_keys_destroy(HeadKeys **keys);
+// By whichever signed it. As head_open(); 3 when it is by a key that is not one of these, and *ret is set.
+int head_keys_open(HeadKeys *keys, const Dongbo__SignedHead *head, Arena *arena, const Dongbo__TreeHead **ret);
+
+// Of two heads that the exchange signed. NULL: both may be of one log.
+const char *head_compare(const Dongbo__TreeHead *before, const Dongbo__TreeHead *now);
 // What the next head calls `previous`.
 void head_hash(Merkle *merkle, ProtobufCBinaryData head, uint8_t out[HASH_BYTES]);
 

@@ -21,23 +21,11 @@ int origin_check_signature(const OriginBatch *batch, Verifier *verifier) {
                           batch->signature.data);
 }
 
-static bool path_of(const Dongbo__OriginProof *proof, ProofPath *ret) {
-    if (proof->n_path > PROOF_MAX)
-        return false;
-    ret->n = proof->n_path;
-    for (size_t i = 0; i < proof->n_path; i++) {
-        if (proof->path[i].len != HASH_BYTES)
-            return false;
-        memcpy(ret->hashes[i], proof->path[i].data, HASH_BYTES);
-    }
-    return true;
-}
-
 const char *origin_check(Merkle *merkle, const OriginBatch *batch, const Dongbo__OriginProof *proof) {
     const Dongbo__BatchHeader *header = batch->header;
     ProofPath path;
     uint8_t hash[HASH_BYTES];
-    if (proof->leaf.len != HASH_BYTES || !path_of(proof, &path) ||
+    if (proof->leaf.len != HASH_BYTES || proof_path_read(proof->path, proof->n_path, &path) != 0 ||
         proof_root(merkle, (ProofPlace){proof->index, header->count}, proof->leaf.data, &path, hash) != 0 ||
         memcmp(hash, header->root.data, HASH_BYTES) != 0)
         return "the event is not one of the batch";

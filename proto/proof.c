@@ -125,6 +125,18 @@ void proof_nodes_path(const uint8_t (*nodes)[HASH_BYTES], size_t n, size_t index
 
 // ---- checking ------------------------------------------------------------------------------------------------------
 
+int proof_path_read(ProtobufCBinaryData *const hashes, size_t n, ProofPath *ret) {
+    if (n > PROOF_MAX)
+        return 1;
+    ret->n = n;
+    for (size_t i = 0; i < n; i++) {
+        if (hashes[i].len != HASH_BYTES)
+            return 1;
+        memcpy(ret->hashes[i], hashes[i].data, HASH_BYTES);
+    }
+    return 0;
+}
+
 int proof_root(Merkle *merkle, ProofPlace place, const uint8_t leaf[HASH_BYTES], const ProofPath *path,
                uint8_t out[HASH_BYTES]) {
     ProofRange ranges[PROOF_MAX];

@@ -6,6 +6,8 @@
 
 #include "proto/merkle.h"
 
+#include <protobuf-c/protobuf-c.h>
+
 #define PROOF_MAX (2 * FRONTIER_MAX) // hashes of any proof
 
 typedef struct ProofRange { // of leaves
@@ -34,6 +36,7 @@ void proof_nodes_path(const uint8_t (*nodes)[HASH_BYTES], size_t n, size_t index
 typedef struct ProofPlace {
     uint64_t index, size;
 } ProofPlace;
+int proof_path_read(ProtobufCBinaryData *const hashes, size_t n, ProofPath *ret); // 1 when they are none
 // The root that a leaf at this place has by this path. 1 when the path is not of this length.
 int proof_root(Merkle *merkle, ProofPlace place, const uint8_t leaf[HASH_BYTES], const ProofPath *path,
                uint8_t out[HASH_BYTES]);

@@ -2,7 +2,9 @@
 """What agents make of an exchange that lies: one that has the broker's place and its transport key, and says what no
 exchange may. Whatever it says, the agent ends well or tries again, stores nothing of it, stays as small as it was; and
 the true exchange then gets, and gives, everything once."""
+import contextlib
 import os
+import sqlite3
 import threading
 import time
 
@@ -149,7 +151,68 @@ def refusals(**said):
     return lambda liar, hello: [welcome(liar, hello), liar.frame(wire.REFUSAL, wire.Refusal(text="x" * 1000, **said))]
 
 
+def proofs(**lies):
+    """Takes the first batch, and proves that it is alone in the log; what is wrong of it is said by name, or made by
+    `signer`, `receipt`, `body`."""
+    def lie(liar, data):
+        if data[3] != wire.BATCH:
+            return []
+        sealed = data[24:]
+        header = wire.BatchHeader.FromString(wire.SealedBatch.FromString(sealed).header)
+        last = header.first_sequence + header.count - 1
+        batch = {"first_sequence": header.first_sequence, "last_sequence": last, "first_position": 1,
+                 "last_position": header.count, "epoch": 1, "agency": 1, "stored_at_us": 1, "entries_root": bytes(32),
+                 "previous_hash": bytes(32)}
+        proof = wire.BatchProof(**batch)
+        leaf = wire.batch_leaf(sealed, proof)
+        for name, value in lies.items():
+            if name in batch or name in ("path", "leaf_index"):
+                proof.ClearField(name)
+                proof.MergeFrom(wire.BatchProof(**{name: value}))
+        tree = {"number": 1, "size": 1, "root": leaf, "last_position": header.count, "epoch": 1, "signed_at_us": 1,
+                "key_id": liar.keys.key_id, "segment_hash": bytes(32)}
+        head = wire.TreeHead(**{**tree, **lies.get("head", {})}).SerializeToString()
+        signer = lies.get("signer", liar.keys)
+        signed = wire.SignedHead(head=head, signature=signer.sign("dongbo head 1", head) if signer else bytes(64))
+        body = wire.ReceiptBody(stream=header.stream, first_sequence=header.first_sequence, last_sequence=last,
+                                batch_root=header.root, first_position=1, last_position=header.count, epoch=1,
+                                stored_at_us=1, segment_hash=lies.get("receipt") or wire.link(bytes(32), leaf))
+        body = body.SerializeToString()
+        said = wire.Proofs(head=signed, batches=[proof] * lies.get("times", 1)).SerializeToString()
+        return [liar.frame(wire.RECEIPT, wire.Receipt(body=body, signature=liar.keys.sign("dongbo receipt 1", body))),
+                liar.frame(wire.PROOFS, body=lies.get("body", said))]
+    lie.later = True
+    lie.welcome = lambda liar, hello: [welcome(liar, hello)]
+    return lie
+
+
+FALSE_PROOFS = {
+    "a proof of other entries": proofs(entries_root=b"\1" * 32),
+    "a proof of another agency's": proofs(agency=2),
+    "a proof of another time": proofs(stored_at_us=2),
+    "a proof of other positions": proofs(first_position=2),
+    "a proof of another place": proofs(leaf_index=1),
+    "a path to nowhere": proofs(path=[bytes(32)]),
+    "a proof of half a batch": proofs(last_sequence=1, last_position=1),
+    "a head of another root": proofs(head={"root": bytes(32)}),
+    "a segment that the receipt did not name": proofs(receipt=bytes(32)),
+    "a segment behind another one": proofs(previous_hash=b"\1" * 32),
+}
+NO_PROOFS = {
+    "a head that nobody signed": proofs(signer=None),
+    "a head that another signed": proofs(signer=wire.Keys.new()),
+    "a head that is none": proofs(head={"number": 0}),
+    "a head by an unknown key": proofs(head={"key_id": "0" * 16}),
+    "proofs of what comes later": proofs(first_sequence=2),
+    "proofs of what was never sealed": proofs(last_sequence=TOP),
+    "the same proof again": proofs(times=2),
+    "thousands of proofs": proofs(times=3000),
+    "proofs without a head": proofs(body=wire.Proofs().SerializeToString()),
+    "proofs that cannot be read": proofs(body=b"\xff" * 100),
+}
 PUBLISH_LIES = {
+    **NO_PROOFS,
+    "proofs before any batch": after_welcome((wire.PROOFS, wire.Proofs(batches=[wire.BatchProof()]))),
     "another signing key": welcomes(signing_key=bytes(32)),
     "a signing key of no length": welcomes(signing_key=b""),
     "more than was ever sent": welcomes(last_sequence=1 << 40),
@@ -187,7 +250,7 @@ PUBLISH_LIES = {
     "several frames": lambda liar, hello: [(b"a", b"b", b"c")],
     "a giant": lambda liar, hello: [welcome(liar, hello), bytes(4 << 20)],
     **{f"a bomb in {wire.TYPE_NAMES[kind]}: {name}": after_welcome((kind, BOMBS[name]))
-       for kind in (wire.RECEIPT, wire.VERDICTS, wire.ERROR)
+       for kind in (wire.RECEIPT, wire.VERDICTS, wire.PROOFS, wire.ERROR)
        for name in ("empty submessages", "deep", "unknown fields")},
 }
 
@@ -203,6 +266,31 @@ def test_an_agency_is_lied_to(exchange):
     moh.once(expect=0)
     assert exchange.cluster.value("SELECT count(*) FROM exchange.record_version") == ROWS
     assert not moh.refused("vaccinations")
+
+
+def test_a_false_proof_ends_it(exchange):
+    """And is kept, with a sentence that says what to do; nothing is lost by that."""
+    exchange.load_population(people.citizens(ROWS))
+    moh = exchange.agency("MOH", "health", ["vaccinations"])
+    wire.keys_of(exchange, "moh")
+    moh.drop("vaccinations", "a.csv", [people.dose_row(n) for n in range(ROWS)])
+    spool = exchange.directory / "moh.spool"
+    liar = Liar(exchange, exchange.publish)
+    liar.start()
+    try:
+        for n, (name, lie) in enumerate(FALSE_PROOFS.items(), 1):
+            liar.lie = lie
+            process = exchange.start(moh.command(), exchange.directory / f"lied-to-{n}.log")
+            assert process.popen.wait(20) == 3, name
+            assert "proves something false of its log" in process.text() and "Keep the spool" in process.text(), name
+            with contextlib.closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True)) as kept:
+                assert kept.execute("SELECT count(*) FROM false_proof").fetchall() == [(n,)], name
+                assert kept.execute("SELECT count(*) FROM proof").fetchall() == [(0,)], name
+    finally:
+        liar.stop()
+    exchange.start_broker()
+    moh.once(expect=0)
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.record_version") == ROWS
 
 
 # ---- receiving -------------------------------------------------------------------------------------------------------

@@ -226,6 +226,7 @@ def test_sends_again_what_a_restored_exchange_forgot(exchange, health):
     exchange.broker.stop()
     exchange.cluster.restore(backup)
     assert versions(exchange) == 5
+    exchange.dongbo("epoch", "new", "--reason", "restored from a backup")
     exchange.start_broker()
     health.once()
     assert versions(exchange) == 10

@@ -29,14 +29,15 @@ VERSION = 1
 HEADER = struct.Struct(">2sBBIQQ")  # magic, version, type, body length, session, sequence
 TIMEOUT = 20  # seconds; a test that waits longer has failed
 
-HELLO_PUBLISH, WELCOME_PUBLISH, BATCH, RECEIPT, VERDICTS, REFUSAL = range(1, 7)
+HELLO_PUBLISH, WELCOME_PUBLISH, BATCH, RECEIPT, VERDICTS, REFUSAL, PROOFS = range(1, 8)
 HELLO_SUBSCRIBE, WELCOME_SUBSCRIBE, CREDIT, RECORDS, WATERMARK, ACK, FOLLOW, FOLLOWED = range(16, 24)
 SNAPSHOT, CHUNK, ASK_HEADS, HEADS = range(24, 28)
 ENROL, ENROLLED = 28, 29
 PING, PONG, ERROR, GOODBYE = range(32, 36)
 MESSAGES = {HELLO_PUBLISH: "HelloPublish", WELCOME_PUBLISH: "WelcomePublish", BATCH: "SealedBatch",
-            RECEIPT: "Receipt", VERDICTS: "Verdicts", REFUSAL: "Refusal", HELLO_SUBSCRIBE: "HelloSubscribe",
-            WELCOME_SUBSCRIBE: "WelcomeSubscribe", CREDIT: "Credit", RECORDS: "Records", WATERMARK: "Watermark",
+            RECEIPT: "Receipt", VERDICTS: "Verdicts", REFUSAL: "Refusal", PROOFS: "Proofs",
+            HELLO_SUBSCRIBE: "HelloSubscribe", WELCOME_SUBSCRIBE: "WelcomeSubscribe",
+            CREDIT: "Credit", RECORDS: "Records", WATERMARK: "Watermark",
             ACK: "Ack", FOLLOW: "Follow", FOLLOWED: "Followed", SNAPSHOT: "SnapshotRequest",
             CHUNK: "SnapshotChunk", ASK_HEADS: "AskHeads", HEADS: "Heads", ENROL: "Enrol", ENROLLED: "Enrolled",
             PING: "Ping", PONG: "Pong", ERROR: "Error"}
@@ -119,6 +120,33 @@ def root(leaves):
         return leaves[0]
     split = 1 << (len(leaves) - 1).bit_length() - 1
     return hashlib.sha256(b"\1" + root(leaves[:split]) + root(leaves[split:])).digest()
+
+
+def root_by_path(leaf_hash, index, size, path):
+    """RFC 6962, 2.1.1: of a leaf and its inclusion path."""
+    if size == 1:
+        assert not path
+        return leaf_hash
+    split = 1 << (size - 1).bit_length() - 1
+    if index < split:
+        return hashlib.sha256(b"\1" + root_by_path(leaf_hash, index, split, path[:-1]) + path[-1]).digest()
+    return hashlib.sha256(b"\1" + path[-1] + root_by_path(leaf_hash, index - split, size - split, path[:-1])).digest()
+
+
+def batch_leaf(sealed, proof):
+    """Of a batch's segment, by its bytes and a BatchProof."""
+    batch = _generated().SealedBatch.FromString(sealed)
+    header = _generated().BatchHeader.FromString(batch.header)
+    data = struct.pack(">IQQBI", proof.epoch, proof.first_position, proof.last_position, 1, proof.agency)
+    data += header.stream + struct.pack(">QQ", header.first_sequence, header.first_sequence + header.count - 1)
+    data += header.root + hashlib.sha256(batch.header + batch.signature).digest()
+    data += struct.pack(">QQ", proof.stored_at_us, proof.population_position) + proof.entries_root
+    return hashlib.sha256(b"\0dongbo segment 2\0" + data).digest()
+
+
+def link(previous, leaf_hash):
+    """A segment's hash."""
+    return hashlib.sha256(b"\2" + previous + leaf_hash).digest()
 
 
 def now_us():

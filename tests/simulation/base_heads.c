@@ -3,6 +3,8 @@
 // The statements about signed heads. Every key counts as announced, long ago.
 #include "base_rows.h"
 
+#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct HeadRow {
@@ -74,11 +76,106 @@ static int newest_signed(Call *call) {
     return 0;
 }
 
+// ---- proofs
+
+static int proof_heads(Call *call) {
+    const HeadRow *last = newest(call);
+    rows_begin(call, 2);
+    for (size_t i = heads.n; i-- > 0;) { // they were inserted in the order of their numbers
+        const HeadRow *row = table_row(call, &heads, i);
+        if (row == NULL || (row != last && row->number != param_i64(call, 0)))
+            continue;
+        row_begin(call);
+        row_value(call, 0, row->head);
+        row_value(call, 1, row->signature);
+    }
+    return 0;
+}
+
+// LOG_ROW_COLUMNS; origins are not kept here.
+static void log_row(Call *call, const BaseSegment *row) {
+    row_begin(call);
+    row_i64(call, 0, row->first_position);
+    row_i64(call, 1, row->last_position);
+    row_i32(call, 2, row->epoch);
+    row_i16(call, 3, row->format);
+    row_i16(call, 4, row->kind);
+    row_i32(call, 5, row->agency.null ? 0 : (int32_t)value_i64(row->agency));
+    row_value(call, 6, row->stream);
+    row_i64(call, 7, row->first_sequence);
+    row_i64(call, 8, row->last_sequence);
+    row_value(call, 9, row->batch_root);
+    row_i64(call, 10, row->stored_at_us);
+    row_i64(call, 11, row->population_position);
+    row_i64(call, 12, row->leaf_index);
+    row_value(call, 13, row->hash);
+    row_value(call, 14, row->frontier);
+    row_value(call, 15, row->summary);
+    row_null(call, 16);
+}
+
+static const BaseSegment *at_leaf(const Call *call, int64_t leaf_index) {
+    for (size_t i = base_segments.n; i-- > 0;) {
+        const BaseSegment *row = table_row(call, &base_segments, i);
+        if (row != NULL && row->leaf_index == leaf_index)
+            return row;
+    }
+    return NULL;
+}
+
+static int proof_batches(Call *call) {
+    Value stream = param_value(call, 0);
+    rows_begin(call, 18);
+    for (size_t i = 0; i < base_segments.n && call->n_rows < param_i64(call, 4); i++) {
+        const BaseSegment *row = table_row(call, &base_segments, i);
+        if (row == NULL || row->kind != 1 || row->batch_root.null || row->first_sequence <= param_i64(call, 1) ||
+            row->last_sequence > param_i64(call, 2) || row->leaf_index >= param_i64(call, 3) ||
+            !value_is(row->stream, stream.data, stream.n))
+            continue;
+        log_row(call, row);
+        const BaseSegment *before = at_leaf(call, row->leaf_index - 1);
+        row_value(call, 17, before != NULL ? before->hash : (Value){.null = true});
+    }
+    return 0;
+}
+
+static int in_order(const void *a, const void *b) {
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+static int path(Call *call) {
+    Value *asked;
+    size_t n = param_array(call, 0, &asked);
+    int64_t *leaves = calloc(n + 1, sizeof *leaves);
+    assert(leaves != NULL);
+    for (size_t i = 0; i < n; i++)
+        leaves[i] = value_i64(asked[i]);
+    qsort(leaves, n, sizeof *leaves, in_order);
+    rows_begin(call, 18);
+    for (size_t i = 0; i < n; i++) {
+        const BaseSegment *row = i > 0 && leaves[i] == leaves[i - 1] ? NULL : at_leaf(call, leaves[i]);
+        if (row == NULL)
+            continue;
+        log_row(call, row);
+        row_value(call, 17, row->leaf);
+    }
+    free(leaves);
+    return 0;
+}
+
 static int done(Call *call) {
     return 0;
 }
 
 const BaseStatement BASE_HEADS[] = {
-    {"heads-state", state}, {"heads-insert", insert},       {"heads-announce", done},
-    {"heads-notify", done}, {"feed_signed", newest_signed}, {NULL, NULL},
+    {"heads-state", state},
+    {"heads-insert", insert},
+    {"heads-announce", done},
+    {"heads-notify", done},
+    {"feed_signed", newest_signed},
+    {"proof-heads", proof_heads},
+    {"proof-batches", proof_batches},
+    {"log-path", path},
+    {NULL, NULL},
 };

@@ -309,6 +309,8 @@ static void agent_run(void *argument) {
         if (r == 0 && !world_wait_random(parties.calm ? 400000 : 1500000))
             break;
     }
+    if (r < 0 && strstr(error_text(), "proves something false") != NULL)
+        world_fail("%s: %s", party->name, error_text());
     if (r < 0 && !world_is_dead()) {
         world_trace("an agent ends", r, 0);
         log_warn("ends: %s", error_text());

@@ -3,6 +3,8 @@
 // Counts on nothing that a broker says of itself: its own head, made of leaves that are computed anew.
 #include "truth_chain.h"
 
+#include "proto/inclusion.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -43,7 +45,7 @@ static void judge_payload(const BaseSegment *row, const Dongbo__SegmentSummary *
 }
 
 static void judge_hashes(TruthChain *chain, const BaseSegment *row, const uint8_t leaf[HASH_BYTES]) {
-    segment_link(tools.merkle, chain->hash, leaf, chain->hash);
+    inclusion_link(tools.merkle, chain->hash, leaf, chain->hash);
     frontier_add(tools.merkle, &chain->frontier, leaf);
     if (!value_is(row->leaf, leaf, HASH_BYTES))
         world_fail("the leaf at position %" PRId64 " is not its segment's", row->first_position);

@@ -75,7 +75,7 @@ static void test_what_is_no_frame(void **state) {
     out.data[2] = PROTOCOL_VERSION;
     for (unsigned type = 0; type < 256; type++) {
         out.data[3] = (uint8_t)type;
-        bool known = (type >= 1 && type <= 6) || (type >= 16 && type <= 29) || (type >= 32 && type <= 35);
+        bool known = (type >= 1 && type <= 7) || (type >= 16 && type <= 29) || (type >= 32 && type <= 35);
         assert_int_equal(frame_read(out.data, out.n, &frame), known ? 0 : 1);
         assert_int_equal(strcmp(frame_type_name((FrameType)type), "?") == 0, !known);
     }

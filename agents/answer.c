@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See answer.h. The signature comes first: bytes that nobody answers for are not looked at.
+#include "agents/answer.h"
+
+#include "proto/base/error.h"
+#include "proto/check.h"
+
+#define RECEIPT_DOMAIN "dongbo receipt 1"
+
+const ProtobufCMessageDescriptor *answer_descriptor(FrameType type) {
+    switch (type) {
+    case FRAME_WELCOME_PUBLISH:
+        return &dongbo__welcome_publish__descriptor;
+    case FRAME_RECEIPT:
+        return &dongbo__receipt__descriptor;
+    case FRAME_VERDICTS:
+        return &dongbo__verdicts__descriptor;
+    case FRAME_PROOFS:
+        return &dongbo__proofs__descriptor;
+    case FRAME_REFUSAL:
+        return &dongbo__refusal__descriptor;
+    case FRAME_PING:
+        return &dongbo__ping__descriptor;
+    case FRAME_PONG:
+        return &dongbo__pong__descriptor;
+    case FRAME_ERROR:
+        return &dongbo__error__descriptor;
+    default:
+        return NULL;
+    }
+}
+
+int answer_receipt(Verifier *verifier, const Dongbo__Receipt *receipt, Arena *arena, Bytes *raw,
+                   const Dongbo__ReceiptBody **ret) {
+    const ProtobufCBinaryData *body = &receipt->body;
+    char field[64];
+    if (receipt->signature.len != SIGNATURE_BYTES ||
+        verifier_check(verifier, RECEIPT_DOMAIN, body->data, body->len, receipt->signature.data) != 0)
+        return error_fail(ERROR_PEER, "a receipt is not signed by the exchange's key");
+    *ret = NULL;
+    if (check_message(&dongbo__receipt_body__descriptor, &CHECK_WIRE, body->data, body->len, field) == 0)
+        *ret = dongbo__receipt_body__unpack(arena_protobuf(arena), body->len, body->data);
+    if (*ret == NULL)
+        return error_fail(ERROR_PEER, "a receipt cannot be read");
+    bytes_clear(raw);
+    bytes_append(raw, body->data, body->len);
+    bytes_append(raw, receipt->signature.data, SIGNATURE_BYTES);
+    return raw->failed ? error_fail(ERROR_MEMORY, "no memory for a receipt") : 0;
+}
+
+// A position is a number of the exchange's database, whatever it says: one beyond would be greater than all to come.
+int answer_verdicts(const Dongbo__Verdicts *verdicts) {
+    bool are = verdicts->last_position <= INT64_MAX;
+    for (size_t i = 0; i < verdicts->n_verdicts; i++)
+        are = are && verdicts->verdicts[i]->position <= INT64_MAX;
+    return are ? 0 : error_fail(ERROR_PEER, "verdicts tell of positions that cannot be");
+}

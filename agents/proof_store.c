@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See proof_store.h. A proof goes with its batch (spool_delete(), spool_unack()); what was false stays.
+#include "agents/proof_store.h"
+
+static const char TABLES[] =
+    "BEGIN IMMEDIATE;"
+    // proof: InclusionProof with proof and head. false_proof: said is what came, whole.
+    "CREATE TABLE IF NOT EXISTS proof (batch INTEGER PRIMARY KEY, segment_hash BLOB NOT NULL, proof BLOB NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS proof_head (stream INTEGER NOT NULL, epoch INTEGER NOT NULL, number INTEGER NOT NULL,"
+    "  head BLOB NOT NULL, signature BLOB NOT NULL, PRIMARY KEY (stream, epoch)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS false_proof (id INTEGER PRIMARY KEY, stream INTEGER NOT NULL,"
+    "  first_sequence INTEGER NOT NULL, why TEXT NOT NULL, said BLOB NOT NULL, at INTEGER NOT NULL);"
+    "COMMIT;";
+
+int proof_store_open(Lite *lite) {
+    return lite_script(lite, TABLES);
+}
+
+int proof_store_batch(Spool *spool, int64_t stream, uint64_t first_sequence, ProofBatch *ret) {
+    static const char FIND[] =
+        "SELECT b.id, last_sequence, root, sealed, CASE WHEN acked_at IS NOT NULL THEN receipt END FROM batch b "
+        "JOIN batch_bytes y ON y.batch = b.id LEFT JOIN receipt r ON r.batch = b.id "
+        "WHERE stream = ?1 AND first_sequence = ?2";
+    sqlite3_stmt *row;
+    size_t n;
+    spool_hold(spool, NULL);
+    int r = lite_query(spool_lite(spool), &row, FIND, "ii", stream, (int64_t)first_sequence);
+    if (r < 0 || (r = lite_row(spool_lite(spool), row)) != 0)
+        return r;
+    spool_hold(spool, row);
+    *ret = (ProofBatch){.id = sqlite3_column_int64(row, 0), .last_sequence = (uint64_t)sqlite3_column_int64(row, 1)};
+    ret->root = lite_blob(row, 2, &n);
+    ret->sealed = lite_blob(row, 3, &ret->sealed_n);
+    ret->receipt = lite_blob(row, 4, &ret->receipt_n);
+    return 0;
+}
+
+int proof_store_put(Spool *spool, int64_t batch, const uint8_t segment_hash[HASH_BYTES], const Bytes *proof) {
+    static const char PUT[] = "INSERT OR REPLACE INTO proof (batch, segment_hash, proof) VALUES (?1, ?2, ?3)";
+    return lite_run(spool_lite(spool), PUT, "ibb", batch, segment_hash, (size_t)HASH_BYTES, proof->data, proof->n);
+}
+
+int proof_store_received(Spool *spool, const SpoolStream *stream, uint64_t *ret) {
+    static const char FIRST[] = "SELECT min(first_sequence) FROM batch WHERE stream = ?1 AND acked_at IS NULL";
+    int64_t first;
+    int r = lite_number(spool_lite(spool), FIRST, 0, &first, "i", stream->id);
+    *ret = first > 0 ? (uint64_t)first - 1 : stream->last_sequence;
+    return r;
+}
+
+int proof_store_proven(Spool *spool, int64_t stream, uint64_t sequence) {
+    static const char SET[] = "UPDATE stream SET proven_sequence = ?2 WHERE id = ?1";
+    return lite_run(spool_lite(spool), SET, "ii", stream, (int64_t)sequence);
+}
+
+int proof_store_head(Spool *spool, int64_t stream, const uint8_t **ret, size_t *ret_n) {
+    static const char READ[] = "SELECT head FROM proof_head WHERE stream = ?1 ORDER BY epoch DESC LIMIT 1";
+    sqlite3_stmt *row;
+    spool_hold(spool, NULL);
+    int r = lite_query(spool_lite(spool), &row, READ, "i", stream);
+    if (r < 0 || (r = lite_row(spool_lite(spool), row)) != 0)
+        return r;
+    spool_hold(spool, row);
+    *ret = lite_blob(row, 0, ret_n);
+    return 0;
+}
+
+int proof_store_head_put(Spool *spool, int64_t stream, const Dongbo__TreeHead *head,
+                         const Dongbo__SignedHead *signed_head) {
+    static const char PUT[] = "INSERT OR REPLACE INTO proof_head (stream, epoch, number, head, signature) "
+                              "VALUES (?1, ?2, ?3, ?4, ?5)";
+    return lite_run(spool_lite(spool), PUT, "iiibb", stream, (int64_t)head->epoch, (int64_t)head->number,
+                    signed_head->head.data, signed_head->head.len, signed_head->signature.data,
+                    signed_head->signature.len);
+}
+
+int proof_store_false(Spool *spool, const ProofFalse *proof) {
+    static const char ADD[] =
+        "INSERT INTO false_proof (stream, first_sequence, why, said, at) VALUES (?1, ?2, ?3, ?4, ?5)";
+    return lite_run(spool_lite(spool), ADD, "iitbi", proof->stream, (int64_t)proof->first_sequence, proof->why,
+                    proof->said.data, proof->said.len, clock_now_us(spool_clock(spool)));
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a spool keeps of the exchange's proofs that batches are in its log: of each batch one, as long as its receipt;
+// the newest signed head; and what proved to be false. Changes only inside the spool's transactions.
+#pragma once
+
+#include "agents/spool.h"
+#include "wire.pb-c.h"
+
+// In a spool that has none yet: tables. ERROR_SYSTEM.
+int proof_store_open(Lite *lite);
+
+typedef struct ProofBatch { // points into the spool's row until its next call
+    int64_t id;
+    uint64_t last_sequence;
+    const uint8_t *root, *sealed, *receipt; // receipt NULL: there is none that holds
+    size_t sealed_n, receipt_n;
+} ProofBatch;
+// The batch that begins there. 1 when the spool has none.
+int proof_store_batch(Spool *spool, int64_t stream, uint64_t first_sequence, ProofBatch *ret);
+int proof_store_put(Spool *spool, int64_t batch, const uint8_t segment_hash[HASH_BYTES], const Bytes *proof);
+// Every batch up to here has a receipt.
+int proof_store_received(Spool *spool, const SpoolStream *stream, uint64_t *ret);
+// All up to here has been heard of.
+int proof_store_proven(Spool *spool, int64_t stream, uint64_t sequence);
+// The newest head of the newest epoch: TreeHead, as signed, until the spool's next call. 1 when there is none.
+int proof_store_head(Spool *spool, int64_t stream, const uint8_t **ret, size_t *ret_n);
+int proof_store_head_put(Spool *spool, int64_t stream, const Dongbo__TreeHead *head,
+                         const Dongbo__SignedHead *signed_head);
+
+typedef struct ProofFalse {
+    int64_t stream;
+    uint64_t first_sequence; // 0: of no batch
+    const char *why;
+    ProtobufCBinaryData said; // Proofs, or ReceiptBody and its signature, as it came
+} ProofFalse;
+int proof_store_false(Spool *spool, const ProofFalse *proof);
