@@ -5,6 +5,8 @@
 // breaks further on is found too.
 #include "broker/audit.h"
 
+#include "broker/audit_expected.h"
+#include "broker/audit_streams.h"
 #include "log.pb-c.h"
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
@@ -45,11 +47,6 @@ typedef struct Said { // by the file
     uint64_t position, logged;
 } Said;
 
-typedef struct Expected {
-    uint64_t size;
-    Bytes head; // SignedHead
-} Expected;
-
 typedef enum Stage { STAGE_BEGIN, STAGE_NOTES, STAGE_SEGMENTS, STAGE_END } Stage;
 
 struct Audit {
@@ -78,8 +75,9 @@ struct Audit {
     size_t n_tombstones;
     uint64_t head_number; // of the last one; 0: none was seen
     uint8_t head_hash[HASH_BYTES];
-    Expected *expected; // heads from elsewhere that the log is not as long as yet
-    size_t n_expected, expected_size;
+    AuditExpected expected; // heads from elsewhere
+    AuditStreams *streams;
+    AuditReceipts *receipts; // NULL: none
     uint64_t file_segments;
     AuditUnchecked unchecked[UNCHECKED_MAX];
     size_t n_unchecked;
@@ -96,6 +94,8 @@ int audit_new(Audit **ret, AuditKeys *keys, AuditTell tell, void *to) {
     int r = merkle_new(&audit->merkle);
     if (r == 0)
         r = arena_new(&audit->arena, (size_t)64 * 1024);
+    if (r == 0)
+        r = audit_streams_new(&audit->streams);
     if (r < 0)
         audit_destroy(ret);
     return r;
@@ -110,9 +110,8 @@ void audit_destroy(Audit **audit) {
     free((*audit)->epochs);
     free((*audit)->erased);
     free((*audit)->said);
-    for (size_t i = 0; i < (*audit)->n_expected; i++)
-        bytes_free(&(*audit)->expected[i].head);
-    free((*audit)->expected);
+    audit_expected_free(&(*audit)->expected);
+    audit_streams_destroy(&(*audit)->streams);
     free(*audit);
     *audit = NULL;
 }
@@ -269,7 +268,9 @@ static int read_head(Audit *audit, const uint8_t *data, size_t n, Dongbo__Signed
 }
 
 // By the exchange's key, where it was given. Of an unknown one nothing follows.
-static int check_head_signature(Audit *audit, const Dongbo__SignedHead *head, const Dongbo__TreeHead *tree) {
+static int check_head_signature(Audit *audit, const Dongbo__SignedHead *head, const Dongbo__TreeHead *tree,
+                                bool *ret_signed) {
+    *ret_signed = false;
     for (int i = 0; i < audit->keys->n; i++) {
         AuditKey *key = &audit->keys->list[i];
         const Dongbo__TreeHead *opened = NULL;
@@ -287,24 +288,27 @@ static int check_head_signature(Audit *audit, const Dongbo__SignedHead *head, co
             return 0;
         }
         key->signatures++;
-        audit->counts.signed_heads++;
-        audit->state.proven_position = tree->last_position;
+        *ret_signed = true;
         return 0;
     }
     return 0;
 }
 
+static void count_head(Audit *audit, uint64_t last_position, bool is_signed) {
+    audit->counts.heads++;
+    audit->counts.signed_heads += is_signed;
+    if (is_signed && last_position > audit->state.proven_position)
+        audit->state.proven_position = last_position;
+}
+
 // What the exchange signed of its log when it was so long is what the log is.
-static void check_tree(Audit *audit, const Dongbo__TreeHead *tree) {
+static void check_tree(Audit *audit, uint64_t position, const uint8_t *signed_root, const uint8_t *signed_hash) {
     uint8_t root[HASH_BYTES];
-    uint64_t position = tree->last_position;
     frontier_root(audit->merkle, &audit->frontier, root);
-    if (tree->root.len != HASH_BYTES || memcmp(tree->root.data, root, HASH_BYTES) != 0)
-        tell_hash(audit, position, "root, as a head was signed", root,
-                  tree->root.len == HASH_BYTES ? tree->root.data : root);
-    if (tree->segment_hash.len != HASH_BYTES || memcmp(tree->segment_hash.data, audit->state.hash, HASH_BYTES) != 0)
-        tell_hash(audit, position, "hash, as a head was signed", audit->state.hash,
-                  tree->segment_hash.len == HASH_BYTES ? tree->segment_hash.data : audit->state.hash);
+    if (memcmp(signed_root, root, HASH_BYTES) != 0)
+        tell_hash(audit, position, "root, as a head was signed", root, signed_root);
+    if (memcmp(signed_hash, audit->state.hash, HASH_BYTES) != 0)
+        tell_hash(audit, position, "hash, as a head was signed", audit->state.hash, signed_hash);
     if (position != audit->state.last_position)
         tell_number(audit, audit->state.last_position, "last position, as a head was signed",
                     audit->state.last_position, position);
@@ -327,51 +331,36 @@ static int link_head(Audit *audit, const LogfileRecord *record) {
     int r = read_head(audit, record->body, record->n, &head, &tree);
     if (r != 0)
         return r;
-    audit->counts.heads++;
     if (tree->size != audit->state.leaf_index)
         tell_number(audit, tree->last_position, "size of a head", tree->size, audit->state.leaf_index);
     else
-        check_tree(audit, tree);
+        check_tree(audit, tree->last_position, tree->root.data, tree->segment_hash.data);
     check_head_chain(audit, head, tree);
-    return check_head_signature(audit, head, tree);
+    bool is_signed = false;
+    r = check_head_signature(audit, head, tree, &is_signed);
+    count_head(audit, tree->last_position, is_signed);
+    return r;
 }
 
 int audit_expect(Audit *audit, const uint8_t *data, size_t n) {
     Dongbo__SignedHead *head = NULL;
     const Dongbo__TreeHead *tree = NULL;
+    bool is_signed = false;
     int r = read_head(audit, data, n, &head, &tree);
-    if (r != 0)
-        return r;
-    Expected *grown =
-        audit->n_expected == NOTES_MAX ? NULL : GROW(audit->expected, audit->n_expected, audit->expected_size);
-    if (!grown)
-        return error_fail(ERROR_MEMORY, "no memory for heads");
-    audit->expected = grown;
-    Expected *expected = &audit->expected[audit->n_expected++];
-    *expected = (Expected){.size = tree->size};
-    bytes_append(&expected->head, data, n);
-    return expected->head.failed ? error_fail(ERROR_MEMORY, "no memory for heads") : 0;
+    if (r == 0)
+        r = check_head_signature(audit, head, tree, &is_signed);
+    if (r == 0 && audit_expected_add(&audit->expected, tree, is_signed) == 1)
+        return error_fail(ERROR_CONFIG, "more than %zu heads: give some of them at a time", AUDIT_EXPECTED_MAX);
+    return r;
 }
 
 // Those of the length that the log has now.
-static int check_expected(Audit *audit) {
-    for (size_t i = 0; i < audit->n_expected; i++) {
-        Expected *expected = &audit->expected[i];
-        Dongbo__SignedHead *head = NULL;
-        const Dongbo__TreeHead *tree = NULL;
-        if (expected->size != audit->state.leaf_index || !expected->head.data)
-            continue;
-        int r = read_head(audit, expected->head.data, expected->head.n, &head, &tree);
-        if (r == 0) {
-            audit->counts.heads++;
-            check_tree(audit, tree);
-            r = check_head_signature(audit, head, tree);
-        }
-        bytes_free(&expected->head);
-        if (r != 0)
-            return r;
+static void check_expected(Audit *audit) {
+    const AuditHead *head;
+    while ((head = audit_expected_next(&audit->expected, audit->state.leaf_index)) != NULL) {
+        check_tree(audit, head->last_position, head->root, head->segment_hash);
+        count_head(audit, head->last_position, head->is_signed);
     }
-    return 0;
 }
 
 static int link_record(Audit *audit, const LogfileRecord *record) {
@@ -601,6 +590,38 @@ static void link_segment(Audit *audit, const AuditSegment *segment) {
     audit->counts.payloads += segment->has_payload;
 }
 
+static int check_stream(Audit *audit, const AuditSegment *segment) {
+    const AuditRange range = {segment->stream, segment->first_sequence, segment->last_sequence};
+    uint64_t should = 0;
+    for (size_t i = 0; i < segment->n_receipts; i++)
+        audit->receipts->list[segment->first_receipt + i].found = true;
+    if (segment->stream == NULL)
+        return 0;
+    int r = audit_streams_take(audit->streams, &range, !audit->state.from_middle, &should);
+    if (r == 1)
+        tell_number(audit, segment->first_position, "first sequence in its stream", range.first, should);
+    audit->counts.unfollowed += r == 2;
+    return r < 0 ? r : 0;
+}
+
+void audit_receipts(Audit *audit, AuditReceipts *receipts) {
+    audit->receipts = receipts;
+}
+
+// One whose batch is not there, although its place is.
+static void check_receipts(Audit *audit) {
+    for (size_t i = 0; audit->receipts != NULL && i < audit->receipts->n; i++) {
+        const AuditReceipt *receipt = &audit->receipts->list[i];
+        const Dongbo__ReceiptBody *body = receipt->body;
+        bool shown = !body->duplicate && body->first_position >= audit->state.first_position &&
+                     body->last_position <= audit->state.last_position;
+        audit->counts.receipts += receipt->found;
+        audit->counts.unmatched_receipts += !receipt->found && !shown;
+        if (!receipt->found && shown)
+            tell_text(audit, body->first_position, "batch of a receipt", "not in the log", receipt->path);
+    }
+}
+
 int audit_link(Audit *audit, const AuditFrame *frame) {
     size_t n = 0;
     for (size_t i = 0; i < frame->n_items; i++) {
@@ -615,8 +636,10 @@ int audit_link(Audit *audit, const AuditFrame *frame) {
             return malformed("a segment before its first record, or behind its last");
         audit->stage = STAGE_SEGMENTS;
         link_segment(audit, &frame->segments[n++]);
-        int r = audit->n_expected > 0 ? check_expected(audit) : 0;
-        if (r != 0)
+        if (audit->expected.n > 0)
+            check_expected(audit);
+        int r = check_stream(audit, &frame->segments[n - 1]);
+        if (r < 0)
             return r;
     }
     return link_marks(audit, frame);
@@ -631,11 +654,10 @@ int audit_end(Audit *audit) {
 
 // The entry that says so comes behind what was let go.
 int audit_finish(Audit *audit) {
-    for (size_t i = 0; i < audit->n_expected; i++) {
-        if (audit->expected[i].head.data)
-            audit->counts.unmatched_heads++;
-    }
+    audit->counts.unmatched_heads = audit_expected_unmatched(&audit->expected);
+    audit->counts.streams = audit_streams_count(audit->streams);
     check_tombstones(audit);
+    check_receipts(audit);
     if (audit->missing_to <= audit->trim_logged)
         return 0;
     if (audit->trim_at != 0 && audit->trim_at <= audit->state.last_position)

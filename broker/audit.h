@@ -6,6 +6,7 @@
 // hashing. Bounded by what one frame of an export holds.
 #pragma once
 
+#include "broker/audit_receipt.h"
 #include "broker/logfile.h"
 #include "proto/bounds.h"
 #include "proto/keys.h"
@@ -70,6 +71,10 @@ typedef struct AuditSegment {
     char key_id[KEY_ID_TEXT_BYTES]; // that its batch names
     int key;                        // AUDIT_SIGNED: which of the keys
     uint64_t trims;                 // an entry says that the log was trimmed up to here; 0: none does
+    const uint8_t *stream;          // of a batch, in the frame; NULL: none
+    uint64_t first_sequence, last_sequence;
+    size_t first_receipt,
+        n_receipts; // of those that are held against the log: what they say of this batch was looked at
     AuditFindings findings;
 } AuditSegment;
 
@@ -99,6 +104,8 @@ void audit_frame_free(AuditFrame *frame); // contents only
 typedef struct AuditExaminer AuditExaminer; // one per thread
 // keys: the caller's, who keeps them. ERROR_MEMORY, ERROR_CRYPTO.
 int audit_examiner_new(AuditExaminer **ret, const AuditKeys *keys);
+// Receipts that the log is to keep to, sorted; the caller's, who changes nothing in them meanwhile.
+void audit_examiner_receipts(AuditExaminer *examiner, const AuditReceipts *receipts);
 void audit_examiner_destroy(AuditExaminer **examiner);
 // Finds the records of frame->plain, behind `skip` bytes, and what each segment comes to. 1 when a record is malformed,
 // or of a log newer than this program: error_text() says which. ERROR_MEMORY, ERROR_CRYPTO.
@@ -114,6 +121,8 @@ typedef struct AuditCounts {
     uint64_t unmatched_heads;                   // from elsewhere, of a length that the files do not show
     uint64_t erased, tombstones;                // entries that are, and those that say so
     uint64_t unproven;                          // trims and erasures that the file tells of, and entries in it do not
+    uint64_t streams, unfollowed;               // streams whose batches were held together; batches of further ones
+    uint64_t receipts, unmatched_receipts;      // found in the log; of a part of it that the files do not show
     uint64_t broken;                            // findings
 } AuditCounts;
 
@@ -128,6 +137,8 @@ int audit_link(Audit *audit, const AuditFrame *frame);
 int audit_expect(Audit *audit, const uint8_t *data, size_t n);
 // A file's end: 1 when it is not one, for the file was cut.
 int audit_end(Audit *audit);
+// Receipts that examiners were given: whether each is found is said in the end. The caller's; ->found is set in them.
+void audit_receipts(Audit *audit, AuditReceipts *receipts);
 // Behind the last file: what could only be held against all of them. ERROR_MEMORY.
 int audit_finish(Audit *audit);
 

@@ -31,7 +31,8 @@ struct AuditExaminer {
     AuditSegment *segment;
     AuditRow row;
     AuditContent content;
-    bool failed; // for want of memory
+    bool failed;                   // for want of memory
+    const AuditReceipts *receipts; // NULL: none
     const Dongbo__BatchHeader *header;
 };
 
@@ -49,6 +50,10 @@ int audit_examiner_new(AuditExaminer **ret, const AuditKeys *keys) {
     if (r < 0)
         audit_examiner_destroy(ret);
     return r;
+}
+
+void audit_examiner_receipts(AuditExaminer *examiner, const AuditReceipts *receipts) {
+    examiner->receipts = receipts;
 }
 
 void audit_examiner_destroy(AuditExaminer **examiner) {
@@ -406,6 +411,32 @@ static void check_unread(AuditExaminer *examiner, const LogfileRecord *payload, 
         find_hash(examiner, 0, "batch that could not be read", hash, said.n == HASH_BYTES ? said.data : NULL);
 }
 
+// ---- receipts -----------------------------------------------------------------------------------------------------
+
+static void check_receipt(AuditExaminer *examiner, const AuditReceipt *receipt) {
+    static const struct {
+        const char *what, *is;
+    } TEXTS[] = {[AUDIT_RECEIPT_BATCH] = {"batch of a receipt", "another one, with the same first event"},
+                 [AUDIT_RECEIPT_PLACE] = {"place of a receipt", "another position, epoch or time"},
+                 [AUDIT_RECEIPT_HASH] = {"segment of a receipt", "another segment"},
+                 [AUDIT_RECEIPT_VERDICT] = {"verdict of a receipt", "another verdict, or other reasons"}};
+    size_t line = 0;
+    AuditReceiptWrong wrong =
+        audit_receipt_compare(receipt->body, &examiner->row, examiner->lines, examiner->content.n, &line);
+    if (wrong != AUDIT_RECEIPT_FITS)
+        find_text(examiner, line, TEXTS[wrong].what, TEXTS[wrong].is, receipt->path);
+}
+
+static void check_receipts(AuditExaminer *examiner) {
+    AuditSegment *segment = examiner->segment;
+    if (examiner->receipts == NULL || examiner->row.kind != DONGBO__ENTRY_KIND__ENTRY_EVENT)
+        return;
+    segment->n_receipts = audit_receipts_find(examiner->receipts, examiner->row.stream, examiner->row.first_sequence,
+                                              &segment->first_receipt);
+    for (size_t i = 0; i < segment->n_receipts; i++)
+        check_receipt(examiner, &examiner->receipts->list[segment->first_receipt + i]);
+}
+
 // ---- the segment --------------------------------------------------------------------------------------------------
 
 typedef struct Group {
@@ -427,6 +458,11 @@ static void fill(AuditExaminer *examiner) {
                               .frontier = row->frontier.data,
                               .frontier_n = row->frontier.n};
     memcpy(segment->hash, row->hash.data, HASH_BYTES);
+    if (row->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT && row->stream.n == STREAM_BYTES) {
+        segment->stream = row->stream.data;
+        segment->first_sequence = row->first_sequence;
+        segment->last_sequence = row->last_sequence;
+    }
 }
 
 static int examine_group(AuditExaminer *examiner, const Group *group, AuditSegment *segment) {
@@ -443,6 +479,7 @@ static int examine_group(AuditExaminer *examiner, const Group *group, AuditSegme
         r = check_batch(examiner, group->has_batch ? &group->batch : NULL);
     if (r != 0)
         return r;
+    check_receipts(examiner);
     size_t n_marks = examiner->frame->n_marks;
     if (group->has_payload)
         check_payload(examiner, &group->payload);

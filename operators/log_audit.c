@@ -63,11 +63,12 @@ static void run(zsock_t *pipe, void *state) {
 
 // ---- the caller's -------------------------------------------------------------------------------------------------
 
-static int start_thread(LogAudit *log, const AuditKeys *keys) {
+static int start_thread(LogAudit *log, const LogAuditOptions *options) {
     AuditExaminer *examiner = NULL;
-    int r = audit_examiner_new(&examiner, keys);
+    int r = audit_examiner_new(&examiner, options->keys);
     if (r < 0)
         return r;
+    audit_examiner_receipts(examiner, options->receipts);
     zactor_t *thread = zactor_new(run, examiner);
     if (!thread)
         return error_fail(ERROR_MEMORY, "no memory for a thread");
@@ -75,17 +76,18 @@ static int start_thread(LogAudit *log, const AuditKeys *keys) {
     return 0;
 }
 
-int log_audit_new(LogAudit **ret, Audit *audit, const AuditKeys *keys, int threads) {
+int log_audit_new(LogAudit **ret, const LogAuditOptions *options) {
     LogAudit *log = *ret = calloc(1, sizeof *log);
     if (!log)
         return error_fail(ERROR_MEMORY, "no memory to verify a log");
-    log->audit = audit;
-    long processors = threads > 0 ? threads : sysconf(_SC_NPROCESSORS_ONLN);
+    log->audit = options->audit;
+    audit_receipts(log->audit, options->receipts);
+    long processors = options->threads > 0 ? options->threads : sysconf(_SC_NPROCESSORS_ONLN);
     int n = processors < 1 ? 1 : processors > THREADS_MAX ? THREADS_MAX : (int)processors;
     zsys_handler_set(NULL); // an interrupt ends the program
     int r = 0;
     while (r == 0 && log->n_threads < n)
-        r = start_thread(log, keys);
+        r = start_thread(log, options);
     progress_begin(&log->progress);
     if (r < 0)
         log_audit_destroy(ret);

@@ -8,9 +8,15 @@
 #include "operators/progress.h"
 
 typedef struct LogAudit LogAudit;
-// threads: 0: as many as there are processors, within reason. keys and audit: the caller's, who keeps them.
-// ERROR_MEMORY, ERROR_CRYPTO.
-int log_audit_new(LogAudit **ret, Audit *audit, const AuditKeys *keys, int threads);
+// threads: 0: as many as there are processors, within reason. keys, audit and receipts (which may be none): the
+// caller's, who keeps them. ERROR_MEMORY, ERROR_CRYPTO.
+typedef struct LogAuditOptions {
+    Audit *audit;
+    const AuditKeys *keys;
+    AuditReceipts *receipts; // sorted
+    int threads;
+} LogAuditOptions;
+int log_audit_new(LogAudit **ret, const LogAuditOptions *options);
 void log_audit_destroy(LogAudit **log);
 // 1: it cannot be read, or is no whole export; error_text() says why, and how far it came. ERROR_CONFIG: there is no
 // such file. ERROR_MEMORY, ERROR_SYSTEM, ERROR_CRYPTO.

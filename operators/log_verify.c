@@ -4,10 +4,9 @@
 // breaks, what was not checked and why, and what was let go on purpose.
 #include "operators/commands.h"
 #include "operators/log_audit.h"
+#include "operators/log_expect.h"
 #include "proto/base/error.h"
-#include "proto/head.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -18,11 +17,15 @@
 
 static const char NOTES[] =
     "FILEs are parts of one log, made by dongbo log export, in their order. Keys are public key files (FILE.pub), of\n"
-    "agencies and of the exchange; MOH=FILE.pub holds only for batches of that agency, exchange=FILE.pub for heads. What no key was given for is counted, not believed.\n"
+    "agencies, of the exchange and of witnesses; MOH=FILE.pub holds only for batches of that agency, exchange=FILE.pub\n"
+    "for heads and receipts. What no key was given for is counted, not believed. A receipt is what an agency's spool\n"
+    "keeps (SELECT receipt FROM receipt, by sqlite3's writefile()), or the Receipt as it came.\n"
     "Exit code 0: whole. 1: broken, at the positions that are named. 2: a file could not be read to its end.\n";
 
 typedef struct Verifying {
-    OptionList keys_given, heads_given;
+    OptionList keys_given, heads_given, witnesses_given, receipts_given;
+    LogExpected expected;
+    AuditReceipts receipts;
     AuditKeys keys;
     Audit *audit;
     LogAudit *log;
@@ -34,6 +37,7 @@ typedef struct Verifying {
 
 static void verifying_free(Verifying *verifying) {
     log_audit_destroy(&verifying->log);
+    audit_receipts_free(&verifying->receipts);
     audit_destroy(&verifying->audit);
     json_decref(verifying->breaks);
     free(verifying->unread);
@@ -83,39 +87,6 @@ static int add_key(Verifying *verifying, const char *given) {
     return 0;
 }
 
-// As `log head --json` prints one, or several, a line each.
-static int read_head_line(Verifying *verifying, const char *path, json_t *object) {
-    const char *head = json_string_value(json_object_get(object, "head"));
-    const char *signature = json_string_value(json_object_get(object, "signature"));
-    uint8_t bytes[HEAD_BYTES_MAX], signed_bytes[SIGNATURE_BYTES];
-    size_t n = head ? strlen(head) / 2 : 0;
-    CLEANUP(bytes_free) Bytes packed = {0};
-    if (!head || !signature || n > sizeof bytes || hex_decode(head, bytes, n) != 0 ||
-        hex_decode(signature, signed_bytes, SIGNATURE_BYTES) != 0)
-        return error_fail(ERROR_CONFIG, "--head: %s is not what dongbo log head --json prints", path);
-    Dongbo__SignedHead message = DONGBO__SIGNED_HEAD__INIT;
-    message.head = (ProtobufCBinaryData){.len = n, .data = bytes};
-    message.signature = (ProtobufCBinaryData){.len = SIGNATURE_BYTES, .data = signed_bytes};
-    bytes_append_message(&packed, &message.base);
-    int r = packed.failed ? ERROR_MEMORY : audit_expect(verifying->audit, packed.data, packed.n);
-    return r <= 0 ? r : error_fail(ERROR_CONFIG, "--head: %s holds no signed head", path);
-}
-
-static int read_heads(Verifying *verifying, const char *path) {
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return error_fail(ERROR_CONFIG, "--head: %s: %s", path, strerror(errno));
-    json_error_t error;
-    json_t *object;
-    int r = 0;
-    while (r == 0 && (object = json_loadf(file, JSON_DISABLE_EOF_CHECK, &error))) {
-        r = read_head_line(verifying, path, object);
-        json_decref(object);
-    }
-    fclose(file);
-    return r;
-}
-
 static bool is_key_file(const char *path) {
     size_t n = strlen(path);
     return n > 4 && strcmp(path + n - 4, ".pub") == 0;
@@ -132,6 +103,21 @@ static int read_keys(Verifying *verifying, int argc, char **argv, int operand) {
 }
 
 // ---- the answer ---------------------------------------------------------------------------------------------------
+
+static void print_expected(const Verifying *verifying) {
+    const AuditCounts *counts = audit_counts(verifying->audit);
+    const LogExpected *expected = &verifying->expected;
+    printf("%" PRIu64 " streams, held together batch by batch\n", counts->streams);
+    if (counts->unfollowed)
+        printf("%" PRIu64 " batches of further streams were not: there are too many\n", counts->unfollowed);
+    if (expected->cosigned)
+        printf("%" PRIu64 " heads co-signed by witnesses: %" PRIu64 " good, %" PRIu64 " not checked, %" PRIu64
+               " NOT GOOD\n",
+               expected->cosigned, expected->good, expected->unchecked, expected->bad);
+    if (verifying->receipts.n)
+        printf("%" PRIu64 " receipts of batches that are there, %" PRIu64 " of what these files do not show\n",
+               counts->receipts, counts->unmatched_receipts);
+}
 
 static void print_text(const Verifying *verifying) {
     const AuditCounts *counts = audit_counts(verifying->audit);
@@ -154,7 +140,8 @@ static void print_text(const Verifying *verifying) {
     else
         printf("; whoever has the database could have chained all of it anew\n");
     if (counts->unmatched_heads)
-        printf("%" PRIu64 " heads given with --head are of a log of another length\n", counts->unmatched_heads);
+        printf("%" PRIu64 " heads from elsewhere are of a log of another length\n", counts->unmatched_heads);
+    print_expected(verifying);
     const AuditUnchecked *unchecked;
     for (size_t i = 0; (unchecked = audit_unchecked(verifying->audit, i)); i++)
         printf("    no key %s was given: %" PRIu64 " batches of %s\n", unchecked->key_id, unchecked->batches,
@@ -213,6 +200,12 @@ static void print_json(const Verifying *verifying) {
     json_object_set_new(object, "heads", json_integer((json_int_t)counts->heads));
     json_object_set_new(object, "heads_good", json_integer((json_int_t)counts->signed_heads));
     json_object_set_new(object, "heads_of_another_length", json_integer((json_int_t)counts->unmatched_heads));
+    json_object_set_new(object, "heads_cosigned", json_integer((json_int_t)verifying->expected.cosigned));
+    json_object_set_new(object, "cosigned_good", json_integer((json_int_t)verifying->expected.good));
+    json_object_set_new(object, "cosigned_bad", json_integer((json_int_t)verifying->expected.bad));
+    json_object_set_new(object, "streams", json_integer((json_int_t)counts->streams));
+    json_object_set_new(object, "receipts", json_integer((json_int_t)counts->receipts));
+    json_object_set_new(object, "receipts_not_shown", json_integer((json_int_t)counts->unmatched_receipts));
     json_object_set_new(object, "proven_position", json_integer((json_int_t)state.proven_position));
     json_object_set_new(object, "segments_trimmed", json_integer((json_int_t)counts->trimmed));
     json_object_set_new(object, "entries_erased", json_integer((json_int_t)counts->erased));
@@ -245,25 +238,40 @@ static int verify_files(Verifying *verifying, int argc, char **argv, int operand
     return r < 0 ? r : audit_finish(verifying->audit);
 }
 
-static int audit_heads(Verifying *verifying) {
-    int r = 0;
-    for (int i = 0; r == 0 && i < verifying->heads_given.n; i++)
-        r = read_heads(verifying, verifying->heads_given.items[i]);
-    return r;
+static int read_expected(Verifying *verifying) {
+    const AuditKeys *keys = &verifying->keys;
+    LogExpected *expected = &verifying->expected;
+    int r = log_expect_heads(verifying->audit, keys, &verifying->heads_given, false, expected);
+    if (r == 0)
+        r = log_expect_heads(verifying->audit, keys, &verifying->witnesses_given, true, expected);
+    return r < 0 ? r : log_expect_receipts(&verifying->receipts, keys, &verifying->receipts_given);
+}
+
+// Whoever changed one wants the log to look another; what it is signed for is held against it all the same.
+static void tell_cosignatures(Verifying *verifying) {
+    AuditFinding finding = {.what = "co-signatures of a witness", .should = "the key's"};
+    snprintf(finding.is, sizeof finding.is, "%" PRIu64 " not the key's", verifying->expected.bad);
+    if (verifying->expected.bad > 0)
+        tell(verifying, &finding);
 }
 
 int log_verify_run(Desk *desk, int argc, char **argv) {
     CLEANUP(verifying_free) Verifying verifying = {0};
     long long threads = 0;
     int operand = 0;
-    const Option options[] = {{"keys", 0, OPTION_LIST, "[AGENCY=]FILE.pub",
-                               "a public key that signatures may be by; again for others", &verifying.keys_given},
-                              {"head", 0, OPTION_LIST, "FILE",
-                               "heads known from elsewhere, as dongbo log head --json printed them",
-                               &verifying.heads_given},
-                              {"threads", 0, OPTION_INT, "N", "default: one for each processor", &threads},
-                              {"json", 0, OPTION_FLAG, NULL, "one JSON object", &verifying.json},
-                              {0}};
+    const Option options[] = {
+        {"keys", 0, OPTION_LIST, "[AGENCY=]FILE.pub", "a public key that signatures may be by; again for others",
+         &verifying.keys_given},
+        {"head", 0, OPTION_LIST, "FILE", "heads known from elsewhere, as dongbo log head --json printed them",
+         &verifying.heads_given},
+        {"witness", 0, OPTION_LIST, "FILE", "heads that a witness co-signed (dongbo-agent witness); again for others",
+         &verifying.witnesses_given},
+        {"receipt", 0, OPTION_LIST, "FILE",
+         "a receipt that an agency kept: its batch must be there, with its verdicts; again for others",
+         &verifying.receipts_given},
+        {"threads", 0, OPTION_INT, "N", "default: one for each processor", &threads},
+        {"json", 0, OPTION_FLAG, NULL, "one JSON object", &verifying.json},
+        {0}};
     int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
@@ -274,9 +282,14 @@ int log_verify_run(Desk *desk, int argc, char **argv) {
     if (r == 0)
         r = audit_new(&verifying.audit, &verifying.keys, tell, &verifying);
     if (r == 0)
-        r = audit_heads(&verifying);
+        r = read_expected(&verifying);
     if (r == 0)
-        r = log_audit_new(&verifying.log, verifying.audit, &verifying.keys, (int)threads);
+        tell_cosignatures(&verifying);
+    if (r == 0)
+        r = log_audit_new(&verifying.log, &(LogAuditOptions){.audit = verifying.audit,
+                                                             .keys = &verifying.keys,
+                                                             .receipts = &verifying.receipts,
+                                                             .threads = (int)threads});
     if (r == 0)
         r = verify_files(&verifying, argc, argv, operand);
     if (r < 0)

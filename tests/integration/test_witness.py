@@ -386,3 +386,71 @@ def test_the_exchange_changes_its_key(exchange):
     compare(exchange, witness.heads, keys=("broker", "newer", "witness"))
     # Whoever goes on must hold the key in use, or have kept it.
     assert "no such key" not in witness.once()
+
+
+def verify(exchange, *words, expect=0):
+    keys = ("--keys", f"exchange={exchange.directory}/broker.keys.pub", "--keys", exchange.directory / "moh.keys.pub",
+            "--keys", exchange.directory / "witness.keys.pub")
+    done = exchange.dongbo("log", "verify", "--json", *keys, *words, exchange.directory / "log.dlog", check=False)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return json.loads(done.stdout) if done.stdout else done.stderr
+
+
+def test_a_log_is_held_against_what_others_kept(exchange):
+    """A witness's heads, and a ministry's receipts: all that they say is in the log, or it is said what is not."""
+    often(exchange)
+    with people.ministry(exchange, 60, FIELDS) as peer:
+        witness = Witness(exchange).register()
+        receipts = []
+        for n in range(0, 40, 10):
+            stored = peer.publish([people.dose(i, number) for i in range(n, n + 10) for number in (1, 1)])
+            receipts.append(exchange.directory / f"{n}.receipt")
+            receipts[-1].write_bytes(stored.raw)
+            exchange.wait_until(UNSIGNED, 0)
+            witness.once()
+    exchange.dongbo("log", "export", exchange.directory / "log.dlog")
+    said = verify(exchange, "--witness", witness.heads, *(word for path in receipts for word in ("--receipt", path)))
+    assert said["whole"] and said["receipts"] == 4 and said["streams"] >= 1 and said["receipts_not_shown"] == 0
+    assert said["cosigned_good"] == said["heads_cosigned"] == len(witness.lines()) >= 4
+    assert said["heads_good"] >= len(witness.lines()) and said["proven_position"] > 0
+    # One that somebody changed is none.
+    damaged = bytearray(receipts[0].read_bytes())
+    damaged[5] ^= 1
+    (exchange.directory / "damaged.receipt").write_bytes(damaged)
+    verify(exchange, "--receipt", exchange.directory / "damaged.receipt", expect=2)
+    # A log that lacks the ministry's second batch, chained anew to its end, is whole by itself; not to who was there.
+    exchange.dongbo("log", "export", "--to", "14", exchange.directory / "log.dlog")
+    lines = witness.heads.read_text().splitlines()
+    verify(exchange, "--receipt", receipts[-1])
+    changed = json.loads(lines[0])
+    changed["witnessed_at_us"] += 1
+    witness.heads.write_text("\n".join([json.dumps(changed), *lines[1:]]) + "\n")
+    said = verify(exchange, "--witness", witness.heads, expect=1)
+    assert said["cosigned_bad"] == 1 and said["breaks"][0]["what"] == "co-signatures of a witness"
+
+
+@pytest.mark.postgres
+def test_a_log_without_what_was_acknowledged(exchange):
+    """The database as it was before a batch, and gone on with: the ministry's receipt is of another log."""
+    often(exchange)
+    backup = exchange.directory / "backup"
+    with people.ministry(exchange, 60, FIELDS) as peer:
+        people.publish(peer, 0, 10)
+        exchange.broker.stop()
+    exchange.cluster.back_up(backup)
+    exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as peer:
+        peer.hello()
+        receipt = exchange.directory / "kept.receipt"
+        receipt.write_bytes(peer.publish([people.dose(n) for n in range(10, 20)]).raw)
+        exchange.broker.stop()
+    exchange.cluster.restore(backup)
+    exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as peer:
+        peer.hello()
+        go_on(exchange, peer, 20, 30, 40)
+    exchange.dongbo("log", "export", exchange.directory / "log.dlog")
+    exchange.keys("witness")
+    assert verify(exchange)["whole"]
+    said = verify(exchange, "--receipt", receipt, expect=1)
+    assert [found["what"] for found in said["breaks"]] == ["batch of a receipt"]

@@ -316,6 +316,7 @@ class Stored:
 
     def __init__(self, receipt, signing_key, base=1):
         assert verifies(signing_key, "dongbo receipt 1", receipt.message.body, receipt.message.signature)
+        self.raw = receipt.body  # Receipt, as it came
         self.body = _generated().ReceiptBody.FromString(receipt.message.body)
         self.credit_bytes = receipt.credit_bytes
         self.said = {verdict.sequence: verdict for verdict in self.body.verdicts}
