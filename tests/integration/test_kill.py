@@ -74,7 +74,7 @@ def wait_gone(pids):
             continue
         poll = select.poll()
         poll.register(handle, select.POLLIN)
-        assert poll.poll(30000), "a server process outlives its postmaster"
+        assert poll.poll(90000), "a server process outlives its postmaster"
         os.close(handle)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)

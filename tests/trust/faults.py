@@ -2,36 +2,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """The faults that running programs have to live through: every test marked `fault`, and what it counted.
 
-    tests/trust/faults.py           runs them all; the last line counts them
-    tests/trust/faults.py --full    with the long ones (DONGBO_FULL=1): minutes of standing still, hundreds of kills
-    tests/trust/faults.py --json    the last line is JSON: injected, survived, acknowledged, lost, doubled, failed
+    tests/trust/faults.py                 runs them all; the last line counts them
+    tests/trust/faults.py --full          with the long ones (DONGBO_FULL=1): minutes of standing still, many kills
+    tests/trust/faults.py --json          the last line is JSON: injected, survived, acknowledged, lost, doubled,
+                                          proofs, failed
+    tests/trust/faults.py --reports DIR   runs nothing: counts in another run's reports, once DIR/whole is there
 
-A fault counts as survived when its whole test has passed. Exit code 0 when all were. Other programs call run()."""
+A fault counts as survived when its whole test has passed. Exit code 0 when all were."""
 import argparse
 import collections
 import json
 import os
 import pathlib
-import subprocess
 import sys
-import tempfile
-import xml.etree.ElementTree as tree
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+import lanes
+
 FULL_KILLS = 200
 COUNTED = ("acknowledged", "lost", "doubled", "proofs")
+LANES = 2
+WAIT_SECONDS = 5400
 
 
-def passed(report):
-    """(name of a test as the tally has it: whether it passed)."""
-    return {f"{case.get('classname').rpartition('.')[2]}::{case.get('name')}":
-            not any(case.find(kind) is not None for kind in ("failure", "error", "skipped"))
-            for case in tree.parse(report).iter("testcase")}
-
-
-def count(tests, tally):
+def count(outcomes, tally):
     """What the tally's lines add up to. A test that passed without a line injected nothing, and is no success."""
     figures = collections.Counter(dict.fromkeys(("injected", "survived", *COUNTED), 0))
+    tests = {f"{stem}::{case}": well for (stem, case), well in outcomes.items()}
     told = set()
     for said in tally:
         told.add(said["test"])
@@ -43,26 +39,34 @@ def count(tests, tally):
     return {**figures, "failed": failed}
 
 
-def run(full=False, build=ROOT / "build", only=()):
-    with tempfile.TemporaryDirectory() as directory:
-        report, tally = (pathlib.Path(directory) / name for name in ("faults.xml", "tally"))
-        env = {**os.environ, "DONGBO_BUILD": str(build), "DONGBO_TALLY": str(tally), "DONGBO_FULL": "1" if full else ""}
-        if full:
-            env.setdefault("DONGBO_KILLS", str(FULL_KILLS))
-        subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "fault",
-                        f"--junitxml={report}", *only, "tests/integration"], cwd=ROOT, env=env, check=False,
-                       stdout=sys.stderr)
+def marked(outcomes):
+    """Of another run's tests, those that are marked: pytest says which, and runs none."""
+    return {key: outcomes.get(key, False) for key in lanes.collected(["-m", "fault", "tests/integration"])}
+
+
+def figures(words):
+    if words.reports:
+        reports = lanes.of_another_run(words.reports, WAIT_SECONDS)
+    else:
+        env = {"DONGBO_BUILD": str(words.build.resolve()), "DONGBO_FULL": "1" if words.full else ""}
+        if words.full:
+            env["DONGBO_KILLS"] = os.environ.get("DONGBO_KILLS", str(FULL_KILLS))
+        reports = lanes.run(["-m", "fault", "tests/integration"], LANES, **env)
+    with reports as directory:
+        tally = directory / "tally"
         lines = tally.read_text(encoding="utf-8").splitlines() if tally.exists() else []
-        return count(passed(report), [json.loads(line) for line in lines])
+        outcomes = lanes.outcomes(directory)
+        return count(marked(outcomes) if words.reports else outcomes, [json.loads(line) for line in lines])
 
 
 def main():
     parser = argparse.ArgumentParser(description="Runs the tests that are marked as faults, and counts.")
     parser.add_argument("--full", action="store_true", help="with the long ones")
     parser.add_argument("--json", action="store_true", help="the last line is JSON")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="where the programs are")
+    parser.add_argument("--build", type=pathlib.Path, default=lanes.ROOT / "build", help="where the programs are")
+    parser.add_argument("--reports", type=pathlib.Path, help="another run's, to count in")
     words = parser.parse_args()
-    done = run(words.full, words.build.resolve())
+    done = figures(words)
     print(json.dumps(done) if words.json else
           f"{done['injected']} faults, {done['survived']} survived; {done['acknowledged']} events acknowledged, "
           f"{done['lost']} lost, {done['doubled']} doubled" + "".join(f"\nfailed: {name}" for name in done["failed"]))
