@@ -116,6 +116,7 @@ def grant_without_end(peer, rounds):
     for _ in range(rounds):
         peer.allowed += 1 << 20
         peer.send(wire.CREDIT, wire.Credit(bytes=peer.allowed))
+        assert peer.socket.poll(wire.TIMEOUT * 1000)  # what is acknowledged before it was sent ends a session
         peer.send(wire.ACK, wire.Ack(position=1))
         yield
 

@@ -288,6 +288,9 @@ class Peer:
             received = Received(self.socket.recv())
             if received.type == kind:
                 return received
+            if received.type == PING and not received.session:  # a connection without a session is asked, too
+                self.send(PONG, _generated().Pong(nonce=received.nonce))
+                continue
             assert received.session, f"{TYPE_NAMES[kind]} expected, not {received!r}"
         raise AssertionError(f"no {TYPE_NAMES[kind]} in {TIMEOUT} s")
 
