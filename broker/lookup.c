@@ -44,26 +44,28 @@ static const PgStatement RECORDS = {
 // All versions of a person's records in a domain, or of all persons' of a key, so far as they are few and small: for
 // most that is what it takes to find the current ones, and for nobody is it much. One version more than are judged by
 // says that there are too many.
-#define FEW_VERSIONS(by, where)                                                                                        \
+#define FEW_VERSIONS(table, by, where)                                                                                 \
     "CROSS JOIN LATERAL (SELECT r.* FROM (SELECT r." by ", r.position, r.superseded, r.record, "                       \
     "sum(octet_length(r.record)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes "                    \
-    "FROM (SELECT r." by ", r.position, r.superseded, r.record FROM exchange.record_version r "                        \
+    "FROM (SELECT r." by ", r.position, r.superseded, r.record FROM exchange." table " r "                             \
     "WHERE " where " AND r.position < $1 ORDER BY r." by " DESC, r.position DESC LIMIT $2) r) r "                      \
     "WHERE coalesce(r.bytes, 0) <= $3) v"
-static const Oid NEIGHBOUR_TYPES[] = {OID_INT8, OID_INT8, OID_INT8, OID_INT8_ARRAY, OID_INT2_ARRAY};
-static const PgStatement NEIGHBOURS = {
-    "neighbours",
-    "SELECT n.i, n.person, v.record_key, v.position, v.superseded, v.record "
-    "FROM unnest($4::bigint[], $5::smallint[]) WITH ORDINALITY AS n(person, domain, i) " FEW_VERSIONS(
-        "record_key", "r.person = n.person AND r.domain = n.domain"),
-    5, NEIGHBOUR_TYPES};
+#define NEIGHBOURS_OF(table)                                                                                           \
+    "SELECT n.i, n.person, v.record_key, v.position, v.superseded, v.record "                                          \
+    "FROM unnest($4::bigint[], $5::smallint[]) WITH ORDINALITY AS n(person, domain, i) " FEW_VERSIONS(                 \
+        table, "record_key", "r.person = n.person AND r.domain = n.domain")
 // The domain is NEIGHBOURHOOD_KEY_DOMAIN, said here for its partial index.
+#define HOLDERS_OF(table)                                                                                              \
+    "SELECT n.i, v.person, n.record_key, v.position, v.superseded, v.record "                                          \
+    "FROM unnest($4::text[]) WITH ORDINALITY AS n(record_key, i) " FEW_VERSIONS(                                       \
+        table, "person", "r.domain = 7 AND r.record_key = n.record_key")
+static const Oid NEIGHBOUR_TYPES[] = {OID_INT8, OID_INT8, OID_INT8, OID_INT8_ARRAY, OID_INT2_ARRAY};
 static const Oid HOLDER_TYPES[] = {OID_INT8, OID_INT8, OID_INT8, OID_TEXT_ARRAY};
-static const PgStatement HOLDERS = {"holders",
-                                    "SELECT n.i, v.person, n.record_key, v.position, v.superseded, v.record "
-                                    "FROM unnest($4::text[]) WITH ORDINALITY AS n(record_key, i) " FEW_VERSIONS(
-                                        "person", "r.domain = 7 AND r.record_key = n.record_key"),
-                                    4, HOLDER_TYPES};
+// By persons and by key; the broker's, and those of whoever is shown what they have said that they look at.
+static const PgStatement NEIGHBOURS[2][2] = {{{"neighbours", NEIGHBOURS_OF("record_version"), 5, NEIGHBOUR_TYPES},
+                                              {"holders", HOLDERS_OF("record_version"), 4, HOLDER_TYPES}},
+                                             {{"neighbours-seen", NEIGHBOURS_OF("seen_version"), 5, NEIGHBOUR_TYPES},
+                                              {"holders-seen", HOLDERS_OF("seen_version"), 4, HOLDER_TYPES}}};
 
 #define LIFE_COLUMN                                                                                                    \
     "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint # "                                            \
@@ -480,7 +482,7 @@ static int query_neighbours(Pg *exchange, Neighbourhood **hoods, size_t n, int64
         key_params(&params, hoods, n);
     else
         person_params(&params, hoods, n);
-    int result = pg_run(exchange, by_key ? &HOLDERS : &NEIGHBOURS, &params, ret);
+    int result = pg_run(exchange, &NEIGHBOURS[before != INT64_MAX][by_key], &params, ret);
     pg_params_free(&params);
     return result;
 }

@@ -17,8 +17,9 @@ int lookup_candidates(Pg *population, const Rules *rules, Pg *waiting, Work *wor
 // Fills item->read (NULL where there is none, RECONCILE_UNREADABLE where it does not decode) for every item with
 // `wanted` set; each has a person and a record key.
 int lookup_records(Pg *exchange, Work *work);
-// Fills the neighbourhoods with `wanted` set, from versions before `before` only (INT64_MAX: all), and with them
-// item->read of the wanted items that have one of these, which are not wanted any more then.
+// Fills the neighbourhoods with `wanted` set, from all versions (`before` INT64_MAX: the broker), or from those before
+// it that an operator is shown, and with them item->read of the wanted items that have one of these, which are not
+// wanted any more then.
 int lookup_neighbours(Pg *exchange, Work *work, int64_t before);
 // Which of the items with `wanted` set are among the latest versions of their record already: `repeated`.
 int lookup_repeats(Pg *exchange, Work *work);

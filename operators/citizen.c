@@ -62,6 +62,8 @@ static int look_up(Desk *desk, const Asked *asked, Identity *identity, Dossier *
     if (r == 0)
         r = identity_find(desk, identity);
     if (r == 0)
+        r = identity_look_at(desk, identity);
+    if (r == 0)
         r = identity_find_learnt(exchange, identity);
     if (r == 0)
         r = names_read(&names, exchange);

@@ -13,12 +13,23 @@
 #include <unistd.h>
 
 #define OPTIONS_MAX 24
+#define OID_INT8 20
+#define OID_TEXT 25
+#define OID_TEXT_ARRAY 1009
+#define OID_INT8_ARRAY 1016
 #define DENIED "42501" // insufficient_privilege: appendix A of PostgreSQL's documentation
 
-static const PgStatement MAY_LOOK = {
-    "desk_may_look", "SELECT has_function_privilege('exchange.look(text)', 'EXECUTE') AND NOT pg_is_in_recovery()", 0,
-    NULL};
+// A standby keeps no looks, and so it shows nobody.
+static const PgStatement MAY_LOOK = {"desk_may_look",
+                                     "SELECT has_function_privilege('exchange.look(text)', 'EXECUTE') AND NOT s, "
+                                     "has_function_privilege('exchange.look_at_all(text,text)', 'EXECUTE') AND NOT s "
+                                     "FROM pg_is_in_recovery() s",
+                                     0, NULL};
 static const PgStatement LOOK = {"desk_look", "SELECT exchange.look($1)", 1, NULL};
+static const PgStatement LOOK_AT_ALL = {"desk_look_at_all", "SELECT exchange.look_at_all($1, $2)", 2, NULL};
+static const Oid LOOK_AT_TYPES[] = {OID_TEXT, OID_INT8, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_TEXT};
+static const PgStatement LOOK_AT = {
+    "desk_look_at", "SELECT exchange.look_at($1, $2, $3, $4, $5) WHERE NOT pg_is_in_recovery()", 5, LOOK_AT_TYPES};
 
 static const cyaml_schema_field_t ADMIN_FIELDS[] = {
     CYAML_FIELD_STRING_PTR("exchange", CYAML_FLAG_POINTER, DeskAdmin, exchange, 1, 4096),
@@ -119,13 +130,33 @@ int desk_exchange(Desk *desk, Pg **ret) {
 int desk_look(const Desk *desk, Pg *exchange) {
     PGresult *result = NULL;
     PgParams params = {0};
-    int r = pg_run(exchange, &MAY_LOOK, NULL, &result);
-    bool may_look = r == 0 && pg_bool(result, 0, 0);
+    bool names_them = strcmp(desk->entry->words, "citizen") == 0;
+    bool reviews = strncmp(desk->entry->words, "review ", strlen("review ")) == 0;
+    int r = names_them ? 0 : pg_run(exchange, &MAY_LOOK, NULL, &result);
+    bool may = r == 0 && !names_them && pg_bool(result, 0, reviews ? 0 : 1);
     PQclear(result);
-    if (!may_look)
+    if (!may)
         return r;
     pg_param_text(&params, desk->entry->words);
-    r = pg_run(exchange, &LOOK, &params, NULL);
+    if (!reviews)
+        pg_param_text(&params, desk->why ? desk->why : "");
+    r = pg_run(exchange, reviews ? &LOOK : &LOOK_AT_ALL, &params, NULL);
+    pg_params_free(&params);
+    return r;
+}
+
+int desk_look_at(const Desk *desk, Pg *exchange, const DeskLook *look) {
+    PgParams params = {0};
+    pg_param_text(&params, desk->entry->words);
+    look->review_case ? pg_param_i64(&params, look->review_case) : pg_param_null(&params);
+    pg_param_array_begin(&params, OID_INT8, (int)look->n_persons);
+    for (size_t i = 0; i < look->n_persons; i++)
+        pg_array_i64(&params, look->persons[i]);
+    pg_param_array_begin(&params, OID_TEXT, (int)look->n_numbers);
+    for (size_t i = 0; i < look->n_numbers; i++)
+        pg_array_text(&params, look->numbers[i], strlen(look->numbers[i]));
+    pg_param_text(&params, desk->why ? desk->why : "");
+    int r = pg_run(exchange, &LOOK_AT, &params, NULL);
     pg_params_free(&params);
     return r;
 }

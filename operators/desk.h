@@ -59,9 +59,19 @@ int desk_parse_noted(Desk *desk, const Option *options, const char *notes, int a
 int desk_config(Desk *desk);
 // Sessions, opened once. ERROR_CONFIG when the configuration lacks the line, ERROR_DATABASE.
 int desk_exchange(Desk *desk, Pg **ret);
-// Says to the exchange that this command looks, without which it shows no persons; where its role may. After a session
-// was connected anew; desk_exchange() does it the first time.
+// Says to the exchange that this command looks, without which it shows no persons; where its role may: at the review
+// queue, at nobody yet (a citizen's), or at everything. After a session was connected anew; desk_exchange() does it the
+// first time.
 int desk_look(const Desk *desk, Pg *exchange);
+// ... and at whom, before their rows are read.
+typedef struct DeskLook {
+    int64_t review_case; // and its events; 0: none
+    const int64_t *persons;
+    size_t n_persons;
+    const char *const *numbers;
+    size_t n_numbers;
+} DeskLook;
+int desk_look_at(const Desk *desk, Pg *exchange, const DeskLook *look);
 int desk_population(Desk *desk, Pg **ret);
 int desk_population_writer(Desk *desk, Pg **ret);
 // What a command gave; where the database says that a role lacks a right, ERROR_CONFIG with what to do. Before

@@ -19,20 +19,21 @@
 static const PgStatement PERSONS = {
     "disclosure_persons",
     "WITH RECURSIVE up(person) AS (SELECT $1::bigint UNION SELECT l.merged_into FROM up u "
-    "JOIN exchange.person_link l ON l.person = u.person), part(person) AS (SELECT person FROM up UNION "
-    "SELECT l.person FROM part p JOIN exchange.person_link l ON l.merged_into = p.person) "
+    "CROSS JOIN LATERAL (SELECT s.merged_into FROM exchange.seen_link s WHERE s.person = u.person OFFSET 0) l), part(person) AS (SELECT person FROM up UNION "
+    "SELECT l.person FROM part p CROSS JOIN LATERAL (SELECT s.person FROM exchange.seen_link s "
+    "WHERE s.merged_into = p.person OFFSET 0) l) "
     "SELECT person FROM part ORDER BY person",
     1, NULL};
 static const PgStatement VERSIONS = {
     "disclosure_versions",
     "SELECT position, CASE WHEN superseded THEN 0 ELSE coalesce(lead(position) OVER (PARTITION BY person, domain, "
-    "record_key, superseded ORDER BY position), 9223372036854775807) END FROM exchange.record_version "
+    "record_key, superseded ORDER BY position), 9223372036854775807) END FROM exchange.seen_version "
     "WHERE person = ANY ($1) ORDER BY position",
     1, NULL};
 // The last of what is told again may not be told yet, or was before this was kept: then all that is told again since.
 static const PgStatement SEGMENTS = {
     "disclosure_segments",
-    "SELECT DISTINCT first_position FROM (SELECT s.first_position FROM (SELECT position FROM exchange.record_version "
+    "SELECT DISTINCT first_position FROM (SELECT s.first_position FROM (SELECT position FROM exchange.seen_version "
     "WHERE person = ANY ($1) UNION SELECT from_position FROM exchange.followed WHERE person = ANY ($1) UNION "
     "SELECT to_position FROM exchange.followed WHERE person = ANY ($1)) p CROSS JOIN LATERAL (SELECT first_position "
     "FROM exchange.segment WHERE first_position <= p.position ORDER BY first_position DESC LIMIT 1) s "
@@ -42,7 +43,7 @@ static const PgStatement SEGMENTS = {
     1, NULL};
 static const PgStatement RECORDS = {
     "disclosure_records",
-    "SELECT position, person, domain, record_key, record FROM exchange.record_version WHERE person = ANY ($1) "
+    "SELECT position, person, domain, record_key, record FROM exchange.seen_version WHERE person = ANY ($1) "
     "AND position BETWEEN $2 AND $3 AND NOT superseded ORDER BY position",
     3, NULL};
 enum { RECORD_POSITION, RECORD_PERSON, RECORD_DOMAIN, RECORD_KEY, RECORD };

@@ -13,6 +13,7 @@
 
 #define DOSSIER_ARENA_BYTES ((size_t)64 * 1024 * 1024)
 
+// What rows are kept back from is looked up by OFFSET 0: a join's condition would not reach its index.
 // Of the person, and of those who were merged into them by then, up to when they were: later versions are the deletions
 // by which their records went. Under the number of somebody who only went later, of that one.
 static const Oid VERSION_TYPES[] = {OID_INT8, OID_TEXT, OID_INT8};
@@ -20,16 +21,17 @@ static const PgStatement VERSIONS = {
     "dossier_versions",
     "WITH RECURSIVE part(person, upto, whole) AS (SELECT coalesce(w.person, n.person), coalesce(w.position, n.upto), true "
     "FROM (SELECT $1::bigint AS person, 9223372036854775807 AS upto) n LEFT JOIN LATERAL (SELECT l.person, l.position "
-    "FROM exchange.person_link l WHERE l.number = $2 AND l.position > $3 ORDER BY l.position LIMIT 1) w ON true "
-    "UNION ALL SELECT l.person, l.position, false FROM part p JOIN exchange.person_link l ON l.merged_into = p.person "
-    "WHERE l.position <= $3) "
-    "SELECT v.domain, v.record_key, v.position, v.superseded, v.record FROM part p JOIN exchange.record_version v "
-    "ON v.person = p.person AND v.position <= p.upto ORDER BY v.domain, v.record_key, p.whole, v.position",
+    "FROM exchange.seen_link l WHERE l.number = $2 AND l.position > $3 ORDER BY l.position LIMIT 1) w ON true "
+    "UNION ALL SELECT l.person, l.position, false FROM part p CROSS JOIN LATERAL (SELECT s.* "
+    "FROM exchange.seen_link s WHERE s.merged_into = p.person AND s.position <= $3 OFFSET 0) l) "
+    "SELECT v.domain, v.record_key, v.position, v.superseded, v.record FROM part p CROSS JOIN LATERAL (SELECT s.* "
+    "FROM exchange.seen_version s WHERE s.person = p.person AND s.position <= p.upto OFFSET 0) v "
+    "ORDER BY v.domain, v.record_key, p.whole, v.position",
     3, VERSION_TYPES};
 static const PgStatement EXCEPTIONS = {
     "dossier_exceptions",
     "SELECT position, agency, domain, first_verdict, verdict, open, reasons, at, coalesce(decided_position, 0), "
-    "sequence, candidates::text FROM exchange.exception WHERE (citizen_number = ANY($1) OR (person = $2 AND $2 <> 0) OR "
+    "sequence, candidates::text FROM exchange.seen_exception WHERE (citizen_number = ANY($1) OR (person = $2 AND $2 <> 0) OR "
     "(likely_person = $2 AND open)) AND position <= $3 ORDER BY position",
     3, NULL};
 

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define NUMBERS_MAX 100 // that one person is looked for by
+
 static const PgStatement CITIZEN = {
     "identity_citizen",
     "SELECT person, rtrim(citizen_number, '-'), full_name, birth_date, sex, residence_province, residence_commune, died_on "
@@ -25,7 +27,7 @@ static const PgStatement NUMBERS = {
     "ORDER BY rank, kind, number",
     1, NULL};
 static const PgStatement LEARNT = {"identity_learnt",
-                                   "SELECT number FROM exchange.person_alias WHERE person = $1 AND kind = 'insurance' "
+                                   "SELECT number FROM exchange.seen_alias WHERE person = $1 AND kind = 'insurance' "
                                    "ORDER BY position, number LIMIT 100",
                                    1, NULL};
 static const PgStatement UNMASKING = {"identity_unmasking", "SELECT exchange.note_unmasking($1, $2, $3)", 3, NULL};
@@ -65,6 +67,15 @@ int identity_find(Desk *desk, Identity *ret) {
         r = pg_run(population, &NUMBERS, &params, &ret->numbers);
     pg_params_free(&params);
     return r;
+}
+
+int identity_look_at(const Desk *desk, const Identity *identity) {
+    const char *numbers[NUMBERS_MAX] = {identity->number};
+    size_t n = 1;
+    for (int row = 0; row < PQntuples(identity->numbers) && n < NUMBERS_MAX; row++)
+        numbers[n++] = pg_text(identity->numbers, row, 0);
+    DeskLook look = {.persons = &identity->person, .n_persons = 1, .numbers = numbers, .n_numbers = n};
+    return desk_look_at(desk, desk->exchange, &look);
 }
 
 int identity_find_learnt(Pg *exchange, Identity *identity) {

@@ -33,6 +33,8 @@ typedef enum IdentityColumn {
 int identity_read_number(const char *operand, char number[IDENTITY_NUMBER_BYTES]);
 // Looks `ret->number` up. Not being found is no error: person stays 0. ERROR_CONFIG, ERROR_DATABASE.
 int identity_find(Desk *desk, Identity *ret);
+// Says to the exchange, which is open, that this person is looked at, under all of their numbers. ERROR_DATABASE.
+int identity_look_at(const Desk *desk, const Identity *identity);
 // Fills in `learnt`, of a person who was found. An operator's right. ERROR_DATABASE.
 int identity_find_learnt(Pg *exchange, Identity *identity);
 void identity_free(Identity *identity);

@@ -16,6 +16,7 @@
 
 #define MIGRATIONS_MAX 1000
 #define MIGRATION_BYTES_MAX (4 * 1024 * 1024)
+#define WAS "\n-- was "
 
 typedef struct Migration {
     int number;
@@ -118,6 +119,18 @@ static int migrations_read(Migrations *ret, const char *dir) {
     return r;
 }
 
+// A file that had to be changed, and leaves the same, names the hash of what it was.
+static bool is_file(const Migration *migration, const uint8_t sha256[HASH_BYTES]) {
+    uint8_t was[HASH_BYTES];
+    const char *said = strstr((const char *)migration->sql.data, WAS);
+    if (memcmp(sha256, migration->sha256, HASH_BYTES) == 0)
+        return true;
+    char digits[2 * HASH_BYTES + 1] = "";
+    if (said)
+        snprintf(digits, sizeof digits, "%s", said + sizeof WAS - 1);
+    return hex_decode(digits, was, HASH_BYTES) == 0 && memcmp(sha256, was, HASH_BYTES) == 0;
+}
+
 // How many are applied, after holding them against the files.
 static int count_applied(Pg *pg, const Store *store, const Migrations *migrations, int *ret) {
     RESULT present = NULL;
@@ -140,7 +153,7 @@ static int count_applied(Pg *pg, const Store *store, const Migrations *migration
         const uint8_t *sha256 = pg_bytes(applied, i, 2, &bytes);
         if (pg_i32(applied, i, 0) != i + 1)
             return error_fail(ERROR_CONFIG, "%s: migration %d is missing in the database", store->name, i + 1);
-        if (bytes != HASH_BYTES || memcmp(sha256, migrations->list[i].sha256, HASH_BYTES) != 0)
+        if (bytes != HASH_BYTES || !is_file(&migrations->list[i], sha256))
             return error_fail(ERROR_CONFIG,
                               "%s: %s is not the file that was applied (%s): put it back, and bring changes as a new "
                               "migration",

@@ -30,7 +30,7 @@ static const PgStatement BATCHES = {
     1, NULL};
 static const PgStatement EXCEPTIONS = {
     "quality_exceptions",
-    "SELECT e.position, e.agency, e.verdict, e.reasons, e.event, s.stored_at_us FROM exchange.exception e "
+    "SELECT e.position, e.agency, e.verdict, e.reasons, e.event, s.stored_at_us FROM exchange.seen_exception e "
     "CROSS JOIN LATERAL (SELECT stored_at_us FROM exchange.segment WHERE first_position <= e.position "
     "ORDER BY first_position DESC LIMIT 1) s WHERE e.position > $1 AND e.verdict IN (4, 5, 6) "
     "ORDER BY e.position LIMIT 2000",

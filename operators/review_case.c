@@ -28,7 +28,8 @@ static const PgStatement EVENTS = {
     "SELECT e.position, sequence, agency, domain, first_verdict, verdict, open, citizen_number, coalesce(person, 0), "
     "at, coalesce(decided_position, 0), event, reasons, candidates::text, (SELECT count(*) FROM event), "
     "(SELECT count(*) FROM event WHERE open) FROM (SELECT position, 0 AS rank FROM first "
-    "UNION ALL SELECT position, 1 FROM latest) s JOIN exchange.exception e ON e.position = s.position "
+    "UNION ALL SELECT position, 1 FROM latest) s CROSS JOIN LATERAL (SELECT x.* FROM "
+    "exchange.seen_exception x WHERE x.position = s.position OFFSET 0) e "
     "ORDER BY s.rank, e.position DESC",
     2, NULL};
 static const PgStatement CLAIM = {"review_claim_of",
@@ -38,7 +39,7 @@ static const PgStatement CLAIM = {"review_claim_of",
 static const PgStatement DECISIONS = {
     "review_decisions",
     "SELECT decision, action, citizen_number, why, decided_by, decided_at, state, outcome, coalesce(position, 0) "
-    "FROM exchange.review_decision WHERE review_case = $1 ORDER BY decision DESC LIMIT 20",
+    "FROM exchange.seen_decision WHERE review_case = $1 ORDER BY decision DESC LIMIT 20",
     1, NULL};
 enum { EVENT = REVIEW_DECIDED_POSITION + 1, REASONS, CANDIDATES, N_EVENTS, N_OPEN };
 
@@ -114,11 +115,14 @@ static void decode(ReviewCase *of) {
     of->search = *candidates ? json_loads(candidates, 0, NULL) : NULL;
 }
 
-static int read_events(Pg *exchange, ReviewCase *ret) {
+static int read_events(const Desk *desk, Pg *exchange, ReviewCase *ret) {
     PgParams params = {0};
+    int r = desk_look_at(desk, exchange, &(DeskLook){.review_case = ret->number});
+    if (r < 0)
+        return r;
     pg_param_i64(&params, ret->number);
     pg_param_i64(&params, REVIEW_REPEATS_SHOWN);
-    int r = pg_run(exchange, &EVENTS, &params, &ret->events);
+    r = pg_run(exchange, &EVENTS, &params, &ret->events);
     pg_params_free(&params);
     if (r == 0 && PQntuples(ret->events) == 0) // gone since it was found
         return 1;
@@ -237,6 +241,13 @@ static void add_all(ReviewCase *of) {
             add(of, pg_i64(of->persons, row, PERSON), NULL, 0);
 }
 
+static int look_at_all(const Desk *desk, Pg *exchange, const ReviewCase *of) {
+    int64_t persons[REVIEW_ALTERNATIVES_MAX];
+    for (int i = 0; i < of->n_alternatives; i++)
+        persons[i] = of->alternatives[i].person;
+    return desk_look_at(desk, exchange, &(DeskLook){.persons = persons, .n_persons = (size_t)of->n_alternatives});
+}
+
 int review_case_read(Desk *desk, int64_t number, ReviewCase *ret) {
     Pg *exchange = NULL, *population = NULL;
     int r = desk_exchange(desk, &exchange);
@@ -247,7 +258,7 @@ int review_case_read(Desk *desk, int64_t number, ReviewCase *ret) {
     if (r == 0)
         r = find_case(exchange, number, ret);
     if (r == 0)
-        r = read_events(exchange, ret);
+        r = read_events(desk, exchange, ret);
     if (r == 0)
         r = read_work(exchange, ret);
     if (r == 0)
@@ -255,7 +266,8 @@ int review_case_read(Desk *desk, int64_t number, ReviewCase *ret) {
     if (r != 0)
         return r;
     add_all(ret);
-    return review_record_read(exchange, ret);
+    r = look_at_all(desk, exchange, ret);
+    return r < 0 ? r : review_record_read(exchange, ret);
 }
 
 int64_t review_case_posterior(const ReviewAlternative *alternative) {

@@ -48,7 +48,7 @@
     "SELECT k.review_case, e.at, k.agency, k.domain, e.citizen_number, e.reasons, coalesce(e.likely_posterior, 0), "   \
     "coalesce(e.candidates->>'too_large' = 'true', false), n.n, c.officer, c.until, w.action FROM " source             \
     "CROSS JOIN LATERAL (SELECT x.at, x.citizen_number, x.reasons, x.likely_posterior, x.candidates "                  \
-    "FROM exchange.exception x WHERE x.agency = k.agency AND x.domain = k.domain "                                     \
+    "FROM exchange.seen_exception x WHERE x.agency = k.agency AND x.domain = k.domain "                                \
     "AND x.review_case = k.review_case AND x.open AND x.verdict = 4 ORDER BY x.position LIMIT 1) e "                   \
     "CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT FROM exchange.exception x "                                 \
     "WHERE x.review_case = k.review_case AND x.open LIMIT $6) x) n "                                                   \

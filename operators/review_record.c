@@ -12,7 +12,7 @@ static const PgStatement RECORDS = {
     "review_records",
     "SELECT p.person, r.record_key, r.record, r.n FROM unnest($1::bigint[]) p(person) CROSS JOIN LATERAL ("
     "SELECT d.record_key, d.record, count(*) OVER () AS n FROM (SELECT DISTINCT ON (v.record_key) v.record_key, "
-    "v.record FROM exchange.record_version v WHERE v.person = p.person AND v.domain = $2::smallint "
+    "v.record FROM exchange.seen_version v WHERE v.person = p.person AND v.domain = $2::smallint "
     "AND NOT v.superseded ORDER BY v.record_key, v.position DESC) d ORDER BY d.record_key <> $3, d.record_key LIMIT $4"
     ") r ORDER BY p.person, r.record_key <> $3, r.record_key",
     4, NULL};

@@ -19,7 +19,7 @@
 static const PgStatement CASES = {
     "review_tally_cases",
     "SELECT DISTINCT ON (x.review_case) x.review_case, x.agency, x.domain, x.at, x.reasons, "
-    "coalesce(x.likely_posterior, 0), coalesce(x.candidates->>'too_large' = 'true', false) FROM exchange.exception x "
+    "coalesce(x.likely_posterior, 0), coalesce(x.candidates->>'too_large' = 'true', false) FROM exchange.seen_exception x "
     "WHERE x.open AND x.verdict = 4 AND x.review_case > $1 ORDER BY x.review_case, x.agency, x.domain, x.position "
     "LIMIT $2",
     2, NULL};
@@ -39,7 +39,8 @@ static const PgStatement DECIDED = {
     "count(*) FILTER (WHERE done AND action <> 'refuse' AND e.person = e.likely_person), "
     "count(*) FILTER (WHERE done AND known), "
     "count(*) FILTER (WHERE done AND action <> 'refuse' AND known AND e.person = e.likely_person) "
-    "FROM exchange.review_decision d LEFT JOIN exchange.exception e ON e.position = d.review_case "
+    "FROM exchange.review_decision d LEFT JOIN LATERAL (SELECT x.* FROM "
+    "exchange.seen_exception x WHERE x.position = d.review_case OFFSET 0) e ON true "
     "CROSS JOIN LATERAL (SELECT d.state = 'done' AS done, e.likely_posterior >= $2 "
     "AND coalesce(e.candidates->>'too_large' <> 'true', true) AS known) k "
     "WHERE d.decided_at >= $1 GROUP BY 1, 2 ORDER BY 1 DESC, 2",

@@ -30,11 +30,11 @@ static const PgStatement DECIDED = {"tally_decided",
 static const PgStatement LIKELY = {
     "tally_likely",
     "SELECT count(*), count(*) FILTER (WHERE known), count(*) FILTER (WHERE NOT known AND likely_posterior > 0) "
-    "FROM exchange.exception CROSS JOIN LATERAL (SELECT coalesce(likely_posterior, 0) >= $1 "
+    "FROM exchange.seen_exception CROSS JOIN LATERAL (SELECT coalesce(likely_posterior, 0) >= $1 "
     "AND coalesce(candidates->>'too_large', '') <> 'true' AS known) k WHERE open AND verdict = 4",
     1, NULL};
-static const PgStatement MAY_READ = {"tally_may_read",
-                                     "SELECT has_table_privilege('exchange.record_version', 'SELECT')", 0, NULL};
+static const PgStatement MAY_READ = {
+    "tally_may_read", "SELECT has_function_privilege('exchange.look_at_all(text,text)', 'EXECUTE')", 0, NULL};
 static const PgStatement FETCH = {"tally_fetch", "FETCH 5000 FROM tally_records", 0, NULL};
 
 void tally_named_add(TallyNamed *named, const char *name) {
@@ -213,7 +213,7 @@ static int add_page(Tally *tally, Pending *pending, const PGresult *page, Arena 
 static int read_records(Tally *tally, Pg *exchange, Arena *arena) {
     Pending pending = {0};
     int r = pg_command(exchange, "DECLARE tally_records NO SCROLL CURSOR FOR "
-                                 "SELECT person, domain, record_key, record FROM exchange.record_version "
+                                 "SELECT person, domain, record_key, record FROM exchange.seen_version "
                                  "WHERE NOT superseded ORDER BY person, domain, record_key, position");
     for (int rows = 1; r == 0 && rows > 0;) {
         RESULT page = NULL;

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
+-- was ac4a1b7065f6de8d464202f7f2bc7367825f209fb9ddbf338e8a69112642a57e
 -- Operators' rights by what they do, so that they hold for whoever has nothing but psql:
 --   dongbo_reader         what names no person: masked summaries, counts, positions, who may do what
 --   dongbo_reviewer       ... and persons, once they have said that they look (exchange.look); the review queue
@@ -25,8 +26,9 @@ BEGIN
             EXECUTE format('GRANT %I TO dongbo_operator', role);
         END IF;
     END LOOP;
-    -- Rows are kept from people, not from the broker, whose COPY knows no row security.
-    IF NOT (SELECT r.rolbypassrls FROM pg_catalog.pg_roles r WHERE r.rolname = 'dongbo_broker') THEN
+    -- Until 0034 the broker's COPY needs BYPASSRLS, which only a superuser gives: where an older broker may go on.
+    IF (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)
+       AND NOT (SELECT r.rolbypassrls FROM pg_catalog.pg_roles r WHERE r.rolname = 'dongbo_broker') THEN
         ALTER ROLE dongbo_broker BYPASSRLS;
     END IF;
 END $$;

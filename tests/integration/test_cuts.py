@@ -67,7 +67,8 @@ def let_go(process):
         os.kill(process.popen.pid, signal.SIGCONT)
 
 
-HOLDS = ("SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' "
+HOLDS = ("SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.relation = "
+         "'exchange.lock_of_log'::regclass "
          "AND l.granted AND a.application_name = 'dongbo writer' AND a.state ~ '^idle in transaction'")
 
 

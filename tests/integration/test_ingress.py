@@ -462,7 +462,7 @@ def test_guesses_under_way_together_are_counted(peers):
         for n, peer in enumerate(many):
             peer.send_batch(peer.seal([peers.dose(born(peers.an, 11 + 2 * n + i)) for i in range(2)]))
         peers.exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo writer' "
-                                  "AND wait_event = 'advisory'", 1)
+                                  "AND wait_event = 'relation'", 1)
     answers = [verdict for peer in many for verdict in said(peer.answer()[1]).values()]
     assert (answers.count(TOLD), answers.count(HELD)) == (GUESSES_MAX, 8 - GUESSES_MAX)
 

@@ -378,7 +378,8 @@ def test_a_key_file_that_is_waited_for_stops_nobody(desk, database):
     try:
         writer = os.open(desk.directory / "pipe.pub", os.O_WRONLY)  # opens when the command has come to its file
         assert database.value("SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
-                              "WHERE l.locktype = 'advisory' AND d.datname = %s", database.name) == 0
+                              "WHERE l.relation = 'exchange.lock_of_log'::regclass AND d.datname = %s",
+                              database.name) == 0
         os.close(writer)
         assert waiting.wait(30) == 2
     finally:

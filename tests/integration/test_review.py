@@ -137,6 +137,7 @@ def test_who_may_see_and_do_what_in_the_queue(database):
                       ("dongbo_broker", "UPDATE exchange.review_decision SET decided_by = 'x'"),
                       ("dongbo_broker", "INSERT INTO exchange.review_claim VALUES (7, 'x', now(), now())"),
                       ("dongbo_reader", "SELECT exchange.review_claim(7, 30)"),
+                      ("dongbo_operator", "SELECT why FROM exchange.review_decision"),
                       ("dongbo_reader", "SELECT why FROM exchange.review_decision"),
                       ("dongbo_reader", "SELECT officer FROM exchange.review_claim"),
                       ("dongbo_reader", "SELECT case_key FROM exchange.exception")):
@@ -148,7 +149,7 @@ def test_who_may_see_and_do_what_in_the_queue(database):
     database.rows("UPDATE exchange.review_decision SET state = 'done', outcome = '', position = 1",
                   user="dongbo_broker")
     database.rows("DELETE FROM exchange.review_claim", user="dongbo_broker")
-    database.rows("SELECT why, officer FROM exchange.review_decision, exchange.review_claim", user="dongbo_operator")
+    database.rows("SELECT action, officer FROM exchange.review_decision, exchange.review_claim", user="dongbo_operator")
 
 
 # A verdict as the exchange keeps it: sequence 300, id, MISMATCH; NAME_DIFFERS of a field, with what is held; ID_SEX.
@@ -416,7 +417,7 @@ def test_what_is_withdrawn_while_the_writer_waits_is_not_carried_out(office):
     with cluster.holding("SELECT exchange.lock_log()"):
         cluster.value(CLAIM, asked, 30, user=OFFICERS[0])
         decision = cluster.value(DECIDE, asked, "accept", None, "x", user=OFFICERS[0])
-        office.exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", 1)
+        office.exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'relation'", 1)
         cluster.rows(WITHDRAW, decision, user=OFFICERS[0])
     assert office.decide(asked, "refuse") == ("done", "1 REJECTED")
     log = logbook.Logbook(cluster).check()
@@ -432,7 +433,7 @@ def test_what_is_being_carried_out_is_not_joined(office):
     with cluster.holding("SELECT exchange.lock_log()"):
         moh.send_batch(repeat)
         office.exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo writer' "
-                                   "AND wait_event = 'advisory'", 1)
+                                   "AND wait_event = 'relation'", 1)
         cluster.rows("INSERT INTO exchange.review_decision (review_case, action, why, decided_by, position) "
                      "VALUES (%s, 'refuse', 'x', 'x', 1); NOTIFY dongbo_review", asked)
     kind, body = moh.answer()

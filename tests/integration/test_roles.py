@@ -30,10 +30,32 @@ DENIED = [
     ("dongbo_administrator", "SELECT * FROM exchange.review_decision"),
     ("dongbo_administrator", "SELECT * FROM exchange.followed"),
     ("dongbo_administrator", "SELECT exchange.look('x')"),
+    ("dongbo_administrator", "SELECT exchange.look_at('x', 1, '{1}', '{}', '')"),
+    ("dongbo_administrator", "SELECT exchange.look_at_all('x', '')"),
+    ("dongbo_administrator", "SELECT * FROM exchange.seen_version"),
+    ("dongbo_administrator", "SELECT numbers FROM exchange.looking"),
     ("dongbo_administrator", "SELECT exchange.note_unmasking('x', '')"),
     ("dongbo_administrator", "SELECT exchange.review_claim(1, 5)"),
     ("dongbo_administrator", "DELETE FROM exchange.looking"),
     ("dongbo_administrator", "UPDATE exchange.policy_change SET why = ''"),
+    ("dongbo_reviewer", "SELECT exchange.look_at_all('x', '')"),
+    ("dongbo_reviewer", "SELECT payload FROM exchange.segment"),
+    ("dongbo_reviewer", "SELECT batch FROM exchange.segment"),
+    ("dongbo_reviewer", "SELECT * FROM exchange.record_version"),
+    ("dongbo_reviewer", "SELECT event FROM exchange.exception"),
+    ("dongbo_reviewer", "SELECT citizen_number FROM exchange.exception"),
+    ("dongbo_reviewer", "SELECT why FROM exchange.review_decision"),
+    ("dongbo_reviewer", "SELECT * FROM exchange.looks('-infinity', 'all')"),
+    ("dongbo_auditor", "SET row_security = off; SELECT * FROM exchange.segment"),
+    ("dongbo_auditor", "ALTER TABLE exchange.segment DISABLE ROW LEVEL SECURITY"),
+    ("dongbo_auditor", "SELECT * FROM exchange.record_version"),
+    ("dongbo_auditor", "SELECT event FROM exchange.exception"),
+    ("dongbo_auditor", "SELECT exchange.review_claim(1, 5)"),
+    ("dongbo_auditor", "SELECT exchange.lock_log()"),
+    ("dongbo_auditor", "DELETE FROM exchange.looking"),
+    ("dongbo_auditor", "INSERT INTO exchange.looking (what, scope) VALUES ('x', 'all')"),
+    ("dongbo_auditor", "SELECT * FROM exchange.segment_0"),
+    ("dongbo_auditor", "DROP POLICY looking ON exchange.segment"),
     ("dongbo_reviewer", "SELECT exchange.lock_log()"),
     ("dongbo_reviewer", "INSERT INTO exchange.key (key, purpose, agency) VALUES ('x', 'curve', 1)"),
     ("dongbo_reviewer", "SELECT exchange.key_end(1, NULL, '{}', NULL, NULL, 'x')"),
@@ -46,10 +68,15 @@ DENIED = [
     ("dongbo_reviewer", "DELETE FROM exchange.unmasking"),
     ("dongbo_reviewer", "INSERT INTO exchange.review_decision (review_case, action, why, decided_by) "
                         "VALUES (1, 'accept', 'x', 'other')"),
-    ("dongbo_reviewer", "ALTER TABLE exchange.exception DISABLE ROW LEVEL SECURITY"),
+    ("dongbo_reviewer", "CREATE OR REPLACE VIEW exchange.seen_alias AS SELECT * FROM exchange.person_alias"),
     ("dongbo_reader", "SELECT why FROM exchange.policy_change"),
     ("dongbo_reader", "SELECT * FROM exchange.looking"),
     ("dongbo_reader", "SELECT exchange.look('x')"),
+    ("dongbo_reader", "SELECT exchange.look_at('x', 1, '{1}', '{}', '')"),
+    ("dongbo_reader", "SELECT exchange.look_at_all('x', '')"),
+    ("dongbo_reader", "SELECT * FROM exchange.seen_version"),
+    ("dongbo_reader", "SELECT * FROM exchange.seen_exception"),
+    ("dongbo_reader", "SELECT * FROM exchange.seen_decision"),
     ("dongbo_operator", "SELECT exchange.lock_log(); INSERT INTO exchange.policy_change (text, position) "
                         "VALUES ('dated back', 0)"),
     ("dongbo_operator", "UPDATE exchange.weight SET bits = 0"),
@@ -117,11 +144,13 @@ ALLOWED = [
     ("dongbo_broker", "UPDATE exchange.stream SET last_sequence = 1, session_epoch = 1"),
     ("dongbo_broker", "UPDATE exchange.exception SET verdict = 1, open = false, decided_position = 1"),
     ("dongbo_broker", "UPDATE exchange.epoch_request SET epoch = 1 WHERE epoch IS NULL"),
-    ("dongbo_reviewer", "SELECT payload, batch FROM exchange.segment, exchange.record_version, exchange.exception"),
+    ("dongbo_reviewer", "SELECT * FROM exchange.seen_version, exchange.seen_exception, exchange.seen_decision"),
+    ("dongbo_auditor", "SELECT payload, batch FROM exchange.segment, exchange.seen_version, exchange.seen_exception"),
     ("dongbo_administrator", "SELECT first_position, summary FROM exchange.segment"),
     ("dongbo_administrator", "SELECT * FROM exchange.agency, exchange.policy_change, exchange.unmasking"),
+    ("dongbo_administrator", "SELECT what, looked_by, looked_at, persons, why FROM exchange.looking"),
     ("dongbo_operator", "SELECT payload FROM exchange.segment"),
-    ("dongbo_operator", "SELECT event, citizen_number FROM exchange.exception"),
+    ("dongbo_operator", "SELECT event, citizen_number FROM exchange.seen_exception"),
     ("dongbo_operator", "SELECT exchange.note_unmasking('test', '')"),
     ("dongbo_reader", "SELECT first_position, summary, hash FROM exchange.segment"),
     ("dongbo_reader", "SELECT * FROM exchange.head"),
@@ -155,10 +184,8 @@ def test_allowed(exchange, role, sql):
 
 
 def test_no_role_is_more_than_a_login(exchange):
-    """The broker alone sees all rows: its COPY knows no row security, and it is no person."""
     assert exchange.rows("SELECT rolname FROM pg_roles WHERE rolname LIKE 'dongbo%%' AND (NOT rolcanlogin OR rolsuper "
-                         "OR rolcreaterole OR rolcreatedb OR rolreplication "
-                         "OR rolbypassrls <> (rolname = 'dongbo_broker'))") == []
+                         "OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls)") == []
 
 
 # What a role has of a table, a view or a function by its own grants; of columns where it has not all of them.
@@ -212,20 +239,37 @@ def test_partitions_are_read_by_way_of_the_whole(exchange):
 def test_nobody_but_superusers_are_more_by_membership(exchange):
     members = exchange.rows("SELECT m.member::regrole::text, m.roleid::regrole::text FROM pg_auth_members m "
                             "WHERE m.member::regrole::text LIKE 'dongbo%%' ORDER BY 1, 2")
-    assert members == [("dongbo_administrator", "dongbo_reader"), ("dongbo_operator", "dongbo_administrator"),
+    assert members == [("dongbo_administrator", "dongbo_reader"), ("dongbo_auditor", "dongbo_reader"),
+                       ("dongbo_operator", "dongbo_administrator"), ("dongbo_operator", "dongbo_auditor"),
                        ("dongbo_operator", "dongbo_reviewer"), ("dongbo_reviewer", "dongbo_reader")]
 
 
 # ---- whoever looks leaves a trace ----------------------------------------------------------------------------------
 
-PERSONAL = ("segment", "exception", "record_version", "person_alias", "person_link", "followed", "follow_request",
-            "guess", "retelling", "judging", "review_decision", "erased_entry", "erased_disclosure")
+ROWS = ("followed", "follow_request", "guess", "judging", "person_alias", "retelling", "segment")
+VIEWS = ("seen_alias", "seen_decision", "seen_exception", "seen_link", "seen_version")
+LOOK = "SELECT exchange.look_at('by hand', NULL, ARRAY[%s]::bigint[], '{}', 'was asked')"
 
 
 @pytest.fixture
 def held(exchange):
-    """Something that names a person."""
-    exchange.rows("INSERT INTO exchange.record_version VALUES (1, 2, 'k', 1, false, '') ON CONFLICT DO NOTHING")
+    """What names three persons: 1, 2 who was merged into 3, and 3; and two events in question, of 1 and of nobody."""
+    exchange.rows("INSERT INTO exchange.record_version SELECT n, 2, 'k', n, false, '' FROM generate_series(1, 3) n "
+                  "ON CONFLICT DO NOTHING")
+    exchange.rows("INSERT INTO exchange.agency (agency, code, name, domains) VALUES (1, 'MOH', 'x', '{2}') "
+                  "ON CONFLICT DO NOTHING")
+    exchange.rows("INSERT INTO exchange.person_link (person, merged_into, position, number, province, province63, "
+                  "agency, event_id, event_time_us) VALUES (2, 3, 9, 'c', '', '', 1, repeat('i', 16)::bytea, 1) "
+                  "ON CONFLICT DO NOTHING")
+    exchange.rows("INSERT INTO exchange.person_alias VALUES ('n', 'insurance', 1, 1) ON CONFLICT DO NOTHING")
+    exchange.rows("INSERT INTO exchange.exception (position, stream, sequence, agency, domain, first_verdict, verdict, "
+                  "open, citizen_number, person, reasons, event, leaf, review_case) VALUES "
+                  "(1, 's', 1, 1, 2, 4, 4, true, 'a', 1, '', 'event', '', 1), "
+                  "(2, 's', 2, 1, 2, 5, 5, true, 'b', NULL, '', 'event', '', NULL) ON CONFLICT DO NOTHING")
+    exchange.rows("INSERT INTO exchange.segment (first_position, last_position, epoch, format, kind, batch_root, "
+                  "stored_at_us, population_position, leaf_index, hash, frontier, summary, payload, leaf) VALUES "
+                  "(1, 1, 1, 2, 1, NULL, 1, 0, 0, repeat('h', 32)::bytea, '', '', 'payload', repeat('l', 32)::bytea) "
+                  "ON CONFLICT DO NOTHING")
     return exchange
 
 
@@ -235,46 +279,235 @@ def psql(held, user):
         yield connection, connection.cursor()
 
 
-def count(cursor):
-    cursor.execute("SELECT count(*) FROM exchange.record_version")
-    return cursor.fetchone()[0]
+def seen(cursor, column="person", table="seen_version"):
+    cursor.execute(f"SELECT DISTINCT {column} FROM exchange.{table} ORDER BY 1")
+    return [value for value, in cursor.fetchall()]
 
 
-@pytest.mark.parametrize("user", ["dongbo_reviewer", "dongbo_operator"])
-def test_persons_are_shown_to_whoever_has_said_that_they_look(held, user):
+def test_a_person_is_shown_to_whoever_has_said_that_they_look_at_them(held):
+    user = "dongbo_reviewer"
     with psql(held, user) as (connection, cursor), psql(held, user) as (_, other):
-        assert count(cursor) == 0
-        cursor.execute("SELECT exchange.look('by hand')")
-        assert count(cursor) == 0, "it is not committed"
+        assert seen(cursor) == []
+        cursor.execute(LOOK, (1,))
+        assert seen(cursor) == [], "it is not committed"
         connection.rollback()
-        assert count(cursor) == 0, "it was taken back"
-        cursor.execute("SELECT exchange.look('by hand')")
+        assert seen(cursor) == [], "it was taken back"
+        cursor.execute(LOOK, (1,))
         cursor.execute("SAVEPOINT s")
-        assert count(cursor) == 0
+        assert seen(cursor) == []
         connection.commit()
-        assert count(cursor) == 1
-        assert count(other) == 0, "another connection said nothing"
-    assert held.rows("SELECT what FROM exchange.looking WHERE looked_by = %s", user) == [("by hand",)]
+        assert seen(cursor) == [1], "nobody else"
+        assert seen(cursor, "position", "seen_exception") == [1]
+        assert seen(cursor, "person", "seen_link") == []
+        assert seen(other) == [], "another connection said nothing"
+        cursor.execute(LOOK, (2,))
+        connection.commit()
+        assert seen(cursor) == [1, 2, 3], "with whom they became one"
+        assert seen(cursor, "person", "seen_link") == [2]
+    assert held.rows("SELECT what, looked_by, persons, why FROM exchange.looking WHERE scope = 'persons' ORDER BY 1, 3"
+                     ) == [("by hand", user, [1], "was asked"), ("by hand", user, [2, 3], "was asked")]
+    with psql(held, user) as (_, later):
+        assert seen(later) == [], "it was another session's look"
+
+
+def test_what_was_said_under_a_number_or_in_a_case_is_shown_alone(held):
+    with psql(held, "dongbo_reviewer") as (connection, cursor):
+        cursor.execute("SELECT exchange.look_at('by hand', NULL, NULL, '{b}', '')")
+        connection.commit()
+        assert seen(cursor, "position", "seen_exception") == [2] and seen(cursor) == []
+    with psql(held, "dongbo_reviewer") as (connection, cursor):
+        cursor.execute("SELECT exchange.look_at('by hand', 1, NULL, NULL, '')")
+        connection.commit()
+        assert seen(cursor, "position", "seen_exception") == [1] and seen(cursor) == []
+
+
+def test_the_queue_is_shown_without_anybodys_records(held):
+    with psql(held, "dongbo_reviewer") as (connection, cursor):
+        assert seen(cursor, "position", "seen_exception") == []
+        cursor.execute("SELECT exchange.look('by hand')")
+        connection.commit()
+        assert seen(cursor, "position", "seen_exception") == [1], "what waits by itself is in no queue"
+        assert seen(cursor) == []
+
+
+@pytest.mark.parametrize("user", ["dongbo_auditor", "dongbo_operator"])
+def test_all_is_shown_to_auditors_who_have_said_so(held, user):
+    with psql(held, user) as (connection, cursor):
+        for table, column in (("seen_version", "person"), ("segment", "first_position"), ("seen_link", "person")):
+            assert seen(cursor, column, table) == []
+        cursor.execute("SELECT exchange.look_at_all('by hand', 'export')")
+        connection.commit()
+        assert seen(cursor) == [1, 2, 3] and seen(cursor, "position", "seen_exception") == [1, 2]
+        assert seen(cursor, "first_position", "segment") == [1] and seen(cursor, "person", "seen_link") == [2]
+    assert held.rows("SELECT what, why FROM exchange.looking WHERE scope = 'all' AND looked_by = %s", user) == [
+        ("by hand", "export")]
+
+
+def test_a_look_opens_nothing_to_whoever_became_another(held):
+    """Only for themselves may anybody see when a session began: who is another by SET ROLE is shown nothing."""
+    held.rows("CREATE ROLE officer_role LOGIN; GRANT dongbo_reviewer TO officer_role")
+    try:
+        with psql(held, "officer_role") as (connection, cursor):
+            cursor.execute(LOOK, (1,))
+            connection.commit()
+            assert seen(cursor) == [1]
+            cursor.execute("SET ROLE dongbo_reviewer")
+            assert seen(cursor) == []
+    finally:
+        held.rows("DROP ROLE officer_role")
 
 
 def test_what_names_persons_is_kept_behind_looking(exchange):
-    """Every table of which reviewers have more than readers, and no other."""
+    """Every table of which reviewers or auditors have more than readers, and no other."""
     behind = exchange.rows("SELECT c.relname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE NOT "
-                           "p.polpermissive AND p.polroles = ARRAY['dongbo_reviewer'::regrole]::oid[] "
+                           "p.polpermissive AND p.polroles @> ARRAY['dongbo_auditor'::regrole]::oid[] "
                            "AND p.polcmd = 'r' AND c.relrowsecurity ORDER BY 1")
-    assert [name for name, in behind] == sorted(PERSONAL)
-    beyond = exchange.rows("SELECT DISTINCT c.relname FROM pg_class c, aclexplode(c.relacl) a WHERE a.grantee = "
-                           "'dongbo_reviewer'::regrole AND c.relname <> 'review_claim' ORDER BY 1")
-    assert beyond == behind
+    assert [name for name, in behind] == sorted(ROWS)
+    beyond = exchange.rows("SELECT DISTINCT c.relname FROM pg_class c, aclexplode(c.relacl) a WHERE a.grantee IN ("
+                           "'dongbo_reviewer'::regrole, 'dongbo_auditor'::regrole) AND c.relname <> 'review_claim' "
+                           "ORDER BY 1")
+    assert [name for name, in beyond] == sorted((*ROWS, *VIEWS))
+    assert exchange.rows("SELECT relname FROM pg_class WHERE relname LIKE 'seen%%' AND NOT coalesce("
+                         "reloptions @> ARRAY['security_barrier=true'], false)") == []
 
 
-def test_a_leaky_function_sees_no_row(held):
-    """Who makes their own function to look through the policy gets nothing: it is not asked before the policy is."""
-    with psql(held, "dongbo_reviewer") as (_, cursor):
-        cursor.execute("CREATE FUNCTION pg_temp.leak(bytea) RETURNS boolean COST 0.0001 LANGUAGE plpgsql AS "
-                       "$$ BEGIN RAISE EXCEPTION 'leaked'; END $$")
-        cursor.execute("SELECT * FROM exchange.record_version WHERE pg_temp.leak(record)")
+@pytest.mark.parametrize("table, column", [("seen_version", "record"), ("seen_exception", "event"),
+                                           ("seen_alias", "number::bytea")])
+def test_a_leaky_function_sees_no_row(held, table, column):
+    """Somebody else's function that tells what it is given is not asked before it is known what is shown."""
+    held.rows("CREATE OR REPLACE FUNCTION public.leak(bytea) RETURNS boolean COST 0.0001 LANGUAGE plpgsql AS "
+              "$$ BEGIN RAISE EXCEPTION 'leaked'; END $$")
+    with psql(held, "dongbo_reviewer") as (connection, cursor):
+        cursor.execute(f"SELECT * FROM exchange.{table} WHERE public.leak({column})")
         assert cursor.fetchall() == []
+        cursor.execute(f"SELECT * FROM exchange.{table} WHERE 1 / (length({column}) - length({column})) = 1")
+        assert cursor.fetchall() == [], "an error is told of no row"
+        cursor.execute("SELECT exchange.look_at('by hand', 1, '{1}', '{}', '')")
+        connection.commit()
+        with pytest.raises(psycopg2.errors.RaiseException, match="leaked"):
+            cursor.execute(f"SELECT * FROM exchange.{table} WHERE public.leak({column})")
+
+
+def nodes(plan):
+    return [plan, *(node for one in plan.get("Plans", ()) for node in nodes(one))]
+
+
+@pytest.mark.parametrize("where", ["seen_version WHERE person = 1", "seen_version WHERE record_key = 'k'",
+                                   "seen_exception WHERE citizen_number = 'a'", "seen_exception WHERE person = 1",
+                                   "seen_alias WHERE number = 'n'", "seen_link WHERE number = 'c'",
+                                   "seen_decision WHERE review_case = 1"])
+def test_a_plan_counts_nobody_who_is_not_shown(held, where):
+    """Rows that a filter removed would tell that they are there."""
+    with psql(held, "dongbo_reviewer") as (connection, cursor):
+        cursor.execute("SELECT exchange.look_at('by hand', 77, '{77}', '{none}', '')")
+        connection.commit()
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM exchange.{where}")
+        plan = nodes(cursor.fetchone()[0][0]["Plan"])
+    assert [node for node in plan if node.get("Relation Name", "looking") != "looking"
+            and (node["Actual Rows"] or node.get("Rows Removed by Filter"))] == []
+
+
+def test_statistics_tell_nobodys_values(held):
+    held.rows("ANALYZE")
+    public = ("agency", "domain", "position", "kind", "first_verdict", "verdict", "open", "sequence", "stream", "leaf",
+              "at", "review_case", "decided_position", "likely_posterior", "reason_codes")
+    for role in ("dongbo_reader", "dongbo_reviewer", "dongbo_auditor", "dongbo_administrator", "dongbo_operator"):
+        told = held.rows("SELECT tablename, attname FROM pg_stats WHERE schemaname = 'exchange' AND tablename IN "
+                         "('record_version', 'exception', 'person_alias', 'person_link', 'guess', 'followed', "
+                         "'follow_request', 'retelling', 'judging', 'review_decision') "
+                         "OR attname IN ('payload', 'batch', 'numbers')", user=role)
+        assert [(table, column) for table, column in told if column not in public] == [], role
+
+
+HOSTILE = [
+    "CREATE FUNCTION public.f() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    "CREATE TABLE public.t (i integer)",
+    "CREATE SCHEMA mine",
+    "CREATE EXTENSION dblink",
+    "CREATE EXTENSION postgres_fdw",
+    "CREATE EXTENSION pg_trgm SCHEMA public",
+    "CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION exchange.notify_policy()",
+    "CREATE PUBLICATION p FOR ALL TABLES",
+    "CREATE TRIGGER t BEFORE INSERT ON exchange.segment FOR EACH ROW EXECUTE FUNCTION exchange.check_position()",
+    "CREATE RULE r AS ON INSERT TO exchange.segment DO INSTEAD NOTHING",
+    "CREATE POLICY p ON exchange.segment USING (true)",
+    "CREATE ROLE mine",
+    "ALTER ROLE dongbo_reader SUPERUSER",
+    "GRANT dongbo_broker TO CURRENT_USER",
+    "GRANT SELECT ON exchange.record_version TO PUBLIC",
+    "SET ROLE dongbo_broker",
+    "SET SESSION AUTHORIZATION postgres",
+    "SET session_replication_role = replica",
+    "ALTER SYSTEM SET fsync = off",
+    "SELECT pg_reload_conf()",
+    "SELECT pg_read_file('/etc/passwd')",
+    "SELECT pg_ls_dir('.')",
+    "SELECT lo_import('/etc/passwd')",
+    "SELECT lo_export(1, '/tmp/x')",
+    "COPY (SELECT 1) TO PROGRAM 'id'",
+    "COPY (SELECT 1) TO '/tmp/x'",
+    "COPY exchange.agency FROM '/etc/passwd'",
+    "BEGIN; LOCK TABLE exchange.lock_of_log IN ACCESS SHARE MODE",
+    "BEGIN; LOCK TABLE exchange.record_version IN ACCESS SHARE MODE",
+    "BEGIN; LOCK TABLE exchange.agency IN ACCESS EXCLUSIVE MODE",
+    "SELECT pg_create_logical_replication_slot('s', 'pgoutput')",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'dongbo_broker'",
+    "SELECT * FROM pg_authid",
+    "SELECT * FROM pg_statistic",
+    "SELECT * FROM exchange.lock_of_log",
+    "UPDATE exchange.migration SET name = ''",
+    "ALTER FUNCTION exchange.lock_log() SECURITY INVOKER",
+    "DROP VIEW exchange.head",
+    "TRUNCATE exchange.agency",
+]
+PEOPLE = ("dongbo_reader", "dongbo_reviewer", "dongbo_auditor", "dongbo_administrator", "dongbo_operator")
+
+
+@pytest.mark.parametrize("sql", HOSTILE)
+def test_nobody_gets_round_their_role(exchange, sql):
+    with psql(exchange, "dongbo_broker"):
+        for role in PEOPLE:
+            with pytest.raises((psycopg2.errors.InsufficientPrivilege, psycopg2.errors.UndefinedFile)):
+                exchange.rows(sql, user=role)
+                pytest.fail(f"{role} may {sql}")
+
+
+@pytest.mark.parametrize("role", [*PEOPLE, "dongbo_broker"])
+def test_nobody_makes_anything_not_even_for_a_session(exchange, role):
+    """Of the database as `dongbo init` left it: what is the database's own is not in a copy."""
+    assert exchange.rows("SELECT has_database_privilege(%s, 'dongbo', p), "
+                         "has_schema_privilege(%s, 'public', 'CREATE'), "
+                         "has_schema_privilege(%s, 'exchange', 'CREATE') FROM unnest(ARRAY['CREATE', 'TEMPORARY']) p",
+                         role, role, role) == [(False, False, False)] * 2
+
+
+def test_whoever_may_only_read_stops_nobody_who_writes(exchange):
+    """By no lock that they can take."""
+    with psql(exchange, "dongbo_reader") as (_, reader), psql(exchange, "dongbo_broker") as (_, broker):
+        reader.execute("SELECT pg_advisory_lock(key) FROM unnest(ARRAY[7237124516519804929, 7237124516519804930, "
+                       "hashtextextended('exchange.segment_partition', 0)]) AS key")
+        reader.execute("SELECT first_position FROM exchange.segment")
+        broker.execute("SET lock_timeout = '5s'; SELECT exchange.lock_log()")
+        broker.execute("SELECT exchange.lock_heads()")
+        broker.execute("SELECT exchange.segment_partition(800000000)")
+
+
+def test_errors_of_functions_show_no_row(held):
+    """What fails in a function fails as its owner, who is shown the row."""
+    held.rows("INSERT INTO exchange.erasure (position, ordered, agency, leaf, stream, sequence, person, domain, "
+              "record_key, event_id, event_time_us, logged_position) VALUES (1, 'x', 1, repeat('l', 32)::bytea, "
+              "repeat('s', 16)::bytea, 1, 1, 2, 'k', repeat('e', 16)::bytea, 1, 2) ON CONFLICT DO NOTHING")
+    for sql in ("SELECT exchange.erase_version(1, 1, NULL)", "SELECT exchange.erase_segment(1, NULL, NULL, NULL)"):
+        assert held.value(sql, user="dongbo_administrator") == 0
+
+
+def test_functions_with_their_owners_rights_look_nowhere_else(exchange):
+    """Nor does any that they, policies or triggers call: where names are looked up is part of each."""
+    loose = exchange.rows("SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n "
+                          "ON n.oid = p.pronamespace WHERE n.nspname IN ('exchange', 'population') AND p.prosecdef "
+                          "AND NOT coalesce("
+                          "p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)")
+    assert loose == []
 
 
 def test_partitions_are_made_once_and_hold_what_they_should(exchange):

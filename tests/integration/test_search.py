@@ -277,7 +277,7 @@ def test_a_namesake_who_comes_meanwhile_is_seen_under_the_lock(office):
     with exchange.cluster.holding("SELECT exchange.lock_log()"):
         office.trusted.send_batch(sealed)
         exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo writer' "
-                            "AND wait_event = 'advisory'", 1)
+                            "AND wait_event = 'relation'", 1)
         exchange.load_population(one[1:])
     kind, body = office.trusted.answer()
     assert kind == wire_peer.RECEIPT
@@ -298,7 +298,7 @@ def test_a_long_search_under_the_lock_is_no_idleness(office):
     with office.cluster.holding("SELECT exchange.lock_log()"):
         office.trusted.send_batch(sealed)
         exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo writer' "
-                            "AND wait_event = 'advisory'", 1)
+                            "AND wait_event = 'relation'", 1)
         exchange.load_population([row("001085000996", "Dương Đình Nghệ", "1985-04-06")])
     kind, body = office.trusted.answer()
     office.cluster.rows(find)

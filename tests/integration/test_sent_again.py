@@ -12,7 +12,7 @@ from people import citizen, dose, subject
 ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
 OFFICER = "officer_lan"
 T = 1640995200000000
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo writer' AND wait_event = 'advisory'"
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo writer' AND wait_event = 'relation'"
 
 
 class Ministry:

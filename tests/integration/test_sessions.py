@@ -237,7 +237,7 @@ def test_what_was_read_before_a_restore_is_read_again(moh):
         first.publish([people.dose(1, body=people.dose_body(lot_number="LOST"), event_time_us=1640000000000001)])
         with moh.cluster.holding("SELECT exchange.lock_log()"):
             other.send_batch([people.dose(2)])
-            wait_for_activity(moh, "writer", "wait_event = 'advisory'")
+            wait_for_activity(moh, "writer", "wait_event = 'relation'")
             since = moh.cluster.value("SELECT clock_timestamp()")
             second.send_batch([people.dose(1, body=people.dose_body(facility_code="01-007"),
                                            event_time_us=1640000000000002)])

@@ -31,6 +31,7 @@ static int set_up(void **state) {
     done(pg_connect(pg));
     FILE *said = fopen("/dev/null", "w");
     done(migration_apply(pg, MIGRATION_EXCHANGE, schemas, said, &applied));
+    done(pg_command(pg, "SELECT exchange.look_at_all('test', '')"));
     assert_true(applied > 0);
     fclose(said);
     *state = pg;
@@ -235,6 +236,7 @@ static void test_what_cannot_be_read_is_said_not_skipped(void **state) {
     assert_non_null(strstr(error_text(), "record"));
     pg_disconnect(*state);
     done(pg_connect(*state));
+    done(pg_command(*state, "SELECT exchange.look_at_all('test', '')"));
     done(pg_command(*state, "TRUNCATE exchange.record_version; INSERT INTO exchange.segment (first_position, "
                             "last_position, epoch, format, kind, stored_at_us, population_position, leaf_index, hash, "
                             "frontier, summary) VALUES (17, 17, 1, 1, 1, 1, 0, 0, '', '', '\\xff')"));
@@ -242,6 +244,7 @@ static void test_what_cannot_be_read_is_said_not_skipped(void **state) {
     assert_non_null(strstr(error_text(), "position 17"));
     pg_disconnect(*state);
     done(pg_connect(*state));
+    done(pg_command(*state, "SELECT exchange.look_at_all('test', '')"));
 }
 
 static void test_names_beyond_the_last_place_count_as_other(void **state) {
