@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `dongbo log check`: proofs about the log against public keys, without a database. What no key was given for is told,
-// not believed.
+// `dongbo log check`: proofs about the log, and of whose word records are, against public keys, without a database.
+// What no key was given for is told, not believed.
 #include "operators/answer.h"
 #include "operators/commands.h"
 #include "operators/log_proof.h"
+#include "operators/received.h"
 #include "operators/result.h"
 #include "proto/domain.h"
 
@@ -14,7 +15,8 @@
 #define KEYS_MAX 256
 
 static const char NOTES[] =
-    "Keys are public key files (FILE.pub): the exchange's, and of agencies.\n"
+    "Keys are public key files (FILE.pub): the exchange's, and of agencies. A FILE may also be of JSON lines that\n"
+    "dongbo-agent receive wrote with origin_proofs: then the proof of each record is checked.\n"
     "Exit code 0: proved. 1: not proved, or not by the keys that were given. 2: a file could not be read.\n";
 
 static const char *signature_text(LogProofSignature signature) {
@@ -23,12 +25,6 @@ static const char *signature_text(LogProofSignature signature) {
                                         [LOG_PROOF_BAD] = "NOT GOOD",
                                         [LOG_PROOF_NONE] = "none"};
     return TEXTS[signature];
-}
-
-static bool is_proved(const LogProofCheck *check) {
-    return check->wrong == NULL && check->head == LOG_PROOF_GOOD &&
-           (check->older == LOG_PROOF_GOOD || check->older == LOG_PROOF_NONE) &&
-           (check->agency == LOG_PROOF_GOOD || check->agency == LOG_PROOF_NONE);
 }
 
 static void print_tree(const char *which, const Dongbo__TreeHead *tree, LogProofSignature signature) {
@@ -53,24 +49,37 @@ static void print_entry(const Dongbo__EntryProof *entry, const LogProofCheck *ch
         printf("signed by the agency with key %s: %s\n", check->agency_key, signature_text(check->agency));
 }
 
+static void print_event(const Dongbo__OriginProof *proof, const LogProofCheck *check) {
+    char at[CLOCK_TEXT_BYTES], stream[2 * STREAM_BYTES + 1];
+    clock_format_us(check->batch->sealed_at_us, at);
+    hex_encode(check->batch->stream.data, STREAM_BYTES, stream);
+    printf("event %" PRIu64 " of stream %s, sealed %s%s\n", check->batch->first_sequence + proof->index, stream, at,
+           check->has_content ? ", with its content" : "");
+    if (proof->erased != 0)
+        printf("erased, as the exchange says at position %" PRIu64 "\n", proof->erased);
+    printf("signed by the agency with key %s: %s\n", check->agency_key, signature_text(check->agency));
+}
+
 static void print_text(const char *path, const Dongbo__Proof *proof, const LogProofCheck *check) {
     printf("%s\n", path);
     if (check->wrong == NULL && proof->what_case == DONGBO__PROOF__WHAT_ENTRY)
         print_entry(proof->entry, check);
+    if (check->wrong == NULL && check->batch != NULL)
+        print_event(proof->event->proof, check);
     if (check->older_tree != NULL)
         print_tree("signed head", check->older_tree, check->older);
     if (check->tree != NULL)
         print_tree(check->older_tree != NULL ? "is the beginning of" : "in signed head", check->tree, check->head);
     printf("%s%s\n", check->wrong == NULL ? "" : "WRONG: ",
-           check->wrong != NULL ? check->wrong
-           : is_proved(check)   ? "proved"
-                                : "NOT PROVED: a key is missing");
+           check->wrong != NULL       ? check->wrong
+           : log_proof_is_good(check) ? "proved"
+                                      : "NOT PROVED: a key is missing");
 }
 
 static int print_json(const char *path, const Dongbo__Proof *proof, const LogProofCheck *check) {
-    json_t *object = json_pack("{s:s, s:b, s:s?, s:s, s:s, s:s}", "file", path, "proved", is_proved(check), "wrong",
-                               check->wrong, "head", signature_text(check->head), "older", signature_text(check->older),
-                               "agency", signature_text(check->agency));
+    json_t *object = json_pack("{s:s, s:b, s:s?, s:s, s:s, s:s}", "file", path, "proved", log_proof_is_good(check),
+                               "wrong", check->wrong, "head", signature_text(check->head), "older",
+                               signature_text(check->older), "agency", signature_text(check->agency));
     if (check->tree != NULL) {
         json_object_set_new(object, "number", json_integer((json_int_t)check->tree->number));
         json_object_set_new(object, "size", json_integer((json_int_t)check->tree->size));
@@ -108,8 +117,11 @@ static int check_file(Checks *checks, const char *path) {
     const Dongbo__Proof *proof = NULL;
     LogProofCheck check;
     LogProofKeys keys = {(const uint8_t(*)[KEY_BYTES])checks->keys, checks->n_keys};
+    int r = received_check(path, &(ReceivedCheck){&keys, checks->arena, checks->json});
+    if (r != RECEIVED_NOT)
+        return r;
     arena_reset(checks->arena);
-    int r = log_proof_read(path, checks->arena, &proof);
+    r = log_proof_read(path, checks->arena, &proof);
     if (r > 0)
         return ERROR_CONFIG;
     if (r == 0)
@@ -120,7 +132,7 @@ static int check_file(Checks *checks, const char *path) {
         r = print_json(path, proof, &check);
     else
         print_text(path, proof, &check);
-    return r < 0 ? r : !is_proved(&check);
+    return r < 0 ? r : !log_proof_is_good(&check);
 }
 
 int log_check_run(Desk *desk, int argc, char **argv) {

@@ -9,6 +9,7 @@
 #include "proto/base/error.h"
 #include "proto/check.h"
 #include "proto/head.h"
+#include "proto/origin.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,7 +50,7 @@ int log_proof_write(const char *path, const Dongbo__Proof *proof) {
     static const char *const NO_INPUTS[] = {NULL};
     CLEANUP(bytes_free) Bytes bytes = {0};
     FILE *file = stdout;
-    bytes_append_text(&bytes, LOG_PROOF_MAGIC);
+    bytes_append_text(&bytes, PROOF_MAGIC);
     bytes_append_message(&bytes, &proof->base);
     if (bytes.failed)
         return error_fail(ERROR_MEMORY, "no memory for a proof");
@@ -75,19 +76,22 @@ static int read_file(const char *path, Bytes *ret) {
     return failed ? error_fail(ERROR_SYSTEM, "%s: %m", path) : 0;
 }
 
+int log_proof_parse(const uint8_t *data, size_t n, Arena *arena, const Dongbo__Proof **ret) {
+    static const size_t MAGIC = sizeof PROOF_MAGIC - 1;
+    if (n > LOG_PROOF_BYTES_MAX || n < MAGIC || memcmp(data, PROOF_MAGIC, MAGIC) != 0 ||
+        check_message(&dongbo__proof__descriptor, &CHECK_WIRE, data + MAGIC, n - MAGIC, NULL) != 0)
+        return 1;
+    *ret = dongbo__proof__unpack(arena_protobuf(arena), n - MAGIC, data + MAGIC);
+    return *ret == NULL ? 1 : 0;
+}
+
 int log_proof_read(const char *path, Arena *arena, const Dongbo__Proof **ret) {
-    static const size_t MAGIC = sizeof LOG_PROOF_MAGIC - 1;
     CLEANUP(bytes_free) Bytes bytes = {0};
-    char field[64];
     int r = read_file(path, &bytes);
     if (r < 0)
         return r;
     error_fail(ERROR_CONFIG, "%s is no proof, or it was cut", path);
-    if (bytes.n > LOG_PROOF_BYTES_MAX || bytes.n < MAGIC || memcmp(bytes.data, LOG_PROOF_MAGIC, MAGIC) != 0 ||
-        check_message(&dongbo__proof__descriptor, &CHECK_WIRE, bytes.data + MAGIC, bytes.n - MAGIC, field) != 0)
-        return 1;
-    *ret = dongbo__proof__unpack(arena_protobuf(arena), bytes.n - MAGIC, bytes.data + MAGIC);
-    return *ret == NULL ? 1 : 0;
+    return log_proof_parse(bytes.data, bytes.n, arena, ret);
 }
 
 // ---- checking ----------------------------------------------------------------------------------------------------
@@ -226,6 +230,33 @@ static int check_entry(const Checking *checking, const Dongbo__EntryProof *entry
     return r;
 }
 
+// By the agency's signature alone: there is no head.
+static int check_alone(const Checking *checking, const Dongbo__EventProof *proof, LogProofCheck *ret) {
+    OriginBatch batch;
+    ret->agency = ret->head = LOG_PROOF_NONE;
+    if (proof->proof == NULL) {
+        ret->wrong = "there is no event";
+        return 0;
+    }
+    int r = origin_read_batch(proof->batch, checking->arena, &batch);
+    if (r != 0) {
+        ret->wrong = "the batch's header, or its signature, cannot be read";
+        return r < 0 ? r : 0;
+    }
+    ret->batch = batch.header;
+    ret->has_content = proof->proof->event.len > 0;
+    ret->wrong = origin_check(checking->merkle, &batch, proof->proof);
+    snprintf(ret->agency_key, sizeof ret->agency_key, "%s", batch.header->key_id);
+    CLEANUP(verifier_destroy) Verifier *verifier = NULL;
+    r = verifier_of(checking, ret->agency_key, &verifier);
+    ret->agency = LOG_PROOF_NO_KEY;
+    if (r < 0 || verifier == NULL)
+        return r;
+    r = origin_check_signature(&batch, verifier);
+    ret->agency = r == 0 ? LOG_PROOF_GOOD : LOG_PROOF_BAD;
+    return r < 0 ? r : 0;
+}
+
 static int check_consistency(const Checking *checking, const Dongbo__ConsistencyProof *proof, LogProofCheck *ret) {
     ProofPath path;
     ret->agency = LOG_PROOF_NONE;
@@ -255,10 +286,19 @@ int log_proof_check(const Dongbo__Proof *proof, const LogProofKeys *keys, Arena 
         r = check_entry(&checking, proof->entry, ret);
     else if (proof->what_case == DONGBO__PROOF__WHAT_CONSISTENCY)
         r = check_consistency(&checking, proof->consistency, ret);
+    else if (proof->what_case == DONGBO__PROOF__WHAT_EVENT)
+        r = check_alone(&checking, proof->event, ret);
     else
         ret->wrong = "it proves nothing that this program knows";
     if (r == 0 && ret->wrong == NULL &&
         (ret->head == LOG_PROOF_BAD || ret->older == LOG_PROOF_BAD || ret->agency == LOG_PROOF_BAD))
         ret->wrong = "a signature is not good";
     return r;
+}
+
+bool log_proof_is_good(const LogProofCheck *check) {
+    bool alone = check->batch != NULL;
+    return check->wrong == NULL && check->head == (alone ? LOG_PROOF_NONE : LOG_PROOF_GOOD) &&
+           (check->older == LOG_PROOF_GOOD || check->older == LOG_PROOF_NONE) &&
+           (check->agency == LOG_PROOF_GOOD || (check->agency == LOG_PROOF_NONE && !alone));
 }

@@ -10,7 +10,6 @@
 #include "proto/keys.h"
 #include "proto/proof.h"
 
-#define LOG_PROOF_MAGIC "dongbo proof 1\n"
 #define LOG_PROOF_BYTES_MAX ((size_t)1024 * 1024) // of a file
 
 // ---- heads
@@ -24,6 +23,7 @@ int log_proof_tree(const Dongbo__SignedHead *head, Arena *arena, const Dongbo__T
 int log_proof_write(const char *path, const Dongbo__Proof *proof); // "-": standard output. ERROR_CONFIG, ERROR_SYSTEM
 // 1 when it is none: error_text() says what is wrong with it. ERROR_CONFIG: it cannot be opened.
 int log_proof_read(const char *path, Arena *arena, const Dongbo__Proof **ret);
+int log_proof_parse(const uint8_t *data, size_t n, Arena *arena, const Dongbo__Proof **ret); // 1 when it is none
 
 // ---- checked
 
@@ -33,6 +33,7 @@ typedef struct LogProofCheck {
     LogProofSignature head, older, agency;
     char head_key[KEY_ID_TEXT_BYTES], older_key[KEY_ID_TEXT_BYTES], agency_key[KEY_ID_TEXT_BYTES];
     const Dongbo__TreeHead *tree, *older_tree; // in the arena
+    const Dongbo__BatchHeader *batch;          // of an event that stands for itself; likewise
     bool has_content;
 } LogProofCheck;
 typedef struct LogProofKeys {
@@ -41,3 +42,5 @@ typedef struct LogProofKeys {
 } LogProofKeys;
 // ERROR_CRYPTO, ERROR_MEMORY.
 int log_proof_check(const Dongbo__Proof *proof, const LogProofKeys *keys, Arena *arena, LogProofCheck *ret);
+// That nothing of it is wrong, and all that it says is signed by keys that were given.
+bool log_proof_is_good(const LogProofCheck *check);

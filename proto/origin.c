@@ -3,6 +3,7 @@
 // A batch's beginning is read as the whole of it is (batch.h), so that one that was refused there proves nothing here.
 #include "proto/origin.h"
 
+#include "log.pb-c.h"
 #include "proto/batch.h"
 #include "proto/proof.h"
 
@@ -35,4 +36,17 @@ const char *origin_check(Merkle *merkle, const OriginBatch *batch, const Dongbo_
         return "there is no salt to hold the event against";
     merkle_salted_leaf(merkle, proof->salt.data, proof->event.data, proof->event.len, hash);
     return memcmp(hash, proof->leaf.data, HASH_BYTES) == 0 ? NULL : "the event is not the one that was signed";
+}
+
+void origin_append_file(ProtobufCBinaryData batch, const Dongbo__OriginProof *proof, Bytes *out) {
+    Dongbo__Proof file = DONGBO__PROOF__INIT;
+    Dongbo__EventProof event = DONGBO__EVENT_PROOF__INIT;
+    Dongbo__OriginProof alone = *proof;
+    alone.batch = 0;
+    event.batch = batch;
+    event.proof = &alone;
+    file.what_case = DONGBO__PROOF__WHAT_EVENT;
+    file.event = &event;
+    bytes_append_text(out, PROOF_MAGIC);
+    bytes_append_message(out, &file.base);
 }

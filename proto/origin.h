@@ -6,6 +6,7 @@
 #pragma once
 
 #include "proto/base/arena.h"
+#include "proto/base/bytes.h"
 #include "proto/keys.h"
 #include "proto/merkle.h"
 #include "wire.pb-c.h"
@@ -23,3 +24,5 @@ int origin_read_batch(ProtobufCBinaryData bytes, Arena *arena, OriginBatch *ret)
 int origin_check_signature(const OriginBatch *batch, Verifier *verifier);
 // Whether the event is of the batch, and is what is told of it, where it is told. NULL: it is; else what is wrong.
 const char *origin_check(Merkle *merkle, const OriginBatch *batch, const Dongbo__OriginProof *proof);
+// Appends it as a file that proves itself (PROTOCOL.md, Proofs): an EventProof.
+void origin_append_file(ProtobufCBinaryData batch, const Dongbo__OriginProof *proof, Bytes *out);

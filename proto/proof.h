@@ -8,7 +8,8 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-#define PROOF_MAX (2 * FRONTIER_MAX) // hashes of any proof
+#define PROOF_MAGIC "dongbo proof 1\n" // a file of a Proof begins so
+#define PROOF_MAX (2 * FRONTIER_MAX)   // hashes of any proof
 
 typedef struct ProofRange { // of leaves
     uint64_t first, end;
