@@ -41,7 +41,8 @@ typedef struct Receive {
     long long timeout_s;
     ReceiveConfig *config;
     Keys keys, broker[2]; // the exchange's, and its next one
-    char **argv;          // of a command, ending with NULL; its words are the configuration's
+    OriginKey *agency_keys;
+    char **argv; // of a command, ending with NULL; its words are the configuration's
     Sink *sink;
     Subscription *subscription;
     int64_t shown_ms, shown_records; // progress
@@ -199,6 +200,8 @@ static int sink_open(Receive *receive) {
         int r = sink_postgres_new(&receive->sink, sink->conninfo, sink->schema);
         if (r == 0)
             sink_postgres_share(receive->sink, receive->share, receive->shares);
+        if (r == 0 && receive_config_origins(receive->config))
+            sink_postgres_origins(receive->sink);
         return r;
     }
     if (sink->kind == SINK_COMMAND)
@@ -208,6 +211,15 @@ static int sink_open(Receive *receive) {
                                               .file_bytes_max = sink->rotate_bytes ? *sink->rotate_bytes : 0,
                                               .file_seconds_max = sink->rotate_seconds ? *sink->rotate_seconds : 0,
                                               .format = sink->format});
+}
+
+static int agency_keys_load(Receive *receive) {
+    const ReceiveConfig *config = receive->config;
+    receive->agency_keys = calloc(config->agency_keys_count + 1, sizeof *receive->agency_keys);
+    int r = receive->agency_keys ? 0 : error_fail(ERROR_MEMORY, "no memory for agencies' keys");
+    for (unsigned i = 0; r == 0 && i < config->agency_keys_count; i++)
+        r = origin_key_load(config->agency_keys[i], &receive->agency_keys[i]);
+    return r < 0 ? error_context(r, "%s: agency_keys", receive->config_path) : 0;
 }
 
 static int prepare(Receive *receive) {
@@ -220,6 +232,8 @@ static int prepare(Receive *receive) {
         r = error_fail(ERROR_CONFIG, "%s: this is a public half; name the key file itself", receive->config->keys);
     if (r == 0)
         r = keys_load_exchange(receive->config->broker.key, receive->broker);
+    if (r == 0)
+        r = agency_keys_load(receive);
     if (r == 0)
         r = sink_open(receive);
     if (r < 0)
@@ -234,6 +248,8 @@ static int prepare(Receive *receive) {
                                .keys = &receive->keys,
                                .broker_key = receive->broker[0].curve_public,
                                .sign_keys = {receive->broker[0].sign_public, receive->broker[1].sign_public},
+                               .agency_keys = receive->agency_keys,
+                               .n_agency_keys = receive->config->agency_keys_count,
                                .sink = receive->sink,
                                .clock = clock_system(),
                                .from = receive->from,
@@ -343,6 +359,7 @@ static int finish(Receive *receive, int r) {
     subscription_destroy(&receive->subscription);
     sink_destroy(&receive->sink);
     free(receive->argv);
+    free(receive->agency_keys);
     receive_config_free(&receive->config);
     keys_wipe(&receive->keys);
     return r == 2 ? 1 : error_exit_code(r);

@@ -3,6 +3,7 @@
 // One line per setting. Paths are relative to the file itself, so that a directory of configuration can be moved.
 #include "agents/receive_config.h"
 
+#include "agents/origin_judge.h"
 #include "proto/base/config.h"
 #include "proto/base/error.h"
 #include "proto/bounds.h"
@@ -51,10 +52,16 @@ static const cyaml_schema_field_t BROKER_FIELDS[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_value_t AGENCY_KEY = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 1024)};
+
 static const cyaml_schema_field_t FIELDS[] = {
     TEXT("subscription", ReceiveConfig, subscription),
     TEXT("keys", ReceiveConfig, keys),
     TEXT_OPTIONAL("share", ReceiveConfig, share),
+    CYAML_FIELD_ENUM_PTR("origin_proofs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, ReceiveConfig,
+                         origin_proofs, config_bools, 6),
+    CYAML_FIELD_SEQUENCE("agency_keys", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, ReceiveConfig, agency_keys,
+                         &AGENCY_KEY, 1, ORIGIN_KEYS_MAX),
     CYAML_FIELD_MAPPING("broker", CYAML_FLAG_DEFAULT, ReceiveConfig, broker, BROKER_FIELDS),
     CYAML_FIELD_MAPPING("sink", CYAML_FLAG_DEFAULT, ReceiveConfig, sink, SINK_FIELDS),
     CYAML_FIELD_END,
@@ -116,6 +123,37 @@ void receive_config_share(const ReceiveConfig *config, int *ret_share, int *ret_
         *ret_share = *ret_shares = 0;
 }
 
+bool receive_config_origins(const ReceiveConfig *config) {
+    return config->origin_proofs && *config->origin_proofs;
+}
+
+static int origins_check(const ReceiveConfig *config, const char *path) {
+    if (receive_config_origins(config) != (config->agency_keys_count > 0))
+        return error_fail(ERROR_CONFIG,
+                          "%s: origin_proofs: yes and agency_keys belong together: proofs are judged by keys that you "
+                          "have from the agencies",
+                          path);
+    if (receive_config_origins(config) && !record_format_takes_origins(config->sink.format))
+        return error_fail(ERROR_CONFIG, "%s: format fhir has no place for proofs of origin", path);
+    return 0;
+}
+
+// What stands behind the first "=".
+static int agency_key_resolve(const char *path, char **key) {
+    char *equals = strchr(*key, '='), *file = equals ? strdup(equals + 1) : NULL, *resolved = NULL;
+    if (!equals) // origin_key_load() says what is wrong
+        return 0;
+    int r = file ? path_resolve(path, &file) : error_fail(ERROR_MEMORY, "no memory for a path");
+    if (r == 0 && asprintf(&resolved, "%.*s=%s", (int)(equals - *key), *key, file) < 0)
+        r = error_fail(ERROR_MEMORY, "no memory for a path");
+    free(file);
+    if (r < 0)
+        return r;
+    free(*key);
+    *key = resolved;
+    return 0;
+}
+
 static int sink_resolve(ReceiveSink *sink, const char *path) {
     int r = sink->directory ? path_resolve(path, &sink->directory) : 0;
     if (r == 0 && sink->state)
@@ -132,6 +170,10 @@ int receive_config_load(ReceiveConfig **ret, const char *path) {
         r = sink_check(&config->sink, path);
     if (r == 0)
         r = share_check(config->share, path);
+    if (r == 0)
+        r = origins_check(config, path);
+    for (unsigned i = 0; r == 0 && i < config->agency_keys_count; i++)
+        r = agency_key_resolve(path, &config->agency_keys[i]);
     if (r == 0)
         r = path_resolve(path, &config->keys);
     if (r == 0)

@@ -5,6 +5,7 @@
 
 #include "agents/record_format.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,7 +34,10 @@ typedef struct ReceiveBroker {
 typedef struct ReceiveConfig {
     char *subscription;
     char *keys;
-    char *share; // "2/3"; NULL: everything
+    char *share;        // "2/3"; NULL: everything
+    int *origin_proofs; // NULL: no
+    char **agency_keys; // "MOH=FILE.pub": whose words proofs of origin are
+    unsigned agency_keys_count;
     ReceiveBroker broker;
     ReceiveSink sink;
 } ReceiveConfig;
@@ -43,4 +47,5 @@ typedef struct ReceiveConfig {
 int receive_config_load(ReceiveConfig **ret, const char *path);
 // Its share; 0 of 0 for everything.
 void receive_config_share(const ReceiveConfig *config, int *ret_share, int *ret_shares);
+bool receive_config_origins(const ReceiveConfig *config); // whether proofs of origin are asked for
 void receive_config_free(ReceiveConfig **config);

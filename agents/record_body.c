@@ -6,6 +6,7 @@
 #include "proto/base/text.h"
 #include "proto/domain.h"
 
+#include <openssl/evp.h>
 #include <string.h>
 
 RecordBody record_body_begin(const Dongbo__FeedRecord *record) {
@@ -57,4 +58,10 @@ int record_body_append_json(RecordBody *body, RecordBodyKey *key, Bytes *out) {
     }
     bytes_append_u8(out, '}');
     return r == 1 ? 0 : 1;
+}
+
+void record_body_append_base64(Bytes *out, const ProtobufCBinaryData *data) {
+    uint8_t *room = bytes_reserve(out, (data->len + 2) / 3 * 4 + 1);
+    if (room)
+        out->n += (size_t)EVP_EncodeBlock(room, data->data, (int)data->len);
 }

@@ -30,3 +30,4 @@ int record_body_next(RecordBody *body);
 typedef void RecordBodyKey(Bytes *out, const char *name);
 int record_body_append_json(RecordBody *body, RecordBodyKey *key, Bytes *out);
 void record_body_append_number(Bytes *out, uint64_t value); // in decimal
+void record_body_append_base64(Bytes *out, const ProtobufCBinaryData *data);

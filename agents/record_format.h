@@ -3,6 +3,7 @@
 // The forms in which a sink hands records on, by the names that configuration gives them.
 #pragma once
 
+#include "agents/record_origin.h"
 #include "proto/base/bytes.h"
 #include "wire.pb-c.h"
 
@@ -13,8 +14,10 @@ typedef enum RecordFormat {
     RECORD_FHIR,     // one line of JSON, a FHIR R4 Immunization (record_fhir.h)
 } RecordFormat;
 
-// Appends one record. 1 when this program cannot read it; `out` is then as before.
-int record_format_append(RecordFormat format, const Dongbo__FeedRecord *record, Bytes *out);
+// Appends one record, with what proves whose word it is (NULL: nothing does). 1 when this program cannot read it; `out`
+// is then as before.
+int record_format_append(RecordFormat format, const Dongbo__FeedRecord *record, const RecordOrigin *origin, Bytes *out);
 // ERROR_CONFIG when what is granted cannot be said in this form.
 int record_format_grant(RecordFormat format, char *const *fields, size_t n);
+bool record_format_takes_origins(RecordFormat format);
 const char *record_format_suffix(RecordFormat format); // of files: "jsonl", "pb"

@@ -60,7 +60,7 @@ static void head_append(const Dongbo__FeedRecord *record, Bytes *out) {
     text_append(out, ",\"event_time\":", time);
 }
 
-int record_json_append(const Dongbo__FeedRecord *record, Bytes *out) {
+int record_json_append(const Dongbo__FeedRecord *record, const RecordOrigin *origin, Bytes *out) {
     RecordBody body = record_body_begin(record);
     if (!body.descriptor || change_name(record->change) == NULL)
         return 1;
@@ -69,6 +69,10 @@ int record_json_append(const Dongbo__FeedRecord *record, Bytes *out) {
     int r = fields_append(&body, out);
     if (r == 0)
         r = changed_append(body.descriptor, record, out);
+    if (origin) {
+        bytes_append_text(out, ",\"origin\":");
+        record_origin_append_json(origin, out);
+    }
     bytes_append(out, "}\n", 2);
     if (r != 0)
         out->n = before;

@@ -10,13 +10,12 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
 #define BODY_NUMBER_BASE 20 // a body's field number is this plus its Domain
 enum { POSITION = 1, DOMAIN = 2, CHANGE = 3, RECORD_ID = 4, CITIZEN_NUMBER = 5, EVENT_TIME = 6, AGENCY = 7 };
-enum { CHANGED = 8, PREVIOUS = 10, PERSON_ID = 11 };
+enum { CHANGED = 8, PREVIOUS = 10, PERSON_ID = 11, ORIGIN = 12 };
 
 // ---- JSON -----------------------------------------------------------------------------------------------------------
 
@@ -43,9 +42,7 @@ static void bytes_text_append(Bytes *out, const char *name, const ProtobufCBinar
     bytes_append_u8(out, ',');
     key_append(out, name);
     bytes_append_u8(out, '"');
-    uint8_t *room = bytes_reserve(out, (data->len + 2) / 3 * 4 + 1);
-    if (room)
-        out->n += (size_t)EVP_EncodeBlock(room, data->data, (int)data->len);
+    record_body_append_base64(out, data);
     bytes_append_u8(out, '"');
 }
 
@@ -105,7 +102,7 @@ static bool is_readable(const Dongbo__FeedRecord *record) {
     return domain_name((int)record->domain) && change_name((int)record->change);
 }
 
-int record_message_append_json(const Dongbo__FeedRecord *record, Bytes *out) {
+int record_message_append_json(const Dongbo__FeedRecord *record, const ProtobufCBinaryData *origin, Bytes *out) {
     RecordBody body = record_body_begin(record);
     size_t before = out->n;
     if (!is_readable(record))
@@ -116,6 +113,8 @@ int record_message_append_json(const Dongbo__FeedRecord *record, Bytes *out) {
         bytes_append_text(out, ",\"previous\":");
         quoted_number_append(out, record->previous);
     }
+    if (origin)
+        bytes_text_append(out, "origin", origin);
     if (r == 0 && record->body.len)
         r = body_append(&body, domain_name((int)record->domain), out);
     bytes_append_text(out, "}\n");
@@ -159,7 +158,7 @@ static void text_field_append(Bytes *out, unsigned number, const char *text) {
         bytes_field_append(out, number, text, strlen(text));
 }
 
-static int message_append(const Dongbo__FeedRecord *record, Bytes *out) {
+static int message_append(const Dongbo__FeedRecord *record, const ProtobufCBinaryData *origin, Bytes *out) {
     RecordBody body = record_body_begin(record);
     char time[CLOCK_TEXT_BYTES];
     int r;
@@ -180,6 +179,8 @@ static int message_append(const Dongbo__FeedRecord *record, Bytes *out) {
     number_field_append(out, PREVIOUS, record->previous);
     if (record->person_id.len)
         bytes_field_append(out, PERSON_ID, record->person_id.data, record->person_id.len);
+    if (origin)
+        bytes_field_append(out, ORIGIN, origin->data, origin->len);
     while ((r = record_body_next(&body)) == 0)
         ;
     if (record->body.len)
@@ -187,14 +188,14 @@ static int message_append(const Dongbo__FeedRecord *record, Bytes *out) {
     return r == 1 ? 0 : 1;
 }
 
-int record_message_append_delimited(const Dongbo__FeedRecord *record, Bytes *out) {
+int record_message_append_delimited(const Dongbo__FeedRecord *record, const ProtobufCBinaryData *origin, Bytes *out) {
     size_t before = out->n;
     if (!is_readable(record))
         return 1;
     // Its length goes before it: room for the longest, then moved together.
     uint8_t length[VARINT_BYTES_MAX] = {0};
     bytes_append(out, length, sizeof length);
-    int r = message_append(record, out);
+    int r = message_append(record, origin, out);
     if (r != 0 || out->failed) {
         out->n = before;
         return out->failed ? 0 : r;

@@ -8,8 +8,9 @@
 #include "proto/base/bytes.h"
 #include "wire.pb-c.h"
 
+// origin: the proof of whose word it is, a Proof's file (PROTOCOL.md, Proofs); NULL: there is none.
 // Appends one line with its line feed. 1 when the record cannot be read; `out` is then as before.
-int record_message_append_json(const Dongbo__FeedRecord *record, Bytes *out);
+int record_message_append_json(const Dongbo__FeedRecord *record, const ProtobufCBinaryData *origin, Bytes *out);
 // Appends the message's length as a varint and then the message, as protobuf's own readers of delimited messages take
 // it. 1 likewise.
-int record_message_append_delimited(const Dongbo__FeedRecord *record, Bytes *out);
+int record_message_append_delimited(const Dongbo__FeedRecord *record, const ProtobufCBinaryData *origin, Bytes *out);

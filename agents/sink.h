@@ -4,6 +4,7 @@
 // record has its effect once, whatever dies when. Only what commit() returned 0 for may be acknowledged.
 #pragma once
 
+#include "agents/record_origin.h"
 #include "proto/buckets.h"
 #include "wire.pb-c.h"
 
@@ -68,6 +69,9 @@ typedef struct SinkKind {
     int (*grant)(Sink *sink, char *const *fields, size_t n);
     // Takes one record, in order; need not be durable. 1 when it cannot be read by this program.
     int (*write)(Sink *sink, const Dongbo__FeedRecord *record);
+    // Before write() of a record that came with a proof of whose word it is: that proof, which is good until then.
+    // NULL: a sink that has no place for it.
+    void (*prove)(Sink *sink, const RecordOrigin *origin);
     // Makes all that was written durable, and the place with it, as one. 1: not yet, it is asked again at the next step
     // (subscription_step()); a sink that is run to a session's end waits instead.
     int (*commit)(Sink *sink, const SinkPlace *place);

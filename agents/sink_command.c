@@ -27,6 +27,7 @@
 
 typedef struct Command {
     Sink sink;
+    const RecordOrigin *origin; // of the next record
     SinkCommandOptions options;
     PlaceFile *file;
     SinkPlace place; // durable
@@ -206,9 +207,15 @@ static int command_grant(Sink *sink, char *const *fields, size_t n) {
     return record_format_grant(((Command *)sink)->options.format, fields, n);
 }
 
+static void command_prove(Sink *sink, const RecordOrigin *origin) {
+    ((Command *)sink)->origin = origin;
+}
+
 static int command_write(Sink *sink, const Dongbo__FeedRecord *record) {
     Command *command = (Command *)sink;
-    int r = record_format_append(command->options.format, record, &command->out);
+    const RecordOrigin *origin = command->origin;
+    command->origin = NULL;
+    int r = record_format_append(command->options.format, record, origin, &command->out);
     if (r == 0)
         command->sent = record->position;
     return r;
@@ -318,6 +325,7 @@ static void command_destroy(Sink *sink) {
 static const SinkKind COMMAND = {.begin = command_begin,
                                  .grant = command_grant,
                                  .write = command_write,
+                                 .prove = command_prove,
                                  .commit = command_commit,
                                  .destroy = command_destroy,
                                  .idle = command_idle,

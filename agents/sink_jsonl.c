@@ -25,6 +25,7 @@
 
 typedef struct Jsonl {
     Sink sink;
+    const RecordOrigin *origin; // of the next record
     uint64_t file_bytes_max;
     int64_t file_us_max; // 0: any age
     RecordFormat format;
@@ -207,9 +208,15 @@ static int flush(Jsonl *jsonl) {
     return 0;
 }
 
+static void jsonl_prove(Sink *sink, const RecordOrigin *origin) {
+    ((Jsonl *)sink)->origin = origin;
+}
+
 static int jsonl_write(Sink *sink, const Dongbo__FeedRecord *record) {
     Jsonl *jsonl = (Jsonl *)sink;
-    int r = record_format_append(jsonl->format, record, &jsonl->buffer);
+    const RecordOrigin *origin = jsonl->origin;
+    jsonl->origin = NULL;
+    int r = record_format_append(jsonl->format, record, origin, &jsonl->buffer);
     return r == 0 && jsonl->buffer.n >= WRITE_BYTES ? flush(jsonl) : r;
 }
 
@@ -298,6 +305,7 @@ static void jsonl_destroy(Sink *sink) {
 static const SinkKind JSONL = {.begin = jsonl_begin,
                                .grant = jsonl_grant,
                                .write = jsonl_write,
+                               .prove = jsonl_prove,
                                .commit = jsonl_commit,
                                .destroy = jsonl_destroy,
                                .idle = jsonl_idle,

@@ -19,13 +19,13 @@
 #include <string.h>
 
 #define BATCH_BYTES_MAX_HELD (256 * 1024 * 1024)
-#define PARAMS_FIXED 7
+#define PARAMS_FIXED 8
 
 static const Oid UPSERT_TYPES[PG_PARAMS_MAX] = {
-    OID_BYTEA_ARRAY,       OID_INT8_ARRAY, OID_BOOL_ARRAY, OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY,
-    OID_TIMESTAMPTZ_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
-    OID_TEXT_ARRAY,        OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
-    OID_TEXT_ARRAY,        OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
+    OID_BYTEA_ARRAY,       OID_INT8_ARRAY,  OID_BOOL_ARRAY, OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY,
+    OID_TIMESTAMPTZ_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
+    OID_TEXT_ARRAY,        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
+    OID_TEXT_ARRAY,        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
 };
 
 // ---- names ---------------------------------------------------------------------------------------------------------
@@ -92,23 +92,25 @@ static int upsert_build(Postgres *pg, int domain) {
     postgres_sql(sql, "WITH b AS (SELECT DISTINCT ON (record_id) * FROM unnest(");
     for (int i = 1; i <= n; i++)
         postgres_sql(sql, "%s$%d", i > 1 ? ", " : "", i);
-    postgres_sql(sql, ") AS u (record_id, position, deleted, citizen_number, person_id, agency, event_time");
+    postgres_sql(sql, ") AS u (record_id, position, deleted, citizen_number, person_id, agency, event_time, origin");
     postgres_columns(sql, ", ", domain, table);
     postgres_sql(sql, ") ORDER BY record_id, position DESC), gone AS (DELETE FROM ");
     postgres_sql(sql, "%s.%s AS t USING b WHERE t.record_id = b.record_id AND b.deleted AND t.position <= b.position)",
                  pg->quoted, domain_name(domain));
-    postgres_sql(sql, " INSERT INTO %s.%s AS t (record_id, position, citizen_number, person_id, agency, event_time",
-                 pg->quoted, domain_name(domain));
+    postgres_sql(sql, " INSERT INTO %s.%s AS t (record_id, position, citizen_number, person_id, agency, event_time%s",
+                 pg->quoted, domain_name(domain), table->origin ? ", origin" : "");
     postgres_columns(sql, ", ", domain, table);
     postgres_sql(
         sql,
         ") SELECT b.record_id, b.position, nullif(b.citizen_number, ''), nullif(b.person_id, ''), nullif(b.agency, ''),"
-        " b.event_time");
+        " b.event_time%s",
+        table->origin ? ", nullif(b.origin, '')" : "");
     postgres_values(sql, domain, table);
     postgres_sql(
         sql,
         " FROM b WHERE NOT b.deleted ON CONFLICT (record_id) DO UPDATE SET position = excluded.position,"
-        " citizen_number = excluded.citizen_number, person_id = excluded.person_id, agency = excluded.agency, event_time = excluded.event_time");
+        " citizen_number = excluded.citizen_number, person_id = excluded.person_id, agency = excluded.agency, event_time = excluded.event_time%s",
+        table->origin ? ", origin = excluded.origin" : "");
     postgres_assignments(sql, domain, table);
     postgres_sql(sql, " WHERE t.position < excluded.position");
     bytes_append_u8(sql, 0);
@@ -163,6 +165,8 @@ int postgres_extend(Postgres *pg, int domain, uint32_t fields) {
                  " ALTER TABLE %s.%s ADD COLUMN IF NOT EXISTS person_id bytea," // of before there were these
                  " ADD COLUMN IF NOT EXISTS snapshot bigint",
                  pg->quoted, domain_name(domain), pg->quoted, domain_name(domain));
+    if (pg->origins)
+        postgres_sql(&pg->sql, ", ADD COLUMN IF NOT EXISTS origin bytea");
     for (unsigned i = 0; i < descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
         if (!(fields >> field->id & 1))
@@ -175,6 +179,7 @@ int postgres_extend(Postgres *pg, int domain, uint32_t fields) {
     if (r < 0)
         return postgres_altered(pg, domain_name(domain), r);
     table->columns |= fields;
+    table->origin = table->origin || pg->origins;
     r = upsert_build(pg, domain);
     pg_disconnect(pg->pg); // what was prepared by that name is another statement now
     return r;
@@ -207,6 +212,8 @@ static int table_mark(Postgres *pg, int domain, uint32_t granted) {
 static void column_note(Postgres *pg, const char *table_name, const char *column, bool marked) {
     int domain = domain_by_name(table_name);
     const ProtobufCMessageDescriptor *descriptor = domain ? domain_descriptor(domain) : NULL;
+    if (domain && strcmp(column, "origin") == 0)
+        pg->tables[domain].origin = true;
     for (unsigned i = 0; descriptor && i < descriptor->n_fields; i++) {
         CLEANUP(bytes_free) Bytes name = {0};
         postgres_column(&name, "", domain, &descriptor->fields[i]);
@@ -236,8 +243,11 @@ static int columns_read(Postgres *pg) {
     if (r < 0)
         return r;
     uint32_t before[DOMAIN_MAX + 1];
+    bool origin_before[DOMAIN_MAX + 1];
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
         before[domain] = pg->tables[domain].columns;
+        origin_before[domain] = pg->tables[domain].origin;
+        pg->tables[domain].origin = false;
         pg->tables[domain].columns = pg->tables[domain].marked = 0;
     }
     for (int row = 0; row < PQntuples(result); row++)
@@ -245,7 +255,7 @@ static int columns_read(Postgres *pg) {
     PQclear(result);
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++) {
         Table *table = &pg->tables[domain];
-        if (table->upsert.n == 0 || table->columns == before[domain])
+        if (table->upsert.n == 0 || (table->columns == before[domain] && table->origin == origin_before[domain]))
             continue;
         bytes_clear(&table->upsert); // made again when it is needed
         pg_disconnect(pg->pg);
@@ -272,7 +282,8 @@ static int postgres_grant(Sink *sink, char *const *fields, size_t n) {
     }
     int r = 0;
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++) {
-        if (granted[domain] & ~pg->tables[domain].columns) {
+        bool proves = pg->origins && granted[domain] && !pg->tables[domain].origin;
+        if (granted[domain] & ~pg->tables[domain].columns || proves) {
             r = pg_connect(pg->pg);
             if (r == 0)
                 r = postgres_extend(pg, domain, granted[domain]);
@@ -411,7 +422,7 @@ static int postgres_begin(Sink *sink, SinkPlace *ret) {
 // ---- records -----------------------------------------------------------------------------------------------------
 
 // Copies a record and points at its fields' values. NULL without memory; *ret_known false when a field is not known.
-static Row *row_make(Postgres *pg, const Dongbo__FeedRecord *record, bool *ret_known) {
+static Row *row_make(Postgres *pg, const Dongbo__FeedRecord *record, const RecordOrigin *origin, bool *ret_known) {
     Bytes *packed = &pg->sql;
     bytes_clear(packed);
     bytes_append_message(packed, &record->base);
@@ -421,6 +432,13 @@ static Row *row_make(Postgres *pg, const Dongbo__FeedRecord *record, bool *ret_k
     if (!row || !copy)
         return NULL;
     row->record = copy;
+    if (origin) {
+        row->origin =
+            (ProtobufCBinaryData){.data = arena_alloc(pg->arena, origin->proof.len), .len = origin->proof.len};
+        if (!row->origin.data)
+            return NULL;
+        memcpy(row->origin.data, origin->proof.data, origin->proof.len);
+    }
     const ProtobufCMessageDescriptor *descriptor = domain_descriptor((int)copy->domain);
     const uint8_t *at = copy->body.data, *end = at + copy->body.len;
     WalkField field;
@@ -448,12 +466,18 @@ static uint32_t fields_of(const Row *row) {
     return fields;
 }
 
+static void postgres_prove(Sink *sink, const RecordOrigin *origin) {
+    ((Postgres *)sink)->origin = origin;
+}
+
 static int postgres_write(Sink *sink, const Dongbo__FeedRecord *record) {
     Postgres *pg = (Postgres *)sink;
+    const RecordOrigin *origin = pg->origin;
+    pg->origin = NULL;
     if (!domain_descriptor((int)record->domain) || change_name(record->change) == NULL)
         return 1;
     bool known;
-    Row *row = row_make(pg, record, &known);
+    Row *row = row_make(pg, record, origin, &known);
     if (!row)
         return error_fail(ERROR_MEMORY, "no memory for records");
     if (!known)
@@ -496,6 +520,9 @@ static void fixed_bind(PgParams *params, const Table *table) {
     pg_param_array_begin(params, OID_TIMESTAMPTZ, table->n);
     for (const Row *row = table->rows; row; row = row->next)
         pg_array_us(params, row->record->event_time_us);
+    pg_param_array_begin(params, OID_BYTEA, table->n);
+    for (const Row *row = table->rows; row; row = row->next)
+        pg_array_bytes(params, row->origin.data, row->origin.len);
 }
 
 void postgres_rows_bind(Postgres *pg, const Table *table) {
@@ -578,9 +605,14 @@ void sink_postgres_share(Sink *sink, int share, int shares) {
         snprintf(pg->place, sizeof pg->place, "dongbo_position_%d_of_%d", share, shares);
 }
 
+void sink_postgres_origins(Sink *sink) {
+    ((Postgres *)sink)->origins = true;
+}
+
 static const SinkKind POSTGRES = {.begin = postgres_begin,
                                   .grant = postgres_grant,
                                   .write = postgres_write,
+                                  .prove = postgres_prove,
                                   .commit = postgres_commit,
                                   .destroy = postgres_destroy,
                                   .replaces = true,

@@ -13,6 +13,9 @@
 // transaction of the rows, so that it goes on wherever it was interrupted. All rows of a snapshot that is complete bear
 // its mark; all that did not at its end is deleted.
 //
+// Column `origin` is there where proofs of origin are asked for: that of the event which made the row as it is, a file
+// as `dongbo log check` takes it; NULL where none came with it (PROTOCOL.md, Proofs of origin).
+//
 // Other columns, tables and views of the committee's own may stand beside ours. A table or column of ours that was
 // dropped is made again, without what it held (`receive --reconcile` brings that back).
 #pragma once
@@ -24,3 +27,5 @@ int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema);
 // Before anything else: of several receivers that fill these tables, the one with this share. It keeps its place in a
 // table of its own, dongbo_position_2_of_3.
 void sink_postgres_share(Sink *sink, int share, int shares);
+// Likewise: rows with the proofs of whose word they are.
+void sink_postgres_origins(Sink *sink);

@@ -11,15 +11,15 @@
 #include <string.h>
 
 #define PAGE_ROWS 20000 // counted at once
-#define PARAMS_FIXED 7  // as for the feed's rows
+#define PARAMS_FIXED 8  // as for the feed's rows
 
 // ---- statements ----------------------------------------------------------------------------------------------------
 
 static const Oid FILL_TYPES[PG_PARAMS_MAX] = {
-    OID_INT8,       OID_BYTEA_ARRAY,       OID_INT8_ARRAY, OID_BOOL_ARRAY, OID_TEXT_ARRAY, OID_BYTEA_ARRAY,
-    OID_TEXT_ARRAY, OID_TIMESTAMPTZ_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
-    OID_TEXT_ARRAY, OID_TEXT_ARRAY,        OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
-    OID_TEXT_ARRAY, OID_TEXT_ARRAY,        OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+    OID_INT8,       OID_BYTEA_ARRAY,       OID_INT8_ARRAY,  OID_BOOL_ARRAY, OID_TEXT_ARRAY, OID_BYTEA_ARRAY,
+    OID_TEXT_ARRAY, OID_TIMESTAMPTZ_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+    OID_TEXT_ARRAY, OID_TEXT_ARRAY,        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+    OID_TEXT_ARRAY, OID_TEXT_ARRAY,        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
 };
 static const Oid SNAPSHOT_TYPES[] = {OID_INT8, OID_INT4, OID_INT8, OID_BYTEA, OID_BYTEA};
 static const Oid SWEEP_TYPES[] = {OID_INT8, OID_BYTEA};
@@ -62,7 +62,7 @@ static int fill_make(Postgres *pg, int domain) {
     postgres_sql(sql, "WITH b AS (SELECT DISTINCT ON (record_id) * FROM unnest(");
     for (int i = 2; i <= n; i++)
         postgres_sql(sql, "%s$%d", i > 2 ? ", " : "", i);
-    postgres_sql(sql, ") AS u (record_id, position, deleted, citizen_number, person_id, agency, event_time");
+    postgres_sql(sql, ") AS u (record_id, position, deleted, citizen_number, person_id, agency, event_time, origin");
     postgres_columns(sql, ", ", domain, table);
     postgres_sql(sql, ") ORDER BY record_id), held AS (SELECT (t.citizen_number, t.person_id");
     postgres_columns(sql, ", t.", domain, table);
@@ -77,9 +77,11 @@ static int fill_make(Postgres *pg, int domain) {
     postgres_sql(sql, ") SELECT b.record_id, b.position, nullif(b.citizen_number, ''), nullif(b.person_id, ''),"
                       " nullif(b.agency, ''), b.event_time, $1");
     postgres_values(sql, domain, table);
-    postgres_sql(sql, " FROM b ON CONFLICT (record_id) DO UPDATE SET position = excluded.position,"
-                      " citizen_number = excluded.citizen_number, person_id = excluded.person_id,"
-                      " agency = excluded.agency, event_time = excluded.event_time, snapshot = excluded.snapshot");
+    postgres_sql(sql,
+                 " FROM b ON CONFLICT (record_id) DO UPDATE SET position = excluded.position,"
+                 " citizen_number = excluded.citizen_number, person_id = excluded.person_id,"
+                 " agency = excluded.agency, event_time = excluded.event_time, snapshot = excluded.snapshot%s",
+                 table->origin ? ", origin = NULL" : "");
     postgres_assignments(sql, domain, table);
     postgres_sql(sql, ") SELECT (SELECT count(*) FROM b) - (SELECT count(*) FROM held),"
                       " (SELECT count(*) FROM held WHERE stale)");

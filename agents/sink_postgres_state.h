@@ -25,6 +25,7 @@ enum {
 typedef struct Row {
     struct Row *next;
     const Dongbo__FeedRecord *record;
+    ProtobufCBinaryData origin;                // empty: none came
     const char *values[DOMAIN_FIELDS_MAX + 1]; // by field number; numbers as text; NULL: not said
     size_t lengths[DOMAIN_FIELDS_MAX + 1];
 } Row;
@@ -39,6 +40,7 @@ typedef struct Made {
 typedef struct Table {
     uint32_t columns;       // field numbers that have one, as bits
     uint32_t marked;        // of those, that bear the comment of what is not granted
+    bool origin;            // it has that column
     Bytes upsert;           // the statement's text
     Made fill, sweep, page; // for snapshots
     char name[32];
@@ -55,6 +57,8 @@ typedef struct Postgres {
     char *quoted;                     // the schema as an identifier; known once connected
     uint32_t granted[DOMAIN_MAX + 1]; // fields, as bits
     bool granted_number;
+    bool origins;                // rows are to have proofs of origin
+    const RecordOrigin *origin;  // of the next record
     const SinkSnapshot *filling; // rows are of this snapshot; NULL: of the feed
     bool failed;                 // something was missing, and nothing has been committed since
     Table tables[DOMAIN_MAX + 1];

@@ -160,6 +160,8 @@ static void rights_take(Subscription *s, const Dongbo__WelcomeSubscribe *welcome
 
 static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     const Dongbo__WelcomeSubscribe *welcome = (const Dongbo__WelcomeSubscribe *)message;
+    if (s->origins && !welcome->origin_proofs)
+        return subscription_say(s, REFUSED, "the exchange is older than this program and has no proofs of origin");
     if (!subscription_token_fits(welcome->head) || welcome->session == 0 || welcome->position > welcome->head->position)
         return subscription_say(s, LOST, "the broker's Welcome cannot be read");
     int r = s->options.sink->kind->grant(s->options.sink, welcome->fields, welcome->n_fields);
@@ -234,6 +236,21 @@ static Dongbo__FeedRecord **records_decode(Subscription *s, const Dongbo__Record
     return records;
 }
 
+static int record_write(Subscription *s, const Dongbo__FeedRecord *record, const RecordOrigin *origin) {
+    Sink *sink = s->options.sink;
+    if (origin && sink->kind->prove)
+        sink->kind->prove(sink, origin);
+    int r = sink->kind->write(sink, record);
+    if (r == 1)
+        return subscription_say(s, REFUSED,
+                                "the record at position %" PRIu64 " has fields that this program does not know. "
+                                "Install the newer dongbo-agent",
+                                record->position);
+    if (r == 0)
+        s->previous = record->position;
+    return r;
+}
+
 static int records_receive(Subscription *s, const ProtobufCMessage *message) {
     const Dongbo__Records *frame = (const Dongbo__Records *)message;
     if (!subscription_token_fits(frame->token) || frame->token->position != frame->last || frame->last < frame->first)
@@ -243,16 +260,14 @@ static int records_receive(Subscription *s, const ProtobufCMessage *message) {
     Dongbo__FeedRecord **records = records_decode(s, frame);
     if (!records)
         return LOST;
+    const RecordOrigin *const *origins = NULL;
+    int r = s->origins ? origin_judge_frame(s->origins, frame, records, s->arena, &origins) : 0;
+    if (r != 0)
+        return r < 0 ? r : subscription_say(s, r == 2 ? REFUSED : LOST, "%s", origin_judge_text(s->origins));
     for (size_t i = 0; i < frame->n_records; i++) {
-        int r = s->options.sink->kind->write(s->options.sink, records[i]);
-        if (r == 1)
-            return subscription_say(s, REFUSED,
-                                    "the record at position %" PRIu64 " has fields that this program does not know. "
-                                    "Install the newer dongbo-agent",
-                                    records[i]->position);
-        if (r < 0)
+        r = record_write(s, records[i], origins ? origins[i] : NULL);
+        if (r != 0)
             return r;
-        s->previous = records[i]->position;
     }
     s->pending += frame->n_records;
     subscription_place(&s->place, frame->token);
@@ -419,6 +434,7 @@ static int hello_send(Subscription *s) {
     hello.shares = (uint32_t)s->options.shares;
     hello.from_position = s->from == FROM_POSITION ? s->options.from_position : 0;
     hello.from_time_us = s->from == FROM_TIME ? s->options.from_time_us : 0;
+    hello.origin_proofs = s->origins != NULL;
     hello.program = (char *)PROGRAM;
     return subscription_send(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
 }
@@ -586,6 +602,8 @@ int subscription_new(Subscription **ret, const SubscriptionOptions *options) {
     int r = arena_new(&s->arena, FRAME_ARENA_BYTES);
     if (r == 0 && options->sign_keys[0])
         r = head_watch_new(&s->heads, options->sign_keys, options->clock);
+    if (r == 0 && options->n_agency_keys > 0)
+        r = origin_judge_new(&s->origins, options->agency_keys, options->n_agency_keys);
     if (r < 0)
         subscription_destroy(&s);
     *ret = s;
@@ -600,6 +618,7 @@ void subscription_destroy(Subscription **subscription) {
     socket_close_watched(&s->socket, &s->monitor);
     arena_destroy(&s->arena);
     head_watch_destroy(&s->heads);
+    origin_judge_destroy(&s->origins);
     bytes_free(&s->out);
     buckets_destroy(&s->theirs);
     buckets_destroy(&s->ours);

@@ -5,6 +5,7 @@
 // again.
 #pragma once
 
+#include "agents/origin_judge.h"
 #include "agents/sink.h"
 #include "proto/base/clock.h"
 #include "proto/keys.h"
@@ -35,10 +36,12 @@ typedef enum SubscriptionFrom {
 // Pointers must outlive the subscription.
 typedef struct SubscriptionOptions {
     const char *name;
-    int share, shares;           // which of how many, from 1; 0 of 0: everything
-    const Keys *keys;            // the subscriber's
-    const uint8_t *broker_key;   // KEY_BYTES
-    const uint8_t *sign_keys[2]; // the exchange's and its next one, to judge its signed heads by; NULL: they are not
+    int share, shares;            // which of how many, from 1; 0 of 0: everything
+    const Keys *keys;             // the subscriber's
+    const uint8_t *broker_key;    // KEY_BYTES
+    const uint8_t *sign_keys[2];  // the exchange's and its next one, to judge its signed heads by; NULL: they are not
+    const OriginKey *agency_keys; // n_agency_keys, not 0: proofs of origin are asked for, and judged by these; copied
+    size_t n_agency_keys;
     Sink *sink;
     const Clock *clock;
     SubscriptionFrom from;

@@ -30,7 +30,8 @@ struct Subscription {
     bool began;       // something was committed by this program
     uint64_t goal;    // the head of the first Welcome
     bool has_goal;
-    HeadWatch *heads; // NULL: signed heads are not judged
+    HeadWatch *heads;     // NULL: signed heads are not judged
+    OriginJudge *origins; // NULL: no proofs of origin are asked for
 
     // of the present session
     const char *endpoint;

@@ -152,6 +152,10 @@ typedef struct DongboSubscriberOptions {
     size_t n_endpoints; /* "tcp://exchange:7702"; 1 to 16, tried in turn */
     const char *state;  /* a small file of this program's alone: the place in the feed */
     int from;           /* where to begin while there is no state */
+    /* "MOH=FILE.pub": agencies' public keys, as you have them from the agencies. With any, records come with proofs of
+     * whose word they are, where the subscription's rights allow it, and what is proved falsely is not taken. */
+    const char *const *agency_keys;
+    size_t n_agency_keys; /* 256 at most */
 } DongboSubscriberOptions;
 
 enum { DONGBO_RECORD_UPSERT = 1, DONGBO_RECORD_DELETE = 2, DONGBO_RECORD_ENTERED = 3, DONGBO_RECORD_LEFT = 4 };
@@ -175,6 +179,11 @@ typedef struct DongboRecord {
     const char *json; /* the same as a SubscriberRecord (record.proto), in protobuf's JSON mapping */
     const void *protobuf;
     size_t protobuf_bytes; /* ... and in its own encoding */
+    /* What proves by its agency's own signature whose word it is, as a file that `dongbo log check` takes; keep it as
+     * it is. NULL: not asked for, or no event made this record. */
+    const void *origin;
+    size_t origin_bytes;
+    int origin_has_event; /* not 0: it tells what the event says */
 } DongboRecord;
 
 /* Reads keys and state; connects at dongbo_subscriber_next(). */

@@ -34,9 +34,10 @@ struct DongboSubscriber {
     Arena *arena;              // of the record given out
     SinkPlace place, boundary; // stored; behind the whole queue
     bool has_place;
-    Bytes queue;            // records as they came, each behind its length
-    size_t at;              // the next one to give out
-    uint64_t queued, given; // positions: of the last record in the queue, the greatest given out
+    Bytes queue; // records as they came, each behind its length, and its proof of origin behind that one's
+    const RecordOrigin *origin; // of the next record to be queued
+    size_t at;                  // the next one to give out
+    uint64_t queued, given;     // positions: of the last record in the queue, the greatest given out
     uint64_t acknowledged;
     Bytes json, protobuf;
     DongboRecord record;
@@ -65,8 +66,23 @@ static int kept_grant(Sink *sink, char *const *fields, size_t n) {
     return 0; // a record names its own fields
 }
 
+static void kept_prove(Sink *sink, const RecordOrigin *origin) {
+    owner(sink)->origin = origin;
+}
+
+// A byte that says whether it tells the event, and the proof.
+static void origin_append(Bytes *queue, const RecordOrigin *origin) {
+    bytes_append_u32(queue, origin ? (uint32_t)origin->proof.len + 1 : 0);
+    if (!origin)
+        return;
+    bytes_append_u8(queue, origin->has_event);
+    bytes_append(queue, origin->proof.data, origin->proof.len);
+}
+
 static int kept_write(Sink *sink, const Dongbo__FeedRecord *record) {
     DongboSubscriber *s = owner(sink);
+    const RecordOrigin *origin = s->origin;
+    s->origin = NULL;
     RecordBody body = record_body_begin(record);
     int r = body.descriptor && change_name((int)record->change) ? 0 : 2;
     while (r == 0)
@@ -76,6 +92,7 @@ static int kept_write(Sink *sink, const Dongbo__FeedRecord *record) {
     size_t n = dongbo__feed_record__get_packed_size(record);
     bytes_append_u32(&s->queue, (uint32_t)n);
     bytes_append_message(&s->queue, &record->base);
+    origin_append(&s->queue, origin);
     s->queued = record->position;
     return s->queue.failed ? error_fail(ERROR_MEMORY, "no memory for records") : 0;
 }
@@ -111,8 +128,12 @@ static int kept_commit(Sink *sink, const SinkPlace *place) {
 
 static void kept_destroy(Sink *sink) {} // it is the subscriber's own
 
-static const SinkKind KEPT = {
-    .begin = kept_begin, .grant = kept_grant, .write = kept_write, .commit = kept_commit, .destroy = kept_destroy};
+static const SinkKind KEPT = {.begin = kept_begin,
+                              .grant = kept_grant,
+                              .write = kept_write,
+                              .prove = kept_prove,
+                              .commit = kept_commit,
+                              .destroy = kept_destroy};
 
 // ---- opening --------------------------------------------------------------------------------------------------------
 
@@ -134,6 +155,18 @@ static int state_open(DongboSubscriber *s, const char *state) {
     return r < 0 ? r : 0;
 }
 
+static int agency_keys_load(const DongboSubscriberOptions *options, OriginKey keys[ORIGIN_KEYS_MAX]) {
+    if (options->n_agency_keys > ORIGIN_KEYS_MAX)
+        return error_fail(ERROR_CONFIG, "agency_keys: %d at most", ORIGIN_KEYS_MAX);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < options->n_agency_keys; i++) {
+        r = library_need(options->agency_keys[i], "each of agency_keys");
+        if (r == 0)
+            r = origin_key_load(options->agency_keys[i], &keys[i]);
+    }
+    return r;
+}
+
 static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options) {
     static const SubscriptionFrom FROM[] = {FROM_SINK, FROM_HEAD, FROM_ACKED};
     int r = library_need(options->subscription, "subscription");
@@ -151,6 +184,9 @@ static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options)
         r = arena_new(&s->arena, RECORD_ARENA_BYTES);
     if (r == 0)
         r = state_open(s, options->state);
+    OriginKey agency_keys[ORIGIN_KEYS_MAX];
+    if (r == 0)
+        r = agency_keys_load(options, agency_keys);
     if (r < 0)
         return r;
     round_begin(&s->round, &s->broker[0], &s->broker[1]);
@@ -158,6 +194,8 @@ static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options)
                                         .keys = &s->keys,
                                         .broker_key = s->broker[0].curve_public,
                                         .sign_keys = {s->broker[0].sign_public, s->broker[1].sign_public},
+                                        .agency_keys = agency_keys,
+                                        .n_agency_keys = options->n_agency_keys,
                                         .sink = &s->sink,
                                         .clock = clock_system(),
                                         .from = s->has_place ? FROM_SINK : FROM[options->from]};
@@ -229,11 +267,12 @@ static int changed_fill(DongboSubscriber *s, const Dongbo__FeedRecord *record) {
 
 // The whole message stands behind its length.
 static void forms_fill(DongboSubscriber *s, const Dongbo__FeedRecord *record) {
+    ProtobufCBinaryData origin = {.data = (uint8_t *)s->record.origin, .len = s->record.origin_bytes};
     bytes_clear(&s->json);
     bytes_clear(&s->protobuf);
-    if (record_message_append_json(record, &s->json) == 0 && !s->json.failed)
+    if (record_message_append_json(record, origin.len ? &origin : NULL, &s->json) == 0 && !s->json.failed)
         s->json.data[s->json.n - 1] = 0; // in the line feed's place
-    (void)record_message_append_delimited(record, &s->protobuf);
+    (void)record_message_append_delimited(record, origin.len ? &origin : NULL, &s->protobuf);
     size_t length = 0;
     while (length < s->protobuf.n && s->protobuf.data[length++] & 0x80)
         ;
@@ -242,9 +281,17 @@ static void forms_fill(DongboSubscriber *s, const Dongbo__FeedRecord *record) {
     s->record.protobuf_bytes = s->protobuf.n - length;
 }
 
+// What stands there behind its length; *at goes behind it.
+static const uint8_t *queue_take(const DongboSubscriber *s, size_t *at, size_t *ret_n) {
+    const uint8_t *data = s->queue.data + *at + LENGTH_BYTES;
+    *ret_n = (size_t)bytes_get_number(data - LENGTH_BYTES, LENGTH_BYTES);
+    *at += LENGTH_BYTES + *ret_n;
+    return data;
+}
+
 static int record_give(DongboSubscriber *s, const DongboRecord **ret) {
-    size_t n = (size_t)bytes_get_number(s->queue.data + s->at, LENGTH_BYTES);
-    const uint8_t *data = s->queue.data + s->at + LENGTH_BYTES;
+    size_t n, origin_n, at = s->at;
+    const uint8_t *data = queue_take(s, &at, &n), *origin = queue_take(s, &at, &origin_n);
     arena_reset(s->arena);
     const Dongbo__FeedRecord *record = dongbo__feed_record__unpack(arena_protobuf(s->arena), n, data);
     if (!record)
@@ -260,6 +307,11 @@ static int record_give(DongboSubscriber *s, const DongboRecord **ret) {
                                .citizen_number = record->citizen_number,
                                .agency = record->agency,
                                .event_time_us = record->event_time_us};
+    if (origin_n > 0) {
+        s->record.origin = origin + 1;
+        s->record.origin_bytes = origin_n - 1;
+        s->record.origin_has_event = origin[0];
+    }
     if (fields_fill(s, record) != 0 || changed_fill(s, record) != 0 || arena_failed(s->arena))
         return error_fail(ERROR_MEMORY, "no memory for a record");
     forms_fill(s, record);
@@ -275,7 +327,9 @@ static int record_next(DongboSubscriber *s, const DongboRecord **ret) {
         int r = record_give(s, ret);
         if (r < 0)
             return r;
-        s->at += LENGTH_BYTES + (size_t)bytes_get_number(s->queue.data + s->at, LENGTH_BYTES);
+        size_t n;
+        queue_take(s, &s->at, &n);
+        queue_take(s, &s->at, &n);
         if (s->record.position > s->acknowledged) {
             s->given = s->record.position > s->given ? s->record.position : s->given;
             return 0;

@@ -3,6 +3,8 @@
  * Prints a subscription's records as lines of JSON, until none has come for a second.
  *   cc receive.c $(pkg-config --cflags --libs dongbo) -o receive
  *   ./receive hn-health keys/hn-health.yaml keys/broker.yaml.pub tcp://exchange:7702 hn.position >>records.jsonl
+ * With agencies' keys behind that (MOH=keys/moh.yaml.pub), what proves a record's origin is kept as POSITION.proof,
+ * which `dongbo log check` takes.
  */
 #include <dongbo.h>
 
@@ -21,6 +23,19 @@ static int acknowledge(DongboSubscriber *subscriber, uint64_t position) {
     return dongbo_subscriber_acknowledge(subscriber, position);
 }
 
+static int keep_proof(const DongboRecord *record) {
+    char name[40];
+    snprintf(name, sizeof name, "%llu.proof", (unsigned long long)record->position);
+    FILE *file = fopen(name, "wb");
+    int kept = file && fwrite(record->origin, 1, record->origin_bytes, file) == record->origin_bytes &&
+               fflush(file) == 0 && fsync(fileno(file)) == 0;
+    if (file && fclose(file) != 0)
+        kept = 0;
+    if (!kept)
+        perror(name);
+    return kept ? 0 : DONGBO_ERROR_SYSTEM;
+}
+
 static int receive(DongboSubscriber *subscriber) {
     const DongboRecord *record;
     uint64_t last = 0;
@@ -30,6 +45,8 @@ static int receive(DongboSubscriber *subscriber) {
         if (r == DONGBO_OK) {
             printf("%s\n", record->json);
             last = record->position;
+            if (record->origin && keep_proof(record) != 0)
+                return DONGBO_ERROR_SYSTEM;
         }
         if (last && (r != DONGBO_OK || ++n == GROUP)) {
             int acknowledged = acknowledge(subscriber, last);
@@ -44,8 +61,8 @@ static int receive(DongboSubscriber *subscriber) {
 
 int main(int argc, char **argv) {
     DongboSubscriber *subscriber;
-    if (argc != 6) {
-        fprintf(stderr, "usage: receive SUBSCRIPTION KEYS BROKER.pub ENDPOINT STATE\n");
+    if (argc < 6) {
+        fprintf(stderr, "usage: receive SUBSCRIPTION KEYS BROKER.pub ENDPOINT STATE [AGENCY=KEYS.pub]...\n");
         return 2;
     }
     DongboSubscriberOptions options = DONGBO_INIT(DongboSubscriberOptions);
@@ -55,6 +72,8 @@ int main(int argc, char **argv) {
     options.endpoints = (const char *const *)&argv[4];
     options.n_endpoints = 1;
     options.state = argv[5];
+    options.agency_keys = (const char *const *)&argv[6];
+    options.n_agency_keys = (size_t)argc - 6;
     int r = dongbo_subscriber_open(&subscriber, &options);
     if (r == 0)
         r = receive(subscriber);

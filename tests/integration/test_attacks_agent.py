@@ -425,3 +425,114 @@ def test_a_committee_is_lied_to(exchange):
     got = receiver.records()
     assert len(got) == ROWS and all(record["agency"] == "MOH" for record in got)
     assert [record["position"] for record in got] == sorted({record["position"] for record in got})
+
+
+# ---- whose word it is ------------------------------------------------------------------------------------------------
+
+class Batch:
+    """Two events that an agency signed, as an exchange has them."""
+
+    def __init__(self, keys, agency="MOH"):
+        self.keys, self.salts = keys, os.urandom(32)
+        self.events = [people.dose(n, 2, agency, event_time_us=1640000000000000) for n in range(2)]
+        self.leaves = [wire.leaf(self.salts[16 * i:16 * i + 16] + self.events[i]) for i in range(2)]
+
+    def origin(self, **lies):
+        """Header and signature alone."""
+        sealed = wire.SealedBatch.FromString(wire.seal(self.keys, bytes(16), 1, self.events, salts=self.salts, **lies))
+        return wire.SealedBatch(header=sealed.header, signature=sealed.signature).SerializeToString()
+
+    def proof(self, i, told=False, **lies):
+        said = {"index": i, "leaf": self.leaves[i], "path": [self.leaves[1 - i]]}
+        if told:
+            said.update(salt=self.salts[16 * i:16 * i + 16], event=self.events[i])
+        return wire.OriginProof(**{**said, **lies}).SerializeToString()
+
+
+def flipped(data):
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+def proved_records(make):
+    """Two records with proofs, wrong in what `make(liar, MOH's batch)` gives."""
+    def lie(liar, hello):
+        place, batch = place_of(hello), Batch(liar.moh)
+        told = {"agency": "MOH", "body": wire.Vaccination(**people.dose_body(2)).SerializeToString()}
+        said = {"previous": place, "first": place + 1, "last": place + 10, "token": token(place + 10),
+                "records": [record(place + 1 + n, place + n, citizen_number=people.citizen(n)["citizen_number"], **told)
+                            for n in range(2)],
+                "batches": [batch.origin()], "origins": [batch.proof(0, True), batch.proof(1, True)]}
+        return [welcomed(liar, place, origin_proofs=True),
+                liar.frame(wire.RECORDS, wire.Records(**{**said, **make(liar, batch)}))]
+    return lie
+
+
+def second(**lies):
+    return proved_records(lambda liar, batch: {"origins": [batch.proof(0, True), batch.proof(1, **lies)]})
+
+
+ORIGIN_LIES = {
+    "no proofs, and no word of it": welcome_lies(),
+    "fewer proofs than records": proved_records(lambda liar, batch: {"origins": [batch.proof(0)]}),
+    "more proofs than records": proved_records(lambda liar, batch: {"origins": [batch.proof(0)] * 3}),
+    "a batch that the exchange signed": proved_records(lambda liar, batch: {"batches": [
+        Batch(liar.keys).origin(key_id=batch.keys.key_id)]}),
+    "another agency's batch": proved_records(lambda liar, batch: (lambda others: {
+        "batches": [others.origin()], "origins": [others.proof(0, True), others.proof(1, True)]})(Batch(liar.other))),
+    "a batch by a key that nobody knows": proved_records(lambda liar, batch: {"batches": [
+        Batch(wire.Keys.new()).origin()]}),
+    "a batch whose signature was changed": proved_records(lambda liar, batch: {"batches": [flipped(batch.origin())]}),
+    "a batch of another root": proved_records(lambda liar, batch: {"batches": [Batch(liar.moh).origin()]}),
+    "a batch with something behind it": proved_records(lambda liar, batch: {"batches": [batch.origin() + b"\x1a\x00"]}),
+    "no batch": proved_records(lambda liar, batch: {"batches": []}),
+    "a batch that is a bomb": proved_records(lambda liar, batch: {"batches": [BOMBS["empty submessages"][:500000]]}),
+    "a proof that is a bomb": proved_records(lambda liar, batch: {"origins": [
+        batch.proof(0, True), BOMBS["empty submessages"][:500000]]}),
+    "a proof that cannot be read": proved_records(lambda liar, batch: {"origins": [batch.proof(0, True), b"\xff"]}),
+    "another batch than there is": second(batch=1),
+    "another place in the batch": second(index=0),
+    "a place beyond the batch": second(index=2),
+    "another leaf": second(leaf=bytes(32)),
+    "a leaf of no length": second(leaf=b"x"),
+    "no path": second(path=[]),
+    "a path of another event": second(path=[bytes(32)]),
+    "a path that goes on": proved_records(lambda liar, batch: {"origins": [
+        batch.proof(0, True), batch.proof(1, path=[batch.leaves[0], bytes(32)])]}),
+    "a salt alone": second(salt=bytes(16)),
+    "an event without its salt": proved_records(lambda liar, batch: {"origins": [
+        batch.proof(0, True), batch.proof(1, event=batch.events[1])]}),
+    "an event that was changed": proved_records(lambda liar, batch: {"origins": [
+        batch.proof(0, True), batch.proof(1, True, event=flipped(batch.events[1]))]}),
+    "an event with another salt": second(told=True, salt=bytes(16)),
+    "an event that is told and was erased": second(told=True, erased=5),
+    "the event of somebody else": proved_records(lambda liar, batch: {"origins": [
+        batch.proof(0, True), batch.proof(0, True)]}),
+}
+
+
+def test_a_committee_is_lied_to_about_whose_word_it_is(exchange):
+    """An exchange that makes records up, or passes one agency's word off as another's, is found out by the agencies'
+    own keys; what is true is taken."""
+    exchange.load_population(people.citizens(ROWS))
+    exchange.agency("MOH", "health", [])
+    exchange.agency("MOET", "education", [])
+    receiver = exchange.committee("hn", "health", "citizen_number,health.vaccine_group,health.dose_number",
+                                  "--origin-proofs", "leaves")
+    receiver.config.write_text(receiver.config.read_text() +
+                               "origin_proofs: yes\nagency_keys: [MOH=moh.keys.pub, MOET=moet.keys.pub]\n")
+    exchange.start_broker()
+    with wire.publisher(exchange, "MOH") as moh:
+        moh.hello()
+        moh.publish([people.dose(n) for n in range(HELD)])
+    receiver.until_head()
+    assert len(receiver.records()) == HELD and all(line["origin"] for line in receiver.records())
+    exchange.broker.stop()
+    before = {path.name: path.read_bytes() for path in receiver.directory.rglob("*") if path.is_file()}
+    Liar.moh, Liar.other = wire.keys_of(exchange, "moh"), wire.keys_of(exchange, "moet")
+    run_liars(exchange, exchange.subscribe, receiver.command(), ORIGIN_LIES)
+    after = {path.name: path.read_bytes() for path in receiver.directory.rglob("*") if path.is_file()}
+    assert after == before
+    # By the same means the truth is taken: so it was each lie that was refused.
+    run_liars(exchange, exchange.subscribe, receiver.command(), {"the truth": proved_records(lambda *_: {})})
+    assert len(receiver.records()) == HELD + 2
+    assert [line["origin"]["event"] for line in receiver.records()[HELD:]] == [True, True]

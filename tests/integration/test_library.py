@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """libdongbo as a site has it: installed, found by pkg-config, with the sample programs compiled against it."""
+import base64
 import contextlib
 import json
 import os
@@ -40,8 +41,8 @@ class Installed:
         subprocess.run(["cc", *STRICT, *sanitize, source, "-o", out, *flags], check=True)
         return out
 
-    def run(self, program, *words, text=""):
-        return run_program([program, *words], input=text, timeout=100,
+    def run(self, program, *words, text="", cwd=None):
+        return run_program([program, *words], input=text, timeout=100, cwd=cwd,
                            env={**os.environ, "LD_LIBRARY_PATH": str(self.libraries)})
 
 
@@ -105,6 +106,28 @@ def test_both_ways(installed, site):
         people.citizen(n)["citizen_number"] for n in (31, 32)]
     acked = site.cluster.value("SELECT acked FROM exchange.subscription_position")
     assert acked == site.cluster.value("SELECT max(last_position) FROM exchange.segment")
+
+
+def test_proofs_of_origin(installed, site):
+    """What a program keeps of a record's origin is what `dongbo log check` takes."""
+    path, keys = site.directory, site.keys("moh")
+    assert publish(installed, site, lines(0, 5)).returncode == 0
+    command = (installed.root / "receive", "hn", path / "hn.keys", path / "broker.keys.pub", site.subscribe,
+               path / "proved.position", f"MOH={keys}")
+    done = installed.run(*command, cwd=path)
+    assert done.returncode == 1 and "proofs of origin" in done.stderr
+    site.dongbo("subscription", "change", "hn", "--origin-proofs", "leaves")
+    site.wait_in_force()
+    assert publish(installed, site, lines(5, 9)).returncode == 0
+    done = installed.run(*command, cwd=path)
+    assert done.returncode == 0, done.stderr
+    proofs = sorted(path.glob("*.proof"))
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(records) == 9 and len(proofs) == 4  # from when the rights allow it
+    said = site.dongbo("log", "check", "--json", "--keys", keys, *proofs).stdout.splitlines()
+    assert [json.loads(line)["proved"] for line in said] == [True] * 4
+    assert [base64.b64decode(record["origin"]) for record in records[5:]] == [
+        path.joinpath(f"{record['position']}.proof").read_bytes() for record in records[5:]]
 
 
 def sealed(spool):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proofs of origin on the feed: a committee sees by an agency's own signature whose word each record is, and is told of
 the event what its rights cover, and nothing else."""
+import base64
 import json
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import origins
 import people
 import wire
+from conftest import Receiver
 from test_erasure import carry_out
 from test_population_events import T, Centre
 
@@ -249,3 +251,123 @@ def test_disclosures_say_that_the_event_went_along(centre):
     told = {one["subscription"]: {record.get("origin") for policy in one["policies"] for record in policy["records"]
                                   if record["domain"] == "health"} for one in said["subscriptions"]}
     assert told == {"full": {"event"}, "none": {None}, **{name: {"leaf"} for name in PARTIAL}}
+
+
+# ---- the agent -------------------------------------------------------------------------------------------------------
+
+def receiver_of(exchange, name, keys="[MOH=moh.keys.pub, NPC=npc.keys.pub]", sink=None):
+    receiver = Receiver(exchange, name)
+    text = receiver.config.read_text() + f"origin_proofs: yes\nagency_keys: {keys}\n"
+    if sink:
+        text = text.replace(f"{{kind: jsonl, directory: received-{name}}}", sink)
+    receiver.config.write_text(text)
+    return receiver
+
+
+def check(exchange, *words, code=0):
+    done = exchange.dongbo("log", "check", "--json", *words, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_an_agent_keeps_proofs_that_can_be_checked(centre):
+    """In files, by both forms, and in tables; `dongbo log check` takes each, with the agency's key alone."""
+    exchange, moh = centre.exchange, centre.moh
+    moh.publish(*(people.dose(n, body=people.dose_body(1, lot_number=f"LOT-{n}")) for n in range(PERSONS)))
+    plain = receiver_of(exchange, "full")
+    plain.until_head()
+    moh_key, npc_key = exchange.keys("moh"), exchange.keys("npc")
+    origins_of = [line["origin"] for line in plain.records()]
+    assert [one["sequence"] for one in origins_of] == list(range(1, PERSONS + 1))
+    assert {(one["key"], one["stream"], one["event"]) for one in origins_of} == {
+        (wire.Keys.read(moh_key).key_id, moh.stream.hex(), True)}
+    [path] = plain.directory.glob("*.jsonl")
+    [said] = check(exchange, path, "--keys", moh_key)
+    assert (said["proved"], said["proofs"], said["with_event"], said["wrong"]) == (True, PERSONS, PERSONS, 0)
+    [said] = check(exchange, path, "--keys", npc_key, code=1)
+    assert said["wrong"] == PERSONS
+    # One by itself, and one that somebody changed.
+    proof = exchange.directory / "one.proof"
+    proof.write_bytes(base64.b64decode(origins_of[7]["proof"]))
+    [said] = check(exchange, proof, "--keys", moh_key)
+    assert said["proved"] and said["with_event"] and said["agency"] == "good"
+    assert b"LOT-7" in proof.read_bytes()
+    proof.write_bytes(proof.read_bytes().replace(b"LOT-7", b"LOT-8"))
+    [said] = check(exchange, proof, "--keys", moh_key, code=1)
+    assert said["wrong"] == "the event is not the one that was signed"
+    proof.write_bytes(b"dongbo proof 1\n")
+    assert exchange.dongbo("log", "check", proof, check=False).returncode in (1, 2)
+    path.write_text(path.read_text().replace(origins_of[3]["proof"][:40], origins_of[4]["proof"][:39] + "!"))
+    assert check(exchange, path, "--keys", moh_key, code=1)[0]["wrong"] > 0
+
+
+@pytest.mark.parametrize("form", ["json", "protobuf"])
+def test_other_forms_have_the_proof_itself(centre, form):
+    exchange = centre.exchange
+    centre.moh.publish(people.dose(1))
+    receiver = receiver_of(exchange, "leaves", sink=f"{{kind: jsonl, directory: received-leaves, format: {form}}}")
+    receiver.until_head()
+    if form == "json":
+        [path] = receiver.directory.glob("*.jsonl")
+        [said] = check(exchange, path, "--keys", exchange.keys("moh"))
+        assert (said["proofs"], said["with_event"]) == (1, 0)
+        proof = base64.b64decode(receiver.records()[0]["origin"])
+    else:
+        data = next(receiver.directory.glob("*.pb")).read_bytes()
+        n, at = data[0] & 0x7F, 1
+        if data[0] & 0x80:
+            n, at = n | data[1] << 7, 2
+        proof = wire.SubscriberRecord.FromString(data[at:at + n]).origin
+    path = exchange.directory / "one.proof"
+    path.write_bytes(proof)
+    [said] = check(exchange, path, "--keys", exchange.keys("moh"))
+    assert said["proved"] and not said["with_event"]
+
+
+def test_a_table_has_the_proof_of_each_row_as_it_is(centre):
+    exchange, moh = centre.exchange, centre.moh
+    first = moh.publish(people.dose(1, body=people.dose_body(1, lot_number="A")), people.dose(2)).body.first_position
+    sink = f'{{kind: postgres, conninfo: "{exchange.cluster.conninfo()}", schema: copy}}'
+    receiver = receiver_of(exchange, "full", sink=sink)
+    exchange.run(*receiver.command("--until-head", "--from", first - 1), check=True)  # by itself it takes a snapshot
+    moh.publish(people.dose(1, key="b", body=people.dose_body(1, lot_number="B")))
+    receiver.until_head()
+    rows = exchange.cluster.rows("SELECT lot_number, origin FROM copy.health ORDER BY lot_number")
+    assert len(rows) == 2 and all(bytes(origin).startswith(b"dongbo proof 1\n") for _, origin in rows)
+    path = exchange.directory / "row.proof"
+    path.write_bytes(bytes(rows[0][1]))
+    assert b"B" in path.read_bytes()
+    [said] = check(exchange, path, "--keys", exchange.keys("moh"))
+    assert said["proved"] and said["with_event"]
+    # Without asking for them any more, a row loses its proof when it changes, and no other does.
+    receiver.config.write_text(receiver.config.read_text().split("origin_proofs")[0])
+    moh.publish(people.dose(1, key="c", body=people.dose_body(1, lot_number="C")))
+    receiver.until_head()
+    rows = exchange.cluster.rows("SELECT lot_number, origin IS NULL FROM copy.health ORDER BY lot_number")
+    assert [none for lot, none in rows] == [True, False] and rows[0][0] == "C"
+    # A snapshot has no proofs.
+    exchange.run(*receiver.command("--until-head", "--from", "snapshot"), check=True)
+    assert exchange.cluster.value("SELECT count(origin) FROM copy.health") == 0
+
+
+def test_an_agent_says_what_is_missing(centre):
+    exchange = centre.exchange
+    centre.moh.publish(people.dose(1))
+    refused = receiver_of(exchange, "none")
+    refused.until_head(expect=1)
+    assert "do not allow proofs of origin" in refused.log.read_text()
+    unknown = receiver_of(exchange, "full", keys="[NPC=npc.keys.pub]")
+    unknown.until_head(expect=1)
+    assert "none of the agencies' keys that are known here" in unknown.log.read_text() and not unknown.records()
+    unknown.config.write_text(unknown.config.read_text().replace("[NPC=", "[MOH=npc.keys.pub, NPC=moh.keys.pub, NPC="))
+    process = unknown.start()
+    process.wait_for(lambda: "another agency's key" in process.text(), "the lie is found out")
+    process.stop()
+    assert not unknown.records()
+    for was, now, says in [("agency_keys: ", "# ", "belong together"), ("origin_proofs: yes", "", "belong together"),
+                           ("[MOH=npc", "[npc", "MOH=FILE.pub"), ("moh.keys.pub", "moh.lost.pub", "moh.lost.pub")]:
+        text = unknown.config.read_text()
+        unknown.config.write_text(text.replace(was, now))
+        unknown.until_head(expect=2)
+        assert says in unknown.log.read_text().splitlines()[-1]
+        unknown.config.write_text(text)

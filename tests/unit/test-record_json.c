@@ -40,7 +40,7 @@ static void test_the_documented_form(void **state) {
     record.changed_fields = changed;
     record.n_changed_fields = 2;
     Bytes out = {0};
-    assert_int_equal(record_json_append(&record, &out), 0);
+    assert_int_equal(record_json_append(&record, NULL, &out), 0);
     bytes_append_u8(&out, 0);
     assert_string_equal(
         (char *)out.data,
@@ -52,12 +52,38 @@ static void test_the_documented_form(void **state) {
     bytes_free(&out);
 }
 
+static void test_with_its_origin(void **state) {
+    uint8_t stream[STREAM_BYTES] = {0x5a}, leaf[HASH_BYTES] = {0x1f};
+    RecordOrigin origin = {.proof = {5, (uint8_t *)"proof"},
+                           .key_id = "21fe31dfa154a261",
+                           .stream = stream,
+                           .sequence = 17,
+                           .sealed_at_us = 1646096400000000,
+                           .leaf = leaf,
+                           .has_event = true};
+    Dongbo__FeedRecord record = record_make((uint8_t[128]){0}, "A");
+    const char *expected = "\"changed\":[],\"origin\":{\"key\":\"21fe31dfa154a261\","
+                           "\"stream\":\"5a000000000000000000000000000000\",\"sequence\":17,"
+                           "\"sealed_at\":\"2022-03-01T01:00:00.000000Z\","
+                           "\"leaf\":\"1f00000000000000000000000000000000000000000000000000000000000000\","
+                           "\"event\":true,\"proof\":\"cHJvb2Y=\"}}\n";
+    Bytes out = {0};
+    assert_int_equal(record_json_append(&record, &origin, &out), 0);
+    assert_non_null(memmem(out.data, out.n, expected, strlen(expected)));
+    origin.has_event = false;
+    origin.erased = 99;
+    bytes_clear(&out);
+    assert_int_equal(record_json_append(&record, &origin, &out), 0);
+    assert_non_null(memmem(out.data, out.n, "\"event\":false,\"erased\":99,\"proof\"", 33));
+    bytes_free(&out);
+}
+
 static void test_a_deletion(void **state) {
     Dongbo__FeedRecord record = record_make((uint8_t[128]){0}, "");
     record.change = DONGBO__CHANGE_KIND__CHANGE_DELETE;
     record.body.len = 0;
     Bytes out = {0};
-    assert_int_equal(record_json_append(&record, &out), 0);
+    assert_int_equal(record_json_append(&record, NULL, &out), 0);
     assert_non_null(memmem(out.data, out.n, "\"change\":\"delete\"", 17));
     assert_non_null(memmem(out.data, out.n, "\"fields\":{},\"changed\":[]}\n", 26));
     assert_null(memmem(out.data, out.n, "citizen_number", 14));
@@ -67,7 +93,7 @@ static void test_a_deletion(void **state) {
         char name[32] = "";
         record.change = (Dongbo__ChangeKind)change;
         bytes_clear(&out);
-        assert_int_equal(record_json_append(&record, &out), NAMES[change] == NULL);
+        assert_int_equal(record_json_append(&record, NULL, &out), NAMES[change] == NULL);
         if (NAMES[change] != NULL)
             snprintf(name, sizeof name, "\"change\":\"%s\"", NAMES[change]);
         assert_true(NAMES[change] == NULL || memmem(out.data, out.n, name, strlen(name)) != NULL);
@@ -81,11 +107,11 @@ static void test_any_text_comes_back(void **state) {
         uint8_t body[128];
         Dongbo__FeedRecord record = record_make(body, texts[i]);
         Bytes out = {0};
-        assert_int_equal(record_json_append(&record, &out), 0);
+        assert_int_equal(record_json_append(&record, NULL, &out), 0);
         assert_ptr_equal(memchr(out.data, '\n', out.n), out.data + out.n - 1);
         record.position = 1; // jansson's integers are signed
         bytes_clear(&out);
-        assert_int_equal(record_json_append(&record, &out), 0);
+        assert_int_equal(record_json_append(&record, NULL, &out), 0);
         json_t *json = json_loadb((char *)out.data, out.n, 0, NULL);
         assert_non_null(json);
         const char *lot = json_string_value(json_object_get(json_object_get(json, "fields"), "lot_number"));
@@ -101,24 +127,24 @@ static void test_refuses_what_it_cannot_read(void **state) {
     bytes_append_text(&out, "before");
     Dongbo__FeedRecord record = record_make(body, "FF3318");
     record.body.len--;
-    assert_int_equal(record_json_append(&record, &out), 1);
+    assert_int_equal(record_json_append(&record, NULL, &out), 1);
     record = record_make(body, "FF3318");
     record.domain = 8;
-    assert_int_equal(record_json_append(&record, &out), 1);
+    assert_int_equal(record_json_append(&record, NULL, &out), 1);
     record = record_make(body, "FF3318");
     record.change = DONGBO__CHANGE_KIND__CHANGE_UNSPECIFIED;
-    assert_int_equal(record_json_append(&record, &out), 1);
+    assert_int_equal(record_json_append(&record, NULL, &out), 1);
     record = record_make(body, "FF3318");
     uint32_t changed = 30;
     record.changed_fields = &changed;
     record.n_changed_fields = 1;
-    assert_int_equal(record_json_append(&record, &out), 1);
+    assert_int_equal(record_json_append(&record, NULL, &out), 1);
     uint8_t unknown[] = {0xf2, 0x01, 1, 'x'}, odd[] = {0x12, 1, 'x'}; // field 30; a text where a number belongs
     record = record_make(body, "");
     record.body = (ProtobufCBinaryData){sizeof unknown, unknown};
-    assert_int_equal(record_json_append(&record, &out), 1);
+    assert_int_equal(record_json_append(&record, NULL, &out), 1);
     record.body = (ProtobufCBinaryData){sizeof odd, odd};
-    assert_int_equal(record_json_append(&record, &out), 1);
+    assert_int_equal(record_json_append(&record, NULL, &out), 1);
     assert_int_equal(out.n, 6);
     bytes_free(&out);
 }
@@ -126,6 +152,7 @@ static void test_refuses_what_it_cannot_read(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_documented_form),
+        cmocka_unit_test(test_with_its_origin),
         cmocka_unit_test(test_a_deletion),
         cmocka_unit_test(test_any_text_comes_back),
         cmocka_unit_test(test_refuses_what_it_cannot_read),

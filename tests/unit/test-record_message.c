@@ -34,7 +34,7 @@ static Dongbo__FeedRecord record_make(void) {
 
 static void assert_json(const Dongbo__FeedRecord *record, const char *expected) {
     Bytes out = {0};
-    assert_int_equal(record_message_append_json(record, &out), 0);
+    assert_int_equal(record_message_append_json(record, NULL, &out), 0);
     bytes_append_u8(&out, 0);
     assert_string_equal((char *)out.data, expected);
     bytes_free(&out);
@@ -55,6 +55,22 @@ static void test_the_canonical_mapping(void **state) {
                 "\"covid-19\",\"doseNumber\":4294967295,\"lotNumber\":\"F\\\"F\"}}\n");
 }
 
+static void test_with_its_origin(void **state) {
+    const ProtobufCBinaryData origin = {5, (uint8_t *)"proof"};
+    Dongbo__FeedRecord record = record_make();
+    Bytes out = {0};
+    assert_int_equal(record_message_append_json(&record, &origin, &out), 0);
+    assert_non_null(memmem(out.data, out.n, ",\"origin\":\"cHJvb2Y=\",\"health\":", 30));
+    bytes_clear(&out);
+    assert_int_equal(record_message_append_delimited(&record, &origin, &out), 0);
+    assert_non_null(memmem(out.data, out.n, "\x62\x05proof", 7)); // field 12
+    size_t length = out.data[0] & 0x7f, at = 1;
+    if (out.data[0] & 0x80)
+        length |= (size_t)out.data[at++] << 7;
+    assert_int_equal(length, out.n - at);
+    bytes_free(&out);
+}
+
 static void test_what_is_absent_is_left_out(void **state) {
     Dongbo__FeedRecord record = DONGBO__FEED_RECORD__INIT;
     record.position = 1;
@@ -72,7 +88,7 @@ static void test_what_is_absent_is_left_out(void **state) {
 static void assert_delimited(const Dongbo__FeedRecord *record, const unsigned *numbers, WalkField *fields) {
     Bytes out = {0};
     bytes_append_text(&out, "before");
-    assert_int_equal(record_message_append_delimited(record, &out), 0);
+    assert_int_equal(record_message_append_delimited(record, NULL, &out), 0);
     size_t n = 0;
     const uint8_t *at = out.data + 6, *end = out.data + out.n;
     for (unsigned shift = 0;; shift += 7) {
@@ -112,8 +128,8 @@ static void test_protobufs_bytes(void **state) {
 static void assert_unreadable(const Dongbo__FeedRecord *record) {
     Bytes out = {0};
     bytes_append_text(&out, "before");
-    assert_int_equal(record_message_append_json(record, &out), 1);
-    assert_int_equal(record_message_append_delimited(record, &out), 1);
+    assert_int_equal(record_message_append_json(record, NULL, &out), 1);
+    assert_int_equal(record_message_append_delimited(record, NULL, &out), 1);
     assert_int_equal(out.n, 6);
     bytes_free(&out);
 }
@@ -144,9 +160,8 @@ static void test_refuses_what_it_cannot_read(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_canonical_mapping),
-        cmocka_unit_test(test_what_is_absent_is_left_out),
-        cmocka_unit_test(test_protobufs_bytes),
+        cmocka_unit_test(test_the_canonical_mapping),       cmocka_unit_test(test_with_its_origin),
+        cmocka_unit_test(test_what_is_absent_is_left_out),  cmocka_unit_test(test_protobufs_bytes),
         cmocka_unit_test(test_refuses_what_it_cannot_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
