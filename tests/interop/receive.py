@@ -4,13 +4,15 @@
 record; `place` is how far it goes, stored in the same transaction. Killed at any time, it resumes from there.
 
     receive.py --endpoint tcp://HOST:7702 --exchange broker.yaml.pub --key hn-health.yaml --subscription hn-health
-               --store copy.db [--journal] [--snapshot] [--until-head] [--reconcile]
+               --store copy.db [--journal] [--snapshot] [--until-head] [--reconcile] [--agency-key MOH=moh.yaml.pub]
 
 An empty store begins at the start of the log, or with --snapshot at what there is now. A snapshot is also taken where
 the subscription's rights have changed, and where the log no longer goes back to the place. With --journal, table
 `journal` keeps every FeedRecord as it came. With --until-head it ends once it has all that the exchange had when it
 began; with --reconcile it then compares its copy with the exchange, and repairs what differs. With --share 1/3 it is
-one of three that share the subscription's persons, each with a store of its own. Ends with 3 when a person must act.
+one of three that share the subscription's persons, each with a store of its own. With --agency-key, of each agency,
+every record must prove whose word it is, if it comes with a proof at all; table `origin` keeps what proved it. Ends
+with 3 when a person must act.
 
 Written from proto/PROTOCOL.md, whose sections are named in brackets."""
 import argparse
@@ -23,7 +25,8 @@ import sys
 from google.protobuf import json_format
 
 import dongbo_pb2 as pb
-from exchange import FRAME_BODY_BYTES_MAX, CursorBad, Ended, Keys, Kind, PositionGone, Stop, keep_on, log
+from exchange import (FRAME_BODY_BYTES_MAX, CursorBad, Ended, Keys, Kind, PositionGone, Stop, is_signed, keep_on,
+                      key_id, log, sha256)
 
 CREDIT_BYTES = 2 * FRAME_BODY_BYTES_MAX
 SNAPSHOT_BUCKETS = 4096
@@ -38,6 +41,7 @@ CREATE TABLE IF NOT EXISTS record (
   event_time_us INTEGER NOT NULL, agency TEXT NOT NULL, body TEXT NOT NULL, position INTEGER NOT NULL,
   mark INTEGER NOT NULL);  -- the snapshot that brought it last; 0: none
 CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY, position INTEGER NOT NULL, record BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS origin (position INTEGER PRIMARY KEY, batch BLOB NOT NULL, proof BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS place (epoch INTEGER NOT NULL, position INTEGER NOT NULL, segment_hash BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS rights (policy_version INTEGER NOT NULL);  -- under which all of this was received
 CREATE TABLE IF NOT EXISTS filling (mark INTEGER NOT NULL, cursor BLOB NOT NULL);  -- a snapshot that is not done
@@ -80,10 +84,11 @@ class Store:
     def put_place(self, token):
         self.put("place", token.epoch, token.position, token.segment_hash)
 
-    def take(self, records, token):
-        """Records, each with its encoding, and the token that is valid once they are stored."""
+    def take(self, records, token, origins=()):
+        """Records, each with its encoding, the token that is valid once they are stored, and what proves them."""
         with self.db:
             self.db.execute("BEGIN")
+            self.db.executemany("INSERT OR REPLACE INTO origin VALUES (?, ?, ?)", origins)
             for record, encoded in records:
                 self.take_record(record)
                 if self.journal:
@@ -167,6 +172,62 @@ def record_digest(record_id, domain, number, fields):
     return int.from_bytes(hashlib.sha256(data).digest()[:SNAPSHOT_DIGEST_BYTES], "big")
 
 
+def root_of(leaf, index, size, path):
+    """The root that a leaf at this place of a tree has by this path, which goes upwards (RFC 6962, 2.1.1)."""
+    if size == 1:
+        if path:
+            raise Ended("a proof of origin whose path is too long")
+        return leaf
+    if not path:
+        raise Ended("a proof of origin whose path is too short")
+    k = 1 << (size - 1).bit_length() - 1
+    if index < k:
+        return sha256(b"\1", root_of(leaf, index, k, path[:-1]), path[-1])
+    return sha256(b"\1", path[-1], root_of(leaf, index - k, size - k, path[:-1]))
+
+
+class Origins:
+    """Proofs of origin [10], by agencies' public keys: {agency's code: its keys}."""
+
+    def __init__(self, given):
+        self.keys = {}
+        for agency, _, path in (one.partition("=") for one in given):
+            self.keys.setdefault(agency, []).append(Keys(path).sign_public)
+
+    def judge(self, frame, records):
+        """What proves each record that is proved: (position, batch, proof). Ended where one is false."""
+        if len(frame.origins) != len(records):
+            raise Ended("not as many proofs of origin as records")
+        return [(record.position, self.prove(frame, record, pb.OriginProof.FromString(encoded)), encoded)
+                for record, encoded in zip(records, frame.origins) if encoded]
+
+    def prove(self, frame, record, proof):
+        if proof.batch >= len(frame.batches):
+            raise Ended("a proof of origin without its batch")
+        encoded = frame.batches[proof.batch]
+        batch = pb.SealedBatch.FromString(encoded)
+        header = pb.BatchHeader.FromString(batch.header)
+        if batch != pb.SealedBatch(header=batch.header, signature=batch.signature):
+            raise Ended("a batch that has more than header and signature")
+        if not any(key_id(key) == header.key_id and is_signed(key, b"dongbo batch 1", batch.header, batch.signature)
+                   for key in self.keys.get(record.agency, [])):
+            raise Ended(f"the record at position {record.position} is not signed by {record.agency}")
+        path = list(proof.path)
+        if proof.index >= header.count or root_of(proof.leaf, proof.index, header.count, path) != header.root:
+            raise Ended(f"the record at position {record.position} is of no event of that batch")
+        if proof.event or proof.salt:
+            self.compare(record, proof)
+        return encoded
+
+    def compare(self, record, proof):
+        event = pb.ChangeEvent.FromString(proof.event)
+        theirs = (event.WhichOneof("body") == pb.Domain.Name(record.domain).lower() and
+                  event.event_time_us == record.event_time_us and record.citizen_number != "" and
+                  event.subject.citizen_number == record.citizen_number)
+        if len(proof.salt) != 16 or sha256(b"\0", proof.salt, proof.event) != proof.leaf or not theirs:
+            raise Ended(f"the event at position {record.position} is not the one that was signed")
+
+
 class Receiver:
     """The subscriber's side of [10]."""
 
@@ -175,6 +236,7 @@ class Receiver:
         self.own, self.exchange = Keys(options.key), Keys(options.exchange)
         self.compared = not options.reconcile
         self.asked = None  # of a snapshot: what the next chunk is of
+        self.origins = Origins(options.agency_key) if options.agency_key else None
         self.share, self.shares = map(int, options.share.split("/"))
         if options.snapshot and not self.store.token() and not self.store.filling():
             self.store.begin_filling()
@@ -223,7 +285,7 @@ class Receiver:
         session.numbered = True
         hello = pb.HelloSubscribe(protocol_version=1, subscription=self.options.subscription,
                                   consumer=self.options.name, program="receive.py",
-                                  share=self.share, shares=self.shares)
+                                  share=self.share, shares=self.shares, origin_proofs=self.origins is not None)
         if filling:
             hello.snapshot = True
         elif token or not self.shares:  # a token of position 0 is the beginning, whoever shared this before
@@ -234,6 +296,8 @@ class Receiver:
         welcome = pb.WelcomeSubscribe.FromString(frame.body)
         if welcome.signing_key != self.exchange.sign_public:
             raise Stop("this is not the exchange whose key is configured")
+        if self.origins and not welcome.origin_proofs:
+            raise Stop("this exchange has no proofs of origin")
         # Where shares were dealt anew it may be less than was asked for: what comes again has no effect.
         if not filling and welcome.position > (token.position if token else 0) and (token or not self.shares):
             raise Stop(f"the exchange would begin at {welcome.position}, and what comes before it would be missing")
@@ -267,7 +331,8 @@ class Receiver:
                 raise Ended("a record that does not follow the one before")
             check_known(record)
             previous = record.position
-        self.store.take(decoded, records.token)
+        proved = self.origins.judge(records, [record for record, _ in decoded]) if self.origins else ()
+        self.store.take(decoded, records.token, proved)
         self.previous, self.place = previous, records.last
 
     def take_watermark(self, watermark):
@@ -355,6 +420,7 @@ def main():
     parser.add_argument("--journal", action="store_true")
     parser.add_argument("--snapshot", action="store_true")
     parser.add_argument("--share", default="0/0", metavar="I/N")
+    parser.add_argument("--agency-key", action="append", default=[], metavar="CODE=FILE", help="may be given again")
     parser.add_argument("--until-head", action="store_true")
     parser.add_argument("--reconcile", action="store_true")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # by way of a Goodbye

@@ -110,6 +110,31 @@ def receivers_agree(exchange, name="hn"):
     assert again.journal() == python.journal()
 
 
+def test_records_prove_whose_word_they_are(site):
+    """By MOH's own key; our receiver keeps the same, and by another key nothing is believed."""
+    site.committee("full", "health,population", "citizen_number,health.*,population.*", "--origin-proofs", "events")
+    site.committee("leaves", "health", FIELDS, "--origin-proofs", "leaves")
+    python = PythonPublisher(site, "MOH")
+    python.put([dose(n) for n in range(9)])
+    python.once()
+    key = site.directory / "moh.keys.pub"
+    for name, told in (("full", True), ("leaves", False)):
+        receiver = PythonReceiver(site, name, "proved", "--agency-key", f"MOH={key}")
+        receiver.until_head()
+        proofs = [pb.OriginProof.FromString(proof) for proof, in query(
+            receiver.store, "SELECT proof FROM origin ORDER BY position")]
+        assert len(proofs) == 9 and [proof.event for proof in proofs] == (python.encoded() if told else [b""] * 9)
+        ours = site.receivers[name]
+        ours.config.write_text(ours.config.read_text() + "origin_proofs: yes\nagency_keys: [MOH=moh.keys.pub]\n")
+        ours.until_head()
+        assert [line["origin"]["leaf"] for line in ours.records()] == [proof.leaf.hex() for proof in proofs]
+    stranger = PythonReceiver(site, "full", "stranger", "--agency-key", f"MOH={site.directory / 'hn.keys.pub'}")
+    process = stranger.start()
+    process.wait_for(lambda: "is not signed by MOH" in process.text(), "it is found out")
+    process.stop()
+    assert stranger.journal() == []
+
+
 def test_a_later_verdict_is_told(site):
     """The person becomes known after the event: the verdict of then replaces the first."""
     python = PythonPublisher(site, "MOH")
