@@ -50,7 +50,8 @@ typedef struct SinkSnapshots {
     // From here on write() gets a snapshot's records, each of which replaces what is held of it; or, after an
     // interruption, goes on getting them. All that is written before is committed.
     int (*begin)(Sink *sink, const SinkSnapshot *snapshot);
-    // Makes what was written and the cursor durable, as one.
+    // Makes what was written and the cursor durable, as one. Here and in end() 1: not yet, it is asked again at the
+    // next step, or never, if the session is lost before.
     int (*commit)(Sink *sink, const SinkSnapshot *snapshot, SinkTally *tally);
     // The same for the rest of it, lets go of what no chunk brought, and makes `place` the place. write() then gets the
     // feed's records again.

@@ -74,17 +74,17 @@ int subscription_commit(Subscription *s) {
     s->group_bytes = 0;
     s->began = true;
     s->committed_ms = now_ms(s);
-    subscription_progress(s, NULL);
+    subscription_progress(s);
     return subscription_answer(s);
 }
 
-void subscription_progress(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
-    SubscriptionProgress progress = {.position = s->stored.position, .head = s->head, .records = s->records};
-    progress.rights_changed = subscription_rights_changed(s);
-    if (chunk) {
-        progress.persons = chunk->persons_done;
-        progress.persons_total = chunk->persons_total;
-    }
+void subscription_progress(Subscription *s) {
+    SubscriptionProgress progress = {.position = s->stored.position,
+                                     .head = s->head,
+                                     .records = s->records,
+                                     .rights_changed = subscription_rights_changed(s),
+                                     .persons = s->persons,
+                                     .persons_total = s->persons_total};
     if (s->options.progress)
         s->options.progress(s->options.progress_self, &progress);
 }
@@ -96,6 +96,10 @@ static bool at_goal(const Subscription *s) {
 // Whether now is the time to commit; when the socket is empty, or enough has come together.
 static int commit_due(Subscription *s) {
     bool quiet = s->place.position != s->stored.position;
+    if (s->owes_part) {
+        int stored = subscription_part_again(s);
+        return stored == GO_ON && !s->owes_part ? subscription_answer(s) : stored;
+    }
     if (s->pending || (quiet && (at_goal(s) || now_ms(s) - s->committed_ms >= QUIET_COMMIT_MS)))
         return subscription_commit(s);
     int r = s->owes_answer ? subscription_answer(s) : 0;
@@ -305,12 +309,14 @@ static int error_receive(Subscription *s, const ProtobufCMessage *message) {
     case DONGBO__ERROR__CODE__CURSOR_BAD:
         r = subscription_snapshot_forget(s);
         return r < 0 ? r : subscription_say(s, LOST, "%s", error->text);
+    case DONGBO__ERROR__CODE__POSITION_GONE:
+        s->gone = true;
+        return subscription_say(s, REFUSED, "%s", error->text);
     case DONGBO__ERROR__CODE__BAD_VERSION:
     case DONGBO__ERROR__CODE__NOT_ALLOWED:
     case DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION:
     case DONGBO__ERROR__CODE__TOKEN_AHEAD:
     case DONGBO__ERROR__CODE__TOKEN_MISMATCH:
-    case DONGBO__ERROR__CODE__POSITION_GONE:
     case DONGBO__ERROR__CODE__SESSION_REPLACED:
         return subscription_say(s, REFUSED, "%s", error->text);
     default:
@@ -374,7 +380,7 @@ static int frame_receive(Subscription *s, zframe_t *bytes) {
 // Takes what is there, up to one group.
 static int drain(Subscription *s) {
     int r = GO_ON;
-    while (r == GO_ON && s->group_bytes < GROUP_BYTES) {
+    while (r == GO_ON && s->group_bytes < GROUP_BYTES && !s->owes_part) {
         zframe_t *route = NULL, *bytes = NULL;
         char user[64];
         r = socket_receive(s->socket, &route, &bytes, user);
@@ -531,12 +537,14 @@ static int from_choose(Subscription *s) {
 }
 
 static int session_begin(Subscription *s) {
-    s->place = s->stored = (SinkPlace){0};
     s->session = s->sequence_out = s->sequence_in = s->pending = 0;
     s->group_bytes = s->received_bytes = s->held = 0;
-    s->owes_answer = s->said = false;
+    s->owes_answer = s->said = s->gone = false;
     s->heard_ms = s->pinged_ms = s->committed_ms = now_ms(s);
-    int r = s->options.sink->kind->begin(s->options.sink, &s->place);
+    int r = s->owes_part ? subscription_part_again(s) : 0; // it may be stored by now
+    s->place = s->stored = (SinkPlace){0};
+    if (r == 0)
+        r = s->options.sink->kind->begin(s->options.sink, &s->place);
     if (r < 0)
         return r;
     s->has_place = r == 0;
@@ -590,7 +598,16 @@ int subscription_run(Subscription *s, const char *endpoint, int64_t reach_ms) {
 }
 
 bool subscription_is_full(const Subscription *s) {
-    return s->socket && s->group_bytes >= GROUP_BYTES;
+    return s->socket && (s->group_bytes >= GROUP_BYTES || s->owes_part);
+}
+
+bool subscription_is_gone(const Subscription *s) {
+    return s->gone;
+}
+
+void subscription_take_snapshot(Subscription *s) {
+    session_end(s);
+    subscription_snapshot_want(s);
 }
 
 int subscription_new(Subscription **ret, const SubscriptionOptions *options) {

@@ -76,6 +76,11 @@ typedef struct SubscriptionStep {
     int64_t reach_ms, wait_ms;
 } SubscriptionStep;
 int subscription_step(Subscription *subscription, const SubscriptionStep *options);
+// The session is over, and the next one takes a snapshot, or goes on with the one that was begun. Only for sinks that
+// take snapshots.
+void subscription_take_snapshot(Subscription *subscription);
+// Refused (2) because what comes next is no longer kept: only a snapshot leads on.
+bool subscription_is_gone(const Subscription *subscription);
 // Nothing more is taken before the sink has committed.
 bool subscription_is_full(const Subscription *subscription);
 // What was found to differ, and repaired unless `dry`. What changes meanwhile may be counted, too.

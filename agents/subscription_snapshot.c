@@ -43,7 +43,7 @@ int subscription_snapshot_begin(Subscription *s) {
     const SinkSnapshots *snapshots = s->options.shares > 0 ? NULL : s->options.sink->kind->snapshots;
     bool wanted = s->phase == PHASE_SNAPSHOT || (s->options.from == FROM_SNAPSHOT && !s->began);
     s->phase = PHASE_FEED;
-    s->filling = s->asked = s->owes_ask = false;
+    s->filling = s->asked = s->owes_ask = s->owes_part = false;
     s->n_snapshot = s->snapshot_bytes = 0;
     if (!snapshots)
         return wanted ? error_fail(ERROR_CONFIG, "%s takes no snapshot: leave --from out, or say start",
@@ -58,6 +58,11 @@ int subscription_snapshot_begin(Subscription *s) {
     if (!found.mark)
         s->snapshot = (SinkSnapshot){.mark = clock_now_us(s->options.clock)};
     return 0;
+}
+
+void subscription_snapshot_want(Subscription *s) {
+    s->phase = PHASE_SNAPSHOT;
+    s->owes_part = false;
 }
 
 bool subscription_snapshot_itself(const Subscription *s) {
@@ -209,46 +214,49 @@ static int records_write(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
 }
 
 // All was told: of everything, the place moves; of some buckets, it stays.
-static int filling_end(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
-    bool whole = s->phase == PHASE_SNAPSHOT;
-    SinkPlace place = whole ? s->snapshot.first : s->stored;
+static SinkPlace filled_place(const Subscription *s) {
+    SinkPlace place = s->phase == PHASE_SNAPSHOT ? s->snapshot.first : s->stored;
     place.policy_version = s->policy_version;
-    SinkTally tally = {0};
-    int r = s->options.sink->kind->snapshots->end(s->options.sink, &s->snapshot, &place, &tally);
-    if (r < 0)
-        return r;
-    s->tally.extra += tally.extra;
-    s->tally.missing += tally.missing;
-    s->tally.stale += tally.stale;
+    return place;
+}
+
+static void filled(Subscription *s, uint64_t extra) {
+    bool whole = s->phase == PHASE_SNAPSHOT;
+    SinkPlace place = filled_place(s);
     s->phase = PHASE_FEED;
     s->filling = false;
     s->compared = s->compared || !whole;
     if (!whole) {
         log_info("%s: %" PRIu64 " records were sent again, %" PRIu64 " bytes", s->options.dry ? "compared" : "repaired",
                  s->n_snapshot, s->snapshot_bytes);
-        return GO_ON;
+        return;
     }
     log_info("the snapshot is complete: %" PRIu64 " records, %" PRIu64 " bytes, %" PRIu64
              " other records let go; going on behind position %" PRIu64,
-             s->n_snapshot, s->snapshot_bytes, tally.extra, place.position);
+             s->n_snapshot, s->snapshot_bytes, extra, place.position);
     s->place = s->stored = place;
     s->previous = place.position;
     s->began = s->has_place = true;
-    if (chunk->head->position > s->goal) // only there is it right
-        s->goal = chunk->head->position;
-    return GO_ON;
+    if (s->head > s->goal) // only there is it right
+        s->goal = s->head;
 }
 
-static int filling_go_on(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
+int subscription_part_again(Subscription *s) {
+    const SinkSnapshots *snapshots = s->options.sink->kind->snapshots;
     SinkTally tally = {0};
-    cursor_take(s, chunk);
-    s->snapshot.begun = true;
-    int r = ask(s);
-    if (r == GO_ON)
-        r = s->options.sink->kind->snapshots->commit(s->options.sink, &s->snapshot, &tally);
+    SinkPlace place = filled_place(s);
+    int r = s->last_part ? snapshots->end(s->options.sink, &s->snapshot, &place, &tally)
+                         : snapshots->commit(s->options.sink, &s->snapshot, &tally);
+    s->owes_part = r == 1;
+    if (r != 0)
+        return r < 0 ? r : GO_ON;
+    s->tally.extra += tally.extra;
     s->tally.missing += tally.missing;
     s->tally.stale += tally.stale;
-    return r;
+    if (s->last_part)
+        filled(s, tally.extra);
+    subscription_progress(s);
+    return GO_ON;
 }
 
 static int filling_take(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
@@ -261,10 +269,15 @@ static int filling_take(Subscription *s, const Dongbo__SnapshotChunk *chunk) {
     if (r != GO_ON)
         return r;
     s->records += chunk->n_records;
-    r = chunk->done ? filling_end(s, chunk) : filling_go_on(s, chunk);
-    if (r == GO_ON)
-        subscription_progress(s, chunk->done ? NULL : chunk);
-    return r;
+    s->last_part = chunk->done;
+    s->persons = chunk->done ? 0 : chunk->persons_done;
+    s->persons_total = chunk->done ? 0 : chunk->persons_total;
+    if (!chunk->done) {
+        cursor_take(s, chunk);
+        s->snapshot.begun = true;
+        r = ask(s);
+    }
+    return r == GO_ON ? subscription_part_again(s) : r;
 }
 
 int subscription_chunk_receive(Subscription *s, const ProtobufCMessage *message) {
@@ -284,5 +297,5 @@ int subscription_chunk_receive(Subscription *s, const ProtobufCMessage *message)
     } else {
         r = filling_take(s, chunk);
     }
-    return r == GO_ON ? subscription_answer(s) : r;
+    return r == GO_ON && !s->owes_part ? subscription_answer(s) : r;
 }

@@ -39,6 +39,7 @@ struct Subscription {
     SocketNews news;
     int64_t news_ms, reach_ms;
     bool said;        // Hello
+    bool gone;        // refused, for what comes next is no longer kept
     uint64_t session; // 0: before Welcome
     uint64_t sequence_out, sequence_in;
     SinkPlace place, stored; // received, and durable
@@ -55,9 +56,12 @@ struct Subscription {
 
     // snapshots
     SubscriptionPhase phase;
-    SinkSnapshot snapshot;   // that is being taken
-    bool filling;            // the sink was told of it in this session
-    bool asked, owes_ask;    // for a chunk; it could not be sent yet
+    SinkSnapshot snapshot; // that is being taken
+    bool filling;          // the sink was told of it in this session
+    bool asked, owes_ask;  // for a chunk; it could not be sent yet
+    bool owes_part;        // the sink has not stored a chunk yet
+    bool last_part;        // ... that is the last one
+    uint64_t persons, persons_total;
     uint64_t n_snapshot;     // records of it in this session ...
     uint64_t snapshot_bytes; // ... and bytes of chunks
     Buckets *theirs, *ours;
@@ -76,7 +80,7 @@ int subscription_answer(Subscription *s);
 int subscription_commit(Subscription *s);
 bool subscription_token_fits(const Dongbo__ResumeToken *token);
 void subscription_place(SinkPlace *place, const Dongbo__ResumeToken *token);
-void subscription_progress(Subscription *s, const Dongbo__SnapshotChunk *chunk);
+void subscription_progress(Subscription *s);
 // Decodes a record into the arena. NULL when it is none.
 Dongbo__FeedRecord *subscription_record(Subscription *s, const ProtobufCBinaryData *bytes);
 
@@ -87,6 +91,8 @@ int subscription_snapshot_begin(Subscription *s);
 // Whether the sink takes a snapshot by itself when other rights hold: what came before is replaced then, and nobody but
 // this receiver fills it.
 bool subscription_snapshot_itself(const Subscription *s);
+// The next session takes one, whatever the sink holds.
+void subscription_snapshot_want(Subscription *s);
 // After each Welcome: asks, if there is something to ask for.
 int subscription_snapshot_welcome(Subscription *s);
 int subscription_chunk_receive(Subscription *s, const ProtobufCMessage *message);
@@ -96,5 +102,7 @@ int subscription_snapshot_forget(Subscription *s);
 int subscription_compare(Subscription *s);
 // A part of what is held is counted. GO_ON; nothing when there is nothing to count.
 int subscription_count(Subscription *s);
+// The sink is asked once more to store a chunk. GO_ON also when it has not.
+int subscription_part_again(Subscription *s);
 // What could not be sent before.
 int subscription_ask_again(Subscription *s);

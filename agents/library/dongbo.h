@@ -37,6 +37,7 @@ enum {
     DONGBO_LATER = 1,   /* not within the time, or nothing there yet: call again */
     DONGBO_FULL = 2,    /* make room first */
     DONGBO_REFUSED = 3, /* the exchange does not go on with this program: a person must act */
+    DONGBO_GONE = 4,    /* what comes next is no longer kept: take a snapshot */
     DONGBO_ERROR_MEMORY = -1,
     DONGBO_ERROR_SYSTEM = -2, /* a file, the disk */
     DONGBO_ERROR_INPUT = -3,  /* what you gave, or a file that you named, is wrong */
@@ -141,7 +142,7 @@ void dongbo_publisher_counts(const DongboPublisher *publisher, DongboCounts *ret
 
 typedef struct DongboSubscriber DongboSubscriber;
 
-enum { DONGBO_FROM_START = 0, DONGBO_FROM_HEAD = 1, DONGBO_FROM_ACKNOWLEDGED = 2 };
+enum { DONGBO_FROM_START = 0, DONGBO_FROM_HEAD = 1, DONGBO_FROM_ACKNOWLEDGED = 2, DONGBO_FROM_SNAPSHOT = 3 };
 
 typedef struct DongboSubscriberOptions {
     size_t size;
@@ -158,9 +159,17 @@ typedef struct DongboSubscriberOptions {
     size_t n_agency_keys; /* 256 at most */
 } DongboSubscriberOptions;
 
-enum { DONGBO_RECORD_UPSERT = 1, DONGBO_RECORD_DELETE = 2, DONGBO_RECORD_ENTERED = 3, DONGBO_RECORD_LEFT = 4 };
+enum {
+    DONGBO_RECORD_UPSERT = 1,
+    DONGBO_RECORD_DELETE = 2,
+    DONGBO_RECORD_ENTERED = 3,
+    DONGBO_RECORD_LEFT = 4,
+    DONGBO_SNAPSHOT_END = 5 /* no record: `snapshot` is complete */
+};
 
-/* A record as the subscription may see it. After _DELETE and _LEFT your copy of it goes. */
+/* A record as the subscription may see it. After _DELETE and _LEFT your copy of it goes. One of a snapshot replaces
+ * your copy of it, whatever that is; keep `snapshot` beside it, and at _SNAPSHOT_END let go of every record that you
+ * hold with another value, or none. */
 typedef struct DongboRecord {
     uint64_t position, previous; /* in the exchange's log; of the record before it on this subscription */
     int change;
@@ -179,6 +188,7 @@ typedef struct DongboRecord {
     const char *json; /* the same as a SubscriberRecord (record.proto), in protobuf's JSON mapping */
     const void *protobuf;
     size_t protobuf_bytes; /* ... and in its own encoding */
+    int64_t snapshot;      /* its snapshot: when it began (microseconds since 1970), at its position; 0: of the feed */
     /* What proves by its agency's own signature whose word it is, as a file that `dongbo log check` takes; keep it as
      * it is. NULL: not asked for, or no event made this record. */
     const void *origin;
@@ -192,8 +202,9 @@ int dongbo_subscriber_open(DongboSubscriber **ret, const DongboSubscriberOptions
 void dongbo_subscriber_close(DongboSubscriber **subscriber);
 
 /* The next record, in order. DONGBO_LATER: none came within timeout_ms (dongbo_error() says so when no broker could be
- * reached; it goes on trying). DONGBO_FULL: a megabyte has been given out, acknowledge first. DONGBO_REFUSED: the
- * exchange does not serve this subscription; dongbo_error() says why.
+ * reached; it goes on trying). DONGBO_FULL: a megabyte has been given out, or a part of a snapshot; acknowledge first.
+ * DONGBO_REFUSED: the exchange does not serve this subscription; dongbo_error() says why. DONGBO_GONE: see
+ * dongbo_subscriber_take_snapshot().
  * A record may come again after a lost connection or a restart, never out of order: take what has a greater position
  * than what you hold. Call it, or acknowledge, every few seconds, or the session is lost and begun anew. */
 int dongbo_subscriber_next(DongboSubscriber *subscriber, const DongboRecord **ret, int timeout_ms);
@@ -202,11 +213,18 @@ int dongbo_subscriber_next(DongboSubscriber *subscriber, const DongboRecord **re
  * noted; what came in one piece with them must be acknowledged, too, before it is stored. It costs a write to the disk:
  * acknowledge many at once when many come. DONGBO_ERROR_INPUT: not a position that was given out. */
 int dongbo_subscriber_acknowledge(DongboSubscriber *subscriber, uint64_t position);
+/* The same of all that was given out, and the only way while a snapshot comes: its records have no order. */
+int dongbo_subscriber_acknowledge_all(DongboSubscriber *subscriber);
+
+/* All that the subscription may see now comes next, then what happens meanwhile: after DONGBO_GONE, and whenever your
+ * copy is to be made anew. Costs nothing of what you hold until it is complete; an interrupted one goes on behind what
+ * was acknowledged of it, also after a restart. What was given out before and not acknowledged need not be. */
+int dongbo_subscriber_take_snapshot(DongboSubscriber *subscriber);
 
 /* 1 when what is granted to this subscription has changed since its records came, or does while they come: those before
- * have only what was granted then, and what holds now of them is in a snapshot (dongbo-agent receive --from snapshot,
- * into tables or files). 0 otherwise, and before a broker was reached. It stays 1, also after a restart, until you say
- * that you have dealt with it; that is on disk when it returns 0. */
+ * have only what was granted then, and what holds now of them is in a snapshot. 0 otherwise, and before a broker was
+ * reached. It stays 1, also after a restart, until a snapshot is complete, or you say that you have dealt with it; that
+ * is on disk when it returns 0. */
 int dongbo_subscriber_rights_changed(const DongboSubscriber *subscriber);
 int dongbo_subscriber_accept_rights(DongboSubscriber *subscriber);
 

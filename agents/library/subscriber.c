@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The receiving half of libdongbo: a sink that keeps records until the caller has acknowledged them, under the same
-// sessions as `dongbo-agent receive`, a step at a time. What it holds is bounded by a group of the session.
+// The receiving half of libdongbo: the same sessions as those of `dongbo-agent receive`, a step at a time, over a sink
+// that keeps records until the caller has acknowledged them (kept.h).
+#include "agents/library/kept.h"
 #include "agents/library/library.h"
-#include "agents/place_file.h"
 #include "agents/record_body.h"
 #include "agents/record_message.h"
 #include "agents/round.h"
@@ -21,24 +21,15 @@
 #define REACH_MS 5000
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 5000
-#define LENGTH_BYTES 4
 
 struct DongboSubscriber {
-    Sink sink; // handed to the session; first
     char *name;
     Endpoints endpoints;
     Keys keys, broker[2]; // the exchange's, and its next one
     Round round;
-    PlaceFile *file;
+    Kept *kept; // what came and is not acknowledged, and the place
     Subscription *subscription;
-    Arena *arena;              // of the record given out
-    SinkPlace place, boundary; // stored; behind the whole queue
-    bool has_place;
-    Bytes queue; // records as they came, each behind its length, and its proof of origin behind that one's
-    const RecordOrigin *origin; // of the next record to be queued
-    size_t at;                  // the next one to give out
-    uint64_t queued, given;     // positions: of the last record in the queue, the greatest given out
-    uint64_t acknowledged;
+    Arena *arena; // of the record given out
     Bytes json, protobuf;
     DongboRecord record;
     unsigned endpoint;
@@ -46,114 +37,7 @@ struct DongboSubscriber {
     int64_t pause_ms, resume_ms;
 };
 
-// ---- the sink -------------------------------------------------------------------------------------------------------
-
-static DongboSubscriber *owner(Sink *sink) {
-    return (DongboSubscriber *)sink;
-}
-
-static int kept_begin(Sink *sink, SinkPlace *ret) {
-    DongboSubscriber *s = owner(sink);
-    bytes_clear(&s->queue);
-    s->at = 0;
-    s->queued = s->place.position;
-    s->boundary = s->place;
-    *ret = s->place;
-    return s->has_place ? 0 : 1;
-}
-
-static int kept_grant(Sink *sink, char *const *fields, size_t n) {
-    return 0; // a record names its own fields
-}
-
-static void kept_prove(Sink *sink, const RecordOrigin *origin) {
-    owner(sink)->origin = origin;
-}
-
-// A byte that says whether it tells the event, and the proof.
-static void origin_append(Bytes *queue, const RecordOrigin *origin) {
-    bytes_append_u32(queue, origin ? (uint32_t)origin->proof.len + 1 : 0);
-    if (!origin)
-        return;
-    bytes_append_u8(queue, origin->has_event);
-    bytes_append(queue, origin->proof.data, origin->proof.len);
-}
-
-static int kept_write(Sink *sink, const Dongbo__FeedRecord *record) {
-    DongboSubscriber *s = owner(sink);
-    const RecordOrigin *origin = s->origin;
-    s->origin = NULL;
-    RecordBody body = record_body_begin(record);
-    int r = body.descriptor && change_name((int)record->change) ? 0 : 2;
-    while (r == 0)
-        r = record_body_next(&body);
-    if (r == 2)
-        return 1;
-    size_t n = dongbo__feed_record__get_packed_size(record);
-    bytes_append_u32(&s->queue, (uint32_t)n);
-    bytes_append_message(&s->queue, &record->base);
-    origin_append(&s->queue, origin);
-    s->queued = record->position;
-    return s->queue.failed ? error_fail(ERROR_MEMORY, "no memory for records") : 0;
-}
-
-static int place_store(DongboSubscriber *s, const SinkPlace *place) {
-    int r = place_file_write(s->file, place, "");
-    if (r < 0)
-        return r;
-    s->place = *place;
-    s->has_place = true;
-    return 0;
-}
-
-static bool owes(const DongboSubscriber *s) {
-    return s->queue.n && s->acknowledged < s->queued;
-}
-
-// Not before the caller has acknowledged everything.
-static int kept_commit(Sink *sink, const SinkPlace *place) {
-    DongboSubscriber *s = owner(sink);
-    s->boundary = *place;
-    if (owes(s))
-        return 1;
-    bool stored = s->has_place && s->place.position == place->position && s->place.epoch == place->epoch &&
-                  s->place.policy_version == place->policy_version;
-    int r = stored ? 0 : place_store(s, place);
-    if (r < 0)
-        return r;
-    bytes_clear(&s->queue);
-    s->at = 0;
-    return 0;
-}
-
-static void kept_destroy(Sink *sink) {} // it is the subscriber's own
-
-static const SinkKind KEPT = {.begin = kept_begin,
-                              .grant = kept_grant,
-                              .write = kept_write,
-                              .prove = kept_prove,
-                              .commit = kept_commit,
-                              .destroy = kept_destroy};
-
 // ---- opening --------------------------------------------------------------------------------------------------------
-
-static int state_open(DongboSubscriber *s, const char *state) {
-    char more[PLACE_MORE_BYTES];
-    int r = library_need(state, "state");
-    if (r == 0)
-        r = place_file_new(&s->file, state);
-    if (r == 0)
-        r = place_file_lock(s->file);
-    if (r == 1)
-        return error_fail(ERROR_CONFIG, "%s: another receiver works with it", state);
-    if (r == 0)
-        r = place_file_read(s->file, &s->place, more);
-    if (r == 2)
-        return place_file_damaged(s->file);
-    s->has_place = r == 0;
-    s->acknowledged = s->given = s->place.position;
-    return r < 0 ? r : 0;
-}
 
 static int agency_keys_load(const DongboSubscriberOptions *options, OriginKey keys[ORIGIN_KEYS_MAX]) {
     if (options->n_agency_keys > ORIGIN_KEYS_MAX)
@@ -168,9 +52,9 @@ static int agency_keys_load(const DongboSubscriberOptions *options, OriginKey ke
 }
 
 static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options) {
-    static const SubscriptionFrom FROM[] = {FROM_SINK, FROM_HEAD, FROM_ACKED};
+    static const SubscriptionFrom FROM[] = {FROM_SINK, FROM_HEAD, FROM_ACKED, FROM_SNAPSHOT};
     int r = library_need(options->subscription, "subscription");
-    if (r == 0 && (options->from < 0 || options->from > DONGBO_FROM_ACKNOWLEDGED))
+    if (r == 0 && (options->from < 0 || options->from > DONGBO_FROM_SNAPSHOT))
         r = error_fail(ERROR_CONFIG, "from is one of DONGBO_FROM_");
     if (r < 0)
         return r;
@@ -183,7 +67,7 @@ static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options)
     if (r == 0)
         r = arena_new(&s->arena, RECORD_ARENA_BYTES);
     if (r == 0)
-        r = state_open(s, options->state);
+        r = kept_new(&s->kept, options->state);
     OriginKey agency_keys[ORIGIN_KEYS_MAX];
     if (r == 0)
         r = agency_keys_load(options, agency_keys);
@@ -196,9 +80,9 @@ static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options)
                                         .sign_keys = {s->broker[0].sign_public, s->broker[1].sign_public},
                                         .agency_keys = agency_keys,
                                         .n_agency_keys = options->n_agency_keys,
-                                        .sink = &s->sink,
+                                        .sink = kept_sink(s->kept),
                                         .clock = clock_system(),
-                                        .from = s->has_place ? FROM_SINK : FROM[options->from]};
+                                        .from = kept_is_new(s->kept) ? FROM[options->from] : FROM_SINK};
     return subscription_new(&s->subscription, &subscription);
 }
 
@@ -212,7 +96,6 @@ int dongbo_subscriber_open(DongboSubscriber **ret, const DongboSubscriberOptions
     DongboSubscriber *s = calloc(1, sizeof *s);
     if (!s)
         return error_fail(ERROR_MEMORY, "no memory for a subscriber");
-    s->sink.kind = &KEPT;
     r = open_all(s, &options);
     if (r < 0)
         dongbo_subscriber_close(&s);
@@ -225,9 +108,8 @@ void dongbo_subscriber_close(DongboSubscriber **subscriber) {
     if (!s)
         return;
     subscription_destroy(&s->subscription);
-    place_file_destroy(&s->file);
+    kept_destroy(&s->kept);
     arena_destroy(&s->arena);
-    bytes_free(&s->queue);
     bytes_free(&s->json);
     bytes_free(&s->protobuf);
     endpoints_free(&s->endpoints);
@@ -281,19 +163,9 @@ static void forms_fill(DongboSubscriber *s, const Dongbo__FeedRecord *record) {
     s->record.protobuf_bytes = s->protobuf.n - length;
 }
 
-// What stands there behind its length; *at goes behind it.
-static const uint8_t *queue_take(const DongboSubscriber *s, size_t *at, size_t *ret_n) {
-    const uint8_t *data = s->queue.data + *at + LENGTH_BYTES;
-    *ret_n = (size_t)bytes_get_number(data - LENGTH_BYTES, LENGTH_BYTES);
-    *at += LENGTH_BYTES + *ret_n;
-    return data;
-}
-
-static int record_give(DongboSubscriber *s, const DongboRecord **ret) {
-    size_t n, origin_n, at = s->at;
-    const uint8_t *data = queue_take(s, &at, &n), *origin = queue_take(s, &at, &origin_n);
+static int record_fill(DongboSubscriber *s, const KeptItem *item) {
     arena_reset(s->arena);
-    const Dongbo__FeedRecord *record = dongbo__feed_record__unpack(arena_protobuf(s->arena), n, data);
+    const Dongbo__FeedRecord *record = dongbo__feed_record__unpack(arena_protobuf(s->arena), item->n, item->record);
     if (!record)
         return error_fail(ERROR_MEMORY, "no memory for a record");
     s->record = (DongboRecord){.position = record->position,
@@ -306,36 +178,40 @@ static int record_give(DongboSubscriber *s, const DongboRecord **ret) {
                                .person_id_bytes = record->person_id.len,
                                .citizen_number = record->citizen_number,
                                .agency = record->agency,
-                               .event_time_us = record->event_time_us};
-    if (origin_n > 0) {
-        s->record.origin = origin + 1;
-        s->record.origin_bytes = origin_n - 1;
-        s->record.origin_has_event = origin[0];
+                               .event_time_us = record->event_time_us,
+                               .snapshot = item->snapshot};
+    if (item->origin_n > 0) {
+        s->record.origin = item->origin + 1;
+        s->record.origin_bytes = item->origin_n - 1;
+        s->record.origin_has_event = item->origin[0];
     }
     if (fields_fill(s, record) != 0 || changed_fill(s, record) != 0 || arena_failed(s->arena))
         return error_fail(ERROR_MEMORY, "no memory for a record");
     forms_fill(s, record);
-    if (s->json.failed || s->protobuf.failed)
-        return error_fail(ERROR_MEMORY, "no memory for a record");
-    *ret = &s->record;
-    return 0;
+    return s->json.failed || s->protobuf.failed ? error_fail(ERROR_MEMORY, "no memory for a record") : 0;
 }
 
 // The next one that was not acknowledged before it came again. 1 when there is none.
 static int record_next(DongboSubscriber *s, const DongboRecord **ret) {
-    while (s->at < s->queue.n) {
-        int r = record_give(s, ret);
-        if (r < 0)
-            return r;
-        size_t n;
-        queue_take(s, &s->at, &n);
-        queue_take(s, &s->at, &n);
-        if (s->record.position > s->acknowledged) {
-            s->given = s->record.position > s->given ? s->record.position : s->given;
-            return 0;
-        }
-    }
-    return 1;
+    KeptItem item;
+    int r = kept_next(s->kept, &item);
+    if (r != 0)
+        return r;
+    if (item.record)
+        r = record_fill(s, &item);
+    else
+        s->record = (DongboRecord){.position = item.position,
+                                   .change = DONGBO_SNAPSHOT_END,
+                                   .domain = "",
+                                   .citizen_number = "",
+                                   .agency = "",
+                                   .json = "",
+                                   .snapshot = item.snapshot};
+    if (r < 0)
+        return r;
+    kept_gave(s->kept);
+    *ret = &s->record;
+    return 0;
 }
 
 // ---- the session ----------------------------------------------------------------------------------------------------
@@ -361,7 +237,7 @@ static void lost(DongboSubscriber *s, int64_t served_ms) {
     s->resume_ms = now_ms() + s->pause_ms;
 }
 
-// 0; DONGBO_REFUSED; DONGBO_LATER when the process was asked to stop; negative.
+// 0; DONGBO_REFUSED or DONGBO_GONE; DONGBO_LATER when the process was asked to stop; negative.
 static int step(DongboSubscriber *s, int64_t wait_ms) {
     int64_t pause_ms = s->resume_ms - now_ms();
     if (pause_ms > 0) {
@@ -380,7 +256,7 @@ static int step(DongboSubscriber *s, int64_t wait_ms) {
     s->away = s->away && subscription_served_ms(s->subscription) == served_ms;
     if (r == 2) {
         (void)error_fail(ERROR_PEER, "%s", subscription_text(s->subscription));
-        return DONGBO_REFUSED;
+        return subscription_is_gone(s->subscription) ? DONGBO_GONE : DONGBO_REFUSED;
     }
     return r == SUBSCRIPTION_DONE ? DONGBO_LATER : r;
 }
@@ -396,7 +272,7 @@ int dongbo_subscriber_next(DongboSubscriber *s, const DongboRecord **ret, int ti
     *ret = NULL;
     for (bool first = true; (r = record_next(s, ret)) == 1; first = false) {
         *ret = NULL;
-        if (owes(s) && subscription_is_full(s->subscription))
+        if (kept_owes(s->kept) && subscription_is_full(s->subscription))
             return DONGBO_FULL;
         if (!first && left_ms <= 0)
             return later(s);
@@ -408,21 +284,28 @@ int dongbo_subscriber_next(DongboSubscriber *s, const DongboRecord **ret, int ti
     return r;
 }
 
-int dongbo_subscriber_acknowledge(DongboSubscriber *s, uint64_t position) {
-    if (position > s->given)
-        return error_fail(ERROR_CONFIG, "position %" PRIu64 " was not given out", position);
-    if (position > s->acknowledged)
-        s->acknowledged = position;
-    if (owes(s))
-        return DONGBO_LATER;
-    // The place is stored here, whatever has become of the session; the exchange hears of it by the next step.
-    int r = s->queue.n ? place_store(s, &s->boundary) : 0;
-    if (r < 0)
-        return r;
+// The place is stored by now, whatever has become of the session; the exchange hears of it by the next step.
+static int acknowledged(DongboSubscriber *s, int r) {
+    if (r != 0)
+        return r < 0 ? r : DONGBO_LATER;
     r = step(s, 0);
     if (r < 0)
         return r;
-    return s->acknowledged > s->place.position ? DONGBO_LATER : 0; // it is to come again first
+    return kept_acknowledged(s->kept) > kept_stored(s->kept) ? DONGBO_LATER : 0; // it is to come again first
+}
+
+int dongbo_subscriber_acknowledge(DongboSubscriber *s, uint64_t position) {
+    return acknowledged(s, kept_acknowledge(s->kept, position));
+}
+
+int dongbo_subscriber_acknowledge_all(DongboSubscriber *s) {
+    return acknowledged(s, kept_acknowledge_all(s->kept));
+}
+
+int dongbo_subscriber_take_snapshot(DongboSubscriber *s) {
+    subscription_take_snapshot(s->subscription);
+    kept_forget(s->kept);
+    return 0;
 }
 
 int dongbo_subscriber_rights_changed(const DongboSubscriber *s) {
@@ -430,7 +313,5 @@ int dongbo_subscriber_rights_changed(const DongboSubscriber *s) {
 }
 
 int dongbo_subscriber_accept_rights(DongboSubscriber *s) {
-    SinkPlace place = s->place;
-    place.policy_version = subscription_accept_rights(s->subscription);
-    return place.policy_version && s->has_place ? place_store(s, &place) : 0;
+    return kept_accept_rights(s->kept, subscription_accept_rights(s->subscription));
 }

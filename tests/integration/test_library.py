@@ -13,6 +13,8 @@ from google.protobuf import json_format
 
 import people
 import wire
+from people import publish as tell
+from test_snapshot import filler
 from conftest import BUILD, ROOT, SANITIZED, run_program
 
 N = 40
@@ -52,6 +54,7 @@ def installed(tmp_path_factory):
     flags = made.pkg_config("--cflags", "--libs")
     for name in ("publish", "receive"):
         made.compile(SAMPLE / f"{name}.c", made.root / name, *flags)
+    made.compile(SAMPLE / "copy.c", made.root / "copy", *flags, "-lsqlite3")
     return made
 
 
@@ -128,6 +131,70 @@ def test_proofs_of_origin(installed, site):
     assert [json.loads(line)["proved"] for line in said] == [True] * 4
     assert [base64.b64decode(record["origin"]) for record in records[5:]] == [
         path.joinpath(f"{record['position']}.proof").read_bytes() for record in records[5:]]
+
+
+class Copy:
+    """What the sample keeps by the library."""
+
+    def __init__(self, installed, exchange):
+        self.exchange, path = exchange, exchange.directory
+        self.state, self.path, self.log = path / "copy.position", path / "copy.db", path / "copy.log"
+        self.command = ["env", f"LD_LIBRARY_PATH={installed.libraries}", installed.root / "copy", "hn",
+                        path / "hn.keys", path / "broker.keys.pub", exchange.subscribe, self.state, self.path]
+
+    def start(self):
+        return self.exchange.start(self.command, self.log)
+
+    def run(self):
+        done = run_program([*self.command, "--until-quiet"], timeout=100)
+        assert (done.returncode, done.stderr) == (0, "")
+        return self.held()
+
+    def held(self):
+        with contextlib.closing(sqlite3.connect(self.path)) as base:
+            return sorted(json.loads(said)["citizenNumber"] for said, in base.execute("SELECT json FROM record"))
+
+    def doses(self):
+        with contextlib.closing(sqlite3.connect(self.path)) as base:
+            return sum("doseNumber" in said for said, in base.execute("SELECT json FROM record"))
+
+
+def numbers(*ranges):
+    return sorted(people.citizen(n)["citizen_number"] for first, last in ranges for n in range(first, last))
+
+
+def test_a_copy_is_filled_by_a_snapshot_and_kept_in_step(installed, exchange):
+    """Killed in its middle, with events beside it; then behind a log that is trimmed, then by other rights."""
+    with people.ministry(exchange, 100, "citizen_number,health.vaccine_group") as moh:
+        fillers = sorted(f"0790{n:08}" for n in range(1, 21)) * 600
+        filler(exchange, 20, 600)
+        tell(moh, 0, 20)
+        copy = Copy(installed, exchange)
+        for n in (20, 30, 40):
+            process = copy.start()
+            tell(moh, n, n + 10)
+            process.wait_for(lambda: copy.state.exists() and "\ncursor" in copy.state.read_text(), "a part of it")
+            process.kill()
+        with contextlib.closing(sqlite3.connect(copy.path)) as base, base:  # of somebody whom no snapshot brings
+            base.execute("INSERT INTO record VALUES ('x', 1, 0, '{\"citizenNumber\": \"nobody\"}')")
+        moh.publish([people.dose(3, 1, operation=wire.RETRACT, body={"vaccine_group": "covid-19", "dose_number": 1},
+                                 key="withdrawn")])
+        assert "\ncursor" in copy.state.read_text(), "there was something to go on with"
+        assert copy.run() == sorted(fillers + numbers((0, 3), (4, 50)))
+        assert "cursor" not in copy.state.read_text()
+        tell(moh, 50, 60)
+        assert copy.run() == sorted(fillers + numbers((0, 3), (4, 60)))
+        tell(moh, 60, 70)
+        for n in range(270):  # the newest 256 batches are never trimmed
+            moh.publish([people.dose(5, key=f"again {n}")])
+        exchange.cluster.rows("UPDATE exchange.segment SET stored_at_us = stored_at_us - 730 * 86400000000")
+        exchange.dongbo("log", "trim", "--older-than", "400d", "--past-subscriptions")
+        exchange.wait_in_force()
+        assert copy.run() == sorted(fillers + numbers((0, 3), (4, 70)))
+        assert copy.doses() == 0
+        exchange.dongbo("subscription", "change", "hn", "--field", "citizen_number,health.dose_number")
+        exchange.wait_in_force()
+        assert copy.run() == sorted(fillers + numbers((0, 3), (4, 70))) and copy.doses() == len(fillers) + 69
 
 
 def sealed(spool):
