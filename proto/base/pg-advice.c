@@ -29,6 +29,10 @@ static const Advice ADVICE[] = {
 const char *pg_advice(const char *sqlstate, const char *message) {
     if (strstr(message, strerror(EMFILE)) != NULL)
         return "this program has no file descriptors left: raise its limit (LimitNOFILE of its unit)";
+    // libpq's own words where it checks them; it has no code for that.
+    if (strncmp(sqlstate, "08", 2) == 0 && strstr(message, "certificate") != NULL)
+        return "this may not be the server that is meant: host is the name in its certificate, and sslrootcert the file "
+               "of the authority that made it";
     for (size_t i = 0; i < sizeof ADVICE / sizeof *ADVICE; i++) {
         if (strncmp(sqlstate, ADVICE[i].state, strlen(ADVICE[i].state)) == 0)
             return ADVICE[i].text;

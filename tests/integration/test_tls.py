@@ -9,9 +9,10 @@ import re
 import shutil
 import subprocess
 
+import psycopg2
 import pytest
 import yaml
-from conftest import ROOT, Cluster, open_exchange
+from conftest import BUILD, ROOT, Cluster, open_exchange
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -137,10 +138,106 @@ def texts(value):
     return [text for one in value for text in texts(one)] if isinstance(value, list) else [str(value)]
 
 
-@pytest.mark.parametrize("name", ["broker.yaml", "dongbo.yaml"])
+# ---- agents and brokers --------------------------------------------------------------------------------------------
+
+class Agents:
+    """A ministry with an outbox and a committee with tables, in a database that both reach over TLS alone."""
+
+    def __init__(self, exchange):
+        self.exchange = exchange
+        cluster = exchange.cluster
+        cluster.rows("CREATE ROLE keeper LOGIN")
+        cluster.rows("CREATE DATABASE theirs OWNER keeper")
+        self.keeper = psycopg2.connect(cluster.conninfo("keeper", "theirs"))
+        self.keeper.autocommit = True
+        columns = ", ".join(f"{name} text" for name in people.dose_row(0))
+        self.run((ROOT / "agents/outbox.sql").read_text())
+        self.run(f"CREATE TABLE vaccination ({columns}, PRIMARY KEY (row_id))")
+        self.run("CREATE TRIGGER dongbo_outbox AFTER INSERT OR UPDATE OR DELETE ON vaccination "
+                 "FOR EACH ROW EXECUTE FUNCTION public.dongbo_outbox_add()")
+        self.moh = exchange.agency("MOH", "health", [])
+        self.committee = exchange.committee("hn", "health", "health.lot_number")
+        self.configure()
+
+    def configure(self, **other):
+        conninfo = self.exchange.cluster.conninfo("keeper", "theirs", **other)
+        head = self.moh.config.read_text().split("sources:")[0]
+        self.moh.config.write_text(f'{head}sources:\n  - {{name: outbox, kind: outbox, conninfo: "{conninfo}", '
+                                   f"mapping: {ROOT}/deploy/sample/mappings/vaccinations.yaml}}\n")
+        head = self.committee.config.read_text().split("sink:")[0]
+        self.committee.config.write_text(f'{head}sink: {{kind: postgres, conninfo: "{conninfo}", schema: received}}\n')
+
+    def run(self, sql, *parameters):
+        with self.keeper.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def insert(self, row):
+        self.run(f"INSERT INTO vaccination VALUES ({', '.join(['%s'] * len(row))})", *[str(v) for v in row.values()])
+
+
+@pytest.fixture
+def agents(exchange):
+    exchange.load_population(people.citizens(10))
+    made = Agents(exchange)
+    exchange.start_broker()
+    yield made
+    made.keeper.close()
+
+
+def test_agents_reach_their_own_databases_over_tls_alone(agents):
+    for n in range(5):
+        agents.insert(people.dose_row(n))
+    agents.moh.once(expect=0)
+    agents.committee.until_head()
+    assert agents.run("SELECT count(*) FROM received.health") == [(5,)]
+    assert agents.run("SELECT DISTINCT ssl FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) "
+                      "WHERE a.usename = 'keeper'") == [(True,)]
+
+
+WRONG = [({"sslrootcert": "{directory}/other.crt"}, "certificate verify failed"),
+         ({"host": "another.exchange.test"}, "does not match host name")]
+
+
+def wrong_server(exchange, other):
+    make_authority(exchange.directory, "other")
+    return {name: value.format(directory=exchange.directory) for name, value in other.items()}
+
+
+@pytest.mark.parametrize("other, says", WRONG)
+def test_agents_work_with_no_other_server(agents, other, says):
+    agents.insert(people.dose_row(1))
+    agents.configure(**wrong_server(agents.exchange, other))
+    for run in (lambda: agents.moh.once(timeout=3), lambda: agents.committee.until_head(timeout=3, expect=4)):
+        run()
+    for agent in (agents.moh, agents.committee):
+        assert says in agent.log.read_text() and "the name in its certificate" in agent.log.read_text()
+    assert agents.run("SELECT to_regclass('received.health')") == [(None,)]
+    assert agents.exchange.cluster.value("SELECT count(*) FROM exchange.segment WHERE kind = 1") == 0
+    agents.configure()
+    agents.moh.once(expect=0)
+    agents.committee.until_head()
+    assert agents.run("SELECT count(*) FROM received.health") == [(1,)]
+
+
+@pytest.mark.parametrize("other, says", WRONG)
+@pytest.mark.parametrize("role", ["dongbo_broker", "dongbo_population_reader", "dongbo_population_writer"])
+def test_a_broker_works_with_no_other_server(exchange, role, other, says):
+    config = exchange.directory / "broker.yaml"
+    right = exchange.cluster.conninfo(role)
+    wrong = exchange.cluster.conninfo(role, **wrong_server(exchange, other))
+    assert right in config.read_text()
+    config.write_text(config.read_text().replace(right, wrong))
+    broker = exchange.start([BUILD / "broker/dongbo-broker", "--config", config], exchange.directory / "broker.log")
+    broker.wait_for(lambda: says in broker.text(), "what is wrong with the server")
+    assert role == "dongbo_population_writer" or not exchange.ready.exists()
+    broker.kill()
+
+
+@pytest.mark.parametrize("name", ["broker.yaml", "dongbo.yaml", "receive-database.yaml", "publish-outbox.yaml"])
 def test_the_sample_configuration_checks_the_servers_name(name):
     found = [text for text in texts(yaml.safe_load((ROOT / "deploy/sample" / name).read_text(encoding="utf-8")))
              if re.search(r"\bdbname=", text)]
-    assert len(found) >= 3
+    assert len(found) >= (3 if name in ("broker.yaml", "dongbo.yaml") else 1)
     for conninfo in found:
         assert "sslmode=verify-full" in conninfo and "sslrootcert=/" in conninfo, conninfo

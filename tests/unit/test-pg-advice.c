@@ -36,6 +36,11 @@ static void test_our_own_limit_is_not_the_servers(void **state) {
     says("08006", "could not create socket: Too many open files", "LimitNOFILE");
 }
 
+static void test_a_server_that_is_not_the_one_meant(void **state) {
+    says("08006", "SSL error: certificate verify failed", "sslrootcert");
+    says("08006", "server certificate for \"a\" does not match host name \"b\"", "host is the name");
+}
+
 static void test_what_only_has_to_be_waited_for_has_none(void **state) {
     assert_null(pg_advice("40001", "could not serialize access"));
     assert_null(pg_advice("25P03", "terminating connection due to idle-in-transaction timeout"));
@@ -46,6 +51,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_state_has_its_own),
         cmocka_unit_test(test_our_own_limit_is_not_the_servers),
+        cmocka_unit_test(test_a_server_that_is_not_the_one_meant),
         cmocka_unit_test(test_what_only_has_to_be_waited_for_has_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
