@@ -148,7 +148,7 @@ int pg_connect(Pg *pg) {
 // ---- statements ----------------------------------------------------------------------------------------------------
 
 static BaseRun *find_statement(const char *name) {
-    const BaseStatement *lists[] = {BASE_LOG, BASE_RECORD, BASE_PEOPLE, BASE_FEED, BASE_HEADS};
+    const BaseStatement *lists[] = {BASE_LOG, BASE_RECORD, BASE_PEOPLE, BASE_FEED, BASE_HEADS, BASE_RETOLD};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const BaseStatement *at = lists[i]; at->name != NULL; at++) {
             if (strcmp(at->name, name) == 0)

@@ -10,7 +10,9 @@
 //   base_value.c     parameters and rows
 //   base_log.c       the exchange's statements: agencies, log, streams, epochs
 //   base_record.c    ... records, and events that wait
+//   base_retold.c    ... records that are told again
 //   base_people.c    the population store's
+//   base_changes.c   ... what changes it
 //   base_feed.c      the subscriptions'
 //   base_heads.c     signed heads
 //   base_backup.c    backups, and being set back to one
@@ -46,8 +48,8 @@ typedef struct BaseStatement {
     const char *name;
     BaseRun *run;
 } BaseStatement;
-extern const BaseStatement BASE_LOG[], BASE_RECORD[], BASE_PEOPLE[], BASE_FEED[],
-    BASE_HEADS[];                                  // up to one without a name
+extern const BaseStatement BASE_LOG[], BASE_RECORD[], BASE_PEOPLE[], BASE_FEED[], BASE_HEADS[],
+    BASE_RETOLD[];                                 // up to one without a name
 int base_refuse(Call *call, const char *sqlstate); // a handler's failure on what it was given
 // COPY of the rows of a table, by the beginning of its text.
 int base_copy(Call *call, const char *sql, const Bytes *rows);

@@ -76,7 +76,7 @@ static int policies(Call *call) {
         row_i32(call, 3, DATE_FROM);
         row_i32(call, 4, DATE_TO);
         row_numbers(call, 5, of->domains, of->n_domains);
-        row_texts(call, 6, NULL, 0);
+        row_texts(call, 6, of->provinces, of->n_provinces);
         row_texts(call, 7, of->fields, of->n_fields);
         row_i16(call, 8, 34);
         row_numbers(call, 9, CHANGES, 4);

@@ -630,7 +630,6 @@ const BaseStatement BASE_LOG[] = {
     {"held", none},
     {"reviews-waiting", none},
     {"moves-waiting", none},
-    {"retell-agency", none},
     {"follow-lists", one_null},
     {"judging-waiting", none},
     {NULL, NULL},

@@ -112,6 +112,29 @@ static int neighbours(Call *call) {
     return 0;
 }
 
+static int compare_records(const void *a, const void *b) {
+    const BaseVersion *left = *(const BaseVersion *const *)a, *right = *(const BaseVersion *const *)b;
+    return left->domain != right->domain ? left->domain - right->domain : strcmp(left->record_key, right->record_key);
+}
+
+size_t base_records_of(const Call *call, int64_t person, const BaseVersion *ret[BASE_RECORDS_MAX]) {
+    size_t n = 0;
+    for (size_t i = 0; i < base_versions.n; i++) {
+        const BaseVersion *row = table_row(call, &base_versions, i);
+        size_t k = 0;
+        if (row == NULL || row->person != person || row->superseded)
+            continue;
+        while (k < n && compare_records(&row, &ret[k]) != 0)
+            k++;
+        if (k == n && n < BASE_RECORDS_MAX)
+            ret[n++] = row;
+        else if (k < n && row->position > ret[k]->position)
+            ret[k] = row;
+    }
+    qsort(ret, n, sizeof *ret, compare_records);
+    return n;
+}
+
 static int standing_versions(Call *call) {
     Wanted wanted = wanted_of(call);
     rows_begin(call, 2);

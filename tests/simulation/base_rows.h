@@ -50,6 +50,17 @@ typedef struct BaseChange {
     int64_t position, person;
     const char *number;
 } BaseChange;
+typedef struct BaseState {
+    int64_t position;
+} BaseState;
+// Records that are to be told again, for a person moved.
+typedef struct BaseRetelling {
+    int64_t position, person, cause, event_time_us, told_position;
+    const char *province[4]; // before, before in the old code, after, after in the old code
+    int32_t agency, tries;
+    Value event_id;
+    bool told;
+} BaseRetelling;
 typedef struct BasePlace {
     int32_t subscription;
     int16_t share, shares;
@@ -58,7 +69,8 @@ typedef struct BasePlace {
     bool fresh;
 } BasePlace;
 
-extern Table base_segments, base_streams, base_versions, base_exceptions, base_citizens, base_changes, base_places;
+extern Table base_segments, base_streams, base_versions, base_exceptions, base_citizens, base_changes, base_places,
+    base_population_state, base_retellings;
 
 // Who takes part. Set before the run; `base_policy_stamp` counts up with each change.
 typedef struct BaseAgency {
@@ -76,6 +88,8 @@ typedef struct BaseSubscription {
     size_t n_domains;
     const char *const *fields;
     size_t n_fields;
+    const char *provinces[4];
+    size_t n_provinces; // 0: any
 } BaseSubscription;
 extern const BaseAgency *base_agencies;
 extern size_t base_n_agencies;
@@ -89,4 +103,8 @@ void base_add_citizen(const BaseCitizen *citizen);
 typedef void BaseObserver(const BaseSegment *segment, int64_t locked_population);
 void base_observe(BaseObserver *observer);
 int64_t base_population_position(void);
+int base_apply_changes(Call *call); // base_changes.c
+// The person's records, each in its current version, by domain and key; as many as there is room for.
+#define BASE_RECORDS_MAX 256
+size_t base_records_of(const Call *call, int64_t person, const BaseVersion *ret[BASE_RECORDS_MAX]);
 const BaseSegment *base_head(const Call *call); // as seen; NULL: an empty log

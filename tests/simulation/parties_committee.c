@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What agents/receive.c does, into a copy in memory that is durable at its commit.
+#include "parties_state.h"
+
+static Party *of_sink(Sink *sink) {
+    return (Party *)((char *)sink - offsetof(Party, sink));
+}
+
+static int copy_begin(Sink *sink, SinkPlace *ret) {
+    Party *party = of_sink(sink);
+    party->working = party->durable;
+    *ret = party->durable.place;
+    return party->durable.begun ? 0 : 1;
+}
+
+static int copy_grant(Sink *sink, char *const *fields, size_t n) {
+    return 0;
+}
+
+static int person_said(const char *number) {
+    for (int person = 0; person < TRUTH_PERSONS; person++) {
+        if (strcmp(truth_number(person), number) == 0)
+            return person;
+    }
+    return -1;
+}
+
+static int group_said(const char *group) {
+    for (int i = 0; i < TRUTH_GROUPS; i++) {
+        if (strcmp(truth_group(i), group) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static int copy_write(Sink *sink, const Dongbo__FeedRecord *record) {
+    Party *party = of_sink(sink);
+    Dongbo__Vaccination *body = dongbo__vaccination__unpack(NULL, record->body.len, record->body.data);
+    int person = person_said(record->citizen_number), group = body == NULL ? -1 : group_said(body->vaccine_group);
+    if (person < 0 || group < 0) {
+        world_fail("%s is sent a record of nobody, or of no disease", party->name);
+    } else {
+        Held *held = &party->working.of[person][group];
+        if (record->position <= held->position)
+            world_fail("%s is sent position %llu after %llu", party->name, (unsigned long long)record->position,
+                       (unsigned long long)held->position);
+        snprintf(held->lot, sizeof held->lot, "%s", body->lot_number);
+        held->position = record->position;
+    }
+    if (body != NULL)
+        dongbo__vaccination__free_unpacked(body, NULL);
+    return 0;
+}
+
+// Before and behind what makes it durable there may be an end.
+static int copy_commit(Sink *sink, const SinkPlace *place) {
+    Party *party = of_sink(sink);
+    if (!world_wait_random(3000))
+        return error_fail(ERROR_SYSTEM, "the committee's machine is gone");
+    if (!parties.calm && world_chance(30000))
+        return error_fail(ERROR_DATABASE, "the committee's database is away");
+    const SinkPlace *before = &party->durable.place;
+    if (party->durable.begun && place->position < before->position)
+        world_fail("%s goes back to position %llu", party->name, (unsigned long long)place->position);
+    if (truth_has(place->position, place->hash) && !truth_has(before->position, before->hash))
+        world_fail("%s goes on at position %llu, and what it holds up to %llu is of a life that is over", party->name,
+                   (unsigned long long)place->position, (unsigned long long)before->position);
+    party->working.place = *place;
+    party->working.begun = true;
+    party->durable = party->working;
+    return world_wait_random(500) ? 0 : error_fail(ERROR_SYSTEM, "the committee's machine is gone");
+}
+
+static void copy_destroy(Sink *sink) {}
+
+static const SinkKind COPY = {.begin = copy_begin,
+                              .grant = copy_grant,
+                              .write = copy_write,
+                              .commit = copy_commit,
+                              .destroy = copy_destroy,
+                              .replaces = true};
+
+// Its token is of a life that is over, and it has been told: its keeper has it begin anew, if what it holds is.
+static bool begin_anew(Party *party, const char *why) {
+    const SinkPlace *place = &party->durable.place;
+    if (!truth_is_lost())
+        return false;
+    log_warn("begins anew: %s", why);
+    if (truth_has(place->position, place->hash))
+        return true;
+    world_trace("begins anew", party->number, (int64_t)place->position);
+    party->durable = (Copy){0};
+    return true;
+}
+
+void parties_committee(void *argument) {
+    Party *party = argument;
+    Subscription *subscription = NULL;
+    SubscriptionOptions options = {.name = parties.subscriptions[party->number].name,
+                                   .keys = &parties.committee_keys[party->number],
+                                   .broker_key = parties.broker_keys.curve_public,
+                                   .sink = &party->sink,
+                                   .clock = clock_system(),
+                                   .from = FROM_SINK};
+    party->sink.kind = &COPY;
+    int r = subscription_new(&subscription, &options);
+    for (int at = party->number; r >= 0 && !world_is_dead(); at++) {
+        r = subscription_run(subscription, parties.endpoints[1][at % parties.plan.n_brokers], 2000);
+        // A Hello of its own that came late replaces it: it ends, and is started again.
+        bool replaced = r == 2 && strstr(subscription_text(subscription), "Another receiver") != NULL;
+        if (r == 2 && !replaced && !world_is_dead() && !begin_anew(party, subscription_text(subscription)))
+            world_fail("%s is refused: %s", party->name, subscription_text(subscription));
+        if (r == 2)
+            break;
+        if (r == ERROR_DATABASE)
+            r = 0;
+        if (zmq_poll(NULL, 0, 100 + (long)world_dice(400)) < 0)
+            break;
+    }
+    subscription_destroy(&subscription);
+}
+
+const char *parties_copy_missing(const Party *party) {
+    static char text[128];
+    for (int person = 0; person < TRUTH_PERSONS; person++) {
+        for (int group = 0; group < TRUTH_GROUPS; group++) {
+            const char *lot = truth_lot(person, group), *held = party->durable.of[person][group].lot;
+            if (strcmp(lot == NULL ? "" : lot, held) == 0)
+                continue;
+            snprintf(text, sizeof text, "%s holds lot %s of %s on %s, and must hold %s", party->name, held,
+                     truth_number(person), truth_group(group), lot == NULL ? "none" : lot);
+            return text;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the parties' parts share:
+//
+//   parties.c            keys, the service manager, and all of them
+//   parties_broker.c     broker/main.c
+//   parties_agent.c      a program with libdongbo
+//   parties_committee.c  agents/receive.c, and a committee's sink
+#pragma once
+
+#include "parties.h"
+
+#include "base_rows.h"
+#include "disk.h"
+#include "truth.h"
+
+#include "agents/subscription.h"
+#include "broker/pipeline.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#define PARTIES_MAX 16
+#define BROKERS_MAX 4
+#define COMMITTEES_MAX 4
+#define PATH_BYTES 128
+#define SAID_MAX 64 // per agent
+
+typedef struct Held {
+    char lot[16];
+    uint64_t position;
+} Held;
+
+typedef struct Copy {
+    Held of[TRUTH_PERSONS][TRUTH_GROUPS];
+    SinkPlace place;
+    bool begun;
+} Copy;
+
+struct Party {
+    PartyKind kind;
+    char name[WORLD_NAME_BYTES];
+    int number; // among its kind
+    Process *process;
+    int64_t up_at, down_us; // when to start it, and how long it is down when it dies
+    bool power;
+    // An agent: its application's own memory, which is as durable as its spool.
+    char spool[PATH_BYTES + 32];
+    Saying *said[SAID_MAX];
+    int n_said, n_flushed, n_to_say, backup_flushed;
+    bool idle; // all it has is acknowledged
+    DiskBackup *backup;
+    // A committee
+    Sink sink;
+    Copy durable, working;
+};
+
+typedef struct Parties {
+    char directory[PATH_BYTES];
+    Rules *rules;
+    Keys broker_keys, agency_keys[2], committee_keys[COMMITTEES_MAX];
+    BaseAgency agencies[2];
+    BaseSubscription subscriptions[COMMITTEES_MAX];
+    char endpoints[2][BROKERS_MAX][40]; // publish, subscribe
+    Party list[PARTIES_MAX];
+    size_t n;
+    PartiesPlan plan;
+    bool calm;
+} Parties;
+extern Parties parties;
+
+WorldRun parties_broker, parties_agent, parties_committee; // what a party is, in its first fiber
+const char *parties_copy_missing(const Party *committee);
