@@ -4,6 +4,7 @@
 #include "broker/policy.h"
 
 #include "proto/base/error.h"
+#include "proto/base/mistake.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,6 +247,8 @@ static PolicyPassage passage_of(const PolicyVersion *version, const Dongbo__Entr
         before = after;
     if (retold && entry->deleted && after)
         return POLICY_NOT; // never was, for who only comes
+    if (MISTAKE(LEFT_UNTOLD) && before && !after)
+        return POLICY_NOT;
     if (after != before)
         return after ? POLICY_ENTERS : POLICY_LEAVES;
     // A number is told again to those only who see numbers, and a move to those only whom it concerns.

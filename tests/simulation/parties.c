@@ -134,6 +134,10 @@ PartyKind party_kind(const Party *party) {
     return party->kind;
 }
 
+bool party_is_centre(const Party *party) {
+    return party->kind == PARTY_AGENT && party->number == parties.plan.n_agents - 1;
+}
+
 const char *party_name(const Party *party) {
     return party->name;
 }
@@ -192,6 +196,11 @@ void parties_begin(const PartiesPlan *plan) {
     base_n_subscriptions = (size_t)plan->n_committees;
     wire_who(who_is);
     wire_descriptors(base_readable);
+    for (int i = 0; i < plan->n_committees; i++)
+        parties.subscriptions[i].n_provinces = 0;
+    BaseSubscription *last = &parties.subscriptions[plan->n_committees - 1];
+    for (int i = 0; plan->provinces && i < 2; i++)
+        last->provinces[last->n_provinces++] = truth_province(i);
     for (int i = 0; i < plan->n_brokers; i++)
         add(PARTY_BROKER, i);
     for (int i = 0; i < plan->n_agents; i++)

@@ -10,6 +10,7 @@ typedef struct Party Party;
 
 typedef struct PartiesPlan {
     int n_brokers, n_agents, n_committees; // the last agent is the population centre's
+    bool provinces;                        // the last committee sees some of them only
 } PartiesPlan;
 
 // Keys and a scratch directory, once for all runs.
@@ -24,7 +25,8 @@ Party *party_at(size_t i);
 typedef enum PartyKind { PARTY_BROKER, PARTY_AGENT, PARTY_COMMITTEE } PartyKind;
 PartyKind party_kind(const Party *party);
 const char *party_name(const Party *party);
-Process *party_process(Party *party); // NULL while it is down
+bool party_is_centre(const Party *party); // the population centre's agent
+Process *party_process(Party *party);     // NULL while it is down
 bool party_is_up(const Party *party);
 // Ends now, or at one of its next waits; is down for so long. `power`: what is not synced goes, too.
 void party_kill(Party *party, int64_t waits, int64_t down_us, bool power);

@@ -8,8 +8,7 @@
 #define BATCH_MAX 4
 
 static int put_saying(DongboPublisher *publisher, const Saying *saying) {
-    bool birth = saying->group < 0;
-    DongboField dose[] = {{"vaccine_group", birth ? "" : truth_group(saying->group)},
+    DongboField dose[] = {{"vaccine_group", truth_group(saying->group)},
                           {"dose_number", "1"},
                           {"occurrence_date", "2025-06-01"},
                           {"status", "completed"},
@@ -20,24 +19,31 @@ static int put_saying(DongboPublisher *publisher, const Saying *saying) {
                           {"full_name", "Nguyễn Văn An"},
                           {"birth_date", truth_birth_date(saying->person)},
                           {"sex", "male"}};
+    DongboField moved[] = {{"kind", "move"}, {"residence_province", saying->province}};
+    const struct {
+        DongboField *list;
+        size_t n;
+    } fields[] = {[SAID_DOSE] = {dose, sizeof dose / sizeof *dose},
+                  [SAID_BIRTH] = {born, sizeof born / sizeof *born},
+                  [SAID_MOVE] = {moved, sizeof moved / sizeof *moved}};
     DongboEvent event = DONGBO_INIT(DongboEvent);
-    event.domain = birth ? "population" : "health";
+    event.domain = saying->kind == SAID_DOSE ? "health" : "population";
     event.source_key = saying->key;
     event.event_time_us = saying->event_time_us;
     event.citizen_number = truth_number(saying->person);
     event.full_name = "Nguyễn Văn An";
     event.birth_date = truth_birth_date(saying->person);
     event.sex = "male";
-    event.fields = birth ? born : dose;
-    event.n_fields = birth ? sizeof born / sizeof *born : sizeof dose / sizeof *dose;
+    event.fields = fields[saying->kind].list;
+    event.n_fields = fields[saying->kind].n;
     return dongbo_publisher_put(publisher, &event);
 }
 
 // What the application had not seen flushed is put again, whatever became of it.
 static int put_some(Party *party, DongboPublisher *publisher) {
-    bool births = party->number == parties.plan.n_agents - 1;
+    bool centre = party_is_centre(party);
     for (uint64_t n = 1 + world_dice(4); n > 0 && party->n_said < party->n_to_say; n--) {
-        Saying *saying = truth_say(party->number, births);
+        Saying *saying = truth_say(party->number, centre);
         if (saying != NULL)
             party->said[party->n_said++] = saying;
     }
@@ -85,7 +91,7 @@ static int agent_step(Party *party, DongboPublisher *publisher) {
 
 void parties_agent(void *argument) {
     Party *party = argument;
-    bool centre = party->number == parties.plan.n_agents - 1;
+    bool centre = party_is_centre(party);
     char keys[PATH_BYTES + 32], broker_key[PATH_BYTES + 32];
     const char *endpoints[BROKERS_MAX];
     snprintf(keys, sizeof keys, "%s/%s.yaml", parties.directory, centre ? "npc" : "moh");

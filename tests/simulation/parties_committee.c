@@ -34,22 +34,50 @@ static int group_said(const char *group) {
     return -1;
 }
 
-static int copy_write(Sink *sink, const Dongbo__FeedRecord *record) {
-    Party *party = of_sink(sink);
+// Where the record stands in the copy; NULL with a fault.
+static Held *place_of(Party *party, const Dongbo__FeedRecord *record) {
+    Held *found = NULL;
     Dongbo__Vaccination *body = dongbo__vaccination__unpack(NULL, record->body.len, record->body.data);
     int person = person_said(record->citizen_number), group = body == NULL ? -1 : group_said(body->vaccine_group);
-    if (person < 0 || group < 0) {
+    if (person < 0 || group < 0)
         world_fail("%s is sent a record of nobody, or of no disease", party->name);
-    } else {
-        Held *held = &party->working.of[person][group];
-        if (record->position <= held->position)
-            world_fail("%s is sent position %llu after %llu", party->name, (unsigned long long)record->position,
-                       (unsigned long long)held->position);
-        snprintf(held->lot, sizeof held->lot, "%s", body->lot_number);
-        held->position = record->position;
+    else
+        found = &party->working.of[person][group];
+    if (found != NULL) {
+        snprintf(found->lot, sizeof found->lot, "%s", body->lot_number);
+        memcpy(found->record_id, record->record_id.data, sizeof found->record_id);
     }
     if (body != NULL)
         dongbo__vaccination__free_unpacked(body, NULL);
+    return found;
+}
+
+// Of one that leaves: NULL, too, where the copy does not have it, as when the person came and went while it was away.
+static Held *held_of(Party *party, const Dongbo__FeedRecord *record) {
+    Held *list = &party->working.of[0][0];
+    for (size_t i = 0; i < TRUTH_PERSONS * TRUTH_GROUPS; i++) {
+        if (memcmp(list[i].record_id, record->record_id.data, sizeof list[i].record_id) == 0) {
+            list[i].lot[0] = '\0';
+            return &list[i];
+        }
+    }
+    return NULL;
+}
+
+static int copy_write(Sink *sink, const Dongbo__FeedRecord *record) {
+    Party *party = of_sink(sink);
+    bool leaves = record->change == DONGBO__CHANGE_KIND__CHANGE_LEFT;
+    if (record->record_id.len != sizeof party->working.of[0][0].record_id) {
+        world_fail("%s is sent a record without its id", party->name);
+        return 0;
+    }
+    Held *held = leaves ? held_of(party, record) : place_of(party, record);
+    if (held == NULL)
+        return 0;
+    if (record->position <= held->position)
+        world_fail("%s is sent position %llu after %llu", party->name, (unsigned long long)record->position,
+                   (unsigned long long)held->position);
+    held->position = record->position;
     return 0;
 }
 
@@ -121,11 +149,20 @@ void parties_committee(void *argument) {
     subscription_destroy(&subscription);
 }
 
+static bool sees(const Party *party, int person) {
+    const BaseSubscription *of = &parties.subscriptions[party->number];
+    bool any = of->n_provinces == 0;
+    for (size_t i = 0; i < of->n_provinces; i++)
+        any = any || strcmp(of->provinces[i], truth_residence(person)) == 0;
+    return any;
+}
+
 const char *parties_copy_missing(const Party *party) {
     static char text[128];
     for (int person = 0; person < TRUTH_PERSONS; person++) {
         for (int group = 0; group < TRUTH_GROUPS; group++) {
-            const char *lot = truth_lot(person, group), *held = party->durable.of[person][group].lot;
+            const char *lot = sees(party, person) ? truth_lot(person, group) : NULL,
+                       *held = party->durable.of[person][group].lot;
             if (strcmp(lot == NULL ? "" : lot, held) == 0)
                 continue;
             snprintf(text, sizeof text, "%s holds lot %s of %s on %s, and must hold %s", party->name, held,

@@ -33,6 +33,7 @@
 
 typedef struct Held {
     char lot[16];
+    uint8_t record_id[16];
     uint64_t position;
 } Held;
 

@@ -37,12 +37,12 @@ Mistake simulated_mistake;
 static const char *const MISTAKE_NAMES[MISTAKES] = {
     "none",           "ack-before-commit", "position-before-lock", "sequence-unchecked",
     "root-unchecked", "epoch-unchecked",   "population-unchecked", "credit-kept",
-    "epoch-kept"};
+    "epoch-kept",     "left-untold"};
 
 static struct Run {
     uint64_t seed;
     Storm storm;
-    bool loud, quiet, hostile, backed_up;
+    bool loud, quiet, hostile, moves, backed_up;
     const char *missing;
     int64_t set_back_us;
     int64_t looked_us; // at whether all is settled
@@ -113,7 +113,8 @@ static void set_back_base(void *argument, int64_t number) {
         return;
     run.set_back_us = world_us();
     truth_set_back_base();
-    base_set_back(world_dice(2) == 0, world_dice(2) == 0, world_us() + (int64_t)world_dice(3 * SECOND));
+    // Where people move: a log that ends before a move that the store has tells nobody of it.
+    base_set_back(run.moves || world_dice(2) == 0, world_dice(2) == 0, world_us() + (int64_t)world_dice(3 * SECOND));
 }
 
 // Which may be what it is set back to soon, as by failing over to a standby that lagged.
@@ -123,6 +124,12 @@ static void back_up_base(void) {
     run.backed_up = true;
     if (world_dice(2) == 0)
         world_at(world_us() + (int64_t)world_dice(5 * SECOND), set_back_base, NULL, 0);
+}
+
+// A move that the store took, and the log did not, says nothing of where its person comes from when it is read again
+// for another stream.
+static bool keeps_streams(const Party *agent) {
+    return run.moves && party_is_centre(agent);
 }
 
 static void strike(void) {
@@ -163,7 +170,8 @@ static void strike(void) {
         party_back_up(agent);
         break;
     case 13:
-        party_set_back(agent);
+        if (!keeps_streams(agent))
+            party_set_back(agent);
         break;
     case 14:
         back_up_base();
@@ -173,7 +181,7 @@ static void strike(void) {
             set_back_base(NULL, 0);
         break;
     case 16:
-        if (world_dice(4) == 0)
+        if (world_dice(4) == 0 && !keeps_streams(agent))
             party_lose(agent);
         break;
     default:
@@ -226,10 +234,12 @@ static void begin(uint64_t seed) {
                              .reordered = hostile ? 20000 : 0});
     unsigned bad_disk = world_dice(4) == 0 ? 40 : 1;
     disk_begin(&(DiskFaults){.write = heat * 300 * bad_disk, .sync = heat * 300 * bad_disk});
-    truth_begin(!hostile);
+    run.moves = world_dice(2) == 0;
+    truth_begin(&(TruthPlan){.told = !hostile, .moves = run.moves});
     parties_begin(&(PartiesPlan){.n_brokers = 1 + (int)world_dice(3),
                                  .n_agents = 2 + (int)world_dice(3),
-                                 .n_committees = 1 + (int)world_dice(2)});
+                                 .n_committees = 1 + (int)world_dice(2),
+                                 .provinces = run.moves && world_dice(4) != 0});
     run.hostile = hostile;
     run.backed_up = false;
     run.set_back_us = 0;

@@ -30,14 +30,32 @@ const char *truth_group(int group) {
     return GROUPS[group];
 }
 
-Saying *truth_say(int agent, bool births) {
+const char *truth_province(int i) {
+    static const char *const PROVINCES[] = {"01", "79", "48"};
+    return i < (int)(sizeof PROVINCES / sizeof *PROVINCES) ? PROVINCES[i] : NULL;
+}
+
+const char *truth_residence(int person) {
+    const Saying *moved = truth.log.moved[person];
+    return moved != NULL ? moved->province : truth.first_home[person];
+}
+
+static void say_of_people(Saying *saying) {
+    saying->kind = truth.plan.moves && world_dice(2) == 0 ? SAID_MOVE : SAID_BIRTH;
+    if (saying->kind == SAID_MOVE)
+        saying->province = truth_province((int)world_dice(3));
+    else
+        saying->person = TRUTH_PERSONS - TRUTH_UNBORN + (int)world_dice(TRUTH_UNBORN);
+}
+
+Saying *truth_say(int agent, bool centre) {
     if (truth.n == TRUTH_SAYINGS_MAX)
         return NULL;
     Saying *saying = &truth.sayings[truth.n];
-    *saying = (Saying){.agent = agent, .group = -1, .person = (int)world_dice(TRUTH_PERSONS)};
+    *saying = (Saying){.agent = agent, .person = (int)world_dice(TRUTH_PERSONS)};
     snprintf(saying->key, sizeof saying->key, "a%d-%d", agent, truth.n_of[agent]++);
-    if (births)
-        saying->person = TRUTH_PERSONS - TRUTH_UNBORN + (int)world_dice(TRUTH_UNBORN);
+    if (centre)
+        say_of_people(saying);
     else
         saying->group = (int)world_dice(TRUTH_GROUPS);
     saying->event_time_us = FIRST_TIME_US + (int64_t)world_dice(1000) * 1000000;
@@ -147,21 +165,25 @@ void truth_close(void) {
     arena_destroy(&truth.arena);
 }
 
-void truth_begin(bool told) {
+void truth_begin(const TruthPlan *plan) {
     Arena *arena = truth.arena;
-    truth = (Truth){.arena = arena, .log.last_leaf = -1, .told = told};
+    truth = (Truth){.arena = arena, .log.last_leaf = -1, .plan = *plan};
     base_observe(truth_segment);
     wire_listen(truth_frame);
-    for (int person = 0; person < TRUTH_PERSONS - TRUTH_UNBORN; person++)
-        base_add_citizen(&(BaseCitizen){.person = person + 1,
-                                        .number = truth_number(person),
-                                        .name = "Nguyễn Văn An",
-                                        .birth_date = truth_birth_date(person),
-                                        .sex = "male",
-                                        .mother = "",
-                                        .province = "",
-                                        .province63 = "",
-                                        .died_on = ""});
+    for (int person = 0; person < TRUTH_PERSONS; person++) {
+        bool unborn = person >= TRUTH_PERSONS - TRUTH_UNBORN;
+        truth.first_home[person] = plan->moves && !unborn ? truth_province((int)world_dice(3)) : "";
+        if (!unborn)
+            base_add_citizen(&(BaseCitizen){.person = person + 1,
+                                            .number = truth_number(person),
+                                            .name = "Nguyễn Văn An",
+                                            .birth_date = truth_birth_date(person),
+                                            .sex = "male",
+                                            .mother = "",
+                                            .province = truth.first_home[person],
+                                            .province63 = "",
+                                            .died_on = ""});
+    }
 }
 
 void truth_end(void) {

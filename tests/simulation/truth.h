@@ -15,9 +15,14 @@
 #define TRUTH_KEY_BYTES 24
 #define TRUTH_DECISIONS_MAX 16
 
+typedef enum SayingKind { SAID_DOSE, SAID_BIRTH, SAID_MOVE } SayingKind;
+
 typedef struct Saying {
+    SayingKind kind;
     char key[TRUTH_KEY_BYTES]; // the row's, at its agency
-    int agent, person, group;  // group -1: a birth
+    int agent, person;
+    int group;            // a dose's
+    const char *province; // where to, of a move
     int64_t event_time_us;
     char lot[16], facility[16];
     bool promised; // on the agent's disk, as it was told
@@ -47,14 +52,19 @@ typedef struct SayingLog {
 void truth_open(void); // once
 void truth_close(void);
 // `told`: whether agents are owed what was decided later; not by a network that brings frames in another order.
-void truth_begin(bool told);
+typedef struct TruthPlan {
+    bool told, moves; // whether people move house
+} TruthPlan;
+void truth_begin(const TruthPlan *plan);
 void truth_end(void);
 const char *truth_number(int person);
 const char *truth_birth_date(int person);
 const char *truth_group(int group);
 
-// A new saying of this agent: of a birth, or of a dose.
-Saying *truth_say(int agent, bool births);
+// A new saying of this agent: of a dose, or what the population centre says.
+Saying *truth_say(int agent, bool centre);
+const char *truth_province(int i);       // code of one of them; NULL: there are no more
+const char *truth_residence(int person); // "" for an unknown one
 size_t truth_sayings(const Saying **ret);
 void truth_promise(Saying *saying);
 // The spool that holds it has a receipt for all that it holds.

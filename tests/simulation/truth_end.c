@@ -43,7 +43,7 @@ static bool is_heard(const BaseStream *present, const uint8_t *stream) {
 static int owed_decision(const Saying *saying) {
     const SayingLog *log = truth_log_of(saying);
     const BaseStream *present = present_stream(saying->agent);
-    bool owes = truth.told && log->last_deferred && !saying->told_of_old;
+    bool owes = truth.plan.told && log->last_deferred && !saying->told_of_old;
     for (int i = 0; owes && i < log->n_decisions; i++) {
         if (log->decisions[i].position > log->last_logged && is_heard(present, log->decisions[i].stream))
             return i;
@@ -150,9 +150,10 @@ void truth_print(void) {
     for (size_t i = 0; i < truth.n; i++) {
         const Saying *saying = &truth.sayings[i];
         const SayingLog *log = truth_log_of(saying);
-        fprintf(stderr, "  %s of person %d%s, logged %d times, open %d times, told at %" PRIu64, saying->key,
-                saying->person, saying->promised ? "" : ", not promised", log->n_logged, log->n_open,
-                saying->told_position);
+        fprintf(stderr, "  %s of person %d%s%s at %" PRId64 "%s, logged %d times, open %d times, told at %" PRIu64,
+                saying->key, saying->person, saying->kind == SAID_MOVE ? " to " : "",
+                saying->kind == SAID_MOVE ? saying->province : "", saying->event_time_us / 1000000 % 10000,
+                saying->promised ? "" : ", not promised", log->n_logged, log->n_open, saying->told_position);
         for (int k = 0; k < log->n_decisions; k++)
             fprintf(stderr, "; decided at %" PRIu64 " of %02x%02x", log->decisions[k].position,
                     log->decisions[k].stream[0], log->decisions[k].stream[1]);

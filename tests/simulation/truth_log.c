@@ -82,6 +82,12 @@ static bool is_greater(const Saying *saying, const Saying *other) {
     return memcmp(truth_log_of(saying)->event_id, truth_log_of(other)->event_id, EVENT_ID_BYTES) > 0;
 }
 
+static void move(const Saying *saying) {
+    const Saying **moved = &truth.log.moved[saying->person];
+    if (*moved == NULL || is_greater(saying, *moved))
+        *moved = saying;
+}
+
 // The verdict on what is applied now, and what the record says then.
 static int apply(const Saying *saying) {
     if (truth_log_of(saying)->applied)
@@ -96,10 +102,10 @@ static int apply(const Saying *saying) {
 
 static void judge_verdict(const Saying *saying, const Dongbo__Entry *entry, int64_t locked_population) {
     SayingLog *log = truth_log_of(saying);
-    bool later = entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION, birth = saying->group < 0;
+    bool later = entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION, dose = saying->kind == SAID_DOSE;
     int64_t known = truth_known_at(saying->person), verdict = (int)entry->verdict;
     if (verdict == DONGBO__VERDICT__DEFERRED) {
-        if (later || birth)
+        if (later || saying->kind == SAID_BIRTH)
             world_fail("%s is deferred by a decision, or a birth is", saying->key);
         else if (known >= 0 && known <= locked_population)
             world_fail("%s is deferred, and its person was known at %" PRId64 " before the log was locked at %" PRId64,
@@ -111,12 +117,14 @@ static void judge_verdict(const Saying *saying, const Dongbo__Entry *entry, int6
         world_fail("%s is decided as %s, and its person is not known", saying->key, verdict_name((int)verdict));
     if (later && log->n_open == 0)
         world_fail("%s is decided again, and was not open", saying->key);
-    // What a birth is depends on the other words on that person; it is the doses that are judged.
+    // What a birth or a move is depends on the other words on that person; it is the doses that are judged.
     bool again = log->applied;
-    int expected = birth ? (int)verdict : apply(saying);
+    int expected = dose ? apply(saying) : (int)verdict;
+    if (saying->kind == SAID_MOVE)
+        move(saying);
     if (later && again && verdict == DONGBO__VERDICT__SUPERSEDED) // by the same row, which came again and was taken
         expected = DONGBO__VERDICT__SUPERSEDED;
-    truth_counted.doubled += !birth && again && verdict == DONGBO__VERDICT__ACCEPTED;
+    truth_counted.doubled += dose && again && verdict == DONGBO__VERDICT__ACCEPTED;
     if (verdict != expected || verdict == DONGBO__VERDICT__REJECTED || verdict == DONGBO__VERDICT__MISMATCH)
         world_fail("%s is %s, and must be %s", saying->key, verdict_name((int)verdict), verdict_name(expected));
     if (later)

@@ -53,6 +53,7 @@ typedef struct TruthLog {
     } streams[STREAMS_MAX];
     int n_streams;
     const Saying *winner[TRUTH_PERSONS][TRUTH_GROUPS];
+    const Saying *moved[TRUTH_PERSONS]; // where they live now; NULL: where they did at first
     SayingLog sayings[TRUTH_SAYINGS_MAX];
     TruthChain chain;
 } TruthLog;
@@ -70,7 +71,8 @@ typedef struct Truth {
     BaseSegment lost[LOST_MAX]; // of lives that are over
     size_t n_lost;
     int n_lives;
-    bool told;
+    TruthPlan plan;
+    const char *first_home[TRUTH_PERSONS];
     Arena *arena;
 } Truth;
 extern Truth truth;
