@@ -369,6 +369,35 @@ static void test_an_epoch_may_have_forgotten(void **state) {
     assert_int_equal(count(HEADS), 2);
 }
 
+// The batch stands elsewhere in the log, in this epoch; the receipt is of before.
+static void store_again(Known *known) {
+    uint64_t n = known->row.last_sequence - known->row.first_sequence + 1;
+    memcpy(known->previous, f.hash, HASH_BYTES);
+    known->row.epoch = f.epoch;
+    known->row.first_position = f.positions + 1;
+    known->row.last_position = f.positions += n;
+    known->leaf = f.n;
+    uint8_t leaf[HASH_BYTES];
+    inclusion_leaf(f.merkle, &known->row, f.entries, leaf);
+    add_leaf(leaf);
+}
+
+static void test_an_epoch_may_have_got_it_again(void **state) {
+    Known *known = store_batch(3);
+    f.n = f.positions = 0;
+    memset(f.hash, 0, HASH_BYTES);
+    store_others(4);
+    store_again(known);
+    expect_false(prove(0, 1, 0), "names another segment"); // nobody has said that the database was restored
+    f.n = f.positions = 0;
+    memset(f.hash, 0, HASH_BYTES);
+    f.epoch = 2;
+    store_others(4);
+    store_again(known);
+    assert_int_equal(take(prove(0, 1, 0)), 0);
+    assert_int_equal(proven(), 3);
+}
+
 static void expect_fault(const Dongbo__Proofs *proofs) {
     int64_t kept = count(PROOFS);
     assert_int_equal(take(proofs), ERROR_PEER);
@@ -463,6 +492,7 @@ int main(void) {
         TEST(test_what_is_false_is_kept),
         TEST(test_another_log),
         TEST(test_an_epoch_may_have_forgotten),
+        TEST(test_an_epoch_may_have_got_it_again),
         TEST(test_faults_are_no_evidence),
         TEST(test_an_unknown_key_is_left),
         TEST(test_what_has_no_receipt_is_not_judged),
