@@ -120,9 +120,15 @@ static int fill_found(Arena *arena, const SearchAnswer *answer, Dongbo__Entry *e
     return 0;
 }
 
+static bool tells_rest(const Item *item) {
+    return item->decision.verdict == DONGBO__VERDICT__ACCEPTED && item->merged.store && !item->merged.deleted;
+}
+
 static void fill_record(const Item *item, Dongbo__Entry *entry) {
     entry->person = item->person->key;
-    entry->citizen_number = (char *)item->person->citizen_number;
+    // A tombstone names nobody but where it tells what others said: committees know their record by its id.
+    if (item->erases == 0 || tells_rest(item))
+        entry->citizen_number = (char *)item->person->citizen_number;
     entry->record_key = (char *)item->record_key;
     entry->province_before = (char *)item->province_before;
     entry->province63_before = (char *)item->province63_before;

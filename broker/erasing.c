@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See erasing.h. One record a work, so that each is read as the one before left it.
+// See erasing.h. One record a work; what goes of it is taken out of it word by word.
 #include "broker/erasing.h"
 
 #include "broker/lookup.h"
@@ -15,21 +15,38 @@
 #define OID_INT4 23
 #define OID_TEXT 25
 #define OID_INT8_ARRAY 1016
-#define ERASING_MAX 200
+#define ERASING_MAX 1000
 
+// Of the record that the first one's word stands in all that wait, for a tombstone between two of them would tell what
+// the other said; else those of no record. Whoever was merged into another since took their records along; while they
+// are on their way, it waits.
 enum { POSITION, AGENCY, LEAF, ORDERED, REQUESTED_BY, PERSON, DOMAIN, RECORD_KEY, EVENT_ID, EVENT_TIME };
 static const Oid WAITING_TYPES[] = {OID_INT4};
-static const PgStatement WAITING = {
-    "erasing-waiting",
-    "SELECT position, agency, leaf, ordered, requested_by, coalesce(person, 0), coalesce(domain, 0::smallint), "
-    "coalesce(record_key, ''), event_id, coalesce(event_time_us, 0) FROM exchange.erasure "
-    "WHERE logged_position IS NULL ORDER BY position LIMIT $1",
+static const PgStatement OF_RECORD = {
+    "erasing-record",
+    "WITH RECURSIVE first AS (SELECT h.holder, e.domain, e.record_key FROM exchange.erasure e CROSS JOIN LATERAL "
+    "(SELECT exchange.went_to(e.person, true) AS holder) h WHERE e.logged_position IS NULL AND e.person IS NOT NULL "
+    "AND NOT EXISTS (SELECT FROM exchange.person_link l WHERE l.person = h.holder AND NOT l.moved) "
+    "ORDER BY e.position LIMIT 1), "
+    "part(person) AS (SELECT holder FROM first UNION SELECT l.person FROM part p "
+    "JOIN exchange.person_link l ON l.merged_into = p.person AND l.moved) "
+    "SELECT e.position, e.agency, e.leaf, e.ordered, e.requested_by, f.holder, e.domain, e.record_key, e.event_id, "
+    "coalesce(e.event_time_us, 0) FROM first f CROSS JOIN part p JOIN exchange.erasure e ON e.person = p.person "
+    "AND e.domain = f.domain AND e.record_key = f.record_key WHERE e.logged_position IS NULL ORDER BY e.position LIMIT $1",
     1, WAITING_TYPES};
+static const PgStatement OF_NONE = {
+    "erasing-plain",
+    "SELECT position, agency, leaf, ordered, requested_by, 0::bigint, 0::smallint, '', NULL::bytea, 0::bigint "
+    "FROM exchange.erasure WHERE logged_position IS NULL AND person IS NULL ORDER BY position LIMIT $1",
+    1, WAITING_TYPES};
+// As they were stored, those of persons who were merged into it first, as lookup_standing.c has them.
 static const Oid VERSIONS_TYPES[] = {OID_INT8, OID_INT2, OID_TEXT};
 static const PgStatement VERSIONS = {
     "erasing-versions",
-    "SELECT superseded, record FROM exchange.record_version WHERE person = $1 AND domain = $2 AND record_key = $3 "
-    "ORDER BY position",
+    "WITH RECURSIVE part(person, upto, whole) AS (SELECT $1::bigint, 9223372036854775807, true UNION ALL "
+    "SELECT l.person, l.position, false FROM part p JOIN exchange.person_link l ON l.merged_into = p.person AND l.moved) "
+    "SELECT v.superseded OR NOT p.whole, v.record FROM part p JOIN exchange.record_version v ON v.person = p.person "
+    "AND v.domain = $2 AND v.record_key = $3 AND v.position <= p.upto ORDER BY p.whole, v.position",
     3, VERSIONS_TYPES};
 static const Oid DONE_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY};
 static const PgStatement DONE = {
@@ -81,6 +98,13 @@ static int fill(Work *work, const PGresult *rows, int row) {
 
 // ---- the record -----------------------------------------------------------------------------------------------------
 
+static void place(Item *item, const Person *person) {
+    item->person = person;
+    item->province_before = item->province_after = person->residence_province;
+    item->province63_before = item->province63_after = person->residence_province63;
+    item->record_hash = record_hash(item->stands, item->domain, item->record_key);
+}
+
 static int find_person(Prepare *prepare, Work *work, Item *item) {
     Person *found = NULL, *person = arena_zalloc(work->arena, sizeof *person);
     size_t n = 0;
@@ -91,14 +115,11 @@ static int find_person(Prepare *prepare, Work *work, Item *item) {
     int result = lookup_keys(prepare_population(prepare), work->arena, &(LookupKeys){key, 1}, &found, &n);
     person->key = item->stands; // the store may have them no more
     person->citizen_number = person->residence_province = person->residence_province63 = "";
-    item->person = n == 1 ? found : person;
-    item->claimed_number = item->person->citizen_number;
-    item->province_before = item->province_after = item->person->residence_province;
-    item->province63_before = item->province63_after = item->person->residence_province63;
-    item->record_hash = record_hash(item->stands, item->domain, item->record_key);
+    place(item, n == 1 ? found : person);
     return result;
 }
 
+// Room is left for a version of each item of the work.
 static int read_versions(Pg *exchange, Work *work, const Item *item, Withdraw *of) {
     PgParams params = {0};
     PGresult *rows = NULL;
@@ -108,7 +129,7 @@ static int read_versions(Pg *exchange, Work *work, const Item *item, Withdraw *o
     int result = pg_run(exchange, &VERSIONS, &params, &rows);
     pg_params_free(&params);
     int n = result == 0 ? PQntuples(rows) : 0;
-    const Dongbo__Record **versions = arena_alloc(work->arena, (size_t)n * sizeof *versions + 1);
+    const Dongbo__Record **versions = arena_alloc(work->arena, ((size_t)n + work->n_items) * sizeof *versions);
     if (result == 0 && versions == NULL)
         result = no_memory();
     for (int row = 0; result == 0 && row < n; row++) {
@@ -128,19 +149,16 @@ static int read_versions(Pg *exchange, Work *work, const Item *item, Withdraw *o
 }
 
 // Of what the record was, nothing is kept beside what is left: not even that of the word that goes.
-static int take_out(Prepare *prepare, Pg *exchange, Work *work, Item *item) {
-    Withdraw of = {.rules = rules_domain(prepare_rules(prepare), item->domain),
-                   .arena = work->arena,
-                   .event = item->event,
-                   .agency = item->told_by};
-    int result = find_person(prepare, work, item);
-    if (result == 0)
-        result = read_versions(exchange, work, item, &of);
-    if (result < 0 || !withdraw_stands(of.current, item->event))
-        return result;
-    result = withdraw(&of, &item->merged);
+static int take_out(Withdraw *of, Item *item) {
+    of->event = item->event;
+    of->agency = item->told_by;
+    int result = withdraw(of, &item->merged);
     if (result == 0 && item->merged.record->lost != NULL)
         item->merged.record->lost->body = (ProtobufCBinaryData){0};
+    if (result == 0) {
+        ((const Dongbo__Record **)of->versions)[of->n++] = item->merged.record;
+        of->current = item->merged.record;
+    }
     if (result > 0) {
         log_warn("a record that an erased event is in cannot be read, and stays as it is");
         item->merged = (Merged){0};
@@ -148,26 +166,73 @@ static int take_out(Prepare *prepare, Pg *exchange, Work *work, Item *item) {
     return result < 0 ? result : 0;
 }
 
-int erasing_build(Prepare *prepare, Pg *exchange, Work *work) {
+// Only the last one's tombstone tells what is left, and all that has changed; none does while others wait.
+static void tell_last(Work *work, bool more) {
+    uint32_t changed = 0;
+    Item *last = NULL;
+    for (size_t i = 0; i < work->n_items; i++) {
+        Item *item = &work->items[i];
+        if (!item->merged.store)
+            continue;
+        changed |= item->merged.changed;
+        item->decision.verdict = DONGBO__VERDICT__UNCHANGED;
+        last = item;
+    }
+    if (last == NULL || more)
+        return;
+    last->decision.verdict = DONGBO__VERDICT__ACCEPTED;
+    last->merged.changed = changed;
+}
+
+static int take_all_out(Prepare *prepare, Pg *exchange, Work *work, bool more) {
+    Item *first = work->items;
+    Withdraw of = {.rules = rules_domain(prepare_rules(prepare), first->domain), .arena = work->arena};
+    int result = find_person(prepare, work, first);
+    if (result == 0)
+        result = read_versions(exchange, work, first, &of);
+    bool stands = false;
+    for (size_t i = 0; result == 0 && i < work->n_items; i++) {
+        if (i > 0)
+            place(&work->items[i], first->person);
+        stands = stands || withdraw_stands(of.current, work->items[i].event);
+    }
+    // With one of them all, for what it hides of the others would come to light without it.
+    for (size_t i = 0; result == 0 && stands && i < work->n_items; i++)
+        result = take_out(&of, &work->items[i]);
+    if (result == 0)
+        tell_last(work, more);
+    return result;
+}
+
+static int read_waiting(Pg *exchange, const PgStatement *statement, PGresult **ret) {
     PgParams params = {0};
+    pg_param_i32(&params, ERASING_MAX + 1);
+    int result = pg_run(exchange, statement, &params, ret);
+    pg_params_free(&params);
+    return result;
+}
+
+int erasing_build(Prepare *prepare, Pg *exchange, Work *work) {
     PGresult *rows = NULL;
     work_rewind(work);
     work->advance->rows = 0;
-    pg_param_i32(&params, ERASING_MAX);
-    int result = pg_run(exchange, &WAITING, &params, &rows);
-    pg_params_free(&params);
+    int result = read_waiting(exchange, &OF_RECORD, &rows);
+    bool record = result == 0 && PQntuples(rows) > 0;
+    if (result == 0 && !record) {
+        PQclear(rows);
+        result = read_waiting(exchange, &OF_NONE, &rows);
+    }
     int n = result == 0 ? PQntuples(rows) : 0;
+    bool more = n > ERASING_MAX;
+    n -= more;
     work->items = result == 0 ? decide_items_new(work, (size_t)n + 1) : NULL;
     if (result == 0 && work->items == NULL)
         result = no_memory();
-    bool record = false;
-    for (int row = 0; result == 0 && row < n && !record; row++) {
+    for (int row = 0; result == 0 && row < n; row++)
         result = fill(work, rows, row);
-        record = work->items[work->n_items - 1].stands != 0;
-    }
     PQclear(rows);
     if (result == 0 && record)
-        result = take_out(prepare, exchange, work, &work->items[work->n_items - 1]);
+        result = take_all_out(prepare, exchange, work, more);
     work->advance->rows = result == 0 ? (int)work->n_items : 0;
     return result;
 }

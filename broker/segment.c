@@ -6,6 +6,7 @@
 
 #include "broker/segment.h"
 
+#include "broker/about.h"
 #include "proto/base/error.h"
 #include "proto/bounds.h"
 #include "proto/inclusion.h"
@@ -62,10 +63,11 @@ void segment_coder_destroy(SegmentCoder **pointer) {
 void segment_pack_free(SegmentPack *pack) {
     bytes_free(&pack->summary);
     bytes_free(&pack->payload);
+    bytes_free(&pack->about);
 }
 
 void segment_pack_clear(SegmentPack *pack) {
-    Bytes *buffers[] = {&pack->summary, &pack->payload};
+    Bytes *buffers[] = {&pack->summary, &pack->payload, &pack->about};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
         if (buffers[i]->failed)
             bytes_free(buffers[i]);
@@ -362,6 +364,8 @@ int segment_encode(SegmentCoder *coder, const Segment *segment, SegmentPack *pac
         result = encode_payload(coder, segment, &pack->payload);
     if (result == 0)
         result = encode_summary(coder, segment, pack);
+    if (result == 0)
+        result = about_build(segment->entries, segment->n_entries, &pack->about);
     segment_coder_destroy(&own);
     return result;
 }

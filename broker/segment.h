@@ -64,6 +64,7 @@ void segment_coder_destroy(SegmentCoder **coder);
 
 typedef struct SegmentPack {
     Bytes summary, payload;
+    Bytes about; // of whom the entries are (about.h)
     uint8_t entries_root[HASH_BYTES];
 } SegmentPack;
 void segment_pack_free(SegmentPack *pack);  // contents only

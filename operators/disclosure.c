@@ -38,16 +38,34 @@ static const PgStatement FOLLOWED = {"disclosure_followed",
                                      1, NULL};
 static const PgStatement SNAPSHOTS = {
     "disclosure_snapshots",
-    "SELECT subscription, first_position, head_position, started_at, finished_at, digests FROM exchange.snapshot_release "
+    "SELECT subscription, first_position, head_position, started_at, finished_at, digests, snapshot "
+    "FROM exchange.snapshot_release "
     "ORDER BY subscription, snapshot",
     0, NULL};
-enum { SNAPSHOT_FIRST = 1, SNAPSHOT_HEAD, STARTED, FINISHED, DIGESTS };
+enum { SNAPSHOT_FIRST = 1, SNAPSHOT_HEAD, STARTED, FINISHED, DIGESTS, SNAPSHOT };
 static const PgStatement PERSON = {
     "disclosure_person",
     "SELECT min(person) FROM (SELECT person FROM exchange.seen_link WHERE number = $1 UNION "
     "SELECT person FROM exchange.seen_alias WHERE number = $1 AND kind = 'insurance') a "
     "HAVING count(DISTINCT person) = 1",
     1, NULL};
+
+static const PgStatement HOME = {
+    "disclosure_home", "SELECT residence_province, residence_province63 FROM population.citizen WHERE person = $1", 1,
+    NULL};
+static const PgStatement ERASED = {
+    "disclosure_erased",
+    "SELECT subscription, version, snapshot, record::text FROM exchange.erased_disclosure "
+    "WHERE person = ANY ($1) ORDER BY position, subscription, version",
+    1, NULL};
+
+typedef struct DisclosureQuestion {
+    const Identity *identity; // of a person who was found
+    const char *province, *province63;
+    Pg *exchange;
+    const Rules *rules;
+    bool unmask; // keys of records
+} DisclosureQuestion;
 
 // Where somebody lived from a position on, and up to there.
 typedef struct Move {
@@ -415,10 +433,11 @@ static int begin_snapshots(Disclosure *disclosure) {
                 continue;
             json_t *finished =
                 pg_is_null(rows, row, FINISHED) ? json_null() : answer_instant(pg_us(rows, row, FINISHED));
-            json_t *one = json_pack("{s:b, s:o, s:o, s:I, s:I, s:[]}", "digests", pg_bool(rows, row, DIGESTS),
-                                    "started", answer_instant(pg_us(rows, row, STARTED)), "finished", finished,
-                                    "first_position", (json_int_t)pg_i64(rows, row, SNAPSHOT_FIRST), "head_position",
-                                    (json_int_t)pg_i64(rows, row, SNAPSHOT_HEAD), "records");
+            json_t *one =
+                json_pack("{s:I, s:b, s:o, s:o, s:I, s:I, s:[]}", "snapshot", (json_int_t)pg_i64(rows, row, SNAPSHOT),
+                          "digests", pg_bool(rows, row, DIGESTS), "started", answer_instant(pg_us(rows, row, STARTED)),
+                          "finished", finished, "first_position", (json_int_t)pg_i64(rows, row, SNAPSHOT_FIRST),
+                          "head_position", (json_int_t)pg_i64(rows, row, SNAPSHOT_HEAD), "records");
             if (!one || json_array_append_new(holder->snapshots, one) != 0)
                 return no_memory();
         }
@@ -437,6 +456,66 @@ static int visit_snapshots(Disclosure *disclosure, const Holder *holder, const D
         if (r == 0)
             r = visit_snapshot(disclosure, holder, &snapshot, at);
     }
+    return r;
+}
+
+// ---- erased since ---------------------------------------------------------------------------------------------------
+
+static void insert_by(json_t *list, const char *order, json_t *one) {
+    json_int_t at = json_integer_value(json_object_get(one, order));
+    size_t i = 0;
+    while (i < json_array_size(list) && json_integer_value(json_object_get(json_array_get(list, i), order)) <= at)
+        i++;
+    json_array_insert_new(list, i, one);
+}
+
+static json_t *find_by(const json_t *list, const char *name, json_int_t value) {
+    size_t i;
+    json_t *one;
+    json_array_foreach(list, i, one) if (json_integer_value(json_object_get(one, name)) == value) return one;
+    return NULL;
+}
+
+// The list of records that an erased one stood in; NULL when there can be none.
+static json_t *list_of(Disclosure *disclosure, const Holder *holder, int32_t version, int64_t snapshot) {
+    if (snapshot != 0)
+        return json_object_get(find_by(holder->snapshots, "snapshot", snapshot), "records");
+    const Policy *policy = policy_set_find(disclosure->policies, holder->subscription);
+    json_t *found = find_by(holder->policies, "version", version);
+    for (size_t i = 0; policy && !found && i < policy->n_versions; i++) {
+        if (policy->versions[i].version != version)
+            continue;
+        found = version_json(disclosure, holder->subscription, &policy->versions[i]);
+        if (found)
+            insert_by(holder->policies, "version", found);
+    }
+    return json_object_get(found, "records");
+}
+
+static int add_erased(Disclosure *disclosure, const PGresult *rows, int row) {
+    json_t *record = json_loads(pg_text(rows, row, 3), 0, NULL);
+    json_t *list = NULL;
+    for (int i = 0; i < disclosure->n_holders && !list; i++)
+        if (disclosure->holders[i].subscription == pg_i32(rows, row, 0))
+            list = list_of(disclosure, &disclosure->holders[i], pg_i32(rows, row, 1), pg_i64(rows, row, 2));
+    if (!record || !list) {
+        json_decref(record);
+        return error_fail(ERROR_DATABASE, "what is kept of erased disclosures cannot be read");
+    }
+    json_object_set_new(record, "record", json_string(""));
+    json_object_set_new(record, "erased", json_true());
+    insert_by(list, "position", record);
+    return 0;
+}
+
+static int read_erased(Disclosure *disclosure) {
+    PgParams params = {0};
+    RESULT rows = NULL;
+    disclosure_trace_param(disclosure->trace, &params);
+    int r = pg_run(disclosure->question->exchange, &ERASED, &params, &rows);
+    pg_params_free(&params);
+    for (int row = 0; r == 0 && row < PQntuples(rows); row++)
+        r = add_erased(disclosure, rows, row);
     return r;
 }
 
@@ -501,17 +580,46 @@ static json_t *conclude(const Disclosure *disclosure) {
     return json_pack("{s:o, s:o}", "subscriptions", subscriptions, "unknown_positions", unknown);
 }
 
-int disclosure_read(const DisclosureQuestion *question, json_t **ret) {
+static int read_all(const DisclosureQuestion *question, json_t **ret) {
     CLEANUP(disclosure_free) Disclosure disclosure = {.question = question};
     int r = prepare(&disclosure);
     if (r == 0 && PQntuples(disclosure.snapshots) > 0)
         r = disclosure_trace_read(disclosure.trace, visit_move, &disclosure);
     if (r == 0)
         r = disclosure_trace_read(disclosure.trace, visit, &disclosure);
+    if (r == 0)
+        r = read_erased(&disclosure);
     if (r < 0)
         return r;
     *ret = conclude(&disclosure);
     return *ret ? 0 : no_memory();
+}
+
+// Where they live now, by both code sets; no row for who is not in the store.
+static int find_home(Desk *desk, const Identity *identity, PGresult **ret) {
+    Pg *population = NULL;
+    PgParams params = {0};
+    pg_param_i64(&params, identity->person);
+    int r = desk_population(desk, &population);
+    if (r == 0)
+        r = pg_run(population, &HOME, &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+int disclosure_read(Desk *desk, const Identity *identity, bool unmask, json_t **ret) {
+    DisclosureQuestion question = {.identity = identity, .unmask = unmask};
+    RESULT home = NULL;
+    int r = desk_exchange(desk, &question.exchange);
+    if (r == 0)
+        r = desk_rules(desk, &question.rules);
+    if (r == 0)
+        r = find_home(desk, identity, &home);
+    if (r < 0)
+        return r;
+    question.province = PQntuples(home) ? pg_text(home, 0, 0) : "";
+    question.province63 = PQntuples(home) ? pg_text(home, 0, 1) : "";
+    return read_all(&question, ret);
 }
 
 int disclosure_find_person(Pg *exchange, const char *number, int64_t *ret) {

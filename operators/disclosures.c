@@ -20,16 +20,14 @@ static const char NOTES[] =
     "wherever the person lived then. Snapshots are told apart: what a receiver took of one is not kept, so all that it held\n"
     "is possible. `digests` are what a receiver compared its copy with: sums of which the fields named are a part, by which\n"
     "one can tell whether a record is as one thinks, and not what it says. Where rights allow proofs of origin, whether\n"
-    "its receiver asked for them is not kept: `the event as it was signed` has all that its agency said of the person.\n";
+    "its receiver asked for them is not kept: `the event as it was signed` has all that its agency said of the person.\n"
+    "`erased since`: as it stood when the law had it erased (`erase`): who had it is kept, what it said and of which record\n"
+    "is not.\n";
 
 typedef struct Asked {
     const char *citizen;
     bool unmask, json;
 } Asked;
-
-static const PgStatement HOME = {
-    "disclosures_home", "SELECT residence_province, residence_province63 FROM population.citizen WHERE person = $1", 1,
-    NULL};
 
 // ---- text -----------------------------------------------------------------------------------------------------------
 
@@ -67,6 +65,7 @@ static void print_policies(const json_t *policies) {
             printf("    position %lld  %.19sZ  %-9s  %s  %s", number_of(record, "position"), text_of(record, "stored"),
                    text_of(record, "delivery"), text_of(record, "domain"), text_of(record, "change"));
             printf("%s", json_is_true(json_object_get(record, "trimmed")) ? " at most" : "");
+            printf("%s", json_is_true(json_object_get(record, "erased")) ? " erased since" : "");
             print_fields(record);
         }
     }
@@ -82,8 +81,9 @@ static void print_snapshots(const json_t *snapshots) {
                number_of(snapshot, "first_position"), number_of(snapshot, "head_position"),
                text_of(snapshot, "started"), *finished ? finished : "now (not to its end)", *finished ? "Z" : "");
         json_array_foreach(json_object_get(snapshot, "records"), j, record) {
-            printf("    as of position %lld, version %lld  %s", number_of(record, "position"),
-                   number_of(record, "policy_version"), text_of(record, "domain"));
+            printf("    as of position %lld, version %lld  %s%s", number_of(record, "position"),
+                   number_of(record, "policy_version"), text_of(record, "domain"),
+                   json_is_true(json_object_get(record, "erased")) ? " erased since" : "");
             print_fields(record);
         }
     }
@@ -112,18 +112,6 @@ static void print_text(const json_t *answer) {
 
 // ---- finding --------------------------------------------------------------------------------------------------------
 
-// Where they live now, by both code sets; "" for who is not in the store.
-static int find_home(Desk *desk, const Identity *identity, PGresult **ret) {
-    Pg *population = NULL;
-    PgParams params = {0};
-    pg_param_i64(&params, identity->person);
-    int r = desk_population(desk, &population);
-    if (r == 0)
-        r = pg_run(population, &HOME, &params, ret);
-    pg_params_free(&params);
-    return r;
-}
-
 static int find_identity(Desk *desk, Pg *exchange, Identity *identity) {
     int r = identity_find(desk, identity);
     if (r == 0 && identity->person == 0)
@@ -143,29 +131,19 @@ static int show(json_t *answer, const Identity *identity, const Asked *asked) {
 }
 
 static int look_up(Desk *desk, const Asked *asked, Identity *identity) {
-    RESULT home = NULL;
     Pg *exchange = NULL;
     json_t *answer = NULL;
-    DisclosureQuestion question = {.identity = identity, .unmask = asked->unmask};
     int r = desk_exchange(desk, &exchange);
-    if (r == 0)
-        r = desk_rules(desk, &question.rules);
     if (r == 0)
         r = find_identity(desk, exchange, identity);
     if (r == 0 && identity->person == 0) {
         log_error("nobody has this number, or several had: try another number of theirs");
         return 1;
     }
-    if (r == 0)
-        r = find_home(desk, identity, &home);
     if (r == 0 && asked->unmask)
         r = identity_note_unmasking(desk, "disclosures", identity->number);
-    if (r < 0)
-        return r;
-    question.exchange = exchange;
-    question.province = PQntuples(home) ? pg_text(home, 0, 0) : "";
-    question.province63 = PQntuples(home) ? pg_text(home, 0, 1) : "";
-    r = disclosure_read(&question, &answer);
+    if (r == 0)
+        r = disclosure_read(desk, identity, asked->unmask, &answer);
     return r < 0 ? r : show(answer, identity, asked);
 }
 

@@ -5,6 +5,7 @@
 #include "operators/erasure.h"
 
 #include "broker/erase.h"
+#include "operators/disclosure.h"
 #include "operators/progress.h"
 #include "operators/result.h"
 
@@ -27,10 +28,21 @@ static const PgStatement DUE = {
     "WHERE position BETWEEN $1 AND $2 AND logged_position IS NOT NULL AND NOT done ORDER BY position",
     2, NULL};
 static const PgStatement SEGMENT = {"erasure_segment", "SELECT exchange.erase_segment($1, $2, $3, $4)", 4, NULL};
+// Also of those whom the person was merged into: the record went with them.
 static const PgStatement VERSIONS = {
     "erasure_versions",
-    "SELECT position, record FROM exchange.seen_version WHERE person = $1 AND domain = $2 AND record_key = $3", 3,
-    NULL};
+    "WITH RECURSIVE way(person) AS (SELECT $1::bigint UNION SELECT l.merged_into FROM way w "
+    "JOIN exchange.seen_link l ON l.person = w.person) SELECT v.position, v.record FROM way w "
+    "JOIN exchange.seen_version v ON v.person = w.person AND v.domain = $2 AND v.record_key = $3",
+    3, NULL};
+// Those whom all these entries are about by now, each once.
+static const PgStatement PERSONS = {
+    "erasure_persons",
+    "WITH RECURSIVE way(person) AS (SELECT DISTINCT e.about FROM exchange.erasure e WHERE e.logged_position IS NOT NULL "
+    "AND NOT e.done AND e.about IS NOT NULL UNION SELECT l.merged_into FROM way w JOIN exchange.seen_link l "
+    "ON l.person = w.person) SELECT w.person FROM way w WHERE NOT EXISTS (SELECT FROM exchange.seen_link l "
+    "WHERE l.person = w.person) ORDER BY w.person",
+    0, NULL};
 static const PgStatement VERSION = {"erasure_version", "SELECT exchange.erase_version($1, $2, $3)", 3, NULL};
 static const PgStatement DONE = {"erasure_done", "SELECT exchange.erase_done($1)", 1, NULL};
 
@@ -195,6 +207,15 @@ static int erase_next(Pg *exchange, const Rules *rules, uint64_t *n) {
     return r;
 }
 
+// Who had been told of what goes, while that can still be seen.
+static int keep_disclosures(Desk *desk, Pg *exchange) {
+    RESULT persons = NULL;
+    int r = pg_run(exchange, &PERSONS, NULL, &persons);
+    for (int row = 0; r == 0 && row < PQntuples(persons); row++)
+        r = disclosure_keep(desk, pg_i64(persons, row, 0));
+    return r;
+}
+
 int erasure_take_away(Desk *desk, uint64_t *ret) {
     const Rules *rules = NULL;
     Pg *exchange = NULL;
@@ -202,6 +223,8 @@ int erasure_take_away(Desk *desk, uint64_t *ret) {
     int r = desk_rules(desk, &rules);
     if (r == 0)
         r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = keep_disclosures(desk, exchange);
     *ret = 0;
     progress_begin(&progress);
     while (r == 0) {

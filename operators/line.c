@@ -27,9 +27,8 @@ static const char *const COLOURS[] = {
     [DONGBO__VERDICT__REJECTED] = "\033[31m",
 };
 
-static const char *kind_of(const Dongbo__SummaryLine *summary) {
-    size_t kind = (size_t)summary->kind;
-    return kind < sizeof KINDS / sizeof *KINDS ? KINDS[kind] : "?";
+const char *line_kind(int kind) {
+    return (size_t)kind < sizeof KINDS / sizeof *KINDS ? KINDS[kind] : "?";
 }
 
 static bool is_about_event(const Dongbo__SummaryLine *summary) {
@@ -78,7 +77,7 @@ static void write_json(const LineFormat *format, const Line *line, Bytes *out) {
     bytes_append_text(out, "{\"position\":");
     number(out, line->position);
     json_text(out, ",\"time\":", time);
-    json_text(out, ",\"kind\":", kind_of(summary));
+    json_text(out, ",\"kind\":", line_kind((int)summary->kind));
     json_text(out, ",\"agency\":", names_agency(format->names, line->agency));
     bytes_append_text(out, ",\"sequence\":");
     if (summary->sequence)
@@ -159,7 +158,7 @@ static void write_columns(const LineFormat *format, const Line *line, Bytes *out
     snprintf(text, sizeof text, "%9" PRIu64 " ", summary->sequence);
     bytes_append_text(out, text);
     if (!is_about_event(summary)) {
-        column(out, kind_of(summary), 15);
+        column(out, line_kind((int)summary->kind), 15);
         columns_append(out, summary->text);
         if (*summary->decided_by) {
             bytes_append_text(out, " (by ");

@@ -28,6 +28,7 @@ typedef struct LineFormat {
     const Names *names;
 } LineFormat;
 
+const char *line_kind(int kind);                        // of an entry; "?" for none that is known
 void line_header(const LineFormat *format, Bytes *out); // column heads; nothing for JSON
 void line_write(const LineFormat *format, const Line *line, Bytes *out);
 // That the log is broken there: what stands there, and what should.

@@ -27,8 +27,12 @@ def erase(exchange, *words, check=True):
     return exchange.dongbo("erase", *words, check=check)
 
 
+def preview(exchange, *words):
+    return json.loads(erase(exchange, *words, "--dry-run", "--json").stdout)
+
+
 def carry_out(exchange, *words):
-    n = int(re.search(r"--expect (\d+)", erase(exchange, *words).stdout).group(1))
+    n = preview(exchange, *words)["entries"]
     done = erase(exchange, *words, "--order", ORDER, "--by", "the committee", "--yes", "--expect", n)
     assert f"erased {n} entries" in done.stdout
     return n
@@ -62,7 +66,7 @@ def test_an_event_goes_from_everywhere(exchange, health):
     receiver.until_head()
     assert len(receiver.records()) == 5 and b"SECRET-2" in everything(exchange)
     before = verify(exchange)
-    said = erase(exchange, "--event", first + 2).stdout
+    said = erase(exchange, "--event", first + 2, "--dry-run").stdout
     assert "would be erased: 1 entries of the log, of which 1 are events" in said
     assert b"SECRET-2" in everything(exchange)
     assert carry_out(exchange, "--event", first + 2) == 1
@@ -86,8 +90,8 @@ def test_an_event_goes_from_everywhere(exchange, health):
     assert [line["text"] for line in tail] == [f"erased position {first + 2}: {ORDER}, by the committee"]
     # Sent again, it is answered as before; the citizen has nothing of it.
     assert "(withdrawn as a whole)" in exchange.dongbo("citizen", people.citizen(2)["citizen_number"]).stdout
-    assert "nothing was done" in erase(exchange, "--event", first + 1).stdout
-    again = erase(exchange, "--event", first + 2, check=False)
+    assert "nothing was done" in erase(exchange, "--event", first + 1, "--dry-run").stdout
+    again = erase(exchange, "--event", first + 2, "--dry-run", check=False)
     assert again.returncode == 2 and "holds it no longer" in again.stderr
 
 
@@ -142,10 +146,13 @@ def test_what_goes_without_a_tombstone_is_missed(exchange, health):
 def test_who_may_not_and_what_is_not_understood(exchange, health):
     first = health.publish([dose(1)]).body.first_position
     for words, says in [((), "one of them"), (("--event", first, "--citizen", "1"), "one of them"),
-                        (("--event", "x"), "32 hexadecimal digits"), (("--event", first, "--yes"), "needs --order"),
-                        (("--event", first + 99), "no event"),
+                        (("--event", "x", "--dry-run"), "32 hexadecimal digits"),
+                        (("--event", first, "--yes"), "needs --order"),
+                        (("--event", first, "--order", ORDER), "nobody to ask"),
+                        (("--event", first, "--order", ORDER, "--yes", "--dry-run"), "not both"),
+                        (("--event", first + 99, "--dry-run"), "no event"),
                         (("--event", first, "--order", " ", "--yes"), "needs --order"),
-                        (("--event", first, "--order", "x" * 300), "bytes at most"),
+                        (("--event", first, "--order", "x" * 300, "--yes"), "bytes at most"),
                         (("--event", first, "--order", ORDER, "--yes", "--expect", "2"), "there are 1 entries now")]:
         done = erase(exchange, *words, check=False)
         assert done.returncode == 2 and says in done.stderr, words

@@ -171,19 +171,3 @@ def test_who_went_does_not_go_to_another(centre):
     wait_moved(centre, 3)
     assert centre.cluster.rows("SELECT citizen_number FROM population.citizen") == [(four,)]
     logbook.Logbook(centre.cluster).check()
-
-
-def test_what_went_over_is_not_said_to_be_erased(centre):
-    """The word of whoever was merged stands in the other's record, where an erasure does not look."""
-    npc, moh = centre.peer(), centre.peer("MOH")
-    stays, goes = number(1), number(2)
-    npc.publish([centre.enter(stays), centre.enter(goes)])
-    position = moh.publish([dose(goes, 1, "SECRET", 20)])[1].last_position
-
-    def erase():
-        return centre.exchange.dongbo("erase", "--event", position, check=False)
-    assert erase().returncode == 0
-    npc.publish([centre.change("merged", goes, stays, time=10)])
-    wait_moved(centre, 1)
-    refused = erase()
-    assert refused.returncode == 2 and "merged into another since" in refused.stderr and "--yes" not in refused.stdout

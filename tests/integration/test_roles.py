@@ -246,7 +246,7 @@ def test_nobody_but_superusers_are_more_by_membership(exchange):
 
 # ---- whoever looks leaves a trace ----------------------------------------------------------------------------------
 
-ROWS = ("followed", "follow_request", "guess", "judging", "person_alias", "retelling", "segment")
+ROWS = ("erased_disclosure", "erased_entry", "followed", "follow_request", "guess", "judging", "person_alias", "retelling", "segment")
 VIEWS = ("seen_alias", "seen_decision", "seen_exception", "seen_link", "seen_version")
 LOOK = "SELECT exchange.look_at('by hand', NULL, ARRAY[%s]::bigint[], '{}', 'was asked')"
 

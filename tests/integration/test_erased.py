@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Erasure follows a record to whoever its person was merged into, takes population events too, keeps an account of who
+had been told, asks before it does anything, and leaves nothing in a dump of the whole database."""
+import json
+import os
+import pty
+import re
+import subprocess
+
+import wire
+from conftest import TOOLS
+from logbook import unpack_zstd
+from test_disclosures import disclosures, read_silently, told
+from test_erasure import FIELDS, ORDER, carry_out, everything, preview, verify
+from test_population_events import centre, dose, number, shown  # noqa: F401 (fixture)
+from test_mergers import wait_moved
+from wire_peer import RECEIPT, said
+
+
+ZSTD = b"\x28\xb5\x2f\xfd"  # how its frames begin
+
+
+def dumped(exchange):
+    """The exchange's whole schema as pg_dump writes it, with all bytes as they are, and unpacked."""
+    bindir = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=False).stdout.strip()
+    program = next(path for path in (f"{bindir}/pg_dump", "/usr/lib/postgresql/15/bin/pg_dump", "pg_dump")
+                   if "/" not in path or os.path.exists(path))
+    text = subprocess.run([program, "-n", "exchange", "-d", exchange.cluster.conninfo()], capture_output=True,
+                          check=True).stdout
+    found = [text]
+    for one in re.findall(rb"\\\\x((?:[0-9a-f]{2})+)", text):
+        data = bytes.fromhex(one.decode())
+        found += [data, unpack_zstd(data) if data.startswith(ZSTD) else b""]
+    return b"\n".join(found)
+
+
+def holds(exchange, *words):
+    kept = dumped(exchange)
+    for at in (kept.find(word.encode()) for word in words):
+        print(kept[max(0, at - 100):at + 40] if at >= 0 else "")
+    return [word for word in words if word.encode() in kept]
+
+
+def erased_lots(exchange, *lots):
+    kept = everything(exchange)
+    return [lot for lot in lots if lot.encode() in kept]
+
+
+def test_several_words_of_one_record_go_at_once(centre):
+    """No tombstone tells, and no committee hears, what another of them said."""
+    npc, moh = centre.peer(), centre.peer("MOH")
+    centre.exchange.committee("hn", "health", FIELDS)
+    npc.publish([centre.enter(number(1)), centre.enter(number(2))])
+    moh.publish([*(dose(number(1), 1, f"SECRET-{time}", time) for time in (10, 20, 30)),
+                 dose(number(2), 1, "KEPT", 10)])
+    receiver = centre.exchange.receivers["hn"]
+    receiver.until_head()
+    before = len(receiver.records())
+    carry_out(centre.exchange, "--citizen", number(1))
+    receiver.until_head()
+    assert [record["change"] for record in receiver.records()[before:]] == ["delete"]
+    assert holds(centre.exchange, "SECRET-10", "SECRET-20", "SECRET-30", "KEPT") == ["KEPT"]
+    verify(centre.exchange)
+
+
+def test_what_an_earlier_erasure_left_goes_with_the_next(centre):
+    npc, moh = centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(1))])
+    first = moh.publish([dose(number(1), 1, "LOT-A", 10)])[1].last_position
+    second = moh.publish([dose(number(1), 1, "LOT-B", 20)])[1].last_position
+    carry_out(centre.exchange, "--event", first)
+    assert erased_lots(centre.exchange, "LOT-A", "LOT-B") == ["LOT-B"] and shown(centre, number(1)) == {1: "LOT-B"}
+    carry_out(centre.exchange, "--event", second)
+    assert erased_lots(centre.exchange, "LOT-A", "LOT-B") == []
+    assert preview(centre.exchange, "--citizen", number(1))["domains"] == {"population": 1}
+    verify(centre.exchange)
+
+
+def test_an_erasure_follows_a_record_to_whoever_its_person_became(centre):
+    npc, moh, exchange = centre.peer(), centre.peer("MOH"), centre.exchange
+    exchange.committee("hn", "health", FIELDS)
+    one, two, three = (number(of) for of in (1, 2, 3))
+    npc.publish([centre.enter(about) for about in (one, two, three)])
+    moh.publish([dose(one, 1, "OTHER", 10)])
+    position = moh.publish([dose(one, 1, "SECRET", 20)])[1].last_position
+    moh.publish([dose(one, 2, "SECOND", 10), dose(two, 3, "THIRD", 10)])
+    npc.publish([centre.change("merged", one, two, time=10)])
+    npc.publish([centre.change("merged", two, three, time=20)])
+    wait_moved(centre, 2)
+    moh.publish([dose(three, 1, "", 15, full_name="Nguyễn Văn An")])
+    assert shown(centre, three) == {1: "SECRET", 2: "SECOND", 3: "THIRD"}
+    receiver = exchange.receivers["hn"]
+    receiver.until_head()
+    said_before = preview(exchange, "--event", position)
+    assert said_before["kinds"]["merger"] == 4 and len(said_before["numbers"]) == 3
+    assert said_before["numbers"][0] == f"{one[:3]}*******{one[-2:]}"
+    carry_out(exchange, "--event", position)
+    assert erased_lots(exchange, "SECRET", "OTHER", "SECOND", "THIRD") == ["OTHER", "SECOND", "THIRD"]
+    for asked in (one, two, three):
+        assert shown(centre, asked) == {1: "OTHER", 2: "SECOND", 3: "THIRD"}, asked
+    receiver.until_head()
+    last = receiver.records()[-1]
+    assert (last["fields"]["citizen_number"] if "citizen_number" in last["fields"] else three) == three
+    assert last["change"] == "upsert" and last["fields"]["lot_number"] == "OTHER"
+    # Under the number that went, all of whoever they are is found; each under its own number.
+    everyone = preview(exchange, "--citizen", one)
+    assert everyone == {**preview(exchange, "--citizen", three)} and everyone["domains"]["population"] >= 5
+    carry_out(exchange, "--citizen", one)
+    assert erased_lots(exchange, "OTHER", "SECOND", "THIRD") == []
+    verify(exchange)
+
+
+def test_a_population_event_goes_from_the_exchange_and_stays_in_its_store(centre):
+    npc, exchange = centre.peer(), centre.exchange
+    exchange.committee("hn", "population", "citizen_number,population.mother_name,population.residence_province")
+    npc.publish([centre.enter(number(1), mother_name="Mẹ MỘT"), centre.enter(number(2), mother_name="Mẹ HAI")])
+    position = npc.publish([centre.change("correction", number(1), time=10, mother_name="Mẹ BÍ MẬT")])[1].last_position
+    receiver = exchange.receivers["hn"]
+    receiver.until_head()
+    assert preview(exchange, "--event", position)["domains"] == {"population": 1}
+    carry_out(exchange, "--event", position)
+    assert holds(exchange, "Mẹ MỘT", "Mẹ BÍ MẬT", "Mẹ HAI") == ["Mẹ MỘT", "Mẹ HAI"]
+    assert centre.citizen(number(1))["mother_name"] == "Mẹ BÍ MẬT"
+    receiver.until_head()
+    assert receiver.records()[-1]["fields"]["mother_name"] == "Mẹ MỘT"
+    # What comes later is taken as ever; a move changes nothing of what was erased.
+    assert said(npc.publish([centre.change("move", number(1), time=20, residence_province="79")])[1]) == {}
+    assert centre.citizen(number(1))["mother_name"] == "Mẹ BÍ MẬT"
+    assert centre.citizen(number(1))["residence_province"] == "79"
+    carry_out(exchange, "--citizen", number(1))
+    assert holds(exchange, "Mẹ MỘT", number(1)) == []
+    verify(exchange)
+
+
+def test_who_had_been_told_is_still_known(centre):
+    """Who acknowledged, who only was sent it, who took a snapshot, and who came too late; without what it said."""
+    npc, moh, exchange = centre.peer(), centre.peer("MOH"), centre.exchange
+    for name in ("hn", "silent", "late"):
+        exchange.committee(name, "health", FIELDS)
+    npc.publish([centre.enter(number(1)), centre.enter(number(2))])
+    moh.publish([dose(number(1), 1, "SECRET", 10), dose(number(2), 1, "KEPT", 10)])
+    exchange.receivers["hn"].until_head()
+    read_silently(exchange, "silent")
+    with wire.subscriber(exchange, "silent") as peer:
+        peer.hello()
+        peer.snapshot()
+    before = disclosures(exchange, number(1))
+    seen = preview(exchange, "--citizen", number(1))["subscriptions"]
+    assert {one["subscription"]: (one["delivered"], one["possibly"], one["snapshots"]) for one in seen} == {
+        "hn": (1, 0, 0), "silent": (0, 1, 1)}
+    carry_out(exchange, "--citizen", number(1))
+    read_silently(exchange, "late")
+    after = disclosures(exchange, number(1))
+
+    def without_keys(answer):
+        told_of = [{**one, "acked": 0, "released": 0,
+                 "policies": [{**policy, "records": [{**record, "record": "", "erased": True}
+                                                     for record in policy["records"] if record["change"] != "delete"]}
+                              for policy in one["policies"]
+                              if any(record["change"] != "delete" for record in policy["records"])],
+                 "snapshots": [{**snapshot, "records": [{**record, "record": "", "erased": True}
+                                                        for record in snapshot["records"]]}
+                               for snapshot in one["snapshots"]]} for one in answer["subscriptions"]]
+        return [one for one in told_of if one["policies"] or one["snapshots"]]  # a tombstone is told of like any other
+    assert without_keys(after) == without_keys(before)
+    assert {record[2] for record in told(exchange, number(1))["late"]} == {"delete"}
+    assert "SECRET" not in json.dumps(after)
+    text = exchange.dongbo("disclosures", "--citizen", number(1)).stdout
+    assert text.count("erased since") == 3 and "lot_number" in text
+    # Nothing of it is lost when it is erased again, nor of anybody else.
+    carry_out(exchange, "--citizen", number(2))
+    assert without_keys(disclosures(exchange, number(1))) == without_keys(before)
+
+
+def answer_on_terminal(exchange, answer, *words):
+    """What the command says on a terminal where this is typed, and its exit code."""
+    main, other = pty.openpty()
+    with subprocess.Popen([TOOLS / "operators/dongbo", "--config", exchange.config, "erase", *map(str, words)],
+                          stdin=other, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as done:
+        os.close(other)
+        os.write(main, f"{answer}\n".encode())
+        text = done.communicate(timeout=120)[0].decode()
+    os.close(main)
+    return text, done.returncode
+
+
+def test_it_asks_on_a_terminal(centre):
+    npc, moh, exchange = centre.peer(), centre.peer("MOH"), centre.exchange
+    npc.publish([centre.enter(number(1))])
+    position = moh.publish([dose(number(1), 1, "SECRET", 10)])[1].last_position
+    text, code = answer_on_terminal(exchange, "yes", "--event", position, "--order", ORDER)
+    assert code == 1 and "Type the number of entries" in text and "nothing was done" in text, text
+    assert "of kinds: 1 event" in text and "of domains: 1 health" in text and number(1) not in text
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.erasure") == 0
+    text, code = answer_on_terminal(exchange, "1", "--event", position)
+    assert code == 2 and "needs --order" in text
+    text, code = answer_on_terminal(exchange, "1", "--event", position, "--order", ORDER)
+    assert code == 0 and "erased 1 entries" in text, text
+    assert erased_lots(exchange, "SECRET") == []
+    done = exchange.dongbo("erase", "--event", position, "--order", ORDER, check=False)
+    assert done.returncode == 2 and "--dry-run" in done.stderr and "--yes" in done.stderr
+
+
+def test_nothing_is_left_in_a_dump_of_the_whole_database(centre):
+    """Of a made-up citizen about whom all kinds of things were said: accepted, in question, decided by an officer,
+    against the rules, sent again, and taught."""
+    npc, moh, exchange = centre.peer(), centre.peer("MOH"), centre.exchange
+    exchange.committee("hn", "health,population", f"{FIELDS},population.full_name")
+    who, name, other = number(7), "Phùng Quỳnh Xuyên", number(8)
+    about = {"full_name": name}
+    npc.publish([centre.enter(who, full_name=name, mother_name="Lò Thị Khuyết"), centre.enter(other)])
+    exchange.agency("VSS", "social_security", [])
+    exchange.wait_in_force()
+    events = [dose(who, 1, "DUMP-1", 10, **about), dose(who, 1, "DUMP-2", 20, **about),
+              dose(who, 2, "DUMP-3", 10, full_name="Phùng Quỳnh Xuyến"),      # in question
+              dose(who, 3, "DUMP-4", 10, full_name="Ai Khác", sex="female"),  # and refused by an officer
+              dose(who, 4, "DUMP-5", 10, **about), dose(other, 1, "KEPT", 10)]
+    events[4].health.occurrence_date = "2999-01-01"                           # against the rules
+    assert moh.publish(events)[0] == RECEIPT
+    moh.publish([events[0]])                                                  # comes again
+    vss = centre.peer("VSS")
+    vss.publish([wire.event("VSS", "period", wire.Subject(citizen_number=who, full_name=name, birth_date="1999-01-02",
+                                                          sex="male"), event_time_us=events[0].event_time_us,
+                            social_security={"insurance_number": "0177700777", "period_start": "2020-01-01",
+                                             "period_end": "2020-02-01", "scheme": "compulsory"})])
+    case = exchange.cluster.value("SELECT min(review_case) FROM exchange.exception WHERE open AND verdict = 4")
+    exchange.dongbo("review", "claim", case)
+    exchange.dongbo("review", "refuse", case, "--why", f"nobody called {name} has that")
+    exchange.wait_until("SELECT count(*) FROM exchange.review_decision WHERE state = 'waiting'", 0)
+    npc.publish([centre.change("move", who, time=40, residence_province="79")])
+    exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE NOT told", 0)
+    exchange.receivers["hn"].until_head()
+    words = (who, name, "Lò Thị Khuyết", "0177700777", "Phùng Quỳnh Xuyến", "Ai Khác",
+             *(f"DUMP-{n}" for n in range(1, 6)))
+    assert holds(exchange, *words) == list(words), "or there is nothing to find"
+    carry_out(exchange, "--citizen", who)
+    # A record's key stays with its versions and its tombstone, and so what number is part of it.
+    assert holds(exchange, *words, "KEPT", other) == ["0177700777", "KEPT", other]
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.person_alias") == 0
+    verify(exchange)
+    assert preview(exchange, "--citizen", who)["entries"] == 0
