@@ -44,7 +44,8 @@ class Peers:
                               f"{self.exchange.directory}/broker.keys.pub", stream, **options)
         self.made.append(made)
         if hello:
-            made.hello()
+            said_back = made.hello()
+            assert made.session, f"{code} got no session: {said_back}"  # or all that it sends is answered NO_SESSION
         return made
 
     def dose(self, person=None, dose=1, lot="L1", time=1646100000000000, **fields):
