@@ -7,6 +7,7 @@
 #include "broker/about.h"
 #include "broker/item.h"
 #include "operators/disclosure.h"
+#include "operators/erase_trimmed.h"
 #include "operators/progress.h"
 #include "operators/result.h"
 
@@ -231,10 +232,19 @@ static int note_number(EraseFind *find, const char *number) {
     return find->numbers[find->n_numbers++] ? 0 : no_memory();
 }
 
-static void count(EraseFind *find, const EraseTarget *target) {
+int erase_find_add(EraseFind *find, const EraseTarget *target) {
+    char *key = strdup(target->record_key);
+    int r = key ? make_room(find) : no_memory();
+    if (r < 0) {
+        free(key);
+        return r;
+    }
+    find->targets[find->n] = *target;
+    find->targets[find->n++].record_key = key;
     find->n_events += target->is_event;
     find->kinds[(size_t)target->kind < ERASE_KINDS ? target->kind : 0]++;
     find->domains[(size_t)target->domain < ERASE_DOMAINS ? target->domain : 0]++;
+    return 0;
 }
 
 static int by_position(const void *a, const void *b) {
@@ -242,71 +252,59 @@ static int by_position(const void *a, const void *b) {
     return left->position < right->position ? -1 : left->position > right->position;
 }
 
+void erase_find_leaf(const Dongbo__SegmentSummary *summary, size_t i, EraseTarget *ret) {
+    ret->has_leaf = i < summary->n_lines && summary->lines[i]->leaf.len == HASH_BYTES;
+    if (ret->has_leaf)
+        memcpy(ret->leaf, summary->lines[i]->leaf.data, HASH_BYTES);
+}
+
 static int take(EraseFind *find, const Row *row, size_t i, bool about) {
     const Dongbo__Entry *entry = row->payload->entries[i];
-    int r = make_room(find);
-    if (r < 0)
-        return r;
-    EraseTarget *target = &find->targets[find->n];
-    *target = (EraseTarget){0};
-    target->record_key = strdup(entry->record_key);
-    if (!target->record_key)
-        return no_memory();
-    find->n++;
-    target->position = row->first + (int64_t)i;
-    target->agency = entry->agency ? entry->agency : row->agency;
-    target->is_event = about && entry->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT;
-    target->is_said = is_said(entry) && has_record(entry) && entry->event_id.len == EVENT_ID_BYTES;
-    target->tells = about && target->is_said;
-    target->person = entry->person;
-    target->kind = (int)entry->kind;
-    target->domain = (int)entry->domain;
-    target->sequence = entry->sequence;
-    target->event_time_us = entry->event_time_us;
-    if (target->is_said)
-        memcpy(target->event_id, entry->event_id.data, EVENT_ID_BYTES);
+    bool said = is_said(entry) && has_record(entry) && entry->event_id.len == EVENT_ID_BYTES;
+    EraseTarget target = {.position = row->first + (int64_t)i,
+                          .agency = entry->agency ? entry->agency : row->agency,
+                          .is_event = about && entry->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT,
+                          .is_said = said,
+                          .tells = about && said,
+                          .person = entry->person,
+                          .kind = (int)entry->kind,
+                          .domain = (int)entry->domain,
+                          .sequence = entry->sequence,
+                          .event_time_us = entry->event_time_us,
+                          .record_key = entry->record_key};
+    if (said)
+        memcpy(target.event_id, entry->event_id.data, EVENT_ID_BYTES);
     if (row->stream)
-        memcpy(target->stream, row->stream, STREAM_BYTES);
-    if (i < row->summary->n_lines && row->summary->lines[i]->leaf.len == HASH_BYTES) {
-        memcpy(target->leaf, row->summary->lines[i]->leaf.data, HASH_BYTES);
-        target->has_leaf = true;
-    }
-    count(find, target);
-    return note_number(find, entry->citizen_number);
+        memcpy(target.stream, row->stream, STREAM_BYTES);
+    erase_find_leaf(row->summary, i, &target);
+    int r = erase_find_add(find, &target);
+    return r < 0 ? r : note_number(find, entry->citizen_number);
 }
 
 static int take_said(EraseFind *find, const PGresult *rows, int row) {
     size_t n = 0, stream_n = 0, leaf_n = 0;
-    int r = make_room(find);
-    if (r < 0)
-        return r;
-    EraseTarget *target = &find->targets[find->n];
     const uint8_t *id = pg_bytes(rows, row, 4, &n);
     const uint8_t *stream = pg_is_null(rows, row, 6) ? NULL : pg_bytes(rows, row, 6, &stream_n);
     const uint8_t *leaf = pg_is_null(rows, row, 9) ? NULL : pg_bytes(rows, row, 9, &leaf_n);
-    *target = (EraseTarget){.position = pg_i64(rows, row, 0),
-                            .person = pg_i64(rows, row, 1),
-                            .domain = pg_i16(rows, row, 2),
-                            .record_key = strdup(pg_text(rows, row, 3)),
-                            .event_time_us = pg_i64(rows, row, 5),
-                            .sequence = (uint64_t)pg_i64(rows, row, 7),
-                            .agency = (uint32_t)pg_i32(rows, row, 8),
-                            .kind = stream ? DONGBO__ENTRY_KIND__ENTRY_EVENT : DONGBO__ENTRY_KIND__ENTRY_DECISION,
-                            .is_event = stream_n == STREAM_BYTES,
-                            .has_leaf = leaf_n == HASH_BYTES,
-                            .is_said = true,
-                            .tells = true,
-                            .is_again = true};
-    if (!target->record_key)
-        return no_memory();
-    memcpy(target->event_id, id, EVENT_ID_BYTES); // the table holds that it is as long
-    if (target->is_event)
-        memcpy(target->stream, stream, STREAM_BYTES);
-    if (target->has_leaf)
-        memcpy(target->leaf, leaf, HASH_BYTES);
-    find->n++;
-    count(find, target);
-    return 0;
+    EraseTarget target = {.position = pg_i64(rows, row, 0),
+                          .person = pg_i64(rows, row, 1),
+                          .domain = pg_i16(rows, row, 2),
+                          .record_key = (char *)pg_text(rows, row, 3),
+                          .event_time_us = pg_i64(rows, row, 5),
+                          .sequence = (uint64_t)pg_i64(rows, row, 7),
+                          .agency = (uint32_t)pg_i32(rows, row, 8),
+                          .kind = stream ? DONGBO__ENTRY_KIND__ENTRY_EVENT : DONGBO__ENTRY_KIND__ENTRY_DECISION,
+                          .is_event = stream_n == STREAM_BYTES,
+                          .has_leaf = leaf_n == HASH_BYTES,
+                          .is_said = true,
+                          .tells = true,
+                          .is_again = true};
+    memcpy(target.event_id, id, EVENT_ID_BYTES); // the table holds that it is as long
+    if (target.is_event)
+        memcpy(target.stream, stream, STREAM_BYTES);
+    if (target.has_leaf)
+        memcpy(target.leaf, leaf, HASH_BYTES);
+    return erase_find_add(find, &target);
 }
 
 static int find_said(EraseFind *find) {
@@ -322,7 +320,6 @@ static int find_said(EraseFind *find) {
     int r = run(find, &SAID, &params, &rows);
     for (int row = 0; r == 0 && row < PQntuples(rows); row++)
         r = take_said(find, rows, row);
-    qsort(find->targets, find->n, sizeof *find->targets, by_position);
     return r;
 }
 
@@ -460,6 +457,9 @@ int erase_find(EraseFind *find) {
         r = scan(find, 1, visit_about);
     if (r == 0)
         r = find_said(find);
+    if (r == 0 && !find->event_id)
+        r = erase_trimmed(find);
+    qsort(find->targets, find->n, sizeof *find->targets, by_position);
     return r == 0 && find->n > 0 ? find_repeats(find, find->targets[0].position) : r;
 }
 
@@ -528,7 +528,9 @@ int erase_find_event(Pg *exchange, int64_t position, uint8_t ret[EVENT_ID_BYTES]
     if (entry && entry->event_id.len == 0 && find_said_event(exchange, position, ret) == 0)
         return 0;
     if (!entry || !is_said(entry) || entry->event_id.len != EVENT_ID_BYTES)
-        return error_fail(ERROR_CONFIG, "at position %" PRId64 " the log holds no event, or holds it no longer",
+        return error_fail(ERROR_CONFIG,
+                          "at position %" PRId64 " the log holds no event, or holds it no longer; what was let go "
+                          "(`log trim`) is found by --citizen",
                           position);
     memcpy(ret, entry->event_id.data, EVENT_ID_BYTES);
     return 0;

@@ -46,6 +46,9 @@ typedef struct EraseFind {
     size_t n_keys;
 } EraseFind;
 
+// Takes one more; its key is copied. ERROR_CONFIG when it is one too many, ERROR_MEMORY.
+int erase_find_add(EraseFind *find, const EraseTarget *target);
+void erase_find_leaf(const Dongbo__SegmentSummary *summary, size_t i, EraseTarget *ret);
 // All of them. ERROR_CONFIG when they are too many for one order; ERROR_DATABASE, ERROR_MEMORY.
 int erase_find(EraseFind *find);
 // Once the tombstones of all stand in the log: what told of their records between the first look and these. *ret: how

@@ -4,7 +4,9 @@
 // database lets through only what a tombstone names.
 #include "operators/erasure.h"
 
+#include "broker/about.h"
 #include "broker/erase.h"
+#include "broker/segment.h"
 #include "operators/disclosure.h"
 #include "operators/progress.h"
 #include "operators/result.h"
@@ -15,10 +17,11 @@
 
 #define OID_INT8_ARRAY 1016
 #define ENTRIES_MAX 16384 // of a segment
+#define ARENA_BYTES ((size_t)256 * 1024 * 1024)
 
 static const PgStatement NEXT = {
     "erasure_next",
-    "SELECT g.first_position, g.last_position, g.summary, g.payload, g.batch FROM exchange.segment g "
+    "SELECT g.first_position, g.last_position, g.summary, g.payload, g.batch, g.format FROM exchange.segment g "
     "WHERE g.first_position = (SELECT max(s.first_position) FROM exchange.segment s WHERE s.first_position <= "
     "(SELECT min(e.position) FROM exchange.erasure e WHERE e.logged_position IS NOT NULL AND NOT e.done))",
     0, NULL};
@@ -27,7 +30,7 @@ static const PgStatement DUE = {
     "SELECT position, stream IS NOT NULL, person, domain, record_key, event_id FROM exchange.erasure "
     "WHERE position BETWEEN $1 AND $2 AND logged_position IS NOT NULL AND NOT done ORDER BY position",
     2, NULL};
-static const PgStatement SEGMENT = {"erasure_segment", "SELECT exchange.erase_segment($1, $2, $3, $4)", 4, NULL};
+static const PgStatement SEGMENT = {"erasure_segment", "SELECT exchange.erase_segment($1, $2, $3, $4, $5)", 5, NULL};
 // Also of those whom the person was merged into: the record went with them.
 static const PgStatement VERSIONS = {
     "erasure_versions",
@@ -83,16 +86,32 @@ static int erase_events(const PGresult *segment, EraseSet set, Bytes *out, bool 
     return r < 0 ? r : 0;
 }
 
+// The filter of those that are left.
+static int make_filter(const PGresult *segment, const Bytes *payload, Bytes *out) {
+    CLEANUP(arena_destroy) Arena *arena = NULL;
+    Dongbo__SegmentPayload *left = NULL;
+    int r = arena_new(&arena, ARENA_BYTES);
+    if (r < 0 || pg_is_null(segment, 0, 3))
+        return r;
+    r = segment_decode_payload(payload->data, payload->n, pg_i16(segment, 0, 5), arena, &left);
+    if (r != 0)
+        return r < 0 ? r : damaged(pg_i64(segment, 0, 0));
+    return about_build((const Dongbo__Entry *const *)left->entries, left->n_entries, out);
+}
+
 static int erase_segment(Pg *exchange, const PGresult *segment, EraseSet entries, EraseSet events) {
     CLEANUP(bytes_free) Bytes summary = {0};
     CLEANUP(bytes_free) Bytes payload = {0};
     CLEANUP(bytes_free) Bytes batch = {0};
+    CLEANUP(bytes_free) Bytes about = {0};
     bool no_batch = true;
     int r = erase_column(segment, 2, erase_summary, entries, &summary);
     if (r == 0)
         r = erase_column(segment, 3, erase_payload, entries, &payload);
     if (r == 0)
         r = erase_events(segment, events, &batch, &no_batch);
+    if (r == 0)
+        r = make_filter(segment, &payload, &about);
     if (r < 0)
         return r;
     PgParams params = {0};
@@ -103,6 +122,7 @@ static int erase_segment(Pg *exchange, const PGresult *segment, EraseSet entries
         pg_param_null(&params);
     else
         pg_param_bytes(&params, batch.data, batch.n);
+    param_bytes_or_null(&params, segment, 3, &about);
     r = pg_run(exchange, &SEGMENT, &params, NULL);
     pg_params_free(&params);
     return r;

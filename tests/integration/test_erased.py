@@ -172,6 +172,32 @@ def test_who_had_been_told_is_still_known(centre):
     assert without_keys(disclosures(exchange, number(1))) == without_keys(before)
 
 
+def test_what_the_log_has_let_go_is_found_by_its_records(centre):
+    """Content and batches are trimmed away; what they said stands in versions, and in what was refused."""
+    npc, moh, exchange = centre.peer(), centre.peer("MOH"), centre.exchange
+    exchange.committee("hn", "health", FIELDS)
+    npc.publish([centre.enter(number(1), mother_name="Mẹ MỘT"), centre.enter(number(2))])
+    wrong = dose(number(1), 4, "TRIM-4", 10)
+    wrong.health.occurrence_date = "2999-01-01"
+    moh.publish([dose(number(1), 1, "TRIM-1", 10), dose(number(1), 1, "TRIM-2", 20), dose(number(1), 2, "TRIM-3", 10),
+                 dose(number(2), 1, "KEPT", 10), wrong])
+    last = moh.publish([dose(number(1), 1, "TRIM-5", 30)])[1].last_position
+    exchange.receivers["hn"].until_head()
+    exchange.cluster.rows("INSERT INTO exchange.trim (position) SELECT max(last_position) FROM exchange.segment")
+    exchange.cluster.rows("UPDATE exchange.segment SET payload = NULL, batch = NULL, about = NULL "
+                          "WHERE batch_root IS NOT NULL AND first_position < %s", last)
+    words = ("Mẹ MỘT", *(f"TRIM-{n}" for n in range(1, 6)))
+    assert holds(exchange, *words) == list(words)
+    before = {one["subscription"]: one for one in preview(exchange, "--citizen", number(1))["subscriptions"]}
+    assert before["hn"]["delivered"] + before["hn"]["possibly"] == 4
+    assert carry_out(exchange, "--citizen", number(1)) == 6
+    assert holds(exchange, *words, number(1), "KEPT") == ["KEPT"]
+    exchange.receivers["hn"].until_head()
+    assert [record["change"] for record in exchange.receivers["hn"].records()[-2:]] == ["delete", "delete"]
+    verify(exchange)
+    assert shown(centre, number(2)) == {1: "KEPT"}
+
+
 def answer_on_terminal(exchange, answer, *words):
     """What the command says on a terminal where this is typed, and its exit code."""
     main, other = pty.openpty()

@@ -159,9 +159,9 @@ def test_who_may_not_and_what_is_not_understood(exchange, health):
     assert exchange.cluster.value("SELECT count(*) FROM exchange.erasure") == 0
     for role in ("dongbo_reader", "dongbo_reviewer"):
         for sql in ("INSERT INTO exchange.erasure (position, ordered, agency) VALUES (1, 'x', 1)",
-                    "SELECT exchange.erase_done('{1}')", "SELECT exchange.erase_segment(1, '', NULL, NULL)"):
+                    "SELECT exchange.erase_done('{1}')", "SELECT exchange.erase_segment(1, '', NULL, NULL, NULL)"):
             with pytest.raises(Exception, match="permission denied"):
                 exchange.cluster.rows(sql, user=role)
     # Nothing goes that no tombstone names.
-    assert exchange.cluster.value("SELECT exchange.erase_segment(%s, '', NULL, NULL)", first,
+    assert exchange.cluster.value("SELECT exchange.erase_segment(%s, '', NULL, NULL, NULL)", first,
                                   user="dongbo_operator") == 0

@@ -246,7 +246,8 @@ def test_nobody_but_superusers_are_more_by_membership(exchange):
 
 # ---- whoever looks leaves a trace ----------------------------------------------------------------------------------
 
-ROWS = ("erased_disclosure", "erased_entry", "followed", "follow_request", "guess", "judging", "person_alias", "retelling", "segment")
+ROWS = ("erased_disclosure", "erased_entry", "followed", "follow_request", "guess", "judging", "person_alias",
+        "retelling", "segment")
 VIEWS = ("seen_alias", "seen_decision", "seen_exception", "seen_link", "seen_version")
 LOOK = "SELECT exchange.look_at('by hand', NULL, ARRAY[%s]::bigint[], '{}', 'was asked')"
 
@@ -497,7 +498,8 @@ def test_errors_of_functions_show_no_row(held):
     held.rows("INSERT INTO exchange.erasure (position, ordered, agency, leaf, stream, sequence, person, domain, "
               "record_key, event_id, event_time_us, logged_position) VALUES (1, 'x', 1, repeat('l', 32)::bytea, "
               "repeat('s', 16)::bytea, 1, 1, 2, 'k', repeat('e', 16)::bytea, 1, 2) ON CONFLICT DO NOTHING")
-    for sql in ("SELECT exchange.erase_version(1, 1, NULL)", "SELECT exchange.erase_segment(1, NULL, NULL, NULL)"):
+    for sql in ("SELECT exchange.erase_version(1, 1, NULL)",
+                "SELECT exchange.erase_segment(1, NULL, NULL, NULL, NULL)"):
         assert held.value(sql, user="dongbo_administrator") == 0
 
 
