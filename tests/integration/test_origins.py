@@ -179,6 +179,7 @@ def test_whom_an_event_names_otherwise_is_not_told(centre):
     number = [people.citizen(n)["citizen_number"] for n in range(4)]
     moh.publish(people.dose(1))
     npc.publish(centre.change("number-reissued", number[0], "001099777777", time=1))
+    exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE NOT told", 0)
     said = moh.publish(people.dose(0, event_time_us=T))
     assert said.reasons(2) == [("ID_NOT_CURRENT", "subject.citizen_number")], said.body
     old = said.body.first_position
