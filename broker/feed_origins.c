@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The batch of an event's own segment is known by its position; that of an event which was decided on later, or erased,
-// is looked for by stream and sequence, for as many of a segment's entries as are read at once.
+// is looked for by stream and sequence, and that of a record which is told again by its present version; for as many of
+// a segment's entries as are read at once.
 #include "broker/feed_origins.h"
 
 #include "broker/segment.h"
@@ -319,29 +320,52 @@ static bool may_ask(const Dongbo__Entry *entry) {
            (entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION || entry->kind == DONGBO__ENTRY_KIND__ENTRY_ERASURE);
 }
 
-// For this entry and those behind it in its segment that may be asked for next.
-static int find_batches(FeedOrigins *origins, const OriginAsk *ask) {
+static int query_told(FeedOrigins *origins, const ReaderSegment *segment, PGresult **ret) {
+    OriginTold questions[FEED_STORE_ORIGINS_ASKED];
+    for (size_t i = 0; i < origins->n_answers; i++) {
+        const Dongbo__Entry *entry = segment->entries[origins->answers[i].position - segment->first];
+        questions[i] = (OriginTold){.position = origins->answers[i].position,
+                                    .person = entry->person,
+                                    .domain = (int)entry->domain,
+                                    .record_key = entry->record_key,
+                                    .agency = entry->agency};
+    }
+    return feed_store_find_told(origins->store, questions, origins->n_answers, ret);
+}
+
+static int query_decided(FeedOrigins *origins, const ReaderSegment *segment, PGresult **ret) {
     OriginFind questions[FEED_STORE_ORIGINS_ASKED];
+    for (size_t i = 0; i < origins->n_answers; i++) {
+        uint64_t position = origins->answers[i].position;
+        questions[i] = (OriginFind){.first = segment->first,
+                                    .position = position,
+                                    .sequence = segment->entries[position - segment->first]->sequence};
+    }
+    return feed_store_find_origins(origins->store, questions, origins->n_answers, ret);
+}
+
+// For this entry and those behind it in its segment that may be asked for next, and are found in the same way.
+static int find_batches(FeedOrigins *origins, const OriginAsk *ask) {
     const ReaderSegment *segment = ask->segment;
+    bool again = origin_is_told_again(segment->entries[ask->position - segment->first]);
     size_t n = 0;
-    origins->n_answers = 0;
     for (uint64_t at = ask->position; at <= segment->last && n < FEED_STORE_ORIGINS_ASKED; at++) {
         const Dongbo__Entry *entry = segment->entries[at - segment->first];
-        if (!may_ask(entry))
-            continue;
-        questions[n] = (OriginFind){.first = segment->first, .position = at, .sequence = entry->sequence};
-        origins->answers[n++] = (Answer){.position = at};
+        if (again ? origin_is_told_again(entry) : may_ask(entry))
+            origins->answers[n++] = (Answer){.position = at};
     }
     PGresult *result;
-    int r = feed_store_find_origins(origins->store, questions, n, &result);
-    if (r < 0)
+    origins->n_answers = n;
+    int r = again ? query_told(origins, segment, &result) : query_decided(origins, segment, &result);
+    if (r < 0) {
+        origins->n_answers = 0;
         return r;
+    }
     for (int row = 0; row < PQntuples(result); row++) {
         size_t i = (size_t)pg_i64(result, row, 0) - 1;
         origins->answers[i].first = (uint64_t)pg_i64(result, row, 1);
         origins->answers[i].index = (size_t)pg_i64(result, row, 2);
     }
-    origins->n_answers = n;
     PQclear(result);
     return 0;
 }

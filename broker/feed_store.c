@@ -22,6 +22,8 @@ enum {
     OID_INT4 = 23,
     OID_INT2_ARRAY = 1005,
     OID_INT4_ARRAY = 1007,
+    OID_TEXT = 25,
+    OID_TEXT_ARRAY = 1009,
     OID_INT8_ARRAY = 1016
 };
 
@@ -148,6 +150,17 @@ static const PgStatement FIND_ORIGINS = {
     "  WHERE b.stream = a.stream AND b.first_sequence <= a.sequence AND b.batch_root IS NOT NULL"
     "  ORDER BY b.first_sequence DESC LIMIT 1) g WHERE a.sequence <= g.last_sequence",
     3, (const Oid[]){OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY}};
+static const PgStatement FIND_TOLD = {
+    "feed_find_told",
+    "SELECT a.i, g.first_position, v.position - g.first_position FROM unnest($1::bigint[], $2::bigint[],"
+    "  $3::smallint[], $4::text[], $5::integer[]) WITH ORDINALITY AS a (position, person, domain, record_key, agency, i)"
+    " CROSS JOIN LATERAL (SELECT w.position FROM exchange.record_version w WHERE w.person = a.person"
+    "  AND w.domain = a.domain AND w.record_key = a.record_key AND w.position < a.position AND NOT w.superseded"
+    "  ORDER BY w.position DESC LIMIT 1) v"
+    " CROSS JOIN LATERAL (SELECT s.first_position, s.kind, s.agency FROM exchange.segment s"
+    "  WHERE s.first_position <= v.position ORDER BY s.first_position DESC LIMIT 1) g"
+    " WHERE g.kind = 1 AND g.agency = a.agency",
+    5, (const Oid[]){OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT2_ARRAY, OID_TEXT_ARRAY, OID_INT4_ARRAY}};
 static const PgStatement ORIGINS = {
     "feed_origins",
     "SELECT first_position, last_position, format, batch_root, origin, summary, CASE WHEN $2 THEN batch END,"
@@ -420,6 +433,28 @@ int feed_store_find_origins(FeedStore *store, const OriginFind *questions, size_
     param_positions(&params, &questions->position, n, STRIDE);
     param_positions(&params, &questions->sequence, n, STRIDE);
     int r = pg_run(store->pg, &FIND_ORIGINS, &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+int feed_store_find_told(FeedStore *store, const OriginTold *questions, size_t n, PGresult **ret) {
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_INT8, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_i64(&params, (int64_t)questions[i].position);
+    pg_param_array_begin(&params, OID_INT8, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_i64(&params, questions[i].person);
+    pg_param_array_begin(&params, OID_INT2, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_i16(&params, (int16_t)questions[i].domain);
+    pg_param_array_begin(&params, OID_TEXT, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_text(&params, questions[i].record_key, strlen(questions[i].record_key));
+    pg_param_array_begin(&params, OID_INT4, (int)n);
+    for (size_t i = 0; i < n; i++)
+        pg_array_i32(&params, (int32_t)questions[i].agency);
+    int r = pg_run(store->pg, &FIND_TOLD, &params, ret);
     pg_params_free(&params);
     return r;
 }

@@ -80,6 +80,16 @@ typedef struct OriginFind {
     uint64_t position, sequence;
 } OriginFind;
 int feed_store_find_origins(FeedStore *store, const OriginFind *questions, size_t n, PGresult **ret);
+// Of records that are told again: by which event of which agency's own batch their present version was made. Rows as
+// above; none where it was made otherwise.
+typedef struct OriginTold {
+    uint64_t position; // of the entry; the version is an older one
+    int64_t person;
+    int domain;
+    const char *record_key;
+    uint32_t agency; // whose event it must be
+} OriginTold;
+int feed_store_find_told(FeedStore *store, const OriginTold *questions, size_t n, PGresult **ret);
 // What proofs of origin are made of, for segments by their first positions; events only where `whole`.
 #define FEED_STORE_ORIGINS 8
 typedef struct OriginRow {

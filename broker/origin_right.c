@@ -27,10 +27,16 @@ static bool covers(const PolicyVersion *version, int domain, uint32_t fields) {
     return version->domains >> domain & 1 && (version->fields[domain] & fields) == fields;
 }
 
+bool origin_is_told_again(const Dongbo__Entry *entry) {
+    return (entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD || entry->kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED) &&
+           !entry->deleted;
+}
+
 OriginRight origin_right(const PolicyVersion *version, const Dongbo__Entry *entry, PolicyPassage passage) {
     int domain = (int)entry->domain;
     bool erased = entry->kind == DONGBO__ENTRY_KIND__ENTRY_ERASURE;
-    bool made = entry->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION;
+    bool made = entry->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION ||
+                origin_is_told_again(entry);
     if (version->origins == POLICY_ORIGINS_NO || passage == POLICY_NOT || entry->verdict != DONGBO__VERDICT__ACCEPTED ||
         !(made || erased))
         return ORIGIN_NOT;
@@ -52,7 +58,7 @@ static bool is_known(const ProtobufCMessage *message) {
 
 bool origin_is_theirs(const Dongbo__ChangeEvent *event, const Dongbo__Entry *entry) {
     const Dongbo__Subject *subject = event->subject;
-    return subject && event_domain(event) == (int)entry->domain && *subject->citizen_number &&
-           strcmp(subject->citizen_number, entry->citizen_number) == 0 && is_known(&event->base) &&
-           is_known(&subject->base) && is_known(event_body(event));
+    return subject && event_domain(event) == (int)entry->domain && event->event_time_us == entry->event_time_us &&
+           *subject->citizen_number && strcmp(subject->citizen_number, entry->citizen_number) == 0 &&
+           is_known(&event->base) && is_known(&subject->base) && is_known(event_body(event));
 }

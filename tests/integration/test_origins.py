@@ -27,6 +27,10 @@ POLICIES = {
     "pseudonyms": f"fields: {{person: [person_id], health: [all], population: [{SUBJECT}]}}\norigin_proofs: events\n",
     "province": f"fields: {{person: [citizen_number], health: [all], population: [{SUBJECT}]}}\nprovinces: ['01']\n"
                 "origin_proofs: events\n",
+    "elsewhere": f"fields: {{person: [citizen_number], health: [all], population: [{SUBJECT}]}}\nprovinces: ['79']\n"
+                 "origin_proofs: events\n",
+    "fund": f"fields: {{person: [citizen_number], health: [all], population: [{SUBJECT}]}}\nfollowed_only: yes\n"
+            "origin_proofs: events\n",
     "none": "fields: {person: [citizen_number], health: [all]}\n",
 }
 PARTIAL = ("leaves", "nameless", "lotless", "pseudonyms")
@@ -195,6 +199,31 @@ def test_whom_an_event_names_otherwise_is_not_told(centre):
     for position, proof in proofs.items():
         if proof and proof.event:
             assert proof.event.subject.citizen_number == records[position].citizen_number
+
+
+def test_what_is_told_again_comes_with_the_event_that_made_it(centre):
+    exchange, moh, npc = centre.exchange, centre.moh, centre.npc
+    number = [people.citizen(n)["citizen_number"] for n in range(4)]
+    first = moh.publish(*(people.dose(n) for n in range(4))).body.first_position
+    with wire.subscriber(exchange, "fund") as peer:
+        peer.follow(add=number[1:2])
+    exchange.wait_until("SELECT count(*) FROM exchange.followed", 1)
+    npc.publish(centre.change("move", number[2], time=1, residence_province="79"))
+    npc.publish(centre.change("number-reissued", number[3], "001099777777", time=1))
+    exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE NOT told", 0)
+    for name, n, change, told in (("fund", 1, wire.CHANGE_ENTERED, True), ("elsewhere", 2, wire.CHANGE_ENTERED, True),
+                                  ("province", 2, wire.CHANGE_LEFT, False), ("full", 3, wire.CHANGE_UPSERT, False)):
+        proofs, records = received(exchange, name)
+        [position] = [position for position, record in records.items()
+                      if position >= first + 4 and record.domain == wire.HEALTH and record.change == change]
+        assert proofs[position].sequence == n + 1, name
+        assert (proofs[position].event is not None) == told, name
+        assert records[position].agency == "MOH" and (not told or proofs[position].event.health.dose_number == 1)
+    with wire.subscriber(exchange, "fund") as peer:
+        peer.follow(remove=number[1:2])
+    exchange.wait_until("SELECT count(*) FROM exchange.followed WHERE to_position IS NULL", 0)
+    proofs, records = received(exchange, "fund")
+    assert [proofs[position] for position, record in records.items() if record.change == wire.CHANGE_LEFT] == [None]
 
 
 def test_who_left_is_not_told(centre):

@@ -83,13 +83,18 @@ static void test_of_whom_and_of_what(void **state) {
     assert_int_equal(origin_right(&version, &entry, POLICY_LEAVES), ORIGIN_LEAF);
     assert_int_equal(origin_right(&version, &entry, POLICY_NOT), ORIGIN_NOT);
     for (int kind = 0; kind < 12; kind++) {
-        bool events = kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || kind == DONGBO__ENTRY_KIND__ENTRY_DECISION;
+        bool again = kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD || kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED;
+        bool events = kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || kind == DONGBO__ENTRY_KIND__ENTRY_DECISION || again;
         entry.kind = (Dongbo__EntryKind)kind;
         assert_int_equal(origin_right(&version, &entry, POLICY_STAYS), events ? ORIGIN_EVENT
                                                                        : kind == DONGBO__ENTRY_KIND__ENTRY_ERASURE
                                                                            ? ORIGIN_LEAF
                                                                            : ORIGIN_NOT);
     }
+    entry = entry_make();
+    entry.kind = DONGBO__ENTRY_KIND__ENTRY_FOLLOWED;
+    entry.deleted = true;
+    assert_int_equal(origin_right(&version, &entry, POLICY_STAYS), ORIGIN_NOT);
     entry = entry_make();
     for (int verdict = 0; verdict < 8; verdict++) {
         entry.verdict = (Dongbo__Verdict)verdict;
@@ -112,6 +117,9 @@ static void test_whom_it_names(void **state) {
     assert_false(origin_is_theirs(&event, &entry));
     subject.citizen_number = (char *)"001099012345";
     assert_true(origin_is_theirs(&event, &entry));
+    event.event_time_us = 1;
+    assert_false(origin_is_theirs(&event, &entry));
+    event.event_time_us = 0;
     ProtobufCMessage *const parts[] = {&event.base, &subject.base, &dose.base};
     for (size_t i = 0; i < 3; i++) {
         parts[i]->n_unknown_fields = 1;
