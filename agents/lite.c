@@ -67,6 +67,23 @@ int lite_open(Lite **ret, const char *path) {
     return 0;
 }
 
+int lite_look(Lite **ret, const char *path) {
+    if (access(path, F_OK) != 0)
+        return error_fail(ERROR_CONFIG, "there is no spool %s yet: an agent makes it when it is started", path);
+    Lite *lite = calloc(1, sizeof *lite);
+    if (lite == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a spool");
+    int r = sqlite3_open_v2(path, &lite->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    if (r != SQLITE_OK) {
+        r = error_fail(ERROR_SYSTEM, "cannot open %s: %s", path, sqlite3_errstr(r));
+        lite_close(&lite);
+        return r;
+    }
+    sqlite3_busy_timeout(lite->db, 10000);
+    *ret = lite;
+    return 0;
+}
+
 void lite_close(Lite **lite) {
     if (*lite == NULL)
         return;

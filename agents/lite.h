@@ -12,6 +12,8 @@ typedef struct Lite Lite;
 
 // Creates the file (mode 0600) or opens it. ERROR_SYSTEM.
 int lite_open(Lite **ret, const char *path);
+// One that is there, to be read only, whoever else has it open. ERROR_CONFIG: it is not there; ERROR_SYSTEM.
+int lite_look(Lite **ret, const char *path);
 void lite_close(Lite **lite);
 
 // A script without parameters. ERROR_SYSTEM.

@@ -4,9 +4,11 @@
 // itself.
 #include "agents/enrol.h"
 #include "agents/follow.h"
+#include "agents/proof.h"
 #include "agents/publish.h"
 #include "agents/receive.h"
 #include "agents/run.h"
+#include "agents/status.h"
 #include "agents/witness.h"
 
 #include <stdio.h>
@@ -20,6 +22,8 @@ static const struct {
     {"publish", publish_main, "deliver an agency's changes to the exchange"},
     {"receive", receive_main, "receive what a committee is entitled to"},
     {"witness", witness_main, "follow the log's signed heads from outside, and keep them"},
+    {"status", status_main, "show what a publishing agent's spool holds, and how far it is proved"},
+    {"proof", proof_main, "write the proof that a batch is in the exchange's log to a file"},
     {"run", run_main, "publish and receive in one process"},
     {"enrol", enrol_main, "make this party's keys and hand the public halves to the exchange"},
     {"follow", follow_main, "say of whom it is to be, where that is the committee's to say"},

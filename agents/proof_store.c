@@ -17,22 +17,28 @@ int proof_store_open(Lite *lite) {
     return lite_script(lite, TABLES);
 }
 
+// id, last_sequence, root, sealed, receipt.
+static ProofBatch batch_row(sqlite3_stmt *row) {
+    ProofBatch batch = {.id = sqlite3_column_int64(row, 0), .last_sequence = (uint64_t)sqlite3_column_int64(row, 1)};
+    size_t n;
+    batch.root = lite_blob(row, 2, &n);
+    batch.sealed = lite_blob(row, 3, &batch.sealed_n);
+    batch.receipt = lite_blob(row, 4, &batch.receipt_n);
+    return batch;
+}
+
 int proof_store_batch(Spool *spool, int64_t stream, uint64_t first_sequence, ProofBatch *ret) {
     static const char FIND[] =
         "SELECT b.id, last_sequence, root, sealed, CASE WHEN acked_at IS NOT NULL THEN receipt END FROM batch b "
         "JOIN batch_bytes y ON y.batch = b.id LEFT JOIN receipt r ON r.batch = b.id "
         "WHERE stream = ?1 AND first_sequence = ?2";
     sqlite3_stmt *row;
-    size_t n;
     spool_hold(spool, NULL);
     int r = lite_query(spool_lite(spool), &row, FIND, "ii", stream, (int64_t)first_sequence);
     if (r < 0 || (r = lite_row(spool_lite(spool), row)) != 0)
         return r;
     spool_hold(spool, row);
-    *ret = (ProofBatch){.id = sqlite3_column_int64(row, 0), .last_sequence = (uint64_t)sqlite3_column_int64(row, 1)};
-    ret->root = lite_blob(row, 2, &n);
-    ret->sealed = lite_blob(row, 3, &ret->sealed_n);
-    ret->receipt = lite_blob(row, 4, &ret->receipt_n);
+    *ret = batch_row(row);
     return 0;
 }
 
@@ -80,4 +86,95 @@ int proof_store_false(Spool *spool, const ProofFalse *proof) {
         "INSERT INTO false_proof (stream, first_sequence, why, said, at) VALUES (?1, ?2, ?3, ?4, ?5)";
     return lite_run(spool_lite(spool), ADD, "iitbi", proof->stream, (int64_t)proof->first_sequence, proof->why,
                     proof->said.data, proof->said.len, clock_now_us(spool_clock(spool)));
+}
+
+// ---- for who looks on ----------------------------------------------------------------------------------------------
+
+static int read_state(Spool *spool, const char *kind, ProofState *ret) {
+    static const char READ[] = "SELECT count(*), coalesce(min(acked_at), 0) FROM batch b WHERE stream = ?1 "
+                               "AND acked_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM proof p WHERE p.batch = b.id)";
+    sqlite3_stmt *row;
+    int r = spool_stream(spool, kind, &ret->stream);
+    if (r == 0)
+        r = proof_store_received(spool, &ret->stream, &ret->received);
+    if (r == 0)
+        r = lite_query(spool_lite(spool), &row, READ, "i", ret->stream.id);
+    if (r < 0 || (r = lite_row(spool_lite(spool), row)) != 0)
+        return r;
+    ret->unproven = sqlite3_column_int64(row, 0);
+    ret->since_us = sqlite3_column_int64(row, 1);
+    lite_end(row);
+    return 0;
+}
+
+int proof_store_states(Spool *spool, ProofEachState each, void *self) {
+    static const char THERE[] = "SELECT count(*) FROM stream WHERE kind = ?1 AND closed = 0";
+    static const char *const KINDS[] = {"live", "bulk"};
+    int r = 0;
+    for (size_t i = 0; i < 2 && r == 0; i++) {
+        ProofState state = {0};
+        int64_t there = 0;
+        r = lite_number(spool_lite(spool), THERE, 0, &there, "t", KINDS[i]);
+        if (r < 0 || there == 0)
+            continue;
+        r = read_state(spool, KINDS[i], &state);
+        if (r == 0)
+            r = each(self, &state);
+    }
+    return r;
+}
+
+int proof_store_kept(Spool *spool, const SpoolStream *stream, uint64_t sequence, ProofKept *ret) {
+    static const char FIND[] =
+        "SELECT b.id, last_sequence, root, sealed, CASE WHEN acked_at IS NOT NULL THEN receipt END, proof FROM batch b "
+        "JOIN batch_bytes y ON y.batch = b.id LEFT JOIN receipt r ON r.batch = b.id LEFT JOIN proof p ON p.batch = b.id "
+        "WHERE stream = ?1 AND first_sequence <= ?2 AND last_sequence >= ?2";
+    sqlite3_stmt *row;
+    spool_hold(spool, NULL);
+    int r = lite_query(spool_lite(spool), &row, FIND, "ii", stream->id, (int64_t)sequence);
+    if (r < 0 || (r = lite_row(spool_lite(spool), row)) != 0)
+        return r;
+    spool_hold(spool, row);
+    ret->batch = batch_row(row);
+    ret->proof = lite_blob(row, 5, &ret->proof_n);
+    return 0;
+}
+
+int proof_store_search(Spool *spool, const SpoolStream *stream, ProofEachBatch each, void *self) {
+    static const char READ[] = "SELECT first_sequence, sealed FROM batch b JOIN batch_bytes y ON y.batch = b.id "
+                               "WHERE stream = ?1 ORDER BY first_sequence DESC";
+    sqlite3_stmt *row;
+    int r = lite_query(spool_lite(spool), &row, READ, "i", stream->id);
+    if (r < 0)
+        return r;
+    while ((r = lite_row(spool_lite(spool), row)) == 0) {
+        size_t n;
+        const uint8_t *sealed = lite_blob(row, 1, &n);
+        r = each(self, (uint64_t)sqlite3_column_int64(row, 0), sealed, n);
+        if (r != 0) {
+            lite_end(row);
+            return r < 0 ? r : 0;
+        }
+    }
+    return r < 0 ? r : 0;
+}
+
+int proof_store_falses(Spool *spool, ProofEachFalse each, void *self) {
+    static const char READ[] = "SELECT stream, first_sequence, why, said, at FROM false_proof ORDER BY id";
+    sqlite3_stmt *row;
+    int r = lite_query(spool_lite(spool), &row, READ, "");
+    if (r < 0)
+        return r;
+    while ((r = lite_row(spool_lite(spool), row)) == 0) {
+        ProofFalse proof = {.stream = sqlite3_column_int64(row, 0),
+                            .first_sequence = (uint64_t)sqlite3_column_int64(row, 1),
+                            .why = lite_text(row, 2)};
+        proof.said.data = (uint8_t *)lite_blob(row, 3, &proof.said.len);
+        r = each(self, &proof, sqlite3_column_int64(row, 4));
+        if (r < 0) {
+            lite_end(row);
+            return r;
+        }
+    }
+    return r < 0 ? r : 0;
 }

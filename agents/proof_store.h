@@ -35,3 +35,25 @@ typedef struct ProofFalse {
     ProtobufCBinaryData said; // Proofs, or ReceiptBody and its signature, as it came
 } ProofFalse;
 int proof_store_false(Spool *spool, const ProofFalse *proof);
+
+typedef struct ProofState { // of one open stream
+    SpoolStream stream;
+    uint64_t received; // every batch up to here has a receipt
+    int64_t unproven;  // batches that have a receipt and no proof
+    int64_t since_us;  // the oldest of them has its receipt; 0: there is none
+} ProofState;
+typedef int (*ProofEachState)(void *self, const ProofState *state);
+int proof_store_states(Spool *spool, ProofEachState each, void *self);
+
+typedef struct ProofKept {
+    ProofBatch batch;
+    const uint8_t *proof; // InclusionProof; NULL: there is none yet
+    size_t proof_n;
+} ProofKept;
+// The batch of the open stream of this kind that holds the sequence. 1 when the spool has none.
+int proof_store_kept(Spool *spool, const SpoolStream *stream, uint64_t sequence, ProofKept *ret);
+// In which batch an event is: calls each() for the kept batches of this stream, the newest first, until it gives 1.
+typedef int (*ProofEachBatch)(void *self, uint64_t first_sequence, const uint8_t *sealed, size_t n);
+int proof_store_search(Spool *spool, const SpoolStream *stream, ProofEachBatch each, void *self);
+typedef int (*ProofEachFalse)(void *self, const ProofFalse *proof, int64_t at_us);
+int proof_store_falses(Spool *spool, ProofEachFalse each, void *self);

@@ -79,15 +79,15 @@ int proofs_keep_false(Proofs *proofs, const SpoolStream *stream, ProtobufCBinary
     r = spool_end(proofs->spool, r);
     if (r < 0)
         return r;
-    return error_fail(ERROR_PEER,
-                      "the exchange proves something false of its log: %s (%s stream, behind event %" PRIu64
-                      "). Nothing more is sent. "
-                      "Keep the spool: what was said is in it, as evidence. Show it to the exchange's "
-                      "operators and to whoever supervises them, before this agent is started again%s",
-                      proofs->why, stream->kind, stream->proven_sequence,
-                      proofs->false_sequence == 0
-                          ? "; if its database was restored, they have to declare that (dongbo epoch new)"
-                          : "");
+    return error_fail(
+        ERROR_PEER,
+        "the exchange proves something false of its log: %s (%s stream, behind event %" PRIu64
+        "). Nothing more is sent. "
+        "Keep the spool: what was said is in it, as evidence. Show it (dongbo-agent proof --false) to the exchange's "
+        "operators and to whoever supervises them, before this agent is started again%s",
+        proofs->why, stream->kind, stream->proven_sequence,
+        proofs->false_sequence == 0 ? "; if its database was restored, they have to declare that (dongbo epoch new)"
+                                    : "");
 }
 
 static int no_proof(const char *why) {

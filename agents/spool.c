@@ -84,6 +84,7 @@ static int spool_columns(Spool *spool) {
     static const struct {
         const char *table, *name, *add;
     } COLUMNS[] = {
+        {"stream", "verdicts_signed", "ALTER TABLE stream ADD COLUMN verdicts_signed INTEGER NOT NULL DEFAULT 0"},
         {"stream", "proven_sequence", "ALTER TABLE stream ADD COLUMN proven_sequence INTEGER NOT NULL DEFAULT 0"},
         {"stream", "verdict_epoch", "ALTER TABLE stream ADD COLUMN verdict_epoch INTEGER NOT NULL DEFAULT 0"},
         {"origin", "encoding", "ALTER TABLE origin ADD COLUMN encoding TEXT NOT NULL DEFAULT ''"},
@@ -115,10 +116,21 @@ static int spool_lock(Spool *spool) {
                       spool->options.path);
 }
 
-static int spool_tables(Spool *spool) {
-    static const char VERSION[] = "PRAGMA user_version", BYTES[] = "SELECT coalesce(sum(bytes), 0) FROM batch",
+static int spool_count(Spool *spool) {
+    static const char BYTES[] = "SELECT coalesce(sum(bytes), 0) FROM batch",
                       WAITING[] = "SELECT coalesce(sum(bytes), 0) FROM batch WHERE acked_at IS NULL";
-    int64_t version, bytes, waiting;
+    int64_t bytes, waiting;
+    int r = lite_number(spool->lite, BYTES, 0, &bytes, "");
+    if (r < 0 || (r = lite_number(spool->lite, WAITING, 0, &waiting, "")) < 0)
+        return r;
+    spool->bytes = (uint64_t)bytes;
+    spool->waiting = (uint64_t)waiting;
+    return 0;
+}
+
+static int spool_tables(Spool *spool) {
+    static const char VERSION[] = "PRAGMA user_version";
+    int64_t version;
     int r = lite_number(spool->lite, VERSION, 0, &version, "");
     if (r < 0)
         return r;
@@ -132,12 +144,7 @@ static int spool_tables(Spool *spool) {
     if ((r = spool_columns(spool)) < 0 || (r = lite_script(spool->lite, INDEXES)) < 0 ||
         (r = proof_store_open(spool->lite)) < 0)
         return r;
-    if ((r = lite_number(spool->lite, BYTES, 0, &bytes, "")) < 0 ||
-        (r = lite_number(spool->lite, WAITING, 0, &waiting, "")) < 0)
-        return r;
-    spool->bytes = (uint64_t)bytes;
-    spool->waiting = (uint64_t)waiting;
-    return 0;
+    return spool_count(spool);
 }
 
 int spool_open(Spool **ret, const SpoolOptions *options) {
@@ -151,6 +158,29 @@ int spool_open(Spool **ret, const SpoolOptions *options) {
         r = lite_open(&spool->lite, options->path);
     if (r == 0)
         r = spool_tables(spool);
+    if (r < 0) {
+        spool_close(&spool);
+        return r;
+    }
+    *ret = spool;
+    return 0;
+}
+
+int spool_look(Spool **ret, const SpoolOptions *options) {
+    static const char KNOWN[] = "SELECT count(*) FROM sqlite_master WHERE name = 'false_proof'";
+    Spool *spool = calloc(1, sizeof *spool);
+    if (spool == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a spool");
+    int64_t known = 0;
+    spool->options = *options;
+    spool->lock = -1;
+    int r = lite_look(&spool->lite, options->path);
+    if (r == 0)
+        r = lite_number(spool->lite, KNOWN, 0, &known, "");
+    if (r == 0 && known == 0)
+        r = error_fail(ERROR_CONFIG, "the spool %s is of an older program: start its agent once", options->path);
+    if (r == 0)
+        r = spool_count(spool);
     if (r < 0) {
         spool_close(&spool);
         return r;
@@ -234,7 +264,7 @@ int spool_end(Spool *spool, int r) {
 
 static int spool_stream_read(Spool *spool, const char *kind, SpoolStream *ret) {
     static const char READ[] = "SELECT id, stream, replaces, last_sequence, verdict_position, "
-                               "verdict_epoch, proven_sequence FROM stream "
+                               "verdict_epoch, proven_sequence, (SELECT max(verdicts_signed) FROM stream) FROM stream "
                                "WHERE kind = ?1 AND closed = 0";
     sqlite3_stmt *row;
     int r = lite_query(spool->lite, &row, READ, "t", kind);
@@ -244,7 +274,8 @@ static int spool_stream_read(Spool *spool, const char *kind, SpoolStream *ret) {
                          .last_sequence = (uint64_t)sqlite3_column_int64(row, 3),
                          .verdict_position = (uint64_t)sqlite3_column_int64(row, 4),
                          .verdict_epoch = (uint32_t)sqlite3_column_int64(row, 5),
-                         .proven_sequence = (uint64_t)sqlite3_column_int64(row, 6)};
+                         .proven_sequence = (uint64_t)sqlite3_column_int64(row, 6),
+                         .verdicts_signed = sqlite3_column_int64(row, 7) != 0};
     snprintf(ret->kind, sizeof ret->kind, "%s", kind);
     size_t n;
     const uint8_t *stream = lite_blob(row, 1, &n);
@@ -326,6 +357,11 @@ int spool_epoch(Spool *spool, const SpoolStream *stream, uint32_t epoch) {
     if (r == 0 && another)
         r = lite_run(spool->lite, FORGET, "");
     return r < 0 || !another ? r : unack(spool, &(Acked){.kind = stream->kind}, &n);
+}
+
+int spool_verdicts_signed(Spool *spool) {
+    static const char SET[] = "UPDATE stream SET verdicts_signed = 1";
+    return lite_run(spool->lite, SET, "");
 }
 
 int spool_verdict_position(Spool *spool, int64_t stream, uint64_t position) {

@@ -37,6 +37,7 @@ typedef struct SpoolStream {
     uint64_t last_sequence; // sealed so far
     uint64_t verdict_position;
     uint32_t verdict_epoch;   // of it; 0: not known
+    bool verdicts_signed;     // the exchange has signed later verdicts
     uint64_t proven_sequence; // the exchange has proved up to here what the spool still had
 } SpoolStream;
 
@@ -54,6 +55,9 @@ typedef struct SpoolBatch {
 
 // ERROR_CONFIG when another process has it or it is newer than this program; ERROR_SYSTEM.
 int spool_open(Spool **ret, const SpoolOptions *options);
+// To be read only, while its agent runs or not. ERROR_CONFIG: it is not there, or was made by an older program and not
+// opened since.
+int spool_look(Spool **ret, const SpoolOptions *options);
 void spool_close(Spool **spool);
 Lite *spool_lite(Spool *spool);
 const Clock *spool_clock(const Spool *spool);
@@ -75,6 +79,8 @@ int spool_stream_replace(Spool *spool, const char *kind, SpoolStream *ret);
 // positions out again, so none that was stored is greater than one to come. Nor does it tell what it has of streams
 // that are closed: what it acknowledged there waits to be sealed again for the open one. The caller's transaction.
 int spool_epoch(Spool *spool, const SpoolStream *stream, uint32_t epoch);
+// The exchange signs later verdicts, of whatever stream. The caller's transaction.
+int spool_verdicts_signed(Spool *spool);
 int spool_verdict_position(Spool *spool, int64_t stream, uint64_t position);
 // *ret 1 while batches of closed streams of this kind wait to be sealed again.
 int spool_stranded(Spool *spool, const char *kind, int64_t *ret);

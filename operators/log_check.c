@@ -60,12 +60,26 @@ static void print_event(const Dongbo__OriginProof *proof, const LogProofCheck *c
     printf("signed by the agency with key %s: %s\n", check->agency_key, signature_text(check->agency));
 }
 
+static void print_inclusion(const Dongbo__InclusionProof *inclusion, const LogProofCheck *check) {
+    const Dongbo__BatchProof *proof = inclusion->proof;
+    char at[CLOCK_TEXT_BYTES];
+    clock_format_us(proof->stored_at_us, at);
+    printf("events %" PRIu64 " to %" PRIu64 " of a stream at positions %" PRIu64 " to %" PRIu64 ", stored %s\n",
+           proof->first_sequence, proof->last_sequence, proof->first_position, proof->last_position, at);
+    if (check->has_content)
+        printf("event %" PRIu64 ", with its content\n", inclusion->sequence);
+    printf("signed by the agency with key %s: %s\n", check->agency_key, signature_text(check->agency));
+    printf("the exchange's receipt: %s\n", signature_text(check->receipt));
+}
+
 static void print_text(const char *path, const Dongbo__Proof *proof, const LogProofCheck *check) {
     printf("%s\n", path);
     if (check->wrong == NULL && proof->what_case == DONGBO__PROOF__WHAT_ENTRY)
         print_entry(proof->entry, check);
     if (check->wrong == NULL && check->batch != NULL)
         print_event(proof->event->proof, check);
+    if (check->wrong == NULL && proof->what_case == DONGBO__PROOF__WHAT_INCLUSION)
+        print_inclusion(proof->inclusion, check);
     if (check->older_tree != NULL)
         print_tree("signed head", check->older_tree, check->older);
     if (check->tree != NULL)
@@ -77,9 +91,10 @@ static void print_text(const char *path, const Dongbo__Proof *proof, const LogPr
 }
 
 static int print_json(const char *path, const Dongbo__Proof *proof, const LogProofCheck *check) {
-    json_t *object = json_pack("{s:s, s:b, s:s?, s:s, s:s, s:s}", "file", path, "proved", log_proof_is_good(check),
+    json_t *object = json_pack("{s:s, s:b, s:s?, s:s, s:s, s:s, s:s}", "file", path, "proved", log_proof_is_good(check),
                                "wrong", check->wrong, "head", signature_text(check->head), "older",
-                               signature_text(check->older), "agency", signature_text(check->agency));
+                               signature_text(check->older), "agency", signature_text(check->agency), "receipt",
+                               signature_text(check->receipt));
     if (check->tree != NULL) {
         json_object_set_new(object, "number", json_integer((json_int_t)check->tree->number));
         json_object_set_new(object, "size", json_integer((json_int_t)check->tree->size));

@@ -9,6 +9,7 @@
 #include "proto/base/error.h"
 #include "proto/check.h"
 #include "proto/head.h"
+#include "proto/inclusion.h"
 #include "proto/origin.h"
 
 #include <inttypes.h>
@@ -275,9 +276,94 @@ static int check_consistency(const Checking *checking, const Dongbo__Consistency
     return 0;
 }
 
+// ---- of a batch, by its agent ------------------------------------------------------------------------------------
+
+// By any of the keys: a receipt does not say by which.
+static int check_receipt(const Checking *checking, const Dongbo__InclusionProof *inclusion,
+                         const uint8_t hash[HASH_BYTES], LogProofCheck *ret) {
+    ProtobufCBinaryData bytes = inclusion->receipt;
+    if (bytes.len == 0)
+        return 0;
+    const Dongbo__ReceiptBody *body =
+        dongbo__receipt_body__unpack(arena_protobuf(checking->arena), bytes.len, bytes.data);
+    if (body == NULL || body->first_sequence != inclusion->proof->first_sequence ||
+        body->last_sequence != inclusion->proof->last_sequence || body->segment_hash.len != HASH_BYTES ||
+        memcmp(body->segment_hash.data, hash, HASH_BYTES) != 0) {
+        ret->wrong = "the receipt is of another batch, or names another segment";
+        return 0;
+    }
+    ret->receipt = LOG_PROOF_NO_KEY;
+    for (size_t i = 0; i < checking->keys->n && inclusion->receipt_signature.len == SIGNATURE_BYTES; i++) {
+        CLEANUP(verifier_destroy) Verifier *verifier = NULL;
+        int r = verifier_new(&verifier, checking->keys->keys[i]);
+        if (r == 0)
+            r = verifier_check(verifier, "dongbo receipt 1", bytes.data, bytes.len, inclusion->receipt_signature.data);
+        if (r < 0)
+            return r;
+        if (r == 0)
+            ret->receipt = LOG_PROOF_GOOD;
+    }
+    return 0;
+}
+
+static const char *check_batch_event(const Checking *checking, const Dongbo__InclusionProof *inclusion,
+                                     const Dongbo__BatchHeader *header, LogProofCheck *ret) {
+    ProofPath path;
+    uint8_t leaf[HASH_BYTES], root[HASH_BYTES];
+    if (inclusion->event.len == 0)
+        return NULL;
+    if (inclusion->salt.len != SALT_BYTES || inclusion->sequence < header->first_sequence ||
+        proof_path_read(inclusion->event_path, inclusion->n_event_path, &path) != 0)
+        return "there is no salt, or no path, to hold the event against";
+    merkle_salted_leaf(checking->merkle, inclusion->salt.data, inclusion->event.data, inclusion->event.len, leaf);
+    ProofPlace place = {inclusion->sequence - header->first_sequence, header->count};
+    ret->has_content = true;
+    return proof_root(checking->merkle, place, leaf, &path, root) == 0 &&
+                   memcmp(root, header->root.data, HASH_BYTES) == 0
+               ? NULL
+               : "the event is not one of the batch";
+}
+
+static int check_origin(const Checking *checking, const OriginBatch *origin, LogProofCheck *ret) {
+    CLEANUP(verifier_destroy) Verifier *verifier = NULL;
+    snprintf(ret->agency_key, sizeof ret->agency_key, "%s", origin->header->key_id);
+    int r = verifier_of(checking, ret->agency_key, &verifier);
+    ret->agency = LOG_PROOF_NO_KEY;
+    if (r < 0 || verifier == NULL)
+        return r;
+    r = origin_check_signature(origin, verifier);
+    ret->agency = r == 0 ? LOG_PROOF_GOOD : LOG_PROOF_BAD;
+    return r < 0 ? r : 0;
+}
+
+static int check_inclusion(const Checking *checking, const Dongbo__InclusionProof *inclusion, LogProofCheck *ret) {
+    OriginBatch origin;
+    uint8_t hash[HASH_BYTES];
+    int r = check_head(checking, inclusion->head, &ret->tree, ret->head_key, &ret->head);
+    if (r == 0)
+        r = inclusion->proof == NULL ? 1 : origin_read_batch(inclusion->origin, checking->arena, &origin);
+    if (r != 0) {
+        ret->wrong = "the signed head, or what the agency signed, cannot be read";
+        return r < 0 ? r : 0;
+    }
+    const Dongbo__BatchHeader *header = origin.header;
+    InclusionBatch batch = {.stream = header->stream.data,
+                            .root = header->root.data,
+                            .first_sequence = header->first_sequence,
+                            .last_sequence = header->first_sequence + header->count - 1,
+                            .header = origin.header_bytes,
+                            .signature = origin.signature.data};
+    ret->wrong = inclusion_check(checking->merkle, inclusion->proof, &batch, ret->tree, hash);
+    if (ret->wrong == NULL)
+        ret->wrong = check_batch_event(checking, inclusion, header, ret);
+    if (ret->wrong == NULL)
+        r = check_receipt(checking, inclusion, hash, ret);
+    return r < 0 || ret->wrong != NULL ? r : check_origin(checking, &origin, ret);
+}
+
 int log_proof_check(const Dongbo__Proof *proof, const LogProofKeys *keys, Arena *arena, LogProofCheck *ret) {
     CLEANUP(merkle_destroy) Merkle *merkle = NULL;
-    *ret = (LogProofCheck){.agency = LOG_PROOF_NONE, .older = LOG_PROOF_NONE};
+    *ret = (LogProofCheck){.agency = LOG_PROOF_NONE, .older = LOG_PROOF_NONE, .receipt = LOG_PROOF_NONE};
     int r = merkle_new(&merkle);
     if (r < 0)
         return r;
@@ -288,6 +374,8 @@ int log_proof_check(const Dongbo__Proof *proof, const LogProofKeys *keys, Arena 
         r = check_consistency(&checking, proof->consistency, ret);
     else if (proof->what_case == DONGBO__PROOF__WHAT_EVENT)
         r = check_alone(&checking, proof->event, ret);
+    else if (proof->what_case == DONGBO__PROOF__WHAT_INCLUSION)
+        r = check_inclusion(&checking, proof->inclusion, ret);
     else
         ret->wrong = "it proves nothing that this program knows";
     if (r == 0 && ret->wrong == NULL &&
@@ -300,5 +388,6 @@ bool log_proof_is_good(const LogProofCheck *check) {
     bool alone = check->batch != NULL;
     return check->wrong == NULL && check->head == (alone ? LOG_PROOF_NONE : LOG_PROOF_GOOD) &&
            (check->older == LOG_PROOF_GOOD || check->older == LOG_PROOF_NONE) &&
-           (check->agency == LOG_PROOF_GOOD || (check->agency == LOG_PROOF_NONE && !alone));
+           (check->agency == LOG_PROOF_GOOD || (check->agency == LOG_PROOF_NONE && !alone)) &&
+           (check->receipt == LOG_PROOF_GOOD || check->receipt == LOG_PROOF_NONE);
 }

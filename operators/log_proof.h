@@ -30,7 +30,7 @@ int log_proof_parse(const uint8_t *data, size_t n, Arena *arena, const Dongbo__P
 typedef enum LogProofSignature { LOG_PROOF_NO_KEY, LOG_PROOF_GOOD, LOG_PROOF_BAD, LOG_PROOF_NONE } LogProofSignature;
 typedef struct LogProofCheck {
     const char *wrong; // what does not fit; NULL: all does
-    LogProofSignature head, older, agency;
+    LogProofSignature head, older, agency, receipt;
     char head_key[KEY_ID_TEXT_BYTES], older_key[KEY_ID_TEXT_BYTES], agency_key[KEY_ID_TEXT_BYTES];
     const Dongbo__TreeHead *tree, *older_tree; // in the arena
     const Dongbo__BatchHeader *batch;          // of an event that stands for itself; likewise

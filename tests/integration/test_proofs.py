@@ -3,12 +3,14 @@
 restores, for agents that ask for them and no others. Each proof is checked here again, from PROTOCOL.md."""
 import contextlib
 import hashlib
+import json
 import shutil
 import sqlite3
 
 import people
 import pytest
 import wire
+from conftest import BUILD
 
 ROWS = 40
 
@@ -144,6 +146,46 @@ def test_kills_lose_no_proof(exchange, moh):
     check_proofs(moh, wire.keys_of(exchange, "broker"))
 
 
+def test_status_and_files_that_prove(exchange, moh):
+    put(moh, 0, 10)
+    exchange.wait_until("SELECT (SELECT max(leaf_index) + 1 FROM exchange.segment) - max(size) "
+                        "FROM exchange.signed_head", 0)
+    assert agent(exchange, moh, "proof", "--sequence", "7").returncode in (0, 2)  # not proved yet, or just so
+    run_until_proven(moh)
+    keys = ["--keys", exchange.keys("broker"), "--keys", exchange.keys("moh")]
+    status = json.loads(agent(exchange, moh, "status", "--json").stdout)
+    assert [(s["kind"], s["sealed"], s["received"], s["proven"], s["unproven_batches"], s["oldest_unproven_s"])
+            for s in status["streams"]] == [("live", 10, 10, 10, 0, None)] and status["false_proofs"] == []
+    assert "proven up to event   10" in agent(exchange, moh, "status").stdout
+    event = spool_events(moh)[6]
+    files = [exchange.directory / name for name in ("batch.proof", "event.proof")]
+    assert agent(exchange, moh, "proof", "--sequence", "7", "--out", files[0]).returncode == 0
+    assert agent(exchange, moh, "proof", "--event", event.hex(), "--with-event", "--out", files[1]).returncode == 0
+    assert agent(exchange, moh, "proof", "--sequence", "7", "--out", files[0]).returncode == 2, "over what is there"
+    assert agent(exchange, moh, "proof", "--sequence", "11", "--out", exchange.directory / "none").returncode == 2
+    done = exchange.dongbo("log", "check", "--json", *keys, *files)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(t["proved"], t["head"], t["agency"], t["receipt"], t["with_event"]) for t in told] == [
+        (True, "good", "good", "good", False), (True, "good", "good", "good", True)]
+    done = exchange.dongbo("log", "check", *keys[:2], files[0], check=False)
+    assert done.returncode == 1 and "NOT PROVED" in done.stdout
+    whole = files[1].read_bytes()
+    for at in range(15, len(whole), 7):  # whatever is changed of it
+        files[1].write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1:])
+        assert exchange.dongbo("log", "check", *keys, files[1], check=False).returncode in (1, 2), at
+
+
+def agent(exchange, moh, command, *words):
+    return exchange.run(BUILD / "agents/dongbo-agent", command, "--config", moh.config, *words)
+
+
+def spool_events(moh):
+    """Their ids, in order."""
+    batches = spool_rows(moh, "SELECT sealed FROM batch b JOIN batch_bytes y ON y.batch = b.id ORDER BY first_sequence")
+    return [wire.ChangeEvent.FromString(event).event_id for (sealed,) in batches
+            for event in wire.SealedBatch.FromString(sealed).events]
+
+
 def test_no_head_no_proof(exchange, moh):
     """Receipts wait for nothing; the proof comes with the head that a stopping broker signs."""
     config = exchange.directory / "broker.yaml"
@@ -219,6 +261,10 @@ def test_another_log_ends_the_agent(exchange, moh):
                           wire.keys_of(exchange, "broker").sign("dongbo head 1", body))
     assert running.popen.wait(30) == 3
     assert "proves something false of its log" in running.text() and "Keep the spool" in running.text()
+    shown = agent(exchange, moh, "status")
+    assert shown.returncode == 1 and "something false" in shown.stdout
+    assert agent(exchange, moh, "proof", "--false", "--out", exchange.directory / "false").returncode == 0
     why, said = spool_rows(moh, "SELECT why, said FROM false_proof")[0]
+    assert (exchange.directory / "false.1").read_bytes() == said and why in shown.stdout
     assert "does not begin with" in why or "is not in the log" in why or "shrunk" in why
     assert wire.Proofs.FromString(said).head.head

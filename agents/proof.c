@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See proof.h. An event goes out only where it is asked for: it is about a citizen.
+#include "agents/proof.h"
+
+#include "agents/proof_store.h"
+#include "agents/publish_config.h"
+#include "event.pb-c.h"
+#include "log.pb-c.h"
+#include "proto/base/error.h"
+#include "proto/base/log.h"
+#include "proto/base/options.h"
+#include "proto/batch.h"
+#include "proto/proof.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARENA_BYTES (16 * 1024 * 1024)
+
+typedef struct Export {
+    const char *config_path, *kind, *event, *out;
+    long long sequence;
+    bool with_event, falses;
+    uint8_t event_id[EVENT_ID_BYTES];
+    PublishConfig *config;
+    Spool *spool;
+    Arena *arena;
+    int n_false;
+} Export;
+
+// ---- files ---------------------------------------------------------------------------------------------------------
+
+static bool write_all(int fd, const uint8_t *data, size_t n) {
+    while (n > 0) {
+        ssize_t written = write(fd, data, n);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        data += written;
+        n -= (size_t)written;
+    }
+    return true;
+}
+
+// Never over one that is there.
+static int write_file(const char *path, const Bytes *bytes) {
+    if (bytes->failed)
+        return error_fail(ERROR_MEMORY, "no memory for a proof");
+    int fd = strcmp(path, "-") == 0 ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_fail(ERROR_CONFIG, "%s: %m", path);
+    bool written = write_all(fd, bytes->data, bytes->n);
+    written = (fd == STDOUT_FILENO || close(fd) == 0) && written;
+    return written ? 0 : error_fail(ERROR_SYSTEM, "%s: %m", path);
+}
+
+// ---- which event ---------------------------------------------------------------------------------------------------
+
+static const Dongbo__SealedBatch *open_sealed(const Export *export, const uint8_t *sealed, size_t n) {
+    arena_reset(export->arena);
+    return dongbo__sealed_batch__unpack(arena_protobuf(export->arena), n, sealed);
+}
+
+static int find_in(void *self, uint64_t first_sequence, const uint8_t *sealed, size_t n) {
+    Export *export = self;
+    const Dongbo__SealedBatch *batch = open_sealed(export, sealed, n);
+    for (size_t i = 0; batch != NULL && i < batch->n_events; i++) {
+        ArenaMark mark = arena_mark(export->arena);
+        const Dongbo__ChangeEvent *event =
+            dongbo__change_event__unpack(arena_protobuf(export->arena), batch->events[i].len, batch->events[i].data);
+        bool is = event != NULL && event->event_id.len == EVENT_ID_BYTES &&
+                  memcmp(event->event_id.data, export->event_id, EVENT_ID_BYTES) == 0;
+        arena_rewind(export->arena, &mark);
+        if (is)
+            export->sequence = (long long)(first_sequence + i);
+        if (is)
+            return 1;
+    }
+    return 0;
+}
+
+static int find_event(Export *export, const SpoolStream *stream) {
+    if (hex_decode(export->event, export->event_id, EVENT_ID_BYTES) != 0)
+        return error_fail(ERROR_CONFIG, "--event is an event's id, 32 hexadecimal digits");
+    int r = proof_store_search(export->spool, stream, find_in, export);
+    if (r == 0 && export->sequence == 0)
+        r = error_fail(ERROR_CONFIG, "the spool holds no event %s: it was let go, or is another stream's",
+                       export->event);
+    return r;
+}
+
+// ---- the proof -----------------------------------------------------------------------------------------------------
+
+static int no_memory(void) {
+    return error_fail(ERROR_MEMORY, "no memory for a proof");
+}
+
+static int put_event(Export *export, const Dongbo__SealedBatch *batch, size_t index, Dongbo__InclusionProof *ret) {
+    CLEANUP(merkle_destroy) Merkle *merkle = NULL;
+    ProofPath path;
+    uint8_t(*leaves)[HASH_BYTES] = arena_alloc(export->arena, (batch->n_events + 1) * sizeof *leaves);
+    ret->event_path = arena_alloc(export->arena, PROOF_MAX * sizeof *ret->event_path);
+    uint8_t(*hashes)[HASH_BYTES] = arena_alloc(export->arena, sizeof path.hashes);
+    int r = leaves == NULL || ret->event_path == NULL || hashes == NULL ? no_memory() : merkle_new(&merkle);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < batch->n_events; i++)
+        merkle_salted_leaf(merkle, batch->salts.data + i * SALT_BYTES, batch->events[i].data, batch->events[i].len,
+                           leaves[i]);
+    proof_path(merkle, (const uint8_t(*)[HASH_BYTES])leaves, batch->n_events, index, &path);
+    memcpy(hashes, path.hashes, sizeof path.hashes);
+    for (ret->n_event_path = 0; ret->n_event_path < path.n; ret->n_event_path++)
+        ret->event_path[ret->n_event_path] = (ProtobufCBinaryData){HASH_BYTES, hashes[ret->n_event_path]};
+    ret->sequence = (uint64_t) export->sequence;
+    ret->salt = (ProtobufCBinaryData){SALT_BYTES, batch->salts.data + index * SALT_BYTES};
+    ret->event = batch->events[index];
+    return 0;
+}
+
+static int put_receipt(const ProofBatch *batch, Dongbo__InclusionProof *ret) {
+    if (batch->receipt == NULL || batch->receipt_n <= SIGNATURE_BYTES)
+        return 0;
+    size_t n = batch->receipt_n - SIGNATURE_BYTES;
+    ret->receipt = (ProtobufCBinaryData){n, (uint8_t *)batch->receipt};
+    ret->receipt_signature = (ProtobufCBinaryData){SIGNATURE_BYTES, (uint8_t *)batch->receipt + n};
+    return 0;
+}
+
+// Header and signature, and nothing behind them.
+static ProtobufCBinaryData origin_of(const ProofBatch *batch) {
+    ProtobufCBinaryData header, signature;
+    if (batch_origin(batch->sealed, batch->sealed_n, &header, &signature) != 0)
+        return (ProtobufCBinaryData){0};
+    return (ProtobufCBinaryData){(size_t)(signature.data + signature.len - batch->sealed), (uint8_t *)batch->sealed};
+}
+
+static int make(Export *export, const ProofKept *kept, Bytes *out) {
+    const Dongbo__SealedBatch *sealed = open_sealed(export, kept->batch.sealed, kept->batch.sealed_n);
+    Dongbo__InclusionProof *made =
+        dongbo__inclusion_proof__unpack(arena_protobuf(export->arena), kept->proof_n, kept->proof);
+    if (sealed == NULL || made == NULL || made->proof == NULL)
+        return error_fail(ERROR_SYSTEM, "the spool holds a batch, or a proof, that cannot be read");
+    size_t index = (size_t) export->sequence - made->proof->first_sequence;
+    made->origin = origin_of(&kept->batch);
+    int r = put_receipt(&kept->batch, made);
+    if (r == 0 && export->with_event && index < sealed->n_events)
+        r = put_event(export, sealed, index, made);
+    Dongbo__Proof proof = DONGBO__PROOF__INIT;
+    proof.what_case = DONGBO__PROOF__WHAT_INCLUSION;
+    proof.inclusion = made;
+    bytes_append_text(out, PROOF_MAGIC);
+    bytes_append_message(out, &proof.base);
+    return r;
+}
+
+static int export_batch(Export *export) {
+    CLEANUP(bytes_free) Bytes out = {0};
+    SpoolStream stream;
+    ProofKept kept;
+    int r = spool_stream(export->spool, export->kind, &stream);
+    if (r == 0 && export->event != NULL)
+        r = find_event(export, &stream);
+    if (r == 0)
+        r = proof_store_kept(export->spool, &stream, (uint64_t) export->sequence, &kept);
+    if (r == 1)
+        return error_fail(ERROR_CONFIG, "the spool does not hold event %lld of its %s stream (any more)",
+                          export->sequence, export->kind);
+    if (r == 0 && kept.proof == NULL)
+        return error_fail(ERROR_CONFIG,
+                          "event %lld is not proved yet: dongbo-agent status says how far proofs go; they come with "
+                          "the exchange's next signed head, while the agent runs",
+                          export->sequence);
+    if (r == 0)
+        r = make(export, &kept, &out);
+    return r < 0 ? r : write_file(export->out, &out);
+}
+
+// ---- what was false ------------------------------------------------------------------------------------------------
+
+// As it was said, a file each.
+static int export_false(void *self, const ProofFalse *proof, int64_t at_us) {
+    Export *export = self;
+    CLEANUP(bytes_free) Bytes out = {0};
+    char path[4096], at[CLOCK_TEXT_BYTES];
+    clock_format_us(at_us, at);
+    bytes_append(&out, proof->said.data, proof->said.len);
+    snprintf(path, sizeof path, "%s.%d", export->out, ++export->n_false);
+    printf("%s: %s (%s; behind that stands the frame's body, a Proofs of PROTOCOL.md)\n", path, proof->why, at);
+    return write_file(path, &out);
+}
+
+static int export_falses(Export *export) {
+    if (strcmp(export->out, "-") == 0)
+        return error_fail(ERROR_CONFIG, "--false writes files: give the beginning of their names with --out");
+    int r = proof_store_falses(export->spool, export_false, export);
+    if (r == 0 && export->n_false == 0)
+        puts("Nothing false was proved.");
+    return r;
+}
+
+static int run(Export *export) {
+    int r = publish_config_load(&export->config, export->config_path);
+    if (r < 0)
+        return r;
+    SpoolOptions options = {.path = export->config->spool.path, .clock = clock_system()};
+    r = spool_look(&export->spool, &options);
+    if (r == 0)
+        r = arena_new(&export->arena, ARENA_BYTES);
+    if (r < 0)
+        return r;
+    return export->falses ? export_falses(export) : export_batch(export);
+}
+
+static int check_options(const Export *export) {
+    if (export->config_path == NULL)
+        return error_fail(ERROR_CONFIG, "give the configuration with --config FILE");
+    if ((export->sequence > 0) + (export->event != NULL) + export->falses != 1)
+        return error_fail(ERROR_CONFIG, "say --sequence N, --event ID or --false");
+    if (strcmp(export->kind, "live") != 0 && strcmp(export->kind, "bulk") != 0)
+        return error_fail(ERROR_CONFIG, "--stream is live or bulk");
+    return 0;
+}
+
+static const char NOTES[] =
+    "The file proves to whoever has the exchange's public key that the batch which holds this event is in the log of a\n"
+    "head that the exchange signed, with the receipt that it signed for it and this agency's signature; with the event,\n"
+    "also what the agency said. Check it with: dongbo log check --keys EXCHANGE.pub --keys AGENCY.pub FILE\n";
+
+int proof_main(int argc, char **argv) {
+    Export export = {.kind = "live", .out = "-"};
+    int operand;
+    const Option options[] = {
+        {"config", 'c', OPTION_TEXT, "FILE", "the publishing agent's configuration (needed)", &export.config_path},
+        {"sequence", 0, OPTION_INT, "N", "of this event of the stream", &export.sequence},
+        {"event", 0, OPTION_TEXT, "ID", "of the event with this id", &export.event},
+        {"stream", 0, OPTION_TEXT, "KIND", "live (when not said) or bulk", &export.kind},
+        {"with-event", 0, OPTION_FLAG, NULL, "with what the event says, which is about a citizen", &export.with_event},
+        {"false", 0, OPTION_FLAG, NULL, "what the exchange proved that was false, instead", &export.falses},
+        {"out", 'o', OPTION_TEXT, "FILE", "where to (standard output)", &export.out},
+        {0}};
+    const Command command = {.name = "dongbo-agent proof",
+                             .summary = "Writes the proof that a batch is in the exchange's log to a file.",
+                             .options = options,
+                             .notes = NOTES};
+    int r = options_parse(&command, argc, argv, &operand);
+    if (r == 1)
+        return 0;
+    log_setup("dongbo-agent", LOG_LEVEL_INFO);
+    if (r == 0)
+        r = check_options(&export);
+    if (r == 0)
+        r = run(&export);
+    if (r < 0)
+        log_error("%s", error_text());
+    spool_close(&export.spool);
+    publish_config_free(&export.config);
+    arena_destroy(&export.arena);
+    return error_exit_code(r);
+}
