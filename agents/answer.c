@@ -6,7 +6,10 @@
 #include "proto/base/error.h"
 #include "proto/check.h"
 
+#include <string.h>
+
 #define RECEIPT_DOMAIN "dongbo receipt 1"
+#define VERDICTS_DOMAIN "dongbo verdicts 1"
 
 const ProtobufCMessageDescriptor *answer_descriptor(FrameType type) {
     switch (type) {
@@ -49,10 +52,44 @@ int answer_receipt(Verifier *verifier, const Dongbo__Receipt *receipt, Arena *ar
     return raw->failed ? error_fail(ERROR_MEMORY, "no memory for a receipt") : 0;
 }
 
+static int open_verdicts(Verifier *verifier, const AnswerTo *to, const Dongbo__Verdicts *message, Arena *arena,
+                         Dongbo__Verdicts *ret) {
+    char field[64];
+    ProtobufCBinaryData bytes = message->body;
+    if (message->signature.len != SIGNATURE_BYTES ||
+        verifier_check(verifier, VERDICTS_DOMAIN, bytes.data, bytes.len, message->signature.data) != 0)
+        return error_fail(ERROR_PEER, "verdicts are not signed by the exchange's key");
+    const Dongbo__VerdictsBody *body = NULL;
+    if (check_message(&dongbo__verdicts_body__descriptor, &CHECK_WIRE, bytes.data, bytes.len, field) == 0)
+        body = dongbo__verdicts_body__unpack(arena_protobuf(arena), bytes.len, bytes.data);
+    if (body == NULL)
+        return error_fail(ERROR_PEER, "verdicts cannot be read");
+    if (body->stream.len != STREAM_BYTES || memcmp(body->stream.data, to->stream, STREAM_BYTES) != 0 ||
+        body->epoch != to->epoch)
+        return error_fail(ERROR_PEER, "verdicts were signed for another stream, or in another epoch");
+    ret->last_position = body->last_position;
+    ret->n_verdicts = body->n_verdicts;
+    ret->verdicts = body->verdicts;
+    ret->more = body->more;
+    return 0;
+}
+
 // A position is a number of the exchange's database, whatever it says: one beyond would be greater than all to come.
-int answer_verdicts(const Dongbo__Verdicts *verdicts) {
+static bool are_positions(const Dongbo__Verdicts *verdicts) {
     bool are = verdicts->last_position <= INT64_MAX;
     for (size_t i = 0; i < verdicts->n_verdicts; i++)
         are = are && verdicts->verdicts[i]->position <= INT64_MAX;
-    return are ? 0 : error_fail(ERROR_PEER, "verdicts tell of positions that cannot be");
+    return are;
+}
+
+int answer_verdicts(Verifier *verifier, const AnswerTo *to, const Dongbo__Verdicts *message, Arena *arena,
+                    Dongbo__Verdicts *ret) {
+    bool is_signed = message->body.len != 0;
+    *ret = *message;
+    if (!is_signed && to->signed_before)
+        return error_fail(ERROR_PEER, "verdicts are not signed, and this exchange signs them");
+    int r = is_signed ? open_verdicts(verifier, to, message, arena, ret) : 0;
+    if (r == 0 && !are_positions(ret))
+        r = error_fail(ERROR_PEER, "verdicts tell of positions that cannot be");
+    return r < 0 ? r : !is_signed;
 }

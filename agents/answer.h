@@ -16,4 +16,12 @@ const ProtobufCMessageDescriptor *answer_descriptor(FrameType type);
 // cannot be read. ERROR_MEMORY.
 int answer_receipt(Verifier *verifier, const Dongbo__Receipt *receipt, Arena *arena, Bytes *raw,
                    const Dongbo__ReceiptBody **ret);
-int answer_verdicts(const Dongbo__Verdicts *verdicts); // ERROR_PEER: no exchange says this
+typedef struct AnswerTo {
+    const uint8_t *stream;
+    uint32_t epoch;     // of this session's Welcome
+    bool signed_before; // this exchange has signed verdicts: it is not older than that, whoever says so
+} AnswerTo;
+// *ret is what they say, signed or not, and points into message and arena. 1 when they are not signed. ERROR_PEER: no
+// exchange says this, or not to this stream.
+int answer_verdicts(Verifier *verifier, const AnswerTo *to, const Dongbo__Verdicts *message, Arena *arena,
+                    Dongbo__Verdicts *ret);

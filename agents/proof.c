@@ -124,10 +124,14 @@ static int put_event(Export *export, const Dongbo__SealedBatch *batch, size_t in
     return 0;
 }
 
-static int put_receipt(const ProofBatch *batch, Dongbo__InclusionProof *ret) {
+// One of an epoch before may be for a segment that a restored exchange forgot.
+static int put_receipt(Export *export, const ProofBatch *batch, Dongbo__InclusionProof *ret) {
     if (batch->receipt == NULL || batch->receipt_n <= SIGNATURE_BYTES)
         return 0;
     size_t n = batch->receipt_n - SIGNATURE_BYTES;
+    const Dongbo__ReceiptBody *body = dongbo__receipt_body__unpack(arena_protobuf(export->arena), n, batch->receipt);
+    if (body == NULL || body->epoch < ret->proof->epoch)
+        return body == NULL ? error_fail(ERROR_SYSTEM, "the spool holds a receipt that cannot be read") : 0;
     ret->receipt = (ProtobufCBinaryData){n, (uint8_t *)batch->receipt};
     ret->receipt_signature = (ProtobufCBinaryData){SIGNATURE_BYTES, (uint8_t *)batch->receipt + n};
     return 0;
@@ -149,7 +153,7 @@ static int make(Export *export, const ProofKept *kept, Bytes *out) {
         return error_fail(ERROR_SYSTEM, "the spool holds a batch, or a proof, that cannot be read");
     size_t index = (size_t) export->sequence - made->proof->first_sequence;
     made->origin = origin_of(&kept->batch);
-    int r = put_receipt(&kept->batch, made);
+    int r = put_receipt(export, &kept->batch, made);
     if (r == 0 && export->with_event && index < sealed->n_events)
         r = put_event(export, sealed, index, made);
     Dongbo__Proof proof = DONGBO__PROOF__INIT;

@@ -277,6 +277,7 @@ static int say_hello(Push *push) {
     hello.verdict_epoch = stream->verdict_epoch;
     hello.agent = (char *)push->options.agent;
     hello.program = "dongbo-agent 0.1";
+    hello.signed_verdicts = true;
     if (stream->replaces_one) // also when it did so before: a database that is set back does not know
         hello.replaces_stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = stream->replaces};
     push->session = push->counter = 0;
@@ -409,13 +410,20 @@ static int take_receipt(Push *push, const Dongbo__Receipt *receipt) {
     return r;
 }
 
-static int take_verdicts(Push *push, const Dongbo__Verdicts *verdicts) {
-    if (answer_verdicts(verdicts) < 0)
-        return error_context(ERROR_PEER, "%s", push_endpoint(push));
-    int r = transaction(push);
+static int take_verdicts(Push *push, const Dongbo__Verdicts *message) {
+    const SpoolStream *stream = &push->stream;
+    AnswerTo to = {stream->stream, stream->verdict_epoch, stream->verdicts_signed};
+    Dongbo__Verdicts verdicts;
+    int r = answer_verdicts(push->verifier, &to, message, push->arena, &verdicts);
+    if (r < 0)
+        return error_context(r, "%s", push_endpoint(push));
+    bool first = r == 0 && !stream->verdicts_signed;
+    r = transaction(push);
+    if (r == 0 && first)
+        r = spool_verdicts_signed(push->options.spool);
     if (r == 0)
-        r = verdicts_later(push->options.verdicts, &push->stream, verdicts);
-    push->up_to_date = push->up_to_date || !verdicts->more;
+        r = verdicts_later(push->options.verdicts, stream, &verdicts);
+    push->up_to_date = push->up_to_date || !verdicts.more;
     push->progress_ms = now_ms(push);
     return r;
 }

@@ -30,6 +30,8 @@ typedef struct Actor {
     Pg *exchange;
     const Clock *clock;
     Arena *arena;
+    Signer *signer;
+    Bytes body;
     zsock_t *pipe, *inbox, *ingress, *writer;
     Retry retry;
 } Actor;
@@ -255,6 +257,37 @@ static int run_verdicts(Actor *actor, const Greeting *greeting, PGresult **ret) 
     return result;
 }
 
+static int pack(Greeting *greeting, const Dongbo__Verdicts *message) {
+    bytes_clear(&greeting->verdicts);
+    bytes_append_message(&greeting->verdicts, &message->base);
+    if (!greeting->verdicts.failed)
+        return 0;
+    bytes_free(&greeting->verdicts);
+    return error_fail(ERROR_MEMORY, "verdicts do not fit");
+}
+
+static int pack_signed(Actor *actor, Greeting *greeting, const Dongbo__Verdicts *plain) {
+    Dongbo__VerdictsBody body = DONGBO__VERDICTS_BODY__INIT;
+    Dongbo__Verdicts message = DONGBO__VERDICTS__INIT;
+    uint8_t signature[SIGNATURE_BYTES];
+    body.stream = (ProtobufCBinaryData){.data = greeting->stream, .len = STREAM_BYTES};
+    body.epoch = greeting->epoch;
+    body.last_position = plain->last_position;
+    body.n_verdicts = plain->n_verdicts;
+    body.verdicts = plain->verdicts;
+    body.more = plain->more;
+    bytes_clear(&actor->body);
+    bytes_append_message(&actor->body, &body.base);
+    if (actor->body.failed) {
+        bytes_free(&actor->body);
+        return error_fail(ERROR_MEMORY, "verdicts do not fit");
+    }
+    int result = signer_sign(actor->signer, "dongbo verdicts 1", actor->body.data, actor->body.n, signature);
+    message.body = (ProtobufCBinaryData){.data = actor->body.data, .len = actor->body.n};
+    message.signature = (ProtobufCBinaryData){.data = signature, .len = SIGNATURE_BYTES};
+    return result < 0 ? result : pack(greeting, &message);
+}
+
 // Whole segments, as many as make a chunk. The head is read before them: what is not found up to it is not there.
 static int read_verdicts(Actor *actor, Greeting *greeting) {
     PGresult *rows = NULL;
@@ -282,9 +315,7 @@ static int read_verdicts(Actor *actor, Greeting *greeting) {
     greeting->after = chunk.message.last_position = read;
     greeting->n_verdicts = chunk.message.n_verdicts;
     chunk.message.more = greeting->more;
-    bytes_clear(&greeting->verdicts);
-    bytes_append_message(&greeting->verdicts, &chunk.message.base);
-    return greeting->verdicts.failed ? error_fail(ERROR_MEMORY, "verdicts do not fit") : 0;
+    return greeting->signs ? pack_signed(actor, greeting, &chunk.message) : pack(greeting, &chunk.message);
 }
 
 // ---- the thread ----------------------------------------------------------------------------------------------------
@@ -342,6 +373,8 @@ static void destroy(void *state) {
     Actor *actor = state;
     pg_destroy(&actor->exchange);
     arena_destroy(&actor->arena);
+    signer_destroy(&actor->signer);
+    bytes_free(&actor->body);
     zsock_destroy(&actor->inbox);
     zsock_destroy(&actor->ingress);
     zsock_destroy(&actor->writer);
@@ -371,6 +404,8 @@ int greeter_new(zactor_t **ret, const GreeterOptions *options) {
     int result = pg_new(&actor->exchange, options->exchange, "dongbo sessions");
     if (result == 0)
         result = arena_new(&actor->arena, WORK_ARENA_BYTES);
+    if (result == 0)
+        result = signer_new(&actor->signer, options->keys->sign_secret);
     if (result == 0)
         result = mail_bind(&actor->inbox, options->inbox);
     if (result == 0)

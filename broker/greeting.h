@@ -9,6 +9,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/pg.h"
 #include "proto/bounds.h"
+#include "proto/keys.h"
 
 #include <czmq.h>
 #include <stdbool.h>
@@ -38,6 +39,7 @@ typedef struct Greeting {
     uint32_t epoch;         // answer: the exchange's
     // Verdicts.
     uint64_t after;      // position; becomes the one up to which all has been read
+    bool signs;          // what is told is to be signed
     bool decisions_only; // later decisions; else the batches' own verdicts too
     Bytes verdicts;      // answer: packed Verdicts
     size_t n_verdicts;   // answer
@@ -48,6 +50,7 @@ typedef struct GreeterOptions {
     const char *exchange; // conninfo
     const char *inbox;    // bound here
     const char *ingress, *writer;
+    const Keys *keys;
     const Clock *clock;
 } GreeterOptions;
 

@@ -147,6 +147,7 @@ static void hear_hello(IngressState *state, const Caller *caller, const Frame *f
     greeting->agency = session->agency;
     greeting->after = hello->verdict_position;
     greeting->verdict_epoch = hello->verdict_epoch;
+    greeting->signs = hello->signed_verdicts;
     snprintf(greeting->agent, sizeof greeting->agent, "%s", hello->agent);
     snprintf(greeting->stream_kind, sizeof greeting->stream_kind, "%s", hello->stream_kind);
     session->bulk = strcmp(hello->stream_kind, "bulk") == 0;

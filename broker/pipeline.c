@@ -88,6 +88,7 @@ static int start_beside(Pipeline *pipeline, const PipelineOptions *options) {
                               .inbox = GREETER,
                               .ingress = INGRESS,
                               .writer = WRITER,
+                              .keys = options->keys,
                               .clock = options->clock};
     HeadsOptions heads = {.exchange = options->settings->exchange,
                           .ingress = INGRESS,

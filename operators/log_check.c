@@ -91,10 +91,10 @@ static void print_text(const char *path, const Dongbo__Proof *proof, const LogPr
 }
 
 static int print_json(const char *path, const Dongbo__Proof *proof, const LogProofCheck *check) {
-    json_t *object = json_pack("{s:s, s:b, s:s?, s:s, s:s, s:s, s:s}", "file", path, "proved", log_proof_is_good(check),
-                               "wrong", check->wrong, "head", signature_text(check->head), "older",
-                               signature_text(check->older), "agency", signature_text(check->agency), "receipt",
-                               signature_text(check->receipt));
+    json_t *object =
+        json_pack("{s:s, s:b, s:s?, s:s, s:s, s:s, s:s}", "file", path, "proved", log_proof_is_good(check), "wrong",
+                  check->wrong, "head", signature_text(check->head), "older", signature_text(check->older), "agency",
+                  signature_text(check->agency), "receipt", signature_text(check->receipt));
     if (check->tree != NULL) {
         json_object_set_new(object, "number", json_integer((json_int_t)check->tree->number));
         json_object_set_new(object, "size", json_integer((json_int_t)check->tree->size));

@@ -293,6 +293,54 @@ def test_a_false_proof_ends_it(exchange):
     assert exchange.cluster.value("SELECT count(*) FROM exchange.record_version") == ROWS
 
 
+def signed_verdicts(keys, hello, **lies):
+    """A refusal of the stream's first event, as the exchange would tell it later."""
+    said = wire.HelloPublish.FromString(hello[24:])
+    body = {"stream": said.stream, "epoch": 1, "last_position": TOP >> 1,
+            "verdicts": [verdict(position=TOP >> 1, verdict=6, event_id=b"")]}
+    body = wire.VerdictsBody(**{**body, **lies}).SerializeToString()
+    return wire.Verdicts(body=body, signature=keys.sign("dongbo verdicts 1", body) if keys else b"")
+
+
+def test_later_verdicts_are_signed(exchange):
+    """Of an agent that has had some of the true exchange's, nothing else is taken: its transport key is not enough."""
+    exchange.load_population(people.citizens(ROWS))
+    moh = exchange.agency("MOH", "health", ["vaccinations"])
+    wire.keys_of(exchange, "moh")
+    exchange.start_broker()
+    moh.drop("vaccinations", "a.csv", [people.dose_row(n) for n in range(ROWS)])
+    moh.once(expect=0)
+    exchange.broker.stop()
+    spool, broker = exchange.directory / "moh.spool", wire.keys_of(exchange, "broker")
+
+    def position():
+        with contextlib.closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True)) as kept:
+            return kept.execute("SELECT max(verdict_position) FROM stream").fetchone()[0]
+
+    def telling(make):
+        def lie(liar, hello):
+            return [welcome(liar, hello, last_sequence=ROWS), liar.frame(wire.VERDICTS, make(hello))]
+        return lie
+
+    lies = {
+        "unsigned": lambda hello: wire.Verdicts(last_position=TOP >> 1, verdicts=[verdict(position=TOP >> 1)]),
+        "with no signature": lambda hello: signed_verdicts(None, hello),
+        "by another key": lambda hello: signed_verdicts(wire.Keys.new(), hello),
+        "of another stream": lambda hello: signed_verdicts(broker, hello, stream=bytes(16)),
+        "of another epoch": lambda hello: signed_verdicts(broker, hello, epoch=2),
+        "beyond all positions": lambda hello: signed_verdicts(broker, hello, last_position=TOP),
+    }
+    before = position()
+    assert before < TOP >> 1
+    run_liars(exchange, exchange.publish, moh.command("--once", "--timeout", "5"),
+              {name: telling(make) for name, make in lies.items()})
+    assert position() == before and not moh.refused("vaccinations")
+    # ... and what it has signed is.
+    run_liars(exchange, exchange.publish, moh.command("--once", "--timeout", "5"),
+              {"unsigned": telling(lies["unsigned"]), "signed": telling(lambda hello: signed_verdicts(broker, hello))})
+    assert position() == TOP >> 1
+
+
 # ---- receiving -------------------------------------------------------------------------------------------------------
 
 HELD = 5  # records that the receiver has from the true exchange before it is lied to
