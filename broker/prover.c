@@ -28,6 +28,7 @@ typedef struct Actor {
     Merkle *merkle;
     Arena *arena;
     zsock_t *inbox, *ingress;
+    zsock_t *pipe; // its owner's
     Retry retry;
 } Actor;
 
@@ -289,12 +290,21 @@ static int prove(Actor *actor, Proving *proving) {
 
 // ---- the thread ----------------------------------------------------------------------------------------------------
 
+static bool is_over(const Actor *actor) {
+    zmq_pollitem_t item = {.socket = zsock_resolve(actor->pipe), .events = ZMQ_POLLIN};
+    return zmq_poll(&item, 1, 0) < 0 || item.revents != 0;
+}
+
+// What fails at the end is not answered, and not looked at either: who asked may be gone by then, and it with them.
 static void prove_all(Actor *actor) {
     MailKind kind;
     void *pointer = NULL;
     while (mail_receive(actor->inbox, &kind, &pointer) == 0) {
         Proving *proving = pointer;
-        proving->failed = prove(actor, proving) < 0;
+        int result = prove(actor, proving);
+        if (result < 0 && is_over(actor))
+            return;
+        proving->failed = result < 0;
         if (proving->failed)
             (void)retry_failed(&actor->retry);
         else
@@ -305,6 +315,7 @@ static void prove_all(Actor *actor) {
 
 static void run(zsock_t *pipe, void *state) {
     Actor *actor = state;
+    actor->pipe = pipe;
     zmq_pollitem_t items[] = {{.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN},
                               {.socket = zsock_resolve(actor->inbox), .events = ZMQ_POLLIN}};
     do
