@@ -538,7 +538,9 @@ static int examine_next(AuditExaminer *examiner, AuditFrame *frame, const uint8_
 }
 
 int audit_examine(AuditExaminer *examiner, AuditFrame *frame, size_t skip) {
-    const uint8_t *at = frame->plain.data + skip, *end = frame->plain.data + frame->plain.n;
+    static const uint8_t NOTHING[1];
+    const uint8_t *data = frame->plain.n > 0 ? frame->plain.data : NOTHING; // no buffer where there was never a byte
+    const uint8_t *at = data + skip, *end = data + frame->plain.n;
     LogfileRecord record;
     int r;
     frame->n_items = frame->n_segments = frame->n_marks = 0;
