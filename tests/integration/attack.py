@@ -89,7 +89,8 @@ def attacked(site, late=LATE, growth_kib=GROWTH_KIB):
     if honest.failed:
         raise honest.failed
     assert site.broker.running()
-    assert honest.received == honest.sent and len(honest.took) >= turns + 3
+    assert honest.received == honest.sent
+    assert len(honest.took) >= turns + 3, f"{len(honest.took) - turns} turns since it began"
     assert max(honest.took) < late, sorted(honest.took)[-5:]
     assert max(honest.sizes) - before < growth_kib, (before, max(honest.sizes))
 

@@ -83,20 +83,25 @@ def test_a_flood_of_hellos(site):
             assert time.monotonic() < deadline
 
 
+def greeting_seconds(site):
+    begin = time.monotonic()
+    with wire.publisher(site, "EVN") as honest:
+        honest.hello()
+    return time.monotonic() - begin
+
+
 def test_hellos_that_are_given_up(site):
     """A Hello, and rubbish that ends its session before it is opened, over and over: what the database is still asked
     for is counted, so that others are greeted in time."""
     with attacked(site), wire.publisher(site, "MPS") as flood:
+        usual = greeting_seconds(site)
         for _ in range(short(300, 3000)):
             for _ in range(3):
                 flood.say_hello(stream=os.urandom(16))
             flood.send_frames(b"rubbish")
             with_answer = flood.receive(0)
             assert with_answer is None or with_answer.type in (wire.ERROR, wire.WELCOME_PUBLISH)
-        begin = time.monotonic()
-        with wire.publisher(site, "EVN") as honest:
-            honest.hello()
-        assert time.monotonic() - begin < 1
+        assert greeting_seconds(site) < 1 + 10 * usual
 
 
 # ---- replays and sequences -------------------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def test_the_brokers_log_is_full(exchange, workdir, small_disk):
 
 
 def test_the_agents_disk_is_full(exchange, workdir, small_disk):
-    make_small(workdir / "spool", small_disk, "1m")
+    make_small(workdir / "spool", small_disk, "2m")
     trial = trials.Trial(exchange)
     trial.move_spool(workdir / "spool/moh.spool")
     trial.start()

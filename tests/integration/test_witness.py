@@ -265,11 +265,12 @@ def test_a_history_that_was_set_back(exchange):
     said = witness.once(expect=SET_BACK)
     assert "set back" in said and witness.heads.read_bytes() == kept
     one, other = (json.loads(line) for line in witness.evidence.read_text().splitlines())
-    assert (one["epoch"], other["epoch"]) == (1, 2)
+    assert one["epoch"] == 1 < other["epoch"]
     assert "set back" in compare(exchange, witness.evidence)
     witness.once("--accept-set-back")
     lines = witness.lines()
-    assert lines[-1]["note"] == "set back" and lines[-1]["epoch"] == 2 and lines[-2]["number"] >= lines[-1]["number"]
+    assert lines[-1]["note"] == "set back" and lines[-1]["epoch"] == other["epoch"]
+    assert lines[-2]["number"] >= lines[-1]["number"]
     with wire.publisher(exchange, "MOH") as peer:
         peer.hello()
         go_on(exchange, peer, 30, 40)
