@@ -61,16 +61,18 @@ def lost_or_doubled(figures):
 
 def count_faults(all_said):
     figures = total(all_said, "injected", "survived", "acknowledged", "lost", "doubled", "proofs")
-    for name in ("injected", "acknowledged", "proofs"):
+    wrong = [f"not survived: {name}" for said in all_said for name in said["failed"]] + lost_or_doubled(figures)
+    for name in () if wrong else ("injected", "acknowledged", "proofs"):
         number(figures, name, 1)
-    return figures, [f"not survived: {name}" for said in all_said for name in said["failed"]] + lost_or_doubled(figures)
+    return figures, wrong
 
 
 def count_seeds(all_said):
     figures = total(all_said, "seeds", "acknowledged", "lost", "doubled")
-    number(figures, "acknowledged", 1)
-    return figures, [f"{said['failed']} of {said['seeds']} seeds fail, the first of them {said['first_failed']}"
-                     for said in all_said if said["failed"]] + lost_or_doubled(figures)
+    wrong = [f"{said['failed']} of {said['seeds']} seeds fail, the first of them {said['first_failed']}"
+             for said in all_said if said["failed"]] + lost_or_doubled(figures)
+    number(figures, "acknowledged", 0 if wrong else 1)
+    return figures, wrong
 
 
 def count_mistakes(all_said):
