@@ -25,7 +25,7 @@ struct HeadsFile {
 };
 
 static int fail(const char *path, const char *what) {
-    return error_fail(ERROR_SYSTEM, "%s: cannot %s: %s", path, what, strerror(errno));
+    return error_fail(ERROR_SYSTEM, "%s: cannot %s: %s%s", path, what, strerror(errno), error_advice(errno));
 }
 
 static int sync_directory(const char *path) {

@@ -27,7 +27,7 @@ struct PlaceFile {
 };
 
 static int fail_system(const PlaceFile *file, const char *what) {
-    return error_fail(ERROR_SYSTEM, "%s: cannot %s: %s", file->path, what, strerror(errno));
+    return error_fail(ERROR_SYSTEM, "%s: cannot %s: %s%s", file->path, what, strerror(errno), error_advice(errno));
 }
 
 static int check_text(const char *text, size_t n, char out[CHECK_DIGITS + 1]) {

@@ -202,7 +202,7 @@ static void append_header(Writer *writer) {
 }
 
 static int fail_file(const char *path) {
-    return error_fail(ERROR_SYSTEM, "cannot write %s: %s", path, strerror(errno));
+    return error_fail(ERROR_SYSTEM, "cannot write %s: %s%s", path, strerror(errno), error_advice(errno));
 }
 
 static int write_all(int fd, const Bytes *bytes, const char *path) {

@@ -45,7 +45,7 @@ typedef struct Jsonl {
 } Jsonl;
 
 static int fail_system(const Jsonl *jsonl, const char *what) {
-    return error_fail(ERROR_SYSTEM, "%s: cannot %s: %s", jsonl->path, what, strerror(errno));
+    return error_fail(ERROR_SYSTEM, "%s: cannot %s: %s%s", jsonl->path, what, strerror(errno), error_advice(errno));
 }
 
 static void file_name(const Jsonl *jsonl, unsigned number, char out[32]) {

@@ -5,6 +5,7 @@
 #include "proto/base/text.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +51,16 @@ int(error_context)(int code, const char *fmt, ...) {
 
 const char *error_text(void) {
     return error_kept;
+}
+
+const char *error_advice(int wrong) {
+    if (wrong == ENOSPC || wrong == EDQUOT)
+        return "; make room on its disk, nothing is lost";
+    if (wrong == EIO)
+        return "; see whether its disk is whole";
+    if (wrong == EROFS)
+        return "; its disk only reads: see why";
+    return "";
 }
 
 int error_exit_code(int code) {

@@ -35,6 +35,10 @@ int error_context(int code, const char *fmt, ...) __attribute__((format(printf, 
 // The sentence; "" when none. Valid until this thread's next error.
 const char *error_text(void);
 
+// What to do about a system call's errno on a disk: "; make room ...", to stand behind the sentence. "" when there is
+// nothing to say that the reader does not know.
+const char *error_advice(int wrong);
+
 // The program's exit code for a negative result: 2 configuration, 3 peer or database unreachable, else 4.
 int error_exit_code(int code);
 

@@ -56,6 +56,33 @@ def test_connections_are_dropped(trial, between):
             trial.proxies[between].drop_all()
 
 
+@pytest.fixture
+def behind_net(exchange):
+    """An exchange whose broker reaches its database through a network; everybody else is beside it."""
+    net = exchange.directory / "net"
+    net.mkdir()
+    proxy = Proxy(net / ".s.PGSQL.5432", exchange.cluster.directory / ".s.PGSQL.5432")
+    made = trials.Trial(exchange)
+    config = exchange.directory / "broker.yaml"
+    config.write_text(config.read_text().replace(f"host={exchange.cluster.directory} ", f"host={net} "))
+    yield made.start(), proxy
+    proxy.close()
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_the_broker_is_cut_off_from_its_database(behind_net, direction):
+    """Longer than its transactions may be idle, so that the server ends some of them meanwhile."""
+    trial, proxy = behind_net
+    with trial.fault(f"network: {direction} cut (database)"):
+        trial.settle()
+        before = trial.cluster.value(trials.EVENTS)
+        proxy.cut(**DIRECTIONS[direction])
+        trial.send()
+        trials.wait(lambda began=time.monotonic(): time.monotonic() - began > 6 + CUT_SECONDS, "the cut is over", 120)
+        assert trial.cluster.value(trials.EVENTS) == before or direction == "the way back"
+        proxy.mend()
+
+
 # ---- two brokers -----------------------------------------------------------------------------------------------------
 
 @contextlib.contextmanager

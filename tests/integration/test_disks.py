@@ -108,3 +108,17 @@ def test_the_agents_disk_is_full(exchange, workdir, small_disk):
         with filled(workdir / "spool"):
             trial.send(400)
             trial.told("make room on its disk, nothing is lost", "publish-moh.log")
+
+
+def test_a_committees_disk_is_full(exchange, small_disk):
+    """Its agent ends or waits; nothing is acknowledged that is not stored, and nothing comes twice."""
+    trial = trials.Trial(exchange)
+    small_disk(trial.receiver.directory, "1m")
+    trial.start()
+    with trial.fault("agent: the disk of a committee's sink is full", may_end=["receiver"]):
+        trial.settle()
+        with filled(trial.receiver.directory):
+            trial.send(400)
+            trial.settle_publishing()
+            trial.told("make room", "receive-hn.log")
+    assert "No space left on device" in trial.said

@@ -72,6 +72,24 @@ def test_a_standby_that_lagged_takes_over(exchange):
 
 
 @pytest.mark.postgres("fsync=on")
+def test_the_server_comes_back_as_a_standby(exchange):
+    """As the machine that the broker knows does after a failover, until it is promoted in turn."""
+    trial = trials.Trial(exchange).start()
+    with trial.fault("postgresql: comes back as a standby, and is promoted"):
+        trial.settle()
+        exchange.cluster.stop("immediate")
+        signal = exchange.cluster.directory / "data/standby.signal"
+        signal.touch()
+        shutil.chown(signal, (exchange.cluster.directory / "data").owner())
+        exchange.cluster.start()
+        trial.send()
+        trial.told("this server only reads")
+        assert exchange.cluster.value("SELECT pg_promote()")
+    assert "target_session_attrs" in trial.said
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.epoch") == 2
+
+
+@pytest.mark.postgres("fsync=on")
 def test_the_database_is_set_back(exchange):
     trial = trials.Trial(exchange).start()
     trial.restored = True
@@ -124,3 +142,20 @@ def test_a_spool_is_lost(exchange):
         trial.drop_again()
         trial.running["agent"] = trial.agent.start()
     assert exchange.cluster.value("SELECT count(*) FROM exchange.stream") == 2
+
+
+def test_a_committees_machine_is_set_back(exchange):
+    """It goes on where its copy ends: the place is stored with the records."""
+    trial = trials.Trial(exchange).start()
+    with trial.fault("restore: a committee's machine set back"):
+        trial.settle()
+        trial.running.pop("receiver").stop()
+        backup = exchange.directory / "backup.received"
+        shutil.copytree(trial.receiver.directory, backup)
+        trial.running["receiver"] = trial.receiver.start()
+        trial.send()
+        trial.settle()
+        trial.running.pop("receiver").stop()
+        shutil.rmtree(trial.receiver.directory)
+        shutil.copytree(backup, trial.receiver.directory)
+        trial.running["receiver"] = trial.receiver.start()

@@ -4,6 +4,7 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,6 +46,13 @@ static void test_cut_between_characters(void **state) {
     error_context(ERROR_DATA, "b");
     assert_memory_equal(error_text(), "b: aaa", 6);
     assert_int_equal(strlen(error_text()), 511);
+}
+
+static void test_advice(void **state) {
+    assert_string_equal(error_advice(ENOSPC), "; make room on its disk, nothing is lost");
+    assert_string_equal(error_advice(EDQUOT), error_advice(ENOSPC));
+    assert_string_not_equal(error_advice(EROFS), "");
+    assert_string_equal(error_advice(ENOENT), "");
 }
 
 static void test_exit_codes(void **state) {
@@ -90,6 +98,7 @@ int main(void) {
         cmocka_unit_test(test_sentence),
         cmocka_unit_test(test_sentence_made_of_itself),
         cmocka_unit_test(test_cut_between_characters),
+        cmocka_unit_test(test_advice),
         cmocka_unit_test(test_exit_codes),
         cmocka_unit_test(test_log_line),
     };
