@@ -48,7 +48,7 @@ void fuzz_seeds(void) {
     fuzz_seed_file("statistics", "deploy/sample/policies/statistics.yaml");
     static const char ALL[] =
         "name: all\nsubscriber: x\nlegal_basis: y\nvalid_from: 2026-01-01\nvalid_to: 2026-01-02\n"
-        "agency: VSS\necho: yes\nfollowed_only: true\nfields:\n  person: [citizen_number, person_id]\n"
+        "agency: VSS\necho: yes\nfollowed_only: true\norigin_proofs: events\nfields:\n  person: [citizen_number, person_id]\n"
         "  residence: all\nprovinces63: [\"01\", \"79\"]\nchanges: [upsert, entered, left]\n";
     fuzz_seed("all", ALL, sizeof ALL - 1);
 }

@@ -177,6 +177,25 @@ def test_later_decisions_prove_the_event_that_they_are_about(centre):
         records[position].event_time_us == proof.event.event_time_us for position, proof in said.values())
 
 
+def test_many_batches_at_once(centre):
+    """A segment of decisions about more batches than are read or kept at once; one of them has an event that cannot be
+    read, which has its leaf all the same."""
+    exchange, moh, n = centre.exchange, centre.moh, 40
+    strangers = [people.citizen(PERSONS + i) for i in range(n)]
+    for i, stranger in enumerate(strangers):
+        moh.publish(people.dose(PERSONS + i, about=people.subject_of(stranger)), *([b"\xff\xff"] if i == 7 else []))
+    exchange.load_population(people.citizens(PERSONS) + strangers)
+    exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open AND verdict = 5", 0)
+    decided = exchange.cluster.rows("SELECT last_position - first_position + 1 FROM exchange.segment WHERE kind = 2")
+    assert sum(count for count, in decided) == n and max(count for count, in decided) > 16
+    for name, told in (("full", True), ("leaves", False), ("full", True)):
+        proofs, records = received(exchange, name)
+        assert len(proofs) == n and {proof.sequence for proof in proofs.values()} == set(range(1, n + 2)) - {9}
+        for position, proof in proofs.items():
+            assert (proof.event is not None) == told
+            assert not told or proof.event.subject.citizen_number == records[position].citizen_number
+
+
 def test_whom_an_event_names_otherwise_is_not_told(centre):
     """Its number is not the record's: one that was replaced, or of who went by a merger."""
     exchange, moh, npc = centre.exchange, centre.moh, centre.npc
@@ -281,6 +300,12 @@ def test_disclosures_say_that_the_event_went_along(centre):
     told = {one["subscription"]: {record.get("origin") for policy in one["policies"] for record in policy["records"]
                                   if record["domain"] == "health"} for one in said["subscriptions"]}
     assert told == {"full": {"event"}, "none": {None}, **{name: {"leaf"} for name in PARTIAL}}
+    text = exchange.dongbo("disclosures", "--citizen", people.citizen(1)["citizen_number"]).stdout
+    assert text.count("possibly the event as it was signed") == 1
+    assert text.count("possibly proof of its origin") == len(PARTIAL)
+    for name, origin in (("full", "event"), ("leaves", "leaf"), ("none", None)):
+        [line] = exchange.dongbo("subscription", "preview", name, "--json").stdout.splitlines()
+        assert json.loads(line).get("origin") == origin
 
 
 # ---- the agent -------------------------------------------------------------------------------------------------------
