@@ -43,8 +43,10 @@ static long long number_of(const json_t *object, const char *key) {
 static void print_fields(const json_t *record) {
     size_t i;
     json_t *field;
-    printf("  ");
-    columns_show(text_of(record, "record"));
+    if (*text_of(record, "record")) { // of what was erased it is not known any more
+        printf("  ");
+        columns_show(text_of(record, "record"));
+    }
     json_array_foreach(json_object_get(record, "fields"), i, field)
         printf("%s%s", i ? ", " : ": ", json_string_value(field));
     if (*text_of(record, "origin"))
