@@ -7,6 +7,7 @@
 #include "proto/base/log.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct HeadWatch {
     int64_t complained_ms;                                    // 0: never
     uint8_t kept[HEAD_BYTES_MAX], signature[SIGNATURE_BYTES]; // of the newest
     size_t kept_n;                                            // 0: none
+    bool fresh;                                               // its line was not taken yet
 };
 
 int head_watch_new(HeadWatch **ret, const uint8_t *const sign_keys[2], const Clock *clock) {
@@ -74,6 +76,7 @@ const char *head_watch_judge(HeadWatch *watch, const Dongbo__SignedHead *head, c
     memcpy(watch->kept, head->head.data, head->head.len);
     memcpy(watch->signature, head->signature.data, SIGNATURE_BYTES);
     watch->kept_n = head->head.len;
+    watch->fresh = true;
     return NULL;
 }
 
@@ -99,4 +102,33 @@ void head_watch_take(HeadWatch *watch, const Dongbo__SignedHead *head, const Sin
         "a signed head of the exchange's log %s: it may show others another log. Keep this line, and ask others who "
         "receive from it for theirs. head %s signature %s; before it: head %s signature %s",
         wrong, now, signed_now, watch->kept_n > 0 ? before : "none", watch->kept_n > 0 ? signed_before : "none");
+}
+
+// ---- over a restart ------------------------------------------------------------------------------------------------
+
+bool head_watch_is_fresh(const HeadWatch *watch) {
+    return watch->fresh;
+}
+
+void head_watch_line(HeadWatch *watch, Bytes *line) {
+    watch->fresh = false;
+    bytes_append_text(line, "{\"head\":\"");
+    bytes_append_hex(line, watch->kept, watch->kept_n);
+    bytes_append_text(line, "\",\"signature\":\"");
+    bytes_append_hex(line, watch->signature, SIGNATURE_BYTES);
+    bytes_append_text(line, "\"}");
+}
+
+void head_watch_resume(HeadWatch *watch, const char *line, size_t n) {
+    char text[HEAD_LINE_BYTES_MAX], head[2 * HEAD_BYTES_MAX + 1], signature[2 * SIGNATURE_BYTES + 1];
+    uint8_t bytes[HEAD_BYTES_MAX], by[SIGNATURE_BYTES];
+    Dongbo__SignedHead kept = DONGBO__SIGNED_HEAD__INIT;
+    snprintf(text, sizeof text, "%.*s", (int)n, line);
+    if (sscanf(text, "{\"head\":\"%1024[0-9a-f]\",\"signature\":\"%128[0-9a-f]\"}", head, signature) != 2 ||
+        hex_decode(head, bytes, strlen(head) / 2) != 0 || hex_decode(signature, by, SIGNATURE_BYTES) != 0)
+        return;
+    kept.head = (ProtobufCBinaryData){.data = bytes, .len = strlen(head) / 2};
+    kept.signature = (ProtobufCBinaryData){.data = by, .len = SIGNATURE_BYTES};
+    head_watch_judge(watch, &kept, NULL); // by an unknown key, or none, it is not kept
+    watch->fresh = false;
 }

@@ -2,7 +2,8 @@
 //
 // Looks at the signed heads that an exchange hands out: that its key signed them, that each goes on from the one before
 // (PROTOCOL.md, Signed heads), and that they are of the log that is received here. What does not fit is said in the
-// agent's log, and stops nothing: it is evidence, and what was received stays as it is. Keeps nothing over a restart.
+// agent's log, and stops nothing: it is evidence, and what was received stays as it is. Whoever owns it keeps the
+// newest good head over a restart, as a line of text that dongbo log compare reads.
 #pragma once
 
 #include "agents/sink.h"
@@ -14,6 +15,12 @@ typedef struct HeadWatch HeadWatch;
 // ERROR_CRYPTO, ERROR_MEMORY.
 int head_watch_new(HeadWatch **ret, const uint8_t *const sign_keys[2], const Clock *clock);
 void head_watch_destroy(HeadWatch **watch);
+// Whether the newest good head is another one since its line was last taken.
+bool head_watch_is_fresh(const HeadWatch *watch);
+// Its line, without an end.
+void head_watch_line(HeadWatch *watch, Bytes *line);
+// Goes on from such a line, where it holds a head that one of the keys signed; else nothing is known.
+void head_watch_resume(HeadWatch *watch, const char *line, size_t n);
 // NULL: it fits, or is by a key that is not known here and cannot be judged; else what is wrong with it. `place` is
 // what was received, or NULL.
 const char *head_watch_judge(HeadWatch *watch, const Dongbo__SignedHead *head, const SinkPlace *place);

@@ -22,7 +22,7 @@
 struct PlaceFile {
     char *path; // for messages
     const char *name;
-    char *new_name, *lock_name;
+    char *new_name, *lock_name, *head_name;
     int directory, lock;
 };
 
@@ -99,6 +99,18 @@ static bool all_write(int fd, const char *text, size_t n) {
     return true;
 }
 
+// The old or the new one stands, whatever is interrupted.
+static int replace(const PlaceFile *file, const char *name, const char *text, size_t n) {
+    int fd = openat(file->directory, file->new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail_system(file, "write the position");
+    bool done = all_write(fd, text, n) && fsync(fd) == 0;
+    done &= close(fd) == 0;
+    if (!done || renameat(file->directory, file->new_name, file->directory, name) < 0 || fsync(file->directory) < 0)
+        return fail_system(file, "write the position");
+    return 0;
+}
+
 int place_file_write(const PlaceFile *file, const SinkPlace *place, const char *more) {
     char text[FILE_BYTES_MAX], hash[2 * HASH_BYTES + 1], check[CHECK_DIGITS + 1];
     hex_encode(place->hash, HASH_BYTES, hash);
@@ -111,15 +123,24 @@ int place_file_write(const PlaceFile *file, const SinkPlace *place, const char *
     if (r < 0)
         return r;
     n += snprintf(text + n, sizeof text - (size_t)n, "check %s\n", check);
-    int fd = openat(file->directory, file->new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    return replace(file, file->name, text, (size_t)n);
+}
+
+int place_file_keep_head(const PlaceFile *file, const char *line, size_t n) {
+    return replace(file, file->head_name, line, n);
+}
+
+int place_file_kept_head(const PlaceFile *file, Bytes *ret) {
+    int fd = openat(file->directory, file->head_name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return fail_system(file, "write the position");
-    bool done = all_write(fd, text, (size_t)n) && fsync(fd) == 0;
-    done &= close(fd) == 0;
-    if (!done || renameat(file->directory, file->new_name, file->directory, file->name) < 0 ||
-        fsync(file->directory) < 0)
-        return fail_system(file, "write the position");
-    return 0;
+        return errno == ENOENT ? 1 : fail_system(file, "read the signed head beside it");
+    uint8_t *at = bytes_reserve(ret, HEAD_LINE_BYTES_MAX);
+    ssize_t n = at ? read(fd, at, HEAD_LINE_BYTES_MAX) : 0;
+    close(fd);
+    if (!at)
+        return error_fail(ERROR_MEMORY, "no memory for a signed head");
+    ret->n += n > 0 ? (size_t)n : 0;
+    return n < 0 ? fail_system(file, "read the signed head beside it") : n == 0;
 }
 
 int place_file_lock(PlaceFile *file) {
@@ -163,7 +184,8 @@ int place_file_new(PlaceFile **ret, const char *path) {
     int r = directory_open(file);
     if (r < 0)
         return r;
-    if (asprintf(&file->new_name, "%s.new", file->name) < 0 || asprintf(&file->lock_name, "%s.lock", file->name) < 0)
+    if (asprintf(&file->new_name, "%s.new", file->name) < 0 || asprintf(&file->lock_name, "%s.lock", file->name) < 0 ||
+        asprintf(&file->head_name, "%s.head", file->name) < 0)
         return error_fail(ERROR_MEMORY, "no memory for a position");
     *ret = file;
     file = NULL;
@@ -180,6 +202,7 @@ void place_file_destroy(PlaceFile **file) {
         close(one->directory);
     free(one->new_name);
     free(one->lock_name);
+    free(one->head_name);
     free(one->path);
     free(one);
     *file = NULL;

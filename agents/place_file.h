@@ -20,5 +20,9 @@ int place_file_lock_fd(const PlaceFile *file); // -1 before it is locked
 int place_file_read(const PlaceFile *file, SinkPlace *ret, char more[PLACE_MORE_BYTES]);
 // Durable when it returns 0; ERROR_SYSTEM.
 int place_file_write(const PlaceFile *file, const SinkPlace *place, const char *more);
+// The exchange's newest signed head, as PATH.head: whoever compares what they were shown takes that file (dongbo log
+// compare). keep_head(), kept_head() of sink.h; the latter appends.
+int place_file_keep_head(const PlaceFile *file, const char *line, size_t n);
+int place_file_kept_head(const PlaceFile *file, Bytes *ret);
 // The sentence about a damaged one of a sink that has no other data. ERROR_CONFIG.
 int place_file_damaged(const PlaceFile *file);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "agents/record_origin.h"
+#include "proto/base/bytes.h"
 #include "proto/buckets.h"
 #include "wire.pb-c.h"
 
@@ -81,7 +82,12 @@ typedef struct SinkKind {
     // About every second while nothing comes and all is committed. NULL: nothing to do then.
     int (*idle)(Sink *sink);
     const SinkSnapshots *snapshots; // NULL: it takes none
+    // The exchange's newest signed head that was found good, a line of text of HEAD_LINE_BYTES_MAX at most, beside the
+    // place and not of one commit with it. kept_head(): after begin(); 1 when there is none. NULL: it keeps none.
+    int (*keep_head)(Sink *sink, const char *line, size_t n);
+    int (*kept_head)(Sink *sink, Bytes *ret);
 } SinkKind;
+#define HEAD_LINE_BYTES_MAX 2048
 
 // The first member of every sink.
 struct Sink {

@@ -322,6 +322,14 @@ static void command_destroy(Sink *sink) {
     free(command);
 }
 
+static int command_keep_head(Sink *sink, const char *line, size_t n) {
+    return place_file_keep_head(((Command *)sink)->file, line, n);
+}
+
+static int command_kept_head(Sink *sink, Bytes *ret) {
+    return place_file_kept_head(((Command *)sink)->file, ret);
+}
+
 static const SinkKind COMMAND = {.begin = command_begin,
                                  .grant = command_grant,
                                  .write = command_write,
@@ -329,7 +337,9 @@ static const SinkKind COMMAND = {.begin = command_begin,
                                  .commit = command_commit,
                                  .destroy = command_destroy,
                                  .idle = command_idle,
-                                 .snapshots = &COMMAND_SNAPSHOTS};
+                                 .snapshots = &COMMAND_SNAPSHOTS,
+                                 .keep_head = command_keep_head,
+                                 .kept_head = command_kept_head};
 
 int sink_command_new(Sink **ret, const SinkCommandOptions *options) {
     Command *command = calloc(1, sizeof *command);

@@ -302,6 +302,14 @@ static void jsonl_destroy(Sink *sink) {
     free(jsonl);
 }
 
+static int jsonl_keep_head(Sink *sink, const char *line, size_t n) {
+    return place_file_keep_head(((Jsonl *)sink)->position, line, n);
+}
+
+static int jsonl_kept_head(Sink *sink, Bytes *ret) {
+    return place_file_kept_head(((Jsonl *)sink)->position, ret);
+}
+
 static const SinkKind JSONL = {.begin = jsonl_begin,
                                .grant = jsonl_grant,
                                .write = jsonl_write,
@@ -309,7 +317,9 @@ static const SinkKind JSONL = {.begin = jsonl_begin,
                                .commit = jsonl_commit,
                                .destroy = jsonl_destroy,
                                .idle = jsonl_idle,
-                               .snapshots = &JSONL_SNAPSHOTS};
+                               .snapshots = &JSONL_SNAPSHOTS,
+                               .keep_head = jsonl_keep_head,
+                               .kept_head = jsonl_kept_head};
 
 static int directory_open(Jsonl *jsonl) {
     if (mkdir(jsonl->path, 0700) < 0 && errno != EEXIST)

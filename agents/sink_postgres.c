@@ -312,16 +312,23 @@ static int names_prepare(Postgres *pg) {
         "INSERT INTO %s.%s (epoch, position, hash, policy_version, at) VALUES ($1, $2, $3, $4, now())"
         " ON CONFLICT (one) DO UPDATE SET epoch = $1, position = $2, hash = $3, policy_version = $4, at = now()",
         pg->quoted, pg->place);
+    postgres_sql(&pg->head_read, "SELECT signed_head FROM %s.%s WHERE signed_head IS NOT NULL", pg->quoted, pg->place);
+    postgres_sql(&pg->head_write, "UPDATE %s.%s SET signed_head = $1", pg->quoted, pg->place);
+    bytes_append_u8(&pg->head_read, 0);
+    bytes_append_u8(&pg->head_write, 0);
     bytes_append_u8(&pg->place_read, 0);
     bytes_append_u8(&pg->place_write, 0);
     static const Oid types[] = {OID_INT4, OID_INT8, OID_BYTEA, OID_INT4};
     pg->place_reader = (PgStatement){"place_read", (const char *)pg->place_read.data, 0, NULL};
     pg->place_writer = (PgStatement){"place_write", (const char *)pg->place_write.data, 4, types};
+    static const Oid text[] = {OID_TEXT};
+    pg->head_reader = (PgStatement){"head_read", (const char *)pg->head_read.data, 0, NULL};
+    pg->head_writer = (PgStatement){"head_write", (const char *)pg->head_write.data, 1, text};
     return 0;
 }
 
 typedef struct Exists {
-    bool schema, position, version, snapshot;
+    bool schema, position, version, snapshot, head;
 } Exists;
 
 static int exists(Postgres *pg, Exists *ret) {
@@ -333,7 +340,9 @@ static int exists(Postgres *pg, Exists *ret) {
         " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a"
         " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'policy_version'),"
         " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = $1 AND c.relname = 'dongbo_snapshot')",
+        " WHERE n.nspname = $1 AND c.relname = 'dongbo_snapshot'),"
+        " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a"
+        " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'signed_head')",
         2, types};
     PgParams params = {0};
     pg_param_text(&params, pg->schema);
@@ -343,7 +352,8 @@ static int exists(Postgres *pg, Exists *ret) {
     pg_params_free(&params);
     if (r < 0)
         return r;
-    *ret = (Exists){pg_bool(result, 0, 0), pg_bool(result, 0, 1), pg_bool(result, 0, 2), pg_bool(result, 0, 3)};
+    *ret = (Exists){pg_bool(result, 0, 0), pg_bool(result, 0, 1), pg_bool(result, 0, 2), pg_bool(result, 0, 3),
+                    pg_bool(result, 0, 4)};
     PQclear(result);
     return 0;
 }
@@ -361,13 +371,15 @@ static int schema_prepare(Postgres *pg) {
             &pg->sql,
             "CREATE TABLE IF NOT EXISTS %s.%s (one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch integer NOT NULL,"
             " position bigint NOT NULL, hash bytea NOT NULL CHECK (length(hash) = 32), policy_version integer,"
-            " at timestamptz NOT NULL); ",
+            " at timestamptz NOT NULL, signed_head text); ",
             pg->quoted, pg->place);
     else if (!has.version) // of before there was one
         postgres_sql(&pg->sql, "ALTER TABLE %s.%s ADD COLUMN policy_version integer; ", pg->quoted, pg->place);
+    if (has.position && !has.head)
+        postgres_sql(&pg->sql, "ALTER TABLE %s.%s ADD COLUMN signed_head text; ", pg->quoted, pg->place);
     if (!has.snapshot)
         postgres_snapshot_create(pg);
-    if (!has.schema || !has.position || !has.version || !has.snapshot)
+    if (!has.schema || !has.position || !has.version || !has.snapshot || !has.head)
         r = command(pg);
     return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
 }
@@ -589,6 +601,8 @@ static void postgres_destroy(Sink *sink) {
     bytes_free(&pg->sql);
     bytes_free(&pg->place_read);
     bytes_free(&pg->place_write);
+    bytes_free(&pg->head_read);
+    bytes_free(&pg->head_write);
     bytes_free(&pg->snapshot_read.text);
     bytes_free(&pg->snapshot_write.text);
     bytes_free(&pg->snapshot_drop.text);
@@ -609,6 +623,32 @@ void sink_postgres_origins(Sink *sink) {
     ((Postgres *)sink)->origins = true;
 }
 
+// Where there is no place yet there is nothing beside which it could stand.
+static int postgres_keep_head(Sink *sink, const char *line, size_t n) {
+    Postgres *pg = (Postgres *)sink;
+    char text[HEAD_LINE_BYTES_MAX];
+    snprintf(text, sizeof text, "%.*s", (int)n, line);
+    int r = pg_connect(pg->pg);
+    pg_params_clear(&pg->params);
+    pg_param_text(&pg->params, text);
+    if (r == 0)
+        r = pg_run(pg->pg, &pg->head_writer, &pg->params, NULL);
+    return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
+}
+
+static int postgres_kept_head(Sink *sink, Bytes *ret) {
+    Postgres *pg = (Postgres *)sink;
+    PGresult *result;
+    int r = pg_run(pg->pg, &pg->head_reader, NULL, &result);
+    if (r < 0)
+        return postgres_altered(pg, pg->place, r);
+    bool found = PQntuples(result) == 1 && PQgetlength(result, 0, 0) < HEAD_LINE_BYTES_MAX;
+    if (found)
+        bytes_append_text(ret, pg_text(result, 0, 0));
+    PQclear(result);
+    return ret->failed ? error_fail(ERROR_MEMORY, "no memory for a signed head") : !found;
+}
+
 static const SinkKind POSTGRES = {.begin = postgres_begin,
                                   .grant = postgres_grant,
                                   .write = postgres_write,
@@ -616,7 +656,9 @@ static const SinkKind POSTGRES = {.begin = postgres_begin,
                                   .commit = postgres_commit,
                                   .destroy = postgres_destroy,
                                   .replaces = true,
-                                  .snapshots = &POSTGRES_SNAPSHOTS};
+                                  .snapshots = &POSTGRES_SNAPSHOTS,
+                                  .keep_head = postgres_keep_head,
+                                  .kept_head = postgres_kept_head};
 
 int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema) {
     Postgres *pg = calloc(1, sizeof *pg);

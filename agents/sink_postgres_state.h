@@ -64,8 +64,8 @@ typedef struct Postgres {
     Table tables[DOMAIN_MAX + 1];
     Arena *arena; // rows since the last commit
     PgParams params;
-    Bytes sql, place_read, place_write;
-    PgStatement place_reader, place_writer;
+    Bytes sql, place_read, place_write, head_read, head_write;
+    PgStatement place_reader, place_writer, head_reader, head_writer;
     Made snapshot_read, snapshot_write, snapshot_drop;
 } Postgres;
 

@@ -32,6 +32,8 @@ struct Subscription {
     bool has_goal;
     HeadWatch *heads;     // NULL: signed heads are not judged
     OriginJudge *origins; // NULL: no proofs of origin are asked for
+    bool head_known;      // what the sink kept of them was read
+    int64_t head_kept_ms;
 
     // of the present session
     const char *endpoint;

@@ -151,7 +151,7 @@ typedef struct DongboSubscriberOptions {
     const char *broker_key; /* the exchange's NAME.pub */
     const char *const *endpoints;
     size_t n_endpoints; /* "tcp://exchange:7702"; 1 to 16, tried in turn */
-    const char *state;  /* a small file of this program's alone: the place in the feed */
+    const char *state;  /* a small file of this program's alone: the place in the feed; STATE.head beside it */
     int from;           /* where to begin while there is no state */
     /* "MOH=FILE.pub": agencies' public keys, as you have them from the agencies. With any, records come with proofs of
      * whose word they are, where the subscription's rights allow it, and what is proved falsely is not taken. */

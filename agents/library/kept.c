@@ -256,13 +256,23 @@ static void sink_end(Sink *sink) {} // it is the subscriber's own
 static const SinkSnapshots SNAPSHOTS = {
     .find = snapshot_find, .begin = snapshot_begin, .commit = snapshot_commit, .end = snapshot_end};
 
+static int keep_head(Sink *sink, const char *line, size_t n) {
+    return place_file_keep_head(owner(sink)->file, line, n);
+}
+
+static int kept_head(Sink *sink, Bytes *ret) {
+    return place_file_kept_head(owner(sink)->file, ret);
+}
+
 static const SinkKind KEPT = {.begin = kept_begin,
                               .grant = kept_grant,
                               .write = kept_write,
                               .prove = kept_prove,
                               .commit = kept_commit,
                               .destroy = sink_end,
-                              .snapshots = &SNAPSHOTS};
+                              .snapshots = &SNAPSHOTS,
+                              .keep_head = keep_head,
+                              .kept_head = kept_head};
 
 static int state_open(Kept *k, const char *state) {
     char more[PLACE_MORE_BYTES];

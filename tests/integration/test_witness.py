@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import shutil
+import sys
 
 import conftest
 import people
@@ -455,3 +456,60 @@ def test_a_log_without_what_was_acknowledged(exchange):
     assert verify(exchange)["whole"]
     said = verify(exchange, "--receipt", receipt, expect=1)
     assert [found["what"] for found in said["breaks"]] == ["batch of a receipt"]
+
+
+def forge_newest(exchange):
+    """Whoever has the exchange's key signs its newest head anew, of another log."""
+    head = wire.TreeHead.FromString(bytes(exchange.cluster.value(
+        "SELECT head FROM exchange.signed_head ORDER BY number DESC LIMIT 1")))
+    head.root = hashlib.sha256(b"another").digest()
+    body = head.SerializeToString()
+    signature = wire.keys_of(exchange, "broker").sign("dongbo head 1", body)
+    exchange.cluster.rows("UPDATE exchange.signed_head SET head = %s, signature = %s WHERE number = %s", body,
+                          signature, head.number)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "postgres", "command"])
+def test_a_receiver_remembers_what_it_was_shown(exchange, kind):
+    """It is stopped, shown another log when it comes again, and says so, whatever keeps its place."""
+    often(exchange)
+    with people.ministry(exchange, 20, FIELDS) as peer:
+        receiver = exchange.receivers["hn"]
+        text = receiver.config.read_text()
+        if kind == "postgres":
+            text = text.replace("{kind: jsonl, directory: received-hn}",
+                                f'{{kind: postgres, conninfo: "{exchange.cluster.conninfo()}", schema: received}}')
+        elif kind == "command":
+            text = text.replace("{kind: jsonl, directory: received-hn}", json.dumps(
+                {"kind": "command", "command": [sys.executable, "-c", TAKER], "state": "received-hn/position"}))
+        receiver.config.write_text(text)
+        witness = Witness(exchange).register()
+        go_on(exchange, peer, 0, 10)
+        witness.once()
+        running = receiver.start()
+        kept = receiver.directory / "position.head"
+
+        def line():
+            if kind == "postgres":
+                return exchange.cluster.value("SELECT to_regclass('received.dongbo_position') IS NOT NULL") and \
+                    exchange.cluster.value("SELECT max(signed_head) FROM received.dongbo_position")
+            return kept.exists() and kept.read_text()
+        running.wait_for(lambda: line() and json.loads(line())["head"] == witness.lines()[-1]["head"], "the head")
+        assert running.stop() == 0
+        # Anybody may hold it against what others kept.
+        kept.write_text(line())
+        assert "one history" in compare(exchange, kept, witness.heads)
+        exchange.broker.stop()
+        forge_newest(exchange)
+    exchange.start_broker()
+    running = receiver.start()
+    running.wait_for(lambda: "is another one of the same number" in running.text(), "the error line")
+    assert witness.lines()[-1]["head"] in running.text()
+    running.stop()
+
+
+TAKER = """
+import json, sys
+for line in sys.stdin:
+    print("ok", json.loads(line)["position"], flush=True)
+"""

@@ -123,6 +123,36 @@ static void test_a_log_that_goes_on_under_the_next_key(void **state) {
     assert_null(judge(5, 12, 1, 2));
 }
 
+// What is kept over a restart is enough to judge by.
+static void test_a_watch_that_was_started_again(void **state) {
+    Bytes line = {0};
+    assert_null(judge(4, 9, 1, 1));
+    assert_true(head_watch_is_fresh(f.watch));
+    head_watch_line(f.watch, &line);
+    assert_false(head_watch_is_fresh(f.watch));
+    assert_null(judge(4, 9, 1, 1));
+    assert_false(head_watch_is_fresh(f.watch));
+    for (size_t n = 0; n <= line.n; n++) { // cut anywhere, it is none
+        const uint8_t *const sign_keys[2] = {f.keys.sign_public, NULL};
+        head_watch_destroy(&f.watch);
+        assert_int_equal(head_watch_new(&f.watch, sign_keys, clock_system()), 0);
+        head_watch_resume(f.watch, (const char *)line.data, n);
+        assert_false(head_watch_is_fresh(f.watch));
+        const char *wrong = judge(4, 9, 1, 2);
+        if (n >= line.n - 2) // all but its end
+            assert_string_equal(wrong, "is another one of the same number");
+        else
+            assert_null(wrong);
+    }
+    line.data[line.n - 20] ^= 1; // of its signature
+    const uint8_t *const sign_keys[2] = {f.keys.sign_public, NULL};
+    head_watch_destroy(&f.watch);
+    assert_int_equal(head_watch_new(&f.watch, sign_keys, clock_system()), 0);
+    head_watch_resume(f.watch, (const char *)line.data, line.n);
+    assert_null(judge(4, 9, 1, 2));
+    bytes_free(&line);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_log_that_grows, set_up, tear_down),
@@ -130,6 +160,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_the_log_received_here, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_signatures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_log_that_goes_on_under_the_next_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_watch_that_was_started_again, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
