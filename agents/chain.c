@@ -3,8 +3,10 @@
 // Only the last head of an answer is taken over: it is what the proof is of. Those before it are links of the chain.
 #include "agents/chain.h"
 
+#include "proto/announcement.h"
 #include "proto/base/error.h"
 #include "proto/bounds.h"
+#include "proto/check.h"
 #include "proto/proof.h"
 
 #include <stdlib.h>
@@ -179,12 +181,60 @@ static int check_proof(Chain *chain, const Dongbo__Heads *answer, const Seen *ne
     return keep_both(&chain->last, answer->heads[answer->n_heads - 1], ret);
 }
 
+// ---- another key ---------------------------------------------------------------------------------------------------
+
+// The log of this head announces this key.
+static bool announces(Chain *chain, const Dongbo__EntryProof *proof, const Dongbo__TreeHead *head, const char *key_id,
+                      uint8_t ret_key[KEY_BYTES]) {
+    char id[KEY_ID_TEXT_BYTES];
+    if (proof == NULL || announcement_check(chain->merkle, proof, head, ret_key) != 0)
+        return false;
+    keys_id(ret_key, id);
+    return strcmp(id, key_id) == 0;
+}
+
+static const Dongbo__EntryProof *announcement_of(Chain *chain, const Dongbo__Heads *answer) {
+    ProtobufCBinaryData bytes = answer->announcement;
+    if (bytes.len == 0 ||
+        check_message(&dongbo__entry_proof__descriptor, &CHECK_WIRE, bytes.data, bytes.len, NULL) != 0)
+        return NULL;
+    return dongbo__entry_proof__unpack(arena_protobuf(chain->arena), bytes.len, bytes.data);
+}
+
+// A key that the former one's log announced is as good as that one was.
+static int learn_key(Chain *chain, const Dongbo__Heads *answer, const Dongbo__EntryProof *proof) {
+    const Dongbo__TreeHead *first = NULL;
+    uint8_t key[KEY_BYTES];
+    if (proof == NULL ||
+        head_read(answer->heads[0]->head.data, answer->heads[0]->head.len, chain->arena, &first) != 0 ||
+        key_of(chain, first->key_id) != NULL || !announces(chain, proof, chain->seen.tree, first->key_id, key))
+        return 0;
+    return key_set(&chain->keys[2], key);
+}
+
+// Of heads that go on, by their proof. 1 with a verdict.
+static int check_announced(Chain *chain, const Dongbo__EntryProof *proof, const Seen *newer, ChainJudgement *ret) {
+    const char *key_id = newer->tree->key_id;
+    uint8_t key[KEY_BYTES];
+    if (strcmp(chain->seen.tree->key_id, key_id) == 0 || announces(chain, proof, chain->seen.tree, key_id, key) ||
+        announces(chain, proof, newer->tree, key_id, key))
+        return 0;
+    memcpy(ret->key_id, key_id, KEY_ID_TEXT_BYTES);
+    return judge(ret, CHAIN_NO_KEY, "a head is signed with a key that the log did not announce");
+}
+
+// ---- answers -------------------------------------------------------------------------------------------------------
+
 // Each from the one before, and then the log from the last one's.
 static int take_heads(Chain *chain, const Dongbo__Heads *answer, ChainJudgement *ret) {
     Cosigned before = chain->last, now = {0};
     Seen seen = chain->seen, next = {0};
+    const Dongbo__EntryProof *announcement = announcement_of(chain, answer);
+    int r = learn_key(chain, answer, announcement);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < answer->n_heads; i++) {
-        int r = open_head(chain, answer->heads[i], &next, ret);
+        r = open_head(chain, answer->heads[i], &next, ret);
         if (r == 0)
             r = follow(&before, &seen, &next, answer->heads[i], ret);
         if (r != 0)
@@ -194,7 +244,9 @@ static int take_heads(Chain *chain, const Dongbo__Heads *answer, ChainJudgement 
         before = now;
         seen = next;
     }
-    int r = check_proof(chain, answer, &next, ret);
+    r = check_proof(chain, answer, &next, ret);
+    if (r == 0)
+        r = check_announced(chain, announcement, &next, ret);
     if (r != 0)
         return r;
     ret->verdict = CHAIN_GOES_ON;

@@ -16,7 +16,7 @@ typedef enum ChainVerdict {
     CHAIN_SET_BACK,  // of a later epoch, which does not know the last head any more
     CHAIN_BROKEN,    // two heads contradict each other
     CHAIN_UNPROVEN,  // the newer head follows by its name, and its log does not begin with the older one's
-    CHAIN_NO_KEY,    // signed by a key that is not known
+    CHAIN_NO_KEY,    // signed by a key that is not known, or that the log did not announce
     CHAIN_NO_ANSWER, // malformed, or not signed as it says: nothing follows from it
 } ChainVerdict;
 

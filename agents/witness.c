@@ -145,10 +145,11 @@ static int stop_with(Witness *witness, const ChainJudgement *judgement, const ch
 // ---- what is shown -------------------------------------------------------------------------------------------------
 
 static int stop_no_key(Witness *witness, const ChainJudgement *judgement) {
-    snprintf(witness->text, sizeof witness->text,
-             "the exchange signs heads with key %s, which is neither %s nor that file's .next. Have its keepers hand "
-             "over the new public key file",
-             judgement->key_id, witness->config->broker.key);
+    snprintf(
+        witness->text, sizeof witness->text,
+        "%s: %s, which is neither %s nor that file's .next. Have its keepers say why, and hand over the new public "
+        "key file",
+        judgement->why, judgement->key_id, witness->config->broker.key);
     return REFUSED;
 }
 

@@ -77,60 +77,8 @@ void segment_pack_clear(SegmentPack *pack) {
 
 // ---- hashing ------------------------------------------------------------------------------------------------------
 
-static void hash_said(Merkle *merkle, const Dongbo__SummaryLine *line, uint8_t out[HASH_BYTES]) {
-    static const char NAME[] = "dongbo said 1"; // its 0 included
-    if (line->decided_by[0] == 0 && line->text[0] == 0) {
-        memcpy(out, line->said.len == HASH_BYTES ? line->said.data : ZEROS, HASH_BYTES);
-        return;
-    }
-    merkle_begin(merkle);
-    merkle_add(merkle, NAME, sizeof NAME);
-    merkle_add(merkle, line->decided_by, strlen(line->decided_by) + 1);
-    merkle_add(merkle, line->text, strlen(line->text));
-    merkle_end(merkle, out);
-}
-
-static bool is_hash_or_none(ProtobufCBinaryData bytes) {
-    return bytes.len == 0 || bytes.len == HASH_BYTES;
-}
-
-// What is hashed holds all of it.
-static bool line_fits(const Dongbo__SummaryLine *line) {
-    if ((uint32_t)line->kind > UINT8_MAX || (uint32_t)line->domain > UINT8_MAX || (uint32_t)line->verdict > UINT8_MAX ||
-        line->n_reasons > REASONS_MAX || !is_hash_or_none(line->leaf) || line->commitment.len != HASH_BYTES ||
-        !is_hash_or_none(line->said))
-        return false;
-    for (size_t i = 0; i < line->n_reasons; i++) {
-        const Dongbo__Reason *reason = line->reasons[i];
-        if ((uint32_t)reason->code > UINT16_MAX || strlen(reason->field) > UINT8_MAX || reason->expected[0] != 0)
-            return false;
-    }
-    return true;
-}
-
 int segment_entry_leaf(Merkle *merkle, const Dongbo__SummaryLine *line, uint8_t out[HASH_BYTES]) {
-    if (!line_fits(line))
-        return 1;
-    uint8_t fixed[1 + 3 + 8 + 3 * HASH_BYTES + 1] = {0, (uint8_t)line->kind, (uint8_t)line->domain,
-                                                     (uint8_t)line->verdict};
-    uint8_t *hashes = fixed + 12;
-    bytes_put_number(fixed + 4, 8, line->sequence);
-    memcpy(hashes, line->leaf.len != 0 ? line->leaf.data : ZEROS, HASH_BYTES);
-    memcpy(hashes + HASH_BYTES, line->commitment.data, HASH_BYTES);
-    hash_said(merkle, line, hashes + 2 * HASH_BYTES);
-    fixed[sizeof fixed - 1] = (uint8_t)line->n_reasons;
-    merkle_begin(merkle);
-    merkle_add(merkle, fixed, sizeof fixed);
-    for (size_t i = 0; i < line->n_reasons; i++) {
-        const char *field = line->reasons[i]->field;
-        uint8_t code[3];
-        bytes_put_number(code, 2, (uint64_t)line->reasons[i]->code);
-        code[2] = (uint8_t)strlen(field);
-        merkle_add(merkle, code, sizeof code);
-        merkle_add(merkle, field, code[2]);
-    }
-    merkle_end(merkle, out);
-    return 0;
+    return inclusion_line(merkle, line, out);
 }
 
 int segment_entries_root(Merkle *merkle, const Dongbo__SegmentSummary *summary, uint8_t out[HASH_BYTES]) {
@@ -192,7 +140,7 @@ static int hash_segment_1(const Segment *segment, const Dongbo__SegmentSummary *
     bool fit = true;
     for (size_t i = 0; i < summary->n_lines; i++) {
         const Dongbo__SummaryLine *line = summary->lines[i];
-        fit = fit && is_hash_or_none(line->leaf) && (uint32_t)line->domain <= UINT8_MAX &&
+        fit = fit && (line->leaf.len == 0 || line->leaf.len == HASH_BYTES) && (uint32_t)line->domain <= UINT8_MAX &&
               (uint32_t)line->verdict <= UINT8_MAX && line->n_reasons <= REASONS_MAX;
         merkle_add(merkle, line->leaf.len == HASH_BYTES ? line->leaf.data : ZEROS, HASH_BYTES);
         hash_number(merkle, 1, (uint64_t)line->domain);

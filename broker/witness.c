@@ -14,9 +14,10 @@
 
 #define PATIENCE_MS 10000
 #define OID_INT8 20
+#define OID_TEXT 25
 
-enum { NUMBER, SIZE, KEY_ID, HEAD, SIGNATURE };
-#define COLUMNS "number, size, key_id, head, signature"
+enum { NUMBER, SIZE, KEY_ID, HEAD, SIGNATURE, LAST_POSITION };
+#define COLUMNS "number, size, key_id, head, signature, last_position"
 // The one that is known, where it is there, those behind it, and the newest at the end.
 static const PgStatement HEADS = {
     "witness-heads",
@@ -24,12 +25,19 @@ static const PgStatement HEADS = {
     "(SELECT " COLUMNS " FROM exchange.signed_head ORDER BY number DESC LIMIT 1)",
     2, (const Oid[]){OID_INT8, OID_INT8}};
 
+static const PgStatement ANNOUNCED = {
+    "witness-announced",
+    "SELECT coalesce((SELECT c.logged_position FROM exchange.head_key k JOIN exchange.policy_change c "
+    "ON c.change = k.change WHERE k.key_id = $1), 0)",
+    1, (const Oid[]){OID_TEXT}};
+
 struct Witness {
     Pg *exchange;
     Merkle *merkle;
     PGresult *rows; // that the last answer points into
     Dongbo__SignedHead heads[HEADS_SPAN], newest;
     Dongbo__SignedHead *pointers[HEADS_SPAN];
+    Bytes announcement; // that the last answer has
 };
 
 int witness_new(Witness **ret, const char *exchange) {
@@ -52,6 +60,7 @@ void witness_destroy(Witness **witness) {
     if (*witness == NULL)
         return;
     PQclear((*witness)->rows);
+    bytes_free(&(*witness)->announcement);
     pg_destroy(&(*witness)->exchange);
     merkle_destroy(&(*witness)->merkle);
     free(*witness);
@@ -107,6 +116,86 @@ static int prove(Witness *witness, Arena *arena, uint64_t old, uint64_t size, Do
     return result == ERROR_DATABASE && pg_connected(witness->exchange) ? 0 : result;
 }
 
+// ---- the announcement of a key -----------------------------------------------------------------------------------
+
+static int announced_at(Witness *witness, const char *key_id, int64_t *ret) {
+    PgParams params = {0};
+    PGresult *rows = NULL;
+    pg_param_text(&params, key_id);
+    int result = pg_run(witness->exchange, &ANNOUNCED, &params, &rows);
+    pg_params_free(&params);
+    *ret = result == 0 ? pg_i64(rows, 0, 0) : 0;
+    PQclear(rows);
+    return result;
+}
+
+static int put_path(const ProofPath *path, Arena *arena, Dongbo__EntryProof *proof) {
+    ProofPath *kept = arena_alloc(arena, sizeof *kept);
+    proof->entry_path = arena_alloc(arena, PROOF_MAX * sizeof *proof->entry_path);
+    if (kept == NULL || proof->entry_path == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a proof");
+    *kept = *path;
+    for (proof->n_entry_path = 0; proof->n_entry_path < kept->n; proof->n_entry_path++)
+        proof->entry_path[proof->n_entry_path] = (ProtobufCBinaryData){HASH_BYTES, kept->hashes[proof->n_entry_path]};
+    return 0;
+}
+
+// Within its segment. 1 when that is older than such proofs are.
+static int prove_entry(const LogPathMaker *maker, const Dongbo__SegmentSummary *summary, Dongbo__EntryProof *proof) {
+    size_t index = (size_t)(proof->position - proof->segment->first_position);
+    uint8_t(*leaves)[HASH_BYTES] = arena_alloc(maker->arena, (summary->n_lines + 1) * sizeof *leaves);
+    ProofPath path;
+    if (leaves == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a proof");
+    if (index >= summary->n_lines)
+        return 1;
+    for (size_t i = 0; i < summary->n_lines; i++)
+        if (segment_entry_leaf(maker->merkle, summary->lines[i], leaves[i]) != 0)
+            return 1;
+    proof_path(maker->merkle, (const uint8_t(*)[HASH_BYTES])leaves, summary->n_lines, index, &path);
+    proof->line = summary->lines[index];
+    return put_path(&path, maker->arena, proof);
+}
+
+static int prove_announcement(Witness *witness, Arena *arena, uint64_t position, uint64_t size) {
+    LogPathMaker maker = {.exchange = witness->exchange, .merkle = witness->merkle, .arena = arena};
+    Dongbo__EntryProof proof = DONGBO__ENTRY_PROOF__INIT;
+    Dongbo__LogSegment segment;
+    Dongbo__SegmentSummary *summary = NULL;
+    ProofRange ranges[PROOF_MAX];
+    proof.position = position;
+    proof.segment = &segment;
+    int result = log_path_find(&maker, position, &segment, &summary);
+    if (result == 0 && segment.leaf_index >= size)
+        result = 1;
+    if (result == 0)
+        result = prove_entry(&maker, summary, &proof);
+    if (result == 0) {
+        proof.n_segment_path = proof_inclusion(segment.leaf_index, size, ranges);
+        result = log_path_make(&maker, ranges, proof.n_segment_path, &proof.segment_path);
+    }
+    if (result == 0)
+        bytes_append_message(&witness->announcement, &proof.base);
+    return result;
+}
+
+// Where the heads are of another key than the one that is known: by that one's log, if that has it already.
+static int announce(Witness *witness, const Dongbo__AskHeads *ask, Arena *arena, int last, Dongbo__Heads *ret) {
+    const PGresult *rows = witness->rows;
+    int64_t position = 0;
+    bytes_clear(&witness->announcement);
+    if ((uint64_t)pg_i64(rows, 0, NUMBER) != ask->after ||
+        strcmp(pg_text(rows, 0, KEY_ID), pg_text(rows, last, KEY_ID)) == 0)
+        return 0;
+    int result = announced_at(witness, pg_text(rows, last, KEY_ID), &position);
+    if (result < 0 || position == 0)
+        return result;
+    int in = position <= pg_i64(rows, 0, LAST_POSITION) ? 0 : last;
+    result = prove_announcement(witness, arena, (uint64_t)position, (uint64_t)pg_i64(rows, in, SIZE));
+    ret->announcement = (ProtobufCBinaryData){witness->announcement.n, witness->announcement.data};
+    return result == ERROR_DATABASE && !pg_connected(witness->exchange) ? result : 0;
+}
+
 int witness_answer(Witness *witness, const Dongbo__AskHeads *ask, Arena *arena, Dongbo__Heads *ret) {
     dongbo__heads__init(ret);
     ret->request = ask->request;
@@ -120,5 +209,7 @@ int witness_answer(Witness *witness, const Dongbo__AskHeads *ask, Arena *arena, 
     take_head(witness->rows, PQntuples(witness->rows) - 1, &witness->newest);
     ret->newest = &witness->newest;
     int last = ask->after > 0 ? take_heads(witness, ask, ret) : -1;
-    return last < 0 ? 0 : prove(witness, arena, ask->size, (uint64_t)pg_i64(witness->rows, last, SIZE), ret);
+    result = last < 0 ? 0 : announce(witness, ask, arena, last, ret);
+    return last < 0 || result < 0 ? result
+                                  : prove(witness, arena, ask->size, (uint64_t)pg_i64(witness->rows, last, SIZE), ret);
 }

@@ -7,6 +7,7 @@
 
 #include "proto/merkle.h"
 #include "proto/proof.h"
+#include "store.pb-c.h"
 #include "wire.pb-c.h"
 
 #define INCLUSION_KIND_BATCH 1 // of a segment
@@ -24,6 +25,9 @@ typedef struct InclusionRow { // of a segment of format 2
     int64_t stored_at_us, population_position;
 } InclusionRow;
 
+// One line's leaf in its segment's tree of entries. 1 when it says what no line may: such a leaf could stand for
+// another line.
+int inclusion_line(Merkle *merkle, const Dongbo__SummaryLine *line, uint8_t out[HASH_BYTES]);
 void inclusion_leaf(Merkle *merkle, const InclusionRow *row, const uint8_t entries_root[HASH_BYTES],
                     uint8_t out[HASH_BYTES]);
 // A segment's hash, of that of the segment before and of its own leaf.

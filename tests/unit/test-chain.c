@@ -3,12 +3,15 @@
 // A log's heads as one chain: what goes on is taken over, and what was written anew, set back, or changed by a bit is
 // not.
 #include "agents/chain.h"
+#include "log.pb-c.h"
 #include "proto/base/error.h"
+#include "proto/inclusion.h"
 #include "proto/proof.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -35,6 +38,7 @@ typedef struct Fixture {
     ProofPath path;
     ProtobufCBinaryData pieces[PROOF_MAX];
     ChainJudgement judgement;
+    Bytes announcement;
 } Fixture;
 static Fixture f;
 
@@ -55,6 +59,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     for (size_t i = 0; i < sizeof f.made / sizeof *f.made; i++)
         bytes_free(&f.made[i].body);
+    bytes_free(&f.announcement);
     chain_destroy(&f.chain);
     merkle_destroy(&f.merkle);
     return 0;
@@ -268,20 +273,98 @@ static void test_what_lags(void **state) {
     assert_int_equal(take(), CHAIN_BEHIND);
 }
 
-static void test_keys(void **state) {
+// ---- keys ----------------------------------------------------------------------------------------------------------
+
+// The log's segment at this place, and the proof that it is in the tree of `size`, into f.announcement.
+static void announce(uint64_t at, uint64_t size, const Keys *keys) {
+    static char text[160];
+    char hex[2 * KEY_BYTES + 1], id[KEY_ID_TEXT_BYTES];
+    static uint8_t commitment[HASH_BYTES] = {7};
+    uint8_t root[HASH_BYTES];
+    hex_encode(keys->sign_public, KEY_BYTES, hex);
+    keys_id(keys->sign_public, id);
+    snprintf(text, sizeof text, "heads of the log are signed with key %s (id %s) from here on", hex, id);
+    Dongbo__SummaryLine line = DONGBO__SUMMARY_LINE__INIT;
+    Dongbo__LogSegment segment = DONGBO__LOG_SEGMENT__INIT;
+    Dongbo__EntryProof proof = DONGBO__ENTRY_PROOF__INIT;
+    line.kind = DONGBO__ENTRY_KIND__ENTRY_POLICY;
+    line.text = text;
+    line.commitment = (ProtobufCBinaryData){HASH_BYTES, commitment};
+    segment.format = 2;
+    segment.kind = DONGBO__ENTRY_KIND__ENTRY_POLICY;
+    segment.first_position = segment.last_position = proof.position = 10 * at;
+    segment.epoch = 1;
+    segment.leaf_index = at;
+    const InclusionRow row = {
+        .epoch = 1, .first_position = 10 * at, .last_position = 10 * at, .kind = (int)segment.kind};
+    assert_int_equal(inclusion_line(f.merkle, &line, root), 0);
+    inclusion_leaf(f.merkle, &row, root, f.log.leaves[at]);
+    ProofRange ranges[PROOF_MAX];
+    ProofPath path;
+    ProtobufCBinaryData pieces[PROOF_MAX];
+    path.n = proof_inclusion(at, size, ranges);
+    for (size_t i = 0; i < path.n; i++) {
+        root_of(ranges[i].first, ranges[i].end, path.hashes[i]);
+        pieces[i] = (ProtobufCBinaryData){HASH_BYTES, path.hashes[i]};
+    }
+    proof.line = &line;
+    proof.segment = &segment;
+    proof.segment_path = pieces;
+    proof.n_segment_path = path.n;
+    bytes_clear(&f.announcement);
+    bytes_append_message(&f.announcement, &proof.base);
+}
+
+static void show_announced(int first, int end, uint64_t size) {
+    show(first, end, size);
+    f.answer.announcement = (ProtobufCBinaryData){f.announcement.n, f.announcement.data};
+}
+
+static void test_a_key_that_the_former_ones_log_announced(void **state) {
+    announce(25, 30, &f.strange); // nobody handed it over
     begin();
+    f.log.keys = &f.strange;
+    make(1, 8, 40, &f.made[0]);
+    for (size_t bit = 0; bit < 8 * f.announcement.n; bit++) {
+        f.announcement.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        show_announced(1, 2, 40);
+        assert_int_equal(take(), CHAIN_NO_KEY);
+        f.announcement.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    show_announced(1, 2, 40);
+    assert_int_equal(take(), CHAIN_GOES_ON);
+    assert_at(8, 40);
+    const Dongbo__TreeHead *tree = NULL;
+    assert_memory_equal(chain_last(f.chain, &tree)->key, f.strange.sign_public, KEY_BYTES);
+    make(2, 9, 50, &f.made[1]);
+    show(2, 3, 50);
+    assert_int_equal(take(), CHAIN_GOES_ON); // under the same one
+}
+
+static void test_a_key_that_was_handed_over(void **state) {
+    begin();
+    announce(35, 40, &f.next); // behind the former one's last head
     f.log.keys = &f.next;
     make(1, 8, 40, &f.made[0]);
     show(1, 2, 40);
+    assert_int_equal(take(), CHAIN_NO_KEY); // it is known, but nothing announces it
+    assert_at(7, 30);
+    show_announced(1, 2, 40);
     assert_int_equal(take(), CHAIN_GOES_ON);
+}
+
+// Its own log may say what it likes.
+static void test_a_key_that_announces_itself(void **state) {
+    begin();
+    announce(35, 40, &f.strange);
     f.log.keys = &f.strange;
-    make(2, 9, 50, &f.made[1]);
-    show(2, 3, 50);
+    make(1, 8, 40, &f.made[0]);
+    show_announced(1, 2, 40);
     assert_int_equal(take(), CHAIN_NO_KEY);
     char id[KEY_ID_TEXT_BYTES];
     keys_id(f.strange.sign_public, id);
     assert_string_equal(f.judgement.key_id, id);
-    assert_at(8, 40);
+    assert_at(7, 30);
 }
 
 // What is kept is enough to go on from; a line that was changed by a bit is not one's own.
@@ -338,7 +421,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_past_that_was_written_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_set_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_lags, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_keys, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_key_that_the_former_ones_log_announced, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_key_that_was_handed_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_key_that_announces_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_resumed, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
