@@ -26,7 +26,6 @@
 #define QUIET_PING_MS 1000        // nothing heard: ask
 #define SILENT_MS 10000           // nothing heard although asked: lost
 #define QUIET_COMMIT_MS 1000      // a place without records is stored at most so often
-#define KEEP_HEAD_MS 10000        // the newest signed head likewise
 
 int subscription_say(Subscription *s, int result, const char *fmt, ...) {
     va_list args;
@@ -90,32 +89,6 @@ void subscription_progress(Subscription *s) {
         s->options.progress(s->options.progress_self, &progress);
 }
 
-// Not with each commit: what a crash loses of it is the exchange's last seconds.
-static int head_keep(Subscription *s, bool ending) {
-    const SinkKind *kind = s->options.sink->kind;
-    CLEANUP(bytes_free) Bytes line = {0};
-    if (!s->heads || !kind->keep_head || !head_watch_is_fresh(s->heads) || s->stored.position == 0 || s->pending ||
-        s->phase != PHASE_FEED || (!ending && s->head_kept_ms != 0 && now_ms(s) - s->head_kept_ms < KEEP_HEAD_MS))
-        return 0;
-    head_watch_line(s->heads, &line);
-    s->head_kept_ms = now_ms(s);
-    if (line.failed)
-        return error_fail(ERROR_MEMORY, "no memory for a signed head");
-    return kind->keep_head(s->options.sink, (const char *)line.data, line.n);
-}
-
-static int head_resume(Subscription *s) {
-    const SinkKind *kind = s->options.sink->kind;
-    CLEANUP(bytes_free) Bytes line = {0};
-    if (!s->heads || !kind->kept_head || s->head_known)
-        return 0;
-    int r = kind->kept_head(s->options.sink, &line);
-    if (r == 0)
-        head_watch_resume(s->heads, (const char *)line.data, line.n);
-    s->head_known = r >= 0;
-    return r < 0 ? r : 0;
-}
-
 static bool at_goal(const Subscription *s) {
     return s->options.until_head && s->has_goal && s->phase == PHASE_FEED && s->place.position >= s->goal;
 }
@@ -129,11 +102,11 @@ static int commit_due(Subscription *s) {
     }
     if (s->pending || (quiet && (at_goal(s) || now_ms(s) - s->committed_ms >= QUIET_COMMIT_MS))) {
         int r = subscription_commit(s);
-        return r == 0 && ending ? head_keep(s, true) : r;
+        return r == 0 && ending ? subscription_head_keep(s, true) : r;
     }
     int r = s->owes_answer ? subscription_answer(s) : 0;
     if (r == 0)
-        r = head_keep(s, ending);
+        r = subscription_head_keep(s, ending);
     return r == 0 && s->owes_ask ? subscription_ask_again(s) : r;
 }
 
@@ -580,7 +553,7 @@ static int session_begin(Subscription *s) {
         return r;
     s->has_place = r == 0;
     s->stored = s->place;
-    r = head_resume(s);
+    r = subscription_head_resume(s);
     if (r < 0)
         return r;
     r = subscription_snapshot_begin(s);

@@ -86,6 +86,13 @@ void subscription_progress(Subscription *s);
 // Decodes a record into the arena. NULL when it is none.
 Dongbo__FeedRecord *subscription_record(Subscription *s, const ProtobufCBinaryData *bytes);
 
+// ---- subscription_head.c
+
+// The newest signed head, where it is another than the sink has, to the sink; now, or when enough time has passed.
+int subscription_head_keep(Subscription *s, bool now);
+// What the sink has, once: the next head is held against it.
+int subscription_head_resume(Subscription *s);
+
 // ---- subscription_snapshot.c
 
 // When a session begins: whether it goes on with a snapshot, or takes one. ERROR_CONFIG when the sink takes none.

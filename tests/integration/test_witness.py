@@ -9,6 +9,7 @@ import sys
 
 import conftest
 import people
+import psycopg2
 import pytest
 import wire
 import yaml
@@ -436,6 +437,18 @@ def test_a_key_that_was_handed_over(exchange):
     witness.once()
     heads = check_lines(witness, sign_key(exchange), sign_key(exchange, "newer"))
     assert len({head.key_id for head in heads}) == 2
+
+
+def test_nobody_else_announces_a_key(exchange):
+    """Not by plain psql either: a witness would take it for the exchange's word."""
+    text = "heads of the log are signed with key " + "00" * 32 + " (id 66687aadf862bd77) from here on"
+    for words in text, " " + text.upper():
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="only the exchange announces"):
+            exchange.cluster.rows("BEGIN; SELECT exchange.lock_log(); INSERT INTO exchange.policy_change (text, "
+                                  "position) VALUES (%s, exchange.next_position())", words, user="dongbo_operator")
+        exchange.cluster.disconnect()
+    with people.ministry(exchange, 1, FIELDS):
+        exchange.wait_until("SELECT count(*) FROM exchange.head_key", 1)
 
 
 def verify(exchange, *words, expect=0):
