@@ -36,6 +36,7 @@ class Kind(enum.IntEnum):
     RECEIPT = 4
     VERDICTS = 5
     REFUSAL = 6
+    PROOFS = 7
     HELLO_SUBSCRIBE = 16
     WELCOME_SUBSCRIBE = 17
     CREDIT = 18

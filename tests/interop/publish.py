@@ -25,6 +25,7 @@ import time
 from google.protobuf import json_format
 
 import dongbo_pb2 as pb
+from log_proofs import PROOF_BATCHES_MAX, False_, Fault, Unknown, check_batch, check_head, open_head
 from exchange import (SCHEMA_VERSION, Ended, Keys, Kind, Stop, is_signed, keep_on, key_id, log, sha256, sign)
 
 BATCH_EVENTS_MAX = 1024
@@ -48,6 +49,11 @@ CREATE INDEX IF NOT EXISTS event_by_id ON event (event_id);
 CREATE TABLE IF NOT EXISTS batch (  -- sealed is sent byte for byte; receipt and signature prove what was answered
   stream INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, root BLOB NOT NULL, sealed BLOB,
   receipt BLOB, signature BLOB, acknowledged_at REAL, PRIMARY KEY (stream, first));
+CREATE TABLE IF NOT EXISTS proof (  -- that a batch is in the log: BatchProof and SignedHead
+  stream INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, proof BLOB NOT NULL, head BLOB NOT NULL,
+  PRIMARY KEY (stream, first));
+CREATE TABLE IF NOT EXISTS false_proof (at REAL NOT NULL, why TEXT NOT NULL, said BLOB NOT NULL);  -- Proofs, as it came
+CREATE TABLE IF NOT EXISTS signs (verdicts INTEGER NOT NULL);  -- a row: this exchange signs later verdicts
 CREATE TABLE IF NOT EXISTS heard (verdict_position INTEGER NOT NULL, epoch INTEGER NOT NULL);
 """
 
@@ -103,6 +109,10 @@ class Spool:
         self.sealed = self.one("SELECT coalesce(max(last), 0) FROM batch WHERE stream = ?", self.stream)[0]
         self.last = self.one("SELECT coalesce(max(sequence), 0) FROM event WHERE stream = ?", self.stream)[0]
         self.verdict_position, self.verdict_epoch = self.one("SELECT * FROM heard") or (0, 0)
+        self.signs_verdicts = bool(self.one("SELECT 1 FROM signs"))
+        self.proven = self.one("SELECT coalesce(max(last), 0) FROM proof WHERE stream = ?", self.stream)[0]
+        head = self.one("SELECT head FROM proof WHERE stream = ? ORDER BY first DESC LIMIT 1", self.stream)
+        self.head = pb.TreeHead.FromString(pb.SignedHead.FromString(head[0]).head) if head else None
 
     def set_welcomed(self, epoch):
         with self.db:
@@ -111,6 +121,11 @@ class Spool:
             if epoch != self.verdict_epoch:  # positions of another epoch say nothing in this one [8]
                 self.set_heard(0, epoch)
         self.load()
+
+    def set_signs_verdicts(self):
+        if not self.signs_verdicts:
+            self.db.execute("INSERT INTO signs VALUES (1)")
+        self.signs_verdicts = True
 
     def set_heard(self, position, epoch):
         self.db.execute("DELETE FROM heard")
@@ -202,6 +217,36 @@ class Spool:
             self.set_heard(position, self.verdict_epoch)
         self.verdict_position = position
 
+    def take_proofs(self, frame, sign_public):
+        """All of a frame [8], or nothing."""
+        if not 0 < len(frame.batches) <= PROOF_BATCHES_MAX:
+            raise Fault("proofs of nothing, or of too much")
+        head = open_head(frame.head, sign_public)
+        check_head(head, self.head, frame)
+        proven, rows = self.proven, []
+        for proof in frame.batches:
+            row = self.one("SELECT first, last, root, sealed, receipt FROM batch WHERE stream = ? AND first = ?",
+                           self.stream, proof.first_sequence)
+            if proof.first_sequence != proven + 1 or not row or row[4] is None:
+                raise Fault("proofs that do not join what is proven")
+            if row[3] is not None:  # what was let go needs none
+                check_batch(head, proof, self.stream_id, Batch(*row[:4]), pb.ReceiptBody.FromString(row[4]))
+            proven = proof.last_sequence
+            rows.append([self.stream, proof.first_sequence, proven, proof.SerializeToString(),
+                         frame.head.SerializeToString()])
+        with self.db:
+            self.db.execute("BEGIN")
+            self.db.executemany("INSERT INTO proof VALUES (?, ?, ?, ?, ?)", rows)
+        self.load()
+
+    def keep_false(self, why, said):
+        self.db.execute("INSERT INTO false_proof VALUES (?, ?, ?)", [time.time(), why, said])
+
+    def forget_proofs(self, last_sequence):
+        """What the exchange forgot has to be proved again."""
+        self.db.execute("DELETE FROM proof WHERE stream = ? AND last > ?", [self.stream, last_sequence])
+        self.load()
+
     def take_verdict(self, verdict, epoch):
         """The one with the greatest position holds; in another epoch, positions begin anew."""
         reasons = json.dumps([{"code": reason.code, "field": reason.field, "expected": reason.expected}
@@ -262,9 +307,11 @@ class Publisher:
             if frame and frame.kind == Kind.RECEIPT:
                 self.take_receipt(pb.Receipt.FromString(frame.body))
             elif frame and frame.kind == Kind.VERDICTS:
-                verdicts = pb.Verdicts.FromString(frame.body)
+                verdicts = self.open_verdicts(pb.Verdicts.FromString(frame.body))
                 self.spool.take_verdicts(verdicts)
                 self.told_all = self.told_all or not verdicts.more
+            elif frame and frame.kind == Kind.PROOFS:
+                self.take_proofs(frame.body)
             elif frame and frame.kind == Kind.REFUSAL:
                 self.take_refusal(pb.Refusal.FromString(frame.body))
             elif frame:
@@ -276,11 +323,15 @@ class Publisher:
         frame = session.hello(Kind.HELLO_PUBLISH, pb.HelloPublish(
             protocol_version=1, stream=spool.stream_id, stream_kind=self.options.kind, agent=self.options.name,
             program="publish.py", verdict_position=spool.verdict_position, verdict_epoch=spool.verdict_epoch,
-            replaces_stream=spool.replaces), Kind.WELCOME_PUBLISH)
+            replaces_stream=spool.replaces, proofs=True, proven_sequence=spool.proven,
+            receipt_sequence=spool.acknowledged, proven_head=spool.head.number if spool.head else 0,
+            signed_verdicts=True), Kind.WELCOME_PUBLISH)
         welcome = pb.WelcomePublish.FromString(frame.body)
         if welcome.signing_key != self.exchange.sign_public:
             raise Stop("this is not the exchange whose key is configured")
         spool.set_welcomed(welcome.epoch)
+        spool.forget_proofs(welcome.last_sequence)
+        self.judges_proofs = True
         log(f"in session, epoch {welcome.session_epoch}; the exchange has events up to {welcome.last_sequence}")
         self.credit, self.spent, self.told_all = welcome.credit_bytes, 0, False
         self.in_flight = {}         # batches by their first sequence
@@ -334,6 +385,35 @@ class Publisher:
         self.spool.take_receipt(receipt, body)
         self.hold_s = 0
         self.answered(receipt)
+
+    def open_verdicts(self, verdicts):
+        """Verdicts, or a VerdictsBody, which has the same in it."""
+        if not verdicts.body:
+            if self.spool.signs_verdicts:
+                raise Stop("verdicts are not signed, and this exchange signs them")
+            return verdicts
+        if not is_signed(self.exchange.sign_public, b"dongbo verdicts 1", verdicts.body, verdicts.signature):
+            raise Stop("the signature of verdicts is not the exchange's")
+        body = pb.VerdictsBody.FromString(verdicts.body)
+        if (body.stream, body.epoch) != (self.spool.stream_id, self.spool.verdict_epoch):
+            raise Stop("verdicts were signed for another stream, or in another epoch")
+        self.spool.set_signs_verdicts()
+        return body
+
+    def take_proofs(self, said):
+        if not self.judges_proofs:
+            return
+        try:
+            self.spool.take_proofs(pb.Proofs.FromString(said), self.exchange.sign_public)
+        except Unknown as key:
+            log(f"proofs are left: their head is signed with key {key}, which is not known here")
+            self.judges_proofs = False
+        except Fault as fault:
+            raise Ended(str(fault)) from None
+        except False_ as false:
+            self.spool.keep_false(str(false), said)
+            raise Stop(f"the exchange proves something false of its log: {false}. What it said is kept in the spool: "
+                       "show it to its operators and to whoever supervises them") from None
 
     def take_refusal(self, refusal):
         if refusal.code in (pb.Refusal.FENCED, pb.Refusal.BAD_SIGNATURE):

@@ -270,6 +270,39 @@ def withdrawn(n):
     return event
 
 
+def test_a_publisher_is_proved_to(site):
+    """Batch after batch, over sessions; and later verdicts are signed to it."""
+    python = PythonPublisher(site, "MOH")
+    for n in range(0, 20, 5):
+        python.put([dose(i) for i in range(n, n + 5)])
+        python.once()
+    process = python.start()
+    proven = "SELECT max(last), count(*) FROM proof"
+    process.wait_for(lambda: query(python.spool, proven) == [(20, 4)], "proofs of what was stored before")
+    python.put([dose(i) for i in range(20, N)])
+    process.wait_for(lambda: query(python.spool, "SELECT max(last) FROM proof") == [(N,)], "proofs in the session")
+    process.stop()
+    assert query(python.spool, "SELECT count(*) FROM false_proof") == [(0,)]
+    assert query(python.spool, "SELECT count(*) FROM signs") == [(1,)]
+    forge_head(site)
+    python.put([dose(0, number=2)])
+    process = python.start()
+    process.wait_for(lambda: not process.running(), "it is found out")
+    assert process.popen.returncode == 3 and "something false of its log" in process.text()
+    assert query(python.spool, "SELECT count(*) FROM false_proof") == [(1,)]
+
+
+def forge_head(site):
+    """By whoever has the exchange's key: of a log that does not go on from what was signed."""
+    number, body = site.cluster.rows("SELECT number, head FROM exchange.signed_head ORDER BY number DESC LIMIT 1")[0]
+    head, keys = pb.TreeHead.FromString(bytes(body)), clients.wire.Keys(site.directory / "broker.keys")
+    head.number, head.size, head.last_position, head.root = number + 1, head.size + 1, head.last_position + 1, bytes(32)
+    body = head.SerializeToString()
+    site.cluster.rows("INSERT INTO exchange.signed_head VALUES (%s, %s, %s, %s, %s, %s, %s)", head.number, head.size,
+                      head.last_position, head.signed_at_us, head.key_id, body,
+                      clients.wire.sign(keys.sign_secret, b"dongbo head 1", body))
+
+
 # ---- kills ---------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("kind", PUBLISHERS)
