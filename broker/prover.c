@@ -49,7 +49,8 @@ typedef struct Heads {
 
 static const Oid HEADS_TYPES[] = {OID_INT8};
 static const PgStatement HEADS = {"proof-heads",
-                                  "SELECT head, signature FROM exchange.signed_head WHERE number = $1 OR number = "
+                                  "SELECT head, signature, (SELECT epoch FROM exchange.head) "
+                                  "FROM exchange.signed_head WHERE number = $1 OR number = "
                                   "(SELECT max(number) FROM exchange.signed_head) ORDER BY number DESC",
                                   1, HEADS_TYPES};
 
@@ -74,7 +75,7 @@ static int read_head(Actor *actor, const PGresult *rows, int row, Dongbo__Signed
     return result;
 }
 
-// 1 when none is signed yet.
+// 1 when none is signed yet in the log's present epoch. One of an epoch before is of a log that may have been longer.
 static int read_heads(Actor *actor, uint64_t agents, Heads *ret) {
     PgParams params = {0};
     PGresult *rows = NULL;
@@ -90,6 +91,8 @@ static int read_heads(Actor *actor, uint64_t agents, Heads *ret) {
         result = read_head(actor, rows, 0, &ret->signed_head, &ret->newest);
     if (result == 0)
         result = read_head(actor, rows, n - 1, &older, &ret->older);
+    if (result == 0 && ret->newest->epoch != (uint32_t)pg_i32(rows, 0, 2))
+        result = 1;
     PQclear(rows);
     if (result == 0 && (ret->older->number != agents || ret->older->epoch != ret->newest->epoch))
         ret->older = NULL;
@@ -98,14 +101,16 @@ static int read_heads(Actor *actor, uint64_t agents, Heads *ret) {
 
 // ---- batches -------------------------------------------------------------------------------------------------------
 
-enum { PREVIOUS = LOG_ROW_REST };
+enum { PREVIOUS = LOG_ROW_REST, ENTRIES_ROOT };
 static const Oid BATCHES_TYPES[] = {OID_BYTEA, OID_INT8, OID_INT8, OID_INT8, OID_INT4};
 static const PgStatement BATCHES = {
     "proof-batches",
-    "SELECT " LOG_ROW_COLUMNS
-    ", (SELECT p.hash FROM exchange.segment p WHERE p.leaf_index = s.leaf_index - 1) FROM exchange.segment s "
-    "WHERE stream = $1 AND first_sequence > $2 AND last_sequence <= $3 AND batch_root IS NOT NULL AND kind = 1 "
-    "AND leaf_index < $4 ORDER BY first_sequence LIMIT $5",
+    "SELECT " LOG_ROW_COLUMNS_WITH(
+        "CASE WHEN entries_root IS NULL THEN summary END") ", "
+                                                           "(SELECT p.hash FROM exchange.segment p WHERE p.leaf_index = s.leaf_index - 1), entries_root "
+                                                           "FROM exchange.segment s "
+                                                           "WHERE stream = $1 AND first_sequence > $2 AND last_sequence <= $3 AND batch_root IS NOT NULL AND kind = 1 "
+                                                           "AND leaf_index < $4 ORDER BY first_sequence LIMIT $5",
     5, BATCHES_TYPES};
 
 static int read_batches(Actor *actor, const Proving *proving, const Heads *heads, PGresult **ret) {
@@ -128,11 +133,14 @@ static int hash_copy(Arena *arena, const uint8_t hash[HASH_BYTES], ProtobufCBina
     return 0;
 }
 
-// The root over the segment's entries follows from its summary, as everything that it says of them.
+// Of segments that are older than the column it follows from the summary.
 static int put_entries_root(Actor *actor, const PGresult *rows, int row, Dongbo__BatchProof *proof) {
     LogPathMaker maker = {actor->exchange, actor->merkle, actor->arena};
     Dongbo__SegmentSummary *summary = NULL;
     uint8_t root[HASH_BYTES];
+    ProtobufCBinaryData stored = log_row_bytes(rows, row, ENTRIES_ROOT);
+    if (stored.len == HASH_BYTES)
+        return hash_copy(actor->arena, stored.data, &proof->entries_root);
     ArenaMark mark = arena_mark(actor->arena);
     int result = log_path_summary(&maker, rows, row, &summary);
     if (result == 0 && segment_entries_root(actor->merkle, summary, root) != 0)

@@ -377,16 +377,17 @@ int store_guesses(Pg *pg, const Work *work) {
     return result;
 }
 
-static const Oid SEGMENT_TYPES[] = {OID_INT8,  OID_INT8,  OID_INT4,  OID_INT2,  OID_INT2,  OID_INT4,  OID_BYTEA,
-                                    OID_INT8,  OID_INT8,  OID_BYTEA, OID_INT8,  OID_INT8,  OID_INT8,  OID_BYTEA,
-                                    OID_BYTEA, OID_BYTEA, OID_BYTEA, OID_BYTEA, OID_BYTEA, OID_BYTEA, OID_BYTEA};
+static const Oid SEGMENT_TYPES[] = {OID_INT8,  OID_INT8,  OID_INT4,  OID_INT2,  OID_INT2,  OID_INT4,
+                                    OID_BYTEA, OID_INT8,  OID_INT8,  OID_BYTEA, OID_INT8,  OID_INT8,
+                                    OID_INT8,  OID_BYTEA, OID_BYTEA, OID_BYTEA, OID_BYTEA, OID_BYTEA,
+                                    OID_BYTEA, OID_BYTEA, OID_BYTEA, OID_BYTEA};
 static const PgStatement SEGMENT = {
     "segment",
     "INSERT INTO exchange.segment (first_position, last_position, epoch, format, kind, agency, stream, first_sequence, "
     "last_sequence, batch_root, stored_at_us, population_position, leaf_index, hash, frontier, summary, payload, batch, "
-    "leaf, origin, about) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
-    21, SEGMENT_TYPES};
+    "leaf, origin, about, entries_root) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
+    22, SEGMENT_TYPES};
 
 static void param_bytes_or_null(PgParams *params, const uint8_t *data, size_t n) {
     if (data == NULL)
@@ -421,6 +422,7 @@ int store_segment(Pg *pg, const Segment *segment, const SegmentHead *head, const
     pg_param_bytes(&params, head->leaf, HASH_BYTES);
     param_bytes_or_null(&params, bytes->batch, bytes->origin_n);
     pg_param_bytes(&params, bytes->packed->about.data, bytes->packed->about.n);
+    pg_param_bytes(&params, bytes->packed->entries_root, HASH_BYTES);
     int result = pg_queue(pg, &SEGMENT, &params);
     pg_params_free(&params);
     return result;

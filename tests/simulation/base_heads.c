@@ -80,7 +80,7 @@ static int newest_signed(Call *call) {
 
 static int proof_heads(Call *call) {
     const HeadRow *last = newest(call);
-    rows_begin(call, 2);
+    rows_begin(call, 3);
     for (size_t i = heads.n; i-- > 0;) { // they were inserted in the order of their numbers
         const HeadRow *row = table_row(call, &heads, i);
         if (row == NULL || (row != last && row->number != param_i64(call, 0)))
@@ -88,6 +88,7 @@ static int proof_heads(Call *call) {
         row_begin(call);
         row_value(call, 0, row->head);
         row_value(call, 1, row->signature);
+        row_i32(call, 2, base_head(call)->epoch);
     }
     return 0;
 }
@@ -125,7 +126,7 @@ static const BaseSegment *at_leaf(const Call *call, int64_t leaf_index) {
 
 static int proof_batches(Call *call) {
     Value stream = param_value(call, 0);
-    rows_begin(call, 18);
+    rows_begin(call, 19);
     for (size_t i = 0; i < base_segments.n && call->n_rows < param_i64(call, 4); i++) {
         const BaseSegment *row = table_row(call, &base_segments, i);
         if (row == NULL || row->kind != 1 || row->batch_root.null || row->first_sequence <= param_i64(call, 1) ||
@@ -135,6 +136,8 @@ static int proof_batches(Call *call) {
         log_row(call, row);
         const BaseSegment *before = at_leaf(call, row->leaf_index - 1);
         row_value(call, 17, before != NULL ? before->hash : (Value){.null = true});
+        // As if every other segment were older than the column.
+        row_value(call, 18, row->leaf_index % 2 == 0 ? row->entries_root : (Value){.null = true});
     }
     return 0;
 }

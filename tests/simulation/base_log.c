@@ -205,7 +205,8 @@ static int segment(Call *call) {
                        .summary = base_keep_value(param_value(call, 15)),
                        .payload = base_keep_value(param_value(call, 16)),
                        .batch = base_keep_value(param_value(call, 17)),
-                       .leaf = base_keep_value(param_value(call, 18))};
+                       .leaf = base_keep_value(param_value(call, 18)),
+                       .entries_root = base_keep_value(param_value(call, 21))};
     // The primary key holds whatever a statement sees.
     for (size_t i = 0; i < base_segments.n; i++) {
         const BaseSegment *other = table_newest(&base_segments, i);

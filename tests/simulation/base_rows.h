@@ -13,7 +13,7 @@ typedef struct BaseSegment {
     int64_t first_sequence, last_sequence;
     Value batch_root;
     int64_t stored_at_us, population_position, leaf_index;
-    Value hash, frontier, summary, payload, batch, leaf;
+    Value hash, frontier, summary, payload, batch, leaf, entries_root;
 } BaseSegment;
 typedef struct BaseStream {
     Value stream;
