@@ -50,6 +50,16 @@ void head_watch_destroy(HeadWatch **pointer) {
     *pointer = NULL;
 }
 
+int head_watch_keys(HeadWatch *watch, const uint8_t *const sign_keys[2]) {
+    HeadKeys *keys = NULL;
+    int r = head_keys_new(&keys, sign_keys);
+    if (r < 0)
+        return r;
+    head_keys_destroy(&watch->keys);
+    watch->keys = keys;
+    return 0;
+}
+
 static const char *compare_place(const Dongbo__TreeHead *head, const SinkPlace *place) {
     bool here =
         place != NULL && place->position != 0 && place->epoch == head->epoch && place->position == head->last_position;

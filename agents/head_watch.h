@@ -21,6 +21,8 @@ bool head_watch_is_fresh(const HeadWatch *watch);
 void head_watch_line(HeadWatch *watch, Bytes *line);
 // Goes on from such a line, where it holds a head that one of the keys signed; else nothing is known.
 void head_watch_resume(HeadWatch *watch, const char *line, size_t n);
+// By these from now on. As above; on failure nothing changes.
+int head_watch_keys(HeadWatch *watch, const uint8_t *const sign_keys[2]);
 // NULL: it fits, or is by a key that is not known here and cannot be judged; else what is wrong with it. `place` is
 // what was received, or NULL.
 const char *head_watch_judge(HeadWatch *watch, const Dongbo__SignedHead *head, const SinkPlace *place);

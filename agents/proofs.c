@@ -50,6 +50,16 @@ int proofs_new(Proofs **ret, Spool *spool, const uint8_t *const sign_keys[2]) {
     return 0;
 }
 
+int proofs_keys(Proofs *proofs, const uint8_t *const sign_keys[2]) {
+    HeadKeys *keys = NULL;
+    int r = head_keys_new(&keys, sign_keys);
+    if (r < 0)
+        return r;
+    head_keys_destroy(&proofs->keys);
+    proofs->keys = keys;
+    return 0;
+}
+
 void proofs_destroy(Proofs **pointer) {
     Proofs *proofs = *pointer;
     if (proofs == NULL)

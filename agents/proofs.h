@@ -14,6 +14,8 @@ typedef struct Proofs Proofs;
 // The exchange's signing keys: its present one, and the one that follows (the same again, or NULL).
 int proofs_new(Proofs **ret, Spool *spool, const uint8_t *const sign_keys[2]);
 void proofs_destroy(Proofs **proofs);
+// By these from now on. As above; on failure nothing changes.
+int proofs_keys(Proofs *proofs, const uint8_t *const sign_keys[2]);
 
 // What a Hello says of this stream. Batches that the spool has let go need no proof any more. In a transaction of its
 // own.

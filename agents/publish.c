@@ -88,6 +88,7 @@ static int open_stream(Publish *publish, StreamKindName kind) {
                         .keys = &publish->keys,
                         .broker = &publish->broker[0],
                         .broker_next = &publish->broker[1],
+                        .broker_path = publish->config->broker.key,
                         .endpoints = publish->config->broker.endpoints,
                         .n_endpoints = publish->config->broker.endpoints_count,
                         .patient = !publish->once,

@@ -9,7 +9,7 @@
 #include "agents/answer.h"
 #include "agents/proofs.h"
 #include "agents/resumption.h"
-#include "agents/round.h"
+#include "agents/successor.h"
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -47,6 +47,7 @@ struct Push {
     zsock_t *socket, *monitor;
     SocketNews news;
     bool hello_sent;
+    Successor successor;
     Round round;      // by the exchange's present or next keys
     int64_t since_ms; // of this state
     int64_t next_ms;  // PUSH_REST: when to connect
@@ -85,6 +86,7 @@ int push_new(Push **ret, const PushOptions *options) {
     push->reach_ms = REACH_MS;
     push->hold_ms = HOLD_MIN_MS;
     round_begin(&push->round, options->broker, options->broker_next);
+    push->successor = (Successor){.broker = options->broker, .path = options->broker_path, .round = &push->round};
     const uint8_t *const keys[2] = {options->broker->sign_public,
                                     options->broker_next != NULL ? options->broker_next->sign_public : NULL};
     int r = arena_new(&push->arena, ARENA_BYTES);
@@ -281,7 +283,9 @@ static int say_hello(Push *push) {
     if (stream->replaces_one) // also when it did so before: a database that is set back does not know
         hello.replaces_stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = stream->replaces};
     push->session = push->counter = 0;
-    r = proofs_begin(push->proofs, stream, &hello);
+    r = successor_ask(&push->successor, push->options.clock, &hello.challenge);
+    if (r == 0)
+        r = proofs_begin(push->proofs, stream, &hello);
     if (r == 0)
         r = send_message(push, FRAME_HELLO_PUBLISH, &hello.base);
     push->hello_sent = r == 0;
@@ -346,6 +350,12 @@ static int take_welcome(Push *push, const Dongbo__WelcomePublish *welcome, uint6
                           "the exchange at %s signs with another key than the one configured as broker.key; "
                           "get its present public key file from its operators",
                           push_endpoint(push));
+    if (successor_hear(&push->successor, welcome->next_keys) != 0) {
+        const Keys *broker = push->options.broker;
+        int r = proofs_keys(push->proofs, (const uint8_t *const[]){broker[0].sign_public, broker[1].sign_public});
+        if (r < 0)
+            return r;
+    }
     push->session = welcome->session != 0 ? welcome->session : session;
     push->credit = welcome->credit_bytes;
     push->sent = 0;

@@ -22,8 +22,9 @@ typedef struct PushOptions {
     const char *kind; // live | bulk
     const char *agent;
     const Keys *keys;        // ours
-    const Keys *broker;      // its public half
+    Keys *broker;            // its public half; with broker_path two: then the next one is learnt, and changes here
     const Keys *broker_next; // the one that follows it, tried where that one gets nowhere; NULL: none
+    const char *broker_path; // whose file FILE is, beside which FILE.next is kept; NULL: nothing is asked
     char *const *endpoints;
     unsigned n_endpoints;
     bool patient;

@@ -41,6 +41,8 @@ typedef struct Receive {
     long long timeout_s;
     ReceiveConfig *config;
     Keys keys, broker[2]; // the exchange's, and its next one
+    Round round;
+    Successor successor;
     OriginKey *agency_keys;
     char **argv; // of a command, ending with NULL; its words are the configuration's
     Sink *sink;
@@ -238,6 +240,9 @@ static int prepare(Receive *receive) {
         r = sink_open(receive);
     if (r < 0)
         return r;
+    round_begin(&receive->round, &receive->broker[0], &receive->broker[1]);
+    receive->successor =
+        (Successor){.broker = receive->broker, .path = receive->config->broker.key, .round = &receive->round};
     bool terminal = isatty(STDERR_FILENO) && !receive->health;
     receive->shown_ms = clock_monotonic_ms(clock_system());
     return subscription_new(
@@ -247,6 +252,7 @@ static int prepare(Receive *receive) {
                                .shares = receive->shares,
                                .keys = &receive->keys,
                                .broker_key = receive->broker[0].curve_public,
+                               .successor = &receive->successor,
                                .sign_keys = {receive->broker[0].sign_public, receive->broker[1].sign_public},
                                .agency_keys = receive->agency_keys,
                                .n_agency_keys = receive->config->agency_keys_count,
@@ -282,7 +288,6 @@ static void pause_ms(const Receive *receive, int64_t wait_ms) {
 
 // What is tried again, and how.
 typedef struct Trying {
-    Round round;
     unsigned at, tried; // endpoints: the next one, and how many since one served us
     int64_t wait_ms, reach_ms;
     int64_t said_ms; // 0: not yet
@@ -300,7 +305,7 @@ static int64_t twice(int64_t ms, int64_t most) {
 }
 
 // Goes to the next endpoint: at once, or after a while when all were tried.
-static void trying_next(Trying *trying, const Receive *receive, const char *why) {
+static void trying_next(Trying *trying, Receive *receive, const char *why) {
     unsigned n = receive->config->broker.endpoints_count;
     int64_t now_ms = clock_monotonic_ms(clock_system());
     if (trying->said_ms == 0 || now_ms - trying->said_ms >= COMPLAIN_MS) {
@@ -310,11 +315,11 @@ static void trying_next(Trying *trying, const Receive *receive, const char *why)
     }
     trying->at = (trying->at + 1) % n;
     if (subscription_was_secured(receive->subscription))
-        round_secured(&trying->round);
+        round_secured(&receive->round);
     if (++trying->tried % n != 0)
         return;
-    round_over(&trying->round);
-    subscription_set_broker(receive->subscription, round_keys(&trying->round)->curve_public);
+    round_over(&receive->round);
+    subscription_set_broker(receive->subscription, round_keys(&receive->round)->curve_public);
     pause_ms(receive, trying->wait_ms);
     trying->wait_ms = twice(trying->wait_ms, PAUSE_MAX_MS);
     trying->reach_ms = twice(trying->reach_ms, REACH_MAX_MS);
@@ -323,7 +328,6 @@ static void trying_next(Trying *trying, const Receive *receive, const char *why)
 static int run(Receive *receive) {
     const ReceiveBroker *broker = &receive->config->broker;
     Trying trying = {0};
-    round_begin(&trying.round, &receive->broker[0], &receive->broker[1]);
     trying_begin(&trying, broker->endpoints_count);
     while (!zsys_interrupted) {
         int64_t served_ms = subscription_served_ms(receive->subscription);

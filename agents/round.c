@@ -13,6 +13,10 @@ void round_secured(Round *round) {
     round->secured = true;
 }
 
+void round_settle(Round *round) {
+    round->at_next = false;
+}
+
 void round_over(Round *round) {
     if (!round->secured && round->keys[1])
         round->at_next = !round->at_next;

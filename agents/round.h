@@ -19,3 +19,4 @@ void round_begin(Round *ret, const Keys *present, const Keys *next);
 const Keys *round_keys(const Round *round); // those that are tried now
 void round_secured(Round *round);           // the handshake was over: they are the exchange's
 void round_over(Round *round);              // every endpoint was tried
+void round_settle(Round *round);            // what was next is present from now on

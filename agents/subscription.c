@@ -166,6 +166,15 @@ static void rights_take(Subscription *s, const Dongbo__WelcomeSubscribe *welcome
         *held = welcome->policy_version;
 }
 
+static int next_keys_take(Subscription *s, const Dongbo__NextKeys *said) {
+    Successor *successor = s->options.successor;
+    if (!successor || successor_hear(successor, said) == 0)
+        return 0;
+    const uint8_t *const keys[2] = {successor->broker[0].sign_public, successor->broker[1].sign_public};
+    s->options.broker_key = round_keys(successor->round)->curve_public;
+    return s->heads ? head_watch_keys(s->heads, keys) : 0;
+}
+
 static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     const Dongbo__WelcomeSubscribe *welcome = (const Dongbo__WelcomeSubscribe *)message;
     if (s->origins && !welcome->origin_proofs)
@@ -173,6 +182,8 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     if (!subscription_token_fits(welcome->head) || welcome->session == 0 || welcome->position > welcome->head->position)
         return subscription_say(s, LOST, "the broker's Welcome cannot be read");
     int r = s->options.sink->kind->grant(s->options.sink, welcome->fields, welcome->n_fields);
+    if (r == 0)
+        r = next_keys_take(s, welcome->next_keys);
     if (r < 0)
         return r;
     s->head = welcome->head->position;
@@ -446,6 +457,9 @@ static int hello_send(Subscription *s) {
     hello.from_time_us = s->from == FROM_TIME ? s->options.from_time_us : 0;
     hello.origin_proofs = s->origins != NULL;
     hello.program = (char *)PROGRAM;
+    int r = s->options.successor ? successor_ask(s->options.successor, s->options.clock, &hello.challenge) : 0;
+    if (r < 0)
+        return r;
     return subscription_send(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
 }
 

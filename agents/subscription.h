@@ -7,6 +7,7 @@
 
 #include "agents/origin_judge.h"
 #include "agents/sink.h"
+#include "agents/successor.h"
 #include "proto/base/clock.h"
 #include "proto/keys.h"
 
@@ -39,6 +40,7 @@ typedef struct SubscriptionOptions {
     int share, shares;            // which of how many, from 1; 0 of 0: everything
     const Keys *keys;             // the subscriber's
     const uint8_t *broker_key;    // KEY_BYTES
+    Successor *successor;         // learns what follows these; may be NULL
     const uint8_t *sign_keys[2];  // the exchange's and its next one, to judge its signed heads by; NULL: they are not
     const OriginKey *agency_keys; // n_agency_keys, not 0: proofs of origin are asked for, and judged by these; copied
     size_t n_agency_keys;

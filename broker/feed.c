@@ -200,6 +200,7 @@ static void destroy(void *pointer) {
     zactor_destroy(&state->snapshots); // before what it fills
     snapshot_work_destroy(&state->snapshot);
     subscribers_destroy(&state->subscribers);
+    next_keys_destroy(&state->next_keys);
     allowance_destroy(&state->hellos);
     allowance_destroy(&state->asks);
     policy_set_destroy(&state->policies);
@@ -251,7 +252,9 @@ int feed_new(zactor_t **ret, const FeedOptions *options, int *ret_port) {
     state->keys = options->keys;
     state->stats = options->stats;
     actor->retry.over = "feed: it goes on";
-    int r = feed_store_new(&state->store, options->exchange);
+    int r = next_keys_new(&state->next_keys, options->keys, options->next_keys);
+    if (r == 0)
+        r = feed_store_new(&state->store, options->exchange);
     if (r == 0)
         r = reader_new(&state->reader, state->store);
     if (r == 0)

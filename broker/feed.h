@@ -20,6 +20,7 @@ typedef struct FeedOptions {
                             // A frame of 8 bytes, big-endian, is the new head's position. A hint, never trusted: it may
                             // be dropped (LISTEN dongbo_commit and a look once a second find what was missed).
     const Keys *keys;       // the broker's
+    const Keys *next_keys;  // that it announces; NULL: none
     const Clock *clock;
     Stats *stats; // NULL: nothing is counted
 } FeedOptions;

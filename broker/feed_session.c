@@ -222,8 +222,11 @@ static char **granted_fields(Arena *arena, const PolicyVersion *version, size_t 
     return fields;
 }
 
+static const ProtobufCBinaryData NOT_ASKED;
+
 // Overwrites the arena. 1 when the socket does not take it now.
-static int welcome_send(FeedState *state, Subscriber *subscriber, const Policy *policy) {
+static int welcome_send(FeedState *state, Subscriber *subscriber, const Policy *policy,
+                        const ProtobufCBinaryData *challenge) {
     const PolicyVersion *version = policy_current(policy);
     Dongbo__WelcomeSubscribe welcome = DONGBO__WELCOME_SUBSCRIBE__INIT;
     Dongbo__ResumeToken head;
@@ -236,6 +239,7 @@ static int welcome_send(FeedState *state, Subscriber *subscriber, const Policy *
     welcome.policy_position = policy->n_versions > 1 ? version->position : 0;
     welcome.rights_position = policy->versions[0].position;
     welcome.origin_proofs = subscriber->origins;
+    welcome.next_keys = next_keys_say(state->next_keys, challenge);
     arena_reset(state->arena);
     welcome.fields = granted_fields(state->arena, version, &welcome.n_fields);
     if (!welcome.fields)
@@ -348,7 +352,7 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
         subscriber->acked = stored.acked;
     note(state, caller->user, "subscription %s from position %" PRIu64 " of %" PRIu64 "%s", policy->name,
          place.position, state->head.position, share_text(caller->share, (char[24]){0}));
-    r = welcome_send(state, subscriber, policy);
+    r = welcome_send(state, subscriber, policy, &hello->challenge);
     if (r == 1) // gone again
         subscribers_close(state->subscribers, subscriber);
     return r < 0 ? r : 0;
@@ -569,7 +573,8 @@ int feed_session_policies(FeedState *state) {
             end_gone(state, one);
         else if (one->origins && policy_current(policy)->origins == POLICY_ORIGINS_NO)
             feed_session_end(state, one, DONGBO__ERROR__CODE__NOT_ALLOWED, NO_ORIGINS);
-        else if (policy_current(policy)->version != one->policy_version && welcome_send(state, one, policy) < 0)
+        else if (policy_current(policy)->version != one->policy_version &&
+                 welcome_send(state, one, policy, &NOT_ASKED) < 0)
             feed_session_fail(state, one);
     }
     return 0;

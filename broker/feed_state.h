@@ -14,10 +14,12 @@
 #include "proto/base/allowance.h"
 #include "proto/frame.h"
 #include "proto/socket.h"
+#include "proto/next_keys.h"
 
 typedef struct FeedState {
     const Clock *clock;
     const Keys *keys;
+    NextKeys *next_keys; // NULL: none are announced
     Stats *stats;
     zsock_t *router;
     FeedStore *store;

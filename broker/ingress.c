@@ -146,6 +146,7 @@ static void destroy(void *pointer) {
     for (Proving *proving; (proving = LIST_FIRST(&state->provings)) != NULL; proving_destroy(&proving))
         LIST_REMOVE(proving, out);
     allowance_destroy(&state->hellos);
+    next_keys_destroy(&state->next_keys);
     queue_destroy(&state->queue);
     sessions_destroy(&state->sessions);
     agencies_unref(&state->agencies);
@@ -210,7 +211,9 @@ int ingress_new(zactor_t **ret, const IngressOptions *options, int *ret_port) {
     state->agencies = agencies_ref(options->agencies);
     for (; state->n_free < WORKS_MAX; state->n_free++)
         state->free_works[state->n_free] = options->works[state->n_free];
-    int result = sessions_new(&state->sessions);
+    int result = next_keys_new(&state->next_keys, options->keys, options->next_keys);
+    if (result == 0)
+        result = sessions_new(&state->sessions);
     if (result == 0)
         result = allowance_new(&state->hellos, (AllowanceRate){HELLOS_AGENCY_BURST, HELLOS_AGENCY_PER_SECOND});
     if (result == 0)

@@ -20,7 +20,7 @@ typedef struct IngressOptions {
     size_t n_workers;
     Agencies *agencies; // kept by a reference of its own; later ones come as MAIL_AGENCIES
     Work **works;       // WORKS_MAX of them; given out and taken back here, freed by the caller at the very end
-    const Keys *keys;
+    const Keys *keys, *next_keys; // the latter are announced; NULL: none
     const Clock *clock;
     Stats *stats;
 } IngressOptions;

@@ -143,6 +143,9 @@ static void hear_hello(IngressState *state, const Caller *caller, const Frame *f
     session->proved_sequence = hello->proven_sequence;
     session->proved_head = hello->proven_head;
     session->receipt_sequence = hello->receipt_sequence;
+    session->asks_next = hello->challenge.len == NEXT_KEYS_CHALLENGE_BYTES;
+    if (session->asks_next)
+        memcpy(session->challenge, hello->challenge.data, NEXT_KEYS_CHALLENGE_BYTES);
     Greeting *greeting = session->greeting;
     greeting->agency = session->agency;
     greeting->after = hello->verdict_position;
@@ -190,6 +193,9 @@ static void welcome(IngressState *state, Session *session, const Greeting *greet
     message.credit_bytes = ingress_credit(state, session);
     message.signing_key = (ProtobufCBinaryData){.data = (uint8_t *)state->keys->sign_public, .len = KEY_BYTES};
     message.epoch = greeting->epoch;
+    if (session->asks_next)
+        message.next_keys =
+            next_keys_say(state->next_keys, &(ProtobufCBinaryData){sizeof session->challenge, session->challenge});
     if (ingress_say(state, session, FRAME_WELCOME_PUBLISH, &message.base) == 0)
         ingress_look_for_verdicts(state, session);
 }

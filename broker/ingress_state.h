@@ -14,9 +14,11 @@
 #include "broker/session.h"
 #include "proto/base/allowance.h"
 #include "proto/frame.h"
+#include "proto/next_keys.h"
 
 typedef struct IngressState {
     const Keys *keys;
+    NextKeys *next_keys; // NULL: none are announced
     const Clock *clock;
     Stats *stats;
     zsock_t *router, *inbox, *greeter, *prover;

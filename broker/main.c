@@ -32,7 +32,8 @@
 
 typedef struct Broker {
     Settings *settings;
-    Keys keys;
+    Keys keys, next_keys;
+    bool announces; // the latter
     Rules *rules;
     const Clock *clock;
     Stats stats;
@@ -50,12 +51,28 @@ typedef struct Broker {
     Quota quota; // of lines about them
 } Broker;
 
+static int load_next(Broker *broker) {
+    char fingerprint[KEY_FINGERPRINT_BYTES];
+    int result = keys_load_public(broker->settings->next_keys, &broker->next_keys, NULL);
+    if (result < 0)
+        return result;
+    broker->announces = memcmp(broker->next_keys.sign_public, broker->keys.sign_public, KEY_BYTES) != 0;
+    keys_fingerprint(&broker->next_keys, fingerprint);
+    if (broker->announces)
+        log_info("peers that ask are told that keys of fingerprint %s will follow", fingerprint);
+    else
+        log_warn("next_keys are those in use by now: take that line out of the configuration");
+    return 0;
+}
+
 static int load(Broker *broker, const char *path) {
     int result = settings_load(&broker->settings, path);
     if (result == 0)
         result = keys_load(broker->settings->keys, &broker->keys);
     if (result == 0 && !broker->keys.has_secret)
         result = error_fail(ERROR_CONFIG, "%s holds no secret keys: it is the public half", broker->settings->keys);
+    if (result == 0 && broker->settings->next_keys != NULL)
+        result = load_next(broker);
     if (result == 0)
         result = rules_load(&broker->rules, broker->settings->schemas);
     if (result == 0)
@@ -263,6 +280,7 @@ static int start(Broker *broker) {
                         .endpoint = broker->settings->subscribe,
                         .commits = COMMITS,
                         .keys = &broker->keys,
+                        .next_keys = broker->announces ? &broker->next_keys : NULL,
                         .clock = broker->clock,
                         .stats = &broker->stats};
     result = feed_new(&broker->feed, &feed, &broker->subscribe_port);
@@ -270,6 +288,7 @@ static int start(Broker *broker) {
                                 .rules = broker->rules,
                                 .agencies = broker->agencies,
                                 .keys = &broker->keys,
+                                .next_keys = broker->announces ? &broker->next_keys : NULL,
                                 .clock = broker->clock,
                                 .stats = &broker->stats,
                                 .commits = COMMITS};

@@ -113,6 +113,7 @@ static int start_ingress(Pipeline *pipeline, const PipelineOptions *options, int
                               .agencies = options->agencies,
                               .works = pipeline->works,
                               .keys = options->keys,
+                              .next_keys = options->next_keys,
                               .clock = options->clock,
                               .stats = options->stats};
     for (size_t i = 0; i < pipeline->n_workers; i++)

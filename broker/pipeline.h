@@ -13,8 +13,8 @@
 typedef struct PipelineOptions {
     const Settings *settings;
     const Rules *rules;
-    Agencies *agencies; // who may speak from the first frame on
-    const Keys *keys;
+    Agencies *agencies;           // who may speak from the first frame on
+    const Keys *keys, *next_keys; // the latter are announced; NULL: none
     const Clock *clock;
     Stats *stats;
     const char *commits; // where to tell of commits: 8 bytes, big-endian, the new head's position

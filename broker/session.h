@@ -7,6 +7,7 @@
 #include "broker/connection.h"
 #include "broker/greeting.h"
 #include "broker/prover.h"
+#include "proto/next_keys.h"
 
 #include <czmq.h>
 
@@ -18,6 +19,8 @@ typedef struct Session {
     uint8_t transport[KEY_BYTES]; // by this key
     uint32_t agency;
     uint8_t stream[STREAM_BYTES];
+    bool asks_next; // which keys the exchange will go over to, for this challenge
+    uint8_t challenge[NEXT_KEYS_CHALLENGE_BYTES];
     bool bulk; // its stream is a backlog
     bool open; // welcomed
     uint32_t session_epoch;

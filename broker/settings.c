@@ -33,6 +33,8 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_STRING_PTR("exchange", CYAML_FLAG_POINTER, Settings, exchange, 1, CYAML_UNLIMITED),
     CYAML_FIELD_MAPPING("population", CYAML_FLAG_DEFAULT, Settings, population, population_fields),
     CYAML_FIELD_STRING_PTR("keys", CYAML_FLAG_POINTER, Settings, keys, 1, CYAML_UNLIMITED),
+    CYAML_FIELD_STRING_PTR("next_keys", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, Settings, next_keys, 1,
+                           CYAML_UNLIMITED),
     CYAML_FIELD_STRING_PTR("schemas", CYAML_FLAG_POINTER, Settings, schemas, 1, CYAML_UNLIMITED),
     CYAML_FIELD_MAPPING("decide", CYAML_FLAG_OPTIONAL, Settings, decide, decide_fields),
     CYAML_FIELD_UINT("workers", CYAML_FLAG_OPTIONAL, Settings, workers),
@@ -78,6 +80,8 @@ int settings_load(Settings **ret, const char *path) {
     result = check(settings, path);
     if (result == 0)
         result = resolve(&settings->keys, path);
+    if (result == 0 && settings->next_keys != NULL)
+        result = resolve(&settings->next_keys, path);
     if (result == 0)
         result = resolve(&settings->schemas, path);
     if (result == 0 && settings->ready_file != NULL)

@@ -17,8 +17,9 @@ typedef struct Settings {
     char *enrol;               // ... of the enrolment door; NULL: there is none
     char *exchange;            // conninfo
     SettingsPopulation population;
-    char *keys;    // path, resolved
-    char *schemas; // directory, resolved
+    char *keys;      // path, resolved
+    char *next_keys; // ... of the public half that will follow; NULL: none is announced
+    char *schemas;   // directory, resolved
     SettingsDecide decide;
     unsigned workers;
     unsigned head_interval_ms; // at most so often, while there is something new, a head of the log is signed

@@ -225,6 +225,55 @@ int keys_replace(const Keys *keys, const char *path, const Passphrase *passphras
     return r == 0 ? sync_directory(path) : r;
 }
 
+// ---- an exchange's, as it told -------------------------------------------------------------------------------------
+
+#define ANNOUNCED "# dongbo keys, public half, as the exchange announced it.\n"
+
+static int put_announced(const Keys *keys, const char *path) {
+    Bytes text = {0};
+    char *new_path = NULL;
+    if (asprintf(&new_path, "%s.XXXXXX", path) < 0)
+        return error_fail(ERROR_MEMORY, "no memory to write %s", path);
+    bytes_append_text(&text, ANNOUNCED);
+    format_public(keys, &text);
+    int fd = mkostemp(new_path, O_CLOEXEC);
+    int r = fd < 0 || fchmod(fd, 0644) != 0 || text.failed || write_all(fd, &text) < 0 ? -1 : 0;
+    if (fd >= 0 && close(fd) != 0)
+        r = -1;
+    if (r == 0)
+        r = rename(new_path, path);
+    if (r != 0)
+        r = error_fail(ERROR_SYSTEM, "cannot write %s: %s", path, strerror(errno));
+    if (r != 0 && fd >= 0)
+        unlink(new_path);
+    bytes_free(&text);
+    free(new_path);
+    return r == 0 ? sync_directory(path) : r;
+}
+
+int keys_put_exchange(const Keys *keys, const char *path) {
+    return put_announced(keys, path);
+}
+
+int keys_put_next(const Keys *keys, const char *path) {
+    char *next = NULL;
+    if (asprintf(&next, "%s.next", path) < 0)
+        return error_fail(ERROR_MEMORY, "no memory to write %s", path);
+    int r = put_announced(keys, next);
+    free(next);
+    return r;
+}
+
+bool keys_next_is_announced(const char *path) {
+    char *next = NULL, text[sizeof ANNOUNCED] = "";
+    FILE *file = asprintf(&next, "%s.next", path) < 0 ? NULL : fopen(next, "re");
+    bool announced = file && fgets(text, sizeof text, file) && strcmp(text, ANNOUNCED) == 0;
+    if (file)
+        fclose(file);
+    free(next);
+    return announced;
+}
+
 typedef struct KeyFile {
     char *curve_public, *curve_secret, *sign_public, *sign_secret, *locked;
 } KeyFile;

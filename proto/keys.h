@@ -37,6 +37,11 @@ int keys_load_public(const char *path, Keys *ret, bool *ret_locked);
 // The public halves that an exchange has: ret[0] of path; ret[1] of path.next, which it will have or has by now, where
 // there is such a file; else ret[0] again.
 int keys_load_exchange(const char *path, Keys ret[2]);
+// Writes these as FILE.next, or as FILE itself, in whosever place, at once or not at all; marked as what the exchange
+// told, which keys_next_is_announced() finds again. ERROR_SYSTEM.
+int keys_put_next(const Keys *keys, const char *path);
+int keys_put_exchange(const Keys *keys, const char *path);
+bool keys_next_is_announced(const char *path);
 void keys_wipe(Keys *keys);
 // hex of the first 8 bytes of SHA-256(public signing key): 17 bytes with the 0.
 #define KEY_ID_TEXT_BYTES 17

@@ -26,6 +26,7 @@ struct DongboPublisher {
     Endpoints endpoints;
     char *agency, *agent;
     Keys keys, broker[2]; // the exchange's, and its next one
+    char *broker_path;
     Spool *spool;
     Verdicts verdicts;
     Sealer *sealer;
@@ -84,6 +85,7 @@ static int stream_make(DongboPublisher *p, const DongboPublisherOptions *options
                         .keys = &p->keys,
                         .broker = &p->broker[0],
                         .broker_next = &p->broker[1],
+                        .broker_path = p->broker_path,
                         .endpoints = p->endpoints.at,
                         .n_endpoints = p->endpoints.n,
                         .clock = clock_system()};
@@ -105,6 +107,8 @@ static int open_all(DongboPublisher *p, const DongboPublisherOptions *options) {
     r = endpoints_copy(&p->endpoints, options->endpoints, options->n_endpoints);
     if (r == 0)
         r = library_keys(options->keys, options->broker_key, &p->keys, p->broker);
+    if (r == 0 && !(p->broker_path = strdup(options->broker_key)))
+        r = error_fail(ERROR_MEMORY, "no memory for a path");
     if (r == 0)
         r = arena_new(&p->arena, ARENA_BYTES);
     if (r == 0)
@@ -151,6 +155,7 @@ void dongbo_publisher_close(DongboPublisher **publisher) {
     endpoints_free(&p->endpoints);
     keys_wipe(&p->keys);
     free(p->agency);
+    free(p->broker_path);
     free(p->agent);
     free(p);
     *publisher = NULL;

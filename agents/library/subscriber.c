@@ -26,7 +26,9 @@ struct DongboSubscriber {
     char *name;
     Endpoints endpoints;
     Keys keys, broker[2]; // the exchange's, and its next one
+    char *broker_path;
     Round round;
+    Successor successor;
     Kept *kept; // what came and is not acknowledged, and the place
     Subscription *subscription;
     Arena *arena; // of the record given out
@@ -64,6 +66,8 @@ static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options)
     r = endpoints_copy(&s->endpoints, options->endpoints, options->n_endpoints);
     if (r == 0)
         r = library_keys(options->keys, options->broker_key, &s->keys, s->broker);
+    if (r == 0 && !(s->broker_path = strdup(options->broker_key)))
+        r = error_fail(ERROR_MEMORY, "no memory for a path");
     if (r == 0)
         r = arena_new(&s->arena, RECORD_ARENA_BYTES);
     if (r == 0)
@@ -74,9 +78,11 @@ static int open_all(DongboSubscriber *s, const DongboSubscriberOptions *options)
     if (r < 0)
         return r;
     round_begin(&s->round, &s->broker[0], &s->broker[1]);
+    s->successor = (Successor){.broker = s->broker, .path = s->broker_path, .round = &s->round};
     SubscriptionOptions subscription = {.name = s->name,
                                         .keys = &s->keys,
                                         .broker_key = s->broker[0].curve_public,
+                                        .successor = &s->successor,
                                         .sign_keys = {s->broker[0].sign_public, s->broker[1].sign_public},
                                         .agency_keys = agency_keys,
                                         .n_agency_keys = options->n_agency_keys,
@@ -114,6 +120,7 @@ void dongbo_subscriber_close(DongboSubscriber **subscriber) {
     bytes_free(&s->protobuf);
     endpoints_free(&s->endpoints);
     keys_wipe(&s->keys);
+    free(s->broker_path);
     free(s->name);
     free(s);
     *subscriber = NULL;

@@ -407,3 +407,52 @@ def test_the_exchange_changes_its_keys_under_agents_that_know_the_next(exchange)
     told = [line["text"] for line in exchange.log() if line["kind"] == "policy" and "heads of the log" in line["text"]]
     assert len(told) == 2 and all(f"(id {key})" in text for text, key in zip(told, ids))
     assert "a signed head" not in committee.log.read_text(), "its heads go on under the next key"
+
+
+def set_keys(exchange, present, following=None):
+    """In the broker's configuration; it is started anew where it runs."""
+    config = exchange.directory / "broker.yaml"
+    lines = [line for line in config.read_text().splitlines() if not line.startswith(("keys:", "next_keys:"))]
+    lines += [f"keys: {present}.keys"] + ([f"next_keys: {following}.keys.pub"] if following else [])
+    if exchange.broker:
+        exchange.broker.stop()
+    config.write_text("\n".join(lines) + "\n")
+    exchange.start_broker()
+
+
+def public_keys(path):
+    return [line for line in path.read_text().splitlines() if not line.startswith("#")] if path.exists() else None
+
+
+def test_the_exchange_tells_which_keys_will_follow(exchange):
+    """Twice, without anybody touching an agent; and what a keeper has put there by hand stays."""
+    exchange.load_population(people.citizens(30))
+    moh = exchange.agency("MOH", "health", ["vaccinations"])
+    committee = exchange.committee("hn", "health", "health.lot_number")
+    for agent, name in ((moh, "moh"), (committee, "hn")):
+        shutil.copy(exchange.directory / "broker.keys.pub", exchange.directory / f"theirs-{name}.pub")
+        agent.config.write_text(agent.config.read_text().replace("broker.keys.pub", f"theirs-{name}.pub"))
+    for name in ("broker-next", "broker-third"):
+        exchange.keys(name)
+    files = [exchange.directory / f"theirs-{name}.pub" for name in ("moh", "hn")]
+    nexts = [path.with_name(path.name + ".next") for path in files]
+    set_keys(exchange, "broker", "broker-next")
+    assert "that keys of fingerprint" in exchange.broker.text()
+    running, receiving = moh.start(), committee.start()
+    for number, (present, following) in enumerate([("broker", "broker-next"), ("broker-next", "broker-third"),
+                                                   ("broker-third", None)]):
+        if number > 0:
+            set_keys(exchange, present, following)
+        moh.drop("vaccinations", f"{number}.csv", [people.dose_row(n) for n in range(5 * number, 5 * number + 5)])
+        receiving.wait_for(lambda: len(committee.records()) == 5 * number + 5, f"the records under {present}")
+        expected = public_keys(exchange.directory / f"{following or present}.keys.pub")
+        running.wait_for(lambda: all(public_keys(path) == expected for path in nexts), f"{following} is learnt of")
+    assert all(public_keys(path) == public_keys(exchange.directory / "broker-next.keys.pub") for path in files)
+    assert "a signed head" not in committee.log.read_text() and running.running()
+    for process in (running, receiving):
+        process.stop()
+    shutil.copy(exchange.keys("hn-other"), nexts[1])
+    set_keys(exchange, "broker-next", "broker-third")
+    committee.until_head()
+    assert public_keys(nexts[1]) == public_keys(exchange.directory / "hn-other.keys.pub")
+    assert "put there by hand" in committee.log.read_text()
