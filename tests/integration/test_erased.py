@@ -198,6 +198,33 @@ def test_what_the_log_has_let_go_is_found_by_its_records(centre):
     assert shown(centre, number(2)) == {1: "KEPT"}
 
 
+def test_what_is_told_of_it_meanwhile_goes_too(centre):
+    """An event comes in between the search and the tombstone, and its entry tells what is being erased."""
+    npc, moh, exchange = centre.peer(), centre.peer("MOH"), centre.exchange
+    npc.publish([centre.enter(number(1))])
+    position = moh.publish([dose(number(1), 1, "SECRET", 10)])[1].last_position
+    exchange.cluster.rows("CREATE FUNCTION public.drag() RETURNS trigger LANGUAGE plpgsql AS "
+                          "$$ BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END $$")
+    exchange.cluster.rows("CREATE TRIGGER drag BEFORE INSERT ON exchange.erasure EXECUTE FUNCTION public.drag()")
+    words = [TOOLS / "operators/dongbo", "--config", exchange.config, "erase", "--event", str(position), "--yes",
+             "--order", ORDER, "--json"]
+    with exchange.cluster.holding("SELECT pg_advisory_xact_lock(7)"), \
+            subprocess.Popen(words, stdout=subprocess.PIPE) as erasing:
+        exchange.wait_until("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted", 1)
+        later = dose(number(1), 1, "", 20)
+        later.health.facility_code = "01001"
+        body = moh.publish([later])[1]
+        assert erased_lots(exchange, "SECRET") == ["SECRET"]
+        exchange.cluster.rows("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+                              "AND objid = 7")
+        said_then = json.loads(erasing.communicate(timeout=120)[0])
+    assert erasing.returncode == 0 and (said_then["entries"], said_then["erased"]) == (1, 2)
+    assert holds(exchange, "SECRET", "01001") == ["01001"]
+    assert exchange.cluster.rows("SELECT position FROM exchange.erasure ORDER BY 1") == [
+        (position,), (body.last_position,)]
+    verify(exchange)
+
+
 def answer_on_terminal(exchange, answer, *words):
     """What the command says on a terminal where this is typed, and its exit code."""
     main, other = pty.openpty()
