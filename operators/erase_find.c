@@ -300,9 +300,9 @@ static int take_said(EraseFind *find, const PGresult *rows, int row) {
                           .tells = true,
                           .is_again = true};
     memcpy(target.event_id, id, EVENT_ID_BYTES); // the table holds that it is as long
-    if (target.is_event)
+    if (stream && target.is_event)
         memcpy(target.stream, stream, STREAM_BYTES);
-    if (target.has_leaf)
+    if (leaf && target.has_leaf)
         memcpy(target.leaf, leaf, HASH_BYTES);
     return erase_find_add(find, &target);
 }
