@@ -119,12 +119,14 @@ static int decode_header(ProtobufCBinaryData bytes, Arena *arena, const Dongbo__
 
 int batch_read_header(const uint8_t *data, size_t n, Arena *arena, const Dongbo__BatchHeader **ret) {
     ProtobufCBinaryData bytes;
-    if (n > BATCH_BYTES_MAX || take(&data, data + n, TAG_HEADER, &bytes) != 0)
+    if (n == 0 || n > BATCH_BYTES_MAX || take(&data, data + n, TAG_HEADER, &bytes) != 0)
         return 1;
     return decode_header(bytes, arena, ret);
 }
 
 int batch_origin(const uint8_t *data, size_t n, ProtobufCBinaryData *ret_header, ProtobufCBinaryData *ret_signature) {
+    if (n == 0)
+        return 1;
     const uint8_t *end = data + n;
     return take(&data, end, TAG_HEADER, ret_header) != 0 || take(&data, end, TAG_SIGNATURE, ret_signature) != 0;
 }

@@ -169,6 +169,7 @@ static void test_every_bit_of_a_batch_counts(void **state) {
     for (size_t n = 0; n < made.origin.len; n++)
         assert_int_equal(origin_read_batch((ProtobufCBinaryData){.len = n, .data = made.origin.data}, arena, &batch),
                          1);
+    assert_int_equal(origin_read_batch((ProtobufCBinaryData){0}, arena, &batch), 1);
     ProtobufCBinaryData whole = {.len = made.bytes.n, .data = made.bytes.data};
     assert_int_equal(origin_read_batch(whole, arena, &batch), 1); // with its events
     bytes_free(&made.bytes);
