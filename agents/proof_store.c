@@ -55,6 +55,12 @@ int proof_store_received(Spool *spool, const SpoolStream *stream, uint64_t *ret)
     return r;
 }
 
+int proof_store_unproved(Spool *spool, int64_t *ret) {
+    static const char SOME[] = "SELECT EXISTS (SELECT 1 FROM batch b JOIN stream s ON s.id = b.stream "
+                               "WHERE closed = 0 AND acked_at IS NOT NULL AND first_sequence > proven_sequence)";
+    return lite_number(spool_lite(spool), SOME, 0, ret, "");
+}
+
 int proof_store_proven(Spool *spool, int64_t stream, uint64_t sequence) {
     static const char SET[] = "UPDATE stream SET proven_sequence = ?2 WHERE id = ?1";
     return lite_run(spool_lite(spool), SET, "ii", stream, (int64_t)sequence);

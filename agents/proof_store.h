@@ -28,6 +28,9 @@ int proof_store_head(Spool *spool, int64_t stream, const uint8_t **ret, size_t *
 int proof_store_head_put(Spool *spool, int64_t stream, const Dongbo__TreeHead *head,
                          const Dongbo__SignedHead *signed_head);
 
+// *ret 1 while a batch of an open stream has a receipt and no proof.
+int proof_store_unproved(Spool *spool, int64_t *ret);
+
 typedef struct ProofFalse {
     int64_t stream;
     uint64_t first_sequence; // 0: of no batch

@@ -5,6 +5,7 @@
 // verdict is told.
 #include "agents/ledger.h"
 #include "agents/library/library.h"
+#include "agents/proof_store.h"
 #include "agents/push.h"
 #include "agents/sealer.h"
 #include "proto/base/arena.h"
@@ -285,6 +286,10 @@ int dongbo_publisher_flush(DongboPublisher *p) {
         forget(p);
     p->open = false;
     return r;
+}
+
+int library_unproved(DongboPublisher *p, int64_t *ret) {
+    return proof_store_unproved(p->spool, ret);
 }
 
 // ---- delivering -----------------------------------------------------------------------------------------------------

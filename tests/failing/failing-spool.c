@@ -6,10 +6,15 @@
 // The steps are run once without failures, and the spool kept as it is after each. Then each step is run on the spool
 // that the one before left, with its first call failing, its second, and so on until none is left that could fail.
 #include "agents/ledger.h"
+#include "agents/proof_store.h"
+#include "agents/proofs.h"
 #include "agents/resumption.h"
 #include "agents/sealer.h"
 #include "agents/verdicts.h"
 #include "proto/base/error.h"
+#include "proto/batch.h"
+#include "proto/head.h"
+#include "proto/inclusion.h"
 #include "tests/failing/report.h"
 
 #include <fcntl.h>
@@ -96,6 +101,32 @@ static void verdict_make(Dongbo__EventVerdict *verdict, uint64_t sequence, Dongb
     verdict->position = 100 + sequence;
 }
 
+// Where the first batch stands: alone in the log.
+static int segment_make(Agent *agent, const SpoolStream *stream, uint8_t leaf[HASH_BYTES], uint8_t hash[HASH_BYTES]) {
+    static const uint8_t NONE[HASH_BYTES];
+    CLEANUP(merkle_destroy) Merkle *merkle = NULL;
+    ProofBatch batch;
+    ProtobufCBinaryData header, signature;
+    int r = proof_store_batch(agent->spool, stream->id, 1, &batch);
+    if (r == 0)
+        r = merkle_new(&merkle);
+    if (r < 0)
+        return r;
+    MUST(r == 0 && batch_origin(batch.sealed, batch.sealed_n, &header, &signature) == 0, "the first batch");
+    InclusionRow row = {.first_position = 101,
+                        .last_position = 105,
+                        .kind = INCLUSION_KIND_BATCH,
+                        .stream = stream->stream,
+                        .first_sequence = 1,
+                        .last_sequence = EVENTS,
+                        .batch_root = batch.root,
+                        .header = header,
+                        .signature = signature.data};
+    inclusion_leaf(merkle, &row, NONE, leaf);
+    inclusion_link(merkle, NONE, leaf, hash);
+    return 0;
+}
+
 static int receipt_taken(Agent *agent, const SpoolStream *stream, const SpoolBatch *batch) {
     Dongbo__EventVerdict verdicts[3], *list[] = {&verdicts[0], &verdicts[1], &verdicts[2]};
     verdict_make(&verdicts[0], 1, DONGBO__VERDICT__MISMATCH);
@@ -110,8 +141,14 @@ static int receipt_taken(Agent *agent, const SpoolStream *stream, const SpoolBat
     body.last_position = 105;
     body.n_verdicts = 3;
     body.verdicts = list;
+    uint8_t leaf[HASH_BYTES], hash[HASH_BYTES];
+    int made = segment_make(agent, stream, leaf, hash);
+    if (made < 0)
+        return made;
+    body.segment_hash = (ProtobufCBinaryData){HASH_BYTES, hash};
     Bytes raw = {0};
     bytes_append_message(&raw, &body.base);
+    bytes_append(&raw, batch->root, HASH_BYTES); // in the signature's place
     bytes_append(&raw, batch->root, HASH_BYTES);
     int r = raw.failed ? ERROR_MEMORY : verdicts_receipt(&agent->verdicts, stream, &body, &raw);
     bytes_free(&raw);
@@ -163,6 +200,77 @@ static int take_verdicts(Agent *agent) {
     return session_end(agent, r);
 }
 
+typedef struct Said { // of the exchange
+    Dongbo__Proofs proofs;
+    Dongbo__SignedHead head;
+    Dongbo__BatchProof batch, *batches[1];
+    Bytes bytes;
+    uint8_t signature[SIGNATURE_BYTES], root[HASH_BYTES];
+} Said;
+
+static int said_make(Agent *agent, const SpoolStream *stream, Said *said) {
+    static uint8_t none[HASH_BYTES];
+    CLEANUP(signer_destroy) Signer *signer = NULL;
+    Dongbo__TreeHead head = DONGBO__TREE_HEAD__INIT;
+    uint8_t hash[HASH_BYTES];
+    char key_id[KEY_ID_TEXT_BYTES];
+    keys_id(keys.sign_public, key_id);
+    int r = segment_make(agent, stream, said->root, hash);
+    if (r == 0)
+        r = signer_new(&signer, keys.sign_secret);
+    head.number = head.size = 1;
+    head.root = (ProtobufCBinaryData){HASH_BYTES, said->root};
+    head.last_position = 105;
+    head.key_id = key_id;
+    head.segment_hash = (ProtobufCBinaryData){HASH_BYTES, hash};
+    if (r == 0)
+        r = head_sign(&head, signer, &said->bytes, said->signature);
+    dongbo__signed_head__init(&said->head);
+    said->head.head = (ProtobufCBinaryData){said->bytes.n, said->bytes.data};
+    said->head.signature = (ProtobufCBinaryData){SIGNATURE_BYTES, said->signature};
+    dongbo__batch_proof__init(&said->batch);
+    said->batch.first_sequence = 1;
+    said->batch.last_sequence = EVENTS;
+    said->batch.first_position = 101;
+    said->batch.last_position = 105;
+    said->batch.entries_root = said->batch.previous_hash = (ProtobufCBinaryData){HASH_BYTES, none};
+    said->batches[0] = &said->batch;
+    dongbo__proofs__init(&said->proofs);
+    said->proofs.head = &said->head;
+    said->proofs.n_batches = 1;
+    said->proofs.batches = said->batches;
+    return r;
+}
+
+// Proved by an exchange that has this agency's own key; or, with an agency that it does not say, falsely.
+static int prove(Agent *agent, uint32_t agency) {
+    const uint8_t *const exchange[2] = {keys.sign_public, NULL};
+    CLEANUP(proofs_destroy) Proofs *proofs = NULL;
+    SpoolStream stream;
+    Said said = {0};
+    int r = proofs_new(&proofs, agent->spool, exchange);
+    if (r == 0)
+        r = spool_stream(agent->spool, "live", &stream);
+    if (r == 0)
+        r = said_make(agent, &stream, &said);
+    said.batch.agency = agency;
+    if (r == 0)
+        r = proofs_take(proofs, &stream, &said.proofs);
+    MUST(r < 0 || r == (agency != 0), "a proof");
+    if (r == 1)
+        r = proofs_keep_false(proofs, &stream, said.head.head);
+    bytes_free(&said.bytes);
+    return r == ERROR_PEER && strstr(error_text(), "proves something false") != NULL ? 0 : r;
+}
+
+static int take_proof(Agent *agent) {
+    return prove(agent, 0);
+}
+
+static int take_false_proof(Agent *agent) {
+    return prove(agent, 7);
+}
+
 static int forget_receipts(Agent *agent) {
     SpoolStream stream;
     int64_t forgotten;
@@ -197,6 +305,8 @@ static const Step STEPS[] = {
     {"add another", add_batch},
     {"receipt", take_receipt},
     {"later verdicts", take_verdicts},
+    {"false proof", take_false_proof},
+    {"proof", take_proof},
     {"receipts forgotten", forget_receipts},
     {"receipt again", take_receipt},
     {"split", split},

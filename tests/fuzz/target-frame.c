@@ -21,6 +21,7 @@ static const struct {
     {FRAME_RECEIPT, &dongbo__receipt__descriptor},
     {FRAME_VERDICTS, &dongbo__verdicts__descriptor},
     {FRAME_REFUSAL, &dongbo__refusal__descriptor},
+    {FRAME_PROOFS, &dongbo__proofs__descriptor},
     {FRAME_HELLO_SUBSCRIBE, &dongbo__hello_subscribe__descriptor},
     {FRAME_WELCOME_SUBSCRIBE, &dongbo__welcome_subscribe__descriptor},
     {FRAME_CREDIT, &dongbo__credit__descriptor},

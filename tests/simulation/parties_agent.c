@@ -3,7 +3,7 @@
 // A program with libdongbo: what it had not seen flushed it puts again.
 #include "parties_state.h"
 
-#include "agents/library/dongbo.h"
+#include "agents/library/library.h"
 
 #define BATCH_MAX 4
 
@@ -83,7 +83,10 @@ static int agent_step(Party *party, DongboPublisher *publisher) {
     r = dongbo_publisher_run(publisher, (int)world_dice(2500));
     if (r < 0 || world_is_dead())
         return r;
-    party->idle = r == 0 && party->n_flushed == party->n_said && party->n_said == party->n_to_say;
+    int64_t unproved = 1;
+    int asked = library_unproved(publisher, &unproved);
+    party->idle =
+        r == 0 && asked == 0 && unproved == 0 && party->n_flushed == party->n_said && party->n_said == party->n_to_say;
     for (int i = 0; r == 0 && i < party->n_flushed; i++)
         truth_acknowledged(party->said[i]);
     return take_verdicts(party, publisher);
