@@ -25,7 +25,7 @@ POLICIES = {
     "lotless": "fields: {person: [citizen_number], health: [vaccine_group, dose_number, product_code, occurrence_date, "
                f"facility_code, status], population: [{SUBJECT}]}}\norigin_proofs: events\n",
     "pseudonyms": f"fields: {{person: [person_id], health: [all], population: [{SUBJECT}]}}\norigin_proofs: events\n",
-    "province": f"fields: {{person: [citizen_number], health: [all], population: [{SUBJECT}]}}\nprovinces: ['01']\n"
+    "province": "fields: {person: [citizen_number], health: [all], population: [all]}\nprovinces: ['01']\n"
                 "origin_proofs: events\n",
     "elsewhere": f"fields: {{person: [citizen_number], health: [all], population: [{SUBJECT}]}}\nprovinces: ['79']\n"
                  "origin_proofs: events\n",
