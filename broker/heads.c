@@ -50,13 +50,18 @@ typedef struct State { // as stored; the log has at least one segment
 // ---- reading -----------------------------------------------------------------------------------------------------
 
 static const Oid STATE_TYPES[] = {OID_TEXT};
+// Nothing of a database that was set back, until the writer has begun an epoch: heads of the one before that it has
+// forgotten were handed out, and another of the same number and epoch would prove a log that was forked.
 static const PgStatement STATE = {
     "heads-state",
     "SELECT h.epoch, h.last_position, h.leaf_index, h.hash, h.frontier, s.head, "
     "(SELECT g.frontier FROM exchange.segment g WHERE g.leaf_index = s.size - 1), k.key_id IS NOT NULL, "
     "(SELECT c.logged_position FROM exchange.policy_change c WHERE c.change = k.change) "
     "FROM exchange.head h LEFT JOIN (SELECT size, head FROM exchange.signed_head ORDER BY number DESC LIMIT 1) s ON true "
-    "LEFT JOIN exchange.head_key k ON k.key_id = $1",
+    "LEFT JOIN exchange.head_key k ON k.key_id = $1 "
+    "WHERE (SELECT (e.system_identifier, e.timeline) = (i.system_identifier, i.timeline) FROM exchange.epoch e "
+    "CROSS JOIN exchange.server_identity() i ORDER BY e.epoch DESC LIMIT 1) "
+    "AND NOT EXISTS (SELECT FROM exchange.epoch_request r WHERE r.epoch IS NULL)",
     1, STATE_TYPES};
 
 static int read_log(const PGresult *rows, SegmentHead *ret) {

@@ -36,7 +36,7 @@ static int state(Call *call) {
     const BaseSegment *last = base_head(call);
     const HeadRow *head = newest(call);
     rows_begin(call, 9);
-    if (last == NULL)
+    if (last == NULL || !base_epoch_holds(call))
         return 0;
     row_begin(call);
     row_i32(call, 0, last->epoch);

@@ -493,13 +493,18 @@ static int identity(Call *call) {
     return 0;
 }
 
-static int last_epoch(Call *call) {
+static const EpochRow *newest_epoch(const Call *call) {
     const EpochRow *last = NULL;
     for (size_t i = 0; i < epochs.n; i++) {
         const EpochRow *row = table_row(call, &epochs, i);
         if (row != NULL && (last == NULL || row->epoch > last->epoch))
             last = row;
     }
+    return last;
+}
+
+static int last_epoch(Call *call) {
+    const EpochRow *last = newest_epoch(call);
     rows_begin(call, 3);
     if (last == NULL)
         return 0;
@@ -508,6 +513,16 @@ static int last_epoch(Call *call) {
     row_i64(call, 1, last->system);
     row_i32(call, 2, last->timeline);
     return 0;
+}
+
+bool base_epoch_holds(const Call *call) {
+    const EpochRow *last = newest_epoch(call);
+    for (size_t i = 0; i < requests.n; i++) {
+        const RequestRow *row = table_row(call, &requests, i);
+        if (row != NULL && row->epoch == 0)
+            return false;
+    }
+    return last != NULL && last->timeline == base.timeline;
 }
 
 static int epoch(Call *call) {
