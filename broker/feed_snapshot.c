@@ -6,6 +6,7 @@
 
 #include "broker/feed_session.h"
 #include "proto/base/error.h"
+#include "proto/base/mistake.h"
 #include "proto/base/log.h"
 
 #include <stdio.h>
@@ -208,8 +209,8 @@ static int finish(FeedState *state, Subscriber *to, const SnapshotWork *work) {
     int r = feed_store_pass(state->store, to, work->place.first.position);
     if (r < 0)
         return r;
-    to->place = work->place.first;
-    to->previous = to->told_position = to->place.position;
+    to->place = MISTAKE(FIRST_HEAD_LATE) ? work->head : work->place.first;
+    to->previous = to->told_position = work->place.first.position;
     to->told_head = to->starved = false;
     return 0;
 }

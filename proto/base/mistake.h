@@ -17,6 +17,7 @@ typedef enum Mistake {
     MISTAKE_CREDIT_KEPT,
     MISTAKE_EPOCH_KEPT,
     MISTAKE_LEFT_UNTOLD,
+    MISTAKE_FIRST_HEAD_LATE,
     MISTAKES
 } Mistake;
 

@@ -14,6 +14,7 @@
 //   base_people.c    the population store's
 //   base_changes.c   ... what changes it
 //   base_feed.c      the subscriptions'
+//   base_snapshot.c  ... snapshots', and what is trimmed
 //   base_heads.c     signed heads
 //   base_backup.c    backups, and being set back to one
 #pragma once
@@ -48,8 +49,8 @@ typedef struct BaseStatement {
     const char *name;
     BaseRun *run;
 } BaseStatement;
-extern const BaseStatement BASE_LOG[], BASE_RECORD[], BASE_PEOPLE[], BASE_FEED[], BASE_HEADS[],
-    BASE_RETOLD[];                                 // up to one without a name
+extern const BaseStatement BASE_LOG[], BASE_RECORD[], BASE_PEOPLE[], BASE_FEED[], BASE_HEADS[], BASE_RETOLD[],
+    BASE_SNAPSHOT[];                               // up to one without a name
 int base_refuse(Call *call, const char *sqlstate); // a handler's failure on what it was given
 // COPY of the rows of a table, by the beginning of its text.
 int base_copy(Call *call, const char *sql, const Bytes *rows);
@@ -128,6 +129,8 @@ void base_restart(bool population, int64_t until_us);
 void base_back_up(void);
 void base_set_back(bool population, bool by_hand, int64_t until_us);
 void base_forget_backup(void);
+// The feed lets go of what it can: all but the last segment. It is only the feed that does.
+void base_trim(void);
 void base_notify(Call *call); // of the commit, when it comes
 void base_notify_policy(void);
 bool base_readable(int fd, Fiber *waiter); // for wire_descriptors()

@@ -34,10 +34,6 @@ static int one_number(Call *call, int64_t number) {
     return 0;
 }
 
-static int zero(Call *call) {
-    return one_number(call, 0);
-}
-
 static int stamp(Call *call) {
     return one_number(call, (int64_t)base_n_subscriptions);
 }
@@ -98,7 +94,7 @@ static int agencies(Call *call) {
 }
 
 static int segments(Call *call) {
-    int64_t position = param_i64(call, 0), from = 0;
+    int64_t position = param_i64(call, 0), from = 0, trimmed = base_trimmed(call);
     for (size_t i = 0; i < base_segments.n; i++) {
         const BaseSegment *row = table_row(call, &base_segments, i);
         if (row != NULL && row->first_position <= position && row->first_position > from)
@@ -117,7 +113,7 @@ static int segments(Call *call) {
         row_i16(call, 3, row->format);
         row_i64(call, 4, row->stored_at_us);
         row_value(call, 5, row->hash);
-        row_value(call, 6, row->payload);
+        row_value(call, 6, row->last_position <= trimmed ? (Value){.null = true} : row->payload);
         row_i64(call, 7, (int64_t)base_n_subscriptions);
     }
     return 0;
@@ -241,7 +237,8 @@ static int newer(Call *call) {
 
 const BaseStatement BASE_FEED[] = {
     {"notify", notify},
-    {"feed_trimmed", zero},
+    {"snapshot_agencies", agencies},
+    {"snapshot_went", none},
     {"feed_policy_stamp", stamp},
     {"feed_subscriptions", subscriptions},
     {"feed_keys", keys},

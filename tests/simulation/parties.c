@@ -90,6 +90,11 @@ void party_kill(Party *party, int64_t waits, int64_t down_us, bool power) {
         world_kill(party->process);
 }
 
+void party_want_snapshot(Party *party) {
+    party->wants_snapshot = true;
+    party_kill(party, 0, 100000, false);
+}
+
 void party_fill_disk(Party *party, int64_t until_us) {
     disk_fill(party->spool, until_us);
 }

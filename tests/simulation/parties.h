@@ -30,6 +30,8 @@ Process *party_process(Party *party);     // NULL while it is down
 bool party_is_up(const Party *party);
 // Ends now, or at one of its next waits; is down for so long. `power`: what is not synced goes, too.
 void party_kill(Party *party, int64_t waits, int64_t down_us, bool power);
+// A committee's receiver ends, and is started with --from snapshot.
+void party_want_snapshot(Party *party);
 // An agent's machine: its disk is full; a backup is made of it, and brought back.
 void party_fill_disk(Party *party, int64_t until_us);
 void party_back_up(Party *party);

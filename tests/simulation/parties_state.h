@@ -35,11 +35,13 @@ typedef struct Held {
     char lot[16];
     uint8_t record_id[16];
     uint64_t position;
+    int64_t mark; // of the snapshot that brought it; 0: the feed did
 } Held;
 
 typedef struct Copy {
     Held of[TRUTH_PERSONS][TRUTH_GROUPS];
     SinkPlace place;
+    SinkSnapshot snapshot; // that is being taken in; no mark: none is
     bool begun;
 } Copy;
 
@@ -59,6 +61,8 @@ struct Party {
     // A committee
     Sink sink;
     Copy durable, working;
+    bool fills;          // what comes now is a snapshot's
+    bool wants_snapshot; // its keeper has asked for one
 };
 
 typedef struct Parties {

@@ -37,7 +37,7 @@ Mistake simulated_mistake;
 static const char *const MISTAKE_NAMES[MISTAKES] = {
     "none",           "ack-before-commit", "position-before-lock", "sequence-unchecked",
     "root-unchecked", "epoch-unchecked",   "population-unchecked", "credit-kept",
-    "epoch-kept",     "left-untold"};
+    "epoch-kept",     "left-untold",       "first-head-late"};
 
 static struct Run {
     uint64_t seed;
@@ -135,7 +135,7 @@ static bool keeps_streams(const Party *agent) {
 static void strike(void) {
     int64_t now = world_us();
     Party *any = party_at(world_dice(parties_count())), *agent = any_party(PARTY_AGENT);
-    uint64_t what = world_dice(19);
+    uint64_t what = world_dice(24);
     world_trace("fault", (int64_t)what, 0);
     switch (what) {
     case 0: // fallthrough
@@ -183,6 +183,13 @@ static void strike(void) {
     case 16:
         if (world_dice(4) == 0 && !keeps_streams(agent))
             party_lose(agent);
+        break;
+    case 17: // fallthrough
+    case 19:
+        party_want_snapshot(any_party(PARTY_COMMITTEE));
+        break;
+    case 18:
+        base_trim();
         break;
     default:
         party_kill(any, 0, (int64_t)world_dice(SECOND), true);

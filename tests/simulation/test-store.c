@@ -259,10 +259,12 @@ static int decide(Pg *pg, void *argument) {
 
 typedef struct Birth {
     int64_t sequence, person;
+    const char *moves_to; // instead
+    char before[8], after[8];
 } Birth;
 
 static int bear(Pg *pg, void *argument) {
-    static const char *const TEXTS[13] = {"birth", "001225000002", "001225000002", "x", "x", "2025-01-01", "male"};
+    static const char *const BORN[13] = {"birth", "001225000002", "001225000002", "x", "x", "2025-01-01", "male"};
     static const Oid types[] = {17,   1016, 1009, 1009, 1009, 1009, 1009, 1009, 1009,
                                 1009, 1009, 1009, 1009, 1009, 1009, 1007, 16};
     static const PgStatement statement = {
@@ -272,14 +274,16 @@ static int bear(Pg *pg, void *argument) {
         "$15, $16, $17)",
         17, types};
     Birth *birth = argument;
+    const char *moved[13] = {"move", "001200000001", [9] = birth->moves_to};
     PgParams params = {0};
     PGresult *rows = NULL;
     pg_param_bytes(&params, STREAM, STREAM_BYTES);
     pg_param_array_begin(&params, 20, 1);
     pg_array_i64(&params, birth->sequence);
     for (int i = 0; i < 13; i++) {
+        const char *text = birth->moves_to != NULL ? moved[i] : BORN[i];
         pg_param_array_begin(&params, 25, 1);
-        pg_array_text(&params, TEXTS[i] == NULL ? "" : TEXTS[i], TEXTS[i] == NULL ? 0 : strlen(TEXTS[i]));
+        pg_array_text(&params, text == NULL ? "" : text, text == NULL ? 0 : strlen(text));
     }
     pg_param_array_begin(&params, 23, 1);
     pg_array_i32(&params, 0);
@@ -287,6 +291,10 @@ static int bear(Pg *pg, void *argument) {
     int r = pg_run(pg, &statement, &params, &rows);
     pg_params_free(&params);
     birth->person = r == 0 && PQntuples(rows) == 1 ? pg_i64(rows, 0, 1) : -1;
+    if (birth->person > 0) {
+        snprintf(birth->before, sizeof birth->before, "%s", pg_text(rows, 0, 3));
+        snprintf(birth->after, sizeof birth->after, "%s", pg_text(rows, 0, 5));
+    }
     PQclear(rows);
     return r;
 }
@@ -601,6 +609,29 @@ static void test_birth_that_came_to_nothing(void **state) {
     assert_int_equal(after.position, before.position + 1);
 }
 
+// Where somebody came from is said once, also to who asks again when they have moved on.
+static void test_moves_are_answered_as_at_first(void **state) {
+    Birth first = {.sequence = 1, .moves_to = "01"}, second = {.sequence = 2, .moves_to = "79"}, again = first;
+    OK(a, command, "BEGIN");
+    OK(a, bear, &first);
+    OK(a, rollback, NULL); // never was
+    OK(a, bear, &first);
+    assert_string_equal(first.before, "");
+    assert_string_equal(first.after, "01");
+    OK(a, command, "BEGIN");
+    OK(a, bear, &second);
+    assert_string_equal(second.before, "01");
+    actor_begin(b, bear, &again);
+    assert_true(actor_waits(b));
+    OK(a, commit, NULL);
+    assert_int_equal(actor_end(b), 0);
+    assert_string_equal(again.before, "");
+    assert_string_equal(again.after, "01");
+    OK(b, bear, &second); // as it is applied again
+    assert_string_equal(second.before, "01");
+    assert_string_equal(second.after, "79");
+}
+
 static void test_places(void **state) {
     Place place;
     OK(c, head_place, &place);
@@ -635,6 +666,7 @@ int main(void) {
         TEST(test_not_decided_after_all),
         TEST(test_births_one_at_a_time),
         TEST(test_birth_that_came_to_nothing),
+        TEST(test_moves_are_answered_as_at_first),
         TEST(test_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

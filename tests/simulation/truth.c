@@ -42,10 +42,12 @@ const char *truth_residence(int person) {
 
 static void say_of_people(Saying *saying) {
     saying->kind = truth.plan.moves && world_dice(2) == 0 ? SAID_MOVE : SAID_BIRTH;
-    if (saying->kind == SAID_MOVE)
+    if (saying->kind == SAID_MOVE) {
         saying->province = truth_province((int)world_dice(3));
-    else
+        saying->person = (int)world_dice(TRUTH_PERSONS - TRUTH_UNBORN);
+    } else {
         saying->person = TRUTH_PERSONS - TRUTH_UNBORN + (int)world_dice(TRUTH_UNBORN);
+    }
 }
 
 Saying *truth_say(int agent, bool centre) {

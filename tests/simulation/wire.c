@@ -56,6 +56,7 @@ struct _zsock_t {
 
 struct _zactor_t {
     uint32_t magic;
+    LIST_ENTRY(_zactor_t) all;
     zsock_t *own, *pipe; // the owner's end, and the actor's
     zactor_fn *run;
     void *argument;
@@ -78,6 +79,7 @@ typedef struct Flight Flight;
 
 static struct Wire {
     LIST_HEAD(, Flight) flights;
+    LIST_HEAD(, _zactor_t) actors;
     WireFaults faults;
     zsock_t *sockets[SOCKETS_MAX];
     int n_sockets, numbers;
@@ -575,6 +577,18 @@ static void forget_waiters(const zmq_pollitem_t *items, int n) {
     }
 }
 
+// A thread of a process that is killed ends when whoever started it says so, as it does in a process that stops:
+// threads lend each other memory, and know who goes first.
+static void wait_for_owner(void) {
+    zactor_t *actor = NULL;
+    LIST_FOREACH(actor, &wire.actors, all) {
+        if (actor->fiber == world_present())
+            break;
+    }
+    while (actor != NULL && actor->owner == NULL)
+        world_wait_until(WORLD_NEVER);
+}
+
 int zmq_poll(zmq_pollitem_t *items, int n, long timeout_ms) {
     int64_t until = timeout_ms < 0 ? WORLD_NEVER : world_us() + timeout_ms * 1000;
     // Each look is a chance for others to go first, and for this process to die.
@@ -593,6 +607,7 @@ int zmq_poll(zmq_pollitem_t *items, int n, long timeout_ms) {
     return ready;
 dead:
     forget_waiters(items, n);
+    wait_for_owner();
     errno = ETERM;
     return -1;
 }
@@ -614,6 +629,7 @@ zactor_t *zactor_new(zactor_fn *run, void *argument) {
     actor->own->peer = actor->pipe;
     actor->pipe->peer = actor->own;
     actor->fiber = world_fiber(run_actor, actor);
+    LIST_INSERT_HEAD(&wire.actors, actor, all);
     return actor;
 }
 
@@ -626,6 +642,7 @@ void zactor_destroy(zactor_t **pointer) {
     actor->owner = world_present();
     while (!actor->over)
         world_wait_until(WORLD_NEVER);
+    LIST_REMOVE(actor, all);
     zsock_destroy(&actor->pipe);
     zsock_destroy(&actor->own);
     free(actor);
