@@ -258,7 +258,8 @@ static void said_of(AuditHasher *hasher, const AuditLine *line, uint8_t out[HASH
 }
 
 static uint8_t *put(uint8_t *to, const void *data, size_t n) {
-    memcpy(to, data, n);
+    if (n > 0) // a reason without a field has no bytes at all
+        memcpy(to, data, n);
     return to + n;
 }
 

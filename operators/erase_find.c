@@ -334,6 +334,11 @@ static int by_hash(const void *a, const void *b) {
     return left->hash < right->hash ? -1 : left->hash > right->hash;
 }
 
+static void sort(EraseFind *find) {
+    if (find->n > 0)
+        qsort(find->targets, find->n, sizeof *find->targets, by_position);
+}
+
 static bool is_taken(const EraseFind *find, int64_t position) {
     const EraseTarget wanted = {.position = position};
     return bsearch(&wanted, find->targets, find->n_before, sizeof wanted, by_position) != NULL;
@@ -410,7 +415,7 @@ static int find_repeats(EraseFind *find, int64_t from) {
     find->n_before = find->n;
     if (r == 0 && find->n_trails > 0)
         r = scan(find, from, visit_repeats);
-    qsort(find->targets, find->n, sizeof *find->targets, by_position);
+    sort(find);
     return r;
 }
 
@@ -459,7 +464,7 @@ int erase_find(EraseFind *find) {
         r = find_said(find);
     if (r == 0 && !find->event_id)
         r = erase_trimmed(find);
-    qsort(find->targets, find->n, sizeof *find->targets, by_position);
+    sort(find);
     return r == 0 && find->n > 0 ? find_repeats(find, find->targets[0].position) : r;
 }
 

@@ -193,7 +193,8 @@ class Trial:
 
     def received(self):
         """The last position that the committee has stored."""
-        lines = [path.read_bytes().splitlines()[-1:] for path in sorted(self.receiver.directory.glob("*.jsonl"))]
+        files = sorted(self.receiver.directory.glob("*.jsonl"))
+        lines = [path.read_bytes().rpartition(b"\n")[0].splitlines()[-1:] for path in files]  # whole ones
         last = [line for found in lines for line in found]
         return json.loads(last[-1])["position"] if last else 0
 
