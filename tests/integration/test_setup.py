@@ -3,7 +3,7 @@
 import psycopg2
 import pytest
 
-from conftest import BUILD, POPULATION, write_csv
+from conftest import BUILD, POPULATION, ROOT, write_csv
 
 CITIZEN = {"citizen_number": "001099012345", "full_name": "Nguyễn Văn An", "birth_date": "1999-05-01", "sex": "male",
            "residence_province": "01", "residence_province63": "01"}
@@ -80,3 +80,17 @@ def test_a_store_folded_by_another_version_is_noticed_and_folded_anew(exchange):
                           "UPDATE population.state SET fold_version = 9")
     exchange.dongbo("init")
     assert exchange.cluster.value("SELECT fold_version FROM population.state") == 1
+
+
+def test_a_migration_that_had_to_be_changed_is_the_one_that_was_applied(exchange):
+    """It names the hash of what it was; of any other it is said that this is not the file."""
+    changed = [(path, line.split()[2]) for path in sorted((ROOT / "schemas/exchange").glob("*.sql"))
+               for line in path.read_text().splitlines() if line.startswith("-- was ")]
+    assert changed
+    for path, was in changed:
+        exchange.cluster.rows("UPDATE exchange.migration SET sha256 = decode(%s, 'hex') WHERE name = %s", was,
+                              path.name)
+    exchange.dongbo("init")
+    exchange.cluster.rows("UPDATE exchange.migration SET sha256 = sha256('x') WHERE name = %s", changed[0][0].name)
+    done = exchange.dongbo("init", check=False)
+    assert done.returncode == 2 and f"{changed[0][0].name} is not the file that was applied" in done.stderr
