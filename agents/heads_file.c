@@ -59,16 +59,24 @@ static const char *line_begin(const char *text, size_t n) {
     return newline == NULL ? text : newline + 1;
 }
 
+static int not_ours(const HeadsFile *file) {
+    return error_fail(ERROR_CONFIG,
+                      "%s: its end is no line of co-signed heads. Nothing was changed: restore it from a copy, or name "
+                      "another file",
+                      file->path);
+}
+
+// A file of somebody else's may have no line's end, too: a key, say.
+static bool is_begun(const char *text, size_t n) {
+    static const char BEGIN[] = "{\"number\":";
+    size_t most = sizeof BEGIN - 1;
+    return memcmp(text, BEGIN, n < most ? n : most) == 0;
+}
+
 // What comes behind the last line's end was never said to be there.
-static int repair(HeadsFile *file, const char *tail, size_t *n) {
-    size_t whole = (size_t)(line_begin(tail, *n) - tail);
-    if (whole == *n)
-        return 0;
-    if (whole == 0 && file->size > (off_t)*n)
-        return error_fail(ERROR_CONFIG, "%s: its end is no line of co-signed heads. Nothing was changed", file->path);
-    file->size -= (off_t)(*n - whole);
+static int repair(HeadsFile *file, size_t torn) {
+    file->size -= (off_t)torn;
     file->was_torn = true;
-    *n = whole;
     return ftruncate(file->fd, file->size) == 0 && fsync(file->fd) == 0 ? 0 : fail(file->path, "repair its end");
 }
 
@@ -78,17 +86,17 @@ static int read_end(HeadsFile *file) {
     ssize_t got = pread(file->fd, tail, n, file->size - (off_t)n);
     if (got != (ssize_t)n)
         return fail(file->path, "read it");
-    int r = repair(file, tail, &n);
-    if (r < 0 || n == 0)
-        return r;
-    const char *begin = line_begin(tail, n - 1);
-    r = cosigned_read(begin, (size_t)(tail + n - 1 - begin), &file->last);
-    file->any = r == 0;
-    return r <= 0 ? r
-                  : error_fail(ERROR_CONFIG,
-                               "%s: its last line is no co-signed head. Nothing was changed: restore it from a copy, "
-                               "or name another file",
-                               file->path);
+    size_t whole = (size_t)(line_begin(tail, n) - tail);
+    if (whole == 0 && (file->size > (off_t)n || !is_begun(tail, n)))
+        return not_ours(file);
+    if (whole > 0) {
+        const char *begin = line_begin(tail, whole - 1);
+        int r = cosigned_read(begin, (size_t)(tail + whole - 1 - begin), &file->last);
+        if (r != 0)
+            return r < 0 ? r : not_ours(file);
+        file->any = true;
+    }
+    return whole == n ? 0 : repair(file, n - whole);
 }
 
 int heads_file_open(HeadsFile **ret, const char *path) {

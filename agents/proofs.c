@@ -117,12 +117,13 @@ static int open_head(Proofs *proofs, const Dongbo__SignedHead *signed_head, cons
     if (r == 2)
         return no_proof("have a head that is not signed by the exchange's key");
     int64_t now = clock_monotonic_ms(spool_clock(proofs->spool));
-    if (proofs->complained_ms == 0 || now - proofs->complained_ms >= COMPLAIN_MS)
+    if (proofs->complained_ms == 0 || now - proofs->complained_ms >= COMPLAIN_MS) {
         log_warn(
             "heads of the exchange's log are signed with key %s, which is not known here: what is in the log cannot "
             "be proved by them. Get the exchange's present public key file from its operators",
             (*ret)->key_id);
-    proofs->complained_ms = now;
+        proofs->complained_ms = now;
+    }
     proofs->skips = true;
     *ret = NULL;
     return 0;
@@ -199,7 +200,15 @@ static int keep(Proofs *proofs, int64_t batch, Dongbo__BatchProof *proof, Dongbo
     return proof_store_put(proofs->spool, batch, hash, &proofs->packed);
 }
 
-// One that the spool has let go is passed over: there is nothing left to hold it against.
+// The spool has let it go: there is nothing left to hold it against. It says nothing of those that are still there.
+static int pass_batch(Proofs *proofs, const SpoolStream *stream, const Dongbo__BatchProof *proof) {
+    uint64_t oldest = 0;
+    int r = spool_oldest(proofs->spool, stream->id, &oldest);
+    if (r == 0 && oldest != 0 && proof->last_sequence >= oldest)
+        return no_proof("are of another range of events than the batch had");
+    return r;
+}
+
 static int take_batch(Proofs *proofs, const SpoolStream *stream, Dongbo__BatchProof *proof,
                       const Dongbo__Proofs *message, const Dongbo__TreeHead *head) {
     ProofBatch batch;
@@ -208,7 +217,7 @@ static int take_batch(Proofs *proofs, const SpoolStream *stream, Dongbo__BatchPr
     ArenaMark mark = arena_mark(proofs->arena);
     int r = proof_store_batch(proofs->spool, stream->id, proof->first_sequence, &batch);
     if (r != 0)
-        return r < 0 ? r : 0;
+        return r < 0 ? r : pass_batch(proofs, stream, proof);
     if (batch.receipt == NULL)
         return no_proof("are of a batch that has no receipt");
     if (batch_origin(batch.sealed, batch.sealed_n, &header, &signature) != 0 || signature.len != SIGNATURE_BYTES)

@@ -106,6 +106,17 @@ static void test_what_is_none_stays(void **state) {
     assert_int_equal(file_size(path), 17);
 }
 
+// A path that was mistyped names a key, notes, the configuration: files that may end without a line's end.
+static void test_what_is_somebody_elses_loses_no_line(void **state) {
+    static const char *const TEXTS[] = {"c2VjcmV0", "{\"curve\":\"c2VjcmV0\"}", "first\nlast", "{\"number\":1}\nlast"};
+    HeadsFile *file = NULL;
+    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
+        write_file(TEXTS[i], strlen(TEXTS[i]));
+        assert_int_equal(heads_file_open(&file, path), ERROR_CONFIG);
+        assert_int_equal(file_size(path), strlen(TEXTS[i]));
+    }
+}
+
 static void test_evidence_stands_beside_it(void **state) {
     HeadsFile *file = NULL;
     Bytes line = {0};
@@ -125,6 +136,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_appended_and_found_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_torn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_none_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_somebody_elses_loses_no_line, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_evidence_stands_beside_it, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -484,6 +484,25 @@ static void test_what_is_let_go_needs_no_proof(void **state) {
     assert_int_equal(proven(), 6);
 }
 
+// While the session is on: nothing of the others follows from that.
+static void test_what_is_let_go_hides_nothing_else(void **state) {
+    store_batch(3);
+    begin_session();
+    f.test->now_us += 8LL * 24 * 3600 * 1000000;
+    store_batch(2);
+    assert_int_equal(spool_begin(f.test->spool), 0);
+    assert_int_equal(spool_trim(f.test->spool), 0);
+    assert_int_equal(spool_commit(f.test->spool), 0);
+    Dongbo__Proofs *proofs = prove(0, 1, 0);
+    proofs->batches[0]->last_sequence = 5;
+    expect_fault(proofs);
+    assert_int_equal(proven(), 0);
+    f.number = 0;
+    assert_int_equal(take(prove(0, 2, 0)), 0);
+    assert_int_equal(proven(), 5);
+    assert_int_equal(count(PROOFS), 1);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -498,6 +517,7 @@ int main(void) {
         TEST(test_what_has_no_receipt_is_not_judged),
         TEST(test_what_is_forgotten_is_proved_no_more),
         TEST(test_what_is_let_go_needs_no_proof),
+        TEST(test_what_is_let_go_hides_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
