@@ -10,6 +10,17 @@
 
 #define LOOK_AGAIN_MS 5000 // after a failure
 
+// Also those of sessions that ended meanwhile: or whoever says Hello over and over has them made for nobody, before
+// everybody else's.
+static bool has_room(const IngressState *state, uint32_t agency) {
+    size_t n = 0;
+    const Proving *proving;
+    LIST_FOREACH(proving, &state->provings, out) {
+        n += proving->agency == agency;
+    }
+    return n < PROVINGS_AGENCY_MAX;
+}
+
 void ingress_look_for_proofs(IngressState *state, Session *session) {
     if (!session->open || !session->wants_proofs || !session->proofs_due || session->proving == NULL ||
         session->nonce != 0 || session->history || session->proved_sequence >= session->receipt_sequence)
@@ -17,11 +28,14 @@ void ingress_look_for_proofs(IngressState *state, Session *session) {
     int64_t now = clock_monotonic_ms(state->clock);
     if (session->proofs_failed_ms != 0 && now - session->proofs_failed_ms < LOOK_AGAIN_MS)
         return;
+    if (!has_room(state, session->agency))
+        return;
     Proving *proving = session->proving;
     session->proving = NULL;
     session->proofs_due = false;
     session->proofs_failed_ms = 0;
     proving->session = session->number;
+    proving->agency = session->agency;
     proving->after = session->proved_sequence;
     proving->upto = session->receipt_sequence;
     proving->head = session->proved_head;
@@ -55,8 +69,14 @@ static void say_proofs(IngressState *state, Session *session, const Proving *pro
         ingress_ask(state, session);
 }
 
-void ingress_proved(IngressState *state, Proving *proving) {
-    LIST_REMOVE(proving, out);
+// Where there was no room for them.
+static void look_for_others(IngressState *state, uint32_t agency) {
+    for (Session *session = sessions_first(state->sessions); session != NULL; session = sessions_next(state->sessions))
+        if (session->agency == agency)
+            ingress_look_for_proofs(state, session);
+}
+
+static void proved(IngressState *state, Proving *proving) {
     Session *session = sessions_find(state->sessions, proving->session);
     if (session == NULL) {
         proving_destroy(&proving);
@@ -71,4 +91,11 @@ void ingress_proved(IngressState *state, Proving *proving) {
     } else {
         ingress_look_for_proofs(state, session); // a head may have been signed meanwhile
     }
+}
+
+void ingress_proved(IngressState *state, Proving *proving) {
+    uint32_t agency = proving->agency;
+    LIST_REMOVE(proving, out);
+    proved(state, proving);
+    look_for_others(state, agency);
 }

@@ -17,6 +17,7 @@
 typedef struct Proving {
     LIST_ENTRY(Proving) out;
     uint64_t session; // to answer to
+    uint32_t agency;
     uint8_t stream[STREAM_BYTES];
     uint64_t after, upto; // sequences; after becomes the last one that is proved
     uint64_t head;        // number of the head that the agent has; becomes that of the proofs' head

@@ -69,6 +69,7 @@
 #define REDECIDE_ITEMS_MAX 500              // events decided again at once
 #define VERDICT_CHUNK_BYTES (256 * 1024)    // of verdicts that a resuming agent missed, per message
 #define PROOF_BATCHES_MAX 64                // batches in one Proofs
+#define PROVINGS_AGENCY_MAX 4               // Proofs of one agency that are being made
 #define SESSIONS_PER_AGENCY_MAX 256
 #define STREAMS_PER_DAY_MAX 1024 // that an agency opens
 
