@@ -88,10 +88,10 @@ int proof_store_head_put(Spool *spool, int64_t stream, const Dongbo__TreeHead *h
 }
 
 int proof_store_false(Spool *spool, const ProofFalse *proof) {
-    static const char ADD[] =
-        "INSERT INTO false_proof (stream, first_sequence, why, said, at) VALUES (?1, ?2, ?3, ?4, ?5)";
-    return lite_run(spool_lite(spool), ADD, "iitbi", proof->stream, (int64_t)proof->first_sequence, proof->why,
-                    proof->said.data, proof->said.len, clock_now_us(spool_clock(spool)));
+    static const char ADD[] = "INSERT INTO false_proof (stream, first_sequence, why, said, at) "
+                              "SELECT ?1, ?2, ?3, ?4, ?5 WHERE (SELECT count(*) FROM false_proof) < ?6";
+    return lite_run(spool_lite(spool), ADD, "iitbii", proof->stream, (int64_t)proof->first_sequence, proof->why,
+                    proof->said.data, proof->said.len, clock_now_us(spool_clock(spool)), (int64_t)PROOF_FALSE_MAX);
 }
 
 // ---- for who looks on ----------------------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ typedef struct ProofFalse {
     const char *why;
     ProtobufCBinaryData said; // Proofs, or ReceiptBody and its signature, as it came
 } ProofFalse;
+// The first PROOF_FALSE_MAX are kept: an agent that is started again and again is told the same.
+#define PROOF_FALSE_MAX 32
 int proof_store_false(Spool *spool, const ProofFalse *proof);
 
 typedef struct ProofState { // of one open stream

@@ -340,6 +340,17 @@ static void test_what_is_false_is_kept(void **state) {
     assert_int_equal(count(PROOFS), 0);
 }
 
+static void test_so_much_evidence_is_kept(void **state) {
+    store_batch(3);
+    Dongbo__Proofs *proofs = prove(0, 1, 0);
+    proofs->batches[0]->agency = 4;
+    for (int i = 0; i < PROOF_FALSE_MAX; i++)
+        expect_false(proofs, "is not in the log");
+    assert_int_equal(take(proofs), FALSE);
+    assert_int_equal(proofs_keep_false(f.proofs, &f.stream, (ProtobufCBinaryData){4, (uint8_t *)"said"}), ERROR_PEER);
+    assert_int_equal(count(FALSES), PROOF_FALSE_MAX);
+}
+
 // Signed, whole and of this very batch, and yet another log than before.
 static void test_another_log(void **state) {
     store_others(2);
@@ -509,6 +520,7 @@ int main(void) {
         TEST(test_true_ones_are_kept),
         TEST(test_every_bit_counts),
         TEST(test_what_is_false_is_kept),
+        TEST(test_so_much_evidence_is_kept),
         TEST(test_another_log),
         TEST(test_an_epoch_may_have_forgotten),
         TEST(test_an_epoch_may_have_got_it_again),
