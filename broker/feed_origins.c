@@ -70,7 +70,9 @@ void origin_parts_free(OriginParts *parts) {
 }
 
 void origin_parts_clear(OriginParts *parts) {
-    origin_parts_rewind(parts, &(OriginMark){0});
+    bytes_clear(&parts->batches.bytes); // what did not fit once may fit now
+    bytes_clear(&parts->proofs.bytes);
+    parts->batches.n = parts->proofs.n = 0;
 }
 
 size_t origin_parts_bytes(const OriginParts *parts) {
