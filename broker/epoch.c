@@ -63,10 +63,13 @@ int epoch_log_note(LogTail *tail, const Note *note) {
 typedef struct Identity {
     int64_t system;
     int32_t timeline;
+    int64_t now_s; // by its own clock, since 1970
 } Identity;
 
-static const PgStatement IDENTITY = {"identity", "SELECT system_identifier, timeline FROM exchange.server_identity()",
-                                     0, NULL};
+static const PgStatement IDENTITY = {
+    "identity",
+    "SELECT system_identifier, timeline, extract(epoch FROM clock_timestamp())::bigint FROM exchange.server_identity()",
+    0, NULL};
 static const PgStatement LAST = {
     "last-epoch", "SELECT epoch, system_identifier, timeline FROM exchange.epoch ORDER BY epoch DESC LIMIT 1", 0, NULL};
 static const Oid EPOCH_TYPES[] = {OID_INT4, OID_INT8, OID_INT8, OID_INT4, OID_TEXT};
@@ -76,15 +79,16 @@ static const PgStatement EPOCH = {
     EPOCH_TYPES};
 
 // A database that is set back knows nothing of the epochs that began since, and may be set back to the same copy twice:
-// their numbers are used again by no count of its own. So it is the time that gives them, in seconds.
-static uint32_t next_epoch(const LogTail *tail) {
+// their numbers are used again by no count of its own. So it is the time that gives them, in seconds: the database's,
+// for brokers' clocks differ, and a later epoch has the greater number.
+static uint32_t next_epoch(const LogTail *tail, const Identity *identity) {
     uint32_t last = tail->head->epoch;
-    int64_t seconds = clock_now_us(tail->clock) / 1000000 - EPOCHS_SINCE_S;
+    int64_t seconds = identity->now_s - EPOCHS_SINCE_S;
     return last > 0 && seconds > last && seconds <= INT32_MAX ? (uint32_t)seconds : last + 1;
 }
 
 static int open_epoch(LogTail *tail, const Identity *identity, const char *reason) {
-    tail->head->epoch = next_epoch(tail);
+    tail->head->epoch = next_epoch(tail, identity);
     PgParams params = {0};
     pg_param_i32(&params, (int32_t)tail->head->epoch);
     pg_param_i64(&params, (int64_t)tail->head->last_position + 1);
@@ -105,7 +109,7 @@ static int read_identity(Pg *pg, Identity *ret) {
     PGresult *rows = NULL;
     int result = pg_run(pg, &IDENTITY, NULL, &rows);
     if (result == 0)
-        *ret = (Identity){.system = pg_i64(rows, 0, 0), .timeline = pg_i32(rows, 0, 1)};
+        *ret = (Identity){.system = pg_i64(rows, 0, 0), .timeline = pg_i32(rows, 0, 1), .now_s = pg_i64(rows, 0, 2)};
     PQclear(rows);
     return result;
 }

@@ -486,10 +486,11 @@ static int verdicts(Call *call) {
 // ---- epochs --------------------------------------------------------------------------------------------------------
 
 static int identity(Call *call) {
-    rows_begin(call, 2);
+    rows_begin(call, 3);
     row_begin(call);
     row_i64(call, 0, SYSTEM_IDENTIFIER);
     row_i32(call, 1, base.timeline);
+    row_i64(call, 2, world_date_us() / 1000000);
     return 0;
 }
 
