@@ -281,14 +281,15 @@ static int prepare(Follow *follow) {
     if (r < 0)
         return r;
     follow->terminal = isatty(STDERR_FILENO);
-    return follow_peer_new(&follow->peer, &(FollowPeerOptions){.endpoints = follow->config->broker.endpoints,
-                                                               .n_endpoints = follow->config->broker.endpoints_count,
-                                                               .keys = &follow->keys,
-                                                               .broker = follow->broker,
-                                                               .clock = clock_system(),
-                                                               .timeout_ms = follow->timeout_s * 1000,
-                                                               .answered = answered,
-                                                               .self = follow});
+    FollowPeerOptions options = {.asker = {.endpoints = follow->config->broker.endpoints,
+                                           .n_endpoints = follow->config->broker.endpoints_count,
+                                           .keys = &follow->keys,
+                                           .exchange = follow->broker,
+                                           .clock = clock_system(),
+                                           .timeout_ms = follow->timeout_s * 1000},
+                                 .answered = answered,
+                                 .self = follow};
+    return follow_peer_new(&follow->peer, &options);
 }
 
 static int finish(Follow *follow, int r) {

@@ -5,10 +5,8 @@
 // the next broker of the list of endpoints goes on where one was lost. It opens no session, and ends nobody's.
 #pragma once
 
-#include "proto/base/clock.h"
+#include "agents/asker.h"
 #include "proto/bounds.h"
-#include "proto/keys.h"
-#include "wire.pb-c.h"
 
 #define FOLLOW_NUMBER_BYTES 16
 
@@ -21,12 +19,7 @@ typedef struct FollowAsk {
 } FollowAsk;
 
 typedef struct FollowPeerOptions {
-    char **endpoints;
-    unsigned n_endpoints;
-    const Keys *keys;   // outlive it, as the others here
-    const Keys *broker; // two: the exchange's, and those that are tried when these get nowhere
-    const Clock *clock;
-    int64_t timeout_ms; // without any answer; 0: none
+    AskerOptions asker;
     // Called once for each answer; what it returns, when negative, is returned to the caller.
     int (*answered)(void *self, const FollowAsk *ask, const Dongbo__Followed *answer);
     void *self;

@@ -1,24 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Asks an exchange's brokers for signed heads, one question at a time, over a list of endpoints: the next one when one
-// is lost or does not answer, and after a round without success with growing pauses.
+// Asks an exchange's brokers for signed heads, one question at a time.
 #pragma once
 
-#include "proto/base/clock.h"
-#include "proto/keys.h"
-#include "wire.pb-c.h"
-
-typedef struct HeadsPeerOptions {
-    char **endpoints;
-    unsigned n_endpoints;
-    const Keys *keys;     // outlive it, as the others here
-    const Keys *exchange; // two: its present ones, and those that it may go over to
-    const Clock *clock;
-    int64_t timeout_ms; // without any answer; 0: none
-} HeadsPeerOptions;
+#include "agents/asker.h"
 
 typedef struct HeadsPeer HeadsPeer;
-int heads_peer_new(HeadsPeer **ret, const HeadsPeerOptions *options); // ERROR_MEMORY
+int heads_peer_new(HeadsPeer **ret, const AskerOptions *options); // ERROR_MEMORY
 void heads_peer_destroy(HeadsPeer **peer);
 // The answer lives until the next question. 0; 1 the exchange refuses, as heads_peer_text() says; ERROR_PEER nobody
 // answers for so long; ERROR_STOPPED; ERROR_MEMORY, ERROR_SYSTEM.

@@ -250,12 +250,13 @@ static int prepare(Witness *witness) {
         r = file_open(witness);
     if (r < 0)
         return r;
-    return heads_peer_new(&witness->peer, &(HeadsPeerOptions){.endpoints = witness->config->broker.endpoints,
-                                                              .n_endpoints = witness->config->broker.endpoints_count,
-                                                              .keys = &witness->keys,
-                                                              .exchange = witness->exchange,
-                                                              .clock = clock_system(),
-                                                              .timeout_ms = witness->timeout_s * 1000});
+    AskerOptions options = {.endpoints = witness->config->broker.endpoints,
+                            .n_endpoints = witness->config->broker.endpoints_count,
+                            .keys = &witness->keys,
+                            .exchange = witness->exchange,
+                            .clock = clock_system(),
+                            .timeout_ms = witness->timeout_s * 1000};
+    return heads_peer_new(&witness->peer, &options);
 }
 
 static int finish(Witness *witness, int r) {
