@@ -323,7 +323,8 @@ static int segment_get(Filling *filling, const ReaderSegment **ret) {
             end_unreadable(filling);
         return r < 0 ? r : 1;
     }
-    if ((*ret)->policy_stamp <= state->policy_stamp)
+    // One without entries was trimmed, perhaps since that was last looked at: it is not to be passed over in silence.
+    if ((*ret)->policy_stamp <= state->policy_stamp && (*ret)->entries)
         return 0;
     // What was filled so far is of before; a Welcome that tells of another grant comes behind it.
     r = filling_send(filling);

@@ -236,11 +236,13 @@ static int sign(Actor *actor, const State *state) {
     return result < 0 ? result : insert(actor, &head, signature);
 }
 
-static void tell(Actor *actor, uint64_t number) {
-    if (number == actor->told)
-        return;
+static void tell(Actor *actor, uint64_t number, uint64_t last_position) {
+    uint64_t *position = number == actor->told ? NULL : malloc(sizeof *position);
+    if (position == NULL)
+        return; // or told by the next look
+    *position = last_position;
     actor->told = number;
-    mail_send(actor->ingress, MAIL_HEAD, NULL);
+    mail_send(actor->ingress, MAIL_HEAD, position);
 }
 
 // Under the lock all is looked at again, for another broker may have been faster.
@@ -258,7 +260,7 @@ static int act(Actor *actor, bool ending) {
     if (result >= 0) {
         result = pg_command(actor->exchange, "COMMIT");
         if (result == 0 && due == DUE_HEAD)
-            tell(actor, state.any ? state.last.number + 1 : 1);
+            tell(actor, state.any ? state.last.number + 1 : 1, state.log.last_position);
         return result;
     }
     if (pg_connected(actor->exchange) && pg_command(actor->exchange, "ROLLBACK") < 0)
@@ -272,7 +274,7 @@ static int look(Actor *actor, bool ending) {
     if (result == 0)
         result = read_state(actor, &state);
     if (result == 0 && state.any)
-        tell(actor, state.last.number);
+        tell(actor, state.last.number, state.last.last_position);
     if (result != 0 || decide(actor, &state, ending) == DUE_NOTHING)
         return result < 0 ? result : 0;
     return act(actor, ending);

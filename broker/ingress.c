@@ -95,7 +95,7 @@ static void receive_mail(IngressState *state) {
         else if (kind == MAIL_PROVING)
             ingress_proved(state, pointer);
         else if (kind == MAIL_HEAD)
-            ingress_head_signed(state);
+            ingress_head_signed(state, pointer);
         else if (kind == MAIL_AGENCIES)
             take_agencies(state, pointer);
         else if (kind == MAIL_DECIDED)
@@ -138,7 +138,7 @@ static void destroy(void *pointer) {
     while (state->inbox != NULL && mail_receive(state->inbox, &kind, &left) == 0) {
         Agencies *agencies = kind == MAIL_AGENCIES ? left : NULL;
         agencies_unref(&agencies);
-        if (kind == MAIL_DECIDED)
+        if (kind == MAIL_DECIDED || kind == MAIL_HEAD)
             free(left);
     }
     for (Greeting *greeting; (greeting = LIST_FIRST(&state->greetings)) != NULL; greeting_destroy(&greeting))

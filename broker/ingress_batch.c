@@ -101,8 +101,7 @@ void ingress_dispatch(IngressState *state) {
 }
 
 static void say_receipt(IngressState *state, Session *session, Work *work) {
-    if (work->last_sequence > session->receipt_sequence)
-        session->receipt_sequence = work->last_sequence;
+    ingress_has_receipt(state, session, work->last_sequence, work->last_position);
     Dongbo__Receipt receipt = DONGBO__RECEIPT__INIT;
     receipt.body = (ProtobufCBinaryData){.data = work->receipt.data, .len = work->receipt.n};
     receipt.signature = (ProtobufCBinaryData){.data = work->receipt_signature, .len = SIGNATURE_BYTES};

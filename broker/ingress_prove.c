@@ -6,6 +6,7 @@
 
 #include "broker/mail.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define LOOK_AGAIN_MS 5000 // after a failure
@@ -44,7 +45,16 @@ void ingress_look_for_proofs(IngressState *state, Session *session) {
     mail_send(state->prover, MAIL_PROVING, proving);
 }
 
-void ingress_head_signed(IngressState *state) {
+void ingress_has_receipt(const IngressState *state, Session *session, uint64_t sequence, uint64_t position) {
+    if (sequence > session->receipt_sequence)
+        session->receipt_sequence = sequence;
+    // Where its head was signed before we came to say this, no other comes to remind us.
+    session->proofs_due = session->proofs_due || position <= state->signed_position;
+}
+
+void ingress_head_signed(IngressState *state, uint64_t *position) {
+    state->signed_position = *position;
+    free(position);
     for (Session *session = sessions_first(state->sessions); session != NULL;
          session = sessions_next(state->sessions)) {
         session->proofs_due = true;

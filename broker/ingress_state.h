@@ -31,6 +31,7 @@ typedef struct IngressState {
     LIST_HEAD(, Greeting) greetings; // the greeter has, also those of sessions that are over
     size_t n_greetings;
     LIST_HEAD(, Proving) provings; // the prover has, likewise
+    uint64_t signed_position;      // up to where a head was signed, as far as is known here
     uint64_t next_ticket;
     Queue *queue; // of batches that wait for a work
     Arena *arena; // of the frame at hand
@@ -49,7 +50,9 @@ void ingress_look_for_verdicts(IngressState *state, Session *session);
 // ---- prove
 // Asks for proofs that this session has not been sent, likewise.
 void ingress_look_for_proofs(IngressState *state, Session *session);
-void ingress_head_signed(IngressState *state);
+// Of a batch that ends there a receipt is said now.
+void ingress_has_receipt(const IngressState *state, Session *session, uint64_t sequence, uint64_t position);
+void ingress_head_signed(IngressState *state, uint64_t *position); // frees it
 void ingress_proved(IngressState *state, Proving *proving);
 
 // ---- batch

@@ -12,7 +12,7 @@ typedef enum MailKind {
     MAIL_AGENCIES,   // Agencies, a counted reference
     MAIL_GREETING,   // Greeting
     MAIL_PROVING,    // Proving
-    MAIL_HEAD,       // NULL: another head of the log was signed
+    MAIL_HEAD,       // uint64_t, to be freed: another head was signed, of the log up to this position
     MAIL_DECIDED,    // a stream, malloc'd: later decisions on it were stored
     MAIL_POPULATION, // NULL: the population store has moved, or open events were replaced
     MAIL_POLICY,     // NULL: operators changed something

@@ -89,10 +89,34 @@ static void test_each_has_its_turn(void **state) {
         assert_true(served[i]);
 }
 
+static void test_a_head_may_come_before_the_receipt(void **state) {
+    Session *session = open_session(7);
+    Proving *proving = asked();
+    uint64_t *position = malloc(sizeof *position);
+    assert_non_null(position);
+    *position = 10;
+    ingress_head_signed(&f.state, position);
+    proving->after = 1;
+    proving->n = 0;
+    session->proofs_due = false;
+    session->proved_sequence = 1;
+    ingress_proved(&f.state, proving);
+    assert_null(asked());
+    ingress_has_receipt(&f.state, session, 2, 11); // its head is yet to come
+    ingress_look_for_proofs(&f.state, session);
+    assert_null(asked());
+    ingress_has_receipt(&f.state, session, 3, 10);
+    ingress_look_for_proofs(&f.state, session);
+    proving = asked();
+    assert_non_null(proving);
+    assert_int_equal(proving->upto, 3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_hellos_over_and_over, setup, teardown),
         cmocka_unit_test_setup_teardown(test_each_has_its_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_head_may_come_before_the_receipt, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
