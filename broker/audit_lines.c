@@ -45,7 +45,7 @@ static bool is_allowed(const AuditRow *row) {
 }
 
 int audit_row_read(AuditRow *row, const uint8_t *data, size_t n) {
-    const uint8_t *at = data, *end = data + n;
+    const uint8_t *at = data, *end = walk_end(data, n);
     WalkField field;
     int r;
     *row = (AuditRow){0};
@@ -57,7 +57,7 @@ int audit_row_read(AuditRow *row, const uint8_t *data, size_t n) {
 }
 
 static int read_reason(AuditLine *line, AuditBytes bytes, bool is_line) {
-    const uint8_t *at = bytes.data, *end = at + bytes.n;
+    const uint8_t *at = bytes.data, *end = walk_end(at, bytes.n);
     WalkField field;
     int r;
     if (line->n_reasons == REASONS_MAX)
@@ -92,7 +92,7 @@ static const LineShape ENTRY = {.kind = 1, .sequence = 2, .domain = 4, .verdict 
 
 // 1: broken, or a summary's line with what is not hashed.
 static int line_fields(AuditLine *line, const LineShape *shape, AuditBytes bytes) {
-    const uint8_t *at = bytes.data, *end = at + bytes.n;
+    const uint8_t *at = bytes.data, *end = walk_end(at, bytes.n);
     uint64_t *numbers[FIELDS] = {NULL};
     AuditBytes *texts[FIELDS] = {NULL};
     WalkField field;
@@ -133,7 +133,7 @@ static int line_read(AuditLine *line, AuditBytes bytes) {
 }
 
 int audit_lines_read(AuditLine *lines, size_t *n_lines, AuditBytes summary) {
-    const uint8_t *at = summary.data, *end = summary.n > 0 ? at + summary.n : at; // nothing may be NULL
+    const uint8_t *at = summary.data, *end = walk_end(at, summary.n);
     WalkField field;
     int r;
     *n_lines = 0;
@@ -175,7 +175,7 @@ int audit_batch_read(AuditBatch *batch, AuditBytes bytes) {
     const uint8_t *at = bytes.data;
     WalkField field;
     int r;
-    *batch = (AuditBatch){.end = at + bytes.n};
+    *batch = (AuditBatch){.end = walk_end(at, bytes.n)};
     while ((r = walk_next(&at, batch->end, &field)) == 0) {
         if (field.type != 2 || field.number < 1 || field.number > 4)
             return 1;

@@ -28,18 +28,16 @@ static bool is_body(const uint8_t *data, size_t n) {
 
 // 1 when it is none.
 static int split(const AuditReceiptBytes *bytes, Parts *ret) {
-    *ret = (Parts){0};
-    if (bytes->n == 0)
-        return 1;
-    const uint8_t *at = bytes->data, *end = at + bytes->n;
+    const uint8_t *at = bytes->data, *end = walk_end(at, bytes->n);
     WalkField field;
+    *ret = (Parts){0};
     while (walk_next(&at, end, &field) == 0) {
         if (field.number == 1 && field.type == 2)
             ret->body = (AuditBytes){field.data, field.n};
         if (field.number == 2 && field.type == 2)
             ret->signature = (AuditBytes){field.data, field.n};
     }
-    if (at == end && ret->signature.n == SIGNATURE_BYTES && ret->body.n > 0 && is_body(ret->body.data, ret->body.n))
+    if (at == end && ret->signature.n == SIGNATURE_BYTES && is_body(ret->body.data, ret->body.n))
         return 0;
     if (bytes->n <= SIGNATURE_BYTES || !is_body(bytes->data, bytes->n - SIGNATURE_BYTES))
         return 1;

@@ -337,7 +337,7 @@ static int check_batch(AuditExaminer *examiner, const LogfileRecord *record) {
 
 // They stand behind the entries that they belong to.
 static int find_salts(const LogfileRecord *payload, AuditBytes *ret) {
-    const uint8_t *at = payload->body, *end = at + payload->n;
+    const uint8_t *at = payload->body, *end = walk_end(at, payload->n);
     WalkField field;
     int r;
     *ret = (AuditBytes){0};
@@ -370,7 +370,7 @@ static int check_entry(AuditExaminer *examiner, size_t i, AuditBytes bytes, cons
 }
 
 static void check_payload(AuditExaminer *examiner, const LogfileRecord *record) {
-    const uint8_t *at = record->body, *end = at + record->n;
+    const uint8_t *at = record->body, *end = walk_end(at, record->n);
     bool salted = examiner->row.format >= 2;
     AuditBytes salts;
     WalkField field;
@@ -396,13 +396,13 @@ static void check_payload(AuditExaminer *examiner, const LogfileRecord *record) 
 
 // Its events have no leaves; the content of its first entry binds what came.
 static void check_unread(AuditExaminer *examiner, const LogfileRecord *payload, const LogfileRecord *batch) {
-    const uint8_t *at = payload->body, *end = at + payload->n;
+    const uint8_t *at = payload->body, *end = walk_end(at, payload->n);
     WalkField entry, field;
     AuditBytes said = {0};
     uint8_t hash[HASH_BYTES];
     if (walk_next(&at, end, &entry) != 0 || entry.type != 2)
         return; // told of already
-    for (at = entry.data; walk_next(&at, entry.data + entry.n, &field) == 0;) {
+    for (at = entry.data; walk_next(&at, walk_end(entry.data, entry.n), &field) == 0;) {
         if (field.number == 24 && field.type == 2)
             said = (AuditBytes){field.data, field.n};
     }

@@ -82,7 +82,7 @@ static void field_append(Bytes *out, const WalkField *field) {
 
 // Granted fields that have a value, by number; of one given twice the last, as protobuf has it. 0; 1 malformed.
 static int fields_find(const BucketsRecord *record, WalkField fields[DOMAIN_FIELDS_MAX + 1], uint32_t *ret_said) {
-    const uint8_t *at = record->body, *end = at + record->body_n;
+    const uint8_t *at = record->body, *end = walk_end(at, record->body_n);
     WalkField field;
     int r;
     *ret_said = 0;

@@ -18,5 +18,10 @@ typedef struct WalkField {
     size_t n;
 } WalkField;
 
+// Where n bytes end that may be nowhere, for NULL is not to be counted on from.
+static inline const uint8_t *walk_end(const uint8_t *data, size_t n) {
+    return n > 0 ? data + n : data;
+}
+
 // Reads the field at *at and moves *at behind it. 0; 1 at the end; 2 malformed (groups are).
 int walk_next(const uint8_t **at, const uint8_t *end, WalkField *ret);

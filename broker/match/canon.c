@@ -69,6 +69,9 @@ static void squeeze(const char *folded, bool spaced, char out[CANON_BYTES]) {
     }
     out[n] = '\0';
     text_cut(out, n);
+    n = strlen(out);
+    if (n > 0 && out[n - 1] == ' ') // before a letter that was cut off
+        out[n - 1] = '\0';
 }
 
 static void canon(const char *cell, bool spaced, Canon *ret) {
