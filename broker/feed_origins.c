@@ -214,12 +214,7 @@ static int arena_ready(Arena **arena, size_t bytes_max, size_t bytes_kept) {
 }
 
 static int copy(Arena *arena, const uint8_t *data, size_t n, ProtobufCBinaryData *ret) {
-    ret->data = arena_alloc(arena, n + 1);
-    ret->len = n;
-    if (!ret->data)
-        return no_memory();
-    memcpy(ret->data, data, n);
-    return 0;
+    return arena_copy(arena, data, n, ret) ? 0 : no_memory();
 }
 
 // Its events' leaves, and the tree above them. 1 when they are not those that were signed.

@@ -24,7 +24,7 @@ typedef struct IngressState {
     zsock_t *router, *inbox, *greeter, *prover;
     zsock_t *workers[WORKERS_MAX];
     size_t n_workers, next_worker;
-    Agencies *agencies; // NULL until the first came
+    Agencies *agencies;
     Sessions *sessions;
     Work *free_works[WORKS_MAX];
     size_t n_free;

@@ -14,12 +14,10 @@
 enum { LEAF = LOG_ROW_REST };
 #define OID_INT8_ARRAY 1016
 // A summary is long, and of use to a path only where there is no leaf.
+#define ROWS_COLUMNS LOG_ROW_COLUMNS_WITH("CASE WHEN leaf IS NULL THEN summary END")
 static const Oid ROWS_TYPES[] = {OID_INT8_ARRAY};
 static const PgStatement ROWS = {
-    "log-path",
-    "SELECT " LOG_ROW_COLUMNS_WITH(
-        "CASE WHEN leaf IS NULL THEN summary END") ", leaf "
-                                                   "FROM exchange.segment WHERE leaf_index = ANY ($1) ORDER BY leaf_index",
+    "log-path", "SELECT " ROWS_COLUMNS ", leaf FROM exchange.segment WHERE leaf_index = ANY ($1) ORDER BY leaf_index",
     1, ROWS_TYPES};
 static const PgStatement AT = {"proof_at",
                                "SELECT " LOG_ROW_COLUMNS " FROM exchange.segment "
@@ -158,21 +156,13 @@ int log_path_make(const LogPathMaker *maker, const ProofRange *ranges, size_t n,
     return r;
 }
 
-static void *keep(Arena *arena, ProtobufCBinaryData *bytes) {
-    uint8_t *kept = arena_alloc(arena, bytes->len + 1);
-    if (kept != NULL && bytes->len > 0)
-        memcpy(kept, bytes->data, bytes->len);
-    bytes->data = kept;
-    return kept;
-}
-
 static int read_segment(const LogPathMaker *maker, const PGresult *rows, Dongbo__LogSegment *ret,
                         Dongbo__SegmentSummary **ret_summary) {
     log_row_fields(rows, 0, ret);
     int r = log_path_summary(maker, rows, 0, ret_summary);
     ProtobufCBinaryData *kept[] = {&ret->stream, &ret->batch_root, &ret->origin};
     for (size_t i = 0; r == 0 && i < sizeof kept / sizeof *kept; i++) {
-        if (keep(maker->arena, kept[i]) == NULL)
+        if (!arena_copy(maker->arena, kept[i]->data, kept[i]->len, kept[i]))
             r = error_fail(ERROR_MEMORY, "no memory for a proof");
     }
     return r;

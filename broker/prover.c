@@ -54,22 +54,20 @@ static const PgStatement HEADS = {"proof-heads",
                                   "(SELECT max(number) FROM exchange.signed_head) ORDER BY number DESC",
                                   1, HEADS_TYPES};
 
-static int keep(Arena *arena, const PGresult *rows, int row, int column, ProtobufCBinaryData *ret) {
-    ProtobufCBinaryData bytes = log_row_bytes(rows, row, column);
-    ret->data = arena_alloc(arena, bytes.len + 1);
-    ret->len = bytes.len;
-    if (ret->data == NULL)
-        return error_fail(ERROR_MEMORY, "proofs do not fit");
-    memcpy(ret->data, bytes.data, bytes.len);
-    return 0;
+static int keep(Arena *arena, ProtobufCBinaryData bytes, ProtobufCBinaryData *ret) {
+    return arena_copy(arena, bytes.data, bytes.len, ret) ? 0 : error_fail(ERROR_MEMORY, "proofs do not fit");
+}
+
+static int keep_hash(Arena *arena, const uint8_t hash[HASH_BYTES], ProtobufCBinaryData *ret) {
+    return keep(arena, (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)hash}, ret);
 }
 
 static int read_head(Actor *actor, const PGresult *rows, int row, Dongbo__SignedHead *ret_signed,
                      const Dongbo__TreeHead **ret) {
     dongbo__signed_head__init(ret_signed);
-    int result = keep(actor->arena, rows, row, 0, &ret_signed->head);
+    int result = keep(actor->arena, log_row_bytes(rows, row, 0), &ret_signed->head);
     if (result == 0)
-        result = keep(actor->arena, rows, row, 1, &ret_signed->signature);
+        result = keep(actor->arena, log_row_bytes(rows, row, 1), &ret_signed->signature);
     if (result == 0 && head_read(ret_signed->head.data, ret_signed->head.len, actor->arena, ret) != 0)
         result = error_fail(ERROR_DATABASE, "a stored signed head cannot be read");
     return result;
@@ -103,14 +101,13 @@ static int read_heads(Actor *actor, uint64_t agents, Heads *ret) {
 
 enum { PREVIOUS = LOG_ROW_REST, ENTRIES_ROOT };
 static const Oid BATCHES_TYPES[] = {OID_BYTEA, OID_INT8, OID_INT8, OID_INT8, OID_INT4};
+// The summary is long, and of use only where the root over the entries is not stored.
+#define BATCHES_COLUMNS LOG_ROW_COLUMNS_WITH("CASE WHEN entries_root IS NULL THEN summary END")
 static const PgStatement BATCHES = {
     "proof-batches",
-    "SELECT " LOG_ROW_COLUMNS_WITH(
-        "CASE WHEN entries_root IS NULL THEN summary END") ", "
-                                                           "(SELECT p.hash FROM exchange.segment p WHERE p.leaf_index = s.leaf_index - 1), entries_root "
-                                                           "FROM exchange.segment s "
-                                                           "WHERE stream = $1 AND first_sequence > $2 AND last_sequence <= $3 AND batch_root IS NOT NULL AND kind = 1 "
-                                                           "AND leaf_index < $4 ORDER BY first_sequence LIMIT $5",
+    "SELECT " BATCHES_COLUMNS ", (SELECT p.hash FROM exchange.segment p WHERE p.leaf_index = s.leaf_index - 1), "
+    "entries_root FROM exchange.segment s WHERE stream = $1 AND first_sequence > $2 AND last_sequence <= $3 "
+    "AND batch_root IS NOT NULL AND kind = 1 AND leaf_index < $4 ORDER BY first_sequence LIMIT $5",
     5, BATCHES_TYPES};
 
 static int read_batches(Actor *actor, const Proving *proving, const Heads *heads, PGresult **ret) {
@@ -125,14 +122,6 @@ static int read_batches(Actor *actor, const Proving *proving, const Heads *heads
     return result;
 }
 
-static int hash_copy(Arena *arena, const uint8_t hash[HASH_BYTES], ProtobufCBinaryData *ret) {
-    *ret = (ProtobufCBinaryData){.data = arena_alloc(arena, HASH_BYTES), .len = HASH_BYTES};
-    if (ret->data == NULL)
-        return error_fail(ERROR_MEMORY, "proofs do not fit");
-    memcpy(ret->data, hash, HASH_BYTES);
-    return 0;
-}
-
 // Of segments that are older than the column it follows from the summary.
 static int put_entries_root(Actor *actor, const PGresult *rows, int row, Dongbo__BatchProof *proof) {
     LogPathMaker maker = {actor->exchange, actor->merkle, actor->arena};
@@ -140,13 +129,13 @@ static int put_entries_root(Actor *actor, const PGresult *rows, int row, Dongbo_
     uint8_t root[HASH_BYTES];
     ProtobufCBinaryData stored = log_row_bytes(rows, row, ENTRIES_ROOT);
     if (stored.len == HASH_BYTES)
-        return hash_copy(actor->arena, stored.data, &proof->entries_root);
+        return keep(actor->arena, stored, &proof->entries_root);
     ArenaMark mark = arena_mark(actor->arena);
     int result = log_path_summary(&maker, rows, row, &summary);
     if (result == 0 && segment_entries_root(actor->merkle, summary, root) != 0)
         result = log_path_damaged(rows, row);
     arena_rewind(actor->arena, &mark);
-    return result < 0 ? result : hash_copy(actor->arena, root, &proof->entries_root);
+    return result < 0 ? result : keep_hash(actor->arena, root, &proof->entries_root);
 }
 
 static int put_batch(Actor *actor, const PGresult *rows, int row, Dongbo__BatchProof *proof) {
@@ -168,7 +157,7 @@ static int put_batch(Actor *actor, const PGresult *rows, int row, Dongbo__BatchP
         return log_path_damaged(rows, row);
     int result = put_entries_root(actor, rows, row, proof);
     return result < 0 ? result
-                      : hash_copy(actor->arena, segment.leaf_index > 0 ? previous.data : NONE, &proof->previous_hash);
+                      : keep_hash(actor->arena, segment.leaf_index > 0 ? previous.data : NONE, &proof->previous_hash);
 }
 
 // ---- paths ---------------------------------------------------------------------------------------------------------

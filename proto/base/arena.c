@@ -150,6 +150,11 @@ char *arena_strndup(Arena *arena, const char *text, size_t bytes) {
     return copy;
 }
 
+bool arena_copy(Arena *arena, const void *data, size_t n, ProtobufCBinaryData *ret) {
+    *ret = (ProtobufCBinaryData){.data = (uint8_t *)arena_strndup(arena, data, n), .len = n};
+    return ret->data != NULL;
+}
+
 char *arena_printf(Arena *arena, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);

@@ -29,6 +29,8 @@ void *arena_alloc(Arena *arena, size_t bytes);
 void *arena_zalloc(Arena *arena, size_t bytes);
 // Copies with a closing 0.
 char *arena_strndup(Arena *arena, const char *text, size_t bytes);
+// A copy of bytes; of none something that is not NULL. False at the limit.
+bool arena_copy(Arena *arena, const void *data, size_t n, ProtobufCBinaryData *ret);
 char *arena_printf(Arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 size_t arena_used(const Arena *arena);
 // Whether a piece was refused since the last arena_reset() or arena_rewind(): protobuf-c fails for want of memory as it
