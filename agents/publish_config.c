@@ -76,17 +76,6 @@ const char *publish_stream_name(StreamKindName stream) {
     return STREAMS[stream].str;
 }
 
-static int resolve(const char *path, char **text) {
-    char *resolved;
-    int r = *text == NULL ? 0 : config_resolve(&resolved, path, *text);
-    if (r < 0 || *text == NULL)
-        return r;
-    // cyaml_free() frees it with the rest: cyaml_mem is realloc() and free().
-    free(*text);
-    *text = resolved;
-    return 0;
-}
-
 static int source_fault(const char *path, int index, const char *what, const char *name) {
     return error_fail(ERROR_CONFIG, "%s, line %d: source %s %s", path, place_line(path, "sources", index, NULL), name,
                       what);
@@ -116,15 +105,15 @@ static int check_source(const PublishConfig *config, const char *path, int index
 }
 
 static int check(PublishConfig *config, const char *path) {
-    int r = resolve(path, &config->keys);
+    int r = config_resolve_own(path, &config->keys);
     if (r == 0)
-        r = resolve(path, &config->broker.key);
+        r = config_resolve_own(path, &config->broker.key);
     if (r == 0)
-        r = resolve(path, &config->spool.path);
+        r = config_resolve_own(path, &config->spool.path);
     for (unsigned i = 0; i < config->sources_count && r == 0; i++) {
-        r = resolve(path, &config->sources[i].mapping);
+        r = config_resolve_own(path, &config->sources[i].mapping);
         if (r == 0)
-            r = resolve(path, &config->sources[i].directory);
+            r = config_resolve_own(path, &config->sources[i].directory);
         if (r == 0)
             r = check_source(config, path, (int)i);
     }

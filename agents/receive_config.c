@@ -46,7 +46,7 @@ static const cyaml_schema_field_t SINK_FIELDS[] = {
 
 static const cyaml_schema_value_t ENDPOINT = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 256)};
 
-static const cyaml_schema_field_t BROKER_FIELDS[] = {
+const cyaml_schema_field_t receive_broker_fields[] = {
     TEXT("key", ReceiveBroker, key),
     CYAML_FIELD_SEQUENCE("endpoints", CYAML_FLAG_POINTER, ReceiveBroker, endpoints, &ENDPOINT, 1, 16),
     CYAML_FIELD_END,
@@ -62,22 +62,12 @@ static const cyaml_schema_field_t FIELDS[] = {
                          origin_proofs, config_bools, 6),
     CYAML_FIELD_SEQUENCE("agency_keys", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, ReceiveConfig, agency_keys,
                          &AGENCY_KEY, 1, ORIGIN_KEYS_MAX),
-    CYAML_FIELD_MAPPING("broker", CYAML_FLAG_DEFAULT, ReceiveConfig, broker, BROKER_FIELDS),
+    CYAML_FIELD_MAPPING("broker", CYAML_FLAG_DEFAULT, ReceiveConfig, broker, receive_broker_fields),
     CYAML_FIELD_MAPPING("sink", CYAML_FLAG_DEFAULT, ReceiveConfig, sink, SINK_FIELDS),
     CYAML_FIELD_END,
 };
 
 static const cyaml_schema_value_t SCHEMA = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, ReceiveConfig, FIELDS)};
-
-static int path_resolve(const char *config_path, char **path) {
-    char *resolved;
-    int r = config_resolve(&resolved, config_path, *path);
-    if (r < 0)
-        return r;
-    free(*path);
-    *path = resolved;
-    return 0;
-}
 
 static int sink_check(const ReceiveSink *sink, const char *path) {
     static const char *const WRONG[] = {
@@ -143,7 +133,7 @@ static int agency_key_resolve(const char *path, char **key) {
     char *equals = strchr(*key, '='), *file = equals ? strdup(equals + 1) : NULL, *resolved = NULL;
     if (!equals) // origin_key_load() says what is wrong
         return 0;
-    int r = file ? path_resolve(path, &file) : error_fail(ERROR_MEMORY, "no memory for a path");
+    int r = file ? config_resolve_own(path, &file) : error_fail(ERROR_MEMORY, "no memory for a path");
     if (r == 0 && asprintf(&resolved, "%.*s=%s", (int)(equals - *key), *key, file) < 0)
         r = error_fail(ERROR_MEMORY, "no memory for a path");
     free(file);
@@ -155,11 +145,11 @@ static int agency_key_resolve(const char *path, char **key) {
 }
 
 static int sink_resolve(ReceiveSink *sink, const char *path) {
-    int r = sink->directory ? path_resolve(path, &sink->directory) : 0;
-    if (r == 0 && sink->state)
-        r = path_resolve(path, &sink->state);
+    int r = config_resolve_own(path, &sink->directory);
+    if (r == 0)
+        r = config_resolve_own(path, &sink->state);
     if (r == 0 && sink->command && strchr(sink->command[0], '/'))
-        r = path_resolve(path, &sink->command[0]);
+        r = config_resolve_own(path, &sink->command[0]);
     return r;
 }
 
@@ -175,9 +165,9 @@ int receive_config_load(ReceiveConfig **ret, const char *path) {
     for (unsigned i = 0; r == 0 && i < config->agency_keys_count; i++)
         r = agency_key_resolve(path, &config->agency_keys[i]);
     if (r == 0)
-        r = path_resolve(path, &config->keys);
+        r = config_resolve_own(path, &config->keys);
     if (r == 0)
-        r = path_resolve(path, &config->broker.key);
+        r = config_resolve_own(path, &config->broker.key);
     if (r == 0)
         r = sink_resolve(&config->sink, path);
     if (r < 0)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "agents/record_format.h"
+#include "proto/base/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,6 +31,7 @@ typedef struct ReceiveBroker {
     char **endpoints;
     unsigned endpoints_count;
 } ReceiveBroker;
+extern const cyaml_schema_field_t receive_broker_fields[]; // also of a witness's file
 
 typedef struct ReceiveConfig {
     char *subscription;

@@ -10,33 +10,15 @@
 
 #define TEXT(name, structure, member) CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER, structure, member, 1, 1024)
 
-static const cyaml_schema_value_t ENDPOINT = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 256)};
-
-static const cyaml_schema_field_t BROKER_FIELDS[] = {
-    TEXT("key", WitnessBroker, key),
-    CYAML_FIELD_SEQUENCE("endpoints", CYAML_FLAG_POINTER, WitnessBroker, endpoints, &ENDPOINT, 1, 16),
-    CYAML_FIELD_END,
-};
-
 static const cyaml_schema_field_t FIELDS[] = {
     TEXT("keys", WitnessConfig, keys),
-    CYAML_FIELD_MAPPING("broker", CYAML_FLAG_DEFAULT, WitnessConfig, broker, BROKER_FIELDS),
+    CYAML_FIELD_MAPPING("broker", CYAML_FLAG_DEFAULT, WitnessConfig, broker, receive_broker_fields),
     TEXT("heads", WitnessConfig, heads),
     CYAML_FIELD_UINT_PTR("interval_seconds", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, WitnessConfig, interval_seconds),
     CYAML_FIELD_END,
 };
 
 static const cyaml_schema_value_t SCHEMA = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, WitnessConfig, FIELDS)};
-
-static int path_resolve(const char *config_path, char **path) {
-    char *resolved;
-    int r = config_resolve(&resolved, config_path, *path);
-    if (r < 0)
-        return r;
-    free(*path);
-    *path = resolved;
-    return 0;
-}
 
 int64_t witness_config_interval_ms(const WitnessConfig *config) {
     return 1000 * (int64_t)(config->interval_seconds ? *config->interval_seconds : WITNESS_INTERVAL_S);
@@ -50,11 +32,11 @@ int witness_config_load(WitnessConfig **ret, const char *path) {
     const uint32_t *seconds = config->interval_seconds;
     if (seconds && (*seconds < 1 || *seconds > WITNESS_INTERVAL_S_MAX))
         return error_fail(ERROR_CONFIG, "%s: interval_seconds is 1 to %d", path, WITNESS_INTERVAL_S_MAX);
-    r = path_resolve(path, &config->keys);
+    r = config_resolve_own(path, &config->keys);
     if (r == 0)
-        r = path_resolve(path, &config->broker.key);
+        r = config_resolve_own(path, &config->broker.key);
     if (r == 0)
-        r = path_resolve(path, &config->heads);
+        r = config_resolve_own(path, &config->heads);
     if (r < 0)
         return r;
     *ret = config;

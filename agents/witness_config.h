@@ -3,17 +3,13 @@
 // A witness's configuration file.
 #pragma once
 
-#include <stdint.h>
+#include "agents/receive_config.h"
 
-typedef struct WitnessBroker {
-    char *key; // NAME.pub of the exchange
-    char **endpoints;
-    unsigned endpoints_count;
-} WitnessBroker;
+#include <stdint.h>
 
 typedef struct WitnessConfig {
     char *keys;
-    WitnessBroker broker;
+    ReceiveBroker broker;
     char *heads;                // the file of co-signed heads
     uint32_t *interval_seconds; // NULL: WITNESS_INTERVAL_S
 } WitnessConfig;

@@ -301,3 +301,14 @@ int config_resolve(char **ret, const char *config_path, const char *path) {
     }
     return 0;
 }
+
+int config_resolve_own(const char *config_path, char **path) {
+    char *resolved;
+    int r = *path ? config_resolve(&resolved, config_path, *path) : 0;
+    if (r < 0 || !*path)
+        return r;
+    // cyaml_free() frees it with the rest: cyaml_mem is realloc() and free().
+    free(*path);
+    *path = resolved;
+    return 0;
+}

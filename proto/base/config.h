@@ -25,6 +25,8 @@ unsigned config_key_line(const char *path, const char *key);
 
 // A path in a file is relative to that file's directory. *ret is malloc'd. ERROR_MEMORY.
 int config_resolve(char **ret, const char *config_path, const char *path);
+// The same of a path that config_load() read, in its own place; NULL stays.
+int config_resolve_own(const char *config_path, char **path);
 
 // A bool field that takes true/yes/on and false/no/off only; CYAML_FIELD_BOOL takes any misspelling for true.
 extern const cyaml_strval_t config_bools[6];
