@@ -156,6 +156,33 @@ int log_path_make(const LogPathMaker *maker, const ProofRange *ranges, size_t n,
     return r;
 }
 
+int log_path_put(Arena *arena, const ProofPath *path, ProtobufCBinaryData **ret, size_t *ret_n) {
+    uint8_t(*hashes)[HASH_BYTES] = arena_alloc(arena, (path->n + 1) * sizeof *hashes);
+    *ret = arena_alloc(arena, (path->n + 1) * sizeof **ret);
+    if (hashes == NULL || *ret == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a proof");
+    memcpy(hashes, path->hashes, path->n * sizeof *hashes);
+    for (size_t i = 0; i < path->n; i++)
+        (*ret)[i] = (ProtobufCBinaryData){.data = hashes[i], .len = HASH_BYTES};
+    *ret_n = path->n;
+    return 0;
+}
+
+int log_path_entry(const LogPathMaker *maker, const Dongbo__SegmentSummary *summary, size_t index,
+                   Dongbo__EntryProof *proof) {
+    uint8_t(*leaves)[HASH_BYTES] = arena_alloc(maker->arena, (summary->n_lines + 1) * sizeof *leaves);
+    ProofPath path;
+    if (leaves == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a proof");
+    if (index >= summary->n_lines)
+        return 1;
+    for (size_t i = 0; i < summary->n_lines; i++)
+        if (segment_entry_leaf(maker->merkle, summary->lines[i], leaves[i]) != 0)
+            return 1;
+    proof_path(maker->merkle, (const uint8_t(*)[HASH_BYTES])leaves, summary->n_lines, index, &path);
+    return log_path_put(maker->arena, &path, &proof->entry_path, &proof->n_entry_path);
+}
+
 static int read_segment(const LogPathMaker *maker, const PGresult *rows, Dongbo__LogSegment *ret,
                         Dongbo__SegmentSummary **ret_summary) {
     log_row_fields(rows, 0, ret);

@@ -20,6 +20,13 @@ int log_path_make(const LogPathMaker *maker, const ProofRange *ranges, size_t n,
 int log_path_find(const LogPathMaker *maker, uint64_t position, Dongbo__LogSegment *ret,
                   Dongbo__SegmentSummary **ret_summary);
 
+// A path as messages have it, in the arena. ERROR_MEMORY.
+int log_path_put(Arena *arena, const ProofPath *path, ProtobufCBinaryData **ret, size_t *ret_n);
+// From a line of the summary to the root over the segment's entries. 1 when it is older than such proofs, or no line is
+// there.
+int log_path_entry(const LogPathMaker *maker, const Dongbo__SegmentSummary *summary, size_t index,
+                   Dongbo__EntryProof *proof);
+
 // The summary of a row of log_row.h's columns, in the arena. ERROR_DATABASE.
 int log_path_summary(const LogPathMaker *maker, const PGresult *rows, int row, Dongbo__SegmentSummary **ret);
 int log_path_damaged(const PGresult *rows, int row); // ERROR_DATABASE, with a sentence

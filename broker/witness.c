@@ -129,34 +129,6 @@ static int announced_at(Witness *witness, const char *key_id, int64_t *ret) {
     return result;
 }
 
-static int put_path(const ProofPath *path, Arena *arena, Dongbo__EntryProof *proof) {
-    ProofPath *kept = arena_alloc(arena, sizeof *kept);
-    proof->entry_path = arena_alloc(arena, PROOF_MAX * sizeof *proof->entry_path);
-    if (kept == NULL || proof->entry_path == NULL)
-        return error_fail(ERROR_MEMORY, "no memory for a proof");
-    *kept = *path;
-    for (proof->n_entry_path = 0; proof->n_entry_path < kept->n; proof->n_entry_path++)
-        proof->entry_path[proof->n_entry_path] = (ProtobufCBinaryData){HASH_BYTES, kept->hashes[proof->n_entry_path]};
-    return 0;
-}
-
-// Within its segment. 1 when that is older than such proofs are.
-static int prove_entry(const LogPathMaker *maker, const Dongbo__SegmentSummary *summary, Dongbo__EntryProof *proof) {
-    size_t index = (size_t)(proof->position - proof->segment->first_position);
-    uint8_t(*leaves)[HASH_BYTES] = arena_alloc(maker->arena, (summary->n_lines + 1) * sizeof *leaves);
-    ProofPath path;
-    if (leaves == NULL)
-        return error_fail(ERROR_MEMORY, "no memory for a proof");
-    if (index >= summary->n_lines)
-        return 1;
-    for (size_t i = 0; i < summary->n_lines; i++)
-        if (segment_entry_leaf(maker->merkle, summary->lines[i], leaves[i]) != 0)
-            return 1;
-    proof_path(maker->merkle, (const uint8_t(*)[HASH_BYTES])leaves, summary->n_lines, index, &path);
-    proof->line = summary->lines[index];
-    return put_path(&path, maker->arena, proof);
-}
-
 static int prove_announcement(Witness *witness, Arena *arena, uint64_t position, uint64_t size) {
     LogPathMaker maker = {.exchange = witness->exchange, .merkle = witness->merkle, .arena = arena};
     Dongbo__EntryProof proof = DONGBO__ENTRY_PROOF__INIT;
@@ -168,9 +140,11 @@ static int prove_announcement(Witness *witness, Arena *arena, uint64_t position,
     int result = log_path_find(&maker, position, &segment, &summary);
     if (result == 0 && segment.leaf_index >= size)
         result = 1;
+    size_t index = result == 0 ? (size_t)(position - segment.first_position) : 0;
     if (result == 0)
-        result = prove_entry(&maker, summary, &proof);
+        result = log_path_entry(&maker, summary, index, &proof);
     if (result == 0) {
+        proof.line = summary->lines[index];
         proof.n_segment_path = proof_inclusion(segment.leaf_index, size, ranges);
         result = log_path_make(&maker, ranges, proof.n_segment_path, &proof.segment_path);
     }

@@ -78,48 +78,30 @@ static int find_event(Prove *prove) {
 
 // ---- the proof ---------------------------------------------------------------------------------------------------
 
-typedef uint8_t Leaf[HASH_BYTES];
-
-static int no_memory(void) {
-    return error_fail(ERROR_MEMORY, "no memory for a proof");
-}
-
-static int put_path(Arena *arena, const ProofPath *path, ProtobufCBinaryData **ret, size_t *ret_n) {
-    Leaf *hashes = arena_alloc(arena, (path->n + 1) * sizeof *hashes);
-    *ret = arena_alloc(arena, (path->n + 1) * sizeof **ret);
-    if (hashes == NULL || *ret == NULL)
-        return no_memory();
-    memcpy(hashes, path->hashes, path->n * sizeof *hashes);
-    for (size_t i = 0; i < path->n; i++)
-        (*ret)[i] = (ProtobufCBinaryData){.data = hashes[i], .len = HASH_BYTES};
-    *ret_n = path->n;
-    return 0;
+static int prove_event(Prove *prove, const Dongbo__SegmentSummary *summary, size_t index, Dongbo__EntryProof *proof) {
+    uint8_t(*events)[HASH_BYTES] = arena_alloc(prove->maker.arena, (summary->n_lines + 1) * sizeof *events);
+    ProofPath path;
+    if (events == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a proof");
+    for (size_t i = 0; i < summary->n_lines; i++) {
+        if (summary->lines[i]->leaf.len != HASH_BYTES)
+            return 0;
+        memcpy(events[i], summary->lines[i]->leaf.data, HASH_BYTES);
+    }
+    proof_path(prove->maker.merkle, (const uint8_t(*)[HASH_BYTES])events, summary->n_lines, index, &path);
+    return log_path_put(prove->maker.arena, &path, &proof->event_path, &proof->n_event_path);
 }
 
 // Within the segment: to the root over its entries, and to its batch's.
 static int prove_within(Prove *prove, const Dongbo__SegmentSummary *summary, Dongbo__EntryProof *proof) {
-    size_t n = summary->n_lines, index = (size_t)(proof->position - proof->segment->first_position);
-    Arena *arena = prove->maker.arena;
-    Leaf *leaves = arena_alloc(arena, (n + 1) * sizeof *leaves), *events = arena_alloc(arena, (n + 1) * sizeof *events);
-    ProofPath path;
-    bool all = proof->segment->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT;
-    if (leaves == NULL || events == NULL)
-        return no_memory();
-    for (size_t i = 0; i < n; i++) {
-        const Dongbo__SummaryLine *line = summary->lines[i];
-        if (segment_entry_leaf(prove->maker.merkle, line, leaves[i]) != 0)
-            return error_fail(ERROR_CONFIG, "this entry was stored before single entries could be proved: export its "
-                                            "segment with dongbo log export");
-        all = all && line->leaf.len == HASH_BYTES;
-        if (all)
-            memcpy(events[i], line->leaf.data, HASH_BYTES);
-    }
-    proof_path(prove->maker.merkle, (const Leaf *)leaves, n, index, &path);
-    int r = put_path(arena, &path, &proof->entry_path, &proof->n_entry_path);
-    if (r < 0 || !all)
+    size_t index = (size_t)(proof->position - proof->segment->first_position);
+    int r = log_path_entry(&prove->maker, summary, index, proof);
+    if (r == 1)
+        return error_fail(ERROR_CONFIG, "this entry was stored before single entries could be proved: export its "
+                                        "segment with dongbo log export");
+    if (r < 0 || proof->segment->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT)
         return r;
-    proof_path(prove->maker.merkle, (const Leaf *)events, n, index, &path);
-    return put_path(arena, &path, &proof->event_path, &proof->n_event_path);
+    return prove_event(prove, summary, index, proof);
 }
 
 static const PgStatement BATCH = {"prove_batch", "SELECT batch FROM exchange.segment WHERE first_position = $1", 1,
