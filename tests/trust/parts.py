@@ -2,10 +2,11 @@
 """What tests/trust/run is made of. A part is one line of its table and one or more steps; a step is a program of its
 own whose last line is one JSON object, and what a resumed run does not do again.
 
-Parts of one track come one after the other, tracks side by side: tests of whole programs wait a lot, seeds and fuzzing
+Steps of one track come one after the other, tracks side by side: tests of whole programs wait a lot, seeds and fuzzing
 only compute and give way to them. What is timed comes when all else is over."""
 import collections
 import dataclasses
+import os
 import pathlib
 import re
 
@@ -26,6 +27,7 @@ class Step:
     words: list
     seconds: int  # at most
     gives_way: bool = False
+    track: str = None  # its part's, unless it has one of its own
 
 
 @dataclasses.dataclass
@@ -121,10 +123,11 @@ def simulation_steps(full, build):
 
 
 def fuzz_steps(full):
-    """A full run's targets are steps of their own: each takes its ten minutes once."""
+    """A full run's targets are steps of their own: each takes its ten minutes once, and one processor."""
     words = ["tests/fuzz/run", "--json", "--minutes", str(FULL_FUZZ_MINUTES if full else QUICK_FUZZ_MINUTES)]
     if full:
-        return [Step(f"fuzz-{name}", [*words, "--target", name], HOUR, True) for name in fuzz_targets()]
+        return [Step(f"fuzz-{name}", [*words, "--target", name], HOUR, True, f"fuzz {i % os.cpu_count()}")
+                for i, name in enumerate(fuzz_targets())]
     # Always the same dice: CI must not fail by a throw of them on a change that has nothing to do with it.
     return [Step("fuzz", [*words, "--seed", "1"], HOUR, True)]
 
