@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #define CITIZENS_MAX 100000000LL
+#define SCALE_MAX 300 // each province has an account for electronic identity, at least
 #define FILE_BUFFER_BYTES (1 << 20)
 
 typedef struct Settings {
@@ -96,8 +97,8 @@ static int check(Settings *settings) {
         settings->scale = plain ? 10 : 1;
     if (!settings->out)
         return error_fail(ERROR_CONFIG, "--out: say which directory the files go to");
-    if (settings->scale < 1 || settings->scale > 500)
-        return error_fail(ERROR_CONFIG, "--scale: from 1 to 500");
+    if (settings->scale < 1 || settings->scale > SCALE_MAX)
+        return error_fail(ERROR_CONFIG, "--scale: from 1 to %d", SCALE_MAX);
     if (settings->citizens < 0 || settings->citizens > CITIZENS_MAX)
         return error_fail(ERROR_CONFIG, "--citizens: up to %lld", CITIZENS_MAX);
     if (settings->events < 1 || settings->events > CITIZENS_MAX)

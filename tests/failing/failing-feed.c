@@ -183,7 +183,7 @@ int main(int argc, char **argv) {
     MUST(run(&first) == 0 && first.read == head, "without a failure");
     end(&first);
     for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
-        for (unsigned long n = 1; fail_one(KINDS[i], n); n = report_next(KINDS[i], n))
+        for (unsigned long n = report_next(KINDS[i], 0); fail_one(KINDS[i], n); n = report_next(KINDS[i], n))
             continue;
     store_case_end(&test);
     return report_end();

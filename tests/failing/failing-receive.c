@@ -179,7 +179,7 @@ static bool fail_one(const Way *way, FailKind kind, unsigned long n, bool all_af
 }
 
 static void fail_all(const Way *way, FailKind kind, bool all_after) {
-    for (unsigned long n = 1; fail_one(way, kind, n, all_after); n = report_next(kind, n))
+    for (unsigned long n = report_next(kind, 0); fail_one(way, kind, n, all_after); n = report_next(kind, n))
         continue;
 }
 

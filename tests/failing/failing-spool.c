@@ -481,7 +481,8 @@ int main(int argc, char **argv) {
     for (size_t step = 0; step < N_STEPS; step++)
         for (FailKind kind = FAIL_MEMORY; kind <= FAIL_SQLITE_SYNC; kind++)
             for (int all_after = 0; all_after < 2; all_after++)
-                for (unsigned long n = 1; fail_one(step, kind, n, all_after); n = report_next(kind, n))
+                for (unsigned long n = report_next(kind, 0); fail_one(step, kind, n, all_after);
+                     n = report_next(kind, n))
                     continue;
     file_restore(&(Bytes){0});
     snprintf(path + strlen(path), sizeof path - strlen(path), ".lock");

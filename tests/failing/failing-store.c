@@ -161,7 +161,7 @@ static void fail_all(int stream) {
     static const FailKind KINDS[] = {FAIL_MEMORY, FAIL_PG_REFUSED, FAIL_PG_LOST, FAIL_PG_LOST_AFTER};
     learn_growth(stream);
     for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
-        for (unsigned long n = 1; fail_one(stream, KINDS[i], n); n = report_next(KINDS[i], n))
+        for (unsigned long n = report_next(KINDS[i], 0); fail_one(stream, KINDS[i], n); n = report_next(KINDS[i], n))
             continue;
 }
 

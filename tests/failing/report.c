@@ -14,22 +14,26 @@
 Report report;
 
 void report_begin(const char *name, int argc, char **argv) {
-    report = (Report){.name = name, .every = 1};
+    report = (Report){.name = name, .every = 1, .parts = 1};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0) {
             report.json = true;
         } else if (strcmp(argv[i], "--every") == 0 && i + 1 < argc) {
             report.every = strtoul(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--part") == 0 && i + 1 < argc &&
+                   sscanf(argv[++i], "%lu/%lu", &report.part, &report.parts) == 2 && report.part > 0 &&
+                   report.part <= report.parts) {
+            report.part--;
         } else {
-            fprintf(stderr, "%s [--every N] [--json]\n", name);
+            fprintf(stderr, "%s [--every N] [--part I/N] [--json]\n", name);
             exit(2);
         }
     }
 }
 
 unsigned long report_next(FailKind kind, unsigned long n) {
-    unsigned long every = kind == FAIL_SQLITE_MEMORY ? OFTEN * report.every : report.every;
-    return n + (report.every > 1 ? every : 1);
+    unsigned long step = report.every > 1 && kind == FAIL_SQLITE_MEMORY ? OFTEN * report.every : report.every;
+    return n == 0 ? 1 + report.part * step : n + report.parts * step;
 }
 
 void report_fail(const char *file, int line, const char *what, const char *at) {

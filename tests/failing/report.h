@@ -5,19 +5,20 @@
 
 #include "tests/failing/failing.h"
 
-// PROGRAM [--every N] [--json]
-//   --every N   only each Nth call is made to fail, and of SQLite's for memory fewer
-//   --json      counts as JSON on the last line
+// PROGRAM [--every N] [--part I/N] [--json]
+//   --every N    only each Nth call is made to fail, and of SQLite's for memory fewer
+//   --part I/N   of these calls, each Nth from the Ith on, from 1: N processes, one for each I, try them all
+//   --json       counts as JSON on the last line
 typedef struct Report {
     const char *name;
-    unsigned long every;
+    unsigned long every, part, parts; // part: from 0
     bool json;
     unsigned long injected[FAIL_KINDS];
 } Report;
 
 extern Report report;
 void report_begin(const char *name, int argc, char **argv);
-// Which calls are made to fail after the nth: the next, or, where that is asked for often, one further on.
+// Which call is made to fail after the nth: the next, or, where that is asked for often, one further on. 0: the first.
 unsigned long report_next(FailKind kind, unsigned long n);
 int report_end(void); // the exit code
 
