@@ -357,7 +357,7 @@ static int store_beside(Transaction *transaction, Work *work) {
         result = retelling_note(transaction->exchange, work);
     if (result == 0)
         result = store_guesses(transaction->exchange, work);
-    if (result == 0)
+    if (result == 0 && !MISTAKE(DEATH_UNJUDGED))
         result = judging_note(transaction->exchange, work);
     if (result == 0 && work->kind == WORK_REDECIDE)
         result = store_decided(transaction->exchange, work);

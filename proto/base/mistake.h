@@ -18,6 +18,7 @@ typedef enum Mistake {
     MISTAKE_EPOCH_KEPT,
     MISTAKE_LEFT_UNTOLD,
     MISTAKE_FIRST_HEAD_LATE,
+    MISTAKE_DEATH_UNJUDGED,
     MISTAKES
 } Mistake;
 

@@ -55,8 +55,9 @@ static bool is_cleared(const Said *event, int bit) {
 
 // ---- one event -----------------------------------------------------------------------------------------------------
 
-static void note_change(Call *call, const Said *event, int64_t person, const char *number) {
-    BaseChange change = {.position = event->next, .person = person, .number = number};
+static void note_change(Call *call, const Said *event, const BaseCitizen *now) {
+    BaseChange change = {
+        .position = event->next, .person = now->person, .number = now->number, .died_on = now->died_on};
     table_insert(call, &base_changes, &change);
 }
 
@@ -86,7 +87,7 @@ static void enter(Call *call, const Said *event, const char *number, Answer *ans
             citizen.person = other->person + 1;
     }
     table_insert(call, &base_citizens, &citizen);
-    note_change(call, event, citizen.person, number);
+    note_change(call, event, &citizen);
     answer->person = citizen.person;
     answer->number = number;
     answer->province[2] = citizen.province;
@@ -122,7 +123,7 @@ static void update(Call *call, const Said *event, size_t i, Answer *answer) {
     int r = table_change(call, &base_citizens, i, &locked);
     assert(r == 0 && locked != NULL); // the state's row is locked, and only here are they changed
     *(BaseCitizen *)locked = now;
-    note_change(call, event, now.person, now.number);
+    note_change(call, event, &now);
 }
 
 static Answer apply(Call *call, const Said *event) {

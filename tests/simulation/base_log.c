@@ -607,7 +607,7 @@ static int person_alias(Call *call) {
 }
 
 // What the simulation never puts into the tables behind these is not there to be found: no reviews, no mergers, no
-// moves, no deaths, no lists of persons, nothing let go, no learnt weights.
+// lists of persons, nothing let go, no learnt weights.
 const BaseStatement BASE_LOG[] = {
     {"agencies", agencies},
     {"signing-keys", signing_keys},
@@ -642,12 +642,9 @@ const BaseStatement BASE_LOG[] = {
     {"erasures-waiting", one_false},
     {"person-alias", person_alias},
     {"insured", none},
-    {"guesses-anybody", one_false},
-    {"guesses", none},
     {"held", none},
     {"reviews-waiting", none},
     {"moves-waiting", none},
     {"follow-lists", one_null},
-    {"judging-waiting", none},
     {NULL, NULL},
 };

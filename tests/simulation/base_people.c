@@ -71,6 +71,21 @@ static int persons_by_key(Call *call) {
     return 0;
 }
 
+static int judging_persons(Call *call) {
+    Value *keys;
+    size_t n = param_array(call, 0, &keys);
+    rows_begin(call, 10);
+    for (size_t k = 0; k < n; k++) {
+        const BaseCitizen *citizen = citizen_by(call, NULL, value_i64(keys[k]));
+        if (citizen == NULL || citizen->died_on[0] == '\0')
+            continue;
+        row_begin(call);
+        row_i64(call, 0, (int64_t)k + 1);
+        person_columns(call, 1, citizen);
+    }
+    return 0;
+}
+
 static int bearers(Call *call) {
     Value *numbers, *known;
     size_t n = param_array(call, 0, &numbers);
@@ -169,6 +184,7 @@ const BaseStatement BASE_PEOPLE[] = {
     {"persons", persons},
     {"persons-by-key", persons_by_key},
     {"standing-persons", persons_by_key},
+    {"judging-persons", judging_persons},
     {"bearers", bearers},
     {"went", none},
     {"has", has},

@@ -48,7 +48,7 @@ typedef struct BaseCitizen {
 } BaseCitizen;
 typedef struct BaseChange {
     int64_t position, person;
-    const char *number;
+    const char *number, *died_on; // died_on: as it is then, for who looks on
 } BaseChange;
 typedef struct BaseState {
     int64_t position;

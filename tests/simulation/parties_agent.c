@@ -10,7 +10,7 @@
 static int put_saying(DongboPublisher *publisher, const Saying *saying) {
     DongboField dose[] = {{"vaccine_group", truth_group(saying->group)},
                           {"dose_number", "1"},
-                          {"occurrence_date", "2025-06-01"},
+                          {"occurrence_date", saying->day},
                           {"status", "completed"},
                           {"lot_number", saying->lot},
                           {"facility_code", saying->facility}};
@@ -19,13 +19,17 @@ static int put_saying(DongboPublisher *publisher, const Saying *saying) {
                           {"full_name", "Nguyễn Văn An"},
                           {"birth_date", truth_birth_date(saying->person)},
                           {"sex", "male"}};
+    static const char *const DIED[] = {"died_on"};
+    DongboField died[] = {{"kind", "death"}, {"died_on", saying->day}}, lives[] = {{"kind", "correction"}};
     DongboField moved[] = {{"kind", "move"}, {"residence_province", saying->province}};
     const struct {
         DongboField *list;
         size_t n;
     } fields[] = {[SAID_DOSE] = {dose, sizeof dose / sizeof *dose},
                   [SAID_BIRTH] = {born, sizeof born / sizeof *born},
-                  [SAID_MOVE] = {moved, sizeof moved / sizeof *moved}};
+                  [SAID_MOVE] = {moved, sizeof moved / sizeof *moved},
+                  [SAID_DEATH] = {died, sizeof died / sizeof *died},
+                  [SAID_NO_DEATH] = {lives, sizeof lives / sizeof *lives}};
     DongboEvent event = DONGBO_INIT(DongboEvent);
     event.domain = saying->kind == SAID_DOSE ? "health" : "population";
     event.source_key = saying->key;
@@ -36,6 +40,10 @@ static int put_saying(DongboPublisher *publisher, const Saying *saying) {
     event.sex = "male";
     event.fields = fields[saying->kind].list;
     event.n_fields = fields[saying->kind].n;
+    if (saying->kind == SAID_NO_DEATH) {
+        event.cleared = DIED;
+        event.n_cleared = 1;
+    }
     return dongbo_publisher_put(publisher, &event);
 }
 

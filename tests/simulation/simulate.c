@@ -37,7 +37,7 @@ Mistake simulated_mistake;
 static const char *const MISTAKE_NAMES[MISTAKES] = {
     "none",           "ack-before-commit", "position-before-lock", "sequence-unchecked",
     "root-unchecked", "epoch-unchecked",   "population-unchecked", "credit-kept",
-    "epoch-kept",     "left-untold",       "first-head-late"};
+    "epoch-kept",     "left-untold",       "first-head-late",      "death-unjudged"};
 
 static struct Run {
     uint64_t seed;
@@ -242,7 +242,7 @@ static void begin(uint64_t seed) {
     unsigned bad_disk = world_dice(4) == 0 ? 40 : 1;
     disk_begin(&(DiskFaults){.write = heat * 300 * bad_disk, .sync = heat * 300 * bad_disk});
     run.moves = world_dice(2) == 0;
-    truth_begin(&(TruthPlan){.told = !hostile, .moves = run.moves});
+    truth_begin(&(TruthPlan){.told = !hostile, .moves = run.moves, .deaths = world_dice(2) == 0});
     parties_begin(&(PartiesPlan){.n_brokers = 1 + (int)world_dice(3),
                                  .n_agents = 2 + (int)world_dice(3),
                                  .n_committees = 1 + (int)world_dice(2),

@@ -40,7 +40,19 @@ const char *truth_residence(int person) {
     return moved != NULL ? moved->province : truth.first_home[person];
 }
 
+static void say_of_a_death(Saying *saying) {
+    static const char *const DAYS[] = {"2025-04-15", "2025-05-15", "2025-06-15", "2025-07-15"};
+    // Of few, so that it is said of one more than once.
+    saying->person = TRUTH_PERSONS - TRUTH_UNBORN - 3 + (int)world_dice(5);
+    saying->kind = world_dice(3) == 0 ? SAID_NO_DEATH : SAID_DEATH;
+    saying->day = DAYS[world_dice(4)];
+}
+
 static void say_of_people(Saying *saying) {
+    if (truth.plan.deaths && world_dice(2) == 0) {
+        say_of_a_death(saying);
+        return;
+    }
     saying->kind = truth.plan.moves && world_dice(2) == 0 ? SAID_MOVE : SAID_BIRTH;
     if (saying->kind == SAID_MOVE) {
         saying->province = truth_province((int)world_dice(3));
@@ -48,6 +60,12 @@ static void say_of_people(Saying *saying) {
     } else {
         saying->person = TRUTH_PERSONS - TRUTH_UNBORN + (int)world_dice(TRUTH_UNBORN);
     }
+}
+
+static void say_of_a_dose(Saying *saying) {
+    static const char *const DAYS[] = {"2025-05-01", "2025-06-01", "2025-07-01"};
+    saying->group = (int)world_dice(TRUTH_GROUPS);
+    saying->day = truth.plan.deaths ? DAYS[world_dice(3)] : DAYS[1];
 }
 
 Saying *truth_say(int agent, bool centre) {
@@ -59,7 +77,7 @@ Saying *truth_say(int agent, bool centre) {
     if (centre)
         say_of_people(saying);
     else
-        saying->group = (int)world_dice(TRUTH_GROUPS);
+        say_of_a_dose(saying);
     saying->event_time_us = FIRST_TIME_US + (int64_t)world_dice(1000) * 1000000;
     snprintf(saying->lot, sizeof saying->lot, "L%zu", truth.n);
     snprintf(saying->facility, sizeof saying->facility, "F%zu", truth.n % 7);

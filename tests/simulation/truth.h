@@ -13,9 +13,10 @@
 #define TRUTH_SAYINGS_MAX 256
 #define TRUTH_AGENTS_MAX 6
 #define TRUTH_KEY_BYTES 24
-#define TRUTH_DECISIONS_MAX 16
+#define TRUTH_DECISIONS_MAX 48
+#define TRUTH_OPEN_MAX 16
 
-typedef enum SayingKind { SAID_DOSE, SAID_BIRTH, SAID_MOVE } SayingKind;
+typedef enum SayingKind { SAID_DOSE, SAID_BIRTH, SAID_MOVE, SAID_DEATH, SAID_NO_DEATH } SayingKind;
 
 typedef struct Saying {
     SayingKind kind;
@@ -23,6 +24,7 @@ typedef struct Saying {
     int agent, person;
     int group;            // a dose's
     const char *province; // where to, of a move
+    const char *day;      // of a dose, or of a death
     int64_t event_time_us;
     char lot[16], facility[16];
     bool promised; // on the agent's disk, as it was told
@@ -34,10 +36,19 @@ typedef struct Saying {
     int told_verdict, backup_verdict;
 } Saying;
 
+// What waits for its person, or for an officer: the event of that number, whose word stands in a record or not.
+typedef struct TruthOpen {
+    uint8_t stream[STREAM_BYTES];
+    uint64_t sequence;
+    int verdict;
+    bool stands;
+} TruthOpen;
+
 // What the log says of it.
 typedef struct SayingLog {
     uint8_t event_id[EVENT_ID_BYTES];
     int n_logged, n_open;
+    TruthOpen open[TRUTH_OPEN_MAX];
     uint64_t last_logged; // position ...
     bool last_deferred;   // ... and whether it was deferred there
     bool applied;
@@ -53,7 +64,7 @@ void truth_open(void); // once
 void truth_close(void);
 // `told`: whether agents are owed what was decided later; not by a network that brings frames in another order.
 typedef struct TruthPlan {
-    bool told, moves; // whether people move house
+    bool told, moves, deaths; // whether people move house, and die
 } TruthPlan;
 void truth_begin(const TruthPlan *plan);
 void truth_end(void);

@@ -51,14 +51,23 @@ static int owed_decision(const Saying *saying) {
     return -1;
 }
 
+static const char *odd_in_log(const Saying *saying) {
+    if (truth_known_at(saying->person) < 0)
+        return NULL;
+    if (saying->kind == SAID_DOSE)
+        return truth_dose_missing(saying);
+    return truth_log_of(saying)->n_open > 0 ? "is open, and its person is known" : NULL;
+}
+
 static const char *missing_of(const Saying *saying) {
     static char text[160];
     const SayingLog *log = truth_log_of(saying);
+    const char *odd = odd_in_log(saying);
     int owed = owed_decision(saying);
     if (log->n_logged == 0)
         snprintf(text, sizeof text, "%s is promised and not in the log", saying->key);
-    else if (log->n_open > 0 && truth_known_at(saying->person) >= 0)
-        snprintf(text, sizeof text, "%s is open, and its person is known", saying->key);
+    else if (odd != NULL)
+        snprintf(text, sizeof text, "%s %s", saying->key, odd);
     else if (owed >= 0 && saying->told_position < log->decisions[owed].position)
         snprintf(text, sizeof text, "%s was decided at %" PRIu64 ", and its agent told up to %" PRIu64, saying->key,
                  log->decisions[owed].position, saying->told_position);
@@ -137,6 +146,7 @@ void truth_judge(void) {
         for (int group = 0; group < TRUTH_GROUPS; group++)
             judge_record(person, group);
     }
+    truth_judge_deaths();
 }
 
 void truth_print(void) {

@@ -76,16 +76,10 @@ static void judge_session(const BaseSegment *segment) {
                segment->first_sequence, stream->session_epoch);
 }
 
-static bool is_greater(const Saying *saying, const Saying *other) {
+bool truth_is_greater(const Saying *saying, const Saying *other) {
     if (saying->event_time_us != other->event_time_us)
         return saying->event_time_us > other->event_time_us;
     return memcmp(truth_log_of(saying)->event_id, truth_log_of(other)->event_id, EVENT_ID_BYTES) > 0;
-}
-
-static void move(const Saying *saying) {
-    const Saying **moved = &truth.log.moved[saying->person];
-    if (*moved == NULL || is_greater(saying, *moved))
-        *moved = saying;
 }
 
 // The verdict on what is applied now, and what the record says then.
@@ -94,41 +88,10 @@ static int apply(const Saying *saying) {
         return DONGBO__VERDICT__UNCHANGED;
     truth_log_of(saying)->applied = true;
     const Saying **winner = &truth.log.winner[saying->person][saying->group];
-    if (*winner != NULL && !is_greater(saying, *winner))
+    if (*winner != NULL && !truth_is_greater(saying, *winner))
         return DONGBO__VERDICT__SUPERSEDED;
     *winner = saying;
     return DONGBO__VERDICT__ACCEPTED;
-}
-
-static void judge_verdict(const Saying *saying, const Dongbo__Entry *entry, int64_t locked_population) {
-    SayingLog *log = truth_log_of(saying);
-    bool later = entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION, dose = saying->kind == SAID_DOSE;
-    int64_t known = truth_known_at(saying->person), verdict = (int)entry->verdict;
-    if (verdict == DONGBO__VERDICT__DEFERRED) {
-        if (later || saying->kind == SAID_BIRTH)
-            world_fail("%s is deferred by a decision, or a birth is", saying->key);
-        else if (known >= 0 && known <= locked_population)
-            world_fail("%s is deferred, and its person was known at %" PRId64 " before the log was locked at %" PRId64,
-                       saying->key, known, locked_population);
-        log->n_open++;
-        return;
-    }
-    if (known < 0)
-        world_fail("%s is decided as %s, and its person is not known", saying->key, verdict_name((int)verdict));
-    if (later && log->n_open == 0)
-        world_fail("%s is decided again, and was not open", saying->key);
-    // What a birth or a move is depends on the other words on that person; it is the doses that are judged.
-    bool again = log->applied;
-    int expected = dose ? apply(saying) : (int)verdict;
-    if (saying->kind == SAID_MOVE)
-        move(saying);
-    if (later && again && verdict == DONGBO__VERDICT__SUPERSEDED) // by the same row, which came again and was taken
-        expected = DONGBO__VERDICT__SUPERSEDED;
-    truth_counted.doubled += dose && again && verdict == DONGBO__VERDICT__ACCEPTED;
-    if (verdict != expected || verdict == DONGBO__VERDICT__REJECTED || verdict == DONGBO__VERDICT__MISMATCH)
-        world_fail("%s is %s, and must be %s", saying->key, verdict_name((int)verdict), verdict_name(expected));
-    if (later)
-        log->n_open--;
 }
 
 // An entry and where it stands.
@@ -138,6 +101,106 @@ typedef struct Placed {
     uint64_t position;
     int64_t locked_population;
 } Placed;
+
+static bool is_later(const Placed *placed) {
+    return placed->entry->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION;
+}
+
+static TruthOpen open_now(const Placed *placed, bool stands) {
+    TruthOpen open = {.sequence = placed->entry->sequence, .verdict = (int)placed->entry->verdict, .stands = stands};
+    memcpy(open.stream, placed->stream, STREAM_BYTES);
+    return open;
+}
+
+static void judge_deferred(const Saying *saying, const Placed *placed) {
+    int64_t known = truth_known_at(saying->person);
+    if (is_later(placed) || saying->kind == SAID_BIRTH)
+        world_fail("%s is deferred by a decision, or a birth is", saying->key);
+    else if (known >= 0 && known <= placed->locked_population)
+        world_fail("%s is deferred, and its person was known at %" PRId64 " before the log was locked at %" PRId64,
+                   saying->key, known, placed->locked_population);
+    TruthOpen open = open_now(placed, false);
+    truth_open_add(saying, &open);
+}
+
+// It is in question: as it comes, once its person is known, or although it was taken.
+static void judge_question(const Saying *dose, const Placed *placed, TruthOpen *open) {
+    bool again = is_later(placed) && open == NULL;
+    if (!truth_was_dead(dose, true, placed->locked_population))
+        world_fail("%s is in question, and its person was alive", dose->key);
+    if (again && truth.log.winner[dose->person][dose->group] != dose)
+        world_fail("%s is in question again, and stands in no record", dose->key);
+    if (open != NULL && open->verdict == DONGBO__VERDICT__MISMATCH)
+        world_fail("%s is in question, and was already", dose->key);
+    TruthOpen now = open_now(placed, again);
+    if (open != NULL)
+        *open = now;
+    else
+        truth_open_add(dose, &now);
+}
+
+// What was in question and stands in its record all the same stays there.
+static int expected_of(const Saying *dose, const TruthOpen *open) {
+    return open != NULL && open->stands ? DONGBO__VERDICT__UNCHANGED : apply(dose);
+}
+
+static void judge_dose(const Saying *dose, const Placed *placed, TruthOpen *open) {
+    bool again = truth_log_of(dose)->applied;
+    int verdict = (int)placed->entry->verdict, expected = expected_of(dose, open);
+    bool lost = open != NULL && open->stands && truth.log.winner[dose->person][dose->group] != dose;
+    // By the same row, which came again and was taken: it says the same.
+    bool replaced = is_later(placed) && again && verdict == DONGBO__VERDICT__SUPERSEDED;
+    if (replaced && open->stands)
+        world_fail("%s is taken out of the record in which it stands, for it came again", dose->key);
+    if (!lost && !replaced && !truth_was_dead(dose, false, placed->locked_population))
+        world_fail("%s is %s, and its person was dead", dose->key, verdict_name(verdict));
+    if (replaced)
+        expected = verdict;
+    truth_counted.doubled += again && verdict == DONGBO__VERDICT__ACCEPTED;
+    if (verdict != expected)
+        world_fail("%s is %s, and must be %s", dose->key, verdict_name(verdict), verdict_name(expected));
+}
+
+static void keep_greatest(const Saying **held, const Saying *saying) {
+    if (*held == NULL || truth_is_greater(saying, *held))
+        *held = saying;
+}
+
+// What that is depends on the other words on that person; it is the doses that are judged.
+static void judge_person(const Saying *saying, const Placed *placed) {
+    int verdict = (int)placed->entry->verdict;
+    if (verdict == DONGBO__VERDICT__REJECTED || verdict == DONGBO__VERDICT__MISMATCH)
+        world_fail("%s is %s", saying->key, verdict_name(verdict));
+    if (saying->kind == SAID_MOVE)
+        keep_greatest(&truth.log.moved[saying->person], saying);
+    if (saying->kind == SAID_DEATH || saying->kind == SAID_NO_DEATH)
+        keep_greatest(&truth.log.died[saying->person], saying);
+}
+
+static void judge_verdict(const Saying *saying, const Placed *placed) {
+    int verdict = (int)placed->entry->verdict;
+    TruthOpen *open = is_later(placed) ? truth_open_of(saying, placed->stream, placed->entry->sequence) : NULL;
+    if (placed->entry->kind == DONGBO__ENTRY_KIND__ENTRY_MERGER)
+        world_fail("%s leaves a record, and nobody asked for that", saying->key);
+    if (verdict == DONGBO__VERDICT__DEFERRED) {
+        judge_deferred(saying, placed);
+        return;
+    }
+    if (truth_known_at(saying->person) < 0)
+        world_fail("%s is decided as %s, and its person is not known", saying->key, verdict_name(verdict));
+    if (saying->kind == SAID_DOSE && verdict == DONGBO__VERDICT__MISMATCH) {
+        judge_question(saying, placed, open);
+        return;
+    }
+    if (is_later(placed) && open == NULL)
+        world_fail("%s is decided again, and was not open", saying->key);
+    if (saying->kind == SAID_DOSE)
+        judge_dose(saying, placed, open);
+    else
+        judge_person(saying, placed);
+    if (open != NULL)
+        truth_open_close(saying, open);
+}
 
 static void judge_entry(const Placed *placed, const char *key) {
     const Dongbo__Entry *entry = placed->entry;
@@ -149,7 +212,7 @@ static void judge_entry(const Placed *placed, const char *key) {
     SayingLog *log = truth_log_of(saying);
     if (entry->event_id.len == EVENT_ID_BYTES)
         memcpy(log->event_id, entry->event_id.data, EVENT_ID_BYTES);
-    judge_verdict(saying, entry, placed->locked_population);
+    judge_verdict(saying, placed);
     log->n_logged++;
     if (entry->kind != DONGBO__ENTRY_KIND__ENTRY_DECISION) {
         log->last_logged = placed->position;

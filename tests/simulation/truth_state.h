@@ -5,6 +5,7 @@
 //   truth.c         who is spoken of, and what is said
 //   truth_frames.c  what brokers say
 //   truth_log.c     each commit
+//   truth_deaths.c  who is dead, and what that contradicts
 //   truth_lives.c   what a database that is set back forgets
 //   truth_end.c     what must hold in the end
 #pragma once
@@ -54,6 +55,7 @@ typedef struct TruthLog {
     int n_streams;
     const Saying *winner[TRUTH_PERSONS][TRUTH_GROUPS];
     const Saying *moved[TRUTH_PERSONS]; // where they live now; NULL: where they did at first
+    const Saying *died[TRUTH_PERSONS];  // whether they are dead; NULL: nothing was said of that
     SayingLog sayings[TRUTH_SAYINGS_MAX];
     TruthChain chain;
 } TruthLog;
@@ -83,6 +85,19 @@ static inline SayingLog *truth_log_of(const Saying *saying) {
 }
 
 Saying *truth_find(const char *key);
+bool truth_is_greater(const Saying *saying, const Saying *other); // of two words the one that holds
+// As the log says it; "" for who is alive.
+const char *truth_died_on(int person);
+// Whether the dose is of a day on which the person was dead.
+bool truth_is_dead(const Saying *dose);
+// Whether that was so, or was not, by what the population store had at some time since that position of it.
+bool truth_was_dead(const Saying *dose, bool dead, int64_t since);
+TruthOpen *truth_open_of(const Saying *saying, const uint8_t *stream, uint64_t sequence); // NULL: it is not open
+void truth_open_add(const Saying *saying, const TruthOpen *open);
+void truth_open_close(const Saying *saying, TruthOpen *open);
+// NULL, or what is missing for what is said of a dose to be as it must.
+const char *truth_dose_missing(const Saying *dose);
+void truth_judge_deaths(void); // in the end
 // Position at which the population store learnt of them; 0: from the start; -1: not yet.
 int64_t truth_known_at(int person);
 void truth_frame(Process *process, bool sent, const uint8_t *data, size_t n);
