@@ -10,6 +10,7 @@
 
 #define RECEIPT_DOMAIN "dongbo receipt 1"
 #define VERDICTS_DOMAIN "dongbo verdicts 1"
+#define PROOFS_DOMAIN "dongbo proofs 1"
 
 const ProtobufCMessageDescriptor *answer_descriptor(FrameType type) {
     switch (type) {
@@ -52,20 +53,38 @@ int answer_receipt(Verifier *verifier, const Dongbo__Receipt *receipt, Arena *ar
     return raw->failed ? error_fail(ERROR_MEMORY, "no memory for a receipt") : 0;
 }
 
+// What a body with its signature says. The message's name is for people.
+typedef struct Signed {
+    const char *domain, *name;
+    ProtobufCBinaryData body, signature;
+    const ProtobufCMessageDescriptor *descriptor;
+} Signed;
+
+static int open_signed(Verifier *verifier, const Signed *what, Arena *arena, void **ret) {
+    char field[64];
+    ProtobufCBinaryData bytes = what->body;
+    *ret = NULL;
+    if (what->signature.len != SIGNATURE_BYTES ||
+        verifier_check(verifier, what->domain, bytes.data, bytes.len, what->signature.data) != 0)
+        return error_fail(ERROR_PEER, "%s are not signed by the exchange's key", what->name);
+    if (check_message(what->descriptor, &CHECK_WIRE, bytes.data, bytes.len, field) == 0)
+        *ret = protobuf_c_message_unpack(what->descriptor, arena_protobuf(arena), bytes.len, bytes.data);
+    return *ret != NULL ? 0 : error_fail(ERROR_PEER, "%s cannot be read", what->name);
+}
+
+static bool is_same(ProtobufCBinaryData said, const uint8_t *ours, size_t n) {
+    return said.len == n && memcmp(said.data, ours, n) == 0;
+}
+
 static int open_verdicts(Verifier *verifier, const AnswerTo *to, const Dongbo__Verdicts *message, Arena *arena,
                          Dongbo__Verdicts *ret) {
-    char field[64];
-    ProtobufCBinaryData bytes = message->body;
-    if (message->signature.len != SIGNATURE_BYTES ||
-        verifier_check(verifier, VERDICTS_DOMAIN, bytes.data, bytes.len, message->signature.data) != 0)
-        return error_fail(ERROR_PEER, "verdicts are not signed by the exchange's key");
-    const Dongbo__VerdictsBody *body = NULL;
-    if (check_message(&dongbo__verdicts_body__descriptor, &CHECK_WIRE, bytes.data, bytes.len, field) == 0)
-        body = dongbo__verdicts_body__unpack(arena_protobuf(arena), bytes.len, bytes.data);
-    if (body == NULL)
-        return error_fail(ERROR_PEER, "verdicts cannot be read");
-    if (body->stream.len != STREAM_BYTES || memcmp(body->stream.data, to->stream, STREAM_BYTES) != 0 ||
-        body->epoch != to->epoch)
+    Signed what = {VERDICTS_DOMAIN, "verdicts", message->body, message->signature, &dongbo__verdicts_body__descriptor};
+    void *opened;
+    int r = open_signed(verifier, &what, arena, &opened);
+    const Dongbo__VerdictsBody *body = opened;
+    if (r < 0)
+        return r;
+    if (!is_same(body->stream, to->stream, STREAM_BYTES) || body->epoch != to->epoch)
         return error_fail(ERROR_PEER, "verdicts were signed for another stream, or in another epoch");
     ret->last_position = body->last_position;
     ret->n_verdicts = body->n_verdicts;
@@ -92,4 +111,27 @@ int answer_verdicts(Verifier *verifier, const AnswerTo *to, const Dongbo__Verdic
     if (r == 0 && !are_positions(ret))
         r = error_fail(ERROR_PEER, "verdicts tell of positions that cannot be");
     return r < 0 ? r : !is_signed;
+}
+
+int answer_proofs(Verifier *verifier, const AnswerTo *to, const Dongbo__Proofs *message, Arena *arena,
+                  Dongbo__Proofs *ret) {
+    Signed what = {PROOFS_DOMAIN, "proofs", message->body, message->signature, &dongbo__proofs_body__descriptor};
+    void *opened;
+    *ret = *message;
+    if (message->body.len == 0)
+        return 1;
+    int r = open_signed(verifier, &what, arena, &opened);
+    const Dongbo__ProofsBody *body = opened;
+    if (r < 0)
+        return r;
+    if (!is_same(body->stream, to->stream, STREAM_BYTES) ||
+        !is_same(body->challenge, to->challenge, PROOFS_CHALLENGE_BYTES))
+        return error_fail(ERROR_PEER, "proofs were signed for another stream, or in another session");
+    ret->head = body->head;
+    ret->older = body->older;
+    ret->n_consistency = body->n_consistency;
+    ret->consistency = body->consistency;
+    ret->n_batches = body->n_batches;
+    ret->batches = body->batches;
+    return 0;
 }

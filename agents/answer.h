@@ -18,10 +18,14 @@ int answer_receipt(Verifier *verifier, const Dongbo__Receipt *receipt, Arena *ar
                    const Dongbo__ReceiptBody **ret);
 typedef struct AnswerTo {
     const uint8_t *stream;
-    uint32_t epoch;     // of this session's Welcome
-    bool signed_before; // this exchange has signed verdicts: it is not older than that, whoever says so
+    uint32_t epoch;           // of this session's Welcome
+    bool signed_before;       // this exchange has signed verdicts: it is not older than that, whoever says so
+    const uint8_t *challenge; // PROOFS_CHALLENGE_BYTES of this session's Hello
 } AnswerTo;
 // *ret is what they say, signed or not, and points into message and arena. 1 when they are not signed. ERROR_PEER: no
 // exchange says this, or not to this stream.
 int answer_verdicts(Verifier *verifier, const AnswerTo *to, const Dongbo__Verdicts *message, Arena *arena,
                     Dongbo__Verdicts *ret);
+// Likewise; ERROR_PEER also when they were signed for another session.
+int answer_proofs(Verifier *verifier, const AnswerTo *to, const Dongbo__Proofs *message, Arena *arena,
+                  Dongbo__Proofs *ret);

@@ -26,7 +26,9 @@ struct Proofs {
     Merkle *merkle;
     Arena *arena;
     Bytes packed;
-    bool skips; // a proof of this session was left
+    uint8_t challenge[PROOFS_CHALLENGE_BYTES];
+    bool is_signed; // what is at hand
+    bool skips;     // a proof of this session was left
     int64_t complained_ms;
     char why[160]; // what is false
     uint64_t false_sequence;
@@ -77,7 +79,11 @@ void proofs_destroy(Proofs **pointer) {
 static int is_false(Proofs *proofs, uint64_t first_sequence, const char *what, const char *wrong) {
     snprintf(proofs->why, sizeof proofs->why, "%s%s", what, wrong);
     proofs->false_sequence = first_sequence;
-    return 1;
+    return proofs->is_signed ? 1
+                             : error_fail(ERROR_PEER,
+                                          "the exchange's proofs do not hold: %s. They are not signed, so nobody "
+                                          "answers for that",
+                                          proofs->why);
 }
 
 int proofs_keep_false(Proofs *proofs, const SpoolStream *stream, ProtobufCBinaryData said) {
@@ -150,8 +156,11 @@ static int judge_head(Proofs *proofs, const SpoolStream *stream, const Dongbo__P
     if (r < 0 || before == NULL)
         return r;
     const char *wrong = head_compare(before, head);
-    if (wrong != NULL)
+    if (wrong != NULL) {
+        // Two heads that contradict each other are signed, whoever shows them; an old one alone is nothing.
+        proofs->is_signed = proofs->is_signed || before->epoch == head->epoch;
         return is_false(proofs, 0, "the signed head ", wrong);
+    }
     if (before->epoch != head->epoch) // a restored exchange may have forgotten what it signed
         return 0;
     if (message->older != before->number || head->number < before->number ||
@@ -252,8 +261,10 @@ static int take_batches(Proofs *proofs, const SpoolStream *stream, const Dongbo_
     return r != 0 ? r : proof_store_proven(proofs->spool, stream->id, proven);
 }
 
-int proofs_take(Proofs *proofs, const SpoolStream *stream, const Dongbo__Proofs *message) {
+int proofs_take(Proofs *proofs, const SpoolStream *stream, const ProofsSaid *said) {
     const Dongbo__TreeHead *head = NULL;
+    const Dongbo__Proofs *message = said->message;
+    proofs->is_signed = said->is_signed;
     arena_reset(proofs->arena);
     int r = proofs->skips ? 0 : open_head(proofs, message->head, &head);
     if (r < 0 || head == NULL)
@@ -280,12 +291,19 @@ static int pass_over(Proofs *proofs, SpoolStream *stream) {
     return proof_store_proven(proofs->spool, stream->id, gone);
 }
 
+const uint8_t *proofs_challenge(const Proofs *proofs) {
+    return proofs->challenge;
+}
+
 int proofs_begin(Proofs *proofs, SpoolStream *stream, Dongbo__HelloPublish *hello) {
     const Dongbo__TreeHead *head = NULL;
     uint64_t received = 0;
     proofs->skips = false;
     arena_reset(proofs->arena);
-    int r = spool_begin(proofs->spool);
+    int r = clock_random(spool_clock(proofs->spool), proofs->challenge, sizeof proofs->challenge);
+    if (r < 0)
+        return r;
+    r = spool_begin(proofs->spool);
     if (r == 0)
         r = pass_over(proofs, stream);
     if (r == 0)
@@ -294,6 +312,7 @@ int proofs_begin(Proofs *proofs, SpoolStream *stream, Dongbo__HelloPublish *hell
         r = read_head(proofs, stream, &head);
     r = spool_end(proofs->spool, r);
     hello->proofs = true;
+    hello->proofs_challenge = (ProtobufCBinaryData){PROOFS_CHALLENGE_BYTES, proofs->challenge};
     hello->proven_sequence = stream->proven_sequence;
     hello->receipt_sequence = received;
     hello->proven_head = head != NULL ? head->number : 0;

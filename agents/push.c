@@ -391,9 +391,12 @@ static void settle_in(Push *push) {
 }
 
 static int take_proofs(Push *push, const Frame *frame, const Dongbo__Proofs *message) {
-    int r = transaction_end(push, 0);
-    if (r == 0)
-        r = proofs_take(push->proofs, &push->stream, message);
+    AnswerTo to = {.stream = push->stream.stream, .challenge = proofs_challenge(push->proofs)};
+    Dongbo__Proofs said;
+    int r = transaction_end(push, 0), opened = answer_proofs(push->verifier, &to, message, push->arena, &said);
+    if (r < 0 || opened < 0)
+        return r < 0 ? r : error_context(opened, "%s", push_endpoint(push));
+    r = proofs_take(push->proofs, &push->stream, &(ProofsSaid){&said, opened == 0});
     if (r == 1) { // it is kept, and only people can tell what to do
         push->fatal = true;
         return proofs_keep_false(push->proofs, &push->stream,
@@ -422,7 +425,7 @@ static int take_receipt(Push *push, const Dongbo__Receipt *receipt) {
 
 static int take_verdicts(Push *push, const Dongbo__Verdicts *message) {
     const SpoolStream *stream = &push->stream;
-    AnswerTo to = {stream->stream, stream->verdict_epoch, stream->verdicts_signed};
+    AnswerTo to = {.stream = stream->stream, .epoch = stream->verdict_epoch, .signed_before = stream->verdicts_signed};
     Dongbo__Verdicts verdicts;
     int r = answer_verdicts(push->verifier, &to, message, push->arena, &verdicts);
     if (r < 0)

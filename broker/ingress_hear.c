@@ -143,6 +143,9 @@ static void hear_hello(IngressState *state, const Caller *caller, const Frame *f
     session->proved_sequence = hello->proven_sequence;
     session->proved_head = hello->proven_head;
     session->receipt_sequence = hello->receipt_sequence;
+    session->signs_proofs = hello->proofs_challenge.len == PROOFS_CHALLENGE_BYTES;
+    if (session->signs_proofs)
+        memcpy(session->proofs_challenge, hello->proofs_challenge.data, PROOFS_CHALLENGE_BYTES);
     session->asks_next = hello->challenge.len == NEXT_KEYS_CHALLENGE_BYTES;
     if (session->asks_next)
         memcpy(session->challenge, hello->challenge.data, NEXT_KEYS_CHALLENGE_BYTES);

@@ -41,6 +41,8 @@ void ingress_look_for_proofs(IngressState *state, Session *session) {
     proving->upto = session->receipt_sequence;
     proving->head = session->proved_head;
     memcpy(proving->stream, session->stream, STREAM_BYTES);
+    proving->signs = session->signs_proofs;
+    memcpy(proving->challenge, session->proofs_challenge, PROOFS_CHALLENGE_BYTES);
     LIST_INSERT_HEAD(&state->provings, proving, out);
     mail_send(state->prover, MAIL_PROVING, proving);
 }

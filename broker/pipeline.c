@@ -95,7 +95,8 @@ static int start_beside(Pipeline *pipeline, const PipelineOptions *options) {
                           .keys = options->keys,
                           .clock = options->clock,
                           .interval_ms = options->settings->head_interval_ms};
-    ProverOptions prover = {.exchange = options->settings->exchange, .inbox = PROVER, .ingress = INGRESS};
+    ProverOptions prover = {
+        .exchange = options->settings->exchange, .inbox = PROVER, .ingress = INGRESS, .keys = options->keys};
     int result = redecide_new(&pipeline->redecide, &redecide);
     if (result == 0)
         result = greeter_new(&pipeline->greeter, &greeter);

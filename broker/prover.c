@@ -27,6 +27,8 @@ typedef struct Actor {
     Pg *exchange;
     Merkle *merkle;
     Arena *arena;
+    Signer *signer;
+    Bytes body; // what is signed
     zsock_t *inbox, *ingress;
     zsock_t *pipe; // its owner's
     Retry retry;
@@ -247,13 +249,39 @@ static int put_batches(Actor *actor, const PGresult *rows, Dongbo__Proofs *proof
     return result;
 }
 
-static int answer(Proving *proving, const Heads *heads, const Dongbo__Proofs *proofs) {
-    bytes_clear(&proving->proofs);
-    bytes_append_message(&proving->proofs, &proofs->base);
-    if (proving->proofs.failed) {
-        bytes_free(&proving->proofs);
-        return error_fail(ERROR_MEMORY, "proofs do not fit");
-    }
+static int pack(Bytes *ret, const ProtobufCMessage *message) {
+    bytes_clear(ret);
+    bytes_append_message(ret, message);
+    if (!ret->failed)
+        return 0;
+    bytes_free(ret);
+    return error_fail(ERROR_MEMORY, "proofs do not fit");
+}
+
+static int pack_signed(Actor *actor, Proving *proving, const Dongbo__Proofs *plain) {
+    Dongbo__ProofsBody body = DONGBO__PROOFS_BODY__INIT;
+    Dongbo__Proofs message = DONGBO__PROOFS__INIT;
+    uint8_t signature[SIGNATURE_BYTES];
+    body.stream = (ProtobufCBinaryData){STREAM_BYTES, proving->stream};
+    body.challenge = (ProtobufCBinaryData){PROOFS_CHALLENGE_BYTES, proving->challenge};
+    body.head = plain->head;
+    body.older = plain->older;
+    body.n_consistency = plain->n_consistency;
+    body.consistency = plain->consistency;
+    body.n_batches = plain->n_batches;
+    body.batches = plain->batches;
+    int result = pack(&actor->body, &body.base);
+    if (result == 0)
+        result = signer_sign(actor->signer, "dongbo proofs 1", actor->body.data, actor->body.n, signature);
+    message.body = (ProtobufCBinaryData){actor->body.n, actor->body.data};
+    message.signature = (ProtobufCBinaryData){SIGNATURE_BYTES, signature};
+    return result < 0 ? result : pack(&proving->proofs, &message.base);
+}
+
+static int answer(Actor *actor, Proving *proving, const Heads *heads, const Dongbo__Proofs *proofs) {
+    int result = proving->signs ? pack_signed(actor, proving, proofs) : pack(&proving->proofs, &proofs->base);
+    if (result < 0)
+        return result;
     proving->n = proofs->n_batches;
     proving->more = proving->n == PROOF_BATCHES_MAX;
     proving->after = proofs->batches[proving->n - 1]->last_sequence;
@@ -282,7 +310,7 @@ static int prove(Actor *actor, Proving *proving) {
         return result;
     proofs.head = &heads.signed_head;
     result = put_paths(actor, &heads, &proofs);
-    return result < 0 ? result : answer(proving, &heads, &proofs);
+    return result < 0 ? result : answer(actor, proving, &heads, &proofs);
 }
 
 // ---- the thread ----------------------------------------------------------------------------------------------------
@@ -325,6 +353,8 @@ static void destroy(void *state) {
     pg_destroy(&actor->exchange);
     merkle_destroy(&actor->merkle);
     arena_destroy(&actor->arena);
+    signer_destroy(&actor->signer);
+    bytes_free(&actor->body);
     zsock_destroy(&actor->inbox);
     zsock_destroy(&actor->ingress);
     free(actor);
@@ -344,6 +374,8 @@ int prover_new(zactor_t **ret, const ProverOptions *options) {
     }
     if (result == 0)
         result = arena_new(&actor->arena, ARENA_BYTES);
+    if (result == 0)
+        result = signer_new(&actor->signer, options->keys->sign_secret);
     if (result == 0)
         result = mail_bind(&actor->inbox, options->inbox);
     if (result == 0)

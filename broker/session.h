@@ -39,6 +39,8 @@ typedef struct Session {
     int64_t looked_ms;         // when decisions were last looked for
     Proving *proving;          // at hand; NULL while the prover has it
     bool wants_proofs, proofs_due;
+    bool signs_proofs; // for this challenge
+    uint8_t proofs_challenge[PROOFS_CHALLENGE_BYTES];
     uint64_t receipt_sequence; // the agent has receipts up to here, as far as this session knows
     uint64_t proved_sequence;  // up to here the agent has been sent proofs
     uint64_t proved_head;      // ... the last by this signed head

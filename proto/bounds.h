@@ -32,6 +32,7 @@
 #define CLOCK_AHEAD_MAX_US (10LL * 60 * 1000000) // of an event's time
 
 #define STREAM_BYTES 16
+#define PROOFS_CHALLENGE_BYTES 16
 #define EVENT_ID_BYTES 16
 #define SALT_BYTES 16
 #define HASH_BYTES 32

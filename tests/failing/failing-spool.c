@@ -255,7 +255,7 @@ static int prove(Agent *agent, uint32_t agency) {
         r = said_make(agent, &stream, &said);
     said.batch.agency = agency;
     if (r == 0)
-        r = proofs_take(proofs, &stream, &said.proofs);
+        r = proofs_take(proofs, &stream, &(ProofsSaid){&said.proofs, true});
     MUST(r < 0 || r == (agency != 0), "a proof");
     if (r == 1)
         r = proofs_keep_false(proofs, &stream, said.head.head);

@@ -151,9 +151,23 @@ def refusals(**said):
     return lambda liar, hello: [welcome(liar, hello), liar.frame(wire.REFUSAL, wire.Refusal(text="x" * 1000, **said))]
 
 
-def proofs(**lies):
+def signed_proofs(keys, hello, said, **lies):
+    """As the exchange would say them in this session."""
+    hello = wire.HelloPublish.FromString(hello[24:])
+    body = wire.ProofsBody(**{"stream": hello.stream, "challenge": hello.proofs_challenge, "head": said.head,
+                              "batches": said.batches, **lies}).SerializeToString()
+    return wire.Proofs(body=body, signature=keys.sign("dongbo proofs 1", body) if keys else b"")
+
+
+def by_the_exchange(liar, hello, said):
+    return signed_proofs(liar.keys, hello, said)
+
+
+def proofs(frame=by_the_exchange, **lies):
     """Takes the first batch, and proves that it is alone in the log; what is wrong of it is said by name, or made by
-    `signer`, `receipt`, `body`."""
+    `signer`, `receipt`, `body`. `frame` makes what is sent of it, again behind each Welcome."""
+    held = {}
+
     def lie(liar, data):
         if data[3] != wire.BATCH:
             return []
@@ -178,11 +192,21 @@ def proofs(**lies):
                                 batch_root=header.root, first_position=1, last_position=header.count, epoch=1,
                                 stored_at_us=1, segment_hash=lies.get("receipt") or wire.link(bytes(32), leaf))
         body = body.SerializeToString()
-        said = wire.Proofs(head=signed, batches=[proof] * lies.get("times", 1)).SerializeToString()
+        held["said"] = wire.Proofs(head=signed, batches=[proof] * lies.get("times", 1))
         return [liar.frame(wire.RECEIPT, wire.Receipt(body=body, signature=liar.keys.sign("dongbo receipt 1", body))),
-                liar.frame(wire.PROOFS, body=lies.get("body", said))]
-    lie.later = True
-    lie.welcome = lambda liar, hello: [welcome(liar, hello)]
+                prove(liar)]
+
+    def prove(liar):
+        return liar.frame(wire.PROOFS, body=lies["body"] if "body" in lies else
+                          frame(liar, held["hello"], held["said"]).SerializeToString())
+
+    def begin(liar, hello):
+        held["hello"] = hello
+        if "said" not in held:
+            return [welcome(liar, hello)]
+        return [welcome(liar, hello, last_sequence=held["said"].batches[0].last_sequence), prove(liar)]
+
+    lie.later, lie.welcome = True, begin
     return lie
 
 
@@ -209,6 +233,13 @@ NO_PROOFS = {
     "thousands of proofs": proofs(times=3000),
     "proofs without a head": proofs(body=wire.Proofs().SerializeToString()),
     "proofs that cannot be read": proofs(body=b"\xff" * 100),
+}
+UNSIGNED = {
+    "not signed": lambda liar, hello, said: said,
+    "with no signature": lambda liar, hello, said: signed_proofs(None, hello, said),
+    "by another key": lambda liar, hello, said: signed_proofs(wire.Keys.new(), hello, said),
+    "of another stream": lambda liar, hello, said: signed_proofs(liar.keys, hello, said, stream=bytes(16)),
+    "of another session": lambda liar, hello, said: signed_proofs(liar.keys, hello, said, challenge=bytes(16)),
 }
 PUBLISH_LIES = {
     **NO_PROOFS,
@@ -291,6 +322,46 @@ def test_a_false_proof_ends_it(exchange):
     exchange.start_broker()
     moh.once(expect=0)
     assert exchange.cluster.value("SELECT count(*) FROM exchange.record_version") == ROWS
+
+
+def test_a_false_alarm(exchange):
+    """By whoever has the transport key, and heads that the exchange signed, and not its signing key: agents begin anew,
+    and keep nothing of it as evidence. What holds they take, whoever says it."""
+    exchange.load_population(people.citizens(ROWS))
+    moh = exchange.agency("MOH", "health", ["vaccinations"])
+    wire.keys_of(exchange, "moh")
+    moh.drop("vaccinations", "a.csv", [people.dose_row(n) for n in range(ROWS)])
+    spool = exchange.directory / "moh.spool"
+
+    def kept(table):
+        with contextlib.closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True)) as rows:
+            return rows.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+    told = {}  # by the one liar, so that what is false is false of the batch that was taken
+
+    def choosing(liar, hello, said):
+        if told["agency"] != said.batches[0].agency:
+            said.batches[0].agency = told["agency"]
+        return told["frame"](liar, hello, said)
+
+    liar = Liar(exchange, exchange.publish)
+    liar.lie = proofs(choosing)
+    told.update(agency=2, frame=UNSIGNED["not signed"])
+    liar.start()
+    try:
+        for n, (name, told["frame"]) in enumerate(UNSIGNED.items()):
+            liar.heard = []
+            process = exchange.start(moh.command(), exchange.directory / f"alarmed-{n}.log")
+            process.wait_for(lambda: sum(data[3] == wire.HELLO_PUBLISH for data in liar.heard) > 2, "it begins again")
+            assert process.running() and "signed" in process.text(), name
+            assert process.stop() == 0
+            assert (kept("receipt"), kept("proof"), kept("false_proof")) == (1, 0, 0), name
+        told.update(agency=1, frame=UNSIGNED["not signed"])
+        process = exchange.start(moh.command(), exchange.directory / "true.log")
+        process.wait_for(lambda: kept("proof") == 1, "what holds is taken")
+        assert process.stop() == 0
+    finally:
+        liar.stop()
 
 
 def signed_verdicts(keys, hello, **lies):

@@ -4,6 +4,7 @@ restores, for agents that ask for them and no others. Each proof is checked here
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 
@@ -102,10 +103,20 @@ def test_many_batches_are_proved_a_frame_at_a_time(exchange, moh):
         frames = take_proofs(peer, 3)
     assert [len(frame.batches) for frame in frames] == [64, 64, 22]
     assert [batch.first_sequence for frame in frames for batch in frame.batches] == list(range(1, 151))
+    assert not any(frame.body for frame in frames)  # who asks for no signatures gets none
     assert [frame.older for frame in frames][0] == 0 and frames[1].older == frames[2].older != 0
     with wire.publisher(exchange, "MOH", stream=stream) as peer:
         peer.hello(proofs=True, proven_sequence=140, receipt_sequence=149, proven_head=frames[1].older)
         assert [batch.first_sequence for batch in take_proofs(peer, 1)[0].batches] == list(range(141, 150))
+    challenge, broker = os.urandom(16), wire.keys_of(exchange, "broker")
+    with wire.publisher(exchange, "MOH", stream=stream) as peer:
+        peer.hello(proofs=True, receipt_sequence=150, proofs_challenge=challenge)
+        signed = take_proofs(peer, 3)
+    assert all(broker.verifies("dongbo proofs 1", frame.body, frame.signature) for frame in signed)
+    assert not any(frame.head.head or frame.batches for frame in signed)
+    bodies = [wire.ProofsBody.FromString(frame.body) for frame in signed]
+    assert all((body.stream, body.challenge) == (stream, challenge) for body in bodies)
+    assert [list(body.batches)[0].first_sequence for body in bodies] == [1, 65, 129]
 
 
 def take_proofs(peer, n):
@@ -267,4 +278,5 @@ def test_another_log_ends_the_agent(exchange, moh):
     why, said = spool_rows(moh, "SELECT why, said FROM false_proof")[0]
     assert (exchange.directory / "false.1").read_bytes() == said and why in shown.stdout
     assert "does not begin with" in why or "is not in the log" in why or "shrunk" in why
-    assert wire.Proofs.FromString(said).head.head
+    evidence = wire.Proofs.FromString(said)  # which the exchange signed
+    assert wire.keys_of(exchange, "broker").verifies("dongbo proofs 1", evidence.body, evidence.signature)

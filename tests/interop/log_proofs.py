@@ -23,7 +23,11 @@ class Unknown(Exception):
 
 
 class False_(Exception):
-    """Evidence against the exchange."""
+    """Evidence against the exchange, where it has signed what was said."""
+
+
+class Contradiction(False_):
+    """Between two heads, which are signed by themselves."""
 
 
 def split(size):
@@ -88,11 +92,11 @@ def check_head(head, before, frame):
     if head.epoch < before.epoch:
         raise False_("the head is of an epoch that was over")
     if head.number == before.number and head != before:
-        raise False_("there are two heads of one number")
+        raise Contradiction("there are two heads of one number")
     if frame.older != before.number or head.number < before.number:
         raise Fault("the head does not join the one that is held")
     if head.size < before.size or (head.number > before.number) != (head.size > before.size):
-        raise False_("the log has shrunk")
+        raise Contradiction("the log has shrunk")
     path = list(frame.consistency)
     try:
         roots = roots_of(before.size, head.size, path, before.root)

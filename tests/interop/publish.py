@@ -25,7 +25,7 @@ import time
 from google.protobuf import json_format
 
 import dongbo_pb2 as pb
-from log_proofs import PROOF_BATCHES_MAX, False_, Fault, Unknown, check_batch, check_head, open_head
+from log_proofs import PROOF_BATCHES_MAX, Contradiction, False_, Fault, Unknown, check_batch, check_head, open_head
 from exchange import (SCHEMA_VERSION, Ended, Keys, Kind, Stop, is_signed, keep_on, key_id, log, sha256, sign)
 
 BATCH_EVENTS_MAX = 1024
@@ -320,12 +320,13 @@ class Publisher:
     def hello(self, session):
         spool = self.spool
         spool.read(self.options.file, self.options.agency)
+        self.challenge = os.urandom(16)
         frame = session.hello(Kind.HELLO_PUBLISH, pb.HelloPublish(
             protocol_version=1, stream=spool.stream_id, stream_kind=self.options.kind, agent=self.options.name,
             program="publish.py", verdict_position=spool.verdict_position, verdict_epoch=spool.verdict_epoch,
             replaces_stream=spool.replaces, proofs=True, proven_sequence=spool.proven,
             receipt_sequence=spool.acknowledged, proven_head=spool.head.number if spool.head else 0,
-            signed_verdicts=True), Kind.WELCOME_PUBLISH)
+            signed_verdicts=True, proofs_challenge=self.challenge), Kind.WELCOME_PUBLISH)
         welcome = pb.WelcomePublish.FromString(frame.body)
         if welcome.signing_key != self.exchange.sign_public:
             raise Stop("this is not the exchange whose key is configured")
@@ -400,17 +401,31 @@ class Publisher:
         self.spool.set_signs_verdicts()
         return body
 
+    def open_proofs(self, proofs):
+        """Proofs, or a ProofsBody, which has the same in it."""
+        if not proofs.body:
+            return proofs
+        if not is_signed(self.exchange.sign_public, b"dongbo proofs 1", proofs.body, proofs.signature):
+            raise Ended("the signature of proofs is not the exchange's")
+        body = pb.ProofsBody.FromString(proofs.body)
+        if (body.stream, body.challenge) != (self.spool.stream_id, self.challenge):
+            raise Ended("proofs were signed for another stream, or another session")
+        return body
+
     def take_proofs(self, said):
         if not self.judges_proofs:
             return
+        proofs = pb.Proofs.FromString(said)
         try:
-            self.spool.take_proofs(pb.Proofs.FromString(said), self.exchange.sign_public)
+            self.spool.take_proofs(self.open_proofs(proofs), self.exchange.sign_public)
         except Unknown as key:
             log(f"proofs are left: their head is signed with key {key}, which is not known here")
             self.judges_proofs = False
         except Fault as fault:
             raise Ended(str(fault)) from None
         except False_ as false:
+            if not proofs.body and not isinstance(false, Contradiction):
+                raise Ended(f"proofs that nobody signed do not hold: {false}") from None
             self.spool.keep_false(str(false), said)
             raise Stop(f"the exchange proves something false of its log: {false}. What it said is kept in the spool: "
                        "show it to its operators and to whoever supervises them") from None

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What an agent believes of an exchange: what it signed, for this stream and this epoch.
+// What an agent believes of an exchange: what it signed, for this stream and this epoch, or this session.
 #include "agents/answer.h"
 #include "proto/base/error.h"
 
@@ -17,7 +17,7 @@ static struct {
     Verifier *verifier;
     Arena *arena;
     Bytes body;
-    uint8_t stream[STREAM_BYTES], signature[SIGNATURE_BYTES];
+    uint8_t stream[STREAM_BYTES], challenge[PROOFS_CHALLENGE_BYTES], signature[SIGNATURE_BYTES];
     Dongbo__EventVerdict verdict;
     Dongbo__EventVerdict *verdicts[1];
     Dongbo__VerdictsBody said;
@@ -43,7 +43,8 @@ static int setup(void **state) {
     f.said.last_position = 80;
     f.said.n_verdicts = 1;
     f.said.verdicts = f.verdicts;
-    f.to = (AnswerTo){f.stream, 2, false};
+    memset(f.challenge, 6, PROOFS_CHALLENGE_BYTES);
+    f.to = (AnswerTo){f.stream, 2, false, f.challenge};
     return 0;
 }
 
@@ -142,12 +143,79 @@ static void test_unsigned_ones_until_some_were_signed(void **state) {
     expect_refused("this exchange signs them");
 }
 
+// ---- proofs --------------------------------------------------------------------------------------------------------
+
+typedef struct SaidProofs {
+    Dongbo__ProofsBody body;
+    Dongbo__Proofs message, told;
+} SaidProofs;
+
+static SaidProofs prove(const uint8_t *stream, const uint8_t *challenge, const char *domain) {
+    SaidProofs said = {.message = DONGBO__PROOFS__INIT};
+    dongbo__proofs_body__init(&said.body);
+    said.body.stream = (ProtobufCBinaryData){STREAM_BYTES, (uint8_t *)stream};
+    said.body.challenge = (ProtobufCBinaryData){PROOFS_CHALLENGE_BYTES, (uint8_t *)challenge};
+    said.body.older = 7;
+    bytes_clear(&f.body);
+    bytes_append_message(&f.body, &said.body.base);
+    assert_int_equal(signer_sign(f.signer, domain, f.body.data, f.body.n, f.signature), 0);
+    said.message.body = (ProtobufCBinaryData){f.body.n, f.body.data};
+    said.message.signature = (ProtobufCBinaryData){SIGNATURE_BYTES, f.signature};
+    return said;
+}
+
+static int answer_said(SaidProofs *said) {
+    arena_reset(f.arena);
+    return answer_proofs(f.verifier, &f.to, &said->message, f.arena, &said->told);
+}
+
+static void test_proofs_are_of_this_session(void **state) {
+    static const uint8_t OTHER[STREAM_BYTES] = {1};
+    SaidProofs said = prove(f.stream, f.challenge, "dongbo proofs 1");
+    assert_int_equal(answer_said(&said), 0);
+    assert_int_equal(said.told.older, 7);
+    said = prove(OTHER, f.challenge, "dongbo proofs 1");
+    assert_int_equal(answer_said(&said), ERROR_PEER);
+    said = prove(f.stream, OTHER, "dongbo proofs 1");
+    assert_int_equal(answer_said(&said), ERROR_PEER);
+    said = prove(f.stream, f.challenge, "dongbo verdicts 1");
+    assert_int_equal(answer_said(&said), ERROR_PEER);
+}
+
+static void test_every_bit_of_proofs_counts(void **state) {
+    SaidProofs said = prove(f.stream, f.challenge, "dongbo proofs 1");
+    for (size_t bit = 0; bit < 8 * f.body.n; bit++) {
+        f.body.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_int_equal(answer_said(&said), ERROR_PEER);
+        f.body.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    said.message.signature.len--;
+    assert_int_equal(answer_said(&said), ERROR_PEER);
+}
+
+// Beside the signed ones nothing counts; without any they are said to be so.
+static void test_unsigned_proofs(void **state) {
+    SaidProofs said = prove(f.stream, f.challenge, "dongbo proofs 1");
+    said.message.older = 9;
+    assert_int_equal(answer_said(&said), 0);
+    assert_int_equal(said.told.older, 7);
+    said.message.body.len = 0;
+    assert_int_equal(answer_said(&said), 1);
+    assert_int_equal(said.told.older, 9);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_what_is_signed_is_told),   TEST(test_every_bit_counts),
-        TEST(test_signed_as_something_else), TEST(test_of_another_stream_or_epoch),
-        TEST(test_positions_that_cannot_be), TEST(test_unsigned_ones_until_some_were_signed),
+        TEST(test_what_is_signed_is_told),
+        TEST(test_every_bit_counts),
+        TEST(test_signed_as_something_else),
+        TEST(test_of_another_stream_or_epoch),
+        TEST(test_positions_that_cannot_be),
+        TEST(test_unsigned_ones_until_some_were_signed),
+        TEST(test_proofs_are_of_this_session),
+        TEST(test_every_bit_of_proofs_counts),
+        TEST(test_unsigned_proofs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,7 @@ static struct {
     Known batches[BATCHES_MAX];
     uint32_t epoch;
     uint64_t number;
+    bool is_unsigned; // what is taken
     Bytes body, frame;
     uint8_t signature[SIGNATURE_BYTES];
 } f;
@@ -231,7 +232,7 @@ static Dongbo__Proofs *prove(size_t from, size_t to, uint64_t older) {
 
 static int take(const Dongbo__Proofs *proofs) {
     f.stream = publish_case_stream(f.test);
-    return proofs_take(f.proofs, &f.stream, proofs);
+    return proofs_take(f.proofs, &f.stream, &(ProofsSaid){proofs, !f.is_unsigned});
 }
 
 static uint64_t proven(void) {
@@ -283,7 +284,7 @@ static void take_flipped(size_t bit) {
     ArenaMark mark = arena_mark(f.arena);
     int r = frame_decode(&frame, &dongbo__proofs__descriptor, arena_protobuf(f.arena), &message) != 0
                 ? ERROR_PEER
-                : proofs_take(f.proofs, &f.stream, (Dongbo__Proofs *)message);
+                : proofs_take(f.proofs, &f.stream, &(ProofsSaid){(Dongbo__Proofs *)message, true});
     if (r == 0) // by a key of another name, it is left
         assert_int_equal(begin_session().proven_sequence, 3);
     arena_rewind(f.arena, &mark);
@@ -338,6 +339,44 @@ static void test_what_is_false_is_kept(void **state) {
     expect_false(proofs, "names another segment");
     known->previous[0] ^= 1;
     assert_int_equal(count(PROOFS), 0);
+}
+
+static void expect_fault(const Dongbo__Proofs *proofs) {
+    int64_t kept = count(PROOFS);
+    assert_int_equal(take(proofs), ERROR_PEER);
+    assert_int_equal(count(PROOFS), kept);
+}
+
+// Whoever has the transport key alone can say what nobody signed: it is taken where it holds, and proves nothing where
+// it does not.
+static void test_what_is_not_signed_is_no_evidence(void **state) {
+    f.is_unsigned = true;
+    store_others(2);
+    store_batch(3);
+    Dongbo__Proofs *proofs = prove(0, 1, 0);
+    proofs->batches[0]->agency = 4;
+    expect_fault(proofs);
+    proofs->batches[0]->agency = 3;
+    assert_int_equal(take(proofs), 0);
+    size_t before = f.n;
+    store_batch(1);
+    proofs = prove(1, 2, before);
+    proofs->consistency[0].data[0] ^= 1;
+    expect_fault(proofs);
+    f.epoch = 0; // a head of long ago
+    expect_fault(prove(1, 2, 0));
+    assert_int_equal(count(FALSES), 0);
+}
+
+// ... but heads are, and two that contradict each other need nothing else.
+static void test_signed_heads_are_evidence(void **state) {
+    store_others(2);
+    store_batch(3);
+    assert_int_equal(take(prove(0, 1, 0)), 0);
+    store_batch(1);
+    f.number = 0;
+    f.is_unsigned = true;
+    expect_false(prove(1, 2, 0), "another one of the same number");
 }
 
 static void test_so_much_evidence_is_kept(void **state) {
@@ -407,12 +446,6 @@ static void test_an_epoch_may_have_got_it_again(void **state) {
     store_again(known);
     assert_int_equal(take(prove(0, 1, 0)), 0);
     assert_int_equal(proven(), 3);
-}
-
-static void expect_fault(const Dongbo__Proofs *proofs) {
-    int64_t kept = count(PROOFS);
-    assert_int_equal(take(proofs), ERROR_PEER);
-    assert_int_equal(count(PROOFS), kept);
 }
 
 static void test_faults_are_no_evidence(void **state) {
@@ -521,6 +554,8 @@ int main(void) {
         TEST(test_every_bit_counts),
         TEST(test_what_is_false_is_kept),
         TEST(test_so_much_evidence_is_kept),
+        TEST(test_what_is_not_signed_is_no_evidence),
+        TEST(test_signed_heads_are_evidence),
         TEST(test_another_log),
         TEST(test_an_epoch_may_have_forgotten),
         TEST(test_an_epoch_may_have_got_it_again),
