@@ -154,7 +154,7 @@ static int make(Export *export, const ProofKept *kept, Bytes *out) {
     size_t index = (size_t) export->sequence - made->proof->first_sequence;
     made->origin = origin_of(&kept->batch);
     int r = put_receipt(export, &kept->batch, made);
-    if (r == 0 && export->with_event && index < sealed->n_events)
+    if (r == 0 && export->with_event && index < sealed->n_events && sealed->salts.len == sealed->n_events * SALT_BYTES)
         r = put_event(export, sealed, index, made);
     Dongbo__Proof proof = DONGBO__PROOF__INIT;
     proof.what_case = DONGBO__PROOF__WHAT_INCLUSION;

@@ -10,7 +10,6 @@
 #include "proto/base/text.h"
 #include "proto/zap.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,7 +308,10 @@ static int subscriptions_read(FeedStore *store, PolicySet *set) {
         strncpy(policy.name, pg_text(result, row, 1), POLICY_NAME_BYTES - 1);
         size_t n;
         const uint8_t *secret = pg_bytes(result, row, 3, &n);
-        assert(n == sizeof policy.secret); // a CHECK of the table
+        if (n != sizeof policy.secret) {
+            r = error_fail(ERROR_DATABASE, "the secret of subscription %d has %zu bytes", (int)policy.subscription, n);
+            break;
+        }
         memcpy(policy.secret, secret, n);
         r = policy_set_add(set, &policy);
     }

@@ -13,6 +13,7 @@
 #include "proto/base/log.h"
 #include "proto/head.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -75,6 +76,16 @@ static int read_head(Actor *actor, const PGresult *rows, int row, Dongbo__Signed
     return result;
 }
 
+// Nothing grows out of a longer log.
+static int check_heads(const Heads *heads) {
+    if (heads->older == NULL || heads->older->size <= heads->newest->size)
+        return 0;
+    return error_fail(ERROR_DATABASE,
+                      "the signed head %" PRIu64 " is of a shorter log than the signed head %" PRIu64
+                      " before it: dongbo log verify says more",
+                      heads->newest->number, heads->older->number);
+}
+
 // 1 when none is signed yet in the log's present epoch. One of an epoch before is of a log that may have been longer.
 static int read_heads(Actor *actor, uint64_t agents, Heads *ret) {
     PgParams params = {0};
@@ -96,7 +107,7 @@ static int read_heads(Actor *actor, uint64_t agents, Heads *ret) {
     PQclear(rows);
     if (result == 0 && (ret->older->number != agents || ret->older->epoch != ret->newest->epoch))
         ret->older = NULL;
-    return result;
+    return result == 0 ? check_heads(ret) : result;
 }
 
 // ---- batches -------------------------------------------------------------------------------------------------------
@@ -140,7 +151,7 @@ static int put_entries_root(Actor *actor, const PGresult *rows, int row, Dongbo_
     return result < 0 ? result : keep_hash(actor->arena, root, &proof->entries_root);
 }
 
-static int put_batch(Actor *actor, const PGresult *rows, int row, Dongbo__BatchProof *proof) {
+static int put_batch(Actor *actor, const PGresult *rows, int row, const Heads *heads, Dongbo__BatchProof *proof) {
     static const uint8_t NONE[HASH_BYTES];
     ProtobufCBinaryData previous = log_row_bytes(rows, row, PREVIOUS);
     Dongbo__LogSegment segment;
@@ -155,7 +166,7 @@ static int put_batch(Actor *actor, const PGresult *rows, int row, Dongbo__BatchP
     proof->stored_at_us = segment.stored_at_us;
     proof->population_position = segment.population_position;
     proof->leaf_index = segment.leaf_index;
-    if (segment.leaf_index > 0 && previous.len != HASH_BYTES)
+    if (segment.leaf_index >= heads->newest->size || (segment.leaf_index > 0 && previous.len != HASH_BYTES))
         return log_path_damaged(rows, row);
     int result = put_entries_root(actor, rows, row, proof);
     return result < 0 ? result
@@ -235,7 +246,7 @@ static size_t n_proved(const PGresult *rows) {
     return (size_t)n;
 }
 
-static int put_batches(Actor *actor, const PGresult *rows, Dongbo__Proofs *proofs) {
+static int put_batches(Actor *actor, const PGresult *rows, const Heads *heads, Dongbo__Proofs *proofs) {
     size_t n = n_proved(rows);
     Dongbo__BatchProof *batches = arena_alloc(actor->arena, (n + 1) * sizeof *batches);
     proofs->batches = arena_alloc(actor->arena, (n + 1) * sizeof *proofs->batches);
@@ -244,7 +255,7 @@ static int put_batches(Actor *actor, const PGresult *rows, Dongbo__Proofs *proof
     int result = 0;
     for (; result == 0 && proofs->n_batches < n; proofs->n_batches++) {
         proofs->batches[proofs->n_batches] = &batches[proofs->n_batches];
-        result = put_batch(actor, rows, (int)proofs->n_batches, &batches[proofs->n_batches]);
+        result = put_batch(actor, rows, (int)proofs->n_batches, heads, &batches[proofs->n_batches]);
     }
     return result;
 }
@@ -304,7 +315,7 @@ static int prove(Actor *actor, Proving *proving) {
         return result < 0 ? result : 0;
     result = read_batches(actor, proving, &heads, &rows);
     if (result == 0)
-        result = put_batches(actor, rows, &proofs);
+        result = put_batches(actor, rows, &heads, &proofs);
     PQclear(rows);
     if (result < 0 || proofs.n_batches == 0)
         return result;

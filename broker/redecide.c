@@ -11,7 +11,6 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -120,7 +119,8 @@ static int fill_work(Actor *actor, const PGresult *rows, int from, int to) {
         return 0; // disabled: as long as it may not speak, nothing is decided in its name
     size_t n = 0;
     const uint8_t *stream = pg_bytes(rows, from, 1, &n);
-    assert(n == STREAM_BYTES);
+    if (n != STREAM_BYTES)
+        return error_fail(ERROR_DATABASE, "an open event is of a stream whose name has %zu bytes", n);
     memcpy(work->stream, stream, STREAM_BYTES);
     work->items = decide_items_new(work, 2 * (size_t)(to - from));
     if (work->items == NULL)

@@ -124,7 +124,8 @@ size_t frontier_bytes(const Frontier *frontier) {
 }
 
 int frontier_read(Frontier *frontier, uint64_t n, const uint8_t *data, size_t bytes) {
-    if (n >> FRONTIER_MAX != 0 || bytes != (size_t)__builtin_popcountll(n) * HASH_BYTES)
+    // So that whatever is read takes further leaves: none adds as many again.
+    if (n >> (FRONTIER_MAX - 1) != 0 || bytes != (size_t)__builtin_popcountll(n) * HASH_BYTES)
         return 1;
     frontier->n = n;
     if (bytes > 0)

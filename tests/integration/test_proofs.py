@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import time
 
 import people
 import pytest
@@ -253,6 +254,29 @@ def test_after_a_restore_all_is_proved_again(exchange, moh):
     assert running.stop() == 0
     assert spool_rows(moh, "SELECT count(*) FROM proof_head") == [(2,)]  # of two lives of the database
     assert check_proofs(moh, wire.keys_of(exchange, "broker"), falses=1) == 5
+
+
+def test_a_head_of_a_shorter_log(exchange, moh):
+    """That stands in the database as the newest: nothing can be proved by it, and the broker says so and goes on."""
+    put(moh, 0, 20)
+    run_until_proven(moh)
+    before = exchange.cluster.value("SELECT head FROM exchange.signed_head ORDER BY number DESC LIMIT 1")
+    head = wire.TreeHead.FromString(bytes(before))
+    held = head.number
+    head.number, head.size, head.previous = held + 1, 2, hashlib.sha256(bytes(before)).digest()
+    body = head.SerializeToString()
+    exchange.cluster.rows("INSERT INTO exchange.signed_head VALUES (%s, %s, %s, %s, %s, %s, %s)", head.number,
+                          head.size, head.last_position, head.signed_at_us, head.key_id, body,
+                          wire.keys_of(exchange, "broker").sign("dongbo head 1", body))
+    stream = spool_rows(moh, "SELECT stream FROM stream")[0][0]
+    with wire.publisher(exchange, "MOH", stream=stream) as peer:
+        peer.hello(proofs=True, proven_head=held, receipt_sequence=20)
+        deadline = time.monotonic() + 20
+        while "is of a shorter log than the signed head" not in exchange.broker.text():
+            received = peer.receive(timeout=0.1)
+            assert (received is None or received.type != wire.PROOFS) and time.monotonic() < deadline
+    assert exchange.broker.running()
+    put(moh, 20, 25)
 
 
 def test_another_log_ends_the_agent(exchange, moh):

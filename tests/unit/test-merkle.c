@@ -115,6 +115,15 @@ static void test_frontier_must_fit(void **state) {
     assert_int_equal(frontier_read(&frontier, 5, data, 2 * HASH_BYTES - 1), 1);
     assert_int_equal(frontier_read(&frontier, 0, data, HASH_BYTES), 1);
     assert_int_equal(frontier_read(&frontier, UINT64_C(1) << 63, data, HASH_BYTES), 1);
+    // One that could take no further leaf, from a damaged log or a file of somebody's.
+    static const uint8_t MANY[FRONTIER_MAX * HASH_BYTES];
+    uint64_t all = (UINT64_C(1) << FRONTIER_MAX) - 1;
+    assert_int_equal(frontier_read(&frontier, all, MANY, sizeof MANY), 1);
+    assert_int_equal(frontier_read(&frontier, all - 1, MANY, sizeof MANY - HASH_BYTES), 1);
+    assert_int_equal(frontier_read(&frontier, all >> 1, MANY, sizeof MANY - HASH_BYTES), 0);
+    CLEANUP(merkle_destroy) Merkle *merkle = NULL;
+    assert_int_equal(merkle_new(&merkle), 0);
+    frontier_add(merkle, &frontier, MANY);
 }
 
 static void test_salt_is_part_of_the_leaf(void **state) {
