@@ -7,6 +7,7 @@
 #include "agents/push.h"
 
 #include "agents/answer.h"
+#include "agents/disowned.h"
 #include "agents/proofs.h"
 #include "agents/resumption.h"
 #include "agents/successor.h"
@@ -476,7 +477,6 @@ static int split(Push *push, uint64_t first_sequence) {
 }
 
 static int take_refusal(Push *push, const Dongbo__Refusal *refusal) {
-    char key_id[17];
     raise_credit(push, refusal->credit_bytes);
     switch (refusal->code) {
     case DONGBO__REFUSAL__CODE__GAP:
@@ -497,12 +497,9 @@ static int take_refusal(Push *push, const Dongbo__Refusal *refusal) {
                           "run on it, or on a copy of it: stop that one first",
                           push->options.kind, refusal->text);
     case DONGBO__REFUSAL__CODE__BAD_SIGNATURE:
-        keys_id(push->options.keys->sign_public, key_id);
         push->tried = push->options.n_endpoints; // another endpoint is the same exchange
-        return error_fail(ERROR_CONFIG,
-                          "the exchange does not know this agency's signing key %s (%s): have its operators add the "
-                          "public key file",
-                          key_id, refusal->text);
+        return disowned_explain(&(Disowned){push->options.spool, push->stream.id, refusal->expected_sequence,
+                                            push->options.keys, refusal->text});
     default:
         return error_fail(ERROR_PEER, "the exchange refuses for a reason that this program does not know (%d: %s)",
                           (int)refusal->code, refusal->text);
