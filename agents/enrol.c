@@ -40,7 +40,13 @@ typedef struct Enrol {
 static int options_read(Enrol *enrol, int argc, char **argv) {
     static const char notes[] =
         "Makes FILE and FILE.pub where FILE is not there. FILE stays here; the exchange gets the public halves, and lets\n"
-        "them in at once. When it was broken off, run it again with the same FILE.\n";
+        "them in at once. When it was broken off, run it again with the same FILE.\n\n"
+        "Exit codes:\n"
+        "  0  enrolled\n"
+        "  1  the exchange refuses; the message says why\n"
+        "  2  the command line, the token or a key file is wrong\n"
+        "  3  no answer within --timeout\n"
+        "  4  something on this side failed\n";
     const Option options[] = {
         {"token", 0, OPTION_TEXT, "FILE|-", "the one-time token, from a file or standard input", &enrol->token_path},
         {"broker", 0, OPTION_TEXT, "FILE.pub", "the exchange's public keys", &enrol->broker_path},
