@@ -43,7 +43,7 @@ int main(int argc, char **argv) {
         if (strcmp(word, COMMANDS[i].name) == 0)
             return COMMANDS[i].run(argc - 1, argv + 1);
     if (strcmp(word, "--version") == 0) {
-        puts("dongbo-agent 0.1.0");
+        puts("dongbo-agent " DONGBO_VERSION);
         return 0;
     }
     int asked = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;

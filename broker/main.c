@@ -340,7 +340,7 @@ static int run(Broker *broker) {
 
 int main(int argc, char **argv) {
     const char *path = NULL;
-    bool check = false;
+    bool check = false, version = false;
     int operand = 0;
     const Option options[] = {
         {.name = "config",
@@ -350,6 +350,7 @@ int main(int argc, char **argv) {
          .help = "configuration file",
          .into = &path},
         {.name = "check", .kind = OPTION_FLAG, .help = "read configuration, keys and rules, and end", .into = &check},
+        {.name = "version", .kind = OPTION_FLAG, .help = "print it, and end", .into = &version},
         {0}};
     const Command command = {.name = "dongbo-broker", .summary = "Runs the exchange's broker.", .options = options};
     log_setup("dongbo-broker", LOG_LEVEL_INFO);
@@ -357,6 +358,8 @@ int main(int argc, char **argv) {
     int result = options_parse(&command, argc, argv, &operand);
     if (result == 1)
         return 0;
+    if (result == 0 && version)
+        return puts("dongbo-broker " DONGBO_VERSION) < 0;
     if (result == 0 && path == NULL)
         result = error_fail(ERROR_CONFIG, "say which configuration: dongbo-broker --config FILE");
     Broker broker = {.clock = clock_system(), .signals = -1};

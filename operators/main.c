@@ -31,6 +31,8 @@ static int leading_options(Desk *desk, int argc, char **argv) {
 }
 
 static int dispatch(Desk *desk, int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return puts("dongbo " DONGBO_VERSION) < 0 ? error_fail(ERROR_SYSTEM, "standard output: %m") : 0;
     int first = leading_options(desk, argc, argv);
     if (first < 0)
         return first;

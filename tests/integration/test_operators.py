@@ -585,3 +585,9 @@ def test_rules_are_checked_without_a_database(workdir):
     said = desk.refused(2, "rules", "check", "schemas")
     line = next(n for n, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1) if "TOO_YOUNG" in text)
     assert f"rules/e_id.yaml, line {line}" in said and "TOO_YOUNG" in said
+
+
+@pytest.mark.parametrize("program", ["operators/dongbo", "broker/dongbo-broker", "agents/dongbo-agent"])
+def test_each_program_says_its_version(program):
+    done = subprocess.run([BUILD / program, "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(rf"{program.split('/')[1]} \d+\.\d+\.\d+\n", done.stdout) and not done.stderr
