@@ -10,6 +10,7 @@
 #include "log.pb-c.h"
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 #include "proto/check.h"
 #include "proto/head.h"
 #include "store.pb-c.h"
@@ -118,9 +119,13 @@ void audit_destroy(Audit **audit) {
 
 // ---- findings -----------------------------------------------------------------------------------------------------
 
+// Whoever made the file may have put into it what tells a terminal to show something else.
 static void tell(Audit *audit, const AuditFinding *finding) {
+    AuditFinding shown = *finding;
+    text_make_visible(shown.is);
+    text_make_visible(shown.should);
     audit->counts.broken++;
-    audit->tell(audit->to, finding);
+    audit->tell(audit->to, &shown);
 }
 
 static void tell_number(Audit *audit, uint64_t position, const char *what, uint64_t is, uint64_t should) {
@@ -203,6 +208,7 @@ static int note_agency(Audit *audit, const LogfileRecord *record) {
     AgencyName *name = &audit->agencies[audit->n_agencies++];
     name->agency = agency->agency;
     snprintf(name->code, sizeof name->code, "%s", agency->code);
+    text_make_visible(name->code);
     return 0;
 }
 

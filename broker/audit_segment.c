@@ -7,6 +7,7 @@
 #include "broker/audit_lines.h"
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 #include "proto/check.h"
 #include "store.pb-c.h"
 #include "wire.pb-c.h"
@@ -171,6 +172,8 @@ static void copy_text(char *to, size_t size, AuditBytes text) {
     size_t n = text.n < size ? text.n : size - 1;
     memcpy(to, text.data ? text.data : (const uint8_t *)"", n);
     to[n] = 0;
+    text_cut(to, n); // no half a letter
+    text_make_visible(to);
 }
 
 static void note_tombstones(AuditExaminer *examiner) {
@@ -229,6 +232,7 @@ static int read_header(AuditExaminer *examiner, AuditBytes bytes) {
 static int check_signature(AuditExaminer *examiner, AuditBytes header, AuditBytes signature) {
     AuditSegment *segment = examiner->segment;
     snprintf(segment->key_id, sizeof segment->key_id, "%s", examiner->header->key_id);
+    text_make_visible(segment->key_id);
     segment->signature = AUDIT_NO_KEY;
     for (int i = 0; i < examiner->keys->n && segment->signature != AUDIT_SIGNED; i++) {
         if (strcmp(examiner->keys->list[i].id, segment->key_id) != 0)

@@ -204,6 +204,10 @@ static int find_frame(Logfile *file, size_t *ret) {
     return 0;
 }
 
+uint64_t logfile_position(const Logfile *file) {
+    return file->position;
+}
+
 int logfile_next(Logfile *file, Bytes *frame) {
     bytes_clear(frame);
     int result = file->ahead.n == file->start && !file->end ? read_more(file, READ_BYTES) : 0;

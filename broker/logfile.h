@@ -49,6 +49,8 @@ typedef struct Logfile Logfile;
 // path "-": standard input. ERROR_CONFIG: it cannot be opened. ERROR_MEMORY.
 int logfile_open(Logfile **ret, const char *path);
 void logfile_close(Logfile **file);
+// Where in the file the next frame begins.
+uint64_t logfile_position(const Logfile *file);
 // The next frame as it stands in the file, in `frame`, which is cleared first. 1 at the end; 2 when there is no whole
 // frame of a bounded size: error_text() says what is there. ERROR_MEMORY, ERROR_SYSTEM.
 int logfile_next(Logfile *file, Bytes *frame);

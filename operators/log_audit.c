@@ -18,6 +18,7 @@
 
 typedef struct Job {
     Bytes packed;
+    uint64_t at; // where the frame begins in its file
     AuditFrame frame;
     bool is_first; // of its file
     int result;
@@ -38,7 +39,7 @@ struct LogAudit {
 static int examine(AuditExaminer *examiner, Job *job) {
     int r = logfile_unpack(job->packed.data, job->packed.n, &job->frame.plain);
     if (r != 0)
-        return r < 0 ? r : (error_fail(ERROR_CONFIG, "a frame is damaged"), 1);
+        return r < 0 ? r : (error_fail(ERROR_CONFIG, "the frame at byte %" PRIu64 " is damaged", job->at), 1);
     const uint8_t *at = job->frame.plain.data, *end = at + job->frame.plain.n;
     if (job->is_first && logfile_magic(&at, end) != 0) {
         error_fail(ERROR_CONFIG, "it is no export of a log, or of a newer program");
@@ -115,12 +116,13 @@ static zactor_t *thread_of(LogAudit *log, uint64_t n) {
     return log->threads[n % (uint64_t)log->n_threads];
 }
 
-// 1 at the file's end, 2 when it cannot be read.
+// 1 at the file's end, 2 when it cannot be read, be it the disk's fault or no file at all.
 static int send_next(LogAudit *log, Logfile *file, bool is_first) {
     Job *job = job_of(log, log->sent);
+    job->at = logfile_position(file);
     int r = logfile_next(file, &job->packed);
     if (r != 0)
-        return r;
+        return r == ERROR_SYSTEM ? 2 : r;
     job->is_first = is_first;
     if (zsock_send(thread_of(log, log->sent), "p", job) != 0)
         return error_fail(ERROR_STOPPED, "interrupted");
@@ -172,7 +174,7 @@ int log_audit_file(LogAudit *log, const char *path) {
     Logfile *file = NULL;
     int r = logfile_open(&file, path);
     if (r < 0)
-        return r;
+        return r == ERROR_CONFIG ? 1 : r; // it names the path
     r = read_file(log, file);
     logfile_close(&file);
     progress_end();

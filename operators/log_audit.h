@@ -18,6 +18,6 @@ typedef struct LogAuditOptions {
 } LogAuditOptions;
 int log_audit_new(LogAudit **ret, const LogAuditOptions *options);
 void log_audit_destroy(LogAudit **log);
-// 1: it cannot be read, or is no whole export; error_text() says why, and how far it came. ERROR_CONFIG: there is no
-// such file. ERROR_MEMORY, ERROR_SYSTEM, ERROR_CRYPTO.
+// 1: it cannot be opened or read, or is no whole export; error_text() says why, and where. ERROR_MEMORY, ERROR_SYSTEM,
+// ERROR_CRYPTO.
 int log_audit_file(LogAudit *log, const char *path);

@@ -3,7 +3,9 @@
 // `dongbo log check`: proofs about the log, and of whose word records are, against public keys, without a database.
 // What no key was given for is told, not believed.
 #include "operators/answer.h"
+#include "operators/columns.h"
 #include "operators/commands.h"
+#include "operators/line.h"
 #include "operators/log_proof.h"
 #include "operators/received.h"
 #include "operators/result.h"
@@ -30,23 +32,43 @@ static const char *signature_text(LogProofSignature signature) {
 static void print_tree(const char *which, const Dongbo__TreeHead *tree, LogProofSignature signature) {
     char at[CLOCK_TEXT_BYTES];
     clock_format_us(tree->signed_at_us, at);
-    printf("%s %" PRIu64 " of %" PRIu64 " segments, signed %s\n    key %s: %s\n", which, tree->number, tree->size, at,
-           tree->key_id, signature_text(signature));
+    printf("%s %" PRIu64 " of %" PRIu64 " segments, signed %s\n    key ", which, tree->number, tree->size, at);
+    columns_show(tree->key_id);
+    printf(": %s\n", signature_text(signature));
+}
+
+static void print_agency(const LogProofCheck *check) {
+    printf("signed by the agency with key ");
+    columns_show(check->agency_key);
+    printf(": %s\n", signature_text(check->agency));
+}
+
+// Texts of a log that may be anybody's: what would tell a terminal something else than it says is not let through.
+static void print_said(const char *what, const char *text) {
+    if (!*text)
+        return;
+    printf("%s", what);
+    columns_show(text);
+    printf("\n");
 }
 
 static void print_entry(const Dongbo__EntryProof *entry, const LogProofCheck *check) {
     const Dongbo__LogSegment *segment = entry->segment;
     char at[CLOCK_TEXT_BYTES], stream[2 * STREAM_BYTES + 1] = "";
     clock_format_us(segment->stored_at_us, at);
-    printf("position %" PRIu64 ": kind %d, %s %s, stored %s\n", entry->position, (int)entry->line->kind,
-           domain_name((int)entry->line->domain), verdict_name((int)entry->line->verdict), at);
+    printf("position %" PRIu64 ": %s", entry->position, line_kind((int)entry->line->kind));
+    if (entry->line->domain != 0)
+        printf(", %s %s", domain_name((int)entry->line->domain), verdict_name((int)entry->line->verdict));
+    printf(", stored %s\n", at);
+    print_said("    ", entry->line->text);
+    print_said("    by ", entry->line->decided_by);
     if (segment->stream.len == STREAM_BYTES) {
         hex_encode(segment->stream.data, STREAM_BYTES, stream);
         printf("event %" PRIu64 " of stream %s%s\n", entry->line->sequence, stream,
                check->has_content ? ", with its content" : "");
     }
     if (check->agency != LOG_PROOF_NONE)
-        printf("signed by the agency with key %s: %s\n", check->agency_key, signature_text(check->agency));
+        print_agency(check);
 }
 
 static void print_event(const Dongbo__OriginProof *proof, const LogProofCheck *check) {
@@ -57,7 +79,7 @@ static void print_event(const Dongbo__OriginProof *proof, const LogProofCheck *c
            check->has_content ? ", with its content" : "");
     if (proof->erased != 0)
         printf("erased, as the exchange says at position %" PRIu64 "\n", proof->erased);
-    printf("signed by the agency with key %s: %s\n", check->agency_key, signature_text(check->agency));
+    print_agency(check);
 }
 
 static void print_inclusion(const Dongbo__InclusionProof *inclusion, const LogProofCheck *check) {
@@ -68,7 +90,7 @@ static void print_inclusion(const Dongbo__InclusionProof *inclusion, const LogPr
            proof->first_sequence, proof->last_sequence, proof->first_position, proof->last_position, at);
     if (check->has_content)
         printf("event %" PRIu64 ", with its content\n", inclusion->sequence);
-    printf("signed by the agency with key %s: %s\n", check->agency_key, signature_text(check->agency));
+    print_agency(check);
     printf("the exchange's receipt: %s\n", signature_text(check->receipt));
 }
 

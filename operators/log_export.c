@@ -21,7 +21,8 @@ static const char NOTES[] =
     "FILE is made anew, for its owner alone; - is standard output. Without --payloads it names no person: who made an\n"
     "entry when, verdicts and reasons, masked numbers, hashes and signatures. With --payloads events and records stand\n"
     "in it as they were signed and stored; that it was made is noted as an unmasking.\n"
-    "dongbo log verify checks such files.\n";
+    "dongbo log verify checks such files. Of several parts each is to begin where the one before says, for what is\n"
+    "exported are whole segments, and more than --to may be among them.\n";
 
 static const PgStatement MAY_READ = {"export_may_read",
                                      "SELECT has_column_privilege('exchange.segment', 'payload', 'SELECT')", 0, NULL};
@@ -295,9 +296,11 @@ static int export_log(Desk *desk, Export *export) {
     if (r == 0)
         r = pg_command(export->exchange, "COMMIT");
     if (r == 0)
-        fprintf(stderr, "exported %" PRIu64 " segments, positions %lld to %" PRIu64 ", %" PRIu64 " bytes%s\n",
+        fprintf(stderr,
+                "exported %" PRIu64 " segments, positions %lld to %" PRIu64 ", %" PRIu64 " bytes%s; what comes behind: "
+                "--from %" PRIu64 "\n",
                 export->segments, export->from, export->last_position, logfile_written(export->writer),
-                export->payloads ? ", with payloads" : "");
+                export->payloads ? ", with payloads" : "", export->last_position + 1);
     return r;
 }
 

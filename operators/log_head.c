@@ -70,7 +70,7 @@ static int find_head(Pg *exchange, int64_t number, Arena *arena, StoredHead *ret
 
 int log_head_run(Desk *desk, int argc, char **argv) {
     bool json = false;
-    long long number = 0;
+    long long number = -1;
     int operand = 0;
     const Option options[] = {{"number", 0, OPTION_INT, "N", "of this number; default: the newest", &number},
                               {"json", 0, OPTION_FLAG, NULL, "one JSON object, with head and signature in hex", &json},
@@ -81,13 +81,13 @@ int log_head_run(Desk *desk, int argc, char **argv) {
     int r = desk_parse(desk, options, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
-    if (number < 0)
+    if (number < 1 && number != -1)
         return error_fail(ERROR_CONFIG, "--number: from 1");
     r = desk_exchange(desk, &exchange);
     if (r == 0)
         r = arena_new(&arena, 64 * 1024);
     if (r == 0)
-        r = find_head(exchange, number, arena, &stored);
+        r = find_head(exchange, number < 0 ? 0 : number, arena, &stored);
     if (r < 0)
         return r;
     if (json)
@@ -118,8 +118,35 @@ static int make(const LogPathMaker *maker, StoredHead *older, StoredHead *newer,
     return log_path_make(maker, ranges, ret->n_path, &ret->path);
 }
 
+typedef struct ConsistencyAnswer {
+    const char *path; // of the proof; NULL: it is not kept
+    bool json;
+} ConsistencyAnswer;
+
+static json_t *place_json(const Dongbo__TreeHead *tree) {
+    return json_pack("{s:I, s:I}", "number", (json_int_t)tree->number, "size", (json_int_t)tree->size);
+}
+
+static int say(const ConsistencyAnswer *answer, const LogProofCheck *check, size_t hashes) {
+    bool holds = check->wrong == NULL;
+    if (answer->json) {
+        json_t *object =
+            json_pack("{s:b, s:s?, s:i}", "consistent", holds, "wrong", check->wrong, "hashes", (int)hashes);
+        json_object_set_new(object, "older", check->older_tree ? place_json(check->older_tree) : json_null());
+        json_object_set_new(object, "newer", check->tree ? place_json(check->tree) : json_null());
+        return answer_print(object, 0);
+    }
+    if (!holds)
+        printf("BROKEN: %s\n", check->wrong);
+    else
+        printf("consistent: signed head %" PRIu64 " (%" PRIu64 " segments) is the beginning of %" PRIu64 " (%" PRIu64
+               " segments), by %zu hashes\n",
+               check->older_tree->number, check->older_tree->size, check->tree->number, check->tree->size, hashes);
+    return 0;
+}
+
 // Checked before it is handed out. 1 when it does not hold, which is then said.
-static int finish(const char *path, Dongbo__ConsistencyProof *consistency, Arena *arena) {
+static int finish(const ConsistencyAnswer *answer, Dongbo__ConsistencyProof *consistency, Arena *arena) {
     Dongbo__Proof proof = DONGBO__PROOF__INIT;
     LogProofCheck check;
     proof.what_case = DONGBO__PROOF__WHAT_CONSISTENCY;
@@ -127,20 +154,18 @@ static int finish(const char *path, Dongbo__ConsistencyProof *consistency, Arena
     int r = log_proof_check(&proof, &(LogProofKeys){0}, arena, &check);
     if (r < 0)
         return r;
-    if (check.wrong != NULL) {
-        printf("BROKEN: %s\n", check.wrong);
-        return 1;
-    }
-    printf("consistent: signed head %" PRIu64 " (%" PRIu64 " segments) is the beginning of %" PRIu64 " (%" PRIu64
-           " segments), by %zu hashes\n",
-           check.older_tree->number, check.older_tree->size, check.tree->number, check.tree->size, consistency->n_path);
-    return path != NULL ? log_proof_write(path, &proof) : 0;
+    r = say(answer, &check, consistency->n_path);
+    if (r < 0 || check.wrong != NULL)
+        return r < 0 ? r : 1;
+    return answer->path != NULL ? log_proof_write(answer->path, &proof) : 0;
 }
 
 int log_consistency_run(Desk *desk, int argc, char **argv) {
-    const char *path = NULL;
+    ConsistencyAnswer answer = {0};
     int operand = 0;
-    const Option options[] = {{"out", 'o', OPTION_TEXT, "FILE", "write the proof, for dongbo log check", &path}, {0}};
+    const Option options[] = {{"out", 'o', OPTION_TEXT, "FILE", "write the proof, for dongbo log check", &answer.path},
+                              {"json", 0, OPTION_FLAG, NULL, "one JSON object", &answer.json},
+                              {0}};
     CLEANUP(arena_destroy) Arena *arena = NULL;
     CLEANUP(merkle_destroy) Merkle *merkle = NULL;
     CLEANUP(stored_head_free) StoredHead older = {0}, newer = {0};
@@ -167,5 +192,5 @@ int log_consistency_run(Desk *desk, int argc, char **argv) {
         r = find_head(maker.exchange, new, arena, &newer);
     if (r == 0)
         r = make(&maker, &older, &newer, &proof);
-    return r < 0 ? r : finish(path, &proof, arena);
+    return r < 0 ? r : finish(&answer, &proof, arena);
 }

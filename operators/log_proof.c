@@ -74,7 +74,7 @@ static int read_file(const char *path, Bytes *ret) {
         fclose(file);
     if (at == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a proof");
-    return failed ? error_fail(ERROR_SYSTEM, "%s: %m", path) : 0;
+    return failed ? error_fail(ERROR_CONFIG, "%s: %m", path) : 0;
 }
 
 int log_proof_parse(const uint8_t *data, size_t n, Arena *arena, const Dongbo__Proof **ret) {

@@ -20,6 +20,7 @@ static const char NOTES[] =
     "agencies, of the exchange and of witnesses; MOH=FILE.pub holds only for batches of that agency, exchange=FILE.pub\n"
     "for heads and receipts. What no key was given for is counted, not believed. A receipt is what an agency's spool\n"
     "keeps (SELECT receipt FROM receipt, by sqlite3's writefile()), or the Receipt as it came.\n"
+    "They must not overlap: dongbo log export says where the next one is to begin.\n"
     "Exit code 0: whole. 1: broken, at the positions that are named. 2: a file could not be read to its end.\n";
 
 typedef struct Verifying {
@@ -147,7 +148,7 @@ static void print_text(const Verifying *verifying) {
         printf("    no key %s was given: %" PRIu64 " batches of %s\n", unchecked->key_id, unchecked->batches,
                unchecked->agency);
     if (!state.payloads)
-        printf("exported without payloads: events and records were not seen\n");
+        printf("exported without payloads: events, records and masked numbers were not held against their hashes\n");
     if (counts->trimmed)
         printf("%" PRIu64 " segments without payload, as the log was trimmed\n", counts->trimmed);
     if (counts->erased || counts->tombstones)

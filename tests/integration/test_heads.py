@@ -176,6 +176,9 @@ def test_proofs(exchange):
     # Without the agency's key it is said that nobody looked; with another's the head is not believed either.
     assert exchange.dongbo("log", "check", *keys[:2], files[events[0] - 1], check=False).returncode == 1
     assert exchange.dongbo("log", "check", *keys[2:], files[0], check=False).returncode == 1
+    shown = exchange.dongbo("log", "check", *keys, files[0]).stdout  # the first entry is an epoch's
+    assert "\nposition 1: epoch, stored " in shown and "\n    epoch 1: the log begins\n" in shown
+    assert "null" not in shown
     # The same by the event's id, with what the agency said: this is noted.
     line = next(line for line in exchange.log() if line["position"] == events[3])
     whole = exchange.directory / "whole.proof"
@@ -210,8 +213,15 @@ def test_consistency(exchange):
         checked = exchange.dongbo("log", "check", "--keys", exchange.directory / "broker.keys.pub", proof).stdout
         assert checked.splitlines()[-1] == "proved"
     assert exchange.dongbo("log", "consistency", "1", "99999", check=False).returncode == 2
+    assert exchange.dongbo("log", "head", "--number", "0", check=False).returncode == 2
+    answer = json.loads(exchange.dongbo("log", "consistency", "1", str(newest["number"]), "--json").stdout)
+    assert answer["consistent"] and answer["wrong"] is None
+    assert answer["older"] == {"number": 1, "size": first["size"]}
+    assert answer["newer"] == {"number": newest["number"], "size": newest["size"]}
     # Somebody wrote the log's beginning anew: no proof of what was signed can be made any more.
     exchange.cluster.rows("UPDATE exchange.segment SET leaf = sha256(leaf)")
     broken = exchange.dongbo("log", "consistency", "1", str(newest["number"]), check=False)
     assert broken.returncode == 1 and "BROKEN" in broken.stdout
+    broken = exchange.dongbo("log", "consistency", "1", str(newest["number"]), "--json", check=False)
+    assert broken.returncode == 1 and not json.loads(broken.stdout)["consistent"]
     assert exchange.dongbo("log", "prove", "--position", str(newest["last_position"]), check=False).returncode == 3

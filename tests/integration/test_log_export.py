@@ -16,6 +16,14 @@ DONGBO = (BUILD / "operators/dongbo",)
 
 _zstd = ctypes.CDLL("libzstd.so.1")
 _zstd.ZSTD_findFrameCompressedSize.restype = ctypes.c_size_t
+_zstd.ZSTD_compressBound.restype = ctypes.c_size_t
+_zstd.ZSTD_compress.restype = ctypes.c_size_t
+
+
+def pack_zstd(plain):
+    out = ctypes.create_string_buffer(_zstd.ZSTD_compressBound(ctypes.c_size_t(len(plain))))
+    n = _zstd.ZSTD_compress(out, ctypes.c_size_t(len(out)), plain, ctypes.c_size_t(len(plain)), 1)
+    return out.raw[:n]
 
 
 def frames(data):
@@ -23,6 +31,18 @@ def frames(data):
         n = _zstd.ZSTD_findFrameCompressedSize(data, ctypes.c_size_t(len(data)))
         yield logbook.unpack_zstd(data[:n])
         data = data[n:]
+
+
+def records(path):
+    plain = b"".join(frames(path.read_bytes()))
+    assert plain.startswith(b"dongbo log 1\n")
+    at, found = 13, []
+    while at < len(plain):
+        kind, n = struct.unpack(">BI", plain[at:at + 5])
+        found.append((kind, plain[at + 5:at + 5 + n]))
+        at += 5 + n
+    assert at == len(plain)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +140,27 @@ def test_no_byte_of_a_file_can_be_changed(run):
         path.write_bytes(data[:cut])
         done = run.dongbo("log", "verify", path, check=False)
         assert done.returncode == 2 and str(path) in done.stdout, cut
-    assert run.dongbo("log", "verify", path.parent / "none.dlog", check=False).returncode == 2
+
+
+def test_where_a_frame_is_damaged_is_told(run):
+    path = export(run)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    said = verify(run, path, code=2)
+    assert not said["whole"] and "the frame at byte 0 is damaged" in said["unread"]
+
+
+def test_a_file_that_cannot_be_read_hides_nothing_of_those_before(run, tmp_path):
+    path = export(run)
+    head = verify(run, path)["last_position"]
+    (tmp_path / "closed").mkdir()
+    for unread in (tmp_path / "none.dlog", tmp_path / "closed"):  # neither there nor a file
+        said = verify(run, unread, code=2)
+        assert not said["whole"] and str(unread) in said["unread"] and said["entries"] == 0
+        said = verify(run, path, unread, code=2)
+        assert said["last_position"] == head and str(unread) in said["unread"]
+        assert run.dongbo("log", "check", unread, check=False).returncode == 2
 
 
 def test_people_read_what_is_broken_and_what_was_not_checked(run):
@@ -136,20 +176,14 @@ def test_people_read_what_is_broken_and_what_was_not_checked(run):
 
 def test_an_export_is_what_the_protocol_says(run):
     """Read by the words of PROTOCOL.md alone."""
-    plain = b"".join(frames(export(run, "--payloads").read_bytes()))
-    assert plain.startswith(b"dongbo log 1\n")
-    at, records = 13, []
-    while at < len(plain):
-        kind, n = struct.unpack(">BI", plain[at:at + 5])
-        records.append((kind, plain[at + 5:at + 5 + n]))
-        at += 5 + n
-    assert at == len(plain) and records[0][0] == 1 and records[-1][0] == 15
-    segments = [wire.LogSegment.FromString(body) for kind, body in records if kind == 6]
-    assert wire.LogEnd.FromString(records[-1][1]).segments == len(segments)
+    exported = records(export(run, "--payloads"))
+    assert exported[0][0] == 1 and exported[-1][0] == 15
+    segments = [wire.LogSegment.FromString(body) for kind, body in exported if kind == 6]
+    assert wire.LogEnd.FromString(exported[-1][1]).segments == len(segments)
     book = logbook.Logbook(run.cluster)
     stored = book.segments[:len(segments)]  # that somebody exported payloads is logged, too, once it is done
     assert [(one.first_position, one.hash) for one in segments] == [(one.first, one.hash) for one in stored]
-    batches = [body for kind, body in records if kind == 8]
+    batches = [body for kind, body in exported if kind == 8]
     assert batches == [one.batch_bytes for one in book.segments if one.batch_bytes]
 
 
@@ -157,17 +191,39 @@ def test_signed_heads_prove_it(run, tmp_path):
     run.wait_until("SELECT (SELECT max(size) FROM exchange.signed_head) = (SELECT leaf_index + 1 FROM exchange.head)",
                    True)
     signed = run.cluster.rows("SELECT last_position FROM exchange.head")[0][0]  # more may be stored at any time
+    kept = tmp_path / "kept.json"  # a head that somebody kept: of this log, whatever is stored behind it
+    kept.write_text(run.dongbo("log", "head", "--json").stdout)
     path, key = export(run), f"exchange={run.keys('broker')}"
     said = verify(run, path, "--keys", key)
     assert said["heads"] == said["heads_good"] > 0 and signed <= said["proven_position"] <= said["last_position"]
     assert verify(run, path)["proven_position"] == 0  # no key, nothing proven
-    # A head that somebody kept: of this log, and then of one whose first segment was another.
-    kept = tmp_path / "kept.json"
-    kept.write_text(run.dongbo("log", "head", "--json").stdout)
     assert verify(run, path, "--keys", key, "--head", kept)["heads"] == said["heads"] + 1
     run.cluster.rows("CREATE TABLE heads AS SELECT * FROM exchange.signed_head")
     run.cluster.rows("DELETE FROM exchange.signed_head")
     bare = export(run)
     run.cluster.rows("INSERT INTO exchange.signed_head SELECT * FROM heads ON CONFLICT DO NOTHING")
     assert verify(run, bare, "--keys", key)["heads"] == 0
-    assert verify(run, bare, "--keys", key, "--head", kept)["proven_position"] == said["last_position"]
+    assert verify(run, bare, "--keys", key, "--head", kept)["proven_position"] == json.loads(
+        kept.read_text())["last_position"]
+
+
+def test_the_next_part_begins_where_the_one_before_says(run):
+    path, head = run.directory / "log.dlog", run.cluster.value("SELECT last_position FROM exchange.head")
+    middle = run.cluster.value("SELECT first_position FROM exchange.segment WHERE kind = 1 ORDER BY 1 OFFSET 2 LIMIT 1")
+    told = run.dongbo("log", "export", "--to", middle + 3, path).stderr
+    assert told.rstrip().endswith(f"what comes behind: --from {middle + 8}")
+    assert verify(run, path, export(run, "--from", middle + 8, "--to", head, name="b.dlog"))["whole"]
+
+
+def test_a_file_does_not_speak_to_the_terminal(run, tmp_path):
+    """An agency's code that would clear the screen and write `whole` on it."""
+    changed = b"dongbo log 1\n"
+    for kind, body in records(export(run)):
+        if kind == 2:
+            body = wire.LogAgency(agency=wire.LogAgency.FromString(body).agency,
+                                  code="\u202eHOM").SerializeToString()
+        changed += struct.pack(">BI", kind, len(body)) + body
+    path = tmp_path / "hostile.dlog"
+    path.write_bytes(pack_zstd(changed))
+    shown = run.dongbo("log", "verify", path).stdout
+    assert "\u202e" not in shown and ": 6 batches of ???HOM\n" in shown
