@@ -47,6 +47,8 @@ static void database_failed(Actor *actor, int r) {
 static int database_open(FeedState *state) {
     int r = feed_store_connect(state->store);
     if (r == 0)
+        r = feed_session_account(state);
+    if (r == 0)
         r = feed_session_policies(state);
     if (r == 0)
         r = feed_store_head(state->store, &state->head);

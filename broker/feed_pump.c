@@ -5,6 +5,7 @@
 // that the socket does not take is thrown away and made again later from the same place.
 #include "broker/feed_pump.h"
 
+#include "broker/feed_account.h"
 #include "broker/feed_session.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -18,7 +19,6 @@
 #define RECORD_OVERHEAD 6    // tag and length of one record in it
 #define NEAR_POSITIONS 16384 // of the head; who is farther behind than that is no live reader
 #define FAR_TURNS 8
-#define RELEASE_BLOCK 100000 // positions
 #define BLOCKED_RETRY_MS 20
 #define WATERMARK_HEAD_MS 50  // at most so often at the head
 #define WATERMARK_WAY_MS 1000 // while much is filtered on the way
@@ -88,8 +88,8 @@ static int piece_add(FeedState *state, size_t n, size_t bytes) {
 static int release(FeedState *state, Subscriber *to) {
     if (to->place.position <= to->released)
         return 0;
-    uint64_t bound = (to->place.position / RELEASE_BLOCK + 1) * RELEASE_BLOCK;
-    int r = feed_store_release(state->store, to, bound);
+    uint64_t bound = feed_account_bound(to->place.position);
+    int r = feed_account_release(state->store, to, bound);
     if (r == 0)
         to->released = bound;
     return r;

@@ -4,6 +4,7 @@
 // only when the segment that holds it has the hash that the subscriber remembers.
 #include "broker/feed_session.h"
 
+#include "broker/feed_account.h"
 #include "broker/feed_asked.h"
 #include "broker/feed_place.h"
 #include "broker/feed_snapshot.h"
@@ -294,16 +295,22 @@ static int session_open(FeedState *state, const Caller *caller, const Policy *po
     return 0;
 }
 
+// Whether it says itself that it holds what stands before this place, by the hash of the place's segment.
+static bool holds(const Dongbo__HelloSubscribe *hello, const FeedPlace *place) {
+    return !hello->snapshot && !hello->from_start && hello->token && hello->token->position == place->position;
+}
+
 // Where it is, before it is welcomed: 0, or the session is over again.
-static int session_begin(FeedState *state, Subscriber *subscriber, const FeedPlace *place,
-                         const StoredPosition *stored) {
+static int session_begin(FeedState *state, Subscriber *subscriber, const Dongbo__HelloSubscribe *hello,
+                         const FeedPlace *place, const StoredPosition *stored) {
     subscriber->place = *place;
-    subscriber->previous = subscriber->acked = subscriber->told_position = place->position;
+    subscriber->previous = subscriber->acked = subscriber->told_position = subscriber->began = place->position;
     subscriber->acked_stored = stored->acked;
     subscriber->released = stored->released;
     int r = feed_store_open(state->store, subscriber);
     if (r == 0)
-        r = feed_store_pass(state->store, subscriber, place->position);
+        r = holds(hello, place) ? feed_account_hold(state->store, subscriber, place->position)
+                                : feed_account_pass(state->store, subscriber, place->position);
     if (r < 0 && r != ERROR_DATABASE)
         feed_session_fail(state, subscriber);
     else if (r < 0)
@@ -343,7 +350,7 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     if (r == 0)
         r = session_open(state, caller, policy, &subscriber, answer);
     if (r == 0)
-        r = session_begin(state, subscriber, &place, &stored);
+        r = session_begin(state, subscriber, hello, &place, &stored);
     if (r != 0 || !subscriber->session)
         return r;
     subscriber->held = subscriber->owes_whole = hello->snapshot;
@@ -578,6 +585,19 @@ int feed_session_policies(FeedState *state) {
             feed_session_fail(state, one);
     }
     return 0;
+}
+
+int feed_session_account(FeedState *state) {
+    size_t at = 0;
+    int n = 0;
+    Subscriber **all = malloc((subscribers_count(state->subscribers) + 1) * sizeof *all);
+    if (!all)
+        return error_fail(ERROR_MEMORY, "no memory for the feed");
+    for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));)
+        all[n++] = one;
+    int r = n > 0 ? feed_account_again(state->store, all, n) : 0;
+    free(all);
+    return r;
 }
 
 int feed_session_recheck(FeedState *state) {

@@ -4,6 +4,7 @@
 // only one in memory. One that the socket does not take is thrown away and read again.
 #include "broker/feed_snapshot.h"
 
+#include "broker/feed_account.h"
 #include "broker/feed_session.h"
 #include "proto/base/error.h"
 #include "proto/base/mistake.h"
@@ -194,7 +195,7 @@ static int account(FeedState *state, const Subscriber *to, SnapshotWork *work) {
                                      .head = work->head.position,
                                      .done = work->done,
                                      .digests = work->asked.digests};
-    int r = feed_store_release_snapshot(state->store, &account, &work->place.release);
+    int r = feed_account_snapshot(state->store, &account, &work->place.release);
     to->ask->place.release = work->place.release; // where it is read again
     return r;
 }
@@ -206,11 +207,11 @@ static int finish(FeedState *state, Subscriber *to, const SnapshotWork *work) {
     if (work->asked.digests || work->asked.of_buckets)
         return 0;
     to->held = to->owes_whole = false;
-    int r = feed_store_pass(state->store, to, work->place.first.position);
+    int r = feed_account_pass(state->store, to, work->place.first.position);
     if (r < 0)
         return r;
     to->place = MISTAKE(FIRST_HEAD_LATE) ? work->head : work->place.first;
-    to->previous = to->told_position = work->place.first.position;
+    to->previous = to->told_position = to->began = work->place.first.position;
     to->told_head = to->starved = false;
     return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The feed's statements. Positions are written far more rarely than they move: acknowledgements about once a second for
-// all subscriptions together, released positions once per block.
+// The feed's statements, but for what may have left (feed_account.c). Positions are written far more rarely than they
+// move: acknowledgements about once a second for all subscriptions together.
 #include "broker/feed_store.h"
 
 #include "broker/lookup.h"
@@ -70,48 +70,6 @@ static const PgStatement POSITION = {
     3, (const Oid[]){OID_INT4, OID_INT2, OID_INT2}};
 static const PgStatement OPEN = {"feed_open", "SELECT exchange.subscription_open($1, $2, $3)", 3,
                                  (const Oid[]){OID_INT4, OID_INT2, OID_INT2}};
-static const PgStatement RELEASE = {
-    "feed_release",
-    "UPDATE exchange.subscription_position SET released = greatest(released, $4), at = now()"
-    " WHERE subscription = $1 AND share = $2 AND session = $3 RETURNING 1",
-    4, (const Oid[]){OID_INT4, OID_INT2, OID_INT4, OID_INT8}};
-// In this order, each with what was committed before: another share's session may pass over what this one is about to
-// be sent. The rows locked here are those that a release waits for. Whoever locks several takes them in the order of
-// shares, so that brokers do not wait for each other.
-#define LOCK_PLACES                                                                                                    \
-    "SELECT released FROM exchange.subscription_position WHERE subscription = $1 ORDER BY share FOR NO KEY UPDATE"
-static const PgStatement PASS = {
-    "feed_pass",
-    "WITH place AS (SELECT max(released) AS released FROM (" LOCK_PLACES ") p),"
-    " gone AS (DELETE FROM exchange.subscription_skip WHERE subscription = $1 AND first_position > $2),"
-    " cut AS (UPDATE exchange.subscription_skip SET last_position = $2 WHERE subscription = $1 AND last_position > $2"
-    "  AND first_position <= least($2, (SELECT released FROM place)))"
-    " INSERT INTO exchange.subscription_skip (subscription, first_position, last_position)"
-    " SELECT $1, released + 1, $2 FROM place WHERE $2 > released"
-    " ON CONFLICT (subscription, first_position) DO UPDATE SET last_position = excluded.last_position",
-    2, (const Oid[]){OID_INT4, OID_INT8}};
-static const PgStatement UNPASS = {
-    "feed_unpass",
-    "WITH place AS MATERIALIZED (" LOCK_PLACES "), gone AS (DELETE FROM exchange.subscription_skip"
-    "  WHERE subscription = $1 AND first_position > $2 AND (SELECT count(*) FROM place) > 0)"
-    " UPDATE exchange.subscription_skip SET last_position = $2 WHERE subscription = $1 AND first_position <= $2"
-    "  AND last_position > $2 AND (SELECT count(*) FROM place) > 0",
-    2, (const Oid[]){OID_INT4, OID_INT8}};
-// One that a restored database does not know is begun anew; one that begins takes the newest of its kind over that did
-// not end, or ended at this very head: whoever begins again and again, or asks for the same all day, leaves one row.
-static const PgStatement RELEASE_SNAPSHOT = {
-    "feed_release_snapshot",
-    "WITH known AS (UPDATE exchange.snapshot_release SET"
-    " head_position = greatest(head_position, $4), finished_at = CASE WHEN $5 THEN now() END"
-    " WHERE subscription = $2 AND snapshot = CASE WHEN $1 > 0 THEN $1 ELSE (SELECT o.snapshot"
-    "  FROM exchange.snapshot_release o WHERE o.subscription = $2 AND o.digests = $6"
-    "  AND (o.finished_at IS NULL OR o.head_position = $4)"
-    "  ORDER BY o.snapshot DESC LIMIT 1) END RETURNING snapshot),"
-    " made AS (INSERT INTO exchange.snapshot_release (subscription, first_position, head_position, finished_at,"
-    "  digests)"
-    " SELECT $2, $3, $4, CASE WHEN $5 THEN now() END, $6 WHERE NOT EXISTS (SELECT FROM known) RETURNING snapshot)"
-    " SELECT snapshot FROM known UNION ALL SELECT snapshot FROM made",
-    6, (const Oid[]){OID_INT8, OID_INT4, OID_INT8, OID_INT8, OID_BOOL, OID_BOOL}};
 #define TAKE_ACK                                                                                                       \
     "acked = greatest(p.acked, u.acked), fresh = p.fresh AND u.acked <= p.acked,"                                      \
     " at = CASE WHEN u.acked > p.acked THEN now() ELSE p.at END, "
@@ -208,6 +166,10 @@ int feed_store_connect(FeedStore *store) {
     if (r == 0)
         r = pg_command(store->pg, "LISTEN dongbo_policy; LISTEN dongbo_head");
     return r;
+}
+
+Pg *feed_store_pg(FeedStore *store) {
+    return store->pg;
 }
 
 void feed_store_drop(FeedStore *store) {
@@ -521,57 +483,6 @@ int feed_store_open(FeedStore *store, Subscriber *subscriber) {
     return 0;
 }
 
-static void session_params(PgParams *params, const Subscriber *subscriber, uint64_t position) {
-    pg_param_i32(params, subscriber->subscription);
-    pg_param_i16(params, subscriber->share.i);
-    pg_param_i32(params, subscriber->number);
-    pg_param_i64(params, (int64_t)position);
-}
-
-static int place_run(FeedStore *store, const PgStatement *statement, int32_t subscription, uint64_t position) {
-    PgParams params = {0};
-    pg_param_i32(&params, subscription);
-    pg_param_i64(&params, (int64_t)position);
-    int r = pg_run(store->pg, statement, &params, NULL);
-    pg_params_free(&params);
-    return r;
-}
-
-int feed_store_release(FeedStore *store, const Subscriber *subscriber, uint64_t position) {
-    PgParams params = {0};
-    session_params(&params, subscriber, position);
-    PGresult *result;
-    int r = pg_run(store->pg, &RELEASE, &params, &result);
-    pg_params_free(&params);
-    if (r < 0)
-        return r;
-    r = PQntuples(result) == 1 ? 0 : 1;
-    PQclear(result);
-    return r == 0 ? place_run(store, &UNPASS, subscriber->subscription, subscriber->told_position) : r;
-}
-
-int feed_store_pass(FeedStore *store, const Subscriber *subscriber, uint64_t position) {
-    return place_run(store, &PASS, subscriber->subscription, position);
-}
-
-int feed_store_release_snapshot(FeedStore *store, const SnapshotAccount *account, int64_t *release) {
-    PgParams params = {0};
-    pg_param_i64(&params, *release);
-    pg_param_i32(&params, account->subscription);
-    pg_param_i64(&params, (int64_t)account->first);
-    pg_param_i64(&params, (int64_t)account->head);
-    pg_param_bool(&params, account->done);
-    pg_param_bool(&params, account->digests);
-    PGresult *result;
-    int r = pg_run(store->pg, &RELEASE_SNAPSHOT, &params, &result);
-    pg_params_free(&params);
-    if (r < 0)
-        return r;
-    *release = pg_i64(result, 0, 0);
-    PQclear(result);
-    return 0;
-}
-
 static int keep_run(FeedStore *store, Subscriber *const *subscribers, int n, PGresult **ret) {
     PgParams params = {0};
     pg_param_array_begin(&params, OID_INT4, n);
@@ -627,7 +538,10 @@ int feed_store_is_replaced(FeedStore *store, const Subscriber *subscriber, bool 
 
 int feed_store_close(FeedStore *store, const Subscriber *subscriber) {
     PgParams params = {0};
-    session_params(&params, subscriber, subscriber->acked);
+    pg_param_i32(&params, subscriber->subscription);
+    pg_param_i16(&params, subscriber->share.i);
+    pg_param_i32(&params, subscriber->number);
+    pg_param_i64(&params, (int64_t)subscriber->acked);
     int r = pg_run(store->pg, &CLOSE, &params, NULL);
     pg_params_free(&params);
     return r;

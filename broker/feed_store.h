@@ -22,6 +22,7 @@ int feed_store_new(FeedStore **ret, const char *conninfo);
 void feed_store_destroy(FeedStore **store);
 int feed_store_connect(FeedStore *store); // and LISTEN
 void feed_store_drop(FeedStore *store);
+Pg *feed_store_pg(FeedStore *store);           // for feed_account.c
 int feed_store_socket(const FeedStore *store); // to poll for notifications; -1 when there is no session
 
 typedef struct FeedNews {
@@ -111,19 +112,6 @@ int feed_store_position(FeedStore *store, int32_t subscription, Share share, Sto
 // A session begins: subscriber->number. The one before it of this share is over, and so are all of another number of
 // shares.
 int feed_store_open(FeedStore *store, Subscriber *subscriber);
-// Raises the bound of what may have gone out; durable when it returns. 1 when the session is over.
-int feed_store_release(FeedStore *store, const Subscriber *subscriber, uint64_t position);
-// The session goes on behind `position`: what was never sent up to there is passed over (exchange.subscription_skip),
-// and what was passed over beyond may be sent now. Before anything is. ERROR_DATABASE.
-int feed_store_pass(FeedStore *store, const Subscriber *subscriber, uint64_t position);
-// The account of a snapshot, of which something up to `head` is about to go out, the rest of it with `done`. *release:
-// 0 for a new one, whose number is then there. Durable when it returns.
-typedef struct SnapshotAccount {
-    int32_t subscription;
-    uint64_t first, head;
-    bool done, digests;
-} SnapshotAccount;
-int feed_store_release_snapshot(FeedStore *store, const SnapshotAccount *account, int64_t *release);
 // Stores what n sessions acknowledged and that they go on; over[i] is set where a session does not.
 #define FEED_STORE_KEEP_MAX 512
 int feed_store_keep(FeedStore *store, Subscriber *const *subscribers, int n, bool *over);

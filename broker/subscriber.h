@@ -36,6 +36,7 @@ typedef struct Subscriber {
     bool origins;                       // records with proofs of origin, as Hello asked
     uint64_t sequence;                  // of the last frame sent
     FeedPlace place;                    // sent or filtered up to here
+    uint64_t began;                     // behind this place the session does
     uint64_t previous;                  // last position delivered in this session
     uint64_t credit, sent;              // bytes of Records bodies: may be sent, were sent
     uint64_t read;                      // ... are known to have been read

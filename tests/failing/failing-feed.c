@@ -3,7 +3,7 @@
 // The feed's side of the log (with-postgres): a subscription's session from its policies to its end. Whatever call
 // fails, what was read until then is the log without a gap, nothing goes out that was not released durably before, what
 // is acknowledged is as before or as after, and the next session reads the rest and ends as it would have.
-#include "broker/feed_store.h"
+#include "broker/feed_account.h"
 #include "broker/prepare.h"
 #include "broker/reader.h"
 #include "broker/transaction.h"
@@ -125,7 +125,7 @@ static int run(Session *session) {
         return r;
     MUST(place.position == head, "the head");
     session->read = session->subscriber.acked_stored = stored.acked;
-    r = feed_store_release(session->store, &session->subscriber, head);
+    r = feed_account_release(session->store, &session->subscriber, head);
     if (r == 0)
         r = read_all(session);
     if (r == 0)

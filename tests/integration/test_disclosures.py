@@ -314,3 +314,61 @@ def test_a_snapshot_that_was_sent_is_told(centre):
         ("health", 1, 4)]
     text = exchange.dongbo("disclosures", "--citizen", number(1)).stdout
     assert f"snapshot of positions {before} to {before}, possibly" in text
+
+
+
+def back_up(exchange):
+    """A copy of the database, when the broker's feed goes on."""
+    backup = exchange.directory / "backup"
+    exchange.cluster.back_up(backup)
+    exchange.broker.wait_for(lambda: "feed: it goes on" in exchange.broker.text(), "the feed goes on")
+    return backup
+
+
+def take_silently(peer, head, **hello):
+    peer.hello(**hello)
+    peer.credit(1 << 20)
+    while peer.position < head:
+        peer.take()
+
+
+@pytest.mark.postgres
+def test_what_left_before_a_restore_is_told_of(centre):
+    """The copy that the database is set back to knows of nothing that was sent since it was made: the broker does."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    for name in ("silent", "back"):
+        exchange.committee(name, "health", FIELDS)
+    npc.publish([centre.enter(number(1))])
+    moh.publish([dose(number(1), 1, "L1", 10)])
+    head = head_of(exchange)
+    with wire.subscriber(exchange, "back") as peer:  # in the copy it has passed over all there is
+        peer.hello(from_position=head)
+    backup = back_up(exchange)
+    with wire.subscriber(exchange, "silent") as silent, wire.subscriber(exchange, "back") as back:
+        take_silently(silent, head)
+        take_silently(back, head, from_start=True)
+        assert set(told(exchange, number(1))) == {"silent", "back"}
+        exchange.cluster.restore(backup)
+        exchange.wait_until("SELECT count(*) FROM exchange.subscription_place WHERE released > 0", 2)
+        assert {name: [record[4] for record in records] for name, records in told(exchange, number(1)).items()} == {
+            "silent": ["possibly"], "back": ["possibly"]}
+
+
+@pytest.mark.postgres
+def test_who_holds_a_place_that_a_restored_exchange_forgot_was_sent_what_is_before_it(centre):
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    for name in ("silent", "never"):
+        exchange.committee(name, "health", FIELDS)
+    npc.publish([centre.enter(number(1))])
+    moh.publish([dose(number(1), 1, "L1", 10)])
+    backup = back_up(exchange)
+    with wire.subscriber(exchange, "silent") as peer:
+        take_silently(peer, head_of(exchange))
+        before = told(exchange, number(1))
+        exchange.stop()
+        exchange.cluster.restore(backup)
+        exchange.start_broker()
+        assert told(exchange, number(1)) == {}, "nobody knows of it"
+    with wire.subscriber(exchange, "silent") as again:
+        again.hello(token=peer.token)
+    assert told(exchange, number(1)) == before

@@ -520,6 +520,15 @@ static void end_transactions(bool population) {
     }
 }
 
+bool base_has_session(const Process *process, const char *name) {
+    const Pg *pg;
+    LIST_FOREACH(pg, &base.sessions, all) {
+        if (pg->process == process && pg->connected && !pg->broken && strcmp(pg->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 void base_restart(bool population, int64_t until_us) {
     Pg *pg;
     world_trace("database restarts", until_us, population);

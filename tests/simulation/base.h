@@ -135,6 +135,8 @@ void base_forget_backup(void);
 void base_trim(void);
 void base_notify(Call *call); // of the commit, when it comes
 void base_notify_policy(void);
+// Whether this process has a session of this name that the database has not ended.
+bool base_has_session(const Process *process, const char *name);
 bool base_readable(int fd, Fiber *waiter); // for wire_descriptors()
 uint64_t base_commits(void);
 // Under the log's lock: the population store's position when it was taken.

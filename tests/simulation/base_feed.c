@@ -189,6 +189,42 @@ static int release(Call *call) {
     return 0;
 }
 
+static int hold(Call *call) {
+    size_t i = place_find(call, param_i64(call, 0));
+    void *locked = NULL;
+    int r = i == SIZE_MAX ? 0 : table_change(call, &base_places, i, &locked);
+    BasePlace *row = locked;
+    if (r == 0 && row != NULL && param_i64(call, 2) > row->released)
+        row->released = param_i64(call, 2);
+    return r;
+}
+
+static int understated(Call *call) {
+    Value *of, *released;
+    size_t n = param_array(call, 0, &of);
+    param_array(call, 2, &released);
+    rows_begin(call, 2);
+    for (size_t k = 0; k < n; k++) {
+        size_t i = place_find(call, value_i64(of[k]));
+        const BasePlace *row = i == SIZE_MAX ? NULL : table_row(call, &base_places, i);
+        if (row != NULL && row->released >= value_i64(released[k]))
+            continue;
+        row_begin(call);
+        row_i64(call, 0, (int64_t)k + 1);
+        row_bool(call, 1, row != NULL);
+    }
+    return 0;
+}
+
+int64_t base_released(int32_t subscription) {
+    for (size_t i = 0; i < base_places.n; i++) {
+        const BasePlace *row = table_committed(&base_places, i);
+        if (row != NULL && row->subscription == subscription)
+            return row->released;
+    }
+    return 0;
+}
+
 static void take_ack(BasePlace *row, int64_t acked) {
     if (acked <= row->acked)
         return;
@@ -250,6 +286,8 @@ const BaseStatement BASE_FEED[] = {
     {"feed_release", release},
     {"feed_pass", done},
     {"feed_unpass", done},
+    {"feed_hold", hold},
+    {"feed_understated", understated},
     {"feed_keep", keep},
     {"feed_close", close_place},
     {"feed_newer", newer},

@@ -103,9 +103,10 @@ void base_add_citizen(const BaseCitizen *citizen);
 typedef void BaseObserver(const BaseSegment *segment, int64_t locked_population);
 void base_observe(BaseObserver *observer);
 int64_t base_population_position(void);
-bool base_epoch_holds(const Call *call); // base_log.c: no other one is due
-int base_apply_changes(Call *call);      // base_changes.c
-int64_t base_trimmed(const Call *call);  // base_snapshot.c; NULL: as committed
+bool base_epoch_holds(const Call *call);     // base_log.c: no other one is due
+int base_apply_changes(Call *call);          // base_changes.c
+int64_t base_released(int32_t subscription); // base_feed.c: up to where something may have left, as committed
+int64_t base_trimmed(const Call *call);      // base_snapshot.c; NULL: as committed
 // The person's records, each in its current version, by domain and key; as many as there is room for.
 #define BASE_RECORDS_MAX 256
 size_t base_records_of(const Call *call, int64_t person, const BaseVersion *ret[BASE_RECORDS_MAX]);

@@ -83,6 +83,13 @@ uint64_t __wrap_queue_window(size_t n_sessions, size_t n_of_connection) {
     return WINDOW_BYTES;
 }
 
+// So few positions that a committee is ahead of what was released when a copy was made.
+#define RELEASE_BLOCK 5
+uint64_t __wrap_feed_account_bound(uint64_t position);
+uint64_t __wrap_feed_account_bound(uint64_t position) {
+    return position + RELEASE_BLOCK;
+}
+
 // ---- the storm -----------------------------------------------------------------------------------------------------
 
 static Party *any_party(PartyKind kind) {

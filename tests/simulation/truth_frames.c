@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What brokers say and hear: receipts are judged, and sessions and batches remembered.
+// What brokers say and hear: receipts are judged, and what records go out; sessions and batches are remembered.
 #include "truth_state.h"
 
 // ---- frames --------------------------------------------------------------------------------------------------------
@@ -65,6 +65,48 @@ static void note_batch(const Frame *frame) {
         dongbo__sealed_batch__free_unpacked(batch, NULL);
 }
 
+// ---- the feed -----------------------------------------------------------------------------------------------------
+
+static int32_t *greeted_by(const Process *broker) {
+    size_t i = 0;
+    while (i + 1 < BROKER_LIVES_MAX && truth.greeted[i].broker != NULL && truth.greeted[i].broker != broker)
+        i++;
+    truth.greeted[i].broker = broker;
+    return &truth.greeted[i].subscription;
+}
+
+static void note_hello(const Process *broker, const Frame *frame) {
+    Dongbo__HelloSubscribe *hello = dongbo__hello_subscribe__unpack(NULL, frame->body_bytes, frame->body);
+    for (size_t i = 0; hello != NULL && i < base_n_subscriptions; i++) {
+        if (strcmp(base_subscriptions[i].name, hello->subscription) == 0)
+            *greeted_by(broker) = base_subscriptions[i].subscription;
+    }
+    if (hello != NULL)
+        dongbo__hello_subscribe__free_unpacked(hello, NULL);
+}
+
+static void note_feed(const Process *broker, const Frame *frame) {
+    Dongbo__WelcomeSubscribe *welcome = dongbo__welcome_subscribe__unpack(NULL, frame->body_bytes, frame->body);
+    if (welcome != NULL && truth.n_feeds < SESSIONS_MAX_KEPT)
+        truth.feeds[truth.n_feeds++] = (FeedSession){frame->session, *greeted_by(broker)};
+    if (welcome != NULL)
+        dongbo__welcome_subscribe__free_unpacked(welcome, NULL);
+}
+
+// What may have left is never understated, whatever the database was set back to: but for a broker that does not know
+// of that yet, for it has lost its session.
+static void judge_records(const Process *process, const Frame *frame) {
+    Dongbo__Records *records = dongbo__records__unpack(NULL, frame->body_bytes, frame->body);
+    for (size_t i = 0; records != NULL && i < truth.n_feeds; i++) {
+        int64_t released = base_released(truth.feeds[i].subscription);
+        if (truth.feeds[i].number == frame->session && (int64_t)records->last > released &&
+            base_has_session(process, "dongbo feed"))
+            world_fail("position %" PRIu64 " goes out, and %" PRId64 " is what may have", records->last, released);
+    }
+    if (records != NULL)
+        dongbo__records__free_unpacked(records, NULL);
+}
+
 void truth_frame(Process *process, bool sent, const uint8_t *data, size_t n) {
     Frame frame;
     if (frame_read(data, n, &frame) != 0) {
@@ -76,6 +118,12 @@ void truth_frame(Process *process, bool sent, const uint8_t *data, size_t n) {
         note_welcome(&frame);
     if (sent && frame.type == FRAME_RECEIPT)
         judge_receipt(&frame);
+    if (!sent && frame.type == FRAME_HELLO_SUBSCRIBE)
+        note_hello(process, &frame);
+    if (sent && frame.type == FRAME_WELCOME_SUBSCRIBE)
+        note_feed(process, &frame);
+    if (sent && frame.type == FRAME_RECORDS)
+        judge_records(process, &frame);
     if (!sent && frame.type == FRAME_BATCH)
         note_batch(&frame);
 }

@@ -31,11 +31,17 @@
 #define RECEPTIONS_MAX 8192
 #define SESSIONS_MAX_KEPT 4096
 #define LOST_MAX 1024
+#define BROKER_LIVES_MAX 64 // also those that were started again
 
 typedef struct Session {
     uint64_t number;
     uint32_t epoch;
 } Session;
+
+typedef struct FeedSession {
+    uint64_t number;
+    int32_t subscription;
+} FeedSession;
 
 typedef struct Reception {
     uint64_t first_sequence;
@@ -66,6 +72,12 @@ typedef struct Truth {
     int n_of[TRUTH_AGENTS_MAX];
     Session sessions[SESSIONS_MAX_KEPT];
     size_t n_sessions;
+    FeedSession feeds[SESSIONS_MAX_KEPT];
+    size_t n_feeds;
+    struct {
+        const Process *broker;
+        int32_t subscription;
+    } greeted[BROKER_LIVES_MAX]; // by the Hello that it handled last
     Reception receptions[RECEPTIONS_MAX];
     size_t n_receptions;
     TruthLog log, backup;
