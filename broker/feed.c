@@ -47,7 +47,7 @@ static void database_failed(Actor *actor, int r) {
 static int database_open(FeedState *state) {
     int r = feed_store_connect(state->store);
     if (r == 0)
-        r = feed_session_account(state);
+        r = feed_accounts_again(state->accounts, state->store); // before anything goes out
     if (r == 0)
         r = feed_session_policies(state);
     if (r == 0)
@@ -209,6 +209,7 @@ static void destroy(void *pointer) {
     follower_destroy(&state->follower);
     followed_destroy(&state->followed);
     reader_destroy(&state->reader);
+    feed_accounts_destroy(&state->accounts);
     feed_origins_destroy(&state->origins);
     origin_parts_free(&state->parts);
     feed_store_destroy(&state->store);
@@ -259,6 +260,8 @@ int feed_new(zactor_t **ret, const FeedOptions *options, int *ret_port) {
         r = feed_store_new(&state->store, options->exchange);
     if (r == 0)
         r = reader_new(&state->reader, state->store);
+    if (r == 0)
+        r = feed_accounts_new(&state->accounts);
     if (r == 0)
         r = feed_origins_new(&state->origins, state->store);
     if (r == 0)

@@ -4,17 +4,14 @@
 // older session was sent stays said.
 #include "broker/feed_account.h"
 
-#define BLOCK 100000 // positions
+#include "proto/base/error.h"
 
-enum {
-    OID_BOOL = 16,
-    OID_INT8 = 20,
-    OID_INT2 = 21,
-    OID_INT4 = 23,
-    OID_INT2_ARRAY = 1005,
-    OID_INT4_ARRAY = 1007,
-    OID_INT8_ARRAY = 1016
-};
+#include <stdlib.h>
+
+#define BLOCK 100000 // positions
+#define ACCOUNTS_MAX 65536
+
+enum { OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_INT4_ARRAY = 1007, OID_INT8_ARRAY = 1016 };
 
 static const PgStatement RELEASE = {
     "feed_release",
@@ -43,27 +40,25 @@ static const PgStatement UNPASS = {
     " UPDATE exchange.subscription_skip SET last_position = $2 WHERE subscription = $1 AND first_position <= $2"
     "  AND last_position > $2 AND (SELECT count(*) FROM place) > 0",
     2, (const Oid[]){OID_INT4, OID_INT8}};
-// Who has a place holds what stands before it, as far as it was not passed over; nor is what comes behind `began`.
+// What was passed over between $3 and $2 was not: it is cut, and the rest stays.
 static const PgStatement HOLD = {
     "feed_hold",
     "WITH place AS MATERIALIZED (" LOCK_PLACES "), gone AS (DELETE FROM exchange.subscription_skip"
-    "  WHERE subscription = $1 AND first_position > $4 AND (SELECT count(*) FROM place) > 0),"
-    " cut AS (UPDATE exchange.subscription_skip SET last_position = $4 WHERE subscription = $1 AND first_position <= $4"
-    "  AND last_position > $4 AND (SELECT count(*) FROM place) > 0)"
-    " UPDATE exchange.subscription_position SET released = $3 WHERE subscription = $1 AND share = $2"
-    "  AND released < $3 AND (SELECT count(*) FROM place) > 0",
-    4, (const Oid[]){OID_INT4, OID_INT2, OID_INT8, OID_INT8}};
-// Of which sessions the database has less than was sent in them, and whether it knows their share at all.
+    "  WHERE subscription = $1 AND first_position > $3 AND first_position <= $2 AND (SELECT count(*) FROM place) > 0),"
+    " cut AS (UPDATE exchange.subscription_skip SET last_position = $3 WHERE subscription = $1 AND first_position <= $3"
+    "  AND last_position > $3 AND (SELECT count(*) FROM place) > 0)"
+    " UPDATE exchange.subscription_position SET released = $2 WHERE subscription = $1"
+    "  AND released < $2 AND (SELECT count(*) FROM place) > 0",
+    3, (const Oid[]){OID_INT4, OID_INT8, OID_INT8}};
+// Of which accounts the database has less, and whether it has any place of the subscription at all.
 static const PgStatement UNDERSTATED = {
     "feed_understated",
-    "SELECT u.i, p.subscription IS NOT NULL FROM unnest($1::integer[], $2::smallint[], $3::bigint[], $4::bigint[])"
-    "  WITH ORDINALITY AS u (subscription, share, released, began, i)"
-    " JOIN exchange.subscription USING (subscription)"
-    " LEFT JOIN exchange.subscription_position p ON p.subscription = u.subscription AND p.share = u.share"
-    " LEFT JOIN exchange.subscription_place a ON a.subscription = u.subscription"
-    " WHERE p.subscription IS NULL OR a.released < u.released OR EXISTS (SELECT FROM exchange.subscription_skip s"
-    "  WHERE s.subscription = u.subscription AND s.last_position > u.began)",
-    4, (const Oid[]){OID_INT4_ARRAY, OID_INT2_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY}};
+    "SELECT u.i, p.subscription IS NOT NULL FROM unnest($1::integer[], $2::bigint[], $3::bigint[])"
+    "  WITH ORDINALITY AS u (subscription, released, began, i) JOIN exchange.subscription USING (subscription)"
+    " LEFT JOIN exchange.subscription_place p ON p.subscription = u.subscription"
+    " WHERE p.subscription IS NULL OR p.released < u.released OR EXISTS (SELECT FROM exchange.subscription_skip s"
+    "  WHERE s.subscription = u.subscription AND s.first_position <= u.released AND s.last_position > u.began)",
+    3, (const Oid[]){OID_INT4_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY}};
 // One that a restored database does not know is begun anew; one that begins takes the newest of its kind over that did
 // not end, or ended at this very head: whoever begins again and again, or asks for the same all day, leaves one row.
 static const PgStatement RELEASE_SNAPSHOT = {
@@ -79,6 +74,22 @@ static const PgStatement RELEASE_SNAPSHOT = {
     " SELECT $2, $3, $4, CASE WHEN $5 THEN now() END, $6 WHERE NOT EXISTS (SELECT FROM known) RETURNING snapshot)"
     " SELECT snapshot FROM known UNION ALL SELECT snapshot FROM made",
     6, (const Oid[]){OID_INT8, OID_INT4, OID_INT8, OID_INT8, OID_BOOL, OID_BOOL}};
+
+// Between `began` and `released` something may have been sent.
+typedef struct Account {
+    int32_t subscription;
+    Share share; // of the session that was last
+    uint64_t began, released;
+} Account;
+
+struct FeedAccounts {
+    Account *list;
+    size_t n, size;
+};
+
+static int no_memory(void) {
+    return error_fail(ERROR_MEMORY, "no memory for what was sent");
+}
 
 uint64_t feed_account_bound(uint64_t position) {
     return (position / BLOCK + 1) * BLOCK;
@@ -134,7 +145,6 @@ int feed_account_snapshot(FeedStore *store, const SnapshotAccount *account, int6
 int feed_account_hold(FeedStore *store, const Subscriber *subscriber, uint64_t position) {
     PgParams params = {0};
     pg_param_i32(&params, subscriber->subscription);
-    pg_param_i16(&params, subscriber->share.i);
     pg_param_i64(&params, (int64_t)position);
     pg_param_i64(&params, (int64_t)subscriber->began);
     int r = pg_run(feed_store_pg(store), &HOLD, &params, NULL);
@@ -144,40 +154,85 @@ int feed_account_hold(FeedStore *store, const Subscriber *subscriber, uint64_t p
 
 // ---- after the database was away ------------------------------------------------------------------------------------
 
-static uint64_t sent_up_to(const Subscriber *subscriber) {
-    return subscriber->place.position > subscriber->released ? subscriber->place.position : subscriber->released;
+int feed_accounts_new(FeedAccounts **ret) {
+    *ret = calloc(1, sizeof **ret);
+    return *ret ? 0 : no_memory();
 }
 
-static int find_understated(FeedStore *store, Subscriber *const *all, int n, PGresult **ret) {
+void feed_accounts_destroy(FeedAccounts **accounts) {
+    if (*accounts)
+        free((*accounts)->list);
+    free(*accounts);
+    *accounts = NULL;
+}
+
+static bool joins(const Account *account, const Subscriber *subscriber, uint64_t released) {
+    return account->subscription == subscriber->subscription && subscriber->began <= account->released &&
+           released >= account->began;
+}
+
+// One that is hit by it; where there are too many, any of the subscription's. NULL: none.
+static Account *find(const FeedAccounts *accounts, const Subscriber *subscriber, uint64_t released) {
+    for (size_t i = 0; i < accounts->n; i++)
+        if (joins(&accounts->list[i], subscriber, released))
+            return &accounts->list[i];
+    for (size_t i = 0; accounts->n >= ACCOUNTS_MAX && i < accounts->n; i++)
+        if (accounts->list[i].subscription == subscriber->subscription)
+            return &accounts->list[i];
+    return NULL;
+}
+
+int feed_accounts_note(FeedAccounts *accounts, const Subscriber *subscriber, uint64_t released) {
+    Account *account = find(accounts, subscriber, released);
+    if (!account && accounts->n == accounts->size) {
+        size_t larger = accounts->size ? 2 * accounts->size : 64;
+        Account *moved = realloc(accounts->list, larger * sizeof *moved);
+        if (!moved)
+            return no_memory();
+        accounts->list = moved;
+        accounts->size = larger;
+    }
+    if (!account) {
+        account = &accounts->list[accounts->n++];
+        *account = (Account){subscriber->subscription, subscriber->share, subscriber->began, released};
+    }
+    account->share = subscriber->share;
+    if (subscriber->began < account->began)
+        account->began = subscriber->began;
+    if (released > account->released)
+        account->released = released;
+    return 0;
+}
+
+static int find_understated(const FeedAccounts *accounts, FeedStore *store, PGresult **ret) {
     PgParams params = {0};
+    int n = (int)accounts->n;
     pg_param_array_begin(&params, OID_INT4, n);
     for (int i = 0; i < n; i++)
-        pg_array_i32(&params, all[i]->subscription);
-    pg_param_array_begin(&params, OID_INT2, n);
-    for (int i = 0; i < n; i++)
-        pg_array_i16(&params, all[i]->share.i);
+        pg_array_i32(&params, accounts->list[i].subscription);
     pg_param_array_begin(&params, OID_INT8, n);
     for (int i = 0; i < n; i++)
-        pg_array_i64(&params, (int64_t)sent_up_to(all[i]));
+        pg_array_i64(&params, (int64_t)accounts->list[i].released);
     pg_param_array_begin(&params, OID_INT8, n);
     for (int i = 0; i < n; i++)
-        pg_array_i64(&params, (int64_t)all[i]->began);
+        pg_array_i64(&params, (int64_t)accounts->list[i].began);
     int r = pg_run(feed_store_pg(store), &UNDERSTATED, &params, ret);
     pg_params_free(&params);
     return r;
 }
 
-int feed_account_again(FeedStore *store, Subscriber *const *all, int n) {
+int feed_accounts_again(const FeedAccounts *accounts, FeedStore *store) {
     PGresult *rows;
-    int r = find_understated(store, all, n, &rows);
+    int r = find_understated(accounts, store, &rows);
     if (r < 0)
         return r;
     for (int row = 0; row < PQntuples(rows) && r == 0; row++) {
-        Subscriber *one = all[pg_i64(rows, row, 0) - 1];
+        const Account *account = &accounts->list[pg_i64(rows, row, 0) - 1];
+        Subscriber of = {.subscription = account->subscription, .share = account->share, .began = account->began};
         if (!pg_bool(rows, row, 1))
-            r = feed_store_open(store, one);
+            r = feed_store_open(store, &of);
         if (r == 0)
-            r = feed_account_hold(store, one, sent_up_to(one));
+            r = feed_account_hold(store, &of, account->released);
     }
     PQclear(rows);
     return r;

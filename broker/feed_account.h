@@ -24,6 +24,12 @@ int feed_account_snapshot(FeedStore *store, const SnapshotAccount *account, int6
 // The session holds what stands before this place, as its token shows, or was sent it: where the database knows less,
 // it has forgotten. What was passed over before `began` stays so.
 int feed_account_hold(FeedStore *store, const Subscriber *subscriber, uint64_t position);
-// The database came back, and may be another one: what was sent in these n sessions is said again where it is not
-// known.
-int feed_account_again(FeedStore *store, Subscriber *const *all, int n);
+
+// All that this broker released in its life, so that it can say it again.
+typedef struct FeedAccounts FeedAccounts;
+int feed_accounts_new(FeedAccounts **ret); // ERROR_MEMORY
+void feed_accounts_destroy(FeedAccounts **accounts);
+// From where the session began up to there, something may have been sent. ERROR_MEMORY.
+int feed_accounts_note(FeedAccounts *accounts, const Subscriber *subscriber, uint64_t released);
+// The database came back, and may be another one: what it does not know of this it is told.
+int feed_accounts_again(const FeedAccounts *accounts, FeedStore *store);

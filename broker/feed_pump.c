@@ -89,7 +89,9 @@ static int release(FeedState *state, Subscriber *to) {
     if (to->place.position <= to->released)
         return 0;
     uint64_t bound = feed_account_bound(to->place.position);
-    int r = feed_account_release(state->store, to, bound);
+    int r = feed_accounts_note(state->accounts, to, bound);
+    if (r == 0)
+        r = feed_account_release(state->store, to, bound);
     if (r == 0)
         to->released = bound;
     return r;

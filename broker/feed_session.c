@@ -311,6 +311,8 @@ static int session_begin(FeedState *state, Subscriber *subscriber, const Dongbo_
     if (r == 0)
         r = holds(hello, place) ? feed_account_hold(state->store, subscriber, place->position)
                                 : feed_account_pass(state->store, subscriber, place->position);
+    if (r == 0 && holds(hello, place))
+        r = feed_accounts_note(state->accounts, subscriber, place->position);
     if (r < 0 && r != ERROR_DATABASE)
         feed_session_fail(state, subscriber);
     else if (r < 0)
@@ -585,19 +587,6 @@ int feed_session_policies(FeedState *state) {
             feed_session_fail(state, one);
     }
     return 0;
-}
-
-int feed_session_account(FeedState *state) {
-    size_t at = 0;
-    int n = 0;
-    Subscriber **all = malloc((subscribers_count(state->subscribers) + 1) * sizeof *all);
-    if (!all)
-        return error_fail(ERROR_MEMORY, "no memory for the feed");
-    for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));)
-        all[n++] = one;
-    int r = n > 0 ? feed_account_again(state->store, all, n) : 0;
-    free(all);
-    return r;
 }
 
 int feed_session_recheck(FeedState *state) {

@@ -19,10 +19,7 @@ void feed_session_fail(FeedState *state, Subscriber *subscriber);
 int feed_session_over(FeedState *state, Subscriber *subscriber);
 // Reads the policies again; ends sessions that may not go on, tells others what they are granted now.
 int feed_session_policies(FeedState *state);
-// After a reconnection, before anything else: what was sent is accounted for in the database as it is now, whether or
-// not the sessions go on.
-int feed_session_account(FeedState *state);
-// ... and every session's place must still be this log's.
+// After a reconnection: every session's place must still be this log's.
 int feed_session_recheck(FeedState *state);
 // Of a key's user, the number of its subscription; 0: of none.
 int32_t feed_session_subscription(const char *user);

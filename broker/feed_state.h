@@ -4,6 +4,7 @@
 // answers subscribers, feed_place.c finds where they begin, feed_pump.c sends records, feed_snapshot.c snapshots.
 #pragma once
 
+#include "broker/feed_account.h"
 #include "broker/feed_origins.h"
 #include "broker/followed.h"
 #include "broker/follower.h"
@@ -24,6 +25,7 @@ typedef struct FeedState {
     zsock_t *router;
     FeedStore *store;
     Reader *reader;
+    FeedAccounts *accounts;
     FeedOrigins *origins;
     Followed *followed;
     Follower *follower;

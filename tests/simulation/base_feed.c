@@ -194,15 +194,15 @@ static int hold(Call *call) {
     void *locked = NULL;
     int r = i == SIZE_MAX ? 0 : table_change(call, &base_places, i, &locked);
     BasePlace *row = locked;
-    if (r == 0 && row != NULL && param_i64(call, 2) > row->released)
-        row->released = param_i64(call, 2);
+    if (r == 0 && row != NULL && param_i64(call, 1) > row->released)
+        row->released = param_i64(call, 1);
     return r;
 }
 
 static int understated(Call *call) {
     Value *of, *released;
     size_t n = param_array(call, 0, &of);
-    param_array(call, 2, &released);
+    param_array(call, 1, &released);
     rows_begin(call, 2);
     for (size_t k = 0; k < n; k++) {
         size_t i = place_find(call, value_i64(of[k]));
