@@ -193,6 +193,31 @@ static void note_tombstones(AuditExaminer *examiner) {
     }
 }
 
+// As the exchange stores one that its agency signed, but that holds nothing readable behind the signature.
+static bool is_unread(const AuditLine *line) {
+    return line->n_reasons == 1 && line->reasons[0].code == DONGBO__REASON_CODE__BATCH_UNREADABLE;
+}
+
+static bool is_unreadable(const AuditExaminer *examiner) {
+    return examiner->content.n > 0 && is_unread(examiner->lines);
+}
+
+// Each event of a batch, in order, has an entry, and nothing else has: an event without a batch is nobody's word. What
+// could not be read tells of no event.
+static void check_line(AuditExaminer *examiner, size_t i) {
+    const AuditRow *row = &examiner->row;
+    const AuditLine *line = &examiner->lines[i];
+    bool of_batch = row->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT;
+    if ((line->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT) != of_batch)
+        find_text(examiner, i, "kind of an entry", of_batch ? "none of a batch" : "an event without a batch",
+                  "its segment's");
+    if (of_batch && line->sequence != row->first_sequence + i)
+        find_text(examiner, i, "sequence of an entry", "another than its place's in the batch", "its place's");
+    if (of_batch && is_unreadable(examiner) &&
+        (!is_unread(line) || line->leaf.n > 0 || line->verdict != DONGBO__VERDICT__REJECTED))
+        find_text(examiner, i, "batch that could not be read", "an event beside it", "rejected as a whole");
+}
+
 static int read_summary(AuditExaminer *examiner) {
     size_t n = 0;
     AuditRow *row = &examiner->row;
@@ -204,6 +229,10 @@ static int read_summary(AuditExaminer *examiner) {
     uint64_t positions = row->last_position - row->first_position + 1;
     if (n != positions)
         find_number(examiner, "number of entries", n, positions);
+    else if (row->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT && row->last_sequence - row->first_sequence + 1 != n)
+        find_number(examiner, "number of entries", n, row->last_sequence - row->first_sequence + 1);
+    for (size_t i = 0; i < n; i++)
+        check_line(examiner, i);
     if (row->kind == DONGBO__ENTRY_KIND__ENTRY_POLICY)
         note_trims(examiner);
     if (row->kind == DONGBO__ENTRY_KIND__ENTRY_ERASURE)
@@ -212,13 +241,6 @@ static int read_summary(AuditExaminer *examiner) {
 }
 
 // ---- batch --------------------------------------------------------------------------------------------------------
-
-// As the exchange stores one that its agency signed, but that holds nothing readable behind the signature.
-static bool is_unreadable(const AuditExaminer *examiner) {
-    const AuditLine *line = examiner->lines;
-    return examiner->content.n > 0 && line->n_reasons == 1 &&
-           line->reasons[0].code == DONGBO__REASON_CODE__BATCH_UNREADABLE;
-}
 
 static int read_header(AuditExaminer *examiner, AuditBytes bytes) {
     arena_reset(examiner->arena);
@@ -318,8 +340,11 @@ static int check_batch(AuditExaminer *examiner, const LogfileRecord *record) {
         if (r < 0)
             return r;
     }
-    if (bytes.n == 0)
+    if (bytes.n == 0) {
+        if (examiner->row.format >= 2) // of the first format nothing is left of a batch that was let go
+            find_text(examiner, 0, "origin", "none", "the header that an agency signed");
         return 0;
+    }
     bool malformed = audit_batch_read(&batch, bytes) != 0;
     if (batch.header.n == 0 || read_header(examiner, batch.header) != 0 || (malformed && !unreadable)) {
         find_text(examiner, 0, "batch", "malformed", "as its agency sealed it");

@@ -166,6 +166,22 @@ static int check_agency(const Checking *checking, const Dongbo__EntryProof *entr
     return r < 0 ? r : 0;
 }
 
+// An event is an entry of its agency's batch, in its place; any other entry is none. Only of what could not be read
+// there is no leaf.
+static const char *check_line(const Dongbo__EntryProof *entry, const Dongbo__SealedBatch *origin) {
+    const Dongbo__LogSegment *segment = entry->segment;
+    const Dongbo__SummaryLine *line = entry->line;
+    bool of_batch = segment->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT;
+    if ((line->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT) != of_batch ||
+        (of_batch && line->sequence != segment->first_sequence + (entry->position - segment->first_position)))
+        return "the entry is none of its segment";
+    if (of_batch && origin == NULL)
+        return "no agency signed the batch of this event";
+    bool unread = line->n_reasons == 1 && line->reasons[0]->code == DONGBO__REASON_CODE__BATCH_UNREADABLE &&
+                  line->verdict == DONGBO__VERDICT__REJECTED;
+    return of_batch && !unread && line->leaf.len != HASH_BYTES ? "the event is not one of the batch" : NULL;
+}
+
 static const char *check_event(const Checking *checking, const Dongbo__EntryProof *entry, LogProofCheck *ret) {
     const Dongbo__LogSegment *segment = entry->segment;
     ProofPlace place = {entry->position - segment->first_position,
@@ -224,6 +240,8 @@ static int check_entry(const Checking *checking, const Dongbo__EntryProof *entry
     }
     const Dongbo__SealedBatch *origin = log_path_origin(entry->segment, checking->arena);
     ret->wrong = check_segment(checking, entry, origin, ret->tree);
+    if (ret->wrong == NULL)
+        ret->wrong = check_line(entry, origin);
     if (ret->wrong == NULL)
         r = check_agency(checking, entry, origin, ret);
     if (r == 0 && ret->wrong == NULL)
@@ -381,6 +399,9 @@ int log_proof_check(const Dongbo__Proof *proof, const LogProofKeys *keys, Arena 
     if (r == 0 && ret->wrong == NULL &&
         (ret->head == LOG_PROOF_BAD || ret->older == LOG_PROOF_BAD || ret->agency == LOG_PROOF_BAD))
         ret->wrong = "a signature is not good";
+    // It is given for heads, which whoever has it makes: what it says of an agency is its own word.
+    if (r == 0 && ret->wrong == NULL && *ret->agency_key && strcmp(ret->agency_key, ret->head_key) == 0)
+        ret->wrong = "the batch is signed with the exchange's own key";
     return r;
 }
 

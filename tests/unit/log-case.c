@@ -201,7 +201,7 @@ static int put_group(LogCase *log, Dongbo__LogSegment *record, const SegmentPack
     return r < 0 || !batch ? r : logfile_put(log->writer, LOGFILE_BATCH, batch->data, batch->n);
 }
 
-static int put_segment(LogCase *log, Segment *segment, const Bytes *batch) {
+int log_case_segment(LogCase *log, Segment *segment, const Bytes *batch) {
     SegmentPack packed = {0};
     Dongbo__LogSegment record;
     SegmentHead *head = &log->head;
@@ -254,7 +254,7 @@ int log_case_batch(LogCase *log, size_t n) {
                        .leaves = made.leaves,
                        .masked = made.masked};
     log->sequence += n;
-    return put_segment(log, &segment, &sealed);
+    return log_case_segment(log, &segment, &sealed);
 }
 
 int log_case_note(LogCase *log, int kind, const char *text) {
@@ -264,7 +264,7 @@ int log_case_note(LogCase *log, int kind, const char *text) {
     entry.text = (char *)text;
     Segment segment = {.kind = kind, .entries = entries, .n_entries = 1};
     arena_reset(log->arena);
-    return put_segment(log, &segment, NULL);
+    return log_case_segment(log, &segment, NULL);
 }
 
 int log_case_new_epoch(LogCase *log) {

@@ -33,7 +33,9 @@ typedef struct LogCase {
 int log_case_begin(LogCase *log, FILE *to, bool payloads);
 int log_case_batch(LogCase *log, size_t n_events);           // of them every seventh has a reason
 int log_case_note(LogCase *log, int kind, const char *text); // a segment of one entry without an event
-int log_case_new_epoch(LogCase *log);                        // by such an entry
-int log_case_head(LogCase *log);                             // signs one, of the log as it is
-int log_case_put_end(LogCase *log);                          // the file's last record
+// One that the caller made up; `batch`: as it stands in the log, NULL: none does.
+int log_case_segment(LogCase *log, Segment *segment, const Bytes *batch);
+int log_case_new_epoch(LogCase *log); // by such an entry
+int log_case_head(LogCase *log);      // signs one, of the log as it is
+int log_case_put_end(LogCase *log);   // the file's last record
 void log_case_free(LogCase *log);
