@@ -7,6 +7,7 @@
 #include "operators/dossier_json.h"
 #include "operators/dossier_text.h"
 #include "operators/result.h"
+#include "operators/why.h"
 #include "proto/base/clock.h"
 #include "proto/base/date.h"
 #include "proto/base/log.h"
@@ -90,7 +91,9 @@ int citizen_show(Desk *desk, int argc, char **argv) {
     int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
-    r = read_moment("--as-of", asked.as_of, &dossier.is_as_of, &dossier.as_of_us);
+    r = asked.unmask ? why_find(desk) : 0;
+    if (r == 0)
+        r = read_moment("--as-of", asked.as_of, &dossier.is_as_of, &dossier.as_of_us);
     if (r == 0)
         r = read_moment("--known-at", asked.known_at, &dossier.is_known_at, &dossier.known_at_us);
     if (r == 0)

@@ -27,7 +27,7 @@ struct CommandEntry;
 typedef struct Desk {
     const struct CommandEntry *entry;
     const char *config_path; // NULL: $DONGBO_CONFIG or ./dongbo.yaml
-    const char *why;         // the operator's reason, for the log; NULL where none was given
+    const char *why;         // the operator's reason, for the log (why.h); NULL where none was given
     DeskConfig *config;
     char *schemas;
     Pg *exchange, *population, *population_writer;
@@ -46,9 +46,9 @@ typedef struct CommandEntry {
 
 void desk_close(Desk *desk);
 
-// An option of commands that change who may do what, or unmask a citizen.
+// An option of commands that change who may do what, or unmask a citizen: why.h finds the reason.
 #define DESK_WHY(desk)                                                                                                 \
-    { "why", 0, OPTION_TEXT, "TEXT", "your reason, which the log keeps", &(desk)->why }
+    { "why", 0, OPTION_TEXT, "TEXT", "your reason, which the log keeps; else $DONGBO_WHY, or asked for", &(desk)->why }
 
 // The entry's command line; every command also takes --config. As options_parse().
 int desk_parse(Desk *desk, const Option *options, int argc, char **argv, int *ret_operand);

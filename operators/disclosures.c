@@ -7,6 +7,7 @@
 #include "operators/commands.h"
 #include "operators/disclosure.h"
 #include "operators/result.h"
+#include "operators/why.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 
@@ -164,6 +165,8 @@ int disclosures_show(Desk *desk, int argc, char **argv) {
         return r < 0 ? r : 0;
     if (!asked.citizen)
         return error_fail(ERROR_CONFIG, "disclosures needs --citizen NUMBER, or --citizen - to read it");
-    r = identity_read_number(asked.citizen, identity.number);
+    r = asked.unmask ? why_find(desk) : 0;
+    if (r == 0)
+        r = identity_read_number(asked.citizen, identity.number);
     return r < 0 ? r : look_up(desk, &asked, &identity);
 }

@@ -3,6 +3,7 @@
 // See enrolment.h. A party has one token at a time: a newer one takes the place of those before.
 #include "operators/enrolment.h"
 #include "operators/result.h"
+#include "operators/why.h"
 #include "proto/enrolment.h"
 
 #include <stdio.h>
@@ -110,8 +111,8 @@ int enrolment_make(Desk *desk, int argc, char **argv, const PartyKind *kind) {
     if (enrolment.hours < 1 || enrolment.hours > HOURS_MAX)
         return error_fail(ERROR_CONFIG, "--hours: %d, should be 1 to %d", enrolment.hours, HOURS_MAX);
     enrolment.name = argv[operand];
+    r = why_find(desk);
     enrolment.policy.why = desk->why;
-    r = policy_check_why(desk->why);
     if (r == 0)
         r = enrolment_token_new(enrolment.token);
     if (r == 0)

@@ -87,9 +87,7 @@ int grant_change(Pg *exchange, const Grant *was, const Grant *now, int64_t *ret_
     char text[256];
     PolicyChange change = {.subscription = was->subscription, .why = now->why};
     bool differ = rights_compare(&was->rights, &now->rights, NULL) > 0;
-    int r = policy_check_why(now->why);
-    if (r == 0)
-        r = policy_begin(exchange, &change.position);
+    int r = policy_begin(exchange, &change.position);
     if (r == 0 && differ)
         r = rights_insert(exchange, &now->rights, &change, was->name);
     if (r == 0)

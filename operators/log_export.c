@@ -8,6 +8,7 @@
 #include "operators/output.h"
 #include "operators/progress.h"
 #include "operators/result.h"
+#include "operators/why.h"
 #include "proto/base/clock.h"
 #include "wire.pb-c.h"
 
@@ -319,5 +320,6 @@ int log_export_run(Desk *desk, int argc, char **argv) {
     if (export.from < 1 || export.to < export.from)
         return error_fail(ERROR_CONFIG, "--from and --to are positions, from 1, the first not behind the second");
     export.path = argv[operand];
-    return export_log(desk, &export);
+    r = export.payloads ? why_find(desk) : 0;
+    return r < 0 ? r : export_log(desk, &export);
 }

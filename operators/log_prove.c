@@ -5,6 +5,7 @@
 #include "operators/commands.h"
 #include "operators/log_proof.h"
 #include "operators/result.h"
+#include "operators/why.h"
 #include "proto/domain.h"
 
 #include <inttypes.h>
@@ -211,7 +212,9 @@ int log_prove_run(Desk *desk, int argc, char **argv) {
         return error_fail(ERROR_CONFIG, "log prove needs either --position, from 1, or --event");
     if (prove.out == NULL)
         prove.out = "-";
-    r = desk_exchange(desk, &prove.maker.exchange);
+    r = prove.with_event ? why_find(desk) : 0;
+    if (r == 0)
+        r = desk_exchange(desk, &prove.maker.exchange);
     if (r == 0)
         r = arena_new(&prove.maker.arena, 4 * BATCH_ARENA_BYTES);
     if (r == 0)

@@ -4,6 +4,7 @@
 #include "operators/party.h"
 #include "operators/answer.h"
 #include "operators/result.h"
+#include "operators/why.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
@@ -116,8 +117,13 @@ int party_set_state(Desk *desk, int argc, char **argv, const PartyKind *kind, co
     int r = desk_parse(desk, options, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
-    Change change = {.kind = kind, .name = argv[operand], .state = state, .policy.why = desk->why};
-    r = policy_check_why(desk->why);
+    Change change = {
+        .kind = kind,
+        .name = argv[operand],
+        .state = state,
+    };
+    r = why_find(desk);
+    change.policy.why = desk->why;
     if (r == 0)
         r = desk_exchange(desk, &exchange);
     if (r == 0)
@@ -135,10 +141,11 @@ void party_tell_keys(const Keys *keys) {
 
 int party_add(Desk *desk, const PartyAddition *addition, int64_t *ret_position) {
     Pg *exchange = NULL;
-    PolicyChange change = {.why = desk->why};
+    PolicyChange change = {0};
     Keys keys = {0};
     char text[256];
-    int r = policy_check_why(desk->why);
+    int r = why_find(desk);
+    change.why = desk->why;
     if (r == 0 && addition->key)
         r = keys_load_public(addition->key, &keys, NULL);
     if (r < 0)

@@ -4,6 +4,7 @@
 // own notification.
 #include "operators/party_key.h"
 #include "operators/result.h"
+#include "operators/why.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/keys.h"
@@ -109,9 +110,7 @@ static int read_choice(KeyChange *change) {
 // What stands on the command line, and the file, before a session is opened: a file may keep us waiting.
 static int read_words(KeyChange *change, char **words, bool takes_id) {
     change->name = words[0];
-    int r = policy_check_why(change->policy.why);
-    if (r == 0)
-        r = read_choice(change);
+    int r = read_choice(change);
     if (r == 0 && takes_id && is_key_id(words[1])) {
         snprintf(change->id, sizeof change->id, "%s", words[1]);
         return 0;
@@ -158,8 +157,10 @@ int party_key_add(Desk *desk, int argc, char **argv, const PartyKind *kind) {
     int r = desk_parse(desk, options, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
+    r = why_find(desk);
     change.policy.why = desk->why;
-    r = read_words(&change, argv + operand, false);
+    if (r == 0)
+        r = read_words(&change, argv + operand, false);
     if (r == 0)
         r = begin(desk, &change, &exchange);
     if (r == 0)
@@ -246,8 +247,10 @@ int party_key_retire(Desk *desk, int argc, char **argv, const PartyKind *kind) {
     int r = desk_parse_noted(desk, options, notes, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
+    r = why_find(desk);
     change.policy.why = desk->why;
-    r = read_until(change.until, &until_us);
+    if (r == 0)
+        r = read_until(change.until, &until_us);
     if (r == 0)
         r = read_words(&change, argv + operand, true);
     keys_wipe(&change.keys);
@@ -261,10 +264,10 @@ int party_key_revoke(Desk *desk, int argc, char **argv, const PartyKind *kind) {
     int r = desk_parse(desk, options, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
+    r = why_find(desk);
     change.policy.why = desk->why;
-    if (!desk->why)
-        return error_fail(ERROR_CONFIG, "%s key revoke needs --why: it stays in the log", kind->word);
-    r = read_words(&change, argv + operand, true);
+    if (r == 0)
+        r = read_words(&change, argv + operand, true);
     keys_wipe(&change.keys);
     return r != 0 ? r : end(desk, &change, 0);
 }

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WHY_BYTES_MAX 1000
-
 static const PgStatement LOCK = {"policy_lock", "SELECT exchange.lock_log()", 0, NULL};
 static const PgStatement POSITION = {"policy_position", "SELECT exchange.next_position()", 0, NULL};
 static const PgStatement CHANGE = {"policy_change",
@@ -173,8 +171,4 @@ static int add_key(Pg *exchange, const uint8_t key[KEY_BYTES], const char *purpo
 int policy_add_keys(Pg *exchange, const Keys *keys, KeyChoice choice, const PolicyChange *change) {
     int r = choice == KEY_SIGNING ? 0 : add_key(exchange, keys->curve_public, "curve", change);
     return r < 0 || choice == KEY_TRANSPORT ? r : add_key(exchange, keys->sign_public, "ed25519", change);
-}
-
-int policy_check_why(const char *why) {
-    return why ? policy_check_text("--why", why, WHY_BYTES_MAX) : 0;
 }

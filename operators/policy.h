@@ -51,5 +51,3 @@ int policy_commit(Pg *exchange, const PolicyChange *change);
 typedef enum KeyChoice { KEY_BOTH, KEY_TRANSPORT, KEY_SIGNING } KeyChoice;
 // Adds keys for the change's agency or subscription. ERROR_CONFIG when one is somebody's already.
 int policy_add_keys(Pg *exchange, const Keys *keys, KeyChoice choice, const PolicyChange *change);
-// A reason as it may be kept: ERROR_CONFIG when it is too long or no text. NULL is none.
-int policy_check_why(const char *why);

@@ -17,6 +17,7 @@
 #include "operators/result.h"
 #include "operators/rights_file.h"
 #include "operators/trimmed.h"
+#include "operators/why.h"
 #include "proto/base/arena.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
@@ -383,7 +384,9 @@ int preview_run(Desk *desk, int argc, char **argv) {
         return error_fail(ERROR_CONFIG, "--records: from 1 to %d", RECORDS_MAX);
     if (operand == argc && !preview.policy)
         return error_fail(ERROR_CONFIG, "say of which subscription, or by which file (--policy)");
-    r = prepare(desk, &preview, operand < argc ? argv[operand] : NULL);
+    r = preview.unmask ? why_find(desk) : 0;
+    if (r == 0)
+        r = prepare(desk, &preview, operand < argc ? argv[operand] : NULL);
     if (r == 0)
         r = look_back(&preview);
     if (r == 0 && preview.unmask)

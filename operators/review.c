@@ -8,6 +8,7 @@
 #include "operators/result.h"
 #include "operators/review_json.h"
 #include "operators/review_text.h"
+#include "operators/why.h"
 #include "proto/base/log.h"
 
 #include <inttypes.h>
@@ -95,5 +96,7 @@ int review_show(Desk *desk, int argc, char **argv) {
     if (r != 0)
         return r < 0 ? r : 0;
     r = review_number(argv[operand], &number);
+    if (r == 0 && show.unmask)
+        r = why_find(desk);
     return r < 0 ? r : review_print(desk, number, &show);
 }

@@ -7,6 +7,7 @@
 #include "operators/result.h"
 #include "operators/review.h"
 #include "operators/review_queue.h"
+#include "operators/why.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 
@@ -202,7 +203,7 @@ int review_next(Desk *desk, int argc, char **argv) {
     if (r != 0)
         return r < 0 ? r : 0;
     r = check_minutes(asked.minutes);
-    if (r < 0)
-        return r;
-    return show_next(desk, &asked);
+    if (r == 0 && asked.show.unmask)
+        r = why_find(desk);
+    return r < 0 ? r : show_next(desk, &asked);
 }

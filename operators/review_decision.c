@@ -283,6 +283,7 @@ static int run(Desk *desk, const char *action, int argc, char **argv) {
     if (r != 0 || !decision.next)
         return r;
     printf("\n");
+    desk->why = decision.why; // for what is shown unmasked next, too
     return review_claim_next(desk, &show);
 }
 

@@ -7,6 +7,7 @@
 #include "operators/enrolment.h"
 #include "operators/party_key.h"
 #include "operators/result.h"
+#include "operators/why.h"
 #include "proto/domain.h"
 
 #include <stdlib.h>
@@ -348,7 +349,8 @@ int subscription_change(Desk *desk, int argc, char **argv) {
         return r < 0 ? r : 0;
     if (!says_anything(&said))
         return error_fail(ERROR_CONFIG, "subscription change needs to be told what; see --help");
-    return change_rights(desk, &said, argv[operand]);
+    r = why_find(desk);
+    return r < 0 ? r : change_rights(desk, &said, argv[operand]);
 }
 
 // ---- what there is -------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include "operators/grant.h"
 #include "operators/result.h"
 #include "operators/rights_file.h"
+#include "operators/why.h"
 #include "proto/base/log.h"
 
 #include <stdlib.h>
@@ -153,7 +154,9 @@ int subscription_apply(Desk *desk, int argc, char **argv) {
     int r = desk_parse_noted(desk, options, APPLY_NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
-    r = read_all(desk, &apply, argv + operand, argc - operand);
+    r = apply.dry_run ? 0 : why_find(desk);
+    if (r == 0)
+        r = read_all(desk, &apply, argv + operand, argc - operand);
     for (int i = 0; i < apply.n && r == 0; i++) {
         Grant now;
         fill(&apply.files[i], &apply.grants[i], &now);

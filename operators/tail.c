@@ -12,6 +12,7 @@
 #include "operators/result.h"
 #include "operators/since.h"
 #include "operators/trimmed.h"
+#include "operators/why.h"
 #include "proto/base/arena.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
@@ -389,7 +390,9 @@ int tail_run(Desk *desk, int argc, char **argv) {
     bool limited = tail.lines >= 0;
     if (!limited)
         tail.lines = TAIL_LINES;
-    r = prepare(desk, &tail);
+    r = tail.unmask ? why_find(desk) : 0;
+    if (r == 0)
+        r = prepare(desk, &tail);
     if (r < 0)
         return r;
     line_header(&tail.format, &tail.out);

@@ -22,6 +22,7 @@ import pytest
 # A test's setup, call and teardown each; the demo's tests allow themselves as much. The long forms of faults have more.
 PHASE_SECONDS = 3600 if os.environ.get("DONGBO_FULL") == "1" else 200
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+os.environ.setdefault("DONGBO_WHY", "a test")  # an operator's reason, where a test says none
 BUILD = pathlib.Path(os.environ.get("DONGBO_BUILD", ROOT / "build"))
 TOOLS = pathlib.Path(os.environ.get("DONGBO_TOOLS", BUILD))  # what a test is set up with; not what it is about
 SANITIZED = any(option["name"] == "b_sanitize" and option["value"] != "none" for option in

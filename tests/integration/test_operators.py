@@ -2,6 +2,7 @@
 """The dongbo command on an exchange that nothing was said to yet: set-up, policies, and what it says when refused."""
 import json
 import os
+import pty
 import re
 import select
 import shutil
@@ -424,7 +425,6 @@ def test_keys_come_and_go(desk, database):
     assert "there is no agency XX" in desk.refused(1, "agency", "key", "add", "XX", "third.yaml.pub")
     revoke = ("agency", "key", "revoke", "MOH")
     because = ("--why", "a laptop was stolen")
-    assert "--why" in desk.refused(2, *revoke, "third.yaml.pub")
     assert "has no key" in desk.refused(1, *revoke, "third.yaml.pub", *because)
     first, second = json.loads(desk.ask("agency", "key", "list", "--json"))
     assert (first["party"], first["state"], first["revoked"]) == ("MOH", "valid", None)
@@ -436,9 +436,55 @@ def test_keys_come_and_go(desk, database):
     assert [key["state"] for key in json.loads(desk.ask("agency", "key", "list", "--json"))] == ["revoked"] * 2
     assert "revoked" in desk.ask("agency", "key", "list")
     assert database.rows("SELECT text, why, changed_by FROM exchange.policy_change ORDER BY change")[1:] == [
-        (f"agency MOH: key {second['key_id']} added", "", "dongbo_operator"),
+        (f"agency MOH: key {second['key_id']} added", "a test", "dongbo_operator"),
         (f"agency MOH: key {first['key_id']} revoked", "a laptop was stolen", "dongbo_operator"),
         (f"agency MOH: key {second['key_id']} revoked", "a laptop was stolen", "dongbo_operator")]
+
+
+def asked_on_a_terminal(desk, answer, *words):
+    """What the command says on a terminal where this is typed, and its exit code."""
+    main, other = pty.openpty()
+    with subprocess.Popen([BUILD / "operators/dongbo", "--config", desk.config, *words], cwd=desk.directory,
+                          stdin=other, stdout=subprocess.PIPE, stderr=other) as done:
+        os.write(main, f"{answer}\n".encode())
+        done.communicate(timeout=120)
+    os.close(other)
+    text = os.read(main, 65536).decode()
+    os.close(main)
+    return text, done.returncode
+
+
+def test_what_an_operator_changes_has_a_reason(desk, database, monkeypatch):
+    add_agency(desk)
+    desk.ask("keys", "new", "hn.yaml")
+    desk.ask("subscription", "add", "hn-health", *subscription())
+    desk.ask("population", "load", "-", given=HEADER + ROW)
+    (desk.directory / "rights.yaml").write_text(
+        desk.ask("subscription", "show", "hn-health", "--yaml").replace("2030", "2031"), encoding="utf-8")
+    monkeypatch.delenv("DONGBO_WHY")
+    before = database.value("SELECT count(*) FROM exchange.policy_change")
+    key = "MOH.yaml.pub"
+    for words in (("agency", "add", "XX", "--name", "X", "--domain", "health"), ("agency", "disable", "MOH"),
+                  ("agency", "enrol", "MOH"), ("agency", "key", "add", "MOH", key),
+                  ("agency", "key", "retire", "MOH", key), ("agency", "key", "revoke", "MOH", key),
+                  ("subscription", "change", "hn-health", "--province", "01"),
+                  ("subscription", "apply", "rights.yaml"), ("citizen", "001090000001", "--unmask"),
+                  ("disclosures", "--citizen", "001090000001", "--unmask"), ("log", "tail", "--unmask"),
+                  ("subscription", "preview", "hn-health", "--unmask"), ("log", "export", "log", "--payloads"),
+                  ("review", "show", "1", "--unmask"), ("review", "next", "--unmask"),
+                  ("log", "prove", "--position", "1", "--with-event")):
+        assert "say why" in desk.refused(2, *words), words
+    assert "is empty" in desk.refused(2, "agency", "disable", "MOH", "--why", " ")
+    assert database.value("SELECT count(*) FROM exchange.policy_change") == before
+    desk.ask("subscription", "apply", "--dry-run", "rights.yaml")
+    text, code = asked_on_a_terminal(desk, "moved to another ministry", "agency", "disable", "MOH")
+    assert code == 0 and "Why?" in text, text
+    text, code = asked_on_a_terminal(desk, "x" * 1001, "agency", "enable", "MOH")
+    assert code == 2 and "bytes" in text, text
+    monkeypatch.setenv("DONGBO_WHY", "ticket 12")
+    desk.ask("agency", "enable", "MOH")
+    assert database.rows("SELECT why FROM exchange.policy_change ORDER BY change")[before:] == [
+        ("moved to another ministry",), ("ticket 12",)]
 
 
 def test_one_key_of_two_is_retired(desk, database):
