@@ -87,7 +87,8 @@ static uint32_t next_epoch(const LogTail *tail, const Identity *identity) {
     return last > 0 && seconds > last && seconds <= INT32_MAX ? (uint32_t)seconds : last + 1;
 }
 
-static int open_epoch(LogTail *tail, const Identity *identity, const char *reason) {
+// `by`: the operator who asked for it; NULL where the database showed it itself.
+static int open_epoch(LogTail *tail, const Identity *identity, const char *reason, const char *by) {
     tail->head->epoch = next_epoch(tail, identity);
     PgParams params = {0};
     pg_param_i32(&params, (int32_t)tail->head->epoch);
@@ -102,7 +103,7 @@ static int open_epoch(LogTail *tail, const Identity *identity, const char *reaso
     char text[TEXT_BYTES];
     snprintf(text, sizeof text, "epoch %" PRIu32 ": %.600s", tail->head->epoch, reason);
     text_cut(text, sizeof text - 1);
-    return epoch_log_note(tail, &(Note){.kind = DONGBO__ENTRY_KIND__ENTRY_EPOCH, .text = text});
+    return epoch_log_note(tail, &(Note){.kind = DONGBO__ENTRY_KIND__ENTRY_EPOCH, .text = text, .decided_by = by});
 }
 
 static int read_identity(Pg *pg, Identity *ret) {
@@ -131,13 +132,13 @@ static int open_for_identity(LogTail *tail) {
     if (epoch > tail->head->epoch)
         tail->head->epoch = epoch;
     if (first)
-        return open_epoch(tail, &now, "the log begins");
+        return open_epoch(tail, &now, "the log begins", NULL);
     if (MISTAKE(EPOCH_KEPT))
         return 0;
     if (last.system != now.system)
-        return open_epoch(tail, &now, "the database is another cluster than before");
+        return open_epoch(tail, &now, "the database is another cluster than before", NULL);
     if (last.timeline != now.timeline)
-        return open_epoch(tail, &now, "the database's timeline changed: it was restored or failed over");
+        return open_epoch(tail, &now, "the database's timeline changed: it was restored or failed over", NULL);
     return 0;
 }
 
@@ -164,7 +165,7 @@ static int log_portion(LogTail *tail, const Due *due) {
 
 static const PgStatement REQUESTS = {
     "epoch-requests",
-    "SELECT request, reason FROM exchange.epoch_request WHERE epoch IS NULL ORDER BY request LIMIT $1", 1,
+    "SELECT request, reason, requested_by FROM exchange.epoch_request WHERE epoch IS NULL ORDER BY request LIMIT $1", 1,
     PORTION_TYPES};
 static const Oid HONOUR_TYPES[] = {OID_INT8, OID_INT4};
 static const PgStatement HONOUR = {"honour-request", "UPDATE exchange.epoch_request SET epoch = $2 WHERE request = $1",
@@ -174,7 +175,7 @@ static int honour(LogTail *tail, const PGresult *rows, int row) {
     Identity identity = {0};
     int result = read_identity(tail->pg, &identity);
     if (result == 0)
-        result = open_epoch(tail, &identity, pg_text(rows, row, 1));
+        result = open_epoch(tail, &identity, pg_text(rows, row, 1), pg_text(rows, row, 2));
     if (result < 0)
         return result;
     PgParams params = {0};

@@ -111,6 +111,8 @@ def test_the_database_is_set_back(exchange):
         receive_anew(trial)
     assert "sent again" in trial.said and "agents are asked anew" in trial.said
     assert exchange.cluster.value("SELECT count(*) FROM exchange.epoch") == 2
+    asked = [line for line in exchange.log() if line["kind"] == "epoch" and "from a backup" in line["text"]]
+    assert [line["decided_by"] for line in asked] == ["dongbo_operator"], "who asked stands in the log"
 
 
 def test_an_agents_machine_is_set_back(exchange):

@@ -79,6 +79,8 @@ DENIED = [
     ("dongbo_reader", "SELECT * FROM exchange.seen_decision"),
     ("dongbo_operator", "SELECT exchange.lock_log(); INSERT INTO exchange.policy_change (text, position) "
                         "VALUES ('dated back', 0)"),
+    ("dongbo_administrator", "INSERT INTO exchange.trim (position) VALUES (0)"),
+    ("dongbo_operator", "INSERT INTO exchange.trim (position) VALUES (0)"),
     ("dongbo_operator", "UPDATE exchange.weight SET bits = 0"),
     ("dongbo_operator", "INSERT INTO exchange.weight_model (version, position, events, sha256, made_by) "
                         "VALUES (1, 1, 1, sha256(''), 'other')"),

@@ -3,6 +3,7 @@
 import json
 import re
 
+import psycopg2
 import pytest
 
 import logbook
@@ -124,6 +125,23 @@ def test_commands_say_that_it_is_gone(exchange, health):
     shown = exchange.dongbo("citizen", number)
     assert number[:3] in shown.stdout
     assert note not in exchange.dongbo("log", "tail", "-n", "2", "--unmask").stderr
+
+
+def test_nobody_trims_unseen(exchange, health):
+    """By plain psql: with an entry that says so, under the log's lock, or not at all."""
+    first = fill(exchange, health)
+    told = ("SELECT exchange.lock_log(); INSERT INTO exchange.policy_change (text, position) VALUES "
+            "('log trimmed up to position {} by hand', exchange.next_position()); ")
+    declare = "INSERT INTO exchange.trim (position) VALUES ({}); "
+    for sql in (declare.format(first[5]), told.format(f"{first[5]}0") + declare.format(first[5]),
+                told.format(first[-1]) + declare.format(first[-1]), told.format(10 ** 9) + declare.format(10 ** 9)):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            exchange.cluster.rows(sql + "SELECT 1", user="dongbo_administrator")
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.trim") == 0
+    assert len(payloads(exchange)) == exchange.cluster.value("SELECT count(*) FROM exchange.segment")
+    exchange.cluster.rows(told.format(first[5]) + declare.format(first[5]) + "SELECT 1", user="dongbo_administrator")
+    exchange.wait_in_force()
+    assert "log trimmed up to position" in exchange.dongbo("log", "tail", "-n", "2").stdout
 
 
 def test_who_may_not_and_what_is_not_understood(exchange, health):

@@ -565,7 +565,7 @@ static int epoch_request(Call *call) {
 }
 
 static int epoch_requests(Call *call) {
-    rows_begin(call, 2);
+    rows_begin(call, 3);
     for (size_t i = 0; i < requests.n && call->n_rows < param_i64(call, 0); i++) {
         const RequestRow *row = table_row(call, &requests, i);
         if (row == NULL || row->epoch != 0)
@@ -573,6 +573,7 @@ static int epoch_requests(Call *call) {
         row_begin(call);
         row_i64(call, 0, row->request);
         row_text(call, 1, "set back");
+        row_text(call, 2, "operator");
     }
     return 0;
 }
