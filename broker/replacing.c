@@ -7,6 +7,8 @@
 #include "broker/store.h"
 #include "proto/base/error.h"
 
+#include <string.h>
+
 #define OID_INT4 23
 #define OID_INT8 20
 #define OID_INT8_ARRAY 1016
@@ -15,8 +17,9 @@
 static const Oid OLDER_TYPES[] = {OID_INT4, OID_INT8_ARRAY, OID_INT8_ARRAY};
 static const PgStatement OLDER = {
     "rows-older",
-    "SELECT k.place, e.position, e.event FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY "
-    "AS k(row_key, before, place) CROSS JOIN LATERAL (SELECT o.position, o.event FROM exchange.exception o "
+    "SELECT k.place, e.position, e.event, e.stands FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY "
+    "AS k(row_key, before, place) CROSS JOIN LATERAL (SELECT o.position, o.event, "
+    "o.domain <> 1 AND o.person IS NOT NULL AS stands FROM exchange.exception o "
     "WHERE o.agency = $1 AND o.row_key = k.row_key AND o.open AND o.replaced_by IS NULL AND o.position < k.before "
     "AND NOT 250 = ANY (o.reason_codes) ORDER BY o.position DESC LIMIT 16) e", // OLDER_AT_ONCE
     3, OLDER_TYPES};
@@ -61,13 +64,21 @@ static int query_older(Pg *pg, const Work *work, const Asked *asked, int n, PGre
     return result;
 }
 
+// Whose word stands in a record leaves it to the newer event: not to its own repeat, which says that it stands.
+static bool is_repeat(const Dongbo__ChangeEvent *newer, const Dongbo__ChangeEvent *older) {
+    const ProtobufCBinaryData *id = &older->event_id;
+    return id->len == newer->event_id.len && memcmp(id->data, newer->event_id.data, id->len) == 0;
+}
+
 // What does not decode, or does not fit beside the batch, stays open.
 static bool is_replaced(const Rules *rules, Work *work, const Item *newer, const PGresult *rows, int row) {
     size_t n = 0;
     const uint8_t *data = pg_bytes(rows, row, 2, &n);
     ArenaMark mark = arena_mark(work->arena);
     Dongbo__ChangeEvent *older = dongbo__change_event__unpack(arena_protobuf(work->arena), n, data);
-    bool replaced = older != NULL && resent_replaces(rules, newer->event, older);
+    bool stands = pg_bool(rows, row, 3);
+    bool replaced = older != NULL && resent_replaces(rules, newer->event, older) &&
+                    !(stands && is_repeat(newer->event, older));
     arena_rewind(work->arena, &mark);
     return replaced;
 }

@@ -170,6 +170,28 @@ def test_a_death_that_is_taken_back_closes_its_cases(centre):
     logbook.Logbook(centre.cluster).check()
 
 
+def test_a_row_that_comes_again_unchanged_takes_nothing_out(centre):
+    """The death is taken back and the row comes again, and both are stored before a broker closes the case."""
+    npc, moh, again, first = centre.peer(), centre.peer("MOH"), centre.peer("MOH"), centre.peer("MOH")
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    row = dose(number(1), 3, "L3", 3)
+    moh.publish([row])
+    npc.publish([death(centre, 1)])
+    wait_judged(centre)
+    assert list(cases(centre).values()) == [["DEAD_AT_EVENT"]]
+    with centre.cluster.holding("SELECT exchange.lock_log()"):
+        first.send_batch(first.seal([dose(number(2), 3, "L3", 3)]))
+        centre.exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'relation'", 1)
+        npc.send_batch(npc.seal([taken_back(centre, 1)]))   # both are behind that, in one transaction
+        again.send_batch(again.seal([row]))
+        centre.exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%g.guess FROM%%'", 1)
+    assert said(again.answer()[1]) == {1: (UNCHANGED, [])}
+    centre.exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open", 0)
+    assert told(moh, 2) == [(1, MISMATCH, ["DEAD_AT_EVENT"]), (1, UNCHANGED, [])]
+    assert held(centre) == committees(centre) == [(number(of), 3, "L3") for of in (1, 2)]
+    logbook.Logbook(centre.cluster).check()
+
+
 def test_what_is_not_kept_any_more_is_asked_of_all_the_same(centre):
     """The log's payloads are trimmed: the officer sees what the record says."""
     npc, moh = centre.peer(), centre.peer("MOH")

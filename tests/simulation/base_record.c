@@ -395,7 +395,7 @@ static int rows_older(Call *call) {
     Value *keys, *before;
     size_t n = param_array(call, 1, &keys);
     param_array(call, 2, &before);
-    rows_begin(call, 3);
+    rows_begin(call, 4);
     for (size_t k = 0; k < n; k++) {
         int n_found = 0;
         for (size_t i = base_exceptions.n; i > 0 && n_found < OLDER_AT_ONCE; i--) { // the newest first
@@ -408,6 +408,7 @@ static int rows_older(Call *call) {
             row_i64(call, 0, (int64_t)k + 1);
             row_i64(call, 1, row->position);
             row_value(call, 2, row->event);
+            row_bool(call, 3, row->domain != 1 && row->person != 0);
         }
     }
     return 0;
