@@ -6,6 +6,7 @@
 #include "broker/lookup.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
+#include "proto/base/mistake.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -134,7 +135,7 @@ static int read_wish(Arena *arena, const PGresult *rows, int row, Wish *wish) {
                    .held = !pg_is_null(rows, row, HELD_NUMBER),
                    .renamed = strcmp(pg_text(rows, row, HELD_NUMBER), pg_text(rows, row, NUMBER)) != 0,
                    .own_held = pg_bool(rows, row, OWN_IS_HELD)};
-    wish->tells = wish->follow != wish->held;
+    wish->tells = wish->follow != wish->held && (wish->follow || !MISTAKE(UNFOLLOWED_UNTOLD));
     wish->waits = pg_bool(rows, row, WAITS);
     wish->taken = !wish->waits;
     wish->gone.key = wish->target;

@@ -77,8 +77,8 @@ static bool is_replaced(const Rules *rules, Work *work, const Item *newer, const
     ArenaMark mark = arena_mark(work->arena);
     Dongbo__ChangeEvent *older = dongbo__change_event__unpack(arena_protobuf(work->arena), n, data);
     bool stands = pg_bool(rows, row, 3);
-    bool replaced = older != NULL && resent_replaces(rules, newer->event, older) &&
-                    !(stands && is_repeat(newer->event, older));
+    bool replaced =
+        older != NULL && resent_replaces(rules, newer->event, older) && !(stands && is_repeat(newer->event, older));
     arena_rewind(work->arena, &mark);
     return replaced;
 }

@@ -17,6 +17,7 @@
 //   base_changes.c   ... what changes it
 //   base_feed.c      the subscriptions'
 //   base_snapshot.c  ... snapshots', and what is trimmed
+//   base_follows.c   ... lists of followed persons
 //   base_heads.c     signed heads
 //   base_backup.c    backups, and being set back to one
 #pragma once
@@ -52,8 +53,8 @@ typedef struct BaseStatement {
     BaseRun *run;
 } BaseStatement;
 extern const BaseStatement BASE_LOG[], BASE_RECORD[], BASE_PEOPLE[], BASE_FEED[], BASE_HEADS[], BASE_RETOLD[],
-    BASE_SNAPSHOT[], BASE_LIVES[], BASE_GUESSES[]; // up to one without a name
-int base_refuse(Call *call, const char *sqlstate); // a handler's failure on what it was given
+    BASE_SNAPSHOT[], BASE_LIVES[], BASE_GUESSES[], BASE_FOLLOWS[]; // up to one without a name
+int base_refuse(Call *call, const char *sqlstate);                 // a handler's failure on what it was given
 // COPY of the rows of a table, by the beginning of its text.
 int base_copy(Call *call, const char *sql, const Bytes *rows);
 

@@ -77,7 +77,7 @@ static int policies(Call *call) {
         row_i16(call, 8, 34);
         row_numbers(call, 9, CHANGES, 4);
         row_null(call, 10);
-        row_bool(call, 11, false);
+        row_bool(call, 11, of->followed_only);
         row_text(call, 12, "no");
     }
     return 0;
@@ -291,7 +291,6 @@ const BaseStatement BASE_FEED[] = {
     {"feed_keep", keep},
     {"feed_close", close_place},
     {"feed_newer", newer},
-    {"feed_followed", none},
     {"feed_origins", none},
     {"feed_find_origins", none},
     {"feed_find_told", none},

@@ -67,13 +67,6 @@ static int one_false(Call *call) {
     return 0;
 }
 
-static int one_null(Call *call) {
-    rows_begin(call, 1);
-    row_begin(call);
-    row_null(call, 0);
-    return 0;
-}
-
 // ---- agencies ------------------------------------------------------------------------------------------------------
 
 static int agencies(Call *call) {
@@ -607,8 +600,8 @@ static int person_alias(Call *call) {
     return 0;
 }
 
-// What the simulation never puts into the tables behind these is not there to be found: no reviews, no mergers, no
-// lists of persons, nothing let go, no learnt weights.
+// What the simulation never puts into the tables behind these is not there to be found: no reviews, no mergers,
+// nothing let go, no learnt weights.
 const BaseStatement BASE_LOG[] = {
     {"agencies", agencies},
     {"signing-keys", signing_keys},
@@ -646,6 +639,5 @@ const BaseStatement BASE_LOG[] = {
     {"held", none},
     {"reviews-waiting", none},
     {"moves-waiting", none},
-    {"follow-lists", one_null},
     {NULL, NULL},
 };

@@ -90,6 +90,7 @@ typedef struct BaseSubscription {
     size_t n_fields;
     const char *provinces[4];
     size_t n_provinces; // 0: any
+    bool followed_only;
 } BaseSubscription;
 extern const BaseAgency *base_agencies;
 extern size_t base_n_agencies;

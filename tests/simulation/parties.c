@@ -70,6 +70,8 @@ static void watch(void *argument, int64_t number) {
                 disk_power_cut(party->spool);
             party->process = NULL;
             party->idle = false;
+            for (int person = 0; person < TRUTH_PERSONS; person++)
+                party->list[person] = LIST_OFF;
             party->up_at = world_us() + party->down_us;
         }
         if (party->process == NULL && world_us() >= party->up_at)
@@ -201,8 +203,10 @@ void parties_begin(const PartiesPlan *plan) {
     base_n_subscriptions = (size_t)plan->n_committees;
     wire_who(who_is);
     wire_descriptors(base_readable);
-    for (int i = 0; i < plan->n_committees; i++)
+    for (int i = 0; i < plan->n_committees; i++) {
         parties.subscriptions[i].n_provinces = 0;
+        parties.subscriptions[i].followed_only = plan->follows && i == 0;
+    }
     BaseSubscription *last = &parties.subscriptions[plan->n_committees - 1];
     for (int i = 0; plan->provinces && i < 2; i++)
         last->provinces[last->n_provinces++] = truth_province(i);

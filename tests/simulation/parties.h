@@ -11,6 +11,7 @@ typedef struct Party Party;
 typedef struct PartiesPlan {
     int n_brokers, n_agents, n_committees; // the last agent is the population centre's
     bool provinces;                        // the last committee sees some of them only
+    bool follows;                          // the first one follows some persons only
 } PartiesPlan;
 
 // Keys and a scratch directory, once for all runs.

@@ -188,6 +188,7 @@ void parties_committee(void *argument) {
                                    .clock = clock_system(),
                                    .from = party->wants_snapshot ? FROM_SNAPSHOT : FROM_SINK};
     party->sink.kind = &COPY;
+    zactor_t *keeper = parties.subscriptions[party->number].followed_only ? zactor_new(parties_keeper, party) : NULL;
     int r = subscription_new(&subscription, &options);
     for (int at = party->number; r >= 0 && !world_is_dead(); at++) {
         r = subscription_run(subscription, parties.endpoints[1][at % parties.plan.n_brokers], 2000);
@@ -203,12 +204,15 @@ void parties_committee(void *argument) {
         if (zmq_poll(NULL, 0, 100 + (long)world_dice(400)) < 0)
             break;
     }
+    zactor_destroy(&keeper);
     subscription_destroy(&subscription);
 }
 
 static bool sees(const Party *party, int person) {
     const BaseSubscription *of = &parties.subscriptions[party->number];
     bool any = of->n_provinces == 0;
+    if (of->followed_only && party->list[person] != LIST_ON)
+        return false;
     for (size_t i = 0; i < of->n_provinces; i++)
         any = any || strcmp(of->provinces[i], truth_residence(person)) == 0;
     return any;

@@ -6,6 +6,7 @@
 //   parties_broker.c     broker/main.c
 //   parties_agent.c      a program with libdongbo
 //   parties_committee.c  agents/receive.c, and a committee's sink
+//   parties_keeper.c     agents/follow.c: who keeps its list of followed persons
 #pragma once
 
 #include "parties.h"
@@ -20,6 +21,7 @@
 #include "proto/base/log.h"
 
 #include <assert.h>
+#include <czmq.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +47,8 @@ typedef struct Copy {
     bool begun;
 } Copy;
 
+typedef enum ListState { LIST_UNKNOWN, LIST_OFF, LIST_ON } ListState;
+
 struct Party {
     PartyKind kind;
     char name[WORLD_NAME_BYTES];
@@ -63,6 +67,9 @@ struct Party {
     Copy durable, working;
     bool fills;          // what comes now is a snapshot's
     bool wants_snapshot; // its keeper has asked for one
+    // ... of followed persons: who is to be on its list, and what the exchange has taken of that.
+    ListState list[TRUTH_PERSONS], said_list[TRUTH_PERSONS];
+    int n_said_again;
 };
 
 typedef struct Parties {
@@ -80,4 +87,5 @@ typedef struct Parties {
 extern Parties parties;
 
 WorldRun parties_broker, parties_agent, parties_committee; // what a party is, in its first fiber
+void parties_keeper(zsock_t *pipe, void *party);           // an actor
 const char *parties_copy_missing(const Party *committee);

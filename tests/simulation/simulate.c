@@ -34,10 +34,19 @@ typedef struct Storm {
 } Storm;
 
 Mistake simulated_mistake;
-static const char *const MISTAKE_NAMES[MISTAKES] = {
-    "none",           "ack-before-commit", "position-before-lock", "sequence-unchecked",
-    "root-unchecked", "epoch-unchecked",   "population-unchecked", "credit-kept",
-    "epoch-kept",     "left-untold",       "first-head-late",      "death-unjudged"};
+static const char *const MISTAKE_NAMES[MISTAKES] = {"none",
+                                                    "ack-before-commit",
+                                                    "position-before-lock",
+                                                    "sequence-unchecked",
+                                                    "root-unchecked",
+                                                    "epoch-unchecked",
+                                                    "population-unchecked",
+                                                    "credit-kept",
+                                                    "epoch-kept",
+                                                    "left-untold",
+                                                    "first-head-late",
+                                                    "death-unjudged",
+                                                    "unfollowed-untold"};
 
 static struct Run {
     uint64_t seed;
@@ -253,7 +262,8 @@ static void begin(uint64_t seed) {
     parties_begin(&(PartiesPlan){.n_brokers = 1 + (int)world_dice(3),
                                  .n_agents = 2 + (int)world_dice(3),
                                  .n_committees = 1 + (int)world_dice(2),
-                                 .provinces = run.moves && world_dice(4) != 0});
+                                 .provinces = run.moves && world_dice(4) != 0,
+                                 .follows = world_dice(2) == 0});
     run.hostile = hostile;
     run.backed_up = false;
     run.set_back_us = 0;

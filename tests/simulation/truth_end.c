@@ -39,13 +39,17 @@ static bool is_heard(const BaseStream *present, const uint8_t *stream) {
 
 // The first later decision that its agent must have been told: behind its last answer, on a stream that it has. What is
 // decided once more of the same event, on a stream that this one replaced, finds nobody who waits for it; nor does what
-// a database that was set back decides again. -1: none.
+// a database that was set back decides again, or decides on a stream of before: its first life may have taken at once
+// what the second deferred, and said so. -1: none.
 static int owed_decision(const Saying *saying) {
     const SayingLog *log = truth_log_of(saying);
     const BaseStream *present = present_stream(saying->agent);
     bool owes = truth.plan.told && log->last_deferred && !saying->told_of_old;
     for (int i = 0; owes && i < log->n_decisions; i++) {
-        if (log->decisions[i].position > log->last_logged && is_heard(present, log->decisions[i].stream))
+        const uint8_t *stream = log->decisions[i].stream;
+        bool heard = truth_is_lost() ? present != NULL && value_is(present->stream, stream, STREAM_BYTES)
+                                     : is_heard(present, stream);
+        if (log->decisions[i].position > log->last_logged && heard)
             return i;
     }
     return -1;
