@@ -24,6 +24,7 @@ void asker_end(Asker *asker) {
     socket_close_watched(&asker->socket, &asker->monitor);
     arena_destroy(&asker->arena);
     bytes_free(&asker->out);
+    bytes_free(&asker->pong);
 }
 
 static int64_t now_ms(const Asker *asker) {
@@ -110,6 +111,20 @@ static int take_error(Asker *asker, const Dongbo__Error *error) {
     return passes ? asker_lose(asker, asker->text) : 1;
 }
 
+// The exchange asks what was read, for it counts what was not. That a Pong may not go out is no harm: it asks again.
+static int take_ping(Asker *asker, const Frame *frame) {
+    ProtobufCMessage *message = NULL;
+    Dongbo__Pong pong = DONGBO__PONG__INIT;
+    if (frame_decode(frame, &dongbo__ping__descriptor, arena_protobuf(asker->arena), &message) != 0)
+        return asker_lose(asker, "sends what cannot be decoded");
+    pong.nonce = ((const Dongbo__Ping *)message)->nonce;
+    bytes_clear(&asker->pong);
+    frame_write(&asker->pong, FRAME_PONG, 0, 0, &pong.base);
+    if (!asker->pong.failed)
+        (void)socket_send(asker->socket, asker->pong.data, asker->pong.n);
+    return 0;
+}
+
 static int take_frame(Asker *asker, zframe_t *bytes, FrameType type, const ProtobufCMessageDescriptor *descriptor,
                       const void **ret) {
     Frame frame;
@@ -117,6 +132,8 @@ static int take_frame(Asker *asker, zframe_t *bytes, FrameType type, const Proto
     arena_reset(asker->arena);
     if (bytes == NULL || frame_read(zframe_data(bytes), zframe_size(bytes), &frame) != 0)
         return asker_lose(asker, "sends what is not a frame of this protocol");
+    if (frame.type == FRAME_PING)
+        return take_ping(asker, &frame);
     if (frame.type != type && frame.type != FRAME_ERROR)
         return 0;
     bool is_error = frame.type == FRAME_ERROR;

@@ -29,6 +29,7 @@ typedef struct Asker {
     AskerOptions options;
     Arena *arena; // of the frame that was taken last
     Bytes out;    // for a frame to be sent
+    Bytes pong;
     zsock_t *socket, *monitor;
     SocketNews news;
     unsigned at, tried; // endpoints: which, and how many since one answered

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define FORGET_BYTES 4096 // what ends a session need not be confirmed
+#define OTHERS 0x80000000 // numbers of parties that are not at home on this port
 
 struct Holder {
     uint32_t party;
@@ -70,7 +71,7 @@ static Holder *holder_of(Connections *connections, uint32_t party) {
 }
 
 // A route that another party had is another connection: that one is gone.
-static Connection *find(const Connections *connections, const zframe_t *route, uint32_t party) {
+Connection *connections_find(const Connections *connections, const zframe_t *route, uint32_t party) {
     for (size_t i = 0; i < connections->n; i++) {
         Connection *connection = connections->list[i];
         if (connection->holder->party == party && zframe_eq(connection->route, (zframe_t *)route))
@@ -110,10 +111,22 @@ void connections_forget(Connections *connections, Connection *connection) {
     connection_destroy(connection);
 }
 
+Connection *connections_hold(Connections *connections, const zframe_t *route, uint32_t party) {
+    Connection *connection = connections_find(connections, route, party);
+    return connection != NULL ? connection : add(connections, route, party);
+}
+
+uint32_t connections_party(const char *user, const char *kind) {
+    const char *number = strchr(user, ':');
+    size_t n = strlen(kind);
+    if (number == NULL)
+        return UINT32_MAX;
+    uint32_t party = (uint32_t)strtol(number + 1, NULL, 10);
+    return strncmp(user, kind, n) == 0 && user[n] == ':' ? party : party | OTHERS;
+}
+
 Connection *connections_join(Connections *connections, const zframe_t *route, uint32_t party) {
-    Connection *connection = find(connections, route, party);
-    if (connection == NULL)
-        connection = add(connections, route, party);
+    Connection *connection = connections_hold(connections, route, party);
     if (connection == NULL)
         return NULL;
     connection->n_sessions++;

@@ -3,7 +3,8 @@
 // The connections of one of the broker's ports, and how much was sent over each that is not known to have been read.
 // That is memory of ours which the peer holds, so it is bounded for a connection, and for all of a party's together: an
 // agency, or a subscription. Known by confirmation only: the socket tells nothing. A connection that holds something is
-// remembered when its sessions are over. Knows no socket.
+// remembered when its sessions are over, and so is one over which something was said outside of sessions. Knows no
+// socket.
 #pragma once
 
 #include <czmq.h>
@@ -17,9 +18,11 @@ typedef struct Connection {
     zframe_t *route;
     Holder *holder;
     size_t n_sessions;
-    uint64_t sent_bytes; // in all
-    uint64_t read_bytes; // of these, known to have been read
-    int64_t probed_ms;   // without sessions: when it was last looked whether it is still there
+    uint64_t sent_bytes;   // in all
+    uint64_t read_bytes;   // of these, known to have been read
+    int64_t probed_ms;     // without sessions: when it was last looked whether it is still there
+    uint64_t nonce;        // of the Ping of no session that is outstanding, random; 0: none is
+    uint64_t pinged_bytes; // what had been sent when it was
 } Connection;
 
 typedef struct Connections Connections;
@@ -28,6 +31,13 @@ void connections_destroy(Connections **connections);
 // One session more comes over this route. NULL when there are too many connections, of all or of this party, or when
 // what the peer has not read leaves no room for another session's beginning; or no memory.
 Connection *connections_join(Connections *connections, const zframe_t *route, uint32_t party);
+// What is said over this route outside of sessions counts there. NULL when there are too many connections, or no
+// memory: then nothing may be said.
+Connection *connections_hold(Connections *connections, const zframe_t *route, uint32_t party);
+// NULL: nothing is known of it.
+Connection *connections_find(const Connections *connections, const zframe_t *route, uint32_t party);
+// Whose connection it is by its key's user: of `kind`, as zap_name() has it, the number; others are no such number.
+uint32_t connections_party(const char *user, const char *kind);
 // One session less. Forgets it with its last one when (nearly) all was read.
 void connections_leave(Connections *connections, Connection *connection);
 size_t connections_sessions(const Connection *connection); // of its party, over all of its connections

@@ -4,6 +4,7 @@
 // notifications; then lets feed_pump.c move everybody along. When the database is away, sessions stay and wait.
 #include "broker/feed.h"
 
+#include "broker/feed_outside.h"
 #include "broker/feed_pump.h"
 #include "broker/feed_session.h"
 #include "broker/feed_snapshot.h"
@@ -117,6 +118,10 @@ static void commits_read(Actor *actor) {
     }
 }
 
+static void answered(void *state, const zframe_t *route, int32_t subscription, const Bytes *frame) {
+    feed_outside_say(state, &(FeedPeer){route, (uint32_t)subscription}, frame);
+}
+
 static int tick(Actor *actor) {
     int64_t now_ms = clock_monotonic_ms(actor->state.clock);
     if (now_ms < actor->tick_ms)
@@ -145,7 +150,7 @@ static int work(Actor *actor, int64_t *ret_wait_ms) {
     if (r == 0)
         r = router_read(&actor->state);
     commits_read(actor);
-    follower_answer(actor->state.follower, actor->state.router);
+    follower_answer(actor->state.follower, answered, &actor->state);
     if (r == 0)
         r = tick(actor);
     if (r == 0)

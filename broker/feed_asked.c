@@ -3,7 +3,12 @@
 // What one subscription asks is counted: how much of it waits, and how often it asks for heads.
 #include "broker/feed_asked.h"
 
+#include "broker/feed_outside.h"
 #include "broker/feed_session.h"
+
+#define NOT_READ                                                                                                       \
+    "What was answered over this connection, or over others of this subscription, was not read: close those, connect " \
+    "again."
 
 static bool heads_afford(FeedState *state, const char *user, FeedAnswer *answer) {
     if (allowance_take(state->asks, user, clock_monotonic_ms(state->clock)))
@@ -25,6 +30,7 @@ static void answer_limit(const Frame *frame, FeedAnswer *answer) {
 
 int feed_asked(FeedState *state, const FeedAsked *asked, FeedAnswer *answer) {
     bool is_list = asked->frame->type == FRAME_FOLLOW;
+    FeedPeer peer = feed_peer(asked->route, asked->user);
     if (!is_list && !heads_afford(state, asked->user, answer))
         return 1;
     int r = state->connected ? feed_session_fresh(state, asked->user, !is_list, answer) : 0;
@@ -42,6 +48,8 @@ int feed_asked(FeedState *state, const FeedAsked *asked, FeedAnswer *answer) {
     else if (is_list && !policy_current(policy)->followed_only)
         feed_answer(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
                     "This subscription keeps no list of persons: it receives all whom its rights cover.");
+    else if (!feed_outside_has_room(state, &peer))
+        feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL, NOT_READ);
     else if ((r = follower_ask(state->follower, asked->route, policy, asked->frame)) == 2)
         feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL, FEED_CANNOT_SERVE);
     else if (r == 1)

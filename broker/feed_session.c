@@ -6,6 +6,7 @@
 
 #include "broker/feed_account.h"
 #include "broker/feed_asked.h"
+#include "broker/feed_outside.h"
 #include "broker/feed_place.h"
 #include "broker/feed_snapshot.h"
 #include "proto/base/error.h"
@@ -40,6 +41,15 @@ static void ask(FeedState *state, Subscriber *subscriber) {
     feed_send(state, subscriber, FRAME_PING, &ping.base);
 }
 
+void feed_session_ask(FeedState *state, const Connection *connection) {
+    size_t at = 0;
+    for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));)
+        if (one->connection == connection && one->nonce == 0) {
+            ask(state, one);
+            return;
+        }
+}
+
 int feed_send(FeedState *state, Subscriber *subscriber, FrameType type, const ProtobufCMessage *message) {
     Connection *connection = subscriber->connection;
     bytes_clear(&state->out);
@@ -68,15 +78,13 @@ void feed_token(Dongbo__ResumeToken *token, const FeedPlace *place) {
     token->segment_hash = (ProtobufCBinaryData){place->position ? HASH_BYTES : 0, (uint8_t *)place->hash};
 }
 
-// To a peer without a session. That it may not arrive is no harm: the peer asks again.
-static void send_error(FeedState *state, zframe_t *route, Dongbo__Error__Code code, const char *text) {
+static void send_error(FeedState *state, const FeedPeer *peer, Dongbo__Error__Code code, const char *text) {
     Dongbo__Error error = DONGBO__ERROR__INIT;
     error.code = code;
     error.text = (char *)text;
     bytes_clear(&state->out);
     frame_write(&state->out, FRAME_ERROR, 0, 1, &error.base);
-    if (!state->out.failed)
-        socket_send_to(state->router, route, state->out.data, state->out.n);
+    feed_outside_say(state, peer, &state->out);
 }
 
 // A line of the log that a receiver causes; "" is one that is not known. Not all of many are written.
@@ -511,6 +519,11 @@ static int frame_receive(FeedState *state, const Caller *caller, const Frame *fr
         return hello_receive(state, caller, frame, answer);
     if ((frame->type == FRAME_FOLLOW || frame->type == FRAME_ASK_HEADS) && frame->session == 0)
         return feed_asked(state, &(FeedAsked){*caller->route, caller->user, frame}, answer);
+    if (frame->type == FRAME_PONG && frame->session == 0) {
+        FeedPeer peer = feed_peer(*caller->route, caller->user);
+        feed_outside_pong(state, &peer, frame);
+        return 0;
+    }
     Subscriber *subscriber = subscribers_find(state->subscribers, frame->session, *caller->route);
     if (!subscriber || strcmp(subscriber->user, caller->user) != 0) {
         if (frame->type != FRAME_GOODBYE && frame->type != FRAME_PONG)
@@ -540,7 +553,8 @@ int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, cons
     }
     bool bad = answer.code == DONGBO__ERROR__CODE__BAD_FRAME || answer.code == DONGBO__ERROR__CODE__BAD_VERSION;
     if (answer.code && *route && !(bad && end_route(state, *route, &answer))) {
-        send_error(state, *route, answer.code, answer.text);
+        FeedPeer peer = feed_peer(*route, user);
+        send_error(state, &peer, answer.code, answer.text);
         note(state, user, "refused %s: %s", *user ? user : "a peer", answer.text);
     }
     zframe_destroy(route);
@@ -641,26 +655,9 @@ static void silence_check(FeedState *state, Subscriber *one, int64_t now_ms) {
     one->pinged_ms = now_ms;
 }
 
-// Connections without a session hold what was sent over them for as long as they are there. A Ping of no session finds
-// out.
-static void connections_check(FeedState *state, int64_t now_ms) {
-    Connections *connections = subscribers_connections(state->subscribers);
-    Dongbo__Ping ping = DONGBO__PING__INIT;
-    size_t left = SIZE_MAX;
-    bytes_clear(&state->out);
-    frame_write(&state->out, FRAME_PING, 0, 0, &ping.base);
-    for (Connection *idle; (idle = connections_next_idle(connections, &left)) != NULL;) {
-        if (state->out.failed || now_ms - idle->probed_ms < PING_INTERVAL_MS)
-            continue;
-        idle->probed_ms = now_ms;
-        if (socket_send_to(state->router, idle->route, state->out.data, state->out.n) == 2)
-            connections_forget(connections, idle);
-    }
-}
-
 int feed_session_tick(FeedState *state) {
     int64_t now_ms = clock_monotonic_ms(state->clock);
-    connections_check(state, now_ms);
+    feed_outside_tick(state, now_ms);
     size_t at = 0;
     for (Subscriber *one; (one = subscribers_next(state->subscribers, &at));)
         silence_check(state, one, now_ms);

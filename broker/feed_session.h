@@ -21,6 +21,8 @@ int feed_session_over(FeedState *state, Subscriber *subscriber);
 int feed_session_policies(FeedState *state);
 // After a reconnection: every session's place must still be this log's.
 int feed_session_recheck(FeedState *state);
+// A Ping to a session that comes over this connection: its Pong tells what of it was read.
+void feed_session_ask(FeedState *state, const Connection *connection);
 // Of a key's user, the number of its subscription; 0: of none.
 int32_t feed_session_subscription(const char *user);
 // A subscription or a key may have been added a moment ago, or taken back: whom the policies at hand refuse is looked

@@ -331,14 +331,13 @@ static void forget(Follower *follower, int32_t subscription) {
     }
 }
 
-void follower_answer(Follower *follower, zsock_t *router) {
+void follower_answer(Follower *follower, FollowerSay say, void *self) {
     MailKind kind;
     void *pointer;
     while (mail_receive(follower->inbox, &kind, &pointer) == 0) {
         Asked *asked = pointer;
         forget(follower, asked->subscription);
-        if (!asked->frame.failed)
-            socket_send_to(router, asked->route, asked->frame.data, asked->frame.n);
+        say(self, asked->route, asked->subscription, &asked->frame);
         asked_destroy(&asked);
     }
 }

@@ -22,5 +22,7 @@ void follower_destroy(Follower **follower);
 // may be, or too many of the subscription's wait already; 2 when too many of all wait, or there is no memory for one
 // more.
 int follower_ask(Follower *follower, const zframe_t *route, const Policy *policy, const Frame *frame);
-void *follower_socket(Follower *follower);                 // readable when there is something to answer
-void follower_answer(Follower *follower, zsock_t *router); // sends what there is; a peer that is gone gets nothing
+void *follower_socket(Follower *follower); // readable when there is something to answer
+// What there is to answer, each frame in turn.
+typedef void (*FollowerSay)(void *self, const zframe_t *route, int32_t subscription, const Bytes *frame);
+void follower_answer(Follower *follower, FollowerSay say, void *self);

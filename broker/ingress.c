@@ -39,10 +39,10 @@ static void tick_connections(IngressState *state, int64_t now) {
     Connections *connections = sessions_connections(state->sessions);
     size_t left = SIZE_MAX;
     for (Connection *idle; (idle = connections_next_idle(connections, &left)) != NULL;) {
-        if (now - idle->probed_ms < PING_INTERVAL_MS)
+        if (connections_unread(idle) > 0 && now - idle->probed_ms < PING_INTERVAL_MS)
             continue;
         idle->probed_ms = now;
-        if (ingress_is_gone(state, idle->route))
+        if (connections_unread(idle) == 0 || ingress_is_gone(state, idle->route))
             connections_forget(connections, idle);
     }
 }

@@ -21,19 +21,14 @@ static void end_route(IngressState *state, const zframe_t *route) {
     }
 }
 
-typedef struct Caller {
-    zframe_t *route;
-    const char *user; // ZAP's; "" when it was not asked
-} Caller;
-
-static void bad_frame(IngressState *state, const Caller *caller, int code, const char *text) {
+static void bad_frame(IngressState *state, const IngressPeer *caller, int code, const char *text) {
     ingress_note(state, caller->user, "a frame was refused: %s", text);
-    ingress_say_error_to(state, caller->route, 0, code, text);
+    ingress_say_error_to(state, caller, 0, code, text);
     end_route(state, caller->route);
 }
 
 void ingress_hear_multipart(IngressState *state, zframe_t *route) {
-    bad_frame(state, &(Caller){route, ""}, DONGBO__ERROR__CODE__BAD_FRAME,
+    bad_frame(state, &(IngressPeer){route, ""}, DONGBO__ERROR__CODE__BAD_FRAME,
               "A message is one ZeroMQ frame: header and body together. Say Hello again.");
 }
 
@@ -95,26 +90,26 @@ static Session *session_for(IngressState *state, const zframe_t *route, uint32_t
 }
 
 // Whose Hello it is; NULL when it was answered.
-static const Agency *admit(IngressState *state, const Caller *caller) {
+static const Agency *admit(IngressState *state, const IngressPeer *caller) {
     const Agency *agency = agencies_of_user(state->agencies, caller->user);
     if (agency == NULL) {
         ingress_note(state, caller->user, "a Hello was refused: this key may not publish");
         ingress_say_error_to(
-            state, caller->route, 0, DONGBO__ERROR__CODE__NOT_ALLOWED,
+            state, caller, 0, DONGBO__ERROR__CODE__NOT_ALLOWED,
             "This key may not publish: it is no agency's, or was revoked. Ask the exchange's operator.");
         return NULL;
     }
     if (allowance_take(state->hellos, caller->user, clock_monotonic_ms(state->clock)))
         return agency;
     ingress_note(state, caller->user, "a Hello was refused: this agency says too many");
-    ingress_say_error_to(state, caller->route, 0, DONGBO__ERROR__CODE__TOO_OFTEN,
+    ingress_say_error_to(state, caller, 0, DONGBO__ERROR__CODE__TOO_OFTEN,
                          "Your agency's agents say Hello too often: wait some seconds before the next, and longer each "
                          "time. Find the one that begins over and over.");
     return NULL;
 }
 
-static void hear_hello(IngressState *state, const Caller *caller, const Frame *frame) {
-    zframe_t *route = caller->route;
+static void hear_hello(IngressState *state, const IngressPeer *caller, const Frame *frame) {
+    const zframe_t *route = caller->route;
     const char *user = caller->user;
     const Agency *agency = admit(state, caller);
     if (agency == NULL)
@@ -130,7 +125,7 @@ static void hear_hello(IngressState *state, const Caller *caller, const Frame *f
     }
     Session *session = session_for(state, route, agency->grants.agency);
     if (session == NULL) {
-        ingress_say_error_to(state, route, 0, DONGBO__ERROR__CODE__INTERNAL,
+        ingress_say_error_to(state, caller, 0, DONGBO__ERROR__CODE__INTERNAL,
                              "The exchange has as many sessions as it takes, or what it sent was not read: connect "
                              "again, read what comes, and try once more in a minute.");
         return;
@@ -306,7 +301,7 @@ static void hear_in_session(IngressState *state, Session *session, const Frame *
 
 void ingress_hear(IngressState *state, zframe_t *route, zframe_t **owned, const char *user) {
     Frame frame;
-    Caller caller = {route, user};
+    IngressPeer caller = {route, user};
     int fault = frame_read(zframe_data(*owned), zframe_size(*owned), &frame);
     if (fault == 2) {
         bad_frame(state, &caller, DONGBO__ERROR__CODE__BAD_VERSION, "This exchange speaks protocol version 1.");
@@ -325,6 +320,6 @@ void ingress_hear(IngressState *state, zframe_t *route, zframe_t **owned, const 
     if (session != NULL && session->open && strcmp(session->user, user) == 0 && zframe_eq(session->route, route))
         hear_in_session(state, session, &frame, owned);
     else if (frame.type != FRAME_GOODBYE && frame.type != FRAME_PONG)
-        ingress_say_error_to(state, route, frame.session, DONGBO__ERROR__CODE__NO_SESSION,
+        ingress_say_error_to(state, &caller, frame.session, DONGBO__ERROR__CODE__NO_SESSION,
                              "There is no such session here: say Hello.");
 }

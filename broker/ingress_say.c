@@ -84,14 +84,27 @@ int ingress_refuse(IngressState *state, Session *session, int code, uint64_t exp
     return ingress_say(state, session, FRAME_REFUSAL, &refusal.base);
 }
 
-void ingress_say_error_to(IngressState *state, const zframe_t *route, uint64_t session, int code, const char *text) {
+// What could not be written is not sent either.
+static void say_outside(IngressState *state, const IngressPeer *peer) {
+    Connections *connections = sessions_connections(state->sessions);
+    Connection *connection = connections_hold(connections, peer->route, connections_party(peer->user, "agency"));
+    if (connection == NULL || !connections_takes(connection, state->out.n))
+        return;
+    int result = socket_send_to(state->router, peer->route, state->out.data, state->out.n);
+    if (result == 0)
+        connections_sent(connection, state->out.n);
+    else if (result == 2) // it holds nothing any more
+        connections_read(connection, connection->sent_bytes);
+}
+
+void ingress_say_error_to(IngressState *state, const IngressPeer *peer, uint64_t session, int code, const char *text) {
     Dongbo__Error error = DONGBO__ERROR__INIT;
     error.code = (Dongbo__Error__Code)code;
     error.text = (char *)text;
     bytes_clear(&state->out);
     frame_write(&state->out, FRAME_ERROR, session, 0, &error.base);
     if (!state->out.failed)
-        socket_send_to(state->router, route, state->out.data, state->out.n);
+        say_outside(state, peer);
     else
         bytes_free(&state->out);
 }
@@ -106,6 +119,7 @@ bool ingress_is_gone(IngressState *state, const zframe_t *route) {
 void ingress_end(IngressState *state, Session *session, int code, const char *text) {
     ingress_note(state, session->user, "session %016" PRIx64 " ended: %s", session->number, text);
     // Before Welcome the agent does not know its number.
-    ingress_say_error_to(state, session->route, session->open ? session->number : 0, code, text);
+    ingress_say_error_to(state, &(IngressPeer){session->route, session->user}, session->open ? session->number : 0,
+                         code, text);
     sessions_remove(state->sessions, session);
 }

@@ -40,6 +40,11 @@ typedef struct IngressState {
     Allowance *hellos;
 } IngressState;
 
+typedef struct IngressPeer {
+    const zframe_t *route;
+    const char *user; // ZAP's; "" when it was not asked
+} IngressPeer;
+
 // ---- hear
 void ingress_hear(IngressState *state, zframe_t *route, zframe_t **frame, const char *user);
 void ingress_hear_multipart(IngressState *state, zframe_t *route);
@@ -70,7 +75,8 @@ int ingress_refuse(IngressState *state, Session *session, int code, uint64_t exp
 int ingress_ask(IngressState *state, Session *session);
 // An Error, and the session is over.
 void ingress_end(IngressState *state, Session *session, int code, const char *text);
-void ingress_say_error_to(IngressState *state, const zframe_t *route, uint64_t session, int code, const char *text);
+// Counted by its connection as what sessions are said; what would be too much is not said.
+void ingress_say_error_to(IngressState *state, const IngressPeer *peer, uint64_t session, int code, const char *text);
 // Whether nobody is there any more; whoever is gets a Ping of no session.
 bool ingress_is_gone(IngressState *state, const zframe_t *route);
 // The limit to tell this session now; never less than it was told.

@@ -15,6 +15,7 @@ import people
 import wire
 from conftest import SANITIZED
 from test_attacks_publish import BOMBS
+from test_witness import Witness
 
 TOP = (1 << 64) - 1
 GROWTH_KIB = (64 if SANITIZED else 24) * 1024
@@ -410,6 +411,29 @@ def test_later_verdicts_are_signed(exchange):
     run_liars(exchange, exchange.publish, moh.command("--once", "--timeout", "5"),
               {"unsigned": telling(lies["unsigned"]), "signed": telling(lambda hello: signed_verdicts(broker, hello))})
     assert position() == TOP >> 1
+
+
+def test_who_asks_outside_of_sessions_answers_pings(exchange):
+    """By which the exchange knows what it has read."""
+    exchange.keys("broker")
+    exchange.keys("witness")
+    liar = Liar(exchange, exchange.subscribe)
+
+    def lie(liar, data):
+        if data[3] == wire.ASK_HEADS:
+            return [liar.frame(wire.PING, wire.Ping(nonce=4711), session=0)]
+        return []
+
+    lie.later, lie.welcome, liar.lie = True, None, lie
+    liar.start()
+    try:
+        process = Witness(exchange).start()
+        process.wait_for(lambda: any(data[3] == wire.PONG for data in liar.heard), "a Pong", 20)
+        pong = wire.Received(next(data for data in liar.heard if data[3] == wire.PONG))
+        assert (pong.session, pong.nonce) == (0, 4711)
+        process.stop()
+    finally:
+        liar.stop()
 
 
 # ---- receiving -------------------------------------------------------------------------------------------------------

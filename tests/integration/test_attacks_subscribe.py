@@ -188,6 +188,52 @@ def until_welcome(site, **fields):
             later.socket.poll(100)
 
 
+def long_question(number):
+    """Whose answer is as long: names of nobody, who are said not to be covered."""
+    return {"request": number, "add": [f"{number:08}{n:02}" + "x" * 1000 for n in range(30)]}
+
+
+def test_answers_that_are_not_read(site):
+    """To questions of no session, over connections that hold as many messages as they may: what all of them hold is
+    bounded for their subscription, and whoever closes them is answered again."""
+    with attacked(site, growth_kib=UNREAD_PARTY_KIB + GROWTH_KIB) as honest, contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(wire.subscriber(site, "list", rcvhwm=1, rcvbuf=4096)) for _ in range(12)]
+        late, refused, number = stack.enter_context(wire.subscriber(site, "list")), 0, 0
+        deadline = time.monotonic() + 60
+        while refused < short(20, 1000):
+            for peer in peers:
+                for number in range(number, number + 8):
+                    peer.say_follow(**long_question(number))
+                turns(honest, 1)
+            late.say_follow(list=True)
+            received = late.receive()
+            refused += received.type == wire.ERROR and "not read" in received.text
+            assert time.monotonic() < deadline, (refused, honest.sizes[-1] - honest.sizes[0])
+    with wire.subscriber(site, "list") as later:
+        deadline = time.monotonic() + 20
+        while True:
+            later.say_follow(list=True)
+            if (received := later.receive()) and received.type == wire.FOLLOWED:
+                break
+            assert time.monotonic() < deadline
+            later.socket.poll(100)
+
+
+def test_answers_that_are_read(site):
+    """Whoever answers the pings behind them is told all that it asks, over one connection."""
+    with attacked(site), wire.subscriber(site, "list") as peer:
+        for number in range(600):  # some 18 MB
+            peer.say_follow(**long_question(number))
+            answer = peer.receive()
+            assert answer.type == wire.FOLLOWED and answer.request == number and len(answer.not_covered) == 30
+    with wire.subscriber(site, "list") as mute:
+        mute.answers_pings, said = False, set()
+        for number in range(600):
+            mute.say_follow(**long_question(number))
+            said.add(mute.receive().type)
+        assert said == {wire.FOLLOWED, wire.ERROR}
+
+
 # ---- floods of whatever it may say -----------------------------------------------------------------------------------
 
 def frames(site, peer):

@@ -185,6 +185,8 @@ class Session:
             frame = self.read(end)
             if frame and frame.session == 0 and frame.kind == Kind.ERROR:
                 self.fail(frame)
+            if frame and frame.session == 0 and frame.kind == Kind.PING:  # what was read is counted [10]
+                self.send(Kind.PONG, pb.Pong(nonce=pb.Ping.FromString(frame.body).nonce))
             if frame and frame.session == 0 and frame.kind == answer:
                 return frame
         raise Ended("no answer came")

@@ -89,6 +89,40 @@ static void test_connections_are_bounded(void **state) {
     assert_non_null(join(connections, SESSIONS_MAX, 1000));
 }
 
+static Connection *hold(Connections *connections, unsigned route, uint32_t party) {
+    zframe_t *frame = zframe_new(&route, sizeof route);
+    Connection *connection = connections_hold(connections, frame, party);
+    zframe_destroy(&frame);
+    return connection;
+}
+
+// What is said outside of sessions counts with what is said within.
+static void test_outside_of_sessions(void **state) {
+    Connections *connections = *state;
+    Connection *one = hold(connections, 1, 7);
+    assert_ptr_equal(hold(connections, 1, 7), one);
+    assert_int_equal(connections_sessions(one), 0);
+    connections_sent(one, UNREAD_BYTES);
+    assert_false(connections_takes(one, 1));
+    assert_null(join(connections, 1, 7));
+    size_t left = SIZE_MAX;
+    assert_ptr_equal(connections_next_idle(connections, &left), one);
+    for (unsigned i = 2; i <= SESSIONS_PER_AGENCY_MAX; i++)
+        assert_non_null(hold(connections, i, 7));
+    assert_null(hold(connections, SESSIONS_PER_AGENCY_MAX + 1, 7));
+    assert_non_null(hold(connections, SESSIONS_PER_AGENCY_MAX + 1, 8));
+    connections_forget(connections, one);
+    assert_non_null(hold(connections, SESSIONS_PER_AGENCY_MAX + 1, 7));
+}
+
+static void test_whose_a_connection_is(void **state) {
+    assert_int_equal(connections_party("subscription:12:5f00", "subscription"), 12);
+    assert_int_equal(connections_party("agency:12:5f00", "agency"), 12);
+    assert_int_not_equal(connections_party("agency:12:5f00", "subscription"), 12);
+    assert_int_not_equal(connections_party("subscriptions:12:5f00", "subscription"), 12);
+    assert_int_not_equal(connections_party("", "subscription"), 0);
+}
+
 // Every idle one is seen once, whichever are forgotten meanwhile.
 static void test_all_idle_are_seen(void **state) {
     Connections *connections = *state;
@@ -115,6 +149,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_agencies_have_their_share, make, unmake),
         cmocka_unit_test_setup_teardown(test_connections_are_bounded, make, unmake),
         cmocka_unit_test_setup_teardown(test_all_idle_are_seen, make, unmake),
+        cmocka_unit_test_setup_teardown(test_outside_of_sessions, make, unmake),
+        cmocka_unit_test(test_whose_a_connection_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A connection is looked up for each frame: they are few, and questions are paid for.
+#include "broker/feed_outside.h"
+
+#include "broker/feed_session.h"
+
+FeedPeer feed_peer(const zframe_t *route, const char *user) {
+    return (FeedPeer){route, connections_party(user, "subscription")};
+}
+
+static bool is_idle(const Connection *connection) {
+    return connection->n_sessions == 0;
+}
+
+static void gone(Connections *connections, Connection *connection) {
+    if (is_idle(connection))
+        connections_forget(connections, connection);
+    else // its sessions notice by themselves
+        connections_read(connection, connection->sent_bytes);
+}
+
+// Random, for nobody shall answer it unread; one that is outstanding is said again, and means what it meant.
+static void ask(FeedState *state, Connection *connection) {
+    Dongbo__Ping ping = DONGBO__PING__INIT;
+    if (connection->nonce == 0) {
+        connection->pinged_bytes = connection->sent_bytes;
+        if (clock_random(state->clock, (uint8_t *)&connection->nonce, sizeof connection->nonce) < 0)
+            connection->nonce = 0;
+    }
+    ping.nonce = connection->nonce;
+    bytes_clear(&state->out);
+    frame_write(&state->out, FRAME_PING, 0, 0, &ping.base);
+    if (!state->out.failed && socket_send_to(state->router, connection->route, state->out.data, state->out.n) == 2)
+        gone(subscribers_connections(state->subscribers), connection);
+}
+
+static void ask_if_much(FeedState *state, Connection *connection) {
+    if (connections_unread(connection) < UNREAD_PING_BYTES)
+        return;
+    if (!is_idle(connection))
+        feed_session_ask(state, connection);
+    else if (connection->nonce == 0)
+        ask(state, connection);
+}
+
+bool feed_outside_has_room(FeedState *state, const FeedPeer *peer) {
+    Connection *connection = connections_hold(subscribers_connections(state->subscribers), peer->route, peer->party);
+    return connection && connections_takes(connection, FRAME_BODY_BYTES_MAX);
+}
+
+void feed_outside_say(FeedState *state, const FeedPeer *peer, const Bytes *frame) {
+    Connections *connections = subscribers_connections(state->subscribers);
+    Connection *connection = frame->failed ? NULL : connections_hold(connections, peer->route, peer->party);
+    if (!connection || !connections_takes(connection, frame->n))
+        return;
+    int r = socket_send_to(state->router, peer->route, frame->data, frame->n);
+    if (r == 2)
+        gone(connections, connection);
+    if (r != 0)
+        return;
+    connections_sent(connection, frame->n);
+    ask_if_much(state, connection);
+}
+
+void feed_outside_pong(FeedState *state, const FeedPeer *peer, const Frame *frame) {
+    Connections *connections = subscribers_connections(state->subscribers);
+    Connection *connection = connections_find(connections, peer->route, peer->party);
+    ProtobufCMessage *message;
+    if (!connection || connection->nonce == 0 ||
+        frame_decode(frame, &dongbo__pong__descriptor, arena_protobuf(state->arena), &message) != 0 ||
+        ((const Dongbo__Pong *)message)->nonce != connection->nonce)
+        return;
+    connection->nonce = 0;
+    connections_read(connection, connection->pinged_bytes);
+    if (is_idle(connection) && connections_unread(connection) == 0)
+        connections_forget(connections, connection);
+    else
+        ask_if_much(state, connection);
+}
+
+void feed_outside_tick(FeedState *state, int64_t now_ms) {
+    Connections *connections = subscribers_connections(state->subscribers);
+    size_t left = SIZE_MAX;
+    for (Connection *idle; (idle = connections_next_idle(connections, &left)) != NULL;) {
+        if (connections_unread(idle) == 0) {
+            connections_forget(connections, idle);
+        } else if (now_ms - idle->probed_ms >= PING_INTERVAL_MS) {
+            idle->probed_ms = now_ms;
+            ask(state, idle);
+        }
+    }
+}
