@@ -61,6 +61,16 @@ int proof_store_unproved(Spool *spool, int64_t *ret) {
     return lite_number(spool_lite(spool), SOME, 0, ret, "");
 }
 
+int proof_store_proved(Spool *spool, const SpoolStream *stream, uint64_t *ret) {
+    static const char FIRST[] =
+        "SELECT coalesce(min(first_sequence) - 1, ?3) FROM batch WHERE stream = ?1 AND first_sequence > ?2";
+    int64_t upto = 0;
+    int r = lite_number(spool_lite(spool), FIRST, 0, &upto, "iii", stream->id, (int64_t)stream->proven_sequence,
+                        (int64_t)stream->last_sequence);
+    *ret = (uint64_t)upto;
+    return r;
+}
+
 int proof_store_proven(Spool *spool, int64_t stream, uint64_t sequence) {
     static const char SET[] = "UPDATE stream SET proven_sequence = ?2 WHERE id = ?1";
     return lite_run(spool_lite(spool), SET, "ii", stream, (int64_t)sequence);

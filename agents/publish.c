@@ -6,6 +6,7 @@
 #include "agents/publish.h"
 
 #include "agents/feeder.h"
+#include "agents/proof_store.h"
 #include "agents/push.h"
 #include "agents/summary.h"
 #include "proto/base/error.h"
@@ -20,6 +21,7 @@
 #define HAND_BACK_MS 2000 // at most so long do results wait while batches are under way
 #define STRAY_SAY_MS (60 * 60 * 1000)
 #define TIMEOUT_DEFAULT_S 60
+#define PROOF_TIMEOUT_DEFAULT_S 10 // an exchange signs heads every second, as a rule
 #define WAIT_MAX_MS 1000
 #define HEALTH_MS 500
 
@@ -29,7 +31,7 @@ typedef struct Publish {
     const char *config_path;
     const char *forget; // a source's name
     bool once, json, verbose;
-    long long timeout_s;
+    long long timeout_s, proof_timeout_s;
     PublishConfig *config;
     Keys keys, broker[2]; // the exchange's, and its next one
     Spool *spool;
@@ -312,17 +314,23 @@ static int least(int a, int b) {
     return b < 0 || (a >= 0 && a < b) ? a : b;
 }
 
-// Waits for whatever comes first.
-static void wait_for_news(Publish *publish) {
-    zmq_pollitem_t items[STREAM_KINDS * PUSH_POLL_ITEMS + PUBLISH_SOURCES_MAX];
-    int n = 0, wait_ms = publish->more ? 0 : WAIT_MAX_MS;
+// How many items there are to wait on for the sessions.
+static int poll_pushes(const Publish *publish, zmq_pollitem_t *items, int *wait_ms) {
+    int n = 0;
     for (int kind = 0; kind < STREAM_KINDS; kind++) {
         Push *push = publish->pushes[kind];
         if (push == NULL)
             continue;
-        wait_ms = least(wait_ms, push_wait_ms(push));
+        *wait_ms = least(*wait_ms, push_wait_ms(push));
         n += push_poll(push, items + n);
     }
+    return n;
+}
+
+// Waits for whatever comes first.
+static void wait_for_news(Publish *publish) {
+    zmq_pollitem_t items[STREAM_KINDS * PUSH_POLL_ITEMS + PUBLISH_SOURCES_MAX];
+    int wait_ms = publish->more ? 0 : WAIT_MAX_MS, n = poll_pushes(publish, items, &wait_ms);
     for (unsigned i = 0; i < publish->n_feeders; i++) {
         const Feeder *feeder = &publish->feeders[i];
         wait_ms = least(wait_ms, feeder_wait_ms(feeder));
@@ -439,6 +447,28 @@ static void health_tell(Publish *publish) {
     publish->health->tell(publish->health->self, text);
 }
 
+// That what was delivered is in the log, the exchange proves once it has signed its next head. It may do without.
+static int await_proofs(Publish *publish) {
+    int64_t unproved = 0, until_ms = now_ms(publish) + publish->proof_timeout_s * 1000;
+    int r = proof_store_unproved(publish->spool, &unproved);
+    while (r == 0 && unproved != 0 && !stopping && now_ms(publish) < until_ms) {
+        zmq_pollitem_t items[STREAM_KINDS * PUSH_POLL_ITEMS];
+        int64_t left_ms = until_ms - now_ms(publish);
+        int wait_ms = left_ms < WAIT_MAX_MS ? (int)left_ms : WAIT_MAX_MS, n = poll_pushes(publish, items, &wait_ms);
+        bool took;
+        (void)zmq_poll(items, n, wait_ms);
+        r = step_pushes(publish, &took);
+        if (r == 0)
+            r = proof_store_unproved(publish->spool, &unproved);
+    }
+    if (r == 0 && unproved != 0 && publish->proof_timeout_s > 0)
+        log_warn(
+            "all is delivered and answered, but not all of it is proved to be in the exchange's log (waited %lld s); "
+            "the next run takes the proof, and dongbo-agent status says how far it goes",
+            publish->proof_timeout_s);
+    return r;
+}
+
 static int run(Publish *publish) {
     int r = 0;
     while (r == 0 && !stopping) {
@@ -452,6 +482,8 @@ static int run(Publish *publish) {
         publish->done = end == END_DONE;
         if (publish->done)
             r = find_left(publish);
+        if (r == 0 && publish->done)
+            r = await_proofs(publish);
         if (r < 0 || publish->done)
             break;
         if (publish->timeout_s > 0)
@@ -509,11 +541,13 @@ static const char NOTES[] =
     "A row that cannot be an event (a date that is none, a column in another encoding) is refused here and never sent:\n"
     "the exchange's `dongbo report --quality` does not know of it. --once counts such rows (unsent in --json), and\n"
     "NAME.refused.csv in done/ has them among the others.\n\n"
+    "--once waits for the proof that all is in the exchange's log, too, which comes with the log's next signed head; that\n"
+    "none has come within --proof-timeout is said, and changes no exit code.\n\n"
     "Exit codes of --once:\n"
     "  0  done: all that there was is delivered and answered\n"
     "  1  done, and something was refused or still waits to be handed back (listed)\n"
     "  2  the configuration is wrong, or does not fit the exchange's\n"
-    "  3  the exchange could not be reached within --timeout, or does not go on with this agent\n"
+    "  3  the exchange could not be reached within --timeout, does not go on with this agent, or proves something false\n"
     "  4  something on this side failed: a source's database or folder for --timeout, the spool, the disk; or it was\n"
     "     stopped. The message names which. Nothing is lost with any code: the next run goes on where this one ended.\n";
 
@@ -532,12 +566,14 @@ int publish_run(const char *config_path, const Health *health) {
 }
 
 int publish_main(int argc, char **argv) {
-    Publish publish = {0};
+    Publish publish = {.proof_timeout_s = PROOF_TIMEOUT_DEFAULT_S};
     const Option options[] = {
         {"config", 'c', OPTION_TEXT, "FILE", "configuration (needed)", &publish.config_path},
         {"once", 0, OPTION_FLAG, NULL, "read what is there, deliver it, wait for all receipts, and end", &publish.once},
         {"timeout", 0, OPTION_INT, "SECONDS", "with --once: give up when the exchange, or a source, fails so long (60)",
          &publish.timeout_s},
+        {"proof-timeout", 0, OPTION_INT, "SECONDS",
+         "with --once: wait so long for the proof that all is in the exchange's log (10)", &publish.proof_timeout_s},
         {"json", 0, OPTION_FLAG, NULL, "with --once: the summary as one JSON object", &publish.json},
         {"forget", 0, OPTION_TEXT, "SOURCE", "drop what is owed to a source that was taken out of FILE, and end",
          &publish.forget},

@@ -137,6 +137,14 @@ int dongbo_publisher_verdict(DongboPublisher *publisher, const DongboVerdict **r
 /* That verdict is dealt with: it is not told again, also after a restart. */
 int dongbo_publisher_take(DongboPublisher *publisher);
 void dongbo_publisher_counts(const DongboPublisher *publisher, DongboCounts *ret);
+/* How many events were flushed since the spool was made, and of these how many, the first ones, are proved to be in the
+ * log that the exchange shows everybody. A verdict is the exchange's word; the proof comes behind it, once the exchange
+ * has signed its log's next head (a second later, as a rule), while this or dongbo_publisher_run() is called. 0 as soon
+ * as all are proven; DONGBO_LATER after timeout_ms (0: what can be done at once), both numbers being what they are
+ * then. What the spool no longer keeps counts as proven. Both begin anew where the exchange has events that the spool
+ * has not, for that was set back. A proof that does not hold is DONGBO_ERROR_PEER: keep the spool, it is evidence.
+ * Flushes first. */
+int dongbo_publisher_proven(DongboPublisher *publisher, uint64_t *ret_flushed, uint64_t *ret_proven, int timeout_ms);
 
 /* ---- receiving ------------------------------------------------------------------------------------------------- */
 

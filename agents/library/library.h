@@ -20,9 +20,6 @@ int library_take(void *into, size_t into_bytes, const void *given);
 int library_need(const char *text, const char *name);
 int library_keys(const char *keys, const char *broker_key, Keys *ret, Keys ret_broker[2]);
 
-// *ret 1 while a batch of the publisher's has a receipt and no proof that it is in the log. Not for callers.
-int library_unproved(DongboPublisher *publisher, int64_t *ret);
-
 typedef struct Endpoints {
     char *at[LIBRARY_ENDPOINTS_MAX];
     unsigned n;

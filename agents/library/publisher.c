@@ -26,6 +26,7 @@
 struct DongboPublisher {
     Endpoints endpoints;
     char *agency, *agent;
+    const char *kind;     // live | bulk
     Keys keys, broker[2]; // the exchange's, and its next one
     char *broker_path;
     Spool *spool;
@@ -74,14 +75,15 @@ static int spool_make(DongboPublisher *p, const DongboPublisherOptions *options)
 }
 
 static int stream_make(DongboPublisher *p, const DongboPublisherOptions *options) {
-    SealerOptions sealer = {p->spool, stream_kind(options), p->agency, &p->keys};
+    p->kind = stream_kind(options);
+    SealerOptions sealer = {p->spool, p->kind, p->agency, &p->keys};
     int r = sealer_new(&p->sealer, &sealer);
     if (r < 0)
         return r;
     PushOptions push = {.spool = p->spool,
                         .sealer = p->sealer,
                         .verdicts = &p->verdicts,
-                        .kind = stream_kind(options),
+                        .kind = p->kind,
                         .agent = p->agent,
                         .keys = &p->keys,
                         .broker = &p->broker[0],
@@ -288,25 +290,47 @@ int dongbo_publisher_flush(DongboPublisher *p) {
     return r;
 }
 
-int library_unproved(DongboPublisher *p, int64_t *ret) {
-    return proof_store_unproved(p->spool, ret);
-}
-
 // ---- delivering -----------------------------------------------------------------------------------------------------
 
 static int64_t now_ms(void) {
     return clock_monotonic_ms(clock_system());
 }
 
-int dongbo_publisher_run(DongboPublisher *p, int timeout_ms) {
+typedef int (*IsDone)(DongboPublisher *p, bool *ret);
+
+static int is_answered(DongboPublisher *p, bool *ret) {
+    int64_t waiting = 0;
+    int r = push_waiting(p->push, &waiting);
+    *ret = waiting == 0 && push_is_up_to_date(p->push);
+    return r;
+}
+
+static int count_proven(DongboPublisher *p, uint64_t *ret_flushed, uint64_t *ret_proven) {
+    SpoolStream stream;
+    int r = spool_stream(p->spool, p->kind, &stream);
+    if (r == 0)
+        r = proof_store_proved(p->spool, &stream, ret_proven);
+    if (r == 0)
+        *ret_flushed = stream.last_sequence;
+    return r;
+}
+
+static int is_proven(DongboPublisher *p, bool *ret) {
+    uint64_t flushed = 0, proven = 0;
+    int r = count_proven(p, &flushed, &proven);
+    *ret = proven == flushed;
+    return r;
+}
+
+static int deliver_until(DongboPublisher *p, IsDone is_done, int timeout_ms) {
     int64_t until_ms = now_ms() + timeout_ms;
     int r = dongbo_publisher_flush(p);
     while (r == 0) {
-        int64_t waiting = 0;
+        bool done = false;
         r = push_step(p->push);
         if (r == 0)
-            r = push_waiting(p->push, &waiting);
-        if (r < 0 || (waiting == 0 && push_is_up_to_date(p->push)))
+            r = is_done(p, &done);
+        if (r < 0 || done)
             return r;
         int64_t left_ms = until_ms - now_ms();
         if (left_ms <= 0) {
@@ -321,6 +345,15 @@ int dongbo_publisher_run(DongboPublisher *p, int timeout_ms) {
     return r;
 }
 
+int dongbo_publisher_run(DongboPublisher *p, int timeout_ms) {
+    return deliver_until(p, is_answered, timeout_ms);
+}
+
+int dongbo_publisher_proven(DongboPublisher *p, uint64_t *ret_flushed, uint64_t *ret_proven, int timeout_ms) {
+    int r = deliver_until(p, is_proven, timeout_ms);
+    int counted = r < 0 ? r : count_proven(p, ret_flushed, ret_proven);
+    return counted < 0 ? counted : r;
+}
 // ---- verdicts -------------------------------------------------------------------------------------------------------
 
 static int reasons_copy(DongboPublisher *p, const Dongbo__EventVerdict *verdict) {

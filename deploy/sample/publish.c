@@ -98,6 +98,11 @@ int main(int argc, char **argv) {
         printf("%llu accepted, %llu unchanged, %llu deferred, %llu refused\n", (unsigned long long)counts.accepted,
                (unsigned long long)counts.unchanged, (unsigned long long)counts.deferred,
                (unsigned long long)(counts.mismatch + counts.rejected));
+        /* That they are in the log which the exchange shows everybody is proved a moment later. */
+        uint64_t flushed = 0, proven = 0;
+        if (dongbo_publisher_proven(publisher, &flushed, &proven, 10000) != 0)
+            fprintf(stderr, "%llu of %llu events proven: %s\n", (unsigned long long)proven, (unsigned long long)flushed,
+                    dongbo_error());
     } else
         fail(r == DONGBO_LATER ? "not everything was answered yet; run it again" : "failed");
     dongbo_publisher_close(&publisher);

@@ -94,6 +94,9 @@ def test_both_ways(installed, site):
     """What the samples publish and receive is what the agents would."""
     done = publish(installed, site, lines(0, 30))
     assert (done.returncode, done.stdout) == (0, "30 accepted, 0 unchanged, 0 deferred, 0 refused\n"), done.stderr
+    assert "proven" not in done.stderr  # for all was, before it ended
+    with contextlib.closing(sqlite3.connect(site.directory / "library.spool")) as spool:
+        assert spool.execute("SELECT last_sequence, proven_sequence FROM stream").fetchall() == [(30, 30)]
     done = publish(installed, site, lines(0, 10) + lines(30, 31, birth_date="1901-01-01"))
     assert done.returncode == 0, done.stderr
     assert "0 accepted, 10 unchanged, 0 deferred, 1 refused" in done.stdout

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import time
@@ -196,6 +197,21 @@ def spool_events(moh):
     batches = spool_rows(moh, "SELECT sealed FROM batch b JOIN batch_bytes y ON y.batch = b.id ORDER BY first_sequence")
     return [wire.ChangeEvent.FromString(event).event_id for (sealed,) in batches
             for event in wire.SealedBatch.FromString(sealed).events]
+
+
+def test_once_waits_for_the_proof(exchange, moh):
+    """A head is signed a second later; where none is for long, that is said, and is no failure."""
+    config = exchange.directory / "broker.yaml"
+    for interval, seconds, is_proven in ((1000, 30, True), (3600000, 1, False)):
+        exchange.broker.stop()
+        config.write_text(re.sub("head_interval_ms: [0-9]+", f"head_interval_ms: {interval}", config.read_text()))
+        exchange.start_broker()
+        moh.drop("vaccinations", f"{interval}.csv", [people.dose_row(n) for n in range(5 if is_proven else 9)])
+        done = exchange.run(*moh.command("--once", "--proof-timeout", seconds))
+        assert done.returncode == 0 and proven(moh) == is_proven
+        assert ("not all of it is proved" in done.stderr) == (not is_proven)
+        shown = json.loads(agent(exchange, moh, "status", "--json").stdout)["streams"][0]
+        assert (shown["proven"] == shown["sealed"]) == is_proven
 
 
 def test_no_head_no_proof(exchange, moh):

@@ -91,10 +91,12 @@ static int agent_step(Party *party, DongboPublisher *publisher) {
     r = dongbo_publisher_run(publisher, (int)world_dice(2500));
     if (r < 0 || world_is_dead())
         return r;
-    int64_t unproved = 1;
-    int asked = library_unproved(publisher, &unproved);
-    party->idle =
-        r == 0 && asked == 0 && unproved == 0 && party->n_flushed == party->n_said && party->n_said == party->n_to_say;
+    uint64_t flushed = 0, proven = 0;
+    int asked = dongbo_publisher_proven(publisher, &flushed, &proven, 0);
+    if (asked < 0 || world_is_dead())
+        return asked;
+    party->idle = r == 0 && asked == 0 && proven == flushed && party->n_flushed == party->n_said &&
+                  party->n_said == party->n_to_say;
     for (int i = 0; r == 0 && i < party->n_flushed; i++)
         truth_acknowledged(party->said[i]);
     return take_verdicts(party, publisher);
