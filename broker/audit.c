@@ -6,6 +6,7 @@
 #include "broker/audit.h"
 
 #include "broker/audit_expected.h"
+#include "broker/audit_notes.h"
 #include "broker/audit_streams.h"
 #include "log.pb-c.h"
 #include "proto/base/arena.h"
@@ -21,18 +22,15 @@
 #include <string.h>
 #include <stdio.h>
 
-#define NOTES_MAX ((size_t)1 << 16) // agencies, epochs, trims: of each
+#define EPOCHS_MAX ((size_t)1 << 16)
 #define UNCHECKED_MAX 64
 #define ERASED_MAX ((size_t)1 << 24)
 #define TOMBSTONES_MAX 100 // that are told one by one
 
+static const uint8_t NOTHING[HASH_BYTES]; // before the first segment
+
 static const CheckLimits RECORD_LIMITS = {
     .fields_max = 64, .depth_max = 1, .string_max = TEXT_BYTES_MAX, .bytes_max = 4096, .repeated_max = 0};
-
-typedef struct AgencyName {
-    uint32_t agency;
-    char code[32];
-} AgencyName;
 
 typedef struct EpochStart {
     uint32_t epoch;
@@ -43,10 +41,6 @@ typedef struct Erased {           // of the log's entries, in their order
     uint64_t position, tombstone; // 0: none was seen yet
     uint8_t leaf[HASH_BYTES];
 } Erased;
-
-typedef struct Said { // by the file
-    uint64_t position, logged;
-} Said;
 
 typedef enum Stage { STAGE_BEGIN, STAGE_NOTES, STAGE_SEGMENTS, STAGE_END } Stage;
 
@@ -61,17 +55,17 @@ struct Audit {
     AuditState state;
     AuditCounts counts;
     uint32_t epoch; // of the last segment; 0: none was seen
+    int format;     // ... likewise
     int64_t stored_at_us, population_position;
     Frontier frontier;
-    AgencyName *agencies;
+    AuditNotes notes;
     EpochStart *epochs;
-    size_t n_agencies, agencies_size, n_epochs, epochs_size;
+    size_t n_epochs, epochs_size;
     uint64_t trim_said, trim_at; // up to where, as the file tells; where the log is to say so, 0: nowhere yet
     uint64_t trim_logged;        // ... as the log's entries say
     uint64_t missing_to;         // the position of the last payload that is not there
     Erased *erased;
-    Said *said; // in the order of positions
-    size_t n_erased, erased_size, n_said, said_size;
+    size_t n_erased, erased_size;
     AuditMark tombstones[TOMBSTONES_MAX];
     size_t n_tombstones;
     uint64_t head_number; // of the last one; 0: none was seen
@@ -107,10 +101,9 @@ void audit_destroy(Audit **audit) {
         return;
     merkle_destroy(&(*audit)->merkle);
     arena_destroy(&(*audit)->arena);
-    free((*audit)->agencies);
+    audit_notes_free(&(*audit)->notes);
     free((*audit)->epochs);
     free((*audit)->erased);
-    free((*audit)->said);
     audit_expected_free(&(*audit)->expected);
     audit_streams_destroy(&(*audit)->streams);
     free(*audit);
@@ -183,6 +176,8 @@ static int begin_file(Audit *audit, const LogfileRecord *record) {
         memcpy(state->hash, begin->previous_hash.data, HASH_BYTES);
         if (state->leaf_index == 0 && state->first_position != 1)
             tell_number(audit, state->first_position, "first position of a log", state->first_position, 1);
+        if (state->leaf_index == 0 && memcmp(state->hash, NOTHING, HASH_BYTES) != 0)
+            tell_hash(audit, state->first_position, "hash before a log's first segment", state->hash, NOTHING);
         return 0;
     }
     if (begin->first_position != state->last_position + 1)
@@ -199,22 +194,17 @@ static int begin_file(Audit *audit, const LogfileRecord *record) {
 
 static int note_agency(Audit *audit, const LogfileRecord *record) {
     const Dongbo__LogAgency *agency = read_message(audit, &dongbo__log_agency__descriptor, record);
-    if (!agency || strlen(agency->code) >= sizeof audit->agencies->code || audit->n_agencies == NOTES_MAX)
+    int r = agency ? audit_notes_agency(&audit->notes, agency->agency, agency->code) : 1;
+    if (r == 1)
         return malformed("the record of an agency is malformed");
-    AgencyName *grown = GROW(audit->agencies, audit->n_agencies, audit->agencies_size);
-    if (!grown)
-        return error_fail(ERROR_MEMORY, "no memory for the names of agencies");
-    audit->agencies = grown;
-    AgencyName *name = &audit->agencies[audit->n_agencies++];
-    name->agency = agency->agency;
-    snprintf(name->code, sizeof name->code, "%s", agency->code);
-    text_make_visible(name->code);
-    return 0;
+    if (r == 2)
+        tell_text(audit, audit->state.last_position, "name of an agency", agency->code, "the one that was said before");
+    return r < 0 ? r : 0;
 }
 
 static int note_epoch(Audit *audit, const LogfileRecord *record) {
     const Dongbo__LogEpoch *epoch = read_message(audit, &dongbo__log_epoch__descriptor, record);
-    if (!epoch || audit->n_epochs == NOTES_MAX)
+    if (!epoch || audit->n_epochs == EPOCHS_MAX)
         return malformed("the record of an epoch is malformed");
     EpochStart *grown = GROW(audit->epochs, audit->n_epochs, audit->epochs_size);
     if (!grown)
@@ -237,16 +227,8 @@ static int note_trim(Audit *audit, const LogfileRecord *record) {
 
 static int note_erasure(Audit *audit, const LogfileRecord *record) {
     const Dongbo__LogErasure *erasure = read_message(audit, &dongbo__log_erasure__descriptor, record);
-    if (!erasure || audit->n_said == ERASED_MAX)
-        return malformed("the record of an erasure is malformed");
-    if (audit->n_said > 0 && erasure->position <= audit->said[audit->n_said - 1].position)
-        return 0; // another file has told of it
-    Said *grown = GROW(audit->said, audit->n_said, audit->said_size);
-    if (!grown)
-        return error_fail(ERROR_MEMORY, "no memory for erasures");
-    audit->said = grown;
-    audit->said[audit->n_said++] = (Said){erasure->position, erasure->logged_position};
-    return 0;
+    int r = erasure ? audit_notes_erasure(&audit->notes, erasure->position, erasure->logged_position) : 1;
+    return r == 1 ? malformed("the record of an erasure is malformed") : r;
 }
 
 static int finish_file(Audit *audit, const LogfileRecord *record) {
@@ -294,6 +276,7 @@ static int check_head_signature(Audit *audit, const Dongbo__SignedHead *head, co
             return 0;
         }
         key->signatures++;
+        key->of_head = true;
         *ret_signed = true;
         return 0;
     }
@@ -406,6 +389,8 @@ static void check_place(Audit *audit, const AuditSegment *segment) {
         tell_text(audit, first, "time", "before the segment's before it", "at it or later");
     if (segment->population_position < audit->population_position)
         tell_text(audit, first, "population position", "before the segment's before it", "at it or later");
+    if (segment->format < audit->format) // it binds less: what is shown of such a segment could be changed
+        tell_number(audit, first, "format", (uint64_t)segment->format, (uint64_t)audit->format);
 }
 
 static const EpochStart *find_epoch(const Audit *audit, uint32_t epoch) {
@@ -443,14 +428,6 @@ static void check_chain(Audit *audit, const AuditSegment *segment) {
                   "as the leaves have it");
 }
 
-static const char *agency_code(const Audit *audit, uint32_t agency) {
-    for (size_t i = 0; i < audit->n_agencies; i++) {
-        if (audit->agencies[i].agency == agency)
-            return audit->agencies[i].code;
-    }
-    return NULL;
-}
-
 static void note_unchecked(Audit *audit, const AuditSegment *segment) {
     size_t i = 0;
     audit->counts.unchecked_batches++;
@@ -460,7 +437,7 @@ static void note_unchecked(Audit *audit, const AuditSegment *segment) {
         return;
     AuditUnchecked *unchecked = &audit->unchecked[i];
     if (i == audit->n_unchecked) {
-        const char *code = agency_code(audit, segment->agency);
+        const char *code = audit_notes_code(&audit->notes, segment->agency);
         audit->n_unchecked++;
         memcpy(unchecked->key_id, segment->key_id, sizeof unchecked->key_id);
         if (code)
@@ -477,11 +454,12 @@ static void check_signer(Audit *audit, const AuditSegment *segment) {
     if (segment->signature != AUDIT_SIGNED)
         return;
     AuditKey *key = &audit->keys->list[segment->key];
-    const char *code = agency_code(audit, segment->agency);
+    const char *code = audit_notes_code(&audit->notes, segment->agency);
     key->signatures++;
+    key->of_batch = key->of_batch ? key->of_batch : segment->first_position;
     audit->counts.signed_batches++;
-    if (*key->who && code && strcmp(key->who, code) != 0)
-        tell_text(audit, segment->first_position, "agency", code, key->who);
+    if (*key->who && (!code || strcmp(key->who, code) != 0))
+        tell_text(audit, segment->first_position, "agency", code ? code : "one that the file does not name", key->who);
 }
 
 // What is missing must have been let go by somebody who said so, in the log; where the log goes on far enough.
@@ -560,9 +538,7 @@ static void check_tombstones(Audit *audit) {
         const Erased *erased = &audit->erased[i];
         if (erased->tombstone != 0)
             continue;
-        const Said *said = audit->n_said == 0 ? NULL
-                                              : bsearch(&erased->position, audit->said, audit->n_said,
-                                                        sizeof *audit->said, find_position);
+        const AuditErasure *said = audit_notes_erased(&audit->notes, erased->position);
         if (said && (said->logged == 0 || said->logged > audit->state.last_position))
             audit->counts.unproven++;
         else
@@ -580,6 +556,7 @@ static void link_segment(Audit *audit, const AuditSegment *segment) {
     check_signer(audit, segment);
     check_kept(audit, segment);
     audit->epoch = segment->epoch;
+    audit->format = segment->format;
     audit->stored_at_us = segment->stored_at_us;
     audit->population_position = segment->population_position;
     state->last_position = segment->last_position;
@@ -658,12 +635,23 @@ int audit_end(Audit *audit) {
     return 0;
 }
 
+// It was given for heads, which whoever has it makes: by it, what is said of an agency is the exchange's own word.
+static void check_keys(Audit *audit) {
+    for (int i = 0; i < audit->keys->n; i++) {
+        const AuditKey *key = &audit->keys->list[i];
+        if (key->of_head && key->of_batch)
+            tell_text(audit, key->of_batch, "key of a batch", "the one that signs heads", "an agency's");
+    }
+}
+
 // The entry that says so comes behind what was let go.
 int audit_finish(Audit *audit) {
     audit->counts.unmatched_heads = audit_expected_unmatched(&audit->expected);
+    audit->counts.later_heads = audit_expected_later(&audit->expected);
     audit->counts.streams = audit_streams_count(audit->streams);
     check_tombstones(audit);
     check_receipts(audit);
+    check_keys(audit);
     if (audit->missing_to <= audit->trim_logged)
         return 0;
     if (audit->trim_at != 0 && audit->trim_at <= audit->state.last_position)

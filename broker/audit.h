@@ -42,6 +42,8 @@ typedef struct AuditKey {
     char who[32];        // whose it is said to be: an agency's code, AUDIT_EXCHANGE; "": anybody's
     const char *path;    // where it was read
     uint64_t signatures; // that were good
+    uint64_t of_batch;   // position of the first batch among these; 0: none
+    bool of_head;        // one of these is a head's
 } AuditKey;
 typedef struct AuditKeys {
     AuditKey list[AUDIT_KEYS_MAX];
@@ -60,7 +62,7 @@ typedef enum AuditSignature {
 typedef struct AuditSegment {
     uint64_t first_position, last_position, leaf_index;
     uint32_t epoch, agency;
-    int kind;
+    int kind, format;
     int64_t stored_at_us, population_position;
     uint8_t hash[HASH_BYTES], leaf[HASH_BYTES]; // as it says, and as it comes out of its content
     const uint8_t *frontier;                    // in the frame
@@ -119,6 +121,7 @@ typedef struct AuditCounts {
     uint64_t trimmed;                           // segments whose payload was let go, as was declared
     uint64_t heads, signed_heads;               // of the exchange; by a key that was given
     uint64_t unmatched_heads;                   // from elsewhere, of a length that the files do not show
+    uint64_t later_heads;                       // ... of these, of a longer log: the files lack its end
     uint64_t erased, tombstones;                // entries that are, and those that say so
     uint64_t unproven;                          // trims and erasures that the file tells of, and entries in it do not
     uint64_t streams, unfollowed;               // streams whose batches were held together; batches of further ones

@@ -50,3 +50,7 @@ const AuditHead *audit_expected_next(AuditExpected *expected, uint64_t size) {
 uint64_t audit_expected_unmatched(const AuditExpected *expected) {
     return expected->passed + (expected->n - expected->next);
 }
+
+uint64_t audit_expected_later(const AuditExpected *expected) {
+    return expected->n - expected->next;
+}

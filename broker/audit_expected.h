@@ -27,3 +27,4 @@ int audit_expected_add(AuditExpected *expected, const Dongbo__TreeHead *tree, bo
 // The next one of a log of this size, which never falls; NULL when there is none.
 const AuditHead *audit_expected_next(AuditExpected *expected, uint64_t size);
 uint64_t audit_expected_unmatched(const AuditExpected *expected);
+uint64_t audit_expected_later(const AuditExpected *expected); // of these, of a longer log than was asked for last

@@ -13,6 +13,7 @@
 #include "wire.pb-c.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -482,6 +483,7 @@ static void fill(AuditExaminer *examiner) {
                               .epoch = (uint32_t)row->epoch,
                               .agency = (uint32_t)row->agency,
                               .kind = (int)row->kind,
+                              .format = row->format > INT_MAX ? INT_MAX : (int)row->format,
                               .stored_at_us = row->stored_at_us,
                               .population_position = row->population_position,
                               .frontier = row->frontier.data,

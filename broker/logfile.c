@@ -256,3 +256,12 @@ int logfile_record(const uint8_t **at, const uint8_t *end, LogfileRecord *ret) {
     *at += RECORD_HEADER_BYTES + n;
     return 0;
 }
+
+int logfile_check(const uint8_t *plain, size_t n, size_t skip) {
+    const uint8_t *at = plain + skip, *end = plain + n, *from = at;
+    LogfileRecord record;
+    for (; logfile_record(&at, end, &record) == 0; from = at)
+        if (begins_group(record.type) && (size_t)(from - plain) >= LOGFILE_FRAME_BYTES_GOAL)
+            return 1;
+    return 0;
+}

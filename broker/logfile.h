@@ -58,6 +58,8 @@ int logfile_next(Logfile *file, Bytes *frame);
 // damaged, or longer than a frame may be; ERROR_MEMORY.
 int logfile_unpack(const uint8_t *frame, size_t n, Bytes *plain);
 
+// 1 when a group begins where a frame would have ended: whoever wrote it meant many records to be taken in at once.
+int logfile_check(const uint8_t *plain, size_t n, size_t skip);
 // What the first frame begins with. 1 when it does not; *at is behind it otherwise.
 int logfile_magic(const uint8_t **at, const uint8_t *end);
 

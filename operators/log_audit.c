@@ -45,7 +45,12 @@ static int examine(AuditExaminer *examiner, Job *job) {
         error_fail(ERROR_CONFIG, "it is no export of a log, or of a newer program");
         return 1;
     }
-    return audit_examine(examiner, &job->frame, (size_t)(at - job->frame.plain.data));
+    size_t skip = (size_t)(at - job->frame.plain.data);
+    if (logfile_check(job->frame.plain.data, job->frame.plain.n, skip) != 0) {
+        error_fail(ERROR_CONFIG, "a frame that is longer than any of an export");
+        return 1;
+    }
+    return audit_examine(examiner, &job->frame, skip);
 }
 
 static void run(zsock_t *pipe, void *state) {

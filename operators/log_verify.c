@@ -142,6 +142,9 @@ static void print_text(const Verifying *verifying) {
         printf("; whoever has the database could have chained all of it anew\n");
     if (counts->unmatched_heads)
         printf("%" PRIu64 " heads from elsewhere are of a log of another length\n", counts->unmatched_heads);
+    if (counts->later_heads)
+        printf("THE END IS MISSING: %" PRIu64 " of them are of a longer log than these files show\n",
+               counts->later_heads);
     print_expected(verifying);
     const AuditUnchecked *unchecked;
     for (size_t i = 0; (unchecked = audit_unchecked(verifying->audit, i)); i++)
@@ -201,6 +204,7 @@ static void print_json(const Verifying *verifying) {
     json_object_set_new(object, "heads", json_integer((json_int_t)counts->heads));
     json_object_set_new(object, "heads_good", json_integer((json_int_t)counts->signed_heads));
     json_object_set_new(object, "heads_of_another_length", json_integer((json_int_t)counts->unmatched_heads));
+    json_object_set_new(object, "heads_of_a_longer_log", json_integer((json_int_t)counts->later_heads));
     json_object_set_new(object, "heads_cosigned", json_integer((json_int_t)verifying->expected.cosigned));
     json_object_set_new(object, "cosigned_good", json_integer((json_int_t)verifying->expected.good));
     json_object_set_new(object, "cosigned_bad", json_integer((json_int_t)verifying->expected.bad));
@@ -210,6 +214,7 @@ static void print_json(const Verifying *verifying) {
     json_object_set_new(object, "proven_position", json_integer((json_int_t)state.proven_position));
     json_object_set_new(object, "segments_trimmed", json_integer((json_int_t)counts->trimmed));
     json_object_set_new(object, "entries_erased", json_integer((json_int_t)counts->erased));
+    json_object_set_new(object, "let_go_unproven", json_integer((json_int_t)counts->unproven));
     json_object_set_new(object, "erased", erased_json(verifying));
     json_object_set_new(object, "breaks_found", json_integer((json_int_t)verifying->n_breaks));
     json_object_set(object, "breaks", verifying->breaks);

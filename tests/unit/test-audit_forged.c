@@ -3,14 +3,19 @@
 // Logs that an exchange made up itself, chained and signed as any: what it has no agency's word for is found, whatever
 // it is called. Whoever has the broker's machine can write such a log; nobody who verifies it is to take it for whole.
 #include "broker/audit.h"
+#include "broker/audit_notes.h"
 #include "log.pb-c.h"
+#include "operators/log_audit.h"
 #include "proto/base/error.h"
 #include "tests/unit/log-case.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <zstd.h>
 #include <cmocka.h>
 
 #define EVENTS 3
@@ -238,6 +243,99 @@ static void test_two_events_as_one(void **state) {
     is_broken(4, "number of entries");
 }
 
+// ---- keys and names -----------------------------------------------------------------------------------------------
+
+// The key was given for heads, by itself, and is no agency's.
+static void test_a_batch_that_the_exchange_signed(void **state) {
+    begin(true);
+    Signer *agencys = f.made.signer;
+    char id[KEY_ID_TEXT_BYTES];
+    memcpy(id, f.made.key_id, sizeof id);
+    memcpy(f.made.key_id, f.made.exchange_id, sizeof id);
+    f.made.signer = f.made.exchange_signer;
+    memcpy(f.made.keys.sign_public, f.made.exchange.sign_public, KEY_BYTES);
+    Segment segment = forge(EVENTS, EVENTS);
+    f.made.signer = agencys;
+    ok(log_case_segment(&f.made, &segment, &f.sealed));
+    add_key(f.made.exchange.sign_public, "");
+    is_broken(4, "key of a batch");
+}
+
+// Whose it is by the file is what it says; a key that is given for one agency is not for what nothing names.
+static void test_an_agency_without_a_name(void **state) {
+    begin(true);
+    Segment segment = forge(EVENTS, EVENTS);
+    segment.agency = LOG_CASE_AGENCY + 1;
+    ok(log_case_segment(&f.made, &segment, &f.sealed));
+    is_broken(4, "agency");
+}
+
+static void test_names_that_contradict_each_other(void **state) {
+    CLEANUP(audit_notes_free) AuditNotes notes = {0};
+    assert_int_equal(audit_notes_agency(&notes, 9, "VSS"), 0);
+    assert_int_equal(audit_notes_agency(&notes, 7, "MOH"), 0);
+    assert_int_equal(audit_notes_agency(&notes, 9, "VSS"), 0); // another file
+    assert_int_equal(audit_notes_agency(&notes, 9, "MOET"), 2);
+    assert_int_equal(audit_notes_agency(&notes, 8, "MOH"), 2);
+    assert_string_equal(audit_notes_code(&notes, 7), "MOH");
+    assert_string_equal(audit_notes_code(&notes, 9), "VSS");
+    assert_null(audit_notes_code(&notes, 8));
+}
+
+// A year of a country's daily files, each with all names.
+static void test_many_files_name_many_agencies(void **state) {
+    CLEANUP(audit_notes_free) AuditNotes notes = {0};
+    char code[16];
+    for (int file = 0; file < 365; file++) {
+        for (uint32_t agency = 1; agency <= 200; agency++) {
+            snprintf(code, sizeof code, "A%" PRIu32, agency);
+            assert_int_equal(audit_notes_agency(&notes, agency, code), 0);
+        }
+    }
+    assert_int_equal(notes.n_agencies, 200);
+}
+
+// An older file knew of a later one; a newer file, that it was logged, and of one before it.
+static void test_files_tell_of_erasures_in_any_order(void **state) {
+    CLEANUP(audit_notes_free) AuditNotes notes = {0};
+    assert_int_equal(audit_notes_erasure(&notes, 3000, 0), 0);
+    assert_int_equal(audit_notes_erasure(&notes, 1500, 6000), 0);
+    assert_int_equal(audit_notes_erasure(&notes, 3000, 5000), 0);
+    for (uint64_t i = 0; i < 1000; i++)
+        assert_int_equal(audit_notes_erasure(&notes, 10 + i % 7, 20), 0);
+    assert_true(notes.erasures_size <= 32);
+    assert_int_equal(audit_notes_erased(&notes, 1500)->logged, 6000);
+    assert_int_equal(audit_notes_erased(&notes, 3000)->logged, 5000);
+    assert_int_equal(audit_notes_erased(&notes, 16)->logged, 20);
+    assert_null(audit_notes_erased(&notes, 17));
+}
+
+// ---- files ---------------------------------------------------------------------------------------------------------
+
+// Each record of five bytes takes many more to look at, and a frame of them is packed into next to nothing.
+static void test_a_frame_of_very_many_records(void **state) {
+    CLEANUP(bytes_free) Bytes plain = {0};
+    CLEANUP(bytes_free) Bytes packed = {0};
+    CLEANUP(audit_destroy) Audit *audit = NULL;
+    LogAudit *log = NULL;
+    char path[] = "/tmp/dongbo-audit-XXXXXX";
+    int file = mkstemp(path);
+    bytes_append_text(&plain, "dongbo log 1\n");
+    size_t n = LOGFILE_FRAME_BYTES_GOAL + 5;
+    memset(bytes_reserve(&plain, n), 0, n);
+    plain.n += n;
+    uint8_t *to = bytes_reserve(&packed, ZSTD_compressBound(plain.n));
+    packed.n = ZSTD_compress(to, ZSTD_compressBound(plain.n), plain.data, plain.n, 1);
+    assert_true(packed.n < 1000 && write(file, packed.data, packed.n) == (ssize_t)packed.n);
+    ok(audit_new(&audit, &f.keys, tell, NULL));
+    ok(log_audit_new(&log, &(LogAuditOptions){.audit = audit, .keys = &f.keys, .threads = 1}));
+    assert_int_equal(log_audit_file(log, path), 1);
+    assert_non_null(strstr(error_text(), "a frame that is longer than any of an export"));
+    log_audit_destroy(&log);
+    close(file);
+    unlink(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_what_is_honest_is_whole, tear_down),
@@ -248,6 +346,12 @@ int main(void) {
         cmocka_unit_test_teardown(test_an_event_that_is_called_something_else, tear_down),
         cmocka_unit_test_teardown(test_sequences_that_change_places, tear_down),
         cmocka_unit_test_teardown(test_two_events_as_one, tear_down),
+        cmocka_unit_test_teardown(test_a_batch_that_the_exchange_signed, tear_down),
+        cmocka_unit_test_teardown(test_an_agency_without_a_name, tear_down),
+        cmocka_unit_test(test_names_that_contradict_each_other),
+        cmocka_unit_test(test_many_files_name_many_agencies),
+        cmocka_unit_test(test_a_frame_of_very_many_records),
+        cmocka_unit_test(test_files_tell_of_erasures_in_any_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -279,11 +279,34 @@ static void test_a_payload_that_says_otherwise(void **state) {
     assert_string_equal(f.what, "entry");
 }
 
+// It commits to less: whoever could go back to it could say otherwise, later, what stands in the log.
+static int set_up_again(void **state) {
+    char *data = NULL;
+    size_t n = 0;
+    f = (Fixture){0};
+    FILE *file = open_memstream(&data, &n);
+    ok(log_case_begin(&f.made, file, true));
+    ok(log_case_note(&f.made, DONGBO__ENTRY_KIND__ENTRY_EPOCH, "the first epoch"));
+    put_note();
+    ok(log_case_put_end(&f.made));
+    fclose(file);
+    ok(logfile_unpack((uint8_t *)data, n, &f.file));
+    free(data);
+    return 0;
+}
+
+static void test_no_log_goes_back_to_it(void **state) {
+    ok(audit_log());
+    assert_true(f.n_found > 0);
+    assert_string_equal(f.what, "format");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_each_byte, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_payload_that_says_otherwise, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_log_goes_back_to_it, set_up_again, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

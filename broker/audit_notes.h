@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What export files say of a log beside it, gathered over all of them: names of agencies, and what was erased. Parts of
+// a log that were exported one after the other say most of it again.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct AuditAgency {
+    uint32_t agency;
+    char code[32];
+} AuditAgency;
+
+typedef struct AuditErasure {
+    uint64_t position;
+    uint64_t logged; // position of its tombstone; 0: nowhere yet
+} AuditErasure;
+
+typedef struct AuditNotes {
+    AuditAgency *agencies; // by their numbers
+    AuditErasure *erasures;
+    size_t n_agencies, agencies_size, n_erasures, erasures_size;
+    size_t n_sorted; // erasures, each position once
+} AuditNotes;
+
+void audit_notes_free(AuditNotes *notes);
+// 1 when it is none, or there are too many; 2 when another name was said of this number, or this name of another:
+// neither ever changes, so one of them is made up. ERROR_MEMORY.
+int audit_notes_agency(AuditNotes *notes, uint32_t agency, const char *code);
+const char *audit_notes_code(const AuditNotes *notes, uint32_t agency); // NULL: nothing names it
+// 1 when there are too many; ERROR_MEMORY.
+int audit_notes_erasure(AuditNotes *notes, uint64_t position, uint64_t logged);
+const AuditErasure *audit_notes_erased(AuditNotes *notes, uint64_t position); // NULL: nothing says so
