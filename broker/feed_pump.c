@@ -103,7 +103,16 @@ static int filling_send(Filling *filling) {
     Subscriber *to = filling->to;
     if (filling->n == 0)
         return 0;
-    int r = release(state, to);
+    int r = feed_sure(state);
+    if (r == 1) { // made again, of what is read then
+        to->place = filling->before;
+        to->previous = filling->previous_before;
+        to->blocked_until_ms = clock_monotonic_ms(state->clock) + BLOCKED_RETRY_MS;
+        filling_begin(filling);
+        return 1;
+    }
+    if (r == 0)
+        r = release(state, to);
     if (r != 0) {
         to->place = filling->before;
         to->previous = filling->previous_before;
@@ -330,11 +339,12 @@ static int segment_get(Filling *filling, const ReaderSegment **ret) {
         return 0;
     // What was filled so far is of before; a Welcome that tells of another grant comes behind it.
     r = filling_send(filling);
+    int64_t turn = state->turn;
     if (r == 0)
         r = feed_session_policies(state);
     if (r != 0)
         return r;
-    return filling->to->session == session ? 0 : 1;
+    return filling->to->session == session && state->turn == turn ? 0 : 1;
 }
 
 static int subscriber_turn(FeedState *state, Subscriber *to, Budget budget) {

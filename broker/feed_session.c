@@ -569,17 +569,40 @@ static void end_gone(FeedState *state, Subscriber *subscriber) {
     feed_session_end(state, subscriber, answer.code, answer.text);
 }
 
+int feed_sure(FeedState *state) {
+    int64_t now_ms = clock_monotonic_ms(state->clock), turn = 0;
+    if (now_ms - state->sure_ms < FEED_SURE_MS)
+        return 0;
+    int r = feed_store_turn(state->store, &turn);
+    if (r < 0 || turn != state->turn)
+        return r < 0 ? r : 1;
+    state->sure_ms = now_ms;
+    return 0;
+}
+
+// What was read before is forgotten, and the database told so.
+static int let_go(FeedState *state, int64_t turn) {
+    reader_forget(state->reader);
+    feed_origins_forget(state->origins);
+    state->turn = turn;
+    return feed_store_let_go(state->store, turn);
+}
+
 int feed_session_policies(FeedState *state) {
     CLEANUP(policy_set_destroy) PolicySet *set = NULL;
-    int64_t stamp = 0;
+    FeedStamp stamp = {0};
+    int64_t now_ms = clock_monotonic_ms(state->clock);
     int r = policy_set_new(&set);
     if (r == 0)
         r = feed_store_policies(state->store, set, &stamp);
+    if (r == 0 && (stamp.turn != state->turn || !state->connected))
+        r = let_go(state, stamp.turn);
     if (r == 0)
         r = feed_store_trimmed(state->store, &state->trimmed);
     if (r < 0)
         return r;
-    state->policy_stamp = stamp;
+    state->sure_ms = now_ms;
+    state->policy_stamp = stamp.policies;
     state->policies_ms = clock_monotonic_ms(state->clock);
     PolicySet *older = state->policies;
     state->policies = set;

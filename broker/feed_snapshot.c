@@ -140,6 +140,7 @@ static void give(FeedState *state, Subscriber *subscriber) {
     work->asked = ask->asked;
     work->version = *policy_current(policy_set_find(state->policies, subscriber->subscription));
     work->begins = ask->begins;
+    work->turn = state->turn;
     work->place = ask->place;
     state->reading = true;
     snapshot_give(state->snapshots, work);
@@ -223,7 +224,14 @@ static int answer(FeedState *state, Subscriber *to, SnapshotWork *work) {
         return 0;
     }
     bool whole = work->done && !work->asked.digests && !work->asked.of_buckets;
-    int r = whole ? first_check(state, &work->place.first) : 0;
+    int r = feed_sure(state);
+    if (r < 0)
+        return r;
+    if (r == 1 || work->turn != state->turn) { // something of it may have been erased: it is read again
+        to->blocked_until_ms = clock_monotonic_ms(state->clock) + BLOCKED_RETRY_MS;
+        return 0;
+    }
+    r = whole ? first_check(state, &work->place.first) : 0;
     if (r == 1) {
         begin_again(state, to, "The log does not go on any more from where this snapshot began.");
         return 0;

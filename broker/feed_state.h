@@ -31,6 +31,7 @@ typedef struct FeedState {
     Follower *follower;
     PolicySet *policies;               // NULL until read for the first time
     int64_t policy_stamp, policies_ms; // of them; when they were read
+    int64_t turn, sure_ms;             // nothing was erased since that is in memory, as of then (feed_sure())
     uint64_t trimmed;                  // up to there the log is not kept, as of then
     Subscribers *subscribers;
     bool connected;               // to the database, and policies and head are known
@@ -56,5 +57,8 @@ typedef struct FeedState {
 
 // Writes and sends one frame of this session. 1 when the socket does not take it now.
 int feed_send(FeedState *state, Subscriber *subscriber, FrameType type, const ProtobufCMessage *message);
+// Before anything of a record goes out: 0 when nothing that was read was erased since; 1 when something was, and what
+// is at hand is not to be sent. ERROR_DATABASE.
+int feed_sure(FeedState *state);
 // This place as a token, which borrows its hash. At the log's beginning it has none.
 void feed_token(Dongbo__ResumeToken *token, const FeedPlace *place);

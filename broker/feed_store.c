@@ -38,8 +38,10 @@ static const PgStatement TRIMMED = {"feed_trimmed", "SELECT coalesce(max(positio
 static const PgStatement SEGMENTS = {
     "feed_segments",
     "SELECT first_position, last_position, epoch, format, stored_at_us, hash, payload,"
-    "  " FEED_STORE_POLICY_STAMP
-    " FROM exchange.segment WHERE first_position >= coalesce((SELECT first_position FROM exchange.segment"
+    "  " FEED_STORE_POLICY_STAMP ","
+    " ARRAY(SELECT e.position FROM exchange.erasure e WHERE e.position BETWEEN g.first_position AND g.last_position"
+    "  AND e.logged_position IS NOT NULL AND NOT e.done)"
+    " FROM exchange.segment g WHERE first_position >= coalesce((SELECT first_position FROM exchange.segment"
     "  WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1), $1)"
     " ORDER BY first_position LIMIT 8",
     1, (const Oid[]){OID_INT8}};
@@ -58,7 +60,16 @@ static const PgStatement POLICIES = {"feed_policies",
                                      "SELECT p.subscription, " POLICY_ROW
                                      " FROM exchange.subscription_policy p ORDER BY p.subscription, p.version",
                                      0, NULL};
-static const PgStatement STAMP = {"feed_policy_stamp", "SELECT " FEED_STORE_POLICY_STAMP, 0, NULL};
+#define TURN "(SELECT last_value FROM exchange.erasure_turn)"
+static const PgStatement STAMP = {"feed_policy_stamp", "SELECT " FEED_STORE_POLICY_STAMP ", " TURN, 0, NULL};
+static const PgStatement NOW = {"feed_turn", "SELECT " TURN, 0, NULL};
+// Sessions that are over leave their rows; a server's numbers come again.
+static const PgStatement LET_GO = {"feed_let_go",
+                                   "WITH gone AS (DELETE FROM exchange.feeding f WHERE f.pid <> pg_backend_pid()"
+                                   "  AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = f.pid))"
+                                   " INSERT INTO exchange.feeding (pid, turn) VALUES (pg_backend_pid(), $1)"
+                                   " ON CONFLICT (pid) DO UPDATE SET turn = excluded.turn, at = now()",
+                                   1, (const Oid[]){OID_INT8}};
 static const PgStatement AGENCIES = {"feed_agencies", "SELECT agency, code FROM exchange.agency", 0, NULL};
 
 // A share that has no row yet begins where the others are, as exchange.subscription_open() will have it.
@@ -314,16 +325,35 @@ static int versions_read(FeedStore *store, PolicySet *set) {
 }
 
 // Before what it stands for: what changes meanwhile is read again, rather than missed.
-static int stamp_read(FeedStore *store, int64_t *ret) {
+static int stamp_read(FeedStore *store, FeedStamp *ret) {
     PGresult *result;
     int r = pg_run(store->pg, &STAMP, &(PgParams){0}, &result);
-    if (r == 0)
-        *ret = pg_i64(result, 0, 0);
+    if (r < 0)
+        return r;
+    *ret = (FeedStamp){pg_i64(result, 0, 0), pg_i64(result, 0, 1)};
     PQclear(result);
+    return 0;
+}
+
+int feed_store_turn(FeedStore *store, int64_t *ret) {
+    PGresult *result;
+    int r = pg_run(store->pg, &NOW, &(PgParams){0}, &result);
+    if (r < 0)
+        return r;
+    *ret = pg_i64(result, 0, 0);
+    PQclear(result);
+    return 0;
+}
+
+int feed_store_let_go(FeedStore *store, int64_t turn) {
+    PgParams params = {0};
+    pg_param_i64(&params, turn);
+    int r = pg_run(store->pg, &LET_GO, &params, NULL);
+    pg_params_free(&params);
     return r;
 }
 
-int feed_store_policies(FeedStore *store, PolicySet *set, int64_t *ret_stamp) {
+int feed_store_policies(FeedStore *store, PolicySet *set, FeedStamp *ret_stamp) {
     int r = stamp_read(store, ret_stamp);
     if (r == 0)
         r = subscriptions_read(store, set);
@@ -346,6 +376,10 @@ int feed_store_segments(FeedStore *store, uint64_t position, PGresult **ret) {
     int r = pg_run(store->pg, &SEGMENTS, &params, ret);
     pg_params_free(&params);
     return r;
+}
+
+int feed_store_row_erased(const PGresult *result, int row, PgElement **ret) {
+    return pg_array(result, row, 8, ret);
 }
 
 void feed_store_row(const PGresult *result, int row, SegmentRow *ret) {

@@ -37,8 +37,15 @@ int feed_store_head(FeedStore *store, FeedPlace *ret); // position 0 in an empty
 // The newest signed head, as stored; number 0 when there is none.
 int feed_store_signed(FeedStore *store, uint64_t *ret_number, Bytes *ret_head, Bytes *ret_signature);
 int feed_store_trimmed(FeedStore *store, uint64_t *ret); // up to this position the log is not kept
-// Into an empty set. *ret_stamp: what is written down later raises it (see SegmentRow).
-int feed_store_policies(FeedStore *store, PolicySet *set, int64_t *ret_stamp);
+typedef struct FeedStamp {
+    int64_t policies; // what is written down later raises it (see SegmentRow)
+    int64_t turn;     // ... and an erasure this
+} FeedStamp;
+// Into an empty set.
+int feed_store_policies(FeedStore *store, PolicySet *set, FeedStamp *ret_stamp);
+int feed_store_turn(FeedStore *store, int64_t *ret);
+// Nothing that was read before this turn is sent any more: erasures wait for that (exchange.feeding).
+int feed_store_let_go(FeedStore *store, int64_t turn);
 
 // Columns of a segment's row. Bytes live as long as `result`, which the caller clears.
 typedef struct SegmentRow {
@@ -71,6 +78,9 @@ void feed_store_followed_row(const PGresult *result, int row, FollowedRow *ret);
 // The segment that holds `position` (or the last one before it) and those after it.
 int feed_store_segments(FeedStore *store, uint64_t position, PGresult **ret);
 void feed_store_row(const PGresult *result, int row, SegmentRow *ret);
+// Positions of entries that go, though their content is still there. How many, to be freed; ERROR_MEMORY,
+// ERROR_DATABASE.
+int feed_store_row_erased(const PGresult *result, int row, PgElement **ret);
 
 // Of entries that are about events of other segments: which batch's, and which of its events. Rows: which question,
 // from 1, the first position of the batch's segment, the event's place in it; none for what was not found. For an entry

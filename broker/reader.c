@@ -75,7 +75,17 @@ static int arena_ready(Slot *slot) {
     return 0;
 }
 
-static int fill(Reader *reader, const SegmentRow *row) {
+// What is being erased is as if it had been: before its content goes nobody is sent it any more.
+static int blank(const PGresult *result, int row, const ReaderSegment *segment) {
+    PgElement *erased = NULL;
+    int n = segment->entries ? feed_store_row_erased(result, row, &erased) : 0;
+    for (int i = 0; i < n; i++)
+        dongbo__entry__init(segment->entries[(uint64_t)pg_element_int(erased[i]) - segment->first]);
+    free(erased);
+    return n < 0 ? n : 0;
+}
+
+static int fill(Reader *reader, const PGresult *result, int at, const SegmentRow *row) {
     Slot *slot = oldest(reader);
     slot->segment.last = 0;
     int r = arena_ready(slot);
@@ -98,6 +108,9 @@ static int fill(Reader *reader, const SegmentRow *row) {
         if (segment.readable)
             segment.entries = payload->entries;
     }
+    r = blank(result, at, &segment);
+    if (r < 0)
+        return r;
     slot->segment = segment;
     slot->used = ++reader->uses;
     return 0;
@@ -124,7 +137,7 @@ static int load(Reader *reader, uint64_t position) {
         SegmentRow segment;
         feed_store_row(result, row, &segment);
         if (segment.last >= position && !find(reader, segment.first))
-            r = fill(reader, &segment);
+            r = fill(reader, result, row, &segment);
     }
     PQclear(result);
     return r;

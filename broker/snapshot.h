@@ -17,6 +17,7 @@ typedef struct SnapshotWork {
     uint64_t session;
     SnapshotAsked asked;
     PolicyVersion version;
+    int64_t turn;        // FeedState's when it was given
     bool begins;         // place.first is not known yet
     SnapshotPlace place; // of what was told; then of what this chunk tells
     // The answer.

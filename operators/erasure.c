@@ -7,9 +7,13 @@
 #include "broker/about.h"
 #include "broker/erase.h"
 #include "broker/segment.h"
+#include "operators/commits.h"
 #include "operators/disclosure.h"
 #include "operators/progress.h"
 #include "operators/result.h"
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/bounds.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,6 +21,8 @@
 
 #define OID_INT8_ARRAY 1016
 #define ENTRIES_MAX 16384 // of a segment
+#define FEED_MARGIN_MS 1000
+#define FEED_LOOK_MS 20
 #define ARENA_BYTES ((size_t)256 * 1024 * 1024)
 
 static const PgStatement NEXT = {
@@ -48,6 +54,13 @@ static const PgStatement PERSONS = {
     0, NULL};
 static const PgStatement VERSION = {"erasure_version", "SELECT exchange.erase_version($1, $2, $3)", 3, NULL};
 static const PgStatement DONE = {"erasure_done", "SELECT exchange.erase_done($1)", 1, NULL};
+
+static const PgStatement TURN = {"erasure_turn", "SELECT exchange.erasure_turn()", 0, NULL};
+static const PgStatement BEHIND = {
+    "erasure_behind",
+    "SELECT count(*), coalesce(string_agg(f.pid::text, ', '), '') FROM exchange.feeding f "
+    "JOIN pg_stat_activity a USING (pid) WHERE f.turn < $1",
+    1, NULL};
 
 static int damaged(int64_t position) {
     return error_fail(ERROR_DATABASE, "what is stored at position %" PRId64 " cannot be read, and is not erased",
@@ -227,6 +240,35 @@ static int erase_next(Pg *exchange, const Rules *rules, uint64_t *n) {
     return r;
 }
 
+// ---- brokers --------------------------------------------------------------------------------------------------------
+
+// Until no broker sends any more what it had read of it. One that does not answer is not waited for longer than it may
+// send without having asked.
+static int wait_for_feeds(Pg *exchange) {
+    RESULT turn = NULL;
+    int64_t until_ms = clock_monotonic_ms(clock_system()) + FEED_SURE_MS + FEED_MARGIN_MS;
+    int r = commits_listen(exchange);
+    if (r == 0)
+        r = pg_run(exchange, &TURN, NULL, &turn);
+    while (r == 0) {
+        RESULT behind = NULL;
+        PgParams params = {0};
+        pg_param_i64(&params, pg_i64(turn, 0, 0));
+        r = pg_run(exchange, &BEHIND, &params, &behind);
+        pg_params_free(&params);
+        if (r < 0 || pg_i64(behind, 0, 0) == 0)
+            return r;
+        if (clock_monotonic_ms(clock_system()) > until_ms) {
+            log_warn("%" PRId64 " brokers do not answer (their sessions with the database: process %s): they look "
+                     "before they send anything more, and what they sent is accounted for",
+                     pg_i64(behind, 0, 0), pg_text(behind, 0, 1));
+            return 0;
+        }
+        r = commits_wait(exchange, -1, FEED_LOOK_MS);
+    }
+    return r;
+}
+
 // Who had been told of what goes, while that can still be seen.
 static int keep_disclosures(Desk *desk, Pg *exchange) {
     RESULT persons = NULL;
@@ -243,6 +285,8 @@ int erasure_take_away(Desk *desk, uint64_t *ret) {
     int r = desk_rules(desk, &rules);
     if (r == 0)
         r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = wait_for_feeds(exchange);
     if (r == 0)
         r = keep_disclosures(desk, exchange);
     *ret = 0;

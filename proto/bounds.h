@@ -90,6 +90,7 @@
 #define GREETING_MS 3000         // a session is opened within this time of its Hello, or not at all
 #define HELLO_MS 5000            // so long an agent waits for its Welcome before it says Hello elsewhere
 #define GREETINGS_MAX 4096       // Hellos and questions for verdicts that wait for the database
+#define FEED_SURE_MS 5000        // so long a broker sends what it has read without asking whether it was erased
 #define SOCKET_HWM 1000          // messages to one peer
 #define SOCKET_RECEIVE_HWM 64    // messages from one peer; more wait in its own TCP buffers
 #define DESCRIPTORS_MAX 16384    // of a broker, where the machine gives it as many

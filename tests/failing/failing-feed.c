@@ -101,7 +101,7 @@ static int keep(Session *session) {
 }
 
 static int run(Session *session) {
-    int64_t stamp;
+    FeedStamp stamp;
     StoredPosition stored;
     FeedPlace place;
     session->subscriber = (Subscriber){.session = 1, .subscription = 1};

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 
 import wire
@@ -292,3 +293,47 @@ def test_nothing_is_left_in_a_dump_of_the_whole_database(centre):
     assert exchange.cluster.value("SELECT count(*) FROM exchange.person_alias") == 0
     verify(exchange)
     assert preview(exchange, "--citizen", who)["entries"] == 0
+
+
+def test_what_is_being_erased_is_sent_no_more(centre):
+    """Its tombstone stands in the log, and its content still does, too: as when `erase` was interrupted."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    exchange.committee("hn", "health", FIELDS)
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    moh.publish([dose(number(1), 1, "GOES-1", 10), dose(number(2), 1, "STAYS-2", 10)])
+    goes = read_silently(exchange, "hn")[0]  # the broker has the segment in memory
+    assert "GOES-1" in str(goes)
+    exchange.cluster.rows("INSERT INTO exchange.erasure (position, ordered, agency) SELECT %s, 'a test', agency "
+                          "FROM exchange.agency WHERE code = 'MOH'", goes.position)
+    exchange.wait_until("SELECT count(*) FROM exchange.erasure WHERE logged_position IS NOT NULL", 1)
+    assert "STAYS-2" in (said := str(read_silently(exchange, "hn", from_start=True))) and "GOES-1" not in said
+
+
+def test_an_erasure_waits_for_brokers_to_let_go(centre):
+    """All that run say so at once; one that is paused goes on later, and sends nothing of it."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    second = exchange.start_second_broker()
+    exchange.committee("hn", "health", FIELDS)
+    npc.publish([centre.enter(number(of)) for of in range(1, 4)])
+    moh.publish([dose(number(of), 1, f"LOT-{of}", 10) for of in range(1, 4)])
+    with wire.Subscriber(f"{exchange.subscribe}2", wire.keys_of(exchange, "hn"),
+                         wire.keys_of(exchange, "broker").curve_public, "hn") as peer:
+        peer.hello()
+        peer.credit(240)
+        while not peer.records:
+            peer.take()
+        assert len(peer.records) == 1, "the others wait for credit"
+        done = exchange.dongbo("erase", "--citizen", number(2), "--order", ORDER, "--yes")
+        assert "do not answer" not in done.stderr
+        turn = exchange.cluster.value("SELECT last_value FROM exchange.erasure_turn")
+        assert turn > 0 and exchange.cluster.rows("SELECT turn FROM exchange.feeding") == [(turn,)] * 2
+        second.popen.send_signal(signal.SIGSTOP)
+        try:
+            done = exchange.dongbo("erase", "--citizen", number(3), "--order", ORDER, "--yes")
+        finally:
+            second.popen.send_signal(signal.SIGCONT)
+        assert "1 brokers do not answer" in done.stderr and "erased" in done.stdout
+        exchange.wait_until("SELECT count(DISTINCT turn) FROM exchange.feeding", 1)
+        peer.take_all(exchange.cluster.value("SELECT last_position FROM exchange.head"))
+        said = str(peer.records)
+    assert "LOT-1" in said and "LOT-2" not in said and "LOT-3" not in said

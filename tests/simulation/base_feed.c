@@ -35,7 +35,15 @@ static int one_number(Call *call, int64_t number) {
 }
 
 static int stamp(Call *call) {
-    return one_number(call, (int64_t)base_n_subscriptions);
+    rows_begin(call, 2);
+    row_begin(call);
+    row_i64(call, 0, (int64_t)base_n_subscriptions);
+    row_i64(call, 1, 0);
+    return 0;
+}
+
+static int turn(Call *call) { // nothing is erased here
+    return one_number(call, 0);
 }
 
 static int subscriptions(Call *call) {
@@ -101,7 +109,7 @@ static int segments(Call *call) {
             from = row->first_position;
     }
     from = from == 0 ? position : from;
-    rows_begin(call, 8);
+    rows_begin(call, 9);
     for (size_t i = 0; i < base_segments.n && call->n_rows < FEED_STORE_SEGMENTS; i++) {
         const BaseSegment *row = table_row(call, &base_segments, i);
         if (row == NULL || row->first_position < from)
@@ -115,6 +123,7 @@ static int segments(Call *call) {
         row_value(call, 5, row->hash);
         row_value(call, 6, row->last_position <= trimmed ? (Value){.null = true} : row->payload);
         row_i64(call, 7, (int64_t)base_n_subscriptions);
+        row_numbers(call, 8, NULL, 0);
     }
     return 0;
 }
@@ -276,6 +285,8 @@ const BaseStatement BASE_FEED[] = {
     {"snapshot_agencies", agencies},
     {"snapshot_went", none},
     {"feed_policy_stamp", stamp},
+    {"feed_turn", turn},
+    {"feed_let_go", done},
     {"feed_subscriptions", subscriptions},
     {"feed_keys", keys},
     {"feed_policies", policies},
