@@ -4,9 +4,11 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -27,6 +29,13 @@ def processes_of(run):
         if run in words:
             found.append(words)
     return found
+
+
+def wait_for_file(path, process):
+    deadline = time.monotonic() + SECONDS
+    while not path.exists():
+        assert process.poll() is None and time.monotonic() < deadline, f"{path.name} is not there"
+        time.sleep(0.05)
 
 
 def test_json_is_the_last_line(tmp_path):
@@ -85,6 +94,27 @@ def test_interrupted_demo_leaves_nothing(line, whole_group, number):
             demo.kill()
     assert run and not os.path.exists(run)
     assert not processes_of(run)
+
+
+def test_interrupted_while_it_asks_the_database(tmp_path):
+    """Its psql outlives the interruption, and ends well: the script does not take that for its own answer."""
+    psql, asks = tmp_path / "psql", tmp_path / "asks"
+    psql.write_text(f"""#!/bin/sh
+case "$*" in *last_position*) trap '' INT; : >{asks}; sleep 2 ;; esac
+exec {shutil.which("psql")} "$@"
+""")
+    psql.chmod(0o755)
+    demo = subprocess.Popen(DEMO, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    try:
+        wait_for_file(asks, demo)
+        os.killpg(demo.pid, signal.SIGINT)
+        said = demo.stderr.read()
+        assert demo.wait(SECONDS) == 130, said
+    finally:
+        if demo.poll() is None:
+            demo.kill()
 
 
 @pytest.mark.parametrize("words, says", [(("--scale", "0"), "--scale is a whole number from 1 on"),
