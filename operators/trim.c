@@ -41,10 +41,18 @@ static const PgStatement BEHIND = {
     "SELECT s.name, coalesce(p.acked, 0) FROM exchange.subscription s LEFT JOIN exchange.subscription_place p "
     "USING (subscription) WHERE s.state = 'active' AND coalesce(p.acked, 0) < $1 ORDER BY 2, 1",
     1, NULL};
+// What exchange.trim_step() would take away: not what an open exception is about, nor the newest of each stream.
 static const PgStatement COUNT = {
     "trim_count",
-    "SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM exchange.segment_size WHERE last_position <= $1 "
-    "AND first_position <= $1",
+    "WITH newest AS MATERIALIZED (SELECT s.stream, (SELECT n.first_position FROM exchange.segment n "
+    " WHERE n.stream = s.stream ORDER BY n.first_position DESC OFFSET 255 LIMIT 1) AS first FROM exchange.stream s), "
+    "asked AS MATERIALIZED (SELECT DISTINCT (SELECT n.first_position FROM exchange.segment n "
+    " WHERE n.first_position <= e.position ORDER BY n.first_position DESC LIMIT 1) AS first "
+    " FROM exchange.exception e WHERE e.open AND e.position <= $1) "
+    "SELECT count(*), coalesce(sum(z.bytes), 0)::bigint FROM exchange.segment_size z "
+    "JOIN exchange.segment g USING (first_position) LEFT JOIN newest n USING (stream) "
+    "WHERE z.last_position <= $1 AND first_position <= $1 AND (stream IS NULL OR first_position < n.first) "
+    "AND first_position NOT IN (SELECT a.first FROM asked a)",
     1, NULL};
 static const PgStatement DECLARE = {"trim_declare", "INSERT INTO exchange.trim (position) VALUES ($1)", 1, NULL};
 static const PgStatement STEP = {"trim_step", "SELECT last, segments, bytes FROM exchange.trim_step($1)", 1, NULL};
@@ -140,9 +148,7 @@ static int say_first(const Trim *trim) {
     RESULT count = NULL;
     int r = run_with(trim->exchange, &COUNT, trim->limit, &count);
     if (r == 0)
-        printf("would trim up to position %" PRId64 ": %" PRId64 " segments with %" PRId64
-               " bytes at most; nothing was "
-               "done\n",
+        printf("would trim up to position %" PRId64 ": %" PRId64 " segments with %" PRId64 " bytes; nothing was done\n",
                trim->limit, pg_i64(count, 0, 0), pg_i64(count, 0, 1));
     return r;
 }

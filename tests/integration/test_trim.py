@@ -59,6 +59,8 @@ def test_what_goes_and_what_stays(exchange, health):
     assert limit == first[-2] - 1 and payloads(exchange) == before
     done = trim(exchange, "--older-than", "400d").stdout
     assert f"kept from position {limit + 1} on" in done
+    counted = re.search(r": (\d+ segments with \d+ bytes); nothing was done", dry).group(1)
+    assert f": {counted};" in done, "a dry run counts what goes, and not what stays"
 
     kept = payloads(exchange)
     assert waiting in kept and set(before) - set(kept) >= set(first[:GONE - 1])
