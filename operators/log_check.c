@@ -17,8 +17,9 @@
 #define KEYS_MAX 256
 
 static const char NOTES[] =
-    "Keys are public key files (FILE.pub): the exchange's, and of agencies. A FILE may also be of JSON lines that\n"
-    "dongbo-agent receive wrote with origin_proofs: then the proof of each record is checked.\n"
+    "Keys are public key files (FILE.pub): the exchange's, and of agencies; exchange=FILE.pub holds only for heads and\n"
+    "receipts, MOH=FILE.pub only for what that agency signed. A FILE may also be of JSON lines that dongbo-agent receive\n"
+    "wrote with origin_proofs: then the proof of each record is checked, and that it is of this record.\n"
     "Exit code 0: proved. 1: not proved, or not by the keys that were given. 2: a file could not be read.\n";
 
 static const char *signature_text(LogProofSignature signature) {
@@ -40,6 +41,8 @@ static void print_tree(const char *which, const Dongbo__TreeHead *tree, LogProof
 static void print_agency(const LogProofCheck *check) {
     printf("signed by the agency with key ");
     columns_show(check->agency_key);
+    if (*check->agency_who)
+        printf(" of %s", check->agency_who);
     printf(": %s\n", signature_text(check->agency));
 }
 
@@ -123,6 +126,7 @@ static int print_json(const char *path, const Dongbo__Proof *proof, const LogPro
     }
     if (proof->what_case == DONGBO__PROOF__WHAT_ENTRY)
         json_object_set_new(object, "position", json_integer((json_int_t)proof->entry->position));
+    json_object_set_new(object, "agency_code", *check->agency_who ? json_string(check->agency_who) : json_null());
     json_object_set_new(object, "with_event", json_boolean(check->has_content));
     return answer_print(object, 0);
 }
@@ -130,30 +134,44 @@ static int print_json(const char *path, const Dongbo__Proof *proof, const LogPro
 typedef struct Checks {
     OptionList given;
     uint8_t keys[KEYS_MAX][KEY_BYTES];
+    char who[KEYS_MAX][LOG_PROOF_WHO_BYTES];
     size_t n_keys;
     bool json;
     Arena *arena;
 } Checks;
 
-static int read_keys(Checks *checks) {
-    for (int i = 0; i < checks->given.n; i++) {
-        Keys keys;
-        if (checks->n_keys == KEYS_MAX)
-            return error_fail(ERROR_CONFIG, "more than %d keys", KEYS_MAX);
-        int r = keys_load(checks->given.items[i], &keys);
-        if (r < 0)
-            return r;
-        memcpy(checks->keys[checks->n_keys++], keys.sign_public, KEY_BYTES);
-        keys_wipe(&keys);
-    }
+// FILE, or WHO=FILE.
+static int add_key(Checks *checks, const char *given) {
+    const char *equals = strchr(given, '=');
+    size_t n = equals ? (size_t)(equals - given) : 0;
+    Keys keys;
+    if (checks->n_keys == KEYS_MAX)
+        return error_fail(ERROR_CONFIG, "more than %d keys", KEYS_MAX);
+    if (n >= LOG_PROOF_WHO_BYTES)
+        return error_fail(ERROR_CONFIG, "--keys: %s: an agency's code has less than %d letters", given,
+                          LOG_PROOF_WHO_BYTES);
+    int r = keys_load(equals ? equals + 1 : given, &keys);
+    if (r < 0)
+        return r;
+    memcpy(checks->who[checks->n_keys], given, n);
+    memcpy(checks->keys[checks->n_keys++], keys.sign_public, KEY_BYTES);
+    keys_wipe(&keys);
     return 0;
+}
+
+static int read_keys(Checks *checks) {
+    int r = 0;
+    for (int i = 0; r == 0 && i < checks->given.n; i++)
+        r = add_key(checks, checks->given.items[i]);
+    return r;
 }
 
 // 1 when it proves nothing by these keys.
 static int check_file(Checks *checks, const char *path) {
     const Dongbo__Proof *proof = NULL;
     LogProofCheck check;
-    LogProofKeys keys = {(const uint8_t(*)[KEY_BYTES])checks->keys, checks->n_keys};
+    LogProofKeys keys = {(const uint8_t(*)[KEY_BYTES])checks->keys, checks->n_keys,
+                         (const char(*)[LOG_PROOF_WHO_BYTES])checks->who};
     int r = received_check(path, &(ReceivedCheck){&keys, checks->arena, checks->json});
     if (r != RECEIVED_NOT)
         return r;
@@ -177,10 +195,10 @@ int log_check_run(Desk *desk, int argc, char **argv) {
     Checks checks = {0};
     int operand = 0;
     bool unproved = false;
-    const Option options[] = {
-        {"keys", 0, OPTION_LIST, "FILE.pub", "a public key that signatures may be by; again for others", &checks.given},
-        {"json", 0, OPTION_FLAG, NULL, "one JSON object a file", &checks.json},
-        {0}};
+    const Option options[] = {{"keys", 0, OPTION_LIST, "[WHO=]FILE.pub",
+                               "a public key that signatures may be by; again for others", &checks.given},
+                              {"json", 0, OPTION_FLAG, NULL, "one JSON object a file", &checks.json},
+                              {0}};
     int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;

@@ -103,14 +103,35 @@ typedef struct Checking {
     Merkle *merkle;
 } Checking;
 
-static int verifier_of(const Checking *checking, const char *key_id, Verifier **ret) {
+static const char *who_of(const Checking *checking, size_t i) {
+    return checking->keys->who ? checking->keys->who[i] : "";
+}
+
+// What the exchange signs is signed by no agency, and the other way round, where it is known whose a key is.
+static bool may_sign(const Checking *checking, size_t i, bool batches) {
+    const char *who = who_of(checking, i);
+    return *who == 0 || (strcmp(who, LOG_PROOF_EXCHANGE) != 0) == batches;
+}
+
+static int verifier_of(const Checking *checking, const char *key_id, bool batches, Verifier **ret) {
     for (size_t i = 0; i < checking->keys->n; i++) {
         char id[KEY_ID_TEXT_BYTES];
         keys_id(checking->keys->keys[i], id);
-        if (strcmp(id, key_id) == 0)
+        if (strcmp(id, key_id) == 0 && may_sign(checking, i, batches))
             return verifier_new(ret, checking->keys->keys[i]);
     }
     return 0;
+}
+
+// Of several that were given for the key, the first that says whose it is.
+static const char *agency_of(const Checking *checking, const char *key_id) {
+    for (size_t i = 0; i < checking->keys->n; i++) {
+        char id[KEY_ID_TEXT_BYTES];
+        keys_id(checking->keys->keys[i], id);
+        if (strcmp(id, key_id) == 0 && *who_of(checking, i) && may_sign(checking, i, true))
+            return who_of(checking, i);
+    }
+    return "";
 }
 
 static int check_head(const Checking *checking, const Dongbo__SignedHead *head, const Dongbo__TreeHead **ret_tree,
@@ -120,7 +141,7 @@ static int check_head(const Checking *checking, const Dongbo__SignedHead *head, 
         return 1;
     memcpy(key_id, (*ret_tree)->key_id, KEY_ID_TEXT_BYTES);
     CLEANUP(verifier_destroy) Verifier *verifier = NULL;
-    int r = verifier_of(checking, key_id, &verifier);
+    int r = verifier_of(checking, key_id, false, &verifier);
     if (r < 0)
         return r;
     *ret = LOG_PROOF_NO_KEY;
@@ -157,7 +178,7 @@ static int check_agency(const Checking *checking, const Dongbo__EntryProof *entr
         return 0;
     snprintf(ret->agency_key, sizeof ret->agency_key, "%s", header->key_id);
     CLEANUP(verifier_destroy) Verifier *verifier = NULL;
-    int r = verifier_of(checking, ret->agency_key, &verifier);
+    int r = verifier_of(checking, ret->agency_key, true, &verifier);
     ret->agency = LOG_PROOF_NO_KEY;
     if (r < 0 || verifier == NULL)
         return r;
@@ -267,7 +288,7 @@ static int check_alone(const Checking *checking, const Dongbo__EventProof *proof
     ret->wrong = origin_check(checking->merkle, &batch, proof->proof);
     snprintf(ret->agency_key, sizeof ret->agency_key, "%s", batch.header->key_id);
     CLEANUP(verifier_destroy) Verifier *verifier = NULL;
-    r = verifier_of(checking, ret->agency_key, &verifier);
+    r = verifier_of(checking, ret->agency_key, true, &verifier);
     ret->agency = LOG_PROOF_NO_KEY;
     if (r < 0 || verifier == NULL)
         return r;
@@ -312,6 +333,8 @@ static int check_receipt(const Checking *checking, const Dongbo__InclusionProof 
     }
     ret->receipt = LOG_PROOF_NO_KEY;
     for (size_t i = 0; i < checking->keys->n && inclusion->receipt_signature.len == SIGNATURE_BYTES; i++) {
+        if (!may_sign(checking, i, false))
+            continue;
         CLEANUP(verifier_destroy) Verifier *verifier = NULL;
         int r = verifier_new(&verifier, checking->keys->keys[i]);
         if (r == 0)
@@ -345,7 +368,7 @@ static const char *check_batch_event(const Checking *checking, const Dongbo__Inc
 static int check_origin(const Checking *checking, const OriginBatch *origin, LogProofCheck *ret) {
     CLEANUP(verifier_destroy) Verifier *verifier = NULL;
     snprintf(ret->agency_key, sizeof ret->agency_key, "%s", origin->header->key_id);
-    int r = verifier_of(checking, ret->agency_key, &verifier);
+    int r = verifier_of(checking, ret->agency_key, true, &verifier);
     ret->agency = LOG_PROOF_NO_KEY;
     if (r < 0 || verifier == NULL)
         return r;
@@ -381,7 +404,8 @@ static int check_inclusion(const Checking *checking, const Dongbo__InclusionProo
 
 int log_proof_check(const Dongbo__Proof *proof, const LogProofKeys *keys, Arena *arena, LogProofCheck *ret) {
     CLEANUP(merkle_destroy) Merkle *merkle = NULL;
-    *ret = (LogProofCheck){.agency = LOG_PROOF_NONE, .older = LOG_PROOF_NONE, .receipt = LOG_PROOF_NONE};
+    *ret =
+        (LogProofCheck){.agency_who = "", .agency = LOG_PROOF_NONE, .older = LOG_PROOF_NONE, .receipt = LOG_PROOF_NONE};
     int r = merkle_new(&merkle);
     if (r < 0)
         return r;
@@ -399,6 +423,7 @@ int log_proof_check(const Dongbo__Proof *proof, const LogProofKeys *keys, Arena 
     if (r == 0 && ret->wrong == NULL &&
         (ret->head == LOG_PROOF_BAD || ret->older == LOG_PROOF_BAD || ret->agency == LOG_PROOF_BAD))
         ret->wrong = "a signature is not good";
+    ret->agency_who = agency_of(&checking, ret->agency_key);
     // It is given for heads, which whoever has it makes: what it says of an agency is its own word.
     if (r == 0 && ret->wrong == NULL && *ret->agency_key && strcmp(ret->agency_key, ret->head_key) == 0)
         ret->wrong = "the batch is signed with the exchange's own key";

@@ -34,11 +34,17 @@ typedef struct LogProofCheck {
     char head_key[KEY_ID_TEXT_BYTES], older_key[KEY_ID_TEXT_BYTES], agency_key[KEY_ID_TEXT_BYTES];
     const Dongbo__TreeHead *tree, *older_tree; // in the arena
     const Dongbo__BatchHeader *batch;          // of an event that stands for itself; likewise
+    const char *agency_who;                    // by `who` of the agency's key; "": unknown
     bool has_content;
 } LogProofCheck;
+#define LOG_PROOF_EXCHANGE "exchange"
+#define LOG_PROOF_WHO_BYTES 32
 typedef struct LogProofKeys {
     const uint8_t (*keys)[KEY_BYTES];
     size_t n;
+    // Whose each is: LOG_PROOF_EXCHANGE, for heads and receipts alone; an agency's code, for batches alone; "": either.
+    // NULL: nobody's is known.
+    const char (*who)[LOG_PROOF_WHO_BYTES];
 } LogProofKeys;
 // ERROR_CRYPTO, ERROR_MEMORY.
 int log_proof_check(const Dongbo__Proof *proof, const LogProofKeys *keys, Arena *arena, LogProofCheck *ret);

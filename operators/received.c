@@ -4,7 +4,11 @@
 #include "operators/received.h"
 
 #include "operators/answer.h"
+#include "event.pb-c.h"
+#include "proto/base/clock.h"
 #include "proto/base/error.h"
+#include "proto/check.h"
+#include "proto/domain.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -47,10 +51,37 @@ static int decode(const char *text, Arena *arena, uint8_t **ret) {
     return bytes < padding ? -1 : bytes - padding;
 }
 
+// What the line says, where it says it in a form that is known here.
+static bool says(const json_t *record, const char *name, const char *should) {
+    const char *said = json_string_value(json_object_get(record, name));
+    return said == NULL || strcmp(said, should) == 0;
+}
+
+// A true proof of something else could be put beside a record. What it names is compared, not what it came to hold.
+static const char *compare(const ReceivedCheck *check, const json_t *record, const LogProofCheck *result,
+                           const Dongbo__OriginProof *proof) {
+    char at[CLOCK_TEXT_BYTES];
+    if (*result->agency_who && !says(record, "agency", result->agency_who))
+        return "it is signed with another agency's key";
+    if (proof->event.len == 0)
+        return NULL;
+    if (check_message(&dongbo__change_event__descriptor, &CHECK_EVENT, proof->event.data, proof->event.len, NULL) != 0)
+        return "the event cannot be read";
+    const Dongbo__ChangeEvent *event =
+        dongbo__change_event__unpack(arena_protobuf(check->arena), proof->event.len, proof->event.data);
+    if (event == NULL || event->subject == NULL)
+        return "the event cannot be read";
+    clock_format_us(event->event_time_us, at);
+    bool theirs = says(record, "domain", domain_name(event_domain(event))) && says(record, "event_time", at) &&
+                  says(record, "citizen_number", event->subject->citizen_number);
+    return theirs ? NULL : "the event is another one";
+}
+
 static int check_record(const ReceivedCheck *check, const json_t *record, Counts *counts) {
     const char *text = proof_of(record);
     const Dongbo__Proof *proof = NULL;
     LogProofCheck result = {0};
+    const char *wrong = NULL;
     uint8_t *bytes = NULL;
     counts->records++;
     if (!text)
@@ -69,6 +100,8 @@ static int check_record(const ReceivedCheck *check, const json_t *record, Counts
                    result.wrong                        ? result.wrong
                    : result.agency == LOG_PROOF_NO_KEY ? "not checked: no such key was given"
                                                        : "it is no agency's word");
+    else if ((wrong = compare(check, record, &result, proof->event->proof)) != NULL)
+        note_wrong(counts, record, wrong);
     counts->with_event += result.has_content;
     return 0;
 }

@@ -33,7 +33,7 @@ static void check_good(const Dongbo__Proof *proof, const LogProofCheck *check) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     uint8_t key[1][KEY_BYTES];
     const Dongbo__Proof *proof = NULL;
-    LogProofKeys keys = {(const uint8_t(*)[KEY_BYTES])key, 1};
+    LogProofKeys keys = {.keys = (const uint8_t(*)[KEY_BYTES])key, .n = 1};
     LogProofCheck check;
     Arena *arena = NULL;
     FUZZ_ASSERT(hex_decode(SIGN_PUBLIC, key[0], KEY_BYTES) == 0 && arena_new(&arena, BATCH_ARENA_BYTES) == 0);

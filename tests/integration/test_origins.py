@@ -352,6 +352,19 @@ def test_an_agent_keeps_proofs_that_can_be_checked(centre):
     assert said["wrong"] == "the event is not the one that was signed"
     proof.write_bytes(b"dongbo proof 1\n")
     assert exchange.dongbo("log", "check", proof, check=False).returncode in (1, 2)
+    # True proofs, each beside another record; and by another agency's key.
+    assert check(exchange, path, "--keys", f"MOH={moh_key}")[0]["proved"]
+    [said] = check(exchange, path, "--keys", f"NPC={moh_key}", code=1)
+    assert said["wrongs"][0]["what"] == "it is signed with another agency's key"
+    [said] = check(exchange, path, "--keys", f"exchange={moh_key}", code=1)
+    assert said["wrong"] == PERSONS
+    swapped = exchange.directory / "swapped.jsonl"
+    lines = plain.records()
+    for line, origin in zip(lines, reversed(origins_of)):
+        line["origin"] = origin
+    swapped.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    [said] = check(exchange, swapped, "--keys", moh_key, code=1)
+    assert said["wrong"] >= PERSONS - 1 and said["wrongs"][0]["what"] == "the event is another one"
     path.write_text(path.read_text().replace(origins_of[3]["proof"][:40], origins_of[4]["proof"][:39] + "!"))
     assert check(exchange, path, "--keys", moh_key, code=1)[0]["wrong"] > 0
 

@@ -265,6 +265,54 @@ static void test_the_exchange_is_no_agency(void **state) {
     is_wrong("the batch is signed with the exchange's own key");
 }
 
+// ---- whose keys are ------------------------------------------------------------------------------------------------
+
+// An event by itself, by its batch's signature alone; keys: the exchange's, the agency's.
+static void prove_alone(const char (*who)[LOG_PROOF_WHO_BYTES]) {
+    uint8_t keys[2][KEY_BYTES];
+    ProofPath path;
+    CLEANUP(bytes_free) Bytes packed = {0};
+    Dongbo__SealedBatch batch = DONGBO__SEALED_BATCH__INIT;
+    Dongbo__OriginProof origin = DONGBO__ORIGIN_PROOF__INIT;
+    Dongbo__EventProof event = DONGBO__EVENT_PROOF__INIT;
+    Dongbo__Proof proof = DONGBO__PROOF__INIT;
+    batch.header = f.segment.header;
+    batch.signature = bytes_of(f.segment.signature, SIGNATURE_BYTES);
+    bytes_append_message(&packed, &batch.base);
+    proof_path(f.made.merkle, (const uint8_t(*)[HASH_BYTES])f.batch.leaves, EVENTS, CHANGED, &path);
+    ok(log_path_put(f.arena, &path, &origin.path, &origin.n_path));
+    origin.index = CHANGED;
+    origin.leaf = bytes_of(f.leaves[CHANGED], HASH_BYTES);
+    event.batch = bytes_of(packed.data, packed.n);
+    event.proof = &origin;
+    proof.what_case = DONGBO__PROOF__WHAT_EVENT;
+    proof.event = &event;
+    memcpy(keys[0], f.made.exchange.sign_public, KEY_BYTES);
+    memcpy(keys[1], f.made.keys.sign_public, KEY_BYTES);
+    ok(log_proof_check(&proof, &(LogProofKeys){(const uint8_t(*)[KEY_BYTES])keys, 2, who}, f.arena, &f.check));
+}
+
+static const char WHO[2][LOG_PROOF_WHO_BYTES] = {LOG_PROOF_EXCHANGE, LOG_CASE_CODE};
+static const char OTHERS[2][LOG_PROOF_WHO_BYTES] = {LOG_CASE_CODE, LOG_PROOF_EXCHANGE};
+
+static void test_an_agencys_key_is_for_batches(void **state) {
+    prove_alone(WHO);
+    is_proved();
+    assert_string_equal(f.check.agency_who, LOG_CASE_CODE);
+    prove_alone(NULL);
+    is_proved();
+    assert_string_equal(f.check.agency_who, "");
+    prove_alone(OTHERS);
+    assert_false(log_proof_is_good(&f.check));
+}
+
+static void test_the_exchanges_key_is_for_heads(void **state) {
+    seal(f.made.exchange_signer, f.made.exchange.sign_public);
+    prove_alone(WHO);
+    assert_false(log_proof_is_good(&f.check));
+    assert_int_equal(f.check.agency, LOG_PROOF_NO_KEY);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_an_agencys_event, set_up, tear_down),
@@ -274,6 +322,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_an_event_of_another_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_event_without_a_leaf, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_exchange_is_no_agency, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_agencys_key_is_for_batches, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_exchanges_key_is_for_heads, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
