@@ -68,6 +68,12 @@ static const char *compare_place(const Dongbo__TreeHead *head, const SinkPlace *
                : NULL;
 }
 
+static void keep(HeadWatch *watch, const Dongbo__SignedHead *head) {
+    memcpy(watch->kept, head->head.data, head->head.len);
+    memcpy(watch->signature, head->signature.data, SIGNATURE_BYTES);
+    watch->kept_n = head->head.len;
+}
+
 const char *head_watch_judge(HeadWatch *watch, const Dongbo__SignedHead *head, const SinkPlace *place) {
     const Dongbo__TreeHead *now = NULL, *before = NULL;
     arena_reset(watch->arena);
@@ -83,9 +89,7 @@ const char *head_watch_judge(HeadWatch *watch, const Dongbo__SignedHead *head, c
         wrong = head_compare(before, now);
     if (wrong != NULL || (before != NULL && before->epoch == now->epoch && before->number >= now->number))
         return wrong;
-    memcpy(watch->kept, head->head.data, head->head.len);
-    memcpy(watch->signature, head->signature.data, SIGNATURE_BYTES);
-    watch->kept_n = head->head.len;
+    keep(watch, head);
     watch->fresh = true;
     return NULL;
 }
@@ -129,6 +133,18 @@ void head_watch_line(HeadWatch *watch, Bytes *line) {
     bytes_append_text(line, "\"}");
 }
 
+// It was judged when it was kept, by a key that this keeper had then. Heads of all keys are one chain, so that what
+// came later is held against it all the same.
+static void keep_of_former_key(HeadWatch *watch, const Dongbo__SignedHead *kept, const Dongbo__TreeHead *head) {
+    keep(watch, kept);
+    log_warn(
+        "the signed head that was kept last is by a key of the exchange's that is in none of the key files any more "
+        "(id %s): heads by its present key are held against that one. If its keeper did not tell you that the "
+        "key changed, ask, compare the fingerprint (dongbo keys show FILE), and the heads that others keep (dongbo "
+        "log compare)",
+        head->key_id);
+}
+
 void head_watch_resume(HeadWatch *watch, const char *line, size_t n) {
     char text[HEAD_LINE_BYTES_MAX], head[2 * HEAD_BYTES_MAX + 1], signature[2 * SIGNATURE_BYTES + 1];
     uint8_t bytes[HEAD_BYTES_MAX], by[SIGNATURE_BYTES];
@@ -139,6 +155,11 @@ void head_watch_resume(HeadWatch *watch, const char *line, size_t n) {
         return;
     kept.head = (ProtobufCBinaryData){.data = bytes, .len = strlen(head) / 2};
     kept.signature = (ProtobufCBinaryData){.data = by, .len = SIGNATURE_BYTES};
-    head_watch_judge(watch, &kept, NULL); // by an unknown key, or none, it is not kept
+    const Dongbo__TreeHead *read = NULL;
+    arena_reset(watch->arena);
+    if (head_keys_open(watch->keys, &kept, watch->arena, &read) == 3)
+        keep_of_former_key(watch, &kept, read);
+    else
+        head_watch_judge(watch, &kept, NULL); // by none it is not kept
     watch->fresh = false;
 }

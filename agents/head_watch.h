@@ -19,7 +19,8 @@ void head_watch_destroy(HeadWatch **watch);
 bool head_watch_is_fresh(const HeadWatch *watch);
 // Its line, without an end.
 void head_watch_line(HeadWatch *watch, Bytes *line);
-// Goes on from such a line, where it holds a head that one of the keys signed; else nothing is known.
+// Goes on from such a line, where it holds a head that one of the keys signed; also from one by a key that is not one
+// of these any more, and says so. Else nothing is known.
 void head_watch_resume(HeadWatch *watch, const char *line, size_t n);
 // By these from now on. As above; on failure nothing changes.
 int head_watch_keys(HeadWatch *watch, const uint8_t *const sign_keys[2]);

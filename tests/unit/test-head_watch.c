@@ -153,6 +153,33 @@ static void test_a_watch_that_was_started_again(void **state) {
     bytes_free(&line);
 }
 
+// The key changed while it was away, or long before: the heads of both keys are one chain.
+static void test_a_kept_head_by_a_key_that_is_gone(void **state) {
+    Bytes line = {0};
+    assert_null(judge(4, 9, 1, 1));
+    head_watch_line(f.watch, &line);
+    for (int whole = 1; whole >= 0; whole--) {
+        const uint8_t *const sign_keys[2] = {f.next.sign_public, NULL};
+        head_watch_destroy(&f.watch);
+        assert_int_equal(head_watch_new(&f.watch, sign_keys, clock_system()), 0);
+        head_watch_resume(f.watch, (const char *)line.data, whole ? line.n : line.n / 2);
+        assert_false(head_watch_is_fresh(f.watch));
+        signer_destroy(&f.signer);
+        assert_int_equal(signer_new(&f.signer, f.next.sign_secret), 0);
+        keys_id(f.next.sign_public, f.key_id);
+        const char *other = judge(4, 9, 1, 2), *shrunk = judge(5, 8, 1, 2);
+        if (whole) {
+            assert_string_equal(other, "is another one of the same number");
+            assert_string_equal(shrunk, "is of a log that has shrunk");
+            assert_null(judge(5, 12, 1, 2));
+            assert_true(head_watch_is_fresh(f.watch));
+        } else {
+            assert_null(other);
+        }
+    }
+    bytes_free(&line);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_log_that_grows, set_up, tear_down),
@@ -160,6 +187,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_the_log_received_here, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_signatures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_log_that_goes_on_under_the_next_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_kept_head_by_a_key_that_is_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_watch_that_was_started_again, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
