@@ -17,6 +17,7 @@ int asker_begin(Asker *asker, const AskerOptions *options) {
     *asker = (Asker){.options = *options, .pause_ms = PAUSE_MIN_MS};
     asker->served_ms = clock_monotonic_ms(options->clock);
     round_begin(&asker->round, &options->exchange[0], &options->exchange[1]);
+    asker->successor = (Successor){.broker = options->exchange, .path = options->exchange_path, .round = &asker->round};
     return arena_new(&asker->arena, ARENA_BYTES);
 }
 
@@ -54,8 +55,16 @@ int asker_connect(Asker *asker) {
     SocketPeer to = {asker->options.endpoints[asker->at], asker->options.keys, round_keys(&asker->round)->curve_public};
     asker->news = SOCKET_TRYING;
     asker->owed_ms = now_ms(asker);
-    int r = socket_connect_watched(&asker->socket, &asker->monitor, &to);
+    int r = successor_ask(&asker->successor, asker->options.clock, &asker->challenge);
+    if (r == 0)
+        r = socket_connect_watched(&asker->socket, &asker->monitor, &to);
     return r < 0 ? r : 1;
+}
+
+int asker_hear(Asker *asker, const Dongbo__NextKeys *said) {
+    bool asked = asker->challenge.len != 0;
+    asker->challenge.len = 0;
+    return asked ? successor_hear(&asker->successor, said) : 0;
 }
 
 int asker_lose(Asker *asker, const char *why) {

@@ -13,7 +13,8 @@
 #include <string.h>
 
 #define ARENA_BYTES (256 * 1024)
-#define KEYS_MAX 3 // present, next, and that of the last head
+// present, next, that of the last head, and one that was learnt meanwhile
+enum { NEXT = 1, LEARNT = 3, KEYS_MAX };
 
 typedef struct Key {
     Verifier *verifier;
@@ -59,6 +60,17 @@ int chain_new(Chain **ret, const uint8_t *const sign_keys[2]) {
     }
     *ret = chain;
     return 0;
+}
+
+int chain_know(Chain *chain, const uint8_t sign_key[KEY_BYTES]) {
+    char id[KEY_ID_TEXT_BYTES];
+    keys_id(sign_key, id);
+    for (int i = 0; i < KEYS_MAX; i++)
+        if (chain->keys[i].verifier != NULL && strcmp(chain->keys[i].id, id) == 0)
+            return 0;
+    // What was learnt before is in use by now.
+    int r = chain->keys[LEARNT].verifier != NULL ? key_set(&chain->keys[NEXT], chain->keys[LEARNT].key) : 0;
+    return r < 0 ? r : key_set(&chain->keys[LEARNT], sign_key);
 }
 
 void chain_destroy(Chain **pointer) {

@@ -32,6 +32,8 @@ typedef struct Chain Chain;
 // sign_keys: the exchange's, KEY_BYTES each: its present one, and one that it may go over to (the same again, or NULL).
 // ERROR_CRYPTO, ERROR_MEMORY.
 int chain_new(Chain **ret, const uint8_t *const sign_keys[2]);
+// Another one that it may go over to, besides those. ERROR_CRYPTO, ERROR_MEMORY.
+int chain_know(Chain *chain, const uint8_t sign_key[KEY_BYTES]);
 void chain_destroy(Chain **chain);
 // Goes on from a head that was found good before. 1 when that cannot be read. ERROR_CRYPTO, ERROR_MEMORY.
 int chain_resume(Chain *chain, const Cosigned *last);

@@ -285,6 +285,7 @@ static int prepare(Follow *follow) {
                                            .n_endpoints = follow->config->broker.endpoints_count,
                                            .keys = &follow->keys,
                                            .exchange = follow->broker,
+                                           .exchange_path = follow->config->broker.key,
                                            .clock = clock_system(),
                                            .timeout_ms = follow->timeout_s * 1000},
                                  .answered = answered,

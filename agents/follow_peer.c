@@ -63,6 +63,7 @@ static void pack(FollowPeer *peer, const Slot *slot) {
     for (size_t i = 0; i < slot->ask.n; i++)
         numbers[i] = (char *)slot->ask.numbers[i];
     follow.request = slot->request;
+    follow.challenge = peer->asker.challenge;
     if (slot->ask.kind == FOLLOW_ADD) {
         follow.add = numbers;
         follow.n_add = slot->ask.n;
@@ -107,6 +108,7 @@ static int take_answer(FollowPeer *peer, const Dongbo__Followed *answer) {
         if (!slot->request || slot->request != answer->request)
             continue;
         asker_served(&peer->asker);
+        (void)asker_hear(&peer->asker, answer->next_keys);
         slot->request = 0;
         return peer->options.answered(peer->options.self, &slot->ask, answer);
     }

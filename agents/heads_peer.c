@@ -12,6 +12,7 @@ struct HeadsPeer {
     Asker asker;
     uint64_t request;
     bool sent; // over the present connection
+    bool learnt;
     Dongbo__AskHeads ask;
     const Dongbo__Heads *answer; // NULL: not yet
 };
@@ -44,7 +45,12 @@ int heads_peer_lose(HeadsPeer *peer, const char *why) {
     return asker_lose(&peer->asker, why);
 }
 
+bool heads_peer_learnt(const HeadsPeer *peer) {
+    return peer->learnt;
+}
+
 static int send_ask(HeadsPeer *peer) {
+    peer->ask.challenge = peer->asker.challenge;
     bytes_clear(&peer->asker.out);
     frame_write(&peer->asker.out, FRAME_ASK_HEADS, 0, peer->request, &peer->ask.base);
     if (peer->asker.out.failed)
@@ -94,6 +100,7 @@ int heads_peer_ask(HeadsPeer *peer, uint64_t after, uint64_t size, const Dongbo_
     if (r != 0)
         return r;
     asker_served(&peer->asker);
+    peer->learnt = asker_hear(&peer->asker, peer->answer->next_keys) == 1;
     *ret = peer->answer;
     return 0;
 }

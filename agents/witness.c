@@ -217,6 +217,8 @@ static int run(Witness *witness) {
             return 0;
         if (r == 1)
             snprintf(witness->text, sizeof witness->text, "%s", heads_peer_text(witness->peer));
+        if (r == 0 && heads_peer_learnt(witness->peer))
+            r = chain_know(witness->chain, witness->exchange[1].sign_public);
         r = r == 0 ? judge(witness, answer, &judgement) : r > 0 ? REFUSED : r;
         if (r != 0)
             return r;
@@ -254,6 +256,7 @@ static int prepare(Witness *witness) {
                             .n_endpoints = witness->config->broker.endpoints_count,
                             .keys = &witness->keys,
                             .exchange = witness->exchange,
+                            .exchange_path = witness->config->broker.key,
                             .clock = clock_system(),
                             .timeout_ms = witness->timeout_s * 1000};
     return heads_peer_new(&witness->peer, &options);

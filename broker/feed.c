@@ -272,7 +272,8 @@ int feed_new(zactor_t **ret, const FeedOptions *options, int *ret_port) {
     if (r == 0)
         r = followed_new(&state->followed, state->store);
     if (r == 0)
-        r = follower_new(&state->follower, options->exchange, options->population);
+        r = follower_new(&state->follower,
+                         &(FollowerOptions){options->exchange, options->population, options->keys, options->next_keys});
     if (r == 0)
         r = subscribers_new(&state->subscribers, options->clock);
     if (r == 0)

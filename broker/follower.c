@@ -11,6 +11,7 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/bounds.h"
+#include "proto/next_keys.h"
 #include "proto/socket.h"
 #include "wire.pb-c.h"
 
@@ -37,6 +38,7 @@ typedef struct Asked {
 typedef struct Actor {
     FollowerStore *store;
     Witness *witness;
+    NextKeys *next_keys; // NULL: none are announced
     Arena *arena;
     zsock_t *pipe, *inbox, *answers;
     Retry retry;
@@ -142,6 +144,7 @@ static int change(Actor *actor, Asked *asked, const Dongbo__Follow *follow) {
     followed.request = follow->request;
     followed.followed = count.followed;
     followed.waiting = count.waiting;
+    followed.next_keys = next_keys_say(actor->next_keys, &follow->challenge);
     answer(asked, &followed);
     return 0;
 }
@@ -158,6 +161,7 @@ static int list(Actor *actor, Asked *asked, const Dongbo__Follow *follow) {
     followed.more = page.more;
     followed.followed = page.count.followed;
     followed.waiting = page.count.waiting;
+    followed.next_keys = next_keys_say(actor->next_keys, &follow->challenge);
     answer(asked, &followed);
     return 0;
 }
@@ -194,7 +198,9 @@ static int tell_heads(Actor *actor, Asked *asked) {
         answer_error(asked, DONGBO__ERROR__CODE__BAD_FRAME, "AskHeads does not decode. Compare PROTOCOL.md.");
         return 0;
     }
-    int result = witness_answer(actor->witness, (const Dongbo__AskHeads *)message, actor->arena, &heads);
+    const Dongbo__AskHeads *ask = (const Dongbo__AskHeads *)message;
+    int result = witness_answer(actor->witness, ask, actor->arena, &heads);
+    heads.next_keys = next_keys_say(actor->next_keys, &ask->challenge);
     if (result == 0)
         frame_write(&asked->frame, FRAME_HEADS, 0, 1, &heads.base);
     return result;
@@ -230,6 +236,7 @@ static void destroy(void *state) {
     drain(actor->inbox);
     follower_store_destroy(&actor->store);
     witness_destroy(&actor->witness);
+    next_keys_destroy(&actor->next_keys);
     arena_destroy(&actor->arena);
     zsock_destroy(&actor->inbox);
     zsock_destroy(&actor->answers);
@@ -238,7 +245,7 @@ static void destroy(void *state) {
 
 // ---- the feed's side -----------------------------------------------------------------------------------------------
 
-static int actor_new(Follower *follower, const char *exchange, const char *population) {
+static int actor_new(Follower *follower, const FollowerOptions *options) {
     static const ThreadKind kind = {"what is asked outside of sessions", run, destroy};
     char asks[64], answers[64];
     Actor *actor = calloc(1, sizeof *actor);
@@ -248,9 +255,11 @@ static int actor_new(Follower *follower, const char *exchange, const char *popul
                            .over = "lists of followed persons and signed heads can be looked at again"};
     snprintf(asks, sizeof asks, "inproc://follow-%p", (void *)follower);
     snprintf(answers, sizeof answers, "inproc://followed-%p", (void *)follower);
-    int result = follower_store_new(&actor->store, exchange, population);
+    int result = follower_store_new(&actor->store, options->exchange, options->population);
     if (result == 0)
-        result = witness_new(&actor->witness, exchange);
+        result = witness_new(&actor->witness, options->exchange);
+    if (result == 0)
+        result = next_keys_new(&actor->next_keys, options->keys, options->next_keys);
     if (result == 0)
         result = arena_new(&actor->arena, ARENA_BYTES);
     if (result == 0)
@@ -268,11 +277,11 @@ static int actor_new(Follower *follower, const char *exchange, const char *popul
     return thread_start(&follower->actor, &kind, actor);
 }
 
-int follower_new(Follower **ret, const char *exchange, const char *population) {
+int follower_new(Follower **ret, const FollowerOptions *options) {
     Follower *follower = calloc(1, sizeof *follower);
     if (follower == NULL)
         return error_fail(ERROR_MEMORY, "no memory for followed persons");
-    int result = actor_new(follower, exchange, population);
+    int result = actor_new(follower, options);
     if (result < 0)
         follower_destroy(&follower);
     *ret = follower;

@@ -8,13 +8,18 @@
 
 #include "broker/policy.h"
 #include "proto/frame.h"
+#include "proto/keys.h"
 
 #include <czmq.h>
 
 typedef struct Follower Follower;
 
-// exchange, population: conninfo, copied. ERROR_CONFIG, ERROR_MEMORY, ERROR_PEER.
-int follower_new(Follower **ret, const char *exchange, const char *population);
+typedef struct FollowerOptions {
+    const char *exchange, *population; // conninfo, copied
+    const Keys *keys, *next_keys;      // the exchange's, and those that it will go over to; NULL: none
+} FollowerOptions;
+// ERROR_CONFIG, ERROR_MEMORY, ERROR_PEER, ERROR_CRYPTO.
+int follower_new(Follower **ret, const FollowerOptions *options);
 void follower_destroy(Follower **follower);
 
 // All on the feed's thread:

@@ -14,6 +14,7 @@ import pytest
 import people
 import wire
 from conftest import BUILD, run_program
+from test_witness import Witness, sign_key
 
 SOON = 1  # seconds in which a revoked key's sessions end
 
@@ -418,6 +419,32 @@ def set_keys(exchange, present, following=None):
         exchange.broker.stop()
     config.write_text("\n".join(lines) + "\n")
     exchange.start_broker()
+
+
+def test_whoever_asks_outside_of_sessions_learns_which_keys_will_follow(exchange):
+    """A witness, while it runs, and who keeps a list: over two changes without anybody touching them."""
+    fund = exchange.committee("fund", "health", "citizen_number,health.*", "--followed-only")
+    witness = Witness(exchange)
+    shutil.copy(exchange.directory / "broker.keys.pub", exchange.directory / "theirs-fund.pub")
+    fund.config.write_text(fund.config.read_text().replace("broker.keys.pub", "theirs-fund.pub"))
+    for name in ("broker-next", "broker-third"):
+        exchange.keys(name)
+    files = [exchange.directory / name for name in ("theirs-fund.pub", "witness.exchange.pub")]
+    nexts = [path.with_name(path.name + ".next") for path in files]
+    set_keys(exchange, "broker", "broker-next")
+    running = witness.register().start()
+    for number, (present, following) in enumerate([("broker", "broker-next"), ("broker-next", "broker-third"),
+                                                   ("broker-third", None)]):
+        if number > 0:
+            set_keys(exchange, present, following)
+        listed = exchange.run(BUILD / "agents/dongbo-agent", "follow", "--config", fund.config, "list")
+        assert listed.returncode == 0, listed.stderr
+        signed = sign_key(exchange, present).hex()
+        running.wait_for(lambda: any(line["key"] == signed for line in witness.lines()), "a head")
+        expected = public_keys(exchange.directory / f"{following or present}.keys.pub")
+        running.wait_for(lambda: all(public_keys(path) == expected for path in nexts), f"{following} is learnt of")
+    assert all(public_keys(path) == public_keys(exchange.directory / "broker-next.keys.pub") for path in files)
+    running.stop()
 
 
 def public_keys(path):

@@ -353,6 +353,26 @@ static void test_a_key_that_was_handed_over(void **state) {
     assert_int_equal(take(), CHAIN_GOES_ON);
 }
 
+// By the exchange's present key, while it runs; and another one behind it.
+static void test_a_key_that_was_learnt(void **state) {
+    begin();
+    announce(35, 40, &f.strange);
+    f.log.keys = &f.strange;
+    make(1, 8, 40, &f.made[0]);
+    show_announced(1, 2, 40);
+    assert_int_equal(take(), CHAIN_NO_KEY);
+    assert_int_equal(chain_know(f.chain, f.strange.sign_public), 0);
+    assert_int_equal(chain_know(f.chain, f.strange.sign_public), 0);
+    show_announced(1, 2, 40);
+    assert_int_equal(take(), CHAIN_GOES_ON);
+    Keys third;
+    assert_int_equal(keys_generate(&third), 0);
+    assert_int_equal(chain_know(f.chain, third.sign_public), 0);
+    make(2, 9, 50, &f.made[1]);
+    show(2, 3, 50);
+    assert_int_equal(take(), CHAIN_GOES_ON);
+}
+
 // Its own log may say what it likes.
 static void test_a_key_that_announces_itself(void **state) {
     begin();
@@ -423,6 +443,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_what_lags, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_key_that_the_former_ones_log_announced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_key_that_was_handed_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_key_that_was_learnt, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_key_that_announces_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_resumed, set_up, tear_down),
     };
