@@ -223,7 +223,7 @@ static int erase_next(Pg *exchange, const Rules *rules, uint64_t *n) {
     RESULT segment = NULL;
     RESULT due = NULL;
     PgParams params = {0};
-    int r = pg_command(exchange, "BEGIN");
+    int r = pg_command(exchange, "BEGIN; SELECT exchange.lock_erasures()"); // before anything is read
     if (r == 0)
         r = pg_run(exchange, &NEXT, NULL, &segment);
     if (r < 0 || PQntuples(segment) == 0)

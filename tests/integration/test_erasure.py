@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a law orders erased goes from everywhere, committees are told, and every proof holds."""
+import concurrent.futures
 import json
 import re
 
@@ -165,3 +166,17 @@ def test_who_may_not_and_what_is_not_understood(exchange, health):
     # Nothing goes that no tombstone names.
     assert exchange.cluster.value("SELECT exchange.erase_segment(%s, '', NULL, NULL, NULL)", first,
                                   user="dongbo_operator") == 0
+
+
+def test_two_who_erase_take_turns(exchange, health):
+    """Or one of them would put back what the other has taken out of the same segment since it was read."""
+    first = health.publish([dose(n, lot_number=f"SECRET-{n}") for n in range(3)]).body.first_position
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        with exchange.cluster.holding("SELECT exchange.lock_erasures()"):
+            done = pool.submit(carry_out, exchange, "--event", first)
+            exchange.wait_until("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                                "AND query LIKE '%%lock_erasures%%'", 1)
+            assert b"SECRET-0" in everything(exchange)
+        assert done.result() == 1
+    kept = everything(exchange)
+    assert b"SECRET-0" not in kept and b"SECRET-1" in kept
