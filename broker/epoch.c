@@ -231,6 +231,23 @@ static int log_stream(LogTail *tail, const PGresult *rows, int row) {
     return epoch_log_note(tail, &note);
 }
 
+bool epoch_is_set_back(const LogTail *tail) {
+    return tail->left != NULL && tail->head->epoch == tail->left->epoch &&
+           tail->head->last_position < tail->left->last_position && !MISTAKE(EPOCH_KEPT);
+}
+
+// Neither identity nor timeline shows a copy that was put back in place, and nobody may have said so (yet). Positions
+// behind it were told to agents and committees with other entries.
+static int open_for_set_back(LogTail *tail) {
+    Identity identity = {0};
+    char reason[160];
+    snprintf(reason, sizeof reason,
+             "the database was restored from an older copy: the log ended at %" PRIu64 ", and then at %" PRIu64,
+             tail->left->last_position, tail->head->last_position);
+    int result = read_identity(tail->pg, &identity);
+    return result < 0 ? result : open_epoch(tail, &identity, reason, NULL);
+}
+
 int epoch_log_due(LogTail *tail) {
     static const Due DUE[] = {
         {&REQUESTS, REQUESTS_MAX, honour}, {&CHANGES, CHANGES_MAX, log_policy}, {&STREAMS, STREAMS_MAX, log_stream}};
@@ -239,6 +256,8 @@ int epoch_log_due(LogTail *tail) {
     for (size_t i = 0; result >= 0 && i < sizeof DUE / sizeof *DUE; i++) {
         result = log_portion(tail, &DUE[i]);
         left = left || result > 0;
+        if (i == 0 && result >= 0 && epoch_is_set_back(tail)) // nobody asked
+            result = open_for_set_back(tail);
     }
     return result < 0 ? result : left;
 }

@@ -34,6 +34,7 @@ typedef struct Actor {
     int64_t complained_ms; // 0: never
     zsock_t *ingress;
     uint64_t told; // number of the head that the ingress was told of; 0: of none
+    uint32_t told_epoch;
     Retry retry;
 } Actor;
 
@@ -146,11 +147,25 @@ static bool is_covered(Actor *actor, const State *state, bool ending) {
     return now - actor->announced_ms >= KEY_PATIENCE_MS;
 }
 
-static void complain(Actor *actor, const State *state) {
+static bool may_complain(Actor *actor) {
     int64_t now = clock_monotonic_ms(actor->options.clock);
     if (actor->complained_ms != 0 && now - actor->complained_ms < COMPLAIN_MS)
-        return;
+        return false;
     actor->complained_ms = now;
+    return true;
+}
+
+static void complain_set_back(Actor *actor) {
+    if (may_complain(actor))
+        log_warn(
+            "the database was set back: it does not know signed head %" PRIu64 " any more, and no head is signed until "
+            "an epoch has begun, which the broker that wrote last does; if none does: dongbo epoch new --reason ...",
+            actor->told);
+}
+
+static void complain(Actor *actor, const State *state) {
+    if (!may_complain(actor))
+        return;
     log_error("the log was changed: it does not hold what signed head %" PRIu64 " (%" PRIu64
               " segments, up to position "
               "%" PRIu64 ") says of it, and no head is signed. Find out who changed the database: dongbo log verify "
@@ -158,7 +173,16 @@ static void complain(Actor *actor, const State *state) {
               state->last.number, state->last.size, state->last.last_position);
 }
 
+// A head of this epoch was handed out that the database has forgotten.
+static bool is_set_back(const Actor *actor, const State *state) {
+    return actor->told > (state->any ? state->last.number : 0) && actor->told_epoch == state->log.epoch;
+}
+
 static Due decide(Actor *actor, const State *state, bool ending) {
+    if (is_set_back(actor, state)) {
+        complain_set_back(actor);
+        return DUE_NOTHING;
+    }
     if (state->any && !state->holds) {
         complain(actor, state);
         return DUE_NOTHING;
@@ -236,12 +260,13 @@ static int sign(Actor *actor, const State *state) {
     return result < 0 ? result : insert(actor, &head, signature);
 }
 
-static void tell(Actor *actor, uint64_t number, uint64_t last_position) {
+static void tell(Actor *actor, uint64_t number, uint32_t epoch, uint64_t last_position) {
     uint64_t *position = number == actor->told ? NULL : malloc(sizeof *position);
     if (position == NULL)
         return; // or told by the next look
     *position = last_position;
     actor->told = number;
+    actor->told_epoch = epoch;
     mail_send(actor->ingress, MAIL_HEAD, position);
 }
 
@@ -260,7 +285,7 @@ static int act(Actor *actor, bool ending) {
     if (result >= 0) {
         result = pg_command(actor->exchange, "COMMIT");
         if (result == 0 && due == DUE_HEAD)
-            tell(actor, state.any ? state.last.number + 1 : 1, state.log.last_position);
+            tell(actor, state.any ? state.last.number + 1 : 1, state.log.epoch, state.log.last_position);
         return result;
     }
     if (pg_connected(actor->exchange) && pg_command(actor->exchange, "ROLLBACK") < 0)
@@ -273,8 +298,8 @@ static int look(Actor *actor, bool ending) {
     int result = lookup_connect(actor->exchange);
     if (result == 0)
         result = read_state(actor, &state);
-    if (result == 0 && state.any)
-        tell(actor, state.last.number, state.last.last_position);
+    if (result == 0 && state.any && !is_set_back(actor, &state))
+        tell(actor, state.last.number, state.last.epoch, state.last.last_position);
     if (result != 0 || decide(actor, &state, ending) == DUE_NOTHING)
         return result < 0 ? result : 0;
     return act(actor, ending);

@@ -39,7 +39,7 @@ struct Transaction {
     Signer *signer;
     const Clock *clock;
     Stats *stats;
-    SegmentHead head;       // of the segments that were appended
+    SegmentHead head, left; // of the segments that were appended, and when it was last committed
     uint64_t last_position; // of the works that were placed: their segments follow when all are
     StreamRow streams[TRANSACTION_WORKS_MAX];
     size_t n_streams;
@@ -118,8 +118,9 @@ static int log_notes(Transaction *transaction, bool policies) {
                     .merkle = transaction->merkle,
                     .clock = transaction->clock,
                     .head = &transaction->head,
-                    .population_position = recheck_population_position(transaction->recheck)};
-    if (transaction->identified && !policies)
+                    .population_position = recheck_population_position(transaction->recheck),
+                    .left = &transaction->left};
+    if (transaction->identified && !policies && !epoch_is_set_back(&tail))
         return 0;
     int result = epoch_log_due(&tail);
     transaction->notes_left = result > 0;
@@ -689,6 +690,7 @@ int transaction_run(Transaction *transaction, const TransactionGroup *group, uin
         return away ? TRANSACTION_POPULATION_AWAY : result;
     }
     transaction->identified = true;
+    transaction->left = transaction->head;
     recheck_committed(transaction->recheck, transaction->head.last_position);
     count_events(transaction, group);
     *ret_head = transaction->head.last_position;

@@ -8,6 +8,7 @@ import pytest
 
 import conftest
 import trial as trials
+import wire
 
 pytestmark = pytest.mark.fault
 
@@ -113,6 +114,43 @@ def test_the_database_is_set_back(exchange):
     assert exchange.cluster.value("SELECT count(*) FROM exchange.epoch") == 2
     asked = [line for line in exchange.log() if line["kind"] == "epoch" and "from a backup" in line["text"]]
     assert [line["decided_by"] for line in asked] == ["dongbo_operator"], "who asked stands in the log"
+
+
+def signed(exchange):
+    """Signed heads, by epoch and number: two of one would prove that the exchange showed two logs."""
+    heads = [bytes(head) for head, in exchange.cluster.rows("SELECT head FROM exchange.signed_head ORDER BY number")]
+    return {(head.epoch, head.number): data for data in heads for head in [wire.TreeHead.FromString(data)]}
+
+
+@pytest.mark.postgres("fsync=on")
+def test_nobody_says_that_the_database_was_set_back(exchange):
+    """A copy was put back in place, and neither its identity nor its timeline shows it: the broker that had written
+    more does. Another one, which never wrote anything, signs no second head of a number meanwhile."""
+    config = exchange.directory / "broker.yaml"
+    config.write_text(config.read_text() + "head_interval_ms: 50\n")
+    trial = trials.Trial(exchange).start()
+    trial.restored = True
+    second = exchange.start_second_broker()
+    with trial.fault("restore: the database set back, and nobody says so"):
+        trial.settle()
+        backup = exchange.directory / "backup"
+        exchange.cluster.back_up(backup)
+        trial.send()
+        trial.settle()
+        exchange.wait_until("SELECT (SELECT max(leaf_index) + 1 FROM exchange.segment) - "
+                            "(SELECT max(size) FROM exchange.signed_head)", 0)
+        before = signed(exchange)
+        trial.running.pop("receiver").stop()
+        exchange.cluster.restore(backup)
+        trial.settle_publishing()
+        receive_anew(trial)
+    assert "sent again" in trial.said
+    [reason] = [reason for reason, in exchange.cluster.rows("SELECT reason FROM exchange.epoch ORDER BY epoch")][1:]
+    assert reason.startswith("the database was restored from an older copy: the log ended at ")
+    after = signed(exchange)
+    assert len({epoch for epoch, _ in after}) == 2
+    assert all(after[place] == data for place, data in before.items() if place in after)
+    assert second.stop() == 0
 
 
 def test_an_agents_machine_is_set_back(exchange):
