@@ -8,6 +8,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/error.h"
 #include "proto/merkle.h"
+#include "proto/store_version.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -33,18 +34,20 @@ typedef struct Migrations {
 // SQL text is constant, so each store has its own.
 typedef struct Store {
     const char *name;
+    int version; // that this program works with
     PgStatement present, applied, insert;
 } Store;
 #define STATEMENT(schema, what, sql, n)                                                                                \
     { schema "_migration_" what, sql, n, NULL }
-#define STORE(schema)                                                                                                  \
+#define STORE(schema, version)                                                                                         \
     {                                                                                                                  \
-        schema, STATEMENT(schema, "present", "SELECT to_regclass('" schema ".migration') IS NOT NULL", 0),             \
+        schema, version, STATEMENT(schema, "present", "SELECT to_regclass('" schema ".migration') IS NOT NULL", 0),    \
             STATEMENT(schema, "applied", "SELECT number, name, sha256 FROM " schema ".migration ORDER BY number", 0),  \
             STATEMENT(schema, "insert", "INSERT INTO " schema ".migration (number, name, sha256) VALUES ($1, $2, $3)", \
                       3)                                                                                               \
     }
-static const Store STORES[] = {[MIGRATION_EXCHANGE] = STORE("exchange"), [MIGRATION_POPULATION] = STORE("population")};
+static const Store STORES[] = {[MIGRATION_EXCHANGE] = STORE("exchange", STORE_VERSION_EXCHANGE),
+                               [MIGRATION_POPULATION] = STORE("population", STORE_VERSION_POPULATION)};
 
 static void migrations_free(Migrations *migrations) {
     for (int i = 0; i < migrations->n; i++) {
@@ -210,6 +213,11 @@ int migration_apply(Pg *pg, MigrationStore which, const char *schemas_dir, FILE 
     if (snprintf(dir, sizeof dir, "%s/%s", schemas_dir, store->name) >= (int)sizeof dir)
         return error_fail(ERROR_CONFIG, "%s: the path is too long", schemas_dir);
     int r = migrations_read(&migrations, dir);
+    if (r == 0 && migrations.n < store->version)
+        r = error_fail(ERROR_CONFIG,
+                       "%s ends at %s, and this program works with migration %d: `schemas` of the configuration names "
+                       "those of an older version",
+                       dir, migrations.list[migrations.n - 1].name, store->version);
     // Until the session ends: two operators at once come one after the other.
     if (r == 0)
         r = pg_command(pg, "SELECT pg_catalog.pg_advisory_lock(7237124516519804930)");

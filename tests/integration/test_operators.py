@@ -138,6 +138,14 @@ def test_a_new_migration_is_applied_and_a_broken_one_leaves_nothing(desk, databa
     assert f"exchange: applied {file.name} in " in desk.ask("init")
 
 
+def test_schemas_of_an_older_version_are_told_from_none_to_apply(desk, workdir):
+    schemas = own_schemas(desk, workdir)
+    *_, before, last = sorted((schemas / "exchange").glob("*.sql"))
+    last.unlink()
+    said = desk.refused(2, "init")
+    assert f"ends at {before.name}" in said and "older version" in said
+
+
 def test_a_gap_in_the_migrations_is_refused(desk, workdir):
     schemas = own_schemas(desk, workdir)
     (schemas / "exchange/0001_exchange.sql").unlink()
