@@ -15,7 +15,11 @@ int epoch_new(Desk *desk, int argc, char **argv) {
     Pg *exchange = NULL;
     int operand = 0;
     const Option options[] = {{"reason", 0, OPTION_TEXT, "TEXT", "what happened; it is logged", &reason}, {0}};
-    int r = desk_parse(desk, options, argc, argv, &operand);
+    static const char NOTES[] =
+        "Before a broker is started: positions behind the backup were told to agents and committees, and are given out\n"
+        "again. A broker begins an epoch by itself where the server is another, its timeline changed, or the log ends\n"
+        "before where this broker had left it. deploy/RESTORE.md has the steps.\n";
+    int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
     if (!reason || !*reason)
