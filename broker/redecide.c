@@ -322,8 +322,13 @@ static int decide_changed(Actor *actor, int64_t after, int64_t upto) {
     }
 }
 
+// What a database that was set back holds open again may have been settled by changes that were checked before.
+static bool is_set_back(const Actor *actor, const Place *log) {
+    return log->life != actor->log.life || log->position < actor->log.position;
+}
+
 static int round_of(Actor *actor) {
-    Place place = {0};
+    Place place = {0}, log = {0};
     bool any = false;
     int result = lookup_connect(prepare_exchange(actor->prepare));
     if (result == 0)
@@ -331,13 +336,15 @@ static int round_of(Actor *actor) {
     if (result == 0)
         result = lookup_population_position(prepare_population(actor->prepare), &place);
     if (result == 0)
+        result = lookup_head_position(prepare_exchange(actor->prepare), &log);
+    if (result == 0)
         result = redecide_reviews(actor);
     if (result == 0)
         result = redecide_resent(actor);
     if (result == 0)
         result = any_open(actor, &any);
     int64_t now = place.position;
-    bool begins = actor->checked < 0 || now < actor->checked || place.life != actor->life;
+    bool begins = actor->checked < 0 || now < actor->checked || place.life != actor->life || is_set_back(actor, &log);
     bool sweep = begins || clock_monotonic_ms(actor->clock) >= actor->sweep_ms;
     if (result == 0 && (sweep || actor->woken || now != actor->checked))
         result = redecide_moves(actor);
@@ -366,6 +373,7 @@ static int round_of(Actor *actor) {
         actor->checked_before = actor->checked;
     actor->checked = now;
     actor->life = place.life;
+    actor->log = log;
     return 0;
 }
 

@@ -15,6 +15,7 @@ typedef struct Actor {
     int32_t days;
     int64_t checked, checked_before; // population positions; -1: none yet
     int64_t life;                    // of the population store, when they were checked
+    Place log;                       // ... and where the log was
     int64_t sweep_ms;
     int32_t followed;                    // the subscription whose list was seen to last
     bool moved, woken, stopped, failing; // woken: this round follows something that moved
