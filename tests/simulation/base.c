@@ -150,7 +150,7 @@ int pg_connect(Pg *pg) {
 
 // ---- statements ----------------------------------------------------------------------------------------------------
 
-static BaseRun *find_statement(const char *name) {
+static BaseRun *look_up(const char *name) {
     const BaseStatement *lists[] = {BASE_LOG,    BASE_RECORD,   BASE_PEOPLE, BASE_FEED,    BASE_HEADS,
                                     BASE_RETOLD, BASE_SNAPSHOT, BASE_LIVES,  BASE_GUESSES, BASE_FOLLOWS};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -161,6 +161,20 @@ static BaseRun *find_statement(const char *name) {
     }
     fprintf(stderr, "the simulation's database does not know the statement \"%s\"\n", name);
     abort();
+}
+
+// Remembered by where its name stands, which is a constant of the program's.
+static BaseRun *find_statement(const char *name) {
+    static struct {
+        const char *name;
+        BaseRun *run;
+    } known[1024];
+    size_t at = (uintptr_t)name * UINT64_C(0x9E3779B97F4A7C15) >> 54;
+    if (known[at].name != name) {
+        known[at].run = look_up(name);
+        known[at].name = name;
+    }
+    return known[at].run;
 }
 
 // False when it is over with the session, or took too long.

@@ -44,12 +44,14 @@ static bool is_heard(const BaseStream *present, const uint8_t *stream) {
 static int owed_decision(const Saying *saying) {
     const SayingLog *log = truth_log_of(saying);
     const BaseStream *present = present_stream(saying->agent);
-    bool owes = truth.plan.told && log->last_deferred && !saying->told_of_old;
+    bool owes = truth.plan.told && !saying->told_of_old;
     for (int i = 0; owes && i < log->n_decisions; i++) {
         const uint8_t *stream = log->decisions[i].stream;
         bool heard = truth_is_lost() ? present != NULL && value_is(present->stream, stream, STREAM_BYTES)
                                      : is_heard(present, stream);
-        if (log->decisions[i].position > log->last_logged && heard)
+        // Of what was taken at once the agent has its batch, where the stream is its own.
+        bool own = present != NULL && value_is(present->stream, stream, STREAM_BYTES);
+        if (log->decisions[i].position > log->last_logged && (log->last_deferred ? heard : own))
             return i;
     }
     return -1;
