@@ -354,6 +354,7 @@ int dongbo_publisher_proven(DongboPublisher *p, uint64_t *ret_flushed, uint64_t 
     int counted = r < 0 ? r : count_proven(p, ret_flushed, ret_proven);
     return counted < 0 ? counted : r;
 }
+
 // ---- verdicts -------------------------------------------------------------------------------------------------------
 
 static int reasons_copy(DongboPublisher *p, const Dongbo__EventVerdict *verdict) {
