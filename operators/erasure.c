@@ -246,10 +246,10 @@ static int erase_next(Pg *exchange, const Rules *rules, uint64_t *n) {
 // send without having asked.
 static int wait_for_feeds(Pg *exchange) {
     RESULT turn = NULL;
-    int64_t until_ms = clock_monotonic_ms(clock_system()) + FEED_SURE_MS + FEED_MARGIN_MS;
     int r = commits_listen(exchange);
     if (r == 0)
         r = pg_run(exchange, &TURN, NULL, &turn);
+    int64_t until_ms = clock_monotonic_ms(clock_system()) + FEED_SURE_MS + FEED_MARGIN_MS; // from the turn on
     while (r == 0) {
         RESULT behind = NULL;
         PgParams params = {0};
@@ -259,8 +259,8 @@ static int wait_for_feeds(Pg *exchange) {
         if (r < 0 || pg_i64(behind, 0, 0) == 0)
             return r;
         if (clock_monotonic_ms(clock_system()) > until_ms) {
-            log_warn("%" PRId64 " brokers do not answer (their sessions with the database: process %s): they look "
-                     "before they send anything more, and what they sent is accounted for",
+            log_warn("brokers that do not answer: %" PRId64 " (server processes of their database sessions: %s). They "
+                     "look before they send anything more, and what they sent is accounted for",
                      pg_i64(behind, 0, 0), pg_text(behind, 0, 1));
             return 0;
         }
