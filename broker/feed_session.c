@@ -314,7 +314,7 @@ static int session_begin(FeedState *state, Subscriber *subscriber, const Dongbo_
     subscriber->place = *place;
     subscriber->previous = subscriber->acked = subscriber->told_position = subscriber->began = place->position;
     subscriber->acked_stored = stored->acked;
-    subscriber->released = stored->released;
+    subscriber->released = 0; // whatever may have gone out before: what was passed over below that may go out now
     int r = feed_store_open(state->store, subscriber);
     if (r == 0)
         r = holds(hello, place) ? feed_account_hold(state->store, subscriber, place->position)

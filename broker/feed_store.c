@@ -75,7 +75,7 @@ static const PgStatement AGENCIES = {"feed_agencies", "SELECT agency, code FROM 
 // A share that has no row yet begins where the others are, as exchange.subscription_open() will have it.
 static const PgStatement POSITION = {
     "feed_position",
-    "SELECT coalesce(min(acked) FILTER (WHERE share = $2 AND shares = $3), min(acked), 0), coalesce(max(released), 0),"
+    "SELECT coalesce(min(acked) FILTER (WHERE share = $2 AND shares = $3), min(acked), 0),"
     " coalesce(bool_or(fresh) FILTER (WHERE share = $2 AND shares = $3), count(*) > 0)"
     " FROM exchange.subscription_position WHERE subscription = $1",
     3, (const Oid[]){OID_INT4, OID_INT2, OID_INT2}};
@@ -495,9 +495,7 @@ int feed_store_position(FeedStore *store, int32_t subscription, Share share, Sto
     pg_params_free(&params);
     if (r < 0)
         return r;
-    *ret = (StoredPosition){.acked = (uint64_t)pg_i64(result, 0, 0),
-                            .released = (uint64_t)pg_i64(result, 0, 1),
-                            .fresh = pg_bool(result, 0, 2)};
+    *ret = (StoredPosition){.acked = (uint64_t)pg_i64(result, 0, 0), .fresh = pg_bool(result, 0, 1)};
     PQclear(result);
     return 0;
 }

@@ -115,7 +115,7 @@ int feed_store_origins(FeedStore *store, const uint64_t *firsts, size_t n, bool 
 int feed_store_origin_row(const PGresult *result, int row, OriginRow *ret); // ERROR_DATABASE, ERROR_MEMORY
 
 typedef struct StoredPosition {
-    uint64_t acked, released;
+    uint64_t acked;
     bool fresh; // the subscription was shared otherwise until now: begin behind `acked`, whatever the receiver holds
 } StoredPosition;
 int feed_store_position(FeedStore *store, int32_t subscription, Share share, StoredPosition *ret);

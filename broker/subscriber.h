@@ -43,7 +43,7 @@ typedef struct Subscriber {
     uint64_t nonce;                     // of the ping that is outstanding, random; 0: none is
     uint64_t pinged_sent, pinged_bytes; // what had been sent when it was: of these bodies, over the connection
     uint64_t acked, acked_stored;
-    uint64_t released;        // durable upper bound of what may have gone out
+    uint64_t released;        // durable upper bound of what may have gone out in this session
     bool held;                // no records: a snapshot is under way
     bool owes_whole;          // ... and none before one of everything, as Hello asked
     uint64_t chunks;          // of it, sent in this session

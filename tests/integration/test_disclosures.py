@@ -155,6 +155,34 @@ def test_what_was_passed_over_is_not_told(centre):
     assert passed() == [] and len(told(exchange, number(1))["late"]) == 2
 
 
+def test_what_was_passed_over_and_is_sent_later_is_told(centre):
+    """By a token of before, as of a receiver whose machine was set back: all of it is below the bound already."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    for name in ("late", "other"):
+        exchange.committee(name, "health", FIELDS)
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    tokens = []
+    for which in (1, 2):
+        moh.publish([dose(number(1), which, f"L{which}", 10 * which)])
+        with wire.subscriber(exchange, "other") as other:
+            take_silently(other, head_of(exchange))
+            tokens.append(other.token)
+    with wire.subscriber(exchange, "late") as peer:
+        peer.hello(token=tokens[1])
+    moh.publish([dose(number(1), 3, "L3", 30)])
+    passed = head_of(exchange)
+    with wire.subscriber(exchange, "late") as peer:
+        peer.hello(from_position=passed)
+        moh.publish([dose(number(2), 1, "L1", 10)])
+        peer.credit(1 << 20)
+        peer.take_all(head_of(exchange))
+    assert exchange.cluster.rows("SELECT first_position, last_position FROM exchange.subscription_skip") == [
+        (tokens[1].position + 1, passed)]
+    records = read_silently(exchange, "late", token=tokens[0])
+    sent = [record.position for record in records if record.citizen_number == number(1)]
+    assert len(sent) == 2 and set(sent) <= {record[0] for record in told(exchange, number(1))["late"]}
+
+
 COMMITTEES = {"hanoi": ["--province", "01"], "south": ["--province", "79", "--province", "48"], "all": [],
               "nameless": ["--change", "upsert,left"], "ministry": ["--agency", "MOH"]}
 

@@ -144,11 +144,10 @@ static int position(Call *call) {
     size_t i = place_find(call, param_i64(call, 0));
     const BasePlace *row = i == SIZE_MAX ? NULL : table_row(call, &base_places, i);
     assert(param_i64(call, 1) == 0 && param_i64(call, 2) == 0);
-    rows_begin(call, 3);
+    rows_begin(call, 2);
     row_begin(call);
     row_i64(call, 0, row == NULL ? 0 : row->acked);
-    row_i64(call, 1, row == NULL ? 0 : row->released);
-    row_bool(call, 2, row != NULL && row->fresh);
+    row_bool(call, 1, row != NULL && row->fresh);
     return 0;
 }
 
