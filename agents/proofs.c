@@ -99,11 +99,10 @@ int proofs_keep_false(Proofs *proofs, const SpoolStream *stream, ProtobufCBinary
         ERROR_PEER,
         "the exchange proves something false of its log: %s (%s stream, behind event %" PRIu64
         "). Nothing more is sent. "
-        "Keep the spool: what was said is in it, as evidence. Show it (dongbo-agent proof --false) to the exchange's "
-        "operators and to whoever supervises them, before this agent is started again%s",
-        proofs->why, stream->kind, stream->proven_sequence,
-        proofs->false_sequence == 0 ? "; if its database was restored, they have to declare that (dongbo epoch new)"
-                                    : "");
+        "Keep the spool: the evidence is in it (dongbo-agent proof --false). Ask the exchange's operators: if its database "
+        "was restored, they declare that (dongbo epoch new); then start this agent again, and it sends what is lacking. "
+        "Else show it to whoever supervises them, and do not start it",
+        proofs->why, stream->kind, stream->proven_sequence);
 }
 
 static int no_proof(const char *why) {

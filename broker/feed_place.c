@@ -30,11 +30,12 @@ static int answer_mismatch(FeedState *state, const Dongbo__ResumeToken *token, F
                     "position %" PRIu64 " (%s). Records after it may differ: receive again into an empty sink.",
                     token->position, token->epoch, token->epoch, position, reason);
     else
-        feed_answer(answer, DONGBO__ERROR__CODE__TOKEN_MISMATCH,
-                    "Position %" PRIu64
-                    " of your token (epoch %u) has another hash in this exchange's log (its epoch is "
-                    "%u). Is this the right exchange? If so, receive again into an empty sink.",
-                    token->position, token->epoch, state->head.epoch);
+        feed_answer(
+            answer, DONGBO__ERROR__CODE__TOKEN_MISMATCH,
+            "Position %" PRIu64 " of your token (epoch %u) has another hash in this exchange's log (its epoch is "
+            "%u). Is this the right exchange? If so, its database was restored, and its operator has not declared "
+            "that (dongbo epoch new): ask for it, then receive again into an empty sink.",
+            token->position, token->epoch, state->head.epoch);
     return 0;
 }
 
@@ -47,10 +48,12 @@ void feed_answer_gone(const FeedState *state, uint64_t position, FeedAnswer *ans
 
 int feed_place_find(FeedState *state, FeedPlace *place, FeedAnswer *answer) {
     if (place->position > state->head.position) {
-        feed_answer(answer, DONGBO__ERROR__CODE__TOKEN_AHEAD,
-                    "You are at position %" PRIu64 ", but this exchange's log ends at %" PRIu64 " (epoch %u): it was "
-                    "restored from an older copy. Keep what you have and ask the exchange's operator before going on.",
-                    place->position, state->head.position, state->head.epoch);
+        feed_answer(
+            answer, DONGBO__ERROR__CODE__TOKEN_AHEAD,
+            "You are at position %" PRIu64 ", but this exchange's log ends at %" PRIu64 " (epoch %u): it was "
+            "restored from an older copy. Keep what you have and ask the exchange's operator, who declares that "
+            "(dongbo epoch new); once agencies have sent again what is lacking, receive again into an empty sink.",
+            place->position, state->head.position, state->head.epoch);
         return 1;
     }
     const ReaderSegment *segment;

@@ -9,6 +9,7 @@ import pytest
 import conftest
 import trial as trials
 import wire
+from test_proofs import proven
 
 pytestmark = pytest.mark.fault
 
@@ -151,6 +152,37 @@ def test_nobody_says_that_the_database_was_set_back(exchange):
     assert len({epoch for epoch, _ in after}) == 2
     assert all(after[place] == data for place, data in before.items() if place in after)
     assert second.stop() == 0
+
+
+@pytest.mark.postgres("fsync=on")
+def test_a_restore_that_nobody_declared(exchange):
+    """What the programs and deploy/RESTORE.md say to the people of both sides is all that has to be done."""
+    trial = trials.Trial(exchange).start()
+    trial.restored = True
+    with trial.fault("restore: the database set back under a stopped broker, and nobody declares it"):
+        trial.settle()
+        backup = exchange.directory / "backup"
+        exchange.cluster.back_up(backup)
+        trial.send()
+        trial.settle()
+        agent = trial.running.pop("agent")
+        trials.wait(lambda: proven(trial.agent), "all is proved")
+        trial.running.pop("receiver").stop()
+        trial.running.pop("broker").stop()  # one that ran on would find that the log ends before where it left it
+        exchange.cluster.restore(backup)
+        trial.running["broker"] = exchange.start_broker()
+        trials.wait(lambda: not agent.running(), "the agent ends")
+        assert agent.popen.wait() == 3
+        assert "dongbo epoch new" in agent.text() and "then start this agent again" in agent.text()
+        ahead = exchange.run(*trial.receiver.command("--until-head"))
+        assert ahead.returncode == 1 and "dongbo epoch new" in ahead.stderr and "empty sink" in ahead.stderr
+        exchange.dongbo("epoch", "new", "--reason", "restored from a backup")
+        trial.running["agent"] = trial.agent.start()
+        trial.settle_publishing()
+        shutil.rmtree(trial.receiver.directory)
+        trial.receiver.directory.mkdir()
+        trial.running["receiver"] = trial.receiver.start()
+    assert "sent again" in trial.said
 
 
 def test_an_agents_machine_is_set_back(exchange):
