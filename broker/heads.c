@@ -261,7 +261,8 @@ static int sign(Actor *actor, const State *state) {
 }
 
 static void tell(Actor *actor, uint64_t number, uint32_t epoch, uint64_t last_position) {
-    uint64_t *position = number == actor->told ? NULL : malloc(sizeof *position);
+    bool is_told = number == actor->told && epoch == actor->told_epoch; // numbers of a log that was set back come again
+    uint64_t *position = is_told ? NULL : malloc(sizeof *position);
     if (position == NULL)
         return; // or told by the next look
     *position = last_position;
