@@ -3,6 +3,7 @@
 // See erasing.h. One record a work; what goes of it is taken out of it word by word.
 #include "broker/erasing.h"
 
+#include "broker/erasing_fit.h"
 #include "broker/lookup.h"
 #include "broker/withdraw.h"
 #include "proto/base/error.h"
@@ -20,24 +21,26 @@
 // Of the record that the first one's word stands in all that wait, for a tombstone between two of them would tell what
 // the other said; else those of no record. Whoever was merged into another since took their records along; while they
 // are on their way, it waits.
-enum { POSITION, AGENCY, LEAF, ORDERED, REQUESTED_BY, PERSON, DOMAIN, RECORD_KEY, EVENT_ID, EVENT_TIME };
 static const Oid WAITING_TYPES[] = {OID_INT4};
 static const PgStatement OF_RECORD = {
     "erasing-record",
     "WITH RECURSIVE first AS (SELECT h.holder, e.domain, e.record_key FROM exchange.erasure e CROSS JOIN LATERAL "
-    "(SELECT exchange.went_to(e.person, true) AS holder) h WHERE e.logged_position IS NULL AND e.person IS NOT NULL "
+    "(SELECT exchange.went_to(e.person, true) AS holder) h WHERE e.logged_position IS NULL AND e.refused IS NULL AND "
+    "e.person IS NOT NULL "
     "AND NOT EXISTS (SELECT FROM exchange.person_link l WHERE l.person = h.holder AND NOT l.moved) "
     "ORDER BY e.position LIMIT 1), "
     "part(person) AS (SELECT holder FROM first UNION SELECT l.person FROM part p "
     "JOIN exchange.person_link l ON l.merged_into = p.person AND l.moved) "
     "SELECT e.position, e.agency, e.leaf, e.ordered, e.requested_by, f.holder, e.domain, e.record_key, e.event_id, "
-    "coalesce(e.event_time_us, 0) FROM first f CROSS JOIN part p JOIN exchange.erasure e ON e.person = p.person "
-    "AND e.domain = f.domain AND e.record_key = f.record_key WHERE e.logged_position IS NULL ORDER BY e.position LIMIT $1",
+    "coalesce(e.event_time_us, 0), e.person, e.about, e.stream, e.sequence FROM first f CROSS JOIN part p JOIN exchange.erasure e ON e.person = p.person "
+    "AND e.domain = f.domain AND e.record_key = f.record_key WHERE e.logged_position IS NULL AND e.refused IS NULL "
+    "ORDER BY e.position LIMIT $1",
     1, WAITING_TYPES};
 static const PgStatement OF_NONE = {
     "erasing-plain",
-    "SELECT position, agency, leaf, ordered, requested_by, 0::bigint, 0::smallint, '', NULL::bytea, 0::bigint "
-    "FROM exchange.erasure WHERE logged_position IS NULL AND person IS NULL ORDER BY position LIMIT $1",
+    "SELECT position, agency, leaf, ordered, requested_by, 0::bigint, 0::smallint, '', NULL::bytea, 0::bigint, "
+    "NULL::bigint, about, stream, sequence FROM exchange.erasure WHERE logged_position IS NULL AND refused IS NULL "
+    "AND person IS NULL ORDER BY position LIMIT $1",
     1, WAITING_TYPES};
 // As they were stored, those of persons who were merged into it first, as lookup_standing.c has them.
 static const Oid VERSIONS_TYPES[] = {OID_INT8, OID_INT2, OID_TEXT};
@@ -75,24 +78,24 @@ static const uint8_t *copy_binary(Arena *arena, const PGresult *rows, int row, i
 
 static int fill(Work *work, const PGresult *rows, int row) {
     Item *item = &work->items[work->n_items++];
-    const uint8_t *id = copy_binary(work->arena, rows, row, EVENT_ID);
-    item->erases = pg_i64(rows, row, POSITION);
-    item->note =
-        arena_printf(work->arena, "erased position %lld: %s", (long long)item->erases, pg_text(rows, row, ORDERED));
-    item->noted_by = copy_text(work->arena, rows, row, REQUESTED_BY);
-    item->told_by = (uint32_t)pg_i32(rows, row, AGENCY);
-    item->leaf = copy_binary(work->arena, rows, row, LEAF);
+    const uint8_t *id = copy_binary(work->arena, rows, row, ERASING_EVENT_ID);
+    item->erases = pg_i64(rows, row, ERASING_POSITION);
+    item->note = arena_printf(work->arena, "erased position %lld: %s", (long long)item->erases,
+                              pg_text(rows, row, ERASING_ORDERED));
+    item->noted_by = copy_text(work->arena, rows, row, ERASING_REQUESTED_BY);
+    item->told_by = (uint32_t)pg_i32(rows, row, ERASING_AGENCY);
+    item->leaf = copy_binary(work->arena, rows, row, ERASING_LEAF);
     item->claimed_number = "";
     item->record_key = "";
-    item->domain = pg_i16(rows, row, DOMAIN);
+    item->domain = pg_i16(rows, row, ERASING_DOMAIN);
     item->decision.verdict = DONGBO__VERDICT__ACCEPTED;
     if (item->note == NULL || item->noted_by == NULL)
         return no_memory();
-    if (pg_i64(rows, row, PERSON) == 0 || id == NULL)
+    if (pg_i64(rows, row, ERASING_STANDS) == 0 || id == NULL)
         return 0;
-    item->stands = pg_i64(rows, row, PERSON);
-    item->record_key = copy_text(work->arena, rows, row, RECORD_KEY);
-    item->event = work_cause(work->arena, id, pg_i64(rows, row, EVENT_TIME));
+    item->stands = pg_i64(rows, row, ERASING_STANDS);
+    item->record_key = copy_text(work->arena, rows, row, ERASING_RECORD_KEY);
+    item->event = work_cause(work->arena, id, pg_i64(rows, row, ERASING_EVENT_TIME));
     return item->record_key == NULL || item->event == NULL ? no_memory() : 0;
 }
 
@@ -212,25 +215,43 @@ static int read_waiting(Pg *exchange, const PgStatement *statement, PGresult **r
     return result;
 }
 
-int erasing_build(Prepare *prepare, Pg *exchange, Work *work) {
+// Those that fit; *more: there are others of the record. 1 when all that were read were refused, so that others are to
+// be looked at.
+static int read_items(Pg *exchange, Work *work, bool *record, bool *more) {
     PGresult *rows = NULL;
-    work_rewind(work);
-    work->advance->rows = 0;
+    const char **reasons = NULL;
     int result = read_waiting(exchange, &OF_RECORD, &rows);
-    bool record = result == 0 && PQntuples(rows) > 0;
-    if (result == 0 && !record) {
+    *record = result == 0 && PQntuples(rows) > 0;
+    if (result == 0 && !*record) {
         PQclear(rows);
         result = read_waiting(exchange, &OF_NONE, &rows);
     }
     int n = result == 0 ? PQntuples(rows) : 0;
-    bool more = n > ERASING_MAX;
-    n -= more;
+    *more = n > ERASING_MAX;
+    n -= *more;
     work->items = result == 0 ? decide_items_new(work, (size_t)n + 1) : NULL;
+    work->n_items = 0;
     if (result == 0 && work->items == NULL)
         result = no_memory();
+    if (result == 0)
+        result = erasing_fit(exchange, work->arena, rows, n, &reasons);
+    if (result == 0)
+        result = erasing_refuse(exchange, rows, n, reasons);
     for (int row = 0; result == 0 && row < n; row++)
-        result = fill(work, rows, row);
+        if (reasons[row] == NULL)
+            result = fill(work, rows, row);
     PQclear(rows);
+    return result == 0 && n > 0 && work->n_items == 0 ? 1 : result;
+}
+
+int erasing_build(Prepare *prepare, Pg *exchange, Work *work) {
+    bool record = false, more = false;
+    int result;
+    work_rewind(work);
+    work->advance->rows = 0;
+    do
+        result = read_items(exchange, work, &record, &more);
+    while (result == 1);
     if (result == 0 && record)
         result = take_all_out(prepare, exchange, work, more);
     work->advance->rows = result == 0 ? (int)work->n_items : 0;

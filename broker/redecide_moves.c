@@ -187,7 +187,8 @@ static int retell(Actor *actor) {
 // ---- erased --------------------------------------------------------------------------------------------------------
 
 static const PgStatement ERASED = {
-    "erasures-waiting", "SELECT EXISTS (SELECT FROM exchange.erasure WHERE logged_position IS NULL)", 0, NULL};
+    "erasures-waiting",
+    "SELECT EXISTS (SELECT FROM exchange.erasure WHERE logged_position IS NULL AND refused IS NULL)", 0, NULL};
 
 int redecide_erasures(Actor *actor) {
     PGresult *rows = NULL;

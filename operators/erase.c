@@ -10,6 +10,7 @@
 #include "operators/erasure.h"
 #include "operators/result.h"
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -83,7 +84,15 @@ static const PgStatement SAID = {
     8, NULL};
 static const PgStatement AGAIN = {"erase_again", "SELECT exchange.erase_again($1, $2)", 2, NULL};
 static const PgStatement WAITING = {"erase_waiting",
-                                    "SELECT count(*) FROM exchange.erasure WHERE logged_position IS NULL", 0, NULL};
+                                    "SELECT count(*) FROM exchange.erasure WHERE logged_position IS NULL "
+                                    "AND refused IS NULL",
+                                    0, NULL};
+// Of these, or of others.
+static const PgStatement REFUSED = {"erase_refused",
+                                    "SELECT position, refused, position = ANY ($1) FROM exchange.erasure "
+                                    "WHERE refused IS NOT NULL ORDER BY position = ANY ($1) DESC, position LIMIT 1",
+                                    1, NULL};
+static const PgStatement ANEW = {"erase_anew", "SELECT exchange.erase_anew($1)", 1, NULL};
 
 static void param_bytes_if(PgParams *params, bool there, const uint8_t *data, size_t n) {
     if (there)
@@ -157,12 +166,46 @@ static int ask_again(const EraseFind *find, const char *ordered) {
     return r;
 }
 
+static void param_positions(PgParams *params, const EraseFind *find) {
+    pg_param_array_begin(params, OID_INT8, (int)find->n);
+    for (size_t i = 0; i < find->n; i++)
+        pg_array_i64(params, find->targets[i].position);
+}
+
+// Who ordered one of these wrongly has no say in whether it goes.
+static int forget_refused(const EraseFind *find) {
+    PgParams params = {0};
+    param_positions(&params, find);
+    int r = pg_run(find->exchange, &ANEW, &params, NULL);
+    pg_params_free(&params);
+    return r;
+}
+
+// What a broker found in the way of what it was asked for.
+static int look_for_refused(const EraseFind *find) {
+    RESULT refused = NULL;
+    PgParams params = {0};
+    param_positions(&params, find);
+    int r = pg_run(find->exchange, &REFUSED, &params, &refused);
+    pg_params_free(&params);
+    if (r < 0 || PQntuples(refused) == 0)
+        return r;
+    if (pg_bool(refused, 0, 2))
+        return error_fail(ERROR_PEER, "the broker refused to erase position %" PRId64 ": %s; nothing was erased yet",
+                          pg_i64(refused, 0, 0), pg_text(refused, 0, 1));
+    log_warn("somebody's order to erase position %" PRId64 " was refused: %s", pg_i64(refused, 0, 0),
+             pg_text(refused, 0, 1));
+    return 0;
+}
+
 static int ask(const Erasing *erasing, bool first) {
     const EraseFind *find = &erasing->find;
     char ordered[ORDER_BYTES_MAX + 1];
     snprintf(ordered, sizeof ordered, "%s%s%s", erasing->order, erasing->by ? ", by " : "",
              erasing->by ? erasing->by : "");
     int r = pg_command(find->exchange, "BEGIN");
+    if (r == 0)
+        r = forget_refused(find);
     for (size_t i = 0; r == 0 && i < find->n; i++)
         r = insert_one(find->exchange, &find->targets[i], ordered);
     if (r == 0)
@@ -201,6 +244,8 @@ static int log_tombstones(Erasing *erasing) {
         r = ask(erasing, round == 0);
         if (r == 0)
             r = wait_for_tombstones(erasing->find.exchange);
+        if (r == 0)
+            r = look_for_refused(&erasing->find);
         if (r == 0)
             r = erase_find_since(&erasing->find, &more);
     }

@@ -180,3 +180,94 @@ def test_two_who_erase_take_turns(exchange, health):
         assert done.result() == 1
     kept = everything(exchange)
     assert b"SECRET-0" not in kept and b"SECRET-1" in kept
+
+
+ROW = ("INSERT INTO exchange.erasure (position, ordered, agency, stream, sequence, person, domain, record_key, "
+       "event_id, event_time_us, about) VALUES (%s, 'by hand', %s, %s, %s, %s, %s, %s, %s, %s, %s)")
+
+
+def entry_rows(exchange, first):
+    """What `dongbo erase` says of each event of the segment that begins there."""
+    [(agency, stream, sequence, payload)] = exchange.cluster.rows(
+        "SELECT agency, stream, first_sequence, payload FROM exchange.segment WHERE first_position = %s", first)
+    entries = wire.SegmentPayload.FromString(logbook.unpack_zstd(bytes(payload))).entries
+    return [{"position": first + i, "agency": agency, "stream": bytes(stream), "sequence": sequence + i,
+             "person": entry.person, "domain": entry.domain, "record_key": entry.record_key,
+             "event_id": entry.event_id, "event_time_us": entry.event_time_us, "about": entry.person}
+            for i, entry in enumerate(entries)]
+
+
+def order_by_hand(exchange, row):
+    exchange.cluster.rows(ROW, *row.values(), user="dongbo_operator")
+    exchange.wait_until("SELECT count(*) FROM exchange.erasure WHERE logged_position IS NULL AND refused IS NULL", 0)
+    return exchange.cluster.rows("SELECT logged_position, refused FROM exchange.erasure WHERE position = %s",
+                                 row["position"])[0]
+
+
+def test_an_order_by_hand_takes_only_what_stands_at_its_position(exchange, health):
+    first = health.publish([dose(n, lot_number=f"SECRET-{n}") for n in range(4)]).body.first_position
+    rows = entry_rows(exchange, first)
+    receiver = exchange.receivers["hn"]
+    receiver.until_head()
+    head = exchange.cluster.value("SELECT last_position FROM exchange.head")
+    one, other = rows[1], rows[2]
+    word = {key: other[key] for key in ("person", "domain", "record_key", "event_id", "event_time_us", "about")}
+    for wrong, says in [(word, "about another person"), ({**word, "about": None}, "another event"),
+                        ({"event_time_us": one["event_time_us"] + 1}, "another time"),
+                        ({"person": other["person"], "about": None}, "another person"),
+                        ({"record_key": "another"}, "another record"), ({"domain": 3}, "another record"),
+                        ({"agency": one["agency"] + 1}, "another agency"),
+                        ({"sequence": other["sequence"]}, "another place in its stream"),
+                        ({"position": head + 1000}, "no entry there"), ({"position": head}, None)]:
+        row = {**one, **wrong}
+        logged, refused = order_by_hand(exchange, row)
+        assert logged is None and refused and (says is None or says in refused), (wrong, refused)
+        exchange.cluster.rows("DELETE FROM exchange.erasure WHERE position = %s", row["position"])
+    assert exchange.cluster.value("SELECT last_position FROM exchange.head") == head, "no tombstone"
+    assert all(f"SECRET-{n}".encode() in everything(exchange) for n in range(4))
+    with pytest.raises(Exception, match="erasure_word"):
+        exchange.cluster.rows(ROW, *{**one, "record_key": None}.values(), user="dongbo_operator")
+    # Others say so; and whoever was refused has no say in whether it goes by an order that fits.
+    order_by_hand(exchange, {**one, **word})
+    done = erase(exchange, "--event", first + 3, "--order", ORDER, "--yes")
+    assert f"to erase position {first + 1} was refused" in done.stderr
+    assert carry_out(exchange, "--event", first + 1) == 1
+    kept = everything(exchange)
+    assert [b"SECRET-%d" % n in kept for n in range(4)] == [True, False, True, False]
+    assert verify(exchange)["entries_erased"] == 2
+
+
+def test_a_tombstone_or_a_policy_is_not_erased(exchange, health):
+    first = health.publish([dose(n) for n in range(2)]).body.first_position
+    carry_out(exchange, "--event", first)
+    log = exchange.log()
+    for kind in ("erasure", "policy"):
+        position = next(line["position"] for line in log if line["kind"] == kind)
+        row = {**dict.fromkeys(entry_rows(exchange, first)[0]), "position": position, "agency": 0}
+        logged, refused = order_by_hand(exchange, row)
+        assert logged is None and refused == "the entry there is none that is erased", kind
+    verify(exchange)
+
+
+def test_what_went_with_another_is_erased_again_only_as_it_was_said(exchange, health):
+    """Its entry has no content any more; what it said stands in the versions of its record."""
+    first = health.publish([dose(1, lot_number="FIRST")]).body.first_position
+    second = health.publish([dose(1, key="b", product_code="EU/1/20/1507")]).body.first_position
+    third = health.publish([dose(1, key="c", lot_number="THIRD")]).body.first_position
+    [own], [wrong] = entry_rows(exchange, second), entry_rows(exchange, third)
+    said = exchange.cluster.rows
+    assert carry_out(exchange, "--event", first) >= 2
+    before = said("SELECT logged_position FROM exchange.erasure WHERE position = %s", second)
+    said("UPDATE exchange.erased_entry SET event_id = %s, event_time_us = %s WHERE position = %s", wrong["event_id"],
+         wrong["event_time_us"], second)
+    said("SELECT exchange.erase_again(%s, 'by hand')", [second], user="dongbo_operator")
+    exchange.wait_until("SELECT count(*) FROM exchange.erasure WHERE NOT done", 0)
+    assert said("SELECT logged_position FROM exchange.erasure WHERE position = %s", second) == before
+    assert "another event" in said("SELECT refused FROM exchange.erasure WHERE position = %s", second)[0][0]
+    assert b"THIRD" in everything(exchange)
+    said("UPDATE exchange.erased_entry SET event_id = %s, event_time_us = %s WHERE position = %s", own["event_id"],
+         own["event_time_us"], second)
+    carry_out(exchange, "--event", second)
+    kept = everything(exchange)
+    assert b"EU/1/20/1507" not in kept and b"THIRD" in kept
+    verify(exchange)
