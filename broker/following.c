@@ -21,7 +21,19 @@
 // another since whom nobody wants to leave. Whose records are still to go is in the population store no more. Somebody
 // may be changing a request just now: it waits. One look at an index for each person, whatever was thought of the
 // tables' sizes when they were empty: hence steps, and sub-selects with a LIMIT, which are not taken for joins.
-enum { PERSON, FOLLOW, NUMBER, TARGET, HELD_NUMBER, OWN_IS_HELD, WAITS, IS_GOING, GONE };
+enum {
+    PERSON,
+    FOLLOW,
+    NUMBER,
+    TARGET,
+    HELD_NUMBER,
+    OWN_IS_HELD,
+    WAITS,
+    IS_GOING,
+    GONE,
+    MOVED_TO = GONE + 3,
+    MOVED_TO63
+};
 #define STEP(behind)                                                                                                   \
     "(SELECT q.person FROM exchange.follow_request q WHERE q.subscription = $1 AND q.person > " behind                 \
     " ORDER BY q.subscription, q.person LIMIT 1)"
@@ -29,6 +41,10 @@ enum { PERSON, FOLLOW, NUMBER, TARGET, HELD_NUMBER, OWN_IS_HELD, WAITS, IS_GOING
     "(SELECT " what " FROM exchange.followed f WHERE f.person = " who " AND (f.subscription = $1) IS TRUE "            \
     "AND f.to_position IS NULL LIMIT 1)"
 #define TO_BE_RETOLD(who) "(SELECT true FROM exchange.retelling w WHERE w.person = " who " AND NOT w.told LIMIT 1)"
+// Where the last move that the log tells of went.
+#define MOVED_TO_OF(what, who)                                                                                         \
+    "coalesce((SELECT w." what " FROM exchange.retelling w WHERE w.person = " who " AND w.cause = 2 "                  \
+    "ORDER BY w.position DESC LIMIT 1), '')"
 // Most are nobody else: they are spared the function.
 #define WENT(who) "(SELECT true FROM exchange.person_link l WHERE l.person = " who " LIMIT 1)"
 static const Oid NEXT_TYPES[] = {OID_INT4, OID_INT4, OID_INT8};
@@ -40,7 +56,8 @@ static const PgStatement NEXT = {
     "LIMIT $2) SELECT r.person, r.follow, r.number, t.person, "
     ON_LIST("f.number", "t.person") ", " ON_LIST("true", "r.person") ", "
     "coalesce(" TO_BE_RETOLD("t.person") ", " TO_BE_RETOLD("r.person") "), g.person IS NOT NULL, "
-    "coalesce(g.number, ''), coalesce(g.province, ''), coalesce(g.province63, '') "
+    "coalesce(g.number, ''), coalesce(g.province, ''), coalesce(g.province63, ''), "
+    MOVED_TO_OF("province_after", "t.person") ", " MOVED_TO_OF("province63_after", "t.person") " "
     "FROM asked a CROSS JOIN LATERAL (SELECT q.* FROM exchange.follow_request q WHERE q.subscription = $1 "
     "AND q.person = a.person FOR NO KEY UPDATE SKIP LOCKED) r "
     "CROSS JOIN LATERAL (SELECT CASE WHEN r.follow AND " WENT("r.person") " THEN exchange.went_to(r.person, true) "
@@ -106,14 +123,15 @@ typedef struct Wish {
     int64_t person, target; // who was named, and who that is by now
     const char *number;
     bool follow;
-    bool held, own_held; // the target, and who was named, are on the list
-    bool renamed;        // ... the target under another number
-    bool tells;          // records
-    bool taken;          // carried out in this work
-    bool waits;          // ... and cannot be now
-    bool refused;        // ... by leaving all as it is
-    Person gone;         // of those who are in the population store no more
-    const Person *who;   // whose records are told
+    bool held, own_held;               // the target, and who was named, are on the list
+    bool renamed;                      // ... the target under another number
+    bool tells;                        // records
+    bool taken;                        // carried out in this work
+    bool waits;                        // ... and cannot be now
+    bool refused;                      // ... by leaving all as it is
+    const char *moved_to, *moved_to63; // by the last move that the log tells of; "": it tells of none
+    Person gone;                       // of those who are in the population store no more
+    const Person *who;                 // whose records are told
 } Wish;
 
 typedef struct Wishes {
@@ -131,6 +149,8 @@ static int read_wish(Arena *arena, const PGresult *rows, int row, Wish *wish) {
     *wish = (Wish){.person = pg_i64(rows, row, PERSON),
                    .target = pg_i64(rows, row, TARGET),
                    .number = lookup_read_text(arena, rows, row, NUMBER),
+                   .moved_to = lookup_read_text(arena, rows, row, MOVED_TO),
+                   .moved_to63 = lookup_read_text(arena, rows, row, MOVED_TO63),
                    .follow = pg_bool(rows, row, FOLLOW),
                    .held = !pg_is_null(rows, row, HELD_NUMBER),
                    .renamed = strcmp(pg_text(rows, row, HELD_NUMBER), pg_text(rows, row, NUMBER)) != 0,
@@ -139,7 +159,7 @@ static int read_wish(Arena *arena, const PGresult *rows, int row, Wish *wish) {
     wish->waits = pg_bool(rows, row, WAITS);
     wish->taken = !wish->waits;
     wish->gone.key = wish->target;
-    if (wish->number == NULL)
+    if (wish->number == NULL || wish->moved_to == NULL || wish->moved_to63 == NULL)
         return no_memory();
     if (!pg_bool(rows, row, IS_GOING))
         return 0;
@@ -247,6 +267,14 @@ static int read_records(Pg *exchange, const Work *work, const Wishes *wishes, PG
 
 // ---- items ---------------------------------------------------------------------------------------------------------
 
+// The population store may have a move that the log does not tell of yet, or was loaded with: where they lived as far
+// as the log tells is not known then. Else whoever lost sight of them let go of all when they moved, and what was
+// recorded of them since is not to be told.
+static bool is_move_told(const Wish *wish) {
+    return strcmp(wish->moved_to, wish->who->residence_province) == 0 &&
+           strcmp(wish->moved_to63, wish->who->residence_province63) == 0;
+}
+
 // What was withdrawn, or cannot be read, was let go when that happened.
 static int fill(Work *work, const Wish *wish, const PGresult *rows, int row) {
     size_t n = 0;
@@ -271,6 +299,8 @@ static int fill(Work *work, const Wish *wish, const PGresult *rows, int row) {
     item->claimed_number = wish->who->citizen_number;
     item->province_before = item->province_after = wish->who->residence_province;
     item->province63_before = item->province63_after = wish->who->residence_province63;
+    if (!wish->follow && !is_move_told(wish))
+        item->province_before = item->province63_before = "";
     item->record_hash = record_hash(wish->who->key, item->domain, item->record_key);
     item->merged.deleted = !wish->follow;
     item->merged.record = wish->follow ? record : NULL;

@@ -239,12 +239,15 @@ static PolicyPassage passage_of(const PolicyVersion *version, const Dongbo__Entr
     bool retold = entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
     bool after = policy_sees_home(version, entry->province_after, entry->province63_after);
     bool before = policy_sees_home(version, entry->province_before, entry->province63_before);
-    // Told to one subscription alone. What it had of those who live elsewhere left it when they moved, but for a move
-    // that the population store has and the log does not tell of yet: it is taken back all the same.
+    bool nowhere = entry->province_before[0] == '\0' && entry->province63_before[0] == '\0';
+    // Told to one subscription alone. What it had of those who live elsewhere left it when they moved; where that is
+    // not known (following.c) it is taken back all the same.
+    if (entry->kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED && entry->deleted)
+        return after || nowhere ? POLICY_LEAVES : POLICY_NOT;
     if (entry->kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED)
-        return entry->deleted ? POLICY_LEAVES : after ? POLICY_ENTERS : POLICY_NOT;
+        return after ? POLICY_ENTERS : POLICY_NOT;
     // Of nobody's residence before nothing was told, but where it is told again.
-    if (!retold && entry->province_before[0] == '\0' && entry->province63_before[0] == '\0')
+    if (!retold && nowhere)
         before = after;
     if (retold && entry->deleted && after)
         return POLICY_NOT; // never was, for who only comes

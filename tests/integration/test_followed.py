@@ -73,6 +73,21 @@ def test_records_come_and_go_with_the_list(centre):
     assert len(read(exchange, "all")) == 5, "nobody else is told"
 
 
+def test_what_was_recorded_elsewhere_is_not_told_when_nobody_follows_any_more(centre):
+    """It had let go of all when they moved, and is not told of what came since."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    moh.publish([dose(number(of), 1, "L1", 10) for of in (1, 2)])
+    assert change(exchange, "hanoi", add=[number(1), number(2)]) == []
+    npc.publish([centre.change("move", number(1), time=20, residence_province="79", residence_commune="26737")])
+    exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE NOT told", 0)
+    moh.publish([dose(number(1), 2, "L2", 30)])
+    before = told(read(exchange, "hanoi"))
+    assert before == [(ENTERED, number(of), 1, "L1") for of in (1, 2)] + [(LEFT, number(1), 0, "")]
+    change(exchange, "hanoi", remove=[number(1), number(2)])
+    assert told(read(exchange, "hanoi")) == [*before, (LEFT, number(2), 0, "")]
+
+
 # ---- the command -----------------------------------------------------------------------------------------------------
 
 def agent(exchange, name, *words, given=None, code=0):

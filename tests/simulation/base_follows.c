@@ -262,6 +262,16 @@ static bool is_to_be_retold(const Call *call, int64_t person) {
     return false;
 }
 
+static const BaseRetelling *last_move(const Call *call, int64_t person) {
+    const BaseRetelling *last = NULL;
+    for (size_t i = 0; i < base_retellings.n; i++) {
+        const BaseRetelling *row = table_row(call, &base_retellings, i);
+        if (row != NULL && row->person == person && row->cause == 2 && (last == NULL || row->position > last->position))
+            last = row;
+    }
+    return last;
+}
+
 // The one behind that person, in their order; SIZE_MAX: none.
 static size_t request_behind(const Call *call, int64_t person) {
     size_t found = SIZE_MAX;
@@ -294,12 +304,15 @@ static void give_request(Call *call, const RequestRow *row) {
     row_bool(call, 7, false);
     for (int column = 8; column < 11; column++)
         row_text(call, column, "");
+    const BaseRetelling *move = last_move(call, row->person);
+    row_text(call, 11, move == NULL ? "" : move->province[2]);
+    row_text(call, 12, move == NULL ? "" : move->province[3]);
 }
 
 // Whom somebody else has locked is passed over.
 static int next(Call *call) {
     int64_t person = param_i64(call, 2);
-    rows_begin(call, 11);
+    rows_begin(call, 13);
     for (int64_t k = 0; k < param_i64(call, 1); k++) {
         size_t i = request_behind(call, person);
         if (i == SIZE_MAX)

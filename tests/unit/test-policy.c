@@ -143,6 +143,8 @@ static void test_tells_whom_it_follows(void **state) {
     entry.deleted = true;
     assert_int_equal(policy_admits(&version, &entry, 0), POLICY_LEAVES);
     entry.province_before = entry.province_after = (char *)"01";
+    assert_int_equal(policy_admits(&version, &entry, 0), POLICY_NOT);
+    entry.province_before = (char *)"";
     assert_int_equal(policy_admits(&version, &entry, 0), POLICY_LEAVES); // perhaps before the log tells of the move
     entry.deleted = false;
     assert_int_equal(policy_admits(&version, &entry, 0), POLICY_NOT);
