@@ -32,7 +32,8 @@ static const PgStatement OF_RECORD = {
     "part(person) AS (SELECT holder FROM first UNION SELECT l.person FROM part p "
     "JOIN exchange.person_link l ON l.merged_into = p.person AND l.moved) "
     "SELECT e.position, e.agency, e.leaf, e.ordered, e.requested_by, f.holder, e.domain, e.record_key, e.event_id, "
-    "coalesce(e.event_time_us, 0), e.person, e.about, e.stream, e.sequence FROM first f CROSS JOIN part p JOIN exchange.erasure e ON e.person = p.person "
+    "coalesce(e.event_time_us, 0), e.person, e.about, e.stream, e.sequence "
+    "FROM first f CROSS JOIN part p JOIN exchange.erasure e ON e.person = p.person "
     "AND e.domain = f.domain AND e.record_key = f.record_key WHERE e.logged_position IS NULL AND e.refused IS NULL "
     "ORDER BY e.position LIMIT $1",
     1, WAITING_TYPES};
