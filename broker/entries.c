@@ -156,6 +156,8 @@ static char LINKED[] = "gone over to the person whom an officer linked it to";
 static char REPLACED[] = "left to the newer event of the agency's row";
 // ... and of one that is told again.
 static char NUMBER[] = "told again under the person's new number", RESIDENCE[] = "told again as the person moved";
+// ... and of a move by itself, which no event tells of.
+static char HOME[] = "somebody moved in the population store: their records are told again";
 // ... and of one that one subscription is told.
 static char FOLLOWS[] = "told as the person is followed",
             FOLLOWS_NOT[] = "taken back as the person is not followed any more";
@@ -165,7 +167,7 @@ static Dongbo__EntryKind kind_of(const Work *work) {
         [WORK_BATCH] = DONGBO__ENTRY_KIND__ENTRY_EVENT,    [WORK_REDECIDE] = DONGBO__ENTRY_KIND__ENTRY_DECISION,
         [WORK_JUDGE] = DONGBO__ENTRY_KIND__ENTRY_DECISION, [WORK_MOVE] = DONGBO__ENTRY_KIND__ENTRY_MERGER,
         [WORK_RETELL] = DONGBO__ENTRY_KIND__ENTRY_RETOLD,  [WORK_FOLLOW] = DONGBO__ENTRY_KIND__ENTRY_FOLLOWED,
-        [WORK_ERASE] = DONGBO__ENTRY_KIND__ENTRY_ERASURE};
+        [WORK_ERASE] = DONGBO__ENTRY_KIND__ENTRY_ERASURE,  [WORK_HOME] = DONGBO__ENTRY_KIND__ENTRY_RETOLD};
     return KINDS[work->kind];
 }
 
@@ -197,6 +199,8 @@ static Dongbo__Entry *entry_new(const Work *work, const Item *item) {
         entry->text = item->person == &work->link->went.person ? GONE : COME;
     if (work->kind == WORK_RETELL)
         entry->text = strcmp(item->province_before, item->province_after) == 0 ? NUMBER : RESIDENCE;
+    if (work->kind == WORK_HOME)
+        entry->text = HOME;
     if (work->kind == WORK_FOLLOW) {
         entry->text = item->merged.deleted ? FOLLOWS_NOT : FOLLOWS;
         entry->subscription = (uint32_t)work->advance->subscription;

@@ -21,7 +21,7 @@ void work_settle(Work *work, Outcome outcome, int code, const char *fmt, ...) {
 
 bool work_is_of_records(const Work *work) {
     return work->kind == WORK_MOVE || work->kind == WORK_RETELL || work->kind == WORK_FOLLOW ||
-           work->kind == WORK_ERASE;
+           work->kind == WORK_ERASE || work->kind == WORK_HOME;
 }
 
 Dongbo__ChangeEvent *work_cause(Arena *arena, const uint8_t event_id[EVENT_ID_BYTES], int64_t event_time_us) {
@@ -46,8 +46,8 @@ int work_told_by(Arena *arena, const Dongbo__Record *record, Item *item) {
 }
 
 uint32_t work_agency(const Work *work) {
-    if (work->kind == WORK_RETELL || work->kind == WORK_FOLLOW || work->kind == WORK_ERASE)
-        return work->advance->agency; // 0 of the latter two: none
+    if (work_is_of_records(work) && work->kind != WORK_MOVE)
+        return work->advance->agency; // 0: none
     return work->link != NULL ? work->link->agency : work->agency->grants.agency;
 }
 

@@ -132,8 +132,9 @@ typedef enum WorkKind {
     WORK_BATCH,
     WORK_REDECIDE,
     WORK_JUDGE,  // events of one stream that stand in records, against their persons' lives
-    WORK_MOVE,   // of records from one person to another; its items are made by the writer
+    WORK_MOVE,   // of records from one person to another; its items are made by the writer. All from here on are such
     WORK_RETELL, // of records as they are, for something about their persons changed; likewise
+    WORK_HOME,   // of moves that no event of the log tells of; likewise (homes.c)
     WORK_ERASE,  // of tombstones, and of records without what was erased; likewise (erasing.c)
     WORK_FOLLOW, // of records as they are, to one subscription: it follows their persons from now on, or no longer
 } WorkKind;

@@ -5,6 +5,7 @@
 // next.
 #include "broker/redecide_state.h"
 
+#include "broker/homes.h"
 #include "broker/lookup.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -127,14 +128,15 @@ static int move_links(Actor *actor) {
 
 // In the order of events, for one person's may be of several agencies.
 static const PgStatement TELLER = {
-    "retell-agency", "SELECT agency FROM exchange.retelling WHERE NOT told ORDER BY position, cause LIMIT 1", 0, NULL};
+    "retell-agency",
+    "SELECT coalesce(agency, 0) FROM exchange.retelling WHERE NOT told ORDER BY position, cause LIMIT 1", 0, NULL};
 
 static const Oid FAILED_TYPES[] = {OID_INT4, OID_INT4};
 static const PgStatement FAILED = {
     "retell-failed",
     "UPDATE exchange.retelling r SET tries = r.tries + 1, told = r.tries + 1 >= $2, "
     "failed = CASE WHEN r.tries + 1 >= $2 THEN 'a broker could not tell them, and its log says why' END "
-    "FROM (SELECT f.position, f.cause FROM exchange.retelling f WHERE NOT f.told AND f.agency = $1 "
+    "FROM (SELECT f.position, f.cause FROM exchange.retelling f WHERE NOT f.told AND coalesce(f.agency, 0) = $1 "
     "ORDER BY f.position, f.cause LIMIT 1) f WHERE r.position = f.position AND r.cause = f.cause "
     "RETURNING r.position, r.told",
     2, FAILED_TYPES};
@@ -204,7 +206,22 @@ int redecide_erasures(Actor *actor) {
     return result < 0 ? result : 0;
 }
 
+// Before what follows from them, and from who was merged.
+static int see_to_homes(Actor *actor) {
+    bool any = false;
+    int result = homes_wait(actor->prepare, &any);
+    Advance *advance = any ? zmalloc(sizeof *advance) : NULL;
+    while (result == 0 && any) {
+        result = redecide_advance(actor, WORK_HOME, advance, "persons who moved cannot be logged");
+        any = advance->rows > 0;
+    }
+    free(advance);
+    return result < 0 ? result : 0;
+}
+
 int redecide_moves(Actor *actor) {
-    int result = retell(actor);
+    int result = see_to_homes(actor);
+    if (result == 0)
+        result = retell(actor);
     return result < 0 ? result : move_links(actor);
 }

@@ -39,22 +39,23 @@ static const PgStatement NEXT = {
     "retell-next",
     "SELECT t.position, t.cause::bigint, t.person, t.province_before, t.province63_before, t.province_after, "
     "t.province63_after, t.event_id, t.event_time_us, r.domain, r.record_key, r.record, l.number "
-    "FROM (SELECT * FROM exchange.retelling WHERE NOT told AND agency = $1 AND position < coalesce((SELECT o.position "
-    "FROM exchange.retelling o WHERE NOT o.told AND o.agency <> $1 ORDER BY o.position LIMIT 1), 9223372036854775807) "
+    "FROM (SELECT * FROM exchange.retelling WHERE NOT told AND coalesce(agency, 0) = $1 AND position < coalesce((SELECT "
+    "o.position FROM exchange.retelling o WHERE NOT o.told AND coalesce(o.agency, 0) <> $1 ORDER BY o.position LIMIT 1), 9223372036854775807) "
     "ORDER BY position, cause LIMIT $2) t "
     "LEFT JOIN LATERAL (SELECT DISTINCT ON (v.domain, v.record_key) v.domain, v.record_key, v.record "
-    "FROM exchange.record_version v WHERE v.person = t.person AND v.domain <> 1 AND NOT v.superseded "
+    "FROM exchange.record_version v WHERE v.person = t.person AND (v.domain <> 1 OR t.cause = 3) AND NOT v.superseded "
     "ORDER BY v.domain, v.record_key, v.position DESC) r "
     "ON (t.position, t.cause::bigint, r.domain::integer, r.record_key) > ($3, $4, $5, $6) "
     "LEFT JOIN exchange.person_link l ON l.person = t.person "
     "ORDER BY t.position, t.cause, r.domain, r.record_key LIMIT $7",
     7, NEXT_TYPES};
 static const Oid TOLD_TYPES[] = {OID_INT4, OID_INT8, OID_INT8, OID_INT8, OID_INT8};
-static const PgStatement TOLD = {"retold",
-                                 "UPDATE exchange.retelling SET told = (position, cause::bigint) <= ($2, $4), "
-                                 "told_position = $5 "
-                                 "WHERE NOT told AND agency = $1 AND (position, cause::bigint) <= ($2, $3)",
-                                 5, TOLD_TYPES};
+static const PgStatement TOLD = {
+    "retold",
+    "UPDATE exchange.retelling SET told = (position, cause::bigint) <= ($2, $4), "
+    "told_position = $5 "
+    "WHERE NOT told AND coalesce(agency, 0) = $1 AND (position, cause::bigint) <= ($2, $3)",
+    5, TOLD_TYPES};
 
 typedef struct Persons {
     Person *list;
@@ -220,7 +221,7 @@ static bool has_another_number(const Item *item) {
 }
 
 // In either code set. Whoever only now comes in has no records yet.
-static bool has_moved(const Item *item) {
+bool retelling_moves(const Item *item) {
     bool moved = strcmp(item->province_before, item->province_after) != 0 ||
                  strcmp(item->province63_before, item->province63_after) != 0;
     return changes_person(item) && moved && (item->province_before[0] != '\0' || !decide_brings_person(item));
@@ -305,5 +306,5 @@ static int note(Pg *exchange, const Work *work, IsWanted *is_wanted, int cause) 
 
 int retelling_note(Pg *exchange, const Work *work) {
     int result = note(exchange, work, has_another_number, RETELLING_NUMBER);
-    return result < 0 ? result : note(exchange, work, has_moved, RETELLING_RESIDENCE);
+    return result < 0 ? result : note(exchange, work, retelling_moves, RETELLING_RESIDENCE);
 }

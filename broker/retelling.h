@@ -12,10 +12,13 @@
 // exchange.retelling.cause
 #define RETELLING_NUMBER 1
 #define RETELLING_RESIDENCE 2
+#define RETELLING_HOME 3 // likewise, and no event of the log says so (broker/homes.h)
 
 // Notes whose records are to be told again because of the work's population events. In the writer's transaction, once
 // positions are known; asks nothing of works without.
 int retelling_note(Pg *exchange, const Work *work);
+// Whether they are because of where this event's person moved.
+bool retelling_moves(const Item *item);
 // Because of which events that is: their ids and times, as two arrays.
 void retelling_param_events(PgParams *params, const Item **items, int n);
 // Makes the work's items, behind advance->from; none of records that were withdrawn. Under the log's lock: what is

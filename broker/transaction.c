@@ -9,6 +9,7 @@
 #include "broker/epoch.h"
 #include "broker/erasing.h"
 #include "broker/following.h"
+#include "broker/homes.h"
 #include "broker/judging.h"
 #include "broker/lookup.h"
 #include "broker/merger.h"
@@ -357,6 +358,8 @@ static int store_beside(Transaction *transaction, Work *work) {
     if (result == 0)
         result = retelling_note(transaction->exchange, work);
     if (result == 0)
+        result = homes_told(transaction->prepare, transaction->exchange, work);
+    if (result == 0)
         result = store_guesses(transaction->exchange, work);
     if (result == 0 && !MISTAKE(DEATH_UNJUDGED))
         result = judging_note(transaction->exchange, work);
@@ -482,11 +485,16 @@ static int store_made(Transaction *transaction, Work *work) {
 }
 
 // Records that move are read here, for whatever was placed before them in this transaction counts.
-static int store_move(Transaction *transaction, Work *work) {
+static int build_records(Transaction *transaction, Work *work, int (*build)(Prepare *, Pg *, Work *)) {
     int result = flush_rows(transaction);
     if (result == 0)
-        result = moving_build(transaction->prepare, transaction->exchange, work);
+        result = build(transaction->prepare, transaction->exchange, work);
     recheck_date(transaction->recheck, work, transaction->last_position);
+    return result;
+}
+
+static int store_move(Transaction *transaction, Work *work) {
+    int result = build_records(transaction, work, moving_build);
     if (result < 0 || work->outcome != OUTCOME_OPEN)
         return result;
     if (work->advance->rows == 0) {
@@ -510,47 +518,42 @@ static int store_told(Transaction *transaction, Work *work) {
 }
 
 static int store_retold(Transaction *transaction, Work *work) {
-    int result = flush_rows(transaction);
-    if (result == 0)
-        result = retelling_build(transaction->prepare, transaction->exchange, work);
-    recheck_date(transaction->recheck, work, transaction->last_position);
+    int result = build_records(transaction, work, retelling_build);
     if (result == 0 && work->advance->rows > 0)
         result = retelling_done(transaction->exchange, work, transaction->last_position);
     return result < 0 ? result : store_told(transaction, work);
 }
 
+static int store_homes(Transaction *transaction, Work *work) {
+    int result = build_records(transaction, work, homes_build);
+    if (result == 0)
+        result = store_told(transaction, work);
+    return result < 0 ? result : homes_done(transaction->exchange, work);
+}
+
 // It holds from the work's first position on, or from the next one where it tells nothing.
 static int store_followed(Transaction *transaction, Work *work) {
-    int result = flush_rows(transaction);
-    if (result == 0)
-        result = following_build(transaction->prepare, transaction->exchange, work);
-    recheck_date(transaction->recheck, work, transaction->last_position);
+    int result = build_records(transaction, work, following_build);
     if (result == 0 && work->advance->rows > 0)
         result = following_done(transaction->exchange, work, transaction->last_position + 1);
     return result < 0 ? result : store_told(transaction, work);
 }
 
 static int store_erased(Transaction *transaction, Work *work) {
-    int result = flush_rows(transaction);
-    if (result == 0)
-        result = erasing_build(transaction->prepare, transaction->exchange, work);
-    recheck_date(transaction->recheck, work, transaction->last_position);
+    int result = build_records(transaction, work, erasing_build);
     if (result == 0)
         result = store_told(transaction, work);
     return result < 0 || work->outcome != OUTCOME_STORED ? result : erasing_done(transaction->exchange, work);
 }
 
+// In the order of WorkKind, from WORK_MOVE on.
+typedef int StoreRecords(Transaction *transaction, Work *work);
+static StoreRecords *const STORE_RECORDS[] = {store_move, store_retold, store_homes, store_erased, store_followed};
+
 static int store_work(Transaction *transaction, const TransactionGroup *group, Work *work) {
-    bool is_batch = work->kind == WORK_BATCH;
     uint64_t since = stats_now();
-    if (work->kind == WORK_MOVE)
-        return store_move(transaction, work);
-    if (work->kind == WORK_RETELL)
-        return store_retold(transaction, work);
-    if (work->kind == WORK_ERASE)
-        return store_erased(transaction, work);
-    if (work->kind == WORK_FOLLOW)
-        return store_followed(transaction, work);
+    if (work_is_of_records(work))
+        return STORE_RECORDS[work->kind - WORK_MOVE](transaction, work);
     int result = check_work(transaction, group, work);
     if (result < 0 || work->outcome != OUTCOME_OPEN)
         return result;
@@ -559,7 +562,7 @@ static int store_work(Transaction *transaction, const TransactionGroup *group, W
         result = bar_review(transaction, work);
     if (result < 0 || work->outcome != OUTCOME_OPEN)
         return result;
-    if (!is_batch)
+    if (work->kind != WORK_BATCH)
         result = entries_build(work);
     stats_add(transaction->stats, STATS_RECHECK, &since);
     if (result == 0 && work->n_entries == 0) {
@@ -573,7 +576,7 @@ static int store_work(Transaction *transaction, const TransactionGroup *group, W
     stats_add(transaction->stats, STATS_COPY, &since);
     if (result < 0)
         return result;
-    if (is_batch)
+    if (work->kind == WORK_BATCH)
         stream_of(transaction, work)->last_sequence = work->last_sequence;
     return note_stored(transaction, work);
 }

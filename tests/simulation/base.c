@@ -151,8 +151,8 @@ int pg_connect(Pg *pg) {
 // ---- statements ----------------------------------------------------------------------------------------------------
 
 static BaseRun *look_up(const char *name) {
-    const BaseStatement *lists[] = {BASE_LOG,    BASE_RECORD,   BASE_PEOPLE, BASE_FEED,    BASE_HEADS,
-                                    BASE_RETOLD, BASE_SNAPSHOT, BASE_LIVES,  BASE_GUESSES, BASE_FOLLOWS};
+    const BaseStatement *lists[] = {BASE_LOG,   BASE_RECORD,   BASE_PEOPLE, BASE_FEED,    BASE_HEADS,  BASE_RETOLD,
+                                    BASE_HOMES, BASE_SNAPSHOT, BASE_LIVES,  BASE_GUESSES, BASE_FOLLOWS};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const BaseStatement *at = lists[i]; at->name != NULL; at++) {
             if (strcmp(at->name, name) == 0)

@@ -11,6 +11,7 @@
 //   base_log.c       the exchange's statements: agencies, log, streams, epochs
 //   base_record.c    ... records, and events that wait
 //   base_retold.c    ... records that are told again
+//   base_homes.c     ... and who moved
 //   base_lives.c     ... and those that are held against a life anew
 //   base_guesses.c   ... and on what agencies were told to differ
 //   base_people.c    the population store's
@@ -53,8 +54,8 @@ typedef struct BaseStatement {
     BaseRun *run;
 } BaseStatement;
 extern const BaseStatement BASE_LOG[], BASE_RECORD[], BASE_PEOPLE[], BASE_FEED[], BASE_HEADS[], BASE_RETOLD[],
-    BASE_SNAPSHOT[], BASE_LIVES[], BASE_GUESSES[], BASE_FOLLOWS[]; // up to one without a name
-int base_refuse(Call *call, const char *sqlstate);                 // a handler's failure on what it was given
+    BASE_HOMES[], BASE_SNAPSHOT[], BASE_LIVES[], BASE_GUESSES[], BASE_FOLLOWS[]; // up to one without a name
+int base_refuse(Call *call, const char *sqlstate); // a handler's failure on what it was given
 // COPY of the rows of a table, by the beginning of its text.
 int base_copy(Call *call, const char *sql, const Bytes *rows);
 

@@ -94,6 +94,13 @@ static void enter(Call *call, const Said *event, const char *number, Answer *ans
     answer->province[3] = citizen.province63;
 }
 
+static void note_residence(Call *call, const Answer *answer) {
+    BaseResidence moved = {.person = answer->person};
+    memcpy(moved.province, answer->province, sizeof moved.province);
+    if (strcmp(moved.province[0], moved.province[2]) != 0 || strcmp(moved.province[1], moved.province[3]) != 0)
+        base_note_residence(call, &moved);
+}
+
 static bool set(const char **field, const char *value) {
     bool differs = strcmp(*field, value) != 0;
     *field = value;
@@ -124,6 +131,7 @@ static void update(Call *call, const Said *event, size_t i, Answer *answer) {
     assert(r == 0 && locked != NULL); // the state's row is locked, and only here are they changed
     *(BaseCitizen *)locked = now;
     note_change(call, event, &now);
+    note_residence(call, answer);
 }
 
 static Answer apply(Call *call, const Said *event) {
@@ -162,10 +170,15 @@ static void give(Call *call, const Answer *answer) {
         row_text(call, 3 + i, answer->province[i]);
 }
 
+static bool lives_alike(const Answer *a, const Answer *b) {
+    return strcmp(a->province[2], b->province[2]) == 0 && strcmp(a->province[3], b->province[3]) == 0;
+}
+
 // Of a decision that came to nothing another one follows.
 static void answer_event(Call *call, const Said *event, Answer *answer) {
     const Answer *before = kept(call, answer);
-    give(call, before != NULL && before->person != 0 && answer->person != 0 ? before : answer);
+    bool holds = before != NULL && before->person != 0 && answer->person != 0 && lives_alike(before, answer);
+    give(call, holds ? before : answer);
     if ((!answer->decided || answer->person != 0) && (before == NULL || (before->person == 0 && answer->person != 0)))
         table_insert(call, &answers, answer);
 }

@@ -34,6 +34,7 @@ static Table epochs = {.name = "epoch", .row_bytes = sizeof(EpochRow)};
 static Table requests = {.name = "epoch_request", .row_bytes = sizeof(RequestRow)};
 static Table aliases = {.name = "person_alias", .row_bytes = sizeof(AliasRow)};
 static BaseObserver *observer;
+static void (*on_move)(void);
 
 const BaseAgency *base_agencies;
 size_t base_n_agencies;
@@ -44,10 +45,16 @@ void base_observe(BaseObserver *given) {
     observer = given;
 }
 
+void base_observe_moves(void (*given)(void)) {
+    on_move = given;
+}
+
 void base_committed(Tx *tx, Table *table, size_t i);
 void base_committed(Tx *tx, Table *table, size_t i) {
     if (table == &base_segments && observer != NULL)
         observer(table_committed(table, i), base_locked_population(tx));
+    if (table == &base_residences && on_move != NULL)
+        on_move();
 }
 
 // Of a statement that finds nothing, for the simulation has no rows that it would find.

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define POPULATION 1
+#define NO_EVENT 3 // a cause
 #define RETELLINGS_MAX 512
 
 Table base_retellings = {.name = "retelling", .row_bytes = sizeof(BaseRetelling)};
@@ -74,7 +75,7 @@ static void give_records(Call *call, const BaseRetelling *row) {
     size_t n = base_records_of(call, row->person, records);
     bool any = false;
     for (size_t i = 0; i < n; i++) {
-        if (records[i]->domain == POPULATION || !is_behind(call, row, records[i]))
+        if ((records[i]->domain == POPULATION && row->cause != NO_EVENT) || !is_behind(call, row, records[i]))
             continue;
         if (call->n_rows < param_i64(call, 6))
             give(call, row, records[i]);

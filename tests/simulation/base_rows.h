@@ -53,6 +53,10 @@ typedef struct BaseChange {
 typedef struct BaseState {
     int64_t position;
 } BaseState;
+typedef struct BaseResidence {
+    int64_t place, person;
+    const char *province[4]; // as below
+} BaseResidence;
 // Records that are to be told again, for a person moved.
 typedef struct BaseRetelling {
     int64_t position, person, cause, event_time_us, told_position;
@@ -70,7 +74,7 @@ typedef struct BasePlace {
 } BasePlace;
 
 extern Table base_segments, base_streams, base_versions, base_exceptions, base_citizens, base_changes, base_places,
-    base_population_state, base_retellings;
+    base_population_state, base_retellings, base_residences;
 
 // Who takes part. Set before the run; `base_policy_stamp` counts up with each change.
 typedef struct BaseAgency {
@@ -103,11 +107,13 @@ void base_add_citizen(const BaseCitizen *citizen);
 // when the log's lock was taken.
 typedef void BaseObserver(const BaseSegment *segment, int64_t locked_population);
 void base_observe(BaseObserver *observer);
+void base_observe_moves(void (*given)(void)); // whenever the population store has taken one
 int64_t base_population_position(void);
 bool base_epoch_holds(const Call *call);     // base_log.c: no other one is due
 int base_apply_changes(Call *call);          // base_changes.c
 int64_t base_released(int32_t subscription); // base_feed.c: up to where something may have left, as committed
 int64_t base_trimmed(const Call *call);      // base_snapshot.c; NULL: as committed
+void base_note_residence(Call *call, const BaseResidence *moved); // base_homes.c: gives it a place
 // The person's records, each in its current version, by domain and key; as many as there is room for.
 #define BASE_RECORDS_MAX 256
 size_t base_records_of(const Call *call, int64_t person, const BaseVersion *ret[BASE_RECORDS_MAX]);

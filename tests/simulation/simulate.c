@@ -46,12 +46,14 @@ static const char *const MISTAKE_NAMES[MISTAKES] = {"none",
                                                     "left-untold",
                                                     "first-head-late",
                                                     "death-unjudged",
-                                                    "unfollowed-untold"};
+                                                    "unfollowed-untold",
+                                                    "homes-untold"};
 
 static struct Run {
     uint64_t seed;
     Storm storm;
     bool loud, quiet, hostile, moves, backed_up;
+    bool cuts_move; // the next one that the population store takes
     const char *missing;
     int64_t set_back_us;
     int64_t looked_us; // at whether all is settled
@@ -123,14 +125,24 @@ static void pause_party(Party *party) {
         process->paused_until = world_us() + (int64_t)world_dice(9 * SECOND);
 }
 
+static Party *centre(void) {
+    for (size_t i = 0; i < parties_count(); i++) {
+        if (party_is_centre(party_at(i)))
+            return party_at(i);
+    }
+    return NULL;
+}
+
 // The exchange's database, and the population store's beside it or not.
 static void set_back_base(void *argument, int64_t number) {
     if (!run.backed_up || world_us() >= run.storm.until_us || world_us() < run.set_back_us + SET_BACK_US)
         return;
     run.set_back_us = world_us();
     truth_set_back_base();
-    // Where people move: a log that ends before a move that the store has tells nobody of it.
-    base_set_back(run.moves || world_dice(2) == 0, world_dice(2) == 0, world_us() + (int64_t)world_dice(3 * SECOND));
+    bool population = world_dice(2) == 0;
+    base_set_back(population, world_dice(2) == 0, world_us() + (int64_t)world_dice(3 * SECOND));
+    if (run.moves && !population && world_dice(2) == 0) // what the log forgot comes again in another stream
+        party_lose(centre());
 }
 
 // Which may be what it is set back to soon, as by failing over to a standby that lagged.
@@ -138,14 +150,27 @@ static void back_up_base(void) {
     truth_back_up_base();
     base_back_up();
     run.backed_up = true;
-    if (world_dice(2) == 0)
-        world_at(world_us() + (int64_t)world_dice(5 * SECOND), set_back_base, NULL, 0);
+    if (world_dice(2) != 0)
+        return;
+    int64_t at = world_us() + (int64_t)world_dice(5 * SECOND);
+    world_at(at, set_back_base, NULL, 0);
+    if (run.moves && world_dice(2) == 0) // who hears nothing meanwhile is not ahead, and goes on
+        wire_isolate(party_name(any_party(PARTY_COMMITTEE)), WIRE_CUT_BOTH, at + (int64_t)world_dice(3 * SECOND));
 }
 
-// A move that the store took, and the log did not, says nothing of where its person comes from when it is read again
-// for another stream.
-static bool keeps_streams(const Party *agent) {
-    return run.moves && party_is_centre(agent);
+// The population store has a move, and the log's transaction comes to nothing; and perhaps what said so is gone with
+// its stream, and comes again in another one.
+static void cut_move(void *argument, int64_t number) {
+    base_restart(false, world_us() + (int64_t)world_dice(SECOND));
+    if (world_dice(2) == 0 && world_us() < run.storm.until_us)
+        party_lose(centre());
+}
+
+static void on_move(void) {
+    if (!run.cuts_move)
+        return;
+    run.cuts_move = false;
+    world_at(world_us(), cut_move, NULL, 0);
 }
 
 static void strike(void) {
@@ -186,8 +211,7 @@ static void strike(void) {
         party_back_up(agent);
         break;
     case 13:
-        if (!keeps_streams(agent))
-            party_set_back(agent);
+        party_set_back(agent);
         break;
     case 14:
         back_up_base();
@@ -197,7 +221,7 @@ static void strike(void) {
             set_back_base(NULL, 0);
         break;
     case 16:
-        if (world_dice(4) == 0 && !keeps_streams(agent))
+        if (world_dice(4) == 0)
             party_lose(agent);
         break;
     case 17: // fallthrough
@@ -206,6 +230,10 @@ static void strike(void) {
         break;
     case 18:
         base_trim();
+        break;
+    case 20: // fallthrough
+    case 21:
+        run.cuts_move = true;
         break;
     default:
         party_kill(any, 0, (int64_t)world_dice(SECOND), true);
@@ -238,6 +266,7 @@ static bool is_settled(void) {
 
 static void calm_down(void) {
     world_trace("calm", 0, 0);
+    run.cuts_move = false;
     wire_calm();
     base_calm();
     disk_calm();
@@ -265,8 +294,9 @@ static void begin(uint64_t seed) {
                                  .provinces = run.moves && world_dice(4) != 0,
                                  .follows = world_dice(2) == 0});
     run.hostile = hostile;
-    run.backed_up = false;
+    run.backed_up = run.cuts_move = false;
     run.set_back_us = 0;
+    base_observe_moves(on_move);
     run.storm = (Storm){.often = heat * 250000, .until_us = (15 + (int64_t)world_dice(20)) * SECOND};
     world_at(SECOND, storm_on, NULL, 0);
 }

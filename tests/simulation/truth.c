@@ -56,7 +56,7 @@ static void say_of_people(Saying *saying) {
     saying->kind = truth.plan.moves && world_dice(2) == 0 ? SAID_MOVE : SAID_BIRTH;
     if (saying->kind == SAID_MOVE) {
         saying->province = truth_province((int)world_dice(3));
-        saying->person = (int)world_dice(TRUTH_PERSONS - TRUTH_UNBORN);
+        saying->person = (int)world_dice(TRUTH_PERSONS);
     } else {
         saying->person = TRUTH_PERSONS - TRUTH_UNBORN + (int)world_dice(TRUTH_UNBORN);
     }
