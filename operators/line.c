@@ -31,10 +31,11 @@ const char *line_kind(int kind) {
     return (size_t)kind < sizeof KINDS / sizeof *KINDS ? KINDS[kind] : "?";
 }
 
+// What is told again is of an event, too, but for who moved by none.
 static bool is_about_event(const Dongbo__SummaryLine *summary) {
     return summary->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT || summary->kind == DONGBO__ENTRY_KIND__ENTRY_DECISION ||
-           summary->kind == DONGBO__ENTRY_KIND__ENTRY_MERGER || summary->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD ||
-           summary->kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED;
+           summary->kind == DONGBO__ENTRY_KIND__ENTRY_MERGER || summary->kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED ||
+           (summary->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD && summary->domain != 0);
 }
 
 static const char *citizen_of(const LineFormat *format, const Line *line) {

@@ -78,6 +78,7 @@ def test_a_move_that_comes_again_in_another_stream_is_told(centre):
     assert said(npc.publish([move])[1]) == {}
     assert residences(centre.entries([npc])) == [(ACCEPTED, "79", "", "79")]
     assert seen(centre) == expected({A: "79", B: "01"})
+    assert "somebody moved in the population store" in centre.exchange.dongbo("log", "tail", "-n", "9").stdout
     assert said(npc.publish([centre.change("move", A, time=20, residence_province="48")])[1]) == {}
     wait_seen(centre)  # by that event itself
     assert centre.cluster.value("SELECT count(*) FROM exchange.retelling WHERE cause = 3") == 1

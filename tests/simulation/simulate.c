@@ -158,11 +158,14 @@ static void back_up_base(void) {
         wire_isolate(party_name(any_party(PARTY_COMMITTEE)), WIRE_CUT_BOTH, at + (int64_t)world_dice(3 * SECOND));
 }
 
-// The population store has a move, and the log's transaction comes to nothing; and perhaps what said so is gone with
-// its stream, and comes again in another one.
+// The population store has a move, and the log's transaction comes to nothing, with whoever would do it again; and
+// mostly what said so is gone with its stream, and comes again in another one.
 static void cut_move(void *argument, int64_t number) {
-    base_restart(false, world_us() + (int64_t)world_dice(SECOND));
-    if (world_dice(2) == 0 && world_us() < run.storm.until_us)
+    for (size_t i = 0; i < parties_count(); i++) {
+        if (party_kind(party_at(i)) == PARTY_BROKER)
+            party_kill(party_at(i), 0, (int64_t)world_dice(SECOND), false);
+    }
+    if (world_dice(4) != 0 && world_us() < run.storm.until_us)
         party_lose(centre());
 }
 
