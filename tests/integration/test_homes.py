@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moves that the population store took and the log does not have: of a transaction that came to nothing, and of what the
-exchange's database forgot when it was set back alone. Committees of provinces are told all the same."""
+"""Moves that the population store took and the log does not have: of a transaction that came to nothing, and of what
+the exchange's database forgot when it was set back alone. Committees of provinces are told all the same."""
 import contextlib
 
 import psycopg2
@@ -66,8 +66,9 @@ def test_a_move_of_a_transaction_that_came_to_nothing_is_told(centre):
     assert {name: doses for name, (doses, _) in homes.items()} == {"hanoi": [B], "south": [A], "all": [A, B]}
     assert homes["hanoi"][1] == [(B, "01")] and homes["south"][1] == [(A, "01")]
     # Of each as often as the broker tried, and at least once. One came back, under the new codes only.
-    assert centre.cluster.rows("SELECT DISTINCT province_before, province_after, agency, told FROM exchange.retelling "
-                               "ORDER BY 1, 2") == [("01", "01", None, True), ("01", "79", None, True), ("79", "01", None, True)]
+    rows = centre.cluster.rows("SELECT DISTINCT province_before, province_after, agency, told FROM exchange.retelling "
+                               "ORDER BY 1, 2")
+    assert rows == [("01", "01", None, True), ("01", "79", None, True), ("79", "01", None, True)]
 
 
 def test_a_move_that_comes_again_in_another_stream_is_told(centre):
