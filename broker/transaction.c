@@ -546,7 +546,6 @@ static int store_erased(Transaction *transaction, Work *work) {
     return result < 0 || work->outcome != OUTCOME_STORED ? result : erasing_done(transaction->exchange, work);
 }
 
-// In the order of WorkKind, from WORK_MOVE on.
 typedef int StoreRecords(Transaction *transaction, Work *work);
 static StoreRecords *const STORE_RECORDS[] = {store_move, store_retold, store_homes, store_erased, store_followed};
 
