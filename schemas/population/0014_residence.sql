@@ -16,7 +16,8 @@ REVOKE ALL ON population.residence FROM PUBLIC;
 GRANT SELECT ON population.residence TO dongbo_population_reader;
 
 -- As before, and it keeps that. Who only comes in comes from nowhere.
-CREATE OR REPLACE FUNCTION population.apply_run(events population.said[], next bigint) RETURNS SETOF population.applied_row
+CREATE OR REPLACE FUNCTION population.apply_run(events population.said[], next bigint)
+RETURNS SETOF population.applied_row
 LANGUAGE plpgsql VOLATILE AS $$   -- plpgsql, for it keeps the plan
 BEGIN
     RETURN QUERY
@@ -112,7 +113,8 @@ END $$;
 
 -- As before, but for the answer to what comes again: it is the first one only where the person lives there now as they
 -- did then. Where they went on meanwhile, another one would say of them what is no longer so.
-CREATE OR REPLACE FUNCTION population.apply_changes(stream bytea, sequences bigint[], kinds text[], subject_numbers text[],
+CREATE OR REPLACE FUNCTION population.apply_changes(stream bytea, sequences bigint[], kinds text[],
+    subject_numbers text[],
     numbers text[], full_names text[], names_folded text[], birth_dates text[], sexes text[], mothers text[],
     fathers text[], provinces text[], provinces63 text[], communes text[], died_ons text[], cleared integer[],
     decided boolean)
