@@ -120,8 +120,8 @@ static const char *hold(const PGresult *rows, int row, const Place *place) {
         return "the entry there is no event's, or the order does not say which";
     if (!pg_is_null(rows, row, ERASING_STREAM) && !is_of_batch(rows, row, place, kind))
         return "the entry there is of another place in its stream than the order says";
-    if (!pg_is_null(rows, row, ERASING_LEAF) &&
-        !same_bytes(rows, row, ERASING_LEAF, place->line->leaf.data, place->line->leaf.len))
+    // The tombstone repeats it, also that there is none, and is held to that.
+    if (!same_bytes(rows, row, ERASING_LEAF, place->line->leaf.data, place->line->leaf.len))
         return "the entry there has another leaf than the order says";
     if (!is_of_agency(rows, row, place))
         return "the entry there is of another agency than the order says";

@@ -155,8 +155,12 @@ static int put_version(Pg *exchange, int64_t erased, int64_t position, const Byt
     pg_param_i64(&params, erased);
     pg_param_i64(&params, position);
     pg_param_bytes(&params, record->data ? record->data : (const uint8_t *)"", record->n);
-    int r = pg_run(exchange, &VERSION, &params, NULL);
+    RESULT taken = NULL;
+    int r = pg_run(exchange, &VERSION, &params, &taken);
     pg_params_free(&params);
+    if (r == 0 && pg_i64(taken, 0, 0) != 1) // or it would count as erased, and be there
+        return error_fail(ERROR_DATABASE, "the database did not take the version of position %" PRId64 " without it",
+                          position);
     return r;
 }
 

@@ -182,16 +182,19 @@ def test_two_who_erase_take_turns(exchange, health):
     assert b"SECRET-0" not in kept and b"SECRET-1" in kept
 
 
-ROW = ("INSERT INTO exchange.erasure (position, ordered, agency, stream, sequence, person, domain, record_key, "
-       "event_id, event_time_us, about) VALUES (%s, 'by hand', %s, %s, %s, %s, %s, %s, %s, %s, %s)")
+ROW = ("INSERT INTO exchange.erasure (position, ordered, agency, leaf, stream, sequence, person, domain, record_key, "
+       "event_id, event_time_us, about) VALUES (%s, 'by hand', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)")
 
 
 def entry_rows(exchange, first):
     """What `dongbo erase` says of each event of the segment that begins there."""
-    [(agency, stream, sequence, payload)] = exchange.cluster.rows(
-        "SELECT agency, stream, first_sequence, payload FROM exchange.segment WHERE first_position = %s", first)
+    [(agency, stream, sequence, summary, payload)] = exchange.cluster.rows(
+        "SELECT agency, stream, first_sequence, summary, payload FROM exchange.segment "
+        "WHERE first_position = %s", first)
     entries = wire.SegmentPayload.FromString(logbook.unpack_zstd(bytes(payload))).entries
-    return [{"position": first + i, "agency": agency, "stream": bytes(stream), "sequence": sequence + i,
+    lines = wire.SegmentSummary.FromString(logbook.unpack_zstd(bytes(summary))).lines
+    return [{"position": first + i, "agency": agency, "leaf": lines[i].leaf, "stream": bytes(stream),
+             "sequence": sequence + i,
              "person": entry.person, "domain": entry.domain, "record_key": entry.record_key,
              "event_id": entry.event_id, "event_time_us": entry.event_time_us, "about": entry.person}
             for i, entry in enumerate(entries)]
@@ -216,7 +219,8 @@ def test_an_order_by_hand_takes_only_what_stands_at_its_position(exchange, healt
                         ({"event_time_us": one["event_time_us"] + 1}, "another time"),
                         ({"person": other["person"], "about": None}, "another person"),
                         ({"record_key": "another"}, "another record"), ({"domain": 3}, "another record"),
-                        ({"agency": one["agency"] + 1}, "another agency"),
+                        ({"agency": one["agency"] + 1}, "another agency"), ({"leaf": None}, "another leaf"),
+                        ({"leaf": other["leaf"]}, "another leaf"),
                         ({"sequence": other["sequence"]}, "another place in its stream"),
                         ({"position": head + 1000}, "no entry there"), ({"position": head}, None)]:
         row = {**one, **wrong}
@@ -270,4 +274,42 @@ def test_what_went_with_another_is_erased_again_only_as_it_was_said(exchange, he
     carry_out(exchange, "--event", second)
     kept = everything(exchange)
     assert b"EU/1/20/1507" not in kept and b"THIRD" in kept
+    verify(exchange)
+
+
+def test_a_version_loses_what_the_event_said_and_nothing_else(exchange, health):
+    health.publish([dose(1, lot_number="KEPT-LOT")])
+    first = health.publish([dose(1, key="b", product_code="EU/1/20/1507")]).body.first_position
+    [row] = entry_rows(exchange, first)
+    logged, refused = order_by_hand(exchange, row)
+    assert logged and refused is None
+    record = wire.Record.FromString(bytes(exchange.cluster.value(
+        "SELECT record FROM exchange.record_version WHERE position = %s", first)))
+    assert b"KEPT-LOT" in record.body and b"EU/1/20/1507" in record.body and len(record.origins) == 2
+
+    def changed(body=None, origins=None, **other):
+        made = wire.Record(body=record.body if body is None else body, **other)
+        made.origins.extend(record.origins if origins is None else origins)
+        return made.SerializeToString()
+
+    others = [origin for origin in record.origins if origin.event_id != row["event_id"]]
+    own = [origin for origin in record.origins if origin.event_id == row["event_id"]]
+    left = wire.Vaccination.FromString(record.body)
+    left.ClearField("product_code")
+    without = left.SerializeToString()
+    left.lot_number = "MADE-UP"
+    fewer = wire.Vaccination.FromString(without)
+    fewer.ClearField("lot_number")
+    for wrong in (b"", b"anything", record.SerializeToString(), changed(body=b"", origins=[]),
+                  changed(left.SerializeToString(), others), changed(fewer.SerializeToString(), others),
+                  changed(b"\xff\xff", others), changed(without, own), changed(without, others, retracted=True),
+                  changed(without, [*others, wire.Origin(authority=1)]), changed(without, others) + b"\x0a\x00",
+                  changed(without, others, lost=wire.Lost(body=b"made up"))):
+        assert exchange.cluster.value("SELECT exchange.erase_version(%s, %s, %s)", first, first, wrong,
+                                      user="dongbo_operator") == 0, wrong
+    assert exchange.cluster.value("SELECT exchange.erase_version(%s, %s, %s)", first, first, changed(without, others),
+                                  user="dongbo_operator") == 1
+    carry_out(exchange, "--event", first)
+    kept = everything(exchange)
+    assert b"EU/1/20/1507" not in kept and b"KEPT-LOT" in kept
     verify(exchange)
