@@ -394,9 +394,12 @@ static void settle_in(Push *push) {
 static int take_proofs(Push *push, const Frame *frame, const Dongbo__Proofs *message) {
     AnswerTo to = {.stream = push->stream.stream, .challenge = proofs_challenge(push->proofs)};
     Dongbo__Proofs said;
-    int r = transaction_end(push, 0), opened = answer_proofs(push->verifier, &to, message, push->arena, &said);
-    if (r < 0 || opened < 0)
-        return r < 0 ? r : error_context(opened, "%s", push_endpoint(push));
+    int r = transaction_end(push, 0);
+    if (r < 0)
+        return r;
+    int opened = answer_proofs(push->verifier, &to, message, push->arena, &said);
+    if (opened < 0)
+        return error_context(opened, "%s", push_endpoint(push));
     r = proofs_take(push->proofs, &push->stream, &(ProofsSaid){&said, opened == 0});
     if (r == 1) { // it is kept, and only people can tell what to do
         push->fatal = true;
