@@ -28,7 +28,7 @@
 
 typedef struct Enrol {
     const char *token_path, *broker_path, *endpoint, *keys_path, *agent;
-    int timeout_s;
+    long long timeout_s;
     Keys token, broker, keys;
     Arena *arena;
     Bytes out;
@@ -65,7 +65,9 @@ static int options_read(Enrol *enrol, int argc, char **argv) {
         return r;
     if (!enrol->token_path || !enrol->broker_path || !enrol->endpoint || !enrol->keys_path)
         return error_fail(ERROR_CONFIG, "enrol needs --token, --broker, --endpoint and --keys; see --help");
-    return enrol->timeout_s > 0 ? 0 : error_fail(ERROR_CONFIG, "--timeout: %d is no time", enrol->timeout_s);
+    return enrol->timeout_s > 0 && enrol->timeout_s <= 1000000
+               ? 0
+               : error_fail(ERROR_CONFIG, "--timeout: %lld is no time", enrol->timeout_s);
 }
 
 // Never from the command line, which others on this machine can read.
@@ -183,7 +185,7 @@ static int receive(Enrol *enrol) {
 // Until answered; asks again now and then, for a broker may have gone away with the question.
 static int ask(Enrol *enrol) {
     const Clock *clock = clock_system();
-    const int64_t end = clock_monotonic_ms(clock) + (int64_t)enrol->timeout_s * 1000;
+    const int64_t end = clock_monotonic_ms(clock) + enrol->timeout_s * 1000;
     int64_t next = 0;
     for (int64_t now; (now = clock_monotonic_ms(clock)) < end;) {
         if (zsys_interrupted)
@@ -206,7 +208,7 @@ static int ask(Enrol *enrol) {
         if (r != 2)
             return r;
     }
-    return error_fail(ERROR_PEER, "no answer within %d seconds: %s %s", enrol->timeout_s, enrol->endpoint,
+    return error_fail(ERROR_PEER, "no answer within %lld seconds: %s %s", enrol->timeout_s, enrol->endpoint,
                       enrol->news == SOCKET_SECURED ? "does not answer" : socket_news_text(enrol->news));
 }
 
