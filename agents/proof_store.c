@@ -61,6 +61,13 @@ int proof_store_unproved(Spool *spool, int64_t *ret) {
     return lite_number(spool_lite(spool), SOME, 0, ret, "");
 }
 
+int proof_store_hopes(Spool *spool, int64_t us, int64_t *ret) {
+    static const char HOPES[] =
+        "SELECT EXISTS (SELECT 1 FROM proof_head) OR NOT (EXISTS (SELECT 1 FROM batch WHERE acked_at < ?1) "
+        "OR EXISTS (SELECT 1 FROM stream WHERE proven_sequence > 0))";
+    return lite_number(spool_lite(spool), HOPES, 0, ret, "i", us);
+}
+
 int proof_store_proved(Spool *spool, const SpoolStream *stream, uint64_t *ret) {
     static const char FIRST[] =
         "SELECT coalesce(min(first_sequence) - 1, ?3) FROM batch WHERE stream = ?1 AND first_sequence > ?2";

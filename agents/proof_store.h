@@ -30,6 +30,8 @@ int proof_store_head_put(Spool *spool, int64_t stream, const Dongbo__TreeHead *h
 
 // *ret 1 while a batch of an open stream has a receipt and no proof.
 int proof_store_unproved(Spool *spool, int64_t *ret);
+// *ret 0 when this spool had receipts before `us` and has never had a proof: its exchange may know none.
+int proof_store_hopes(Spool *spool, int64_t us, int64_t *ret);
 // All events of this stream up to here are proved, or kept no longer.
 int proof_store_proved(Spool *spool, const SpoolStream *stream, uint64_t *ret);
 

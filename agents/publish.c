@@ -21,6 +21,7 @@
 #define HAND_BACK_MS 2000 // at most so long do results wait while batches are under way
 #define STRAY_SAY_MS (60 * 60 * 1000)
 #define TIMEOUT_DEFAULT_S 60
+#define TIMEOUT_MAX_S 1000000
 #define PROOF_TIMEOUT_DEFAULT_S 10 // an exchange signs heads every second, as a rule
 #define WAIT_MAX_MS 1000
 #define HEALTH_MS 500
@@ -46,6 +47,7 @@ typedef struct Publish {
     int64_t owing_ms[STREAM_KINDS]; // since when the exchange owes an answer; 0: it does not
     int64_t handed_back_ms;
     int64_t stray_said_ms; // 0: never
+    int64_t began_us;
     bool full_said;
     bool more;            // something can be done at once
     bool done;            // --once: all that there was is delivered and handed back
@@ -145,6 +147,7 @@ static int open_spool(Publish *publish) {
 }
 
 static int publish_open(Publish *publish) {
+    publish->began_us = clock_now_us(publish->clock);
     int r = publish_config_load(&publish->config, publish->config_path);
     if (r == 0)
         r = load_keys(publish);
@@ -447,10 +450,14 @@ static void health_tell(Publish *publish) {
     publish->health->tell(publish->health->self, text);
 }
 
-// That what was delivered is in the log, the exchange proves once it has signed its next head. It may do without.
+// That what was delivered is in the log, the exchange proves once it has signed its next head. It may do without: one
+// that let a run wait in vain, and has never proved anything, is not waited for again.
 static int await_proofs(Publish *publish) {
-    int64_t unproved = 0, until_ms = now_ms(publish) + publish->proof_timeout_s * 1000;
-    int r = proof_store_unproved(publish->spool, &unproved);
+    int64_t unproved = 0, hopes = 0, until_ms = now_ms(publish) + publish->proof_timeout_s * 1000;
+    int r = proof_store_hopes(publish->spool, publish->began_us, &hopes);
+    if (r < 0 || hopes == 0)
+        return r;
+    r = proof_store_unproved(publish->spool, &unproved);
     while (r == 0 && unproved != 0 && !stopping && now_ms(publish) < until_ms) {
         zmq_pollitem_t items[STREAM_KINDS * PUSH_POLL_ITEMS];
         int64_t left_ms = until_ms - now_ms(publish);
@@ -542,7 +549,8 @@ static const char NOTES[] =
     "the exchange's `dongbo report --quality` does not know of it. --once counts such rows (unsent in --json), and\n"
     "NAME.refused.csv in done/ has them among the others.\n\n"
     "--once waits for the proof that all is in the exchange's log, too, which comes with the log's next signed head; that\n"
-    "none has come within --proof-timeout is said, and changes no exit code.\n\n"
+    "none has come within --proof-timeout is said, and changes no exit code. An exchange that has never proved anything\n"
+    "is waited for in the first run alone.\n\n"
     "Exit codes of --once:\n"
     "  0  done: all that there was is delivered and answered\n"
     "  1  done, and something was refused or still waits to be handed back (listed)\n"
@@ -553,6 +561,12 @@ static const char NOTES[] =
 
 void publish_stop(void) {
     stopping = SIGTERM;
+}
+
+static int check_seconds(const char *option, long long seconds) {
+    return seconds >= 0 && seconds <= TIMEOUT_MAX_S
+               ? 0
+               : error_fail(ERROR_CONFIG, "publish: --%s is a number of seconds", option);
 }
 
 int publish_run(const char *config_path, const Health *health) {
@@ -591,6 +605,10 @@ int publish_main(int argc, char **argv) {
     log_setup("dongbo-agent", publish.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     if (r == 0 && publish.config_path == NULL)
         r = error_fail(ERROR_CONFIG, "give the configuration with --config FILE");
+    if (r == 0)
+        r = check_seconds("timeout", publish.timeout_s);
+    if (r == 0)
+        r = check_seconds("proof-timeout", publish.proof_timeout_s);
     if (publish.once && publish.timeout_s == 0)
         publish.timeout_s = TIMEOUT_DEFAULT_S;
     publish.clock = clock_system();

@@ -214,6 +214,26 @@ def test_once_waits_for_the_proof(exchange, moh):
         assert (shown["proven"] == shown["sealed"]) == is_proven
 
 
+def test_once_waits_for_no_proof_where_none_ever_came(exchange, moh):
+    """As of an exchange that knows none: the first run waits, and no later one."""
+    config = exchange.directory / "broker.yaml"
+    exchange.broker.stop()
+    config.write_text(config.read_text().replace("head_interval_ms: 50", "head_interval_ms: 3600000"))
+    exchange.start_broker()
+    for n, seconds in enumerate((1, 3600)):
+        moh.drop("vaccinations", f"{n}.csv", [people.dose_row(n)])
+        done = exchange.run(*moh.command("--once", "--proof-timeout", seconds))
+        assert done.returncode == 0 and ("not all of it is proved" in done.stderr) == (n == 0)
+
+
+def test_no_time_is_refused(exchange):
+    moh = exchange.agency("MOH", "health", ["vaccinations"])
+    for option in ("--timeout", "--proof-timeout"):
+        for seconds in ("-1", "9223372036854775"):
+            done = exchange.run(*moh.command("--once", option, seconds))
+            assert done.returncode == 2 and f"{option} is a number of seconds" in done.stderr
+
+
 def test_no_head_no_proof(exchange, moh):
     """Receipts wait for nothing; the proof comes with the head that a stopping broker signs."""
     config = exchange.directory / "broker.yaml"
