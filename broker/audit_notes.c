@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGENCIES_MAX ((size_t)1 << 16)
 #define ERASURES_MAX ((size_t)1 << 24)
 
 void audit_notes_free(AuditNotes *notes) {
@@ -61,7 +60,7 @@ int audit_notes_agency(AuditNotes *notes, uint32_t agency, const char *code) {
     text_make_visible(made.code); // people read it
     if (known != NULL)
         return strcmp(known->code, made.code) == 0 ? 0 : 2;
-    if (notes->n_agencies == AGENCIES_MAX)
+    if (notes->n_agencies == AUDIT_AGENCIES_MAX)
         return 1;
     for (size_t i = 0; i < notes->n_agencies; i++)
         if (strcmp(notes->agencies[i].code, made.code) == 0)

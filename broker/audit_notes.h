@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// More than a country has communes. Each new one is compared with all others: a hostile file must not make that long.
+#define AUDIT_AGENCIES_MAX ((size_t)4096)
 typedef struct AuditAgency {
     uint32_t agency;
     char code[32];

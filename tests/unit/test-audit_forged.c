@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <zstd.h>
 #include <cmocka.h>
@@ -295,6 +296,21 @@ static void test_many_files_name_many_agencies(void **state) {
     assert_int_equal(notes.n_agencies, 200);
 }
 
+// All that it may name, in an order in which each would be put before the others; processor time, whatever else runs.
+static void test_an_export_names_as_many_agencies_as_it_may(void **state) {
+    CLEANUP(audit_notes_free) AuditNotes notes = {0};
+    char code[16];
+    clock_t begun = clock();
+    for (uint32_t agency = (uint32_t)AUDIT_AGENCIES_MAX; agency > 0; agency--) {
+        snprintf(code, sizeof code, "A%06" PRIu32, agency);
+        assert_int_equal(audit_notes_agency(&notes, agency, code), 0);
+    }
+    assert_true(clock() - begun < CLOCKS_PER_SEC);
+    assert_int_equal(audit_notes_agency(&notes, (uint32_t)AUDIT_AGENCIES_MAX + 1, "ONE-MORE"), 1);
+    assert_int_equal(audit_notes_agency(&notes, 5, "A000006"), 2);
+    assert_string_equal(audit_notes_code(&notes, 1), "A000001");
+}
+
 // An older file knew of a later one; a newer file, that it was logged, and of one before it.
 static void test_files_tell_of_erasures_in_any_order(void **state) {
     CLEANUP(audit_notes_free) AuditNotes notes = {0};
@@ -350,6 +366,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_an_agency_without_a_name, tear_down),
         cmocka_unit_test(test_names_that_contradict_each_other),
         cmocka_unit_test(test_many_files_name_many_agencies),
+        cmocka_unit_test(test_an_export_names_as_many_agencies_as_it_may),
         cmocka_unit_test(test_a_frame_of_very_many_records),
         cmocka_unit_test(test_files_tell_of_erasures_in_any_order),
     };
