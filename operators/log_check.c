@@ -5,6 +5,7 @@
 #include "operators/answer.h"
 #include "operators/columns.h"
 #include "operators/commands.h"
+#include "operators/key_given.h"
 #include "operators/line.h"
 #include "operators/log_proof.h"
 #include "operators/received.h"
@@ -140,22 +141,15 @@ typedef struct Checks {
     Arena *arena;
 } Checks;
 
-// FILE, or WHO=FILE.
 static int add_key(Checks *checks, const char *given) {
-    const char *equals = strchr(given, '=');
-    size_t n = equals ? (size_t)(equals - given) : 0;
-    Keys keys;
+    KeyGiven key;
     if (checks->n_keys == KEYS_MAX)
         return error_fail(ERROR_CONFIG, "more than %d keys", KEYS_MAX);
-    if (n >= LOG_PROOF_WHO_BYTES)
-        return error_fail(ERROR_CONFIG, "--keys: %s: an agency's code has less than %d letters", given,
-                          LOG_PROOF_WHO_BYTES);
-    int r = keys_load(equals ? equals + 1 : given, &keys);
+    int r = key_given_read(given, &key);
     if (r < 0)
         return r;
-    memcpy(checks->who[checks->n_keys], given, n);
-    memcpy(checks->keys[checks->n_keys++], keys.sign_public, KEY_BYTES);
-    keys_wipe(&keys);
+    memcpy(checks->who[checks->n_keys], key.who, sizeof key.who);
+    memcpy(checks->keys[checks->n_keys++], key.key, KEY_BYTES);
     return 0;
 }
 

@@ -38,7 +38,7 @@ typedef struct LogProofCheck {
     bool has_content;
 } LogProofCheck;
 #define LOG_PROOF_EXCHANGE "exchange"
-#define LOG_PROOF_WHO_BYTES 32
+#define LOG_PROOF_WHO_BYTES 32 // as in key_given.h
 typedef struct LogProofKeys {
     const uint8_t (*keys)[KEY_BYTES];
     size_t n;

@@ -3,6 +3,7 @@
 // `dongbo log verify`: exported files against themselves and against keys, without a database. Says where the chain
 // breaks, what was not checked and why, and what was let go on purpose.
 #include "operators/commands.h"
+#include "operators/key_given.h"
 #include "operators/log_audit.h"
 #include "operators/log_expect.h"
 #include "proto/base/error.h"
@@ -64,27 +65,19 @@ static void tell(void *to, const AuditFinding *finding) {
 
 // ---- keys ---------------------------------------------------------------------------------------------------------
 
-// FILE, or WHO=FILE.
 static int add_key(Verifying *verifying, const char *given) {
     AuditKeys *keys = &verifying->keys;
-    const char *equals = strchr(given, '='), *path = equals ? equals + 1 : given;
-    Keys read;
+    KeyGiven read;
     if (keys->n == AUDIT_KEYS_MAX)
         return error_fail(ERROR_CONFIG, "more than %d keys", AUDIT_KEYS_MAX);
-    AuditKey *key = &keys->list[keys->n];
-    size_t n = equals ? (size_t)(equals - given) : 0;
-    if (n >= sizeof key->who)
-        return error_fail(ERROR_CONFIG, "--keys: %s: an agency's code has less than %zu letters", given,
-                          sizeof key->who);
-    int r = keys_load(path, &read);
+    int r = key_given_read(given, &read);
     if (r < 0)
         return r;
-    *key = (AuditKey){.path = path};
-    memcpy(key->key, read.sign_public, KEY_BYTES);
-    memcpy(key->who, given, n);
+    AuditKey *key = &keys->list[keys->n++];
+    *key = (AuditKey){.path = read.path};
+    memcpy(key->key, read.key, KEY_BYTES);
+    memcpy(key->who, read.who, sizeof key->who);
     keys_id(key->key, key->id);
-    keys_wipe(&read);
-    keys->n++;
     return 0;
 }
 
@@ -266,7 +259,7 @@ int log_verify_run(Desk *desk, int argc, char **argv) {
     long long threads = 0;
     int operand = 0;
     const Option options[] = {
-        {"keys", 0, OPTION_LIST, "[AGENCY=]FILE.pub", "a public key that signatures may be by; again for others",
+        {"keys", 0, OPTION_LIST, "[WHO=]FILE.pub", "a public key that signatures may be by; again for others",
          &verifying.keys_given},
         {"head", 0, OPTION_LIST, "FILE", "heads known from elsewhere, as dongbo log head --json printed them",
          &verifying.heads_given},

@@ -3,6 +3,7 @@
 the event what its rights cover, and nothing else."""
 import base64
 import json
+import shutil
 
 import pytest
 
@@ -356,6 +357,13 @@ def test_an_agent_keeps_proofs_that_can_be_checked(centre):
     assert check(exchange, path, "--keys", f"MOH={moh_key}")[0]["proved"]
     [said] = check(exchange, path, "--keys", f"NPC={moh_key}", code=1)
     assert said["wrongs"][0]["what"] == "it is signed with another agency's key"
+    for wrong, right in (("moh", "MOH"), ("EXCHANGE", "exchange")):  # ... and by nobody's
+        for what in ("check", "verify"):
+            refused = exchange.dongbo("log", what, path, "--keys", f"{wrong}={moh_key}", check=False)
+            assert refused.returncode == 2 and f"did you mean {right}?" in refused.stderr, (wrong, what)
+    odd = exchange.directory / "keys=2026.pub"
+    shutil.copy(moh_key, odd)
+    assert check(exchange, path, "--keys", odd)[0]["proved"]
     [said] = check(exchange, path, "--keys", f"exchange={moh_key}", code=1)
     assert said["wrong"] == PERSONS
     swapped = exchange.directory / "swapped.jsonl"
