@@ -19,6 +19,7 @@
 #include "proto/domain.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,9 +178,24 @@ static int back_page(Tail *tail, Kept *kept, const PGresult *rows) {
 
 // ---- verifying ----------------------------------------------------------------------------------------------------
 
+static void end_broken(int signal) {
+    (void)signal;
+    _exit(1);
+}
+
+// What was found is answered, also by who follows until they are interrupted. What is ignored stays so.
+static void answer_broken_when_interrupted(void) {
+    static const int SIGNALS[] = {SIGINT, SIGTERM};
+    for (size_t i = 0; i < sizeof SIGNALS / sizeof *SIGNALS; i++)
+        if (signal(SIGNALS[i], end_broken) == SIG_IGN)
+            signal(SIGNALS[i], SIG_IGN);
+}
+
 // At once, among the lines: whoever looks at these must not have to look elsewhere.
 static void tell_broken(void *of, const AuditFinding *finding) {
     Tail *tail = of;
+    if (log_watch_breaks(tail->watch) == 1)
+        answer_broken_when_interrupted();
     bytes_clear(&tail->broken);
     line_write_broken(&tail->format, finding, &tail->broken);
     if (!tail->broken.failed)
@@ -377,7 +393,8 @@ int tail_run(Desk *desk, int argc, char **argv) {
         {"citizen", 0, OPTION_TEXT, "NUMBER|-", "only this citizen, under any number", &tail.citizen},
         {"since", 0, OPTION_TEXT, "TIME|POSITION", "from there on, instead of the last lines", &tail.since},
         {"lines", 'n', OPTION_INT, "N", "so many lines; default 20, with --since all", &tail.lines},
-        {"verify", 0, OPTION_FLAG, NULL, "check what is shown, and say at once where the chain breaks; exit code 1",
+        {"verify", 0, OPTION_FLAG, NULL,
+         "check what is shown, and say at once where the chain breaks; exit code 1, also when interrupted behind that",
          &tail.verify},
         {"unmask", 0, OPTION_FLAG, NULL, "show citizen numbers; this is noted", &tail.unmask},
         DESK_WHY(desk),

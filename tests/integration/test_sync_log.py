@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import signal
 import subprocess
 import time
 
@@ -194,10 +195,15 @@ def test_status_adds_up(run):
     assert [(one["verdict"], one["open"]) for one in status["exceptions"] if one["open"]] == [("MISMATCH", 1)]
 
 
+def not_ignored():
+    """An interruption, which a shell has its children in the background ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def following(run, *words):
     process = subprocess.Popen([BUILD / "operators/dongbo", "--config", run.config, "log", "tail", "-f", *words],
-                               stdout=subprocess.PIPE, text=True)
+                               stdout=subprocess.PIPE, text=True, preexec_fn=not_ignored)
     try:
         yield process
     finally:
@@ -273,6 +279,19 @@ def test_following_says_at_once_what_was_changed(run, words, column, value, brok
             else:
                 assert line.startswith(f"{first:10} BROKEN {broken}: is ") and ", should be " in line
         process.stdout.close()
+
+
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+def test_a_break_that_was_told_is_the_answer_when_interrupted(run, interruption):
+    first = newest(run)
+    for column, answer in (("agency", 1), (None, -interruption)):
+        with following(run, "--verify", "-n", "1") as process:
+            assert any(str(first) in line for line in process.stdout)
+            if column:
+                with changed(run, first, column, "77"):
+                    assert "BROKEN" in process.stdout.readline()
+            process.send_signal(interruption)
+            assert process.wait(20) == answer
 
 
 def test_what_is_whole_is_shown_as_ever(run):
