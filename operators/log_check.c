@@ -21,6 +21,7 @@ static const char NOTES[] =
     "Keys are public key files (FILE.pub): the exchange's, and of agencies; exchange=FILE.pub holds only for heads and\n"
     "receipts, MOH=FILE.pub only for what that agency signed. A FILE may also be of JSON lines that dongbo-agent receive\n"
     "wrote with origin_proofs: then the proof of each record is checked, and that it is of this record.\n"
+    "A key file with = in its name is given as ./FILE.pub.\n"
     "Exit code 0: proved. 1: not proved, or not by the keys that were given. 2: a file could not be read.\n";
 
 static const char *signature_text(LogProofSignature signature) {

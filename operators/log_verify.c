@@ -21,8 +21,12 @@ static const char NOTES[] =
     "agencies, of the exchange and of witnesses; MOH=FILE.pub holds only for batches of that agency, exchange=FILE.pub\n"
     "for heads and receipts. What no key was given for is counted, not believed. A receipt is what an agency's spool\n"
     "keeps (SELECT receipt FROM receipt, by sqlite3's writefile()), or the Receipt as it came.\n"
-    "They must not overlap: dongbo log export says where the next one is to begin.\n"
-    "Exit code 0: whole. 1: broken, at the positions that are named. 2: a file could not be read to its end.\n";
+    "They must not overlap: dongbo log export says where the next one is to begin. FILE.pub with = in its name is given\n"
+    "as ./FILE.pub.\n"
+    "Exit code 0: whole, as far as the files go. 1: broken, at the positions that are named. 2: a file could not be read\n"
+    "to its end. A part of a log is whole, too, and so is one of which nothing is signed by a key that was given. A\n"
+    "script reads in --json how far heads prove it (proven_position, of last_position; 0: nowhere), and whether heads\n"
+    "that were given are of a longer log (end_missing).\n";
 
 typedef struct Verifying {
     OptionList keys_given, heads_given, witnesses_given, receipts_given;
@@ -130,7 +134,7 @@ static void print_text(const Verifying *verifying) {
     printf("%" PRIu64 " heads signed by the exchange: %" PRIu64 " good, %" PRIu64 " not checked", counts->heads,
            counts->signed_heads, counts->heads - counts->signed_heads);
     if (state.proven_position)
-        printf("; proven up to position %" PRIu64 "\n", state.proven_position);
+        printf("; proven up to position %" PRIu64 " of %" PRIu64 "\n", state.proven_position, state.last_position);
     else
         printf("; whoever has the database could have chained all of it anew\n");
     if (counts->unmatched_heads)
@@ -157,7 +161,10 @@ static void print_text(const Verifying *verifying) {
         printf("the entries that say what was let go are not all in these files\n");
     if (verifying->unread)
         printf("could not be read: %s\n", verifying->unread);
-    printf(verifying->n_breaks ? "BROKEN\n" : verifying->unread ? "NOT VERIFIED\n" : "whole\n");
+    printf(verifying->n_breaks   ? "BROKEN\n"
+           : verifying->unread   ? "NOT VERIFIED\n"
+           : counts->later_heads ? "whole as far as it goes, WITHOUT ITS END\n"
+                                 : "whole\n");
 }
 
 static json_t *unchecked_json(const Verifying *verifying) {
@@ -204,6 +211,7 @@ static void print_json(const Verifying *verifying) {
     json_object_set_new(object, "streams", json_integer((json_int_t)counts->streams));
     json_object_set_new(object, "receipts", json_integer((json_int_t)counts->receipts));
     json_object_set_new(object, "receipts_not_shown", json_integer((json_int_t)counts->unmatched_receipts));
+    json_object_set_new(object, "end_missing", json_boolean(counts->later_heads > 0));
     json_object_set_new(object, "proven_position", json_integer((json_int_t)state.proven_position));
     json_object_set_new(object, "segments_trimmed", json_integer((json_int_t)counts->trimmed));
     json_object_set_new(object, "entries_erased", json_integer((json_int_t)counts->erased));

@@ -196,12 +196,18 @@ def test_signed_heads_prove_it(run, tmp_path):
     path, key = export(run), f"exchange={run.keys('broker')}"
     said = verify(run, path, "--keys", key)
     assert said["heads"] == said["heads_good"] > 0 and signed <= said["proven_position"] <= said["last_position"]
-    assert verify(run, path)["proven_position"] == 0  # no key, nothing proven
+    unproven = verify(run, path)
+    assert (unproven["proven_position"], unproven["end_missing"]) == (0, False)  # no key, nothing proven
     assert verify(run, path, "--keys", key, "--head", kept)["heads"] == said["heads"] + 1
     cut = export(run, "--to", 1, name="cut.dlog")  # whole, as far as it goes
-    assert verify(run, cut, "--head", kept)["heads_of_a_longer_log"] == 1
-    assert "THE END IS MISSING: 1 of them" in run.dongbo("log", "verify", cut, "--head", kept).stdout
-    assert verify(run, path, "--head", kept)["heads_of_a_longer_log"] == 0
+    said = verify(run, cut, "--head", kept)
+    assert (said["whole"], said["heads_of_a_longer_log"], said["end_missing"]) == (True, 1, True)
+    shown = run.dongbo("log", "verify", cut, "--head", kept).stdout
+    assert "THE END IS MISSING: 1 of them" in shown and shown.endswith("\nwhole as far as it goes, WITHOUT ITS END\n")
+    said = verify(run, path, "--keys", key, "--head", kept)
+    assert (said["heads_of_a_longer_log"], said["end_missing"]) == (0, False)
+    assert (f"proven up to position {said['proven_position']} of {said['last_position']}\n" in
+            run.dongbo("log", "verify", path, "--keys", key, "--head", kept).stdout)
     bare = tmp_path / "bare.dlog"  # whoever exports it may leave them out
     bare.write_bytes(pack_zstd(b"dongbo log 1\n" + b"".join(struct.pack(">BI", kind, len(body)) + body
                                                            for kind, body in records(path) if kind != 9)))
