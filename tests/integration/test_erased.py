@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import subprocess
+import time
 
 import wire
 from conftest import TOOLS
@@ -18,6 +19,7 @@ from test_mergers import wait_moved
 from wire_peer import RECEIPT, said
 
 
+FEED_SURE_S = 5
 ZSTD = b"\x28\xb5\x2f\xfd"  # how its frames begin
 
 
@@ -33,6 +35,10 @@ def dumped(exchange):
         data = bytes.fromhex(one.decode())
         found += [data, unpack_zstd(data) if data.startswith(ZSTD) else b""]
     return b"\n".join(found)
+
+
+def feeds(exchange):
+    return exchange.cluster.rows("SELECT pid FROM exchange.feeding JOIN pg_stat_activity USING (pid)")
 
 
 def holds(exchange, *words):
@@ -340,3 +346,22 @@ def test_an_erasure_waits_for_brokers_to_let_go(centre):
         peer.take_all(exchange.cluster.value("SELECT last_position FROM exchange.head"))
         said = str(peer.records)
     assert "LOT-1" in said and "LOT-2" not in said and "LOT-3" not in said
+
+
+def test_an_erasure_waits_for_a_broker_whose_session_was_lost(centre):
+    """It is paused, and does not know yet. The other one goes on meanwhile, and leaves what was noted of it."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    [first] = feeds(exchange)
+    second = exchange.start_second_broker()
+    npc.publish([centre.enter(number(1))])
+    moh.publish([dose(number(1), 1, "LOT-1", 10)])
+    [lost] = set(feeds(exchange)) - {first}
+    second.popen.send_signal(signal.SIGSTOP)
+    try:
+        assert exchange.cluster.value("SELECT pg_terminate_backend(%s, 60000)", lost)
+        began = time.monotonic()
+        done = exchange.dongbo("erase", "--citizen", number(1), "--order", ORDER, "--yes")
+        assert time.monotonic() - began >= FEED_SURE_S
+    finally:
+        second.popen.send_signal(signal.SIGCONT)
+    assert "do not answer" not in done.stderr and "erased" in done.stdout
