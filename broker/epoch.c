@@ -240,12 +240,49 @@ bool epoch_is_set_back(const LogTail *tail) {
 // behind it were told to agents and committees with other entries.
 static int open_for_set_back(LogTail *tail) {
     Identity identity = {0};
-    char reason[160];
+    char reason[200];
+    uint64_t left = tail->left->last_position, now = tail->head->last_position;
     snprintf(reason, sizeof reason,
-             "the database was restored from an older copy: the log ended at %" PRIu64 ", and then at %" PRIu64,
-             tail->left->last_position, tail->head->last_position);
+             "the database was restored from an older copy: the log ended at %" PRIu64 "%s %" PRIu64, left,
+             now < left ? ", and then at" : " with another entry than it has there, and was written on up to", now);
     int result = read_identity(tail->pg, &identity);
     return result < 0 ? result : open_epoch(tail, &identity, reason, NULL);
+}
+
+static const PgStatement HASH = {
+    "segment-hash",
+    "SELECT last_position, hash FROM exchange.segment WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1",
+    1, PORTION_TYPES};
+
+// *ret: the log goes on from where it was left.
+static int find_left(LogTail *tail, bool *ret) {
+    const SegmentHead *left = tail->left;
+    PGresult *rows = NULL;
+    PgParams params = {0};
+    pg_param_i64(&params, (int64_t)left->last_position);
+    int result = pg_run(tail->pg, &HASH, &params, &rows);
+    pg_params_free(&params);
+    if (result < 0)
+        return result;
+    size_t n = 0;
+    const uint8_t *hash = PQntuples(rows) == 1 ? pg_bytes(rows, 0, 1, &n) : NULL;
+    *ret = n == HASH_BYTES && memcmp(hash, left->hash, HASH_BYTES) == 0 &&
+           (uint64_t)pg_i64(rows, 0, 0) == left->last_position;
+    PQclear(rows);
+    return 0;
+}
+
+static int look_for_set_back(LogTail *tail) {
+    bool found = true;
+    int result = 0;
+    bool set_back = epoch_is_set_back(tail);
+    bool look = tail->anew && !set_back && tail->left != NULL && tail->left->last_position > 0 &&
+                tail->head->epoch == tail->left->epoch && !MISTAKE(EPOCH_KEPT);
+    if (look)
+        result = find_left(tail, &found);
+    if (result < 0)
+        return result;
+    return set_back || !found ? open_for_set_back(tail) : 0;
 }
 
 int epoch_log_due(LogTail *tail) {
@@ -256,8 +293,8 @@ int epoch_log_due(LogTail *tail) {
     for (size_t i = 0; result >= 0 && i < sizeof DUE / sizeof *DUE; i++) {
         result = log_portion(tail, &DUE[i]);
         left = left || result > 0;
-        if (i == 0 && result >= 0 && epoch_is_set_back(tail)) // nobody asked
-            result = open_for_set_back(tail);
+        if (i == 0 && result >= 0) // nobody asked
+            result = look_for_set_back(tail);
     }
     return result < 0 ? result : left;
 }

@@ -16,15 +16,17 @@ typedef struct LogTail {
     SegmentHead *head;
     int64_t population_position;
     const SegmentHead *left; // where this broker had left the log; NULL: not known
+    bool anew;               // on a connection on which it was not compared with that
 } LogTail;
 
 // Whether the log ends before where this broker had left it, and no epoch has begun since: its database was set back.
+// Where another broker has written on since, only what is stored there tells: epoch_log_due() looks, where `anew`.
 bool epoch_is_set_back(const LogTail *tail);
 
 // Logs what is due: an epoch when the log has none, when the server's identity or timeline is another than the last
-// epoch's, for every request that is open, and for a log that was set back; what operators changed since; streams that
-// took another's place (its spool was lost or restored), once each. A portion of each at a time: 1 when more may be
-// left for the next transaction. ERROR_DATABASE, ERROR_MEMORY.
+// epoch's, for every request that is open, and for a log that was set back, even if it was written on; what operators
+// changed since; streams that took another's place (its spool was lost or restored), once each. A portion of each at a
+// time: 1 when more may be left for the next transaction. ERROR_DATABASE, ERROR_MEMORY.
 int epoch_log_due(LogTail *tail);
 // One entry of this kind and text.
 typedef struct Note {

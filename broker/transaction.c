@@ -120,8 +120,9 @@ static int log_notes(Transaction *transaction, bool policies) {
                     .clock = transaction->clock,
                     .head = &transaction->head,
                     .population_position = recheck_population_position(transaction->recheck),
-                    .left = &transaction->left};
-    if (transaction->identified && !policies && !epoch_is_set_back(&tail))
+                    .left = &transaction->left,
+                    .anew = !transaction->identified};
+    if (!tail.anew && !policies && !epoch_is_set_back(&tail))
         return 0;
     int result = epoch_log_due(&tail);
     transaction->notes_left = result > 0;
@@ -608,10 +609,9 @@ static int sign_receipts(Transaction *transaction, const TransactionGroup *group
 }
 
 static void count_events(Transaction *transaction, const TransactionGroup *group) {
-    for (size_t i = 0; i < group->n; i++) {
+    for (size_t i = 0; i < group->n; i++)
         if (group->works[i]->outcome == OUTCOME_STORED)
             stats_count(transaction->stats, group->works[i]->n_entries);
-    }
 }
 
 static int store_works(Transaction *transaction, const TransactionGroup *group, const bool *open) {

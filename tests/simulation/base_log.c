@@ -152,6 +152,23 @@ static int head(Call *call) {
     return 0;
 }
 
+static int segment_hash(Call *call) {
+    const BaseSegment *last = NULL;
+    for (size_t i = 0; i < base_segments.n; i++) {
+        const BaseSegment *row = table_row(call, &base_segments, i);
+        if (row != NULL && row->first_position <= param_i64(call, 0) &&
+            (last == NULL || row->first_position > last->first_position))
+            last = row;
+    }
+    rows_begin(call, 2);
+    if (last == NULL)
+        return 0;
+    row_begin(call);
+    row_i64(call, 0, last->last_position);
+    row_value(call, 1, last->hash);
+    return 0;
+}
+
 static int head_place(Call *call) {
     rows_begin(call, 2);
     row_begin(call);
@@ -616,6 +633,7 @@ const BaseStatement BASE_LOG[] = {
     {"weights", none},
     {"head", head},
     {"head-position", head_place},
+    {"segment-hash", segment_hash},
     {"verdict-head", verdict_head},
     {"feed_head", feed_head},
     {"segment", segment},
