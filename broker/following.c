@@ -43,7 +43,7 @@ enum {
 #define TO_BE_RETOLD(who) "(SELECT true FROM exchange.retelling w WHERE w.person = " who " AND NOT w.told LIMIT 1)"
 // Where the last move that the log tells of went.
 #define MOVED_TO_OF(what, who)                                                                                         \
-    "coalesce((SELECT w." what " FROM exchange.retelling w WHERE w.person = " who " AND w.cause = 2 "                  \
+    "coalesce((SELECT w." what " FROM exchange.retelling w WHERE w.person = " who " AND w.cause IN (2, 3) "            \
     "ORDER BY w.position DESC LIMIT 1), '')"
 // Most are nobody else: they are spared the function.
 #define WENT(who) "(SELECT true FROM exchange.person_link l WHERE l.person = " who " LIMIT 1)"

@@ -266,7 +266,7 @@ static const BaseRetelling *last_move(const Call *call, int64_t person) {
     const BaseRetelling *last = NULL;
     for (size_t i = 0; i < base_retellings.n; i++) {
         const BaseRetelling *row = table_row(call, &base_retellings, i);
-        if (row != NULL && row->person == person && row->cause == 2 && (last == NULL || row->position > last->position))
+        if (row != NULL && row->person == person && row->cause >= 2 && (last == NULL || row->position > last->position))
             last = row;
     }
     return last;
