@@ -193,6 +193,7 @@ def proofs(frame=by_the_exchange, **lies):
                                 batch_root=header.root, first_position=1, last_position=header.count, epoch=1,
                                 stored_at_us=1, segment_hash=lies.get("receipt") or wire.link(bytes(32), leaf))
         body = body.SerializeToString()
+        held["last"] = last
         held["said"] = wire.Proofs(head=signed, batches=[proof] * lies.get("times", 1))
         return [liar.frame(wire.RECEIPT, wire.Receipt(body=body, signature=liar.keys.sign("dongbo receipt 1", body))),
                 prove(liar)]
@@ -205,7 +206,7 @@ def proofs(frame=by_the_exchange, **lies):
         held["hello"] = hello
         if "said" not in held:
             return [welcome(liar, hello)]
-        return [welcome(liar, hello, last_sequence=held["said"].batches[0].last_sequence), prove(liar)]
+        return [welcome(liar, hello, last_sequence=held["last"]), prove(liar)]
 
     lie.later, lie.welcome = True, begin
     return lie
@@ -293,7 +294,8 @@ def test_an_agency_is_lied_to(exchange):
     moh = exchange.agency("MOH", "health", ["vaccinations"])
     wire.keys_of(exchange, "moh")
     moh.drop("vaccinations", "a.csv", [people.dose_row(n) for n in range(ROWS)])
-    run_liars(exchange, exchange.publish, moh.command("--once", "--timeout", "20"), PUBLISH_LIES)
+    once = moh.command("--once", "--timeout", "20", "--proof-timeout", "0")
+    run_liars(exchange, exchange.publish, once, PUBLISH_LIES)
     exchange.start_broker()
     moh.once(expect=0)
     assert exchange.cluster.value("SELECT count(*) FROM exchange.record_version") == ROWS

@@ -112,8 +112,8 @@ exec {shutil.which("rm")} "$@"
             demo.kill()
 
 
-@pytest.mark.parametrize("words, says", [(("--scale", "0"), "--scale is a whole number from 1 on"),
-                                         (("--scale", "x"), "--scale is a whole number from 1 on"),
+@pytest.mark.parametrize("words, says", [(("--scale", "0"), "--scale is a whole number from 1 to 300"),
+                                         (("--scale", "x"), "--scale is a whole number from 1 to 300"),
                                          (("--seed", "x"), "--seed is a whole number"),
                                          (("--in", "/nowhere"), "/nowhere is no directory")])
 def test_wrong_words_are_refused_at_once(words, says):

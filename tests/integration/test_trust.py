@@ -200,7 +200,7 @@ def test_a_full_run_goes_on_where_it_was(tree, how):
     process = tree.begin("--full", "--json")
     until(lambda: any("4001:5000" in line for line in tree.begun()))
     until(lambda: all((tree.root / f"build-trust/{name}.json").exists()
-                      for name in ("attacks", "faults", "simulation-3001")))
+                      for name in ("attacks", "faults", "simulation-3001", "fuzz-one", "fuzz-two")))
     os.kill(process.pid, how)
     assert process.wait(30) == (-signal.SIGKILL if how == signal.SIGKILL else 130)
     until(lambda: not tree.is_running())
@@ -211,11 +211,12 @@ def test_a_full_run_goes_on_where_it_was(tree, how):
     said = json.loads(out)
     assert said["mode"] == "full" and said["seeds"] == 10000 and said["fuzz_executions"] == 77
     after = tree.begun()[len(before):]
-    assert len(before) == 2 + 5 and "simulation-3001: done before" in error
+    assert len(before) == 2 + 5 + 2 and "simulation-3001: done before" in error
     assert [line.split("--")[1].split()[1] for line in after if "--seeds" in line] == \
         [f"{first}:{first + 999}" for first in range(4001, 10001, 1000)]
     assert not any("attacks" in line or "faults" in line for line in after)
-    assert sum("fuzz/run" in line for line in after) == 2  # each target for itself
+    assert sum("fuzz/run" in line for line in before) == 2  # each target for itself
+    assert not any("fuzz/run" in line for line in after)
 
 
 def test_another_tree_begins_anew(tree):
