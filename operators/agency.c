@@ -59,8 +59,7 @@ static int check_told(const PolicyWords *told) {
 }
 
 static int check_code(const char *code) {
-    size_t n = strlen(code);
-    if (n < 2 || n > 16 || strspn(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != n)
+    if (!policy_is_agency_code(code))
         return error_fail(ERROR_CONFIG, "\"%s\" is no agency code: 2 to 16 of A-Z, 0-9 and -", code);
     return 0;
 }

@@ -4,6 +4,7 @@
 // say of what it signed that it is another's.
 #include "operators/key_given.h"
 
+#include "operators/policy.h"
 #include "proto/base/error.h"
 #include "proto/keys.h"
 
@@ -13,20 +14,13 @@
 #include <string.h>
 #include <strings.h>
 
-#define CODE_BYTES_MAX 16 // of `dongbo agency add`
-
-static bool is_code(const char *text) {
-    size_t n = strlen(text);
-    return n >= 2 && n <= CODE_BYTES_MAX && strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == n;
-}
-
 static int refuse(const char *given, const char *who) {
     bool is_exchange = strcasecmp(who, KEY_GIVEN_EXCHANGE) == 0;
     char meant[KEY_GIVEN_WHO_BYTES];
     snprintf(meant, sizeof meant, "%s", is_exchange ? KEY_GIVEN_EXCHANGE : who);
     for (char *at = meant; *at != 0 && !is_exchange; at++)
         *at = (char)toupper((unsigned char)*at);
-    if (!is_exchange && !is_code(meant))
+    if (!is_exchange && !policy_is_agency_code(meant))
         return error_fail(ERROR_CONFIG,
                           "--keys: %s: what stands before = is an agency's code, or " KEY_GIVEN_EXCHANGE
                           "; a file of this name is ./%s",
@@ -46,7 +40,7 @@ int key_given_split(const char *given, KeyGiven *ret) {
     ret->path = equals + 1;
     bool is_exchange = strcmp(ret->who, KEY_GIVEN_EXCHANGE) == 0;
     bool wrong_case = !is_exchange && strcasecmp(ret->who, KEY_GIVEN_EXCHANGE) == 0;
-    return is_exchange || (is_code(ret->who) && !wrong_case) ? 0 : refuse(given, ret->who);
+    return is_exchange || (policy_is_agency_code(ret->who) && !wrong_case) ? 0 : refuse(given, ret->who);
 }
 
 int key_given_read(const char *given, KeyGiven *ret) {

@@ -118,6 +118,11 @@ json_t *policy_array_json(const PGresult *result, int row, int column, bool doma
     return array;
 }
 
+bool policy_is_agency_code(const char *text) {
+    size_t n = strlen(text);
+    return n >= 2 && n <= 16 && strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == n;
+}
+
 int policy_check_text(const char *option, const char *text, size_t bytes_max) {
     size_t n = strlen(text);
     if (n == 0 || strspn(text, " ") == n)

@@ -35,6 +35,7 @@ json_t *policy_array_json(const PGresult *result, int row, int column, bool doma
 
 // What an operator calls something: not empty, no control character, bytes_max at most. ERROR_CONFIG names the option.
 int policy_check_text(const char *option, const char *text, size_t bytes_max);
+bool policy_is_agency_code(const char *text); // 2 to 16 of A-Z, 0-9 and -
 
 // Begins the transaction, takes the lock, reads the position. Everything that may keep us waiting comes before: the
 // whole exchange waits for this transaction's end, and the server ends it after five seconds of silence.
