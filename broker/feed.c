@@ -40,8 +40,7 @@ static void database_failed(Actor *actor, int r) {
     actor->retry_ms = clock_monotonic_ms(state->clock) + retry_failed(&actor->retry);
     state->connected = false;
     feed_store_drop(state->store);
-    reader_forget(state->reader);
-    feed_origins_forget(state->origins);
+    feed_session_forget(state);
     followed_forget(state->followed);
 }
 
@@ -83,8 +82,7 @@ static int news_read(Actor *actor) {
         r = feed_store_signed(state->store, &state->signed_number, &state->signed_head, &state->signature);
     if (r < 0 || !news.policy)
         return r;
-    reader_forget(state->reader); // what was erased is not fed from memory
-    feed_origins_forget(state->origins);
+    feed_session_forget(state); // what was erased is not fed from memory
     return feed_session_policies(state);
 }
 

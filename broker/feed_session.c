@@ -580,10 +580,14 @@ int feed_sure(FeedState *state) {
     return 0;
 }
 
-// What was read before is forgotten, and the database told so.
-static int let_go(FeedState *state, int64_t turn) {
+void feed_session_forget(FeedState *state) {
     reader_forget(state->reader);
     feed_origins_forget(state->origins);
+}
+
+// What was read before is forgotten, and the database told so.
+static int let_go(FeedState *state, int64_t turn) {
+    feed_session_forget(state);
     state->turn = turn;
     return feed_store_let_go(state->store, turn);
 }

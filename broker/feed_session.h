@@ -8,6 +8,9 @@
 #include "broker/feed_state.h"
 #include "wire.pb-c.h"
 
+// What was read of the log, and of batches for proofs of origin: it is read anew.
+void feed_session_forget(FeedState *state);
+
 // One message, as socket_receive() gave it (frame NULL: it had several frames). Takes *route over. What fails for one
 // peer is answered to that peer. ERROR_DATABASE.
 int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, const char *user);
