@@ -311,7 +311,7 @@ int pg_queue(Pg *pg, const PgStatement *statement, const PgParams *params) {
     if (!pg->connected)
         return fail_broken(pg, statement->name);
     pg->queued = true;
-    if (pg->queued_failure != 0 || world_is_dead())
+    if (pg->queued_failure != 0 || pg->broken || world_is_dead()) // it goes nowhere, as pg_flush() says
         return 0;
     Ask ask = {.what = statement->name, .run = find_statement(statement->name), .params = params};
     world_trace(statement->name, pg->number, 1);

@@ -373,7 +373,6 @@ static int stream_open(Call *call, size_t i, bool in_time) {
     if (r != 0 || row == NULL || row->agency != param_i64(call, 1) || !in_time)
         return r;
     row->session_epoch++;
-    row->greeted_us = world_us();
     row_begin(call);
     row_i32(call, 0, row->session_epoch);
     row_i64(call, 1, row->last_sequence);

@@ -22,7 +22,7 @@ typedef struct BaseStream {
     int64_t last_sequence;
     int32_t session_epoch;
     Value replaces;
-    int64_t opened_us, greeted_us; // greeted_us: of its last session, for who looks on
+    int64_t opened_us;
 } BaseStream;
 typedef struct BaseVersion {
     int64_t person;

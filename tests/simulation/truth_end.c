@@ -16,15 +16,7 @@ static const BaseStream *stream_of(const void *id, size_t n) {
 
 // The stream that an agent's spool has now: one whose spool is lost is nobody's any more.
 static const BaseStream *present_stream(int agent) {
-    char name[32];
-    const BaseStream *found = NULL;
-    snprintf(name, sizeof name, "agent-%d", agent + 1);
-    for (size_t i = 0; i < base_streams.n; i++) {
-        const BaseStream *row = table_committed(&base_streams, i);
-        if (row != NULL && strcmp(row->agent, name) == 0 && (found == NULL || row->greeted_us > found->greeted_us))
-            found = row;
-    }
-    return found;
+    return stream_of(truth.present_streams[agent], STREAM_BYTES);
 }
 
 // Whether what is decided on this stream is told to whoever has that one: it is the same, or one that it replaced.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What brokers say and hear: receipts are judged, and what records go out; sessions and batches are remembered.
+// What brokers say and hear: receipts are judged, and what records go out; sessions, batches and agents' streams are
+// remembered.
 #include "truth_state.h"
 
 // ---- frames --------------------------------------------------------------------------------------------------------
@@ -12,6 +13,17 @@ static void note_welcome(const Frame *frame) {
             (Session){welcome->session != 0 ? welcome->session : frame->session, welcome->session_epoch};
     if (welcome != NULL)
         dongbo__welcome_publish__free_unpacked(welcome, NULL);
+}
+
+// A Hello that arrives late, or twice, is not what the agent says now.
+static void note_stream(const Process *process, const Frame *frame) {
+    int agent = -1;
+    Dongbo__HelloPublish *hello = dongbo__hello_publish__unpack(NULL, frame->body_bytes, frame->body);
+    if (hello != NULL && hello->stream.len == STREAM_BYTES && sscanf(process->name, "agent-%d", &agent) == 1 &&
+        agent >= 1 && agent <= TRUTH_AGENTS_MAX)
+        memcpy(truth.present_streams[agent - 1], hello->stream.data, STREAM_BYTES);
+    if (hello != NULL)
+        dongbo__hello_publish__free_unpacked(hello, NULL);
 }
 
 static const BaseSegment *find_segment(const ProtobufCBinaryData *stream, uint64_t first_sequence) {
@@ -114,6 +126,8 @@ void truth_frame(Process *process, bool sent, const uint8_t *data, size_t n) {
         return;
     }
     world_trace(frame_type_name(frame.type), sent, (int64_t)frame.sequence);
+    if (!sent && frame.type == FRAME_HELLO_PUBLISH)
+        note_stream(process, &frame);
     if (sent && frame.type == FRAME_WELCOME_PUBLISH)
         note_welcome(&frame);
     if (sent && frame.type == FRAME_RECEIPT)

@@ -70,6 +70,7 @@ typedef struct Truth {
     Saying sayings[TRUTH_SAYINGS_MAX];
     size_t n;
     int n_of[TRUTH_AGENTS_MAX];
+    uint8_t present_streams[TRUTH_AGENTS_MAX][STREAM_BYTES]; // of the last Hello that the agent sent, as it sent it
     Session sessions[SESSIONS_MAX_KEPT];
     size_t n_sessions;
     FeedSession feeds[SESSIONS_MAX_KEPT];
