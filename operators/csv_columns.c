@@ -4,6 +4,7 @@
 #include "operators/csv_columns.h"
 #include "proto/base/error.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int place_of(const CsvColumns *columns, const char *name) {
@@ -25,6 +26,16 @@ static int check_is_header(const CsvColumns *columns, const CsvRow *header) {
                       columns->names[0], columns->names[1]);
 }
 
+// With all of them, so that the next try need not guess.
+static int fail_missing(const CsvColumns *columns, int column) {
+    char all[256] = "";
+    size_t n = 0;
+    for (int i = 0; i < columns->n_needed && n < sizeof all; i++)
+        n += (size_t)snprintf(all + n, sizeof all - n, "%s%s", i == 0 ? "" : ", ", columns->names[i]);
+    return error_fail(ERROR_CONFIG, "column \"%s\" is missing: there must be %s (what is not known stays empty)",
+                      columns->names[column], all);
+}
+
 int csv_columns_find(const CsvColumns *columns, const CsvRow *header, int *ret) {
     for (int column = 0; column < columns->n; column++)
         ret[column] = -1;
@@ -41,6 +52,6 @@ int csv_columns_find(const CsvColumns *columns, const CsvRow *header, int *ret) 
     }
     for (int column = 0; column < columns->n_needed; column++)
         if (ret[column] < 0)
-            return error_fail(ERROR_CONFIG, "column \"%s\" is missing", columns->names[column]);
+            return fail_missing(columns, column);
     return 0;
 }

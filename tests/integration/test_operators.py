@@ -320,7 +320,7 @@ def test_a_wrong_row_is_named_without_its_values_and_nothing_is_loaded(desk, dat
 @pytest.mark.parametrize("header, says", [
     (HEADER.replace("sex", "gender"), 'unknown column "gender"'),
     (HEADER.replace("sex", "full_name"), 'column "full_name" is there twice'),
-    (HEADER.replace(",died_on", ""), 'column "died_on" is missing'),
+    (HEADER.replace(",died_on", ""), f'column "died_on" is missing: there must be {HEADER.strip().replace(",", ", ")}'),
     ("", "no header row"),
     (HEADER.replace(",", ";"), 'its columns are separated by ";"'),
     (ROW, "is there a header row?"),
