@@ -38,6 +38,7 @@ typedef struct SourceOutbox {
     int64_t *kept_ids; // taken, and too large to be deleted
     int n_ids, n_kept;
     bool marked; // what the ledger knows as taken is marked over there
+    bool taken;  // it may know some
 } SourceOutbox;
 
 static void outbox_destroy(Source **source) {
@@ -125,6 +126,22 @@ static void drain_notices(SourceOutbox *self) {
         self->news = true;
 }
 
+// What is marked over there needs no note any more: whoever takes a mark away wants the row to be taken again.
+static int forget_taken(SourceOutbox *self) {
+    Spool *spool = self->base.spool;
+    if (!self->taken)
+        return 0;
+    int r = spool_begin(spool);
+    if (r < 0)
+        return r;
+    r = self->origin.id != 0 ? 0 : ledger_origin_next(spool, self->base.name, 0, &self->origin);
+    if (r == 0)
+        r = ledger_taken_clear(spool, self->origin.id);
+    r = spool_end(spool, r < 0 ? r : 0); // 1: nothing was ever taken
+    self->taken = r < 0;
+    return r;
+}
+
 static int outbox_look(Source *source, uint64_t *ret_bytes) {
     SourceOutbox *self = (SourceOutbox *)source;
     int64_t now = clock_monotonic_ms(source->clock);
@@ -136,7 +153,7 @@ static int outbox_look(Source *source, uint64_t *ret_bytes) {
         return r;
     *ret_bytes = self->bytes;
     if (!self->news && now - self->looked_ms < OUTBOX_LOOK_MS)
-        return 0;
+        return self->marked ? forget_taken(self) : 0;
     PGresult *result;
     r = pg_run(self->pg, &self->count, NULL, &result);
     if (r < 0)
@@ -146,7 +163,7 @@ static int outbox_look(Source *source, uint64_t *ret_bytes) {
     self->news = false;
     self->looked_ms = now;
     *ret_bytes = self->bytes;
-    return 0;
+    return self->bytes == 0 ? forget_taken(self) : 0;
 }
 
 static const char *outbox_left(const Source *source) {
@@ -288,6 +305,7 @@ static int outbox_settle(Source *source, bool committed) {
         return 0;
     }
     bool delete = self->base.config->take == TAKE_DELETE;
+    self->taken = true;
     int r = mark_rows(self, delete ? &self->delete : &self->mark, self->ids, self->n_ids);
     if (r == 0)
         r = mark_rows(self, &self->mark, self->kept_ids, self->n_kept);
@@ -396,6 +414,7 @@ int source_outbox_open(Source **ret, const SourceOptions *options) {
     self->kept_ids = calloc(OUTBOX_ROWS_MAX, sizeof *self->kept_ids);
     if (self->ids == NULL || self->kept_ids == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a source");
+    self->taken = true;
     r = make_statements(self);
     return r < 0 ? r : pg_new(&self->pg, options->config->conninfo, options->config->name);
 }

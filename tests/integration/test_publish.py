@@ -492,6 +492,22 @@ def test_outbox_rows_are_taken_and_results_come_back(exchange, health, ministry)
     assert ministry.rows("SELECT op FROM dongbo_outbox ORDER BY id DESC LIMIT 1") == [("D",)]
 
 
+@pytest.mark.parametrize("by", ["once", "running"])
+def test_outbox_rows_that_are_put_back_are_taken_again(exchange, health, ministry, by):
+    """A keeper corrects a refused row where it stands and takes its mark away, while the agent does not run."""
+    ministry.insert(dose_row(0, ho_ten="Khác"))
+    if by == "once":
+        assert counted(health) == (1, 1, {"MISMATCH": 1})
+    else:
+        running = health.start()
+        running.wait_for(ministry.results, "the row is refused", 20)
+        assert running.stop() == 0
+    ministry.rows("UPDATE dongbo_outbox SET taken_at = NULL, \"row\" = \"row\" || jsonb_build_object('ho_ten', %s::text)",
+                  citizen(0)["full_name"])
+    assert counted(health) == (0, 1, {"ACCEPTED": 1})
+    assert versions(exchange) == 1
+
+
 def test_outbox_wakes_a_running_agent_and_late_commits_are_not_passed_over(exchange, health, ministry):
     running = health.start()
     slow = psycopg2.connect(ministry.conninfo)  # takes its id first, commits last
