@@ -41,9 +41,13 @@ static bool is_waiting(const Feeder *feeder, const Trouble *trouble) {
     return trouble->since_ms != 0 && now_ms(feeder) < trouble->retry_ms;
 }
 
+static bool is_of_source(int r) {
+    return r == ERROR_DATABASE || r == ERROR_DATA || r == ERROR_SYSTEM;
+}
+
 // Keeps what went wrong at the source; what is not the source's goes up.
 static int trouble_note(const Feeder *feeder, Trouble *trouble, int r) {
-    if (r != ERROR_DATABASE && r != ERROR_DATA && r != ERROR_SYSTEM)
+    if (!is_of_source(r))
         return r;
     int64_t now = now_ms(feeder);
     bool fresh = trouble->since_ms == 0;
@@ -132,16 +136,28 @@ int feeder_read(Feeder *feeder, bool *ret_more) {
     return trouble_note(feeder, &feeder->reading, r);
 }
 
+void feeder_hands_begin(Feeder *feeder) {
+    feeder->hands = !is_waiting(feeder, &feeder->handing);
+    feeder->hands_badly = false;
+}
+
+// What fails first is kept, and said.
 int feeder_hand_back(Feeder *feeder, const Origin *origin) {
     int n = 0;
-    if (is_waiting(feeder, &feeder->handing))
+    if (!feeder->hands)
         return 0;
     int r = feeder->source->kind->hand_back(feeder->source, origin, &n);
     if (n > 0)
         log_debug("source %s: %s: %d rows handed back", origin->source, origin->name, n);
-    if (r == 0)
-        trouble_end(feeder, &feeder->handing);
+    if (r == 0 || (feeder->hands_badly && is_of_source(r)))
+        return 0;
+    feeder->hands_badly = true;
     return trouble_note(feeder, &feeder->handing, r);
+}
+
+void feeder_hands_end(Feeder *feeder) {
+    if (feeder->hands && !feeder->hands_badly)
+        trouble_end(feeder, &feeder->handing);
 }
 
 // ---- waiting ----

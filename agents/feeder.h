@@ -23,6 +23,7 @@ typedef struct Feeder {
     uint64_t bytes;           // it has about so much
     bool receipts;            // came, and the source was not told yet
     Trouble reading, handing; // taking rows; giving results back
+    bool hands, hands_badly;  // this round gives results back; and not all of them could be
 } Feeder;
 
 typedef struct FeederOptions {
@@ -41,8 +42,10 @@ void feeder_close(Feeder *feeder);
 int feeder_look(Feeder *feeder);
 // One transaction of the spool: rows, batches, and how far the source is read. *ret_more when there may be more.
 int feeder_read(Feeder *feeder, bool *ret_more);
-// Hands back what the ledger has for one origin.
+// A round of handing back: what the ledger has for each origin, of which one that fails is in no other's way.
+void feeder_hands_begin(Feeder *feeder);
 int feeder_hand_back(Feeder *feeder, const Origin *origin);
+void feeder_hands_end(Feeder *feeder);
 
 // What to wait on for news, -1: nothing; and how long at most, -1: for ever.
 int feeder_fd(const Feeder *feeder);

@@ -261,12 +261,16 @@ static int say_strays(Publish *publish) {
 static int hand_back(Publish *publish) {
     int64_t origin = 0;
     bool stray = false;
+    for (unsigned i = 0; i < publish->n_feeders; i++)
+        feeder_hands_begin(&publish->feeders[i]);
     int r = ledger_results_origin(publish->spool, 0, &origin);
     while (r == 0 && origin > 0) {
         r = hand_back_origin(publish, origin, &stray);
         if (r == 0)
             r = ledger_results_origin(publish->spool, origin, &origin);
     }
+    for (unsigned i = 0; r == 0 && i < publish->n_feeders; i++)
+        feeder_hands_end(&publish->feeders[i]);
     publish->handed_back_ms = now_ms(publish);
     return r == 0 && stray ? say_strays(publish) : r;
 }

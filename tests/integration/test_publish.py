@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An agency's agent against a real exchange: what is taken, what is handed back and when, what it survives."""
+import csv
 import json
 import os
 import shutil
@@ -136,6 +137,22 @@ def test_what_is_owed_to_a_source_taken_out_may_be_forgotten(exchange, health):
     exchange.run(*health.command("--forget", VACCINATIONS), check=True)
     code, said = summary(health)
     assert (code, said["owed"]) == (0, {})
+
+
+def test_what_cannot_be_handed_back_is_in_no_other_files_way(exchange, health):
+    for name, row in ("a.csv", 1), ("b.csv", 2):
+        health.drop(VACCINATIONS, name, [dose_row(row, ho_ten="Khác")])
+    done = health.directory / VACCINATIONS / "done"
+    done.mkdir(exist_ok=True)
+    (done / "a.refused.csv").mkdir()
+    assert health.once(timeout=2) == 4
+    said = health.log.read_text()
+    assert said.count("a.refused.csv: Is a directory; nothing is lost, it is asked again") == 1
+    with open(done / "b.refused.csv", newline="", encoding="utf-8") as file:
+        assert told(csv.DictReader(file)) == [("row-2-1", "MISMATCH", "NAME_DIFFERS")]
+    (done / "a.refused.csv").rmdir()
+    assert health.once() == 0
+    assert told(health.refused(VACCINATIONS)) == [(f"row-{n}-1", "MISMATCH", "NAME_DIFFERS") for n in (1, 2)]
 
 
 def test_running_agent_takes_files_as_they_come(exchange, health):
@@ -502,8 +519,8 @@ def test_outbox_rows_that_are_put_back_are_taken_again(exchange, health, ministr
         running = health.start()
         running.wait_for(ministry.results, "the row is refused", 20)
         assert running.stop() == 0
-    ministry.rows("UPDATE dongbo_outbox SET taken_at = NULL, \"row\" = \"row\" || jsonb_build_object('ho_ten', %s::text)",
-                  citizen(0)["full_name"])
+    ministry.rows("UPDATE dongbo_outbox SET taken_at = NULL, "
+                  "\"row\" = \"row\" || jsonb_build_object('ho_ten', %s::text)", citizen(0)["full_name"])
     assert counted(health) == (0, 1, {"ACCEPTED": 1})
     assert versions(exchange) == 1
 
