@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define ROWS_AT_ONCE 5000
+#define STEM_BYTES_MAX 240 // of an answer's file: a name has 255
 
 const char *const REFUSED_COLUMN[REFUSED_COLUMNS] = {"dongbo_row", "dongbo_verdict", "dongbo_reasons", "dongbo_text_vi",
                                                      "dongbo_text_en"};
@@ -67,11 +68,21 @@ void refused_words(const Result *result, RefusedWords *words) {
     }
 }
 
+static const char *const ENDS[RESULT_KINDS] = {[RESULT_REFUSED] = ".refused.csv", [RESULT_DECIDED] = ".results.csv"};
+
+static bool ends_with(const char *name, const char *end) {
+    size_t n = strlen(name), n_end = strlen(end);
+    return n > n_end && strcasecmp(name + n - n_end, end) == 0;
+}
+
 void refused_name(const char *kept_name, ResultKind kind, char out[300]) {
-    size_t n = strlen(kept_name);
-    if (n > 4 && strcasecmp(kept_name + n - 4, ".csv") == 0)
-        n -= 4;
-    snprintf(out, 300, "%.*s%s", (int)n, kept_name, kind == RESULT_REFUSED ? ".refused.csv" : ".results.csv");
+    size_t n = strlen(kept_name) - (ends_with(kept_name, ".csv") ? strlen(".csv") : 0);
+    // Names are shorter than that by now; those of an older program's spool may not be.
+    snprintf(out, 300, "%.*s%s", n > STEM_BYTES_MAX ? STEM_BYTES_MAX : (int)n, kept_name, ENDS[kind]);
+}
+
+bool refused_is_name(const char *name) {
+    return ends_with(name, ENDS[RESULT_REFUSED]) || ends_with(name, ENDS[RESULT_DECIDED]);
 }
 
 // What one write needs: the dropped file to take rows from, and the text being made.
@@ -135,8 +146,18 @@ static int writer_header(Writer *writer) {
     return r < 0 ? r : 0;
 }
 
+// Whoever drops files may have put anything in its place; -1 when it is no file.
+static int rows_open(const char *path) {
+    struct stat stat;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 || (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode)))
+        return fd;
+    close(fd);
+    return -1;
+}
+
 static int writer_open(Writer *writer) {
-    writer->rows = open(writer->file->rows_path, O_RDONLY | O_CLOEXEC);
+    writer->rows = rows_open(writer->file->rows_path);
     writer->row = malloc(CSV_ROW_BYTES_MAX + 1);
     if (writer->row == NULL)
         return error_fail(ERROR_MEMORY, "no memory for refused rows");
@@ -202,6 +223,8 @@ static void append_header(Writer *writer) {
 }
 
 static int fail_file(const char *path) {
+    if (errno == ELOOP)
+        return error_fail(ERROR_SYSTEM, "cannot write %s: it is a symbolic link; take it away", path);
     return error_fail(ERROR_SYSTEM, "cannot write %s: %s%s", path, strerror(errno), error_advice(errno));
 }
 
@@ -287,7 +310,7 @@ static int write_kind(Writer *writer, ResultKind kind) {
         return r;
     refused_name(writer->file->origin->kept_name, kind, name);
     snprintf(path, sizeof path, "%s/%s", writer->file->done, name);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
     if (fd < 0)
         return fail_file(path);
     do

@@ -34,3 +34,5 @@ void refused_words(const Result *result, RefusedWords *words);
 void refused_words_free(RefusedWords *words);
 // "x.csv" → "x.refused.csv".
 void refused_name(const char *kept_name, ResultKind kind, char out[300]);
+// Whether refused_name() makes such names.
+bool refused_is_name(const char *name);

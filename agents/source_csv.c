@@ -22,6 +22,9 @@
 #include <unistd.h>
 
 #define HASH_AT_ONCE ((size_t)16 * 1024 * 1024)
+#define KEPT_NAME_BYTES_MAX 240 // in done/: what is put behind it has room in a name of 255
+#define STEM_BYTES_MAX 200
+#define EXTENSION_BYTES_MAX 16
 
 typedef struct Reading {
     Origin origin; // id 0 until the file's hash is known
@@ -97,24 +100,36 @@ static void known_remove(SourceCsv *self, int64_t origin) {
 
 // ---- opening a file ----
 
+// Where the name's extension begins; what is longer is none.
+static size_t extension_of(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot == NULL || dot == name || strlen(dot) > EXTENSION_BYTES_MAX ? strlen(name) : (size_t)(dot - name);
+}
+
+// Whether a file may be kept by its own name: answers go into files beside it, whose names are longer, and are nobody
+// else's.
+static bool may_keep_name(const char *name) {
+    return strlen(name) <= KEPT_NAME_BYTES_MAX && !refused_is_name(name);
+}
+
 // A name in done/ that no other file has: NAME.csv, else NAME-HASH.csv.
 static int choose_kept_name(SourceCsv *self, Origin *origin) {
     char path[DROP_PATH_BYTES];
     struct stat stat_;
     snprintf(origin->kept_name, sizeof origin->kept_name, "%s", origin->name);
+    size_t dot = extension_of(origin->name);
+    int stem = dot > STEM_BYTES_MAX ? STEM_BYTES_MAX : (int)dot;
     for (unsigned n = 0;; n++) {
         int64_t taken;
         int r = ledger_kept_name_taken(self->base.spool, self->base.name, origin->kept_name, &taken);
         if (r < 0)
             return r;
         drop_path(self->drop, true, origin->kept_name, path);
-        if (taken == 0 && stat(path, &stat_) != 0)
+        if (taken == 0 && may_keep_name(origin->kept_name) && lstat(path, &stat_) != 0)
             return 0;
-        const char *dot = strrchr(origin->name, '.');
-        int stem = dot == NULL || dot == origin->name ? (int)strlen(origin->name) : (int)(dot - origin->name);
-        snprintf(origin->kept_name, sizeof origin->kept_name, "%.*s-%02x%02x%02x%02x%.*u%s", stem > 200 ? 200 : stem,
-                 origin->name, origin->hash[0], origin->hash[1], origin->hash[2], origin->hash[3], n > 0 ? 1 : 0, n,
-                 dot == NULL || dot == origin->name ? "" : dot);
+        snprintf(origin->kept_name, sizeof origin->kept_name, "%.*s-%02x%02x%02x%02x%.*u%s", stem, origin->name,
+                 origin->hash[0], origin->hash[1], origin->hash[2], origin->hash[3], n > 0 ? 1 : 0, n,
+                 origin->name + dot);
     }
 }
 

@@ -66,16 +66,16 @@ static void crash(DropCase *c) {
 
 static void put(DropCase *c, const char *name, const char *text) {
     char hidden[80];
-    snprintf(hidden, sizeof hidden, ".%s", name);
+    snprintf(hidden, sizeof hidden, ".%.70s", name);
     scratch_write(c->drop, hidden, text);
-    char from[300], to[300];
+    char from[300], to[400];
     snprintf(from, sizeof from, "%s/%s", c->drop, hidden);
     snprintf(to, sizeof to, "%s/%s", c->drop, name);
     assert_int_equal(rename(from, to), 0);
 }
 
 static bool is_there(DropCase *c, const char *name) {
-    char path[300];
+    char path[400];
     snprintf(path, sizeof path, "%s/%s", c->drop, name);
     return access(path, F_OK) == 0;
 }
@@ -254,6 +254,118 @@ static void test_refuses_bad_rows_alone(void **state) {
     assert_int_equal(c.source->kind->hand_back(c.source, &origin, &n), 0);
     assert_int_equal(n, 4);
     assert_true(is_there(&c, "done/a.refused.csv"));
+    drop_case_end(&c);
+}
+
+static int refuse_one(DropCase *c, int64_t id) {
+    Origin origin;
+    int n = 0;
+    Item item = {.origin = id, .row = 2, .offset = 0, .bytes = 0};
+    IntakeFault fault = {DONGBO__REASON_CODE__TEXT_INVALID, "", "", ""};
+    assert_int_equal(spool_begin(c->test->spool), 0);
+    assert_int_equal(intake_refuse(&c->intake, &item, &fault), 0);
+    assert_int_equal(spool_commit(c->test->spool), 0);
+    assert_int_equal(ledger_origin(c->test->spool, id, &origin), 0);
+    assert_int_equal(c->source->kind->hand_back(c->source, &origin, &n), 0);
+    return n;
+}
+
+// What was refused is corrected and dropped again under the name that it was handed back by, while more of the first
+// file is refused: neither takes the other's place.
+static void test_a_refused_file_dropped_again_takes_no_answers_place(void **state) {
+    DropCase c;
+    char from[300], to[300];
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", rows(0, 2));
+    read_once(&c, true);
+    ack_all(&c);
+    assert_int_equal(refuse_one(&c, 1), 1);
+    snprintf(from, sizeof from, "%s/done/a.refused.csv", c.drop);
+    snprintf(to, sizeof to, "%s/a.refused.csv", c.drop);
+    assert_int_equal(rename(from, to), 0);
+    put(&c, "a.refused.csv", rows(7, 1));
+    read_once(&c, true);
+    assert_int_equal(refuse_one(&c, 1), 1);
+    struct stat before, after;
+    assert_int_equal(stat(from, &before), 0);
+    ack_all(&c);
+    assert_false(is_there(&c, "a.refused.csv"));
+    assert_int_equal(stat(from, &after), 0);
+    assert_int_equal(after.st_ino, before.st_ino);
+    drop_case_end(&c);
+}
+
+// A name that leaves no room for what is put behind it.
+static void test_names_of_any_length(void **state) {
+    static const char *const ENDS[] = {".csv", ".a.b", ""};
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++) {
+        DropCase c;
+        char name[256];
+        drop_case(&c, *state, NULL);
+        source_destroy(&c.source);
+        c.config.pattern = "*";
+        open_source(&c);
+        memset(name, 'n', sizeof name);
+        name[1] = '.'; // what follows it is no extension, however it is called
+        snprintf(name + 254 - strlen(ENDS[i]), strlen(ENDS[i]) + 1, "%s", ENDS[i]);
+        put(&c, name, rows(0, 2));
+        read_once(&c, true);
+        ack_all(&c);
+        assert_false(is_there(&c, name));
+        assert_int_equal(refuse_one(&c, 1), 1);
+        drop_case_end(&c);
+        publish_case_teardown(state);
+        publish_case_setup(state);
+    }
+}
+
+// Whoever drops files may put another thing in a file's place: nothing that is not a file dropped here is read.
+static void test_reads_nothing_else_in_a_files_place(void **state) {
+    DropCase c;
+    char path[300], text[512] = "";
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", "id,lot\n1,L1\n\n");
+    scratch_write(c.test->directory, "secret", "id,lot\ns3cret,key\n");
+    read_once(&c, true);
+    snprintf(path, sizeof path, "%s/a.csv", c.drop);
+    for (int kind = 0; kind < 2; kind++) {
+        char secret[300];
+        snprintf(secret, sizeof secret, "%s/secret", c.test->directory);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(kind == 0 ? symlink(secret, path) : mkfifo(path, 0600), 0);
+        assert_int_equal(refuse_one(&c, 1), 1);
+    }
+    snprintf(path, sizeof path, "%s/done/a.refused.csv", c.drop);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+    fclose(file);
+    assert_null(strstr(text, "s3cret"));
+    drop_case_end(&c);
+}
+
+// Nor is anything written elsewhere, whatever lies where answers go.
+static void test_writes_nowhere_else(void **state) {
+    DropCase c;
+    char path[300], secret[300];
+    int n;
+    Origin origin;
+    struct stat stat_;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", "id,lot\n1\n");
+    read_once(&c, true);
+    scratch_write(c.test->directory, "secret", "");
+    snprintf(secret, sizeof secret, "%s/secret", c.test->directory);
+    snprintf(path, sizeof path, "%s/done/a.refused.csv", c.drop);
+    assert_int_equal(symlink(secret, path), 0);
+    assert_int_equal(ledger_origin(c.test->spool, 1, &origin), 0);
+    assert_int_equal(c.source->kind->hand_back(c.source, &origin, &n), ERROR_SYSTEM);
+    assert_non_null(strstr(error_text(), "it is a symbolic link; take it away"));
+    assert_int_equal(stat(secret, &stat_), 0);
+    assert_int_equal(stat_.st_size, 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(c.source->kind->hand_back(c.source, &origin, &n), 0);
+    assert_int_equal(n, 1);
     drop_case_end(&c);
 }
 
@@ -529,6 +641,10 @@ int main(void) {
         TEST(test_reads_again_what_was_rolled_back),
         TEST(test_knows_a_half_read_file_by_its_content),
         TEST(test_refuses_bad_rows_alone),
+        TEST(test_a_refused_file_dropped_again_takes_no_answers_place),
+        TEST(test_names_of_any_length),
+        TEST(test_reads_nothing_else_in_a_files_place),
+        TEST(test_writes_nowhere_else),
         TEST(test_passes_over_blank_rows),
         TEST(test_says_what_it_cannot_open),
         TEST(test_finds_a_folder_that_came_back),
