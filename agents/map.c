@@ -493,10 +493,11 @@ static int apply_time(const Map *map, const MapRow *row, Arena *arena, Dongbo__C
     if (map->event_time < 0)
         return 0;
     MapText text;
+    bool assumed;
     int code = text_read(&row->values[map->event_time], arena, &text);
     if (code == 0 && text.n == 0)
         code = DONGBO__REASON_CODE__FIELD_MISSING;
-    if (code == 0 && clock_parse_us(text.text, &event->event_time_us) != 0)
+    if (code == 0 && clock_parse_said_us(text.text, &event->event_time_us, &assumed) != 0)
         code = DONGBO__REASON_CODE__DATE_INVALID;
     return code <= 0 ? code : column_fault(map, ret_fault, code, "event_time", map->event_time);
 }

@@ -157,6 +157,10 @@ int clock_parse_us(const char *text, int64_t *ret_us) {
 
 #define MINUTES_BYTES 16 // "2022-03-01T08:00"
 
+static bool is_hours_only(const char *offset) {
+    return (*offset == '+' || *offset == '-') && strlen(offset) == 3;
+}
+
 int clock_parse_said_us(const char *text, int64_t *ret_us, bool *ret_assumed) {
     char whole[64];
     size_t n = strlen(text), at = MINUTES_BYTES;
@@ -168,6 +172,8 @@ int clock_parse_said_us(const char *text, int64_t *ret_us, bool *ret_assumed) {
         at += 1 + strspn(text + at + 1, "0123456789.");
     *ret_assumed = text[at] == '\0';
     snprintf(whole, sizeof whole, "%.*s%s%s%s", (int)at, text, seconds ? "" : ":00", text + at,
-             *ret_assumed ? "+07:00" : "");
+             *ret_assumed               ? "+07:00"
+             : is_hours_only(text + at) ? ":00"
+                                        : "");
     return clock_parse_us(whole, ret_us);
 }

@@ -27,6 +27,6 @@ void clock_format_us(int64_t us, char out[CLOCK_TEXT_BYTES]);
 // Reads RFC 3339 ("2022-03-01T08:00:00+07:00", "…Z", fraction optional), or a bare date as midnight in
 // Asia/Ho_Chi_Minh (+07:00, no daylight saving since 1975). Returns 1 when it is neither.
 int clock_parse_us(const char *text, int64_t *ret_us);
-// As people say it: seconds, and the offset, may be left out ("2022-03-01T08:00"). *ret_assumed: there was none, and
-// Vietnamese time was taken.
+// As people and databases say it: seconds, the offset, and the offset's minutes may be left out ("2022-03-01T08:00",
+// "2022-03-01 08:00:00+07"). *ret_assumed: there was no offset, and Vietnamese time was taken.
 int clock_parse_said_us(const char *text, int64_t *ret_us, bool *ret_assumed);

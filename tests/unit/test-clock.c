@@ -79,6 +79,8 @@ static void test_instants_as_people_say_them(void **state) {
     check_said("2026-03-01T08:00Z", "2026-03-01T08:00:00.000000Z", false);
     check_said("2026-03-01T08:00+07:00", "2026-03-01T01:00:00.000000Z", false);
     check_said("2026-03-01T08:00:00Z", "2026-03-01T08:00:00.000000Z", false);
+    check_said("2026-03-01 08:00:00.25+07", "2026-03-01T01:00:00.250000Z", false); // PostgreSQL's
+    check_said("2026-03-01 08:00-03", "2026-03-01T11:00:00.000000Z", false);
     static const char *const texts[] = {"",
                                         "2026",
                                         "2026-03",

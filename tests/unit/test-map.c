@@ -194,6 +194,21 @@ static void test_leaves_unsaid_what_is_empty(void **state) {
     map_destroy(&map);
 }
 
+// As tables have it that know of one country only, and as PostgreSQL writes a timestamptz.
+static void test_time_without_an_offset_is_vietnams(void **state) {
+    static const char *const texts[] = {"2022-03-01 08:00", "2022-03-01T08:00:00.000", "2022-03-01 08:00:00+07"};
+    Map *map = full();
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const char *row[N_COLUMNS] = ROW;
+        Dongbo__ChangeEvent *event;
+        MapFault fault;
+        row[AT] = texts[i];
+        assert_int_equal(apply(map, row, &event, &fault), 0);
+        assert_int_equal(event->event_time_us, 1646096400000000);
+    }
+    map_destroy(&map);
+}
+
 // As spreadsheets, web pages and columns of a fixed width leave it.
 static void test_leaves_out_white_space_around_values(void **state) {
     Map *map = full();
@@ -334,6 +349,7 @@ int main(void) {
         cmocka_unit_test(test_maps_a_row),
         cmocka_unit_test(test_gives_a_reason_for_a_bad_row),
         cmocka_unit_test(test_leaves_unsaid_what_is_empty),
+        cmocka_unit_test(test_time_without_an_offset_is_vietnams),
         cmocka_unit_test(test_leaves_out_white_space_around_values),
         cmocka_unit_test(test_reads_dates_as_they_come),
         cmocka_unit_test(test_leaves_unsaid_a_date_that_is_not_known),
