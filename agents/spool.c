@@ -107,7 +107,7 @@ static int spool_lock(Spool *spool) {
         return error_fail(ERROR_CONFIG, "the spool's path is too long");
     spool->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (spool->lock < 0)
-        return error_fail(ERROR_CONFIG, "cannot open %s: %s", path, strerror(errno));
+        return error_fail(ERROR_CONFIG, "cannot open %s: %s%s", path, strerror(errno), error_advice(errno));
     if (flock(spool->lock, LOCK_EX | LOCK_NB) == 0)
         return 0;
     return error_fail(ERROR_CONFIG,

@@ -60,6 +60,10 @@ const char *error_advice(int wrong) {
         return "; see whether its disk is whole";
     if (wrong == EROFS)
         return "; its disk only reads: see why";
+    if (wrong == ENOENT)
+        return "; make the directory that it is to stand in, or mount its disk";
+    if (wrong == EACCES)
+        return "; let the user that this runs as write there";
     return "";
 }
 

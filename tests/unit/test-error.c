@@ -52,7 +52,9 @@ static void test_advice(void **state) {
     assert_string_equal(error_advice(ENOSPC), "; make room on its disk, nothing is lost");
     assert_string_equal(error_advice(EDQUOT), error_advice(ENOSPC));
     assert_string_not_equal(error_advice(EROFS), "");
-    assert_string_equal(error_advice(ENOENT), "");
+    assert_string_equal(error_advice(ENOENT), "; make the directory that it is to stand in, or mount its disk");
+    assert_string_not_equal(error_advice(EACCES), "");
+    assert_string_equal(error_advice(EPIPE), "");
 }
 
 static void test_exit_codes(void **state) {
