@@ -50,7 +50,7 @@ typedef struct MapYaml {
     char *domain;
     char **source_key;
     unsigned source_key_count;
-    char *event_time;
+    char *event_time, *event_time_date;
     OperationYaml *operation;
     FieldYaml *fields;
     unsigned fields_count;
@@ -92,6 +92,7 @@ static const cyaml_schema_field_t MAP_FIELDS[] = {
     CYAML_FIELD_STRING_PTR("domain", CYAML_FLAG_POINTER, MapYaml, domain, 1, 64),
     CYAML_FIELD_SEQUENCE("source_key", CYAML_FLAG_POINTER, MapYaml, source_key, &TEXT_SCHEMA, 1, KEY_COLUMNS_MAX),
     CYAML_FIELD_STRING_PTR("event_time", OPTIONAL_TEXT, MapYaml, event_time, 1, 256),
+    CYAML_FIELD_STRING_PTR("event_time_date", OPTIONAL_TEXT, MapYaml, event_time_date, 1, 32),
     CYAML_FIELD_MAPPING_PTR("operation", OPTIONAL_TEXT, MapYaml, operation, OPERATION_FIELDS),
     CYAML_FIELD_SEQUENCE("fields", CYAML_FLAG_POINTER, MapYaml, fields, &FIELD_SCHEMA, 1, FIELDS_MAX),
     CYAML_FIELD_END,
@@ -255,6 +256,16 @@ static int map_target(Map *map, int index) {
     return 0;
 }
 
+static int check_event_time_date(const Map *map) {
+    const char *format = map->yaml->event_time_date;
+    if (format == NULL || (map->yaml->event_time != NULL && date_format_good(format) && strstr(format, "DD") != NULL &&
+                           strstr(format, "MM") != NULL))
+        return 0;
+    return error_fail(ERROR_CONFIG,
+                      "%s, line %d: event_time_date says how event_time's column writes its day, with YYYY, MM and DD",
+                      map->path, place_line(map->path, "event_time_date", -1, NULL));
+}
+
 static int map_bind(Map *map) {
     const MapYaml *yaml = map->yaml;
     map->domain = domain_by_name(yaml->domain);
@@ -279,7 +290,7 @@ static int map_bind(Map *map) {
             map->path, place_line(map->path, "operation", -1, NULL));
     if (yaml->operation != NULL)
         map->operation = map_need_column(map, yaml->operation->column, place_line(map->path, "operation", -1, NULL));
-    int r = 0;
+    int r = check_event_time_date(map);
     for (unsigned i = 0; i < yaml->fields_count && r == 0; i++)
         r = map_target(map, (int)i);
     return r;
@@ -487,17 +498,32 @@ static int apply_key(const Map *map, const MapRow *row, Arena *arena, Dongbo__Ch
     return 0;
 }
 
+// "01/03/2022 8:05" by "DD/MM/YYYY", or as clock_parse_said_us() reads it. 1 when it is neither.
+static int time_convert(const char *format, const char *text, int64_t *ret_us) {
+    char day[32], converted[16], whole[64];
+    bool assumed;
+    size_t n = strcspn(text, " T");
+    if (format == NULL || n >= sizeof day || strlen(text + n) > 32)
+        return clock_parse_said_us(text, ret_us, &assumed);
+    snprintf(day, sizeof day, "%.*s", (int)n, text);
+    if (date_convert(format, day, converted) != 0)
+        return 1;
+    const char *time = text[n] == 0 ? "" : text + n + 1;
+    bool short_hour = strspn(time, "0123456789") == 1; // as spreadsheets write it
+    snprintf(whole, sizeof whole, "%s%s%s%s", converted, *time == 0 ? "" : "T", short_hour ? "0" : "", time);
+    return clock_parse_said_us(whole, ret_us, &assumed);
+}
+
 static int apply_time(const Map *map, const MapRow *row, Arena *arena, Dongbo__ChangeEvent *event,
                       MapFault *ret_fault) {
     event->event_time_us = row->time_us;
     if (map->event_time < 0)
         return 0;
     MapText text;
-    bool assumed;
     int code = text_read(&row->values[map->event_time], arena, &text);
     if (code == 0 && text.n == 0)
         code = DONGBO__REASON_CODE__FIELD_MISSING;
-    if (code == 0 && clock_parse_said_us(text.text, &event->event_time_us, &assumed) != 0)
+    if (code == 0 && time_convert(map->yaml->event_time_date, text.text, &event->event_time_us) != 0)
         code = DONGBO__REASON_CODE__DATE_INVALID;
     return code <= 0 ? code : column_fault(map, ret_fault, code, "event_time", map->event_time);
 }

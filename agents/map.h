@@ -9,6 +9,7 @@
 //   source_key: [row_id]            # the columns that make the row's own key, joined by "/"
 //   event_time: recorded_at         # "2022-03-01T08:00:00+07:00", "2022-03-01 08:00" (Vietnamese time) or a date;
 //                                   # without it the file's or the outbox row's time
+//   event_time_date: "DD/MM/YYYY"   # how that column writes its day: "01/03/2022 8:05"
 //   operation: {column: op, retract: ["D"], correct: ["C"]}   # any other row says what holds (UPSERT)
 //   fields:
 //     - {to: subject.citizen_number, column: citizen_number}

@@ -65,6 +65,8 @@ static void test_names_the_line_of_what_is_wrong(void **state) {
     refused(HEAD "  - {to: status, value: x, date: \"YYYY\"}\n", 4, "constant");
     refused(GOOD "colour: blue\n", 5, "colour");
     refused(GOOD "operation: {column: op}\n", 5, "retract");
+    refused(GOOD "event_time: at\nevent_time_date: MM/YYYY\n", 6, "YYYY, MM and DD");
+    refused(GOOD "event_time_date: DD/MM/YYYY\n", 5, "event_time's column");
     refused(HEAD "  - {to: status, columm: s}\n", 4, "columm");
     refused(HEAD "  - {to: status, value: x, clears_when: [z]}\n", 4, "cleared");
     refused(HEAD "  - {to: subject.sex, column: x, clears_when: [z]}\n", 4, "cleared");
@@ -205,6 +207,34 @@ static void test_time_without_an_offset_is_vietnams(void **state) {
         row[AT] = texts[i];
         assert_int_equal(apply(map, row, &event, &fault), 0);
         assert_int_equal(event->event_time_us, 1646096400000000);
+    }
+    map_destroy(&map);
+}
+
+static void test_time_with_a_day_of_its_own_form(void **state) {
+    static const struct {
+        const char *text;
+        int64_t us; // 0: no time
+    } cases[] = {{"01/03/2022 8:00", 1646096400000000},
+                 {"1/3/2022 08:00:00+07:00", 1646096400000000},
+                 {"01/03/2022", 1646067600000000},
+                 {"2022-03-01T08:00:00", 1646096400000000},
+                 {"01/03/2022 08:00:00 ", 1646096400000000},
+                 {"03/13/2022 08:00", 0},
+                 {"01/03/2022 8", 0},
+                 {"2022 08:00", 0}};
+    Map *map = NULL;
+    assert_int_equal(load(&map, GOOD "event_time: at\nevent_time_date: DD/MM/YYYY\n"), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *row[] = {"7", cases[i].text};
+        MapText values[] = {{row[0], 1}, {row[1], strlen(row[1])}};
+        Dongbo__ChangeEvent *event;
+        MapFault fault;
+        arena_reset(arena);
+        int code = map_apply(map, &(MapRow){values, 42}, arena, &event, &fault);
+        assert_int_equal(code, cases[i].us == 0 ? 1 : 0);
+        if (cases[i].us != 0)
+            assert_int_equal(event->event_time_us, cases[i].us);
     }
     map_destroy(&map);
 }
@@ -350,6 +380,7 @@ int main(void) {
         cmocka_unit_test(test_gives_a_reason_for_a_bad_row),
         cmocka_unit_test(test_leaves_unsaid_what_is_empty),
         cmocka_unit_test(test_time_without_an_offset_is_vietnams),
+        cmocka_unit_test(test_time_with_a_day_of_its_own_form),
         cmocka_unit_test(test_leaves_out_white_space_around_values),
         cmocka_unit_test(test_reads_dates_as_they_come),
         cmocka_unit_test(test_leaves_unsaid_a_date_that_is_not_known),
