@@ -5,6 +5,8 @@
 
 #include "agents/proof_store.h"
 #include "agents/publish_config.h"
+#include "agents/summary.h"
+#include "agents/unanswered.h"
 #include "proto/base/bytes.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
@@ -19,8 +21,8 @@ typedef struct Status {
     bool json;
     PublishConfig *config;
     Spool *spool;
-    json_t *streams, *falses; // --json
-    int64_t n_false;
+    json_t *streams, *files, *falses; // --json
+    int64_t n_files, n_false;
 } Status;
 
 static int64_t age_s(int64_t since_us) {
@@ -54,6 +56,36 @@ static int print_stream(void *self, const ProofState *state) {
     return 0;
 }
 
+static const char *const STATES[] = {[ORIGIN_READING] = "reading", [ORIGIN_READ] = "read", [ORIGIN_DONE] = "done"};
+
+static int add_file(void *self, const Unanswered *one) {
+    Status *status = self;
+    json_t *object = json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:I}", "source", one->origin.source, "file",
+                               summary_name_json(one->origin.name), "kept", summary_name_json(one->origin.kept_name),
+                               "state", STATES[one->origin.state], "waiting", (json_int_t)one->waiting, "undecided",
+                               (json_int_t)one->undecided, "to_hand_back", (json_int_t)one->owed);
+    return json_array_append_new(status->files, object) == 0 ? 0 : error_fail(ERROR_MEMORY, "no memory for a status");
+}
+
+static int print_file(void *self, const Unanswered *one) {
+    Status *status = self;
+    const Origin *origin = &one->origin;
+    bool done = origin->state == ORIGIN_DONE;
+    char name[SUMMARY_NAME_BYTES];
+    if (status->n_files++ == 0)
+        puts("without all their answers yet:");
+    printf("  %s: %s%s%s\n", origin->source, done ? "done/" : "",
+           summary_name_text(done ? origin->kept_name : origin->name, name),
+           origin->state == ORIGIN_READING && origin->kept_name[0] != 0 ? ", not read to its end" : "");
+    if (one->waiting > 0)
+        printf("    rows that wait for the exchange         %" PRId64 "\n", one->waiting);
+    if (one->undecided > 0)
+        printf("    deferred, or refused and not yet final  %" PRId64 "\n", one->undecided);
+    if (one->owed > 0)
+        printf("    to be handed back by the agent          %" PRId64 "\n", one->owed);
+    return 0;
+}
+
 static int add_false(void *self, const ProofFalse *proof, int64_t at_us) {
     Status *status = self;
     char at[CLOCK_TEXT_BYTES];
@@ -80,19 +112,24 @@ static int print_text(Status *status) {
     printf("spool %s: %" PRIu64 " bytes, %" PRIu64 " of them wait for the exchange\n", status->config->spool.path,
            spool_bytes(status->spool), spool_waiting_bytes(status->spool));
     int r = proof_store_states(status->spool, print_stream, status);
+    if (r == 0)
+        r = unanswered_list(status->spool, print_file, status);
     return r < 0 ? r : proof_store_falses(status->spool, print_false, status);
 }
 
 static int print_json(Status *status) {
     status->streams = json_array();
+    status->files = json_array();
     status->falses = json_array();
     int r = proof_store_states(status->spool, add_stream, status);
     if (r == 0)
+        r = unanswered_list(status->spool, add_file, status);
+    if (r == 0)
         r = proof_store_falses(status->spool, add_false, status);
-    json_t *object = json_pack("{s:s, s:I, s:I, s:o, s:o}", "spool", status->config->spool.path, "bytes",
+    json_t *object = json_pack("{s:s, s:I, s:I, s:o, s:o, s:o}", "spool", status->config->spool.path, "bytes",
                                (json_int_t)spool_bytes(status->spool), "waiting_bytes",
-                               (json_int_t)spool_waiting_bytes(status->spool), "streams", status->streams,
-                               "false_proofs", status->falses);
+                               (json_int_t)spool_waiting_bytes(status->spool), "streams", status->streams, "files",
+                               status->files, "false_proofs", status->falses);
     if (r == 0 && (object == NULL || json_dumpf(object, stdout, JSON_COMPACT) != 0))
         r = error_fail(ERROR_SYSTEM, "the status cannot be written");
     if (r == 0)
@@ -120,7 +157,8 @@ int status_main(int argc, char **argv) {
         {"json", 0, OPTION_FLAG, NULL, "as one JSON object", &status.json},
         {0}};
     const Command command = {.name = "dongbo-agent status",
-                             .summary = "Shows what a publishing agent's spool holds, and how far it is proved.",
+                             .summary = "Shows what a publishing agent's spool holds, how far it is proved, and which "
+                                        "files lack answers.",
                              .options = options,
                              .notes = "Exit code 1: the exchange has proved something false of its log.\n"};
     int r = options_parse(&command, argc, argv, &operand);

@@ -5,10 +5,10 @@
 
 #include "agents/refused.h"
 #include "proto/base/error.h"
+#include "proto/base/text.h"
 #include "proto/domain.h"
 #include "proto/reason.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,8 +150,8 @@ static void print_lines(const SummaryCounts *counts) {
         printf("  of earlier runs, decided again: %lld\n", (long long)counts->again);
 }
 
-// JSON has UTF-8 only, and a file's name may be anything.
-static json_t *text_json(const char *text) {
+// It has UTF-8 only.
+json_t *summary_name_json(const char *text) {
     json_t *json = json_string(text);
     char safe[300];
     if (json != NULL)
@@ -161,6 +161,12 @@ static json_t *text_json(const char *text) {
         if ((unsigned char)*c >= 0x80)
             *c = '?';
     return json_string(safe);
+}
+
+const char *summary_name_text(const char *name, char text[SUMMARY_NAME_BYTES]) {
+    snprintf(text, SUMMARY_NAME_BYTES, "%s", name);
+    text_make_visible(text);
+    return text;
 }
 
 // Which encoding a file was read in, and how sure that is where it was detected.
@@ -178,19 +184,20 @@ static void print_origin(Printing *printing, const Origin *origin, const Summary
         refused_name(origin->kept_name, RESULT_REFUSED, refused);
     if (printing->options->json) {
         json_t *file = json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o}", "source", origin->source, "file",
-                                 text_json(origin->name), "verdicts", counts_json(counts), "reasons",
+                                 summary_name_json(origin->name), "verdicts", counts_json(counts), "reasons",
                                  reasons_json(counts), "refused", (json_int_t)counts_refused(counts), "unsent",
-                                 (json_int_t)counts->unsent, "refused_file", text_json(refused));
+                                 (json_int_t)counts->unsent, "refused_file", summary_name_json(refused));
         encoding_json(file, origin);
         json_array_append_new(printing->files, file);
         return;
     }
-    printf("%s: %s\n", origin->source, origin->name);
+    char name[SUMMARY_NAME_BYTES];
+    printf("%s: %s\n", origin->source, summary_name_text(origin->name, name));
     if (origin->encoding[0] != 0 && origin->confidence >= 0)
         printf("  encoding: %s, detected, confidence %d %%\n", origin->encoding, origin->confidence);
     print_lines(counts);
     if (refused[0] != 0)
-        printf("  refused rows: done/%s\n", refused);
+        printf("  refused rows: done/%s\n", summary_name_text(refused, name));
 }
 
 static int print_one(Printing *printing, int64_t id, const SummaryCounts *before) {

@@ -6,6 +6,8 @@
 #include "agents/source.h"
 #include "agents/verdicts.h"
 
+#include <jansson.h>
+
 #define SUMMARY_REASONS_MAX 96
 
 typedef struct SummaryCounts {
@@ -47,3 +49,8 @@ typedef struct SummaryOptions {
 // Prints to standard output; *ret_refused is how many events and rows were refused in this run, and how many earlier
 // ones are still owed to sources that are not there.
 int summary_print(const Summary *summary, const SummaryOptions *options, int64_t *ret_refused);
+
+// A name as JSON has it, or a terminal can show it: a file's may be anything.
+json_t *summary_name_json(const char *name);
+#define SUMMARY_NAME_BYTES 256
+const char *summary_name_text(const char *name, char text[SUMMARY_NAME_BYTES]);

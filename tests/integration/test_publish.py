@@ -11,7 +11,7 @@ import time
 import psycopg2
 import pytest
 
-from conftest import ROOT
+from conftest import BUILD, ROOT
 from people import citizen, citizens, dose_row, registration
 
 VACCINATIONS = "vaccinations"
@@ -153,6 +153,41 @@ def test_what_cannot_be_handed_back_is_in_no_other_files_way(exchange, health):
     (done / "a.refused.csv").rmdir()
     assert health.once() == 0
     assert told(health.refused(VACCINATIONS)) == [(f"row-{n}-1", "MISMATCH", "NAME_DIFFERS") for n in (1, 2)]
+
+
+def test_status_says_which_files_lack_answers(exchange, health):
+    def status(*words):
+        return exchange.run(BUILD / "agents/dongbo-agent", "status", "--config", health.config, *words, check=True).stdout
+
+    def lacking():
+        return {file["file"]: tuple(file[key] for key in ("kept", "state", "waiting", "undecided", "to_hand_back"))
+                for file in json.loads(status("--json"))["files"]}
+
+    population = exchange.agency("NPC", "population", ["population"])
+    exchange.broker.kill()
+    health.drop(VACCINATIONS, "all.csv", [dose_row(0)])
+    health.drop(VACCINATIONS, "some\x1b[2J.csv", [dose_row(1), dose_row(50), dose_row(2, ho_ten="Khác")])
+    assert health.once(timeout=1) == 3
+    assert lacking() == {"all.csv": ("all.csv", "read", 1, 0, 0),
+                         "some\x1b[2J.csv": ("some\x1b[2J.csv", "read", 3, 0, 0)}
+    exchange.start_broker()
+    done = health.directory / VACCINATIONS / "done"
+    (done / "some\x1b[2J.refused.csv").mkdir()
+    assert health.once(timeout=2) == 4
+    assert lacking() == {"some\x1b[2J.csv": ("some\x1b[2J.csv", "done", 0, 2, 1)}
+    assert ("  vaccinations: done/some?[2J.csv\n"
+            "    deferred, or refused and not yet final  2\n"
+            "    to be handed back by the agent          1\n") in status()
+    assert "\x1b" not in status() + health.log.read_text()
+    (done / "some\x1b[2J.refused.csv").rmdir()
+    assert health.once() == 0
+    assert lacking() == {"some\x1b[2J.csv": ("some\x1b[2J.csv", "done", 0, 2, 0)}
+    # The population learns of the one, and the review decides on the other.
+    population.drop("population", "births.csv", [registration(50)])
+    population.once(expect=0)
+    exchange.wait_until("SELECT count(*)::int FROM exchange.exception WHERE open AND verdict = 5", 0)
+    assert health.once() == 0
+    assert lacking() == {"some\x1b[2J.csv": ("some\x1b[2J.csv", "done", 0, 1, 0)}
 
 
 def test_running_agent_takes_files_as_they_come(exchange, health):
