@@ -157,7 +157,8 @@ def test_what_cannot_be_handed_back_is_in_no_other_files_way(exchange, health):
 
 def test_status_says_which_files_lack_answers(exchange, health):
     def status(*words):
-        return exchange.run(BUILD / "agents/dongbo-agent", "status", "--config", health.config, *words, check=True).stdout
+        agent = BUILD / "agents/dongbo-agent"
+        return exchange.run(agent, "status", "--config", health.config, *words, check=True).stdout
 
     def lacking():
         return {file["file"]: tuple(file[key] for key in ("kept", "state", "waiting", "undecided", "to_hand_back"))
