@@ -29,8 +29,10 @@ static int lite_fail(const Lite *lite, const char *what) {
     int code = sqlite3_errcode(lite->db) & 0xFF;
     const char *advice = code == SQLITE_FULL      ? "; make room on its disk, nothing is lost"
                          : code == SQLITE_IOERR   ? "; see whether its disk is whole and has room"
-                         : code == SQLITE_CORRUPT ? "; move it away, the source is then read again"
-                                                  : "";
+                         : code == SQLITE_CORRUPT || code == SQLITE_NOTADB
+                             ? "; move it away: files are then read again, and rows of an outbox once their mark is "
+                               "taken away (RESTORE.md, An agent's machine)"
+                             : "";
     return error_fail(ERROR_SYSTEM, "spool %s: %s%s (%.60s)", sqlite3_db_filename(lite->db, "main"),
                       sqlite3_errmsg(lite->db), advice, what);
 }

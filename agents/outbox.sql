@@ -16,7 +16,8 @@
 --
 --   operation: {column: dongbo_op, retract: ["D"]}
 --
--- Rows taken stay with taken_at set until somebody deletes them (take: mark), or go at once (take: delete).
+-- Rows taken stay with taken_at set until somebody deletes them (take: mark), or go at once (take: delete): an agent
+-- whose spool is lost before it was delivered can read them again only where they stay.
 -- A row whose taken_at is set back to NULL, corrected or not, is taken again.
 -- Rows refused, and verdicts that came later, stand in dongbo_outbox_result.
 BEGIN;

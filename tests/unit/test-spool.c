@@ -38,6 +38,37 @@ static bool is_kept(PublishCase *test, uint64_t sequence) {
     return r == 0;
 }
 
+static void overwrite(PublishCase *test, long from) {
+    FILE *file = fopen(test->path, "r+");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    long end = ftell(file);
+    assert_int_equal(fseek(file, from, SEEK_SET), 0);
+    for (long at = from; at < end; at++)
+        fputc(0xA5, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+// Nobody knows what it held any more: it says what to do, of files and of outboxes.
+static void test_says_what_to_do_with_a_damaged_one(void **state) {
+    PublishCase *test = *state;
+    static const long FROM[] = {0, 16384};
+    publish_case_add(test, 3);
+    publish_case_close(test);
+    for (size_t i = 0; i < sizeof FROM / sizeof *FROM; i++) {
+        overwrite(test, FROM[i]);
+        SpoolOptions options = {.path = test->path, .bytes_max = 1 << 30, .clock = &test->clock};
+        Spool *spool = NULL;
+        assert_int_equal(spool_open(&spool, &options), ERROR_SYSTEM);
+        assert_non_null(strstr(error_text(), "move it away: files are then read again, and rows of an outbox once"));
+        assert_int_equal(remove(test->path), 0);
+        publish_case_open(test);
+        publish_case_add(test, 3);
+        publish_case_close(test);
+    }
+    publish_case_open(test);
+}
+
 static void test_survives_reopening(void **state) {
     PublishCase *test = *state;
     publish_case_add(test, 3);
@@ -374,6 +405,7 @@ static void test_reads_no_cut_items(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(test_says_what_to_do_with_a_damaged_one),
         TEST(test_survives_reopening),
         TEST(test_forgets_what_was_not_committed),
         TEST(test_rolls_back),
