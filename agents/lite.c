@@ -27,8 +27,8 @@ struct Lite {
 // What to do about it stands before the statement, which is for whoever mends the program.
 static int lite_fail(const Lite *lite, const char *what) {
     int code = sqlite3_errcode(lite->db) & 0xFF;
-    const char *advice = code == SQLITE_FULL      ? "; make room on its disk, nothing is lost"
-                         : code == SQLITE_IOERR   ? "; see whether its disk is whole and has room"
+    const char *advice = code == SQLITE_FULL    ? "; make room on its disk, nothing is lost"
+                         : code == SQLITE_IOERR ? "; see whether its disk is whole and has room"
                          : code == SQLITE_CORRUPT || code == SQLITE_NOTADB
                              ? "; move it away: files are then read again, and rows of an outbox once their mark is "
                                "taken away (RESTORE.md, An agent's machine)"
