@@ -142,19 +142,27 @@ static int answered(void *self, const FollowAsk *ask, const Dongbo__Followed *an
 
 // ---- numbers -------------------------------------------------------------------------------------------------------
 
+// A line's beginning; what would end a text amid it stands there as '?'. False at the end of the file.
+static bool read_line(FILE *file, char line[LINE_BYTES]) {
+    size_t n = 0;
+    int c = fgetc(file);
+    bool any = c != EOF;
+    for (; c != '\n' && c != EOF; c = fgetc(file))
+        if (n < LINE_BYTES - 1)
+            line[n++] = c == 0 ? '?' : (char)c;
+    line[n] = 0;
+    return any;
+}
+
 // The next line that says something, without the white space around it; of one that is too long, its beginning. 1 at
 // the end.
 static int next_line(Follow *follow, char line[LINE_BYTES]) {
-    while (fgets(line, LINE_BYTES, follow->file)) {
+    while (read_line(follow->file, line)) {
         follow->line++;
-        size_t n = strlen(line);
-        bool whole = n > 0 && line[n - 1] == '\n';
-        for (int c = 0; !whole && c != '\n' && c != EOF;)
-            c = fgetc(follow->file);
         const char *text = line;
         if (follow->line == 1 && strncmp(text, "\xEF\xBB\xBF", 3) == 0)
             text += 3;
-        n = strlen(text);
+        size_t n = strlen(text);
         text_trim(&text, &n);
         memmove(line, text, n);
         line[n] = 0;
@@ -183,7 +191,7 @@ static int fill(Follow *follow, FollowAsk *ask) {
             follow->bad++;
             continue;
         }
-        snprintf(ask->numbers[ask->n], FOLLOW_NUMBER_BYTES, "%s", line);
+        memcpy(ask->numbers[ask->n], line, strlen(line) + 1);
         ask->lines[ask->n++] = follow->line;
     }
     return 0;

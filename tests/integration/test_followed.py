@@ -119,6 +119,16 @@ def test_the_command_keeps_a_list(centre):
     assert agent(exchange, "hanoi", "list", "--unmask")[:-1] == [number(1), number(5)], "also before it is carried out"
 
 
+def test_a_line_that_is_none_hides_no_other(centre):
+    """A byte that ends a text amid a line, or behind it; another is too long."""
+    exchange, npc = centre.exchange, centre.peer()
+    npc.publish([centre.enter(number(of), residence_province="01") for of in range(1, 5)])
+    given = [number(1), "001\0" "99", number(2), f"{number(2)}\0", number(3), "0" * 300, number(4)]
+    lines = [json.loads(line) for line in agent(exchange, "hanoi", "--json", "add", given=given, code=1)]
+    assert {line["line"]: line["code"] for line in lines[:-1]} == {2: "NO_NUMBER", 4: "NO_NUMBER", 6: "NO_NUMBER"}
+    assert (lines[-1]["taken"], lines[-1]["no_number"]) == (4, 3)
+
+
 def test_the_command_is_told_no(centre):
     exchange = centre.exchange
     done = exchange.run(BUILD / "agents/dongbo-agent", "follow", "--config", exchange.receivers["all"].config, "list")
