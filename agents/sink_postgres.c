@@ -119,6 +119,14 @@ static int upsert_build(Postgres *pg, int domain) {
     return sql->failed ? error_fail(ERROR_MEMORY, "no memory for a statement") : 0;
 }
 
+static int without_letters(const Postgres *pg) {
+    const char *encoding = PQparameterStatus(pg_raw(pg->pg), "server_encoding");
+    return error_fail(ERROR_CONFIG,
+                      "the sink's database is encoded in %s, which lacks letters of what is received: receive into one "
+                      "in UTF8 (CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0)",
+                      encoding ? encoding : "something unknown");
+}
+
 // What was altered over there, rather than away. Something missing is made again by the next session; else, or when
 // that did not help, a person must look.
 int postgres_altered(Postgres *pg, const char *table, int r) {
@@ -127,6 +135,8 @@ int postgres_altered(Postgres *pg, const char *table, int r) {
     bool refused = strncmp(state, "42", 2) == 0 || strncmp(state, "23", 2) == 0;
     if (r != ERROR_DATABASE && r != ERROR_DATA)
         return r;
+    if (strcmp(state, "22P05") == 0)
+        return without_letters(pg);
     if (missing && !pg->failed) {
         pg->failed = true;
         return ERROR_DATABASE;

@@ -10,6 +10,7 @@ import pytest
 
 import people
 import wire
+from conftest import open_database
 from people import publish
 
 N = 300
@@ -322,6 +323,20 @@ def test_the_next_endpoint_serves_when_the_first_does_not(exchange, health):
     process.wait_for(lambda: "is gone" in process.text(), "that is noticed", 2)
     assert process.stop() == 0
     assert refused(receiver, 3, "--timeout", 1)
+
+
+def test_a_sink_without_our_letters_is_told(exchange, health, shared_cluster):
+    receiver = exchange.receivers["hn"]
+    text = receiver.config.read_text()
+    health.publish([people.dose(0, body={**people.dose_body(1), "lot_number": "Lễ 7"})])
+    latin = "template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+    with open_database(shared_cluster, of=latin) as database:
+        receiver.config.write_text(text[:text.index("sink:")] +
+                                   f'sink: {{kind: postgres, conninfo: "{database.conninfo()}", schema: received}}\n')
+        told = refused(receiver, 2, "--timeout", 10)
+        assert "database is encoded in LATIN1, which lacks letters of what is received" in told
+        assert "altered by hand" not in told
+        assert database.rows("SELECT count(*) FROM received.health, received.dongbo_position") == [(0,)]
 
 
 def test_a_sink_that_is_away_is_what_is_named(exchange, health):
