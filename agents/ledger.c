@@ -160,9 +160,9 @@ int ledger_results(Spool *spool, const ResultQuery *query, LedgerEach each, void
         return r;
     while ((r = lite_row(spool_lite(spool), row)) == 0) {
         *ret_last = sqlite3_column_int64(row, 0);
-        if ((r = result_row(row, query, each, self)) < 0) {
+        if ((r = result_row(row, query, each, self)) != 0) {
             lite_end(row);
-            return r;
+            return r < 0 ? r : 0;
         }
     }
     return r < 0 ? r : 0;

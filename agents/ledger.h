@@ -64,8 +64,8 @@ typedef struct Result {
 } Result;
 
 int ledger_result_add(Spool *spool, const Result *result);
-// Calls each() for the results of an origin in order, at most `limit`; *ret_last is the last one's number, 0 when none.
-// The result lives during the call only.
+// Calls each() for the results of an origin in order, at most `limit`, and until it gives 1; *ret_last is the last
+// one's number, 0 when none. The result lives during the call only.
 typedef int (*LedgerEach)(void *self, const Result *result);
 typedef struct ResultQuery {
     int64_t origin;

@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 #define ROWS_AT_ONCE 5000
-#define STEM_BYTES_MAX 240 // of an answer's file: a name has 255
+#define BYTES_AT_ONCE (1024 * 1024) // and no more rows beyond so many
+#define STEM_BYTES_MAX 240          // of an answer's file: a name has 255
 
 const char *const REFUSED_COLUMN[REFUSED_COLUMNS] = {"dongbo_row", "dongbo_verdict", "dongbo_reasons", "dongbo_text_vi",
                                                      "dongbo_text_en"};
@@ -207,7 +208,9 @@ static int append_result(void *self, const Result *result) {
     }
     bytes_append_text(&writer->out, "\n");
     writer->n_rows++;
-    return writer->out.failed ? error_fail(ERROR_MEMORY, "no memory for a refused row") : 0;
+    if (writer->out.failed)
+        return error_fail(ERROR_MEMORY, "no memory for a refused row");
+    return writer->out.n >= BYTES_AT_ONCE;
 }
 
 static void append_header(Writer *writer) {

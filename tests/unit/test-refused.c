@@ -7,10 +7,13 @@
 #include "tests/unit/publish-case.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <cmocka.h>
 
 #define FILE_TEXT "id,name\n1,\"Lê, Văn\"\n2,\"Trần \"\"B\"\"\"\n3,\"open\n4,x,y\n5,caf\xE9\n"
@@ -24,7 +27,6 @@ typedef struct RefusedCase {
     PublishCase *test;
     Encoding *encoding;
     char rows_path[128];
-    RefusedFile file;
 } RefusedCase;
 
 static RefusedCase refused_case(PublishCase *test, const char *encoding) {
@@ -36,7 +38,7 @@ static RefusedCase refused_case(PublishCase *test, const char *encoding) {
     return c;
 }
 
-static void refuse(RefusedCase *c, int row, ResultKind kind) {
+static void refuse_item(RefusedCase *c, const Item *item, ResultKind kind) {
     Dongbo__EventVerdict verdict = DONGBO__EVENT_VERDICT__INIT;
     Dongbo__Reason first = DONGBO__REASON__INIT, second = DONGBO__REASON__INIT, *reasons[] = {&first, &second};
     first.code = DONGBO__REASON_CODE__NAME_DIFFERS;
@@ -45,21 +47,29 @@ static void refuse(RefusedCase *c, int row, ResultKind kind) {
     verdict.verdict = kind == RESULT_REFUSED ? DONGBO__VERDICT__MISMATCH : DONGBO__VERDICT__ACCEPTED;
     verdict.reasons = reasons;
     verdict.n_reasons = 2;
-    Result result = {.kind = kind, .item = ROWS[row], .verdict = &verdict, .mark = "m"};
+    Result result = {.kind = kind, .item = *item, .verdict = &verdict, .mark = "m"};
     result.item.origin = c->test->origin.id;
     assert_int_equal(spool_begin(c->test->spool), 0);
     assert_int_equal(ledger_result_add(c->test->spool, &result), 0);
     assert_int_equal(spool_commit(c->test->spool), 0);
 }
 
+static void refuse(RefusedCase *c, int row, ResultKind kind) {
+    refuse_item(c, &ROWS[row], kind);
+}
+
+static RefusedFile file_of(const RefusedCase *c) {
+    return (RefusedFile){.spool = c->test->spool,
+                         .origin = &c->test->origin,
+                         .rows_path = c->rows_path,
+                         .done = c->test->directory,
+                         .delimiter = ',',
+                         .encoding = c->encoding};
+}
+
 static int write_rows(RefusedCase *c) {
     int n = 0;
-    RefusedFile file = {.spool = c->test->spool,
-                        .origin = &c->test->origin,
-                        .rows_path = c->rows_path,
-                        .done = c->test->directory,
-                        .delimiter = ',',
-                        .encoding = c->encoding};
+    RefusedFile file = file_of(c);
     assert_int_equal(refused_write(&file, &n), 0);
     return n;
 }
@@ -193,13 +203,57 @@ static void test_leaves_the_keepers_changes_alone(void **state) {
     encoding_destroy(&c.encoding);
 }
 
+static int64_t owed(RefusedCase *c) {
+    static const char COUNT[] = "SELECT count(*) FROM result";
+    int64_t n;
+    assert_int_equal(lite_number(spool_lite(c->test->spool), COUNT, 0, &n, ""), 0);
+    return n;
+}
+
+// Rows as long as a row may be: so much of them is written at once, whatever a file makes of it, and no more.
+static void test_long_rows_go_in_portions(void **state) {
+    enum { RESULTS = 200, BYTES = 60000 };
+    RefusedCase c = refused_case(*state, "UTF-8");
+    struct rlimit unlimited, limit;
+    char *row = malloc(BYTES + 1);
+    assert_non_null(row);
+    memset(row, 'x', BYTES);
+    row[BYTES] = 0;
+    scratch_append(c.test->directory, "a.csv", row);
+    free(row);
+    Item item = {.row = 7, .offset = strlen(FILE_TEXT), .bytes = BYTES};
+    for (int i = 0; i < RESULTS; i++)
+        refuse_item(&c, &item, RESULT_REFUSED);
+    publish_case_close(c.test); // so that its own log begins anew, and is no longer than what is limited here
+    publish_case_open(c.test);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &unlimited), 0);
+    limit = (struct rlimit){.rlim_cur = RESULTS / 2 * BYTES, .rlim_max = unlimited.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    int n = 0;
+    RefusedFile file = file_of(&c);
+    int r = refused_write(&file, &n);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+    assert_int_equal(r, ERROR_SYSTEM);
+    assert_in_range(owed(&c), RESULTS / 2, RESULTS * 2 / 3);
+    int64_t left = owed(&c);
+    assert_int_equal(write_rows(&c), left);
+    assert_int_equal(owed(&c), 0);
+    char path[256];
+    struct stat stat_;
+    snprintf(path, sizeof path, "%s/a.refused.csv", c.test->directory);
+    assert_int_equal(stat(path, &stat_), 0);
+    assert_in_range(stat_.st_size, RESULTS * BYTES, RESULTS * (BYTES + 1000));
+    encoding_destroy(&c.encoding);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_hands_rows_back_as_they_were),     TEST(test_says_what_to_do),
         TEST(test_writes_in_the_files_encoding),     TEST(test_writes_once_after_a_crash),
-        TEST(test_leaves_the_keepers_changes_alone),
+        TEST(test_leaves_the_keepers_changes_alone), TEST(test_long_rows_go_in_portions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
