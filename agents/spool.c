@@ -103,7 +103,10 @@ static int spool_columns(Spool *spool) {
 // One process per spool: a lock that the kernel lets go with the process, however it ends.
 static int spool_lock(Spool *spool) {
     char path[4096];
-    if (snprintf(path, sizeof path, "%s.lock", spool->options.path) >= (int)sizeof path)
+    char *real = realpath(spool->options.path, NULL); // by whatever name; NULL: it is not there yet
+    int n = snprintf(path, sizeof path, "%s.lock", real != NULL ? real : spool->options.path);
+    free(real);
+    if (n >= (int)sizeof path)
         return error_fail(ERROR_CONFIG, "the spool's path is too long");
     spool->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (spool->lock < 0)

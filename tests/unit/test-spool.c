@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define DAY_US (24LL * 3600 * 1000000)
@@ -134,6 +135,21 @@ static void test_one_process_at_a_time(void **state) {
     assert_int_equal(spool_open(&other, &options), ERROR_CONFIG);
     assert_null(other);
     assert_non_null(strstr(error_text(), "in use"));
+}
+
+static void test_one_process_by_whatever_name(void **state) {
+    PublishCase *test = *state;
+    char link[sizeof test->path + 8];
+    Spool *other = NULL;
+    snprintf(link, sizeof link, "%s.link", test->path);
+    SpoolOptions options = {link, 1 << 30, 7, &test->clock};
+    assert_int_equal(symlink(test->path, link), 0);
+    assert_int_equal(spool_open(&other, &options), ERROR_CONFIG);
+    assert_non_null(strstr(error_text(), "is in use by another dongbo-agent"));
+    publish_case_close(test);
+    assert_int_equal(spool_open(&other, &options), 0);
+    spool_close(&other);
+    publish_case_open(test);
 }
 
 static void test_is_private(void **state) {
@@ -410,6 +426,7 @@ int main(void) {
         TEST(test_forgets_what_was_not_committed),
         TEST(test_rolls_back),
         TEST(test_one_process_at_a_time),
+        TEST(test_one_process_by_whatever_name),
         TEST(test_is_private),
         TEST(test_refuses_a_newer_format),
         TEST(test_takes_an_older_format),
