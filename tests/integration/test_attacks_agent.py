@@ -577,9 +577,9 @@ def test_a_committee_is_lied_to(exchange):
 class Batch:
     """Two events that an agency signed, as an exchange has them."""
 
-    def __init__(self, keys, agency="MOH"):
+    def __init__(self, keys, agency="MOH", **said):
         self.keys, self.salts = keys, os.urandom(32)
-        self.events = [people.dose(n, 2, agency, event_time_us=1640000000000000) for n in range(2)]
+        self.events = [people.dose(n, 2, agency, event_time_us=1640000000000000, **said) for n in range(2)]
         self.leaves = [wire.leaf(self.salts[16 * i:16 * i + 16] + self.events[i]) for i in range(2)]
 
     def origin(self, **lies):
@@ -598,14 +598,24 @@ def flipped(data):
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
-def proved_records(make):
-    """Two records with proofs, wrong in what `make(liar, MOH's batch)` gives."""
+def vaccination(**other):
+    return wire.Vaccination(**{**people.dose_body(2), **other}).SerializeToString()
+
+
+def changed(*names):
+    fields = wire.Vaccination.DESCRIPTOR.fields_by_name
+    return [fields[name].number for name in names or people.dose_body(2)]
+
+
+def proved_records(make=lambda *_: {}, event={}, **lies):
+    """Two records with proofs, wrong in what `make(liar, MOH's batch)` gives, in what their events say, or the second
+    one by name."""
     def lie(liar, hello):
-        place, batch = place_of(hello), Batch(liar.moh)
-        told = {"agency": "MOH", "body": wire.Vaccination(**people.dose_body(2)).SerializeToString()}
+        place, batch = place_of(hello), Batch(liar.moh, **event)
+        told = {"agency": "MOH", "body": vaccination(), "changed_fields": changed()}
         said = {"previous": place, "first": place + 1, "last": place + 10, "token": token(place + 10),
-                "records": [record(place + 1 + n, place + n, citizen_number=people.citizen(n)["citizen_number"], **told)
-                            for n in range(2)],
+                "records": [record(place + 1 + n, place + n, citizen_number=people.citizen(n)["citizen_number"],
+                                   **{**told, **(lies if n else {})}) for n in range(2)],
                 "batches": [batch.origin()], "origins": [batch.proof(0, True), batch.proof(1, True)]}
         return [welcomed(liar, place, origin_proofs=True),
                 liar.frame(wire.RECORDS, wire.Records(**{**said, **make(liar, batch)}))]
@@ -650,6 +660,12 @@ ORIGIN_LIES = {
         batch.proof(0, True), batch.proof(1, True, event=flipped(batch.events[1]))]}),
     "an event with another salt": second(told=True, salt=bytes(16)),
     "an event that is told and was erased": second(told=True, erased=5),
+    "another value than the event's": proved_records(body=vaccination(product_code="EU/1/20/1507")),
+    "a value that the event does not say": proved_records(body=vaccination(lot_number="LIE"),
+                                                          changed_fields=changed("lot_number")),
+    "no value where the event says one": proved_records(body=vaccination(status="")),
+    "values of an event that takes them back": proved_records(event={"operation": 2}),
+    "a body that is a bomb": proved_records(body=BOMBS["empty submessages"][:500000]),
     "the event of somebody else": proved_records(lambda liar, batch: {"origins": [
         batch.proof(0, True), batch.proof(0, True)]}),
 }
@@ -678,6 +694,7 @@ def test_a_committee_is_lied_to_about_whose_word_it_is(exchange):
     after = {path.name: path.read_bytes() for path in receiver.directory.rglob("*") if path.is_file()}
     assert after == before
     # By the same means the truth is taken: so it was each lie that was refused.
-    run_liars(exchange, exchange.subscribe, receiver.command(), {"the truth": proved_records(lambda *_: {})})
+    run_liars(exchange, exchange.subscribe, receiver.command(), {"the truth": proved_records(
+        body=vaccination(lot_number="of another event"))})
     assert len(receiver.records()) == HELD + 2
     assert [line["origin"]["event"] for line in receiver.records()[HELD:]] == [True, True]

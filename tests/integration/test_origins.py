@@ -3,6 +3,7 @@
 the event what its rights cover, and nothing else."""
 import base64
 import json
+import random
 import shutil
 
 import pytest
@@ -12,7 +13,8 @@ import people
 import wire
 from conftest import Receiver
 from test_erasure import carry_out
-from test_population_events import T, Centre
+from test_mergers import lives
+from test_population_events import T, Centre, cancelling, life
 
 PERSONS = 20
 SUBJECT = "full_name, birth_date, sex, mother_name, father_name, residence_province"
@@ -375,6 +377,44 @@ def test_an_agent_keeps_proofs_that_can_be_checked(centre):
     assert said["wrong"] >= PERSONS - 1 and said["wrongs"][0]["what"] == "the event is another one"
     path.write_text(path.read_text().replace(origins_of[3]["proof"][:40], origins_of[4]["proof"][:39] + "!"))
     assert check(exchange, path, "--keys", moh_key, code=1)[0]["wrong"] > 0
+
+
+def row(n, turn, time, operation=1, clear=(), **body):
+    """What is said of one dose, in another event each turn."""
+    lot = wire.Vaccination.DESCRIPTOR.fields_by_name
+    return people.dose(n, key=f"row-{n}-{turn}", body=people.dose_body(1, **body), operation=operation,
+                       event_time_us=T + time, cleared_fields=[lot[name].number for name in clear])
+
+
+def rows(n):
+    return [row(n, 0, 0, lot_number="A", facility_code="01-001"), row(n, 1, 20, 3, lot_number="B"),
+            row(n, 2, -10, lot_number="C", facility_code="01-002"), row(n, 3, 30, clear=["lot_number"]),
+            row(n, 4, 40, 2), row(n, 5, 50, lot_number="D"), row(n, 6, 10, clear=["facility_code"])]
+
+
+def test_an_agent_takes_what_is_true_whatever_order_it_comes_in(centre):
+    """Of doses corrected, cleared, taken back and told again, and of lives with all that may happen in one, an agent
+    that holds each record against its event finds none false."""
+    exchange, tales = centre.exchange, []
+    apply(exchange, {"all": "fields: {person: [citizen_number], health: [all], population: [all]}\n"
+                            "origin_proofs: events\n"})
+    choose = random.Random(7)
+    for said in [rows(n) for n in range(PERSONS)], *([tale(centre, 100 * which + of) for of in range(30)]
+                                                     for which, tale in enumerate((life, cancelling, lives), 1)):
+        tales += [(centre.moh if isinstance(said[0][0], bytes) else centre.npc, tale) for tale in said]
+    for _, tale in tales:
+        choose.shuffle(tale)
+    for turn in range(7):
+        for peer in centre.moh, centre.npc:
+            said = [tale[turn] for whose, tale in tales if whose is peer and turn < len(tale)]
+            if said:
+                peer.publish(*said)
+    centre.wait_settled()
+    receiver = receiver_of(exchange, "all")
+    receiver.until_head()
+    told = [line for line in receiver.records() if line.get("origin", {}).get("event")]
+    for domain, events in ("health", 40), ("population", 250):
+        assert sum(line["domain"] == domain and line["change"] == "upsert" for line in told) > events
 
 
 @pytest.mark.parametrize("form", ["json", "protobuf"])
