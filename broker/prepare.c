@@ -28,7 +28,7 @@ typedef struct CachedVerifier {
 
 struct Prepare {
     Pg *exchange, *population;
-    bool owns_exchange;
+    bool owns_exchange, passing;
     const Rules *rules;
     const Clock *clock;
     Stats *stats;
@@ -86,10 +86,15 @@ Pg *prepare_population(Prepare *prepare) {
 }
 
 bool prepare_is_passing(const Prepare *prepare) {
-    return pg_is_passing(prepare->exchange) || pg_is_passing(prepare->population);
+    return prepare->passing || pg_is_passing(prepare->exchange) || pg_is_passing(prepare->population);
+}
+
+void prepare_note_passing(Prepare *prepare) {
+    prepare->passing = true;
 }
 
 void prepare_forget_failure(Prepare *prepare) {
+    prepare->passing = false;
     pg_forget_failure(prepare->exchange);
     pg_forget_failure(prepare->population);
 }

@@ -27,6 +27,7 @@ Pg *prepare_population(Prepare *prepare);
 const Rules *prepare_rules(const Prepare *prepare);
 // Of an ERROR_DATABASE: a database is away, or cannot just now; otherwise the same would fail again.
 bool prepare_is_passing(const Prepare *prepare);
+void prepare_note_passing(Prepare *prepare); // where it is not the database's word
 void prepare_forget_failure(Prepare *prepare);
 
 // Opens the batch: signature, root, sequences. Settles the work when nothing of it can be stored. ERROR_MEMORY.

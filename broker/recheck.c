@@ -23,6 +23,7 @@
 #include "broker/written.h"
 #include "proto/base/error.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -264,6 +265,20 @@ int recheck_population(Recheck *recheck) {
         touched_restart(recheck->persons, (uint64_t)now);
     touched_cover(recheck->persons, (uint64_t)now);
     return 0;
+}
+
+int recheck_population_since(Recheck *recheck, int64_t known) {
+    int result = recheck_population(recheck);
+    int64_t now = recheck_population_position(recheck);
+    if (result < 0 || now >= known)
+        return result;
+    prepare_note_passing(recheck->prepare);
+    return error_fail(ERROR_DATABASE,
+                      "the population store is at its change %" PRId64
+                      ", and the log was decided by its change %" PRId64
+                      ": it was set back alone, or is a standby that lags. Nothing is decided until it has that "
+                      "(deploy/RESTORE.md)",
+                      now, known);
 }
 
 static bool is_of(const Place *read, const Place *now) {

@@ -22,6 +22,10 @@ void recheck_forget_population(Recheck *recheck);
 int recheck_follow(Recheck *recheck, uint64_t head);
 // Learns of what moved in the population store up to now.
 int recheck_population(Recheck *recheck);
+// The same, by which the log was decided up to `known`. ERROR_DATABASE, which passes, while it is behind that: a store
+// that was set back alone gives persons' keys out again under which there are records, and a log whose population
+// position goes back does not verify.
+int recheck_population_since(Recheck *recheck, int64_t known);
 // Marks what is stale, and reads what this broker wrote itself from memory. 0: nothing is stale; 1: something was, and
 // is at hand now; 2: something is to be looked up, in a database that has all rows of earlier works.
 int recheck_mark(Recheck *recheck, Work *work);

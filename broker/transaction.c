@@ -192,7 +192,7 @@ static int begin(Transaction *transaction, const TransactionGroup *group) {
     if (result == 0)
         result = recheck_follow(transaction->recheck, transaction->head.last_position);
     if (result == 0 && !MISTAKE(POPULATION_UNCHECKED))
-        result = recheck_population(transaction->recheck);
+        result = recheck_population_since(transaction->recheck, transaction->head.population_position);
     if (result == 0)
         result = look_at_partition(transaction);
     if (result == 0)

@@ -71,6 +71,8 @@ int population_aliases(Desk *desk, int argc, char **argv) {
     load.file.path = argv[operand];
     r = stage_new(&load.stage, ALIAS_COLUMNS);
     if (r == 0)
+        r = desk_population_whole(desk);
+    if (r == 0)
         r = desk_population_writer(desk, &load.pg);
     if (r == 0)
         r = alias_file_read(&load.file, stage_row, &load);

@@ -2,10 +2,12 @@
 //
 // Reads dongbo.yaml and opens what a command asks for, no sooner: `keys new` needs neither a file nor a database.
 #include "operators/desk.h"
+#include "operators/result.h"
 #include "proto/base/config.h"
 #include "proto/base/error.h"
 #include "proto/store_version.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +177,30 @@ int desk_population_writer(Desk *desk, Pg **ret) {
         return r;
     Session session = {"population_writer", desk->config->population_writer, STORE_POPULATION_WRITE};
     return open_session(desk, &desk->population_writer, session, ret);
+}
+
+int desk_population_whole(Desk *desk) {
+    static const PgStatement KNOWN = {"population_known",
+                                      "SELECT coalesce((SELECT population_position FROM exchange.head), 0)", 0, NULL};
+    static const PgStatement NOW = {"population_now", "SELECT position FROM population.state", 0, NULL};
+    Pg *exchange, *population;
+    RESULT known = NULL;
+    RESULT now = NULL;
+    int r = desk_exchange(desk, &exchange);
+    if (r == 0)
+        r = desk_population(desk, &population);
+    if (r == 0)
+        r = pg_run(exchange, &KNOWN, NULL, &known);
+    if (r == 0)
+        r = pg_run(population, &NOW, NULL, &now);
+    if (r < 0 || pg_i64(now, 0, 0) >= pg_i64(known, 0, 0))
+        return r;
+    return error_fail(
+        ERROR_CONFIG,
+        "the population store is at its change %" PRId64 ", and the log was decided by its change %" PRId64
+        ": it was set back alone, or is a standby that lags. What is loaded now would get keys of persons who are "
+        "lost: make it good first (deploy/RESTORE.md)",
+        pg_i64(now, 0, 0), pg_i64(known, 0, 0));
 }
 
 int desk_explain(const Desk *desk, int r) {

@@ -74,6 +74,8 @@ typedef struct DeskLook {
 int desk_look_at(const Desk *desk, Pg *exchange, const DeskLook *look);
 int desk_population(Desk *desk, Pg **ret);
 int desk_population_writer(Desk *desk, Pg **ret);
+// Before anybody is added to it: ERROR_CONFIG where it is behind what the log was decided by.
+int desk_population_whole(Desk *desk);
 // What a command gave; where the database says that a role lacks a right, ERROR_CONFIG with what to do. Before
 // desk_close().
 int desk_explain(const Desk *desk, int r);

@@ -281,6 +281,8 @@ static int load_run(Desk *desk, Load *load) {
     }
     r = stage_new(&load->stage, POPULATION_COLUMNS + 1);
     if (r == 0)
+        r = desk_population_whole(desk);
+    if (r == 0)
         r = desk_population_writer(desk, &load->pg);
     if (r == 0)
         r = store_fold_check(load->pg);

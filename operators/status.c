@@ -187,6 +187,9 @@ static void print_population(const Status *status) {
                  pg_i64(population, 0, 1));
     printf("population  position %" PRId64 " (%" PRId64 " at the head), %s citizens\n", pg_i64(population, 0, 0),
            pg_i64(status->head, 0, 3), citizens);
+    if (pg_i64(population, 0, 0) < pg_i64(status->head, 0, 3))
+        printf("            it was set back alone, or is a standby that lags: nothing is decided until it has what the "
+               "log was decided by (deploy/RESTORE.md)\n");
 }
 
 static void print_model(const Status *status) {

@@ -185,6 +185,28 @@ def test_a_restore_that_nobody_declared(exchange):
     assert "sent again" in trial.said
 
 
+def test_the_population_store_is_set_back_alone(exchange):
+    """It would give the keys of persons whom it forgot to others. Nothing is decided until it has again what the log
+    was decided by; nor is it loaded, which would hide that it was set back."""
+    trial = trials.Trial(exchange).start()
+    with trial.fault("restore: the population store set back alone, and made good"):
+        trial.settle()
+        known = exchange.cluster.value("SELECT population_position FROM exchange.head")
+        exchange.cluster.rows("UPDATE population.state SET position = position - 1")
+        head = exchange.cluster.value("SELECT last_position FROM exchange.head")
+        trial.send()
+        trial.told(f"at its change {known - 1}, and the log was decided by its change {known}: it was set back alone")
+        assert exchange.cluster.value("SELECT last_position FROM exchange.head") == head
+        assert "it was set back alone" in exchange.dongbo("status").stdout
+        path = exchange.directory / "more.csv"
+        path.write_text("citizen_number,full_name,birth_date,sex,mother_name,father_name,residence_province,"
+                        "residence_province63,residence_commune,died_on\n")
+        for command in ("load", "aliases"):
+            refused = exchange.dongbo("population", command, path, check=False)
+            assert refused.returncode == 2 and "it was set back alone" in refused.stderr, refused.stderr
+        exchange.cluster.rows("UPDATE population.state SET position = position + 1")
+
+
 def test_an_agents_machine_is_set_back(exchange):
     trial = trials.Trial(exchange).start()
     trial.restored = True
