@@ -40,7 +40,7 @@ static const PgStatement KEEP = {
     "UNION ALL SELECT g.person, '', false FROM gone g "
     "UNION ALL SELECT h.person, n.number, false FROM unnest($5::text[]) AS n(number) CROSS JOIN LATERAL ("
     "SELECT f.person FROM exchange.followed f WHERE f.subscription = $1 AND f.to_position IS NULL "
-    "AND f.number = n.number OFFSET 0) h) AS w(person, number, follow) ORDER BY w.person, w.follow), "
+    "AND f.number = n.number OFFSET 0) h) AS w(person, number, follow) ORDER BY w.person, w.follow, w.number), "
     "asked AS MATERIALIZED (SELECT s.person, s.number, s.follow, l.waits FROM said s CROSS JOIN LATERAL (SELECT "
     "(SELECT f.number FROM exchange.followed f WHERE f.person = s.person AND (f.subscription = $1) IS TRUE "
     "AND f.to_position IS NULL LIMIT 1) AS held, (SELECT true FROM exchange.follow_request r "
