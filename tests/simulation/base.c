@@ -4,6 +4,7 @@
 // other transaction's end; the statement is then run again with what it saw before, and finds locked rows as they are
 // now.
 #include "base_state.h"
+#include "tape.h"
 
 #include "proto/base/error.h"
 
@@ -35,6 +36,7 @@ static void end_idle(void *argument, int64_t number) {
     if (tx->pg != NULL) {
         tx->pg->broken = true;
         tx->pg->broken_state = "25P03";
+        tape_end(&tx->pg->life);
     }
     tx_rollback(tx);
 }
@@ -56,9 +58,12 @@ int pg_new(Pg **ret, const char *conninfo, const char *name) {
 // A transaction that is left open ends when the server sees that nobody is there any more.
 static void leave_tx(Pg *pg, int64_t after_us) {
     Tx *tx = pg->tx;
-    if (tx == NULL)
+    if (tx == NULL) {
+        tape_end(&pg->life);
         return;
+    }
     pg->tx = NULL;
+    pg->life = 0;
     tx->pg = NULL;
     world_at(world_us() + after_us, abandon, NULL, (int64_t)tx->number);
 }
@@ -145,16 +150,27 @@ int pg_connect(Pg *pg) {
         return fail(pg, "connect", world_is_dead() ? BROKEN : "57P03");
     pg->connected = true;
     pg->broken_state = NULL;
+    pg->life = tape_session();
     return 0;
 }
 
 // ---- statements ----------------------------------------------------------------------------------------------------
 
+static const BaseStatement *const LISTS[] = {BASE_LOG,   BASE_RECORD,  BASE_PEOPLE, BASE_FEED,
+                                             BASE_HEADS, BASE_RETOLD,  BASE_HOMES,  BASE_SNAPSHOT,
+                                             BASE_LIVES, BASE_GUESSES, BASE_FOLLOWS};
+#define N_LISTS (sizeof LISTS / sizeof *LISTS)
+
+void base_tape_known(void) {
+    for (size_t i = 0; i < N_LISTS; i++) {
+        for (const BaseStatement *at = LISTS[i]; at->name != NULL; at++)
+            tape_known(at->name);
+    }
+}
+
 static BaseRun *look_up(const char *name) {
-    const BaseStatement *lists[] = {BASE_LOG,   BASE_RECORD,   BASE_PEOPLE, BASE_FEED,    BASE_HEADS,  BASE_RETOLD,
-                                    BASE_HOMES, BASE_SNAPSHOT, BASE_LIVES,  BASE_GUESSES, BASE_FOLLOWS};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        for (const BaseStatement *at = lists[i]; at->name != NULL; at++) {
+    for (size_t i = 0; i < N_LISTS; i++) {
+        for (const BaseStatement *at = LISTS[i]; at->name != NULL; at++) {
             if (strcmp(at->name, name) == 0)
                 return at->run;
         }
@@ -177,79 +193,153 @@ static BaseRun *find_statement(const char *name) {
     return known[at].run;
 }
 
-// False when it is over with the session, or took too long.
-static bool wait_for(Pg *pg, const Tx *other, int64_t since_us) {
-    pg->waits = world_present();
-    if (pg->times_out)
-        world_wait_until(since_us + LOCK_TIMEOUT_US);
-    else
-        world_wait_until(WORLD_NEVER);
-    pg->waits = NULL;
-    (void)other;
-    return !world_is_dead() && !pg->broken && (!pg->times_out || world_us() < since_us + LOCK_TIMEOUT_US);
-}
-
 typedef struct Ask {
     const char *what;
+    const PgStatement *statement; // or a word, or
     BaseRun *run;
     const PgParams *params;
     const char *copy; // its text, with
     const Bytes *rows;
 } Ask;
 
+// What a session has asked and not been told yet. Who waits for another transaction's end goes on in that instant, in
+// the order in which they began to wait: the server sees to it, whatever their clients do meanwhile.
+struct Asked {
+    TAILQ_ENTRY(Asked) all;
+    Pg *pg;
+    Tx *tx;
+    const Ask *ask;
+    bool alone;      // a transaction by itself
+    uint64_t seen;   // commits before it
+    uint64_t awaits; // the other transaction's number
+    bool over;
+    int result;
+    const char *sqlstate;
+    PGresult *rows;
+};
+
 static int run_once(Call *call, const Ask *ask) {
     return ask->copy != NULL ? base_copy(call, ask->copy, ask->rows) : ask->run(call);
 }
 
-// In the transaction, at this instant; or once what it waits for is over.
-static int execute(Pg *pg, Tx *tx, const Ask *ask, PGresult **ret) {
-    uint64_t seen = base.commits;
-    int64_t since = world_us();
-    for (;;) {
-        Call call = {.pg = pg, .tx = tx, .seen = seen, .params = ask->params};
-        size_t mark = tx->n_undo;
-        int r = run_once(&call, ask);
-        if (r == 0) {
-            if (ret != NULL)
-                *ret = call.rows == NULL ? PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK) : call.rows;
-            else
-                PQclear(call.rows);
-            return 0;
-        }
-        PQclear(call.rows);
-        base_rollback_to(tx, mark);
-        if (r != BASE_WAIT)
-            return fail(pg, ask->what, call.sqlstate == NULL ? "22000" : call.sqlstate);
-        world_trace("waits for", (int64_t)call.waits_for->number, 0);
-        if (!wait_for(pg, call.waits_for, since)) {
-            if (world_is_dead() || pg->broken)
-                return fail_broken(pg, ask->what);
-            return fail(pg, ask->what, "55P03");
-        }
+static void settle(Asked *asked, const Call *call, int r) {
+    Tx *tx = asked->tx;
+    asked->over = true;
+    asked->result = r;
+    asked->sqlstate = call->sqlstate == NULL ? "22000" : call->sqlstate;
+    asked->rows = r == 0 ? call->rows : NULL;
+    if (r == 0) {
+        tape_rows(tx->life, call->rows);
+    } else {
+        tape_failed(tx->life, asked->sqlstate);
+        PQclear(call->rows);
+    }
+    if (!asked->alone) {
+        tx->failed = r != 0;
+        return;
+    }
+    asked->pg->tx = NULL;
+    r == 0 ? tx_commit(tx) : tx_rollback(tx);
+}
+
+// False when it waits.
+static bool try(Asked *asked) {
+    Call call = {.pg = asked->pg, .tx = asked->tx, .seen = asked->seen, .params = asked->ask->params};
+    size_t mark = asked->tx->n_undo;
+    int r = run_once(&call, asked->ask);
+    if (r != 0)
+        base_rollback_to(asked->tx, mark);
+    if (r != BASE_WAIT) {
+        settle(asked, &call, r);
+        return true;
+    }
+    PQclear(call.rows);
+    asked->awaits = call.waits_for->number;
+    world_trace("waits for", (int64_t)asked->awaits, 0);
+    return false;
+}
+
+static Asked *first_that_awaits(uint64_t number) {
+    Asked *asked;
+    TAILQ_FOREACH(asked, &base.waiting, all) {
+        if (asked->awaits == number && !asked->pg->broken)
+            return asked;
+    }
+    return NULL;
+}
+
+void base_go_on(uint64_t number) {
+    for (Asked *asked; (asked = first_that_awaits(number)) != NULL;) {
+        asked->awaits = 0;
+        if (!try(asked))
+            continue;
+        TAILQ_REMOVE(&base.waiting, asked, all);
+        if (asked->pg->waits != NULL)
+            world_wake(asked->pg->waits);
     }
 }
 
-// The transaction may be gone with the session once it has waited.
-static int execute_somewhere(Pg *pg, const Ask *ask, PGresult **ret) {
-    if (pg->tx == NULL) {
-        Tx *tx = tx_begin(pg);
-        pg->tx = tx;
-        int r = execute(pg, tx, ask, ret);
-        if (pg->tx != tx)
-            return r;
-        pg->tx = NULL;
-        r == 0 ? tx_commit(tx) : tx_rollback(tx);
-        return r;
+// Until it is over, or it is over with the session, or took too long.
+static void wait_for_answer(Asked *asked) {
+    Pg *pg = asked->pg;
+    int64_t until = pg->times_out ? world_us() + LOCK_TIMEOUT_US : WORLD_NEVER;
+    while (!asked->over && !world_is_dead() && !pg->broken && world_us() < until) {
+        pg->waits = world_present();
+        world_wait_until(until);
+        pg->waits = NULL;
     }
-    Tx *tx = pg->tx;
-    if (tx->failed)
+}
+
+static void tape_ask(const Asked *asked) {
+    const Ask *ask = asked->ask;
+    int32_t life = asked->pg->life;
+    if (ask->statement != NULL)
+        tape_run(life, ask->statement, ask->params);
+    else if (ask->copy != NULL)
+        tape_copy(life, ask->copy, ask->rows);
+    else
+        tape_word(life, ask->what);
+}
+
+// In the transaction, at this instant; or once what it waits for is over.
+static int execute(Asked *asked, PGresult **ret) {
+    Pg *pg = asked->pg;
+    asked->seen = base.commits;
+    tape_ask(asked);
+    if (!try(asked)) {
+        tape_waits(pg->life);
+        TAILQ_INSERT_TAIL(&base.waiting, asked, all);
+        wait_for_answer(asked);
+    }
+    if (!asked->over) {
+        TAILQ_REMOVE(&base.waiting, asked, all);
+        tape_given_up(pg->life);
+    }
+    bool lost = world_is_dead() || pg->broken;
+    if (asked->over && asked->result == 0 && !lost && ret != NULL)
+        *ret = asked->rows == NULL ? PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK) : asked->rows;
+    else
+        PQclear(asked->rows);
+    if (lost)
+        return fail_broken(pg, asked->ask->what);
+    if (asked->over)
+        return asked->result == 0 ? 0 : fail(pg, asked->ask->what, asked->sqlstate);
+    if (!asked->alone)
+        asked->tx->failed = true;
+    else
+        tx_rollback(asked->tx);
+    return fail(pg, asked->ask->what, "55P03");
+}
+
+static int execute_somewhere(Pg *pg, const Ask *ask, PGresult **ret) {
+    Asked asked = {.pg = pg, .ask = ask, .alone = pg->tx == NULL};
+    if (pg->tx != NULL && pg->tx->failed)
         return fail(pg, ask->what, "25P02");
-    tx->active_us = -1;
-    int r = execute(pg, tx, ask, ret);
-    if (pg->tx != tx)
-        return r;
-    tx->failed = r != 0;
-    return r;
+    if (asked.alone)
+        pg->tx = tx_begin(pg);
+    asked.tx = pg->tx;
+    asked.tx->active_us = -1;
+    return execute(&asked, ret);
 }
 
 static void begin_idling(Pg *pg) {
@@ -291,8 +381,9 @@ int pg_run(Pg *pg, const PgStatement *statement, const PgParams *params, PGresul
     static const PgParams NONE;
     params = params == NULL ? &NONE : params;
     assert(params->n == statement->n_params);
-    return run_over_wire(pg, &(Ask){.what = statement->name, .run = find_statement(statement->name), .params = params},
-                         ret);
+    Ask ask = {
+        .what = statement->name, .statement = statement, .run = find_statement(statement->name), .params = params};
+    return run_over_wire(pg, &ask, ret);
 }
 
 int pg_copy(Pg *pg, const char *copy_sql, const Bytes *rows) {
@@ -313,7 +404,8 @@ int pg_queue(Pg *pg, const PgStatement *statement, const PgParams *params) {
     pg->queued = true;
     if (pg->queued_failure != 0 || pg->broken || world_is_dead()) // it goes nowhere, as pg_flush() says
         return 0;
-    Ask ask = {.what = statement->name, .run = find_statement(statement->name), .params = params};
+    Ask ask = {
+        .what = statement->name, .statement = statement, .run = find_statement(statement->name), .params = params};
     world_trace(statement->name, pg->number, 1);
     pg->queued_failure = execute_somewhere(pg, &ask, NULL);
     if (!pg->connected)
@@ -399,7 +491,8 @@ static int run_savepoint(Pg *pg, const char *word) {
     return 0;
 }
 
-static int run_word(Pg *pg, const char *word) {
+// What a session says of itself, and not to a statement.
+static int say_word(Pg *pg, const char *word) {
     if (strcmp(word, "BEGIN") == 0) {
         pg->tx = tx_begin(pg);
         return 0;
@@ -409,10 +502,6 @@ static int run_word(Pg *pg, const char *word) {
     if (strncmp(word, "SAVEPOINT ", 10) == 0 || strncmp(word, "RELEASE ", 8) == 0 ||
         strncmp(word, "ROLLBACK TO ", 12) == 0)
         return run_savepoint(pg, word);
-    if (strcmp(word, "SELECT exchange.lock_log()") == 0)
-        return execute_somewhere(pg, &(Ask){.what = word, .run = lock_log}, NULL);
-    if (strcmp(word, "SELECT exchange.lock_heads()") == 0)
-        return execute_somewhere(pg, &(Ask){.what = word, .run = lock_heads}, NULL);
     if (strncmp(word, "SET LOCAL idle_in_transaction_session_timeout", 45) == 0)
         pg->tx->idle_us = 5000000;
     else if (strncmp(word, "SET lock_timeout", 16) == 0)
@@ -424,6 +513,24 @@ static int run_word(Pg *pg, const char *word) {
     else
         assert(strncmp(word, "SET ", 4) == 0 || strcmp(word, "SELECT") == 0 || strncmp(word, "LISTEN ", 7) == 0);
     return 0;
+}
+
+// Time-outs are the simulation's own.
+static int run_word(Pg *pg, const char *word) {
+    if (strcmp(word, "SELECT exchange.lock_log()") == 0)
+        return execute_somewhere(pg, &(Ask){.what = word, .run = lock_log}, NULL);
+    if (strcmp(word, "SELECT exchange.lock_heads()") == 0)
+        return execute_somewhere(pg, &(Ask){.what = word, .run = lock_heads}, NULL);
+    bool taped = strncmp(word, "SET ", 4) != 0 && strcmp(word, "SELECT") != 0;
+    int32_t life = pg->life;
+    if (taped)
+        tape_word(life, word);
+    int r = say_word(pg, word);
+    if (taped && r == 0)
+        tape_rows(life, NULL);
+    else if (taped)
+        tape_failed(life, pg->sqlstate);
+    return r;
 }
 
 static int run_words(Pg *pg, const char *sql) {
@@ -499,6 +606,7 @@ bool base_readable(int fd, Fiber *waiter) {
 
 void base_begin(const BaseFaults *faults) {
     base.faults = *faults;
+    TAILQ_INIT(&base.waiting);
     base.commits = base.numbers = 0;
     base.lives[0] = base.lives[1] = base.timeline = 1;
     memset(base.away_until, 0, sizeof base.away_until);
@@ -548,12 +656,22 @@ void base_restart(bool population, int64_t until_us) {
     world_trace("database restarts", until_us, population);
     base.away_until[population] = until_us;
     base.lives[population]++;
-    end_transactions(population);
     LIST_FOREACH(pg, &base.sessions, all) {
         if (pg->population != population)
             continue;
         pg->broken = pg->connected;
         pg->broken_state = "57P01";
+        if (pg->waits != NULL)
+            tape_end(&pg->life); // or it would go on once the others are over
+    }
+    LIST_FOREACH(pg, &base.sessions, all) {
+        if (pg->population == population)
+            tape_end(&pg->life);
+    }
+    end_transactions(population);
+    LIST_FOREACH(pg, &base.sessions, all) {
+        if (pg->population != population)
+            continue;
         if (pg->waits != NULL)
             world_wake(pg->waits);
         if (pg->polls != NULL)

@@ -21,6 +21,7 @@
 //   base_follows.c   ... lists of followed persons
 //   base_heads.c     signed heads
 //   base_backup.c    backups, and being set back to one
+//   base_beginning.c what is there before anything begins, for the tape
 #pragma once
 
 #include "world.h"
@@ -61,10 +62,16 @@ int base_copy(Call *call, const char *sql, const Bytes *rows);
 
 // ---- tables: rows are structures; what they point to lives as long as the simulation's run
 
+typedef struct Past {
+    void *row; // as it was committed; NULL: none
+    uint64_t since;
+    const struct Past *before;
+} Past;
 typedef struct Slot {
     void *now, *next; // committed, and of the transaction that owns it; NULL: none
     Tx *owner;
-    uint64_t since; // the commit that brought it
+    uint64_t since;   // the commit that brought it
+    const Past *past; // for statements that began before that
 } Slot;
 typedef struct Table {
     const char *name;
@@ -113,6 +120,7 @@ void row_bytes(Call *call, int column, const void *data, size_t n);
 void row_text(Call *call, int column, const char *text);
 void row_value(Call *call, int column, Value value);
 void row_null(Call *call, int column);
+void row_none(Call *call, int column, Oid type); // an empty array
 void row_texts(Call *call, int column, const char *const *texts, size_t n);
 void row_numbers(Call *call, int column, const int16_t *numbers, size_t n);
 
@@ -123,6 +131,8 @@ typedef struct BaseFaults {
     unsigned cut; // a session, per million statements
 } BaseFaults;
 void base_begin(const BaseFaults *faults);
+void base_tape_known(void);
+void base_tape_beginning(void); // of what is loaded: before the run (tape.h)
 void base_end(void);
 void base_calm(void);
 // All sessions of the exchange's database end, or of the population store's; what is not committed is gone, and nobody

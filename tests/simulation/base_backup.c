@@ -2,6 +2,7 @@
 //
 // A copy of what is committed. Rows that are committed are never written to, so that a copy has only where they are.
 #include "base_state.h"
+#include "tape.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ static void set_back(Table *table, const Copy *copy) {
 
 void base_set_back(bool population, bool by_hand, int64_t until_us) {
     world_trace("set back", population, by_hand);
+    tape_set_back();
     base_restart(false, until_us);
     if (population)
         base_restart(true, until_us);

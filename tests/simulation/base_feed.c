@@ -10,13 +10,9 @@
 
 #define DATE_FROM 7305 // 2020-01-01, in days since 2000
 #define DATE_TO 32873  // 2090-01-01
+#define INT8 20
 
 Table base_places = {.name = "subscription_position", .row_bytes = sizeof(BasePlace)};
-
-static int none(Call *call) {
-    rows_begin(call, 1);
-    return 0;
-}
 
 static int done(Call *call) {
     return 0;
@@ -27,23 +23,17 @@ static int notify(Call *call) {
     return 0;
 }
 
-static int one_number(Call *call, int64_t number) {
-    rows_begin(call, 1);
-    row_begin(call);
-    row_i64(call, 0, number);
-    return 0;
+// Rights of each, and the change that announced the key that signs heads.
+int64_t base_policy_stamp(void) {
+    return (int64_t)base_n_subscriptions + (base_head_key != NULL);
 }
 
 static int stamp(Call *call) {
     rows_begin(call, 2);
     row_begin(call);
-    row_i64(call, 0, (int64_t)base_n_subscriptions);
+    row_i64(call, 0, base_policy_stamp());
     row_i64(call, 1, 0);
     return 0;
-}
-
-static int turn(Call *call) { // nothing is erased here
-    return one_number(call, 0);
 }
 
 static int subscriptions(Call *call) {
@@ -122,8 +112,8 @@ static int segments(Call *call) {
         row_i64(call, 4, row->stored_at_us);
         row_value(call, 5, row->hash);
         row_value(call, 6, row->last_position <= trimmed ? (Value){.null = true} : row->payload);
-        row_i64(call, 7, (int64_t)base_n_subscriptions);
-        row_numbers(call, 8, NULL, 0);
+        row_i64(call, 7, base_policy_stamp());
+        row_none(call, 8, INT8);
     }
     return 0;
 }
@@ -282,9 +272,7 @@ static int newer(Call *call) {
 const BaseStatement BASE_FEED[] = {
     {"notify", notify},
     {"snapshot_agencies", agencies},
-    {"snapshot_went", none},
     {"feed_policy_stamp", stamp},
-    {"feed_turn", turn},
     {"feed_let_go", done},
     {"feed_subscriptions", subscriptions},
     {"feed_keys", keys},
@@ -301,8 +289,5 @@ const BaseStatement BASE_FEED[] = {
     {"feed_keep", keep},
     {"feed_close", close_place},
     {"feed_newer", newer},
-    {"feed_origins", none},
-    {"feed_find_origins", none},
-    {"feed_find_told", none},
     {NULL, NULL},
 };

@@ -74,13 +74,14 @@ typedef struct Said {
     size_t n;
 } Said;
 
-// Who is named twice has the last word of a removal.
+// Who is named twice has the last word of a removal, and the least of their numbers.
 static void say(Said *said, const RequestRow *row) {
     for (size_t i = 0; i < said->n; i++) {
-        if (said->list[i].person != row->person)
+        RequestRow *before = &said->list[i];
+        if (before->person != row->person)
             continue;
-        if (!row->follow)
-            said->list[i] = *row;
+        if (before->follow != row->follow ? before->follow : strcmp(row->number, before->number) < 0)
+            *before = *row;
         return;
     }
     if (said->n < SAID_MAX)
@@ -300,7 +301,10 @@ static void give_request(Call *call, const RequestRow *row) {
         row_text(call, 4, held->number);
         row_bool(call, 5, true);
     }
-    row_bool(call, 6, is_to_be_retold(call, row->person));
+    if (is_to_be_retold(call, row->person))
+        row_bool(call, 6, true);
+    else
+        row_null(call, 6);
     row_bool(call, 7, false);
     for (int column = 8; column < 11; column++)
         row_text(call, column, "");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The statements about signed heads. Every key counts as announced, long ago.
+// The statements about signed heads. Their key was announced before anything began.
 #include "base_rows.h"
 
 #include <assert.h>
@@ -11,6 +11,7 @@ typedef struct HeadRow {
     int64_t number, size;
     Value head, signature;
 } HeadRow;
+const uint8_t *base_head_key;
 static Table heads = {.name = "signed_head", .row_bytes = sizeof(HeadRow)};
 
 static const HeadRow *newest(const Call *call) {
@@ -46,8 +47,11 @@ static int state(Call *call) {
     row_value(call, 4, last->frontier);
     row_value(call, 5, head != NULL ? head->head : (Value){.null = true});
     row_value(call, 6, head != NULL ? frontier_at(call, head->size - 1) : (Value){.null = true});
-    row_bool(call, 7, true);
-    row_i64(call, 8, 0);
+    row_bool(call, 7, base_head_key != NULL);
+    if (base_head_key != NULL)
+        row_i64(call, 8, 0);
+    else
+        row_null(call, 8);
     return 0;
 }
 
@@ -93,8 +97,8 @@ static int proof_heads(Call *call) {
     return 0;
 }
 
-// LOG_ROW_COLUMNS; origins are not kept here.
-static void log_row(Call *call, const BaseSegment *row) {
+// LOG_ROW_COLUMNS_WITH(a summary or not).
+static void log_row(Call *call, const BaseSegment *row, bool summary) {
     row_begin(call);
     row_i64(call, 0, row->first_position);
     row_i64(call, 1, row->last_position);
@@ -111,8 +115,8 @@ static void log_row(Call *call, const BaseSegment *row) {
     row_i64(call, 12, row->leaf_index);
     row_value(call, 13, row->hash);
     row_value(call, 14, row->frontier);
-    row_value(call, 15, row->summary);
-    row_null(call, 16);
+    row_value(call, 15, summary ? row->summary : (Value){.null = true});
+    row_value(call, 16, row->origin);
 }
 
 static const BaseSegment *at_leaf(const Call *call, int64_t leaf_index) {
@@ -133,11 +137,10 @@ static int proof_batches(Call *call) {
             row->last_sequence > param_i64(call, 2) || row->leaf_index >= param_i64(call, 3) ||
             !value_is(row->stream, stream.data, stream.n))
             continue;
-        log_row(call, row);
+        log_row(call, row, row->entries_root.null);
         const BaseSegment *before = at_leaf(call, row->leaf_index - 1);
         row_value(call, 17, before != NULL ? before->hash : (Value){.null = true});
-        // As if every other segment were older than the column.
-        row_value(call, 18, row->leaf_index % 2 == 0 ? row->entries_root : (Value){.null = true});
+        row_value(call, 18, row->entries_root);
     }
     return 0;
 }
@@ -160,7 +163,7 @@ static int path(Call *call) {
         const BaseSegment *row = i > 0 && leaves[i] == leaves[i - 1] ? NULL : at_leaf(call, leaves[i]);
         if (row == NULL)
             continue;
-        log_row(call, row);
+        log_row(call, row, row->leaf.null);
         row_value(call, 17, row->leaf);
     }
     free(leaves);
@@ -172,13 +175,8 @@ static int done(Call *call) {
 }
 
 const BaseStatement BASE_HEADS[] = {
-    {"heads-state", state},
-    {"heads-insert", insert},
-    {"heads-announce", done},
-    {"heads-notify", done},
-    {"feed_signed", newest_signed},
-    {"proof-heads", proof_heads},
-    {"proof-batches", proof_batches},
-    {"log-path", path},
-    {NULL, NULL},
+    {"heads-state", state},       {"heads-insert", insert},
+    {"heads-notify", done},       {"feed_signed", newest_signed},
+    {"proof-heads", proof_heads}, {"proof-batches", proof_batches},
+    {"log-path", path},           {NULL, NULL},
 };

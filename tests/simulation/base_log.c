@@ -12,6 +12,7 @@
 
 #define SYSTEM_IDENTIFIER 7000000000000000001LL
 #define PG_EPOCH_US 946684800000000LL
+#define STREAMS_MAX 64 // asked for at once
 
 typedef struct EpochRow {
     int32_t epoch;
@@ -23,16 +24,11 @@ typedef struct RequestRow {
     int64_t request;
     int32_t epoch; // 0: none yet
 } RequestRow;
-typedef struct AliasRow {
-    const char *number, *kind;
-    int64_t person;
-} AliasRow;
 
 Table base_segments = {.name = "segment", .row_bytes = sizeof(BaseSegment)};
 Table base_streams = {.name = "stream", .row_bytes = sizeof(BaseStream)};
 static Table epochs = {.name = "epoch", .row_bytes = sizeof(EpochRow)};
 static Table requests = {.name = "epoch_request", .row_bytes = sizeof(RequestRow)};
-static Table aliases = {.name = "person_alias", .row_bytes = sizeof(AliasRow)};
 static BaseObserver *observer;
 static void (*on_move)(void);
 
@@ -100,20 +96,31 @@ static int signing_keys(Call *call) {
     return 0;
 }
 
+typedef struct TransportKey {
+    const uint8_t *key;
+    int32_t agency, subscription;
+} TransportKey;
+
+static int compare_keys(const void *a, const void *b) {
+    return memcmp(((const TransportKey *)a)->key, ((const TransportKey *)b)->key, 32);
+}
+
 static int transport_keys(Call *call) {
+    TransportKey keys[16];
+    size_t n = 0;
+    assert(base_n_agencies + base_n_subscriptions <= sizeof keys / sizeof *keys);
+    for (size_t i = 0; i < base_n_agencies; i++)
+        keys[n++] = (TransportKey){.key = base_agencies[i].curve_public, .agency = base_agencies[i].agency};
+    for (size_t i = 0; i < base_n_subscriptions; i++)
+        keys[n++] = (TransportKey){.key = base_subscriptions[i].curve_public,
+                                   .subscription = base_subscriptions[i].subscription};
+    qsort(keys, n, sizeof *keys, compare_keys);
     rows_begin(call, 4);
-    for (size_t i = 0; i < base_n_agencies; i++) {
+    for (size_t i = 0; i < n; i++) {
         row_begin(call);
-        row_bytes(call, 0, base_agencies[i].curve_public, 32);
-        row_i32(call, 1, base_agencies[i].agency);
-        row_i32(call, 2, 0);
-        row_i32(call, 3, 0);
-    }
-    for (size_t i = 0; i < base_n_subscriptions; i++) {
-        row_begin(call);
-        row_bytes(call, 0, base_subscriptions[i].curve_public, 32);
-        row_i32(call, 1, 0);
-        row_i32(call, 2, base_subscriptions[i].subscription);
+        row_bytes(call, 0, keys[i].key, 32);
+        row_i32(call, 1, keys[i].agency);
+        row_i32(call, 2, keys[i].subscription);
         row_i32(call, 3, 0);
     }
     return 0;
@@ -223,7 +230,10 @@ static int segment(Call *call) {
                        .payload = base_keep_value(param_value(call, 16)),
                        .batch = base_keep_value(param_value(call, 17)),
                        .leaf = base_keep_value(param_value(call, 18)),
-                       .entries_root = base_keep_value(param_value(call, 21))};
+                       .origin = base_keep_value(param_value(call, 19)),
+                       // As if every other segment were older than the column.
+                       .entries_root = param_i64(call, 12) % 2 == 0 ? base_keep_value(param_value(call, 21))
+                                                                    : (Value){.null = true}};
     // The primary key holds whatever a statement sees.
     for (size_t i = 0; i < base_segments.n; i++) {
         const BaseSegment *other = table_newest(&base_segments, i);
@@ -299,36 +309,45 @@ static bool has_key(int64_t agency, Value key, bool signs) {
     return false;
 }
 
+typedef struct AskedStream {
+    Value id;
+    size_t place;
+} AskedStream;
+
+static int compare_asked(const void *a, const void *b) {
+    const AskedStream *left = a, *right = b;
+    int order = memcmp(left->id.data, right->id.data, STREAM_BYTES);
+    return order != 0 ? order : (left->place > right->place) - (left->place < right->place);
+}
+
 static int streams(Call *call) {
     Value *ids, *signers, *transports;
+    AskedStream asked[STREAMS_MAX];
     size_t n = param_array(call, 0, &ids);
     param_array(call, 1, &signers);
     param_array(call, 2, &transports);
+    assert(n <= STREAMS_MAX);
+    for (size_t k = 0; k < n; k++)
+        asked[k] = (AskedStream){ids[k], k};
+    qsort(asked, n, sizeof *asked, compare_asked);
     rows_begin(call, 6);
-    for (size_t i = 0; i < base_streams.n; i++) { // by place: the simulation's order of streams
-        const Slot *slot = &base_streams.slots[i];
-        const BaseStream *row = slot->now != NULL ? slot->now : slot->next;
-        bool wanted = false;
-        for (size_t k = 0; row != NULL && k < n; k++)
-            wanted = wanted || value_is(row->stream, ids[k].data, ids[k].n);
-        if (!wanted || (slot->now == NULL && slot->owner != call->tx))
+    for (size_t k = 0; k < n; k++) { // in the order of streams
+        size_t i = stream_find(asked[k].id.data, asked[k].id.n), place = asked[k].place;
+        const BaseStream *row = i == SIZE_MAX ? NULL : table_row(call, &base_streams, i);
+        if (row == NULL)
             continue;
         void *locked;
         int r = table_change(call, &base_streams, i, &locked);
         if (r != 0)
             return r;
         row = locked;
-        for (size_t k = 0; k < n; k++) {
-            if (!value_is(row->stream, ids[k].data, ids[k].n))
-                continue;
-            row_begin(call);
-            row_i64(call, 0, (int64_t)k + 1);
-            row_i32(call, 1, row->agency);
-            row_i64(call, 2, row->last_sequence);
-            row_i32(call, 3, row->session_epoch);
-            row_bool(call, 4, has_key(row->agency, signers[k], true));
-            row_bool(call, 5, has_key(row->agency, transports[k], false));
-        }
+        row_begin(call);
+        row_i64(call, 0, (int64_t)place + 1);
+        row_i32(call, 1, row->agency);
+        row_i64(call, 2, row->last_sequence);
+        row_i32(call, 3, row->session_epoch);
+        row_bool(call, 4, has_key(row->agency, signers[place], true));
+        row_bool(call, 5, has_key(row->agency, transports[place], false));
     }
     return 0;
 }
@@ -414,6 +433,13 @@ static int why_not_opened(Call *call) {
     return 0;
 }
 
+static const char *hex_of(Value id) {
+    char text[2 * STREAM_BYTES + 1];
+    assert(id.n == STREAM_BYTES);
+    hex_encode(id.data, id.n, text);
+    return base_keep(text, sizeof text - 1);
+}
+
 static int replacing_streams(Call *call) {
     rows_begin(call, 5);
     for (size_t i = 0; i < base_streams.n && call->n_rows < param_i64(call, 0); i++) {
@@ -431,8 +457,8 @@ static int replacing_streams(Call *call) {
         row_value(call, 0, row->stream);
         row_i32(call, 1, row->agency);
         row_text(call, 2, row->agent);
-        row_text(call, 3, "stream");
-        row_text(call, 4, "another");
+        row_text(call, 3, hex_of(row->stream));
+        row_text(call, 4, hex_of(row->replaces));
     }
     return 0;
 }
@@ -506,7 +532,7 @@ static int identity(Call *call) {
     row_begin(call);
     row_i64(call, 0, SYSTEM_IDENTIFIER);
     row_i32(call, 1, base.timeline);
-    row_i64(call, 2, world_date_us() / 1000000);
+    row_i64(call, 2, (world_date_us() + 500000) / 1000000); // a cast rounds
     return 0;
 }
 
@@ -608,21 +634,6 @@ static int honour_request(Call *call) {
     return 0;
 }
 
-// ---- aliases -------------------------------------------------------------------------------------------------------
-
-static int person_alias(Call *call) {
-    Value *numbers, *kinds, *persons;
-    size_t n = param_array(call, 0, &numbers);
-    param_array(call, 1, &kinds);
-    param_array(call, 2, &persons);
-    for (size_t k = 0; k < n; k++) {
-        AliasRow row = {
-            .number = value_text(numbers[k]), .kind = value_text(kinds[k]), .person = value_i64(persons[k])};
-        table_insert(call, &aliases, &row);
-    }
-    return 0;
-}
-
 // What the simulation never puts into the tables behind these is not there to be found: no reviews, no mergers,
 // nothing let go, no learnt weights.
 const BaseStatement BASE_LOG[] = {
@@ -647,7 +658,6 @@ const BaseStatement BASE_LOG[] = {
     {"replacing-streams", replacing_streams},
     {"verdict-place", verdict_place},
     {"verdicts", verdicts},
-    {"holders", none},
     {"claims-outlived", done},
     {"identity", identity},
     {"last-epoch", last_epoch},
@@ -658,9 +668,6 @@ const BaseStatement BASE_LOG[] = {
     {"honour-request", honour_request},
     {"policy-changes", none},
     {"erasures-waiting", one_false},
-    {"person-alias", person_alias},
-    {"insured", none},
-    {"held", none},
     {"reviews-waiting", none},
     {"moves-waiting", none},
     {NULL, NULL},

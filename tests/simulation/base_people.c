@@ -7,6 +7,7 @@
 #include "proto/base/error.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 Table base_citizens = {.name = "citizen", .row_bytes = sizeof(BaseCitizen), .population = true};
@@ -60,6 +61,24 @@ static int persons_by_key(Call *call) {
     Value *keys;
     size_t n = param_array(call, 0, &keys);
     rows_begin(call, 10);
+    for (size_t i = 0; i < base_citizens.n; i++) {
+        const BaseCitizen *citizen = table_row(call, &base_citizens, i);
+        bool wanted = false;
+        for (size_t k = 0; citizen != NULL && k < n; k++)
+            wanted = wanted || citizen->person == value_i64(keys[k]);
+        if (!wanted)
+            continue;
+        row_begin(call);
+        row_i64(call, 0, 0);
+        person_columns(call, 1, citizen);
+    }
+    return 0;
+}
+
+static int standing_persons(Call *call) {
+    Value *keys;
+    size_t n = param_array(call, 0, &keys);
+    rows_begin(call, 10);
     for (size_t k = 0; k < n; k++) {
         const BaseCitizen *citizen = citizen_by(call, NULL, value_i64(keys[k]));
         if (citizen == NULL)
@@ -108,21 +127,6 @@ static int bearers(Call *call) {
     return 0;
 }
 
-static int has(Call *call) {
-    Value *numbers;
-    size_t n = param_array(call, 0, &numbers);
-    rows_begin(call, 2);
-    for (size_t k = 0; k < n; k++) {
-        const BaseCitizen *citizen = citizen_by(call, &numbers[k], 0);
-        if (citizen == NULL)
-            continue;
-        row_begin(call);
-        row_i64(call, 0, (int64_t)k + 1);
-        row_i64(call, 1, citizen->person);
-    }
-    return 0;
-}
-
 static int64_t position_seen(const Call *call) {
     const BaseState *row = base_population_state.n == 0 ? NULL : table_row(call, &base_population_state, 0);
     return row == NULL ? 0 : row->position;
@@ -150,20 +154,36 @@ static int population_changes(Call *call) {
     return 0;
 }
 
+static bool is_behind(const BaseChange *row, int64_t position, const char *number) {
+    return row->position != position ? row->position > position : strcmp(row->number, number) > 0;
+}
+
+static int compare_changes(const void *a, const void *b) {
+    const BaseChange *left = *(const BaseChange *const *)a, *right = *(const BaseChange *const *)b;
+    if (left->position != right->position)
+        return left->position < right->position ? -1 : 1;
+    return strcmp(left->number, right->number);
+}
+
 static int changed_numbers(Call *call) {
-    int64_t after = param_i64(call, 0);
-    const char *number = param_text(call, 2);
-    rows_begin(call, 3);
-    for (size_t i = 0; i < base_changes.n && call->n_rows < param_i64(call, 3); i++) {
+    const BaseChange **found = calloc(base_changes.n + 1, sizeof *found);
+    size_t n = 0;
+    assert(found != NULL);
+    for (size_t i = 0; i < base_changes.n; i++) {
         const BaseChange *row = table_row(call, &base_changes, i);
-        if (row == NULL || row->position < after || row->position > param_i64(call, 1) ||
-            (row->position == after && strcmp(row->number, number) <= 0))
-            continue;
-        row_begin(call);
-        row_i64(call, 0, row->position);
-        row_text(call, 1, row->number);
-        row_i64(call, 2, row->person);
+        if (row != NULL && is_behind(row, param_i64(call, 0), param_text(call, 2)) &&
+            row->position <= param_i64(call, 1))
+            found[n++] = row;
     }
+    qsort(found, n, sizeof *found, compare_changes);
+    rows_begin(call, 3);
+    for (size_t i = 0; i < n && call->n_rows < param_i64(call, 3); i++) {
+        row_begin(call);
+        row_i64(call, 0, found[i]->position);
+        row_text(call, 1, found[i]->number);
+        row_i64(call, 2, found[i]->person);
+    }
+    free(found);
     return 0;
 }
 
@@ -183,11 +203,9 @@ const BaseStatement BASE_PEOPLE[] = {
     {"population-position", population_place},
     {"persons", persons},
     {"persons-by-key", persons_by_key},
-    {"standing-persons", persons_by_key},
+    {"standing-persons", standing_persons},
     {"judging-persons", judging_persons},
     {"bearers", bearers},
-    {"went", none},
-    {"has", has},
     {"find", none},
     {"population-changes", population_changes},
     {"changed-numbers", changed_numbers},

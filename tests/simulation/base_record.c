@@ -487,7 +487,6 @@ const BaseStatement BASE_RECORD[] = {
     {"open-cases", open_cases},
     {"still-open", still_open},
     {"reviewed", done},
-    {"barred", done},
     {"decided", decided},
     {"any-open", any_open},
     {"deferred", open_page},

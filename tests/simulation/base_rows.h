@@ -13,7 +13,7 @@ typedef struct BaseSegment {
     int64_t first_sequence, last_sequence;
     Value batch_root;
     int64_t stored_at_us, population_position, leaf_index;
-    Value hash, frontier, summary, payload, batch, leaf, entries_root;
+    Value hash, frontier, summary, payload, batch, leaf, origin, entries_root;
 } BaseSegment;
 typedef struct BaseStream {
     Value stream;
@@ -100,6 +100,8 @@ extern const BaseAgency *base_agencies;
 extern size_t base_n_agencies;
 extern const BaseSubscription *base_subscriptions;
 extern size_t base_n_subscriptions;
+extern const uint8_t *base_head_key; // that signs heads; NULL: none was announced
+int64_t base_policy_stamp(void);     // FEED_STORE_POLICY_STAMP
 
 // Before the run: a citizen who is known from the start.
 void base_add_citizen(const BaseCitizen *citizen);

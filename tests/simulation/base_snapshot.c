@@ -3,7 +3,9 @@
 // What snapshots are read by, and what lets the feed's past go. A step gives few records, as one of a large table gives
 // few persons: so that there are several chunks, and something happens between them.
 #include "base_rows.h"
+#include "tape.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,9 +37,13 @@ static int head(Call *call) {
     row_i32(call, 0, last == NULL ? 0 : last->epoch);
     row_i64(call, 1, last == NULL ? 0 : last->last_position);
     row_value(call, 2, last == NULL ? (Value){.null = true} : last->hash);
-    row_i64(call, 3, (int64_t)base_n_subscriptions);
-    row_i64(call, 4, greatest == 0 ? 0 : least);
-    row_i64(call, 5, greatest);
+    row_i64(call, 3, base_policy_stamp());
+    for (int column = 4; column < 6; column++) {
+        if (greatest == 0)
+            row_null(call, column);
+        else
+            row_i64(call, column, column == 4 ? least : greatest);
+    }
     return 0;
 }
 
@@ -198,6 +204,10 @@ void base_trim(void) {
         return;
     world_trace("trimmed", limit, 0);
     table_load(&trims, &(TrimRow){.position = limit});
+    char text[24];
+    const char *const row[] = {text};
+    snprintf(text, sizeof text, "%lld", (long long)limit);
+    tape_beginning("INSERT INTO exchange.trim (position) VALUES ($1)", 1, row);
 }
 
 const BaseStatement BASE_SNAPSHOT[] = {

@@ -24,7 +24,8 @@ typedef struct Savepoint {
 struct Tx {
     LIST_ENTRY(Tx) all;
     uint64_t number;
-    Pg *pg; // NULL: its session is gone
+    int32_t life; // of its session, on the tape
+    Pg *pg;       // NULL: its session is gone
     Undo *undo;
     size_t n_undo, undo_size;
     Savepoint savepoints[SAVEPOINTS_MAX];
@@ -39,6 +40,7 @@ struct Pg {
     char name[32];
     bool population; // a session with the population store
     int number;
+    int32_t life; // of the session, on the tape; 0: the server has none
     Process *process;
     bool connected, broken, listens_commit, listens_policy, times_out;
     const char *broken_state;
@@ -51,10 +53,13 @@ struct Pg {
     bool queued;
 };
 
+typedef struct Asked Asked;
+
 typedef struct Base {
     BaseFaults faults;
     LIST_HEAD(, Pg) sessions;
     LIST_HEAD(, Tx) transactions;
+    TAILQ_HEAD(, Asked) waiting; // who waits longest is first
     Tx *log_holder, *heads_holder;
     uint64_t commits, numbers;
     int64_t away_until[2]; // the exchange, the population store
@@ -71,6 +76,7 @@ int64_t base_population_position(void);
 void base_ask_epoch(void); // base_log.c: as `dongbo epoch new` does
 
 Tx *tx_begin(Pg *pg);
-Tx *tx_find(uint64_t number); // NULL: it is over
+Tx *tx_find(uint64_t number);     // NULL: it is over
+void base_go_on(uint64_t number); // base.c: that transaction is over
 void tx_commit(Tx *tx);
 void tx_rollback(Tx *tx);

@@ -2,6 +2,7 @@
 //
 // Rows with what is committed and what one transaction makes of it, and an undo list for savepoints.
 #include "base_state.h"
+#include "tape.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -13,7 +14,12 @@ const void *table_row(const Call *call, const Table *table, size_t i) {
     const Slot *slot = &table->slots[i];
     if (slot->owner != NULL && slot->owner == call->tx)
         return slot->next;
-    return slot->now == NULL || slot->since > call->seen ? NULL : slot->now;
+    if (slot->since <= call->seen)
+        return slot->now;
+    const Past *past = slot->past;
+    while (past != NULL && past->since > call->seen)
+        past = past->before;
+    return past == NULL ? NULL : past->row;
 }
 
 const void *table_committed(const Table *table, size_t i) {
@@ -102,6 +108,7 @@ Tx *tx_begin(Pg *pg) {
     assert(tx != NULL);
     tx->number = ++base.numbers;
     tx->pg = pg;
+    tx->life = pg->life;
     tx->population = pg->population;
     LIST_INSERT_HEAD(&base.transactions, tx, all);
     return tx;
@@ -112,16 +119,15 @@ static void tx_free(Tx *tx) {
         base.log_holder = NULL;
     if (tx->locks_heads)
         base.heads_holder = NULL;
-    if (tx->pg != NULL && tx->pg->tx == tx)
+    if (tx->pg == NULL)
+        tape_end(&tx->life);
+    else if (tx->pg->tx == tx)
         tx->pg->tx = NULL;
     LIST_REMOVE(tx, all);
+    uint64_t number = tx->number;
     free(tx->undo);
     free(tx);
-    Pg *pg;
-    LIST_FOREACH(pg, &base.sessions, all) {
-        if (pg->waits != NULL)
-            world_wake(pg->waits);
-    }
+    base_go_on(number);
 }
 
 void base_rollback_to(Tx *tx, size_t n_undo) {
@@ -162,11 +168,12 @@ void tx_commit(Tx *tx) {
         if (slot->owner != tx)
             continue;
         bool is_new = slot->now == NULL;
+        if (!is_new)
+            slot->past = base_keep(&(Past){slot->now, slot->since, slot->past}, sizeof(Past));
         slot->now = slot->next;
         slot->next = NULL;
         slot->owner = NULL;
-        if (is_new)
-            slot->since = base.commits;
+        slot->since = base.commits;
         if (is_new && slot->now != NULL)
             base_committed(tx, tx->undo[k].table, tx->undo[k].i);
     }

@@ -171,6 +171,13 @@ void row_value(Call *call, int column, Value value) {
         row_bytes(call, column, value.data, value.n);
 }
 
+void row_none(Call *call, int column, Oid type) {
+    PgParams array = {0};
+    pg_param_array_begin(&array, type, 0);
+    row_bytes(call, column, array.buffer[0].data, array.buffer[0].n);
+    pg_params_free(&array);
+}
+
 void row_texts(Call *call, int column, const char *const *texts, size_t n) {
     PgParams array = {0};
     pg_param_array_begin(&array, 25, (int)n);

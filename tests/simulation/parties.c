@@ -201,6 +201,7 @@ void parties_begin(const PartiesPlan *plan) {
     base_n_agencies = 2;
     base_subscriptions = parties.subscriptions;
     base_n_subscriptions = (size_t)plan->n_committees;
+    base_head_key = parties.broker_keys.sign_public;
     wire_who(who_is);
     wire_descriptors(base_readable);
     for (int i = 0; i < plan->n_committees; i++) {

@@ -5,12 +5,14 @@
 #include "base.h"
 #include "disk.h"
 #include "parties.h"
+#include "tape.h"
 #include "truth.h"
 #include "wire.h"
 
 #include "broker/touched.h"
 #include "broker/written.h"
 
+#include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "proto/base/mistake.h"
 
@@ -296,6 +298,8 @@ static void begin(uint64_t seed) {
                                  .n_committees = 1 + (int)world_dice(2),
                                  .provinces = run.moves && world_dice(4) != 0,
                                  .follows = world_dice(2) == 0});
+    base_tape_known();
+    base_tape_beginning();
     run.hostile = hostile;
     run.backed_up = run.cuts_move = false;
     run.set_back_us = 0;
@@ -349,6 +353,7 @@ static double cpu_s(void) {
 static struct Arguments {
     uint64_t from, to;
     bool json, mistakes, twice;
+    const char *record;
 } arguments = {.from = 1, .to = 1000};
 
 static int mistake_by_name(const char *name) {
@@ -367,6 +372,8 @@ static int read_argument(const char *text) {
         arguments.json = true;
     else if (strcmp(text, "--twice") == 0)
         arguments.twice = true;
+    else if (strncmp(text, "--record=", 9) == 0)
+        arguments.record = text + 9;
     else if (strcmp(text, "--mistakes") == 0)
         arguments.mistakes = run.quiet = true;
     else if (mistake >= 0)
@@ -449,8 +456,14 @@ int main(int argc, char **argv) {
     int wrong = 0;
     for (int i = 1; i < argc; i++)
         wrong += read_argument(argv[i]);
-    if (wrong > 0 || arguments.from > arguments.to) {
-        fprintf(stderr, "usage: simulate [A:B] [--loud] [--json] [--twice] [--mistakes] [--mistake=NAME]\n");
+    bool one = arguments.from == arguments.to && !arguments.twice && !arguments.mistakes;
+    if (wrong > 0 || arguments.from > arguments.to || (arguments.record != NULL && !one)) {
+        fprintf(stderr, "usage: simulate [A:B] [--loud] [--json] [--twice] [--mistakes] [--mistake=NAME]\n"
+                        "       simulate SEED --record=FILE\n");
+        return 2;
+    }
+    if (arguments.record != NULL && tape_open(arguments.record) < 0) {
+        fprintf(stderr, "%s\n", error_text());
         return 2;
     }
     // What one seed gives back the next one takes: nothing goes to the system meanwhile.
@@ -460,6 +473,10 @@ int main(int argc, char **argv) {
     parties_open(schemas == NULL ? "schemas" : schemas);
     truth_open();
     int result = arguments.mistakes ? run_mistakes() : run_seeds();
+    if (tape_close() < 0) {
+        fprintf(stderr, "%s\n", error_text());
+        result = 2;
+    }
     truth_close();
     parties_close();
     disk_remove();
