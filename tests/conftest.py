@@ -100,6 +100,9 @@ def write_csv(path, rows, columns=None):
 
 # ---- PostgreSQL ----------------------------------------------------------------------------------------------------
 
+# Nothing outlives a test, and to compile what a query does takes longer than to do it to a test's few rows.
+SETTINGS = ("fsync=off", "jit=off")
+
 
 class Cluster:
     """A private PostgreSQL cluster on a Unix socket: deploy/cluster, as a person would use it."""
@@ -181,7 +184,7 @@ def open_workdir():
 @contextlib.contextmanager
 def open_cluster(directory, template, *settings):
     subprocess.run(["cp", "-a", str(template), str(directory / "pg")], check=True, timeout=60)
-    made = Cluster(directory / "pg", settings or ("fsync=off",))
+    made = Cluster(directory / "pg", settings or SETTINGS)
     made.start()
     try:
         yield made
@@ -207,7 +210,7 @@ def operators_config(cluster, schemas=ROOT / "schemas", operator="dongbo_operato
 def open_template():
     """A stopped cluster on which `dongbo init` has run once: copying it is quicker than making it anew."""
     with open_workdir() as directory:
-        made = Cluster(directory / "pg", ("fsync=off",))
+        made = Cluster(directory / "pg", SETTINGS)
         config = directory / "dongbo.yaml"
         try:
             made.start()
