@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One call of population.apply_changes() per batch. Of a person already known only the fields that the reconciled
-// record takes over are passed on, so that an older event that comes late undoes nothing: what the store holds of a
-// person follows from their record, whatever order events came in, and applying them again is no harm.
+// One call of population.apply_changes() per batch, unless the store is slow. Of a person already known only the fields
+// that the reconciled record takes over are passed on, so that an older event that comes late undoes nothing: what the
+// store holds of a person follows from their record, whatever order events came in, and applying them again is no harm.
 #include "broker/apply.h"
 
 #include "broker/merger.h"
+#include "broker/store.h"
+#include "proto/bounds.h"
 #include "proto/base/date.h"
 #include "proto/base/error.h"
 #include "proto/base/text.h"
@@ -22,6 +24,7 @@
 #define OID_TEXT_ARRAY 1009
 #define TEXTS 13
 #define NAME_BYTES (2 * TEXT_BYTES_MAX)
+#define AT_ONCE_MIN 16 // changes
 #define FIELD_NUMBER 2
 #define FIELD_PROVINCE 8
 
@@ -206,6 +209,24 @@ static int run_halving(Pg *writer, Work *work, const Change *changes, size_t n) 
     return result < 0 ? result : run_halving(writer, work, changes + half, n - half);
 }
 
+// A store that is slow must not be asked for the same again and again, which its session has no patience for: then it
+// is told of fewer changes at once, and of a few more with each call that it has answered.
+static int run_pieces(Pg *writer, Pg *exchange, Work *work, const Change *changes, size_t n, size_t *at_once) {
+    int result = 0;
+    for (size_t at = 0, piece; result == 0 && at < n; at += piece) {
+        piece = *at_once == 0 || n - at < *at_once ? n - at : *at_once;
+        if (at > 0)
+            result = store_stay(exchange);
+        if (result == 0)
+            result = run_halving(writer, work, changes + at, piece);
+        if (result == ERROR_DATABASE)
+            *at_once = piece / 2 > AT_ONCE_MIN ? piece / 2 : AT_ONCE_MIN;
+        else if (*at_once != 0)
+            *at_once = *at_once < BATCH_EVENTS_MAX ? *at_once + AT_ONCE_MIN : 0;
+    }
+    return result;
+}
+
 // ---- persons that are only now becoming known ----------------------------------------------------------------------
 
 // Numbers that this batch makes known, and whose they are: open addressing, at most half full.
@@ -322,7 +343,7 @@ static void settle(Item *item) {
         item->form = item->decision;
 }
 
-int apply_changes(Pg *writer, Prepare *prepare, Work *work) {
+int apply_changes(Pg *writer, Prepare *prepare, Work *work, size_t *at_once) {
     int result = merger_look_up(prepare_population(prepare), prepare_exchange(prepare), work);
     if (result == 0)
         result = add_newcomers(work);
@@ -347,7 +368,7 @@ int apply_changes(Pg *writer, Prepare *prepare, Work *work) {
         if (result < 0)
             return result;
     }
-    result = n == 0 ? 0 : run_halving(writer, work, changes, n);
+    result = run_pieces(writer, prepare_exchange(prepare), work, changes, n, at_once);
     if (result == 0)
         result = merger_look_up(prepare_population(prepare), prepare_exchange(prepare), work);
     if (result == 0)

@@ -8,5 +8,6 @@
 
 // Applies the work's population events that may be taken and say something new. The persons and their residence come
 // from the store's answer; the items are marked stale, to be looked up and decided again. An event whose values the
-// store refuses is poisoned. ERROR_DATABASE, ERROR_MEMORY.
-int apply_changes(Pg *writer, Prepare *prepare, Work *work);
+// store refuses is poisoned. at_once: how many changes the store is told of in one call, kept from one work to the
+// next; 0: all of a work's. ERROR_DATABASE, ERROR_MEMORY.
+int apply_changes(Pg *writer, Prepare *prepare, Work *work, size_t *at_once);

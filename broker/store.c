@@ -22,10 +22,16 @@
 #define OID_INT8_ARRAY 1016
 #define OID_TEXT_ARRAY 1009
 
+#define LET_IDLE "SET LOCAL idle_in_transaction_session_timeout = '5s'"
+
 int store_begin(Pg *pg) {
     // The lock is a statement of its own, so that the next one's snapshot has the last commit in it. A broker that is
     // paused while it holds the lock loses it after some seconds.
-    return pg_command(pg, "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'; SELECT exchange.lock_log()");
+    return pg_command(pg, "BEGIN; " LET_IDLE "; SELECT exchange.lock_log()");
+}
+
+int store_stay(Pg *pg) {
+    return pg_command(pg, LET_IDLE);
 }
 
 static const PgStatement NOTIFY = {"notify", "NOTIFY dongbo_commit", 0, NULL};

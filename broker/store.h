@@ -9,6 +9,7 @@
 #include "proto/base/pg.h"
 
 int store_begin(Pg *pg);     // begins and takes the lock
+int store_stay(Pg *pg);      // is not idle: said from time to time while something else takes long
 int store_commit(Pg *pg);    // and notifies dongbo_commit
 void store_rollback(Pg *pg); // disconnects when even that fails
 

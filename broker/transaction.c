@@ -43,7 +43,7 @@ struct Transaction {
     SegmentHead head, left; // of the segments that were appended, and when it was last committed
     uint64_t last_position; // of the works that were placed: their segments follow when all are
     StreamRow streams[TRANSACTION_WORKS_MAX];
-    size_t n_streams;
+    size_t n_streams, at_once; // at_once: see apply_changes()
     Bytes records, exceptions; // rows of works that were placed, not yet sent
     uint64_t partition_looked;
     bool identified; // this connection's server was compared with the last epoch's
@@ -296,7 +296,7 @@ static int check_stream(Transaction *transaction, const TransactionGroup *group,
 
 static int change_population(Transaction *transaction, Work *work) {
     int64_t before = recheck_population_position(transaction->recheck);
-    int result = apply_changes(transaction->population_writer, transaction->prepare, work);
+    int result = apply_changes(transaction->population_writer, transaction->prepare, work, &transaction->at_once);
     if (result == 0)
         result = recheck_population(transaction->recheck);
     // Also when it did so in a transaction that came to nothing.

@@ -504,6 +504,30 @@ def test_deferred_events_hold_nobody_up_while_the_store_is_away(centre):
     assert centre.citizen(number(1))["residence_province"] == "79"
 
 
+SLOW = """CREATE SCHEMA quick;
+ALTER FUNCTION population.apply_changes SET SCHEMA quick;
+CREATE FUNCTION population.apply_changes(a bytea, b bigint[], {arrays}, p integer[], q boolean)
+RETURNS TABLE (sequence bigint, person bigint, citizen_number text, province_before text, province63_before text,
+    province_after text, province63_after text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ BEGIN
+    RETURN QUERY SELECT * FROM quick.apply_changes(a, b, {names}, p, q);
+    PERFORM pg_sleep({seconds} * cardinality(b));
+END $$"""
+
+
+def test_a_slow_store_is_told_of_less_at_once(centre):
+    """All at once takes longer than the broker waits, and longer than it may hold the log's lock in idleness."""
+    arrays = "cdefghijklmno"
+    centre.cluster.rows(SLOW.format(arrays=", ".join(f"{name} text[]" for name in arrays), names=", ".join(arrays),
+                                    seconds=0.08))
+    npc = centre.peer()
+    npc.socket.rcvtimeo = 60000
+    body = npc.publish([centre.enter(number(of)) for of in range(70)])[1]
+    assert said(body) == {} and "no answer within" in centre.exchange.broker.text()
+    assert centre.cluster.value("SELECT count(*) FROM population.citizen") == 70
+    assert centre.cluster.value("SELECT count(*) FROM exchange.record_version WHERE NOT superseded") == 70
+
+
 @pytest.mark.parametrize("deferred", [False, True])
 def test_what_a_dead_broker_applied_is_stored_as_it_was(centre, deferred):
     """The population store took an event, the exchange did not."""
