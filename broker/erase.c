@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See erase.h. Steps over fields as they stand on the wire, and copies what stays.
+// See erase.h. Steps over fields as they stand on the wire, and copies what stays. What is left is a zstd frame like
+// any other (RFC 8878), but of blocks that are stored as they are.
 #include "broker/erase.h"
 
 #include "broker/logfile.h"
@@ -11,9 +12,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
-#define LEVEL 1
+#define MAGIC 0xFD2FB528u
+#define DESCRIPTOR 0xA0 // one segment, its size in four bytes
+#define BLOCK_BYTES ((size_t)128 * 1024)
 
 static int no_memory(void) {
     return error_fail(ERROR_MEMORY, "no memory to erase");
@@ -69,15 +71,24 @@ static int erase_list(const Bytes *plain, Shape shape, EraseSet set, Bytes *out)
     return r == 1 && i == set.n ? 0 : 1;
 }
 
-static int compress(const Bytes *plain, Bytes *out) {
-    uint8_t *to = plain->failed ? NULL : bytes_reserve(out, ZSTD_compressBound(plain->n));
-    if (to == NULL)
-        return no_memory();
-    size_t n = ZSTD_compress(to, ZSTD_compressBound(plain->n), plain->data, plain->n, LEVEL);
-    if (ZSTD_isError(n))
-        return error_fail(ERROR_MEMORY, "zstd: %s", ZSTD_getErrorName(n));
-    out->n += n;
-    return 0;
+static void append_little(Bytes *to, size_t number, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++)
+        bytes_append_u8(to, (uint8_t)(number >> 8 * i));
+}
+
+// The database looks at what it is given here, and cannot decompress (exchange.erase_segment()).
+static int frame(const Bytes *plain, Bytes *out) {
+    append_little(out, MAGIC, 4);
+    bytes_append_u8(out, DESCRIPTOR);
+    append_little(out, plain->n, 4);
+    size_t at = 0, n;
+    do {
+        n = plain->n - at < BLOCK_BYTES ? plain->n - at : BLOCK_BYTES;
+        append_little(out, n << 3 | (at + n == plain->n), 3);
+        bytes_append(out, plain->data + at, n);
+        at += n;
+    } while (at < plain->n);
+    return plain->failed || out->failed ? no_memory() : 0;
 }
 
 int erase_payload(const uint8_t *data, size_t n, EraseSet set, Bytes *out) {
@@ -86,7 +97,7 @@ int erase_payload(const uint8_t *data, size_t n, EraseSet set, Bytes *out) {
     int r = logfile_unpack(data, n, &plain);
     if (r == 0)
         r = erase_list(&plain, (Shape){1, 2}, set, &erased);
-    return r != 0 ? r : compress(&erased, out);
+    return r != 0 ? r : frame(&erased, out);
 }
 
 // The masked number is field 7 of a line. What was noted and who decided stays: it names nobody.
@@ -121,7 +132,7 @@ int erase_summary(const uint8_t *data, size_t n, EraseSet set, Bytes *out) {
         else
             append_delimited(&erased, 1, &line);
     }
-    return r != 1 ? 1 : line.failed ? no_memory() : compress(&erased, out);
+    return r != 1 ? 1 : line.failed ? no_memory() : frame(&erased, out);
 }
 
 int erase_batch(const uint8_t *data, size_t n, EraseSet set, Bytes *out) {

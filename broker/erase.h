@@ -15,7 +15,8 @@ typedef struct EraseSet { // which entries of a segment
     size_t n;
 } EraseSet;
 
-// Of stored, compressed bytes; appended to `out` as they are stored. 1 when they cannot be read; ERROR_MEMORY.
+// Of stored, compressed bytes; appended to `out` in frames that the database can look into. 1 when they cannot be read;
+// ERROR_MEMORY.
 int erase_payload(const uint8_t *data, size_t n, EraseSet set, Bytes *out);
 int erase_summary(const uint8_t *data, size_t n, EraseSet set, Bytes *out); // masked numbers, too
 // Of a sealed batch. 1 as above.

@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OID_INT8_ARRAY 1016
 #define ENTRIES_MAX 16384 // of a segment
 #define FEED_MARGIN_MS 1000
 #define FEED_LOOK_MS 20
@@ -53,14 +52,13 @@ static const PgStatement PERSONS = {
     "WHERE l.person = w.person) ORDER BY w.person",
     0, NULL};
 static const PgStatement VERSION = {"erasure_version", "SELECT exchange.erase_version($1, $2, $3)", 3, NULL};
-static const PgStatement DONE = {"erasure_done", "SELECT exchange.erase_done($1)", 1, NULL};
 
 static const PgStatement TURN = {"erasure_turn", "SELECT exchange.erasure_turn()", 0, NULL};
 // Also those whose session was lost a moment ago: such a broker may not know it yet, and send from memory.
 static const PgStatement BEHIND = {
     "erasure_behind",
     "SELECT count(*), count(a.pid), coalesce(string_agg(a.pid::text, ', '), '') FROM exchange.feeding f "
-    "LEFT JOIN pg_stat_activity a USING (pid) WHERE f.turn < $1 AND (a.pid IS NOT NULL OR f.gone_at IS NULL "
+    "LEFT JOIN pg_stat_activity a ON a.pid = f.pid AND f.gone_at IS NULL WHERE f.turn < $1 AND (f.gone_at IS NULL "
     "OR f.gone_at > clock_timestamp() - make_interval(secs => $2::bigint / 1000.0))",
     2, NULL};
 
@@ -114,7 +112,20 @@ static int make_filter(const PGresult *segment, const Bytes *payload, Bytes *out
     return about_build((const Dongbo__Entry *const *)left->entries, left->n_entries, out);
 }
 
-static int erase_segment(Pg *exchange, const PGresult *segment, EraseSet entries, EraseSet events) {
+// The database looks at what it is given, and says how many are erased.
+static int put_segment(Pg *exchange, PgParams *params, int64_t first, int n_due) {
+    RESULT taken = NULL;
+    int r = pg_run(exchange, &SEGMENT, params, &taken);
+    if (r == 0 && pg_i64(taken, 0, 0) != n_due)
+        return error_fail(ERROR_DATABASE,
+                          "the database did not take the segment of position %" PRId64
+                          " without what is erased: it or a "
+                          "record of it is not as it was written. Nothing of it was erased. Run `dongbo log verify`",
+                          first);
+    return r;
+}
+
+static int erase_segment(Pg *exchange, const PGresult *segment, EraseSet entries, EraseSet events, int n_due) {
     CLEANUP(bytes_free) Bytes summary = {0};
     CLEANUP(bytes_free) Bytes payload = {0};
     CLEANUP(bytes_free) Bytes batch = {0};
@@ -138,7 +149,7 @@ static int erase_segment(Pg *exchange, const PGresult *segment, EraseSet entries
     else
         pg_param_bytes(&params, batch.data, batch.n);
     param_bytes_or_null(&params, segment, 3, &about);
-    r = pg_run(exchange, &SEGMENT, &params, NULL);
+    r = put_segment(exchange, &params, pg_i64(segment, 0, 0), n_due);
     pg_params_free(&params);
     return r;
 }
@@ -194,16 +205,6 @@ static int erase_versions(Pg *exchange, const Rules *rules, const PGresult *due,
 
 // ---- all of it ------------------------------------------------------------------------------------------------------
 
-static int finish(Pg *exchange, const PGresult *due) {
-    PgParams params = {0};
-    pg_param_array_begin(&params, OID_INT8, PQntuples(due));
-    for (int row = 0; row < PQntuples(due); row++)
-        pg_array_i64(&params, pg_i64(due, row, 0));
-    int r = pg_run(exchange, &DONE, &params, NULL);
-    pg_params_free(&params);
-    return r;
-}
-
 static int erase_due(Pg *exchange, const Rules *rules, const PGresult *segment, const PGresult *due) {
     static bool entries[ENTRIES_MAX], events[ENTRIES_MAX];
     int64_t first = pg_i64(segment, 0, 0), n = pg_i64(segment, 0, 1) - first + 1;
@@ -220,8 +221,9 @@ static int erase_due(Pg *exchange, const Rules *rules, const PGresult *segment, 
             r = erase_versions(exchange, rules, due, row);
     }
     if (r == 0)
-        r = erase_segment(exchange, segment, (EraseSet){entries, (size_t)n}, (EraseSet){events, (size_t)n});
-    return r < 0 ? r : finish(exchange, due);
+        r = erase_segment(exchange, segment, (EraseSet){entries, (size_t)n}, (EraseSet){events, (size_t)n},
+                          PQntuples(due));
+    return r;
 }
 
 // 1 when nothing is left.

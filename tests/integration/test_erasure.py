@@ -313,3 +313,80 @@ def test_a_version_loses_what_the_event_said_and_nothing_else(exchange, health):
     kept = everything(exchange)
     assert b"EU/1/20/1507" not in kept and b"KEPT-LOT" in kept
     verify(exchange)
+
+
+def stored(message):
+    """A zstd frame of blocks that are stored as they are."""
+    plain = message if isinstance(message, bytes) else message.SerializeToString()
+    frame = b"\x28\xb5\x2f\xfd\xa0" + len(plain).to_bytes(4, "little")
+    blocks = [plain[at:at + 131072] for at in range(0, len(plain), 131072)] or [b""]
+    return frame + b"".join((len(block) << 3 | (block is blocks[-1])).to_bytes(3, "little") + block for block in blocks)
+
+
+def copy(message):
+    return type(message).FromString(message.SerializeToString())
+
+
+def test_a_segment_loses_what_is_erased_and_nothing_else(exchange, health):
+    """By psql, under a tombstone: each is held against what the log committed to when it was written."""
+    first = health.publish([dose(n, lot_number=f"SECRET-{n}") for n in range(4)]).body.first_position
+    row = entry_rows(exchange, first)[1]
+    assert order_by_hand(exchange, row)[1] is None
+    columns = exchange.cluster.rows("SELECT summary, payload, batch, about FROM exchange.segment "
+                                    "WHERE first_position = %s", first)[0]
+    summary, payload, batch, about = (bytes(column) for column in columns)
+    whole = [wire.SegmentSummary.FromString(logbook.unpack_zstd(summary)),
+             wire.SegmentPayload.FromString(logbook.unpack_zstd(payload)), wire.SealedBatch.FromString(batch)]
+    lines, content, events = (copy(one) for one in whole)
+    lines.lines[1].citizen_masked = ""
+    content.entries[1].Clear()
+    zeros = bytes(16)
+    content.salts = content.salts[:16] + zeros + content.salts[32:]
+    events.events[1] = b""
+    events.salts = events.salts[:16] + zeros + events.salts[32:]
+
+    def take(lines=lines, content=content, events=events, about=about):
+        values = [one and stored(one) for one in (lines, content)] + [events and events.SerializeToString(), about]
+        return exchange.cluster.value("SELECT exchange.erase_segment(%s, %s, %s, %s, %s)", first, *values,
+                                      user="dongbo_operator")
+
+    def changed(message, change):
+        made = copy(message)
+        change(made)
+        return made
+
+    assert take() == 0, "its record still has it"
+    assert exchange.cluster.value("SELECT exchange.erase_version(%s, %s, %s)", first + 1, first + 1,
+                                  wire.Record(retracted=True).SerializeToString(), user="dongbo_operator") == 1
+    for n, wrong in enumerate([
+            {"lines": whole[0]}, {"content": whole[1]}, {"events": whole[2]}, {"content": None, "about": None},
+            {"events": None}, {"about": b""}, {"about": b"\1" + about * 9}, {"lines": b""}, {"content": b"\xff"},
+            {"lines": lines.SerializeToString() + b"\x12\x01x"}, {"content": content.SerializeToString() + b"\x1a\0"},
+            {"lines": changed(lines, lambda m: setattr(m.lines[0], "verdict", 5))},
+            {"lines": changed(lines, lambda m: setattr(m.lines[0], "leaf", lines.lines[2].leaf))},
+            {"lines": changed(lines, lambda m: setattr(m.lines[0], "citizen_masked", "999*******99"))},
+            {"lines": changed(lines, lambda m: setattr(m.lines[1], "citizen_masked", "999*******99"))},
+            {"lines": changed(lines, lambda m: setattr(m.lines[0], "text", "made up"))},
+            {"lines": changed(lines, lambda m: setattr(m.lines[0], "commitment", lines.lines[2].commitment))},
+            {"lines": changed(lines, lambda m: m.lines[0].reasons.add(code=3))},
+            {"lines": changed(lines, lambda m: m.lines.pop())},
+            {"content": changed(content, lambda m: setattr(m.entries[0], "body", b"made up"))},
+            {"content": changed(content, lambda m: m.entries[0].Clear())},
+            {"content": changed(content, lambda m: setattr(m.entries[1], "why", "made up"))},
+            {"content": changed(content, lambda m: setattr(m, "salts", zeros + m.salts[16:]))},
+            {"content": changed(content, lambda m: setattr(m, "salts", m.salts + zeros))},
+            {"content": changed(content, lambda m: m.entries.pop())},
+            {"events": changed(events, lambda m: m.events.__setitem__(0, b""))},
+            {"events": changed(events, lambda m: setattr(m, "signature", bytes(64)))},
+            {"events": changed(events, lambda m: setattr(m, "salts", bytes(64)))}]):
+        assert take(**wrong) == 0, n
+    assert exchange.cluster.rows("SELECT summary, payload, batch, about FROM exchange.segment "
+                                 "WHERE first_position = %s", first)[0] == columns
+    with pytest.raises(Exception, match="permission denied"):
+        exchange.cluster.rows("SELECT exchange.erase_done(ARRAY[%s])", first + 1, user="dongbo_operator")
+    assert take() == 1 and take() == 0
+    kept = everything(exchange)
+    assert [b"SECRET-%d" % n in kept for n in range(4)] == [True, False, True, True]
+    assert verify(exchange)["entries_erased"] == 1
+    assert carry_out(exchange, "--event", first + 3) == 1  # beside what is gone already
+    assert verify(exchange)["entries_erased"] == 2
