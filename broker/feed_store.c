@@ -64,14 +64,16 @@ static const PgStatement POLICIES = {"feed_policies",
 static const PgStatement STAMP = {"feed_policy_stamp", "SELECT " FEED_STORE_POLICY_STAMP ", " TURN, 0, NULL};
 static const PgStatement NOW = {"feed_turn", "SELECT " TURN, 0, NULL};
 // Sessions that are over leave their rows, and erasures wait for these, too (operators/erasure.c): they go long after
-// they were found. A server's numbers come again.
-#define OVER "f.pid <> pg_backend_pid() AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = f.pid)"
+// they were found. A server's numbers come again: when a session began is shown of those with this one's rights.
+#define OVER                                                                                                           \
+    "NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = f.pid AND coalesce(a.backend_start = f.began, true))"
 static const PgStatement LET_GO = {
     "feed_let_go",
     "WITH found AS (UPDATE exchange.feeding f SET gone_at = now() WHERE f.gone_at IS NULL AND " OVER "),"
     " gone AS (DELETE FROM exchange.feeding f WHERE f.gone_at < now() - interval '1 minute' AND " OVER ")"
-    " INSERT INTO exchange.feeding (pid, turn) VALUES (pg_backend_pid(), $1)"
-    " ON CONFLICT (pid) DO UPDATE SET turn = excluded.turn, at = now(), gone_at = NULL",
+    " INSERT INTO exchange.feeding (pid, began, turn)"
+    " SELECT a.pid, a.backend_start, $1 FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()"
+    " ON CONFLICT (pid, began) DO UPDATE SET turn = excluded.turn, at = now(), gone_at = NULL",
     1, (const Oid[]){OID_INT8}};
 static const PgStatement AGENCIES = {"feed_agencies", "SELECT agency, code FROM exchange.agency", 0, NULL};
 

@@ -148,8 +148,11 @@ static uint64_t stored(const char *column) {
 }
 
 static void set_back(void) {
-    char sql[160];
-    snprintf(sql, sizeof sql, "UPDATE exchange.subscription_position SET acked = %d, released = %d", BEGIN, BEGIN);
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "SET session_replication_role = replica; UPDATE exchange.subscription_position SET acked = %d, "
+             "released = %d; SET session_replication_role = origin",
+             BEGIN, BEGIN);
     MUST(pg_command(test.pg, sql) == 0, "setting back");
 }
 

@@ -360,6 +360,29 @@ def take_silently(peer, head, **hello):
         peer.take()
 
 
+def test_what_may_have_been_sent_stays_said(centre):
+    """Whatever a broker's login does by psql."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    exchange.committee("silent", "health", FIELDS)
+    npc.publish([centre.enter(number(1))])
+    moh.publish([dose(number(1), 1, "L1", 10)])
+    with wire.subscriber(exchange, "silent") as peer:
+        take_silently(peer, head_of(exchange))
+    [(of, released)] = exchange.cluster.rows("SELECT subscription, released FROM exchange.subscription_place")
+    assert released >= head_of(exchange)
+    skip = "INSERT INTO exchange.subscription_skip VALUES (%s, %s, %s)"
+    exchange.cluster.rows(skip, of, released + 10, released + 20, user="dongbo_broker")
+    for sql, values in [("UPDATE exchange.subscription_position SET released = 0", ()), (skip, (of, 1, 1)),
+                        (skip, (of, released, released + 5)), (skip, (of, 0, released))]:
+        with pytest.raises(Exception, match="what may have been sent stays said"):
+            exchange.cluster.rows(sql, *values, user="dongbo_broker")
+    exchange.cluster.rows("UPDATE exchange.subscription_position SET released = released + 15", user="dongbo_broker")
+    longer = "UPDATE exchange.subscription_skip SET last_position = last_position + %s"
+    with pytest.raises(Exception, match="what may have been sent stays said"):
+        exchange.cluster.rows(longer, 1, user="dongbo_broker")
+    exchange.cluster.rows(longer, -1, user="dongbo_broker")
+
+
 @pytest.mark.postgres
 def test_what_left_before_a_restore_is_told_of(centre):
     """The copy that the database is set back to knows of nothing that was sent since it was made: the broker does."""

@@ -365,3 +365,20 @@ def test_an_erasure_waits_for_a_broker_whose_session_was_lost(centre):
     finally:
         second.popen.send_signal(signal.SIGCONT)
     assert "do not answer" not in done.stderr and "erased" in done.stdout
+
+
+def test_an_erasure_waits_for_a_lost_session_whose_number_came_again(centre):
+    """Of which another one is told apart by when it began; and it waits for none that was over long ago."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(1))])
+    moh.publish([dose(number(1), 1, "LOT-1", 10)])
+    rows = exchange.cluster.rows
+    rows("UPDATE exchange.feeding SET began = began - interval '1 day'")
+    rows("INSERT INTO exchange.feeding (pid, turn, gone_at) "
+         "SELECT min(pid), 0, now() - interval '1 hour' FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+    began = time.monotonic()
+    done = exchange.dongbo("erase", "--citizen", number(1), "--order", ORDER, "--yes")
+    assert time.monotonic() - began >= FEED_SURE_S
+    assert "do not answer" not in done.stderr and "erased" in done.stdout
+    assert rows("SELECT f.gone_at IS NULL, count(*) FROM exchange.feeding f WHERE f.gone_at IS NULL "
+                "OR f.gone_at > now() - interval '50 minutes' GROUP BY 1 ORDER BY 1") == [(False, 1), (True, 1)]
