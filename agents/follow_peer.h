@@ -2,7 +2,9 @@
 //
 // Asks brokers to change a subscription's list of followed persons, or for the list (proto/PROTOCOL.md, Followed
 // persons). A few requests are under way at once and are kept until they are answered, so that memory is bounded and
-// the next broker of the list of endpoints goes on where one was lost. It opens no session, and ends nobody's.
+// the next broker of the list of endpoints goes on where one was lost. It opens no session, and ends nobody's. Changes
+// are in order, so that none that comes late undoes a later one; but those under way at once may be taken in any:
+// whoever contradicts waits for what was said before (follow_peer_finish()).
 #pragma once
 
 #include "agents/asker.h"

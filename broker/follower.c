@@ -106,6 +106,13 @@ static void judge(const PolicyVersion *version, const FollowerNumbers *numbers) 
 // `limit` is what follower_store_keep() says.
 static void answer_limit(Asked *asked, int limit) {
     char text[200];
+    if (limit == 3) {
+        answer_error(asked, DONGBO__ERROR__CODE__FOLLOW_OLD,
+                     "A later change of this list was taken already, and nothing of this one: begin a turn, and say "
+                     "again what still holds. A program that begins none is too old for a list that others change "
+                     "with one.");
+        return;
+    }
     if (limit == 1)
         snprintf(text, sizeof text, "A list has at most %d persons. Nothing of this was taken: remove some first.",
                  FOLLOWED_MAX);
@@ -119,7 +126,9 @@ static void answer_limit(Asked *asked, int limit) {
 
 static int change(Actor *actor, Asked *asked, const Dongbo__Follow *follow) {
     size_t n = follow->n_add + follow->n_remove;
-    FollowerNumbers numbers = {.list = arena_alloc(actor->arena, n * sizeof(FollowerNumber) + 1)};
+    FollowerNumbers numbers = {.list = arena_alloc(actor->arena, n * sizeof(FollowerNumber) + 1),
+                               .turn = (int64_t)follow->turn,
+                               .request = (int64_t)follow->request};
     Dongbo__Followed followed = DONGBO__FOLLOWED__INIT;
     followed.not_covered = arena_alloc(actor->arena, n * sizeof(char *) + 1);
     if (numbers.list == NULL || followed.not_covered == NULL)
@@ -132,6 +141,9 @@ static int change(Actor *actor, Asked *asked, const Dongbo__Follow *follow) {
         judge(&asked->version, &numbers);
         result = follower_store_keep(actor->store, asked->subscription, &numbers, &count);
     }
+    int64_t turn = 0;
+    if (result == 0 && follow->begin)
+        result = follower_store_turn(actor->store, asked->subscription, &turn);
     if (result < 0)
         return result;
     if (result > 0) {
@@ -142,6 +154,7 @@ static int change(Actor *actor, Asked *asked, const Dongbo__Follow *follow) {
         if (!numbers.list[i].covered)
             followed.not_covered[followed.n_not_covered++] = follow->add[i];
     followed.request = follow->request;
+    followed.turn = (uint64_t)turn;
     followed.followed = count.followed;
     followed.waiting = count.waiting;
     followed.next_keys = next_keys_say(actor->next_keys, &follow->challenge);
@@ -175,8 +188,14 @@ static int look_at(Actor *actor, Asked *asked) {
         return 0;
     }
     const Dongbo__Follow *follow = (const Dongbo__Follow *)message;
-    if (follow->list ? follow->n_add + follow->n_remove > 0 : *follow->after) {
-        answer_error(asked, DONGBO__ERROR__CODE__BAD_FRAME, "A Follow changes the list or asks for it, not both.");
+    bool changes = follow->n_add + follow->n_remove > 0;
+    if (changes + follow->list + follow->begin > 1 || (!follow->list && *follow->after)) {
+        answer_error(asked, DONGBO__ERROR__CODE__BAD_FRAME,
+                     "A Follow changes the list, asks for it, or begins a turn, and no two of these.");
+        return 0;
+    }
+    if (changes && (follow->turn > INT64_MAX || (follow->turn > 0 && follow->request > INT64_MAX))) {
+        answer_error(asked, DONGBO__ERROR__CODE__BAD_FRAME, "A Follow has a turn that nobody was given.");
         return 0;
     }
     if (follow->n_add + follow->n_remove > FOLLOW_NUMBERS_MAX) {

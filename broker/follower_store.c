@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One statement each, and none of them holds anything of the broker's writer up.
+// One statement each, but for what is kept, and none of them holds anything of the broker's writer up.
 #include "broker/follower_store.h"
 
 #include "broker/lookup.h"
 #include "proto/base/error.h"
+#include "proto/base/mistake.h"
 #include "proto/bounds.h"
 
 #include <stdio.h>
@@ -66,6 +67,24 @@ static const PgStatement KEEP = {
     "CASE WHEN c.changed_since > now() - interval '1 day' THEN c.changed_since ELSE now() END) "
     "SELECT room.why, n.followed, n.waiting + CASE WHEN room.why = 0 THEN n.fresh ELSE 0 END FROM room, counts n",
     7, (const Oid[]){OID_INT4, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_INT8, OID_INT8}};
+
+// Turns are drawn from the database's clock, and nothing is written for one that is never used. One that is ahead of it
+// was not drawn, or before a failover to a clock that is behind: another is drawn then.
+#define NOW_US "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+static const PgStatement TURN = {
+    "follow-turn",
+    "SELECT greatest(" NOW_US
+    ", coalesce((SELECT a.turn FROM exchange.follow_asked a WHERE a.subscription = $1), 0) + 1)",
+    1, (const Oid[]){OID_INT4}};
+// Locks the list's changes, so that what is kept is judged by whatever was committed before.
+static const PgStatement ORDER = {
+    "follow-order",
+    "INSERT INTO exchange.follow_asked AS a (subscription, turn, request) SELECT $1, $2, $3 WHERE $2 <= " NOW_US
+    " OR EXISTS (SELECT FROM exchange.follow_asked o WHERE o.subscription = $1)"
+    " ON CONFLICT (subscription) DO UPDATE SET turn = excluded.turn, request = excluded.request"
+    " WHERE (excluded.turn, excluded.request) >= (a.turn, a.request)"
+    " AND excluded.turn <= greatest(" NOW_US ", a.turn + 1) RETURNING 1",
+    3, (const Oid[]){OID_INT4, OID_INT8, OID_INT8}};
 
 static const PgStatement LIST = {
     "follow-list",
@@ -179,8 +198,21 @@ static void param_numbers(PgParams *params, const FollowerNumbers *numbers, IsCh
             pg_array_text(params, numbers->list[i].number, strlen(numbers->list[i].number));
 }
 
-int follower_store_keep(FollowerStore *store, int32_t subscription, const FollowerNumbers *numbers,
-                        FollowerCount *ret) {
+static int take_order(FollowerStore *store, int32_t subscription, const FollowerNumbers *numbers) {
+    PgParams params = {0};
+    PGresult *rows = NULL;
+    pg_param_i32(&params, subscription);
+    pg_param_i64(&params, numbers->turn);
+    pg_param_i64(&params, numbers->turn > 0 ? numbers->request : 0);
+    int result = pg_run(store->exchange, &ORDER, &params, &rows);
+    pg_params_free(&params);
+    if (result == 0 && PQntuples(rows) == 0 && !MISTAKE(STALE_FOLLOWED))
+        result = 3;
+    PQclear(rows);
+    return result;
+}
+
+static int keep(FollowerStore *store, int32_t subscription, const FollowerNumbers *numbers, FollowerCount *ret) {
     PgParams params = {0};
     PGresult *rows = NULL;
     pg_param_i32(&params, subscription);
@@ -196,6 +228,33 @@ int follower_store_keep(FollowerStore *store, int32_t subscription, const Follow
         return result;
     *ret = (FollowerCount){(uint64_t)pg_i64(rows, 0, 1), (uint64_t)pg_i64(rows, 0, 2)};
     result = pg_i32(rows, 0, 0);
+    PQclear(rows);
+    return result;
+}
+
+int follower_store_keep(FollowerStore *store, int32_t subscription, const FollowerNumbers *numbers,
+                        FollowerCount *ret) {
+    if (numbers->n == 0)
+        return keep(store, subscription, numbers, ret);
+    int result = pg_command(store->exchange, "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'");
+    if (result == 0)
+        result = take_order(store, subscription, numbers);
+    if (result == 0)
+        result = keep(store, subscription, numbers, ret);
+    if (result < 0)
+        return result;
+    int end = pg_command(store->exchange, result == 0 ? "COMMIT" : "ROLLBACK");
+    return end < 0 ? end : result;
+}
+
+int follower_store_turn(FollowerStore *store, int32_t subscription, int64_t *ret) {
+    PgParams params = {0};
+    PGresult *rows = NULL;
+    pg_param_i32(&params, subscription);
+    int result = pg_run(store->exchange, &TURN, &params, &rows);
+    pg_params_free(&params);
+    if (result == 0)
+        *ret = pg_i64(rows, 0, 0);
     PQclear(rows);
     return result;
 }

@@ -25,6 +25,7 @@ typedef struct FollowerNumber {
 typedef struct FollowerNumbers {
     FollowerNumber *list;
     size_t n;
+    int64_t turn, request; // their order among the list's changes; turn 0: none
 } FollowerNumbers;
 
 // Fills in persons and where they live. Numbers that were replaced, and identity cards', lead to whose they were.
@@ -34,8 +35,10 @@ typedef struct FollowerCount {
     uint64_t followed, waiting;
 } FollowerCount;
 // Keeps what is covered or removed, all of it or nothing. 1 when the list would be longer than FOLLOWED_MAX, 2 when it
-// was changed more than FOLLOW_CHANGES_PER_DAY_MAX times within a day.
+// was changed more than FOLLOW_CHANGES_PER_DAY_MAX times within a day, 3 when a later change was taken already.
 int follower_store_keep(FollowerStore *store, int32_t subscription, const FollowerNumbers *numbers, FollowerCount *ret);
+// A turn that is later than whatever was taken.
+int follower_store_turn(FollowerStore *store, int32_t subscription, int64_t *ret);
 // Up to FOLLOW_NUMBERS_MAX numbers behind `after`, ascending, in the arena: as the list is when all that waits is
 // carried out. ERROR_MEMORY.
 typedef struct FollowerPage {

@@ -2,6 +2,7 @@
 """Persons whom a subscription follows, on a list that its subscriber keeps: their records come and go with the list,
 nobody else's do, and the log read again gives the same."""
 import json
+import subprocess
 import time
 
 import pytest
@@ -13,7 +14,7 @@ from test_population_events import Centre, body_of, dose, number
 
 FIELDS = "citizen_number,health.vaccine_group,health.dose_number,health.lot_number"
 UPSERT, DELETE, ENTERED, LEFT = range(1, 5)
-FOLLOW_LIMIT, NOT_ALLOWED, BAD_FRAME, UNKNOWN_SUBSCRIPTION = 14, 4, 1, 5
+FOLLOW_LIMIT, FOLLOW_OLD, NOT_ALLOWED, BAD_FRAME, UNKNOWN_SUBSCRIPTION = 14, 16, 4, 1, 5
 NOBODY = "001099999999"
 
 
@@ -138,6 +139,47 @@ def test_the_command_is_told_no(centre):
     agent(exchange, "fund", "list", "--timeout", "1", code=3)
 
 
+def test_a_change_that_comes_late_undoes_nothing(centre):
+    """As over a connection that is over, by a broker that stood still, or kept by somebody and said again."""
+    exchange, npc = centre.exchange, centre.peer()
+    npc.publish([centre.enter(number(of)) for of in (1, 2, 3)])
+    with wire.subscriber(exchange, "fund") as peer, wire.subscriber(exchange, "fund") as other:
+        peer.follow(add=[number(3)])
+        turn, later = peer.follow(begin=True).turn, other.follow(begin=True).turn
+        assert 0 < turn < later
+        peer.follow(add=[number(1), number(2)], turn=turn, request=1)
+        peer.follow(remove=[number(1)], turn=turn, request=2)
+        assert "later change" in refused(other, FOLLOW_OLD, add=[number(1), number(2)], turn=turn, request=1)
+        assert peer.follow(remove=[number(1)], turn=turn, request=2).request == 2, "it may come twice"
+        assert "too old" in refused(other, FOLLOW_OLD, remove=[number(3)])
+        assert peer.list() == [number(2), number(3)]
+        other.follow(remove=[number(2)], turn=later, request=1)
+        refused(peer, FOLLOW_OLD, add=[number(2)], turn=turn, request=3)
+        refused(peer, FOLLOW_OLD, add=[number(2)], turn=2**62, request=3)
+        assert peer.list() == [number(3)]
+        peer.follow(add=[number(2)], turn=peer.follow(begin=True).turn)
+        assert peer.list() == [number(2), number(3)]
+    wait_carried_out(exchange)
+    agent(exchange, "fund", "remove", given=[number(2)])
+    assert agent(exchange, "fund", "list", "--unmask")[:-1] == [number(3)]
+
+
+def test_the_command_says_again_what_somebody_else_has_come_before(centre):
+    exchange, npc = centre.exchange, centre.peer()
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    process = subprocess.Popen([BUILD / "agents/dongbo-agent", "follow", "--config", exchange.receivers["fund"].config,
+                                "add", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process, wire.subscriber(exchange, "fund") as other:
+        process.stdin.write(f"{number(1)}\n" + f"{NOBODY}\n" * 3999)  # four requests, which are sent together
+        process.stdin.flush()
+        exchange.wait_until("SELECT coalesce(max(request), 0) FROM exchange.follow_asked", 4)
+        turn = other.follow(begin=True).turn
+        other.follow(remove=[number(1)], turn=turn)
+        said, _ = process.communicate(f"{number(2)}\n")
+        assert process.returncode == 1 and "2 numbers taken, 3999 not covered" in said
+        assert other.list() == [number(2)]
+
+
 def test_operators_see_how_many(centre):
     exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
     npc.publish([centre.enter(number(of)) for of in (1, 2, 3)])
@@ -178,6 +220,9 @@ def test_what_is_no_request(centre):
         refused(peer, FOLLOW_LIMIT, add=["1" * 100] * 1000)
         refused(peer, BAD_FRAME, add=[number(1)], list=True)
         refused(peer, BAD_FRAME, after=number(1))
+        refused(peer, BAD_FRAME, begin=True, add=[number(1)])
+        refused(peer, BAD_FRAME, begin=True, list=True)
+        refused(peer, BAD_FRAME, turn=2**63, add=[number(1)])
         peer.send(wire.FOLLOW, body=b"\xff", session=0)
         assert peer.expect(wire.ERROR).code == BAD_FRAME
         assert list(peer.follow(add=["", "x", "1" * 13, f"{number(1)}-"]).not_covered) == [

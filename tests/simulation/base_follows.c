@@ -18,7 +18,7 @@ typedef struct RequestRow {
 } RequestRow;
 // How many were asked for, and carried out; of each subscription one row.
 typedef struct AskedRow {
-    int64_t subscription, asked, changed, since_us;
+    int64_t subscription, asked, changed, since_us, turn, request;
 } AskedRow;
 typedef struct CountRow {
     int64_t subscription, done, followed;
@@ -231,6 +231,35 @@ static int keep(Call *call) {
     row_i64(call, 1, now.followed);
     row_i64(call, 2, now.waiting + (why == 0 ? fresh : 0));
     return r;
+}
+
+static int draw_turn(Call *call) {
+    const AskedRow *of = seen_of(call, &asked, param_i64(call, 0));
+    int64_t now_us = world_date_us();
+    rows_begin(call, 1);
+    row_begin(call);
+    row_i64(call, 0, of != NULL && of->turn >= now_us ? of->turn + 1 : now_us);
+    return 0;
+}
+
+static int take_order(Call *call) {
+    int64_t turn = param_i64(call, 1), request = param_i64(call, 2), now_us = world_date_us();
+    AskedRow fresh = {.subscription = param_i64(call, 0), .since_us = now_us};
+    void *locked;
+    rows_begin(call, 1);
+    int r =
+        turn > now_us && seen_of(call, &asked, fresh.subscription) == NULL ? 1 : row_of(call, &asked, &fresh, &locked);
+    if (r != 0)
+        return r == 1 ? 0 : r;
+    AskedRow *row = locked;
+    bool is_old = turn < row->turn || (turn == row->turn && request < row->request);
+    if (is_old || turn > (row->turn >= now_us ? row->turn + 1 : now_us))
+        return 0;
+    row->turn = turn;
+    row->request = request;
+    row_begin(call);
+    row_i32(call, 0, 1);
+    return 0;
 }
 
 // ---- what is carried out -------------------------------------------------------------------------------------------
@@ -521,6 +550,8 @@ static int snapshot_next(Call *call) {
 const BaseStatement BASE_FOLLOWS[] = {
     {"follow-find", find},
     {"follow-keep", keep},
+    {"follow-turn", draw_turn},
+    {"follow-order", take_order},
     {"follow-lists", waiting_lists},
     {"follow-next", next},
     {"follow-records", records},

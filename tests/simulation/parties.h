@@ -37,7 +37,8 @@ void party_want_snapshot(Party *party);
 void party_fill_disk(Party *party, int64_t until_us);
 void party_back_up(Party *party);
 void party_set_back(Party *party);
-void party_lose(Party *party); // its spool is gone: its application reads its source again
+void parties_forget_lists(void); // the exchange's database was set back: whoever keeps a list says all of it again
+void party_lose(Party *party);   // its spool is gone: its application reads its source again
 // No sink fails any more. Each agent has a little more to say, so that sessions without a fault are used.
 void parties_calm(void);
 // An agent's spool is empty, or a committee holds what it must. NULL, or what is missing.

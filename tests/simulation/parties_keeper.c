@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Who keeps a committee's list of followed persons: as `dongbo-agent follow` does, beside the receiver and outside of
-// its session. Now and then somebody is added or removed. In the end all of the list is said again now and then, for
-// the exchange's database may have been set back, and a request that comes late, over a connection that is over, is the
-// last word.
+// its session. Now and then somebody is added or removed. What was not answered is in doubt, and said again; so is all
+// of the list when the exchange's database was set back. What was answered holds, whatever comes late.
 #include "parties_state.h"
 
 #include "agents/follow_peer.h"
 
 #define PATIENCE_MS 4000
-#define SAID_AGAIN 16 // requests
+
+// What is under way, and how often the exchange had forgotten something by then.
+typedef struct Word {
+    Party *party;
+    int n_forgotten;
+} Word;
 
 static int person_of(const char *number) {
     int person = 0;
@@ -19,8 +23,9 @@ static int person_of(const char *number) {
 }
 
 static int answered(void *self, const FollowAsk *ask, const Dongbo__Followed *answer) {
-    Party *party = self;
-    for (size_t i = 0; i < ask->n; i++) {
+    const Word *word = self;
+    Party *party = word->party;
+    for (size_t i = 0; word->n_forgotten == party->n_forgotten && i < ask->n; i++) {
         bool covered = true;
         for (size_t k = 0; k < answer->n_not_covered; k++)
             covered = covered && strcmp(answer->not_covered[k], ask->numbers[i]) != 0;
@@ -33,16 +38,18 @@ static int answered(void *self, const FollowAsk *ask, const Dongbo__Followed *an
     return 0;
 }
 
-static void fill_with(const Party *party, ListState wants, FollowAsk *ask) {
+static void fill_with(Party *party, ListState wants, FollowAsk *ask) {
     ask->kind = wants == LIST_ON ? FOLLOW_ADD : FOLLOW_REMOVE;
     for (int person = 0; person < TRUTH_PERSONS; person++) {
-        if (party->list[person] == wants && party->said_list[person] != wants)
-            snprintf(ask->numbers[ask->n++], FOLLOW_NUMBER_BYTES, "%s", truth_number(person));
+        if (party->list[person] != wants || party->said_list[person] == wants)
+            continue;
+        party->said_list[person] = LIST_UNKNOWN;
+        snprintf(ask->numbers[ask->n++], FOLLOW_NUMBER_BYTES, "%s", truth_number(person));
     }
 }
 
 // Of one kind at a time: who is not covered is asked for again and again.
-static void fill(const Party *party, FollowAsk *ask) {
+static void fill(Party *party, FollowAsk *ask) {
     fill_with(party, LIST_OFF, ask);
     if (ask->n == 0)
         fill_with(party, LIST_ON, ask);
@@ -51,6 +58,7 @@ static void fill(const Party *party, FollowAsk *ask) {
 static void ask(Party *party) {
     char *endpoints[BROKERS_MAX];
     Keys exchange[2] = {parties.broker_keys};
+    Word word = {party, party->n_forgotten};
     for (int i = 0; i < parties.plan.n_brokers; i++)
         endpoints[i] = parties.endpoints[1][(i + party->number) % parties.plan.n_brokers];
     FollowPeerOptions options = {.asker = {.endpoints = endpoints,
@@ -60,7 +68,7 @@ static void ask(Party *party) {
                                            .clock = clock_system(),
                                            .timeout_ms = PATIENCE_MS},
                                  .answered = answered,
-                                 .self = party};
+                                 .self = &word};
     FollowPeer *peer = NULL;
     FollowAsk *request = NULL;
     int r = follow_peer_new(&peer, &options);
@@ -82,14 +90,20 @@ static void change_mind(Party *party) {
         party->list[world_dice(TRUTH_PERSONS)] = world_dice(3) == 0 ? LIST_OFF : LIST_ON;
 }
 
+void parties_forget_lists(void) {
+    for (size_t i = 0; i < parties_count(); i++) {
+        Party *party = party_at(i);
+        party->n_forgotten++;
+        memset(party->said_list, 0, sizeof party->said_list);
+    }
+}
+
 void parties_keeper(zsock_t *pipe, void *argument) {
     Party *party = argument;
     zmq_pollitem_t item = {zsock_resolve(pipe), 0, ZMQ_POLLIN, 0};
     while (zmq_poll(&item, 1, 200 + (long)world_dice(parties.calm ? 800 : 4000)) >= 0 && item.revents == 0) {
         if (!parties.calm)
             change_mind(party);
-        else if (party->n_said_again++ % SAID_AGAIN == 0)
-            memset(party->said_list, 0, sizeof party->said_list);
         ask(party);
     }
 }

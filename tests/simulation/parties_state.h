@@ -67,9 +67,9 @@ struct Party {
     Copy durable, working;
     bool fills;          // what comes now is a snapshot's
     bool wants_snapshot; // its keeper has asked for one
-    // ... of followed persons: who is to be on its list, and what the exchange has taken of that.
+    // ... of followed persons: who is to be on its list, and what the exchange has taken of that for sure.
     ListState list[TRUTH_PERSONS], said_list[TRUTH_PERSONS];
-    int n_said_again;
+    int n_forgotten; // so often the exchange's database has forgotten what it took
 };
 
 typedef struct Parties {

@@ -49,7 +49,8 @@ static const char *const MISTAKE_NAMES[MISTAKES] = {"none",
                                                     "first-head-late",
                                                     "death-unjudged",
                                                     "unfollowed-untold",
-                                                    "homes-untold"};
+                                                    "homes-untold",
+                                                    "stale-followed"};
 
 static struct Run {
     uint64_t seed;
@@ -141,6 +142,7 @@ static void set_back_base(void *argument, int64_t number) {
         return;
     run.set_back_us = world_us();
     truth_set_back_base();
+    parties_forget_lists();
     bool population = world_dice(2) == 0;
     base_set_back(population, world_dice(2) == 0, world_us() + (int64_t)world_dice(3 * SECOND));
     if (run.moves && !population && world_dice(2) == 0) // what the log forgot comes again in another stream
@@ -287,6 +289,7 @@ static void begin(uint64_t seed) {
     wire_begin(&(WireFaults){.delay_us_max = 200 + (int64_t)world_dice(20000),
                              .cut = heat * 3000,
                              .late = 500000,
+                             .stale = heat * 100000,
                              .twice = hostile ? 20000 : 0,
                              .reordered = hostile ? 20000 : 0});
     unsigned bad_disk = world_dice(4) == 0 ? 40 : 1;

@@ -74,12 +74,14 @@ typedef struct Wish {
     bool removed;
     int64_t person;
     FollowerCount count;
+    int64_t turn, request;
+    int result;
 } Wish;
 
 static int keep(Pg *pg, void *argument) {
     Wish *wish = argument;
     FollowerNumber one = {.number = wish->number, .removed = wish->removed};
-    FollowerNumbers numbers = {.list = &one, .n = 1};
+    FollowerNumbers numbers = {.list = &one, .n = 1, .turn = wish->turn, .request = wish->request};
     FollowerStore *store = NULL;
     int r = follower_store_new(&store, "", "");
     if (r == 0)
@@ -88,10 +90,27 @@ static int keep(Pg *pg, void *argument) {
         r = follower_store_find(store, &numbers);
     one.covered = !one.removed && one.person != 0;
     if (r == 0)
-        r = follower_store_keep(store, 1, &numbers, &wish->count);
+        wish->result = r = follower_store_keep(store, 1, &numbers, &wish->count);
     wish->person = one.person;
     follower_store_destroy(&store);
+    return r < 0 ? r : 0;
+}
+
+static int draw(Pg *pg, void *argument) {
+    FollowerStore *store = NULL;
+    int r = follower_store_new(&store, "", "");
+    if (r == 0)
+        r = follower_store_connect(store);
+    if (r == 0)
+        r = follower_store_turn(store, 1, argument);
+    follower_store_destroy(&store);
     return r;
+}
+
+static int said(bool removed, int64_t turn, int64_t request) {
+    Wish wish = {.number = "001200000001", .removed = removed, .turn = turn, .request = request};
+    OK(a, keep, &wish);
+    return wish.result;
 }
 
 static void assert_kept(const char *number, bool removed, int64_t person, uint64_t waiting) {
@@ -111,12 +130,36 @@ static void test_what_is_asked_of_a_list(void **state) {
     assert_kept("001200000001", true, 1, 1);
 }
 
+// None undoes a later one, whoever said it; one that comes twice is taken twice.
+static void test_changes_of_a_list_have_an_order(void **state) {
+    int64_t first, second;
+    OK(a, draw, &first);
+    assert_true(first > 0);
+    assert_int_equal(said(false, 0, 9), 0); // by a program of before
+    assert_int_equal(said(false, first, 5), 0);
+    assert_int_equal(said(false, 0, 10), 3);
+    assert_int_equal(said(true, first, 4), 3);
+    assert_int_equal(said(false, first, 5), 0);
+    assert_int_equal(said(true, first, 6), 0);
+    assert_int_equal(said(false, first, 5), 3);
+    OK(a, draw, &second);
+    assert_true(second > first);
+    assert_int_equal(said(false, second, 1), 0);
+    assert_int_equal(said(true, first, 7), 3);
+    assert_int_equal(said(true, second + 1, 1), 0); // as after a failover to a clock that is behind
+    OK(a, draw, &first);
+    assert_true(first > second + 1);
+    assert_int_equal(said(true, INT64_MAX, 1), 3); // nobody drew it
+    assert_int_equal(said(true, first, 1), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_who_died_is_noted_once),
         TEST(test_what_is_asked_of_a_list),
+        TEST(test_changes_of_a_list_have_an_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

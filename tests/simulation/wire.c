@@ -4,6 +4,7 @@
 #include "wire.h"
 
 #include "proto/base/error.h"
+#include "proto/frame.h"
 #include "proto/socket.h"
 
 #include <assert.h>
@@ -19,6 +20,7 @@
 #define ACTOR_MAGIC 0xac7042u
 #define SOCKETS_MAX 1024
 #define LINKS_MAX 4096
+#define STALE_US 6000000
 #define PATIENCE_MS 5000 // of a connection that nobody answers
 
 typedef enum Kind { PULL, PUSH, PAIR, ROUTER, DEALER, MONITOR } Kind;
@@ -69,7 +71,7 @@ struct Link {
     State state;
     zsock_t *dealer, *router; // NULL once closed
     Process *dealer_process, *router_process;
-    char user[64];
+    char user[64], endpoint[96];
     int64_t last_us[2]; // delivery, to the router and to the dealer
     int64_t until_us;   // what is delivered later is lost
     size_t n_under_way;
@@ -277,6 +279,7 @@ static void begin_connecting(zsock_t *dealer) {
                    .dealer_process = dealer->process,
                    .router_process = dealer->process,
                    .until_us = WORLD_NEVER};
+    snprintf(link->endpoint, sizeof link->endpoint, "%s", dealer->endpoint);
     wire.links[wire.n_links++] = link;
     dealer->link = link;
     world_at(world_us() + 200 + (int64_t)world_dice(3000), link_answer, NULL, link->number);
@@ -285,7 +288,7 @@ static void begin_connecting(zsock_t *dealer) {
 struct Flight {
     LIST_ENTRY(Flight) all;
     Link *link;
-    bool to_router;
+    bool to_router, stale; // stale: to whoever listens there now, whatever became of the connection
     Message *message;
 };
 
@@ -293,9 +296,11 @@ static void deliver(void *argument, int64_t number) {
     Flight *flight = argument;
     Link *link = flight->link;
     zsock_t *to = flight->to_router ? link->router : link->dealer;
+    if (flight->stale)
+        to = socket_find(NULL, ROUTER, link->endpoint);
     link->n_under_way--;
-    bool passes = is_reachable(link, flight->to_router), there = to != NULL && !to->process->dead;
-    bool lost = !passes || !there || world_us() > link->until_us;
+    bool passes = flight->stale || is_reachable(link, flight->to_router), there = to != NULL && !to->process->dead;
+    bool lost = !passes || !there || (!flight->stale && world_us() > link->until_us);
     // The router's side may hear what came over a connection that is broken by now; the dealer's has another.
     if (!flight->to_router)
         lost = lost || link->state != UP || to->link != link;
@@ -315,15 +320,15 @@ static void deliver(void *argument, int64_t number) {
     free(flight);
 }
 
-static void launch(Link *link, bool to_router, const void *data, size_t n) {
+static void launch(Link *link, bool to_router, bool stale, const void *data, size_t n) {
     Flight *flight = malloc(sizeof *flight);
     assert(flight != NULL);
-    *flight = (Flight){.link = link, .to_router = to_router, .message = message_new(data, n)};
+    *flight = (Flight){.link = link, .to_router = to_router, .stale = stale, .message = message_new(data, n)};
     LIST_INSERT_HEAD(&wire.flights, flight, all);
     flight->message->route = link->number;
     snprintf(flight->message->user, sizeof flight->message->user, "%s", link->user);
-    int64_t at = world_us() + 50 + (int64_t)world_dice((uint64_t)wire.faults.delay_us_max + 1);
-    bool reordered = world_chance(wire.faults.reordered);
+    int64_t at = world_us() + 50 + (int64_t)world_dice(stale ? STALE_US : (uint64_t)wire.faults.delay_us_max + 1);
+    bool reordered = stale || world_chance(wire.faults.reordered);
     if (!reordered && at <= link->last_us[to_router])
         at = link->last_us[to_router] + 1;
     if (!reordered)
@@ -339,9 +344,12 @@ static int link_send(Link *link, bool to_router, const void *data, size_t n) {
         wire.heard(world_self(), !to_router, data, n);
     if (world_chance(wire.faults.cut))
         link_break(link);
-    launch(link, to_router, data, n);
+    Frame frame;
+    launch(link, to_router, false, data, n);
     if (world_chance(wire.faults.twice))
-        launch(link, to_router, data, n);
+        launch(link, to_router, false, data, n);
+    if (to_router && frame_read(data, n, &frame) == 0 && frame.type == FRAME_FOLLOW && world_chance(wire.faults.stale))
+        launch(link, true, true, data, n);
     return 0;
 }
 

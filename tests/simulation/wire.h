@@ -3,8 +3,8 @@
 // Sockets without libzmq: what proto/socket.h, and the few functions of ZeroMQ and CZMQ that broker/ and agents/ call
 // beside it, are in the simulation. Inside a process a message is there at once; between processes there are
 // connections with a delay for each frame, which break, and then lose what was under way, or bring it late; parts of
-// the network that do not reach each other; and, where `hostile`, frames that come twice or in another order, as no
-// honest TCP brings them.
+// the network that do not reach each other; Follows that come once more, as from a broker that stood still; and, where
+// `hostile`, frames that come twice or in another order, as no honest TCP brings them.
 #pragma once
 
 #include "world.h"
@@ -15,6 +15,7 @@ typedef struct WireFaults {
     unsigned late;      // what was under way when a connection broke comes late, per million
     unsigned twice;     // a frame, per million; not of honest networks
     unsigned reordered; // likewise
+    unsigned stale;     // a Follow comes once more, seconds later, whatever became of its connection, per million
 } WireFaults;
 
 void wire_begin(const WireFaults *faults);
