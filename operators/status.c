@@ -8,6 +8,7 @@
 #include "operators/feeds.h"
 #include "operators/names.h"
 #include "operators/result.h"
+#include "operators/unfinished.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/domain.h"
@@ -59,7 +60,7 @@ static const PgStatement MODEL = {
 enum { MODEL_NUMBER, MODEL_MADE_ON, MODEL_IS_STALE };
 
 typedef struct Status {
-    PGresult *head, *exceptions, *streams, *population, *model;
+    PGresult *head, *exceptions, *streams, *erasures, *population, *model;
     Feeds feeds;
     char population_error[512]; // why it cannot be reached; "" when it was
 } Status;
@@ -68,6 +69,7 @@ static void status_free(Status *status) {
     PQclear(status->head);
     PQclear(status->exceptions);
     PQclear(status->streams);
+    PQclear(status->erasures);
     feeds_free(&status->feeds);
     PQclear(status->population);
     PQclear(status->model);
@@ -96,6 +98,8 @@ static int status_read(Desk *desk, Status *status) {
         r = pg_run(exchange, &EXCEPTIONS, NULL, &status->exceptions);
     if (r == 0)
         r = pg_run(exchange, &STREAMS, NULL, &status->streams);
+    if (r == 0)
+        r = unfinished_read(&status->erasures, exchange);
     if (r == 0)
         r = feeds_read(&status->feeds, exchange);
     if (r < 0)
@@ -168,6 +172,7 @@ static int print_json(const Status *status) {
         "epoch_requests", (json_int_t)pg_i64(head, 0, 8));
     json_object_set_new(object, "exceptions", exceptions_json(status->exceptions));
     json_object_set_new(object, "streams", streams_json(status->streams));
+    unfinished_json(status->erasures, object);
     feeds_json(&status->feeds, object);
     json_object_set_new(object, "population", population_json(status));
     return answer_print(object, 0);
@@ -279,5 +284,7 @@ int status_show(Desk *desk, int argc, char **argv) {
     r = print_exceptions(status.exceptions);
     if (r == 0)
         r = print_streams(status.streams);
+    if (r == 0)
+        r = unfinished_print(status.erasures);
     return r < 0 ? r : feeds_print(&status.feeds);
 }

@@ -390,3 +390,31 @@ def test_a_segment_loses_what_is_erased_and_nothing_else(exchange, health):
     assert verify(exchange)["entries_erased"] == 1
     assert carry_out(exchange, "--event", first + 3) == 1  # beside what is gone already
     assert verify(exchange)["entries_erased"] == 2
+
+
+def test_status_tells_what_is_not_done_and_why(exchange, health):
+    """To whoever may read."""
+    def erasures():
+        return json.loads(exchange.dongbo("status", "--json").stdout)["erasures"]
+
+    first = health.publish([dose(n) for n in range(4)]).body.first_position
+    rows = entry_rows(exchange, first)
+    assert erasures() == {"waiting": 0, "logged": 0, "refused": 0, "first": []}
+    assert "ERASURES" not in exchange.dongbo("status").stdout
+    order_by_hand(exchange, rows[0])
+    refused = order_by_hand(exchange, {**rows[1], "agency": rows[1]["agency"] + 1})[1]
+    exchange.broker.kill()
+    exchange.cluster.rows(ROW, *rows[2].values(), user="dongbo_operator")
+    found = erasures()
+    assert [(one["position"] - first, one["state"], one.get("reason")) for one in found["first"]] == [
+        (0, "logged", None), (1, "refused", refused), (2, "waiting", None)]
+    assert {(one["order"], one["requested_by"]) for one in found["first"]} == {("by hand", "dongbo_operator")}
+    assert (found["waiting"], found["logged"], found["refused"]) == (1, 1, 1)
+    shown = exchange.dongbo("status").stdout
+    assert refused in shown and "1 wait for a broker, 1 for dongbo erase to be run again, 1 were refused" in shown
+    assert exchange.cluster.value("SELECT count(position) FROM exchange.erasure WHERE logged_position IS NULL "
+                                  "OR NOT done OR refused || ordered || requested_by = ''", user="dongbo_reader") == 3
+    exchange.start_broker()
+    exchange.wait_until("SELECT count(*) FROM exchange.erasure WHERE logged_position IS NULL", 1)
+    assert "erased 3 entries" in erase(exchange, "--event", first + 3, "--order", ORDER, "--yes").stdout
+    assert [(one["position"] - first, one["state"]) for one in erasures()["first"]] == [(1, "refused")]
