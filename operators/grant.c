@@ -9,12 +9,10 @@
 
 #include <string.h>
 
-#define SECRET_BYTES 32
-
 static const PgStatement ADD = {"subscription_add",
-                                "INSERT INTO exchange.subscription (name, subscriber, secret) VALUES ($1, $2, $3) "
+                                "INSERT INTO exchange.subscription (name, subscriber) VALUES ($1, $2) "
                                 "ON CONFLICT (name) DO NOTHING RETURNING subscription",
-                                3, NULL};
+                                2, NULL};
 static const PgStatement LATEST = {
     "subscription_latest",
     "SELECT s.subscription, s.name, s.subscriber, s.state, " RIGHTS_ROW " FROM exchange.subscription s "
@@ -41,16 +39,11 @@ int grant_find(Pg *exchange, const char *name, Grant *ret) {
 }
 
 static int insert_subscription(Pg *exchange, const Grant *grant, int32_t *ret_subscription) {
-    uint8_t secret[SECRET_BYTES];
     PgParams params = {0};
     RESULT result = NULL;
-    int r = clock_random(clock_system(), secret, sizeof secret);
-    if (r < 0)
-        return r;
     pg_param_text(&params, grant->name);
     pg_param_text(&params, grant->subscriber);
-    pg_param_bytes(&params, secret, sizeof secret);
-    r = pg_run(exchange, &ADD, &params, &result);
+    int r = pg_run(exchange, &ADD, &params, &result);
     pg_params_free(&params);
     if (r < 0)
         return r;

@@ -82,6 +82,7 @@ DENIED = [
     ("dongbo_administrator", "INSERT INTO exchange.trim (position) VALUES (0)"),
     ("dongbo_operator", "INSERT INTO exchange.trim (position) VALUES (0)"),
     ("dongbo_operator", "UPDATE exchange.weight SET bits = 0"),
+    ("dongbo_operator", "INSERT INTO exchange.subscription (name, subscriber, secret) VALUES ('x', 'x', sha256('x'))"),
     ("dongbo_operator", "INSERT INTO exchange.weight_model (version, position, events, sha256, made_by) "
                         "VALUES (1, 1, 1, sha256(''), 'other')"),
     ("dongbo_operator", "INSERT INTO exchange.segment (first_position) VALUES (1)"),
@@ -506,6 +507,28 @@ def test_errors_of_functions_show_no_row(held):
     for sql in ("SELECT exchange.erase_version(1, 1, NULL)",
                 "SELECT exchange.erase_segment(1, NULL, NULL, NULL, NULL)"):
         assert held.value(sql, user="dongbo_administrator") == 0
+
+
+def test_a_model_of_weights_is_added_as_a_whole(exchange):
+    """Its hash would not tell of what comes later."""
+    model = ("INSERT INTO exchange.weight_model (version, position, events, sha256) VALUES (1, 1, 1, sha256('')) "
+             "RETURNING model")
+    weight = "INSERT INTO exchange.weight (model, agency, field, level, n, bits) VALUES (%s, %s, 1, %s, 1, -9000)"
+    agency = exchange.value("INSERT INTO exchange.agency (code, name, domains) VALUES ('WEIGHED', 'x', '{1}') "
+                            "RETURNING agency")
+    with psql(exchange, "dongbo_administrator") as (_, cursor):
+        cursor.execute(model)
+        cursor.execute(weight, (made := cursor.fetchone()[0], agency, 1))
+        cursor.connection.commit()
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="as a whole"):
+            cursor.execute(weight, (made, agency, 2))
+
+
+def test_subscriptions_have_secrets_that_nobody_chose(exchange):
+    secrets = exchange.rows("INSERT INTO exchange.subscription (name, subscriber) VALUES ('drawn-1', 'x'), "
+                            "('drawn-2', 'x') RETURNING secret")
+    assert len({bytes(secret) for secret, in secrets}) == 2
+    exchange.rows("DELETE FROM exchange.subscription WHERE name LIKE 'drawn-%%'")
 
 
 def test_functions_with_their_owners_rights_look_nowhere_else(exchange):
