@@ -29,6 +29,7 @@
 #define REACH_MIN_MS 1000 // for an endpoint to take the connection, in the first round through several
 #define REACH_MAX_MS 5000
 #define COMPLAIN_MS 60000 // what lasts is said again so often
+#define SETTLED_MS 10000  // a session that served us so long was a good one, though nothing new came
 
 typedef struct Receive {
     const char *config_path;
@@ -47,6 +48,7 @@ typedef struct Receive {
     char **argv; // of a command, ending with NULL; its words are the configuration's
     Sink *sink;
     Subscription *subscription;
+    int64_t worked_ms;               // when a session last was worth anything; before the first, when we began
     int64_t shown_ms, shown_records; // progress
     const Health *health;            // NULL: nobody watches
 } Receive;
@@ -244,7 +246,7 @@ static int prepare(Receive *receive) {
     receive->successor =
         (Successor){.broker = receive->broker, .path = receive->config->broker.key, .round = &receive->round};
     bool terminal = isatty(STDERR_FILENO) && !receive->health;
-    receive->shown_ms = clock_monotonic_ms(clock_system());
+    receive->shown_ms = receive->worked_ms = clock_monotonic_ms(clock_system());
     return subscription_new(
         &receive->subscription,
         &(SubscriptionOptions){.name = receive->config->subscription,
@@ -273,14 +275,13 @@ static int prepare(Receive *receive) {
 }
 
 static bool out_of_patience(const Receive *receive) {
-    int64_t since_ms = clock_monotonic_ms(clock_system()) - subscription_served_ms(receive->subscription);
+    int64_t since_ms = clock_monotonic_ms(clock_system()) - receive->worked_ms;
     return receive->timeout_s && since_ms >= receive->timeout_s * 1000;
 }
 
 // A pause that SIGTERM ends.
 static void pause_ms(const Receive *receive, int64_t wait_ms) {
-    int64_t left_ms =
-        subscription_served_ms(receive->subscription) + receive->timeout_s * 1000 - clock_monotonic_ms(clock_system());
+    int64_t left_ms = receive->worked_ms + receive->timeout_s * 1000 - clock_monotonic_ms(clock_system());
     if (receive->timeout_s && left_ms < wait_ms)
         wait_ms = left_ms > 0 ? left_ms : 0;
     zmq_poll(NULL, 0, (long)wait_ms);
@@ -330,15 +331,19 @@ static int run(Receive *receive) {
     Trying trying = {0};
     trying_begin(&trying, broker->endpoints_count);
     while (!zsys_interrupted) {
-        int64_t served_ms = subscription_served_ms(receive->subscription);
+        uint64_t moves = subscription_moves(receive->subscription);
+        int64_t began_ms = clock_monotonic_ms(clock_system());
         int r = subscription_run(receive->subscription, broker->endpoints[trying.at], trying.reach_ms);
         bool sink_away = r == ERROR_DATABASE;
         if (r == ERROR_STOPPED)
             return 0;
         if (r != 1 && !sink_away)
             return r;
-        if (subscription_served_ms(receive->subscription) != served_ms) // it had worked
+        if (subscription_moves(receive->subscription) != moves ||
+            subscription_served_ms(receive->subscription) - began_ms >= SETTLED_MS) {
+            receive->worked_ms = clock_monotonic_ms(clock_system());
             trying_begin(&trying, broker->endpoints_count);
+        }
         const char *why = sink_away ? error_text() : subscription_text(receive->subscription);
         if (out_of_patience(receive))
             return error_fail(sink_away ? ERROR_SYSTEM : ERROR_PEER, "given up after %lld seconds: %s%s",

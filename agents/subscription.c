@@ -68,6 +68,7 @@ int subscription_commit(Subscription *s) {
     int r = s->options.sink->kind->commit(s->options.sink, &s->place);
     if (r != 0)
         return r < 0 ? r : 0;
+    s->moves += s->stored.position != s->place.position;
     s->stored = s->place;
     s->records += s->pending;
     s->pending = 0;
@@ -130,6 +131,7 @@ static int head_take(Subscription *s, const Dongbo__ResumeToken *head) {
     subscription_place(&s->place, head);
     int r = s->options.sink->kind->commit(s->options.sink, &s->place);
     s->began = s->began || r == 0;
+    s->moves += r == 0;
     return r < 0 ? r : AGAIN;
 }
 
@@ -672,23 +674,16 @@ void subscription_tally(const Subscription *s, SinkTally *ret) {
     *ret = s->tally;
 }
 
-bool subscription_rights_changed(const Subscription *s) {
-    return s->session && s->phase == PHASE_FEED && s->place.policy_version != s->policy_version;
-}
-
-uint32_t subscription_accept_rights(Subscription *s) {
-    s->options.accept_rights = s->session == 0;
-    if (s->session)
-        s->place.policy_version = s->policy_version;
-    return s->session ? s->policy_version : 0;
-}
-
 void subscription_set_broker(Subscription *s, const uint8_t key[KEY_BYTES]) {
     s->options.broker_key = key;
 }
 
 bool subscription_was_secured(const Subscription *s) {
     return s->news == SOCKET_SECURED || s->news == SOCKET_LOST;
+}
+
+uint64_t subscription_moves(const Subscription *s) {
+    return s->moves;
 }
 
 int64_t subscription_served_ms(const Subscription *s) {

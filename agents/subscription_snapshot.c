@@ -91,6 +91,17 @@ static int rights_tell(const Subscription *s) {
     return GO_ON;
 }
 
+bool subscription_rights_changed(const Subscription *s) {
+    return s->session && s->phase == PHASE_FEED && s->place.policy_version != s->policy_version;
+}
+
+uint32_t subscription_accept_rights(Subscription *s) {
+    s->options.accept_rights = s->session == 0;
+    if (s->session)
+        s->place.policy_version = s->policy_version;
+    return s->session ? s->policy_version : 0;
+}
+
 int subscription_snapshot_welcome(Subscription *s) {
     if (s->phase == PHASE_SNAPSHOT && !s->asked) {
         log_info("%s a snapshot from %s", s->snapshot.begun ? "going on with" : "taking", s->endpoint);
@@ -250,6 +261,7 @@ int subscription_part_again(Subscription *s) {
     s->owes_part = r == 1;
     if (r != 0)
         return r < 0 ? r : GO_ON;
+    s->moves++;
     s->tally.extra += tally.extra;
     s->tally.missing += tally.missing;
     s->tally.stale += tally.stale;

@@ -27,6 +27,7 @@ struct Subscription {
     Bytes out;
     int64_t served_ms;
     uint64_t records; // stored, over all sessions
+    uint64_t moves;   // of what is durable, over all sessions
     bool began;       // something was committed by this program
     uint64_t goal;    // the head of the first Welcome
     bool has_goal;

@@ -21,6 +21,7 @@
 #define REACH_MS 5000
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 5000
+#define SETTLED_MS 10000 // a session that served us so long was a good one, though nothing new came
 
 struct DongboSubscriber {
     char *name;
@@ -37,6 +38,8 @@ struct DongboSubscriber {
     unsigned endpoint;
     bool away; // no broker has served us since a session was lost
     int64_t pause_ms, resume_ms;
+    uint64_t moves;  // as of the last session that was lost
+    int64_t lost_ms; // ... which was then
 };
 
 // ---- opening --------------------------------------------------------------------------------------------------------
@@ -228,9 +231,12 @@ static int64_t now_ms(void) {
 }
 
 // A session that is lost is begun again at the next endpoint, after a pause when all were tried.
-static void lost(DongboSubscriber *s, int64_t served_ms) {
-    if (subscription_served_ms(s->subscription) != served_ms)
+static void lost(DongboSubscriber *s) {
+    if (subscription_moves(s->subscription) != s->moves ||
+        subscription_served_ms(s->subscription) - s->lost_ms >= SETTLED_MS)
         s->pause_ms = 0;
+    s->moves = subscription_moves(s->subscription);
+    s->lost_ms = now_ms();
     s->away = true;
     if (subscription_was_secured(s->subscription))
         round_secured(&s->round);
@@ -256,7 +262,7 @@ static int step(DongboSubscriber *s, int64_t wait_ms) {
         .endpoint = s->endpoints.at[s->endpoint], .reach_ms = REACH_MS, .wait_ms = wait_ms < 1000 ? wait_ms : 1000};
     int r = subscription_step(s->subscription, &options);
     if (r == 1) {
-        lost(s, served_ms);
+        lost(s);
         (void)error_fail(ERROR_PEER, "%s", subscription_text(s->subscription));
         return 0;
     }

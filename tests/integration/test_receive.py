@@ -9,6 +9,7 @@ import time
 import pytest
 
 import people
+import test_attacks_agent as lies
 import wire
 from conftest import open_database
 from people import publish
@@ -347,3 +348,22 @@ def test_a_sink_that_is_away_is_what_is_named(exchange, health):
                                f'sink: {{kind: postgres, conninfo: "{conninfo}", schema: received}}\n')
     said_ = refused(receiver, 4, "--timeout", 1)
     assert "the sink" in said_.splitlines()[-1] and "nowhere" in said_.splitlines()[-1]
+
+
+def test_a_committee_that_gets_no_further_asks_less_often(exchange):
+    """Sessions that begin well and bring nothing: it does not hammer on the exchange, nor fill its own log, and whoever
+    said how long it may take is told."""
+    receiver = lies.start_site(exchange)
+    exchange.broker.stop()
+    liar = lies.Liar(exchange, exchange.subscribe)
+    liar.lie, liar.heard = lies.records(lambda place: {"previous": place - 1}), []
+    liar.start()
+    try:
+        began = time.monotonic()
+        done = exchange.run(*receiver.command("--until-head", "--timeout", "3"), seconds=30)
+        assert done.returncode == 3 and "given up after 3 seconds" in done.stderr
+        assert time.monotonic() - began < 10
+        assert 2 < sum(data[3] == wire.HELLO_SUBSCRIBE for data in liar.heard) < 12
+        assert done.stderr.count("it is tried again") == 1
+    finally:
+        liar.stop()
