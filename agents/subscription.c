@@ -137,6 +137,7 @@ static int head_take(Subscription *s, const Dongbo__ResumeToken *head) {
 
 // What is asked for goes out before the credit, so that no record of the feed comes before it.
 static int session_opened(Subscription *s) {
+    s->moves += s->place.position == s->head;
     if (!s->has_goal)
         s->goal = s->head;
     s->has_goal = true;

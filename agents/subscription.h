@@ -97,7 +97,8 @@ const char *subscription_text(const Subscription *subscription);
 void subscription_set_broker(Subscription *subscription, const uint8_t key[KEY_BYTES]);
 // Whether the session that is over got through the handshake.
 bool subscription_was_secured(const Subscription *subscription);
-// How often something new became durable: what a session is worth, whatever else came of it.
+// How often something new became durable, or a session began with nothing new to be had: what makes one worth having
+// begun, whatever else came of it.
 uint64_t subscription_moves(const Subscription *subscription);
 // When a broker last served us (monotonic); when it was made, if none ever did.
 int64_t subscription_served_ms(const Subscription *subscription);
