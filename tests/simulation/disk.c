@@ -123,7 +123,8 @@ static void put(Store *store, const void *data, size_t n, size_t at) {
     if (at > store->now.n)
         image_size(&store->now, at);
     image_room(&store->now, at + n);
-    memcpy(store->now.data + at, data, n);
+    if (n > 0)
+        memcpy(store->now.data + at, data, n);
     if (at + n > store->now.n)
         store->now.n = at + n;
     if (store->dirty_to == store->dirty_from)
