@@ -22,13 +22,23 @@ static SegmentCoder *coder;
 enum { PAYLOAD, SUMMARY, BATCH, RECORD, KINDS };
 #define COMPRESS 0x80
 
+// protobuf-c takes a field's number 0 in a long form, and not in the short one that it writes itself. proto/check.h lets
+// neither in.
+static bool has_number_0(const ProtobufCMessage *message) {
+    for (unsigned i = 0; i < message->n_unknown_fields; i++)
+        if (message->unknown_fields[i].tag == 0)
+            return true;
+    return false;
+}
+
 // Of an entry that was read back nothing but its bytes is sure; written is only what has its place in the tables.
 static bool is_writable(const Dongbo__Entry *entry) {
     bool known = entry->kind >= 0 && entry->kind <= DONGBO__ENTRY_KIND__ENTRY_FOLLOWED && entry->domain >= 0 &&
                  entry->domain <= DOMAIN_MAX && entry->verdict >= 0 && entry->verdict <= DONGBO__VERDICT__REJECTED &&
-                 entry->n_reasons <= REASONS_MAX && entry->sequence <= INT64_MAX;
+                 entry->n_reasons <= REASONS_MAX && entry->sequence <= INT64_MAX && !has_number_0(&entry->base);
     for (size_t i = 0; known && i < entry->n_reasons; i++)
-        known = reason_find((int)entry->reasons[i]->code)->code == (int)entry->reasons[i]->code &&
+        known = !has_number_0(&entry->reasons[i]->base) &&
+                reason_find((int)entry->reasons[i]->code)->code == (int)entry->reasons[i]->code &&
                 strlen(entry->reasons[i]->field) < 64;
     return known;
 }

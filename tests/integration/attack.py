@@ -17,6 +17,8 @@ from conftest import SANITIZED
 FULL = os.environ.get("DONGBO_ATTACKS") == "full"
 LATE = 6 if SANITIZED else 3  # seconds from sending an event to its record and receipt, on a machine that is busy
 GROWTH_KIB = (48 if SANITIZED else 24) * 1024
+UNREAD_AGENCY_KIB = 64 * 1024  # UNREAD_AGENCY_BYTES
+CONNECTION_KIB = 48  # what libzmq keeps for one that says nothing
 FIELDS = "citizen_number,electricity.customer_code"
 
 

@@ -9,10 +9,9 @@ import pytest
 
 import people
 import wire
-from attack import GROWTH_KIB, attacked, open_attacked, short
+from attack import GROWTH_KIB, UNREAD_AGENCY_KIB, attacked, open_attacked, short
 
 CREDIT_MAX = 4 * 1024 * 1024  # SUBSCRIBE_CREDIT_BYTES
-UNREAD_PARTY_KIB = 64 * 1024  # UNREAD_AGENCY_BYTES
 BASE_US, LOT = 1640000000000000, "L" * 48 + "{:012}"
 
 
@@ -158,7 +157,7 @@ def test_credit_without_end_and_nothing_read(site):
 def test_connections_that_are_not_read(site):
     """Each of many takes over from the last and reads nothing: what all hold together is bounded, too, and whoever
     closes them has their session again."""
-    with attacked(site, growth_kib=UNREAD_PARTY_KIB + GROWTH_KIB) as honest, contextlib.ExitStack() as stack:
+    with attacked(site, growth_kib=UNREAD_AGENCY_KIB + GROWTH_KIB) as honest, contextlib.ExitStack() as stack:
         refused = 0
         while refused < 3:
             peer = stack.enter_context(mute(site))
@@ -196,7 +195,7 @@ def long_question(number):
 def test_answers_that_are_not_read(site):
     """To questions of no session, over connections that hold as many messages as they may: what all of them hold is
     bounded for their subscription, and whoever closes them is answered again."""
-    with attacked(site, growth_kib=UNREAD_PARTY_KIB + GROWTH_KIB) as honest, contextlib.ExitStack() as stack:
+    with attacked(site, growth_kib=UNREAD_AGENCY_KIB + GROWTH_KIB) as honest, contextlib.ExitStack() as stack:
         peers = [stack.enter_context(wire.subscriber(site, "list", rcvhwm=1, rcvbuf=4096)) for _ in range(12)]
         late, refused, number = stack.enter_context(wire.subscriber(site, "list")), 0, 0
         deadline = time.monotonic() + 60

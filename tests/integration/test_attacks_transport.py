@@ -14,7 +14,7 @@ import pytest
 import people
 import wire
 import zmtp
-from attack import attacked, open_attacked, set_up, short
+from attack import CONNECTION_KIB, GROWTH_KIB, attacked, open_attacked, set_up, short
 
 HANDSHAKE_S = 5  # HANDSHAKE_IVL_MS
 FRAME_MAX = 24 + 1024 * 1024
@@ -210,8 +210,9 @@ def test_metadata_without_end(site):
 
 def test_lengths_that_nothing_follows(site):
     """The largest message that may be is announced, and its bytes do not come."""
-    with attacked(site), contextlib.ExitStack() as stack:
-        for n in range(short(100, 1000)):
+    n = short(100, 1000)
+    with attacked(site, growth_kib=n * CONNECTION_KIB + GROWTH_KIB), contextlib.ExitStack() as stack:
+        for _ in range(n):
             raw = stack.enter_context(shaken(site))
             raw.send(b"\2" + struct.pack(">Q", FRAME_MAX) + b"\7MESSAGE")
         is_alive(site)
