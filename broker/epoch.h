@@ -19,6 +19,13 @@ typedef struct LogTail {
     bool anew;               // on a connection on which it was not compared with that
 } LogTail;
 
+// In SQL: the log's present epoch is this server's, and none is asked for. Until then nothing is said of heads, for
+// what was signed since the database was set back may contradict what was told before that.
+#define EPOCH_HOLDS                                                                                                    \
+    "(SELECT (e.system_identifier, e.timeline) = (i.system_identifier, i.timeline) FROM exchange.epoch e "             \
+    "CROSS JOIN exchange.server_identity() i ORDER BY e.epoch DESC LIMIT 1) "                                          \
+    "AND NOT EXISTS (SELECT FROM exchange.epoch_request r WHERE r.epoch IS NULL)"
+
 // Whether the log ends before where this broker had left it, and no epoch has begun since: its database was set back.
 // Where another broker has written on since, only what is stored there tells: epoch_log_due() looks, where `anew`.
 bool epoch_is_set_back(const LogTail *tail);

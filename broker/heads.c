@@ -3,6 +3,7 @@
 // Signing is one short transaction on a session of its own, under a lock of its own. What is signed is committed.
 #include "broker/heads.h"
 
+#include "broker/epoch.h"
 #include "broker/lookup.h"
 #include "broker/mail.h"
 #include "broker/thread.h"
@@ -60,9 +61,7 @@ static const PgStatement STATE = {
     "(SELECT c.logged_position FROM exchange.policy_change c WHERE c.change = k.change) "
     "FROM exchange.head h LEFT JOIN (SELECT size, head FROM exchange.signed_head ORDER BY number DESC LIMIT 1) s ON true "
     "LEFT JOIN exchange.head_key k ON k.key_id = $1 "
-    "WHERE (SELECT (e.system_identifier, e.timeline) = (i.system_identifier, i.timeline) FROM exchange.epoch e "
-    "CROSS JOIN exchange.server_identity() i ORDER BY e.epoch DESC LIMIT 1) "
-    "AND NOT EXISTS (SELECT FROM exchange.epoch_request r WHERE r.epoch IS NULL)",
+    "WHERE " EPOCH_HOLDS,
     1, STATE_TYPES};
 
 static int read_log(const PGresult *rows, SegmentHead *ret) {

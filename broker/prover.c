@@ -4,6 +4,7 @@
 // fails is told, and asked for again later.
 #include "broker/prover.h"
 
+#include "broker/epoch.h"
 #include "broker/log_path.h"
 #include "broker/log_row.h"
 #include "broker/lookup.h"
@@ -52,7 +53,7 @@ typedef struct Heads {
 
 static const Oid HEADS_TYPES[] = {OID_INT8};
 static const PgStatement HEADS = {"proof-heads",
-                                  "SELECT head, signature, (SELECT epoch FROM exchange.head) "
+                                  "SELECT head, signature, (SELECT epoch FROM exchange.head WHERE " EPOCH_HOLDS ") "
                                   "FROM exchange.signed_head WHERE number = $1 OR number = "
                                   "(SELECT max(number) FROM exchange.signed_head) ORDER BY number DESC",
                                   1, HEADS_TYPES};
@@ -86,7 +87,8 @@ static int check_heads(const Heads *heads) {
                       heads->newest->number, heads->older->number);
 }
 
-// 1 when none is signed yet in the log's present epoch. One of an epoch before is of a log that may have been longer.
+// 1 when none is signed yet in the log's present epoch, or another is due. One of an epoch before is of a log that may
+// have been longer, or have gone on otherwise since it was set back.
 static int read_heads(Actor *actor, uint64_t agents, Heads *ret) {
     PgParams params = {0};
     PGresult *rows = NULL;
@@ -102,7 +104,7 @@ static int read_heads(Actor *actor, uint64_t agents, Heads *ret) {
         result = read_head(actor, rows, 0, &ret->signed_head, &ret->newest);
     if (result == 0)
         result = read_head(actor, rows, n - 1, &older, &ret->older);
-    if (result == 0 && ret->newest->epoch != (uint32_t)pg_i32(rows, 0, 2))
+    if (result == 0 && (pg_is_null(rows, 0, 2) || ret->newest->epoch != (uint32_t)pg_i32(rows, 0, 2)))
         result = 1;
     PQclear(rows);
     if (result == 0 && (ret->older->number != agents || ret->older->epoch != ret->newest->epoch))

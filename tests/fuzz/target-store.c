@@ -22,8 +22,8 @@ static SegmentCoder *coder;
 enum { PAYLOAD, SUMMARY, BATCH, RECORD, KINDS };
 #define COMPRESS 0x80
 
-// protobuf-c takes a field's number 0 in a long form, and not in the short one that it writes itself. proto/check.h lets
-// neither in.
+// protobuf-c takes a field's number 0 in a long form, and not in the short one that it writes itself. proto/check.h
+// lets neither in.
 static bool has_number_0(const ProtobufCMessage *message) {
     for (unsigned i = 0; i < message->n_unknown_fields; i++)
         if (message->unknown_fields[i].tag == 0)

@@ -92,7 +92,10 @@ static int proof_heads(Call *call) {
         row_begin(call);
         row_value(call, 0, row->head);
         row_value(call, 1, row->signature);
-        row_i32(call, 2, base_head(call)->epoch);
+        if (base_epoch_holds(call))
+            row_i32(call, 2, base_head(call)->epoch);
+        else
+            row_null(call, 2);
     }
     return 0;
 }
