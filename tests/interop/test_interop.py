@@ -135,6 +135,26 @@ def test_records_prove_whose_word_they_are(site):
     assert stranger.journal() == []
 
 
+def test_what_has_changed_is_the_events_word():
+    """A true event beside made-up values proves nothing."""
+    event = pb.ChangeEvent(health=pb.Vaccination(vaccine_group="covid-19", lot_number="L1", dose_number=2))
+    record = pb.FeedRecord(position=7, domain=pb.HEALTH,
+                           changed_fields=[*pb.Vaccination.DESCRIPTOR.fields_by_number, 99])
+    record.body = event.health.SerializeToString()
+    clients.receive.check_changed(record, event)
+    for lie in (pb.Vaccination(vaccine_group="covid-19", lot_number="L2", dose_number=2),
+                pb.Vaccination(vaccine_group="covid-19", dose_number=2),
+                pb.Vaccination(vaccine_group="covid-19", lot_number="L1", dose_number=2, facility_code="01001")):
+        record.body = lie.SerializeToString()
+        with pytest.raises(clients.wire.Ended, match="says otherwise than its event"):
+            clients.receive.check_changed(record, event)
+    event.operation = pb.RETRACT
+    with pytest.raises(clients.wire.Ended, match="says otherwise than its event"):
+        clients.receive.check_changed(record, event)
+    record.body = b""
+    clients.receive.check_changed(record, event)
+
+
 def test_a_later_verdict_is_told(site):
     """The person becomes known after the event: the verdict of then replaces the first."""
     python = PythonPublisher(site, "MOH")
