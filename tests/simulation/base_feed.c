@@ -36,6 +36,13 @@ static int stamp(Call *call) {
     return 0;
 }
 
+static int turn(Call *call) { // nothing is erased here
+    rows_begin(call, 1);
+    row_begin(call);
+    row_i64(call, 0, 0);
+    return 0;
+}
+
 static int subscriptions(Call *call) {
     rows_begin(call, 4);
     for (size_t i = 0; i < base_n_subscriptions; i++) {
@@ -273,6 +280,7 @@ const BaseStatement BASE_FEED[] = {
     {"notify", notify},
     {"snapshot_agencies", agencies},
     {"feed_policy_stamp", stamp},
+    {"feed_turn", turn},
     {"feed_let_go", done},
     {"feed_subscriptions", subscriptions},
     {"feed_keys", keys},

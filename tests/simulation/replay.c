@@ -23,6 +23,7 @@
 static const char *const ELSEWHERE[] = {
     "epoch_request",       // test-store.c has it
     "feed_epoch",          // in the second epoch only: behind a set back
+    "feed_turn",           // a feed that could not let go in time
     "honour-request",      // likewise
     "replaced-still-open", // in one seed of thousands
     "reviewed",            // likewise; it changes nothing where there are no reviews

@@ -32,13 +32,17 @@ static bool is_heard(const BaseStream *present, const uint8_t *stream) {
 // The first later decision that its agent must have been told: behind its last answer, on a stream that it has. What is
 // decided once more of the same event, on a stream that this one replaced, finds nobody who waits for it; nor does what
 // a database that was set back decides again, or decides on a stream of before: its first life may have taken at once
-// what the second deferred, and said so. -1: none.
+// what the second deferred, and said so. That what was told as taken is unchanged, where it came twice, is no news.
+// -1: none.
 static int owed_decision(const Saying *saying) {
     const SayingLog *log = truth_log_of(saying);
     const BaseStream *present = present_stream(saying->agent);
     bool owes = truth.plan.told && !saying->told_of_old;
     for (int i = 0; owes && i < log->n_decisions; i++) {
         const uint8_t *stream = log->decisions[i].stream;
+        if (log->decisions[i].verdict == DONGBO__VERDICT__UNCHANGED && saying->told_position > log->last_logged &&
+            saying->told_verdict == DONGBO__VERDICT__ACCEPTED)
+            continue;
         bool heard = truth_is_lost() ? present != NULL && value_is(present->stream, stream, STREAM_BYTES)
                                      : is_heard(present, stream);
         // Of what was taken at once the agent has its batch, where the stream is its own.
@@ -158,13 +162,14 @@ void truth_print(void) {
     for (size_t i = 0; i < truth.n; i++) {
         const Saying *saying = &truth.sayings[i];
         const SayingLog *log = truth_log_of(saying);
-        fprintf(stderr, "  %s of person %d%s%s at %" PRId64 "%s, logged %d times, open %d times, told at %" PRIu64,
+        fprintf(stderr, "  %s of person %d%s%s at %" PRId64 "%s, logged %d times, open %d times, told %s at %" PRIu64,
                 saying->key, saying->person, saying->kind == SAID_MOVE ? " to " : "",
                 saying->kind == SAID_MOVE ? saying->province : "", saying->event_time_us / 1000000 % 10000,
-                saying->promised ? "" : ", not promised", log->n_logged, log->n_open, saying->told_position);
+                saying->promised ? "" : ", not promised", log->n_logged, log->n_open,
+                verdict_name(saying->told_verdict), saying->told_position);
         for (int k = 0; k < log->n_decisions; k++)
-            fprintf(stderr, "; decided at %" PRIu64 " of %02x%02x", log->decisions[k].position,
-                    log->decisions[k].stream[0], log->decisions[k].stream[1]);
+            fprintf(stderr, "; decided %s at %" PRIu64 " of %02x%02x", verdict_name(log->decisions[k].verdict),
+                    log->decisions[k].position, log->decisions[k].stream[0], log->decisions[k].stream[1]);
         fputc('\n', stderr);
     }
 }
