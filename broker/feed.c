@@ -164,6 +164,8 @@ static int work(Actor *actor, int64_t *ret_wait_ms) {
 }
 
 static int64_t wait_of(const Actor *actor, int64_t wait_ms) {
+    if (actor->state.connected && feed_store_has_news(actor->state.store))
+        return 0;
     int64_t now_ms = clock_monotonic_ms(actor->state.clock);
     int64_t due_ms = actor->tick_ms;
     if (!actor->state.connected && actor->retry_ms < due_ms)

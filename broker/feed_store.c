@@ -152,6 +152,7 @@ static const PgStatement FOLLOWED = {
 
 struct FeedStore {
     Pg *pg;
+    FeedNews news; // that nobody asked for yet
 };
 
 int feed_store_new(FeedStore **ret, const char *conninfo) {
@@ -196,27 +197,40 @@ int feed_store_socket(const FeedStore *store) {
     return pg_connected(store->pg) ? PQsocket(pg_raw(store->pg)) : -1;
 }
 
-int feed_store_news(FeedStore *store, FeedNews *ret) {
-    *ret = (FeedNews){0};
-    PGconn *connection = pg_raw(store->pg);
-    if (!PQconsumeInput(connection))
-        return pg_lost(store->pg, "news of commits");
-    for (PGnotify *note; (note = PQnotifies(connection)); PQfreemem(note)) {
+// What libpq has read by now, be it with the answer to a statement.
+static void gather_news(FeedStore *store) {
+    FeedNews *news = &store->news;
+    for (PGnotify *note; (note = PQnotifies(pg_raw(store->pg))); PQfreemem(note)) {
         if (strcmp(note->relname, "dongbo_policy") == 0) {
-            ret->policy = true;
+            news->policy = true;
             continue;
         }
         if (strcmp(note->relname, "dongbo_head") == 0) {
-            ret->signed_head = true;
+            news->signed_head = true;
             continue;
         }
         uint64_t position = strtoull(note->extra, NULL, 10);
-        ret->commit = true;
+        news->commit = true;
         if (position == 0)
             position = UINT64_MAX; // it did not say: look
-        if (position > ret->position)
-            ret->position = position;
+        if (position > news->position)
+            news->position = position;
     }
+}
+
+bool feed_store_has_news(FeedStore *store) {
+    if (pg_connected(store->pg))
+        gather_news(store);
+    return store->news.commit || store->news.policy || store->news.signed_head;
+}
+
+int feed_store_news(FeedStore *store, FeedNews *ret) {
+    *ret = (FeedNews){0};
+    if (!PQconsumeInput(pg_raw(store->pg)))
+        return pg_lost(store->pg, "news of commits");
+    gather_news(store);
+    *ret = store->news;
+    store->news = (FeedNews){0};
     return 0;
 }
 

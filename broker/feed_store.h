@@ -32,6 +32,8 @@ typedef struct FeedNews {
     bool signed_head; // there is a newer one
 } FeedNews;
 int feed_store_news(FeedStore *store, FeedNews *ret); // never blocks
+// Whether there is any that the socket does not tell of: it came with the answer to a statement.
+bool feed_store_has_news(FeedStore *store);
 
 int feed_store_head(FeedStore *store, FeedPlace *ret); // position 0 in an empty log
 // The newest signed head, as stored; number 0 when there is none.

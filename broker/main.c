@@ -30,6 +30,10 @@
 #define REFRESH_MS 500 // so that a key ends within a second of its time, and where a notification is lost
 #define RETRY_MAX_MS 5000
 
+typedef struct Notified {
+    bool policy, review;
+} Notified;
+
 typedef struct Broker {
     Settings *settings;
     Keys keys, next_keys;
@@ -39,6 +43,7 @@ typedef struct Broker {
     Stats stats;
     int signals;
     Pg *policy;
+    Notified notified; // and not looked at yet
     Agencies *agencies;
     Zap *zap;
     zactor_t *feed, *door;
@@ -136,21 +141,15 @@ static int read_agencies(Broker *broker, bool *ret_changed) {
     return 0;
 }
 
-typedef struct Notified {
-    bool policy, review;
-} Notified;
-
-static Notified take_notifications(Broker *broker) {
-    Notified notified = {0};
+static void take_notifications(Broker *broker) {
     if (!pg_connected(broker->policy))
-        return notified;
+        return;
     PQconsumeInput(pg_raw(broker->policy));
     for (PGnotify *notify; (notify = PQnotifies(pg_raw(broker->policy))) != NULL; PQfreemem(notify)) {
         bool review = strcmp(notify->relname, REVIEW_CHANNEL) == 0 || strcmp(notify->relname, FOLLOW_CHANNEL) == 0;
-        notified.review = notified.review || review;
-        notified.policy = notified.policy || !review;
+        broker->notified.review = broker->notified.review || review;
+        broker->notified.policy = broker->notified.policy || !review;
     }
-    return notified;
 }
 
 static void look_at_often(Broker *broker, const ZapRefused *refused) {
@@ -191,7 +190,9 @@ static void look_at_descriptors(Broker *broker) {
 static void refresh(Broker *broker) {
     look_at_descriptors(broker);
     look_at_refused(broker);
-    Notified notified = take_notifications(broker);
+    take_notifications(broker);
+    Notified notified = broker->notified;
+    broker->notified = (Notified){0};
     bool changed = false, reconnected = !pg_connected(broker->policy);
     if (notified.review)
         pipeline_review(broker->pipeline);
@@ -205,6 +206,7 @@ static void refresh(Broker *broker) {
     broker->failing = false;
     if (changed || notified.policy || reconnected)
         pipeline_log_policies(broker->pipeline);
+    take_notifications(broker); // what came with these answers, which no poll tells of any more
 }
 
 // Somebody else's database may be away, and is waited for later; one that can never do is refused here.
@@ -332,7 +334,7 @@ static int run(Broker *broker) {
         result = start(broker);
     if (result != 0)
         return result < 0 ? result : 0;
-    while (wait_for(broker, REFRESH_MS) == 0)
+    while (wait_for(broker, broker->notified.policy || broker->notified.review ? 0 : REFRESH_MS) == 0)
         refresh(broker);
     log_info("stopping");
     return 0;
