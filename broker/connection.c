@@ -144,8 +144,10 @@ void connections_leave(Connections *connections, Connection *connection) {
 }
 
 bool connections_takes(const Connection *connection, size_t n) {
-    return connections_unread(connection) + n <= UNREAD_BYTES &&
-           connection->holder->unread_bytes + n <= UNREAD_AGENCY_BYTES;
+    uint64_t unread = connections_unread(connection) + n;
+    if (unread <= UNREAD_TOLD_BYTES) // why nothing more is said
+        return true;
+    return unread <= UNREAD_BYTES && connection->holder->unread_bytes + n <= UNREAD_AGENCY_BYTES;
 }
 
 void connections_sent(Connection *connection, size_t n) {

@@ -42,6 +42,7 @@ uint32_t connections_party(const char *user, const char *kind);
 void connections_leave(Connections *connections, Connection *connection);
 size_t connections_sessions(const Connection *connection); // of its party, over all of its connections
 uint64_t connections_unread(const Connection *connection); // bytes
+// Whether n bytes more may be sent. A few may over a connection that reads, however much its party's others hold.
 bool connections_takes(const Connection *connection, size_t n);
 void connections_sent(Connection *connection, size_t n);
 // All is known to have been read that was sent when sent_bytes was so much.

@@ -6,10 +6,6 @@
 #include "broker/feed_outside.h"
 #include "broker/feed_session.h"
 
-#define NOT_READ                                                                                                       \
-    "What was answered over this connection, or over others of this subscription, was not read: close those, connect " \
-    "again."
-
 static bool heads_afford(FeedState *state, const char *user, FeedAnswer *answer) {
     if (allowance_take(state->asks, user, clock_monotonic_ms(state->clock)))
         return true;
@@ -49,7 +45,7 @@ int feed_asked(FeedState *state, const FeedAsked *asked, FeedAnswer *answer) {
         feed_answer(answer, DONGBO__ERROR__CODE__NOT_ALLOWED,
                     "This subscription keeps no list of persons: it receives all whom its rights cover.");
     else if (!feed_outside_has_room(state, &peer))
-        feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL, NOT_READ);
+        feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL, FEED_NOT_READ);
     else if ((r = follower_ask(state->follower, asked->route, policy, asked->frame)) == 2)
         feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL, FEED_CANNOT_SERVE);
     else if (r == 1)

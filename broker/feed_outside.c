@@ -35,8 +35,10 @@ static void ask(FeedState *state, Connection *connection) {
         gone(subscribers_connections(state->subscribers), connection);
 }
 
+// Where others of its subscription hold too much, the little is asked about, too: else it would soon be told no more.
 static void ask_if_much(FeedState *state, Connection *connection) {
-    if (connections_unread(connection) < UNREAD_PING_BYTES)
+    uint64_t unread = connections_unread(connection);
+    if (unread == 0 || (unread < UNREAD_PING_BYTES && connections_takes(connection, FRAME_BODY_BYTES_MAX)))
         return;
     if (!is_idle(connection))
         feed_session_ask(state, connection);
@@ -49,18 +51,37 @@ bool feed_outside_has_room(FeedState *state, const FeedPeer *peer) {
     return connection && connections_takes(connection, FRAME_BODY_BYTES_MAX);
 }
 
-void feed_outside_say(FeedState *state, const FeedPeer *peer, const Bytes *frame) {
-    Connections *connections = subscribers_connections(state->subscribers);
-    Connection *connection = frame->failed ? NULL : connections_hold(connections, peer->route, peer->party);
-    if (!connection || !connections_takes(connection, frame->n))
+static void say(FeedState *state, Connection *connection, const Bytes *frame) {
+    if (!connections_takes(connection, frame->n))
         return;
-    int r = socket_send_to(state->router, peer->route, frame->data, frame->n);
+    int r = socket_send_to(state->router, connection->route, frame->data, frame->n);
     if (r == 2)
-        gone(connections, connection);
+        gone(subscribers_connections(state->subscribers), connection);
     if (r != 0)
         return;
     connections_sent(connection, frame->n);
     ask_if_much(state, connection);
+}
+
+static void say_not_read(FeedState *state, Connection *connection) {
+    Dongbo__Error error = DONGBO__ERROR__INIT;
+    error.code = DONGBO__ERROR__CODE__INTERNAL;
+    error.text = FEED_NOT_READ;
+    bytes_clear(&state->out);
+    frame_write(&state->out, FRAME_ERROR, 0, 1, &error.base);
+    if (!state->out.failed)
+        say(state, connection, &state->out);
+}
+
+void feed_outside_say(FeedState *state, const FeedPeer *peer, const Bytes *frame) {
+    Connections *connections = subscribers_connections(state->subscribers);
+    Connection *connection = frame->failed ? NULL : connections_hold(connections, peer->route, peer->party);
+    if (!connection)
+        return;
+    if (connections_takes(connection, frame->n))
+        say(state, connection, frame);
+    else
+        say_not_read(state, connection);
 }
 
 void feed_outside_pong(FeedState *state, const FeedPeer *peer, const Frame *frame) {

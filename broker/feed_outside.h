@@ -2,11 +2,15 @@
 //
 // What is said to subscribers outside of sessions: answers to their questions, errors. A peer that reads none of it
 // holds our memory, so it is counted as within sessions (connection.h), and what would be too much is not said:
-// UNREAD_BYTES over one connection, UNREAD_AGENCY_BYTES over all of a subscription's. A Ping behind it tells that it
-// was read, of the session where the connection has one, and else of none.
+// UNREAD_BYTES over one connection, UNREAD_AGENCY_BYTES over all of a subscription's; who reads is told why. A Ping
+// behind it tells that it was read, of the session where the connection has one, and else of none.
 #pragma once
 
 #include "broker/feed_state.h"
+
+#define FEED_NOT_READ                                                                                                  \
+    "What was answered over this connection, or over others of this subscription, was not read: close those, connect " \
+    "again."
 
 typedef struct FeedPeer {
     const zframe_t *route;

@@ -53,6 +53,7 @@
 #define UNREAD_BYTES (16 * 1024 * 1024)               // sent over one connection and not known to have been read
 #define UNREAD_AGENCY_BYTES (64 * 1024 * 1024)        // ... over all of an agency's, or a subscription's
 #define UNREAD_PING_BYTES (64 * 1024)                 // so much unread is asked about
+#define UNREAD_TOLD_BYTES 4096                        // ... over one connection, whatever the party's others hold
 #define SUBSCRIBE_CREDIT_BYTES (4 * 1024 * 1024)
 #define SNAPSHOT_BUCKETS 4096    // records of a subscription, by the first 12 bits of their ids
 #define SNAPSHOT_DIGEST_BYTES 16 // what the records of a bucket add up to

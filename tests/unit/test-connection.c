@@ -26,6 +26,13 @@ static Connection *join(Connections *connections, unsigned route, uint32_t agenc
     return connection;
 }
 
+static Connection *hold(Connections *connections, unsigned route, uint32_t party) {
+    zframe_t *frame = zframe_new(&route, sizeof route);
+    Connection *connection = connections_hold(connections, frame, party);
+    zframe_destroy(&frame);
+    return connection;
+}
+
 static void test_what_is_read_makes_room(void **state) {
     Connection *one = join(*state, 1, 7);
     assert_true(connections_takes(one, UNREAD_BYTES));
@@ -64,6 +71,13 @@ static void test_agencies_have_their_share(void **state) {
         connections_sent(list[i], UNREAD_BYTES);
     }
     assert_null(join(connections, n, 7));
+    // Over one that reads it may be told why.
+    Connection *told = hold(connections, n, 7);
+    assert_true(connections_takes(told, UNREAD_TOLD_BYTES));
+    connections_sent(told, 10);
+    assert_true(connections_takes(told, UNREAD_TOLD_BYTES - 10));
+    assert_false(connections_takes(told, UNREAD_TOLD_BYTES - 9));
+    connections_forget(connections, told);
     // A route that somebody else had.
     Connection *other = join(connections, 0, 8);
     assert_non_null(other);
@@ -87,13 +101,6 @@ static void test_connections_are_bounded(void **state) {
     connections_leave(connections, one); // forgotten
     assert_null(join(connections, SESSIONS_MAX, 1));
     assert_non_null(join(connections, SESSIONS_MAX, 1000));
-}
-
-static Connection *hold(Connections *connections, unsigned route, uint32_t party) {
-    zframe_t *frame = zframe_new(&route, sizeof route);
-    Connection *connection = connections_hold(connections, frame, party);
-    zframe_destroy(&frame);
-    return connection;
 }
 
 // What is said outside of sessions counts with what is said within.
