@@ -59,7 +59,10 @@ static int erase_list(const Bytes *plain, Shape shape, EraseSet set, Bytes *out)
     size_t i = 0;
     int r;
     while ((r = walk_next(&at, end, &field)) == 0) {
-        if (field.number == shape.list && i < set.n && set.gone[i++])
+        bool listed = field.number == shape.list;
+        if (listed && i == set.n) // more than there are entries: who can say which are which?
+            return 1;
+        if (listed && set.gone[i++])
             append_delimited(out, field.number, &EMPTY);
         else if (shape.salts != 0 && field.number == shape.salts)
             r = append_salts(out, &field, set);

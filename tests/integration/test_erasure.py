@@ -323,6 +323,28 @@ def stored(message):
     return frame + b"".join((len(block) << 3 | (block is blocks[-1])).to_bytes(3, "little") + block for block in blocks)
 
 
+def varint(value, size):
+    return bytes(value >> 7 * i & 127 | 128 * (i < size - 1) for i in range(size))
+
+
+def longer(message, more=0):
+    """The same, and its first field's length as a number that no decoder takes."""
+    plain = message.SerializeToString()
+    n, begins = (plain[1], 2) if plain[1] < 128 else (plain[1] & 127 | plain[2] << 7, 3)
+    return plain[:1] + varint(n + more, 10 if more else 6) + plain[begins:]
+
+
+def padded(message):
+    """The same, but for a line of it whose first length is such a number."""
+    line = message.lines[0].SerializeToString()
+    at = next(i for i in range(len(line)) if line[i] == 6 << 3 | 2 and line[i + 1] == 32)  # its leaf
+    line = line[:at + 1] + varint(32, 6) + line[at + 2:]
+    rest = copy(message)
+    rest.ClearField("lines")
+    rest.lines.extend(message.lines[1:])
+    return b"\x0a" + varint(len(line), 2) + line + rest.SerializeToString()
+
+
 def copy(message):
     return type(message).FromString(message.SerializeToString())
 
@@ -344,8 +366,10 @@ def test_a_segment_loses_what_is_erased_and_nothing_else(exchange, health):
     content.salts = content.salts[:16] + zeros + content.salts[32:]
     events.events[1] = b""
     events.salts = events.salts[:16] + zeros + events.salts[32:]
+    left = bytes(exchange.cluster.value("SELECT exchange.about_filter(%s)", content.SerializeToString()))
+    assert len(left) < len(about) == 1 + 2 * 3 * 4
 
-    def take(lines=lines, content=content, events=events, about=about):
+    def take(lines=lines, content=content, events=events, about=left):
         values = [one and stored(one) for one in (lines, content)] + [events and events.SerializeToString(), about]
         return exchange.cluster.value("SELECT exchange.erase_segment(%s, %s, %s, %s, %s)", first, *values,
                                       user="dongbo_operator")
@@ -361,6 +385,9 @@ def test_a_segment_loses_what_is_erased_and_nothing_else(exchange, health):
     for n, wrong in enumerate([
             {"lines": whole[0]}, {"content": whole[1]}, {"events": whole[2]}, {"content": None, "about": None},
             {"events": None}, {"about": b""}, {"about": b"\1" + about * 9}, {"lines": b""}, {"content": b"\xff"},
+            {"about": about}, {"about": b"\1"}, {"about": left[:-1] + bytes([left[-1] ^ 1])}, {"about": None},
+            {"lines": longer(lines)}, {"content": longer(content)}, {"lines": longer(lines, 2 << 56)},
+            {"lines": padded(lines)}, {"content": longer(content, 1 << 63)},
             {"lines": lines.SerializeToString() + b"\x12\x01x"}, {"content": content.SerializeToString() + b"\x1a\0"},
             {"lines": changed(lines, lambda m: setattr(m.lines[0], "verdict", 5))},
             {"lines": changed(lines, lambda m: setattr(m.lines[0], "leaf", lines.lines[2].leaf))},

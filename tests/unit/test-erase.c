@@ -104,6 +104,22 @@ static void test_batch(void **state) {
     assert_int_equal(erase_batch(before.data, before.n - 1, SET, &after), 1);
 }
 
+// Of a batch that could not be read any number of events may stand in the place of one: no part of it stays.
+static void test_batch_of_more_events_than_entries(void **state) {
+    static const uint8_t LONG_LENGTH[] = {0x22, 0x83, 0x80, 0x80, 0x80, 0x80, 0x00, 'o', 'n', 'e'};
+    static const bool GONE[] = {true};
+    ProtobufCBinaryData events[] = {{5, (uint8_t *)"one-1"}, {5, (uint8_t *)"two-2"}};
+    Dongbo__SealedBatch batch = DONGBO__SEALED_BATCH__INIT;
+    batch.n_events = 2;
+    batch.events = events;
+    CLEANUP(bytes_free) Bytes before = {0};
+    CLEANUP(bytes_free) Bytes after = {0};
+    bytes_append_message(&before, &batch.base);
+    assert_int_equal(erase_batch(before.data, before.n, (EraseSet){GONE, 1}, &after), 1);
+    bytes_clear(&after);
+    assert_int_equal(erase_batch(LONG_LENGTH, sizeof LONG_LENGTH, (EraseSet){GONE, 1}, &after), 1);
+}
+
 // ---- records --------------------------------------------------------------------------------------------------------
 
 #define FIELD(n) ((n) << 3 | 2)
@@ -199,6 +215,7 @@ int main(void) {
         cmocka_unit_test(test_payload),
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_batch_of_more_events_than_entries),
         cmocka_unit_test(test_a_record_of_two),
         cmocka_unit_test(test_a_record_of_its_own),
         cmocka_unit_test(test_a_record_of_nobody),

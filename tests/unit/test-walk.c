@@ -62,6 +62,8 @@ static void test_refuses_odd_encodings(void **state) {
         {{0x0b}, 1},                                                                    // a group
         {{0x0e}, 1},                                                                    // wire type 6
         {{0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 12}, // an endless varint
+        {{0x0a, 0x81, 0x80, 0x80, 0x80, 0x80, 0x00, 'a'}, 8},                           // a length of six bytes ...
+        {{0x88, 0x80, 0x80, 0x80, 0x80, 0x00, 0x01}, 7},                                // ... and a tag
         {{0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, 11},       // a length of 2^64 - 1
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
