@@ -177,11 +177,18 @@ static int take_row(Arena *arena, Item *item, const PGresult *rows, int row) {
     return 0;
 }
 
-static int run(Pg *writer, Work *work, const Change *changes, size_t n) {
+typedef struct Applying {
+    Pg *writer, *exchange; // the latter's session holds the log's lock, and must not be idle for long
+    Work *work;
+    size_t *at_once; // see apply.h
+} Applying;
+
+static int run(const Applying *applying, const Change *changes, size_t n) {
+    Work *work = applying->work;
     PgParams params = {0};
     apply_params(&params, work, changes, n);
     PGresult *rows = NULL;
-    int result = pg_run(writer, &APPLY, &params, &rows);
+    int result = pg_run(applying->writer, &APPLY, &params, &rows);
     pg_params_free(&params);
     size_t at = 0;
     for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
@@ -196,8 +203,8 @@ static int run(Pg *writer, Work *work, const Change *changes, size_t n) {
 }
 
 // In order, and by halves where the store refuses a value, until that event stands alone.
-static int run_halving(Pg *writer, Work *work, const Change *changes, size_t n) {
-    int result = run(writer, work, changes, n);
+static int run_halving(const Applying *applying, const Change *changes, size_t n) {
+    int result = run(applying, changes, n);
     if (result != ERROR_DATA)
         return result;
     if (n == 1) {
@@ -205,20 +212,28 @@ static int run_halving(Pg *writer, Work *work, const Change *changes, size_t n) 
         return 0;
     }
     size_t half = n / 2;
-    result = run_halving(writer, work, changes, half);
-    return result < 0 ? result : run_halving(writer, work, changes + half, n - half);
+    for (int i = 0; i < 2; i++) {
+        result = store_stay(applying->exchange);
+        if (result == 0)
+            result = run_halving(applying, changes + (i == 0 ? 0 : half), i == 0 ? half : n - half);
+        if (result < 0)
+            return result;
+    }
+    return 0;
 }
 
 // A store that is slow must not be asked for the same again and again, which its session has no patience for: then it
 // is told of fewer changes at once, and of a few more with each call that it has answered.
-static int run_pieces(Pg *writer, Pg *exchange, Work *work, const Change *changes, size_t n, size_t *at_once) {
+static int run_pieces(const Applying *applying, const Change *changes, size_t n) {
+    size_t *at_once = applying->at_once;
     int result = 0;
     for (size_t at = 0, piece; result == 0 && at < n; at += piece) {
         piece = *at_once == 0 || n - at < *at_once ? n - at : *at_once;
         if (at > 0)
-            result = store_stay(exchange);
-        if (result == 0)
-            result = run_halving(writer, work, changes + at, piece);
+            result = store_stay(applying->exchange);
+        if (result < 0)
+            return result;
+        result = run_halving(applying, changes + at, piece);
         if (result == ERROR_DATABASE)
             *at_once = piece / 2 > AT_ONCE_MIN ? piece / 2 : AT_ONCE_MIN;
         else if (*at_once != 0)
@@ -368,7 +383,7 @@ int apply_changes(Pg *writer, Prepare *prepare, Work *work, size_t *at_once) {
         if (result < 0)
             return result;
     }
-    result = run_pieces(writer, prepare_exchange(prepare), work, changes, n, at_once);
+    result = run_pieces(&(Applying){writer, prepare_exchange(prepare), work, at_once}, changes, n);
     if (result == 0)
         result = merger_look_up(prepare_population(prepare), prepare_exchange(prepare), work);
     if (result == 0)

@@ -511,21 +511,42 @@ RETURNS TABLE (sequence bigint, person bigint, citizen_number text, province_bef
     province_after text, province63_after text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ BEGIN
     RETURN QUERY SELECT * FROM quick.apply_changes(a, b, {names}, p, q);
-    PERFORM pg_sleep({seconds} * cardinality(b));
+    PERFORM pg_sleep({seconds});
+    IF 'Hoàng Văn Độc' = ANY (f) THEN
+        RAISE EXCEPTION 'this is no name' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
 END $$"""
+
+
+def slow(centre, seconds):
+    arrays = "cdefghijklmno"
+    centre.cluster.rows(SLOW.format(arrays=", ".join(f"{name} text[]" for name in arrays), names=", ".join(arrays),
+                                    seconds=seconds))
 
 
 def test_a_slow_store_is_told_of_less_at_once(centre):
     """All at once takes longer than the broker waits, and longer than it may hold the log's lock in idleness."""
-    arrays = "cdefghijklmno"
-    centre.cluster.rows(SLOW.format(arrays=", ".join(f"{name} text[]" for name in arrays), names=", ".join(arrays),
-                                    seconds=0.08))
+    slow(centre, "0.08 * cardinality(b)")
     npc = centre.peer()
     npc.socket.rcvtimeo = 60000
     body = npc.publish([centre.enter(number(of)) for of in range(70)])[1]
     assert said(body) == {} and "no answer within" in centre.exchange.broker.text()
     assert centre.cluster.value("SELECT count(*) FROM population.citizen") == 70
     assert centre.cluster.value("SELECT count(*) FROM exchange.record_version WHERE NOT superseded") == 70
+
+
+def test_a_slow_store_that_refuses_one_value_holds_nobody_up(centre):
+    """To find it takes many calls, each of them quick enough, and all of them longer than the log's session may be
+    idle."""
+    slow(centre, 0.5)
+    npc = centre.peer()
+    npc.socket.rcvtimeo = 60000
+    events = [centre.enter(number(of)) for of in range(64)]
+    events[20] = centre.enter(number(20), full_name="Hoàng Văn Độc")
+    body = npc.publish(events)[1]
+    assert said(body) == {21: (REJECTED, ["NOT_STORABLE"])}
+    assert "tries again" not in centre.exchange.broker.text()
+    assert centre.cluster.value("SELECT count(*) FROM population.citizen") == 63
 
 
 @pytest.mark.parametrize("deferred", [False, True])
