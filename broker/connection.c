@@ -129,12 +129,14 @@ Connection *connections_join(Connections *connections, const zframe_t *route, ui
     Connection *connection = connections_hold(connections, route, party);
     if (connection == NULL)
         return NULL;
+    if (!connections_takes(connection, FRAME_BODY_BYTES_MAX)) {
+        if (connection->n_sessions == 0 && connections_unread(connection) == 0) // what was said outside stays counted
+            connections_forget(connections, connection);
+        return NULL;
+    }
     connection->n_sessions++;
     connection->holder->n_sessions++;
-    if (connections_takes(connection, FRAME_BODY_BYTES_MAX))
-        return connection;
-    connections_leave(connections, connection);
-    return NULL;
+    return connection;
 }
 
 void connections_leave(Connections *connections, Connection *connection) {

@@ -77,6 +77,10 @@ static void test_agencies_have_their_share(void **state) {
     connections_sent(told, 10);
     assert_true(connections_takes(told, UNREAD_TOLD_BYTES - 10));
     assert_false(connections_takes(told, UNREAD_TOLD_BYTES - 9));
+    // Whoever asks again and again, and reads nothing, is not told for ever.
+    assert_null(join(connections, n, 7));
+    assert_ptr_equal(hold(connections, n, 7), told);
+    assert_int_equal(connections_unread(told), 10);
     connections_forget(connections, told);
     // A route that somebody else had.
     Connection *other = join(connections, 0, 8);
