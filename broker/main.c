@@ -44,6 +44,7 @@ typedef struct Broker {
     int signals;
     Pg *policy;
     Notified notified; // and not looked at yet
+    bool policies;     // somebody changed one while agencies could not be read
     Agencies *agencies;
     Zap *zap;
     zactor_t *feed, *door;
@@ -201,11 +202,13 @@ static void refresh(Broker *broker) {
         if (!broker->failing)
             log_warn("agencies and keys stay as they were: %s", error_text());
         broker->failing = true;
+        broker->policies = broker->policies || notified.policy || reconnected;
         return;
     }
     broker->failing = false;
-    if (changed || notified.policy || reconnected)
+    if (changed || notified.policy || reconnected || broker->policies)
         pipeline_log_policies(broker->pipeline);
+    broker->policies = false;
     take_notifications(broker); // what came with these answers, which no poll tells of any more
 }
 

@@ -483,3 +483,15 @@ def test_the_exchange_tells_which_keys_will_follow(exchange):
     committee.until_head()
     assert public_keys(nexts[1]) == public_keys(exchange.directory / "hn-other.keys.pub")
     assert "put there by hand" in committee.log.read_text()
+
+
+def test_what_was_changed_while_agencies_could_not_be_read_is_logged(site):
+    """The notification came, and was of no use then."""
+    site.cluster.rows("REVOKE SELECT ON exchange.agency FROM dongbo_broker")
+    site.broker.wait_for(lambda: "agencies and keys stay as they were" in site.broker.text(), "a look that fails")
+    site.wait_until("SELECT count(*) FROM exchange.policy_change WHERE logged_position IS NULL", 0)
+    site.dongbo("subscription", "change", "hn", "--valid-to", "2098-12-31")
+    waiting = "SELECT count(*) FROM exchange.policy_change WHERE logged_position IS NULL"
+    assert site.cluster.value(waiting) == 1
+    site.cluster.rows("GRANT SELECT ON exchange.agency TO dongbo_broker")
+    site.wait_until(waiting, 0, 10)
