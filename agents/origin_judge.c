@@ -4,7 +4,6 @@
 // be the record's, too: or a true proof of something else could be passed off for it.
 #include "agents/origin_judge.h"
 
-#include "event.pb-c.h"
 #include "proto/base/error.h"
 #include "proto/check.h"
 #include "proto/domain.h"
@@ -15,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define POPULATION_NUMBER 2 // PopulationChange.citizen_number
 
 typedef struct Key {
     OriginKey of;
@@ -142,52 +139,16 @@ static bool is_key_of(const OriginJudge *judge, const Key *key, const char *agen
     return false;
 }
 
-// What the exchange makes of the event's word: places by the 63 provinces are kept by today's codes, of a number that
-// was cancelled there is none, and who is one with another has what that one had.
-static bool is_made_of(const Dongbo__ChangeEvent *event, const ProtobufCFieldDescriptor *field) {
-    if (strstr(field->name, "province") || strstr(field->name, "commune"))
-        return strcmp(event->subject->province_code_set, "63") == 0;
-    return event_domain(event) == DONGBO__DOMAIN__POPULATION &&
-           (field->id == POPULATION_NUMBER || population_is_merger(event->population));
-}
-
-// Whether this field of the record is as the event has it.
-static bool is_word_of(const Dongbo__ChangeEvent *event, const ProtobufCMessage *body, uint32_t number) {
-    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(body->descriptor, number);
-    if (!field || is_made_of(event, field)) // what is not known here, whoever stores the record refuses
-        return true;
-    return event->operation == DONGBO__OPERATION__RETRACT ? !field_is_said(body, number)
-                                                          : field_equal(event_body(event), body, number);
-}
-
-// What a record says has changed is the word of the event that made it.
-static const char *check_changed(const Dongbo__ChangeEvent *event, const Dongbo__FeedRecord *record, Arena *arena) {
-    const ProtobufCMessageDescriptor *descriptor = domain_descriptor((int)record->domain);
-    const ProtobufCMessage *body = NULL;
-    if (change_lets_go((int)record->change))
-        return NULL;
-    if (descriptor && check_message(descriptor, &CHECK_WIRE, record->body.data, record->body.len, NULL) == 0)
-        body = protobuf_c_message_unpack(descriptor, arena_protobuf(arena), record->body.len, record->body.data);
-    if (!body)
-        return "the record cannot be read";
-    for (size_t i = 0; i < record->n_changed_fields; i++)
-        if (!is_word_of(event, body, record->changed_fields[i]))
-            return "the record says that something changed which the event says otherwise";
-    return NULL;
-}
-
-// NULL: it is what made the record.
+// Where the event is told the record must be what it says.
 static const char *check_event(const Dongbo__OriginProof *proof, const Dongbo__FeedRecord *record, Arena *arena) {
-    if (proof->erased)
-        return "an event that was erased is told";
-    if (check_message(&dongbo__change_event__descriptor, &CHECK_EVENT, proof->event.data, proof->event.len, NULL) != 0)
-        return "the event cannot be read";
-    const Dongbo__ChangeEvent *event =
-        dongbo__change_event__unpack(arena_protobuf(arena), proof->event.len, proof->event.data);
-    bool theirs = event && event->subject && event_domain(event) == (int)record->domain &&
-                  event->event_time_us == record->event_time_us && *record->citizen_number &&
-                  strcmp(event->subject->citizen_number, record->citizen_number) == 0;
-    return theirs ? check_changed(event, record, arena) : "the event is another one";
+    OriginFit fit;
+    origin_fit(proof, record, arena, &fit);
+    if (!fit.wrong || (!fit.about && fit.lies == 0))
+        return fit.wrong;
+    unsigned first = fit.lies ? (unsigned)__builtin_ctz(fit.lies) : 0;
+    const char *field = fit.about ? fit.about : field_name(domain_descriptor((int)record->domain), first);
+    const char *text = arena_printf(arena, "%s (%s)", fit.wrong, field);
+    return text ? text : fit.wrong;
 }
 
 static const Dongbo__OriginProof *decode(ProtobufCBinaryData bytes, Arena *arena) {
@@ -201,7 +162,7 @@ static const char *check(OriginJudge *judge, const Judged *judged, const Dongbo_
     if (!is_key_of(judge, judged->key, record->agency))
         return "it is signed with another agency's key";
     const char *wrong = origin_check(judge->merkle, &judged->batch, proof);
-    return wrong || proof->event.len == 0 ? wrong : check_event(proof, record, arena);
+    return wrong ? wrong : check_event(proof, record, arena);
 }
 
 static int origin_fill(OriginJudge *judge, const Judged *judged, ProtobufCBinaryData batch,

@@ -14,18 +14,20 @@
 typedef struct DomainEntry {
     const char *name;
     const ProtobufCMessageDescriptor *descriptor;
+    uint32_t keys;
 } DomainEntry;
+#define KEYS(a, b) (UINT32_C(1) << (a) | UINT32_C(1) << (b))
 
 // Index = Domain.
 static const DomainEntry DOMAINS[DOMAIN_MAX + 1] = {
-    {NULL, NULL},
-    {"population", &dongbo__population_change__descriptor},
-    {"health", &dongbo__vaccination__descriptor},
-    {"education", &dongbo__enrolment__descriptor},
-    {"social_security", &dongbo__insurance_period__descriptor},
-    {"residence", &dongbo__residence_period__descriptor},
-    {"e_id", &dongbo__eid_account__descriptor},
-    {"electricity", &dongbo__electricity_contract__descriptor},
+    {NULL, NULL, 0},
+    {"population", &dongbo__population_change__descriptor, 0},
+    {"health", &dongbo__vaccination__descriptor, KEYS(1, 2)},
+    {"education", &dongbo__enrolment__descriptor, KEYS(1, 2)},
+    {"social_security", &dongbo__insurance_period__descriptor, KEYS(1, 2)},
+    {"residence", &dongbo__residence_period__descriptor, KEYS(1, 2)},
+    {"e_id", &dongbo__eid_account__descriptor, KEYS(1, 1)},
+    {"electricity", &dongbo__electricity_contract__descriptor, KEYS(1, 1)},
 };
 
 // A body's field number in ChangeEvent is this plus its Domain.
@@ -48,6 +50,10 @@ int domain_by_name(const char *name) {
 
 const ProtobufCMessageDescriptor *domain_descriptor(int domain) {
     return domain_known(domain) ? DOMAINS[domain].descriptor : NULL;
+}
+
+uint32_t domain_keys(int domain) {
+    return domain_known(domain) ? DOMAINS[domain].keys : 0;
 }
 
 int event_domain(const Dongbo__ChangeEvent *event) {

@@ -19,6 +19,9 @@
 const char *domain_name(int domain);
 int domain_by_name(const char *name);                            // 0 when unknown
 const ProtobufCMessageDescriptor *domain_descriptor(int domain); // of its body; NULL when unknown
+// The fields that say which record of the person it is, as bits (PROTOCOL.md, Events; a test holds that they agree with
+// the rules). 0 when it has none, or is unknown.
+uint32_t domain_keys(int domain);
 
 // The event's body and its domain (DOMAIN_UNSPECIFIED and NULL when it has none).
 int event_domain(const Dongbo__ChangeEvent *event);

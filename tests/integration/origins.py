@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proofs of origin as a subscriber checks them, from proto/PROTOCOL.md alone."""
+"""Proofs of origin as a subscriber checks them, from proto/PROTOCOL.md alone, and as an exchange has them."""
 import hashlib
+import os
 
+import people
 import wire
 
 
@@ -63,3 +65,23 @@ def take(peer, position, **hello):
         if received.type == wire.RECORDS:
             frames.append(received.message)
     return frames
+
+
+class Batch:
+    """Two events that an agency signed, as an exchange has them."""
+
+    def __init__(self, keys, agency="MOH", **said):
+        self.keys, self.salts = keys, os.urandom(32)
+        self.events = [people.dose(n, 2, agency, event_time_us=1640000000000000, **said) for n in range(2)]
+        self.leaves = [wire.leaf(self.salts[16 * i:16 * i + 16] + self.events[i]) for i in range(2)]
+
+    def origin(self, **lies):
+        """Header and signature alone."""
+        sealed = wire.SealedBatch.FromString(wire.seal(self.keys, bytes(16), 1, self.events, salts=self.salts, **lies))
+        return wire.SealedBatch(header=sealed.header, signature=sealed.signature).SerializeToString()
+
+    def proof(self, i, told=False, **lies):
+        said = {"index": i, "leaf": self.leaves[i], "path": [self.leaves[1 - i]]}
+        if told:
+            said.update(salt=self.salts[16 * i:16 * i + 16], event=self.events[i])
+        return wire.OriginProof(**{**said, **lies}).SerializeToString()

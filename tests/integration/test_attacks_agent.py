@@ -14,6 +14,7 @@ from zmq.utils import z85
 import people
 import wire
 from conftest import SANITIZED
+from origins import Batch
 from test_attacks_publish import BOMBS
 from test_witness import Witness
 
@@ -574,26 +575,6 @@ def test_a_committee_is_lied_to(exchange):
 
 # ---- whose word it is ------------------------------------------------------------------------------------------------
 
-class Batch:
-    """Two events that an agency signed, as an exchange has them."""
-
-    def __init__(self, keys, agency="MOH", **said):
-        self.keys, self.salts = keys, os.urandom(32)
-        self.events = [people.dose(n, 2, agency, event_time_us=1640000000000000, **said) for n in range(2)]
-        self.leaves = [wire.leaf(self.salts[16 * i:16 * i + 16] + self.events[i]) for i in range(2)]
-
-    def origin(self, **lies):
-        """Header and signature alone."""
-        sealed = wire.SealedBatch.FromString(wire.seal(self.keys, bytes(16), 1, self.events, salts=self.salts, **lies))
-        return wire.SealedBatch(header=sealed.header, signature=sealed.signature).SerializeToString()
-
-    def proof(self, i, told=False, **lies):
-        said = {"index": i, "leaf": self.leaves[i], "path": [self.leaves[1 - i]]}
-        if told:
-            said.update(salt=self.salts[16 * i:16 * i + 16], event=self.events[i])
-        return wire.OriginProof(**{**said, **lies}).SerializeToString()
-
-
 def flipped(data):
     return data[:-1] + bytes([data[-1] ^ 1])
 
@@ -665,6 +646,13 @@ ORIGIN_LIES = {
                                                           changed_fields=changed("lot_number")),
     "no value where the event says one": proved_records(body=vaccination(status="")),
     "values of an event that takes them back": proved_records(event={"operation": 2}),
+    "another dose than the event's, which did not change": proved_records(
+        body=vaccination(dose_number=3), changed_fields=changed("lot_number")),
+    "a record that is gone, by an event that takes nothing back": proved_records(
+        change=wire.CHANGE_DELETE, body=b"", changed_fields=[]),
+    "who left, with where to": proved_records(event={"operation": 2}, change=wire.CHANGE_LEFT, body=b"",
+                                              changed_fields=[]),
+    "a record that is gone and there": proved_records(event={"operation": 2}, change=wire.CHANGE_DELETE),
     "a body that is a bomb": proved_records(body=BOMBS["empty submessages"][:500000]),
     "the event of somebody else": proved_records(lambda liar, batch: {"origins": [
         batch.proof(0, True), batch.proof(0, True)]}),

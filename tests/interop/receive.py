@@ -193,17 +193,29 @@ def is_made_of(event, name):
     return event.WhichOneof("body") == "population" and (name == "citizen_number" or event.population.kind == "merged")
 
 
+KEYS = {pb.HEALTH: (1, 2), pb.EDUCATION: (1, 2), pb.SOCIAL_SECURITY: (1, 2), pb.RESIDENCE: (1, 2), pb.E_ID: (1,),
+        pb.ELECTRICITY: (1,)}  # section 6
+
+
 def check_changed(record, event):
-    """What the record says has changed is as the event has it."""
+    """What the record says has changed is as the event has it; so is its key."""
     body = BODIES[record.domain].FromString(record.body)
-    said = getattr(event, event.WhichOneof("body"))
-    for number in record.changed_fields:
+    said, keys = getattr(event, event.WhichOneof("body")), KEYS.get(record.domain, ())
+    for number in {*record.changed_fields, *keys}:
         field = body.DESCRIPTOR.fields_by_number.get(number)
         if field is None or is_made_of(event, field.name):
             continue
-        word = field.default_value if event.operation == pb.RETRACT else getattr(said, field.name)
-        if getattr(body, field.name) != word:
+        taken = event.operation == pb.RETRACT and number not in keys
+        if getattr(body, field.name) != (field.default_value if taken else getattr(said, field.name)):
             raise Ended(f"the record at position {record.position} says otherwise than its event")
+
+
+def check_end(record, event):
+    """Of a record that is let go: the event takes something back, and where a person went to is not told."""
+    ends = event.operation == pb.RETRACT or event.cleared_fields or (
+        event.WhichOneof("body") == "population" and event.population.kind in ("merged", "number-cancelled"))
+    if record.change != pb.CHANGE_DELETE or record.body or not ends:
+        raise Ended(f"the record at position {record.position} is not let go by its event")
 
 
 class Origins:
@@ -246,8 +258,10 @@ class Origins:
                   event.subject.citizen_number == record.citizen_number)
         if len(proof.salt) != 16 or sha256(b"\0", proof.salt, proof.event) != proof.leaf or not theirs:
             raise Ended(f"the event at position {record.position} is not the one that was signed")
-        if record.change not in (pb.CHANGE_DELETE, pb.CHANGE_LEFT):
-            check_changed(record, event)
+        if proof.erased:
+            raise Ended(f"the event at position {record.position} was erased")
+        lets_go = record.change in (pb.CHANGE_DELETE, pb.CHANGE_LEFT)
+        (check_end if lets_go else check_changed)(record, event)
 
 
 class Receiver:

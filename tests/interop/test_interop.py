@@ -151,8 +151,26 @@ def test_what_has_changed_is_the_events_word():
     event.operation = pb.RETRACT
     with pytest.raises(clients.wire.Ended, match="says otherwise than its event"):
         clients.receive.check_changed(record, event)
-    record.body = b""
+    record.body = pb.Vaccination(vaccine_group="covid-19", dose_number=2).SerializeToString()
     clients.receive.check_changed(record, event)
+    record.body = pb.Vaccination(vaccine_group="covid-19", dose_number=1).SerializeToString()
+    record.changed_fields[:] = []
+    with pytest.raises(clients.wire.Ended, match="says otherwise than its event"):
+        clients.receive.check_changed(record, event)
+
+
+def test_what_ends_a_record_takes_something_back():
+    event = pb.ChangeEvent(health=pb.Vaccination(vaccine_group="covid-19", dose_number=2), operation=pb.RETRACT)
+    record = pb.FeedRecord(position=7, domain=pb.HEALTH, change=pb.CHANGE_DELETE)
+    clients.receive.check_end(record, event)
+    for lie in ({"change": pb.CHANGE_LEFT}, {"body": event.health.SerializeToString()}):
+        with pytest.raises(clients.wire.Ended, match="is not let go by its event"):
+            clients.receive.check_end(pb.FeedRecord(**{"change": pb.CHANGE_DELETE, **lie}), event)
+    event.operation = pb.UPSERT
+    with pytest.raises(clients.wire.Ended, match="is not let go by its event"):
+        clients.receive.check_end(record, event)
+    event.cleared_fields.append(4)
+    clients.receive.check_end(record, event)
 
 
 def test_a_later_verdict_is_told(site):

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Proofs that an agency said an event: each of every small batch holds, with its content and without, and nothing that
-// was changed in any bit does.
+// was changed in any bit does. And records beside events: of every domain, each field is held against the event.
+#include "event.pb-c.h"
 #include "proto/base/bytes.h"
 #include "proto/base/error.h"
 #include "proto/batch.h"
+#include "proto/domain.h"
 #include "proto/origin.h"
 #include "proto/proof.h"
 
@@ -175,9 +177,178 @@ static void test_every_bit_of_a_batch_counts(void **state) {
     bytes_free(&made.bytes);
 }
 
+// ---- records beside events ------------------------------------------------------------------------------------------
+
+#define NUMBER "001099012345"
+#define AT 1637723167123456
+
+// An event that says every field of its domain but `silent`, and the record that it makes, all of which it changed.
+typedef struct Pair {
+    Dongbo__Subject subject;
+    Dongbo__ChangeEvent event;
+    ProtobufCMessage *body, *held;
+    Dongbo__OriginProof proof;
+    Dongbo__FeedRecord record;
+    uint32_t changed[DOMAIN_FIELDS_MAX];
+    OriginFit fit;
+} Pair;
+static Pair pair;
+
+static ProtobufCMessage *body_make(int domain, unsigned silent) {
+    const ProtobufCMessageDescriptor *descriptor = domain_descriptor(domain);
+    ProtobufCMessage *body = arena_alloc(arena, descriptor->sizeof_message);
+    assert_non_null(body);
+    protobuf_c_message_init(descriptor, body);
+    for (unsigned i = 0; i < descriptor->n_fields; i++)
+        if (descriptor->fields[i].id != silent)
+            assert_int_equal(field_set_text(body, descriptor->fields[i].id, "1"), 0);
+    return body;
+}
+
+static void pair_make(int domain, unsigned silent) {
+    arena_reset(arena);
+    pair = (Pair){.body = body_make(domain, silent), .held = body_make(domain, silent)};
+    dongbo__subject__init(&pair.subject);
+    dongbo__change_event__init(&pair.event);
+    dongbo__origin_proof__init(&pair.proof);
+    dongbo__feed_record__init(&pair.record);
+    pair.subject.citizen_number = (char *)NUMBER;
+    pair.event.subject = &pair.subject;
+    pair.event.operation = DONGBO__OPERATION__UPSERT;
+    pair.event.event_time_us = AT;
+    event_set_body(&pair.event, domain, pair.body);
+    pair.record.domain = (Dongbo__Domain)domain;
+    pair.record.change = DONGBO__CHANGE_KIND__CHANGE_UPSERT;
+    pair.record.citizen_number = (char *)NUMBER;
+    pair.record.event_time_us = AT;
+    pair.record.changed_fields = pair.changed;
+    for (unsigned i = 0; i < pair.body->descriptor->n_fields; i++)
+        pair.changed[pair.record.n_changed_fields++] = pair.body->descriptor->fields[i].id;
+}
+
+static void message_pack(const ProtobufCMessage *message, ProtobufCBinaryData *ret) {
+    ret->len = protobuf_c_message_get_packed_size(message);
+    ret->data = arena_alloc(arena, ret->len + 1);
+    assert_non_null(ret->data);
+    protobuf_c_message_pack(message, ret->data);
+}
+
+static const OriginFit *fit(void) {
+    message_pack(&pair.event.base, &pair.proof.event);
+    if (change_lets_go((int)pair.record.change))
+        pair.record.body = (ProtobufCBinaryData){0};
+    else
+        message_pack(pair.held, &pair.record.body);
+    origin_fit(&pair.proof, &pair.record, arena, &pair.fit);
+    assert_true((pair.fit.wrong != NULL) >= (pair.fit.lies != 0 || pair.fit.about != NULL));
+    return &pair.fit;
+}
+
+// Not the event's word, whoever's it is: where it is said to have changed that is a lie; elsewhere only of the key.
+static void assert_found(int domain, unsigned number, bool is_made) {
+    uint32_t bit = 1u << number, is_key = domain_keys(domain) & bit;
+    assert_int_equal(fit()->lies, is_made ? 0 : bit);
+    assert_true((pair.fit.wrong == NULL) == is_made);
+    pair.record.n_changed_fields = 0;
+    bool is_said = field_is_said(pair.held, number);
+    assert_int_equal(fit()->lies, is_key && !is_made ? bit : 0);
+    assert_int_equal(pair.fit.others, is_made || is_key || !is_said ? 0 : bit);
+}
+
+static void test_each_field_is_the_events_word(void **state) {
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX; domain++) {
+        for (unsigned number = 1; number <= domain_descriptor(domain)->n_fields; number++) {
+            const char *name = field_name(domain_descriptor(domain), number);
+            bool is_place = strstr(name, "province") || strstr(name, "commune");
+            bool is_number = domain == DONGBO__DOMAIN__POPULATION && strcmp(name, "citizen_number") == 0;
+            for (int forged = 0; forged < 3; forged++) {
+                for (int by_63 = 0; by_63 < 2; by_63++) {
+                    pair_make(domain, forged == 2 ? number : 0);
+                    assert_null(fit()->wrong);
+                    assert_int_equal(pair.fit.others, 0);
+                    pair.subject.province_code_set = by_63 ? (char *)"63" : (char *)"34";
+                    if (forged == 0)
+                        field_clear(pair.held, number);
+                    else
+                        assert_int_equal(field_set_text(pair.held, number, "2"), 0);
+                    assert_found(domain, number, is_number || (is_place && by_63));
+                }
+            }
+        }
+    }
+}
+
+static void test_what_is_taken_back_is_not_held(void **state) {
+    pair_make(DONGBO__DOMAIN__HEALTH, 0);
+    pair.event.operation = DONGBO__OPERATION__RETRACT;
+    assert_int_equal(fit()->lies, 0xf8);
+    for (unsigned number = 3; number <= 7; number++)
+        field_clear(pair.held, number);
+    assert_null(fit()->wrong);
+    field_clear(pair.held, 1);
+    assert_int_equal(fit()->lies, 2);
+}
+
+static void test_what_ends_a_record_takes_something_back(void **state) {
+    uint32_t cleared[] = {4};
+    pair_make(DONGBO__DOMAIN__HEALTH, 0);
+    pair.record.change = DONGBO__CHANGE_KIND__CHANGE_DELETE;
+    assert_string_equal(fit()->about, "change");
+    pair.event.cleared_fields = cleared;
+    pair.event.n_cleared_fields = 1;
+    assert_null(fit()->wrong);
+    pair.event.n_cleared_fields = 0;
+    pair.event.operation = DONGBO__OPERATION__RETRACT;
+    assert_null(fit()->wrong);
+    pair.record.change = DONGBO__CHANGE_KIND__CHANGE_LEFT;
+    assert_string_equal(fit()->about, "change");
+    pair.record.change = DONGBO__CHANGE_KIND__CHANGE_DELETE;
+    message_pack(pair.held, &pair.record.body);
+    origin_fit(&pair.proof, &pair.record, arena, &pair.fit);
+    assert_string_equal(pair.fit.about, "change");
+    static const char *const KINDS[] = {"registered", "death", "merged", "number-cancelled"};
+    for (size_t i = 0; i < 4; i++) {
+        pair_make(DONGBO__DOMAIN__POPULATION, 0);
+        pair.record.change = DONGBO__CHANGE_KIND__CHANGE_DELETE;
+        pair.event.population->kind = (char *)KINDS[i];
+        assert_true((fit()->wrong == NULL) == (i >= 2));
+    }
+}
+
+static void test_a_record_has_its_events_head(void **state) {
+    pair_make(DONGBO__DOMAIN__HEALTH, 0);
+    pair.record.citizen_number = (char *)"";
+    assert_string_equal(fit()->about, "citizen_number");
+    pair.record.citizen_number = (char *)"001099012346";
+    assert_string_equal(fit()->about, "citizen_number");
+    pair.record.citizen_number = (char *)NUMBER;
+    pair.record.event_time_us++;
+    assert_string_equal(fit()->about, "event_time");
+    pair.record.event_time_us--;
+    pair.record.domain = DONGBO__DOMAIN__EDUCATION;
+    assert_string_equal(fit()->about, "domain");
+    pair.record.domain = DONGBO__DOMAIN__HEALTH;
+    assert_null(fit()->wrong);
+    pair.proof.erased = 9;
+    assert_non_null(fit()->wrong);
+    // Of what is not told nothing is known.
+    pair.proof.event.len = 0;
+    pair.record.citizen_number = (char *)"";
+    origin_fit(&pair.proof, &pair.record, arena, &pair.fit);
+    assert_null(pair.fit.wrong);
+    pair.proof.erased = 0;
+    pair.proof.event = (ProtobufCBinaryData){2, (uint8_t *)"\xff\xff"};
+    origin_fit(&pair.proof, &pair.record, arena, &pair.fit);
+    assert_string_equal(pair.fit.wrong, "the event cannot be read");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_proof_holds_and_no_changed_one),
                                        cmocka_unit_test(test_what_is_told_of_the_content),
-                                       cmocka_unit_test(test_every_bit_of_a_batch_counts)};
+                                       cmocka_unit_test(test_every_bit_of_a_batch_counts),
+                                       cmocka_unit_test(test_each_field_is_the_events_word),
+                                       cmocka_unit_test(test_what_is_taken_back_is_not_held),
+                                       cmocka_unit_test(test_what_ends_a_record_takes_something_back),
+                                       cmocka_unit_test(test_a_record_has_its_events_head)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

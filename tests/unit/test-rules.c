@@ -63,6 +63,10 @@ static void test_real_rules(void **state) {
         }
         assert_int_equal(of->fields[of->n_fields].number, 0);
         assert_int_equal(of->n_key == 0, domain == DONGBO__DOMAIN__POPULATION);
+        uint32_t keys = 0;
+        for (size_t i = 0; i < of->n_key; i++)
+            keys |= UINT32_C(1) << of->key[i]->number;
+        assert_int_equal(keys, domain_keys(domain));
         for (size_t i = 0; i < of->n_rules; i++)
             assert_true(of->rules[i].code >= 200 && of->rules[i].code < 500);
     }
