@@ -20,7 +20,10 @@
 static const char NOTES[] =
     "Keys are public key files (FILE.pub): the exchange's, and of agencies; exchange=FILE.pub holds only for heads and\n"
     "receipts, MOH=FILE.pub only for what that agency signed. A FILE may also be of JSON lines that dongbo-agent receive\n"
-    "wrote with origin_proofs: then the proof of each record is checked, and that it is of this record.\n"
+    "wrote with origin_proofs: then the proof of each record is checked, and that it says what its event says, where\n"
+    "the proof tells that. A record without a proof, or whose proof does not tell the event, may say anything: such are\n"
+    "counted, and wrong with --all, as are fields that a record has from other events than its own. Nothing proves that\n"
+    "no line is missing.\n"
     "A key file with = in its name is given as ./FILE.pub.\n"
     "Exit code 0: proved. 1: not proved, or not by the keys that were given. 2: a file could not be read.\n";
 
@@ -138,7 +141,7 @@ typedef struct Checks {
     uint8_t keys[KEYS_MAX][KEY_BYTES];
     char who[KEYS_MAX][LOG_PROOF_WHO_BYTES];
     size_t n_keys;
-    bool json;
+    bool json, all;
     Arena *arena;
 } Checks;
 
@@ -167,7 +170,7 @@ static int check_file(Checks *checks, const char *path) {
     LogProofCheck check;
     LogProofKeys keys = {(const uint8_t(*)[KEY_BYTES])checks->keys, checks->n_keys,
                          (const char(*)[LOG_PROOF_WHO_BYTES])checks->who};
-    int r = received_check(path, &(ReceivedCheck){&keys, checks->arena, checks->json});
+    int r = received_check(path, &(ReceivedCheck){&keys, checks->arena, checks->json, checks->all});
     if (r != RECEIVED_NOT)
         return r;
     arena_reset(checks->arena);
@@ -190,10 +193,12 @@ int log_check_run(Desk *desk, int argc, char **argv) {
     Checks checks = {0};
     int operand = 0;
     bool unproved = false;
-    const Option options[] = {{"keys", 0, OPTION_LIST, "[WHO=]FILE.pub",
-                               "a public key that signatures may be by; again for others", &checks.given},
-                              {"json", 0, OPTION_FLAG, NULL, "one JSON object a file", &checks.json},
-                              {0}};
+    const Option options[] = {
+        {"keys", 0, OPTION_LIST, "[WHO=]FILE.pub", "a public key that signatures may be by; again for others",
+         &checks.given},
+        {"all", 0, OPTION_FLAG, NULL, "of received records: what no event proves is wrong, too", &checks.all},
+        {"json", 0, OPTION_FLAG, NULL, "one JSON object a file", &checks.json},
+        {0}};
     int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;

@@ -394,10 +394,10 @@ def rows(n):
 
 def test_an_agent_takes_what_is_true_whatever_order_it_comes_in(centre):
     """Of doses corrected, cleared, taken back and told again, and of lives with all that may happen in one, an agent
-    that holds each record against its event finds none false."""
+    that holds each record against its event finds none false, and neither does a check of what it keeps."""
     exchange, tales = centre.exchange, []
-    apply(exchange, {"all": "fields: {person: [citizen_number], health: [all], population: [all]}\n"
-                            "origin_proofs: events\n"})
+    everything = "fields: {person: [citizen_number], health: [all], population: [all]}\norigin_proofs: events\n"
+    apply(exchange, {"all": everything, "mapped": everything})
     choose = random.Random(7)
     for said in [rows(n) for n in range(PERSONS)], *([tale(centre, 100 * which + of) for of in range(30)]
                                                      for which, tale in enumerate((life, cancelling, lives), 1)):
@@ -415,6 +415,15 @@ def test_an_agent_takes_what_is_true_whatever_order_it_comes_in(centre):
     told = [line for line in receiver.records() if line.get("origin", {}).get("event")]
     for domain, events in ("health", 40), ("population", 250):
         assert sum(line["domain"] == domain and line["change"] == "upsert" for line in told) > events
+    assert sum(line["change"] == "delete" for line in told) > 3
+    # So does whoever checks its files, in both forms.
+    mapped = receiver_of(exchange, "mapped", sink="{kind: jsonl, directory: received-mapped, format: json}")
+    mapped.until_head()
+    for one in receiver, mapped:
+        [said] = check(exchange, next(one.directory.glob("*.jsonl")), "--keys", f"MOH={exchange.keys('moh')}", "--keys",
+                       f"NPC={exchange.keys('npc')}")
+        assert said["proved"] and (said["with_event"], said["wrong"]) == (len(told), 0)
+        assert said["records"] == len(receiver.records()) and said["other_fields"] > 0
 
 
 @pytest.mark.parametrize("form", ["json", "protobuf"])
