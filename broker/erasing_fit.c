@@ -36,6 +36,22 @@ static const PgStatement VERSIONS = {
     "JOIN exchange.person_link l ON l.merged_into = p.person) SELECT v.position, v.record FROM part p "
     "JOIN exchange.record_version v ON v.person = p.person AND v.domain = $2 AND v.record_key = $3 ORDER BY v.position",
     3, VERSIONS_TYPES};
+static const Oid SAID_TYPES[] = {OID_INT8_ARRAY};
+static const PgStatement SAID = {
+    "erasing-noted",
+    "SELECT position, person, domain, record_key, event_id, event_time_us, stream, coalesce(sequence, 0) "
+    "FROM exchange.erased_entry WHERE position = ANY ($1) ORDER BY position",
+    1, SAID_TYPES};
+enum {
+    SAID_POSITION,
+    SAID_PERSON,
+    SAID_DOMAIN,
+    SAID_RECORD_KEY,
+    SAID_EVENT_ID,
+    SAID_EVENT_TIME,
+    SAID_STREAM,
+    SAID_SEQUENCE
+};
 static const Oid REFUSE_TYPES[] = {OID_INT8_ARRAY, OID_TEXT_ARRAY};
 static const PgStatement REFUSE = {"erasing-refuse", "SELECT exchange.refuse_erasures($1, $2)", 2, REFUSE_TYPES};
 
@@ -45,6 +61,7 @@ typedef struct Place { // of an entry in the log
     const PGresult *segments;
     int segment;
     size_t at;
+    int64_t position;
     const Dongbo__SummaryLine *line;
     const Dongbo__Entry *entry; // NULL: its content is gone
 } Place;
@@ -52,6 +69,7 @@ typedef struct Place { // of an entry in the log
 typedef struct Fitting {
     Pg *exchange;
     const PGresult *rows;
+    PGresult *said; // what was noted of entries that go without their word
     const char **reasons;
     Arena *arena; // of a segment, or a record's versions
     int decoded;  // of the segments at hand; -1: none
@@ -80,13 +98,18 @@ static bool may_go(const Place *place, int kind) {
            kind == DONGBO__ENTRY_KIND__ENTRY_FOLLOWED;
 }
 
+typedef struct Sent { // a row that says where an event stands in its stream
+    const PGresult *rows;
+    int row, stream, sequence; // ... its columns
+} Sent;
+
 // By these an event leaves its batch, and what was kept to decide it goes.
-static bool is_of_batch(const PGresult *rows, int row, const Place *place, int kind) {
+static bool is_of_batch(Sent sent, const Place *place, int kind) {
     size_t n = 0;
     bool has = !pg_is_null(place->segments, place->segment, STREAM);
     const uint8_t *stream = has ? pg_bytes(place->segments, place->segment, STREAM, &n) : NULL;
-    int64_t sequence = pg_i64(rows, row, ERASING_SEQUENCE);
-    return kind == DONGBO__ENTRY_KIND__ENTRY_EVENT && has && same_bytes(rows, row, ERASING_STREAM, stream, n) &&
+    int64_t sequence = pg_i64(sent.rows, sent.row, sent.sequence);
+    return kind == DONGBO__ENTRY_KIND__ENTRY_EVENT && has && same_bytes(sent.rows, sent.row, sent.stream, stream, n) &&
            (sequence == pg_i64(place->segments, place->segment, FIRST_SEQUENCE) + (int64_t)place->at ||
             (place->entry != NULL && sequence == (int64_t)place->entry->sequence));
 }
@@ -111,15 +134,62 @@ static const char *hold_word(const PGresult *rows, int row, const Dongbo__Entry 
     return NULL;
 }
 
-static const char *hold(const PGresult *rows, int row, const Place *place) {
+// An event whose word may stand in a record.
+static bool has_word(const Dongbo__Entry *entry) {
+    return is_said((int)entry->kind) && entry->event_id.len == EVENT_ID_BYTES && entry->person != 0 &&
+           (entry->record_key[0] != '\0' || entry->domain == DONGBO__DOMAIN__POPULATION) &&
+           (entry->verdict == DONGBO__VERDICT__ACCEPTED || entry->verdict == DONGBO__VERDICT__UNCHANGED ||
+            entry->verdict == DONGBO__VERDICT__SUPERSEDED);
+}
+
+static int find_said(const PGresult *said, int64_t position) {
+    int from = 0, to = PQntuples(said);
+    while (from < to) {
+        int middle = from + (to - from) / 2;
+        if (pg_i64(said, middle, SAID_POSITION) < position)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from < PQntuples(said) && pg_i64(said, from, SAID_POSITION) == position ? from : -1;
+}
+
+// Its entry goes, for that repeats what another event said. Its word stays, and is found by what was noted of it.
+static const char *hold_entry(const Fitting *fitting, int row, const Place *place) {
+    const PGresult *said = fitting->said;
+    const Dongbo__Entry *entry = place->entry;
+    int at = find_said(said, place->position);
+    bool noted = at >= 0 && pg_is_null(fitting->rows, row, ERASING_STREAM) &&
+                 same_bytes(said, at, SAID_EVENT_ID, entry->event_id.data, entry->event_id.len) &&
+                 pg_i64(said, at, SAID_PERSON) == entry->person &&
+                 pg_i16(said, at, SAID_DOMAIN) == (int16_t)entry->domain &&
+                 strcmp(pg_text(said, at, SAID_RECORD_KEY), entry->record_key) == 0 &&
+                 pg_i64(said, at, SAID_EVENT_TIME) == entry->event_time_us &&
+                 (entry->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT ||
+                  is_of_batch((Sent){said, at, SAID_STREAM, SAID_SEQUENCE}, place, (int)entry->kind));
+    return noted ? NULL : "the entry there is of an event whose word would stay where nobody finds it";
+}
+
+// But for those that go without their word.
+static bool stays_in_batch(const PGresult *rows, int row, const Place *place, int kind) {
+    bool silent = pg_is_null(rows, row, ERASING_PERSON) && place->entry != NULL && has_word(place->entry);
+    return kind == DONGBO__ENTRY_KIND__ENTRY_EVENT && !silent && pg_is_null(rows, row, ERASING_STREAM) &&
+           !pg_is_null(place->segments, place->segment, STREAM);
+}
+
+static const char *hold(const Fitting *fitting, int row, const Place *place) {
+    const PGresult *rows = fitting->rows;
     bool tells = !pg_is_null(rows, row, ERASING_PERSON);
     int kind = (int)(place->entry ? place->entry->kind : place->line->kind);
     if (!may_go(place, kind))
         return "the entry there is none that is erased";
     if (tells && (!is_said(kind) || pg_i64(rows, row, ERASING_PERSON) == 0 || pg_is_null(rows, row, ERASING_EVENT_ID)))
         return "the entry there is no event's, or the order does not say which";
-    if (!pg_is_null(rows, row, ERASING_STREAM) && !is_of_batch(rows, row, place, kind))
+    if (!pg_is_null(rows, row, ERASING_STREAM) &&
+        !is_of_batch((Sent){rows, row, ERASING_STREAM, ERASING_SEQUENCE}, place, kind))
         return "the entry there is of another place in its stream than the order says";
+    if (stays_in_batch(rows, row, place, kind))
+        return "the event there would stay in its batch: the order does not say its place in its stream";
     // The tombstone repeats it, also that there is none, and is held to that.
     if (!same_bytes(rows, row, ERASING_LEAF, place->line->leaf.data, place->line->leaf.len))
         return "the entry there has another leaf than the order says";
@@ -128,6 +198,8 @@ static const char *hold(const PGresult *rows, int row, const Place *place) {
     if (place->entry && !pg_is_null(rows, row, ERASING_ABOUT) &&
         pg_i64(rows, row, ERASING_ABOUT) != place->entry->person)
         return "the entry there is about another person than the order says";
+    if (!tells && place->entry && has_word(place->entry))
+        return hold_entry(fitting, row, place);
     return tells && place->entry ? hold_word(rows, row, place->entry) : NULL;
 }
 
@@ -174,7 +246,7 @@ static int hold_row(Fitting *fitting, const PGresult *segments, int segment, int
     int result = decode(fitting, segments, segment);
     if (result < 0)
         return result;
-    Place place = {.segments = segments, .segment = segment};
+    Place place = {.segments = segments, .segment = segment, .position = position};
     place.at = (size_t)(position - pg_i64(segments, segment, FIRST));
     if (result > 0 || place.at >= fitting->summary->n_lines) {
         fitting->reasons[row] = "what is stored there cannot be read";
@@ -185,7 +257,7 @@ static int hold_row(Fitting *fitting, const PGresult *segments, int segment, int
     if (payload != NULL && place.at < payload->n_entries &&
         payload->entries[place.at]->kind != DONGBO__ENTRY_KIND__ENTRY_UNSPECIFIED)
         place.entry = payload->entries[place.at];
-    fitting->reasons[row] = hold(fitting->rows, row, &place);
+    fitting->reasons[row] = hold(fitting, row, &place);
     fitting->gone[row] = place.entry == NULL;
     return 0;
 }
@@ -257,6 +329,16 @@ static bool any_gone(const Fitting *fitting, int n) {
     return false;
 }
 
+static int read_said(Fitting *fitting, int n) {
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (int row = 0; row < n; row++)
+        pg_array_i64(&params, pg_i64(fitting->rows, row, ERASING_POSITION));
+    int result = pg_run(fitting->exchange, &SAID, &params, &fitting->said);
+    pg_params_free(&params);
+    return result;
+}
+
 // ---- all of them ----------------------------------------------------------------------------------------------------
 
 int erasing_fit(Pg *exchange, Arena *arena, const PGresult *rows, int n, const char ***ret) {
@@ -268,11 +350,14 @@ int erasing_fit(Pg *exchange, Arena *arena, const PGresult *rows, int n, const c
     if (fitting.reasons == NULL || fitting.gone == NULL || seen == NULL)
         return error_fail(ERROR_MEMORY, "what is to be erased does not fit");
     int result = arena_new(&fitting.arena, ARENA_BYTES);
+    if (result == 0)
+        result = read_said(&fitting, n);
     for (int from = 0; result == 0 && from < n; from += AT_ONCE)
         result = hold_some(&fitting, from, n - from < AT_ONCE ? n - from : AT_ONCE);
     if (result == 0 && any_gone(&fitting, n))
         result = hold_versions(&fitting, seen, n);
     arena_destroy(&fitting.arena);
+    PQclear(fitting.said);
     *ret = fitting.reasons;
     return result;
 }

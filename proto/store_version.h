@@ -7,7 +7,7 @@
 #include "proto/base/pg.h"
 
 // How many migrations schemas/ has. A new one is one more here; a test holds that.
-#define STORE_VERSION_EXCHANGE 51
+#define STORE_VERSION_EXCHANGE 52
 
 #define STORE_VERSION_POPULATION 14
 

@@ -13,7 +13,7 @@ import wire
 from conftest import TOOLS
 from logbook import unpack_zstd
 from test_disclosures import disclosures, read_silently, told
-from test_erasure import FIELDS, ORDER, carry_out, entry_rows, everything, preview, verify
+from test_erasure import FIELDS, ORDER, carry_out, entry_rows, everything, order_by_hand, preview, verify
 from test_population_events import centre, dose, number, shown  # noqa: F401 (fixture)
 from test_mergers import wait_moved
 from wire_peer import RECEIPT, said
@@ -311,10 +311,7 @@ def test_what_is_being_erased_is_sent_no_more(centre):
     assert "GOES-1" in str(goes)
     [first] = exchange.cluster.rows("SELECT max(first_position) FROM exchange.segment WHERE first_position <= %s",
                                     goes.position)[0]
-    row = entry_rows(exchange, first)[goes.position - first]
-    exchange.cluster.rows("INSERT INTO exchange.erasure (position, ordered, agency, leaf) "
-                          "VALUES (%s, 'a test', %s, %s)", row["position"], row["agency"], row["leaf"])
-    exchange.wait_until("SELECT count(*) FROM exchange.erasure WHERE logged_position IS NOT NULL", 1)
+    assert order_by_hand(exchange, entry_rows(exchange, first)[goes.position - first])[1] is None
     assert "STAYS-2" in (said := str(read_silently(exchange, "hn", from_start=True))) and "GOES-1" not in said
 
 

@@ -241,6 +241,41 @@ def test_an_order_by_hand_takes_only_what_stands_at_its_position(exchange, healt
     assert verify(exchange)["entries_erased"] == 2
 
 
+def test_no_word_stays_where_nobody_finds_it(exchange, health):
+    """An order by hand takes an event's entry, and not its word: no erasure of its citizen would come to that. Or it
+    leaves the event in its batch."""
+    first = health.publish([*(dose(n, lot_number=f"SECRET-{n}") for n in range(2)),
+                            dose(3, occurrence_date="2999-01-01")]).body.first_position
+    row, other, refused = entry_rows(exchange, first)
+    silent = {**row, **dict.fromkeys(("person", "domain", "record_key", "event_id", "event_time_us"))}
+    no_stream = {**silent, "stream": None, "sequence": None}
+    for order, says in ((silent, "stay where nobody finds it"), (no_stream, "stay where nobody finds it"),
+                        ({**row, "stream": None, "sequence": None}, "stay in its batch"),
+                        ({**no_stream, "position": first + 2, "leaf": refused["leaf"], "about": refused["about"]},
+                         "stay in its batch")):
+        logged, why = order_by_hand(exchange, order)
+        assert logged is None and says in why
+        exchange.cluster.rows("DELETE FROM exchange.erasure")
+    note = ("INSERT INTO exchange.erased_entry (position, person, domain, record_key, event_id, event_time_us, "
+            "stream, sequence) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)")
+    for noted in (other, {**row, "stream": None}, {**row, "sequence": row["sequence"] + 1}, row):
+        exchange.cluster.rows(f"{ROW}; {note}", *no_stream.values(), first, *(noted[name] for name in (
+            "person", "domain", "record_key", "event_id", "event_time_us", "stream", "sequence")),
+                              user="dongbo_operator")
+        exchange.wait_until("SELECT count(*) FROM exchange.erasure WHERE logged_position IS NULL AND refused IS NULL",
+                            0)
+        [(logged, refused)] = exchange.cluster.rows("SELECT logged_position, refused FROM exchange.erasure")
+        assert (refused is None) == (noted is row)
+        if refused:
+            exchange.cluster.rows("DELETE FROM exchange.erased_entry")
+            exchange.cluster.rows("DELETE FROM exchange.erasure")
+    assert "erased 2 entries" in erase(exchange, "--event", first + 1, "--order", ORDER, "--yes").stdout
+    assert b"SECRET-0" in everything(exchange), "its word"
+    carry_out(exchange, "--citizen", people.citizen(0)["citizen_number"])
+    assert all(f"SECRET-{n}".encode() not in everything(exchange) for n in range(2))
+    verify(exchange)
+
+
 def test_a_tombstone_or_a_policy_is_not_erased(exchange, health):
     first = health.publish([dose(n) for n in range(2)]).body.first_position
     carry_out(exchange, "--event", first)
