@@ -134,12 +134,15 @@ static const char *hold_word(const PGresult *rows, int row, const Dongbo__Entry 
     return NULL;
 }
 
+static bool took(int verdict) {
+    return verdict == DONGBO__VERDICT__ACCEPTED || verdict == DONGBO__VERDICT__SUPERSEDED;
+}
+
 // An event whose word may stand in a record.
 static bool has_word(const Dongbo__Entry *entry) {
     return is_said((int)entry->kind) && entry->event_id.len == EVENT_ID_BYTES && entry->person != 0 &&
            (entry->record_key[0] != '\0' || entry->domain == DONGBO__DOMAIN__POPULATION) &&
-           (entry->verdict == DONGBO__VERDICT__ACCEPTED || entry->verdict == DONGBO__VERDICT__UNCHANGED ||
-            entry->verdict == DONGBO__VERDICT__SUPERSEDED);
+           (took((int)entry->verdict) || entry->verdict == DONGBO__VERDICT__UNCHANGED);
 }
 
 static int find_said(const PGresult *said, int64_t position) {
@@ -188,6 +191,8 @@ static const char *hold(const Fitting *fitting, int row, const Place *place) {
     if (!pg_is_null(rows, row, ERASING_STREAM) &&
         !is_of_batch((Sent){rows, row, ERASING_STREAM, ERASING_SEQUENCE}, place, kind))
         return "the entry there is of another place in its stream than the order says";
+    if (!tells && !place->entry && is_said(kind) && took(place->line->verdict))
+        return "the content there is gone, and the order does not say in which record its word may stand";
     if (stays_in_batch(rows, row, place, kind))
         return "the event there would stay in its batch: the order does not say its place in its stream";
     // The tombstone repeats it, also that there is none, and is held to that.

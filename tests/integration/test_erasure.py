@@ -276,6 +276,22 @@ def test_no_word_stays_where_nobody_finds_it(exchange, health):
     verify(exchange)
 
 
+def test_no_word_stays_behind_what_the_log_has_let_go(exchange, health):
+    first = health.publish([dose(0, lot_number="SECRET")]).body.first_position
+    [row] = entry_rows(exchange, first)
+    exchange.receivers["hn"].until_head()
+    exchange.cluster.rows("INSERT INTO exchange.trim (position) SELECT max(last_position) FROM exchange.segment")
+    exchange.cluster.rows("UPDATE exchange.segment SET payload = NULL, batch = NULL, about = NULL "
+                          "WHERE first_position = %s", first)
+    logged, refused = order_by_hand(exchange, {**row, **dict.fromkeys((
+        "person", "domain", "record_key", "event_id", "event_time_us", "about"))})
+    assert logged is None and "the content there is gone" in refused
+    assert b"SECRET" in everything(exchange)
+    carry_out(exchange, "--citizen", people.citizen(0)["citizen_number"])
+    assert b"SECRET" not in everything(exchange)
+    verify(exchange)
+
+
 def test_a_tombstone_or_a_policy_is_not_erased(exchange, health):
     first = health.publish([dose(n) for n in range(2)]).body.first_position
     carry_out(exchange, "--event", first)
