@@ -35,6 +35,19 @@ const ProtobufCMessageDescriptor *answer_descriptor(FrameType type) {
     }
 }
 
+static bool is_same(ProtobufCBinaryData said, const uint8_t *ours, size_t n) {
+    return said.len == n && memcmp(said.data, ours, n) == 0;
+}
+
+int answer_welcome(const Dongbo__WelcomePublish *welcome, const uint8_t sign_public[KEY_BYTES], const char *endpoint) {
+    return is_same(welcome->signing_key, sign_public, KEY_BYTES)
+               ? 0
+               : error_fail(ERROR_CONFIG,
+                            "the exchange at %s signs with another key than the one configured as broker.key; "
+                            "get its present public key file from its operators",
+                            endpoint);
+}
+
 int answer_receipt(Verifier *verifier, const Dongbo__Receipt *receipt, Arena *arena, Bytes *raw,
                    const Dongbo__ReceiptBody **ret) {
     const ProtobufCBinaryData *body = &receipt->body;
@@ -70,10 +83,6 @@ static int open_signed(Verifier *verifier, const Signed *what, Arena *arena, voi
     if (check_message(what->descriptor, &CHECK_WIRE, bytes.data, bytes.len, field) == 0)
         *ret = protobuf_c_message_unpack(what->descriptor, arena_protobuf(arena), bytes.len, bytes.data);
     return *ret != NULL ? 0 : error_fail(ERROR_PEER, "%s cannot be read", what->name);
-}
-
-static bool is_same(ProtobufCBinaryData said, const uint8_t *ours, size_t n) {
-    return said.len == n && memcmp(said.data, ours, n) == 0;
 }
 
 static int open_verdicts(Verifier *verifier, const AnswerTo *to, const Dongbo__Verdicts *message, Arena *arena,

@@ -12,6 +12,8 @@
 
 // Of the frames that an exchange sends to an agent. NULL: it has no body, or is none of these.
 const ProtobufCMessageDescriptor *answer_descriptor(FrameType type);
+// ERROR_CONFIG: who says this at `endpoint` signs with another key.
+int answer_welcome(const Dongbo__WelcomePublish *welcome, const uint8_t sign_public[KEY_BYTES], const char *endpoint);
 // *ret is in the arena; `raw` becomes body and signature, which prove it. ERROR_PEER: it is not signed by this key, or
 // cannot be read. ERROR_MEMORY.
 int answer_receipt(Verifier *verifier, const Dongbo__Receipt *receipt, Arena *arena, Bytes *raw,

@@ -117,6 +117,12 @@ static int take_error(Asker *asker, const Dongbo__Error *error) {
     snprintf(asker->text, sizeof asker->text, "%s", error->text);
     bool passes = error->code == DONGBO__ERROR__CODE__INTERNAL || error->code == DONGBO__ERROR__CODE__TOO_OFTEN;
     asker->refused = (int)error->code;
+    DoubtSaid said = {asker->options.keys, FRAME_ERROR, (int)error->code, error->text, error->signature};
+    bool is_signed = doubt_is_signed(&asker->doubt, &said, round_keys(&asker->round)->sign_public);
+    if (!passes && asker->doubt.asked.asked && !is_signed) {
+        snprintf(asker->text, sizeof asker->text, DENIAL_UNSIGNED "%s", error->text);
+        passes = true;
+    }
     return passes ? asker_lose(asker, asker->text) : 1;
 }
 

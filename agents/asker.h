@@ -6,6 +6,7 @@
 // to (successor.h), and by them goes over, too.
 #pragma once
 
+#include "agents/doubt.h"
 #include "agents/successor.h"
 #include "proto/base/arena.h"
 #include "proto/base/bytes.h"
@@ -38,6 +39,7 @@ typedef struct Asker {
     Round round;
     Successor successor;
     ProtobufCBinaryData challenge; // of this connection, for a question; empty once it was answered
+    Doubt doubt;                   // where the question asks for signatures (doubt_ask())
     int64_t pause_ms;
     int64_t owed_ms;   // asked, answered in part, or connected: since when this one owes us something
     int64_t served_ms; // since when nobody has answered

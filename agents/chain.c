@@ -96,6 +96,14 @@ void chain_place(const Chain *chain, uint64_t *ret_number, uint64_t *ret_size) {
     *ret_size = chain->any ? chain->seen.tree->size : 0;
 }
 
+int chain_check(const Chain *chain, const char *domain, ProtobufCBinaryData bytes, ProtobufCBinaryData signature) {
+    for (int i = 0; i < KEYS_MAX && signature.len == SIGNATURE_BYTES; i++)
+        if (chain->keys[i].verifier != NULL &&
+            verifier_check(chain->keys[i].verifier, domain, bytes.data, bytes.len, signature.data) == 0)
+            return 0;
+    return 1;
+}
+
 // ---- taking over -------------------------------------------------------------------------------------------------
 
 static const Key *key_of(const Chain *chain, const char *id) {

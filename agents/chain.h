@@ -39,6 +39,8 @@ void chain_destroy(Chain **chain);
 int chain_resume(Chain *chain, const Cosigned *last);
 // Of the last head: what AskHeads asks; zeros before the first.
 void chain_place(const Chain *chain, uint64_t *ret_number, uint64_t *ret_size);
+// Whether these bytes are signed, in this domain, by a key that is known: 0; 1 when not.
+int chain_check(const Chain *chain, const char *domain, ProtobufCBinaryData bytes, ProtobufCBinaryData signature);
 // Judges an answer to that question. Takes its last head over where it begins or goes on. ERROR_CRYPTO, ERROR_MEMORY.
 int chain_take(Chain *chain, const Dongbo__Heads *answer, ChainJudgement *ret);
 // Begins anew with the newest head of an answer, which somebody has decided to go on from. As chain_take().

@@ -13,6 +13,7 @@ struct HeadsPeer {
     uint64_t request;
     bool sent; // over the present connection
     bool learnt;
+    bool answered; // what was asked last, with something of use
     Dongbo__AskHeads ask;
     const Dongbo__Heads *answer; // NULL: not yet
 };
@@ -42,6 +43,7 @@ const char *heads_peer_text(const HeadsPeer *peer) {
 }
 
 int heads_peer_lose(HeadsPeer *peer, const char *why) {
+    peer->answered = false;
     return asker_lose(&peer->asker, why);
 }
 
@@ -86,7 +88,14 @@ static int step(HeadsPeer *peer) {
     return r != 0 ? r : take_frames(peer);
 }
 
+const uint8_t *heads_peer_challenge(const HeadsPeer *peer) {
+    return peer->asker.doubt.asked.challenge;
+}
+
 int heads_peer_ask(HeadsPeer *peer, uint64_t after, uint64_t size, const Dongbo__Heads **ret) {
+    if (peer->answered)
+        asker_served(&peer->asker);
+    peer->answered = false;
     dongbo__ask_heads__init(&peer->ask);
     peer->ask.request = ++peer->request;
     peer->ask.after = after;
@@ -94,12 +103,12 @@ int heads_peer_ask(HeadsPeer *peer, uint64_t after, uint64_t size, const Dongbo_
     peer->answer = NULL;
     peer->sent = false;
     asker_asked(&peer->asker);
-    int r = 0;
+    int r = doubt_ask(&peer->asker.doubt, peer->asker.options.clock, &peer->ask.answer_challenge);
     while (r == 0 && peer->answer == NULL)
         r = step(peer);
     if (r != 0)
         return r;
-    asker_served(&peer->asker);
+    peer->answered = true;
     peer->learnt = asker_hear(&peer->asker, peer->answer->next_keys) == 1;
     *ret = peer->answer;
     return 0;

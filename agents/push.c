@@ -8,6 +8,7 @@
 
 #include "agents/answer.h"
 #include "agents/disowned.h"
+#include "agents/doubt.h"
 #include "agents/proofs.h"
 #include "agents/resumption.h"
 #include "agents/successor.h"
@@ -76,6 +77,7 @@ struct Push {
     bool took;
     bool in_transaction; // of the frames being received
     bool fatal;          // the sentence kept is for people to act on
+    Doubt doubt;         // of what would end it
 };
 
 int push_new(Push **ret, const PushOptions *options) {
@@ -175,7 +177,7 @@ static int64_t patience_ms(const Push *push) {
 int push_wait_ms(const Push *push) {
     int64_t now = now_ms(push), at = now + ASK_MS;
     if (push->state == PUSH_REST)
-        at = push->next_ms;
+        at = push->next_ms < at ? push->next_ms : at;
     else if (push->state == PUSH_HELLO)
         at = push->since_ms + patience_ms(push);
     else if (push->hold_until_ms > now && push->hold_until_ms < at)
@@ -271,22 +273,16 @@ static int say_hello(Push *push) {
         r = spool_stream(push->options.spool, push->options.kind, &push->stream);
     if (r < 0)
         return r;
-    SpoolStream *stream = &push->stream;
     Dongbo__HelloPublish hello = DONGBO__HELLO_PUBLISH__INIT;
-    hello.protocol_version = PROTOCOL_VERSION;
-    hello.stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = stream->stream};
-    hello.stream_kind = stream->kind;
-    hello.verdict_position = stream->verdict_position;
-    hello.verdict_epoch = stream->verdict_epoch;
+    resumption_hello(&push->stream, &hello);
     hello.agent = (char *)push->options.agent;
     hello.program = "dongbo-agent 0.1";
-    hello.signed_verdicts = true;
-    if (stream->replaces_one) // also when it did so before: a database that is set back does not know
-        hello.replaces_stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = stream->replaces};
     push->session = push->counter = 0;
     r = successor_ask(&push->successor, push->options.clock, &hello.challenge);
     if (r == 0)
-        r = proofs_begin(push->proofs, stream, &hello);
+        r = proofs_begin(push->proofs, &push->stream, &hello);
+    if (r == 0)
+        r = doubt_ask(&push->doubt, push->options.clock, &hello.error_challenge);
     if (r == 0)
         r = send_message(push, FRAME_HELLO_PUBLISH, &hello.base);
     push->hello_sent = r == 0;
@@ -345,32 +341,27 @@ static int resume(Push *push, uint64_t last_sequence) {
 static int take_welcome(Push *push, const Dongbo__WelcomePublish *welcome, uint64_t session) {
     if (push->state != PUSH_HELLO)
         return 0;
-    if (welcome->signing_key.len != KEY_BYTES ||
-        memcmp(welcome->signing_key.data, round_keys(&push->round)->sign_public, KEY_BYTES) != 0)
-        return error_fail(ERROR_CONFIG,
-                          "the exchange at %s signs with another key than the one configured as broker.key; "
-                          "get its present public key file from its operators",
-                          push_endpoint(push));
+    int r = answer_welcome(welcome, round_keys(&push->round)->sign_public, push_endpoint(push));
+    if (r < 0)
+        return r;
     if (successor_hear(&push->successor, welcome->next_keys) != 0) {
         const Keys *broker = push->options.broker;
-        int r = proofs_keys(push->proofs, (const uint8_t *const[]){broker[0].sign_public, broker[1].sign_public});
+        r = proofs_keys(push->proofs, (const uint8_t *const[]){broker[0].sign_public, broker[1].sign_public});
         if (r < 0)
             return r;
     }
     push->session = welcome->session != 0 ? welcome->session : session;
     push->credit = welcome->credit_bytes;
-    push->sent = 0;
-    push->nonce = 0;
+    push->sent = push->nonce = push->gap = 0;
     push->up_to_date = false;
     push->hold_until_ms = 0;
-    push->gap = 0;
     push->misfit[0] = 0;
     push->asked_ms = push->progress_ms = now_ms(push);
     enter(push, PUSH_OPEN);
     log_info("%s: in session with %s, epoch %u, it has events up to %llu", push->options.kind, push_endpoint(push),
              welcome->session_epoch, (unsigned long long)welcome->last_sequence);
     push->away = false;
-    int r = transaction_end(push, 0);
+    r = transaction_end(push, 0);
     if (r == 0 && welcome->epoch != push->stream.verdict_epoch)
         r = resumption_epoch(push->options.spool, push->options.sealer, &push->stream, welcome->epoch);
     return r < 0 ? r : resume(push, welcome->last_sequence);
@@ -479,7 +470,16 @@ static int split(Push *push, uint64_t first_sequence) {
     return r;
 }
 
+// 0: what would end this is the exchange's word; ERROR_PEER: it is not, and passes.
+static int check_word(Push *push, DoubtSaid said) {
+    said.own = push->options.keys;
+    push->fatal = doubt_is_signed(&push->doubt, &said, round_keys(&push->round)->sign_public);
+    int r = push->fatal ? 0 : doubt_begin(&push->doubt, push->options.clock);
+    return push->fatal || r < 0 ? r : error_fail(ERROR_PEER, DENIAL_UNSIGNED "%s", said.text);
+}
+
 static int take_refusal(Push *push, const Dongbo__Refusal *refusal) {
+    int r;
     raise_credit(push, refusal->credit_bytes);
     switch (refusal->code) {
     case DONGBO__REFUSAL__CODE__GAP:
@@ -494,11 +494,12 @@ static int take_refusal(Push *push, const Dongbo__Refusal *refusal) {
     case DONGBO__REFUSAL__CODE__OVERLOADED:
         return hold(push, refusal, "is overloaded");
     case DONGBO__REFUSAL__CODE__FENCED:
-        push->fatal = true;
-        return error_fail(ERROR_PEER,
-                          "another dongbo-agent has taken over the %s stream of this spool (%s). Only one may "
-                          "run on it, or on a copy of it: stop that one first",
-                          push->options.kind, refusal->text);
+        r = check_word(push, (DoubtSaid){NULL, FRAME_REFUSAL, (int)refusal->code, refusal->text, refusal->signature});
+        return r < 0 ? r
+                     : error_fail(ERROR_PEER,
+                                  "another dongbo-agent has taken over the %s stream of this spool (%s). Only one may "
+                                  "run on it, or on a copy of it: stop that one first",
+                                  push->options.kind, refusal->text);
     case DONGBO__REFUSAL__CODE__BAD_SIGNATURE:
         push->tried = push->options.n_endpoints; // another endpoint is the same exchange
         return disowned_explain(&(Disowned){push->options.spool, push->stream.id, refusal->expected_sequence,
@@ -515,9 +516,10 @@ static int take_error(Push *push, const Dongbo__Error *error) {
             begin_again(push);
         return 0;
     }
-    push->fatal =
-        error->code == DONGBO__ERROR__CODE__BAD_VERSION || error->code == DONGBO__ERROR__CODE__SESSION_REPLACED;
-    return error_fail(ERROR_PEER, "the exchange at %s says: %s", push_endpoint(push), error->text);
+    bool ends = error->code == DONGBO__ERROR__CODE__BAD_VERSION || error->code == DONGBO__ERROR__CODE__SESSION_REPLACED;
+    int r =
+        ends ? check_word(push, (DoubtSaid){NULL, FRAME_ERROR, (int)error->code, error->text, error->signature}) : 0;
+    return r < 0 ? r : error_fail(ERROR_PEER, "the exchange at %s says: %s", push_endpoint(push), error->text);
 }
 
 static int take_ping(Push *push, const Dongbo__Ping *ping) {
@@ -691,6 +693,7 @@ int push_step(Push *push) {
     // A peer that misbehaves is left, and one that does not fit; what people must mend at once ends it all.
     if (r == ERROR_PEER && !push->fatal)
         r = away(push, error_text());
+    push->next_ms += doubt_pause_ms(&push->doubt); // elsewhere first, and not at once
     if (r == ERROR_CONFIG && !push->fatal)
         r = misfit(push);
     return r;

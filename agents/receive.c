@@ -25,6 +25,7 @@
 
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 5000
+#define PAUSE_STEP_MS 1000
 #define PROGRESS_MS 500
 #define REACH_MIN_MS 1000 // for an endpoint to take the connection, in the first round through several
 #define REACH_MAX_MS 5000
@@ -284,7 +285,9 @@ static void pause_ms(const Receive *receive, int64_t wait_ms) {
     int64_t left_ms = receive->worked_ms + receive->timeout_s * 1000 - clock_monotonic_ms(clock_system());
     if (receive->timeout_s && left_ms < wait_ms)
         wait_ms = left_ms > 0 ? left_ms : 0;
-    zmq_poll(NULL, 0, (long)wait_ms);
+    // By steps: a signal that comes before the wait does not end it.
+    for (; wait_ms > 0 && !zsys_interrupted; wait_ms -= PAUSE_STEP_MS)
+        zmq_poll(NULL, 0, (long)(wait_ms < PAUSE_STEP_MS ? wait_ms : PAUSE_STEP_MS));
 }
 
 // What is tried again, and how.
@@ -317,6 +320,7 @@ static void trying_next(Trying *trying, Receive *receive, const char *why) {
     trying->at = (trying->at + 1) % n;
     if (subscription_was_secured(receive->subscription))
         round_secured(&receive->round);
+    pause_ms(receive, subscription_doubt_ms(receive->subscription));
     if (++trying->tried % n != 0)
         return;
     round_over(&receive->round);

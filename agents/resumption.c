@@ -7,6 +7,17 @@
 
 #define RESEAL_AT_ONCE 32
 
+void resumption_hello(const SpoolStream *stream, Dongbo__HelloPublish *ret) {
+    ret->protocol_version = PROTOCOL_VERSION;
+    ret->stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = (uint8_t *)stream->stream};
+    ret->stream_kind = (char *)stream->kind;
+    ret->verdict_position = stream->verdict_position;
+    ret->verdict_epoch = stream->verdict_epoch;
+    ret->signed_verdicts = true;
+    if (stream->replaces_one) // also when it did so before: a database that is set back does not know
+        ret->replaces_stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = (uint8_t *)stream->replaces};
+}
+
 int resumption_find(Spool *spool, const SpoolStream *stream, uint64_t last_sequence, int64_t *ret_forgotten) {
     *ret_forgotten = 0;
     if (last_sequence > stream->last_sequence)

@@ -5,7 +5,10 @@
 #pragma once
 
 #include "agents/sealer.h"
+#include "wire.pb-c.h"
 
+// What a Hello says of the stream, and how it is to be answered.
+void resumption_hello(const SpoolStream *stream, Dongbo__HelloPublish *ret);
 // From where to send: the exchange has the stream up to last_sequence. What it has forgotten waits again;
 // *ret_forgotten is how many batches. 0; 1 it has more than this spool ever sealed, or other batches; 2 it lacks what
 // the spool has let go.

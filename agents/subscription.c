@@ -320,28 +320,6 @@ static int pong_receive(Subscription *s, const ProtobufCMessage *message) {
     return GO_ON;
 }
 
-static int error_receive(Subscription *s, const ProtobufCMessage *message) {
-    const Dongbo__Error *error = (const Dongbo__Error *)message;
-    int r;
-    switch (error->code) {
-    case DONGBO__ERROR__CODE__CURSOR_BAD:
-        r = subscription_snapshot_forget(s);
-        return r < 0 ? r : subscription_say(s, LOST, "%s", error->text);
-    case DONGBO__ERROR__CODE__POSITION_GONE:
-        s->gone = true;
-        return subscription_say(s, REFUSED, "%s", error->text);
-    case DONGBO__ERROR__CODE__BAD_VERSION:
-    case DONGBO__ERROR__CODE__NOT_ALLOWED:
-    case DONGBO__ERROR__CODE__UNKNOWN_SUBSCRIPTION:
-    case DONGBO__ERROR__CODE__TOKEN_AHEAD:
-    case DONGBO__ERROR__CODE__TOKEN_MISMATCH:
-    case DONGBO__ERROR__CODE__SESSION_REPLACED:
-        return subscription_say(s, REFUSED, "%s", error->text);
-    default:
-        return subscription_say(s, LOST, "%s", error->text);
-    }
-}
-
 typedef struct Handler {
     FrameType type;
     const ProtobufCMessageDescriptor *descriptor;
@@ -355,7 +333,7 @@ static const Handler HANDLERS[] = {
     {FRAME_WATERMARK, &dongbo__watermark__descriptor, watermark_receive},
     {FRAME_PING, &dongbo__ping__descriptor, ping_receive},
     {FRAME_PONG, &dongbo__pong__descriptor, pong_receive},
-    {FRAME_ERROR, &dongbo__error__descriptor, error_receive},
+    {FRAME_ERROR, &dongbo__error__descriptor, subscription_error},
 };
 
 static const Handler *handler_of(FrameType type) {
@@ -377,7 +355,7 @@ static int frame_receive(Subscription *s, zframe_t *bytes) {
     if (!handler || frame_decode(&frame, handler->descriptor, arena_protobuf(s->arena), &message) != 0)
         return subscription_say(s, LOST, "a frame of the broker (%s) cannot be read", frame_type_name(frame.type));
     if (frame.type == FRAME_ERROR)
-        return error_receive(s, message);
+        return subscription_error(s, message);
     if (frame.type == FRAME_PING && frame.session == 0) // whether this connection still stands
         return GO_ON;
     if (!s->session && frame.type != FRAME_WELCOME_SUBSCRIBE)
@@ -463,7 +441,8 @@ static int hello_send(Subscription *s) {
     int r = s->options.successor ? successor_ask(s->options.successor, s->options.clock, &hello.challenge) : 0;
     if (r < 0)
         return r;
-    return subscription_send(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
+    r = doubt_ask(&s->doubt, s->options.clock, &hello.error_challenge);
+    return r < 0 ? r : subscription_send(s, FRAME_HELLO_SUBSCRIBE, &hello.base);
 }
 
 static int64_t least(int64_t a, int64_t b) {
@@ -681,6 +660,10 @@ void subscription_set_broker(Subscription *s, const uint8_t key[KEY_BYTES]) {
 
 bool subscription_was_secured(const Subscription *s) {
     return s->news == SOCKET_SECURED || s->news == SOCKET_LOST;
+}
+
+int64_t subscription_doubt_ms(Subscription *s) {
+    return doubt_pause_ms(&s->doubt);
 }
 
 uint64_t subscription_moves(const Subscription *s) {

@@ -41,7 +41,8 @@ typedef struct SubscriptionOptions {
     const Keys *keys;             // the subscriber's
     const uint8_t *broker_key;    // KEY_BYTES
     Successor *successor;         // learns what follows these; may be NULL
-    const uint8_t *sign_keys[2];  // the exchange's and its next one, to judge its signed heads by; NULL: they are not
+    const uint8_t *sign_keys[2];  // the exchange's and its next one, to judge its signed heads by, and what would
+                                  // end this; NULL: they are not judged
     const OriginKey *agency_keys; // n_agency_keys, not 0: proofs of origin are asked for, and judged by these; copied
     size_t n_agency_keys;
     Sink *sink;
@@ -95,6 +96,9 @@ uint32_t subscription_accept_rights(Subscription *subscription);
 const char *subscription_text(const Subscription *subscription);
 // With this key of the exchange's from the next session on; outlives it.
 void subscription_set_broker(Subscription *subscription, const uint8_t key[KEY_BYTES]);
+// What was lost (1) was lost by what nobody signed: so long the next one is to wait, said once. 0: it is
+// not.
+int64_t subscription_doubt_ms(Subscription *subscription);
 // Whether the session that is over got through the handshake.
 bool subscription_was_secured(const Subscription *subscription);
 // How often something new became durable, or a session began with nothing new to be had: what makes one worth having

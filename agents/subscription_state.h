@@ -4,6 +4,7 @@
 // subscription_snapshot.c takes snapshots and compares copies.
 #pragma once
 
+#include "agents/doubt.h"
 #include "agents/head_watch.h"
 #include "agents/subscription.h"
 #include "proto/base/arena.h"
@@ -33,6 +34,7 @@ struct Subscription {
     bool has_goal;
     HeadWatch *heads;     // NULL: signed heads are not judged
     OriginJudge *origins; // NULL: no proofs of origin are asked for
+    Doubt doubt;          // of what would end it
     bool head_known;      // what the sink kept of them was read
     int64_t head_kept_ms;
 
@@ -80,6 +82,9 @@ int subscription_say(Subscription *s, int result, const char *fmt, ...) __attrib
 // 1 when it cannot be sent now.
 int subscription_send(Subscription *s, FrameType type, const ProtobufCMessage *message);
 int subscription_answer(Subscription *s);
+// ---- subscription_error.c
+int subscription_error(Subscription *s, const ProtobufCMessage *message);
+// ----
 int subscription_commit(Subscription *s);
 bool subscription_token_fits(const Dongbo__ResumeToken *token);
 void subscription_place(SinkPlace *place, const Dongbo__ResumeToken *token);

@@ -5,6 +5,7 @@
 #include "agents/witness.h"
 
 #include "agents/chain.h"
+#include "agents/heads_answer.h"
 #include "agents/heads_file.h"
 #include "agents/heads_peer.h"
 #include "agents/witness_config.h"
@@ -20,6 +21,7 @@
 #define BEHIND_MS 30000 // so long it may show no way on: a broker may be behind another for a moment
 #define BEHIND_WAIT_MS 1000
 #define TEXT_BYTES 512
+#define ARENA_BYTES (1024 * 1024)
 
 enum { DONE = 1, REFUSED, ANOTHER_LOG, SET_BACK }; // why it ends, besides errors
 
@@ -33,6 +35,7 @@ typedef struct Witness {
     Chain *chain;
     HeadsFile *file;
     HeadsPeer *peer;
+    Arena *arena;      // of what an answer says
     int64_t behind_ms; // since when it shows no way on; 0: it does
     char text[TEXT_BYTES];
 } Witness;
@@ -48,9 +51,9 @@ static const char NOTES[] =
     "\n"
     "Exit codes:\n"
     "  0  asked to stop, or caught up with --once\n"
-    "  1  the exchange refuses to go on, or signs with a key that is not known here\n"
+    "  1  the exchange refuses to go on, or a head is by a key that its log did not announce\n"
     "  2  the configuration is wrong, or the file of heads is damaged\n"
-    "  3  no broker could be reached within --timeout\n"
+    "  3  no broker could be reached within --timeout, or none that signs with a key that is known here\n"
     "  4  something on this side failed\n"
     "  5  the exchange shows another log than it did: both heads stand in FILE.evidence\n"
     "  6  its history was set back, as by a restore: likewise. Its keepers say what was lost; go on with\n"
@@ -185,17 +188,41 @@ static int go_on(Witness *witness, const ChainJudgement *judgement) {
     return 0;
 }
 
-static int judge(Witness *witness, const Dongbo__Heads *answer, ChainJudgement *judgement) {
+static int pass(Witness *witness, ChainJudgement *judgement, const char *what) {
+    judgement->verdict = CHAIN_NO_ANSWER;
+    judgement->why = what;
+    return go_on(witness, judgement);
+}
+
+// Two heads that contradict each other, or between which the exchange was set back, are signed, whoever shows them.
+// That there is no proof, no way on, or another key, is nobody's word where the answer is not signed.
+static int go_on_by(Witness *witness, ChainJudgement *judgement, bool is_signed) {
+    bool needs_word = judgement->verdict == CHAIN_BEHIND || judgement->verdict == CHAIN_UNPROVEN ||
+                      judgement->verdict == CHAIN_NO_KEY;
+    if (is_signed || !needs_word)
+        return go_on(witness, judgement);
+    snprintf(witness->text, sizeof witness->text, DENIAL_UNSIGNED "%s%s%s", judgement->why,
+             judgement->key_id[0] ? ": " : "", judgement->key_id);
+    return pass(witness, judgement, witness->text);
+}
+
+static int judge(Witness *witness, HeadsQuestion question, const Dongbo__Heads *said, ChainJudgement *judgement) {
+    Dongbo__Heads heads, *answer = &heads;
+    question.challenge = heads_peer_challenge(witness->peer);
+    arena_reset(witness->arena);
+    int opened = heads_answer_open(&question, witness->chain, said, witness->arena, answer);
+    if (opened == 2)
+        return pass(witness, judgement, "sends heads that cannot be read");
     int r = chain_take(witness->chain, answer, judgement);
     if (r < 0 || judgement->verdict != CHAIN_SET_BACK || !witness->accept_set_back)
-        return r < 0 ? r : go_on(witness, judgement);
+        return r < 0 ? r : go_on_by(witness, judgement, opened == 0);
     witness->accept_set_back = false;
     r = stop_with(witness, judgement, "the exchange's history was set back", 0);
     log_warn("%s. It is gone on from there, as was said", witness->text);
     if (r == 0)
         r = chain_begin(witness->chain, answer, judgement);
     if (r < 0 || judgement->verdict != CHAIN_BEGINS)
-        return r < 0 ? r : go_on(witness, judgement);
+        return r < 0 ? r : go_on_by(witness, judgement, opened == 0);
     return append(witness, "set back");
 }
 
@@ -219,7 +246,9 @@ static int run(Witness *witness) {
             snprintf(witness->text, sizeof witness->text, "%s", heads_peer_text(witness->peer));
         if (r == 0 && heads_peer_learnt(witness->peer))
             r = chain_know(witness->chain, witness->exchange[1].sign_public);
-        r = r == 0 ? judge(witness, answer, &judgement) : r > 0 ? REFUSED : r;
+        r = r == 0  ? judge(witness, (HeadsQuestion){.after = number, .size = size}, answer, &judgement)
+            : r > 0 ? REFUSED
+                    : r;
         if (r != 0)
             return r;
         if (judgement.verdict != CHAIN_BEHIND)
@@ -249,6 +278,8 @@ static int prepare(Witness *witness) {
     if (r == 0)
         r = chain_new(&witness->chain, known);
     if (r == 0)
+        r = arena_new(&witness->arena, ARENA_BYTES);
+    if (r == 0)
         r = file_open(witness);
     if (r < 0)
         return r;
@@ -271,6 +302,7 @@ static int finish(Witness *witness, int r) {
     heads_peer_destroy(&witness->peer);
     heads_file_close(&witness->file);
     chain_destroy(&witness->chain);
+    arena_destroy(&witness->arena);
     signer_destroy(&witness->signer);
     witness_config_free(&witness->config);
     keys_wipe(&witness->keys);

@@ -117,7 +117,7 @@ static void commits_read(Actor *actor) {
 }
 
 static void answered(void *state, const zframe_t *route, int32_t subscription, const Bytes *frame) {
-    feed_outside_say(state, &(FeedPeer){route, (uint32_t)subscription}, frame);
+    feed_outside_say(state, &(FeedPeer){.route = route, .party = (uint32_t)subscription}, frame);
 }
 
 static int tick(Actor *actor) {
@@ -208,6 +208,7 @@ static void destroy(void *pointer) {
     snapshot_work_destroy(&state->snapshot);
     subscribers_destroy(&state->subscribers);
     next_keys_destroy(&state->next_keys);
+    signer_destroy(&state->signer);
     allowance_destroy(&state->hellos);
     allowance_destroy(&state->asks);
     policy_set_destroy(&state->policies);
@@ -261,6 +262,8 @@ int feed_new(zactor_t **ret, const FeedOptions *options, int *ret_port) {
     state->stats = options->stats;
     actor->retry.over = "feed: it goes on";
     int r = next_keys_new(&state->next_keys, options->keys, options->next_keys);
+    if (r == 0)
+        r = signer_new(&state->signer, options->keys->sign_secret);
     if (r == 0)
         r = feed_store_new(&state->store, options->exchange);
     if (r == 0)

@@ -6,7 +6,7 @@
 #include "broker/feed_session.h"
 
 FeedPeer feed_peer(const zframe_t *route, const char *user) {
-    return (FeedPeer){route, connections_party(user, "subscription")};
+    return (FeedPeer){route, connections_party(user, "subscription"), user};
 }
 
 static bool is_idle(const Connection *connection) {
@@ -82,6 +82,33 @@ void feed_outside_say(FeedState *state, const FeedPeer *peer, const Bytes *frame
         say(state, connection, frame);
     else
         say_not_read(state, connection);
+}
+
+static DenialAsked asked_by(FeedState *state, const Frame *frame) {
+    DenialAsked asked = {0};
+    ProtobufCMessage *message;
+    arena_reset(state->arena);
+    if (frame && frame->type == FRAME_HELLO_SUBSCRIBE &&
+        frame_decode(frame, &dongbo__hello_subscribe__descriptor, arena_protobuf(state->arena), &message) == 0)
+        denial_ask(&asked, ((const Dongbo__HelloSubscribe *)message)->error_challenge);
+    if (frame && frame->type == FRAME_ASK_HEADS &&
+        frame_decode(frame, &dongbo__ask_heads__descriptor, arena_protobuf(state->arena), &message) == 0)
+        denial_ask(&asked, ((const Dongbo__AskHeads *)message)->answer_challenge);
+    return asked;
+}
+
+void feed_outside_deny(FeedState *state, const FeedPeer *peer, const Frame *frame, const FeedAnswer *answer) {
+    uint8_t signature[SIGNATURE_BYTES];
+    Dongbo__Error error = DONGBO__ERROR__INIT;
+    // Of whoever asks too often nothing is looked at.
+    DenialAsked asked = asked_by(state, answer->code == DONGBO__ERROR__CODE__TOO_OFTEN ? NULL : frame);
+    Denial said = {denial_peer_of_user(peer->user), &asked, FRAME_ERROR, (int)answer->code, answer->text};
+    error.code = answer->code;
+    error.text = (char *)answer->text;
+    error.signature = denial_sign(state->signer, &said, signature);
+    bytes_clear(&state->out);
+    frame_write(&state->out, FRAME_ERROR, 0, 1, &error.base);
+    feed_outside_say(state, peer, &state->out);
 }
 
 void feed_outside_pong(FeedState *state, const FeedPeer *peer, const Frame *frame) {

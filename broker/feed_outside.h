@@ -6,7 +6,7 @@
 // behind it tells that it was read, of the session where the connection has one, and else of none.
 #pragma once
 
-#include "broker/feed_state.h"
+#include "broker/feed_place.h"
 
 #define FEED_NOT_READ                                                                                                  \
     "What was answered over this connection, or over others of this subscription, was not read: close those, connect " \
@@ -15,6 +15,7 @@
 typedef struct FeedPeer {
     const zframe_t *route;
     uint32_t party;
+    const char *user; // ZAP's
 } FeedPeer;
 FeedPeer feed_peer(const zframe_t *route, const char *user);
 
@@ -22,6 +23,8 @@ FeedPeer feed_peer(const zframe_t *route, const char *user);
 bool feed_outside_has_room(FeedState *state, const FeedPeer *peer);
 // A whole frame. That it may not arrive is no harm: the peer asks again.
 void feed_outside_say(FeedState *state, const FeedPeer *peer, const Bytes *frame);
+// An Error, which answers this frame (NULL: what is none), signed where that asks for it. Overwrites the arena.
+void feed_outside_deny(FeedState *state, const FeedPeer *peer, const Frame *frame, const FeedAnswer *answer);
 // A Pong of no session.
 void feed_outside_pong(FeedState *state, const FeedPeer *peer, const Frame *frame);
 // Once a second. Connections without a session hold what was sent over them for as long as they are there.

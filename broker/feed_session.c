@@ -78,15 +78,6 @@ void feed_token(Dongbo__ResumeToken *token, const FeedPlace *place) {
     token->segment_hash = (ProtobufCBinaryData){place->position ? HASH_BYTES : 0, (uint8_t *)place->hash};
 }
 
-static void send_error(FeedState *state, const FeedPeer *peer, Dongbo__Error__Code code, const char *text) {
-    Dongbo__Error error = DONGBO__ERROR__INIT;
-    error.code = code;
-    error.text = (char *)text;
-    bytes_clear(&state->out);
-    frame_write(&state->out, FRAME_ERROR, 0, 1, &error.base);
-    feed_outside_say(state, peer, &state->out);
-}
-
 // A line of the log that a receiver causes; "" is one that is not known. Not all of many are written.
 __attribute__((format(printf, 3, 4))) static void note(FeedState *state, const char *user, const char *fmt, ...) {
     char text[NOTE_BYTES], hidden[QUOTA_TEXT_BYTES];
@@ -101,9 +92,12 @@ __attribute__((format(printf, 3, 4))) static void note(FeedState *state, const c
 }
 
 void feed_session_end(FeedState *state, Subscriber *subscriber, Dongbo__Error__Code code, const char *text) {
+    uint8_t signature[SIGNATURE_BYTES];
     Dongbo__Error error = DONGBO__ERROR__INIT;
+    Denial said = {denial_peer_of_user(subscriber->user), &subscriber->denials, FRAME_ERROR, (int)code, text};
     error.code = code;
     error.text = (char *)text;
+    error.signature = denial_sign(state->signer, &said, signature);
     if (code)
         feed_send(state, subscriber, FRAME_ERROR, &error.base);
     else
@@ -365,6 +359,7 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
         return r;
     subscriber->held = subscriber->owes_whole = hello->snapshot;
     subscriber->origins = hello->origin_proofs;
+    denial_ask(&subscriber->denials, hello->error_challenge);
     if (hello->snapshot) // nothing up to there was received
         subscriber->acked = stored.acked;
     note(state, caller->user, "subscription %s from position %" PRIu64 " of %" PRIu64 "%s", policy->name,
@@ -539,6 +534,7 @@ int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, cons
     FeedAnswer answer = {0};
     arena_reset(state->arena);
     int r = frame ? frame_read(zframe_data(frame), zframe_size(frame), &read) : 1;
+    bool is_frame = r == 0;
     if (r == 1)
         feed_answer(&answer, DONGBO__ERROR__CODE__BAD_FRAME, "Not a frame of this protocol. Compare PROTOCOL.md.");
     else if (r == 2)
@@ -554,7 +550,7 @@ int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, cons
     bool bad = answer.code == DONGBO__ERROR__CODE__BAD_FRAME || answer.code == DONGBO__ERROR__CODE__BAD_VERSION;
     if (answer.code && *route && !(bad && end_route(state, *route, &answer))) {
         FeedPeer peer = feed_peer(*route, user);
-        send_error(state, &peer, answer.code, answer.text);
+        feed_outside_deny(state, &peer, is_frame ? &read : NULL, &answer);
         note(state, user, "refused %s: %s", *user ? user : "a peer", answer.text);
     }
     zframe_destroy(route);

@@ -21,6 +21,7 @@ typedef struct FeedState {
     const Clock *clock;
     const Keys *keys;
     NextKeys *next_keys; // NULL: none are announced
+    Signer *signer;
     Stats *stats;
     zsock_t *router;
     FeedStore *store;

@@ -9,6 +9,7 @@
 #include "broker/thread.h"
 #include "broker/witness.h"
 #include "proto/base/error.h"
+#include "proto/denial.h"
 #include "proto/base/log.h"
 #include "proto/bounds.h"
 #include "proto/next_keys.h"
@@ -35,10 +36,16 @@ typedef struct Asked {
     Bytes frame; // to be sent
 } Asked;
 
+typedef struct HeadsSigned {
+    Bytes body;
+    uint8_t signature[SIGNATURE_BYTES];
+} HeadsSigned;
+
 typedef struct Actor {
     FollowerStore *store;
     Witness *witness;
     NextKeys *next_keys; // NULL: none are announced
+    Signer *signer;
     Arena *arena;
     zsock_t *pipe, *inbox, *answers;
     Retry retry;
@@ -208,6 +215,29 @@ static int look_at(Actor *actor, Asked *asked) {
     return follow->list ? list(actor, asked, follow) : change(actor, asked, follow);
 }
 
+// Of those who asked for it: what they asked and are answered, in `body`, and nothing of it beside that.
+static int sign_heads(Actor *actor, const Dongbo__AskHeads *ask, HeadsSigned *ret, Dongbo__Heads *heads) {
+    Dongbo__HeadsBody body = DONGBO__HEADS_BODY__INIT;
+    body.challenge = ask->answer_challenge;
+    body.after = ask->after;
+    body.size = ask->size;
+    body.n_heads = heads->n_heads;
+    body.heads = heads->heads;
+    body.n_path = heads->n_path;
+    body.path = heads->path;
+    body.newest = heads->newest;
+    body.announcement = heads->announcement;
+    bytes_append_message(&ret->body, &body.base);
+    if (ret->body.failed)
+        return error_fail(ERROR_MEMORY, "no memory for signed heads");
+    int result = signer_sign(actor->signer, "dongbo heads 1", ret->body.data, ret->body.n, ret->signature);
+    dongbo__heads__init(heads);
+    heads->request = ask->request;
+    heads->body = (ProtobufCBinaryData){ret->body.n, ret->body.data};
+    heads->signature = (ProtobufCBinaryData){SIGNATURE_BYTES, ret->signature};
+    return result;
+}
+
 static int tell_heads(Actor *actor, Asked *asked) {
     Frame frame = {.type = FRAME_ASK_HEADS, .body = asked->body.data, .body_bytes = asked->body.n};
     ProtobufCMessage *message = NULL;
@@ -218,10 +248,14 @@ static int tell_heads(Actor *actor, Asked *asked) {
         return 0;
     }
     const Dongbo__AskHeads *ask = (const Dongbo__AskHeads *)message;
+    HeadsSigned said = {0};
     int result = witness_answer(actor->witness, ask, actor->arena, &heads);
+    if (result == 0 && ask->answer_challenge.len == DENIAL_CHALLENGE_BYTES)
+        result = sign_heads(actor, ask, &said, &heads);
     heads.next_keys = next_keys_say(actor->next_keys, &ask->challenge);
     if (result == 0)
         frame_write(&asked->frame, FRAME_HEADS, 0, 1, &heads.base);
+    bytes_free(&said.body);
     return result;
 }
 
@@ -256,6 +290,7 @@ static void destroy(void *state) {
     follower_store_destroy(&actor->store);
     witness_destroy(&actor->witness);
     next_keys_destroy(&actor->next_keys);
+    signer_destroy(&actor->signer);
     arena_destroy(&actor->arena);
     zsock_destroy(&actor->inbox);
     zsock_destroy(&actor->answers);
@@ -279,6 +314,8 @@ static int actor_new(Follower *follower, const FollowerOptions *options) {
         result = witness_new(&actor->witness, options->exchange);
     if (result == 0)
         result = next_keys_new(&actor->next_keys, options->keys, options->next_keys);
+    if (result == 0)
+        result = signer_new(&actor->signer, options->keys->sign_secret);
     if (result == 0)
         result = arena_new(&actor->arena, ARENA_BYTES);
     if (result == 0)

@@ -147,6 +147,7 @@ static void destroy(void *pointer) {
         LIST_REMOVE(proving, out);
     allowance_destroy(&state->hellos);
     next_keys_destroy(&state->next_keys);
+    signer_destroy(&state->signer);
     queue_destroy(&state->queue);
     sessions_destroy(&state->sessions);
     agencies_unref(&state->agencies);
@@ -212,6 +213,8 @@ int ingress_new(zactor_t **ret, const IngressOptions *options, int *ret_port) {
     for (; state->n_free < WORKS_MAX; state->n_free++)
         state->free_works[state->n_free] = options->works[state->n_free];
     int result = next_keys_new(&state->next_keys, options->keys, options->next_keys);
+    if (result == 0)
+        result = signer_new(&state->signer, options->keys->sign_secret);
     if (result == 0)
         result = sessions_new(&state->sessions);
     if (result == 0)

@@ -28,7 +28,7 @@ static void bad_frame(IngressState *state, const IngressPeer *caller, int code, 
 }
 
 void ingress_hear_multipart(IngressState *state, zframe_t *route) {
-    bad_frame(state, &(IngressPeer){route, ""}, DONGBO__ERROR__CODE__BAD_FRAME,
+    bad_frame(state, &(IngressPeer){.route = route, .user = ""}, DONGBO__ERROR__CODE__BAD_FRAME,
               "A message is one ZeroMQ frame: header and body together. Say Hello again.");
 }
 
@@ -89,35 +89,43 @@ static Session *session_for(IngressState *state, const zframe_t *route, uint32_t
     return sessions_add(state->sessions, number, route, agency);
 }
 
-// Whose Hello it is; NULL when it was answered.
-static const Agency *admit(IngressState *state, const IngressPeer *caller) {
-    const Agency *agency = agencies_of_user(state->agencies, caller->user);
-    if (agency == NULL) {
-        ingress_note(state, caller->user, "a Hello was refused: this key may not publish");
-        ingress_say_error_to(
-            state, caller, 0, DONGBO__ERROR__CODE__NOT_ALLOWED,
-            "This key may not publish: it is no agency's, or was revoked. Ask the exchange's operator.");
-        return NULL;
-    }
+static bool afford(IngressState *state, const IngressPeer *caller) {
     if (allowance_take(state->hellos, caller->user, clock_monotonic_ms(state->clock)))
-        return agency;
+        return true;
     ingress_note(state, caller->user, "a Hello was refused: this agency says too many");
     ingress_say_error_to(state, caller, 0, DONGBO__ERROR__CODE__TOO_OFTEN,
                          "Your agency's agents say Hello too often: wait some seconds before the next, and longer each "
                          "time. Find the one that begins over and over.");
+    return false;
+}
+
+// Whose Hello it is; NULL when it was answered.
+static const Agency *admit(IngressState *state, const IngressPeer *caller) {
+    const Agency *agency = agencies_of_user(state->agencies, caller->user);
+    if (agency != NULL)
+        return agency;
+    ingress_note(state, caller->user, "a Hello was refused: this key may not publish");
+    ingress_say_error_to(state, caller, 0, DONGBO__ERROR__CODE__NOT_ALLOWED,
+                         "This key may not publish: it is no agency's, or was revoked. Ask the exchange's operator.");
     return NULL;
 }
 
 static void hear_hello(IngressState *state, const IngressPeer *caller, const Frame *frame) {
     const zframe_t *route = caller->route;
     const char *user = caller->user;
-    const Agency *agency = admit(state, caller);
-    if (agency == NULL)
+    if (!afford(state, caller))
         return;
     const Dongbo__HelloPublish *hello = decode(state, frame, &dongbo__hello_publish__descriptor);
     const char *wrong = hello == NULL ? "The Hello does not decode: see PROTOCOL.md." : wrong_hello(hello);
+    DenialAsked denials = {0};
+    if (hello != NULL)
+        denial_ask(&denials, hello->error_challenge);
+    const IngressPeer asker = {route, user, &denials};
+    const Agency *agency = admit(state, &asker);
+    if (agency == NULL)
+        return;
     if (wrong != NULL) {
-        bad_frame(state, caller,
+        bad_frame(state, &asker,
                   hello != NULL && hello->protocol_version != PROTOCOL_VERSION ? DONGBO__ERROR__CODE__BAD_VERSION
                                                                                : DONGBO__ERROR__CODE__BAD_FRAME,
                   wrong);
@@ -141,6 +149,7 @@ static void hear_hello(IngressState *state, const IngressPeer *caller, const Fra
     session->signs_proofs = hello->proofs_challenge.len == PROOFS_CHALLENGE_BYTES;
     if (session->signs_proofs)
         memcpy(session->proofs_challenge, hello->proofs_challenge.data, PROOFS_CHALLENGE_BYTES);
+    session->denials = denials;
     session->asks_next = hello->challenge.len == NEXT_KEYS_CHALLENGE_BYTES;
     if (session->asks_next)
         memcpy(session->challenge, hello->challenge.data, NEXT_KEYS_CHALLENGE_BYTES);
@@ -301,7 +310,7 @@ static void hear_in_session(IngressState *state, Session *session, const Frame *
 
 void ingress_hear(IngressState *state, zframe_t *route, zframe_t **owned, const char *user) {
     Frame frame;
-    IngressPeer caller = {route, user};
+    IngressPeer caller = {.route = route, .user = user};
     int fault = frame_read(zframe_data(*owned), zframe_size(*owned), &frame);
     if (fault == 2) {
         bad_frame(state, &caller, DONGBO__ERROR__CODE__BAD_VERSION, "This exchange speaks protocol version 1.");

@@ -75,12 +75,23 @@ int ingress_ask(IngressState *state, Session *session) {
     return ingress_say(state, session, FRAME_PING, &ping.base);
 }
 
+// Where it was asked for, in `buffer`.
+static ProtobufCBinaryData sign(IngressState *state, const IngressPeer *peer, Denial *said,
+                                uint8_t buffer[SIGNATURE_BYTES]) {
+    said->peer = denial_peer_of_user(peer->user);
+    said->asked = peer->denials;
+    return peer->denials == NULL ? (ProtobufCBinaryData){0} : denial_sign(state->signer, said, buffer);
+}
+
 int ingress_refuse(IngressState *state, Session *session, int code, uint64_t expected_sequence, const char *text) {
+    uint8_t signature[SIGNATURE_BYTES];
+    IngressPeer peer = {session->route, session->user, &session->denials};
     Dongbo__Refusal refusal = DONGBO__REFUSAL__INIT;
     refusal.code = (Dongbo__Refusal__Code)code;
     refusal.expected_sequence = expected_sequence;
     refusal.text = (char *)text;
     refusal.credit_bytes = ingress_credit(state, session);
+    refusal.signature = sign(state, &peer, &(Denial){.type = FRAME_REFUSAL, .code = code, .text = text}, signature);
     return ingress_say(state, session, FRAME_REFUSAL, &refusal.base);
 }
 
@@ -99,8 +110,10 @@ static void say_outside(IngressState *state, const IngressPeer *peer) {
 
 void ingress_say_error_to(IngressState *state, const IngressPeer *peer, uint64_t session, int code, const char *text) {
     Dongbo__Error error = DONGBO__ERROR__INIT;
+    uint8_t signature[SIGNATURE_BYTES];
     error.code = (Dongbo__Error__Code)code;
     error.text = (char *)text;
+    error.signature = sign(state, peer, &(Denial){.type = FRAME_ERROR, .code = code, .text = text}, signature);
     bytes_clear(&state->out);
     frame_write(&state->out, FRAME_ERROR, session, 0, &error.base);
     if (!state->out.failed)
@@ -119,7 +132,7 @@ bool ingress_is_gone(IngressState *state, const zframe_t *route) {
 void ingress_end(IngressState *state, Session *session, int code, const char *text) {
     ingress_note(state, session->user, "session %016" PRIx64 " ended: %s", session->number, text);
     // Before Welcome the agent does not know its number.
-    ingress_say_error_to(state, &(IngressPeer){session->route, session->user}, session->open ? session->number : 0,
-                         code, text);
+    ingress_say_error_to(state, &(IngressPeer){session->route, session->user, &session->denials},
+                         session->open ? session->number : 0, code, text);
     sessions_remove(state->sessions, session);
 }

@@ -19,6 +19,7 @@
 typedef struct IngressState {
     const Keys *keys;
     NextKeys *next_keys; // NULL: none are announced
+    Signer *signer;
     const Clock *clock;
     Stats *stats;
     zsock_t *router, *inbox, *greeter, *prover;
@@ -42,7 +43,8 @@ typedef struct IngressState {
 
 typedef struct IngressPeer {
     const zframe_t *route;
-    const char *user; // ZAP's; "" when it was not asked
+    const char *user;           // ZAP's; "" when it was not asked
+    const DenialAsked *denials; // NULL: no signature was asked for
 } IngressPeer;
 
 // ---- hear

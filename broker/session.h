@@ -7,6 +7,7 @@
 #include "broker/connection.h"
 #include "broker/greeting.h"
 #include "broker/prover.h"
+#include "proto/denial.h"
 #include "proto/next_keys.h"
 
 #include <czmq.h>
@@ -21,8 +22,9 @@ typedef struct Session {
     uint8_t stream[STREAM_BYTES];
     bool asks_next; // which keys the exchange will go over to, for this challenge
     uint8_t challenge[NEXT_KEYS_CHALLENGE_BYTES];
-    bool bulk; // its stream is a backlog
-    bool open; // welcomed
+    DenialAsked denials; // signatures of what ends it
+    bool bulk;           // its stream is a backlog
+    bool open;           // welcomed
     uint32_t session_epoch;
     uint64_t sent;           // frames, for their counter
     uint64_t received_bytes; // of batches, in all

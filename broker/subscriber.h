@@ -8,6 +8,7 @@
 #include "broker/project.h"
 #include "proto/base/clock.h"
 #include "proto/bounds.h"
+#include "proto/denial.h"
 
 #include <czmq.h>
 
@@ -29,6 +30,7 @@ typedef struct Subscriber {
     Share share;
     int32_t number;         // of the session, among those of this share over all brokers: the newest holds
     char user[64];          // ZAP's: by which key
+    DenialAsked denials;    // signatures of what ends it
     int32_t policy_version; // told in the last Welcome
     zframe_t *route;
     Connection *connection; // what was sent over it and is not known to have been read; NULL: no session yet

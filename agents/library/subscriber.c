@@ -241,13 +241,14 @@ static void lost(DongboSubscriber *s) {
     if (subscription_was_secured(s->subscription))
         round_secured(&s->round);
     s->endpoint = (s->endpoint + 1) % s->endpoints.n;
+    s->resume_ms = now_ms() + subscription_doubt_ms(s->subscription);
     if (s->endpoint != 0)
         return;
     round_over(&s->round);
     subscription_set_broker(s->subscription, round_keys(&s->round)->curve_public);
     s->pause_ms = s->pause_ms ? s->pause_ms * 2 : PAUSE_MIN_MS;
     s->pause_ms = s->pause_ms < PAUSE_MAX_MS ? s->pause_ms : PAUSE_MAX_MS;
-    s->resume_ms = now_ms() + s->pause_ms;
+    s->resume_ms += s->pause_ms;
 }
 
 // 0; DONGBO_REFUSED or DONGBO_GONE; DONGBO_LATER when the process was asked to stop; negative.

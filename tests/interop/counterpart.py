@@ -75,6 +75,14 @@ class Counterpart:
         self.say(wire.Kind.REFUSAL, pb.Refusal(code=code, expected_sequence=expected_sequence, credit_bytes=1 << 30,
                                                text="A sentence for people."))
 
+    def fence(self, hello, own, keys):
+        """Says that another one is there, signed by `keys` for the owner of `own`, as it is asked to."""
+        text = "Two agents."
+        data = own.curve_public[:8].hex().encode() + hello.error_challenge + bytes([wire.Kind.REFUSAL]) + \
+            pb.Refusal.FENCED.to_bytes(4, "big") + text.encode()
+        self.say(wire.Kind.REFUSAL, pb.Refusal(code=pb.Refusal.FENCED, expected_sequence=1, text=text,
+                                               signature=wire.sign(keys.sign_secret, b"dongbo error 1", data)))
+
     def receipt(self, header, *verdicts):
         body = pb.ReceiptBody(stream=header.stream, first_sequence=header.first_sequence,
                               last_sequence=header.first_sequence + header.count - 1, batch_root=header.root,

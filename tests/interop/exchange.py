@@ -4,6 +4,7 @@ Written from proto/PROTOCOL.md, whose sections are named in brackets; what trave
 import collections
 import enum
 import hashlib
+import os
 import random
 import struct
 import sys
@@ -23,6 +24,7 @@ PEER_SILENT_S = 20
 HANDSHAKE_IVL_MS = 5000
 HELLO_S = 5
 ANSWER_S = 15
+DOUBT_S, DOUBT_MAX_S, CALM_S = 4, 256, 3600
 HEADER = struct.Struct(">2sBBIQQ")  # "DB", version, type, body length, session, sequence [4]
 
 Frame = collections.namedtuple("Frame", "kind session sequence body")
@@ -55,6 +57,10 @@ class Kind(enum.IntEnum):
 
 class Ended(Exception):
     """The session is over; another one may go on from what is stored."""
+
+
+class Doubted(Ended):
+    """What would end us is not signed, so it may be anybody's word who has the exchange's transport key [11]."""
 
 
 class NoSession(Ended):
@@ -130,7 +136,8 @@ class Session:
     """A connection to one endpoint and the session over it, to be used by `with`."""
 
     def __init__(self, endpoint, own, exchange):
-        self.exchange, self.id, self.sent, self.heard = exchange, 0, 0, 0
+        self.own, self.exchange, self.id, self.sent, self.heard = own, exchange, 0, 0, 0
+        self.challenge = None  # of the last Hello
         self.numbered = False  # the exchange numbers its frames, on the subscribe port [4]
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.curve_serverkey = exchange.curve_public
@@ -162,7 +169,9 @@ class Session:
 
     def hello(self, kind, hello, welcome):
         """Says Hello, and returns the frame of type `welcome` that answers it. Its body has `session`."""
-        self.id, self.heard = 0, 0
+        self.id, self.heard, self.challenge = 0, 0, None
+        if not isinstance(hello, bytes):
+            hello.error_challenge = self.challenge = os.urandom(16)
         if not self.socket.poll(HELLO_S * 1000, zmq.POLLOUT):
             raise Ended("nobody there, or our key is not registered")
         self.send(kind, hello)
@@ -235,7 +244,17 @@ class Session:
     def fail(self, frame):
         error = pb.Error.FromString(frame.body)
         name = pb.Error.Code.Name(error.code) if error.code in pb.Error.Code.values() else str(error.code)
-        raise ENDS.get(error.code, Ended)(f"{name}: {error.text}")
+        end = ENDS.get(error.code, Ended)
+        if self.challenge and issubclass(end, (Stop, PositionGone)):
+            self.check_word(Kind.ERROR, error)
+        raise end(f"{name}: {error.text}")
+
+    def check_word(self, kind, said):
+        """An Error or Refusal that would end us: signed for our key and this Hello [11]?"""
+        data = self.own.curve_public[:8].hex().encode() + self.challenge + struct.pack(">BI", kind, said.code) + \
+            said.text.encode()
+        if not is_signed(self.exchange.sign_public, b"dongbo error 1", data, said.signature):
+            raise Doubted(f"what would end us is not signed: {said.text}")
 
 
 ENDS = {pb.Error.NO_SESSION: NoSession, pb.Error.CURSOR_BAD: CursorBad, pb.Error.POSITION_GONE: PositionGone,
@@ -247,7 +266,7 @@ ENDS = {pb.Error.NO_SESSION: NoSession, pb.Error.CURSOR_BAD: CursorBad, pb.Error
 def keep_on(endpoints, own, exchange, work):
     """Calls work(session) over one endpoint after the other until it returns. Rounds wait longer and longer, until the
     exchange has let us in again [2]."""
-    pause_s = 0.1
+    pause_s, doubt_s, doubted = 0.1, DOUBT_S, 0
     while True:
         for endpoint in endpoints:
             try:
@@ -258,6 +277,11 @@ def keep_on(endpoints, own, exchange, work):
                         pause_s = 0.1 if session.id else pause_s
             except Ended as ended:
                 log(f"{endpoint}: {ended}")
+                if isinstance(ended, Doubted):
+                    now = time.monotonic()
+                    doubt_s = DOUBT_S if not doubted or now - doubted > CALM_S else min(doubt_s * 2, DOUBT_MAX_S)
+                    doubted = now
+                    time.sleep(doubt_s * random.uniform(0.5, 1.5))
         time.sleep(pause_s * random.uniform(0.5, 1))
         pause_s = min(pause_s * 2, 10)
 

@@ -313,7 +313,7 @@ class Publisher:
             elif frame and frame.kind == Kind.PROOFS:
                 self.take_proofs(frame.body)
             elif frame and frame.kind == Kind.REFUSAL:
-                self.take_refusal(pb.Refusal.FromString(frame.body))
+                self.take_refusal(session, pb.Refusal.FromString(frame.body))
             elif frame:
                 raise Ended(f"a frame of type {frame.kind} does not belong here")
 
@@ -430,7 +430,9 @@ class Publisher:
             raise Stop(f"the exchange proves something false of its log: {false}. What it said is kept in the spool: "
                        "show it to its operators and to whoever supervises them") from None
 
-    def take_refusal(self, refusal):
+    def take_refusal(self, session, refusal):
+        if refusal.code == pb.Refusal.FENCED:
+            session.check_word(Kind.REFUSAL, refusal)
         if refusal.code in (pb.Refusal.FENCED, pb.Refusal.BAD_SIGNATURE):
             raise Stop(refusal.text)
         if refusal.code not in pb.Refusal.Code.values():

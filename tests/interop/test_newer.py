@@ -46,7 +46,7 @@ def publisher(request, stage):
 
     def done():
         assert process.popen.wait(30) == 0, process.text()
-    made.done = done
+    made.done, made.process = done, process
     return made
 
 
@@ -98,6 +98,21 @@ def test_a_publisher_takes_no_receipt_that_is_not_signed(stage, publisher):
             with pytest.raises(AssertionError, match="signature"):
                 publisher.done()
             assert publisher.answered() == 0
+
+
+def test_a_publisher_ends_by_what_is_signed_alone(stage, publisher):
+    """That another one has taken its place may be said by whoever has the transport key: then it asks again."""
+    own = wire.Keys(stage.directory / "moh.keys")
+    with counterpart(stage, stage.publish) as exchange:
+        hello = exchange.welcome_publisher()
+        exchange.batch()
+        exchange.fence(hello, own, own)
+        hello = exchange.welcome_publisher()
+        exchange.batch()
+        exchange.fence(hello, own, exchange.keys)
+        with pytest.raises(AssertionError, match="Two agents"):
+            publisher.done()
+        assert publisher.process.popen.returncode == 3
 
 
 def test_a_publisher_that_no_longer_has_what_was_forgotten(stage):

@@ -3,6 +3,7 @@
 // A session against an exchange that is scripted frame by frame, in one thread and with a clock that only the test
 // moves: what is sent, what is sent again, and what ends it.
 #include "agents/push.h"
+#include "proto/denial.h"
 
 #include "proto/base/error.h"
 #include "proto/frame.h"
@@ -29,6 +30,8 @@ typedef struct PushCase {
     Zap *zap;
     Keys exchange;
     Signer *signer;
+    DenialAsked asked; // by the last Hello
+    const Keys *word;  // by whose key what would end it is signed; NULL: by none
     zsock_t *router;
     char endpoint[128];
     char *endpoints[2];
@@ -156,18 +159,34 @@ static void say_welcome(PushCase *c, uint64_t last_sequence, uint64_t credit) {
     say(c, FRAME_WELCOME_PUBLISH, SESSION, &welcome.base);
 }
 
+static ProtobufCBinaryData sign(PushCase *c, FrameType type, int code, uint8_t buffer[SIGNATURE_BYTES]) {
+    char peer[DENIAL_PEER_BYTES];
+    Signer *signer;
+    if (c->word == NULL)
+        return (ProtobufCBinaryData){0};
+    denial_peer_of_key(c->test->keys.curve_public, peer);
+    assert_int_equal(signer_new(&signer, c->word->sign_secret), 0);
+    ProtobufCBinaryData made = denial_sign(signer, &(Denial){peer, &c->asked, type, code, "because"}, buffer);
+    signer_destroy(&signer);
+    return made;
+}
+
 static void say_refusal(PushCase *c, int code, uint64_t expected) {
+    uint8_t signature[SIGNATURE_BYTES];
     Dongbo__Refusal refusal = DONGBO__REFUSAL__INIT;
     refusal.code = (Dongbo__Refusal__Code)code;
     refusal.expected_sequence = expected;
     refusal.text = "because";
+    refusal.signature = sign(c, FRAME_REFUSAL, code, signature);
     say(c, FRAME_REFUSAL, SESSION, &refusal.base);
 }
 
 static void say_error(PushCase *c, int code, uint64_t session) {
+    uint8_t signature[SIGNATURE_BYTES];
     Dongbo__Error error = DONGBO__ERROR__INIT;
     error.code = (Dongbo__Error__Code)code;
     error.text = "because";
+    error.signature = sign(c, FRAME_ERROR, code, signature);
     say(c, FRAME_ERROR, session, &error.base);
 }
 
@@ -207,6 +226,10 @@ static bool waits(PushCase *c) {
 static void begin(PushCase *c) {
     expect(c, FRAME_HELLO_PUBLISH);
     assert_int_equal(c->frame.session, 0);
+    Dongbo__HelloPublish *hello = dongbo__hello_publish__unpack(NULL, c->frame.body_bytes, c->frame.body);
+    assert_non_null(hello);
+    denial_ask(&c->asked, hello->error_challenge);
+    dongbo__hello_publish__free_unpacked(hello, NULL);
     say_welcome(c, 0, MUCH);
 }
 
@@ -522,10 +545,64 @@ static void test_stops_when_another_has_taken_over(void **state) {
     publish_case_add(c->test, 2);
     begin(c);
     expect_batch(c, 1);
+    c->word = &c->exchange;
     say_refusal(c, DONGBO__REFUSAL__CODE__FENCED, 1);
     assert_false(hear(c, WAIT_MS));
     assert_int_equal(c->result, ERROR_PEER);
     assert_non_null(strstr(error_text(), "stop that one first"));
+}
+
+static void stop_by(PushCase *c, int code) {
+    c->word = &c->exchange;
+    begin(c);
+    say_error(c, code, SESSION);
+    assert_false(hear(c, WAIT_MS));
+    assert_int_equal(c->result, ERROR_PEER);
+    assert_non_null(strstr(error_text(), "says: because"));
+}
+
+static void test_stops_when_its_session_was_replaced(void **state) {
+    stop_by(*state, DONGBO__ERROR__CODE__SESSION_REPLACED);
+}
+
+static void test_stops_at_another_version(void **state) {
+    stop_by(*state, DONGBO__ERROR__CODE__BAD_VERSION);
+}
+
+// It waits, longer each time, and goes on.
+static void expect_doubt(PushCase *c, int64_t least_ms, int64_t most_ms) {
+    expect_silence(c);
+    assert_int_equal(c->result, 0);
+    assert_false(push_is_open(c->push));
+    assert_non_null(strstr(push_why(c->push), "did not sign"));
+    advance(c, least_ms);
+    expect_silence(c);
+    advance(c, most_ms - least_ms);
+    begin(c);
+    expect_batch(c, 1);
+}
+
+static void test_what_nobody_signed_passes(void **state) {
+    PushCase *c = *state;
+    Keys strange;
+    assert_int_equal(keys_generate(&strange), 0);
+    publish_case_add(c->test, 2);
+    begin(c);
+    expect_batch(c, 1);
+    say_refusal(c, DONGBO__REFUSAL__CODE__FENCED, 1);
+    expect_doubt(c, 1900, 8000);
+    say_error(c, DONGBO__ERROR__CODE__SESSION_REPLACED, SESSION);
+    expect_doubt(c, 3900, 16000);
+    c->word = &strange;
+    say_error(c, DONGBO__ERROR__CODE__BAD_VERSION, 0);
+    expect_doubt(c, 7900, 32000);
+    c->word = &c->exchange; // to another session
+    c->asked.challenge[0] ^= 1;
+    say_refusal(c, DONGBO__REFUSAL__CODE__FENCED, 1);
+    expect_doubt(c, 15900, 64000);
+    say_receipt(c, 1, MUCH, true);
+    expect_silence(c);
+    assert_false(waits(c));
 }
 
 // The exchange asks behind its verdicts: the answer says that they are stored.
@@ -590,6 +667,9 @@ int main(void) {
         TEST(test_sends_again_what_was_forgotten),
         TEST(test_says_hello_again_when_its_session_is_gone),
         TEST(test_stops_when_another_has_taken_over),
+        TEST(test_stops_when_its_session_was_replaced),
+        TEST(test_stops_at_another_version),
+        TEST(test_what_nobody_signed_passes),
         TEST(test_stores_verdicts_before_it_answers),
         TEST(test_leaves_a_silent_exchange),
     };

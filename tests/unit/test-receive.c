@@ -143,6 +143,23 @@ static void refuse(SubscriptionOptions options, SinkPlace place, const char *wor
     assert_int_equal(memory.n, 0);
 }
 
+// By its own key alone; by another one it may be anybody's word, and passes after a while.
+static void test_what_is_refused_is_signed(void **state) {
+    Keys strange;
+    char text[512];
+    Memory memory = {.sink.kind = &MEMORY, .fail_commits_after = -1};
+    exchange_ok(keys_generate(&strange));
+    SubscriptionOptions options = {.name = "sub-2", .sign_keys = {exchange.broker.sign_public}};
+    refuse(options, (SinkPlace){0}, "sub-1");
+    options.sign_keys[1] = options.sign_keys[0]; // the next key, which it has gone over to
+    options.sign_keys[0] = strange.sign_public;
+    refuse(options, (SinkPlace){0}, "sub-1");
+    options.sign_keys[1] = NULL;
+    assert_int_equal(run_as(&memory.sink, options, text), 1);
+    assert_non_null(strstr(text, "did not sign"));
+    assert_non_null(strstr(text, "sub-1"));
+}
+
 static void test_what_is_refused_is_said(void **state) {
     SinkPlace place = {.epoch = 1, .position = exchange.head.last_position};
     memcpy(place.hash, exchange.head.hash, HASH_BYTES);
@@ -304,6 +321,7 @@ int main(void) {
         cmocka_unit_test(test_receives_all_once_and_goes_on),
         cmocka_unit_test(test_any_commit_may_fail),
         cmocka_unit_test(test_what_is_refused_is_said),
+        cmocka_unit_test(test_what_is_refused_is_signed),
         cmocka_unit_test(test_where_an_empty_sink_begins),
         cmocka_unit_test(test_a_sink_that_holds_records_begins_nowhere_else),
         cmocka_unit_test(test_no_broker_is_lost_not_refused),
