@@ -43,7 +43,7 @@ static int open_append(const char *path, int *ret_fd, off_t *ret_size) {
     struct stat status;
     *ret_fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (*ret_fd < 0)
-        return error_fail(ERROR_CONFIG, "%s: cannot be opened: %s", path, strerror(errno));
+        return error_fail(ERROR_CONFIG, "%s: cannot be opened: %s%s", path, strerror(errno), error_advice(errno));
     if (flock(*ret_fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK ? error_fail(ERROR_CONFIG, "%s: another process writes to it", path)
                                     : fail(path, "lock it");

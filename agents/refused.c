@@ -226,8 +226,6 @@ static void append_header(Writer *writer) {
 }
 
 static int fail_file(const char *path) {
-    if (errno == ELOOP)
-        return error_fail(ERROR_SYSTEM, "cannot write %s: it is a symbolic link; take it away", path);
     return error_fail(ERROR_SYSTEM, "cannot write %s: %s%s", path, strerror(errno), error_advice(errno));
 }
 
@@ -301,6 +299,19 @@ static int write_portion(Writer *writer, ResultKind kind, int fd, const char *pa
     return r < 0 ? r : note(writer, kind, size, *ret_last);
 }
 
+// Nothing else that lies in its place is written to.
+static int answers_open(const char *path, int *ret) {
+    struct stat stat;
+    *ret = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+    if (*ret >= 0 && fstat(*ret, &stat) == 0 && S_ISREG(stat.st_mode))
+        return 0;
+    if (*ret < 0 && errno != ELOOP && errno != EISDIR && errno != ENXIO)
+        return fail_file(path);
+    if (*ret >= 0)
+        close(*ret);
+    return error_fail(ERROR_SYSTEM, "cannot write %s: what lies there is no file; take it away", path);
+}
+
 static int write_kind(Writer *writer, ResultKind kind) {
     char name[300], path[4096];
     int64_t last;
@@ -313,9 +324,9 @@ static int write_kind(Writer *writer, ResultKind kind) {
         return r;
     refused_name(writer->file->origin->kept_name, kind, name);
     snprintf(path, sizeof path, "%s/%s", writer->file->done, name);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
-    if (fd < 0)
-        return fail_file(path);
+    int fd;
+    if ((r = answers_open(path, &fd)) < 0)
+        return r;
     do
         r = write_portion(writer, kind, fd, path, &last);
     while (r == 0 && last != 0);

@@ -147,7 +147,7 @@ def test_what_cannot_be_handed_back_is_in_no_other_files_way(exchange, health):
     (done / "a.refused.csv").mkdir()
     assert health.once(timeout=2) == 4
     said = health.log.read_text()
-    assert said.count("a.refused.csv: Is a directory; nothing is lost, it is asked again") == 1
+    assert said.count("a.refused.csv: what lies there is no file; take it away; nothing is lost, it is asked again") == 1
     with open(done / "b.refused.csv", newline="", encoding="utf-8") as file:
         assert told(csv.DictReader(file)) == [("row-2-1", "MISMATCH", "NAME_DIFFERS")]
     (done / "a.refused.csv").rmdir()

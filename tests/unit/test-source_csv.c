@@ -3,11 +3,13 @@
 // A drop folder read into a spool, through crashes, rollbacks, and what people do with files.
 #include "agents/source_csv.h"
 
+#include "agents/refused.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "tests/unit/publish-case.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -319,13 +321,32 @@ static void test_names_of_any_length(void **state) {
     }
 }
 
+// Two whose names are the same as far as there is room for what is put behind them.
+static void test_long_names_have_answers_of_their_own(void **state) {
+    DropCase c;
+    char name[256], answers[2][300];
+    drop_case(&c, *state, NULL);
+    memset(name, 'n', sizeof name);
+    for (int i = 0; i < 2; i++) {
+        Origin origin;
+        snprintf(name + 249, sizeof name - 249, "%d.csv", i);
+        put(&c, name, rows(10 * i, 2));
+        read_once(&c, true);
+        assert_int_equal(ledger_origin(c.test->spool, i + 1, &origin), 0);
+        refused_name(origin.kept_name, RESULT_REFUSED, answers[i]);
+        assert_true(strlen(answers[i]) <= NAME_MAX);
+    }
+    assert_string_not_equal(answers[0], answers[1]);
+    drop_case_end(&c);
+}
+
 // Whoever drops files may put another thing in a file's place: nothing that is not a file dropped here is read.
 static void test_reads_nothing_else_in_a_files_place(void **state) {
     DropCase c;
     char path[300], text[512] = "";
     drop_case(&c, *state, NULL);
     put(&c, "a.csv", "id,lot\n1,L1\n\n");
-    scratch_write(c.test->directory, "secret", "id,lot\ns3cret,key\n");
+    scratch_write(c.test->directory, "secret", "id,s3cret\n1,key\n");
     read_once(&c, true);
     snprintf(path, sizeof path, "%s/a.csv", c.drop);
     for (int kind = 0; kind < 2; kind++) {
@@ -357,13 +378,15 @@ static void test_writes_nowhere_else(void **state) {
     scratch_write(c.test->directory, "secret", "");
     snprintf(secret, sizeof secret, "%s/secret", c.test->directory);
     snprintf(path, sizeof path, "%s/done/a.refused.csv", c.drop);
-    assert_int_equal(symlink(secret, path), 0);
     assert_int_equal(ledger_origin(c.test->spool, 1, &origin), 0);
-    assert_int_equal(c.source->kind->hand_back(c.source, &origin, &n), ERROR_SYSTEM);
-    assert_non_null(strstr(error_text(), "it is a symbolic link; take it away"));
+    for (int kind = 0; kind < 3; kind++) {
+        assert_int_equal(kind == 0 ? symlink(secret, path) : kind == 1 ? mkfifo(path, 0600) : mkdir(path, 0700), 0);
+        assert_int_equal(c.source->kind->hand_back(c.source, &origin, &n), ERROR_SYSTEM);
+        assert_non_null(strstr(error_text(), "a.refused.csv: what lies there is no file; take it away"));
+        assert_int_equal(remove(path), 0);
+    }
     assert_int_equal(stat(secret, &stat_), 0);
     assert_int_equal(stat_.st_size, 0);
-    assert_int_equal(unlink(path), 0);
     assert_int_equal(c.source->kind->hand_back(c.source, &origin, &n), 0);
     assert_int_equal(n, 1);
     drop_case_end(&c);
@@ -643,6 +666,7 @@ int main(void) {
         TEST(test_refuses_bad_rows_alone),
         TEST(test_a_refused_file_dropped_again_takes_no_answers_place),
         TEST(test_names_of_any_length),
+        TEST(test_long_names_have_answers_of_their_own),
         TEST(test_reads_nothing_else_in_a_files_place),
         TEST(test_writes_nowhere_else),
         TEST(test_passes_over_blank_rows),
