@@ -75,6 +75,10 @@ class PositionGone(Ended):
     """The exchange keeps the log no more from where we are."""
 
 
+class FollowOld(Ended):
+    """Somebody else has changed the list of followed persons since: our turn is over."""
+
+
 class Stop(Exception):
     """A person must act before it makes sense to go on."""
 
@@ -258,6 +262,7 @@ class Session:
 
 
 ENDS = {pb.Error.NO_SESSION: NoSession, pb.Error.CURSOR_BAD: CursorBad, pb.Error.POSITION_GONE: PositionGone,
+        pb.Error.FOLLOW_OLD: FollowOld,
         **dict.fromkeys([pb.Error.BAD_VERSION, pb.Error.NOT_ALLOWED, pb.Error.UNKNOWN_SUBSCRIPTION,
                          pb.Error.TOKEN_AHEAD, pb.Error.TOKEN_MISMATCH, pb.Error.SESSION_REPLACED,
                          pb.Error.FOLLOW_LIMIT], Stop)}

@@ -15,7 +15,7 @@ import itertools
 import sys
 
 import dongbo_pb2 as pb
-from exchange import Ended, Keys, Kind, Stop, keep_on, log
+from exchange import Ended, FollowOld, Keys, Kind, Stop, keep_on, log
 
 FOLLOW_NUMBERS_MAX = 1000
 
@@ -24,7 +24,7 @@ class Follower:
     """One request at a time, until it is answered; where no answer came it is asked again, another endpoint first."""
 
     def __init__(self, options):
-        self.options, self.request = options, 0
+        self.options, self.request, self.turn = options, 0, None
         self.own, self.exchange = Keys(options.key), Keys(options.exchange)
 
     def run(self, work):
@@ -38,6 +38,17 @@ class Follower:
             raise Ended("an answer to another request")
         return answer
 
+    def change_once(self, session, numbers):
+        """In our turn; in another one where somebody else has changed the list since it began."""
+        while True:
+            if self.turn is None:
+                self.turn = self.ask(session, begin=True).turn  # 0: the exchange knows of no turns
+            try:
+                return self.ask(session, turn=self.turn, **{self.options.what: numbers})
+            except FollowOld as old:
+                log(str(old))
+                self.turn = None
+
     def change(self, numbers):
         batches = iter(lambda: list(itertools.islice(numbers, FOLLOW_NUMBERS_MAX)), [])
         batch = next(batches, None)
@@ -45,7 +56,7 @@ class Follower:
         def work(session):
             nonlocal batch
             while batch:
-                answer = self.ask(session, **{self.options.what: batch})
+                answer = self.change_once(session, batch)
                 for number in answer.not_covered:
                     print(number)
                 log(f"followed: {answer.followed}; changes that do not hold yet: {answer.waiting}")

@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import sqlite3
+import subprocess
 import time
 import types
 
@@ -215,6 +216,23 @@ def test_records_that_come_and_go(site):
     receivers_agree(site, "hanoi")
 
 
+def keep_it_with_an_agent(site, receiver, numbers):
+    """An agent changes the list while follow.py goes through its own: neither is in the other's way."""
+    command = [conftest.BUILD / "agents/dongbo-agent", "follow", "--config", site.receivers["few"].config, "add", "-"]
+    asked = site.cluster.value("SELECT max(turn) FROM exchange.follow_asked")
+    with subprocess.Popen(receiver.follow("add", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as python:
+        python.stdin.write("001099999999\n" * 999 + f"{numbers[0]}\n")  # as many as one request has
+        python.stdin.flush()
+        site.wait_until(f"SELECT max(turn) > {asked} FROM exchange.follow_asked", True)
+        subprocess.run(command, input=f"{numbers[1]}\n", check=True, stdout=subprocess.DEVNULL, text=True, timeout=60)
+        python.stdin.write(f"{numbers[1]}\n{numbers[0]}\n")
+        _, said = python.communicate(timeout=60)
+    assert python.returncode == 0 and "FOLLOW_OLD" in said, said
+    listed = subprocess.run(receiver.follow("list"), check=True, capture_output=True, text=True, timeout=60).stdout
+    assert set(numbers) <= set(listed.split())
+
+
 def test_a_list_of_followed_persons(site):
     """Whom follow.py adds comes with all that there is of them; whom it removes goes."""
     site.committee("few", "health", FIELDS, "--followed-only", "--province", "01")
@@ -247,6 +265,7 @@ def test_a_list_of_followed_persons(site):
     holds(numbers[0], numbers[2])
     assert {"entered", "left"} == {record["change"] for record in receiver.records()}
     receivers_agree(site, "few")
+    keep_it_with_an_agent(site, receiver, [people.citizen(n)["citizen_number"] for n in (3, 4)])
     receiver.name = "hn"  # whose subscription keeps no list
     assert follow("list", expect=3) == []
 
