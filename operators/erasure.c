@@ -63,8 +63,7 @@ static const PgStatement BEHIND = {
     2, NULL};
 
 static int damaged(int64_t position) {
-    return error_fail(ERROR_DATABASE, "what is stored at position %" PRId64 " cannot be read, and is not erased",
-                      position);
+    return error_fail(ERROR_DATA, "what is stored at position %" PRId64 " cannot be read, and is not erased", position);
 }
 
 // ---- a segment ------------------------------------------------------------------------------------------------------
@@ -117,7 +116,7 @@ static int put_segment(Pg *exchange, PgParams *params, int64_t first, int n_due)
     RESULT taken = NULL;
     int r = pg_run(exchange, &SEGMENT, params, &taken);
     if (r == 0 && pg_i64(taken, 0, 0) != n_due)
-        return error_fail(ERROR_DATABASE,
+        return error_fail(ERROR_DATA,
                           "the database did not take the segment of position %" PRId64
                           " without what is erased: it or a "
                           "record of it is not as it was written. Nothing of it was erased. Run `dongbo log verify`",
@@ -125,17 +124,22 @@ static int put_segment(Pg *exchange, PgParams *params, int64_t first, int n_due)
     return r;
 }
 
-static int erase_segment(Pg *exchange, const PGresult *segment, EraseSet entries, EraseSet events, int n_due) {
+typedef struct Due { // of a segment
+    EraseSet entries, events;
+    int n;
+} Due;
+
+static int erase_segment(Pg *exchange, const PGresult *segment, const Due *due) {
     CLEANUP(bytes_free) Bytes summary = {0};
     CLEANUP(bytes_free) Bytes payload = {0};
     CLEANUP(bytes_free) Bytes batch = {0};
     CLEANUP(bytes_free) Bytes about = {0};
     bool no_batch = true;
-    int r = erase_column(segment, 2, erase_summary, entries, &summary);
+    int r = erase_column(segment, 2, erase_summary, due->entries, &summary);
     if (r == 0)
-        r = erase_column(segment, 3, erase_payload, entries, &payload);
+        r = erase_column(segment, 3, erase_payload, due->entries, &payload);
     if (r == 0)
-        r = erase_events(segment, events, &batch, &no_batch);
+        r = erase_events(segment, due->events, &batch, &no_batch);
     if (r == 0)
         r = make_filter(segment, &payload, &about);
     if (r < 0)
@@ -149,7 +153,7 @@ static int erase_segment(Pg *exchange, const PGresult *segment, EraseSet entries
     else
         pg_param_bytes(&params, batch.data, batch.n);
     param_bytes_or_null(&params, segment, 3, &about);
-    r = put_segment(exchange, &params, pg_i64(segment, 0, 0), n_due);
+    r = put_segment(exchange, &params, pg_i64(segment, 0, 0), due->n);
     pg_params_free(&params);
     return r;
 }
@@ -172,7 +176,7 @@ static int put_version(Pg *exchange, int64_t erased, int64_t position, const Byt
     int r = pg_run(exchange, &VERSION, &params, &taken);
     pg_params_free(&params);
     if (r == 0 && pg_i64(taken, 0, 0) != 1) // or it would count as erased, and be there
-        return error_fail(ERROR_DATABASE, "the database did not take the version of position %" PRId64 " without it",
+        return error_fail(ERROR_DATA, "the database did not take the version of position %" PRId64 " without it",
                           position);
     return r;
 }
@@ -221,8 +225,7 @@ static int erase_due(Pg *exchange, const Rules *rules, const PGresult *segment, 
             r = erase_versions(exchange, rules, due, row);
     }
     if (r == 0)
-        r = erase_segment(exchange, segment, (EraseSet){entries, (size_t)n}, (EraseSet){events, (size_t)n},
-                          PQntuples(due));
+        r = erase_segment(exchange, segment, &(Due){{entries, (size_t)n}, {events, (size_t)n}, PQntuples(due)});
     return r;
 }
 

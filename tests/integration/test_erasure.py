@@ -470,6 +470,17 @@ def test_a_segment_loses_what_is_erased_and_nothing_else(exchange, health):
     assert verify(exchange)["entries_erased"] == 2
 
 
+def test_a_segment_that_is_not_as_it_was_written_is_not_erased(exchange, health):
+    """Which is no outage: whoever asks again has to look first."""
+    first = health.publish([dose(n, lot_number=f"SECRET-{n}") for n in range(2)]).body.first_position
+    exchange.cluster.rows("UPDATE exchange.segment SET leaf = sha256(leaf) WHERE first_position = %s", first)
+    done = exchange.dongbo("erase", "--event", first, "--order", ORDER, "--yes", check=False)
+    assert done.returncode == 4, done.stderr
+    assert f"did not take the segment of position {first} without what is erased" in done.stderr
+    assert "Nothing of it was erased. Run `dongbo log verify`" in done.stderr
+    assert b"SECRET-0" in everything(exchange)
+
+
 def test_status_tells_what_is_not_done_and_why(exchange, health):
     """To whoever may read."""
     def erasures():
