@@ -32,7 +32,6 @@ PGconn *server_connect(const char *database);
 void server_begin(void);
 void server_end(void);
 PGconn *server_fresh(void); // a database as the migrations leave it, and a session in it
-void server_done(PGconn *control);
 void server_set_clock(int64_t us);
 bool server_waits(PGconn *control, PGconn *session); // for a lock
 

@@ -163,7 +163,9 @@ const char *compare_rows(const Statement *statement, Reader *expected, const PGr
     } else if (columns > 0 && n > 0 && columns != PQnfields(rows)) {
         snprintf(text, sizeof text, "%d columns, in the simulation %d", PQnfields(rows), columns);
         found = text;
-    } else if (columns > 0 && n < ROWS_MAX) {
+    } else if (n > ROWS_MAX) {
+        found = "more rows than are compared";
+    } else if (columns > 0) {
         found = compare_order(statement, rows, pieces, n);
         found = found == NULL ? compare_each(statement, rows, pieces, n) : found;
     }

@@ -122,8 +122,10 @@ void server_set_clock(int64_t us) {
     assert(file != NULL);
     snprintf(text, sizeof text, "%lld", (long long)us);
     fputs(text, file);
-    fclose(file);
-    rename(fresh, clock_path);
+    if (fclose(file) != 0 || rename(fresh, clock_path) != 0) { // or all would be judged at another time
+        fprintf(stderr, "replay: %s cannot be written\n", clock_path);
+        exit(2);
+    }
 }
 
 bool server_waits(PGconn *control, PGconn *session) {
