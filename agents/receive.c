@@ -79,7 +79,7 @@ static const char NOTES[] =
     "  0  done: caught up, or asked to stop\n"
     "  1  the exchange refuses to go on; the message says what to do\n"
     "  2  the configuration is wrong, or what is stored here is damaged\n"
-    "  3  no broker could be reached within --timeout\n"
+    "  3  for --timeout no broker could be reached, or none brought anything new\n"
     "  4  something on this side failed: the sink's database or command for --timeout, its directory, the disk\n"
     "With any code, what was acknowledged is stored, and the next run goes on behind it.\n";
 
@@ -134,7 +134,8 @@ static int options_read(Receive *receive, int argc, char **argv) {
         {"dry-run", 0, OPTION_FLAG, NULL, "with --reconcile: only say what differs", &receive->dry},
         {"accept-rights", 0, OPTION_FLAG, NULL, "what is held is right by what is granted now: warn of it no more",
          &receive->accept_rights},
-        {"timeout", 0, OPTION_INT, "SECONDS", "exit with 3 when no broker serves us for so long", &receive->timeout_s},
+        {"timeout", 0, OPTION_INT, "SECONDS", "exit with 3 when for so long no broker serves us, or brings us further",
+         &receive->timeout_s},
         {0},
     };
     const Command command = {

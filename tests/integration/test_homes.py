@@ -110,7 +110,7 @@ def set_back_exchange(centre):
         path.write_text("\n".join(line.replace("dbname=dongbo", "dbname=population") if "dongbo_population" in line
                                   else line for line in path.read_text().split("\n")))
     centre.cluster.rows("DROP SCHEMA population CASCADE")  # nobody is to look at the wrong one
-    centre.exchange.dongbo("epoch", "new", "--reason", "restored from a backup")
+    centre.exchange.dongbo("epoch", "new", "--reason", "restored from a backup", "--no-wait")
     centre.exchange.start_broker()
 
 

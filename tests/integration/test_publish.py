@@ -147,7 +147,7 @@ def test_what_cannot_be_handed_back_is_in_no_other_files_way(exchange, health):
     (done / "a.refused.csv").mkdir()
     assert health.once(timeout=2) == 4
     said = health.log.read_text()
-    assert said.count("a.refused.csv: what lies there is no file; take it away; nothing is lost, it is asked again") == 1
+    assert said.count("a.refused.csv: what lies there is no file; take it away; nothing is lost") == 1
     with open(done / "b.refused.csv", newline="", encoding="utf-8") as file:
         assert told(csv.DictReader(file)) == [("row-2-1", "MISMATCH", "NAME_DIFFERS")]
     (done / "a.refused.csv").rmdir()
@@ -155,14 +155,18 @@ def test_what_cannot_be_handed_back_is_in_no_other_files_way(exchange, health):
     assert told(health.refused(VACCINATIONS)) == [(f"row-{n}-1", "MISMATCH", "NAME_DIFFERS") for n in (1, 2)]
 
 
-def test_status_says_which_files_lack_answers(exchange, health):
-    def status(*words):
-        agent = BUILD / "agents/dongbo-agent"
-        return exchange.run(agent, "status", "--config", health.config, *words, check=True).stdout
+def status_text(exchange, agent, *words):
+    return exchange.run(BUILD / "agents/dongbo-agent", "status", "--config", agent.config, *words, check=True).stdout
 
+
+def status(exchange, agent):
+    return json.loads(status_text(exchange, agent, "--json"))
+
+
+def test_status_says_which_files_lack_answers(exchange, health):
     def lacking():
         return {file["file"]: tuple(file[key] for key in ("kept", "state", "waiting", "undecided", "to_hand_back"))
-                for file in json.loads(status("--json"))["files"]}
+                for file in status(exchange, health)["files"]}
 
     population = exchange.agency("NPC", "population", ["population"])
     exchange.broker.kill()
@@ -178,8 +182,8 @@ def test_status_says_which_files_lack_answers(exchange, health):
     assert lacking() == {"some\x1b[2J.csv": ("some\x1b[2J.csv", "done", 0, 2, 1)}
     assert ("  vaccinations: done/some?[2J.csv\n"
             "    deferred, or refused and not yet final  2\n"
-            "    to be handed back by the agent          1\n") in status()
-    assert "\x1b" not in status() + health.log.read_text()
+            "    to be handed back by the agent          1\n") in status_text(exchange, health)
+    assert "\x1b" not in status_text(exchange, health) + health.log.read_text()
     (done / "some\x1b[2J.refused.csv").rmdir()
     assert health.once() == 0
     assert lacking() == {"some\x1b[2J.csv": ("some\x1b[2J.csv", "done", 0, 2, 0)}
@@ -279,7 +283,8 @@ def test_sends_again_what_a_restored_exchange_forgot(exchange, health):
     exchange.broker.stop()
     exchange.cluster.restore(backup)
     assert versions(exchange) == 5
-    exchange.dongbo("epoch", "new", "--reason", "restored from a backup")
+    told = exchange.dongbo("epoch", "new", "--reason", "restored from a backup", "--no-wait").stdout
+    assert told.startswith("asked for; the broker begins it")
     exchange.start_broker()
     health.once()
     assert versions(exchange) == 10
@@ -537,6 +542,9 @@ def test_outbox_rows_are_taken_and_results_come_back(exchange, health, ministry)
     assert said["verdicts"] == {"ACCEPTED": 1, "MISMATCH": 1, "DEFERRED": 1, "REJECTED": 1}
     assert ministry.results() == [("row-1-1", "MISMATCH", "NAME_DIFFERS"), ("row-2-1", "REJECTED", "FIELD_FORMAT")]
     assert ministry.rows("SELECT count(*) FROM dongbo_outbox WHERE taken_at IS NULL") == [(0,)]
+    [lacking] = status(exchange, health)["files"]
+    assert lacking == {"source": "outbox", "file": "public.dongbo_outbox", "kept": "", "state": "reading", "waiting": 0,
+                       "undecided": 2, "to_hand_back": 0}
     # Only this run's rows are counted, and a changed row is another event.
     ministry.rows("UPDATE vaccination SET ho_ten = %s WHERE row_id = 'row-1-1'", citizen(1)["full_name"])
     assert counted(health) == (0, 1, {"ACCEPTED": 1})

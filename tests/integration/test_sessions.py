@@ -185,7 +185,8 @@ def test_decisions_of_a_restored_exchange_are_heard(exchange):
     moh.once(expect=0)  # hears of nothing more, up to the log's end
     exchange.broker.stop()
     exchange.cluster.restore(backup)
-    exchange.dongbo("epoch", "new", "--reason", "restored from a backup")
+    asked = exchange.dongbo("epoch", "new", "--reason", "restored from a backup").stdout
+    assert asked.startswith("asked for, and no broker has begun it: the next one that starts does")
     exchange.start_broker()
     exchange.wait_until("SELECT count(*) FROM exchange.epoch", 2)
     moh.once(expect=0)

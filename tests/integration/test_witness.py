@@ -260,7 +260,7 @@ def test_a_history_that_was_set_back(exchange):
         witness.once()
         exchange.broker.stop()
     exchange.cluster.restore(backup)
-    exchange.dongbo("epoch", "new", "--reason", "restored from a backup")
+    exchange.dongbo("epoch", "new", "--reason", "restored from a backup", "--no-wait")
     exchange.start_broker()
     exchange.wait_until(UNSIGNED, 0)
     kept = witness.heads.read_bytes()
