@@ -202,7 +202,8 @@ static int look_at(Actor *actor, Asked *asked) {
         return 0;
     }
     if (changes && (follow->turn > INT64_MAX || (follow->turn > 0 && follow->request > INT64_MAX))) {
-        answer_error(asked, DONGBO__ERROR__CODE__BAD_FRAME, "A Follow's turn, and its request in a turn, are at most 2^63 - 1.");
+        answer_error(asked, DONGBO__ERROR__CODE__BAD_FRAME,
+                     "A Follow's turn, and its request in a turn, are at most 2^63 - 1.");
         return 0;
     }
     if (follow->n_add + follow->n_remove > FOLLOW_NUMBERS_MAX) {
