@@ -4,8 +4,6 @@
 // written here. What is granted arrives, in order, without gaps, from any place; nothing else does, nor without credit.
 #include "exchange-log.h"
 
-#include "broker/feed_store.h"
-
 #include "proto/base/arena.h"
 #include "proto/base/error.h"
 #include "proto/bounds.h"
@@ -665,27 +663,6 @@ static void test_an_unreadable_segment_is_said(void **state) {
     exchange_run(sql);
 }
 
-// What libpq took off the socket together with a statement's answer, no poll tells of.
-static void test_news_that_come_with_an_answer(void **state) {
-    FeedStore *store = NULL;
-    FeedPlace head;
-    FeedNews news;
-    exchange_ok(feed_store_new(&store, ""));
-    exchange_ok(feed_store_connect(store));
-    assert_false(feed_store_has_news(store));
-    exchange_run("NOTIFY dongbo_commit, '7'; NOTIFY dongbo_policy");
-    zmq_pollitem_t item = {NULL, feed_store_socket(store), ZMQ_POLLIN, 0};
-    assert_int_equal(zmq_poll(&item, 1, WAIT_MS), 1);
-    exchange_ok(feed_store_head(store, &head));
-    assert_int_equal(zmq_poll(&item, 1, 0), 0);
-    assert_true(feed_store_has_news(store));
-    exchange_ok(feed_store_news(store, &news));
-    assert_true(news.commit && news.policy && !news.signed_head);
-    assert_int_equal(news.position, 7);
-    assert_false(feed_store_has_news(store));
-    feed_store_destroy(&store);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_new_subscriber_gets_all_that_is_granted),
@@ -698,7 +675,6 @@ int main(void) {
         cmocka_unit_test(test_a_newer_session_replaces_the_older),
         cmocka_unit_test(test_positions_are_accounted_for),
         cmocka_unit_test(test_a_commit_is_told_at_once),
-        cmocka_unit_test(test_news_that_come_with_an_answer),
         cmocka_unit_test(test_policies_hold_from_their_position),
         cmocka_unit_test(test_policies_need_no_notification),
         cmocka_unit_test(test_a_session_ends_with_its_key),
