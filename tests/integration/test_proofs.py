@@ -264,6 +264,27 @@ def test_under_the_exchange_s_next_key(exchange, moh):
     assert check_proofs(moh, *keys) == 2
 
 
+def test_nothing_is_proved_while_an_epoch_is_due(exchange, moh):
+    """What was signed in an undeclared life of the database may contradict what was told before it."""
+    wire.keys_of(exchange, "moh")
+    with wire.publisher(exchange, "MOH") as peer:
+        peer.hello()
+        peer.publish([people.dose(n) for n in range(5)])
+        stream = peer.stream
+    exchange.wait_until("SELECT (SELECT max(leaf_index) + 1 FROM exchange.segment) - max(size) "
+                        "FROM exchange.signed_head", 0)
+    with exchange.cluster.holding("SELECT exchange.lock_log()"):  # no broker begins it
+        exchange.dongbo("epoch", "new", "--reason", "restored from a backup", "--no-wait")
+        with wire.publisher(exchange, "MOH", stream=stream) as peer:
+            peer.hello(proofs=True, receipt_sequence=5)
+            while (received := peer.receive(timeout=1.5)) is not None:
+                assert received.type != wire.PROOFS
+    exchange.wait_until("SELECT count(*) FROM exchange.epoch", 2)
+    with wire.publisher(exchange, "MOH", stream=stream) as peer:
+        peer.hello(proofs=True, receipt_sequence=5)
+        assert [batch.first_sequence for batch in take_proofs(peer, 1)[0].batches] == [1]
+
+
 @pytest.mark.postgres
 def test_after_a_restore_all_is_proved_again(exchange, moh):
     """Which has to be declared: else it is a log that has shrunk."""
