@@ -121,6 +121,14 @@ static bool is_of_agency(const PGresult *rows, int row, const Place *place) {
     return said == of || (place->entry == NULL && of == 0);
 }
 
+// By this is kept who had been told, before the content goes.
+static bool is_about(const PGresult *rows, int row, const Place *place) {
+    int64_t said = pg_is_null(rows, row, ERASING_ABOUT) ? 0 : pg_i64(rows, row, ERASING_ABOUT);
+    if (place->entry)
+        return said == place->entry->person;
+    return pg_is_null(rows, row, ERASING_PERSON) || said == pg_i64(rows, row, ERASING_PERSON);
+}
+
 static const char *hold_word(const PGresult *rows, int row, const Dongbo__Entry *entry) {
     if (!same_bytes(rows, row, ERASING_EVENT_ID, entry->event_id.data, entry->event_id.len))
         return ANOTHER_EVENT;
@@ -200,8 +208,7 @@ static const char *hold(const Fitting *fitting, int row, const Place *place) {
         return "the entry there has another leaf than the order says";
     if (!is_of_agency(rows, row, place))
         return "the entry there is of another agency than the order says";
-    if (place->entry && !pg_is_null(rows, row, ERASING_ABOUT) &&
-        pg_i64(rows, row, ERASING_ABOUT) != place->entry->person)
+    if (!is_about(rows, row, place))
         return "the entry there is about another person than the order says";
     if (!tells && place->entry && has_word(place->entry))
         return hold_entry(fitting, row, place);

@@ -215,9 +215,10 @@ def test_an_order_by_hand_takes_only_what_stands_at_its_position(exchange, healt
     head = exchange.cluster.value("SELECT last_position FROM exchange.head")
     one, other = rows[1], rows[2]
     word = {key: other[key] for key in ("person", "domain", "record_key", "event_id", "event_time_us", "about")}
-    for wrong, says in [(word, "about another person"), ({**word, "about": None}, "another event"),
+    for wrong, says in [(word, "about another person"), ({**word, "about": one["about"]}, "another event"),
+                        ({"about": None}, "about another person"),  # who was told of it is kept by whom it is about
                         ({"event_time_us": one["event_time_us"] + 1}, "another time"),
-                        ({"person": other["person"], "about": None}, "another person"),
+                        ({"person": other["person"]}, "another person"),
                         ({"record_key": "another"}, "another record"), ({"domain": 3}, "another record"),
                         ({"agency": one["agency"] + 1}, "another agency"), ({"leaf": None}, "another leaf"),
                         ({"leaf": other["leaf"]}, "another leaf"),
