@@ -116,14 +116,8 @@ static int connect_outbox(SourceOutbox *self) {
     return r;
 }
 
-static void drain_notices(SourceOutbox *self) {
-    PGconn *raw = pg_raw(self->pg);
-    if (PQconsumeInput(raw) == 0) {
-        pg_disconnect(self->pg);
-        return;
-    }
-    for (PGnotify *notice; (notice = PQnotifies(raw)) != NULL; PQfreemem(notice))
-        self->news = true;
+static void note_news(void *self, const char *channel, const char *text) {
+    ((SourceOutbox *)self)->news = true;
 }
 
 // What is marked over there needs no note any more: whoever takes a mark away wants the row to be taken again.
@@ -147,7 +141,7 @@ static int outbox_look(Source *source, uint64_t *ret_bytes) {
     int64_t now = clock_monotonic_ms(source->clock);
     *ret_bytes = 0;
     if (pg_connected(self->pg))
-        drain_notices(self);
+        (void)pg_hear(self->pg, note_news, self); // who is lost is connected to again
     int r = connect_outbox(self);
     if (r < 0)
         return r;

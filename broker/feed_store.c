@@ -197,38 +197,34 @@ int feed_store_socket(const FeedStore *store) {
     return pg_connected(store->pg) ? PQsocket(pg_raw(store->pg)) : -1;
 }
 
-// What libpq has read by now, be it with the answer to a statement.
-static void gather_news(FeedStore *store) {
-    FeedNews *news = &store->news;
-    for (PGnotify *note; (note = PQnotifies(pg_raw(store->pg))); PQfreemem(note)) {
-        if (strcmp(note->relname, "dongbo_policy") == 0) {
-            news->policy = true;
-            continue;
-        }
-        if (strcmp(note->relname, "dongbo_head") == 0) {
-            news->signed_head = true;
-            continue;
-        }
-        uint64_t position = strtoull(note->extra, NULL, 10);
-        news->commit = true;
-        if (position == 0)
-            position = UINT64_MAX; // it did not say: look
-        if (position > news->position)
-            news->position = position;
+static void note_news(void *self, const char *channel, const char *text) {
+    FeedNews *news = self;
+    if (strcmp(channel, "dongbo_policy") == 0) {
+        news->policy = true;
+        return;
     }
+    if (strcmp(channel, "dongbo_head") == 0) {
+        news->signed_head = true;
+        return;
+    }
+    uint64_t position = strtoull(text, NULL, 10);
+    news->commit = true;
+    if (position == 0)
+        position = UINT64_MAX; // it did not say: look
+    if (position > news->position)
+        news->position = position;
 }
 
 bool feed_store_has_news(FeedStore *store) {
-    if (pg_connected(store->pg))
-        gather_news(store);
+    (void)pg_heard(store->pg, note_news, &store->news);
     return store->news.commit || store->news.policy || store->news.signed_head;
 }
 
 int feed_store_news(FeedStore *store, FeedNews *ret) {
     *ret = (FeedNews){0};
-    if (!PQconsumeInput(pg_raw(store->pg)))
-        return pg_lost(store->pg, "news of commits");
-    gather_news(store);
+    int r = pg_hear(store->pg, note_news, &store->news);
+    if (r < 0)
+        return r;
     *ret = store->news;
     store->news = (FeedNews){0};
     return 0;

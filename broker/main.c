@@ -96,8 +96,18 @@ static int open_signals(Broker *broker) {
     return broker->signals < 0 ? error_fail(ERROR_SYSTEM, "no signalfd: %m") : 0;
 }
 
+static void note(void *self, const char *channel, const char *text) {
+    Notified *notified = self;
+    bool review = strcmp(channel, REVIEW_CHANNEL) == 0 || strcmp(channel, FOLLOW_CHANNEL) == 0;
+    notified->review = notified->review || review;
+    notified->policy = notified->policy || !review;
+}
+
 // Waits for a signal, something on the policy session, or the time-out. 1 when asked to stop.
 static int wait_for(Broker *broker, int timeout_ms) {
+    (void)pg_heard(broker->policy, note, &broker->notified);
+    if (broker->notified.policy || broker->notified.review)
+        timeout_ms = 0;
     struct pollfd fds[2] = {{.fd = broker->signals, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
     if (pg_connected(broker->policy))
         fds[1].fd = PQsocket(pg_raw(broker->policy));
@@ -142,17 +152,6 @@ static int read_agencies(Broker *broker, bool *ret_changed) {
     return 0;
 }
 
-static void take_notifications(Broker *broker) {
-    if (!pg_connected(broker->policy))
-        return;
-    PQconsumeInput(pg_raw(broker->policy));
-    for (PGnotify *notify; (notify = PQnotifies(pg_raw(broker->policy))) != NULL; PQfreemem(notify)) {
-        bool review = strcmp(notify->relname, REVIEW_CHANNEL) == 0 || strcmp(notify->relname, FOLLOW_CHANNEL) == 0;
-        broker->notified.review = broker->notified.review || review;
-        broker->notified.policy = broker->notified.policy || !review;
-    }
-}
-
 static void look_at_often(Broker *broker, const ZapRefused *refused) {
     char hidden[QUOTA_TEXT_BYTES];
     if (refused->often == broker->n_often ||
@@ -191,7 +190,8 @@ static void look_at_descriptors(Broker *broker) {
 static void refresh(Broker *broker) {
     look_at_descriptors(broker);
     look_at_refused(broker);
-    take_notifications(broker);
+    if (pg_connected(broker->policy))
+        (void)pg_hear(broker->policy, note, &broker->notified); // who is lost is connected to again below
     Notified notified = broker->notified;
     broker->notified = (Notified){0};
     bool changed = false, reconnected = !pg_connected(broker->policy);
@@ -209,7 +209,6 @@ static void refresh(Broker *broker) {
     if (changed || notified.policy || reconnected || broker->policies)
         pipeline_log_policies(broker->pipeline);
     broker->policies = false;
-    take_notifications(broker); // what came with these answers, which no poll tells of any more
 }
 
 // Somebody else's database may be away, and is waited for later; one that can never do is refused here.
@@ -337,7 +336,7 @@ static int run(Broker *broker) {
         result = start(broker);
     if (result != 0)
         return result < 0 ? result : 0;
-    while (wait_for(broker, broker->notified.policy || broker->notified.review ? 0 : REFRESH_MS) == 0)
+    while (wait_for(broker, REFRESH_MS) == 0)
         refresh(broker);
     log_info("stopping");
     return 0;

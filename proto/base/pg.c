@@ -142,10 +142,6 @@ static int fail_connection(Pg *pg, const char *what) {
     return fail_broken(pg, what, line);
 }
 
-int pg_lost(Pg *pg, const char *what) {
-    return fail_connection(pg, what);
-}
-
 int pg_connect(Pg *pg) {
     if (pg_connected(pg))
         return 0;
@@ -453,4 +449,24 @@ int pg_copy(Pg *pg, const char *copy_sql, const Bytes *rows) {
         return fail_result(pg, copy_sql, result);
     PQclear(result);
     return 0;
+}
+
+// ---- notifications ----
+
+bool pg_heard(Pg *pg, PgHear *hear, void *self) {
+    bool any = false;
+    if (pg->connection == NULL)
+        return false;
+    for (PGnotify *notify; (notify = PQnotifies(pg->connection)) != NULL; PQfreemem(notify)) {
+        if (hear != NULL)
+            hear(self, notify->relname, notify->extra);
+        any = true;
+    }
+    return any;
+}
+
+int pg_hear(Pg *pg, PgHear *hear, void *self) {
+    bool lost = PQconsumeInput(pg->connection) == 0;
+    (void)pg_heard(pg, hear, self); // also of a session that is lost: they were told
+    return lost ? fail_connection(pg, "notifications") : 0;
 }

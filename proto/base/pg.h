@@ -24,9 +24,6 @@ int pg_connect(Pg *pg);
 bool pg_connected(const Pg *pg);
 void pg_disconnect(Pg *pg); // after an error whose state is not known
 PGconn *pg_raw(Pg *pg);
-// For whoever found by pg_raw() that the session is lost: libpq's sentence about it, and what to do. Disconnects.
-// ERROR_DATABASE.
-int pg_lost(Pg *pg, const char *what);
 // Before pg_connect(). Every answer to pg_run() and pg_command() is waited for so long only: a server that stands
 // still, or a machine that is gone, must not hold up whoever asks. After that the session disconnects itself
 // (ERROR_DATABASE, which passes), and it is not known whether what was asked is done, or will be. Not for sessions that
@@ -66,3 +63,13 @@ void pg_forget_failure(Pg *pg); // there was none, from here on
 // COPY table (columns) FROM STDIN (FORMAT binary). Header and trailer are added here; `rows` holds the tuples only.
 // No rows: nothing is sent.
 int pg_copy(Pg *pg, const char *copy_sql, const Bytes *rows);
+
+// What LISTEN brings, and the text that came with it. libpq takes notifications off the socket along with answers to
+// statements, and no poll tells of those any more: whoever waits on the socket asks pg_heard() before, and does not
+// wait when it gave any.
+typedef void PgHear(void *self, const char *channel, const char *text);
+// Gives `hear` (or nobody, where it is NULL) those that came with answers; whether there were any. Reads nothing, and
+// so cannot fail; a session that is not connected has none.
+bool pg_heard(Pg *pg, PgHear *hear, void *self);
+// The same, and what the socket has; never blocks. ERROR_DATABASE: the session is lost, and disconnects itself.
+int pg_hear(Pg *pg, PgHear *hear, void *self);

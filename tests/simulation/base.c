@@ -124,10 +124,6 @@ static int fail_broken(Pg *pg, const char *what) {
     return fail(pg, what, state);
 }
 
-int pg_lost(Pg *pg, const char *what) {
-    return fail_broken(pg, what);
-}
-
 // On its way there, or back. False when it does not arrive.
 static bool travel(Pg *pg) {
     // A snapshot reads tables of millions: it takes its time, and something happens meanwhile.
@@ -564,31 +560,30 @@ int pg_command(Pg *pg, const char *sql) {
     return fail_broken(pg, sql);
 }
 
+// ---- notifications --------------------------------------------------------------------------------------------------
+
+// What was sent has come, be it with an answer or by itself.
+bool pg_heard(Pg *pg, PgHear *hear, void *self) {
+    bool any = false;
+    for (; pg->connected && pg->n_policy_notes + pg->n_commit_notes > 0; any = true) {
+        bool policy = pg->n_policy_notes > 0;
+        policy ? pg->n_policy_notes-- : pg->n_commit_notes--;
+        if (hear != NULL)
+            hear(self, policy ? "dongbo_policy" : "dongbo_commit", "");
+    }
+    return any;
+}
+
+int pg_hear(Pg *pg, PgHear *hear, void *self) {
+    bool lost = pg->broken || world_is_dead();
+    (void)pg_heard(pg, hear, self);
+    return lost ? fail_broken(pg, "notifications") : 0;
+}
+
 // ---- libpq, as far as it is called beside proto/base/pg.h -----------------------------------------------------------
 
 int PQsocket(const PGconn *connection) {
     return DESCRIPTORS + ((const Pg *)connection)->number;
-}
-
-int PQconsumeInput(PGconn *connection) {
-    return !((Pg *)connection)->broken && !world_is_dead();
-}
-
-char *PQerrorMessage(const PGconn *connection) {
-    return "the session is gone";
-}
-
-PGnotify *PQnotifies(PGconn *connection) {
-    Pg *pg = (Pg *)connection;
-    bool policy = pg->n_policy_notes > 0;
-    if (!policy && pg->n_commit_notes == 0)
-        return NULL;
-    policy ? pg->n_policy_notes-- : pg->n_commit_notes--;
-    PGnotify *note = calloc(1, sizeof *note);
-    assert(note != NULL);
-    note->relname = policy ? "dongbo_policy" : "dongbo_commit";
-    note->extra = "";
-    return note;
 }
 
 bool base_readable(int fd, Fiber *waiter) {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -471,6 +472,83 @@ static void test_what_passes(void **state) {
     }
 }
 
+typedef struct Heard {
+    int n;
+    char channel[16], text[16]; // of the last
+} Heard;
+
+static void note(void *self, const char *channel, const char *text) {
+    Heard *heard = self;
+    heard->n++;
+    snprintf(heard->channel, sizeof heard->channel, "%s", channel);
+    snprintf(heard->text, sizeof heard->text, "%s", text);
+}
+
+static bool socket_tells(Pg *pg, int timeout_ms) {
+    struct pollfd fd = {.fd = PQsocket(pg_raw(pg)), .events = POLLIN};
+    return poll(&fd, 1, timeout_ms) == 1;
+}
+
+static Pg *listener(void) {
+    Pg *pg = NULL;
+    done(pg_new(&pg, "", "listener"));
+    assert_false(pg_heard(pg, NULL, NULL));
+    done(pg_connect(pg));
+    done(pg_command(pg, "LISTEN told"));
+    assert_false(pg_heard(pg, NULL, NULL));
+    return pg;
+}
+
+static void test_notified_with_an_answer(void **state) {
+    Heard heard = {0};
+    Pg *pg = listener();
+    done(pg_command(pg, "NOTIFY told, 'first'; NOTIFY told, 'second'"));
+    assert_false(socket_tells(pg, 0)); // which is why pg_heard() is there
+    assert_true(pg_heard(pg, note, &heard));
+    assert_int_equal(heard.n, 2);
+    assert_string_equal(heard.channel, "told");
+    assert_string_equal(heard.text, "second");
+    assert_false(pg_heard(pg, note, &heard));
+    done(pg_command(pg, "NOTIFY told, 'third'"));
+    done(pg_hear(pg, note, &heard));
+    assert_int_equal(heard.n, 3);
+    done(pg_command(pg, "NOTIFY told, 'nobody'"));
+    assert_true(pg_heard(pg, NULL, NULL));
+    assert_false(pg_heard(pg, note, &heard));
+    pg_destroy(&pg);
+}
+
+static void test_notified_while_waiting(void **state) {
+    Heard heard = {0};
+    Pg *pg = listener();
+    done(pg_command(*state, "NOTIFY told"));
+    assert_true(socket_tells(pg, 10000));
+    assert_false(pg_heard(pg, note, &heard)); // nobody has read it yet
+    done(pg_hear(pg, note, &heard));
+    assert_int_equal(heard.n, 1);
+    assert_string_equal(heard.text, "");
+    assert_false(socket_tells(pg, 0));
+    done(pg_hear(pg, note, &heard));
+    assert_int_equal(heard.n, 1);
+    pg_destroy(&pg);
+}
+
+static void test_notified_of_the_end(void **state) {
+    int r = 0;
+    Pg *pg = listener();
+    done(pg_command(*state, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
+                            "'listener'"));
+    while (r == 0) {
+        assert_true(socket_tells(pg, 10000));
+        r = pg_hear(pg, NULL, NULL);
+    }
+    assert_int_equal(r, ERROR_DATABASE);
+    assert_true(pg_is_passing(pg));
+    assert_false(pg_connected(pg));
+    assert_false(pg_heard(pg, NULL, NULL));
+    pg_destroy(&pg);
+}
+
 static void test_no_server(void **state) {
     Pg *pg = NULL;
     assert_int_equal(pg_new(&pg, "nonsense", "test"), ERROR_CONFIG);
@@ -501,6 +579,9 @@ int main(void) {
         cmocka_unit_test(test_patience),
         cmocka_unit_test(test_forgotten_statement),
         cmocka_unit_test(test_what_passes),
+        cmocka_unit_test(test_notified_with_an_answer),
+        cmocka_unit_test(test_notified_while_waiting),
+        cmocka_unit_test(test_notified_of_the_end),
         cmocka_unit_test(test_no_server),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
