@@ -169,8 +169,12 @@ static int outbox_fd(Source *source) {
     return pg_connected(self->pg) ? PQsocket(pg_raw(self->pg)) : -1;
 }
 
+// Rows that came while it was looked: their notification may have come with the answer. While some wait to be read,
+// news of more would only keep the loop busy.
 static int outbox_wait_ms(Source *source) {
-    return -1;
+    SourceOutbox *self = (SourceOutbox *)source;
+    (void)pg_heard(self->pg, note_news, self);
+    return self->news && self->bytes == 0 ? 0 : -1;
 }
 
 // ---- reading ----

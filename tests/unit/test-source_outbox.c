@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// When an outbox is looked at: at once where its notification came, be it with the answer to a statement of the
+// source's own, and not time and again where nothing did. The table that the source counts is a view here, which adds
+// a row of its own while it is counted: behind the count's snapshot, and told of with its answer.
+#include "agents/source_outbox.h"
+
+#include "proto/base/error.h"
+#include "proto/base/pg.h"
+#include "tests/unit/publish-case.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+typedef struct OutboxCase {
+    PublishCase *test;
+    SourceConfig config;
+    Map *map;
+    Arena *arena;
+    Source *source;
+    Intake intake;
+    Pg *ministry;
+} OutboxCase;
+
+static const char MAPPING[] = "domain: health\nsource_key: [id]\nfields:\n  - {to: lot_number, column: lot}\n";
+
+static const char ROW[] =
+    "INSERT INTO public.dongbo_outbox (op, \"row\") VALUES ('I', '{\"id\": \"1\", \"lot\": \"L\"}')";
+// Adds a row as often as public.coming says.
+static const char BUSY[] =
+    "CREATE TABLE public.coming (n int); INSERT INTO public.coming VALUES (0);"
+    "CREATE FUNCTION public.come() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
+    "    UPDATE public.coming SET n = n - 1 WHERE n > 0;"
+    "    IF FOUND THEN"
+    "        INSERT INTO public.dongbo_outbox (op, \"row\") VALUES ('I', '{\"id\": \"2\", \"lot\": \"L\"}');"
+    "        NOTIFY dongbo_outbox;"
+    "    END IF;"
+    "    RETURN true; END $$;"
+    "CREATE VIEW public.busy AS SELECT * FROM public.dongbo_outbox WHERE (SELECT public.come())";
+
+static void done(int r) {
+    if (r < 0)
+        fail_msg("%d: %s", r, error_text());
+}
+
+static void make_outbox(OutboxCase *c) {
+    char path[4096], sql[16384];
+    const char *source = getenv("DONGBO_SOURCE");
+    assert_non_null(source);
+    snprintf(path, sizeof path, "%s/agents/outbox.sql", source);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t n = fread(sql, 1, sizeof sql - 1, file);
+    fclose(file);
+    sql[n] = 0;
+    done(pg_new(&c->ministry, "", "ministry"));
+    done(pg_connect(c->ministry));
+    done(pg_command(c->ministry, sql));
+    done(pg_command(c->ministry, BUSY));
+}
+
+static int setup(void **state) {
+    OutboxCase *c = calloc(1, sizeof *c);
+    char path[128];
+    assert_int_equal(publish_case_setup((void **)&c->test), 0);
+    scratch_write(c->test->directory, "m.yaml", MAPPING);
+    snprintf(path, sizeof path, "%s/m.yaml", c->test->directory);
+    done(map_load(&c->map, path));
+    done(arena_new(&c->arena, 1 << 20));
+    make_outbox(c);
+    c->config = (SourceConfig){.name = "s", .kind = SOURCE_OUTBOX, .conninfo = "", .table = "public.busy"};
+    SourceOptions options = {&c->config, c->test->spool, c->map, &c->test->clock};
+    done(source_new(&c->source, &options));
+    c->intake = (Intake){.spool = c->test->spool, .map = c->map, .sealer = c->test->sealer, .arena = c->arena};
+    *state = c;
+    return 0;
+}
+
+static int teardown(void **state) {
+    OutboxCase *c = *state;
+    source_destroy(&c->source);
+    done(pg_command(c->ministry, "DROP TABLE public.dongbo_outbox, public.dongbo_outbox_result, public.coming CASCADE;"
+                                 "DROP FUNCTION public.come()"));
+    pg_destroy(&c->ministry);
+    map_destroy(&c->map);
+    arena_destroy(&c->arena);
+    void *test = c->test;
+    free(c);
+    return publish_case_teardown(&test);
+}
+
+static uint64_t look(OutboxCase *c) {
+    uint64_t bytes;
+    done(c->source->kind->look(c->source, &bytes));
+    return bytes;
+}
+
+static int wait_ms(OutboxCase *c) {
+    return c->source->kind->wait_ms(c->source);
+}
+
+static void read_all(OutboxCase *c) {
+    c->intake.rows = 0;
+    sealer_mark(c->test->sealer);
+    done(spool_begin(c->test->spool));
+    assert_int_equal(c->source->kind->read(c->source, &c->intake), 1);
+    done(sealer_flush(c->test->sealer));
+    done(spool_commit(c->test->spool));
+    done(c->source->kind->settle(c->source, true));
+}
+
+static void test_told_of_with_the_count(void **state) {
+    OutboxCase *c = *state;
+    assert_int_equal(look(c), 0);
+    assert_int_equal(wait_ms(c), -1); // until the socket tells
+    done(pg_command(c->ministry, "UPDATE public.coming SET n = 1"));
+    c->test->now_us += 60000000; // it is looked at now and then without news, too
+    assert_int_equal(look(c), 0);
+    assert_int_equal(wait_ms(c), 0);
+    assert_true(look(c) > 0);
+    read_all(c);
+    assert_int_equal(publish_case_stream(c->test).last_sequence, 1);
+    assert_int_equal(look(c), 0);
+    assert_int_equal(wait_ms(c), -1);
+}
+
+static void test_told_of_with_the_commit(void **state) {
+    OutboxCase *c = *state;
+    assert_int_equal(look(c), 0);
+    done(pg_command(c->ministry, ROW));
+    done(pg_command(c->ministry, "UPDATE public.coming SET n = 2")); // with the count, and with the read
+    c->test->now_us += 60000000;
+    assert_true(look(c) > 0);
+    assert_int_equal(wait_ms(c), -1); // while it has something to read, it is not woken for more
+    read_all(c);
+    assert_int_equal(wait_ms(c), 0);
+    assert_true(look(c) > 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_told_of_with_the_count, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_told_of_with_the_commit, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
