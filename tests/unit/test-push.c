@@ -540,6 +540,19 @@ static void test_says_hello_again_when_its_session_is_gone(void **state) {
     assert_true(push_is_open(c->push));
 }
 
+// Said before Hello it may be about any stream: it is not taken for the answer.
+static void test_takes_no_welcome_that_answers_nothing(void **state) {
+    PushCase *c = *state;
+    publish_case_add(c->test, 3);
+    begin(c);
+    expect_batch(c, 1);
+    say_error(c, DONGBO__ERROR__CODE__NO_SESSION, SESSION);
+    say_welcome(c, 0, MUCH);
+    expect(c, FRAME_HELLO_PUBLISH);
+    say_welcome(c, 0, MUCH);
+    expect_batch(c, 1);
+}
+
 static void test_stops_when_another_has_taken_over(void **state) {
     PushCase *c = *state;
     publish_case_add(c->test, 2);
@@ -666,6 +679,7 @@ int main(void) {
         TEST(test_opens_a_new_stream_when_the_exchange_is_ahead),
         TEST(test_sends_again_what_was_forgotten),
         TEST(test_says_hello_again_when_its_session_is_gone),
+        TEST(test_takes_no_welcome_that_answers_nothing),
         TEST(test_stops_when_another_has_taken_over),
         TEST(test_stops_when_its_session_was_replaced),
         TEST(test_stops_at_another_version),
