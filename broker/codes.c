@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define LISTS_MAX 64
 #define COLUMNS_MAX 4
@@ -97,13 +98,16 @@ static int read_file(const char *path, char **ret) {
     FILE *file = fopen(path, "re");
     if (!file)
         return error_fail(ERROR_CONFIG, "%s: %s", path, strerror(errno));
-    char *text = malloc(FILE_BYTES_MAX + 1);
-    size_t n = text ? fread(text, 1, FILE_BYTES_MAX + 1, file) : 0;
+    struct stat status;
+    bool is_small = fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) && status.st_size < FILE_BYTES_MAX;
+    size_t room = is_small ? (size_t)status.st_size + 1 : FILE_BYTES_MAX + 1; // a byte more, so that an excess shows
+    char *text = malloc(room);
+    size_t n = text ? fread(text, 1, room, file) : 0;
     int failed = ferror(file);
     fclose(file);
     if (!text)
         return error_fail(ERROR_MEMORY, "%s: no memory", path);
-    if (failed || n > FILE_BYTES_MAX || memchr(text, 0, n)) {
+    if (failed || n == room || memchr(text, 0, n)) {
         free(text);
         return error_fail(ERROR_CONFIG, "%s: %s", path, failed ? "cannot be read" : "is no code list, or is too large");
     }

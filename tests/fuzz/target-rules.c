@@ -2,8 +2,11 @@
 //
 // One file of the rules or code lists in place of the shipped one (the first byte says which), and the rest as shipped,
 // but for the long lists of communes, which are cut short. Rules that load judge an event of each domain, twice alike.
+// What is as shipped is read and parsed once (the program is linked so that config_load() and codes_load() come here
+// first), and made rules of each time; the one file is parsed each time, and so are all code lists where it is one.
 #include "broker/rules.h"
 #include "broker/verify.h"
+#include "proto/base/config.h"
 #include "proto/base/error.h"
 #include "proto/domain.h"
 #include "tests/fuzz/fuzz.h"
@@ -25,7 +28,82 @@ static const char *const FILES[] = {
 
 static const char *place;
 static Arena *arena;
-static int put = -1; // the file that is not as shipped
+static int put = -1;        // the file that is not as shipped
+static const uint8_t *said; // in its place
+static size_t n_said;
+
+// ---- what is read once ----
+
+typedef struct Kept {
+    char path[256];
+    void *data;
+} Kept;
+static Kept kept[N_FILES];
+static Codes *kept_codes;
+
+static bool is_code_list(int which) {
+    return strncmp(FILES[which], "codes/", 6) == 0;
+}
+
+// Where the file's parse is, or is to be, kept. The vocabularies of a schema are names of files and of fields: the same
+// for any input.
+static Kept *kept_of(const char *path) {
+    if (strcmp(path + strlen(place) + 1, FILES[put]) == 0)
+        return NULL;
+    Kept *free = NULL;
+    for (size_t i = 0; i < N_FILES; i++) {
+        if (strcmp(kept[i].path, path) == 0)
+            return &kept[i];
+        if (free == NULL && kept[i].data == NULL)
+            free = &kept[i];
+    }
+    FUZZ_ASSERT(free != NULL && strlen(path) < sizeof free->path);
+    return free;
+}
+
+int __real_config_load(void **ret, const char *path, const cyaml_schema_value_t *schema);
+int __wrap_config_load(void **ret, const char *path, const cyaml_schema_value_t *schema);
+int __wrap_config_load(void **ret, const char *path, const cyaml_schema_value_t *schema) {
+    Kept *found = kept_of(path);
+    if (found == NULL)
+        return config_parse(ret, path, said, n_said, schema);
+    if (found->data == NULL) {
+        FUZZ_ASSERT(__real_config_load(&found->data, path, schema) == 0);
+        snprintf(found->path, sizeof found->path, "%s", path);
+    }
+    *ret = found->data;
+    return 0;
+}
+
+void __real_config_free(void *data, const cyaml_schema_value_t *schema);
+void __wrap_config_free(void *data, const cyaml_schema_value_t *schema);
+void __wrap_config_free(void *data, const cyaml_schema_value_t *schema) {
+    bool stays = false;
+    for (size_t i = 0; i < N_FILES; i++)
+        stays = stays || (data != NULL && kept[i].data == data);
+    if (!stays)
+        __real_config_free(data, schema);
+}
+
+int __real_codes_load(Codes **ret, const char *directory);
+int __wrap_codes_load(Codes **ret, const char *directory);
+int __wrap_codes_load(Codes **ret, const char *directory) {
+    if (is_code_list(put))
+        return __real_codes_load(ret, directory);
+    FUZZ_ASSERT(kept_codes != NULL || __real_codes_load(&kept_codes, directory) == 0);
+    *ret = kept_codes;
+    return 0;
+}
+
+void __real_codes_destroy(Codes **codes);
+void __wrap_codes_destroy(Codes **codes);
+void __wrap_codes_destroy(Codes **codes) {
+    if (*codes != kept_codes)
+        __real_codes_destroy(codes);
+    *codes = NULL;
+}
+
+// ---- one of them put ----
 
 static size_t shipped(const char *name, char *data, size_t size) {
     char path[4096];
@@ -104,16 +182,24 @@ static void judge(const Rules *rules, int domain, Decision *ret) {
     bytes_free(&packed);
 }
 
+// As a file, by other code than config_load().
+static bool is_read(int which) {
+    return strstr(FILES[which], ".tsv") != NULL;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     if (place == NULL)
         begin();
     if (n == 0)
         return 0;
     int which = data[0] % (int)N_FILES;
-    if (put >= 0 && put != which)
+    if (put >= 0 && put != which && is_read(put))
         as_shipped(FILES[put]);
     put = which;
-    write_file(FILES[which], data + 1, n - 1);
+    said = data + 1;
+    n_said = n - 1;
+    if (is_read(put))
+        write_file(FILES[put], said, n_said);
     Rules *rules = NULL;
     int r = rules_load(&rules, place);
     FUZZ_ASSERT(r == 0 || (rules == NULL && r == ERROR_CONFIG));
