@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What an exchange says to a publishing agent that has two batches to deliver: a list of frames, each its type, and its
-// body behind a length. A type with RAW set is a whole frame as it stands. The body of a receipt is signed here, by the
-// exchange's key, for nobody else's goes further.
+// body behind a length. A type with RAW set is a whole frame as it stands. The first ones may have EARLY set: they are
+// said before Hello; then comes a Welcome, and the others. The body of a receipt is signed here, by the exchange's key,
+// for nobody else's goes further; so are those of the two types for what may be signed or not.
 //
-// Whatever was said, no batch without a receipt is lost: each still opens, and the spool opens again.
+// Whatever was said, no batch without a receipt is lost: each still opens, and the spool holds what it says that it
+// does. Its database is opened once: each input is a transaction that is rolled back, and the agent's own are
+// savepoints in it.
 #include "agents/push.h"
 #include "agents/sealer.h"
 #include "agents/verdicts.h"
@@ -20,21 +23,95 @@
 
 #define SESSION 77
 #define RAW 0x80
+#define EARLY 0x40
+#define SIGNED_VERDICTS 0x25 // types that no frame has
+#define SIGNED_PROOFS 0x26
 #define EVENTS 5
 #define STEPS 24
 #define RECEIPT_DOMAIN "dongbo receipt 1"
+#define VERDICTS_DOMAIN "dongbo verdicts 1"
+#define PROOFS_DOMAIN "dongbo proofs 1"
+#define BATCHES 2
 
 static Keys ours, exchange;
 static Signer *signer;
 static Verifier *verifier;
 static Merkle *merkle;
 static Arena *arena;
-static Bytes template; // the spool as it is at first
 static char path[256];
 static uint8_t stream[STREAM_BYTES], root[HASH_BYTES]; // of the first batch
+static Bytes sealed[BATCHES];                          // as they are at first
+static uint32_t n_random, n_random_first;              // pieces drawn, by this input and before all inputs
+
+// No two pieces alike, or a second stream would be called like the first; for each input the same ones.
+static int draw(void *self, uint8_t *bytes, size_t n) {
+    n_random++;
+    memset(bytes, 0x5a, n);
+    memcpy(bytes, &n_random, n < sizeof n_random ? n : sizeof n_random);
+    return 0;
+}
+
+static const Clock *clock_of(void) {
+    static Clock clock;
+    clock = *fuzz_clock();
+    clock.random = draw;
+    return &clock;
+}
+
+// ---- one database for all inputs, in place of agents/lite.h's own calls (meson.build) ----
+
+static Lite *lite;
+static sqlite3 *database;
+static bool in_input; // within the transaction that is rolled back
+
+static void execute(const char *sql) {
+    FUZZ_ASSERT(sqlite3_exec(database, sql, NULL, NULL, NULL) == SQLITE_OK);
+}
+
+int __real_lite_open(Lite **ret, const char *name);
+int __wrap_lite_open(Lite **ret, const char *name);
+int __wrap_lite_open(Lite **ret, const char *name) {
+    if (lite == NULL) {
+        sqlite3_stmt *any;
+        FUZZ_ASSERT(__real_lite_open(&lite, name) == 0 && lite_query(lite, &any, "SELECT 1", "") == 0);
+        database = sqlite3_db_handle(any);
+    }
+    *ret = lite;
+    return 0;
+}
+
+static void end_rows(void) {
+    for (sqlite3_stmt *each = NULL; (each = sqlite3_next_stmt(database, each)) != NULL;)
+        lite_end(each);
+}
+
+// Whatever is being read ends, as with the connection.
+void __wrap_lite_close(Lite **closed);
+void __wrap_lite_close(Lite **closed) {
+    end_rows();
+    *closed = NULL;
+}
+
+int __real_lite_script(Lite *self, const char *sql);
+int __wrap_lite_script(Lite *self, const char *sql);
+int __wrap_lite_script(Lite *self, const char *sql) {
+    if (!in_input)
+        return __real_lite_script(self, sql);
+    if (strncmp(sql, "BEGIN IMMEDIATE;", 16) == 0) // what makes tables where there are none
+        return 0;
+    bool begins = strncmp(sql, "BEGIN", 5) == 0;
+    return __real_lite_script(self, begins ? "SAVEPOINT own" : strcmp(sql, "COMMIT") == 0 ? "RELEASE own" : sql);
+}
+
+void __wrap_lite_rollback(Lite *self);
+void __wrap_lite_rollback(Lite *self) {
+    execute("ROLLBACK TO own; RELEASE own");
+}
+
+// ---- the spool ----
 
 static Spool *spool_of(void) {
-    SpoolOptions options = {path, 1 << 30, 7, fuzz_clock()};
+    SpoolOptions options = {path, 1 << 30, 7, clock_of()};
     Spool *spool = NULL;
     FUZZ_ASSERT(spool_open(&spool, &options) == 0);
     return spool;
@@ -58,35 +135,31 @@ static void add_batch(Spool *spool, Sealer *sealer, int n) {
     FUZZ_ASSERT(sealer_flush(sealer) == 0 && spool_commit(spool) == 0);
 }
 
-static void read_file(const char *name, Bytes *out) {
-    FILE *file = fopen(name, "r");
-    char block[4096];
-    FUZZ_ASSERT(file != NULL);
-    for (size_t n; (n = fread(block, 1, sizeof block, file)) > 0;)
-        bytes_append(out, block, n);
-    fclose(file);
-    FUZZ_ASSERT(!out->failed);
-}
-
 static void spool_make(void) {
     Spool *spool = spool_of();
     Sealer *sealer = NULL;
     SealerOptions options = {spool, "live", "MOH", &ours};
     FUZZ_ASSERT(sealer_new(&sealer, &options) == 0);
-    add_batch(spool, sealer, EVENTS);
-    add_batch(spool, sealer, EVENTS);
     SpoolStream said;
     SpoolBatch batch;
-    FUZZ_ASSERT(spool_stream(spool, "live", &said) == 0 && spool_next(spool, said.id, 1, &batch) == 0);
+    for (uint64_t i = 0; i < BATCHES; i++) {
+        add_batch(spool, sealer, EVENTS);
+        FUZZ_ASSERT(spool_stream(spool, "live", &said) == 0);
+        FUZZ_ASSERT(spool_next(spool, said.id, i * EVENTS + 1, &batch) == 0);
+        bytes_append(&sealed[i], batch.sealed, batch.sealed_bytes);
+        if (i == 0)
+            memcpy(root, batch.root, HASH_BYTES);
+    }
     memcpy(stream, said.stream, STREAM_BYTES);
-    memcpy(root, batch.root, HASH_BYTES);
     sealer_destroy(&sealer);
     spool_close(&spool);
-    read_file(path, &template);
+    n_random_first = n_random;
 }
 
 static void begin(void) {
     log_mute();
+    // Not from malloc() what SQLite takes for a moment, or that would be half of an input's time.
+    FUZZ_ASSERT(sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 1200, 500) == SQLITE_OK);
     snprintf(path, sizeof path, "%s/spool.db", fuzz_scratch());
     FUZZ_ASSERT(keys_generate(&ours) == 0 && keys_generate(&exchange) == 0);
     FUZZ_ASSERT(signer_new(&signer, exchange.sign_secret) == 0 && verifier_new(&verifier, ours.sign_public) == 0);
@@ -94,25 +167,45 @@ static void begin(void) {
     spool_make();
 }
 
-// The same spool each time; what SQLite keeps beside it is gone with a clean close.
-static void spool_restore(void) {
-    FILE *file = fopen(path, "w");
-    FUZZ_ASSERT(file != NULL && fwrite(template.data, 1, template.n, file) == template.n && fclose(file) == 0);
+// ---- what is said ----
+
+static void sign(const char *domain, const ProtobufCBinaryData *body, uint8_t signature[SIGNATURE_BYTES]) {
+    FUZZ_ASSERT(signer_sign(signer, domain, body->data, body->len, signature) == 0);
 }
 
-// ---- what is said ----
+static void say_message(FrameType type, const ProtobufCMessage *message) {
+    Bytes packed = {0};
+    bytes_append_message(&packed, message);
+    transport_say(type, SESSION, &(ProtobufCBinaryData){packed.n, packed.data});
+    bytes_free(&packed);
+}
 
 static void say_receipt(const ProtobufCBinaryData *body) {
     Dongbo__Receipt receipt = DONGBO__RECEIPT__INIT;
     uint8_t signature[SIGNATURE_BYTES];
-    FUZZ_ASSERT(signer_sign(signer, RECEIPT_DOMAIN, body->data, body->len, signature) == 0);
+    sign(RECEIPT_DOMAIN, body, signature);
     receipt.body = *body;
     receipt.signature = (ProtobufCBinaryData){sizeof signature, signature};
     receipt.credit_bytes = 1 << 20;
-    Bytes packed = {0};
-    bytes_append_message(&packed, &receipt.base);
-    transport_say(FRAME_RECEIPT, SESSION, &(ProtobufCBinaryData){packed.n, packed.data});
-    bytes_free(&packed);
+    say_message(FRAME_RECEIPT, &receipt.base);
+}
+
+static void say_verdicts(const ProtobufCBinaryData *body) {
+    Dongbo__Verdicts verdicts = DONGBO__VERDICTS__INIT;
+    uint8_t signature[SIGNATURE_BYTES];
+    sign(VERDICTS_DOMAIN, body, signature);
+    verdicts.body = *body;
+    verdicts.signature = (ProtobufCBinaryData){sizeof signature, signature};
+    say_message(FRAME_VERDICTS, &verdicts.base);
+}
+
+static void say_proofs(const ProtobufCBinaryData *body) {
+    Dongbo__Proofs proofs = DONGBO__PROOFS__INIT;
+    uint8_t signature[SIGNATURE_BYTES];
+    sign(PROOFS_DOMAIN, body, signature);
+    proofs.body = *body;
+    proofs.signature = (ProtobufCBinaryData){sizeof signature, signature};
+    say_message(FRAME_PROOFS, &proofs.base);
 }
 
 static void say_welcome(void) {
@@ -122,52 +215,90 @@ static void say_welcome(void) {
     welcome.epoch = 1;
     welcome.credit_bytes = 1 << 20;
     welcome.signing_key = (ProtobufCBinaryData){KEY_BYTES, exchange.sign_public};
-    Bytes packed = {0};
-    bytes_append_message(&packed, &welcome.base);
-    transport_say(FRAME_WELCOME_PUBLISH, SESSION, &(ProtobufCBinaryData){packed.n, packed.data});
-    bytes_free(&packed);
+    say_message(FRAME_WELCOME_PUBLISH, &welcome.base);
+}
+
+static void say(uint8_t type, const ProtobufCBinaryData *body) {
+    if (type & RAW)
+        transport_say_bytes(body);
+    else if (type == (EARLY | FRAME_WELCOME_PUBLISH) && body->len == 0)
+        say_welcome(); // as good as any
+    else if (type == FRAME_RECEIPT)
+        say_receipt(body);
+    else if (type == SIGNED_VERDICTS)
+        say_verdicts(body);
+    else if (type == SIGNED_PROOFS)
+        say_proofs(body);
+    else
+        transport_say((FrameType)(type & ~EARLY), SESSION, body);
 }
 
 static void say_all(FuzzInput *input) {
     transport_clear();
-    say_welcome();
-    while (input->at < input->end) {
+    bool early = true;
+    do {
+        bool is_early = input->at < input->end && (*input->at & EARLY) != 0;
+        if (early && !is_early) {
+            transport_wait_for_them();
+            say_welcome();
+            early = false;
+        }
+        if (input->at == input->end)
+            return;
         uint8_t type = fuzz_byte(input);
         ProtobufCBinaryData body = fuzz_piece(input);
-        if (type & RAW)
-            transport_say_bytes(&body);
-        else if (type == FRAME_RECEIPT)
-            say_receipt(&body);
-        else
-            transport_say((FrameType)type, SESSION, &body);
-    }
+        say(type, &body);
+    } while (true);
 }
 
 // ---- what must hold ----
 
+static bool is_as_at_first(const SpoolBatch *batch) {
+    for (int i = 0; i < BATCHES; i++)
+        if (batch->sealed_bytes == sealed[i].n && memcmp(batch->sealed, sealed[i].data, sealed[i].n) == 0)
+            return true;
+    return false;
+}
+
+static void check_batch(const SpoolBatch *batch) {
+    Batch opened = {0};
+    arena_reset(arena);
+    FUZZ_ASSERT(batch_open(batch->sealed, batch->sealed_bytes, verifier, merkle, arena, &opened) == BATCH_OK);
+    FUZZ_ASSERT(opened.header->first_sequence == batch->first_sequence);
+}
+
+static uint64_t counted(Spool *spool, const char *sql) {
+    int64_t n;
+    FUZZ_ASSERT(lite_number(spool_lite(spool), sql, -1, &n, "") == 0 && n >= 0);
+    return (uint64_t)n;
+}
+
 static void check_spool(Spool *spool) {
+    static const char STRANGE[] = "SELECT count(*) FROM stream WHERE kind <> 'live'";
     SpoolStream said;
     SpoolBatch batch;
     int64_t waiting;
     FUZZ_ASSERT(spool_stream(spool, "live", &said) == 0 && spool_waiting(spool, said.id, &waiting) == 0);
+    FUZZ_ASSERT(counted(spool, STRANGE) == 0);
     int r, n = 0;
     for (uint64_t from = 0; (r = spool_next(spool, said.id, from, &batch)) == 0; from = batch.last_sequence + 1) {
-        Batch opened = {0};
-        arena_reset(arena);
-        FUZZ_ASSERT(batch_open(batch.sealed, batch.sealed_bytes, verifier, merkle, arena, &opened) == BATCH_OK);
-        FUZZ_ASSERT(opened.header->first_sequence == batch.first_sequence && batch.first_sequence >= from);
+        FUZZ_ASSERT(batch.first_sequence >= from);
+        if (!is_as_at_first(&batch))
+            check_batch(&batch);
         n++;
     }
     FUZZ_ASSERT(r == 1 && (n > 0) == (waiting > 0));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-    if (signer == NULL)
-        begin();
-    FuzzInput input = {data, data + n};
-    say_all(&input);
-    spool_restore();
-    Spool *spool = spool_of();
+// What it has counted along is what one that opens it again counts.
+static void check_bytes(Spool *spool) {
+    static const char BYTES[] = "SELECT coalesce(sum(bytes), 0) FROM batch",
+                      WAITING[] = "SELECT coalesce(sum(bytes), 0) FROM batch WHERE acked_at IS NULL";
+    FUZZ_ASSERT(spool_bytes(spool) == counted(spool, BYTES));
+    FUZZ_ASSERT(spool_waiting_bytes(spool) == counted(spool, WAITING));
+}
+
+static void push_all(Spool *spool) {
     Sealer *sealer = NULL;
     SealerOptions sealing = {spool, "live", "MOH", &ours};
     FUZZ_ASSERT(sealer_new(&sealer, &sealing) == 0);
@@ -183,7 +314,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
                            .endpoints = endpoints,
                            .n_endpoints = 1,
                            .patient = true,
-                           .clock = fuzz_clock()};
+                           .clock = clock_of()};
     Push *push = NULL;
     FUZZ_ASSERT(push_new(&push, &options) == 0);
     for (int i = 0; i < STEPS; i++)
@@ -192,14 +323,35 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     push_destroy(&push);
     verdicts_free(&verdicts);
     sealer_destroy(&sealer);
+}
+
+// Opened again only after an input that changed what it has counted: to open it would be a fifth of the time.
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+    if (signer == NULL)
+        begin();
+    static Spool *spool;
+    FuzzInput input = {data, data + n};
+    say_all(&input);
+    n_random = n_random_first;
+    in_input = true;
+    execute("BEGIN");
+    if (spool == NULL)
+        spool = spool_of();
+    uint64_t bytes = spool_bytes(spool), waiting = spool_waiting_bytes(spool);
+    push_all(spool);
     check_spool(spool);
-    spool_close(&spool);
+    check_bytes(spool);
+    end_rows();
+    execute("ROLLBACK");
+    in_input = false;
+    if (spool_bytes(spool) != bytes || spool_waiting_bytes(spool) != waiting) // all that it knows by itself
+        spool_close(&spool);
     return 0;
 }
 
 // ---- seeds ----
 
-static void put(Bytes *out, FrameType type, const ProtobufCMessage *message) {
+static void put(Bytes *out, int type, const ProtobufCMessage *message) {
     Bytes packed = {0};
     bytes_append_message(&packed, message);
     bytes_append_u8(out, (uint8_t)type);
@@ -250,10 +402,39 @@ static void seed_receipts(void) {
     }
 }
 
+static void seed_signed(void) {
+    Dongbo__EventVerdict verdict, *list[] = {&verdict};
+    uint8_t challenge[PROOFS_CHALLENGE_BYTES];
+    Bytes out = {0};
+    Dongbo__VerdictsBody later = DONGBO__VERDICTS_BODY__INIT;
+    verdict_make(&verdict, 2, DONGBO__VERDICT__ACCEPTED);
+    later.stream = (ProtobufCBinaryData){STREAM_BYTES, stream};
+    later.epoch = 1;
+    later.last_position = 200;
+    later.n_verdicts = 1;
+    later.verdicts = list;
+    put(&out, SIGNED_VERDICTS, &later.base);
+    n_random = n_random_first; // the first that a session draws
+    (void)draw(NULL, challenge, sizeof challenge);
+    Dongbo__ProofsBody proofs = DONGBO__PROOFS_BODY__INIT;
+    proofs.stream = (ProtobufCBinaryData){STREAM_BYTES, stream};
+    proofs.challenge = (ProtobufCBinaryData){sizeof challenge, challenge};
+    put(&out, SIGNED_PROOFS, &proofs.base);
+    fuzz_seed("signed", out.data, out.n);
+    bytes_free(&out);
+}
+
+static void seed_early(void) {
+    static const uint8_t EARLY_WELCOME[] = {EARLY | FRAME_WELCOME_PUBLISH, 0, 0};
+    fuzz_seed("early-welcome", EARLY_WELCOME, sizeof EARLY_WELCOME);
+}
+
 void fuzz_seeds(void) {
     if (signer == NULL)
         begin();
     seed_receipts();
+    seed_signed();
+    seed_early();
     for (int code = DONGBO__REFUSAL__CODE__GAP; code <= DONGBO__REFUSAL__CODE__BAD_SIGNATURE; code++) {
         Bytes out = {0};
         char name[16];

@@ -14,11 +14,13 @@ static FrameType types[QUEUE_MAX];
 static bool raw[QUEUE_MAX];
 static uint64_t sessions[QUEUE_MAX];
 static unsigned n_queue, next_in_queue, n_sent;
-static uint64_t sequence; // of what was said in this connection
-static int connected;     // a socket is any address that is not NULL
+static unsigned held_from = QUEUE_MAX; // until something was sent
+static uint64_t sequence;              // of what was said in this connection
+static int connected;                  // a socket is any address that is not NULL
 
 void transport_clear(void) {
     n_queue = next_in_queue = n_sent = 0;
+    held_from = QUEUE_MAX;
     sequence = 0;
 }
 
@@ -38,6 +40,10 @@ void transport_say(FrameType type, uint64_t session, const ProtobufCBinaryData *
 
 void transport_say_bytes(const ProtobufCBinaryData *bytes) {
     add(FRAME_GOODBYE, 0, bytes, true);
+}
+
+void transport_wait_for_them(void) {
+    held_from = n_queue;
 }
 
 bool transport_is_empty(void) {
@@ -77,7 +83,7 @@ int __wrap_socket_send(zsock_t *socket, const void *data, size_t n) {
 
 int __wrap_socket_receive(zsock_t *socket, zframe_t **ret_route, zframe_t **ret_frame, char user[64]);
 int __wrap_socket_receive(zsock_t *socket, zframe_t **ret_route, zframe_t **ret_frame, char user[64]) {
-    if (transport_is_empty())
+    if (transport_is_empty() || (next_in_queue >= held_from && n_sent == 0))
         return 1;
     unsigned i = next_in_queue++;
     Bytes out = {0};

@@ -11,5 +11,7 @@ void transport_clear(void);
 // A frame that the other side says next, with the sequence that is due in this session; or bytes as they are.
 void transport_say(FrameType type, uint64_t session, const ProtobufCBinaryData *body);
 void transport_say_bytes(const ProtobufCBinaryData *bytes);
+// What is said from here on comes when the program has sent something.
+void transport_wait_for_them(void);
 bool transport_is_empty(void);
 unsigned transport_sent(void); // frames since transport_clear()
