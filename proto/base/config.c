@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 const cyaml_strval_t config_bools[6] = {{"true", 1}, {"yes", 1}, {"on", 1}, {"false", 0}, {"no", 0}, {"off", 0}};
 
@@ -223,22 +224,31 @@ void config_free(void *data, const cyaml_schema_value_t *schema) {
         cyaml_free(&settings, schema, data, 0);
 }
 
-// At most one byte more than is allowed, so that the excess shows. Pipes are read too.
+// Room for what a file holds, or may hold, and one byte more, so that an excess shows. Pipes are read too.
+static size_t room_for(FILE *file) {
+    struct stat status;
+    bool is_said = fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
+    return (is_said && status.st_size < CONFIG_FILE_BYTES_MAX ? (size_t)status.st_size : CONFIG_FILE_BYTES_MAX) + 1;
+}
+
 static int read_file(const char *path, char **ret, size_t *ret_n) {
     FILE *file = fopen(path, "re");
     if (!file)
         return error_fail(ERROR_CONFIG, "%s: %s", path, strerror(errno));
-    char *text = malloc(CONFIG_FILE_BYTES_MAX + 1);
+    size_t room = room_for(file);
+    char *text = malloc(room);
     if (!text) {
         fclose(file);
         return error_fail(ERROR_MEMORY, "%s: no memory to read it", path);
     }
-    size_t n = fread(text, 1, CONFIG_FILE_BYTES_MAX + 1, file);
+    size_t n = fread(text, 1, room, file);
     int failed = ferror(file) ? errno : 0;
     fclose(file);
-    if (failed) {
+    bool grew = n == room && n <= CONFIG_FILE_BYTES_MAX;
+    if (failed || grew) {
+        explicit_bzero(text, n);
         free(text);
-        return error_fail(ERROR_CONFIG, "%s: %s", path, strerror(failed));
+        return error_fail(ERROR_CONFIG, "%s: %s", path, grew ? "grew while it was read" : strerror(failed));
     }
     *ret = text;
     *ret_n = n;

@@ -103,6 +103,21 @@ static void test_files(void **state) {
     assert_int_equal(config_load(&settings, "/", &schema), ERROR_CONFIG);
 }
 
+static void test_reads_a_pipe(void **state) {
+    static const char yaml[] = "agency: MOH\n";
+    char path[32];
+    int ends[2];
+    Settings *settings = NULL;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], yaml, sizeof yaml - 1), sizeof yaml - 1);
+    close(ends[1]);
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    assert_int_equal(config_load((void **)&settings, path, &schema), 0);
+    assert_string_equal(settings->agency, "MOH");
+    config_free(settings, &schema);
+    close(ends[0]);
+}
+
 static void test_writes_what_it_reads(void **state) {
     static const char yaml[] = "agency: \"a: b #\"\nlive: yes\nsources: [{name: \"- x\", rows: 3}, {name: đ}]\n";
     Settings *settings = NULL, *again = NULL;
@@ -245,6 +260,7 @@ int main(void) {
         cmocka_unit_test(test_reads),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_reads_a_pipe),
         cmocka_unit_test(test_writes_what_it_reads),
         cmocka_unit_test(test_finds_a_keys_line),
         cmocka_unit_test(test_resolve),
