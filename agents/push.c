@@ -339,8 +339,7 @@ static int resume(Push *push, uint64_t last_sequence) {
 }
 
 static int take_welcome(Push *push, const Dongbo__WelcomePublish *welcome, uint64_t session) {
-    // To no Hello, or to one of a session that is over, it says nothing of the stream that is asked for next.
-    if (push->state != PUSH_HELLO || !push->hello_sent)
+    if (push->state != PUSH_HELLO || !push->hello_sent) // it answers nothing, or a session that is over
         return 0;
     int r = answer_welcome(welcome, round_keys(&push->round)->sign_public, push_endpoint(push));
     if (r < 0)
