@@ -6,9 +6,10 @@
 //
 // Whatever an answer says, a chain takes over only what goes on from its last head; a line that is read is written, and
 // read again, as the same.
-#include "agents/chain.h"
+#include "agents/heads_answer.h"
 #include "broker/audit_receipt.h"
 #include "proto/cosigned.h"
+#include "proto/denial.h"
 #include "proto/frame.h"
 #include "proto/proof.h"
 #include "tests/fuzz/fuzz.h"
@@ -103,9 +104,16 @@ static void try_answer(FuzzInput *input) {
     const Dongbo__TreeHead *tree = NULL;
     Cosigned last = *chain_last(chain, &tree);
     arena_reset(arena);
-    if (frame_decode(&frame, &dongbo__heads__descriptor, arena_protobuf(arena), &message) == 0) {
-        sign_some((Dongbo__Heads *)message, which, bodies, signatures, (ProtobufCBinaryData){last.head_n, last.head});
-        FUZZ_ASSERT(chain_take(chain, (const Dongbo__Heads *)message, &judgement) == 0);
+    static const uint8_t CHALLENGE[DENIAL_CHALLENGE_BYTES];
+    HeadsQuestion question = {7, 9, CHALLENGE};
+    Dongbo__Heads said;
+    int opened = 2;
+    if (frame_decode(&frame, &dongbo__heads__descriptor, arena_protobuf(arena), &message) == 0)
+        opened = heads_answer_open(&question, chain, (const Dongbo__Heads *)message, arena, &said);
+    FUZZ_ASSERT(opened != 0); // the exchange has signed none of these
+    if (opened == 1) {
+        sign_some(&said, which, bodies, signatures, (ProtobufCBinaryData){last.head_n, last.head});
+        FUZZ_ASSERT(chain_take(chain, &said, &judgement) == 0);
         uint64_t number = 0, size = 0;
         chain_place(chain, &number, &size);
         FUZZ_ASSERT((judgement.verdict == CHAIN_GOES_ON) == (number > 7 && size > 9));

@@ -127,11 +127,15 @@ def test_a_false_alarm_at_a_witness(exchange):
         go_on(exchange, peer, 0, 10, 20)
         witness.once()
         go_on(exchange, peer, 20, 30)
+        last = witness.lines()[-1]
+        with wire.subscriber(exchange, "witness") as asking:  # as an older exchange would answer everybody
+            asking.send(wire.ASK_HEADS, wire.AskHeads(after=last["number"], size=last["size"]), session=0)
+            true = asking.expect(wire.HEADS)
         exchange.broker.stop()
     heads = [wire.SignedHead(head=bytes(head), signature=bytes(signature)) for head, signature in
              exchange.cluster.rows("SELECT head, signature FROM exchange.signed_head ORDER BY number")]
     kept = witness.heads.read_bytes()
-    known = witness.lines()[-1]["number"]
+    known = last["number"]
     stranger = wire.Keys.new()
     head = wire.TreeHead(number=known + 1, size=1 << 20, root=bytes(32), last_position=1 << 20, epoch=1, signed_at_us=1,
                          key_id=stranger.key_id, segment_hash=bytes(32), previous=bytes(32)).SerializeToString()
@@ -178,10 +182,15 @@ def test_a_false_alarm_at_a_witness(exchange):
         assert witness.heads.read_bytes() == kept and not witness.evidence.exists(), name
     process = exchange.start(witness.command(), exchange.directory / "goes-on.log")
     process.wait_for(lambda: "did not sign" in process.text(), "a last refusal")
+    liar.lie = shows({"heads": true.heads, "path": true.path, "newest": true.newest})
+    process.wait_for(lambda: witness.lines()[-1]["number"] == len(heads), "what holds is taken, whoever says it")
     liar.stop()
     exchange.start_broker()
-    process.wait_for(lambda: witness.lines()[-1]["number"] >= len(heads), "the newest head")
-    assert process.stop() == 0
+    with wire.publisher(exchange, "MOH") as peer:
+        peer.hello()
+        go_on(exchange, peer, 30, 40)
+    process.wait_for(lambda: witness.lines()[-1]["number"] > len(heads), "a newer head")
+    assert process.stop() == 0 and not witness.evidence.exists()
     # What the exchange itself refuses ends it.
     said = Witness(exchange, "moh").once(expect=1)
     assert "did not sign" not in said and "belongs to no subscription" in said
