@@ -32,17 +32,17 @@ static void begin_again(FeedState *state, Subscriber *subscriber, const char *wh
 
 // ---- asking --------------------------------------------------------------------------------------------------------
 
-// Whether the feed can go on behind this place. 0; 1 when it cannot; ERROR_DATABASE.
-static int first_check(FeedState *state, const FeedPlace *first) {
+// Whether the log still has this place. 0; 1 when it has not; ERROR_DATABASE.
+static int place_check(FeedState *state, const FeedPlace *place) {
     const ReaderSegment *segment;
-    if (first->position < state->trimmed) // its segment has its hash still, and those behind it nothing to tell
+    if (place->position < state->trimmed) // its segment has its hash still, and those behind it nothing to tell
         return 1;
-    int r = reader_get(state->reader, first->position ? first->position : 1, &segment);
+    int r = reader_get(state->reader, place->position ? place->position : 1, &segment);
     if (r < 0)
         return r;
-    if (first->position == 0)
+    if (place->position == 0)
         return r == 2 ? 1 : 0;
-    return r == 0 && memcmp(segment->hash, first->hash, HASH_BYTES) == 0 ? 0 : 1;
+    return r == 0 && memcmp(segment->hash, place->hash, HASH_BYTES) == 0 ? 0 : 1;
 }
 
 // Fills the ask. 0; 1 not a request; 2 with why, when the cursor leads nowhere.
@@ -66,8 +66,13 @@ static int ask_read(FeedState *state, const Subscriber *subscriber, const Dongbo
     *ret_why = "What is granted has changed since this cursor was given.";
     if (ask->place.policy_version != policy_current(policy)->version)
         return 2;
-    r = subscriber->chunks ? 0 : first_check(state, &ask->place.first);
+    r = subscriber->chunks ? 0 : place_check(state, &ask->place.first);
     *ret_why = "The log does not go on any more from where this cursor's snapshot began.";
+    if (r != 0)
+        return r > 0 ? 2 : r;
+    // Or records of positions that the log has forgotten would stand before those that come again.
+    r = place_check(state, &ask->place.last);
+    *ret_why = "The log does not have any more what this cursor's snapshot told.";
     return r > 0 ? 2 : r;
 }
 
@@ -168,6 +173,7 @@ static int chunk_send(FeedState *state, Subscriber *to, SnapshotWork *work) {
     Dongbo__ResumeToken first, head;
     uint8_t cursor[SNAPSHOT_CURSOR_BYTES_MAX];
     int r = pieces_fill(state, work);
+    work->place.last = work->head;
     if (r == 0 && !work->done)
         r = snapshot_cursor_seal(&work->place, &work->asked, state->clock, cursor, &chunk.cursor.len);
     if (r < 0)
@@ -231,7 +237,9 @@ static int answer(FeedState *state, Subscriber *to, SnapshotWork *work) {
         to->blocked_until_ms = clock_monotonic_ms(state->clock) + BLOCKED_RETRY_MS;
         return 0;
     }
-    r = whole ? first_check(state, &work->place.first) : 0;
+    r = whole ? place_check(state, &work->place.first) : 0;
+    if (r == 0 && work->done) // no later request asks whether the log still has it
+        r = place_check(state, &work->head);
     if (r == 1) {
         begin_again(state, to, "The log does not go on any more from where this snapshot began.");
         return 0;

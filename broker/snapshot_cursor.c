@@ -14,8 +14,8 @@
 
 #define NONCE_BYTES 12
 #define TAG_BYTES 16
-#define LABEL "dongbo cursor 1"
-#define FIXED_BYTES (4 + 8 + HASH_BYTES + 4 + 8 + 8 + 1 + 8)
+#define LABEL "dongbo cursor 2"
+#define FIXED_BYTES (4 + 2 * (8 + HASH_BYTES) + 4 + 8 + 8 + 1 + 8)
 #define PLAIN_BYTES_MAX (FIXED_BYTES + RECORD_KEY_BYTES_MAX)
 #define BOUND_BYTES (sizeof LABEL + 4 + 1 + BUCKETS_MAP_BYTES)
 _Static_assert(NONCE_BYTES + PLAIN_BYTES_MAX + TAG_BYTES <= SNAPSHOT_CURSOR_BYTES_MAX, "a cursor fits");
@@ -40,6 +40,9 @@ static size_t place_write(const SnapshotPlace *place, uint8_t out[PLAIN_BYTES_MA
     put(&at, 8, place->first.position);
     memcpy(at, place->first.hash, HASH_BYTES);
     at += HASH_BYTES;
+    put(&at, 8, place->last.position);
+    memcpy(at, place->last.hash, HASH_BYTES);
+    at += HASH_BYTES;
     put(&at, 4, (uint32_t)place->policy_version);
     put(&at, 8, place->persons);
     put(&at, 8, (uint64_t)place->person);
@@ -55,6 +58,9 @@ static void place_read(const uint8_t *at, size_t n, SnapshotPlace *ret) {
     ret->first.epoch = (uint32_t)get(&at, 4);
     ret->first.position = get(&at, 8);
     memcpy(ret->first.hash, at, HASH_BYTES);
+    at += HASH_BYTES;
+    ret->last.position = get(&at, 8);
+    memcpy(ret->last.hash, at, HASH_BYTES);
     at += HASH_BYTES;
     ret->policy_version = (int32_t)get(&at, 4);
     ret->persons = get(&at, 8);

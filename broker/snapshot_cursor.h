@@ -19,6 +19,7 @@ typedef struct SnapshotAsked {
 // Everything up to (person, domain, record_key) was told.
 typedef struct SnapshotPlace {
     FeedPlace first; // the head before the first chunk was read
+    FeedPlace last;  // ... and before the newest one was; of the epoch nothing is kept
     int32_t policy_version;
     uint64_t persons; // begun with
     int64_t person;

@@ -347,6 +347,32 @@ def test_nothing_comes_before_the_snapshot_that_hello_asked_for(exchange, health
     assert exchange.cluster.value("SELECT max(acked) FROM exchange.subscription_position") == 0
 
 
+def test_a_cursor_is_good_while_the_log_has_what_its_chunk_was_read_at(exchange, health):
+    """Where the database was set back to between a snapshot's first head and its last, what chunks told of later
+    positions would stand before what comes again with lesser ones."""
+    publish(health, 0, 30)
+    filler(exchange, 6, 1500)
+    with wire.subscriber(exchange, "hn") as committee:
+        committee.hello(snapshot=True)
+        committee.ask()
+        before = committee.chunk()
+        publish(health, 30, 40)
+        committee.ask(before.cursor)
+        after = committee.chunk()
+        assert after.head.position > before.head.position and after.cursor
+    exchange.broker.stop()
+    exchange.cluster.rows("UPDATE exchange.segment SET hash = sha256(hash) WHERE last_position = %s",
+                          after.head.position)
+    exchange.start_broker()
+    with wire.subscriber(exchange, "hn") as committee:
+        committee.hello(snapshot=True)
+        committee.ask(after.cursor)
+        assert "does not have any more" in committee.expect_error("CURSOR_BAD").text
+        committee.hello(snapshot=True)
+        committee.ask(before.cursor)
+        assert committee.chunk().records
+
+
 def test_a_log_that_is_trimmed_has_a_snapshot_begun_again(exchange, health):
     """Of a session that has no place yet, no position is gone: it is told what to do, and its agent does that."""
     exchange.committee("other", "health", FIELDS)

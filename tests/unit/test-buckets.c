@@ -121,6 +121,7 @@ static void test_a_cursor_is_for_one(void **state) {
     SnapshotAsked asked = {.subscription = 7};
     memset(asked.secret, 9, sizeof asked.secret);
     SnapshotPlace place = {.first = {.epoch = 2, .position = 1000},
+                           .last = {.position = 1200, .hash = {5, 6}},
                            .policy_version = 3,
                            .persons = 12,
                            .person = -5,
