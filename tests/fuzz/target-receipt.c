@@ -402,10 +402,12 @@ static void seed_receipts(void) {
     }
 }
 
-static void seed_signed(void) {
+// The session's challenge is one of the first pieces that are drawn.
+static void seed_signed(uint32_t drawn) {
     Dongbo__EventVerdict verdict, *list[] = {&verdict};
     uint8_t challenge[PROOFS_CHALLENGE_BYTES];
     Bytes out = {0};
+    char name[16];
     Dongbo__VerdictsBody later = DONGBO__VERDICTS_BODY__INIT;
     verdict_make(&verdict, 2, DONGBO__VERDICT__ACCEPTED);
     later.stream = (ProtobufCBinaryData){STREAM_BYTES, stream};
@@ -414,13 +416,14 @@ static void seed_signed(void) {
     later.n_verdicts = 1;
     later.verdicts = list;
     put(&out, SIGNED_VERDICTS, &later.base);
-    n_random = n_random_first; // the first that a session draws
+    n_random = n_random_first + drawn;
     (void)draw(NULL, challenge, sizeof challenge);
     Dongbo__ProofsBody proofs = DONGBO__PROOFS_BODY__INIT;
     proofs.stream = (ProtobufCBinaryData){STREAM_BYTES, stream};
     proofs.challenge = (ProtobufCBinaryData){sizeof challenge, challenge};
     put(&out, SIGNED_PROOFS, &proofs.base);
-    fuzz_seed("signed", out.data, out.n);
+    snprintf(name, sizeof name, "signed-%u", drawn);
+    fuzz_seed(name, out.data, out.n);
     bytes_free(&out);
 }
 
@@ -433,7 +436,8 @@ void fuzz_seeds(void) {
     if (signer == NULL)
         begin();
     seed_receipts();
-    seed_signed();
+    for (uint32_t drawn = 0; drawn < 4; drawn++)
+        seed_signed(drawn);
     seed_early();
     for (int code = DONGBO__REFUSAL__CODE__GAP; code <= DONGBO__REFUSAL__CODE__BAD_SIGNATURE; code++) {
         Bytes out = {0};
