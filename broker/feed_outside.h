@@ -9,8 +9,7 @@
 #include "broker/feed_place.h"
 
 #define FEED_NOT_READ                                                                                                  \
-    "What was answered over this connection, or over others of this subscription, was not read: close those, connect " \
-    "again."
+    "What was sent over this connection, or over others of this subscription, was not read: close those, connect again."
 
 typedef struct FeedPeer {
     const zframe_t *route;

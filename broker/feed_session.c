@@ -21,8 +21,6 @@
 #define KEEP_MS 10000         // the database is told so often that a session goes on; see exchange.subscription_place
 #define POLICIES_FRESH_MS 200 // so old policies may be when somebody says Hello
 #define NOTE_BYTES 512
-#define NOT_READ                                                                                                       \
-    "What was sent over this connection, or over others of this subscription, was not read: close those, connect again."
 #define NO_ORIGINS                                                                                                     \
     "This subscription's rights do not allow proofs of origin. Receive without origin_proofs, or have the exchange's " \
     "operator allow them (dongbo subscription change --origin-proofs)."
@@ -272,7 +270,7 @@ static int session_open(FeedState *state, const Caller *caller, const Policy *po
     Connections *connections = subscribers_connections(state->subscribers);
     Connection *connection = connections_join(connections, *caller->route, (uint32_t)policy->subscription);
     if (!connection) {
-        feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL, NOT_READ);
+        feed_answer(answer, DONGBO__ERROR__CODE__INTERNAL, FEED_NOT_READ);
         return 1;
     }
     older_end(state, policy->subscription, caller->share);
