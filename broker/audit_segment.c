@@ -273,17 +273,20 @@ static int check_signature(AuditExaminer *examiner, AuditBytes header, AuditByte
     return 0;
 }
 
+static bool same(AuditBytes a, AuditBytes b) {
+    return a.n == b.n && (a.n == 0 || memcmp(a.data, b.data, a.n) == 0);
+}
+
 static void check_header(AuditExaminer *examiner) {
     const Dongbo__BatchHeader *header = examiner->header;
     const AuditRow *row = &examiner->row;
-    if (header->stream.len != row->stream.n || memcmp(header->stream.data, row->stream.data, row->stream.n) != 0)
+    if (!same((AuditBytes){header->stream.data, header->stream.len}, row->stream))
         find_text(examiner, 0, "stream", "another than its batch was signed for", "the batch's");
     if (header->first_sequence != row->first_sequence)
         find_number(examiner, "first sequence", row->first_sequence, header->first_sequence);
     if (header->first_sequence + header->count - 1 != row->last_sequence)
         find_number(examiner, "last sequence", row->last_sequence, header->first_sequence + header->count - 1);
-    if (header->root.len != row->batch_root.n ||
-        memcmp(header->root.data, row->batch_root.data, row->batch_root.n) != 0)
+    if (!same((AuditBytes){header->root.data, header->root.len}, row->batch_root))
         find_hash(examiner, 0, "batch root", row->batch_root.n ? row->batch_root.data : NULL,
                   header->root.len == HASH_BYTES ? header->root.data : NULL);
 }
@@ -317,10 +320,6 @@ static int check_root(AuditExaminer *examiner) {
     if (memcmp(root, examiner->row.batch_root.data, HASH_BYTES) != 0)
         find_hash(examiner, 0, "root over the events' leaves", root, examiner->row.batch_root.data);
     return 0;
-}
-
-static bool same(AuditBytes a, AuditBytes b) {
-    return a.n == b.n && (a.n == 0 || memcmp(a.data, b.data, a.n) == 0);
 }
 
 // What is kept of a batch when it goes. Format 1 had none.

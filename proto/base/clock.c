@@ -59,10 +59,18 @@ static void put_digits(char *out, int digits, int value) {
     }
 }
 
+// What four digits of a year can say, in UTC.
+static int64_t first_us(void) {
+    return date_days((Date){1, 1, 1}) * US_PER_DAY;
+}
+
+static int64_t last_us(void) {
+    return (date_days((Date){9999, 12, 31}) + 1) * US_PER_DAY - 1;
+}
+
 // Without snprintf: every log line, verdict and JSON record passes here.
 void clock_format_us(int64_t us, char out[CLOCK_TEXT_BYTES]) {
-    int64_t first = date_days((Date){1, 1, 1}) * US_PER_DAY;
-    int64_t last = (date_days((Date){9999, 12, 31}) + 1) * US_PER_DAY - 1;
+    int64_t first = first_us(), last = last_us();
     us = us < first ? first : us > last ? last : us;
     int64_t days = (us - first) / US_PER_DAY + first / US_PER_DAY;
     int64_t rest = us - days * US_PER_DAY;
@@ -151,7 +159,10 @@ int clock_parse_us(const char *text, int64_t *ret_us) {
         if (take_time(&at, &time_us) != 0 || take_offset(&at, &offset_s) != 0 || *at)
             return 1;
     }
-    *ret_us = date_days(date) * US_PER_DAY + time_us - offset_s * US_PER_S;
+    int64_t us = date_days(date) * US_PER_DAY + time_us - offset_s * US_PER_S;
+    if (us < first_us() || us > last_us())
+        return 1;
+    *ret_us = us;
     return 0;
 }
 

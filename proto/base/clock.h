@@ -25,7 +25,8 @@ int clock_random(const Clock *clock, uint8_t *bytes, size_t n);
 #define CLOCK_TEXT_BYTES 28
 void clock_format_us(int64_t us, char out[CLOCK_TEXT_BYTES]);
 // Reads RFC 3339 ("2022-03-01T08:00:00+07:00", "…Z", fraction optional), or a bare date as midnight in
-// Asia/Ho_Chi_Minh (+07:00, no daylight saving since 1975). Returns 1 when it is neither.
+// Asia/Ho_Chi_Minh (+07:00, no daylight saving since 1975). Returns 1 when it is neither, or not in the years 0001 to
+// 9999 of UTC, which clock_format_us() could not write.
 int clock_parse_us(const char *text, int64_t *ret_us);
 // As people and databases say it: seconds, the offset, and the offset's minutes may be left out ("2022-03-01T08:00",
 // "2022-03-01 08:00:00+07"). *ret_assumed: there was no offset, and Vietnamese time was taken.

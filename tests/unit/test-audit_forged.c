@@ -184,6 +184,23 @@ static void test_a_batch_that_cannot_be_read_is_whole(void **state) {
     is_whole();
 }
 
+// Its agency says no root over its events, so that the exchange has none to keep.
+static void test_a_header_without_a_root(void **state) {
+    begin(true);
+    Segment segment = forge(EVENTS, EVENTS);
+    Dongbo__BatchHeader header = *f.batch.header;
+    header.root = (ProtobufCBinaryData){0};
+    uint8_t packed[1024];
+    assert_true(dongbo__batch_header__get_packed_size(&header) <= sizeof packed);
+    segment.header = (ProtobufCBinaryData){dongbo__batch_header__pack(&header, packed), packed};
+    segment.batch_root = NULL;
+    for (size_t i = 0; i < EVENTS; i++)
+        unreadable(i);
+    came_unread();
+    ok(log_case_segment(&f.made, &segment, NULL));
+    is_broken(4, "signature"); // of another header
+}
+
 // Under the signature of a batch that is said not to be readable.
 static void test_events_beside_what_cannot_be_read(void **state) {
     begin(true);
@@ -356,6 +373,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_what_is_honest_is_whole, tear_down),
         cmocka_unit_test_teardown(test_a_batch_that_cannot_be_read_is_whole, tear_down),
+        cmocka_unit_test_teardown(test_a_header_without_a_root, tear_down),
         cmocka_unit_test_teardown(test_events_beside_what_cannot_be_read, tear_down),
         cmocka_unit_test_teardown(test_a_batch_that_nobody_signed, tear_down),
         cmocka_unit_test_teardown(test_events_of_no_batch, tear_down),

@@ -32,6 +32,8 @@ static void test_instants(void **state) {
     check("1969-12-31T23:59:59.999999Z", "1969-12-31T23:59:59.999999Z");
     check("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000Z");
     check("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z");
+    check("0001-01-01T07:00:00+07:00", "0001-01-01T00:00:00.000000Z");
+    check("9999-12-31T16:59:59-07:00", "9999-12-31T23:59:59.000000Z");
 }
 
 static void test_no_instants(void **state) {
@@ -53,6 +55,9 @@ static void test_no_instants(void **state) {
         "2022-03-01T08:00:00+07",
         "2022-3-01T08:00:00Z",
         "now",
+        "0001-01-01", // in Vietnam, and the year before in UTC
+        "0001-01-01T06:59:59+07:00",
+        "9999-12-31T17:00:00-07:00",
     };
     int64_t us;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
