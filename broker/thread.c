@@ -6,6 +6,7 @@
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@ static void run(zsock_t *pipe, void *argument) {
     zsock_signal(pipe, 0);
     start.kind->run(pipe, start.state);
     start.kind->destroy(start.state);
+    // What it keeps for a thread goes with the thread, which may be after main()'s end.
+    OPENSSL_thread_stop();
 }
 
 int thread_start(zactor_t **ret, const ThreadKind *kind, void *state) {

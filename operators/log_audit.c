@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <czmq.h>
 #include <inttypes.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,6 +66,7 @@ static void run(zsock_t *pipe, void *state) {
             break;
     }
     audit_examiner_destroy(&examiner);
+    OPENSSL_thread_stop(); // else only when the thread ends, which may be after main()'s end
 }
 
 // ---- the caller's -------------------------------------------------------------------------------------------------
