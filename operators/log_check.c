@@ -22,8 +22,8 @@ static const char NOTES[] =
     "receipts, MOH=FILE.pub only for what that agency signed. A FILE may also be of JSON lines that dongbo-agent receive\n"
     "wrote with origin_proofs: then the proof of each record is checked, and that it says what its event says, where\n"
     "the proof tells that. A record without a proof, or whose proof does not tell the event, may say anything: such are\n"
-    "counted, and wrong with --all, as are fields that a record has from other events than its own. Nothing proves that\n"
-    "no line is missing.\n"
+    "counted, and wrong with --all, as are fields that a record has from other events than its own, or as the exchange\n"
+    "made them (a code of the 63 provinces told by today's). Nothing proves that no line is missing.\n"
     "A key file with = in its name is given as ./FILE.pub.\n"
     "Exit code 0: proved. 1: not proved, or not by the keys that were given. 2: a file could not be read.\n";
 

@@ -41,8 +41,7 @@ const char *origin_check(Merkle *merkle, const OriginBatch *batch, const Dongbo_
     return memcmp(hash, proof->leaf.data, HASH_BYTES) == 0 ? NULL : "the event is not the one that was signed";
 }
 
-// ---- the record that comes with it
-// ---------------------------------------------------------------------------------
+// ---- the record that comes with it ----------------------------------------------------------------------------------
 
 #define POPULATION_NUMBER 2 // PopulationChange.citizen_number
 #define BIT(number) (UINT32_C(1) << (number))
@@ -60,8 +59,6 @@ static bool is_made(const Dongbo__ChangeEvent *event, const ProtobufCFieldDescri
 static bool is_word(const Dongbo__ChangeEvent *event, const ProtobufCMessage *body,
                     const ProtobufCFieldDescriptor *field) {
     bool is_key = domain_keys(event_domain(event)) & BIT(field->id);
-    if (is_made(event, field))
-        return true;
     return event->operation == DONGBO__OPERATION__RETRACT && !is_key ? !field_is_said(body, field->id)
                                                                      : field_equal(event_body(event), body, field->id);
 }
@@ -78,7 +75,7 @@ static void fit_fields(const Dongbo__ChangeEvent *event, const Dongbo__FeedRecor
         const ProtobufCFieldDescriptor *field = &body->descriptor->fields[i];
         if (is_word(event, body, field))
             continue;
-        if (changed & BIT(field->id))
+        if (changed & BIT(field->id) && !is_made(event, field))
             ret->lies |= BIT(field->id);
         else if (field_is_said(body, field->id))
             ret->others |= BIT(field->id);

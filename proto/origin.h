@@ -29,7 +29,7 @@ typedef struct OriginFit {
     const char *wrong; // what does not; NULL: all does, or no event is told
     const char *about; // what of the record's head is wrong, as a field of FeedRecord; NULL: nothing of it
     uint32_t lies;     // fields of the body that are wrong, as bits
-    uint32_t others;   // fields of the body that other events said: this one neither proves nor belies them
+    uint32_t others;   // ... that other events said, or the exchange made: this one neither proves nor belies them
 } OriginFit;
 // PROTOCOL.md, Proofs of origin, 3 and 4. Whoever receives records and whoever checks them later call this. The proof
 // itself is origin_check()'s.
