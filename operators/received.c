@@ -237,7 +237,10 @@ static bool is_proved(const Counts *counts) {
 // What no event stands beside may be anybody's: it is never called proved without a word.
 static void print_verdict(const Counts *counts) {
     uint64_t records = counts->records - counts->with_event;
-    if (!is_proved(counts))
+    if (counts->proofs == 0)
+        printf("NOT PROVED: no record has a proof. The exchange sends them to who asks for them by origin_proofs, where "
+               "its rights allow them\n");
+    else if (!is_proved(counts))
         printf("NOT PROVED\n");
     else if (records > 0 || counts->others > 0)
         printf("proved, but not what %" PRIu64 " records say, nor %" PRIu64
@@ -253,6 +256,8 @@ static void print_text(const char *path, const Counts *counts) {
     const char *key;
     printf("%s\n", path);
     json_array_foreach(counts->shown, i, one) print_wrong(one);
+    if (counts->wrong > WRONG_SHOWN)
+        printf("... and %" PRIu64 " lines more\n", counts->wrong - WRONG_SHOWN);
     json_object_foreach(counts->agencies, key, one) {
         printf("key ");
         columns_show(key);

@@ -269,6 +269,12 @@ def test_what_nothing_proves_is_not_called_proved(files):
     written(path, copied(made, "plain")[:1])
     assert check(exchange, path, "--keys", key, "--all")[0]["proved"]
     assert exchange.dongbo("log", "check", path, "--keys", key).stdout.endswith("\nproved\n")
+    lines = copied(made, "plain")[:1]
+    lines[0].drop("origin")
+    for arguments, shown in ([], 0), (["--all"], 100):
+        done = exchange.dongbo("log", "check", written(path, lines * 103), "--keys", key, *arguments, check=False)
+        assert done.returncode == 1 and "NOT PROVED: no record has a proof" in done.stdout
+        assert done.stdout.count("there is no proof") == shown and ("... and 3 lines more" in done.stdout) == (shown > 0)
 
 
 def test_a_key_that_was_given_for_nobody_is_one_agencys(files):
