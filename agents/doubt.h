@@ -2,8 +2,9 @@
 //
 // Whether an Error or Refusal that would end a program is the exchange's own word (proto/denial.h), and how long to
 // wait where it is not: what nobody signed passes, so that whoever has the exchange's transport key alone keeps a peer
-// from being served for as long as he is on the line, and no longer. Long, and longer each time, for an older exchange
-// signs nothing: two programs that share one spool or subscription there must not take it from each other all the time.
+// from being served for as long as he is on the line, and some minutes more. Long, and longer each time, for an older
+// exchange signs nothing: two programs that share one spool or subscription there must not take it from each other all
+// the time. (A question takes nothing from anybody: agents/asker.c asks again without this wait.)
 #pragma once
 
 #include "proto/base/clock.h"
