@@ -96,8 +96,7 @@ uint32_t subscription_accept_rights(Subscription *subscription);
 const char *subscription_text(const Subscription *subscription);
 // With this key of the exchange's from the next session on; outlives it.
 void subscription_set_broker(Subscription *subscription, const uint8_t key[KEY_BYTES]);
-// What was lost (1) was lost by what nobody signed: so long the next one is to wait, said once. 0: it is
-// not.
+// What was lost (1) was lost by what nobody signed: so long the next one is to wait, said once. 0: it is not to wait.
 int64_t subscription_doubt_ms(Subscription *subscription);
 // Whether the session that is over got through the handshake.
 bool subscription_was_secured(const Subscription *subscription);
