@@ -238,8 +238,8 @@ static bool is_proved(const Counts *counts) {
 static void print_verdict(const Counts *counts) {
     uint64_t records = counts->records - counts->with_event;
     if (counts->proofs == 0)
-        printf("NOT PROVED: no record has a proof. They come to who asks for origin_proofs, where the rights allow them, "
-               "and not with records of a snapshot\n");
+        printf("NOT PROVED: no record has a proof. They come to who asks for origin_proofs, where the rights allow "
+               "them, and not with records of a snapshot\n");
     else if (!is_proved(counts))
         printf("NOT PROVED\n");
     else if (records > 0 || counts->others > 0)

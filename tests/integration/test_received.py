@@ -274,7 +274,8 @@ def test_what_nothing_proves_is_not_called_proved(files):
     for arguments, shown in ([], 0), (["--all"], 100):
         done = exchange.dongbo("log", "check", written(path, lines * 103), "--keys", key, *arguments, check=False)
         assert done.returncode == 1 and "NOT PROVED: no record has a proof" in done.stdout
-        assert done.stdout.count("there is no proof") == shown and ("... and 3 lines more" in done.stdout) == (shown > 0)
+        assert done.stdout.count("there is no proof") == shown
+        assert ("... and 3 lines more" in done.stdout) == (shown > 0)
 
 
 def test_a_key_that_was_given_for_nobody_is_one_agencys(files):
