@@ -7,7 +7,7 @@
 #include "broker/feed_session.h"
 
 static bool heads_afford(FeedState *state, const char *user, FeedAnswer *answer) {
-    if (allowance_take(state->asks, user, clock_monotonic_ms(state->clock)))
+    if (allowance_take(state->asks, feed_session_payer(state, user), clock_monotonic_ms(state->clock)))
         return true;
     feed_answer(answer, DONGBO__ERROR__CODE__TOO_OFTEN,
                 "Your witness asks too often: wait some seconds, and longer each time. Do several run?");

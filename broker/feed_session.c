@@ -368,8 +368,17 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     return r < 0 ? r : 0;
 }
 
+static bool is_refused(const FeedState *state, const char *user) {
+    const Policy *policy = state->policies ? policy_set_find(state->policies, feed_session_subscription(user)) : NULL;
+    return !policy || policy_refusal(policy, user, policy_day(clock_now_us(state->clock)));
+}
+
+const char *feed_session_payer(const FeedState *state, const char *user) {
+    return is_refused(state, user) ? denial_peer_of_user(user) : user;
+}
+
 static bool hello_afford(FeedState *state, const char *user, FeedAnswer *answer) {
-    if (allowance_take(state->hellos, user, clock_monotonic_ms(state->clock)))
+    if (allowance_take(state->hellos, feed_session_payer(state, user), clock_monotonic_ms(state->clock)))
         return true;
     feed_answer(answer, DONGBO__ERROR__CODE__TOO_OFTEN,
                 "Your receivers begin too often: wait some seconds, and longer each time. Do several run?");
@@ -377,8 +386,7 @@ static bool hello_afford(FeedState *state, const char *user, FeedAnswer *answer)
 }
 
 int feed_session_fresh(FeedState *state, const char *user, bool is_paid, FeedAnswer *answer) {
-    const Policy *policy = policy_set_find(state->policies, feed_session_subscription(user));
-    bool refused = !policy || policy_refusal(policy, user, policy_day(clock_now_us(state->clock)));
+    bool refused = is_refused(state, user);
     if (!refused && clock_monotonic_ms(state->clock) - state->policies_ms < POLICIES_FRESH_MS)
         return 0;
     if (refused && !is_paid && !hello_afford(state, user, answer))

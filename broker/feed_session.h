@@ -28,6 +28,8 @@ int feed_session_recheck(FeedState *state);
 void feed_session_ask(FeedState *state, const Connection *connection);
 // Of a key's user, the number of its subscription; 0: of none.
 int32_t feed_session_subscription(const char *user);
+// Whose allowance a user takes of: whoever's key was revoked may have a connection still, and has one of its own.
+const char *feed_session_payer(const FeedState *state, const char *user);
 // A subscription or a key may have been added a moment ago, or taken back: whom the policies at hand refuse is looked
 // at by new ones, as far as it may cause that; a Hello has been paid for. 1 with an answer. Overwrites the arena.
 int feed_session_fresh(FeedState *state, const char *user, bool is_paid, FeedAnswer *answer);

@@ -89,8 +89,11 @@ static Session *session_for(IngressState *state, const zframe_t *route, uint32_t
     return sessions_add(state->sessions, number, route, agency);
 }
 
+// Whoever's key was revoked may have a connection still: that key has an allowance of its own, not its agency's.
 static bool afford(IngressState *state, const IngressPeer *caller) {
-    if (allowance_take(state->hellos, caller->user, clock_monotonic_ms(state->clock)))
+    bool known = agencies_of_user(state->agencies, caller->user) != NULL;
+    const char *payer = known ? caller->user : denial_peer_of_user(caller->user);
+    if (allowance_take(state->hellos, payer, clock_monotonic_ms(state->clock)))
         return true;
     ingress_note(state, caller->user, "a Hello was refused: this agency says too many");
     ingress_say_error_to(state, caller, 0, DONGBO__ERROR__CODE__TOO_OFTEN,

@@ -27,6 +27,7 @@ def site(exchange):
     exchange.dongbo("agency", "key", "add", "MOH", exchange.keys("moh-next"))
     for name in ("hn", "fund"):
         exchange.committee(name, "health", "health.lot_number")
+    exchange.dongbo("subscription", "key", "add", "hn", exchange.keys("hn-next"))
     exchange.start_broker()
     exchange.start_second_broker()
     return exchange
@@ -84,6 +85,21 @@ def test_revocation_ends_every_session_within_a_second(site):
     for endpoint in (site.publish, site.publish2):
         assert not is_let_in(endpoint, wire.keys_of(site, "moh"), site)
         assert is_let_in(endpoint, wire.keys_of(site, "moh-next"), site)
+
+
+@pytest.mark.parametrize("party", ["agency", "subscription"])
+def test_a_revoked_key_uses_up_nothing_of_its_partys(site, party):
+    """Over a connection that whoever stole it has still: the holder of the new key is greeted all the same."""
+    name, peer_of = {"agency": ("MOH", wire.publisher), "subscription": ("hn", wire.subscriber)}[party]
+    stolen, new = wire.keys_of(site, name.lower()), wire.keys_of(site, f"{name.lower()}-next")
+    with peer_of(site, name, keys=stolen) as flood, peer_of(site, name, keys=new) as honest:
+        flood.hello()
+        site.dongbo(party, "key", "revoke", name, site.keys(name.lower()), "--why", "the machine was broken into")
+        wait_not_allowed(flood, time.monotonic() + wire.TIMEOUT)
+        for _ in range(10):
+            for _ in range(200):
+                flood.say_hello()
+            honest.hello()
 
 
 def test_a_revocation_says_who_and_why_in_the_log(site):
