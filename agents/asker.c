@@ -67,26 +67,39 @@ int asker_hear(Asker *asker, const Dongbo__NextKeys *said) {
     return asked ? successor_hear(&asker->successor, said) : 0;
 }
 
+static int check_timeout(const Asker *asker, const char *endpoint, const char *why) {
+    int64_t timeout_ms = asker->options.timeout_ms;
+    if (timeout_ms == 0 || now_ms(asker) - asker->served_ms < timeout_ms)
+        return 0;
+    return error_fail(ERROR_PEER, "given up after %lld seconds: %s %s", (long long)timeout_ms / 1000, endpoint, why);
+}
+
+// Up to the end of all patience at most. Which a signal ends.
+static void wait_before_next(Asker *asker) {
+    int64_t left_ms = asker->served_ms + asker->options.timeout_ms - now_ms(asker);
+    int64_t wait_ms = asker->options.timeout_ms != 0 && left_ms < asker->pause_ms ? left_ms : asker->pause_ms;
+    zmq_poll(NULL, 0, (long)(wait_ms > 0 ? wait_ms : 0));
+    asker->pause_ms = asker->pause_ms * 2 < PAUSE_MAX_MS ? asker->pause_ms * 2 : PAUSE_MAX_MS;
+}
+
 int asker_lose(Asker *asker, const char *why) {
-    int64_t now = now_ms(asker), timeout_ms = asker->options.timeout_ms;
     const char *endpoint = asker->options.endpoints[asker->at];
     socket_close_watched(&asker->socket, &asker->monitor);
-    if (timeout_ms != 0 && now - asker->served_ms >= timeout_ms)
-        return error_fail(ERROR_PEER, "given up after %lld seconds: %s %s", (long long)timeout_ms / 1000, endpoint,
-                          why);
-    if (asker->said_ms == 0 || now - asker->said_ms >= COMPLAIN_MS) {
+    int r = check_timeout(asker, endpoint, why);
+    if (r < 0)
+        return r;
+    if (asker->said_ms == 0 || now_ms(asker) - asker->said_ms >= COMPLAIN_MS) {
         log_warn("%s %s; nothing is lost, it is tried again", endpoint, why);
-        asker->said_ms = now;
+        asker->said_ms = now_ms(asker);
     }
     asker->at = (asker->at + 1) % asker->options.n_endpoints;
     if (asker->news == SOCKET_SECURED || asker->news == SOCKET_LOST)
         round_secured(&asker->round);
-    if (++asker->tried % asker->options.n_endpoints == 0) {
-        round_over(&asker->round);
-        zmq_poll(NULL, 0, (long)asker->pause_ms); // which a signal ends
-        asker->pause_ms = asker->pause_ms * 2 < PAUSE_MAX_MS ? asker->pause_ms * 2 : PAUSE_MAX_MS;
-    }
-    return 0;
+    if (++asker->tried % asker->options.n_endpoints != 0)
+        return 0;
+    round_over(&asker->round);
+    wait_before_next(asker);
+    return check_timeout(asker, endpoint, why); // of what had the time to answer
 }
 
 int asker_wait(Asker *asker, bool all_sent) {

@@ -350,10 +350,11 @@ static int run(Receive *receive) {
             trying_begin(&trying, broker->endpoints_count);
         }
         const char *why = sink_away ? error_text() : subscription_text(receive->subscription);
-        if (out_of_patience(receive))
+        if (!out_of_patience(receive))
+            trying_next(&trying, receive, why);
+        if (out_of_patience(receive)) // or it would be said of what was not given the time to answer
             return error_fail(sink_away ? ERROR_SYSTEM : ERROR_PEER, "given up after %lld seconds: %s%s",
                               receive->timeout_s, sink_away ? "the sink: " : "", why);
-        trying_next(&trying, receive, why);
     }
     return 0;
 }

@@ -228,6 +228,8 @@ static int judge(Witness *witness, HeadsQuestion question, const Dongbo__Heads *
 
 static void wait_some(const Witness *witness, ChainVerdict verdict) {
     int64_t wait_ms = witness_config_interval_ms(witness->config);
+    if (verdict == CHAIN_NO_ANSWER) // heads_peer_lose() has waited
+        return;
     if (verdict == CHAIN_BEHIND && wait_ms > BEHIND_WAIT_MS)
         wait_ms = BEHIND_WAIT_MS;
     zmq_poll(NULL, 0, (long)wait_ms); // which a signal ends

@@ -65,6 +65,12 @@ def doubts(exchange, liar, command, lies, gone_on):
     assert process.stop() == 0
 
 
+def given_up_by(text):
+    """The last line has what was said, and not that then there was no time for an answer."""
+    last = text.rstrip().splitlines()[-1]
+    return "given up after 2 seconds" in last and "did not sign" in last and TEXT in last
+
+
 def test_an_agency_is_told_to_end(exchange):
     exchange.load_population(people.citizens(ROWS))
     moh = exchange.agency("MOH", "health", ["vaccinations"])
@@ -115,6 +121,9 @@ def test_a_committee_is_told_to_end(exchange):
             peer.publish([people.dose(n) for n in range(HELD, ROWS)])
         process.wait_for(lambda: len(receiver.records()) == ROWS, "the others")
 
+    liar.lie = lies["NOT_ALLOWED, unsigned"]
+    done = exchange.run(*receiver.command("--until-head", "--timeout", "2"))
+    assert done.returncode == 3 and given_up_by(done.stderr)
     doubts(exchange, liar, receiver.command(), lies, gone_on)
 
 
@@ -180,6 +189,7 @@ def test_a_false_alarm_at_a_witness(exchange):
         assert process.running(), f"{name}\n{process.text()}"
         assert process.stop() == 0, name
         assert witness.heads.read_bytes() == kept and not witness.evidence.exists(), name
+    assert given_up_by(witness.once("--timeout", "2", expect=3))
     process = exchange.start(witness.command(), exchange.directory / "goes-on.log")
     process.wait_for(lambda: "did not sign" in process.text(), "a last refusal")
     liar.lie = shows({"heads": true.heads, "path": true.path, "newest": true.newest})
