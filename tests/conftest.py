@@ -19,7 +19,7 @@ import psycopg2.extensions
 import psycopg2.extras
 import pytest
 
-# A test's setup, call and teardown each; the demo's tests allow themselves as much. The long forms of faults and attacks
+# A setup, call and teardown each; the demo's tests allow themselves as much. The long forms of faults and attacks
 # have more: they say themselves how long, and run side by side with all the rest.
 LONG = os.environ.get("DONGBO_FULL") == "1" or os.environ.get("DONGBO_ATTACKS") == "full"
 PHASE_SECONDS = 3600 if LONG else 200
