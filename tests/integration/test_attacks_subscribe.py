@@ -206,7 +206,8 @@ def test_answers_that_are_not_read(site):
                 turns(honest, 1)
             late.say_follow(list=True)
             received = late.receive()
-            refused += received.type == wire.ERROR and "not read" in received.text
+            # Or theirs wait for answers all the time, which their sockets are too full for.
+            refused += received.type == wire.ERROR and ("not read" in received.text or "may wait" in received.text)
             assert time.monotonic() < deadline, (refused, honest.sizes[-1] - honest.sizes[0])
     with wire.subscriber(site, "list") as later:
         deadline = time.monotonic() + 20
