@@ -63,12 +63,18 @@ static void say(FeedState *state, Connection *connection, const Bytes *frame) {
     ask_if_much(state, connection);
 }
 
-static void say_not_read(FeedState *state, Connection *connection) {
+static void write_error(FeedState *state, const FeedAnswer *answer, ProtobufCBinaryData signature) {
     Dongbo__Error error = DONGBO__ERROR__INIT;
-    error.code = DONGBO__ERROR__CODE__INTERNAL;
-    error.text = FEED_NOT_READ;
+    error.code = answer->code;
+    error.text = (char *)answer->text;
+    error.signature = signature;
     bytes_clear(&state->out);
     frame_write(&state->out, FRAME_ERROR, 0, 1, &error.base);
+}
+
+static void say_not_read(FeedState *state, Connection *connection) {
+    static const FeedAnswer NOT_READ = {DONGBO__ERROR__CODE__INTERNAL, FEED_NOT_READ};
+    write_error(state, &NOT_READ, (ProtobufCBinaryData){0});
     if (!state->out.failed)
         say(state, connection, &state->out);
 }
@@ -99,15 +105,10 @@ static DenialAsked asked_by(FeedState *state, const Frame *frame) {
 
 void feed_outside_deny(FeedState *state, const FeedPeer *peer, const Frame *frame, const FeedAnswer *answer) {
     uint8_t signature[SIGNATURE_BYTES];
-    Dongbo__Error error = DONGBO__ERROR__INIT;
     // Of whoever asks too often nothing is looked at.
     DenialAsked asked = asked_by(state, answer->code == DONGBO__ERROR__CODE__TOO_OFTEN ? NULL : frame);
     Denial said = {denial_peer_of_user(peer->user), &asked, FRAME_ERROR, (int)answer->code, answer->text};
-    error.code = answer->code;
-    error.text = (char *)answer->text;
-    error.signature = denial_sign(state->signer, &said, signature);
-    bytes_clear(&state->out);
-    frame_write(&state->out, FRAME_ERROR, 0, 1, &error.base);
+    write_error(state, answer, denial_sign(state->signer, &said, signature));
     feed_outside_say(state, peer, &state->out);
 }
 
