@@ -27,7 +27,9 @@ int intake_refuse(Intake *intake, const Item *item, const IntakeFault *fault) {
                      .text_vi = fault->vi,
                      .text_en = fault->en,
                      .at_us = clock_now_us(spool_clock(intake->spool))};
-    snprintf(result.mark, sizeof result.mark, "row %lld %llu", (long long)item->origin, (unsigned long long)item->row);
+    // A row that was put back may be refused once more, by this spool or another one: that is another answer.
+    snprintf(result.mark, sizeof result.mark, "row %lld %llu %lld", (long long)item->origin,
+             (unsigned long long)item->row, (long long)result.at_us);
     intake->rows++;
     intake->n_refused++;
     int r = ledger_result_add(intake->spool, &result);

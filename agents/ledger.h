@@ -52,7 +52,8 @@ int ledger_waiting_add(Spool *spool, int64_t origin, int64_t n);
 typedef enum ResultKind { RESULT_REFUSED, RESULT_DECIDED } ResultKind;
 #define RESULT_KINDS 2
 
-// One row to hand back. mark is unique for what it says, so that a sink that has it already can tell.
+// One row to hand back. mark is unique for what it says and the occasion on which it is said, and stays as it is
+// stored, so that who has it already can tell.
 typedef struct Result {
     int64_t id;
     ResultKind kind;

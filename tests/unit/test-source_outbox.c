@@ -140,10 +140,68 @@ static void test_told_of_with_the_commit(void **state) {
     assert_true(look(c) > 0);
 }
 
+// On the documented table itself.
+static void open_table(OutboxCase *c) {
+    source_destroy(&c->source);
+    c->config.table = "public.dongbo_outbox";
+    SourceOptions options = {&c->config, c->test->spool, c->map, &c->test->clock};
+    done(source_new(&c->source, &options));
+}
+
+static bool take_what_is_there(OutboxCase *c) {
+    c->test->now_us += 60000000;
+    bool there = look(c) > 0;
+    if (there)
+        read_all(c);
+    return there;
+}
+
+static int hand_back(OutboxCase *c) {
+    Origin origin;
+    int n;
+    assert_int_equal(ledger_origin(c->test->spool, 1, &origin), 0);
+    done(c->source->kind->hand_back(c->source, &origin, &n));
+    return n;
+}
+
+static int number(OutboxCase *c, const PgStatement *statement) {
+    PGresult *result;
+    done(pg_run(c->ministry, statement, NULL, &result));
+    int n = pg_i32(result, 0, 0);
+    PQclear(result);
+    return n;
+}
+
+static void test_answers_each_refusal_once(void **state) {
+    static const PgStatement ANSWERS = {"answers", "SELECT count(*)::int FROM public.dongbo_outbox_result", 0, NULL},
+                             ROWS = {"rows", "SELECT count(DISTINCT \"row\")::int FROM public.dongbo_outbox_result", 0,
+                                     NULL};
+    static const char KEEP[] = "CREATE TABLE kept AS SELECT * FROM result",
+                      REVIVE[] = "INSERT INTO result SELECT * FROM kept";
+    OutboxCase *c = *state;
+    open_table(c);
+    done(pg_command(c->ministry, "INSERT INTO public.dongbo_outbox (op, \"row\") VALUES ('I', '{\"id\": \"\"}')"));
+    assert_true(take_what_is_there(c));
+    assert_int_equal(hand_back(c), 1);
+    // Corrected wrongly where it stands, and put back.
+    done(pg_command(c->ministry,
+                    "UPDATE public.dongbo_outbox SET taken_at = NULL, \"row\" = '{\"id\": \"\", \"x\": 1}'"));
+    (void)look(c);
+    assert_true(take_what_is_there(c));
+    // The agent dies behind the answer, before it forgets that it owes it.
+    done(lite_script(spool_lite(c->test->spool), KEEP));
+    assert_int_equal(hand_back(c), 1);
+    done(lite_script(spool_lite(c->test->spool), REVIVE));
+    assert_int_equal(hand_back(c), 1);
+    assert_int_equal(number(c, &ANSWERS), 2);
+    assert_int_equal(number(c, &ROWS), 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_told_of_with_the_count, setup, teardown),
         cmocka_unit_test_setup_teardown(test_told_of_with_the_commit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_answers_each_refusal_once, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
