@@ -11,8 +11,8 @@ void resumption_hello(const SpoolStream *stream, Dongbo__HelloPublish *ret) {
     ret->protocol_version = PROTOCOL_VERSION;
     ret->stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = (uint8_t *)stream->stream};
     ret->stream_kind = (char *)stream->kind;
-    ret->verdict_position = stream->verdict_position;
-    ret->verdict_epoch = stream->verdict_epoch;
+    ret->verdict_position = stream->hello_position;
+    ret->verdict_epoch = stream->hello_epoch;
     ret->signed_verdicts = true;
     if (stream->replaces_one) // also when it did so before: a database that is set back does not know
         ret->replaces_stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = (uint8_t *)stream->replaces};

@@ -87,6 +87,8 @@ static int spool_columns(Spool *spool) {
         {"stream", "verdicts_signed", "ALTER TABLE stream ADD COLUMN verdicts_signed INTEGER NOT NULL DEFAULT 0"},
         {"stream", "proven_sequence", "ALTER TABLE stream ADD COLUMN proven_sequence INTEGER NOT NULL DEFAULT 0"},
         {"stream", "verdict_epoch", "ALTER TABLE stream ADD COLUMN verdict_epoch INTEGER NOT NULL DEFAULT 0"},
+        {"stream", "hello_epoch", "ALTER TABLE stream ADD COLUMN hello_epoch INTEGER NOT NULL DEFAULT 0"},
+        {"stream", "hello_position", "ALTER TABLE stream ADD COLUMN hello_position INTEGER NOT NULL DEFAULT 0"},
         {"origin", "encoding", "ALTER TABLE origin ADD COLUMN encoding TEXT NOT NULL DEFAULT ''"},
         {"origin", "confidence", "ALTER TABLE origin ADD COLUMN confidence INTEGER NOT NULL DEFAULT -1"},
     };
@@ -170,7 +172,7 @@ int spool_open(Spool **ret, const SpoolOptions *options) {
 }
 
 int spool_look(Spool **ret, const SpoolOptions *options) {
-    static const char KNOWN[] = "SELECT count(*) FROM sqlite_master WHERE name = 'false_proof'";
+    static const char KNOWN[] = "SELECT count(*) FROM pragma_table_info('stream') WHERE name = 'hello_epoch'";
     Spool *spool = calloc(1, sizeof *spool);
     if (spool == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a spool");
@@ -267,7 +269,9 @@ int spool_end(Spool *spool, int r) {
 
 static int spool_stream_read(Spool *spool, const char *kind, SpoolStream *ret) {
     static const char READ[] = "SELECT id, stream, replaces, last_sequence, verdict_position, "
-                               "verdict_epoch, proven_sequence, (SELECT max(verdicts_signed) FROM stream) FROM stream "
+                               "verdict_epoch, proven_sequence, (SELECT max(verdicts_signed) FROM stream), "
+                               "iif(hello_epoch > 0, hello_epoch, verdict_epoch), "
+                               "iif(hello_epoch > 0, hello_position, verdict_position) FROM stream "
                                "WHERE kind = ?1 AND closed = 0";
     sqlite3_stmt *row;
     int r = lite_query(spool->lite, &row, READ, "t", kind);
@@ -278,7 +282,9 @@ static int spool_stream_read(Spool *spool, const char *kind, SpoolStream *ret) {
                          .verdict_position = (uint64_t)sqlite3_column_int64(row, 4),
                          .verdict_epoch = (uint32_t)sqlite3_column_int64(row, 5),
                          .proven_sequence = (uint64_t)sqlite3_column_int64(row, 6),
-                         .verdicts_signed = sqlite3_column_int64(row, 7) != 0};
+                         .verdicts_signed = sqlite3_column_int64(row, 7) != 0,
+                         .hello_epoch = (uint32_t)sqlite3_column_int64(row, 8),
+                         .hello_position = (uint64_t)sqlite3_column_int64(row, 9)};
     snprintf(ret->kind, sizeof ret->kind, "%s", kind);
     size_t n;
     const uint8_t *stream = lite_blob(row, 1, &n);
@@ -311,7 +317,10 @@ int spool_stream(Spool *spool, const char *kind, SpoolStream *ret) {
 }
 
 int spool_stream_replace(Spool *spool, const char *kind, SpoolStream *ret) {
-    static const char CLOSE[] = "UPDATE stream SET closed = 1 WHERE kind = ?1 AND closed = 0";
+    static const char CLOSE[] = "UPDATE stream SET closed = 1 WHERE kind = ?1 AND closed = 0",
+                      INHERIT[] = "UPDATE stream SET (verdict_epoch, verdict_position, hello_epoch, hello_position) = "
+                                  "(SELECT verdict_epoch, verdict_position, hello_epoch, hello_position FROM stream "
+                                  "WHERE id = ?2) WHERE kind = ?1 AND closed = 0";
     assert(spool->in_transaction);
     SpoolStream old;
     int r = spool_stream(spool, kind, &old);
@@ -319,6 +328,8 @@ int spool_stream_replace(Spool *spool, const char *kind, SpoolStream *ret) {
         r = lite_run(spool->lite, CLOSE, "t", kind);
     if (r == 0)
         r = spool_stream_add(spool, kind, old.stream);
+    if (r == 0)
+        r = lite_run(spool->lite, INHERIT, "ti", kind, old.id);
     return r < 0 ? r : spool_stream_read(spool, kind, ret);
 }
 
@@ -350,13 +361,16 @@ static int unack(Spool *spool, const Acked *acked, int64_t *ret_n) {
 }
 
 int spool_epoch(Spool *spool, const SpoolStream *stream, uint32_t epoch) {
-    static const char EPOCH[] = "UPDATE stream SET verdict_epoch = ?2, verdict_position = ?3 WHERE id = ?1";
+    static const char FIRST[] = "UPDATE stream SET verdict_epoch = ?2 WHERE id = ?1",
+                      EPOCH[] = "UPDATE stream SET hello_epoch = ?3, hello_position = ?4, verdict_epoch = ?2, "
+                                "verdict_position = 0 WHERE id = ?1";
     static const char FORGET[] = "UPDATE undecided SET position = 0";
     int64_t n;
     assert(spool->in_transaction);
     bool another = stream->verdict_epoch != 0 && stream->verdict_epoch != epoch;
-    int r = lite_run(spool->lite, EPOCH, "iii", stream->id, (int64_t)epoch,
-                     another ? (int64_t)0 : (int64_t)stream->verdict_position);
+    int r = another ? lite_run(spool->lite, EPOCH, "iiii", stream->id, (int64_t)epoch, (int64_t)stream->hello_epoch,
+                               (int64_t)stream->hello_position)
+                    : lite_run(spool->lite, FIRST, "ii", stream->id, (int64_t)epoch);
     if (r == 0 && another)
         r = lite_run(spool->lite, FORGET, "");
     return r < 0 || !another ? r : unack(spool, &(Acked){.kind = stream->kind}, &n);
@@ -368,7 +382,8 @@ int spool_verdicts_signed(Spool *spool) {
 }
 
 int spool_verdict_position(Spool *spool, int64_t stream, uint64_t position) {
-    static const char RAISE[] = "UPDATE stream SET verdict_position = ?2 WHERE id = ?1 AND verdict_position < ?2";
+    static const char RAISE[] = "UPDATE stream SET verdict_position = max(verdict_position, ?2), hello_epoch = 0 "
+                                "WHERE id = ?1 AND (verdict_position < ?2 OR hello_epoch <> 0)";
     return lite_run(spool->lite, RAISE, "ii", stream, (int64_t)position);
 }
 

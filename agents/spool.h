@@ -36,7 +36,10 @@ typedef struct SpoolStream {
     bool replaces_one;
     uint64_t last_sequence; // sealed so far
     uint64_t verdict_position;
-    uint32_t verdict_epoch;   // of it; 0: not known
+    uint32_t verdict_epoch; // of it; 0: not known
+    // What a Hello says of both: as of the last Verdicts that came. No Verdicts of a new epoch may have come yet.
+    uint32_t hello_epoch;
+    uint64_t hello_position;
     bool verdicts_signed;     // the exchange has signed later verdicts
     uint64_t proven_sequence; // the exchange has proved up to here what the spool still had
 } SpoolStream;
@@ -73,14 +76,17 @@ int spool_end(Spool *spool, int r);
 
 // The open stream of this kind; made when there is none yet (in a transaction of its own or the caller's).
 int spool_stream(Spool *spool, const char *kind, SpoolStream *ret);
-// Closes the open stream of this kind and opens another that names it, after a FORK. In the caller's transaction.
+// Closes the open stream of this kind and opens another that names it, after a FORK: the exchange goes on with its
+// verdicts where it was. In the caller's transaction.
 int spool_stream_replace(Spool *spool, const char *kind, SpoolStream *ret);
 // The exchange's epoch, as it welcomed us. Another one than before: its database was restored or failed over, and gives
-// positions out again, so none that was stored is greater than one to come. Nor does it tell what it has of streams
+// positions out again, so none that was stored is greater than one to come; a Hello says what it said until Verdicts
+// have come. Nor does it tell what it has of streams
 // that are closed: what it acknowledged there waits to be sealed again for the open one. The caller's transaction.
 int spool_epoch(Spool *spool, const SpoolStream *stream, uint32_t epoch);
 // The exchange signs later verdicts, of whatever stream. The caller's transaction.
 int spool_verdicts_signed(Spool *spool);
+// Verdicts of this epoch are stored, up to here.
 int spool_verdict_position(Spool *spool, int64_t stream, uint64_t position);
 // *ret 1 while batches of closed streams of this kind wait to be sealed again.
 int spool_stranded(Spool *spool, const char *kind, int64_t *ret);

@@ -49,6 +49,56 @@ static void test_exchange_lacks_what_is_let_go(void **state) {
     assert_int_equal(find(test, 4), 0);
 }
 
+static void welcomed(PublishCase *test, uint32_t epoch) {
+    SpoolStream stream = publish_case_stream(test);
+    assert_int_equal(resumption_epoch(test->spool, test->sealer, &stream, epoch), 0);
+}
+
+static void took_verdicts(PublishCase *test, uint64_t position) {
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(spool_verdict_position(test->spool, publish_case_stream(test).id, position), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+}
+
+static void assert_hello(PublishCase *test, uint32_t epoch, uint64_t position) {
+    Dongbo__HelloPublish hello = DONGBO__HELLO_PUBLISH__INIT;
+    SpoolStream stream = publish_case_stream(test);
+    resumption_hello(&stream, &hello);
+    assert_int_equal(hello.verdict_epoch, epoch);
+    assert_int_equal(hello.verdict_position, position);
+}
+
+// A session that ends before its Verdicts leaves the next one to ask from the same place, in whatever epoch.
+static void test_asks_from_the_same_place_until_verdicts_come(void **state) {
+    PublishCase *test = *state;
+    assert_hello(test, 0, 0);
+    welcomed(test, 1);
+    assert_hello(test, 1, 0);
+    took_verdicts(test, 1101);
+    assert_hello(test, 1, 1101);
+    welcomed(test, 2);
+    assert_int_equal(publish_case_stream(test).verdict_position, 0);
+    assert_hello(test, 1, 1101);
+    welcomed(test, 3);
+    assert_hello(test, 1, 1101);
+    took_verdicts(test, 0); // a log that has nothing yet
+    assert_hello(test, 3, 0);
+    took_verdicts(test, 900);
+    assert_hello(test, 3, 900);
+}
+
+static void test_stream_goes_on_with_the_verdicts_of_the_one_it_replaces(void **state) {
+    PublishCase *test = *state;
+    welcomed(test, 1);
+    took_verdicts(test, 1101);
+    assert_int_equal(resumption_fork(test->spool, "live"), 0);
+    assert_hello(test, 1, 1101);
+    welcomed(test, 2);
+    assert_int_equal(resumption_fork(test->spool, "live"), 0);
+    assert_hello(test, 1, 1101);
+    assert_int_equal(publish_case_stream(test).verdict_epoch, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
 
 int main(void) {
@@ -57,6 +107,8 @@ int main(void) {
         TEST(test_exchange_has_more),
         TEST(test_exchange_has_other_batches),
         TEST(test_exchange_lacks_what_is_let_go),
+        TEST(test_asks_from_the_same_place_until_verdicts_come),
+        TEST(test_stream_goes_on_with_the_verdicts_of_the_one_it_replaces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
