@@ -98,6 +98,11 @@ int ledger_origin_read(Spool *spool, const Origin *origin) {
                     (int64_t)origin->at, origin->name, origin->encoding, (int64_t)origin->confidence);
 }
 
+int ledger_origin_hash_clear(Spool *spool, int64_t id) {
+    static const char CLEAR[] = "UPDATE origin SET hash = zeroblob(32) WHERE id = ?1";
+    return lite_run(spool_lite(spool), CLEAR, "i", id);
+}
+
 int ledger_kept_name_taken(Spool *spool, const char *source, const char *kept_name, int64_t *ret) {
     static const char TAKEN[] = "SELECT count(*) FROM origin WHERE source = ?1 AND kept_name = ?2";
     return lite_number(spool_lite(spool), TAKEN, 0, ret, "tt", source, kept_name);

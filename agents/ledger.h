@@ -43,6 +43,8 @@ int ledger_origin_ready(Spool *spool, const char *source, int64_t after, Origin 
 typedef int (*LedgerEachOrigin)(void *self, int64_t id, const char *source);
 int ledger_unfinished(Spool *spool, LedgerEachOrigin each, void *self);
 int ledger_origin_read(Spool *spool, const Origin *origin); // stores state, row, at, name, encoding
+// No file has its hash from now on.
+int ledger_origin_hash_clear(Spool *spool, int64_t id);
 // *ret 1 when an origin of this source has this kept name.
 int ledger_kept_name_taken(Spool *spool, const char *source, const char *kept_name, int64_t *ret);
 // The greatest number of an origin so far; 0 when there is none.

@@ -133,6 +133,12 @@ static int choose_kept_name(SourceCsv *self, Origin *origin) {
     }
 }
 
+// It was given up before its file's end, by a program that called it read all the same. How much of it was well read is
+// not known.
+static bool is_given_up(const Origin *origin, const DropFile *file) {
+    return origin->state == ORIGIN_READ && origin->at < file->bytes;
+}
+
 // Which origin this file is: one that was begun (*ret_new false), or a new one.
 static int identify(SourceCsv *self, Reading *reading) {
     Origin *origin = &reading->origin;
@@ -146,7 +152,7 @@ static int identify(SourceCsv *self, Reading *reading) {
     if (r < 0)
         return r;
     // The same bytes twice in the folder are two files.
-    if (r == 0 && known_find(self, origin->id) == NULL) {
+    if (r == 0 && known_find(self, origin->id) == NULL && !is_given_up(origin, &reading->file)) {
         snprintf(origin->name, sizeof origin->name, "%s", reading->file.name);
         return 0;
     }
@@ -162,6 +168,7 @@ static int refuse_file(SourceCsv *self, Reading *reading, Intake *intake, const 
                        const IntakeFault *fault) {
     Item item = {.origin = reading->origin.id, .row = 1, .offset = header->offset, .bytes = header->bytes};
     reading->origin.state = ORIGIN_READ;
+    reading->origin.at = reading->file.bytes;
     log_warn("%s: %s: %s", self->base.name, reading->origin.name, fault->en);
     return intake_refuse(intake, &item, fault);
 }
@@ -306,6 +313,7 @@ static int refuse_row(Reading *reading, Intake *intake, const CsvRow *row) {
 // Reads the open file until the intake is full or the file ends, and notes how far.
 static int read_rows(SourceCsv *self, Intake *intake) {
     Reading *reading = self->reading;
+    bool refused = reading->origin.state == ORIGIN_READ;
     while (reading->origin.state == ORIGIN_READING && !intake_is_full(intake)) {
         CsvRow row;
         int r = csv_next(reading->csv, &row);
@@ -318,14 +326,15 @@ static int read_rows(SourceCsv *self, Intake *intake) {
         if (r < 0)
             return error_context(r, "%s", reading->origin.name);
     }
-    if (reading->csv != NULL) {
+    if (reading->csv != NULL && !refused) {
         reading->origin.row = csv_number(reading->csv);
         reading->origin.at = csv_offset(reading->csv);
     }
     return ledger_origin_read(self->base.spool, &reading->origin);
 }
 
-// A file that was read to its end is known from now on; unless it changed meanwhile, then it is another file.
+// A file that was read to its end is known from now on; unless it changed meanwhile, then it is another file, also
+// where its bytes are the same in the end: what was read of it in between may be anything.
 static int finish_reading(SourceCsv *self) {
     Reading *reading = self->reading;
     struct stat stat;
@@ -335,10 +344,12 @@ static int finish_reading(SourceCsv *self) {
         drop_file_of(reading->file.name, &stat, &now);
         if (drop_file_same(&now, &reading->file))
             r = known_add(self, &reading->file, reading->origin.id);
-        else
+        else {
+            r = ledger_origin_hash_clear(self->base.spool, reading->origin.id);
             log_warn("%s: %s was written to while it was read; it is read again. Write files elsewhere and rename them "
                      "into the folder",
                      self->base.name, reading->file.name);
+        }
     }
     if (known_find(self, reading->origin.id) == NULL)
         drop_again(self->drop, reading->file.name);
@@ -394,8 +405,9 @@ static int move_file(SourceCsv *self, const Origin *origin, const DropFile *file
 // An origin none of whose events waits for a receipt.
 static int let_go(SourceCsv *self, Origin *origin) {
     const DropFile *file = known_find(self, origin->id);
-    // Its file is being read, or may still be found.
-    if (file == NULL && (origin->state != ORIGIN_READ || !self->scanned))
+    bool is_read = self->reading != NULL && self->reading->origin.id == origin->id;
+    // Its file is being read, or may still be found. What is lost is let go, however little of it was read.
+    if (file == NULL && (is_read || !self->scanned))
         return 0;
     int r = file == NULL ? 0 : move_file(self, origin, file);
     if (r < 0)
@@ -419,24 +431,21 @@ static int let_ready_go(SourceCsv *self) {
     return r < 0 ? r : 0;
 }
 
-// An origin that is not read to its end, and whose file was not found, will not be.
-static int note_lost(SourceCsv *self, Origin *origin) {
-    bool is_here =
-        known_find(self, origin->id) != NULL || (self->reading != NULL && self->reading->origin.id == origin->id);
-    if (is_here || origin->state != ORIGIN_READING)
-        return 0;
-    log_warn("%s: %s is gone from the folder before it was read to its end (row %llu)", self->base.name, origin->name,
-             (unsigned long long)origin->row);
-    origin->state = ORIGIN_READ;
-    return ledger_origin_read(self->base.spool, origin);
+// An origin that is not read to its end, and whose file was not found, is read on only if that comes back before what
+// was read of it is decided.
+static void say_lost(SourceCsv *self, const Origin *origin) {
+    bool is_here = self->reading != NULL && self->reading->origin.id == origin->id;
+    if (!is_here && origin->state == ORIGIN_READING)
+        log_warn("%s: %s was read up to row %llu and is gone from the folder, or cannot be opened; it is read when it "
+                 "is there again",
+                 self->base.name, origin->name, (unsigned long long)origin->row);
 }
 
 static int note_all_lost(SourceCsv *self) {
     Origin origin = {0};
     int r;
     while ((r = ledger_origin_next(self->base.spool, self->base.name, origin.id, &origin)) == 0)
-        if ((r = note_lost(self, &origin)) < 0)
-            break;
+        say_lost(self, &origin);
     return r < 0 ? r : let_ready_go(self);
 }
 

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Files in a drop folder that are not there for a while, or are written to, put back, or dropped again, while their
+// answers are outstanding.
+#include "agents/refused.h"
+#include "proto/base/log.h"
+#include "tests/unit/drop-case.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { ROWS = 20000 }; // more than one transaction reads
+
+static void path_of(const DropCase *c, const char *name, char out[300]) {
+    snprintf(out, 300, "%s/%s", c->drop, name);
+}
+
+static void move(DropCase *c, const char *from, const char *to) {
+    char path_from[300], path_to[300];
+    path_of(c, from, path_from);
+    path_of(c, to, path_to);
+    assert_int_equal(rename(path_from, path_to), 0);
+}
+
+static void read_all(DropCase *c) {
+    while (look(c) > 0)
+        read_once(c, true);
+}
+
+static void half_read(DropCase *c, PublishCase *test) {
+    drop_case(c, test, NULL);
+    put(c, "a.csv", rows(0, ROWS));
+    read_once(c, true);
+    assert_in_range(sealed(c), 1000, ROWS - 1000);
+}
+
+// Each row once, and nothing is left.
+static void assert_read_once(DropCase *c) {
+    read_all(c);
+    assert_int_equal(sealed(c), ROWS);
+    ack_all(c);
+    assert_false(is_there(c, "a.csv"));
+    assert_true(is_there(c, "done/a.csv"));
+    drop_case_end(c);
+}
+
+static OriginState state_of(DropCase *c, int64_t id) {
+    Origin origin;
+    assert_int_equal(ledger_origin(c->test->spool, id, &origin), 0);
+    return origin.state;
+}
+
+// It is not in the folder at one start: moved away, or what it lies on is not mounted.
+static void test_goes_on_in_a_file_that_comes_back(void **state) {
+    for (int starts = 1; starts <= 2; starts++) {
+        DropCase c;
+        half_read(&c, *state);
+        move(&c, "a.csv", "../away");
+        crash(&c);
+        assert_int_equal(look(&c), 0);
+        assert_int_equal(state_of(&c, 1), ORIGIN_READING); // `dongbo-agent status` says so
+        move(&c, "../away", "a.csv");
+        if (starts == 2)
+            crash(&c);
+        assert_read_once(&c);
+        publish_case_teardown(state);
+        publish_case_setup(state);
+    }
+}
+
+// Somebody has it open at a start, in a spreadsheet, and closes it as it was.
+static void test_goes_on_in_a_file_that_was_open(void **state) {
+    DropCase c;
+    char path[300];
+    half_read(&c, *state);
+    path_of(&c, "a.csv", path);
+    int fd = open(path, O_RDWR);
+    crash(&c);
+    (void)look(&c);
+    close(fd);
+    assert_read_once(&c);
+}
+
+// What lies there at a start cannot be opened.
+static void test_goes_on_in_a_file_that_could_not_be_opened(void **state) {
+    DropCase c;
+    char path[300];
+    half_read(&c, *state);
+    move(&c, "a.csv", "../away");
+    path_of(&c, "a.csv", path);
+    assert_int_equal(symlink("../away", path), 0);
+    crash(&c);
+    assert_int_equal(look(&c), 0);
+    assert_non_null(c.source->kind->left(c.source));
+    move(&c, "../away", "a.csv");
+    assert_read_once(&c);
+}
+
+// All that was read of it is answered before it comes back: it is read from its start.
+static void test_reads_from_the_start_what_was_let_go(void **state) {
+    DropCase c;
+    half_read(&c, *state);
+    uint64_t half = sealed(&c);
+    move(&c, "a.csv", "../away");
+    crash(&c);
+    assert_int_equal(look(&c), 0);
+    ack_all(&c);
+    assert_int_equal(state_of(&c, 1), ORIGIN_DONE);
+    move(&c, "../away", "a.csv");
+    read_all(&c);
+    assert_int_equal(sealed(&c), half + ROWS);
+    drop_case_end(&c);
+}
+
+// The same bytes are written once more over it: what is read meanwhile may be anything, so all of it is read again.
+static void test_reads_again_what_was_written_to(void **state) {
+    DropCase c;
+    char path[300];
+    half_read(&c, *state);
+    char *text = strdup(rows(0, ROWS));
+    size_t n = strlen(text), part = n / 2;
+    path_of(&c, "a.csv", path);
+    int fd = open(path, O_WRONLY | O_TRUNC);
+    assert_int_equal(write(fd, text, part), (ssize_t)part);
+    read_all(&c);
+    uint64_t meanwhile = sealed(&c);
+    assert_int_equal(write(fd, text + part, n - part), (ssize_t)(n - part));
+    close(fd);
+    free(text);
+    read_all(&c);
+    assert_int_equal(sealed(&c), meanwhile + ROWS);
+    ack_all(&c);
+    assert_false(is_there(&c, "a.csv"));
+    drop_case_end(&c);
+}
+
+// A program before this one took such a file for read to its end.
+static void test_reads_what_an_older_program_left(void **state) {
+    DropCase c;
+    Origin origin;
+    half_read(&c, *state);
+    uint64_t half = sealed(&c);
+    assert_int_equal(ledger_origin(c.test->spool, 1, &origin), 0);
+    origin.state = ORIGIN_READ;
+    assert_int_equal(spool_begin(c.test->spool), 0);
+    assert_int_equal(ledger_origin_read(c.test->spool, &origin), 0);
+    assert_int_equal(spool_commit(c.test->spool), 0);
+    crash(&c);
+    read_all(&c);
+    assert_int_equal(sealed(&c), half + ROWS);
+    drop_case_end(&c);
+}
+
+// A file that is refused whole is refused once, though little of it was read.
+static void test_refuses_a_whole_file_once(void **state) {
+    DropCase c;
+    int64_t last;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", "id,lod\n1,L1\n");
+    read_once(&c, true);
+    crash(&c);
+    read_all(&c);
+    assert_int_equal(ledger_origin_last(c.test->spool, &last), 0);
+    assert_int_equal(last, 1);
+    drop_case_end(&c);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
+
+int main(void) {
+    log_setup("test", LOG_LEVEL_ERROR);
+    const struct CMUnitTest tests[] = {
+        TEST(test_goes_on_in_a_file_that_comes_back),
+        TEST(test_goes_on_in_a_file_that_was_open),
+        TEST(test_goes_on_in_a_file_that_could_not_be_opened),
+        TEST(test_reads_from_the_start_what_was_let_go),
+        TEST(test_reads_again_what_was_written_to),
+        TEST(test_reads_what_an_older_program_left),
+        TEST(test_refuses_a_whole_file_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
