@@ -202,6 +202,9 @@ typedef struct DongboRecord {
     const void *origin;
     size_t origin_bytes;
     int origin_has_event; /* not 0: it tells what the event says */
+    /* Of the exchange's log: a greater one begins when its database was restored or failed over. That may have
+     * forgotten what it had told, and gives the same positions out anew: compare those of one epoch only. */
+    uint32_t epoch;
 } DongboRecord;
 
 /* Reads keys and state; connects at dongbo_subscriber_next(). */
@@ -213,13 +216,18 @@ void dongbo_subscriber_close(DongboSubscriber **subscriber);
  * reached; it goes on trying). DONGBO_FULL: a megabyte has been given out, or a part of a snapshot; acknowledge first.
  * DONGBO_REFUSED: the exchange does not serve this subscription; dongbo_error() says why. DONGBO_GONE: see
  * dongbo_subscriber_take_snapshot().
- * A record may come again after a lost connection or a restart, never out of order: take what has a greater position
- * than what you hold. Call it, or acknowledge, every few seconds, or the session is lost and begun anew. */
+ * A record may come again after a lost connection or a restart, never out of order: keep its epoch and position, and
+ * take what has a greater epoch than what you hold, or the same epoch and a greater position. Do you hold a position of
+ * a lesser epoch that is not less than that of a record of a greater one, then the exchange may have forgotten
+ * something that you hold: take a snapshot. Call it, or acknowledge, every few seconds, or the session is lost and
+ * begun anew. */
 int dongbo_subscriber_next(DongboSubscriber *subscriber, const DongboRecord **ret, int timeout_ms);
 
 /* All records up to this position are stored at your side. 0: so is the place, they do not come again. DONGBO_LATER:
  * noted; what came in one piece with them must be acknowledged, too, before it is stored. It costs a write to the disk:
- * acknowledge many at once when many come. DONGBO_ERROR_INPUT: not a position that was given out. */
+ * acknowledge many at once when many come. It is a position of the epoch of the record that was given out last: of
+ * what came before that and was not acknowledged, all that is in the log still comes again. DONGBO_ERROR_INPUT: not a
+ * position that was given out. */
 int dongbo_subscriber_acknowledge(DongboSubscriber *subscriber, uint64_t position);
 /* The same of all that was given out, and the only way while a snapshot comes: its records have no order. */
 int dongbo_subscriber_acknowledge_all(DongboSubscriber *subscriber);

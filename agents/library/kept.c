@@ -16,8 +16,12 @@
 #include <stdlib.h>
 
 #define LENGTH_BYTES 4
-// An item: lengths of a record (0: a snapshot is complete) and of its proof of origin, a position, the two.
-#define HEAD_BYTES (2 * LENGTH_BYTES + 8)
+#define POSITION_BYTES 8
+#define EPOCH_BYTES 4
+#define POSITION_AT (2 * LENGTH_BYTES)
+#define EPOCH_AT (POSITION_AT + POSITION_BYTES)
+// An item: lengths of a record (0: a snapshot is complete) and of its proof of origin, position and epoch, the two.
+#define HEAD_BYTES (EPOCH_AT + EPOCH_BYTES)
 
 struct Kept {
     Sink sink; // first
@@ -30,7 +34,10 @@ struct Kept {
     size_t at;                  // the next item to give out
     uint64_t queued, given;     // positions: of the last record in the queue, the greatest given out
     uint64_t acknowledged;
+    uint32_t epoch;              // of which `given` and `acknowledged` are positions
+    size_t told;                 // of the queue: before it the items' epoch is known
     int64_t mark;                // the queue is of this snapshot; 0: of the feed
+    uint32_t mark_epoch;         // ... which begins in this epoch
     size_t acknowledged_bytes;   // of the queue, then
     bool whole, whole_stored;    // all of a chunk is here, and all was acknowledged
     SinkSnapshot snapshot_after; // with `boundary`, what is stored then
@@ -54,7 +61,7 @@ static int store(Kept *k, const SinkPlace *place, const SinkSnapshot *snapshot) 
 
 void kept_forget(Kept *k) {
     bytes_clear(&k->queue);
-    k->at = k->acknowledged_bytes = 0;
+    k->at = k->told = k->acknowledged_bytes = 0;
     k->mark = 0;
     k->whole = k->whole_stored = false;
     k->queued = k->place.position;
@@ -88,6 +95,7 @@ static void item_begin(Kept *k, size_t n, size_t origin_n, uint64_t position) {
     bytes_append_u32(&k->queue, (uint32_t)n);
     bytes_append_u32(&k->queue, (uint32_t)origin_n);
     bytes_append_u64(&k->queue, position);
+    bytes_append_u32(&k->queue, k->mark ? k->mark_epoch : k->epoch);
     k->queued = position;
 }
 
@@ -110,9 +118,45 @@ static int kept_write(Sink *sink, const Dongbo__FeedRecord *record) {
     return k->queue.failed ? error_fail(ERROR_MEMORY, "no memory for records") : 0;
 }
 
+static size_t item_bytes(const KeptItem *item) {
+    return HEAD_BYTES + item->n + item->origin_n;
+}
+
+static KeptItem item_read(const Kept *k, size_t at) {
+    const uint8_t *head = k->queue.data + at;
+    size_t n = (size_t)bytes_get_number(head, LENGTH_BYTES);
+    return (KeptItem){.record = n ? head + HEAD_BYTES : NULL,
+                      .n = n,
+                      .origin = head + HEAD_BYTES + n,
+                      .origin_n = (size_t)bytes_get_number(head + LENGTH_BYTES, LENGTH_BYTES),
+                      .position = bytes_get_number(head + POSITION_AT, POSITION_BYTES),
+                      .epoch = (uint32_t)bytes_get_number(head + EPOCH_AT, EPOCH_BYTES),
+                      .snapshot = k->mark};
+}
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+// A log that was set back gives positions out anew: of those that were given out and acknowledged, the ones behind the
+// boundary may be others now. What is in the queue behind it is as it is in the log of this epoch.
+static void epoch_take(Kept *k, uint32_t epoch) {
+    if (epoch > k->epoch) {
+        k->epoch = epoch;
+        k->given = least(k->given, k->boundary.position);
+        k->acknowledged = least(k->acknowledged, k->boundary.position);
+    }
+    for (; k->told < k->queue.n; k->told += HEAD_BYTES) {
+        KeptItem item = item_read(k, k->told);
+        bytes_put_number(k->queue.data + k->told + EPOCH_AT, EPOCH_BYTES, k->epoch);
+        k->told += item.n + item.origin_n;
+    }
+}
+
 // Not before the caller has acknowledged everything.
 static int kept_commit(Sink *sink, const SinkPlace *place) {
     Kept *k = owner(sink);
+    epoch_take(k, place->epoch);
     k->boundary = *place;
     if (kept_owes(k))
         return 1;
@@ -122,7 +166,7 @@ static int kept_commit(Sink *sink, const SinkPlace *place) {
     if (r < 0)
         return r;
     bytes_clear(&k->queue);
-    k->at = 0;
+    k->at = k->told = 0;
     return 0;
 }
 
@@ -136,6 +180,7 @@ static int snapshot_find(Sink *sink, SinkSnapshot *ret) {
 static int snapshot_begin(Sink *sink, const SinkSnapshot *snapshot) {
     kept_forget(owner(sink));
     owner(sink)->mark = snapshot->mark;
+    owner(sink)->mark_epoch = snapshot->first.epoch;
     return 0;
 }
 
@@ -144,8 +189,10 @@ static int whole_store(Kept *k) {
     if (r < 0)
         return r;
     k->whole_stored = true;
-    if (!k->snapshot.mark) // the feed goes on there, also where that is before what was given out
+    if (!k->snapshot.mark) { // the feed goes on there, also where that is before what was given out
         k->acknowledged = k->given = k->place.position;
+        k->epoch = k->place.epoch;
+    }
     return 0;
 }
 
@@ -183,20 +230,9 @@ static int snapshot_end(Sink *sink, const SinkSnapshot *snapshot, const SinkPlac
 
 // ---- the caller's side ----------------------------------------------------------------------------------------------
 
-static size_t item_bytes(const KeptItem *item) {
-    return HEAD_BYTES + item->n + item->origin_n;
-}
-
 int kept_next(Kept *k, KeptItem *ret) {
     while (k->at < k->queue.n) {
-        const uint8_t *head = k->queue.data + k->at;
-        size_t n = (size_t)bytes_get_number(head, LENGTH_BYTES);
-        *ret = (KeptItem){.record = n ? head + HEAD_BYTES : NULL,
-                          .n = n,
-                          .origin = head + HEAD_BYTES + n,
-                          .origin_n = (size_t)bytes_get_number(head + LENGTH_BYTES, LENGTH_BYTES),
-                          .position = bytes_get_number(head + 2 * LENGTH_BYTES, HEAD_BYTES - 2 * LENGTH_BYTES),
-                          .snapshot = k->mark};
+        *ret = item_read(k, k->at);
         if (k->mark || ret->position > k->acknowledged)
             return 0;
         k->at += item_bytes(ret); // it came again
@@ -289,6 +325,7 @@ static int state_open(Kept *k, const char *state) {
         return place_file_damaged(k->file);
     k->has_place = r == 0;
     k->acknowledged = k->given = k->place.position;
+    k->epoch = k->place.epoch;
     return r < 0 ? r : 0;
 }
 

@@ -20,6 +20,7 @@ typedef struct KeptItem {
     const uint8_t *origin; // whether its proof tells the event (0, 1), and the proof
     size_t origin_n;       // 0: none
     uint64_t position;
+    uint32_t epoch;   // of the log; positions of two are not compared
     int64_t snapshot; // which it is of (SinkSnapshot.mark); 0: of the feed
 } KeptItem;
 
@@ -28,7 +29,8 @@ int kept_next(Kept *kept, KeptItem *ret);
 void kept_gave(Kept *kept);
 bool kept_owes(const Kept *kept); // the caller has not acknowledged all that is here
 
-// 0: the place is stored. 1: noted. ERROR_CONFIG when that was not given out, or a snapshot comes.
+// 0: the place is stored. 1: noted, until a greater epoch comes: what is noted and what was given out before is of
+// another log then. ERROR_CONFIG when that was not given out, or a snapshot comes.
 int kept_acknowledge(Kept *kept, uint64_t position);
 int kept_acknowledge_all(Kept *kept);
 uint64_t kept_acknowledged(const Kept *kept);

@@ -189,7 +189,8 @@ static int record_fill(DongboSubscriber *s, const KeptItem *item) {
                                .citizen_number = record->citizen_number,
                                .agency = record->agency,
                                .event_time_us = record->event_time_us,
-                               .snapshot = item->snapshot};
+                               .snapshot = item->snapshot,
+                               .epoch = item->epoch};
     if (item->origin_n > 0) {
         s->record.origin = item->origin + 1;
         s->record.origin_bytes = item->origin_n - 1;
@@ -216,7 +217,8 @@ static int record_next(DongboSubscriber *s, const DongboRecord **ret) {
                                    .citizen_number = "",
                                    .agency = "",
                                    .json = "",
-                                   .snapshot = item.snapshot};
+                                   .snapshot = item.snapshot,
+                                   .epoch = item.epoch};
     if (r < 0)
         return r;
     kept_gave(s->kept);

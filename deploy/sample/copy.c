@@ -2,7 +2,8 @@
  *
  * Keeps a copy of a subscription's records in an SQLite file: filled by a snapshot, then kept in step until it is
  * stopped, or with --until-quiet until nothing has come for a second. The state file may be older than the copy,
- * whatever dies when: positions tell what is newer.
+ * whatever dies when: epochs and positions tell what is newer. Does the copy hold what the exchange may have forgotten,
+ * for its database was set back, it is filled anew.
  *   cc copy.c $(pkg-config --cflags --libs dongbo sqlite3) -o copy
  *   ./copy hn-health keys/hn-health.yaml keys/broker.yaml.pub tcp://exchange:7702 hn.position hn.db
  */
@@ -31,7 +32,7 @@ static int run(sqlite3 *db, const char *sql) {
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : failed(db);
 }
 
-/* A parameter that a statement does not have is not bound, which is no harm. */
+/* A parameter that a statement does not have is not bound, which is no harm. 1: it has a row to tell. */
 static int row(sqlite3 *db, const char *sql, const DongboRecord *record) {
     sqlite3_stmt *statement;
     if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
@@ -40,7 +41,10 @@ static int row(sqlite3 *db, const char *sql, const DongboRecord *record) {
     sqlite3_bind_int64(statement, 2, (sqlite3_int64)record->position);
     sqlite3_bind_int64(statement, 3, record->snapshot);
     sqlite3_bind_text(statement, 4, record->json, -1, SQLITE_STATIC);
-    int r = sqlite3_step(statement) == SQLITE_DONE ? 0 : failed(db);
+    sqlite3_bind_int64(statement, 5, record->epoch);
+    int step = sqlite3_step(statement), r = step == SQLITE_ROW;
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        r = failed(db);
     sqlite3_finalize(statement);
     return r;
 }
@@ -49,13 +53,18 @@ static int take(sqlite3 *db, const DongboRecord *record) {
     if (record->change == DONGBO_SNAPSHOT_END)
         return row(db, "DELETE FROM record WHERE snapshot <> ?3", record);
     if (record->snapshot)
-        return row(db, "INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3, ?4)", record);
+        return row(db, "INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3, ?4, ?5)", record);
     if (record->change == DONGBO_RECORD_DELETE || record->change == DONGBO_RECORD_LEFT)
-        return row(db, "DELETE FROM record WHERE id = ?1 AND position < ?2", record);
+        return row(db, "DELETE FROM record WHERE id = ?1 AND (epoch, position) < (?5, ?2)", record);
     return row(db,
-               "INSERT INTO record VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE "
-               "SET position = ?2, json = ?4 WHERE position < ?2",
+               "INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE "
+               "SET position = ?2, json = ?4, epoch = ?5 WHERE (epoch, position) < (?5, ?2)",
                record);
+}
+
+/* 1: the log was set back, and something is held of what it had told before. */
+static int set_back(sqlite3 *db, const DongboRecord *record) {
+    return record->snapshot ? 0 : row(db, "SELECT 1 FROM record WHERE epoch < ?5 AND position >= ?2 LIMIT 1", record);
 }
 
 static int acknowledge(DongboSubscriber *subscriber, sqlite3 *db) {
@@ -65,6 +74,7 @@ static int acknowledge(DongboSubscriber *subscriber, sqlite3 *db) {
 
 static int receive(DongboSubscriber *subscriber, sqlite3 *db, int until_quiet) {
     const DongboRecord *record;
+    uint32_t epoch = 0;
     int n = 0, r = run(db, "BEGIN");
     while (r >= 0 && !stopped) {
         r = dongbo_subscriber_next(subscriber, &record, n ? 0 : 1000);
@@ -75,6 +85,14 @@ static int receive(DongboSubscriber *subscriber, sqlite3 *db, int until_quiet) {
         int quiet = r == DONGBO_LATER && n == 0 && !*dongbo_error();
         if (r == DONGBO_REFUSED || (quiet && until_quiet))
             break;
+        if (r == DONGBO_OK && record->epoch != epoch) {
+            epoch = record->epoch;
+            r = set_back(db, record);
+            if (r == 1) {
+                r = dongbo_subscriber_take_snapshot(subscriber);
+                continue;
+            }
+        }
         if (r == DONGBO_OK)
             r = take(db, record);
         n += r == DONGBO_OK;
@@ -96,8 +114,10 @@ int main(int argc, char **argv) {
     signal(SIGINT, stop);
     signal(SIGTERM, stop);
     if (sqlite3_open(argv[6], &db) != SQLITE_OK ||
-        run(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS record (id BLOB "
-                "PRIMARY KEY, position INTEGER NOT NULL, snapshot INTEGER NOT NULL, json TEXT NOT NULL)") < 0)
+        run(db,
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS record (id BLOB "
+            "PRIMARY KEY, position INTEGER NOT NULL, snapshot INTEGER NOT NULL, json TEXT NOT NULL, epoch INTEGER NOT NULL)") <
+            0)
         return 1;
     DongboSubscriberOptions options = DONGBO_INIT(DongboSubscriberOptions);
     options.subscription = argv[1];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Prints a subscription's records as lines of JSON, until none has come for a second.
+ * Prints a subscription's records as lines of JSON, until none has come for a second. Of two lines about one record the
+ * later one counts, whatever their positions: an exchange that was set back gives these out anew.
  *   cc receive.c $(pkg-config --cflags --libs dongbo) -o receive
  *   ./receive hn-health keys/hn-health.yaml keys/broker.yaml.pub tcp://exchange:7702 hn.position >>records.jsonl
  * With agencies' keys behind that (MOH=keys/moh.yaml.pub), what proves a record's origin is kept as POSITION.proof,

@@ -179,7 +179,7 @@ def test_a_copy_is_filled_by_a_snapshot_and_kept_in_step(installed, exchange):
             process.wait_for(lambda: copy.state.exists() and "\ncursor" in copy.state.read_text(), "a part of it")
             process.kill()
         with contextlib.closing(sqlite3.connect(copy.path)) as base, base:  # of somebody whom no snapshot brings
-            base.execute("INSERT INTO record VALUES ('x', 1, 0, '{\"citizenNumber\": \"nobody\"}')")
+            base.execute("INSERT INTO record VALUES ('x', 1, 0, '{\"citizenNumber\": \"nobody\"}', 1)")
         moh.publish([people.dose(3, 1, operation=wire.RETRACT, body={"vaccine_group": "covid-19", "dose_number": 1},
                                  key="withdrawn")])
         assert "\ncursor" in copy.state.read_text(), "there was something to go on with"
@@ -198,6 +198,10 @@ def test_a_copy_is_filled_by_a_snapshot_and_kept_in_step(installed, exchange):
         exchange.dongbo("subscription", "change", "hn", "--field", "citizen_number,health.dose_number")
         exchange.wait_in_force()
         assert copy.run() == sorted(fillers + numbers((0, 3), (4, 70))) and copy.doses() == len(fillers) + 69
+        with contextlib.closing(sqlite3.connect(copy.path)) as base, base:  # told before an epoch, and forgotten since
+            base.execute("INSERT INTO record VALUES ('y', 1000000, 0, '{\"citizenNumber\": \"forgotten\"}', 0)")
+        tell(moh, 70, 80)
+        assert copy.run() == sorted(fillers + numbers((0, 3), (4, 80)))
 
 
 def sealed(spool):
