@@ -346,6 +346,22 @@ int ledger_is_taken(Spool *spool, int64_t origin, uint64_t row, int64_t *ret) {
     return lite_number(spool_lite(spool), TAKEN, 0, ret, "ii", origin, (int64_t)row);
 }
 
+int ledger_taken_next(Spool *spool, int64_t origin, int64_t after, int64_t *ret) {
+    static const char NEXT[] = "SELECT row FROM taken WHERE origin = ?1 AND row > ?2 ORDER BY row LIMIT 1";
+    sqlite3_stmt *row;
+    int r = lite_query(spool_lite(spool), &row, NEXT, "ii", origin, after);
+    if (r == 0 && (r = lite_row(spool_lite(spool), row)) == 0) {
+        *ret = sqlite3_column_int64(row, 0);
+        lite_end(row);
+    }
+    return r;
+}
+
+int ledger_taken_delete(Spool *spool, int64_t origin, uint64_t row) {
+    static const char DELETE[] = "DELETE FROM taken WHERE origin = ?1 AND row = ?2";
+    return lite_run(spool_lite(spool), DELETE, "ii", origin, (int64_t)row);
+}
+
 int ledger_taken_clear(Spool *spool, int64_t origin) {
     static const char DELETE[] = "DELETE FROM taken WHERE origin = ?1";
     return lite_run(spool_lite(spool), DELETE, "i", origin);

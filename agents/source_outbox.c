@@ -28,17 +28,17 @@ enum { OID_INT8 = 20, OID_TEXT = 25, OID_INT4 = 23, OID_INT8_ARRAY = 1016, OID_T
 typedef struct SourceOutbox {
     Source base;
     Pg *pg;
-    char *sql_count, *sql_take, *sql_mark, *sql_delete, *sql_result;
-    PgStatement count, take, mark, delete, result;
+    char *sql_count, *sql_take, *sql_mark, *sql_delete, *sql_marked, *sql_result;
+    PgStatement count, take, mark, delete, marked, result;
     Origin origin;
     bool news;
     int64_t looked_ms;
-    uint64_t bytes;    // about so much is there
-    int64_t *ids;      // taken in this transaction, to be marked or deleted
-    int64_t *kept_ids; // taken, and too large to be deleted
-    int n_ids, n_kept;
-    bool marked; // what the ledger knows as taken is marked over there
-    bool taken;  // it may know some
+    uint64_t bytes;      // about so much is there
+    int64_t *ids;        // taken in this transaction, to be marked or deleted
+    int64_t *kept_ids;   // taken, and too large to be deleted
+    int64_t *marked_ids; // known to the ledger as taken, and marked over there
+    int n_ids, n_kept, n_marked;
+    bool unsure; // the ledger may know others
 } SourceOutbox;
 
 static void outbox_destroy(Source **source) {
@@ -48,9 +48,11 @@ static void outbox_destroy(Source **source) {
     free(self->sql_take);
     free(self->sql_mark);
     free(self->sql_delete);
+    free(self->sql_marked);
     free(self->sql_result);
     free(self->ids);
     free(self->kept_ids);
+    free(self->marked_ids);
     free(self);
     *source = NULL;
 }
@@ -90,6 +92,10 @@ static int make_statements(SourceOutbox *self) {
             OUTBOX_ROW_BYTES_MAX, table) > 0 &&
         asprintf(&self->sql_mark, "UPDATE %s SET taken_at = clock_timestamp() WHERE id = ANY ($1)", table) > 0 &&
         asprintf(&self->sql_delete, "DELETE FROM %s WHERE id = ANY ($1)", table) > 0 &&
+        asprintf(&self->sql_marked,
+                 "SELECT u.n FROM unnest($1) AS u (n)"
+                 " WHERE NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.id = u.n AND o.taken_at IS NULL)",
+                 table) > 0 &&
         asprintf(&self->sql_result,
                  "INSERT INTO %s (id, \"row\", verdict, reasons, text_vi, text_en, mark)"
                  " VALUES ($1, $2::jsonb, $3, $4, $5, $6, $7) ON CONFLICT (mark) DO NOTHING",
@@ -100,6 +106,7 @@ static int make_statements(SourceOutbox *self) {
     self->take = (PgStatement){"outbox_take", self->sql_take, 2, TAKE};
     self->mark = (PgStatement){"outbox_mark", self->sql_mark, 1, IDS};
     self->delete = (PgStatement){"outbox_delete", self->sql_delete, 1, IDS};
+    self->marked = (PgStatement){"outbox_marked", self->sql_marked, 1, IDS};
     self->result = (PgStatement){"outbox_result", self->sql_result, 7, RESULT};
     return 0;
 }
@@ -120,20 +127,90 @@ static void note_news(void *self, const char *channel, const char *text) {
     ((SourceOutbox *)self)->news = true;
 }
 
-// What is marked over there needs no note any more: whoever takes a mark away wants the row to be taken again.
-static int forget_taken(SourceOutbox *self) {
+// 1: nothing was ever taken.
+static int known_origin(SourceOutbox *self) {
+    if (self->origin.id != 0)
+        return 0;
+    return ledger_origin_next(self->base.spool, self->base.name, 0, &self->origin);
+}
+
+// What is marked over there needs no note any more: whoever takes a mark away wants the row to be taken again. Others
+// keep theirs: they come once more, even if a session that is lost locks them for now.
+static int forget_marked(SourceOutbox *self) {
     Spool *spool = self->base.spool;
-    if (!self->taken)
+    if (!self->unsure && self->n_marked > 0)
+        return ledger_taken_clear(spool, self->origin.id);
+    int r = 0;
+    for (int i = 0; i < self->n_marked && r == 0; i++)
+        r = ledger_taken_delete(spool, self->origin.id, (uint64_t)self->marked_ids[i]);
+    return r;
+}
+
+// all: no row over there is without a mark.
+static int forget_taken(SourceOutbox *self, bool all) {
+    Spool *spool = self->base.spool;
+    all = all && self->unsure;
+    if (!all && self->n_marked == 0)
         return 0;
     int r = spool_begin(spool);
     if (r < 0)
         return r;
-    r = self->origin.id != 0 ? 0 : ledger_origin_next(spool, self->base.name, 0, &self->origin);
+    r = known_origin(self);
     if (r == 0)
-        r = ledger_taken_clear(spool, self->origin.id);
-    r = spool_end(spool, r < 0 ? r : 0); // 1: nothing was ever taken
-    self->taken = r < 0;
-    return r;
+        r = all ? ledger_taken_clear(spool, self->origin.id) : forget_marked(self);
+    r = spool_end(spool, r < 0 ? r : 0);
+    if (r < 0)
+        return r;
+    self->n_marked = 0;
+    self->unsure = self->unsure && !all;
+    return 0;
+}
+
+// Up to so many rows that the ledger knows as taken, into self->ids.
+static int list_taken(SourceOutbox *self, int *ret_n) {
+    int64_t after = INT64_MIN;
+    int n = 0, r = known_origin(self);
+    while (r == 0 && n < OUTBOX_ROWS_MAX) {
+        r = ledger_taken_next(self->base.spool, self->origin.id, after, &after);
+        if (r == 0)
+            self->ids[n++] = after;
+    }
+    *ret_n = n;
+    return r < 0 ? r : 0;
+}
+
+// Which of them are marked over there, or gone.
+static int find_marked(SourceOutbox *self, int n) {
+    PGresult *result;
+    PgParams params = {0};
+    pg_param_array_begin(&params, OID_INT8, n);
+    for (int i = 0; i < n; i++)
+        pg_array_i64(&params, self->ids[i]);
+    int r = pg_run(self->pg, &self->marked, &params, &result);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    self->n_marked = PQntuples(result);
+    for (int i = 0; i < self->n_marked; i++)
+        self->marked_ids[i] = pg_i64(result, i, 0);
+    PQclear(result);
+    return 0;
+}
+
+// After a start, and when it is not known what became of a mark: asks over there.
+static int forget_unsure(SourceOutbox *self) {
+    int n = 0;
+    if (!self->unsure)
+        return 0;
+    int r = forget_taken(self, false);
+    if (r == 0)
+        r = list_taken(self, &n);
+    if (r == 0 && n > 0)
+        r = find_marked(self, n);
+    if (r < 0)
+        return r;
+    self->unsure = self->n_marked < n || n == OUTBOX_ROWS_MAX;
+    return forget_taken(self, false);
 }
 
 static int outbox_look(Source *source, uint64_t *ret_bytes) {
@@ -147,7 +224,7 @@ static int outbox_look(Source *source, uint64_t *ret_bytes) {
         return r;
     *ret_bytes = self->bytes;
     if (!self->news && now - self->looked_ms < OUTBOX_LOOK_MS)
-        return self->marked ? forget_taken(self) : 0;
+        return forget_taken(self, false);
     PGresult *result;
     r = pg_run(self->pg, &self->count, NULL, &result);
     if (r < 0)
@@ -157,7 +234,7 @@ static int outbox_look(Source *source, uint64_t *ret_bytes) {
     self->news = false;
     self->looked_ms = now;
     *ret_bytes = self->bytes;
-    return self->bytes == 0 ? forget_taken(self) : 0;
+    return self->bytes == 0 ? forget_taken(self, true) : forget_unsure(self);
 }
 
 static const char *outbox_left(const Source *source) {
@@ -181,9 +258,7 @@ static int outbox_wait_ms(Source *source) {
 
 // The one origin of this outbox.
 static int find_origin(SourceOutbox *self) {
-    if (self->origin.id != 0)
-        return 0;
-    int r = ledger_origin_next(self->base.spool, self->base.name, 0, &self->origin);
+    int r = known_origin(self);
     if (r != 1)
         return r;
     self->origin = (Origin){.state = ORIGIN_READING};
@@ -262,8 +337,8 @@ static int outbox_read(Source *source, Intake *intake) {
     PGresult *result = NULL;
     self->n_ids = self->n_kept = 0;
     int r = find_origin(self);
-    if (r == 0 && self->marked)
-        r = ledger_taken_clear(source->spool, self->origin.id);
+    if (r == 0)
+        r = forget_marked(self);
     if (r == 0)
         r = connect_outbox(self);
     if (r == 0)
@@ -292,9 +367,15 @@ static int mark_rows(SourceOutbox *self, const PgStatement *statement, const int
     return r;
 }
 
+static void note_marked(SourceOutbox *self) {
+    for (int i = 0; i < self->n_ids; i++)
+        self->marked_ids[self->n_marked++] = self->ids[i];
+    for (int i = 0; i < self->n_kept; i++)
+        self->marked_ids[self->n_marked++] = self->kept_ids[i];
+}
+
 static int outbox_settle(Source *source, bool committed) {
     SourceOutbox *self = (SourceOutbox *)source;
-    self->marked = false;
     if (!committed) {
         self->origin.id = 0; // it may not be there
         self->news = true;
@@ -303,15 +384,17 @@ static int outbox_settle(Source *source, bool committed) {
         return 0;
     }
     bool delete = self->base.config->take == TAKE_DELETE;
-    self->taken = true;
+    self->n_marked = 0;
     int r = mark_rows(self, delete ? &self->delete : &self->mark, self->ids, self->n_ids);
     if (r == 0)
         r = mark_rows(self, &self->mark, self->kept_ids, self->n_kept);
     if (r == 0)
         r = pg_command(self->pg, "COMMIT");
-    if (r < 0)
+    if (r == 0)
+        note_marked(self);
+    else
         pg_disconnect(self->pg);
-    self->marked = r == 0;
+    self->unsure = self->unsure || r < 0;
     return r;
 }
 
@@ -410,9 +493,10 @@ int source_outbox_open(Source **ret, const SourceOptions *options) {
     SourceOutbox *self = (SourceOutbox *)*ret;
     self->ids = calloc(OUTBOX_ROWS_MAX, sizeof *self->ids);
     self->kept_ids = calloc(OUTBOX_ROWS_MAX, sizeof *self->kept_ids);
-    if (self->ids == NULL || self->kept_ids == NULL)
+    self->marked_ids = calloc(OUTBOX_ROWS_MAX, sizeof *self->marked_ids);
+    if (self->ids == NULL || self->kept_ids == NULL || self->marked_ids == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a source");
-    self->taken = true;
+    self->unsure = true;
     r = make_statements(self);
     return r < 0 ? r : pg_new(&self->pg, options->config->conninfo, options->config->name);
 }

@@ -197,11 +197,88 @@ static void test_answers_each_refusal_once(void **state) {
     assert_int_equal(number(c, &ROWS), 2);
 }
 
+// Reads what is there into the spool, and does not tell the source yet.
+static void read_without_mark(OutboxCase *c) {
+    c->test->now_us += 60000000;
+    assert_true(look(c) > 0);
+    c->intake.rows = 0;
+    sealer_mark(c->test->sealer);
+    done(spool_begin(c->test->spool));
+    assert_int_equal(c->source->kind->read(c->source, &c->intake), 1);
+    done(sealer_flush(c->test->sealer));
+}
+
+static int sealed(OutboxCase *c) {
+    return (int)publish_case_stream(c->test).last_sequence;
+}
+
+static void put_back_first(OutboxCase *c) {
+    done(pg_command(c->ministry, "UPDATE public.dongbo_outbox SET taken_at = NULL WHERE id = 1"));
+}
+
+// The connection breaks before the mark is committed, and for a while the server has not noticed.
+static void test_seals_once_what_a_lost_session_locks(void **state) {
+    static const PgStatement WAITING = {
+        "waiting", "SELECT count(*)::int FROM public.dongbo_outbox WHERE taken_at IS NULL", 0, NULL};
+    OutboxCase *c = *state;
+    open_table(c);
+    done(pg_command(c->ministry, ROW));
+    read_without_mark(c);
+    done(spool_commit(c->test->spool));
+    done(
+        pg_command(c->ministry, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 's'"));
+    done(pg_command(c->ministry, "BEGIN; SELECT 1 FROM public.dongbo_outbox FOR UPDATE")); // waits for its end
+    assert_true(c->source->kind->settle(c->source, true) < 0);
+    for (int i = 0; i < 3; i++)
+        assert_true(take_what_is_there(c));
+    done(pg_command(c->ministry, "ROLLBACK"));
+    assert_int_equal(number(c, &WAITING), 1);
+    assert_true(take_what_is_there(c));
+    assert_int_equal(number(c, &WAITING), 0);
+    assert_int_equal(sealed(c), 1);
+    // It is known no longer: put back, it is taken again.
+    put_back_first(c);
+    assert_true(take_what_is_there(c));
+    assert_int_equal(sealed(c), 2);
+}
+
+// The agent dies behind the mark, and finds other rows at each look.
+static void test_takes_again_what_is_put_back_beside_others(void **state) {
+    OutboxCase *c = *state;
+    open_table(c);
+    done(pg_command(c->ministry, ROW));
+    assert_true(take_what_is_there(c));
+    open_table(c);
+    done(pg_command(c->ministry, ROW));
+    assert_true(take_what_is_there(c));
+    put_back_first(c);
+    assert_true(take_what_is_there(c));
+    assert_int_equal(sealed(c), 3);
+}
+
+static void test_takes_again_what_is_put_back_after_a_rollback(void **state) {
+    OutboxCase *c = *state;
+    open_table(c);
+    done(pg_command(c->ministry, ROW));
+    assert_true(take_what_is_there(c));
+    done(pg_command(c->ministry, ROW));
+    read_without_mark(c);
+    sealer_clear(c->test->sealer);
+    spool_rollback(c->test->spool);
+    done(c->source->kind->settle(c->source, false));
+    put_back_first(c);
+    assert_true(take_what_is_there(c));
+    assert_int_equal(sealed(c), 3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_told_of_with_the_count, setup, teardown),
         cmocka_unit_test_setup_teardown(test_told_of_with_the_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answers_each_refusal_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_seals_once_what_a_lost_session_locks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_beside_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_after_a_rollback, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
