@@ -2,9 +2,15 @@
 //
 // See drop.h. Whether a file is still being written is asked of the kernel: it grants a read lease only on a file that
 // nobody has open for writing. Where there are no leases, a file must not have changed for two seconds. The folder is
-// listed as a whole only at first and when inotify has lost events; later the names that it tells are looked at.
+// listed as a whole at first and when inotify has lost events; later the names that it tells are looked at.
+//
+// Not all is told by a closing or a renaming. What link() puts here is only created, as a file is that is going to be
+// written: that one is opened at once. What another machine writes over a network is not told at all. So the folder is
+// listed every minute, too, and what nothing told of is taken when two listings find it the same. No such file is taken
+// while it is known, or seems, to be open for writing.
 #include "agents/drop.h"
 
+#include "proto/base/clock.h"
 #include "proto/base/error.h"
 
 #include <czmq.h>
@@ -16,26 +22,39 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <time.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
-#define SETTLE_NS (2LL * 1000 * 1000 * 1000)
+#define SETTLE_MS 2000
 #define SETTLE_POLL_MS 500
-#define BLOCKED_NS (10LL * 1000 * 1000 * 1000)
+#define BLOCKED_MS 10000
+#define OPENED_AT_ONCE 1024 // opening is an event, too, of which the kernel keeps some thousands
+
+// What IN_CREATE told of, and neither a closing nor a renaming yet.
+typedef struct Made {
+    int64_t at_ms;
+    bool opened; // soon after: it is being written, until a closing tells otherwise
+    bool ripe;   // it was not: it was linked to here
+} Made;
 
 struct Drop {
     char *directory, *done, *pattern;
+    const Clock *clock;
     int inotify;
     bool whole;         // the whole folder is to be listed
+    bool lost;          // since events were lost: of what is there, one may be being written
     bool young;         // of the names told, one may still be growing, and no event will tell
     zhashx_t *names;    // to be looked at
+    zhashx_t *made;     // Made by name
+    zhashx_t *seen;     // DropFile by name: what the last listing found and nothing told of
     zhashx_t *known;    // DropFile by name: told, and not let go
     zhashx_t *busy;     // open for writing, and noticed
     zhashx_t *blocked;  // cannot be opened: a sentence by name
-    int64_t blocked_ns; // when they were tried last (monotonic)
+    int64_t blocked_ms; // when they were tried last
+    int64_t list_ms;    // when the next listing is due
     char new_busy[256];
     DropFile *files;
-    size_t n, size;
+    size_t n, size, n_opened;
 };
 
 static void file_free(void **item) {
@@ -43,9 +62,13 @@ static void file_free(void **item) {
     *item = NULL;
 }
 
+static int64_t now_ms(const Drop *drop) {
+    return clock_monotonic_ms(drop->clock);
+}
+
 // Again and again, since a folder may be taken away and come back.
 static int drop_watch(Drop *drop) {
-    if (inotify_add_watch(drop->inotify, drop->directory, IN_CLOSE_WRITE | IN_MOVED_TO) < 0)
+    if (inotify_add_watch(drop->inotify, drop->directory, IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_OPEN) < 0)
         return error_fail(ERROR_SYSTEM, "cannot watch %s: %s", drop->directory, strerror(errno));
     if (mkdir(drop->done, 0750) != 0 && errno != EEXIST)
         return error_fail(ERROR_SYSTEM, "cannot make %s: %s", drop->done, strerror(errno));
@@ -53,8 +76,8 @@ static int drop_watch(Drop *drop) {
 }
 
 static int drop_open(Drop *drop) {
-    if (drop->directory == NULL || drop->pattern == NULL || drop->names == NULL || drop->busy == NULL ||
-        drop->blocked == NULL || asprintf(&drop->done, "%s/done", drop->directory) < 0)
+    if (drop->directory == NULL || drop->pattern == NULL || drop->names == NULL || drop->made == NULL ||
+        drop->busy == NULL || drop->blocked == NULL || asprintf(&drop->done, "%s/done", drop->directory) < 0)
         return error_fail(ERROR_MEMORY, "no memory for a drop folder");
     if (access(drop->directory, R_OK | W_OK | X_OK) != 0)
         return error_fail(ERROR_CONFIG, "the drop folder %s cannot be used: %s", drop->directory, strerror(errno));
@@ -71,16 +94,22 @@ int drop_new(Drop **ret, const char *directory, const char *pattern) {
     Drop *drop = calloc(1, sizeof *drop);
     if (drop == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a drop folder");
+    drop->clock = clock_system();
     drop->inotify = -1;
     drop->whole = true;
     drop->directory = strdup(directory);
     drop->pattern = strdup(pattern);
     drop->names = zhashx_new();
+    drop->made = zhashx_new();
     drop->busy = zhashx_new();
     drop->blocked = zhashx_new();
+    if (drop->made != NULL)
+        zhashx_set_destructor(drop->made, file_free);
     if (drop->blocked != NULL)
         zhashx_set_destructor(drop->blocked, file_free);
     int r = drop_files_new(&drop->known);
+    if (r == 0)
+        r = drop_files_new(&drop->seen);
     if (r == 0)
         r = drop_open(drop);
     if (r < 0) {
@@ -101,6 +130,8 @@ void drop_destroy(Drop **drop) {
     free((*drop)->pattern);
     free((*drop)->files);
     zhashx_destroy(&(*drop)->names);
+    zhashx_destroy(&(*drop)->made);
+    zhashx_destroy(&(*drop)->seen);
     zhashx_destroy(&(*drop)->busy);
     zhashx_destroy(&(*drop)->blocked);
     zhashx_destroy(&(*drop)->known);
@@ -116,15 +147,53 @@ const char *drop_done(const Drop *drop) {
     return drop->done;
 }
 
-static void take_events(Drop *drop, const char *buffer, size_t n) {
-    for (size_t at = 0; at < n;) {
-        const struct inotify_event *event = (const struct inotify_event *)(buffer + at);
-        if (event->mask & (IN_Q_OVERFLOW | IN_IGNORED))
-            drop->whole = true;
-        else if (event->len > 0)
-            zhashx_update(drop->names, event->name, drop);
-        at += sizeof *event + event->len;
+void drop_use_clock(Drop *drop, const Clock *clock) {
+    drop->clock = clock;
+}
+
+// ---- what inotify tells ----
+
+static bool is_meant(const Drop *drop, const char *name) {
+    return name[0] != '.' && strlen(name) < sizeof drop->files->name && fnmatch(drop->pattern, name, FNM_CASEFOLD) == 0;
+}
+
+// So many as are not remembered are found by the next listing.
+static void note_made(Drop *drop, const char *name) {
+    Made *made = is_meant(drop, name) && zhashx_size(drop->made) < DROP_FILES_MAX ? calloc(1, sizeof *made) : NULL;
+    if (made == NULL)
+        return;
+    made->at_ms = now_ms(drop);
+    zhashx_update(drop->made, name, made);
+}
+
+static void take_event(Drop *drop, const struct inotify_event *event) {
+    Made *made = event->len > 0 ? zhashx_lookup(drop->made, event->name) : NULL;
+    if (event->mask & (IN_Q_OVERFLOW | IN_IGNORED)) {
+        drop->whole = true;
+        drop->lost = drop->lost || event->mask & IN_Q_OVERFLOW;
+    } else if (event->len == 0) {
+        return;
+    } else if (event->mask & (IN_CLOSE_WRITE | IN_MOVED_TO)) {
+        zhashx_delete(drop->made, event->name);
+        zhashx_update(drop->names, event->name, drop);
+    } else if (event->mask & IN_ISDIR) {
+        return;
+    } else if (event->mask & IN_CREATE) {
+        note_made(drop, event->name);
+    } else if (made != NULL && !made->ripe) {
+        made->opened = true;
     }
+}
+
+static void take_events(Drop *drop) {
+    char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+    ssize_t n;
+    while ((n = read(drop->inotify, buffer, sizeof buffer)) > 0)
+        for (ssize_t at = 0; at < n;) {
+            const struct inotify_event *event = (const struct inotify_event *)(buffer + at);
+            take_event(drop, event);
+            at += (ssize_t)(sizeof *event + event->len);
+        }
     // So many names are better listed than remembered.
     if (zhashx_size(drop->names) > DROP_FILES_MAX)
         drop->whole = true;
@@ -132,28 +201,35 @@ static void take_events(Drop *drop, const char *buffer, size_t n) {
         zhashx_purge(drop->names);
 }
 
-static int64_t monotonic_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
 // No event tells that a file may be opened now.
 static void try_blocked(Drop *drop) {
-    if (zhashx_size(drop->blocked) == 0 || monotonic_ns() - drop->blocked_ns < BLOCKED_NS)
+    if (zhashx_size(drop->blocked) == 0 || now_ms(drop) - drop->blocked_ms < BLOCKED_MS)
         return;
     for (void *item = zhashx_first(drop->blocked); item != NULL; item = zhashx_next(drop->blocked))
         zhashx_update(drop->names, zhashx_cursor(drop->blocked), drop);
-    drop->blocked_ns = monotonic_ns();
+    drop->blocked_ms = now_ms(drop);
+}
+
+// Nor that what was created will not be opened.
+static void try_made(Drop *drop) {
+    int64_t now = now_ms(drop);
+    for (Made *made = zhashx_first(drop->made); made != NULL; made = zhashx_next(drop->made)) {
+        if (made->opened || made->ripe || now - made->at_ms < SETTLE_MS)
+            continue;
+        made->ripe = true;
+        zhashx_update(drop->names, zhashx_cursor(drop->made), drop);
+    }
+}
+
+static bool is_listing_due(const Drop *drop) {
+    return now_ms(drop) >= drop->list_ms;
 }
 
 bool drop_has_news(Drop *drop) {
-    char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-    ssize_t n;
-    while ((n = read(drop->inotify, buffer, sizeof buffer)) > 0)
-        take_events(drop, buffer, (size_t)n);
+    take_events(drop);
     try_blocked(drop);
-    return drop->whole || zhashx_size(drop->names) > 0;
+    try_made(drop);
+    return drop->whole || zhashx_size(drop->names) > 0 || is_listing_due(drop);
 }
 
 void drop_let_go(Drop *drop, const char *name) {
@@ -208,24 +284,67 @@ int drop_files_put(zhashx_t *files, const char *key, const DropFile *file) {
     return 0;
 }
 
-// Whether nobody is writing to it any more.
-static bool is_settled(Drop *drop, int fd, const DropFile *file) {
-    if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0) {
-        fcntl(fd, F_SETLEASE, F_UNLCK);
-        return true;
-    }
-    if (errno == EAGAIN) { // closing it will be an event
-        if (zhashx_insert(drop->busy, file->name, drop) == 0)
-            snprintf(drop->new_busy, sizeof drop->new_busy, "%s", file->name);
+// ---- looking at files ----
+
+// Where a lease is refused also when nobody here has the file open: the server did not say that it tells of others.
+static bool is_remote(int fd) {
+    static const unsigned KINDS[] = {0x6969, 0x517B, 0xFF534D42, 0xFE534D42}; // NFS, SMB, CIFS, SMB2: linux/magic.h
+    struct statfs in;
+    if (fstatfs(fd, &in) != 0)
         return false;
-    }
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (now.tv_sec * 1000000000LL + now.tv_nsec - file->changed_ns >= SETTLE_NS)
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
+        if ((unsigned)in.f_type == KINDS[i])
+            return true;
+    return false;
+}
+
+typedef enum Writers {
+    WRITERS_NONE,
+    WRITERS_SOME,
+    WRITERS_UNKNOWN,
+} Writers;
+
+static Writers writers_of(int fd) {
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0)
+        return errno == EAGAIN ? WRITERS_SOME : WRITERS_UNKNOWN;
+    fcntl(fd, F_SETLEASE, F_UNLCK);
+    return WRITERS_NONE;
+}
+
+static void note_busy(Drop *drop, const char *name) {
+    if (zhashx_insert(drop->busy, name, drop) == 0)
+        snprintf(drop->new_busy, sizeof drop->new_busy, "%s", name);
+}
+
+// Whether nobody is writing to a file that a closing or a renaming told of, or that was created, or was here before.
+static bool is_settled(Drop *drop, int fd, const DropFile *file) {
+    Writers writers = writers_of(fd);
+    if (writers == WRITERS_SOME) // closing it will be an event
+        note_busy(drop, file->name);
+    if (writers != WRITERS_UNKNOWN)
+        return writers == WRITERS_NONE;
+    if (drop->lost || zhashx_lookup(drop->made, file->name) != NULL) // listings are to find it the same
+        return false;
+    if (clock_now_us(drop->clock) * 1000 - file->changed_ns >= SETTLE_MS * 1000000LL)
         return true;
     zhashx_update(drop->names, file->name, drop);
     drop->young = true;
     return false;
+}
+
+// The same of a file that two listings found the same, and nothing told of. When a file that was read before is written
+// to, its closing tells, and so does that of one that was seen to be opened: but not from another machine.
+static bool is_left_alone(Drop *drop, int fd, const DropFile *file) {
+    const Made *made = zhashx_lookup(drop->made, file->name);
+    bool remote = is_remote(fd);
+    Writers writers = writers_of(fd);
+    if (writers == WRITERS_NONE)
+        return true;
+    if ((writers == WRITERS_SOME && !remote) || (made != NULL && made->opened)) {
+        note_busy(drop, file->name);
+        return false;
+    }
+    return remote || zhashx_lookup(drop->known, file->name) == NULL;
 }
 
 static int drop_add(Drop *drop, const DropFile *file) {
@@ -245,41 +364,83 @@ static void note_blocked(Drop *drop, const char *name, int why) {
     if (why == ENOENT)
         return;
     if (zhashx_size(drop->blocked) == 0)
-        drop->blocked_ns = monotonic_ns();
+        drop->blocked_ms = now_ms(drop);
     char sentence[DROP_BLOCKED_BYTES];
     snprintf(sentence, sizeof sentence, "%s cannot be opened: %s", name,
              why == ELOOP ? "it is a symbolic link; put the file itself here" : strerror(why));
     zhashx_update(drop->blocked, name, strdup(sentence));
 }
 
-// Adds the file when it is a complete regular file of the pattern. What vanishes meanwhile is no error.
-static int drop_look(Drop *drop, int directory, const char *name) {
-    if (name[0] == '.' || strlen(name) >= sizeof drop->files->name || fnmatch(drop->pattern, name, FNM_CASEFOLD) != 0)
-        return 0;
-    zhashx_delete(drop->blocked, name);
+static bool is_known(Drop *drop, int directory, const char *name) {
     struct stat stat;
     DropFile file;
     const DropFile *known = zhashx_lookup(drop->known, name);
-    if (known != NULL && fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) == 0) {
-        drop_file_of(name, &stat, &file);
-        if (drop_file_same(known, &file))
-            return 0;
-    }
+    if (known == NULL || fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
+    drop_file_of(name, &stat, &file);
+    return drop_file_same(known, &file);
+}
+
+typedef bool (*MayTake)(Drop *drop, int fd, const DropFile *file);
+
+// Adds the file when it is a regular one, and may be taken. What vanishes meanwhile is no error.
+static int open_and_add(Drop *drop, int directory, const char *name, MayTake may_take) {
+    struct stat stat;
+    DropFile file;
     int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     if (fd < 0) {
         note_blocked(drop, name, errno);
         return 0;
     }
+    if (++drop->n_opened % OPENED_AT_ONCE == 0)
+        take_events(drop);
     int r = 0;
     if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode)) {
         drop_file_of(name, &stat, &file);
-        if (is_settled(drop, fd, &file)) {
+        if (may_take(drop, fd, &file)) {
             zhashx_delete(drop->busy, name);
+            zhashx_delete(drop->made, name);
             r = drop_add(drop, &file);
         }
     }
     close(fd);
     return r;
+}
+
+// What has just been created may be about to be opened.
+static bool is_fresh(Drop *drop, int directory, const char *name) {
+    struct stat stat;
+    const Made *made = zhashx_lookup(drop->made, name);
+    return made != NULL && !made->opened && !made->ripe && fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(stat.st_mode);
+}
+
+static int drop_look(Drop *drop, int directory, const char *name) {
+    if (!is_meant(drop, name) || is_fresh(drop, directory, name))
+        return 0;
+    zhashx_delete(drop->blocked, name);
+    return is_known(drop, directory, name) ? 0 : open_and_add(drop, directory, name, is_settled);
+}
+
+static bool is_same_and_left_alone(Drop *drop, int fd, const DropFile *file) {
+    const DropFile *seen = zhashx_lookup(drop->seen, file->name);
+    return seen != NULL && drop_file_same(seen, file) && is_left_alone(drop, fd, file);
+}
+
+// Looks at a name of a listing, which goes to found.
+static int drop_list(Drop *drop, int directory, const char *name, zhashx_t *found) {
+    struct stat stat;
+    DropFile file;
+    // What is blocked has its own time.
+    if (!is_meant(drop, name) || zhashx_lookup(drop->blocked, name) != NULL || is_known(drop, directory, name) ||
+        fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) != 0)
+        return 0;
+    drop_file_of(name, &stat, &file);
+    int r = drop_files_put(found, name, &file);
+    const DropFile *seen = zhashx_lookup(drop->seen, name);
+    return r < 0 || seen == NULL || !drop_file_same(seen, &file)
+               ? r
+               : open_and_add(drop, directory, name, is_same_and_left_alone);
 }
 
 static int compare(const void *a, const void *b) {
@@ -291,8 +452,40 @@ static int look_at_all(Drop *drop, DIR *directory) {
     drop->whole = false;
     for (struct dirent *entry; r == 0 && drop->n < DROP_FILES_MAX && (entry = readdir(directory)) != NULL;)
         r = drop_look(drop, dirfd(directory), entry->d_name);
-    drop->whole = drop->n == DROP_FILES_MAX;
+    drop->whole = drop->whole || drop->n == DROP_FILES_MAX;
+    drop->lost = drop->lost && drop->whole;
     return r;
+}
+
+// What was created and is not there any more is not waited for.
+static int forget_gone(Drop *drop, int directory) {
+    struct stat stat;
+    zlistx_t *names = zhashx_keys(drop->made);
+    if (names == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a drop folder");
+    for (const char *name = zlistx_first(names); name != NULL; name = zlistx_next(names))
+        if (fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+            zhashx_delete(drop->made, name);
+    zlistx_destroy(&names);
+    return 0;
+}
+
+static int look_for_untold(Drop *drop, DIR *directory) {
+    zhashx_t *found = NULL;
+    int r = drop_watch(drop);
+    if (r == 0)
+        r = forget_gone(drop, dirfd(directory));
+    if (r == 0)
+        r = drop_files_new(&found);
+    for (struct dirent *entry; r == 0 && drop->n < DROP_FILES_MAX && (entry = readdir(directory)) != NULL;)
+        r = drop_list(drop, dirfd(directory), entry->d_name, found);
+    if (r < 0) {
+        zhashx_destroy(&found);
+        return r;
+    }
+    zhashx_destroy(&drop->seen);
+    drop->seen = found;
+    return 0;
 }
 
 static int look_at_names(Drop *drop, DIR *directory, zhashx_t *names) {
@@ -324,10 +517,16 @@ int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n) {
         drop->new_busy[0] = 0;
         if (drop->whole)
             zhashx_purge(drop->blocked);
-        r = drop->whole ? look_at_all(drop, directory) : look_at_names(drop, directory, names);
+        bool all = drop->whole, due = is_listing_due(drop);
+        r = all ? look_at_all(drop, directory) : look_at_names(drop, directory, names);
         zhashx_destroy(&names);
+        if (r == 0 && due && !all)
+            r = look_for_untold(drop, directory);
+        if (all || due)
+            drop->list_ms = now_ms(drop) + DROP_LIST_MS;
     }
     closedir(directory);
+    take_events(drop); // its own, which are no news
     if (r < 0) {
         drop_forget(drop);
         return r;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A folder that files are dropped into: which of them are complete, each told once, and news of more by inotify. What a
-// change costs does not grow with the number of files that lie there. Knows nothing of what is in them.
+// change costs does not grow with the number of files that lie there. Once a minute it is listed by names and sizes,
+// for what inotify does not tell of: files that another machine writes. Knows nothing of what is in them.
 #pragma once
+
+#include "proto/base/clock.h"
 
 #include <czmq.h>
 #include <stdbool.h>
@@ -11,6 +14,7 @@
 #include <sys/stat.h>
 
 #define DROP_FILES_MAX 100000 // told by one scan; the rest waits for the next
+#define DROP_LIST_MS 60000    // from one listing of the folder to the next
 
 typedef struct DropFile {
     char name[256];
@@ -24,13 +28,16 @@ typedef struct Drop Drop;
 // Makes DIRECTORY/done. ERROR_CONFIG when the folder is missing or cannot be written.
 int drop_new(Drop **ret, const char *directory, const char *pattern);
 void drop_destroy(Drop **drop);
+// Instead of the machine's own clock. It must live as long as the drop.
+void drop_use_clock(Drop *drop, const Clock *clock);
 int drop_fd(const Drop *drop);
-// True when there is something to look at: at first, after something happened in the folder, after drop_again(), and
-// while a file there was too young to be taken.
+// True when there is something to look at: at first, after something happened in the folder, after drop_again(), while
+// a file there was too young to be taken, and every DROP_LIST_MS.
 bool drop_has_news(Drop *drop);
 // How long to wait for a file that may still be growing; -1 when there is none.
 int drop_wait_ms(const Drop *drop);
-// Lists the complete files that were not told yet, sorted by name. *ret lives until the next scan. ERROR_SYSTEM.
+// Lists the complete files that were not told yet, sorted by name. *ret lives until the next scan. ERROR_SYSTEM. What
+// was put here by link() is complete two seconds later, and what no event told of when two listings found it the same.
 int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n);
 // One that the last scan found still open for writing, and that no earlier one had; NULL when there is none. Closing it
 // is news.
