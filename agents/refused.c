@@ -69,21 +69,30 @@ void refused_words(const Result *result, RefusedWords *words) {
     }
 }
 
-static const char *const ENDS[RESULT_KINDS] = {[RESULT_REFUSED] = ".refused.csv", [RESULT_DECIDED] = ".results.csv"};
+#define CSV_END ".csv"
+static const char *const MARKS[RESULT_KINDS] = {[RESULT_REFUSED] = ".refused", [RESULT_DECIDED] = ".results"};
 
-static bool ends_with(const char *name, const char *end) {
-    size_t n = strlen(name), n_end = strlen(end);
-    return n > n_end && strcasecmp(name + n - n_end, end) == 0;
+static bool ends_with(const char *name, size_t n, const char *end) {
+    size_t n_end = strlen(end);
+    return n > n_end && strncasecmp(name + n - n_end, end, n_end) == 0;
+}
+
+// What the name is without its ".csv", in whatever letters.
+static size_t stem_of(const char *name) {
+    size_t n = strlen(name);
+    return n - (ends_with(name, n, CSV_END) ? strlen(CSV_END) : 0);
 }
 
 void refused_name(const char *kept_name, ResultKind kind, char out[300]) {
-    size_t n = strlen(kept_name) - (ends_with(kept_name, ".csv") ? strlen(".csv") : 0);
+    size_t n = stem_of(kept_name);
     // Names are shorter than that by now; those of an older program's spool may not be.
-    snprintf(out, 300, "%.*s%s", n > STEM_BYTES_MAX ? STEM_BYTES_MAX : (int)n, kept_name, ENDS[kind]);
+    snprintf(out, 300, "%.*s%s%s", n > STEM_BYTES_MAX ? STEM_BYTES_MAX : (int)n, kept_name, MARKS[kind],
+             kept_name[n] == 0 ? CSV_END : kept_name + n);
 }
 
 bool refused_is_name(const char *name) {
-    return ends_with(name, ENDS[RESULT_REFUSED]) || ends_with(name, ENDS[RESULT_DECIDED]);
+    size_t n = stem_of(name);
+    return name[n] != 0 && (ends_with(name, n, MARKS[RESULT_REFUSED]) || ends_with(name, n, MARKS[RESULT_DECIDED]));
 }
 
 // What one write needs: the dropped file to take rows from, and the text being made.

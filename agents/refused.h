@@ -32,7 +32,7 @@ typedef struct RefusedWords {
 } RefusedWords;
 void refused_words(const Result *result, RefusedWords *words);
 void refused_words_free(RefusedWords *words);
-// "x.csv" → "x.refused.csv".
+// "x.csv" → "x.refused.csv"; "x.CSV", which is another file, → "x.refused.CSV".
 void refused_name(const char *kept_name, ResultKind kind, char out[300]);
 // Whether refused_name() makes such names.
 bool refused_is_name(const char *name);

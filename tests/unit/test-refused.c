@@ -247,6 +247,51 @@ static void test_long_rows_go_in_portions(void **state) {
     encoding_destroy(&c.encoding);
 }
 
+// Two files whose names are not the same have answers of their own; a crash amid one's spoils nothing of the other's.
+static void test_names_differ_by_letters(void **state) {
+    RefusedCase c = refused_case(*state, "UTF-8");
+    char lines[4096];
+    PublishCase *test = c.test;
+    Origin first = test->origin;
+    refuse(&c, 0, RESULT_REFUSED);
+    assert_int_equal(write_rows(&c), 1);
+    test->origin = (Origin){.source = "s", .name = "a.CSV", .kept_name = "a.CSV", .row = 2};
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(ledger_origin_add(test->spool, &test->origin), 0);
+    assert_int_equal(ledger_append_begin(test->spool, test->origin.id, RESULT_REFUSED, 0), 0); // and a crash
+    assert_int_equal(spool_commit(test->spool), 0);
+    refuse(&c, 1, RESULT_REFUSED);
+    assert_int_equal(write_rows(&c), 1);
+    lines_of(test, "a.refused.csv", lines, sizeof lines);
+    assert_string_equal(lines, HEADER "1,\"Lê, Văn\",2,MISMATCH\n");
+    lines_of(test, "a.refused.CSV", lines, sizeof lines);
+    assert_string_equal(lines, HEADER "2,\"Trần \"\"B\"\"\",3,MISMATCH\n");
+    test->origin = first;
+    encoding_destroy(&c.encoding);
+}
+
+static void test_names(void **state) {
+    static const char *const NAMES[][3] = {
+        {"x.csv", "x.refused.csv", "x.results.csv"},      {"x.CSV", "x.refused.CSV", "x.results.CSV"},
+        {"x.Csv", "x.refused.Csv", "x.results.Csv"},      {"x.txt", "x.txt.refused.csv", "x.txt.results.csv"},
+        {".csv", ".csv.refused.csv", ".csv.results.csv"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        assert_false(refused_is_name(NAMES[i][0]));
+        for (int kind = 0; kind < RESULT_KINDS; kind++) {
+            char name[300];
+            refused_name(NAMES[i][0], kind, name);
+            assert_string_equal(name, NAMES[i][1 + kind]);
+            assert_true(refused_is_name(name));
+        }
+    }
+    static const char *const OTHERS[] = {".refused.csv", "x.refused", "x.refused.txt", "refused.csv", ""};
+    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
+        assert_false(refused_is_name(OTHERS[i]));
+    assert_true(refused_is_name("X.Refused.CSV"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
 
 int main(void) {
@@ -254,6 +299,7 @@ int main(void) {
         TEST(test_hands_rows_back_as_they_were),     TEST(test_says_what_to_do),
         TEST(test_writes_in_the_files_encoding),     TEST(test_writes_once_after_a_crash),
         TEST(test_leaves_the_keepers_changes_alone), TEST(test_long_rows_go_in_portions),
+        TEST(test_names_differ_by_letters),          TEST(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
