@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TIMEOUT_S 30
@@ -48,7 +49,8 @@ static int options_read(Enrol *enrol, int argc, char **argv) {
         "  3  no answer within --timeout\n"
         "  4  something on this side failed\n";
     const Option options[] = {
-        {"token", 0, OPTION_TEXT, "FILE|-", "the one-time token, from a file or standard input", &enrol->token_path},
+        {"token", 0, OPTION_TEXT, "FILE|-", "the one-time token, from a file of mode 0600 or standard input",
+         &enrol->token_path},
         {"broker", 0, OPTION_TEXT, "FILE.pub", "the exchange's public keys", &enrol->broker_path},
         {"endpoint", 0, OPTION_TEXT, "ADDRESS", "of its enrolment door, as tcp://exchange:7703", &enrol->endpoint},
         {"keys", 0, OPTION_TEXT, "FILE", "where the keys are to be kept", &enrol->keys_path},
@@ -70,6 +72,23 @@ static int options_read(Enrol *enrol, int argc, char **argv) {
                : error_fail(ERROR_CONFIG, "--timeout: %lld is no time", enrol->timeout_s);
 }
 
+// As a key file's: whoever has a token can have their own keys let in.
+static int check_access(const char *path, FILE *file) {
+    struct stat status;
+    if (fstat(fileno(file), &status) != 0)
+        return error_fail(ERROR_SYSTEM, "--token: %s: %s", path, strerror(errno));
+    if (status.st_mode & (S_IRWXG | S_IRWXO))
+        return error_fail(ERROR_CONFIG, "--token: %s holds a token and others may use it; run: chmod 600 %s", path,
+                          path);
+    if (status.st_uid != geteuid() && status.st_uid != 0)
+        return error_fail(
+            ERROR_CONFIG,
+            "--token: %s holds a token and belongs to another user (%u), who could change it; run this as "
+            "that user, or: chown %u %s",
+            path, (unsigned)status.st_uid, (unsigned)geteuid(), path);
+    return 0;
+}
+
 // Never from the command line, which others on this machine can read.
 static int read_token(Enrol *enrol) {
     char text[TOKEN_TEXT_BYTES] = "";
@@ -80,10 +99,12 @@ static int read_token(Enrol *enrol) {
                           enrol->token_path, strerror(errno));
     if (is_stdin && isatty(STDIN_FILENO))
         fputs("Token: ", stderr);
-    bool any = fgets(text, sizeof text, file) != NULL;
+    int r = is_stdin ? 0 : check_access(enrol->token_path, file);
+    bool any = r == 0 && fgets(text, sizeof text, file) != NULL;
     if (!is_stdin)
         fclose(file);
-    int r = any ? enrolment_token_keys(text, &enrol->token) : 1;
+    if (r == 0)
+        r = any ? enrolment_token_keys(text, &enrol->token) : 1;
     explicit_bzero(text, sizeof text);
     return r == 1 ? error_fail(ERROR_CONFIG, "this is no token, or one letter of it is wrong") : r;
 }

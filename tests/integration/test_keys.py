@@ -283,8 +283,8 @@ def token_for(door, kind, name, *words):
     return token
 
 
-def enrol(door, token, name, *words, code=0):
-    done = run_program([BUILD / "agents/dongbo-agent", "enrol", "--token", "-", "--broker", door.keys("broker"),
+def enrol(door, token, name, *words, code=0, file="-"):
+    done = run_program([BUILD / "agents/dongbo-agent", "enrol", "--token", file, "--broker", door.keys("broker"),
                         "--endpoint", door.door, "--keys", door.directory / f"{name}.keys", "--timeout", "20", *words],
                        input=f"{token}\n", timeout=60)
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
@@ -325,6 +325,21 @@ def test_a_party_enrols_by_a_token_and_works(door):
     assert door.cluster.value("SELECT min(added_by) FROM exchange.key") == "dongbo_operator"
     assert token.encode() not in b"".join(bytes(key) for key, in door.cluster.rows(
         "SELECT door_key FROM exchange.enrolment"))
+
+
+def test_a_token_in_a_file_is_its_keepers_alone(door):
+    file = door.directory / "moh.token"
+    file.write_text(token_for(door, "agency", "MOH") + "\n")
+    for mode in 0o644, 0o640, 0o620:
+        file.chmod(mode)
+        assert f"others may use it; run: chmod 600 {file}" in enrol(door, "", "moh", code=2, file=file)
+    file.chmod(0o600)
+    if os.geteuid() == 0:
+        os.chown(file, 65534, -1)
+        assert "belongs to another user (65534)" in enrol(door, "", "moh", code=2, file=file)
+        os.chown(file, 0, -1)
+    assert not (door.directory / "moh.keys").exists()
+    assert "enrolled as agency MOH" in enrol(door, "", "moh", file=file)
 
 
 def test_a_token_is_good_once(door):
