@@ -362,9 +362,20 @@ static int mark_rows(SourceOutbox *self, const PgStatement *statement, const int
     pg_param_array_begin(&params, OID_INT8, n);
     for (int i = 0; i < n; i++)
         pg_array_i64(&params, ids[i]);
-    int r = pg_run(self->pg, statement, &params, NULL);
+    PGresult *result;
+    int r = pg_run(self->pg, statement, &params, &result);
     pg_params_free(&params);
-    return r;
+    if (r < 0)
+        return r;
+    long changed = strtol(PQcmdTuples(result), NULL, 10);
+    PQclear(result);
+    // All are there and locked. What stays as it was would come again and again.
+    if (changed < n)
+        return error_fail(ERROR_DATABASE,
+                          "only %ld of %d rows that were taken could be marked in the outbox, or deleted: a trigger, "
+                          "rule or policy of its table prevents it",
+                          changed, n);
+    return 0;
 }
 
 static void note_marked(SourceOutbox *self) {

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 typedef struct OutboxCase {
@@ -271,6 +272,32 @@ static void test_takes_again_what_is_put_back_after_a_rollback(void **state) {
     assert_int_equal(sealed(c), 3);
 }
 
+// As a trigger does that guards a table against changes, or marks rows as deleted itself.
+static void test_seals_once_what_cannot_be_marked(void **state) {
+    static const TakeKind TAKES[] = {TAKE_MARK, TAKE_DELETE};
+    OutboxCase *c = *state;
+    done(pg_command(c->ministry, "CREATE FUNCTION public.guard() RETURNS trigger LANGUAGE plpgsql AS "
+                                 "$$ BEGIN RETURN NULL; END $$;"
+                                 "CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON public.dongbo_outbox "
+                                 "FOR EACH ROW EXECUTE FUNCTION public.guard()"));
+    done(pg_command(c->ministry, ROW));
+    for (size_t i = 0; i < sizeof TAKES / sizeof *TAKES; i++) {
+        c->config.take = TAKES[i];
+        open_table(c);
+        for (int round = 0; round < 3; round++) {
+            read_without_mark(c);
+            done(spool_commit(c->test->spool));
+            assert_int_equal(c->source->kind->settle(c->source, true), ERROR_DATABASE);
+            assert_non_null(strstr(error_text(), "only 0 of 1 rows"));
+        }
+    }
+    assert_int_equal(sealed(c), 1);
+    done(pg_command(c->ministry, "DROP FUNCTION public.guard() CASCADE"));
+    assert_true(take_what_is_there(c));
+    assert_int_equal(sealed(c), 1);
+    assert_int_equal(look(c), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_told_of_with_the_count, setup, teardown),
@@ -279,6 +306,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_seals_once_what_a_lost_session_locks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_beside_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_after_a_rollback, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_seals_once_what_cannot_be_marked, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
