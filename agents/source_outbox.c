@@ -202,9 +202,7 @@ static int forget_unsure(SourceOutbox *self) {
     int n = 0;
     if (!self->unsure)
         return 0;
-    int r = forget_taken(self, false);
-    if (r == 0)
-        r = list_taken(self, &n);
+    int r = list_taken(self, &n);
     if (r == 0 && n > 0)
         r = find_marked(self, n);
     if (r < 0)
@@ -217,14 +215,17 @@ static int outbox_look(Source *source, uint64_t *ret_bytes) {
     SourceOutbox *self = (SourceOutbox *)source;
     int64_t now = clock_monotonic_ms(source->clock);
     *ret_bytes = 0;
+    // Before all else: a row may be put back while the agent does not run.
+    int r = forget_taken(self, false);
     if (pg_connected(self->pg))
         (void)pg_hear(self->pg, note_news, self); // who is lost is connected to again
-    int r = connect_outbox(self);
+    if (r == 0)
+        r = connect_outbox(self);
     if (r < 0)
         return r;
     *ret_bytes = self->bytes;
     if (!self->news && now - self->looked_ms < OUTBOX_LOOK_MS)
-        return forget_taken(self, false);
+        return 0;
     PGresult *result;
     r = pg_run(self->pg, &self->count, NULL, &result);
     if (r < 0)

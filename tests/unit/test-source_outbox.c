@@ -272,6 +272,21 @@ static void test_takes_again_what_is_put_back_after_a_rollback(void **state) {
     assert_int_equal(sealed(c), 3);
 }
 
+// The agent is stopped while more is there and is not read yet: batches are under way, or the spool is full.
+static void test_takes_again_what_is_put_back_over_a_stop(void **state) {
+    OutboxCase *c = *state;
+    open_table(c);
+    done(pg_command(c->ministry, ROW));
+    assert_true(take_what_is_there(c));
+    done(pg_command(c->ministry, ROW));
+    c->test->now_us += 60000000;
+    assert_true(look(c) > 0);
+    put_back_first(c);
+    open_table(c);
+    assert_true(take_what_is_there(c));
+    assert_int_equal(sealed(c), 3);
+}
+
 // As a trigger does that guards a table against changes, or marks rows as deleted itself.
 static void test_seals_once_what_cannot_be_marked(void **state) {
     static const TakeKind TAKES[] = {TAKE_MARK, TAKE_DELETE};
@@ -306,6 +321,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_seals_once_what_a_lost_session_locks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_beside_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_after_a_rollback, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_over_a_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seals_once_what_cannot_be_marked, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
