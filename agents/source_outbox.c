@@ -446,10 +446,10 @@ static int insert_result(void *self, const Result *result) {
     return r;
 }
 
-static int delete_results(SourceOutbox *self, ResultKind kind, int64_t last) {
+static int delete_results(SourceOutbox *self, const Origin *origin, ResultKind kind, int64_t last) {
     int r = spool_begin(self->base.spool);
     if (r == 0)
-        r = ledger_results_delete(self->base.spool, self->origin.id, kind, last);
+        r = ledger_results_delete(self->base.spool, origin->id, kind, last);
     return spool_end(self->base.spool, r);
 }
 
@@ -466,14 +466,13 @@ static int hand_back_portion(SourceOutbox *self, Inserting *inserting, const Ori
     if (r < 0)
         pg_disconnect(self->pg);
     if (r == 0 && *ret_last != 0)
-        r = delete_results(self, kind, *ret_last);
+        r = delete_results(self, origin, kind, *ret_last);
     return r;
 }
 
 static int outbox_hand_back(Source *source, const Origin *origin, int *ret_n) {
     SourceOutbox *self = (SourceOutbox *)source;
     Inserting inserting = {.self = self};
-    self->origin = *origin;
     int r = connect_outbox(self);
     for (int kind = 0; kind < RESULT_KINDS && r == 0; kind++) {
         int64_t last = 1;

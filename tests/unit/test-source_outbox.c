@@ -217,6 +217,12 @@ static void put_back_first(OutboxCase *c) {
     done(pg_command(c->ministry, "UPDATE public.dongbo_outbox SET taken_at = NULL WHERE id = 1"));
 }
 
+// The source's.
+static void end_session(OutboxCase *c) {
+    done(
+        pg_command(c->ministry, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 's'"));
+}
+
 // The connection breaks before the mark is committed, and for a while the server has not noticed.
 static void test_seals_once_what_a_lost_session_locks(void **state) {
     static const PgStatement WAITING = {
@@ -226,8 +232,7 @@ static void test_seals_once_what_a_lost_session_locks(void **state) {
     done(pg_command(c->ministry, ROW));
     read_without_mark(c);
     done(spool_commit(c->test->spool));
-    done(
-        pg_command(c->ministry, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 's'"));
+    end_session(c);
     done(pg_command(c->ministry, "BEGIN; SELECT 1 FROM public.dongbo_outbox FOR UPDATE")); // waits for its end
     assert_true(c->source->kind->settle(c->source, true) < 0);
     for (int i = 0; i < 3; i++)
@@ -287,6 +292,24 @@ static void test_takes_again_what_is_put_back_over_a_stop(void **state) {
     assert_int_equal(sealed(c), 3);
 }
 
+// The name was a drop folder's before, and a row of one of its files is answered only now.
+static void test_seals_once_beside_what_its_name_was_before(void **state) {
+    OutboxCase *c = *state;
+    Origin before = {.source = "s", .name = "a.csv", .kept_name = "a.csv", .state = ORIGIN_DONE};
+    done(spool_begin(c->test->spool));
+    done(ledger_origin_add(c->test->spool, &before));
+    done(spool_commit(c->test->spool));
+    open_table(c);
+    done(pg_command(c->ministry, ROW));
+    read_without_mark(c);
+    done(spool_commit(c->test->spool));
+    end_session(c);
+    assert_true(c->source->kind->settle(c->source, true) < 0);
+    assert_int_equal(hand_back(c), 0);
+    assert_true(take_what_is_there(c));
+    assert_int_equal(sealed(c), 1);
+}
+
 // As a trigger does that guards a table against changes, or marks rows as deleted itself.
 static void test_seals_once_what_cannot_be_marked(void **state) {
     static const TakeKind TAKES[] = {TAKE_MARK, TAKE_DELETE};
@@ -322,6 +345,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_beside_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_after_a_rollback, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_over_a_stop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_seals_once_beside_what_its_name_was_before, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seals_once_what_cannot_be_marked, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
