@@ -35,7 +35,7 @@ typedef struct Command {
     Child *child;
     Bytes out;
     size_t given;          // of it
-    uint64_t sent, stored; // positions: of the last record in `out`, acknowledged by the child
+    uint64_t sent, stored; // positions: of the feed's last record in `out`, acknowledged by the child
     SinkSnapshot snapshot; // that is being taken; mark 0: none
     bool filling;          // what is written is of it, and borders are what is acknowledged
     uint64_t borders;      // of it in `out` and not acknowledged yet
@@ -216,7 +216,7 @@ static int command_write(Sink *sink, const Dongbo__FeedRecord *record) {
     const RecordOrigin *origin = command->origin;
     command->origin = NULL;
     int r = record_format_append(command->options.format, record, origin, &command->out);
-    if (r == 0)
+    if (r == 0 && !command->filling)
         command->sent = record->position;
     return r;
 }

@@ -258,6 +258,33 @@ static void test_what_cannot_be_run_is_said(void **state) {
     sink_destroy(&sink);
 }
 
+// A part of a snapshot is stored, and its cursor then leads nowhere (subscription_snapshot_forget()).
+static void test_a_snapshot_begins_again(void **state) {
+    Sink *sink =
+        sink_opened("while read -r a; do case $a in *snapshot*) echo ok snapshot;; *:11,*) echo 11;; esac; done", 2000);
+    const SinkSnapshots *snapshots = sink->kind->snapshots;
+    SinkPlace place = {.epoch = 1, .position = 10, .hash = {0xab, 10}};
+    SinkTally tally = {0};
+    assert_begins(sink, 0);
+    for (int64_t mark = 1; mark <= 2; mark++) {
+        SinkSnapshot snapshot = {.mark = mark, .first = place}, anew = {.mark = mark + 1};
+        assert_int_equal(snapshots->begin(sink, &snapshot), 0);
+        put(sink, 500);
+        snapshot.begun = true;
+        snapshot.cursor_n = 1;
+        assert_int_equal(snapshots->commit(sink, &snapshot, &tally), 0);
+        assert_begins(sink, 0);
+        assert_int_equal(snapshots->commit(sink, &anew, &tally), 0);
+    }
+    SinkSnapshot whole = {.mark = 3, .first = place};
+    assert_int_equal(snapshots->begin(sink, &whole), 0);
+    put(sink, 500);
+    assert_int_equal(snapshots->end(sink, &whole, &place, &tally), 0);
+    put(sink, 11);
+    assert_int_equal(commit(sink, 11), 0);
+    sink_destroy(&sink);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
@@ -273,6 +300,7 @@ int main(void) {
         CASE(test_one_receiver_at_a_time),
         CASE(test_a_damaged_place_is_said),
         CASE(test_what_cannot_be_run_is_said),
+        CASE(test_a_snapshot_begins_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
