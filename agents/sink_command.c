@@ -38,7 +38,7 @@ typedef struct Command {
     uint64_t sent, stored; // positions: of the feed's last record in `out`, acknowledged by the child
     SinkSnapshot snapshot; // that is being taken; mark 0: none
     bool filling;          // what is written is of it, and borders are what is acknowledged
-    uint64_t borders;      // of it in `out` and not acknowledged yet
+    uint64_t borders;      // lines in `out` that are no records, and not acknowledged yet
     char line[LINE_BYTES_MAX];
     size_t line_bytes;
     int64_t heard_ms;  // the last acknowledgement
@@ -66,8 +66,8 @@ static int give_up(Command *command, const char *fmt, ...) {
 }
 
 static bool is_busy(const Command *command) {
-    bool owed = command->filling ? command->borders > 0 : command->stored < command->sent;
-    return owed || command->given < command->out.n;
+    bool owed = !command->filling && command->stored < command->sent;
+    return owed || command->borders > 0 || command->given < command->out.n;
 }
 
 static void forget(Command *command) {
@@ -90,7 +90,7 @@ static bool position_read(const char *line, uint64_t *ret) {
 // Between the borders of a snapshot records have no order, so that positions say nothing there.
 static int border_take(Command *command) {
     if (command->borders == 0)
-        return give_up(command, "acknowledged a part of a snapshot that it was not given");
+        return give_up(command, "acknowledged a part of a snapshot, or an epoch, that it was not given");
     command->borders--;
     command->heard_ms = now_ms(command);
     command->pause_ms = 0;
@@ -101,7 +101,7 @@ static int line_take(Command *command) {
     uint64_t position;
     command->line[command->line_bytes] = 0;
     command->line_bytes = 0;
-    if (strcmp(command->line, "ok snapshot") == 0)
+    if (strcmp(command->line, "ok snapshot") == 0 || strcmp(command->line, "ok epoch") == 0)
         return border_take(command);
     if (!position_read(command->line, &position))
         return give_up(command, "wrote a line that is no acknowledgement (\"POSITION\" or \"ok POSITION\")");
@@ -257,7 +257,25 @@ static int all_commit(Command *command, const SinkPlace *place, const SinkSnapsh
     return 0;
 }
 
+// A log that was set back gives out anew what lies behind our place, and the program may hold more than that: before
+// the first record of a new epoch it is told so. In protobuf there is no line to tell it by.
+static void epoch_tell(Command *command, const SinkPlace *place) {
+    bool is_new = command->place.position > 0 && place->epoch > command->place.epoch;
+    if (!is_new || command->given > 0 || command->options.format == RECORD_PROTOBUF)
+        return;
+    Bytes records = command->out;
+    char line[96];
+    snprintf(line, sizeof line, "{\"epoch\":%u,\"behind\":%" PRIu64 "}\n", place->epoch, command->place.position);
+    command->out = (Bytes){0};
+    bytes_append_text(&command->out, line);
+    bytes_append(&command->out, records.data, records.n);
+    command->out.failed |= records.failed;
+    command->borders++;
+    bytes_free(&records);
+}
+
 static int command_commit(Sink *sink, const SinkPlace *place) {
+    epoch_tell((Command *)sink, place);
     return all_commit((Command *)sink, place, &(SinkSnapshot){0});
 }
 

@@ -6,6 +6,7 @@ import functools
 import json
 import random
 import sqlite3
+import subprocess
 import sys
 import textwrap
 import time
@@ -242,12 +243,33 @@ def test_the_sample_program(exchange, health):
     health.publish([people.dose(3, 1, operation=wire.RETRACT, body={"vaccine_group": "covid-19", "dose_number": 1},
                                 key="withdrawn")])
     receiver.until_head()
+    exchange.dongbo("epoch", "new", "--reason", "failed over to the other site")
+    with wire.publisher(exchange, "MOH") as anew:
+        anew.hello()
+        publish(anew, 20, 25)
+    receiver.until_head()
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        assert base.execute("SELECT count(*) FROM record").fetchone() == (24,)
     (exchange.directory / "registry.position").unlink()
     receiver.until_head()  # all of it again
     with contextlib.closing(sqlite3.connect(path)) as base:
         held = [json.loads(said) for said, in base.execute("SELECT said FROM record ORDER BY position")]
     assert [record["citizenNumber"] for record in held] == [
-        person["citizen_number"] for n, person in enumerate(people.citizens(20)) if n != 3]
+        person["citizen_number"] for n, person in enumerate(people.citizens(25)) if n != 3]
+
+
+def test_the_sample_program_where_the_log_was_set_back(tmp_path):
+    """It had stored more than it could say, and those positions are others' now."""
+    def record(position, key, said):
+        return {"position": str(position), "recordId": key, "change": "CHANGE_UPSERT", "said": said}
+    lines = [record(5, "a", "was"), record(9, "b", "was"), {"epoch": 2, "behind": 5}, record(6, "b", "is"),
+             record(7, "c", "is"), record(6, "b", "comes again")]
+    done = subprocess.run([str(ROOT / "deploy/sample/take-records"), str(tmp_path / "registry")], check=True, text=True,
+                          input="".join(f"{json.dumps(line)}\n" for line in lines), stdout=subprocess.PIPE)
+    assert done.stdout.splitlines() == ["ok 5", "ok 9", "ok epoch", "ok 6", "ok 7", "ok 6"]
+    with contextlib.closing(sqlite3.connect(tmp_path / "registry")) as base:
+        held = base.execute("SELECT id, position, said FROM record ORDER BY id").fetchall()
+    assert [(*row[:2], json.loads(row[2])["said"]) for row in held] == [("a", 5, "was"), ("b", 6, "is"), ("c", 7, "is")]
 
 
 # As the sample program, but for dying where the dice say so.

@@ -285,6 +285,41 @@ static void test_a_snapshot_begins_again(void **state) {
     sink_destroy(&sink);
 }
 
+static int commit_in(Sink *sink, uint32_t epoch, uint64_t position) {
+    SinkPlace place = {.epoch = epoch, .position = position, .hash = {0xab, (uint8_t)position}};
+    return sink->kind->commit(sink, &place);
+}
+
+// Also where no record comes with it, until the program has stored that; then no more.
+static void test_an_epoch_is_told(void **state) {
+    Sink *sink = sink_opened("read -r a; [ \"$a\" = '{\"epoch\":2,\"behind\":10}' ] || echo 0; cat >/dev/null", 300);
+    SinkPlace place;
+    assert_begins(sink, 0);
+    assert_int_equal(commit(sink, 10), 0);
+    put(sink, 11);
+    assert_int_equal(commit_in(sink, 2, 11), ERROR_DATABASE);
+    assert_non_null(strstr(error_text(), "acknowledged nothing"));
+    sink_destroy(&sink);
+    sink =
+        sink_opened("while read -r a; do printf '%s\\n' \"${a%%,*}\" >>\"$OUT\"; case $a in *epoch*) echo ok epoch;; "
+                    "*) p=${a#*:}; echo ok ${p%%,*};; esac; done",
+                    0);
+    while (sink->kind->begin(sink, &place) == ERROR_DATABASE) // the one before has not ended yet
+        zmq_poll(NULL, 0, 1);
+    put(sink, 11);
+    assert_int_equal(commit_in(sink, 2, 12), 0);
+    put(sink, 13);
+    assert_int_equal(commit_in(sink, 2, 14), 0);
+    assert_int_equal(commit_in(sink, 3, 15), 0);
+    sink_destroy(&sink);
+    char said[256] = "";
+    FILE *file = fopen(out_path, "r");
+    assert_non_null(file);
+    assert_true(fread(said, 1, sizeof said - 1, file) > 0);
+    fclose(file);
+    assert_string_equal(said, "{\"epoch\":2\n{\"position\":11\n{\"position\":13\n{\"epoch\":3\n");
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
@@ -301,6 +336,7 @@ int main(void) {
         CASE(test_a_damaged_place_is_said),
         CASE(test_what_cannot_be_run_is_said),
         CASE(test_a_snapshot_begins_again),
+        CASE(test_an_epoch_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
