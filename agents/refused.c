@@ -156,18 +156,26 @@ static int writer_header(Writer *writer) {
     return r < 0 ? r : 0;
 }
 
-// Whoever drops files may have put anything in its place; -1 when it is no file.
-static int rows_open(const char *path) {
+// Whoever drops files may have put anything in its place; -1 when it is no file, or not the one.
+static int rows_open(const RefusedFile *file) {
     struct stat stat;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 || (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode)))
+    DropFile now;
+    int fd = open(file->rows_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return -1;
+    bool fits = fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode);
+    if (fits && file->rows != NULL) {
+        drop_file_of(file->rows->name, &stat, &now);
+        fits = drop_file_same(&now, file->rows);
+    }
+    if (fits)
         return fd;
     close(fd);
     return -1;
 }
 
 static int writer_open(Writer *writer) {
-    writer->rows = rows_open(writer->file->rows_path);
+    writer->rows = rows_open(writer->file);
     writer->row = malloc(CSV_ROW_BYTES_MAX + 1);
     if (writer->row == NULL)
         return error_fail(ERROR_MEMORY, "no memory for refused rows");

@@ -6,6 +6,7 @@
 // twice. What the keeper writes into or does with such a file is left alone.
 #pragma once
 
+#include "agents/drop.h"
 #include "agents/encoding.h"
 #include "agents/ledger.h"
 
@@ -13,6 +14,7 @@ typedef struct RefusedFile {
     Spool *spool;
     const Origin *origin;
     const char *rows_path; // the file as it was dropped, wherever it is now
+    const DropFile *rows;  // what it must be, whatever its name, so that rows are taken from it; NULL: any file
     const char *done;      // the folder
     char delimiter;
     Encoding *encoding; // for the sentences

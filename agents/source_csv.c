@@ -44,9 +44,11 @@ typedef struct SourceCsv {
     Drop *drop;
     DropFile *files; // not begun, in order, from next_file on
     size_t n_files, next_file;
-    uint64_t bytes;                   // of those
-    zhashx_t *known;                  // by origin: DropFile that is read to its end and waits for verdicts
-    Reading *reading;                 // NULL between files
+    uint64_t bytes;   // of those
+    zhashx_t *known;  // by origin: DropFile that is read to its end and waits for verdicts
+    Reading *reading; // NULL between files
+    DropFile hashed;  // whose hash was asked for last, to hand rows back
+    uint8_t hash[DIGEST_BYTES];
     char blocked[DROP_BLOCKED_BYTES]; // said of a file that cannot be opened; "" when there is none
     bool scanned;                     // the whole folder has been gone through since the start
 } SourceCsv;
@@ -536,16 +538,63 @@ static int csv_settle(Source *source, bool committed) {
     return scan(self);
 }
 
+// At once, since it is asked of a file only once, and rarely: it is known by more than its name once it was looked at.
+static int hash_once(SourceCsv *self, const DropFile *file, int fd) {
+    if (drop_file_same(file, &self->hashed))
+        return 0;
+    Digest *digest = NULL;
+    self->hashed = (DropFile){0};
+    int r = digest_new(&digest);
+    if (r == 0)
+        r = digest_read(digest, fd, SIZE_MAX);
+    if (r == 0)
+        r = digest_end(digest, self->hash);
+    if (r == 0)
+        self->hashed = *file;
+    digest_destroy(&digest);
+    return r < 0 ? r : 0;
+}
+
+// 0: it is the file that this origin was read from; 1: another that bears its name now.
+static int is_file_of(SourceCsv *self, const Origin *origin, const DropFile *file, int fd) {
+    const DropFile *known = known_find(self, origin->id);
+    if (known == NULL && self->reading != NULL && self->reading->origin.id == origin->id)
+        known = &self->reading->file;
+    if (known != NULL)
+        return drop_file_same(known, file) ? 0 : 1;
+    int r = hash_once(self, file, fd);
+    return r < 0 ? r : memcmp(self->hash, origin->hash, sizeof self->hash) != 0;
+}
+
+// What lies in the folder by the origin's name. 1: not its file.
+static int find_file(SourceCsv *self, const Origin *origin, const char *path, DropFile *ret) {
+    struct stat stat;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return 1;
+    int r = fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) ? 0 : 1;
+    if (r == 0) {
+        drop_file_of(origin->name, &stat, ret);
+        r = is_file_of(self, origin, ret, fd);
+    }
+    close(fd);
+    return r;
+}
+
 static int csv_hand_back(Source *source, const Origin *origin, int *ret_n) {
     SourceCsv *self = (SourceCsv *)source;
     char path[DROP_PATH_BYTES];
-    struct stat stat_;
+    DropFile rows;
     drop_path(self->drop, false, origin->name, path);
-    if (origin->state == ORIGIN_DONE || stat(path, &stat_) != 0)
+    int r = origin->state == ORIGIN_DONE ? 1 : find_file(self, origin, path, &rows);
+    if (r < 0)
+        return error_context(r, "%s", origin->name);
+    if (r == 1)
         drop_path(self->drop, true, origin->kept_name, path);
     RefusedFile file = {.spool = self->base.spool,
                         .origin = origin,
                         .rows_path = path,
+                        .rows = r == 0 ? &rows : NULL,
                         .done = drop_done(self->drop),
                         .delimiter = self->delimiter,
                         .encoding = charset_encoding(self->charset, origin->encoding)};

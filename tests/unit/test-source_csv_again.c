@@ -172,6 +172,68 @@ static void test_refuses_a_whole_file_once(void **state) {
     drop_case_end(&c);
 }
 
+// What is handed back of origin 1, which is a.csv.
+static const char *handed_back(DropCase *c) {
+    static char text[2048];
+    char path[300];
+    Origin origin;
+    int n;
+    assert_int_equal(ledger_origin(c->test->spool, 1, &origin), 0);
+    assert_int_equal(c->source->kind->hand_back(c->source, &origin, &n), 0);
+    assert_int_equal(n, 1);
+    path_of(c, "done/a.refused.csv", path);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    return text;
+}
+
+enum { KNOWN, AFTER_A_START, PUT_WHILE_DOWN, TIMES };
+
+static void two_versions(DropCase *c, PublishCase *test, int when) {
+    drop_case(c, test, NULL);
+    put(c, "a.csv", "id,lot\n1,L1\n,AAAA\n3,L3\n");
+    read_once(c, true); // its row 3 is refused here, the others wait
+    if (when == PUT_WHILE_DOWN)
+        source_destroy(&c->source);
+    put(c, "a.csv", "id,lot\n8,ZZ\n9,BBBB-somebody-else\n3,L3\n");
+    if (when == PUT_WHILE_DOWN)
+        open_source(c);
+    if (when == AFTER_A_START)
+        crash(c);
+}
+
+// The next file of its name lies where a file lay whose answers are outstanding: no row is cut out of that.
+static void test_hands_back_no_other_files_row(void **state) {
+    for (int when = 0; when < TIMES; when++) {
+        DropCase c;
+        two_versions(&c, *state, when);
+        const char *text = handed_back(&c);
+        assert_non_null(strstr(text, "\n3,REJECTED,"));
+        assert_null(strstr(text, "BBB"));
+        drop_case_end(&c);
+        publish_case_teardown(state);
+        publish_case_setup(state);
+    }
+}
+
+// After a start, before it was looked at, a file is known by its hash.
+static void test_hands_back_the_row_itself_after_a_start(void **state) {
+    for (int when = 0; when < PUT_WHILE_DOWN; when++) {
+        DropCase c;
+        drop_case(&c, *state, NULL);
+        put(&c, "a.csv", "id,lot\n1,L1\n,AAAA\n3,L3\n");
+        read_once(&c, true);
+        if (when == AFTER_A_START)
+            crash(&c);
+        assert_non_null(strstr(handed_back(&c), "\n,AAAA,3,REJECTED,"));
+        drop_case_end(&c);
+        publish_case_teardown(state);
+        publish_case_setup(state);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
 
 int main(void) {
@@ -184,6 +246,8 @@ int main(void) {
         TEST(test_reads_again_what_was_written_to),
         TEST(test_reads_what_an_older_program_left),
         TEST(test_refuses_a_whole_file_once),
+        TEST(test_hands_back_no_other_files_row),
+        TEST(test_hands_back_the_row_itself_after_a_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
