@@ -241,6 +241,10 @@ void drop_again(Drop *drop, const char *name) {
     zhashx_update(drop->names, name, drop);
 }
 
+void drop_look_at(Drop *drop, const char *name) {
+    zhashx_update(drop->names, name, drop);
+}
+
 void drop_forget(Drop *drop) {
     zhashx_purge(drop->known);
     zhashx_purge(drop->names);

@@ -49,6 +49,8 @@ const char *drop_blocked(Drop *drop);
 void drop_let_go(Drop *drop, const char *name);
 // The same, and looks at what bears the name now.
 void drop_again(Drop *drop, const char *name);
+// Looks at what bears the name now; it is told unless it is what was told last by this name.
+void drop_look_at(Drop *drop, const char *name);
 // Forgets all that was told: the whole folder is news.
 void drop_forget(Drop *drop);
 

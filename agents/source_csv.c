@@ -354,7 +354,7 @@ static int finish_reading(SourceCsv *self) {
         }
     }
     if (known_find(self, reading->origin.id) == NULL)
-        drop_again(self->drop, reading->file.name);
+        drop_look_at(self->drop, reading->file.name);
     reading_close(&self->reading);
     return r;
 }
@@ -395,7 +395,11 @@ static int move_file(SourceCsv *self, const Origin *origin, const DropFile *file
         log_warn("%s: %s was moved away or replaced before its rows were decided; rows refused are handed back by "
                  "their numbers",
                  self->base.name, file->name);
-        drop_again(self->drop, file->name);
+        // What took its place may have been told and read long ago.
+        if (now.name[0] != 0)
+            drop_look_at(self->drop, file->name);
+        else
+            drop_again(self->drop, file->name);
         return 0;
     }
     if (rename(from, to) != 0)

@@ -57,6 +57,12 @@ static OriginState state_of(DropCase *c, int64_t id) {
     return origin.state;
 }
 
+static int64_t last_origin(DropCase *c) {
+    int64_t last;
+    assert_int_equal(ledger_origin_last(c->test->spool, &last), 0);
+    return last;
+}
+
 // It is not in the folder at one start: moved away, or what it lies on is not mounted.
 static void test_goes_on_in_a_file_that_comes_back(void **state) {
     for (int starts = 1; starts <= 2; starts++) {
@@ -161,14 +167,12 @@ static void test_reads_what_an_older_program_left(void **state) {
 // A file that is refused whole is refused once, though little of it was read.
 static void test_refuses_a_whole_file_once(void **state) {
     DropCase c;
-    int64_t last;
     drop_case(&c, *state, NULL);
     put(&c, "a.csv", "id,lod\n1,L1\n");
     read_once(&c, true);
     crash(&c);
     read_all(&c);
-    assert_int_equal(ledger_origin_last(c.test->spool, &last), 0);
-    assert_int_equal(last, 1);
+    assert_int_equal(last_origin(&c), 1);
     drop_case_end(&c);
 }
 
@@ -234,6 +238,56 @@ static void test_hands_back_the_row_itself_after_a_start(void **state) {
     }
 }
 
+static void ack_first(DropCase *c) {
+    SpoolBatch batch, found;
+    Bytes receipt = {0};
+    Item item;
+    int64_t stream = publish_case_stream(c->test).id;
+    bytes_append_text(&receipt, "r");
+    assert_int_equal(spool_begin(c->test->spool), 0);
+    assert_int_equal(spool_next(c->test->spool, stream, 0, &batch), 0);
+    assert_int_equal(spool_ack(c->test->spool, &batch, &receipt), 0);
+    assert_int_equal(spool_find(c->test->spool, stream, batch.first_sequence, &found), 0);
+    const uint8_t *at = found.items;
+    while (item_read(&at, found.items + found.items_bytes, &item) == 0)
+        assert_int_equal(ledger_waiting_add(c->test->spool, item.origin, -1), 0);
+    assert_int_equal(spool_commit(c->test->spool), 0);
+    assert_int_equal(c->source->kind->receipts(c->source), 0);
+    bytes_free(&receipt);
+}
+
+// A file of one name comes every hour while the exchange is away, which then answers one after the other: none is read
+// again for that.
+static void test_reads_each_version_once(void **state) {
+    enum { VERSIONS = 6 };
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    for (int i = 0; i < VERSIONS; i++) {
+        put(&c, "a.csv", rows(10 * i, 3));
+        read_all(&c);
+    }
+    for (int i = 0; i < VERSIONS; i++) {
+        assert_true(is_there(&c, "a.csv"));
+        ack_first(&c);
+        read_all(&c);
+    }
+    assert_int_equal(sealed(&c), 3 * VERSIONS);
+    assert_int_equal(last_origin(&c), VERSIONS);
+    assert_false(is_there(&c, "a.csv"));
+    drop_case_end(&c);
+}
+
+// What was changed where it lies, while it was read, and told already: once more, and not twice.
+static void test_reads_again_once(void **state) {
+    DropCase c;
+    half_read(&c, *state);
+    scratch_write(c.drop, "a.csv", rows(0, ROWS));
+    read_all(&c);
+    assert_int_equal(last_origin(&c), 2);
+    assert_int_equal(sealed(&c), 2 * ROWS);
+    drop_case_end(&c);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
 
 int main(void) {
@@ -247,6 +301,8 @@ int main(void) {
         TEST(test_reads_what_an_older_program_left),
         TEST(test_refuses_a_whole_file_once),
         TEST(test_hands_back_no_other_files_row),
+        TEST(test_reads_each_version_once),
+        TEST(test_reads_again_once),
         TEST(test_hands_back_the_row_itself_after_a_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
