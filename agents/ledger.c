@@ -51,11 +51,20 @@ int ledger_origin(Spool *spool, int64_t id, Origin *ret) {
     return r < 0 ? r : origin_row(spool, row, ret);
 }
 
-int ledger_origin_by_hash(Spool *spool, const char *source, const uint8_t hash[32], Origin *ret) {
+int ledger_origin_by_hash(Spool *spool, const OriginQuery *query, Origin *ret) {
     static const char READ[] = "SELECT " ORIGIN_COLUMNS " FROM origin WHERE source = ?1 AND hash = ?2 AND state < 2 "
-                               "ORDER BY id LIMIT 1";
+                               "AND id > ?3 ORDER BY id LIMIT 1";
     sqlite3_stmt *row;
-    int r = lite_query(spool_lite(spool), &row, READ, "tb", source, hash, (size_t)32);
+    int r =
+        lite_query(spool_lite(spool), &row, READ, "tbi", query->source, query->hash, sizeof query->hash, query->after);
+    return r < 0 ? r : origin_row(spool, row, ret);
+}
+
+int ledger_origin_kept(Spool *spool, const char *source, const char *kept_name, Origin *ret) {
+    static const char READ[] = "SELECT " ORIGIN_COLUMNS " FROM origin WHERE source = ?1 AND kept_name = ?2 "
+                               "ORDER BY id DESC LIMIT 1";
+    sqlite3_stmt *row;
+    int r = lite_query(spool_lite(spool), &row, READ, "tt", source, kept_name);
     return r < 0 ? r : origin_row(spool, row, ret);
 }
 

@@ -32,9 +32,17 @@ typedef struct Origin {
 } Origin;
 
 int ledger_origin_add(Spool *spool, Origin *origin); // sets its id
-// By number; the unfinished one of a source with this hash. 1 when there is none.
+// By number. 1 when there is none.
 int ledger_origin(Spool *spool, int64_t id, Origin *ret);
-int ledger_origin_by_hash(Spool *spool, const char *source, const uint8_t hash[32], Origin *ret);
+// The source's next unfinished origin with this hash and a greater number. 1 when there is none.
+typedef struct OriginQuery {
+    const char *source;
+    uint8_t hash[32];
+    int64_t after;
+} OriginQuery;
+int ledger_origin_by_hash(Spool *spool, const OriginQuery *query, Origin *ret);
+// The source's only one with this kept name, finished or not. 1 when there is none.
+int ledger_origin_kept(Spool *spool, const char *source, const char *kept_name, Origin *ret);
 // The source's next unfinished origin with a greater number. 1 when there is none.
 int ledger_origin_next(Spool *spool, const char *source, int64_t after, Origin *ret);
 // The same, of those that have no event without a receipt.

@@ -9,6 +9,7 @@
 #include "agents/drop.h"
 #include "agents/header.h"
 #include "agents/refused.h"
+#include "proto/base/bytes.h"
 #include "proto/base/error.h"
 #include "proto/base/log.h"
 
@@ -25,6 +26,7 @@
 #define KEPT_NAME_BYTES_MAX 240 // in done/: what is put behind it has room in a name of 255
 #define STEM_BYTES_MAX 200
 #define EXTENSION_BYTES_MAX 16
+#define PASSED_MAX 10000
 
 typedef struct Reading {
     Origin origin; // id 0 until the file's hash is known
@@ -46,6 +48,7 @@ typedef struct SourceCsv {
     size_t n_files, next_file;
     uint64_t bytes;   // of those
     zhashx_t *known;  // by origin: DropFile that is read to its end and waits for verdicts
+    zhashx_t *passed; // by hash: up to which number its origins are known, or not to be had
     Reading *reading; // NULL between files
     DropFile hashed;  // whose hash was asked for last, to hand rows back
     uint8_t hash[DIGEST_BYTES];
@@ -71,6 +74,7 @@ static void source_csv_destroy(Source **source) {
     charset_destroy(&self->charset);
     free(self->files);
     zhashx_destroy(&self->known);
+    zhashx_destroy(&self->passed);
     free(self);
     *source = NULL;
 }
@@ -141,27 +145,56 @@ static bool is_given_up(const Origin *origin, const DropFile *file) {
     return origin->state == ORIGIN_READ && origin->at < file->bytes;
 }
 
-// Which origin this file is: one that was begun (*ret_new false), or a new one.
+// Whether the file may be this origin's. The same bytes twice in the folder are two files.
+static bool is_begun(SourceCsv *self, const Origin *origin, const DropFile *file) {
+    return origin->state != ORIGIN_DONE && known_find(self, origin->id) == NULL && !is_given_up(origin, file);
+}
+
+// The next origin of these bytes; what need not be gone through again for the next such file is noted.
+static int find_twin(SourceCsv *self, const DropFile *file, OriginQuery *query, Origin *ret) {
+    char key[2 * DIGEST_BYTES + 1];
+    int r;
+    hex_encode(query->hash, sizeof query->hash, key);
+    int64_t passed = (intptr_t)zhashx_lookup(self->passed, key);
+    query->after = passed;
+    while ((r = ledger_origin_by_hash(self->base.spool, query, ret)) == 0 && !is_begun(self, ret, file))
+        query->after = ret->id;
+    if (query->after > passed) {
+        if (zhashx_size(self->passed) >= PASSED_MAX)
+            zhashx_purge(self->passed);
+        zhashx_update(self->passed, key, (void *)(intptr_t)query->after);
+    }
+    return r;
+}
+
+// The origin of a file that was begun, by its name if there is such a one. 1: none.
+static int find_begun(SourceCsv *self, const DropFile *file, OriginQuery *query, Origin *ret) {
+    int r = ledger_origin_kept(self->base.spool, self->base.name, file->name, ret);
+    if (r < 0 || (r == 0 && memcmp(ret->hash, query->hash, sizeof ret->hash) == 0 && is_begun(self, ret, file)))
+        return r;
+    return find_twin(self, file, query, ret);
+}
+
+// Which origin this file is: one that was begun, or a new one.
 static int identify(SourceCsv *self, Reading *reading) {
     Origin *origin = &reading->origin;
-    uint8_t hash[DIGEST_BYTES];
-    int r = digest_end(reading->digest, hash);
+    OriginQuery query = {.source = self->base.name};
+    int r = digest_end(reading->digest, query.hash);
     digest_destroy(&reading->digest);
     if (r == 0 && lseek(reading->fd, 0, SEEK_SET) < 0)
         r = error_fail(ERROR_SYSTEM, "cannot read again: %s", strerror(errno));
     if (r == 0)
-        r = ledger_origin_by_hash(self->base.spool, self->base.name, hash, origin);
+        r = find_begun(self, &reading->file, &query, origin);
     if (r < 0)
         return r;
-    // The same bytes twice in the folder are two files.
-    if (r == 0 && known_find(self, origin->id) == NULL && !is_given_up(origin, &reading->file)) {
+    if (r == 0) {
         snprintf(origin->name, sizeof origin->name, "%s", reading->file.name);
         return 0;
     }
     *origin = (Origin){.state = ORIGIN_READING, .row = 1};
     snprintf(origin->source, sizeof origin->source, "%s", self->base.name);
     snprintf(origin->name, sizeof origin->name, "%s", reading->file.name);
-    memcpy(origin->hash, hash, sizeof hash);
+    memcpy(origin->hash, query.hash, sizeof query.hash);
     r = choose_kept_name(self, origin);
     return r < 0 ? r : ledger_origin_add(self->base.spool, origin);
 }
@@ -537,6 +570,7 @@ static int csv_settle(Source *source, bool committed) {
     // What was opened in the transaction may stand on an origin that is not there.
     reading_close(&self->reading);
     zhashx_purge(self->known);
+    zhashx_purge(self->passed);
     drop_forget(self->drop);
     self->scanned = false;
     return scan(self);
@@ -626,6 +660,9 @@ int source_csv_open(Source **ret, const SourceOptions *options) {
     SourceCsv *self = (SourceCsv *)*ret;
     self->delimiter = config->delimiter == NULL ? ',' : config->delimiter[0] == '\\' ? '\t' : config->delimiter[0];
     r = drop_files_new(&self->known);
+    self->passed = zhashx_new();
+    if (r == 0 && self->passed == NULL)
+        r = error_fail(ERROR_MEMORY, "no memory for a drop folder");
     if (r == 0)
         r = charset_new(&self->charset, config->encoding);
     if (r == 0)

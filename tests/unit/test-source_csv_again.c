@@ -288,6 +288,47 @@ static void test_reads_again_once(void **state) {
     drop_case_end(&c);
 }
 
+// Files of the same bytes are told apart, also after a start, and each goes where it would have gone.
+static void test_knows_twins_after_a_start(void **state) {
+    enum { TWINS = 3 };
+    static const char *const NAMES[TWINS] = {"c.csv", "a.csv", "b.csv"};
+    DropCase c;
+    Origin origin;
+    drop_case(&c, *state, NULL);
+    for (int i = 0; i < TWINS; i++) {
+        put(&c, NAMES[i], rows(0, 3));
+        read_all(&c);
+    }
+    for (int i = 0; i < 3; i++) {
+        crash(&c);
+        read_all(&c);
+        assert_int_equal(sealed(&c), 3 * TWINS);
+        assert_int_equal(last_origin(&c), TWINS);
+    }
+    for (int i = 0; i < TWINS; i++) {
+        assert_int_equal(ledger_origin(c.test->spool, i + 1, &origin), 0);
+        assert_string_equal(origin.name, NAMES[i]);
+    }
+    ack_all(&c);
+    assert_false(is_there(&c, "a.csv") || is_there(&c, "b.csv") || is_there(&c, "c.csv"));
+    assert_true(is_there(&c, "done/a.csv") && is_there(&c, "done/b.csv") && is_there(&c, "done/c.csv"));
+    drop_case_end(&c);
+}
+
+// A second one, of which only half was read when the agent stopped, goes on there.
+static void test_goes_on_in_a_twin(void **state) {
+    DropCase c;
+    half_read(&c, *state);
+    read_all(&c);
+    put(&c, "b.csv", rows(0, ROWS));
+    read_once(&c, true);
+    assert_in_range(sealed(&c), ROWS + 1000, 2 * ROWS - 1000);
+    crash(&c);
+    read_all(&c);
+    assert_int_equal(sealed(&c), 2 * ROWS);
+    drop_case_end(&c);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
 
 int main(void) {
@@ -303,6 +344,8 @@ int main(void) {
         TEST(test_hands_back_no_other_files_row),
         TEST(test_reads_each_version_once),
         TEST(test_reads_again_once),
+        TEST(test_knows_twins_after_a_start),
+        TEST(test_goes_on_in_a_twin),
         TEST(test_hands_back_the_row_itself_after_a_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
