@@ -15,7 +15,7 @@ import people
 import wire
 from people import publish as tell
 from test_snapshot import filler
-from conftest import BUILD, ROOT, SANITIZED, run_program
+from conftest import BUILD, POPULATION, ROOT, SANITIZED, run_program, write_csv
 
 N = 40
 SAMPLE = ROOT / "deploy/sample"
@@ -88,6 +88,21 @@ def receive(installed, site):
                          path / "library.position")
     assert (done.returncode, done.stderr) == (0, "")
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_what_the_samples_name_is_installed(installed, tmp_path):
+    [schemas] = installed.root.rglob("share/dongbo/schemas")
+    for folder in ("exchange", "population", "codes", "rules"):
+        there = {path.name for path in (ROOT / "schemas" / folder).glob("*.*")}
+        assert {path.name for path in (schemas / folder).iterdir()} == there != set()
+    [samples] = installed.root.rglob("share/doc/dongbo/sample")
+    [dongbo] = installed.root.rglob("bin/dongbo")
+    write_csv(tmp_path / "p.csv", people.citizens(1), POPULATION)
+    write_csv(tmp_path / "e.csv", [people.dose_row(0)])
+    done = installed.run(dongbo, "verify", "--population", "p.csv", "--events", "e.csv", "--mapping",
+                         samples / "mappings/vaccinations.yaml", "--out", "out.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out.jsonl").read_text())["verdict"] == "ACCEPTED"
 
 
 def test_both_ways(installed, site):

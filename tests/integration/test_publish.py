@@ -517,13 +517,10 @@ class Ministry:
 
 @pytest.fixture
 def ministry(exchange, health, empty_database):
-    mapping = (ROOT / f"deploy/sample/mappings/{VACCINATIONS}.yaml").read_text()
-    (exchange.directory / "outbox.yaml").write_text(
-        mapping.replace("fields:", 'operation: {column: dongbo_op, retract: ["D"]}\nfields:'))
     made = Ministry(empty_database)
     head = health.config.read_text().split("sources:")[0]
     health.config.write_text(f'{head}sources:\n  - {{name: outbox, kind: outbox, conninfo: "{made.conninfo}", '
-                             "mapping: outbox.yaml}\n")
+                             f"mapping: {ROOT}/deploy/sample/mappings/{VACCINATIONS}-outbox.yaml}}\n")
     yield made
     made.connection.close()
 
