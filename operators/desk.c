@@ -207,7 +207,9 @@ int desk_explain(const Desk *desk, int r) {
     const struct {
         const Pg *pg;
         const char *key, *role;
-    } sessions[] = {{desk->exchange, "exchange", "dongbo_operator"},
+    } sessions[] = {{desk->exchange, "exchange",
+                     "the role whose work this is (dongbo_reviewer, dongbo_auditor, dongbo_administrator), or of "
+                     "dongbo_operator, who has the rights of all"},
                     {desk->population, "population", "dongbo_population_reader"},
                     {desk->population_writer, "population_writer", "dongbo_population_writer"}};
     for (size_t i = 0; r == ERROR_DATABASE && i < sizeof sessions / sizeof *sessions; i++)

@@ -147,7 +147,7 @@ int party_add(Desk *desk, const PartyAddition *addition, int64_t *ret_position) 
     int r = why_find(desk);
     change.why = desk->why;
     if (r == 0 && addition->key)
-        r = keys_load_public(addition->key, &keys, NULL);
+        r = keys_load_given(addition->key, &keys);
     if (r < 0)
         return r;
     r = desk_exchange(desk, &exchange);

@@ -116,7 +116,7 @@ static int read_words(KeyChange *change, char **words, bool takes_id) {
         return 0;
     }
     if (r == 0)
-        r = keys_load_public(words[1], &change->keys, NULL);
+        r = takes_id ? keys_load_public(words[1], &change->keys, NULL) : keys_load_given(words[1], &change->keys);
     if (r < 0)
         return r;
     keys_id(change->keys.sign_public, change->id);

@@ -396,6 +396,7 @@ static int read_file(const char *path, char text[KEY_FILE_BYTES_MAX], size_t *re
 
 typedef struct Wanted {
     bool secrets;
+    bool no_secrets; // such a file is refused
     const Passphrase *passphrase; // NULL: it is looked for
 } Wanted;
 
@@ -414,7 +415,12 @@ static int load(const char *path, const Wanted *wanted, Keys *ret, bool *ret_loc
     if (r == 0)
         r = decode_key(path, "sign_public", file->sign_public, keys.sign_public);
     bool has_secrets = r == 0 && (file->curve_secret != NULL || file->sign_secret != NULL || file->locked != NULL);
-    if (has_secrets)
+    if (has_secrets && wanted->no_secrets)
+        r = error_fail(ERROR_CONFIG,
+                       "%s holds secret keys, which nobody but their party may have: take the .pub file; if this one was "
+                       "handed over, have its party make new keys",
+                       path);
+    else if (has_secrets)
         r = check_access(path, &status, wanted->secrets);
     if (r == 0 && has_secrets && wanted->secrets)
         r = take_secrets(path, file, wanted->passphrase, &keys);
@@ -433,12 +439,17 @@ int keys_load(const char *path, Keys *ret) {
 
 int keys_unlock(const char *path, const Passphrase *passphrase, Keys *ret) {
     bool locked;
-    return load(path, &(Wanted){true, passphrase}, ret, &locked);
+    return load(path, &(Wanted){.secrets = true, .passphrase = passphrase}, ret, &locked);
 }
 
 int keys_load_public(const char *path, Keys *ret, bool *ret_locked) {
     bool locked;
     return load(path, &(Wanted){0}, ret, ret_locked != NULL ? ret_locked : &locked);
+}
+
+int keys_load_given(const char *path, Keys *ret) {
+    bool locked;
+    return load(path, &(Wanted){.no_secrets = true}, ret, &locked);
 }
 
 int keys_load_exchange(const char *path, Keys ret[2]) {

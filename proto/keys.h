@@ -34,6 +34,8 @@ int keys_load(const char *path, Keys *ret);
 int keys_unlock(const char *path, const Passphrase *passphrase, Keys *ret);
 // Of either file the public halves alone. *ret_locked (may be NULL): whether its secrets are under a passphrase.
 int keys_load_public(const char *path, Keys *ret, bool *ret_locked);
+// What a party handed over: a .pub file, and no other. ERROR_CONFIG says so.
+int keys_load_given(const char *path, Keys *ret);
 // The public halves that an exchange has: ret[0] of path; ret[1] of path.next, which it will have or has by now, where
 // there is such a file; else ret[0] again.
 int keys_load_exchange(const char *path, Keys ret[2]);

@@ -349,6 +349,8 @@ def test_refused_agencies_leave_nothing(desk, database):
     add = ["agency", "add", "MOET", "--name", "x", "--domain", "education", "--key"]
     assert "agency MOH already" in desk.refused(2, "agency", "add", "MOH", *add[3:], "other.yaml.pub")
     assert "belongs to somebody already" in desk.refused(2, *add, "MOH.yaml.pub")
+    for refused in ((*add, "other.yaml"), ("agency", "key", "add", "MOH", "other.yaml")):
+        assert "holds secret keys, which nobody but their party may have" in desk.refused(2, *refused)
     assert '"sport" is no domain' in desk.refused(2, *add, "other.yaml.pub", "--domain", "sport")
     assert "provinces34" in desk.refused(2, *add, "other.yaml.pub", "--province", "99")
     assert "no field of a person" in desk.refused(2, *add, "other.yaml.pub", "--may-be-told", "birth_date")
@@ -623,7 +625,7 @@ def test_a_reader_sees_who_takes_part(desk):
     assert "Bộ Y tế" in desk.ask("agency", "list") and "MOH" in desk.ask("agency", "key", "list")
     assert "may not read records" in desk.refused(2, "report")
     for words in (("list",), ("claim", 7), ("release", 7), ("stats",)):
-        assert "should be a member of dongbo_operator" in desk.refused(2, "review", *words)
+        assert "should be a member of the role whose work this is (dongbo_reviewer," in desk.refused(2, "review", *words)
 
 
 # ---- rules
