@@ -373,6 +373,33 @@ def test_a_cursor_is_good_while_the_log_has_what_its_chunk_was_read_at(exchange,
         assert committee.chunk().records
 
 
+def test_the_last_chunk_is_told_while_the_log_has_its_head(exchange, health):
+    """No later request asks whether it does. Here the database is set back when that chunk has been read and not yet
+    been sent: the first one's head is there still."""
+    exchange.committee("fund", "health", f"{FIELDS},person_id", "--followed-only")
+    publish(health, 0, 5)
+    filler(exchange, 1, 1000)
+    exchange.cluster.rows("INSERT INTO exchange.followed (subscription, person, number, from_position)"
+                          " SELECT subscription, 501, '501', 1 FROM exchange.subscription WHERE name = 'fund'")
+    with wire.subscriber(exchange, "fund") as committee:
+        committee.hello(snapshot=True)
+        committee.ask()
+        chunk = committee.chunk()
+        assert len(chunk.records) == 1000 and not chunk.done, "one step, which is enough for a chunk"
+        exchange.cluster.rows("UPDATE exchange.followed SET to_position = 2")  # nothing is left for the next one
+        publish(health, 5, 10)
+        head = exchange.cluster.value("SELECT last_position FROM exchange.head")
+        activity = "FROM pg_stat_activity WHERE application_name = 'dongbo"
+        with exchange.cluster.holding("LOCK TABLE exchange.followed"):  # which is read when the head has been
+            committee.ask(chunk.cursor)
+            exchange.wait_until(f"SELECT count(*) {activity} snapshot' AND wait_event = 'relation'", 1)
+            exchange.cluster.rows("UPDATE exchange.segment SET hash = sha256(hash) WHERE last_position = %s", head)
+            feed = exchange.cluster.value(f"SELECT pid {activity} feed'")  # its session ends, as with a server
+            exchange.cluster.rows("SELECT pg_terminate_backend(%s)", feed)
+            exchange.wait_until(f"SELECT count(*) {activity} feed' AND pid <> {feed}", 1)
+        assert "does not go on any more" in committee.expect_error("CURSOR_BAD").text
+
+
 def test_a_log_that_is_trimmed_has_a_snapshot_begun_again(exchange, health):
     """Of a session that has no place yet, no position is gone: it is told what to do, and its agent does that."""
     exchange.committee("other", "health", FIELDS)
