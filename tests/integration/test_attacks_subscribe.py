@@ -13,6 +13,7 @@ from attack import GROWTH_KIB, UNREAD_AGENCY_KIB, attacked, open_attacked, short
 
 CREDIT_MAX = 4 * 1024 * 1024  # SUBSCRIBE_CREDIT_BYTES
 FOLLOW_REQUESTS_MAX = 8
+UNREAD_BYTES, FRAME_BODY_BYTES_MAX = 16 * 1024 * 1024, 1024 * 1024
 BASE_US, LOT = 1640000000000000, "L" * 48 + "{:012}"
 
 
@@ -234,6 +235,30 @@ def test_answers_that_are_read(site):
             mute.say_follow(**long_question(number))
             said.add(mute.receive().type)
         assert said == {wire.FOLLOWED, wire.ERROR}
+
+
+def size(received):
+    return wire.HEADER.size + len(received.body)
+
+
+def test_who_is_not_answered_is_told_why(site):
+    """There was room for the answers when the questions came, and is none any more when these have been looked at."""
+    with wire.subscriber(site, "list") as peer:
+        peer.answers_pings, unread, answer = False, 0, 0
+        while unread + answer <= UNREAD_BYTES - FRAME_BODY_BYTES_MAX:
+            peer.say_follow(**long_question(0))
+            answer = size(peer.expect(wire.FOLLOWED))
+            unread += answer
+        with site.cluster.holding("LOCK TABLE exchange.follow_asked"):
+            # They are looked at one after the other, each with its own patience: the last one still waits in the end.
+            for _ in range(FOLLOW_REQUESTS_MAX):
+                peer.say_follow(**long_question(0))
+            while unread + answer <= UNREAD_BYTES:
+                for _ in range(100):
+                    peer.send(wire.CREDIT, wire.Credit(bytes=1), session=1)  # of none: an Error, as small as that is
+                unread += sum(size(peer.expect(wire.ERROR)) for _ in range(100))
+        instead = [peer.expect(wire.ERROR) for _ in range(FOLLOW_REQUESTS_MAX)]
+        assert wire.Error.Code.Name(instead[-1].code) == "INTERNAL" and "was not read" in instead[-1].text
 
 
 # ---- floods of whatever it may say -----------------------------------------------------------------------------------
