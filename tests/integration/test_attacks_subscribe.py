@@ -14,6 +14,7 @@ from attack import GROWTH_KIB, UNREAD_AGENCY_KIB, attacked, open_attacked, short
 CREDIT_MAX = 4 * 1024 * 1024  # SUBSCRIBE_CREDIT_BYTES
 FOLLOW_REQUESTS_MAX = 8
 UNREAD_BYTES, FRAME_BODY_BYTES_MAX = 16 * 1024 * 1024, 1024 * 1024
+UNREAD_PING_BYTES = 64 * 1024
 BASE_US, LOT = 1640000000000000, "L" * 48 + "{:012}"
 
 
@@ -212,12 +213,17 @@ def test_answers_that_are_not_read(site):
                 received = late.receive()
                 refused += received.type == wire.ERROR and "not read" in received.text
             assert time.monotonic() < deadline, (refused, honest.sizes[-1] - honest.sizes[0])
+    until_answered(site)
+
+
+def until_answered(site):
+    """Once the broker has found out who is gone."""
     with wire.subscriber(site, "list") as later:
         deadline = time.monotonic() + 20
         while True:
             later.say_follow(list=True)
             if (received := later.receive()) and received.type == wire.FOLLOWED:
-                break
+                return
             assert time.monotonic() < deadline
             later.socket.poll(100)
 
@@ -259,6 +265,63 @@ def test_who_is_not_answered_is_told_why(site):
                 unread += sum(size(peer.expect(wire.ERROR)) for _ in range(100))
         instead = [peer.expect(wire.ERROR) for _ in range(FOLLOW_REQUESTS_MAX)]
         assert wire.Error.Code.Name(instead[-1].code) == "INTERNAL" and "was not read" in instead[-1].text
+
+
+def answer_of(peer):
+    """And the last Ping before it, unanswered, if any was."""
+    ping = None
+    while peer.socket.poll(wire.TIMEOUT * 1000):
+        received = wire.Received(peer.socket.recv())
+        if received.type in (wire.FOLLOWED, wire.ERROR):
+            return received, ping
+        ping = received if received.type == wire.PING else ping
+    raise AssertionError("no answer")
+
+
+def pong(peer, ping):
+    peer.send(wire.PONG, wire.Pong(nonce=ping.nonce), session=ping.session)
+
+
+@pytest.mark.parametrize("session", [False, True])
+def test_much_that_is_unread_is_asked_about_before_more_is_said(site, session):
+    """And not only every few seconds; by the session, where one comes over the connection. Also about what was said
+    while it was asked already."""
+    with wire.subscriber(site, "list") as peer:
+        if session:
+            peer.hello()
+        unread, asked = 0, None
+        for at_once in [1] * 60 + [FOLLOW_REQUESTS_MAX] * 10:
+            for _ in range(at_once):
+                peer.say_follow(**long_question(0))
+            for _ in range(at_once):
+                answer, ping = answer_of(peer)
+                if ping:
+                    unread, asked = 0, ping
+                assert asked or unread < UNREAD_PING_BYTES
+                unread += size(answer)
+            if asked:
+                pong(peer, asked)
+                asked = None
+
+
+def test_little_that_is_unread_is_asked_about_where_others_hold_too_much(site):
+    """Else whoever reads would soon be told no more: beyond UNREAD_TOLD_BYTES nothing is."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):  # as far as each may, and all together
+            mute = stack.enter_context(wire.subscriber(site, "list"))
+            mute.answers_pings, said = False, None
+            while said is None or said.type == wire.FOLLOWED:
+                mute.say_follow(**long_question(0))
+                said = mute.receive()
+        with wire.subscriber(site, "list") as peer:
+            for n in range(40):
+                peer.say_follow(list=True)
+                answer, ping = answer_of(peer)
+                assert answer.type == wire.ERROR and "was not read" in answer.text
+                assert ping or n == 0
+                if ping:
+                    pong(peer, ping)
+    until_answered(site)
 
 
 # ---- floods of whatever it may say -----------------------------------------------------------------------------------
