@@ -396,7 +396,7 @@ static int read_file(const char *path, char text[KEY_FILE_BYTES_MAX], size_t *re
 
 typedef struct Wanted {
     bool secrets;
-    bool no_secrets; // such a file is refused
+    bool no_secrets;              // such a file is refused
     const Passphrase *passphrase; // NULL: it is looked for
 } Wanted;
 
@@ -416,10 +416,11 @@ static int load(const char *path, const Wanted *wanted, Keys *ret, bool *ret_loc
         r = decode_key(path, "sign_public", file->sign_public, keys.sign_public);
     bool has_secrets = r == 0 && (file->curve_secret != NULL || file->sign_secret != NULL || file->locked != NULL);
     if (has_secrets && wanted->no_secrets)
-        r = error_fail(ERROR_CONFIG,
-                       "%s holds secret keys, which nobody but their party may have: take the .pub file; if this one was "
-                       "handed over, have its party make new keys",
-                       path);
+        r = error_fail(
+            ERROR_CONFIG,
+            "%s holds secret keys, which nobody but their party may have: take the .pub file; if this one was "
+            "handed over, have its party make new keys",
+            path);
     else if (has_secrets)
         r = check_access(path, &status, wanted->secrets);
     if (r == 0 && has_secrets && wanted->secrets)
