@@ -419,7 +419,8 @@ int spool_stranded_next(Spool *spool, const char *kind, SpoolBatch *ret) {
     static const char NEXT[] =
         "SELECT b.id, b.stream, first_sequence, b.last_sequence, acked_at, root, sealed, items FROM batch b "
         "JOIN stream s ON s.id = b.stream JOIN batch_bytes y ON y.batch = b.id JOIN batch_items i ON i.batch = b.id "
-        "WHERE acked_at IS NULL AND kind = ?1 AND closed = 1 ORDER BY b.id LIMIT 1";
+        "WHERE acked_at IS NULL AND kind = ?1 AND closed = 1 "
+        "ORDER BY b.stream, first_sequence LIMIT 1";
     spool_end_row(spool);
     sqlite3_stmt *row;
     int r = lite_query(spool->lite, &row, NEXT, "t", kind);

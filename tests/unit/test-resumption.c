@@ -99,6 +99,23 @@ static void test_stream_goes_on_with_the_verdicts_of_the_one_it_replaces(void **
     assert_int_equal(publish_case_stream(test).verdict_epoch, 2);
 }
 
+// Also where a batch was sealed anew for its own stream meanwhile.
+static void test_seals_again_in_the_order_of_the_stream(void **state) {
+    PublishCase *test = *state;
+    publish_case_add(test, 4); // rows 2 to 5
+    publish_case_add(test, 2);
+    assert_int_equal(resumption_split(test->spool, test->sealer, 1), 0);
+    assert_int_equal(resumption_fork(test->spool, "live"), 0);
+    assert_int_equal(resumption_reseal(test->spool, "live", test->sealer), 0);
+    for (uint64_t sequence = 1; sequence <= 6; sequence++) {
+        SpoolBatch batch;
+        Item item;
+        assert_int_equal(spool_find(test->spool, publish_case_stream(test).id, sequence, &batch), 0);
+        assert_int_equal(item_find(batch.items, batch.items_bytes, sequence - batch.first_sequence, &item), 0);
+        assert_int_equal(item.row, sequence + 1);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
 
 int main(void) {
@@ -107,6 +124,7 @@ int main(void) {
         TEST(test_exchange_has_more),
         TEST(test_exchange_has_other_batches),
         TEST(test_exchange_lacks_what_is_let_go),
+        TEST(test_seals_again_in_the_order_of_the_stream),
         TEST(test_asks_from_the_same_place_until_verdicts_come),
         TEST(test_stream_goes_on_with_the_verdicts_of_the_one_it_replaces),
     };
