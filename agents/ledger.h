@@ -67,7 +67,7 @@ typedef enum ResultKind { RESULT_REFUSED, RESULT_DECIDED } ResultKind;
 typedef struct Result {
     int64_t id;
     ResultKind kind;
-    char mark[80];
+    char mark[96];
     Item item;
     const Dongbo__EventVerdict *verdict;
     const char *text_vi, *text_en; // said beside the reasons' own sentences; NULL when nothing

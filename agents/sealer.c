@@ -4,6 +4,7 @@
 #include "agents/sealer.h"
 
 #include "agents/ledger.h"
+#include "agents/word.h"
 #include "proto/base/error.h"
 #include "proto/batch.h"
 #include "proto/event.h"
@@ -181,12 +182,14 @@ int sealer_add(Sealer *sealer, Dongbo__ChangeEvent *event, const Item *item) {
 // A batch taken out of the spool to be sealed again.
 typedef struct Opened {
     SpoolBatch batch;
-    Bytes items;
+    Bytes items, receipt;
+    uint64_t receipt_first;
     Dongbo__SealedBatch *sealed;
 } Opened;
 
 static void opened_free(Opened *opened) {
     bytes_free(&opened->items);
+    bytes_free(&opened->receipt);
     if (opened->sealed != NULL)
         dongbo__sealed_batch__free_unpacked(opened->sealed, NULL);
     opened->sealed = NULL;
@@ -204,10 +207,28 @@ static int opened_take(Opened *opened, const SpoolBatch *batch) {
     return 0;
 }
 
+// What was said of the batch before it was to be sealed again: without it, everything would be told once more.
+static int opened_receipt(Spool *spool, Opened *opened) {
+    SpoolReceipt receipt;
+    int r = spool_receipt(spool, opened->batch.id, &receipt);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    opened->receipt_first = receipt.first_sequence;
+    bytes_append(&opened->receipt, receipt.data, receipt.n);
+    return opened->receipt.failed ? error_fail(ERROR_MEMORY, "no memory for a receipt") : 0;
+}
+
+// The same of the batch that begins with the nth of its events.
+static SpoolReceipt opened_before(const Opened *opened, size_t nth) {
+    return (SpoolReceipt){opened->receipt.data, opened->receipt.n, opened->receipt_first + nth};
+}
+
 static int reseal_one(Sealer *sealer, const SpoolBatch *stranded) {
     CLEANUP(opened_free) Opened opened = {0};
     SpoolStream stream;
     int r = opened_take(&opened, stranded);
+    if (r == 0)
+        r = opened_receipt(sealer->options.spool, &opened);
     if (r == 0)
         r = spool_stream(sealer->options.spool, sealer->options.kind, &stream);
     if (r < 0)
@@ -217,13 +238,18 @@ static int reseal_one(Sealer *sealer, const SpoolBatch *stranded) {
                                  .first_sequence = stream.last_sequence + 1,
                                  .last_sequence = stream.last_sequence + opened.sealed->n_events,
                                  .items = opened.items.data,
-                                 .items_bytes = opened.items.n},
+                                 .items_bytes = opened.items.n,
+                                 .before = opened_before(&opened, 0)},
                        .events = opened.sealed->events,
                        .n = opened.sealed->n_events};
     r = spool_delete(sealer->options.spool, opened.batch.id);
     if (r == 0)
         r = seal(sealer, &sealing);
-    return r < 0 ? r : spool_append(sealer->options.spool, &sealing.batch);
+    if (r == 0)
+        r = spool_append(sealer->options.spool, &sealing.batch);
+    WordMove move = {opened.batch.stream, stream.id, opened.batch.first_sequence, opened.batch.last_sequence,
+                     sealing.batch.first_sequence};
+    return r < 0 ? r : word_move(sealer->options.spool, &move);
 }
 
 int sealer_reseal(Sealer *sealer, int most, int *ret_n) {
@@ -256,11 +282,13 @@ static int split_opened(Sealer *sealer, const Opened *opened, const SpoolStream 
     first.batch.last_sequence = first.batch.first_sequence + half - 1;
     first.batch.items = opened->items.data;
     first.batch.items_bytes = cut;
+    first.batch.before = opened_before(opened, 0);
     Sealing second = {
         .stream = stream->stream, .batch = opened->batch, .events = opened->sealed->events + half, .n = n - half};
     second.batch.first_sequence += half;
     second.batch.items = opened->items.data + cut;
     second.batch.items_bytes = opened->items.n - cut;
+    second.batch.before = opened_before(opened, half);
     int r = spool_delete(sealer->options.spool, opened->batch.id);
     if (r == 0)
         r = seal(sealer, &first);
@@ -294,5 +322,6 @@ int sealer_split(Sealer *sealer, uint64_t first_sequence) {
     bytes_append(&opened.items, found.items, found.items_bytes);
     if (opened.items.failed)
         return error_fail(ERROR_MEMORY, "no memory for a batch");
-    return split_opened(sealer, &opened, &stream);
+    r = opened_receipt(sealer->options.spool, &opened);
+    return r < 0 ? r : split_opened(sealer, &opened, &stream);
 }

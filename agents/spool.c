@@ -5,6 +5,7 @@
 #include "agents/spool.h"
 
 #include "agents/proof_store.h"
+#include "agents/word.h"
 
 #include "proto/base/error.h"
 
@@ -89,6 +90,7 @@ static int spool_columns(Spool *spool) {
         {"stream", "verdict_epoch", "ALTER TABLE stream ADD COLUMN verdict_epoch INTEGER NOT NULL DEFAULT 0"},
         {"stream", "hello_epoch", "ALTER TABLE stream ADD COLUMN hello_epoch INTEGER NOT NULL DEFAULT 0"},
         {"stream", "hello_position", "ALTER TABLE stream ADD COLUMN hello_position INTEGER NOT NULL DEFAULT 0"},
+        {"receipt", "first", "ALTER TABLE receipt ADD COLUMN first INTEGER NOT NULL DEFAULT 0"},
         {"origin", "encoding", "ALTER TABLE origin ADD COLUMN encoding TEXT NOT NULL DEFAULT ''"},
         {"origin", "confidence", "ALTER TABLE origin ADD COLUMN confidence INTEGER NOT NULL DEFAULT -1"},
     };
@@ -147,7 +149,7 @@ static int spool_tables(Spool *spool) {
     if (version < SPOOL_FORMAT && (r = lite_script(spool->lite, TABLES)) < 0)
         return r;
     if ((r = spool_columns(spool)) < 0 || (r = lite_script(spool->lite, INDEXES)) < 0 ||
-        (r = proof_store_open(spool->lite)) < 0)
+        (r = proof_store_open(spool->lite)) < 0 || (r = word_open(spool->lite)) < 0)
         return r;
     return spool_count(spool);
 }
@@ -451,7 +453,8 @@ int spool_insert(Spool *spool, const SpoolBatch *batch) {
     static const char ADD[] = "INSERT INTO batch (stream, first_sequence, last_sequence, bytes, root) "
                               "VALUES (?1, ?2, ?3, ?4, ?5)",
                       SEALED[] = "INSERT INTO batch_bytes (batch, sealed) VALUES (?1, ?2)",
-                      ITEMS[] = "INSERT INTO batch_items (batch, items) VALUES (?1, ?2)";
+                      ITEMS[] = "INSERT INTO batch_items (batch, items) VALUES (?1, ?2)",
+                      RECEIPT[] = "INSERT INTO receipt (batch, receipt, first) VALUES (?1, ?2, ?3)";
     assert(spool->in_transaction);
     int64_t bytes = (int64_t)(batch->sealed_bytes + batch->items_bytes);
     int r = lite_run(spool->lite, ADD, "iiiib", batch->stream, (int64_t)batch->first_sequence,
@@ -461,6 +464,9 @@ int spool_insert(Spool *spool, const SpoolBatch *batch) {
         r = lite_run(spool->lite, SEALED, "ib", id, batch->sealed, batch->sealed_bytes);
     if (r == 0)
         r = lite_run(spool->lite, ITEMS, "ib", id, batch->items, batch->items_bytes);
+    if (r == 0 && batch->before.n > 0)
+        r = lite_run(spool->lite, RECEIPT, "ibi", id, batch->before.data, batch->before.n,
+                     (int64_t)batch->before.first_sequence);
     spool->bytes += (uint64_t)bytes;
     spool->waiting += (uint64_t)bytes;
     return r;
@@ -533,22 +539,26 @@ int spool_ack(Spool *spool, const SpoolBatch *batch, const Bytes *receipt) {
     return lite_run(spool->lite, RECEIPT, "ib", batch->id, receipt->data, receipt->n);
 }
 
-int spool_receipt(Spool *spool, int64_t batch, const uint8_t **ret, size_t *ret_n) {
-    static const char READ[] = "SELECT receipt FROM receipt WHERE batch = ?1";
+int spool_receipt(Spool *spool, int64_t batch, SpoolReceipt *ret) {
+    static const char READ[] = "SELECT receipt, iif(first > 0, first, first_sequence) FROM receipt r "
+                               "JOIN batch b ON b.id = r.batch WHERE r.batch = ?1";
     spool_end_row(spool);
     sqlite3_stmt *row;
     int r = lite_query(spool->lite, &row, READ, "i", batch);
     if (r < 0 || (r = lite_row(spool->lite, row)) != 0)
         return r;
     spool->open = row;
-    *ret = lite_blob(row, 0, ret_n);
+    ret->data = lite_blob(row, 0, &ret->n);
+    ret->first_sequence = (uint64_t)sqlite3_column_int64(row, 1);
     return 0;
 }
 
 int spool_unack(Spool *spool, int64_t stream, uint64_t after, int64_t *ret_n) {
     static const char PROVEN[] = "UPDATE stream SET proven_sequence = ?2 WHERE id = ?1 AND proven_sequence > ?2";
     int r = unack(spool, &(Acked){.stream = stream, .after = (int64_t)after, .kind = ""}, ret_n);
-    return r < 0 ? r : lite_run(spool->lite, PROVEN, "ii", stream, (int64_t)after);
+    if (r == 0)
+        r = lite_run(spool->lite, PROVEN, "ii", stream, (int64_t)after);
+    return r < 0 ? r : word_age(spool->lite, stream, after);
 }
 
 int spool_delete(Spool *spool, int64_t batch) {
@@ -590,7 +600,7 @@ int spool_trim(Spool *spool) {
         lite_end(row);
         if (acked_at >= before && spool->bytes + BATCH_BYTES_MAX <= spool->options.bytes_max)
             return 0;
-        if ((r = spool_delete(spool, id)) < 0)
+        if ((r = word_drop(spool->lite, id)) < 0 || (r = spool_delete(spool, id)) < 0)
             return r;
     }
     return 0;

@@ -44,6 +44,13 @@ typedef struct SpoolStream {
     uint64_t proven_sequence; // the exchange has proved up to here what the spool still had
 } SpoolStream;
 
+// As signed, and the signature behind it; first_sequence is what it calls the batch's first event.
+typedef struct SpoolReceipt {
+    const uint8_t *data;
+    size_t n;
+    uint64_t first_sequence;
+} SpoolReceipt;
+
 typedef struct SpoolBatch {
     int64_t id; // 0 when it is to be added
     int64_t stream;
@@ -54,6 +61,7 @@ typedef struct SpoolBatch {
     size_t sealed_bytes;
     const uint8_t *items; // where each event came from (item.h)
     size_t items_bytes;
+    SpoolReceipt before; // set when it is added: what its events were answered before they were sealed again; or empty
 } SpoolBatch;
 
 // ERROR_CONFIG when another process has it or it is newer than this program; ERROR_SYSTEM.
@@ -90,7 +98,7 @@ int spool_verdicts_signed(Spool *spool);
 int spool_verdict_position(Spool *spool, int64_t stream, uint64_t position);
 // *ret 1 while batches of closed streams of this kind wait to be sealed again.
 int spool_stranded(Spool *spool, const char *kind, int64_t *ret);
-// The oldest of them. 1 when there is none.
+// The first of them, in the order of their sequences. 1 when there is none.
 int spool_stranded_next(Spool *spool, const char *kind, SpoolBatch *ret);
 
 // True when no further batch may be added.
@@ -113,9 +121,10 @@ int spool_find(Spool *spool, int64_t stream, uint64_t sequence, SpoolBatch *ret)
 int spool_oldest(Spool *spool, int64_t stream, uint64_t *ret);
 // Marks a batch as acknowledged and keeps its receipt (ReceiptBody as signed, and the signature behind it).
 int spool_ack(Spool *spool, const SpoolBatch *batch, const Bytes *receipt);
-// The receipt kept for a batch. 1 when there is none.
-int spool_receipt(Spool *spool, int64_t batch, const uint8_t **ret, size_t *ret_n);
-// Batches beyond `after` wait again, unproved: the exchange has forgotten them. *ret_n is how many.
+// The receipt kept for a batch, that of before while it waits again, valid until the next call. 1 when there is none.
+int spool_receipt(Spool *spool, int64_t batch, SpoolReceipt *ret);
+// Batches beyond `after` wait again, unproved: the exchange has forgotten them, and all that it said of them is older
+// than what it will say. *ret_n is how many.
 int spool_unack(Spool *spool, int64_t stream, uint64_t after, int64_t *ret_n);
 int spool_delete(Spool *spool, int64_t batch);
 // Lets acknowledged batches go that are older than keep_days, and the oldest ones while there is no room.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // See verdicts.h. A plain ACCEPTED costs nothing but its share of a count: only what was said of an event is stored for
-// it, so a batch that was taken whole is a handful of statements.
+// it, so a batch that was taken whole is a handful of statements. What the exchange said last of an event is the row in
+// word.h, or else its batch's receipt; what comes takes that one's place, in the counts and for the source.
 #include "agents/verdicts.h"
 
+#include "agents/word.h"
 #include "proto/base/error.h"
 #include "proto/base/bytes.h"
 #include "proto/domain.h"
@@ -31,9 +33,23 @@ typedef struct Applying {
     const SpoolStream *stream;
     Counts counts;
     ByEvent now, before;
-    bool again; // the batch had a receipt earlier (now in `before`)
-    bool early; // later words on some of its events were stored before this receipt
+    const Dongbo__ReceiptBody *body;
+    bool again;  // the batch had a receipt earlier (now in `before`)
+    bool stored; // something is stored of some of its events, beside a receipt
+    bool early;  // a later word's batch has no receipt yet, or none that holds
 } Applying;
+
+// What was said last of an event.
+typedef struct Said {
+    bool known, word;                  // something; and it is a row in word.h, or as good as one
+    const Dongbo__EventVerdict *said;  // NULL: a plain ACCEPTED
+    Word last;                         // when `word`
+    Dongbo__EventVerdict without_them; // what is said when its reasons are not known
+} Said;
+
+static void said_free(Said *said) {
+    word_free(&said->last);
+}
 
 void verdicts_free(Verdicts *verdicts) {
     bytes_free(&verdicts->items);
@@ -97,13 +113,14 @@ static bool same_verdict(const Dongbo__EventVerdict *a, const Dongbo__EventVerdi
     return true;
 }
 
+// The same place in the log is given out again in another epoch.
 static int result_add(Applying *applying, const Item *item, const Dongbo__EventVerdict *verdict, ResultKind kind) {
     Result result = {
         .kind = kind, .item = *item, .verdict = verdict, .at_us = clock_now_us(spool_clock(applying->verdicts->spool))};
     char stream[2 * STREAM_BYTES + 1];
     hex_encode(applying->stream->stream, STREAM_BYTES, stream);
-    snprintf(result.mark, sizeof result.mark, "%s %llu %llu", stream, (unsigned long long)verdict->sequence,
-             (unsigned long long)verdict->position);
+    snprintf(result.mark, sizeof result.mark, "%s %llu %llu %u", stream, (unsigned long long)verdict->sequence,
+             (unsigned long long)verdict->position, (unsigned)applying->stream->verdict_epoch);
     return ledger_result_add(applying->verdicts->spool, &result);
 }
 
@@ -118,58 +135,109 @@ static int put_open(Applying *applying, const Item *item, int64_t stream, const 
     return ledger_undecided_put(applying->verdicts->spool, &undecided);
 }
 
-// What is to be stored and handed back for a verdict that a receipt names.
-static int take_verdict(Applying *applying, const Item *item, const Dongbo__EventVerdict *verdict) {
-    int kind = verdict_of(verdict), r = 0;
-    if (verdict == NULL)
+// Hands a receipt's verdict back where the source has something to do, or was told something else before.
+static int tell_first(Applying *applying, const Item *item, const Dongbo__EventVerdict *now, const Said *before) {
+    int kind = verdict_of(now), last = before->known ? verdict_of(before->said) : kind;
+    if ((before->known && same_verdict(now, before->said)) || kind == DONGBO__VERDICT__DEFERRED)
         return 0;
     if (is_refusal(kind))
-        r = result_add(applying, item, verdict, RESULT_REFUSED);
-    else if (kind == DONGBO__VERDICT__ACCEPTED && verdict->n_reasons > 0)
-        r = result_add(applying, item, verdict, RESULT_DECIDED);
-    if (r == 0 && verdict_is_open(kind))
-        r = put_open(applying, item, applying->stream->id, verdict);
+        return result_add(applying, item, now, RESULT_REFUSED);
+    bool remarks = kind == DONGBO__VERDICT__ACCEPTED && now->n_reasons > 0;
+    return remarks || is_refusal(last) || verdict_is_open(last) ? result_add(applying, item, now, RESULT_DECIDED) : 0;
+}
+
+// An older program kept what is final with what is open, until the receipt, and of a later word only that.
+static int find_older(Applying *applying, uint64_t sequence, Said *said) {
+    Undecided undecided;
+    int r = ledger_undecided(applying->verdicts->spool, applying->stream->id, sequence, &undecided);
+    if (r != 0 || (said->known && verdict_of(said->said) == undecided.verdict))
+        return r < 0 ? r : 0;
+    dongbo__event_verdict__init(&said->without_them);
+    said->without_them.verdict = (Dongbo__Verdict)undecided.verdict;
+    said->said = &said->without_them;
+    if (!applying->again && undecided.position > 0)
+        said->last = (Word){.epoch = applying->stream->verdict_epoch, .position = undecided.position};
+    said->known = said->word = true;
+    return 0;
+}
+
+// What was said of an event before this receipt.
+static int find_said(Applying *applying, size_t i, uint64_t sequence, Said *ret) {
+    *ret = (Said){.known = applying->again, .said = applying->before[i]};
+    if (!applying->stored)
+        return 0;
+    int r = word_get(applying->verdicts->spool, applying->stream->id, sequence, &ret->last);
+    if (r == 1)
+        return find_older(applying, sequence, ret);
+    if (r == 0) {
+        ret->known = ret->word = true;
+        ret->said = ret->last.verdict;
+    }
     return r;
 }
 
-// A later word may have come before the receipt (the session broke in between): it stands. *ret_later true then.
-static int check_early(Applying *applying, const Dongbo__EventVerdict *verdict, uint64_t sequence, bool *ret_later) {
-    *ret_later = false;
-    if (!applying->early)
-        return 0;
-    Undecided undecided;
+// From now on the receipt is what was said last of the event.
+static int store_first(Applying *applying, const Item *item, uint64_t sequence, const Dongbo__EventVerdict *now) {
     Spool *spool = applying->verdicts->spool;
-    int r = ledger_undecided(spool, applying->stream->id, sequence, &undecided);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    if (verdict != NULL && verdict->position > undecided.position)
-        return 0;
-    *ret_later = true;
-    return verdict_is_open(undecided.verdict) ? 0 : ledger_undecided_delete(spool, applying->stream->id, sequence);
+    int64_t stream = applying->stream->id;
+    int r = applying->stored ? word_delete(spool, stream, sequence) : 0;
+    if (r == 0 && verdict_is_open(verdict_of(now)))
+        r = put_open(applying, item, stream, now);
+    else if (r == 0 && applying->stored)
+        r = ledger_undecided_delete(spool, stream, sequence);
+    return r;
 }
 
-static int take_event(Applying *applying, const Item *item, size_t i, uint64_t sequence) {
-    const Dongbo__EventVerdict *now = applying->now[i], *before = applying->before[i];
+// Of an event that a receipt does not name; 0: before any later word.
+static uint64_t place_of(const Dongbo__ReceiptBody *body, size_t i) {
+    return body->first_position > 0 ? body->first_position + i : 0;
+}
+
+static int take_first(Applying *applying, const Item *item, size_t i, const Said *before) {
+    const Dongbo__EventVerdict *now = applying->now[i];
+    uint64_t sequence = applying->body->first_sequence + i;
+    Dongbo__EventVerdict plain = DONGBO__EVENT_VERDICT__INIT;
+    plain.sequence = sequence;
+    plain.verdict = DONGBO__VERDICT__ACCEPTED;
+    plain.position = place_of(applying->body, i);
+    int r = 0;
+    if (!before->known)
+        applying->verdicts->counts[verdict_of(now)]++;
+    if (before->known && !same_verdict(now, before->said))
+        r = count(applying, before->said, -1);
+    if (r == 0 && !(before->known && same_verdict(now, before->said)))
+        r = count(applying, now, 1);
+    if (r == 0)
+        r = tell_first(applying, item, now != NULL ? now : &plain, before);
+    return r < 0 ? r : store_first(applying, item, sequence, now);
+}
+
+// A later word may have come before the receipt (the session broke in between): it stands.
+static bool is_overtaken(const Applying *applying, size_t i, const Said *before) {
+    const Dongbo__ReceiptBody *body = applying->body;
+    const Dongbo__EventVerdict *now = applying->now[i];
+    uint32_t epoch = body->epoch != 0 ? body->epoch : applying->stream->verdict_epoch;
+    return before->word && word_is_after(&before->last, epoch, now != NULL ? now->position : place_of(body, i));
+}
+
+static int take_event(Applying *applying, const Item *item, size_t i) {
+    uint64_t sequence = applying->body->first_sequence + i;
+    CLEANUP(said_free) Said before = {0};
     int r = 0;
     if (applying->counts.origin != item->origin) {
         r = counts_store(applying);
         applying->counts.origin = item->origin;
     }
     applying->counts.events++;
-    bool later = false;
     if (r == 0)
-        r = check_early(applying, now, sequence, &later);
-    if (r < 0 || later)
+        r = find_said(applying, i, sequence, &before);
+    if (r < 0)
         return r;
-    if (applying->again && same_verdict(now, before))
-        return 0;
-    if (applying->again)
-        r = count(applying, before, -1);
-    else
-        applying->verdicts->counts[verdict_of(now)]++;
-    if (r == 0)
-        r = count(applying, now, 1);
-    return r < 0 ? r : take_verdict(applying, item, now);
+    if (!is_overtaken(applying, i, &before))
+        return take_first(applying, item, i, &before);
+    return verdict_is_open(verdict_of(before.said))
+               ? 0
+               : ledger_undecided_delete(applying->verdicts->spool, applying->stream->id, sequence);
 }
 
 // Sorts a receipt's verdicts by event. ERROR_PEER when one is outside its range or is no verdict we know.
@@ -187,17 +255,27 @@ static int by_event(const Dongbo__ReceiptBody *body, ByEvent events) {
     return 0;
 }
 
-// The receipt stored when the batch was acknowledged before the exchange forgot it. NULL when there is none.
-static int receipt_before(Spool *spool, int64_t batch, Dongbo__ReceiptBody **ret) {
-    const uint8_t *data;
-    size_t n;
+// The receipt stored when the batch was acknowledged, NULL when there is none; *ret_first is what it calls the batch's
+// first event, which may have been sealed again since.
+static int receipt_before(Spool *spool, int64_t batch, Dongbo__ReceiptBody **ret, uint64_t *ret_first) {
+    SpoolReceipt receipt;
     *ret = NULL;
-    int r = spool_receipt(spool, batch, &data, &n);
+    int r = spool_receipt(spool, batch, &receipt);
     if (r != 0)
         return r < 0 ? r : 0;
-    if (n > SIGNATURE_BYTES)
-        *ret = dongbo__receipt_body__unpack(NULL, n - SIGNATURE_BYTES, data);
+    *ret_first = receipt.first_sequence;
+    if (receipt.n > SIGNATURE_BYTES)
+        *ret = dongbo__receipt_body__unpack(NULL, receipt.n - SIGNATURE_BYTES, receipt.data);
     return 0;
+}
+
+// What it said of the batch's events, which may be a part of those that it is about.
+static void by_event_before(const Dongbo__ReceiptBody *receipt, uint64_t first, ByEvent events) {
+    for (size_t i = 0; i < receipt->n_verdicts; i++) {
+        uint64_t sequence = receipt->verdicts[i]->sequence;
+        if (sequence >= first && sequence - first < BATCH_EVENTS_MAX)
+            events[sequence - first] = receipt->verdicts[i];
+    }
 }
 
 static void receipt_free(Dongbo__ReceiptBody **body) {
@@ -205,7 +283,8 @@ static void receipt_free(Dongbo__ReceiptBody **body) {
         dongbo__receipt_body__free_unpacked(*body, NULL);
 }
 
-static int take_batch(Applying *applying, const Dongbo__ReceiptBody *body) {
+static int take_batch(Applying *applying) {
+    const Dongbo__ReceiptBody *body = applying->body;
     const Bytes *items = &applying->verdicts->items;
     const uint8_t *at = items->data, *end = items->data + items->n;
     int r = 0;
@@ -213,7 +292,7 @@ static int take_batch(Applying *applying, const Dongbo__ReceiptBody *body) {
         Item item;
         if (item_read(&at, end, &item) != 0)
             return error_fail(ERROR_SYSTEM, "the spool holds a batch whose items cannot be read");
-        r = take_event(applying, &item, (size_t)(sequence - body->first_sequence), sequence);
+        r = take_event(applying, &item, (size_t)(sequence - body->first_sequence));
     }
     return r < 0 ? r : counts_store(applying);
 }
@@ -223,6 +302,18 @@ static bool answers(const SpoolBatch *batch, const SpoolStream *stream, const Do
            body->last_sequence - body->first_sequence < BATCH_EVENTS_MAX && body->stream.len == STREAM_BYTES &&
            memcmp(body->stream.data, stream->stream, STREAM_BYTES) == 0 && body->batch_root.len == HASH_BYTES &&
            memcmp(body->batch_root.data, batch->root, HASH_BYTES) == 0;
+}
+
+// Whether there is more to look at than receipts.
+static int find_stored(Applying *applying) {
+    const Dongbo__ReceiptBody *body = applying->body;
+    Spool *spool = applying->verdicts->spool;
+    int64_t words = 0, open = 0, stream = applying->stream->id;
+    int r = word_within(spool, stream, body->first_sequence, body->last_sequence, &words);
+    if (r == 0)
+        r = ledger_undecided_within(spool, stream, body->first_sequence, body->last_sequence, &open);
+    applying->stored = words > 0 || open > 0;
+    return r;
 }
 
 int verdicts_receipt(Verdicts *verdicts, const SpoolStream *stream, const Dongbo__ReceiptBody *body, const Bytes *raw) {
@@ -239,19 +330,18 @@ int verdicts_receipt(Verdicts *verdicts, const SpoolStream *stream, const Dongbo
     if (verdicts->items.failed)
         return error_fail(ERROR_MEMORY, "no memory for a receipt");
     CLEANUP(receipt_free) Dongbo__ReceiptBody *before = NULL;
-    Applying applying = {.verdicts = verdicts, .stream = stream};
-    int64_t early = 0;
-    r = receipt_before(verdicts->spool, batch.id, &before);
+    Applying applying = {.verdicts = verdicts, .stream = stream, .body = body};
+    uint64_t first = 0;
+    r = receipt_before(verdicts->spool, batch.id, &before, &first);
     applying.again = before != NULL;
     if (r == 0)
         r = by_event(body, applying.now);
-    if (r == 0 && before != NULL && before->first_sequence == body->first_sequence)
-        r = by_event(before, applying.before);
+    if (r == 0 && before != NULL)
+        by_event_before(before, first, applying.before);
     if (r == 0)
-        r = ledger_undecided_within(verdicts->spool, stream->id, body->first_sequence, body->last_sequence, &early);
-    applying.early = early > 0;
+        r = find_stored(&applying);
     if (r == 0)
-        r = take_batch(&applying, body);
+        r = take_batch(&applying);
     // The verdict position stays: a decision from before this batch may still be on its way.
     return r < 0 ? r : spool_ack(verdicts->spool, &batch, raw);
 }
@@ -262,6 +352,7 @@ int verdicts_receipt(Verdicts *verdicts, const SpoolStream *stream, const Dongbo
 typedef struct LaterBatch {
     SpoolBatch batch; // id 0: none
     Dongbo__ReceiptBody *receipt;
+    uint64_t first; // what the receipt calls the batch's first event
 } LaterBatch;
 
 static void later_batch_free(LaterBatch *later) {
@@ -269,10 +360,15 @@ static void later_batch_free(LaterBatch *later) {
     *later = (LaterBatch){0};
 }
 
+static bool holds(const LaterBatch *later, int64_t stream, uint64_t sequence) {
+    return later->batch.id != 0 && later->batch.stream == stream && sequence >= later->batch.first_sequence &&
+           sequence <= later->batch.last_sequence;
+}
+
 // Finds the batch with this sequence, its items and its receipt. 1 when it is not kept.
 static int find_batch(Applying *applying, uint64_t sequence, LaterBatch *later) {
     Verdicts *verdicts = applying->verdicts;
-    if (later->batch.id != 0 && sequence >= later->batch.first_sequence && sequence <= later->batch.last_sequence)
+    if (holds(later, applying->stream->id, sequence))
         return 0;
     later_batch_free(later);
     SpoolBatch batch;
@@ -283,20 +379,25 @@ static int find_batch(Applying *applying, uint64_t sequence, LaterBatch *later) 
     bytes_append(&verdicts->items, batch.items, batch.items_bytes);
     if (verdicts->items.failed)
         return error_fail(ERROR_MEMORY, "no memory for a verdict");
-    r = receipt_before(verdicts->spool, batch.id, &later->receipt);
+    r = receipt_before(verdicts->spool, batch.id, &later->receipt, &later->first);
     if (r == 0)
         later->batch = batch;
     return r;
 }
 
+// What the batch's receipt says of an event. NULL: nothing, which is a plain ACCEPTED where there is a receipt.
+static const Dongbo__EventVerdict *said_of(const LaterBatch *later, uint64_t sequence) {
+    uint64_t there = sequence - later->batch.first_sequence + later->first;
+    for (size_t i = 0; later->receipt != NULL && i < later->receipt->n_verdicts; i++)
+        if (later->receipt->verdicts[i]->sequence == there)
+            return later->receipt->verdicts[i];
+    return NULL;
+}
+
 // Whether the batch's receipt has said this already, or something newer.
 static bool is_said(const LaterBatch *later, const Dongbo__EventVerdict *verdict) {
-    if (!later->batch.acked || later->receipt == NULL)
-        return false;
-    for (size_t i = 0; i < later->receipt->n_verdicts; i++)
-        if (later->receipt->verdicts[i]->sequence == verdict->sequence)
-            return later->receipt->verdicts[i]->position >= verdict->position;
-    return false;
+    const Dongbo__EventVerdict *said = later->batch.acked ? said_of(later, verdict->sequence) : NULL;
+    return said != NULL && said->position >= verdict->position;
 }
 
 // A word on an event that has none stored: it belongs to a batch whose receipt is still to come (applying->early), or
@@ -326,41 +427,95 @@ static int find_undecided(Applying *applying, const Dongbo__EventVerdict *verdic
     return r;
 }
 
-// A later word is handed back unless it still defers; a first one as a receipt's is.
-static bool is_told(const Dongbo__EventVerdict *verdict, bool first) {
-    if (!first || is_refusal((int)verdict->verdict))
-        return verdict->verdict != DONGBO__VERDICT__DEFERRED;
-    return verdict->verdict == DONGBO__VERDICT__ACCEPTED && verdict->n_reasons > 0;
+// A word on an event whose verdict is open. A receipt may have said it in the epoch before; 1: it is nothing new.
+static int check_known(Applying *applying, const Dongbo__EventVerdict *verdict, LaterBatch *later,
+                       Undecided *undecided) {
+    Spool *spool = applying->verdicts->spool;
+    int64_t stream = applying->stream->id;
+    if (undecided->position > 0 || verdict->sequence != undecided->sequence || undecided->stream != stream)
+        return verdict->position <= undecided->position;
+    int r = find_batch(applying, verdict->sequence, later);
+    if (r == 0) {
+        applying->early = !later->batch.acked;
+        if (is_said(later, verdict))
+            return 1;
+    }
+    // Its item went with the spool's open row.
+    return r < 0 ? r : ledger_undecided(spool, stream, verdict->sequence, undecided);
+}
+
+// What was said last of the event that a later word is on. 1: that stands behind the word.
+static int find_last(Applying *applying, const Dongbo__EventVerdict *verdict, const LaterBatch *later,
+                     const Undecided *undecided, Said *ret) {
+    int r = word_get(applying->verdicts->spool, undecided->stream, undecided->sequence, &ret->last);
+    if (r < 0)
+        return r;
+    ret->word = r == 0;
+    ret->known = ret->word || undecided->verdict != 0 || later->receipt != NULL;
+    if (ret->word) {
+        ret->said = ret->last.verdict;
+        Word word = {.epoch = applying->stream->verdict_epoch, .position = verdict->position};
+        return !word_is_after(&word, ret->last.epoch, ret->last.position);
+    }
+    // The receipt knows the reasons, too, where it is at hand.
+    ret->said = holds(later, undecided->stream, undecided->sequence) ? said_of(later, undecided->sequence) : NULL;
+    if (undecided->verdict == 0 || undecided->verdict == verdict_of(ret->said))
+        return 0;
+    dongbo__event_verdict__init(&ret->without_them);
+    ret->without_them.verdict = (Dongbo__Verdict)undecided->verdict;
+    ret->said = &ret->without_them;
+    return 0;
+}
+
+// A later word is handed back unless it still defers, or a restored exchange says again what it said; a first one as a
+// receipt's is.
+static int tell_later(Applying *applying, const Item *item, const Dongbo__EventVerdict *told, const Said *before) {
+    if (applying->early)
+        return tell_first(applying, item, told, before);
+    bool again = before->word && before->last.epoch != applying->stream->verdict_epoch;
+    if ((again && same_verdict(told, before->said)) || told->verdict == DONGBO__VERDICT__DEFERRED)
+        return 0;
+    return result_add(applying, item, told, is_refusal((int)told->verdict) ? RESULT_REFUSED : RESULT_DECIDED);
+}
+
+static int store_later(Applying *applying, const Undecided *of, const Dongbo__EventVerdict *told) {
+    Spool *spool = applying->verdicts->spool;
+    Word word = {applying->stream->verdict_epoch, told->position, (Dongbo__EventVerdict *)told};
+    int r = word_put(spool, of->stream, of->sequence, &word);
+    if (r < 0)
+        return r;
+    return verdict_is_open((int)told->verdict) ? put_open(applying, &of->item, of->stream, told)
+                                               : ledger_undecided_delete(spool, of->stream, of->sequence);
 }
 
 static int take_later(Applying *applying, const Dongbo__EventVerdict *verdict, LaterBatch *later) {
-    Undecided undecided = {.stream = applying->stream->id, .sequence = verdict->sequence};
-    Spool *spool = applying->verdicts->spool;
+    Undecided undecided;
+    CLEANUP(said_free) Said before = {0};
     applying->early = false;
     int r = find_undecided(applying, verdict, &undecided);
-    bool known = r == 0;
-    if (r == 1)
+    if (r == 1) {
+        undecided = (Undecided){.stream = applying->stream->id, .sequence = verdict->sequence};
         r = find_item(applying, verdict, later, &undecided.item);
-    if (r < 0 || (known && verdict->position <= undecided.position) || undecided.item.origin == 0)
-        return r;
+    } else if (r == 0)
+        r = check_known(applying, verdict, later, &undecided);
+    if (r == 0 && undecided.item.origin != 0)
+        r = find_last(applying, verdict, later, &undecided, &before);
+    if (r != 0 || undecided.item.origin == 0)
+        return r < 0 ? r : 0;
     Dongbo__EventVerdict told = *verdict;
     told.sequence = undecided.sequence;
     // What comes before its receipt is the first word on the event.
-    (applying->early ? applying->verdicts->counts : applying->verdicts->later)[verdict->verdict]++;
+    (before.known ? applying->verdicts->later : applying->verdicts->counts)[verdict->verdict]++;
     applying->counts.origin = undecided.item.origin;
-    if (known)
-        applying->counts.verdicts[undecided.verdict]--;
-    r = count(applying, verdict, 1);
+    if (before.known)
+        r = count(applying, before.said, -1);
+    if (r == 0)
+        r = count(applying, verdict, 1);
     if (r == 0)
         r = counts_store(applying);
-    if (r == 0 && is_told(verdict, applying->early))
-        r = result_add(applying, &undecided.item, &told,
-                       is_refusal((int)verdict->verdict) ? RESULT_REFUSED : RESULT_DECIDED);
-    if (r == 0 && (verdict_is_open((int)verdict->verdict) || applying->early))
-        r = put_open(applying, &undecided.item, undecided.stream, &told);
-    else if (r == 0)
-        r = ledger_undecided_delete(spool, undecided.stream, undecided.sequence);
-    return r;
+    if (r == 0)
+        r = tell_later(applying, &undecided.item, &told, &before);
+    return r < 0 ? r : store_later(applying, &undecided, &told);
 }
 
 int verdicts_later(Verdicts *verdicts, const SpoolStream *stream, const Dongbo__Verdicts *later) {

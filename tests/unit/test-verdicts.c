@@ -70,6 +70,7 @@ static int receipt(PublishCase *test, Verdicts *verdicts, uint64_t first, const 
     body.batch_root = (ProtobufCBinaryData){HASH_BYTES, batch.root};
     body.first_position = 1000;
     body.last_position = 2000;
+    body.epoch = stream.verdict_epoch;
     body.n_verdicts = words.n;
     body.verdicts = words.pointers;
     Bytes raw = {0};
@@ -267,6 +268,261 @@ static void test_finds_events_of_the_stream_before(void **state) {
     verdicts_free(&verdicts);
 }
 
+static void assert_undecided(PublishCase *test, int64_t n) {
+    static const char COUNT[] = "SELECT count(*) FROM undecided";
+    int64_t there;
+    assert_int_equal(lite_number(spool_lite(test->spool), COUNT, 0, &there, ""), 0);
+    assert_int_equal(there, n);
+}
+
+static void assert_told(PublishCase *test, const char *refused, const char *decided) {
+    assert_results(test, RESULT_REFUSED, refused);
+    assert_results(test, RESULT_DECIDED, decided);
+}
+
+static void epoch(PublishCase *test, uint32_t number) {
+    SpoolStream stream = publish_case_stream(test);
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(spool_epoch(test->spool, &stream, number), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+}
+
+// The exchange has the stream up to here.
+static void set_back(PublishCase *test, uint64_t after) {
+    int64_t n;
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(spool_unack(test->spool, publish_case_stream(test).id, after, &n), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+}
+
+static void replace_stream(PublishCase *test) {
+    SpoolStream stream;
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(spool_stream_replace(test->spool, "live", &stream), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+}
+
+static int reseal(PublishCase *test) {
+    int n;
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(sealer_reseal(test->sealer, 32, &n), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+    return n;
+}
+
+// A restored exchange decides anew what was open.
+static void test_second_receipt_closes_what_was_open(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 5);
+    receipt(
+        test, &verdicts, 1,
+        (Word[]){{1, DEFERRED, 1001, 0}, {2, MISMATCH, 1002, 0}, {3, MISMATCH, 1003, 0}, {4, MISMATCH, 1004, 0}, {0}});
+    assert_told(test, "3:4 4:4 5:4 ", "");
+    epoch(test, 2);
+    set_back(test, 0);
+    receipt(test, &verdicts, 1, (Word[]){{3, REJECTED, 503, 0}, {4, MISMATCH, 504, 0}, {0}});
+    assert_told(test, "4:6 ", "2:1 3:1 ");
+    assert_tally(test, "1:3 4:1 6:1 ");
+    assert_undecided(test, 1);
+    assert_waiting(test, 0);
+    // What is open is so at its place of now.
+    later(test, &verdicts, 600, (Word[]){{4, ACCEPTED, 600, 0}, {0}});
+    assert_told(test, "", "5:1 ");
+    assert_tally(test, "1:4 6:1 ");
+    assert_undecided(test, 0);
+    verdicts_free(&verdicts);
+}
+
+// No epoch has begun yet: what it said of what it forgot stands at greater positions.
+static void test_second_receipt_holds_in_the_same_epoch(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 3);
+    receipt(test, &verdicts, 1, (Word[]){{1, DEFERRED, 1001, 0}, {2, DEFERRED, 1002, 0}, {0}});
+    later(test, &verdicts, 1100, (Word[]){{2, ACCEPTED, 1100, 0}, {0}});
+    assert_told(test, "", "3:1 ");
+    set_back(test, 0);
+    receipt(test, &verdicts, 1, (Word[]){{1, REJECTED, 501, 0}, {2, REJECTED, 502, 0}, {0}});
+    assert_told(test, "2:6 3:6 ", "");
+    assert_tally(test, "1:1 6:2 ");
+    assert_undecided(test, 0);
+    verdicts_free(&verdicts);
+}
+
+// The officer's word was lost with the exchange's database, and another one may fall.
+static void test_later_words_are_forgotten_with_their_batch(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 2);
+    receipt(test, &verdicts, 1, (Word[]){{1, MISMATCH, 1001, 0}, {2, MISMATCH, 1002, 0}, {0}});
+    later(test, &verdicts, 1101, (Word[]){{1, ACCEPTED, 1100, 0}, {2, ACCEPTED, 1101, 0}, {0}});
+    assert_told(test, "2:4 3:4 ", "2:1 3:1 ");
+    epoch(test, 2);
+    set_back(test, 0);
+    receipt(test, &verdicts, 1, (Word[]){{1, MISMATCH, 1001, 0}, {0}});
+    assert_told(test, "2:4 ", "");
+    assert_tally(test, "1:1 4:1 ");
+    assert_undecided(test, 1);
+    later(test, &verdicts, 1101, (Word[]){{1, REJECTED, 1100, 0}, {0}});
+    assert_told(test, "2:6 ", "");
+    assert_tally(test, "1:1 6:1 ");
+    assert_undecided(test, 0);
+    verdicts_free(&verdicts);
+}
+
+// It has the batch still, and decides again what it forgot to have decided: what it says again is not told again.
+static void test_later_words_of_another_epoch(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 3);
+    receipt(test, &verdicts, 1, (Word[]){{1, DEFERRED, 1001, 0}, {2, MISMATCH, 1002, 0}, {3, DEFERRED, 1003, 0}, {0}});
+    later(test, &verdicts, 1102, (Word[]){{1, ACCEPTED, 1100, 0}, {2, REJECTED, 1101, 0}, {3, MISMATCH, 1102, 0}, {0}});
+    assert_told(test, "3:4 3:6 4:4 ", "2:1 ");
+    epoch(test, 2);
+    set_back(test, 3);
+    later(test, &verdicts, 1052, (Word[]){{1, ACCEPTED, 1050, 0}, {2, ACCEPTED, 1051, 0}, {3, MISMATCH, 1052, 0}, {0}});
+    assert_told(test, "", "3:1 ");
+    assert_tally(test, "1:2 4:1 ");
+    assert_undecided(test, 1);
+    // All of it once more changes nothing.
+    later(test, &verdicts, 1052, (Word[]){{1, ACCEPTED, 1050, 0}, {2, ACCEPTED, 1051, 0}, {3, MISMATCH, 1052, 0}, {0}});
+    assert_told(test, "", "");
+    assert_tally(test, "1:2 4:1 ");
+    verdicts_free(&verdicts);
+}
+
+// Verdicts of a new epoch repeat what a receipt of the one before said.
+static void test_knows_what_receipts_of_the_epoch_before_said(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 2);
+    const Word words[] = {{1, MISMATCH, 1001, 0}, {2, REJECTED, 1002, 0}, {0}};
+    receipt(test, &verdicts, 1, words);
+    assert_told(test, "2:4 3:6 ", "");
+    epoch(test, 2);
+    set_back(test, 2);
+    later(test, &verdicts, 1002, words);
+    assert_told(test, "", "");
+    assert_tally(test, "4:1 6:1 ");
+    assert_undecided(test, 1);
+    verdicts_free(&verdicts);
+}
+
+// What is sealed again for another stream keeps what was said of it, under its new numbers.
+static void test_resealed_batch_is_told_what_differs(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 4);
+    receipt(test, &verdicts, 1, (Word[]){{1, MISMATCH, 1001, 0}, {2, DEFERRED, 1002, 0}, {3, MISMATCH, 1003, 0}, {0}});
+    later(test, &verdicts, 1100, (Word[]){{3, REJECTED, 1100, 0}, {0}});
+    assert_told(test, "2:4 4:4 4:6 ", "");
+    replace_stream(test);
+    publish_case_add(test, 2);
+    epoch(test, 2);
+    assert_int_equal(reseal(test), 1);
+    assert_waiting(test, 2);
+    receipt(test, &verdicts, 3,
+            (Word[]){
+                {3, MISMATCH, 2003, 0}, {4, UNCHANGED, 2004, 0}, {5, REJECTED, 2005, 0}, {6, UNCHANGED, 2006, 0}, {0}});
+    assert_told(test, "", "3:2 ");
+    assert_waiting(test, 2);
+    assert_tally(test, "2:2 4:1 6:1 ");
+    assert_undecided(test, 1);
+    receipt(test, &verdicts, 1, PLAIN);
+    assert_waiting(test, 0);
+    later(test, &verdicts, 3000, (Word[]){{3, ACCEPTED, 3000, 0}, {0}});
+    assert_told(test, "", "2:1 ");
+    assert_tally(test, "1:3 2:2 6:1 ");
+    assert_undecided(test, 0);
+    verdicts_free(&verdicts);
+}
+
+// A batch that was forgotten, sealed again for another stream, and found too big there.
+static void test_split_batch_is_told_what_differs(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 4);
+    receipt(test, &verdicts, 1, (Word[]){{2, REJECTED, 1002, 0}, {3, REJECTED, 1003, 0}, {4, DEFERRED, 1004, 0}, {0}});
+    assert_told(test, "3:6 4:6 ", "");
+    set_back(test, 0);
+    replace_stream(test);
+    publish_case_add(test, 1);
+    assert_int_equal(reseal(test), 1);
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(sealer_split(test->sealer, 2), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+    assert_waiting(test, 1);
+    receipt(test, &verdicts, 2, (Word[]){{3, REJECTED, 503, 0}, {0}});
+    receipt(test, &verdicts, 4, (Word[]){{4, REJECTED, 504, 0}, {0}});
+    assert_told(test, "", "5:1 ");
+    assert_tally(test, "1:2 6:2 ");
+    assert_undecided(test, 0);
+    assert_waiting(test, 1);
+    verdicts_free(&verdicts);
+}
+
+// A word of a stream that was replaced comes before the receipt that this one's is still to have.
+static void test_later_word_on_what_is_sealed_again(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 2);
+    receipt(test, &verdicts, 1, (Word[]){{1, MISMATCH, 1001, 0}, {2, MISMATCH, 1002, 0}, {0}});
+    assert_told(test, "2:4 3:4 ", "");
+    replace_stream(test);
+    publish_case_add(test, 2);
+    epoch(test, 2);
+    assert_int_equal(reseal(test), 1);
+    Words words;
+    words_fill(&words, (Word[]){{2, ACCEPTED, 2500, 0}, {0}});
+    words.verdicts[0].sequence = 0;
+    SpoolStream stream = publish_case_stream(test);
+    Dongbo__Verdicts message = DONGBO__VERDICTS__INIT;
+    message.last_position = 2500;
+    message.n_verdicts = 1;
+    message.verdicts = words.pointers;
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(verdicts_later(&verdicts, &stream, &message), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+    assert_told(test, "", "3:1 ");
+    receipt(test, &verdicts, 3, (Word[]){{3, MISMATCH, 2003, 0}, {4, MISMATCH, 2004, 0}, {0}});
+    assert_told(test, "", "");
+    assert_tally(test, "1:1 4:1 ");
+    assert_undecided(test, 1);
+    verdicts_free(&verdicts);
+}
+
+// What is kept of an event goes with its batch.
+static void test_words_go_with_their_batch(void **state) {
+    static const char COUNT[] = "SELECT count(*) FROM word";
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    int64_t n;
+    publish_case_add(test, 2);
+    receipt(test, &verdicts, 1, (Word[]){{1, DEFERRED, 1001, 0}, {2, DEFERRED, 1002, 0}, {0}});
+    later(test, &verdicts, 1100, (Word[]){{1, ACCEPTED, 1100, 0}, {0}});
+    assert_int_equal(lite_number(spool_lite(test->spool), COUNT, 0, &n, ""), 0);
+    assert_int_equal(n, 1);
+    test->now_us += 8LL * 24 * 3600 * 1000000;
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(spool_trim(test->spool), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+    later(test, &verdicts, 1200, (Word[]){{2, ACCEPTED, 1200, 0}, {0}});
+    assert_int_equal(lite_number(spool_lite(test->spool), COUNT, 0, &n, ""), 0);
+    assert_int_equal(n, 0);
+    assert_told(test, "", "2:1 3:1 ");
+    assert_tally(test, "1:2 ");
+    verdicts_free(&verdicts);
+}
+
 static void test_refuses_receipts_that_answer_nothing(void **state) {
     PublishCase *test = *state;
     Verdicts verdicts = {.spool = test->spool};
@@ -300,6 +556,15 @@ int main(void) {
         TEST(test_takes_words_before_their_receipt),
         TEST(test_tells_only_what_differs_the_second_time),
         TEST(test_finds_events_of_the_stream_before),
+        TEST(test_second_receipt_closes_what_was_open),
+        TEST(test_second_receipt_holds_in_the_same_epoch),
+        TEST(test_later_words_are_forgotten_with_their_batch),
+        TEST(test_later_words_of_another_epoch),
+        TEST(test_knows_what_receipts_of_the_epoch_before_said),
+        TEST(test_resealed_batch_is_told_what_differs),
+        TEST(test_split_batch_is_told_what_differs),
+        TEST(test_later_word_on_what_is_sealed_again),
+        TEST(test_words_go_with_their_batch),
         TEST(test_refuses_receipts_that_answer_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
