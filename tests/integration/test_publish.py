@@ -205,6 +205,20 @@ def test_running_agent_takes_files_as_they_come(exchange, health):
     assert agent.stop() == 0
 
 
+def test_running_agent_takes_what_was_linked_into_the_folder(exchange, health):
+    """As OpenSSH's SFTP server renames: neither a closing nor a renaming tells of it."""
+    agent = health.start()
+    folder = health.directory / VACCINATIONS
+    health.drop(VACCINATIONS, "a.csv", [dose_row(0)])
+    agent.wait_for((folder / "done/a.csv").exists, "a.csv is done", 20)
+    part = health.drop(VACCINATIONS, ".b.csv.filepart", [dose_row(1)])
+    os.link(part, folder / "b.csv")
+    part.unlink()
+    agent.wait_for((folder / "done/b.csv").exists, "b.csv is done", 20)
+    assert agent.stop() == 0
+    assert versions(exchange) == 2
+
+
 def test_waits_for_an_exchange_that_is_away(exchange):
     exchange.load_population(citizens(20))
     agent = exchange.agency("MOH", "health", [VACCINATIONS])
