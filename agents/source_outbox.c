@@ -215,8 +215,7 @@ static int outbox_look(Source *source, uint64_t *ret_bytes) {
     SourceOutbox *self = (SourceOutbox *)source;
     int64_t now = clock_monotonic_ms(source->clock);
     *ret_bytes = 0;
-    // Before all else: a row may be put back while the agent does not run.
-    int r = forget_taken(self, false);
+    int r = forget_taken(self, false); // what could not be forgotten when it was marked
     if (pg_connected(self->pg))
         (void)pg_hear(self->pg, note_news, self); // who is lost is connected to again
     if (r == 0)
@@ -402,12 +401,13 @@ static int outbox_settle(Source *source, bool committed) {
         r = mark_rows(self, &self->mark, self->kept_ids, self->n_kept);
     if (r == 0)
         r = pg_command(self->pg, "COMMIT");
-    if (r == 0)
-        note_marked(self);
-    else
-        pg_disconnect(self->pg);
     self->unsure = self->unsure || r < 0;
-    return r;
+    if (r < 0) {
+        pg_disconnect(self->pg);
+        return r;
+    }
+    note_marked(self);
+    return forget_taken(self, false); // before anybody is told of them, and puts one back
 }
 
 static int outbox_receipts(Source *source) {
