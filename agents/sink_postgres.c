@@ -420,6 +420,7 @@ static int place_read(Postgres *pg, SinkPlace *ret) {
             memcpy(ret->hash, hash, HASH_BYTES);
     }
     PQclear(result);
+    pg->held = *ret;
     return ret->position ? 0 : 1;
 }
 
@@ -575,6 +576,7 @@ int postgres_place_put(Postgres *pg, const SinkPlace *place) {
     pg_param_bytes(&pg->params, place->hash, HASH_BYTES);
     pg_param_i32(&pg->params, (int32_t)place->policy_version);
     int r = pg_run(pg->pg, &pg->place_writer, &pg->params, NULL);
+    pg->held = r == 0 ? *place : pg->held; // does the rest of it fail, begin() reads what is
     return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
 }
 
@@ -583,6 +585,8 @@ static int postgres_commit(Sink *sink, const SinkPlace *place) {
     int r = pg_connect(pg->pg);
     if (r == 0)
         r = pg_command(pg->pg, "BEGIN");
+    if (r == 0 && pg->held.position > 0 && place->epoch > pg->held.epoch)
+        r = postgres_set_back(pg);
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
         r = table_put(pg, domain);
     if (r == 0)
@@ -606,6 +610,7 @@ static void postgres_destroy(Sink *sink) {
         bytes_free(&pg->tables[domain].fill.text);
         bytes_free(&pg->tables[domain].sweep.text);
         bytes_free(&pg->tables[domain].page.text);
+        bytes_free(&pg->tables[domain].set_back.text);
     }
     pg_params_free(&pg->params);
     bytes_free(&pg->sql);

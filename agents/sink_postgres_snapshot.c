@@ -23,6 +23,7 @@ static const Oid FILL_TYPES[PG_PARAMS_MAX] = {
 };
 static const Oid SNAPSHOT_TYPES[] = {OID_INT8, OID_INT4, OID_INT8, OID_BYTEA, OID_BYTEA};
 static const Oid SWEEP_TYPES[] = {OID_INT8, OID_BYTEA};
+static const Oid SET_BACK_TYPES[] = {OID_INT8};
 static const Oid PAGE_TYPES[] = {OID_BYTEA};
 
 static int made(Made *one, const char *name, int n_params, const Oid *types) {
@@ -271,6 +272,35 @@ static int postgres_end(Sink *sink, const SinkSnapshot *snapshot, const SinkPlac
         r = pg_command(pg->pg, snapshot->dry ? "ROLLBACK" : "COMMIT");
     pg->filling = NULL;
     return ended(pg, r);
+}
+
+// ---- what was told before an epoch ----------------------------------------------------------------------------------
+
+// Rows of a snapshot, or of another share, may be of positions that lie beyond the place. A log that was set back gives
+// those out anew: as they stand they would pass for newer than what comes.
+static int table_set_back(Postgres *pg, int domain) {
+    Made *one = &pg->tables[domain].set_back;
+    int r = 0;
+    if (!one->text.n) {
+        char statement[32];
+        postgres_sql(&one->text, "UPDATE %s.%s SET position = $1 WHERE position > $1", pg->quoted, domain_name(domain));
+        snprintf(statement, sizeof statement, "set_back_%s", domain_name(domain));
+        r = made(one, statement, 1, SET_BACK_TYPES);
+    }
+    if (r < 0)
+        return r;
+    pg_params_clear(&pg->params);
+    pg_param_i64(&pg->params, (int64_t)pg->held.position);
+    r = pg_run(pg->pg, &one->statement, &pg->params, NULL);
+    return r < 0 ? postgres_altered(pg, domain_name(domain), r) : 0;
+}
+
+int postgres_set_back(Postgres *pg) {
+    int r = 0;
+    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
+        if (pg->tables[domain].columns)
+            r = table_set_back(pg, domain);
+    return r;
 }
 
 // ---- counting ------------------------------------------------------------------------------------------------------

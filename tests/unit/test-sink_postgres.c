@@ -310,6 +310,35 @@ static void test_place_and_rows_are_one(void **state) {
     sink_destroy(&sink);
 }
 
+static int commit_in(Sink *sink, uint32_t epoch, uint64_t position) {
+    SinkPlace place = {.epoch = epoch, .position = position, .hash = {0xcd}};
+    return sink->kind->commit(sink, &place);
+}
+
+// A snapshot's rows are of positions beyond the place, which a log that was set back gives out anew.
+static void test_a_log_that_was_set_back(void **state) {
+    Sink *sink = sink_opened(0);
+    SinkSnapshot snapshot = {.mark = 7, .first = {.epoch = 3, .position = 50}};
+    SinkTally tally = {0};
+    ok(sink->kind->snapshots->begin(sink, &snapshot));
+    for (uint8_t id = 1; id <= 4; id++)
+        ok(put(sink, put_of(90, id, "was", 1, NULL)));
+    ok(sink->kind->snapshots->end(sink, &snapshot, &snapshot.first, &tally));
+    ok(put(sink, put_of(60, 1, "older", 1, NULL)));
+    ok(commit_in(sink, 3, 70));
+    assert_query("SELECT string_agg(lot_number, ' ' ORDER BY record_id) FROM " QUOTED ".health", "was was was was");
+    sink_destroy(&sink);
+    sink = sink_opened(70);
+    ok(put(sink, put_of(71, 2, "is", 1, NULL)));
+    ok(put(sink, put_of(72, 3, NULL, 0, NULL)));
+    ok(commit_in(sink, 4, 75));
+    ok(put(sink, put_of(76, 4, "is", 1, NULL)));
+    ok(commit_in(sink, 4, 80));
+    assert_query("SELECT string_agg(lot_number || ' ' || position, ' ' ORDER BY record_id) FROM " QUOTED ".health",
+                 "was 70 is 71 is 76");
+    sink_destroy(&sink);
+}
+
 static void test_refuses_what_it_cannot_read(void **state) {
     Sink *sink = sink_opened(0);
     Dongbo__FeedRecord record = DONGBO__FEED_RECORD__INIT;
@@ -335,6 +364,7 @@ int main(void) {
         CASE(test_a_narrower_grant_leaves_no_stale_values),
         CASE(test_what_people_alter),
         CASE(test_place_and_rows_are_one),
+        CASE(test_a_log_that_was_set_back),
         CASE(test_refuses_what_it_cannot_read),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
