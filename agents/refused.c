@@ -100,7 +100,7 @@ typedef struct Writer {
     const RefusedFile *file;
     int rows;     // the dropped file; -1 when it is gone
     bool mark;    // it began with a byte order mark
-    int columns;  // 0 when its header cannot be read
+    int columns;  // 0 when its header cannot be read; of the answers' file where that has begun
     Bytes header; // its columns, as CSV
     Bytes out;
     RefusedWords words;
@@ -264,6 +264,23 @@ static int sync_folder(const char *path) {
     return r;
 }
 
+// What was begun with the dropped file's columns goes on with them when that is gone, and the other way round.
+static int take_columns(Writer *writer, int fd, int64_t size, const char *path) {
+    Csv *csv = NULL;
+    CsvRow row;
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return fail_file(path);
+    int r = csv_new(&csv, fd, writer->file->delimiter);
+    if (r == 0)
+        r = csv_header(csv, &row);
+    if (r == 0 && row.n_fields >= REFUSED_COLUMNS)
+        writer->columns = row.n_fields - REFUSED_COLUMNS;
+    csv_destroy(&csv);
+    if (r < 0)
+        return error_context(r, "%s", path);
+    return lseek(fd, size, SEEK_SET) < 0 ? fail_file(path) : 0;
+}
+
 // Leaves the file as it was before an append that a crash cut short, positioned at its end.
 static int restore(Writer *writer, int fd, ResultKind kind, const char *path, int64_t *ret_size) {
     int64_t from = -1;
@@ -303,6 +320,8 @@ static int write_portion(Writer *writer, ResultKind kind, int fd, const char *pa
     int r = restore(writer, fd, kind, path, &size);
     if (r == 0 && size == 0)
         append_header(writer);
+    if (r == 0 && size > 0)
+        r = take_columns(writer, fd, size, path);
     ResultQuery query = {writer->file->origin->id, kind, ROWS_AT_ONCE};
     if (r == 0)
         r = ledger_results(writer->file->spool, &query, append_result, writer, ret_last);
@@ -344,9 +363,11 @@ static int write_kind(Writer *writer, ResultKind kind) {
     int fd;
     if ((r = answers_open(path, &fd)) < 0)
         return r;
+    int columns = writer->columns;
     do
         r = write_portion(writer, kind, fd, path, &last);
     while (r == 0 && last != 0);
+    writer->columns = columns;
     close(fd);
     return r;
 }

@@ -193,12 +193,14 @@ static const char *handed_back(DropCase *c) {
     return text;
 }
 
-enum { KNOWN, AFTER_A_START, PUT_WHILE_DOWN, TIMES };
+enum { KNOWN, AFTER_A_START, PUT_WHILE_DOWN, TIMES, BEFORE };
 
 static void two_versions(DropCase *c, PublishCase *test, int when) {
     drop_case(c, test, NULL);
     put(c, "a.csv", "id,lot\n1,L1\n,AAAA\n3,L3\n");
     read_once(c, true); // its row 3 is refused here, the others wait
+    if (when == BEFORE)
+        return;
     if (when == PUT_WHILE_DOWN)
         source_destroy(&c->source);
     put(c, "a.csv", "id,lot\n8,ZZ\n9,BBBB-somebody-else\n3,L3\n");
@@ -220,6 +222,23 @@ static void test_hands_back_no_other_files_row(void **state) {
         publish_case_teardown(state);
         publish_case_setup(state);
     }
+}
+
+// Its row stands under its own columns, also where others stand before it that had all of theirs.
+static void test_hands_back_by_number_in_its_column(void **state) {
+    DropCase c;
+    IntakeFault fault = {DONGBO__REASON_CODE__TEXT_INVALID, "", "", ""};
+    Item item = {.origin = 1, .row = 4};
+    two_versions(&c, *state, BEFORE);
+    assert_non_null(strstr(handed_back(&c), "id,lot,dongbo_row,"));
+    put(&c, "a.csv", "id,lot\n8,ZZ\n9,BBBB-somebody-else\n3,L3\n");
+    assert_int_equal(spool_begin(c.test->spool), 0);
+    assert_int_equal(intake_refuse(&c.intake, &item, &fault), 0);
+    assert_int_equal(spool_commit(c.test->spool), 0);
+    const char *text = handed_back(&c);
+    assert_non_null(strstr(text, "\n,AAAA,3,REJECTED,"));
+    assert_non_null(strstr(text, "\n,,4,REJECTED,"));
+    drop_case_end(&c);
 }
 
 // After a start, before it was looked at, a file is known by its hash.
@@ -342,6 +361,7 @@ int main(void) {
         TEST(test_reads_what_an_older_program_left),
         TEST(test_refuses_a_whole_file_once),
         TEST(test_hands_back_no_other_files_row),
+        TEST(test_hands_back_by_number_in_its_column),
         TEST(test_reads_each_version_once),
         TEST(test_reads_again_once),
         TEST(test_knows_twins_after_a_start),
