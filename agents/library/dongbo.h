@@ -103,7 +103,7 @@ typedef struct DongboReason {
 typedef struct DongboVerdict {
     const char *source_key;
     const char *verdict; /* "ACCEPTED" (with remarks), "MISMATCH", "REJECTED", ...: a later word replaces an earlier */
-    uint64_t position;   /* of this decision, in the exchange's log */
+    uint64_t position;   /* of this decision, in the exchange's log; given out anew where that was set back */
     const DongboReason *reasons;
     size_t n_reasons;
 } DongboVerdict;
