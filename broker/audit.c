@@ -466,15 +466,14 @@ static void check_signer(Audit *audit, const AuditSegment *segment) {
 static void check_kept(Audit *audit, const AuditSegment *segment) {
     if (segment->trims > audit->trim_logged)
         audit->trim_logged = segment->trims;
-    bool batch = segment->has_batch || segment->lost_batch || segment->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT;
-    if ((segment->has_payload && batch) || !audit->state.payloads)
+    AuditFinding finding;
+    if (!audit_lacks(segment, &finding) || !audit->state.payloads)
         return;
     if (segment->last_position <= audit->trim_said) {
         audit->counts.trimmed++;
         audit->missing_to = segment->last_position;
     } else {
-        tell_text(audit, segment->first_position, segment->has_payload ? "batch" : "payload", "missing",
-                  "there, for nothing says that it was let go");
+        tell(audit, &finding);
     }
 }
 

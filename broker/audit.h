@@ -112,6 +112,8 @@ void audit_examiner_destroy(AuditExaminer **examiner);
 // Finds the records of frame->plain, behind `skip` bytes, and what each segment comes to. 1 when a record is malformed,
 // or of a log newer than this program: error_text() says which. ERROR_MEMORY, ERROR_CRYPTO.
 int audit_examine(AuditExaminer *examiner, AuditFrame *frame, size_t skip);
+// Whether its payload or batch is missing, where they were asked for. *ret: what is found unless it was let go.
+bool audit_lacks(const AuditSegment *segment, AuditFinding *ret);
 
 // ---- all of them --------------------------------------------------------------------------------------------------
 

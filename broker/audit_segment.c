@@ -525,6 +525,14 @@ static int examine_group(AuditExaminer *examiner, const Group *group, AuditSegme
     return 1;
 }
 
+bool audit_lacks(const AuditSegment *segment, AuditFinding *ret) {
+    bool batch = segment->has_batch || segment->lost_batch || segment->kind != DONGBO__ENTRY_KIND__ENTRY_EVENT;
+    *ret = (AuditFinding){.position = segment->first_position, .what = segment->has_payload ? "batch" : "payload"};
+    snprintf(ret->is, sizeof ret->is, "missing");
+    snprintf(ret->should, sizeof ret->should, "there, for nothing says that it was let go");
+    return !segment->has_payload || !batch;
+}
+
 // ---- a frame ------------------------------------------------------------------------------------------------------
 
 void audit_frame_free(AuditFrame *frame) {

@@ -56,9 +56,10 @@ ProtobufCBinaryData log_row_bytes(const PGresult *rows, int row, int column) {
 int log_row_unpack(const PGresult *rows, int row, int column, Bytes *plain) {
     ProtobufCBinaryData bytes = log_row_bytes(rows, row, column);
     int r = logfile_unpack(bytes.data, bytes.len, plain);
-    return r <= 0 ? r
-                  : error_fail(ERROR_DATABASE, "the segment at position %" PRId64 " cannot be read: its %s is damaged",
-                               pg_i64(rows, row, LOG_ROW_FIRST), PQfname(rows, column));
+    if (r > 0)
+        error_fail(ERROR_DATABASE, "the %s of the segment at position %" PRId64 " is damaged", PQfname(rows, column),
+                   pg_i64(rows, row, LOG_ROW_FIRST));
+    return r;
 }
 
 void log_row_fields(const PGresult *rows, int row, Dongbo__LogSegment *ret) {
@@ -81,7 +82,7 @@ void log_row_fields(const PGresult *rows, int row, Dongbo__LogSegment *ret) {
 
 int log_row_fill(const PGresult *rows, int row, Bytes *summary, Dongbo__LogSegment *ret) {
     int r = log_row_unpack(rows, row, LOG_ROW_SUMMARY, summary);
-    if (r < 0)
+    if (r != 0)
         return r;
     log_row_fields(rows, row, ret);
     ret->hash = log_row_bytes(rows, row, LOG_ROW_HASH);

@@ -44,7 +44,7 @@ int log_row_read(Pg *exchange, bool payloads, int64_t from, int64_t to, PGresult
 int log_row_begin(Pg *exchange, int64_t from, PGresult **ret_row, Dongbo__LogBegin *ret);
 // What the segment's leaf is of, but for the summary: neither hash nor frontier. Points into rows.
 void log_row_fields(const PGresult *rows, int row, Dongbo__LogSegment *ret);
-// All of those columns. Points into rows and `summary`. ERROR_DATABASE: it cannot be read. ERROR_MEMORY.
+// All of those columns. Points into rows and `summary`. 1: the summary is damaged, as error_text() says. ERROR_MEMORY.
 int log_row_fill(const PGresult *rows, int row, Bytes *summary, Dongbo__LogSegment *ret);
 ProtobufCBinaryData log_row_bytes(const PGresult *rows, int row, int column); // none where it is null
-int log_row_unpack(const PGresult *rows, int row, int column, Bytes *plain);  // ERROR_DATABASE, ERROR_MEMORY
+int log_row_unpack(const PGresult *rows, int row, int column, Bytes *plain); // 1: it is damaged, likewise. ERROR_MEMORY

@@ -10,12 +10,14 @@
 #include "operators/result.h"
 #include "operators/why.h"
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "wire.pb-c.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char NOTES[] =
@@ -23,7 +25,9 @@ static const char NOTES[] =
     "entry when, verdicts and reasons, masked numbers, hashes and signatures. With --payloads events and records stand\n"
     "in it as they were signed and stored; that it was made is noted as an unmasking.\n"
     "dongbo log verify checks such files. Of several parts each is to begin where the one before says, for what is\n"
-    "exported are whole segments, and more than --to may be among them.\n";
+    "exported are whole segments, and more than --to may be among them.\n"
+    "Exit code 1: a segment cannot be read as it is stored, and is named: the log is broken there. Where the export was\n"
+    "not finished, FILE is removed.\n";
 
 static const PgStatement MAY_READ = {"export_may_read",
                                      "SELECT has_column_privilege('exchange.segment', 'payload', 'SELECT')", 0, NULL};
@@ -174,11 +178,13 @@ static int put_heads(Export *export, int64_t size) {
     return r;
 }
 
+// 1: it cannot be read; error_text() says which.
 static int put_segment(Export *export, const PGresult *rows, int row) {
     Dongbo__LogSegment segment;
     int r = log_row_fill(rows, row, &export->summary, &segment);
-    if (r == 0)
-        r = logfile_put_message(export->writer, LOGFILE_SEGMENT, &segment.base);
+    if (r != 0)
+        return r;
+    r = logfile_put_message(export->writer, LOGFILE_SEGMENT, &segment.base);
     if (r == 0 && export->payloads && !pg_is_null(rows, row, LOG_ROW_PAYLOAD)) {
         r = log_row_unpack(rows, row, LOG_ROW_PAYLOAD, &export->payload);
         if (r == 0)
@@ -187,9 +193,11 @@ static int put_segment(Export *export, const PGresult *rows, int row) {
     ProtobufCBinaryData batch = export->payloads ? log_row_bytes(rows, row, LOG_ROW_BATCH) : (ProtobufCBinaryData){0};
     if (r == 0 && batch.len > 0)
         r = logfile_put(export->writer, LOGFILE_BATCH, batch.data, batch.len);
+    if (r != 0)
+        return r;
     export->segments++;
     export->last_position = segment.last_position;
-    return r < 0 ? r : put_heads(export, (int64_t)segment.leaf_index + 1);
+    return put_heads(export, (int64_t)segment.leaf_index + 1);
 }
 
 static int put_segments(Export *export) {
@@ -277,7 +285,18 @@ static int write_all(Export *export) {
         r = put_erasures(export);
     if (r == 0)
         r = put_segments(export);
-    return r < 0 ? r : put_end(export);
+    return r == 0 ? put_end(export) : r;
+}
+
+// Half an export is none, and must not be taken for one. What is no file of its own name (a pipe, a link) stays.
+static void drop_file(Export *export) {
+    struct stat file;
+    if (export->file == NULL || export->file == stdout)
+        return;
+    if (lstat(export->path, &file) == 0 && S_ISREG(file.st_mode) && unlink(export->path) == 0)
+        error_context(ERROR_SYSTEM, "nothing was exported, and %s is removed", export->path);
+    else
+        error_context(ERROR_SYSTEM, "what %s holds is no whole export", export->path);
 }
 
 static int export_log(Desk *desk, Export *export) {
@@ -302,6 +321,10 @@ static int export_log(Desk *desk, Export *export) {
                 "--from %" PRIu64 "\n",
                 export->segments, export->from, export->last_position, logfile_written(export->writer),
                 export->payloads ? ", with payloads" : "", export->last_position + 1);
+    if (r != 0)
+        drop_file(export);
+    if (r > 0)
+        log_error("%s: the log is broken there", error_text());
     return r;
 }
 

@@ -4,8 +4,12 @@
 #include "operators/log_watch.h"
 
 #include "broker/log_row.h"
+#include "operators/log_trims.h"
 #include "operators/result.h"
+#include "proto/base/text.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,19 +24,20 @@ struct LogWatch {
     bool payloads;
     AuditKeys keys; // none
     AuditExaminer *examiner;
-    Audit *audit;
+    Audit *audit; // NULL: nothing was read yet, or what was read last could not be
     AuditFrame frame;
     Bytes summary, payload;
     Seen seen[LOG_ROW_PAGE]; // the newest, the oldest first
     size_t n;
+    int64_t next;         // the first position that was not read yet
+    uint64_t trimmed;     // up to here it is known that payloads were let go of
+    bool trims_are_fresh; // ... as it stands in the database since the page was read
     AuditTell tell;
     void *to;
-    uint64_t breaks;
 };
 
 static void tell(void *of, const AuditFinding *finding) {
     LogWatch *watch = of;
-    watch->breaks++;
     if (watch->tell)
         watch->tell(watch->to, finding);
 }
@@ -42,28 +47,33 @@ void log_watch_tell(LogWatch *watch, AuditTell how, void *to) {
     watch->to = to;
 }
 
+void log_watch_unread(uint64_t position, AuditFinding *ret) {
+    *ret = (AuditFinding){.position = position, .what = "segment", .should = "as it was stored"};
+    size_t n = (size_t)snprintf(ret->is, sizeof ret->is, "unreadable (%s)", error_text());
+    if (n >= sizeof ret->is)
+        text_cut(ret->is, sizeof ret->is - 1); // no half a letter
+    text_make_visible(ret->is);
+}
+
+static void tell_unread(LogWatch *watch, uint64_t position) {
+    AuditFinding finding;
+    log_watch_unread(position, &finding);
+    tell(watch, &finding);
+}
+
 static const PgStatement HOLDING = {
     "log_watch_holding",
     "SELECT coalesce((SELECT max(first_position) FROM exchange.segment WHERE first_position <= $1), 1)", 1, NULL};
 
-static int begin(LogWatch *watch, int64_t from) {
+static int find_holding(LogWatch *watch, int64_t position) {
     RESULT holding = NULL;
-    RESULT before = NULL;
     PgParams params = {0};
-    Dongbo__LogBegin message;
-    pg_param_i64(&params, from);
+    pg_param_i64(&params, position);
     int r = pg_run(watch->exchange, &HOLDING, &params, &holding);
     pg_params_free(&params);
     if (r == 0)
-        r = log_row_begin(watch->exchange, pg_i64(holding, 0, 0), &before, &message);
-    if (r < 0)
-        return r;
-    bytes_clear(&watch->frame.plain);
-    logfile_append_message(&watch->frame.plain, LOGFILE_BEGIN, &message.base);
-    r = audit_examine(watch->examiner, &watch->frame, 0);
-    if (r == 0)
-        r = audit_link(watch->audit, &watch->frame);
-    return r <= 0 ? r : ERROR_DATABASE; // its frontier does not fit: it is said already
+        watch->next = pg_i64(holding, 0, 0);
+    return r;
 }
 
 int log_watch_new(LogWatch **ret, Pg *exchange, int64_t from, bool payloads) {
@@ -74,9 +84,7 @@ int log_watch_new(LogWatch **ret, Pg *exchange, int64_t from, bool payloads) {
     watch->payloads = payloads;
     int r = audit_examiner_new(&watch->examiner, &watch->keys);
     if (r == 0)
-        r = audit_new(&watch->audit, &watch->keys, tell, watch);
-    if (r == 0)
-        r = begin(watch, from > 0 ? from : 1);
+        r = find_holding(watch, from > 0 ? from : 1);
     if (r < 0)
         log_watch_destroy(ret);
     return r;
@@ -94,20 +102,20 @@ void log_watch_destroy(LogWatch **watch) {
     *watch = NULL;
 }
 
-// ---- a page -------------------------------------------------------------------------------------------------------
+// ---- a row --------------------------------------------------------------------------------------------------------
 
 static int append_row(LogWatch *watch, const PGresult *rows, int row) {
     Bytes *plain = &watch->frame.plain;
     Dongbo__LogSegment segment;
     int r = log_row_fill(rows, row, &watch->summary, &segment);
-    if (r < 0)
+    if (r != 0)
         return r;
     logfile_append_message(plain, LOGFILE_SEGMENT, &segment.base);
     if (!watch->payloads)
         return 0;
     if (!pg_is_null(rows, row, LOG_ROW_PAYLOAD)) {
         r = log_row_unpack(rows, row, LOG_ROW_PAYLOAD, &watch->payload);
-        if (r < 0)
+        if (r != 0)
             return r;
         logfile_append(plain, LOGFILE_PAYLOAD, watch->payload.data, watch->payload.n);
     }
@@ -117,43 +125,146 @@ static int append_row(LogWatch *watch, const PGresult *rows, int row) {
     return 0;
 }
 
-// Into the frame, examined. *ret_n: how many there were.
-static int read_page(LogWatch *watch, uint64_t from, uint64_t to, size_t *ret_n) {
-    RESULT rows = NULL;
-    int r = log_row_read(watch->exchange, watch->payloads, (int64_t)from, (int64_t)to, &rows);
+// Into the frame, as its one segment. 1: it cannot be read; error_text() says why.
+static int examine(LogWatch *watch, const PGresult *rows, int row) {
     bytes_clear(&watch->frame.plain);
-    *ret_n = r == 0 ? (size_t)PQntuples(rows) : 0;
-    for (int row = 0; r == 0 && row < (int)*ret_n; row++)
-        r = append_row(watch, rows, row);
+    int r = append_row(watch, rows, row);
     if (r == 0 && watch->frame.plain.failed)
         r = error_fail(ERROR_MEMORY, "no memory to verify the log");
-    if (r == 0)
-        r = audit_examine(watch->examiner, &watch->frame, 0);
-    return r <= 0 ? r : ERROR_DATABASE;
+    return r != 0 ? r : audit_examine(watch->examiner, &watch->frame, 0);
 }
 
-static void remember(LogWatch *watch, const AuditSegment *segment) {
+static int read_rows(LogWatch *watch, uint64_t from, uint64_t to, PGresult **ret) {
+    watch->trims_are_fresh = false;
+    return log_row_read(watch->exchange, watch->payloads, (int64_t)from, (int64_t)to, ret);
+}
+
+// ---- what was let go of -------------------------------------------------------------------------------------------
+
+// The entry that says so must.
+static int check_trim(LogWatch *watch, const LogTrim *trim) {
+    RESULT rows = NULL;
+    AuditFinding finding = {.position = trim->entry,
+                            .what = "position up to which the log's entries say that it was trimmed"};
+    int r = log_row_read(watch->exchange, watch->payloads, (int64_t)trim->entry, (int64_t)trim->entry, &rows);
+    if (r == 0)
+        r = PQntuples(rows) == 0 ? 1 : examine(watch, rows, 0);
+    uint64_t said = r == 0 ? watch->frame.segments[0].trims : 0; // where it is unreadable, that is told of elsewhere
+    if (r < 0 || said >= trim->position)
+        return r;
+    snprintf(finding.is, sizeof finding.is, "%" PRIu64, said);
+    snprintf(finding.should, sizeof finding.should, "%" PRIu64, trim->position);
+    tell(watch, &finding);
+    return 0;
+}
+
+// Declared before anything is taken away: so what was known when the page was read need not do. Once a page.
+static int read_trims(LogWatch *watch) {
+    LogTrim trim;
+    if (watch->trims_are_fresh)
+        return 0;
+    int r = log_trims_read(watch->exchange, &trim);
+    watch->trims_are_fresh = true;
+    if (r < 0 || trim.position <= watch->trimmed)
+        return r;
+    watch->trimmed = trim.position;
+    return trim.entry > 0 ? check_trim(watch, &trim) : 0;
+}
+
+// 1: it lacks what nothing says that it was let go of. The frame may be another's then.
+static int check_kept(LogWatch *watch, AuditFinding *ret) {
+    const AuditSegment *segment = &watch->frame.segments[0];
+    uint64_t last = segment->last_position;
+    if (!watch->payloads || !audit_lacks(segment, ret) || last <= watch->trimmed)
+        return 0;
+    int r = read_trims(watch);
+    return r < 0 ? r : last > watch->trimmed;
+}
+
+// ---- the new ones -------------------------------------------------------------------------------------------------
+
+// From this segment on, by what stands in the one before. 1: that does not go together, and is told.
+static int begin(LogWatch *watch, int64_t first) {
+    RESULT before = NULL;
+    Dongbo__LogBegin message;
+    int r = audit_new(&watch->audit, &watch->keys, tell, watch);
+    if (r == 0)
+        r = log_row_begin(watch->exchange, first, &before, &message);
+    if (r < 0)
+        return r;
+    bytes_clear(&watch->frame.plain);
+    logfile_append_message(&watch->frame.plain, LOGFILE_BEGIN, &message.base);
+    r = audit_examine(watch->examiner, &watch->frame, 0);
+    if (r == 0)
+        r = audit_link(watch->audit, &watch->frame);
+    if (r != 0)
+        audit_destroy(&watch->audit);
+    if (r > 0) {
+        error_fail(ERROR_DATABASE, "hash or frontier of the one before it is malformed");
+        tell_unread(watch, (uint64_t)first);
+    }
+    return r;
+}
+
+static void remember(LogWatch *watch, int64_t first, const AuditSegment *segment, bool told) {
     if (watch->n == LOG_ROW_PAGE)
         memmove(watch->seen, watch->seen + 1, --watch->n * sizeof *watch->seen);
     Seen *seen = &watch->seen[watch->n++];
-    *seen = (Seen){.first_position = segment->first_position, .told = segment->findings.n > 0};
-    memcpy(seen->hash, segment->hash, HASH_BYTES);
-    memcpy(seen->leaf, segment->leaf, HASH_BYTES);
+    *seen = (Seen){.first_position = (uint64_t)first, .told = told};
+    if (segment) {
+        memcpy(seen->hash, segment->hash, HASH_BYTES);
+        memcpy(seen->leaf, segment->leaf, HASH_BYTES);
+    }
 }
 
-static int look_at_new(LogWatch *watch, uint64_t to) {
-    int r = 0;
-    for (size_t n = 1; r == 0 && n > 0;) {
-        uint64_t from = audit_state(watch->audit).last_position + 1;
-        n = 0;
-        if (from <= to)
-            r = read_page(watch, from, to, &n);
-        if (r == 0 && n > 0)
-            r = audit_link(watch->audit, &watch->frame);
-        for (size_t i = 0; r == 0 && i < n; i++)
-            remember(watch, &watch->frame.segments[i]);
+// Tells what it says of its own content where the audit cannot, for it lacks the place to go on from.
+static int link_row(LogWatch *watch) {
+    const AuditFindings *findings = &watch->frame.segments[0].findings;
+    if (watch->audit)
+        return audit_link(watch->audit, &watch->frame);
+    for (int i = 0; i < findings->n; i++)
+        tell(watch, &findings->list[i]);
+    return 0;
+}
+
+// Behind one that cannot be read the next is begun from anew, so that all that can be is held against what is before
+// it.
+static int look_at(LogWatch *watch, const PGresult *rows, int row) {
+    AuditFinding lacks;
+    int64_t first = pg_i64(rows, row, LOG_ROW_FIRST);
+    watch->next = first + 1;
+    int r = watch->audit ? 0 : begin(watch, first);
+    if (r >= 0)
+        r = examine(watch, rows, row);
+    if (r == 0)
+        r = link_row(watch);
+    if (r < 0)
+        return r;
+    if (r > 0) {
+        tell_unread(watch, (uint64_t)first);
+        audit_destroy(&watch->audit);
+        remember(watch, first, NULL, true);
+        return 0;
     }
-    return r <= 0 ? r : ERROR_DATABASE;
+    remember(watch, first, &watch->frame.segments[0], watch->frame.segments[0].findings.n > 0);
+    r = check_kept(watch, &lacks);
+    if (r > 0) {
+        watch->seen[watch->n - 1].told = true;
+        tell(watch, &lacks);
+    }
+    return r < 0 ? r : 0;
+}
+
+static int look_at_new(LogWatch *watch, int64_t to) {
+    int r = 0;
+    for (int n = 1; r == 0 && n > 0 && watch->next <= to;) {
+        RESULT rows = NULL;
+        r = read_rows(watch, (uint64_t)watch->next, (uint64_t)to, &rows);
+        n = r == 0 ? PQntuples(rows) : 0;
+        for (int row = 0; r == 0 && row < n; row++)
+            r = look_at(watch, rows, row);
+    }
+    return r;
 }
 
 // ---- the newest again ---------------------------------------------------------------------------------------------
@@ -167,39 +278,55 @@ static void tell_change(LogWatch *watch, Seen *seen, const char *what, const uin
     tell(watch, &finding);
 }
 
-static void compare(LogWatch *watch, Seen *seen, const AuditSegment *now) {
-    if (!now)
-        tell_change(watch, seen, "segment, gone since it was read", NULL, seen->hash);
-    else if (memcmp(now->leaf, seen->leaf, HASH_BYTES) != 0)
+static int compare(LogWatch *watch, Seen *seen) {
+    const AuditSegment *now = &watch->frame.segments[0];
+    AuditFinding lacks;
+    if (memcmp(now->leaf, seen->leaf, HASH_BYTES) != 0)
         tell_change(watch, seen, "leaf, changed since it was read", now->leaf, seen->leaf);
     else if (memcmp(now->hash, seen->hash, HASH_BYTES) != 0)
         tell_change(watch, seen, "hash, changed since it was read", now->hash, seen->hash);
-    for (int i = 0; now && !seen->told && i < now->findings.n; i++)
+    for (int i = 0; !seen->told && i < now->findings.n; i++)
         tell(watch, &now->findings.list[i]);
-    seen->told |= now && now->findings.n > 0;
+    seen->told |= now->findings.n > 0;
+    int r = seen->told ? 0 : check_kept(watch, &lacks);
+    if (r > 0) {
+        seen->told = true;
+        tell(watch, &lacks);
+    }
+    return r < 0 ? r : 0;
+}
+
+static int look_again_at(LogWatch *watch, Seen *seen, const PGresult *rows, int row) {
+    if (row < 0) {
+        tell_change(watch, seen, "segment, gone since it was read", NULL, seen->hash);
+        return 0;
+    }
+    int r = examine(watch, rows, row);
+    if (r <= 0)
+        return r < 0 ? r : compare(watch, seen);
+    seen->told = true;
+    tell_unread(watch, seen->first_position);
+    return 0;
 }
 
 static int look_again(LogWatch *watch) {
-    size_t n = 0, at = 0;
+    RESULT rows = NULL;
     if (watch->n == 0)
         return 0;
-    int r = read_page(watch, watch->seen[0].first_position, watch->seen[watch->n - 1].first_position, &n);
+    int r = read_rows(watch, watch->seen[0].first_position, watch->seen[watch->n - 1].first_position, &rows);
+    int at = 0, n = r == 0 ? PQntuples(rows) : 0;
     for (size_t i = 0; r == 0 && i < watch->n; i++) {
         Seen *seen = &watch->seen[i];
-        while (at < n && watch->frame.segments[at].first_position < seen->first_position)
+        while (at < n && (uint64_t)pg_i64(rows, at, LOG_ROW_FIRST) < seen->first_position)
             at++;
-        bool is_there = at < n && watch->frame.segments[at].first_position == seen->first_position;
+        bool is_there = at < n && (uint64_t)pg_i64(rows, at, LOG_ROW_FIRST) == seen->first_position;
         if (!seen->told)
-            compare(watch, seen, is_there ? &watch->frame.segments[at] : NULL);
+            r = look_again_at(watch, seen, rows, is_there ? at : -1);
     }
     return r;
 }
 
 int log_watch_look(LogWatch *watch, int64_t to) {
     int r = look_again(watch);
-    return r < 0 ? r : look_at_new(watch, (uint64_t)to);
-}
-
-uint64_t log_watch_breaks(const LogWatch *watch) {
-    return watch->breaks;
+    return r < 0 ? r : look_at_new(watch, to);
 }

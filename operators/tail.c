@@ -25,6 +25,12 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char NOTES[] =
+    "--verify holds each segment against itself and the one before as it is read, and with -f the newest 64 segments again\n"
+    "every second. Older ones are not looked at again: what is changed in them later is found by --verify --since, and by\n"
+    "dongbo log verify of an export, which also holds it against what was signed.\n"
+    "Exit code 1: a break was told, or a segment that cannot be read.\n";
+
 #define TAIL_ARENA_BYTES ((size_t)256 * 1024 * 1024)
 #define TAIL_LINES 20
 #define TAIL_RETRY_MS 500
@@ -60,7 +66,8 @@ typedef struct Tail {
     long long lines; // -1: not said
     uint32_t agency;
     int domain, verdict;
-    int64_t next; // first position not shown yet
+    int64_t next;      // first position not shown yet
+    uint64_t n_broken; // what was told, and what could not be read
     Bytes out, broken;
 } Tail;
 
@@ -95,10 +102,12 @@ typedef struct Page {
     Dongbo__SegmentPayload *payload; // NULL
 } Page;
 
+// 1: it cannot be read; error_text() says why.
 static int decode(Tail *tail, Page *page, int row) {
     size_t n = 0;
     int format = pg_i16(page->rows, row, 5);
     arena_reset(tail->arena);
+    page->summary = NULL;
     page->payload = NULL;
     int r = names_refresh(tail->names, tail->exchange, (uint32_t)pg_i32(page->rows, row, 3));
     if (r < 0)
@@ -108,9 +117,9 @@ static int decode(Tail *tail, Page *page, int row) {
     bytes = pg_bytes(page->rows, row, 7, &n);
     if (r == 0 && n)
         r = segment_decode_payload(bytes, n, format, tail->arena, &page->payload);
-    return r <= 0 ? r
-                  : error_fail(ERROR_DATABASE, "the segment at position %lld cannot be read",
-                               (long long)pg_i64(page->rows, row, 0));
+    if (r > 0)
+        error_fail(ERROR_DATABASE, "%s is damaged", page->summary ? "its payload" : "its summary");
+    return r;
 }
 
 // Shows the segment's matching lines, the last ones first when going backwards, at most *limit (< 0: all). Backwards
@@ -162,21 +171,7 @@ static int flush_out(Tail *tail) {
     return bad ? error_fail(ERROR_SYSTEM, "standard output: %s", strerror(errno)) : 0;
 }
 
-static int back_page(Tail *tail, Kept *kept, const PGresult *rows) {
-    Page page = {.rows = rows};
-    int r = 0;
-    for (int row = 0; r == 0 && row < PQntuples(rows) && kept->n < (size_t)tail->lines; row++) {
-        r = decode(tail, &page, row);
-        for (size_t i = r == 0 ? page.summary->n_lines : 0; i-- > 0 && r == 0 && kept->n < (size_t)tail->lines;) {
-            const Line line = line_of(&page, row, i);
-            if (matches(tail, &line))
-                r = keep(kept, &tail->format, &line);
-        }
-    }
-    return r;
-}
-
-// ---- verifying ----------------------------------------------------------------------------------------------------
+// ---- what is broken -----------------------------------------------------------------------------------------------
 
 static void end_broken(int signal) {
     (void)signal;
@@ -191,16 +186,32 @@ static void answer_broken_when_interrupted(void) {
             signal(SIGNALS[i], SIG_IGN);
 }
 
+static void count_broken(Tail *tail) {
+    if (tail->n_broken++ == 0)
+        answer_broken_when_interrupted();
+}
+
 // At once, among the lines: whoever looks at these must not have to look elsewhere.
 static void tell_broken(void *of, const AuditFinding *finding) {
     Tail *tail = of;
-    if (log_watch_breaks(tail->watch) == 1)
-        answer_broken_when_interrupted();
+    count_broken(tail);
     bytes_clear(&tail->broken);
     line_write_broken(&tail->format, finding, &tail->broken);
     if (!tail->broken.failed)
         fwrite(tail->broken.data, 1, tail->broken.n, stdout);
 }
+
+// Where it is verified, that was told already, or is about to be.
+static void tell_unread(Tail *tail, int64_t position) {
+    AuditFinding finding;
+    log_watch_unread((uint64_t)position, &finding);
+    if (tail->verify)
+        count_broken(tail);
+    else
+        tell_broken(tail, &finding);
+}
+
+// ---- verifying ----------------------------------------------------------------------------------------------------
 
 // From the segment that holds this position on.
 static int watch_from(Tail *tail, int64_t from) {
@@ -220,6 +231,23 @@ static int watch_up_to(Tail *tail, int64_t position) {
 }
 
 // ---- lines --------------------------------------------------------------------------------------------------------
+
+static int back_page(Tail *tail, Kept *kept, const PGresult *rows) {
+    Page page = {.rows = rows};
+    int r = 0;
+    for (int row = 0; r == 0 && row < PQntuples(rows) && kept->n < (size_t)tail->lines; row++) {
+        r = decode(tail, &page, row);
+        if (r > 0)
+            tell_unread(tail, pg_i64(rows, row, 0));
+        for (size_t i = r == 0 ? page.summary->n_lines : 0; i-- > 0 && r == 0 && kept->n < (size_t)tail->lines;) {
+            const Line line = line_of(&page, row, i);
+            if (matches(tail, &line))
+                r = keep(kept, &tail->format, &line);
+        }
+        r = r > 0 ? 0 : r;
+    }
+    return r;
+}
 
 // The last lines: what is newest is read first and printed last.
 static int show_last(Tail *tail) {
@@ -266,6 +294,8 @@ static int show_new(Tail *tail, bool limited) {
             r = watch_up_to(tail, pg_i64(rows, n - 1, 1));
         for (int row = 0; r == 0 && row < n; row++) {
             r = decode(tail, &page, row);
+            if (r > 0)
+                tell_unread(tail, pg_i64(rows, row, 0));
             for (size_t i = 0; r == 0 && i < page.summary->n_lines && !(limited && tail->lines == 0); i++) {
                 const Line line = line_of(&page, row, i);
                 if (!matches(tail, &line))
@@ -273,6 +303,7 @@ static int show_new(Tail *tail, bool limited) {
                 line_write(&tail->format, &line, &tail->out);
                 tail->lines -= limited;
             }
+            r = r > 0 ? 0 : r;
         }
         if (r == 0)
             r = flush_out(tail);
@@ -319,7 +350,6 @@ static int follow(Tail *tail) {
     int r = 0;
     while (r == 0) {
         r = follow_once(tail);
-        // A segment that cannot be read would be there again; a session that was lost comes back.
         while (r == ERROR_DATABASE && !pg_connected(tail->exchange))
             r = reconnect(tail);
     }
@@ -398,7 +428,7 @@ int tail_run(Desk *desk, int argc, char **argv) {
         {"unmask", 0, OPTION_FLAG, NULL, "show citizen numbers; this is noted", &tail.unmask},
         DESK_WHY(desk),
         {0}};
-    int r = desk_parse(desk, options, argc, argv, &operand);
+    int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
     if (tail.lines < -1 || tail.lines > 10000000)
@@ -418,5 +448,7 @@ int tail_run(Desk *desk, int argc, char **argv) {
         r = tail.since ? show_new(&tail, limited) : show_last(&tail);
     if (r == 0 && tail.follow)
         r = follow(&tail);
-    return r < 0 ? r : tail.watch && log_watch_breaks(tail.watch) > 0;
+    if (r < 0 && tail.n_broken > 0)
+        log_error("%s", error_text()); // what was told is the answer all the same
+    return tail.n_broken > 0 ? 1 : r < 0 ? r : 0;
 }

@@ -318,6 +318,93 @@ def test_following_says_where_the_chain_breaks_as_it_grows(run):
     run.dongbo("agency", "enable", "NPC")
 
 
+LOST = "is missing, should be there, for nothing says that it was let go"
+
+
+@contextlib.contextmanager
+def all_payloads_gone(run):
+    """As the database's owner would; then they are put back."""
+    run.wait_in_force()
+    run.cluster.rows("CREATE TABLE was AS SELECT first_position, payload, batch FROM exchange.segment")
+    run.cluster.rows("UPDATE exchange.segment SET payload = NULL, batch = NULL")
+    yield
+    run.cluster.rows("UPDATE exchange.segment s SET payload = was.payload, batch = was.batch FROM was "
+                     "WHERE s.first_position = was.first_position")
+    run.cluster.rows("DROP TABLE was")
+
+
+def test_payloads_that_nobody_let_go_of(run):
+    newest(run)
+    segments = run.cluster.value("SELECT count(*) FROM exchange.segment")
+    with all_payloads_gone(run):
+        done = run.dongbo("log", "tail", "--verify", "--since", "1", check=False)
+    assert done.returncode == 1 and done.stdout.count(f"BROKEN payload: {LOST}") == segments
+    first = newest(run)
+    with following(run, "--verify", "-n", "1") as process:
+        assert any(line.startswith(f"{first:10} 20") for line in process.stdout)
+        with all_payloads_gone(run):
+            assert process.stdout.readline().endswith(f"BROKEN payload: {LOST}\n")
+        process.stdout.close()
+
+
+def test_payloads_that_were_let_go_of(run):
+    """As far as an entry of the log says; the table alone, where its owner wrote into it, says nothing."""
+    head = newest(run)
+    with all_payloads_gone(run):
+        run.cluster.rows("INSERT INTO exchange.trim (position) VALUES (%s)", head - 1)
+        done = run.dongbo("log", "tail", "--verify", "--since", "1", check=False)
+        assert done.returncode == 1 and " 1 BROKEN payload: " in done.stdout
+        run.cluster.rows("INSERT INTO exchange.policy_change (text, position, logged_position) VALUES "
+                         "('log trimmed up to position ' || %s || ' by nobody', 1, 1)", head - 1)
+        done = run.dongbo("log", "tail", "--verify", "--since", "1", check=False)
+        assert done.returncode == 1 and " 1 BROKEN payload: " not in done.stdout
+        entries = "position up to which the log's entries say that it was trimmed"
+        assert f" 1 BROKEN {entries}: is 0, should be {head - 1}" in done.stdout
+        assert done.stdout.count(LOST) == 1  # the last one, which no trim takes
+        run.cluster.rows("DELETE FROM exchange.policy_change WHERE text LIKE '%% by nobody'")
+        run.cluster.rows("DELETE FROM exchange.trim")
+
+
+def test_a_segment_that_cannot_be_read_is_a_break(run, tmp_path):
+    first = newest(run)
+    for change in ("disable", "enable"):
+        run.dongbo("agency", change, "NPC")
+    run.wait_in_force()
+    damaged = "set_byte(summary, 0, get_byte(summary, 0) # 1)"
+    with changed(run, first, "summary", damaged):
+        for words in (("--verify", "--since", first), ("--since", first), ("--verify",), ()):
+            done = run.dongbo("log", "tail", *words, check=False)
+            assert done.returncode == 1, done.stderr
+            [broken] = [line for line in done.stdout.splitlines() if line.startswith(f"{first:10} ")]
+            assert "BROKEN segment: is unreadable (" in broken and "is damaged), should be as it was" in broken
+            assert "agency NPC active" in done.stdout  # what comes behind is shown all the same
+        path = tmp_path / "log.dlog"
+        done = run.dongbo("log", "export", path, check=False)
+        assert done.returncode == 1 and f"position {first} is damaged" in done.stderr and not path.exists()
+    assert run.dongbo("log", "tail", "--verify", "--since", first).returncode == 0
+    first = newest(run)
+    with following(run, "--verify", "--since", f"{first + 1}") as process, changed(run, first, "summary", damaged):
+        assert "POSITION" in process.stdout.readline()
+        run.dongbo("agency", "disable", "NPC")
+        assert "BROKEN" in process.stdout.readline()
+        assert "agency NPC disabled" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 1
+    run.dongbo("agency", "enable", "NPC")
+
+
+def test_what_is_not_looked_at_again_is_said(run):
+    told = run.dongbo("log", "tail", "--help").stdout
+    assert "newest 64 segments again" in told and "Older ones are not looked at again" in told
+
+
+def test_another_format_is_a_break(run):
+    first = newest(run)
+    with changed(run, first, "format", "77"):
+        done = run.dongbo("log", "tail", "--verify", "-n", "1", check=False)
+        assert done.returncode == 1 and "of format 77" in done.stdout
+
+
 def test_following_without_old_lines(run):
     with following(run, "-n", "0") as process:
         assert "POSITION" in process.stdout.readline()

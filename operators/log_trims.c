@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See log_trims.h. Believes the entry's text no more than its place: whoever asks reads the entry.
+#include "operators/log_trims.h"
+
+#include "operators/result.h"
+
+static const PgStatement TRIMS = {
+    "log_trims",
+    "SELECT t.position, coalesce((SELECT max(s.first_position) FROM exchange.segment s "
+    "WHERE s.first_position <= c.logged_position), 0) FROM exchange.trim t JOIN exchange.policy_change c "
+    "ON c.text LIKE 'log trimmed up to position ' || t.position || ' %' "
+    "ORDER BY t.position DESC, c.logged_position DESC NULLS LAST LIMIT 1",
+    0, NULL};
+
+int log_trims_read(Pg *exchange, LogTrim *ret) {
+    RESULT rows = NULL;
+    *ret = (LogTrim){0};
+    int r = pg_run(exchange, &TRIMS, NULL, &rows);
+    if (r == 0 && PQntuples(rows) > 0)
+        *ret = (LogTrim){(uint64_t)pg_i64(rows, 0, 0), (uint64_t)pg_i64(rows, 0, 1)};
+    return r;
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Up to where the log in the database was let go of, as who trims it says: in a table, and by an entry of the log.
+#pragma once
+
+#include "proto/base/pg.h"
+
+#include <stdint.h>
+
+typedef struct LogTrim {
+    uint64_t position; // 0: nothing was let go of
+    uint64_t entry;    // first position of the segment whose entry says so; 0: no broker has come to it yet
+} LogTrim;
+
+// The furthest of those that were declared to the log, too: whoever has the database could say it in the table alone.
+// ERROR_DATABASE.
+int log_trims_read(Pg *exchange, LogTrim *ret);
