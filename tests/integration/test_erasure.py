@@ -39,9 +39,11 @@ def carry_out(exchange, *words):
     return n
 
 
-def verify(exchange, code=0, **files):
+def verify(exchange, code=0, tail=0, **files):
     path = exchange.directory / "log.dlog"
     exchange.dongbo("log", "export", "--payloads", path)
+    done = exchange.dongbo("log", "tail", "--verify", "--since", 1, check=False)
+    assert done.returncode == tail, done.stdout
     done = exchange.dongbo("log", "verify", "--json", path, "--keys", exchange.keys("moh"), check=False)
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout)
@@ -290,7 +292,7 @@ def test_no_word_stays_behind_what_the_log_has_let_go(exchange, health):
     assert b"SECRET" in everything(exchange)
     carry_out(exchange, "--citizen", people.citizen(0)["citizen_number"])
     assert b"SECRET" not in everything(exchange)
-    verify(exchange)
+    verify(exchange, tail=1)  # no entry says that it was trimmed
 
 
 def test_a_tombstone_or_a_policy_is_not_erased(exchange, health):
