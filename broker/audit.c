@@ -58,6 +58,7 @@ struct Audit {
     int format;     // ... likewise
     int64_t stored_at_us, population_position;
     Frontier frontier;
+    bool frontier_off, root_off, hash_off; // the last segment's, the last head's: as was told
     AuditNotes notes;
     EpochStart *epochs;
     size_t n_epochs, epochs_size;
@@ -128,11 +129,14 @@ static void tell_number(Audit *audit, uint64_t position, const char *what, uint6
     tell(audit, &finding);
 }
 
-static void tell_hash(Audit *audit, uint64_t position, const char *what, const uint8_t *is, const uint8_t *should) {
-    AuditFinding finding = {.position = position, .what = what};
+static void tell_hashes(Audit *audit, AuditFinding finding, const uint8_t *is, const uint8_t *should) {
     hex_encode(is, HASH_BYTES, finding.is);
     hex_encode(should, HASH_BYTES, finding.should);
     tell(audit, &finding);
+}
+
+static void tell_hash(Audit *audit, uint64_t position, const char *what, const uint8_t *is, const uint8_t *should) {
+    tell_hashes(audit, (AuditFinding){.position = position, .what = what}, is, should);
 }
 
 static void tell_text(Audit *audit, uint64_t position, const char *what, const char *is, const char *should) {
@@ -283,24 +287,31 @@ static int check_head_signature(Audit *audit, const Dongbo__SignedHead *head, co
     return 0;
 }
 
-static void count_head(Audit *audit, uint64_t last_position, bool is_signed) {
+// fits: to what is there. What contradicts it proves nothing of it.
+static void count_head(Audit *audit, uint64_t last_position, bool is_signed, bool fits) {
     audit->counts.heads++;
     audit->counts.signed_heads += is_signed;
-    if (is_signed && last_position > audit->state.proven_position)
+    if (is_signed && fits && last_position > audit->state.proven_position)
         audit->state.proven_position = last_position;
 }
 
-// What the exchange signed of its log when it was so long is what the log is.
-static void check_tree(Audit *audit, uint64_t position, const uint8_t *signed_root, const uint8_t *signed_hash) {
+// What the exchange signed of its log when it was so long is what the log is. Whether it is.
+static bool check_tree(Audit *audit, uint64_t position, const uint8_t *signed_root, const uint8_t *signed_hash) {
     uint8_t root[HASH_BYTES];
+    bool root_was_off = audit->root_off || audit->frontier_off, hash_was_off = audit->hash_off;
     frontier_root(audit->merkle, &audit->frontier, root);
-    if (memcmp(signed_root, root, HASH_BYTES) != 0)
-        tell_hash(audit, position, "root, as a head was signed", root, signed_root);
-    if (memcmp(signed_hash, audit->state.hash, HASH_BYTES) != 0)
-        tell_hash(audit, position, "hash, as a head was signed", audit->state.hash, signed_hash);
+    audit->root_off = memcmp(signed_root, root, HASH_BYTES) != 0;
+    audit->hash_off = memcmp(signed_hash, audit->state.hash, HASH_BYTES) != 0;
+    if (audit->root_off)
+        tell_hashes(audit, (AuditFinding){position, "root, as a head was signed", .follows = root_was_off}, root,
+                    signed_root);
+    if (audit->hash_off)
+        tell_hashes(audit, (AuditFinding){position, "hash, as a head was signed", .follows = hash_was_off},
+                    audit->state.hash, signed_hash);
     if (position != audit->state.last_position)
         tell_number(audit, audit->state.last_position, "last position, as a head was signed",
                     audit->state.last_position, position);
+    return !audit->root_off && !audit->hash_off && position == audit->state.last_position;
 }
 
 static void check_head_chain(Audit *audit, const Dongbo__SignedHead *head, const Dongbo__TreeHead *tree) {
@@ -320,14 +331,15 @@ static int link_head(Audit *audit, const LogfileRecord *record) {
     int r = read_head(audit, record->body, record->n, &head, &tree);
     if (r != 0)
         return r;
+    bool fits = false;
     if (tree->size != audit->state.leaf_index)
         tell_number(audit, tree->last_position, "size of a head", tree->size, audit->state.leaf_index);
     else
-        check_tree(audit, tree->last_position, tree->root.data, tree->segment_hash.data);
+        fits = check_tree(audit, tree->last_position, tree->root.data, tree->segment_hash.data);
     check_head_chain(audit, head, tree);
     bool is_signed = false;
     r = check_head_signature(audit, head, tree, &is_signed);
-    count_head(audit, tree->last_position, is_signed);
+    count_head(audit, tree->last_position, is_signed, fits);
     return r;
 }
 
@@ -347,8 +359,8 @@ int audit_expect(Audit *audit, const uint8_t *data, size_t n) {
 static void check_expected(Audit *audit) {
     const AuditHead *head;
     while ((head = audit_expected_next(&audit->expected, audit->state.leaf_index)) != NULL) {
-        check_tree(audit, head->last_position, head->root, head->segment_hash);
-        count_head(audit, head->last_position, head->is_signed);
+        bool fits = check_tree(audit, head->last_position, head->root, head->segment_hash);
+        count_head(audit, head->last_position, head->is_signed, fits);
     }
 }
 
@@ -423,9 +435,11 @@ static void check_chain(Audit *audit, const AuditSegment *segment) {
         tell_hash(audit, segment->first_position, "hash", segment->hash, hash);
     frontier_add(audit->merkle, &audit->frontier, segment->leaf);
     size_t n = frontier_bytes(&audit->frontier);
-    if (segment->frontier_n != n || memcmp(segment->frontier, audit->frontier.nodes, n) != 0)
-        tell_text(audit, segment->first_position, "frontier", "not that of the tree over all leaves",
-                  "as the leaves have it");
+    bool was_off = audit->frontier_off;
+    audit->frontier_off = segment->frontier_n != n || memcmp(segment->frontier, audit->frontier.nodes, n) != 0;
+    if (audit->frontier_off)
+        tell(audit, &(AuditFinding){segment->first_position, "frontier", "not that of the tree over all leaves",
+                                    "as the leaves have it", was_off});
 }
 
 static void note_unchecked(Audit *audit, const AuditSegment *segment) {

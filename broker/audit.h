@@ -24,6 +24,7 @@ typedef struct AuditFinding {
     const char *what;              // constant: "hash", "event", "signature", ...
     char is[AUDIT_TEXT_BYTES];     // as it stands there
     char should[AUDIT_TEXT_BYTES]; // as it should be
+    bool follows;                  // from one before it of the same kind, and so says nothing new
 } AuditFinding;
 
 #define AUDIT_FINDINGS_MAX 4 // of one segment; what more is wrong with it adds nothing
@@ -151,7 +152,7 @@ const AuditCounts *audit_counts(const Audit *audit);
 typedef struct AuditState { // where it has come to
     uint64_t first_position, last_position, leaf_index;
     uint8_t hash[HASH_BYTES], root[HASH_BYTES];
-    uint64_t proven_position; // up to here a head is signed by a key that was given; 0: none
+    uint64_t proven_position; // up to here a head is signed by a key that was given, of what is there; 0: none
     bool payloads;            // all files were exported with them
     bool from_middle;         // what is before the first position was not seen
 } AuditState;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define BREAKS_SHOWN 100
+#define FOLLOWING_SHOWN 3 // of those that follow from another
 
 static const char NOTES[] =
     "FILEs are parts of one log, made by dongbo log export, in their order. Keys are public key files (FILE.pub), of\n"
@@ -37,8 +38,8 @@ typedef struct Verifying {
     LogAudit *log;
     bool json;
     json_t *breaks;
-    uint64_t n_breaks;
-    char *unread; // why a file could not be read
+    uint64_t n_breaks, n_following, n_shown; // n_shown: in text
+    char *unread;                            // why a file could not be read
 } Verifying;
 
 static void verifying_free(Verifying *verifying) {
@@ -53,14 +54,19 @@ static void verifying_free(Verifying *verifying) {
 
 static void tell(void *to, const AuditFinding *finding) {
     Verifying *verifying = to;
-    if (++verifying->n_breaks > BREAKS_SHOWN)
-        return;
+    verifying->n_breaks++;
+    verifying->n_following += finding->follows;
     if (verifying->json) {
-        json_array_append_new(verifying->breaks,
-                              json_pack("{s:I, s:s, s:s, s:s}", "position", (json_int_t)finding->position, "what",
-                                        finding->what, "is", finding->is, "should", finding->should));
+        if (verifying->n_breaks <= BREAKS_SHOWN)
+            json_array_append_new(verifying->breaks,
+                                  json_pack("{s:I, s:s, s:s, s:s, s:b}", "position", (json_int_t)finding->position,
+                                            "what", finding->what, "is", finding->is, "should", finding->should,
+                                            "follows", finding->follows));
         return;
     }
+    if ((finding->follows && verifying->n_following > FOLLOWING_SHOWN) || verifying->n_shown == BREAKS_SHOWN)
+        return;
+    verifying->n_shown++;
     progress_end();
     printf("broken at position %" PRIu64 ": %s\n", finding->position, finding->what);
     printf("    is      %s\n    should  %s\n", *finding->is ? finding->is : "-",
@@ -117,14 +123,24 @@ static void print_expected(const Verifying *verifying) {
                counts->receipts, counts->unmatched_receipts);
 }
 
+// A changed row is off in the tree of each segment behind it: many lines would say one thing.
+static void print_not_shown(const Verifying *verifying) {
+    uint64_t more = verifying->n_breaks - verifying->n_shown;
+    uint64_t following = verifying->n_following > FOLLOWING_SHOWN ? verifying->n_following - FOLLOWING_SHOWN : 0;
+    following = following < more ? following : more;
+    if (following > 0)
+        printf("and %" PRIu64 " more behind it follow from it\n", following);
+    if (more > following)
+        printf("and %" PRIu64 " more\n", more - following);
+}
+
 static void print_text(const Verifying *verifying) {
     const AuditCounts *counts = audit_counts(verifying->audit);
     AuditState state = audit_state(verifying->audit);
     char hash[2 * HASH_BYTES + 1], root[2 * HASH_BYTES + 1];
     hex_encode(state.hash, HASH_BYTES, hash);
     hex_encode(state.root, HASH_BYTES, root);
-    if (verifying->n_breaks > BREAKS_SHOWN)
-        printf("and %" PRIu64 " more\n", verifying->n_breaks - BREAKS_SHOWN);
+    print_not_shown(verifying);
     printf("%" PRIu64 " entries in %" PRIu64 " segments, positions %" PRIu64 " to %" PRIu64 "%s\n", counts->entries,
            counts->segments, state.first_position, state.last_position,
            state.from_middle ? "; what is before them was not seen" : "");
@@ -218,6 +234,7 @@ static void print_json(const Verifying *verifying) {
     json_object_set_new(object, "let_go_unproven", json_integer((json_int_t)counts->unproven));
     json_object_set_new(object, "erased", erased_json(verifying));
     json_object_set_new(object, "breaks_found", json_integer((json_int_t)verifying->n_breaks));
+    json_object_set_new(object, "breaks_following", json_integer((json_int_t)verifying->n_following));
     json_object_set(object, "breaks", verifying->breaks);
     json_object_set_new(object, "unread", verifying->unread ? json_string(verifying->unread) : json_null());
     json_dumpf(object, stdout, JSON_COMPACT);

@@ -174,6 +174,22 @@ def test_people_read_what_is_broken_and_what_was_not_checked(run):
     assert shown.endswith("\nBROKEN\n")
 
 
+def test_what_follows_from_a_break_is_counted(run, tmp_path):
+    """One changed row is off in the tree of each segment behind it; no head that says otherwise proves it."""
+    run.wait_until("SELECT (SELECT max(size) FROM exchange.signed_head) = (SELECT leaf_index + 1 FROM exchange.head)",
+                   True)
+    run.cluster.rows("UPDATE exchange.segment SET stored_at_us = stored_at_us + 1 WHERE first_position = 1")
+    path, key = export(run), f"exchange={run.keys('broker')}"
+    shown = run.dongbo("log", "verify", path, "--keys", key, check=False).stdout
+    run.cluster.rows("UPDATE exchange.segment SET stored_at_us = stored_at_us - 1 WHERE first_position = 1")
+    said = verify(run, path, "--keys", key, code=1)
+    own = [found for found in said["breaks"] if not found["follows"]]
+    assert [(found["position"], found["what"]) for found in own] == [(1, "hash"), (1, "frontier")]
+    assert said["breaks_found"] == said["breaks_following"] + 2 and said["proven_position"] == 0 < said["heads_good"]
+    assert shown.count("broken at position") == 5 and "proven up to" not in shown
+    assert f"\nand {said['breaks_following'] - 3} more behind it follow from it\n" in shown
+
+
 def test_an_export_is_what_the_protocol_says(run):
     """Read by the words of PROTOCOL.md alone."""
     exported = records(export(run, "--payloads"))

@@ -27,8 +27,9 @@ typedef struct Log { // its records, as they may be changed
 
 typedef struct Found {
     AuditFinding first;
-    int n;
+    int n, following;
     int result; // 1: it cannot be read
+    uint64_t proven;
 } Found;
 
 static const Bytes *expected_head; // known from elsewhere; NULL: none is
@@ -102,6 +103,7 @@ static void tell(void *to, const AuditFinding *finding) {
     Found *found = to;
     if (found->n++ == 0)
         found->first = *finding;
+    found->following += finding->follows;
 }
 
 static Found audit_log(Log *log) {
@@ -126,6 +128,7 @@ static Found audit_log(Log *log) {
     if (found.result == 0)
         ok(audit_finish(audit));
     assert_true(found.result >= 0);
+    found.proven = audit_state(audit).proven_position;
     return found;
 }
 
@@ -494,6 +497,8 @@ static void test_a_log_that_was_chained_anew(void **state) {
     Found found = audit_log(&forged);
     assert_string_equal(found.first.what, "root, as a head was signed");
     assert_int_equal(found.first.position, EVENTS + 1); // the first that covers what is not so
+    assert_int_equal(found.proven, 0);                  // by heads that say otherwise
+    assert_int_equal(found.following, 2);               // root and hash of the second head
     take_out(&forged, nth(&forged, LOGFILE_HEAD, 0), 1);
     take_out(&forged, nth(&forged, LOGFILE_HEAD, 0), 1);
     assert_int_equal(audit_log(&forged).n, 0);                        // what nobody signed is consistent with itself
@@ -503,6 +508,22 @@ static void test_a_log_that_was_chained_anew(void **state) {
     expected_head = NULL;
     assert_string_equal(found.first.what, "root, as a head was signed");
     log_free(&forged);
+}
+
+// One changed row is off in the tree of each segment behind it, and in each head's.
+static void test_what_follows_from_a_break(void **state) {
+    Log log;
+    assert_int_equal(audit_log(&whole).proven, LAST_POSITION);
+    log_copy(&log, &whole);
+    change(&log, nth(&log, LOGFILE_SEGMENT, 1), &dongbo__log_segment__descriptor, later);
+    Found found = audit_log(&log);
+    assert_int_equal(found.n, 2 + 5); // its hash and frontier; three segments and two heads
+    assert_int_equal(found.following, 5);
+    assert_int_equal(found.proven, 0);
+    change(&log, nth(&log, LOGFILE_SEGMENT, 3), &dongbo__log_segment__descriptor, later);
+    found = audit_log(&log);
+    assert_int_equal(found.n - found.following, 3); // that one's hash is its own
+    log_free(&log);
 }
 
 static void test_heads_follow_each_other(void **state) {
@@ -578,6 +599,7 @@ int main(void) {
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_a_payload_is_missing),
         cmocka_unit_test(test_a_log_that_was_chained_anew),
+        cmocka_unit_test(test_what_follows_from_a_break),
         cmocka_unit_test(test_heads_follow_each_other),
         cmocka_unit_test(test_an_entry_is_erased),
         cmocka_unit_test(test_an_entry_is_erased_by_order),
