@@ -25,9 +25,10 @@ static const char NOTES[] =
     "They must not overlap: dongbo log export says where the next one is to begin. FILE.pub with = in its name is given\n"
     "as ./FILE.pub.\n"
     "Exit code 0: whole, as far as the files go. 1: broken, at the positions that are named. 2: a file could not be read\n"
-    "to its end. A part of a log is whole, too, and so is one of which nothing is signed by a key that was given. A\n"
-    "script reads in --json how far heads prove it (proven_position, of last_position; 0: nowhere), and whether heads\n"
-    "that were given are of a longer log (end_missing).\n";
+    "to its end; up to where all before that is good, and from where nothing was read, is told (good_position and\n"
+    "unread_from in --json). A part of a log is whole, too, and so is one of which nothing is signed by a key that was\n"
+    "given. A script reads in --json how far heads prove it (proven_position, of last_position; 0: nowhere), and whether\n"
+    "heads that were given are of a longer log (end_missing).\n";
 
 typedef struct Verifying {
     OptionList keys_given, heads_given, witnesses_given, receipts_given;
@@ -39,6 +40,7 @@ typedef struct Verifying {
     bool json;
     json_t *breaks;
     uint64_t n_breaks, n_following, n_shown; // n_shown: in text
+    uint64_t first_break;                    // the lowest position of one
     char *unread;                            // why a file could not be read
 } Verifying;
 
@@ -54,7 +56,8 @@ static void verifying_free(Verifying *verifying) {
 
 static void tell(void *to, const AuditFinding *finding) {
     Verifying *verifying = to;
-    verifying->n_breaks++;
+    if (verifying->n_breaks++ == 0 || finding->position < verifying->first_break)
+        verifying->first_break = finding->position;
     verifying->n_following += finding->follows;
     if (verifying->json) {
         if (verifying->n_breaks <= BREAKS_SHOWN)
@@ -134,6 +137,22 @@ static void print_not_shown(const Verifying *verifying) {
         printf("and %" PRIu64 " more\n", more - following);
 }
 
+// Before what could not be read, and before the first break.
+static uint64_t good_position(const Verifying *verifying) {
+    uint64_t last = audit_state(verifying->audit).last_position, first = verifying->first_break;
+    return verifying->n_breaks == 0 || first > last ? last : first > 0 ? first - 1 : 0;
+}
+
+static void print_unread(const Verifying *verifying) {
+    AuditState state = audit_state(verifying->audit);
+    printf("could not be read: %s\n", verifying->unread);
+    if (state.first_position == 0)
+        printf("nothing was read\n");
+    else
+        printf("good up to position %" PRIu64 "; unread from position %" PRIu64 "\n", good_position(verifying),
+               state.last_position + 1);
+}
+
 static void print_text(const Verifying *verifying) {
     const AuditCounts *counts = audit_counts(verifying->audit);
     AuditState state = audit_state(verifying->audit);
@@ -176,7 +195,7 @@ static void print_text(const Verifying *verifying) {
     if (counts->unproven)
         printf("the entries that say what was let go are not all in these files\n");
     if (verifying->unread)
-        printf("could not be read: %s\n", verifying->unread);
+        print_unread(verifying);
     printf(verifying->n_breaks   ? "BROKEN\n"
            : verifying->unread   ? "NOT VERIFIED\n"
            : counts->later_heads ? "whole as far as it goes, WITHOUT ITS END\n"
@@ -237,6 +256,10 @@ static void print_json(const Verifying *verifying) {
     json_object_set_new(object, "breaks_following", json_integer((json_int_t)verifying->n_following));
     json_object_set(object, "breaks", verifying->breaks);
     json_object_set_new(object, "unread", verifying->unread ? json_string(verifying->unread) : json_null());
+    json_object_set_new(object, "unread_from",
+                        verifying->unread && state.first_position ? json_integer((json_int_t)state.last_position + 1)
+                                                                  : json_null());
+    json_object_set_new(object, "good_position", json_integer((json_int_t)good_position(verifying)));
     json_dumpf(object, stdout, JSON_COMPACT);
     printf("\n");
     json_decref(object);
