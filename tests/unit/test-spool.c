@@ -173,6 +173,8 @@ static void test_takes_an_older_format(void **state) {
     PublishCase *test = *state;
     publish_case_add(test, 3);
     static const char OLDER[] = "ALTER TABLE stream DROP COLUMN verdict_epoch;"
+                                "ALTER TABLE stream DROP COLUMN hello_epoch; ALTER TABLE stream DROP COLUMN "
+                                "hello_position; ALTER TABLE receipt DROP COLUMN first; DROP TABLE word;"
                                 "ALTER TABLE origin DROP COLUMN encoding; ALTER TABLE origin DROP COLUMN confidence;";
     assert_int_equal(lite_script(spool_lite(test->spool), OLDER), 0);
     publish_case_close(test);

@@ -523,6 +523,32 @@ static void test_words_go_with_their_batch(void **state) {
     verdicts_free(&verdicts);
 }
 
+// A spool of a program that kept of later words the open ones alone, and final ones until the receipt.
+static void test_goes_on_with_what_an_older_program_kept(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 3);
+    publish_case_add(test, 2);
+    receipt(test, &verdicts, 1, (Word[]){{1, DEFERRED, 1001, 0}, {2, MISMATCH, 1002, 0}, {3, DEFERRED, 1003, 0}, {0}});
+    later(
+        test, &verdicts, 1102,
+        (Word[]){{1, MISMATCH, 1100, 0}, {2, ACCEPTED, 1101, 0}, {4, DEFERRED, 1050, 0}, {5, DEFERRED, 1102, 0}, {0}});
+    assert_told(test, "3:4 2:4 ", "3:1 ");
+    static const char FORGET[] = "DELETE FROM word; UPDATE undecided SET verdict = 1 WHERE sequence = 5";
+    assert_int_equal(lite_script(spool_lite(test->spool), FORGET), 0);
+    receipt(test, &verdicts, 4, (Word[]){{4, DEFERRED, 1050, 0}, {5, DEFERRED, 1051, 0}, {0}});
+    assert_told(test, "", "");
+    assert_undecided(test, 3); // 1, 3 and 4
+    epoch(test, 2);
+    set_back(test, 0);
+    receipt(test, &verdicts, 1, (Word[]){{2, MISMATCH, 502, 0}, {3, DEFERRED, 503, 0}, {0}});
+    assert_told(test, "", "2:1 ");
+    assert_undecided(test, 3); // 2, 3 and 4
+    assert_waiting(test, 0);
+    verdicts_free(&verdicts);
+}
+
 static void test_refuses_receipts_that_answer_nothing(void **state) {
     PublishCase *test = *state;
     Verdicts verdicts = {.spool = test->spool};
@@ -565,6 +591,7 @@ int main(void) {
         TEST(test_split_batch_is_told_what_differs),
         TEST(test_later_word_on_what_is_sealed_again),
         TEST(test_words_go_with_their_batch),
+        TEST(test_goes_on_with_what_an_older_program_kept),
         TEST(test_refuses_receipts_that_answer_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
