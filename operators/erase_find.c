@@ -29,13 +29,6 @@ static const PgStatement READ = {"erase_read",
                                  "SELECT first_position, format, coalesce(agency, 0), stream, payload, summary "
                                  "FROM exchange.segment WHERE first_position = ANY ($1) ORDER BY first_position",
                                  1, NULL};
-static const PgStatement FAMILY = {
-    "erase_family",
-    "WITH RECURSIVE up(person) AS (SELECT $1::bigint UNION SELECT l.merged_into FROM up u "
-    "JOIN exchange.seen_link l ON l.person = u.person), part(person) AS (SELECT person FROM up UNION "
-    "SELECT l.person FROM part p JOIN exchange.seen_link l ON l.merged_into = p.person) "
-    "SELECT p.person, coalesce(l.number, '') FROM part p LEFT JOIN exchange.seen_link l ON l.person = p.person",
-    1, NULL};
 // To whom each one's records went, and since when they are told of that one.
 static const PgStatement WAYS = {
     "erase_ways",
@@ -190,21 +183,11 @@ static bool has_record(const Dongbo__Entry *entry) {
             entry->verdict == DONGBO__VERDICT__SUPERSEDED);
 }
 
-static bool is_of_family(const EraseFind *find, const Dongbo__Entry *entry) {
-    for (int row = 0; row < PQntuples(find->family); row++) {
-        const char *number = pg_text(find->family, row, 1);
-        if ((entry->person != 0 && pg_i64(find->family, row, 0) == entry->person) ||
-            (*number && strcmp(number, entry->citizen_number) == 0))
-            return true;
-    }
-    return identity_has_number(find->identity, entry->citizen_number);
-}
-
 static bool is_about(const EraseFind *find, const Dongbo__Entry *entry) {
     if (!is_said(entry) && !is_repeated(entry))
         return false;
     if (!find->event_id)
-        return is_of_family(find, entry);
+        return identity_is_of(find->identity, find->family, entry->person, entry->citizen_number);
     return entry->event_id.len == EVENT_ID_BYTES && memcmp(entry->event_id.data, find->event_id, EVENT_ID_BYTES) == 0;
 }
 
@@ -441,15 +424,42 @@ static int add_keys(EraseFind *find) {
     return 0;
 }
 
-// Whoever the population store does not know may have gone under that number.
+static int visit_bearers(EraseFind *find, const Row *row, size_t i) {
+    const Dongbo__Entry *entry = row->payload->entries[i];
+    if (entry->person == 0 || strcmp(entry->citizen_number, find->identity->number) != 0)
+        return 0;
+    for (size_t n = 0; n < find->n_bearers; n++)
+        if (find->bearers[n] == entry->person)
+            return 0;
+    if (find->n_bearers < ERASE_BEARERS_MAX)
+        find->bearers[find->n_bearers++] = entry->person;
+    return 0;
+}
+
+// The log says who had a number that nobody has by the population store. More than one may have had it.
+static int find_bearers(EraseFind *find) {
+    AboutKey key = about_number(find->identity->number);
+    find->keys = &key;
+    find->n_keys = 1;
+    int r = scan(find, 1, visit_bearers);
+    find->keys = NULL;
+    find->n_keys = 0;
+    if (r == 0 && find->n_bearers > 0)
+        r = identity_find_family(find->exchange, find->bearers[0], &find->family);
+    for (size_t i = 1; r == 0 && i < find->n_bearers; i++)
+        if (!identity_is_of(find->identity, find->family, find->bearers[i], ""))
+            r = error_fail(ERROR_CONFIG, "more than one person had this number, and nobody has it now: say another "
+                                         "number of theirs, or --event");
+    return r;
+}
+
+// Whoever the population store does not know may have gone under that number, or be known to the log alone.
 static int read_family(EraseFind *find) {
     int64_t person = find->identity->person;
-    PgParams params = {0};
     int r = person ? 0 : disclosure_find_person(find->exchange, find->identity->number, &person);
-    if (r < 0 || person == 0)
-        return r;
-    pg_param_i64(&params, person);
-    return run(find, &FAMILY, &params, &find->family);
+    if (r == 0 && person == 0)
+        return find_bearers(find);
+    return r < 0 ? r : identity_find_family(find->exchange, person, &find->family);
 }
 
 int erase_find(EraseFind *find) {

@@ -9,6 +9,7 @@
 #include "operators/identity.h"
 
 #define ERASE_NUMBERS_MAX 32
+#define ERASE_BEARERS_MAX 8
 #define ERASE_KINDS 16
 #define ERASE_DOMAINS 16
 
@@ -36,9 +37,11 @@ typedef struct EraseFind {
     char *numbers[ERASE_NUMBERS_MAX]; // of these entries, the first so many
     size_t n_numbers;
     size_t kinds[ERASE_KINDS], domains[ERASE_DOMAINS];
-    uint64_t n_segments, n_read; // whose filters were asked, and that were read
-    int64_t last_position;       // looked at
-    PGresult *family;            // person, number: whom the identity is, was, and who became them
+    uint64_t n_segments, n_read;        // whose filters were asked, and that were read
+    int64_t last_position;              // looked at
+    PGresult *family;                   // person, number: whom the identity is, was, and who became them
+    int64_t bearers[ERASE_BEARERS_MAX]; // of a number that nobody is known by, the first so many
+    size_t n_bearers;
     Arena *arena;
     struct EraseTrail *trails;
     size_t n_trails;

@@ -27,7 +27,7 @@ static const PgStatement EXCEPTIONS = {
     "trimmed_exceptions",
     "SELECT x.position, " PLACE ", coalesce(x.person, 0), x.domain FROM exchange.seen_exception x " SEGMENT_OF
     "x.position ORDER BY s.first_position DESC LIMIT 1) g WHERE x.event <> '' AND g.gone "
-    "AND (x.person = ANY ($1) OR x.citizen_number = ANY ($2)) ORDER BY x.position",
+    "AND (x.person = ANY ($1) OR (x.person IS NULL AND x.citizen_number = ANY ($2))) ORDER BY x.position",
     2, NULL};
 enum {
     POSITION,

@@ -30,6 +30,13 @@ static const PgStatement LEARNT = {"identity_learnt",
                                    "SELECT number FROM exchange.seen_alias WHERE person = $1 AND kind = 'insurance' "
                                    "ORDER BY position, number LIMIT 100",
                                    1, NULL};
+static const PgStatement FAMILY = {
+    "identity_family",
+    "WITH RECURSIVE up(person) AS (SELECT $1::bigint UNION SELECT l.merged_into FROM up u "
+    "JOIN exchange.seen_link l ON l.person = u.person), part(person) AS (SELECT person FROM up UNION "
+    "SELECT l.person FROM part p JOIN exchange.seen_link l ON l.merged_into = p.person) "
+    "SELECT p.person, coalesce(l.number, '') FROM part p LEFT JOIN exchange.seen_link l ON l.person = p.person",
+    1, NULL};
 static const PgStatement UNMASKING = {"identity_unmasking", "SELECT exchange.note_unmasking($1, $2, $3)", 3, NULL};
 
 int identity_read_number(const char *operand, char number[IDENTITY_NUMBER_BYTES]) {
@@ -97,13 +104,32 @@ const char *identity_text(const Identity *identity, IdentityColumn column) {
     return identity->person ? pg_text(identity->citizen, 0, column) : "";
 }
 
-bool identity_has_number(const Identity *identity, const char *number) {
+int identity_find_family(Pg *exchange, int64_t person, PGresult **ret) {
+    PgParams params = {0};
+    if (person == 0)
+        return 0;
+    pg_param_i64(&params, person);
+    int r = pg_run(exchange, &FAMILY, &params, ret);
+    pg_params_free(&params);
+    return r;
+}
+
+static bool has_number(const Identity *identity, const char *number) {
     if (strcmp(identity->number, number) == 0)
         return true;
     for (int row = 0; row < PQntuples(identity->numbers); row++)
         if (strcmp(pg_text(identity->numbers, row, 0), number) == 0)
             return true;
     return false;
+}
+
+bool identity_is_of(const Identity *identity, const PGresult *family, int64_t person, const char *number) {
+    for (int row = 0; row < PQntuples(family); row++) {
+        const char *went = pg_text(family, row, 1);
+        if (person != 0 ? pg_i64(family, row, 0) == person : *went && strcmp(went, number) == 0)
+            return true;
+    }
+    return (person == 0 || PQntuples(family) == 0) && has_number(identity, number);
 }
 
 int identity_note_unmasking(const Desk *desk, const char *what, const char *number) {

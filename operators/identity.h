@@ -39,8 +39,12 @@ int identity_look_at(const Desk *desk, const Identity *identity);
 int identity_find_learnt(Pg *exchange, Identity *identity);
 void identity_free(Identity *identity);
 const char *identity_text(const Identity *identity, IdentityColumn column); // "" when there is no such citizen
-// Is this number one of theirs, now or formerly?
-bool identity_has_number(const Identity *identity, const char *number);
+// Whom this person was merged with: rows of person and the number under which that one went, "" of who did not; theirs
+// among them. Of person 0 none. ERROR_DATABASE.
+int identity_find_family(Pg *exchange, int64_t person, PGresult **ret);
+// Is an entry theirs, by its person, 0 for none, and its number? Numbers go over to others, so that of an entry that
+// has a person the number counts only where nobody is known (`family` NULL).
+bool identity_is_of(const Identity *identity, const PGresult *family, int64_t person, const char *number);
 // Writes to exchange.unmasking, and to the log, who is about to see what of whom, and why they say they must. Before
 // anything unmasked is printed; the exchange is open.
 int identity_note_unmasking(const Desk *desk, const char *what, const char *number);

@@ -58,6 +58,7 @@ typedef struct Tail {
     Pg *exchange;
     Names *names;
     Identity identity;
+    PGresult *family; // the identity's
     Arena *arena;
     LineFormat format;
     LogWatch *watch; // with --verify
@@ -75,6 +76,7 @@ static void tail_free(Tail *tail) {
     log_watch_destroy(&tail->watch);
     names_destroy(&tail->names);
     identity_free(&tail->identity);
+    PQclear(tail->family);
     arena_destroy(&tail->arena);
     bytes_free(&tail->out);
     bytes_free(&tail->broken);
@@ -92,8 +94,8 @@ static bool matches(const Tail *tail, const Line *line) {
         return false;
     if (!tail->citizen)
         return true;
-    return line->entry && ((tail->identity.person && line->entry->person == tail->identity.person) ||
-                           identity_has_number(&tail->identity, line->entry->citizen_number));
+    return line->entry &&
+           identity_is_of(&tail->identity, tail->family, line->entry->person, line->entry->citizen_number);
 }
 
 typedef struct Page {
@@ -398,6 +400,8 @@ static int prepare(Desk *desk, Tail *tail) {
         r = identity_find(desk, &tail->identity);
     if (r == 0)
         r = find_rights(tail);
+    if (r == 0 && tail->citizen)
+        r = identity_find_family(tail->exchange, tail->identity.person, &tail->family);
     if (r == 0)
         r = arena_new(&tail->arena, TAIL_ARENA_BYTES);
     if (r == 0 && tail->follow)

@@ -9,11 +9,13 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 import wire
 from conftest import TOOLS
 from logbook import unpack_zstd
 from test_disclosures import disclosures, read_silently, told
-from test_erasure import FIELDS, ORDER, carry_out, entry_rows, everything, order_by_hand, preview, verify
+from test_erasure import FIELDS, ORDER, carry_out, entry_rows, erase, everything, order_by_hand, preview, verify
 from test_population_events import centre, dose, number, shown  # noqa: F401 (fixture)
 from test_mergers import wait_moved
 from wire_peer import RECEIPT, said
@@ -114,6 +116,59 @@ def test_an_erasure_follows_a_record_to_whoever_its_person_became(centre):
     assert everyone == {**preview(exchange, "--citizen", three)} and everyone["domains"]["population"] >= 5
     carry_out(exchange, "--citizen", one)
     assert erased_lots(exchange, "OTHER", "SECOND", "THIRD") == []
+    verify(exchange)
+
+
+def number_went_over(centre):
+    """Y had `n`, and has another number since; X has `n` now. Each has two doses; of Y's one came under `n`."""
+    npc, moh = centre.peer(), centre.peer("MOH")
+    n, of_y, of_x = number(1), number(1, 1), number(2)
+    x = {"full_name": "Trần Văn Bình", "birth_date": "1999-05-06"}
+    npc.publish([centre.enter(n), centre.enter(of_x, **x)])
+    moh.publish([dose(n, 1, "LOT-Y1", 10), dose(of_x, 1, "LOT-X1", 20, **x)])
+    npc.publish([centre.change("number-reissued", n, of_y, time=1000)])
+    npc.publish([centre.change("number-reissued", of_x, n, time=2000)])
+    moh.publish([dose(of_y, 2, "LOT-Y2", 2000), dose(n, 2, "LOT-X2", 3000, **x)])
+    centre.exchange.wait_until("SELECT count(*) FROM exchange.retelling WHERE NOT told", 0)
+    return n, of_y, of_x
+
+
+LOTS = ("LOT-Y1", "LOT-Y2", "LOT-X1", "LOT-X2")
+
+
+@pytest.mark.parametrize("which", ("x", "y"))
+@pytest.mark.parametrize("let_go", (False, True))
+def test_a_number_that_went_over_takes_nothing_of_who_had_it(centre, which, let_go):
+    exchange = centre.exchange
+    n, of_y, of_x = number_went_over(centre)
+    if let_go:
+        exchange.cluster.rows("INSERT INTO exchange.trim (position) SELECT max(last_position) FROM exchange.segment")
+        exchange.cluster.rows("UPDATE exchange.segment SET payload = NULL, batch = NULL, about = NULL "
+                              "WHERE batch_root IS NOT NULL")
+    else:
+        for asked, doses in ((n, 2), (of_x, 2), (of_y, 2)):
+            lines = exchange.dongbo("log", "tail", "--json", "--citizen", asked, "--domain", "health").stdout
+            assert [json.loads(line)["kind"] for line in lines.splitlines()].count("event") == doses, asked
+    said = preview(exchange, "--citizen", of_x)
+    assert {**said, "segments_read": 0} == {**preview(exchange, "--citizen", n), "segments_read": 0}
+    carry_out(exchange, "--citizen", n if which == "x" else of_y)
+    assert erased_lots(exchange, *LOTS) == [lot for lot in LOTS if lot[4] != which.upper()]
+    assert shown(centre, of_y) == ({1: "LOT-Y1", 2: "LOT-Y2"} if which == "x" else {})
+    assert shown(centre, n) == ({} if which == "x" else {1: "LOT-X1", 2: "LOT-X2"})
+    verify(exchange)
+
+
+def test_of_whom_only_the_log_knows_all_goes_where_it_was_one(centre):
+    """The population store's owner may have erased them before."""
+    exchange = centre.exchange
+    n, of_y, of_x = number_went_over(centre)
+    exchange.cluster.rows("TRUNCATE population.citizen, population.number_alias CASCADE")
+    done = erase(exchange, "--citizen", n, "--dry-run", check=False)
+    assert done.returncode == 2 and "more than one person had this number" in done.stderr
+    carry_out(exchange, "--citizen", of_y)
+    assert erased_lots(exchange, *LOTS) == ["LOT-X1", "LOT-X2"]
+    carry_out(exchange, "--citizen", n)
+    assert erased_lots(exchange, *LOTS) == []
     verify(exchange)
 
 
