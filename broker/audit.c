@@ -325,6 +325,18 @@ static void check_head_chain(Audit *audit, const Dongbo__SignedHead *head, const
     head_hash(audit->merkle, head->head, audit->head_hash);
 }
 
+// A file begins with the heads of what comes before it, which the file before it may have, too.
+static bool is_had(const Audit *audit, const Dongbo__TreeHead *tree) {
+    return audit->file_segments == 0 && audit->head_number != 0 && tree->number <= audit->head_number;
+}
+
+static void check_had(Audit *audit, const Dongbo__SignedHead *head, const Dongbo__TreeHead *tree) {
+    uint8_t hash[HASH_BYTES];
+    head_hash(audit->merkle, head->head, hash);
+    if (tree->number == audit->head_number && memcmp(hash, audit->head_hash, HASH_BYTES) != 0)
+        tell_text(audit, tree->last_position, "head", "another one of the same number", "the one of the file before");
+}
+
 static int link_head(Audit *audit, const LogfileRecord *record) {
     Dongbo__SignedHead *head = NULL;
     const Dongbo__TreeHead *tree = NULL;
@@ -336,6 +348,10 @@ static int link_head(Audit *audit, const LogfileRecord *record) {
         tell_number(audit, tree->last_position, "size of a head", tree->size, audit->state.leaf_index);
     else
         fits = check_tree(audit, tree->last_position, tree->root.data, tree->segment_hash.data);
+    if (is_had(audit, tree)) {
+        check_had(audit, head, tree);
+        return 0;
+    }
     check_head_chain(audit, head, tree);
     bool is_signed = false;
     r = check_head_signature(audit, head, tree, &is_signed);

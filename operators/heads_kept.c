@@ -3,6 +3,7 @@
 // A line that is torn at a file's end is passed over, as whoever writes it does; any other that is none is an error.
 #include "operators/heads_kept.h"
 
+#include "operators/heads_line.h"
 #include "proto/base/error.h"
 
 #include <errno.h>
@@ -134,10 +135,10 @@ static int take_line(Reading *reading, const char *line, size_t n) {
 // ---- a file --------------------------------------------------------------------------------------------------------
 
 static int read_lines(Reading *reading, FILE *file) {
-    char line[COSIGNED_LINE_BYTES_MAX + 2];
+    char line[HEADS_LINE_BYTES];
+    size_t n = 0;
     int r = 0;
-    while (r == 0 && fgets(line, sizeof line, file) != NULL) {
-        size_t n = strlen(line);
+    while (r == 0 && (n = heads_line_read(file, line)) > 0) {
         reading->line++;
         if (n == sizeof line - 1)
             return error_fail(ERROR_CONFIG, "%s line %" PRIu32 " is longer than any", reading->path, reading->line);

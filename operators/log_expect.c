@@ -3,8 +3,8 @@
 // A receipt that nobody can be held to proves nothing against a log: one that is not signed is an error, no finding.
 #include "operators/log_expect.h"
 
+#include "operators/heads_line.h"
 #include "proto/base/error.h"
-#include "proto/cosigned.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -88,14 +88,15 @@ static int take_line(Reading *reading, const char *line, size_t n) {
 }
 
 static int read_heads(Reading *reading) {
-    char line[COSIGNED_LINE_BYTES_MAX + 2];
+    char line[HEADS_LINE_BYTES];
     FILE *file = fopen(reading->path, "re");
+    size_t n = 0;
     int r = 0;
     if (file == NULL)
         return error_fail(ERROR_CONFIG, "%s: %s", reading->path, strerror(errno));
-    while (r == 0 && fgets(line, sizeof line, file) != NULL) {
+    while (r == 0 && (n = heads_line_read(file, line)) > 0) {
         reading->line++;
-        r = take_line(reading, line, strlen(line));
+        r = take_line(reading, line, n);
     }
     if (r == 0 && ferror(file))
         r = error_fail(ERROR_CONFIG, "%s: %s", reading->path, strerror(errno));

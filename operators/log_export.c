@@ -52,10 +52,11 @@ static const PgStatement ERASURES = {
     "export_erasures", "SELECT position, coalesce(logged_position, 0) FROM exchange.erasure ORDER BY position", 0,
     NULL};
 
-// From the tree's size behind the first segment on.
+// From the tree's size before the first segment on: a head of just that size may have been signed behind the export
+// that this one goes on from.
 static const PgStatement HEADS = {
     "export_heads",
-    "SELECT number, size, head, signature FROM exchange.signed_head WHERE size > $1 AND number > $2 AND size <= "
+    "SELECT number, size, head, signature FROM exchange.signed_head WHERE size >= $1 AND number > $2 AND size <= "
     "(SELECT leaf_index + 1 FROM exchange.segment WHERE first_position = $3) ORDER BY number LIMIT 256",
     3, NULL};
 
@@ -202,8 +203,8 @@ static int put_segment(Export *export, const PGresult *rows, int row) {
 
 static int put_segments(Export *export) {
     Progress progress;
-    int r = 0;
     progress_begin(&progress);
+    int r = put_heads(export, export->before);
     for (int64_t from = export->from; r == 0 && from <= export->to;) {
         RESULT rows = NULL;
         r = log_row_read(export->exchange, export->payloads, from, export->to, &rows);
@@ -263,10 +264,21 @@ static int find_rights(const Desk *desk, Export *export) {
     return r;
 }
 
+static int for_owner_alone(Export *export) {
+    struct stat file;
+    int fd = fileno(export->file);
+    if (fstat(fd, &file) == 0 && (!S_ISREG(file.st_mode) || fchmod(fd, 0600) == 0))
+        return 0;
+    return error_fail(ERROR_CONFIG, "%s: cannot be made its owner's alone: %s", export->path, strerror(errno));
+}
+
 static int open_file(Export *export) {
     static const char *const NO_INPUTS[] = {NULL};
-    if (strcmp(export->path, "-") != 0)
-        return output_open(&export->file, export->path, NO_INPUTS);
+    if (strcmp(export->path, "-") != 0) {
+        int r = output_open(&export->file, export->path, NO_INPUTS);
+        // One without payloads may have been there, and been handed on.
+        return r == 0 && export->payloads ? for_owner_alone(export) : r;
+    }
     if (isatty(STDOUT_FILENO))
         return error_fail(ERROR_CONFIG, "an export is no text for a terminal: name a file");
     export->file = stdout;

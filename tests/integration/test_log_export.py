@@ -84,6 +84,9 @@ def test_a_reader_verifies_without_payloads(run, tmp_path):
     assert done.returncode == 0 and path.stat().st_mode & 0o777 == 0o600
     said = verify(run, path, "--keys", run.keys("moh"))
     assert said["whole"] and not said["payloads"] and said["signatures_good"] == 6
+    path.chmod(0o644)  # to hand it on
+    export(run, "--payloads", name=path)
+    assert path.stat().st_mode & 0o777 == 0o600
     refused = run.run(*DONGBO, "--config", config, "log", "export", "--payloads", tmp_path / "p.dlog")
     assert refused.returncode == 2 and "may not read payloads" in refused.stderr
     assert not (tmp_path / "p.dlog").exists()
@@ -109,6 +112,32 @@ def test_parts_join(run):
     assert later["from_middle"] and later["first_position"] == middle + 8 and later["root"] == whole["root"]
     [broken] = verify(run, *reversed(parts), code=1)["breaks"][:1]
     assert (broken["position"], broken["is"], broken["should"]) == (1, "1", str(head + 1))
+
+
+def test_a_head_that_is_signed_between_two_parts_is_in_the_second(template):
+    signed = ("SELECT (SELECT leaf_index FROM exchange.segment ORDER BY first_position DESC LIMIT 1) + 1 = "
+              "(SELECT max(size) FROM exchange.signed_head)")
+    with open_site(template) as exchange, people.ministry(exchange, 2, FIELDS) as peer:
+        exchange.wait_in_force()
+        exchange.wait_until(signed, True)
+        middle = exchange.cluster.value("SELECT max(last_position) FROM exchange.segment")
+        before = export(exchange, "--to", middle, name="before.dlog")
+        people.publish(peer, 0, 2)
+        exchange.wait_until(signed, True)
+        whole = verify(exchange, export(exchange))
+        rest = export(exchange, "--from", middle + 1, name="rest.dlog")
+        newest = exchange.cluster.value(
+            f"SELECT max(number) FROM exchange.signed_head WHERE last_position <= {middle}")
+        exchange.cluster.rows("CREATE TABLE was AS SELECT * FROM exchange.signed_head")
+        exchange.cluster.rows(f"DELETE FROM exchange.signed_head WHERE number = {newest}")
+        unsigned = export(exchange, "--to", middle, name="unsigned.dlog")
+        for first in (before, unsigned):
+            said = verify(exchange, first, rest)
+            assert said["whole"] and (said["heads"], said["root"]) == (whole["heads"], whole["root"]) and said["heads"] > 1
+        exchange.cluster.rows("UPDATE was SET head = set_byte(head, length(head) - 1, get_byte(head, length(head) - 1) # 1)")
+        exchange.cluster.rows(f"INSERT INTO exchange.signed_head SELECT * FROM was WHERE number = {newest}")
+        other = export(exchange, "--from", middle + 1, name="other.dlog")
+        assert not verify(exchange, before, other, code=1)["whole"]
 
 
 def test_what_was_changed_in_the_database_is_found(run):
@@ -247,6 +276,12 @@ def test_signed_heads_prove_it(run, tmp_path):
     unproven = verify(run, path)
     assert (unproven["proven_position"], unproven["end_missing"]) == (0, False)  # no key, nothing proven
     assert verify(run, path, "--keys", key, "--head", kept)["heads"] == said["heads"] + 1
+    torn = tmp_path / "torn.json"  # as a power cut leaves a file
+    for zeros, code in ((kept.read_bytes() + bytes(100), 0), (bytes(100) + kept.read_bytes(), 2),
+                        (kept.read_bytes() + bytes(9) + kept.read_bytes(), 2)):
+        torn.write_bytes(zeros)
+        assert run.run(*DONGBO, "log", "verify", path, "--keys", key, "--head", torn).returncode == code, zeros
+        assert run.run(*DONGBO, "log", "compare", kept, torn, "--keys", run.keys("broker")).returncode == code, zeros
     cut = export(run, "--to", 1, name="cut.dlog")  # whole, as far as it goes
     said = verify(run, cut, "--head", kept)
     assert (said["whole"], said["heads_of_a_longer_log"], said["end_missing"]) == (True, 1, True)
