@@ -22,7 +22,6 @@
 #include <string.h>
 #include <stdio.h>
 
-#define EPOCHS_MAX ((size_t)1 << 16)
 #define UNCHECKED_MAX 64
 #define ERASED_MAX ((size_t)1 << 24)
 #define TOMBSTONES_MAX 100 // that are told one by one
@@ -31,11 +30,6 @@ static const uint8_t NOTHING[HASH_BYTES]; // before the first segment
 
 static const CheckLimits RECORD_LIMITS = {
     .fields_max = 64, .depth_max = 1, .string_max = TEXT_BYTES_MAX, .bytes_max = 4096, .repeated_max = 0};
-
-typedef struct EpochStart {
-    uint32_t epoch;
-    uint64_t position;
-} EpochStart;
 
 typedef struct Erased {           // of the log's entries, in their order
     uint64_t position, tombstone; // 0: none was seen yet
@@ -60,8 +54,6 @@ struct Audit {
     Frontier frontier;
     bool frontier_off, root_off, hash_off; // the last segment's, the last head's: as was told
     AuditNotes notes;
-    EpochStart *epochs;
-    size_t n_epochs, epochs_size;
     uint64_t trim_said, trim_at; // up to where, as the file tells; where the log is to say so, 0: nowhere yet
     uint64_t trim_logged;        // ... as the log's entries say
     uint64_t missing_to;         // the position of the last payload that is not there
@@ -103,7 +95,6 @@ void audit_destroy(Audit **audit) {
     merkle_destroy(&(*audit)->merkle);
     arena_destroy(&(*audit)->arena);
     audit_notes_free(&(*audit)->notes);
-    free((*audit)->epochs);
     free((*audit)->erased);
     audit_expected_free(&(*audit)->expected);
     audit_streams_destroy(&(*audit)->streams);
@@ -208,14 +199,8 @@ static int note_agency(Audit *audit, const LogfileRecord *record) {
 
 static int note_epoch(Audit *audit, const LogfileRecord *record) {
     const Dongbo__LogEpoch *epoch = read_message(audit, &dongbo__log_epoch__descriptor, record);
-    if (!epoch || audit->n_epochs == EPOCHS_MAX)
-        return malformed("the record of an epoch is malformed");
-    EpochStart *grown = GROW(audit->epochs, audit->n_epochs, audit->epochs_size);
-    if (!grown)
-        return error_fail(ERROR_MEMORY, "no memory for epochs");
-    audit->epochs = grown;
-    audit->epochs[audit->n_epochs++] = (EpochStart){epoch->epoch, epoch->position};
-    return 0;
+    int r = epoch ? audit_notes_epoch(&audit->notes, epoch->epoch, epoch->position) : 1;
+    return r == 1 ? malformed("the record of an epoch is malformed") : r;
 }
 
 static int note_trim(Audit *audit, const LogfileRecord *record) {
@@ -421,14 +406,6 @@ static void check_place(Audit *audit, const AuditSegment *segment) {
         tell_number(audit, first, "format", (uint64_t)segment->format, (uint64_t)audit->format);
 }
 
-static const EpochStart *find_epoch(const Audit *audit, uint32_t epoch) {
-    for (size_t i = 0; i < audit->n_epochs; i++) {
-        if (audit->epochs[i].epoch == epoch)
-            return &audit->epochs[i];
-    }
-    return NULL;
-}
-
 static void check_epoch(Audit *audit, const AuditSegment *segment) {
     uint64_t first = segment->first_position;
     bool begins = segment->epoch != audit->epoch;
@@ -436,8 +413,9 @@ static void check_epoch(Audit *audit, const AuditSegment *segment) {
         tell_number(audit, first, "epoch", segment->epoch, audit->epoch);
     else if (begins && audit->epoch != 0 && segment->kind != DONGBO__ENTRY_KIND__ENTRY_EPOCH)
         tell_text(audit, first, "epoch", "another one, of which no entry tells", "begun by an entry of its own");
-    const EpochStart *start =
-        begins && (audit->epoch != 0 || audit->state.leaf_index == 0) ? find_epoch(audit, segment->epoch) : NULL;
+    const AuditEpoch *start = begins && (audit->epoch != 0 || audit->state.leaf_index == 0)
+                                  ? audit_notes_begun(&audit->notes, segment->epoch)
+                                  : NULL;
     if (start && start->position != first)
         tell_number(audit, first, "first position of the epoch", first, start->position);
 }

@@ -10,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EPOCHS_MAX ((size_t)1 << 16)
 #define ERASURES_MAX ((size_t)1 << 24)
 
 void audit_notes_free(AuditNotes *notes) {
     free(notes->agencies);
+    free(notes->epochs);
     free(notes->erasures);
     *notes = (AuditNotes){0};
 }
@@ -73,6 +75,26 @@ int audit_notes_agency(AuditNotes *notes, uint32_t agency, const char *code) {
     memmove(&grown[at + 1], &grown[at], (notes->n_agencies++ - at) * sizeof *grown);
     grown[at] = made;
     return 0;
+}
+
+// ---- epochs -------------------------------------------------------------------------------------------------------
+
+int audit_notes_epoch(AuditNotes *notes, uint32_t epoch, uint64_t position) {
+    if (notes->n_epochs == EPOCHS_MAX)
+        return 1;
+    AuditEpoch *grown = room(notes->epochs, notes->n_epochs, &notes->epochs_size, sizeof *grown);
+    if (grown == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for epochs");
+    notes->epochs = grown;
+    grown[notes->n_epochs++] = (AuditEpoch){epoch, position};
+    return 0;
+}
+
+const AuditEpoch *audit_notes_begun(const AuditNotes *notes, uint32_t epoch) {
+    for (size_t i = 0; i < notes->n_epochs; i++)
+        if (notes->epochs[i].epoch == epoch)
+            return &notes->epochs[i];
+    return NULL;
 }
 
 // ---- what was erased ----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What export files say of a log beside it, gathered over all of them: names of agencies, and what was erased. Parts of
-// a log that were exported one after the other say most of it again.
+// What export files say of a log beside it, gathered over all of them: names of agencies, where epochs begin, and what
+// was erased. Parts of a log that were exported one after the other say most of it again.
 #pragma once
 
 #include <stddef.h>
@@ -14,6 +14,11 @@ typedef struct AuditAgency {
     char code[32];
 } AuditAgency;
 
+typedef struct AuditEpoch {
+    uint32_t epoch;
+    uint64_t position; // its first
+} AuditEpoch;
+
 typedef struct AuditErasure {
     uint64_t position;
     uint64_t logged; // position of its tombstone; 0: nowhere yet
@@ -21,8 +26,9 @@ typedef struct AuditErasure {
 
 typedef struct AuditNotes {
     AuditAgency *agencies; // by their numbers
+    AuditEpoch *epochs;
     AuditErasure *erasures;
-    size_t n_agencies, agencies_size, n_erasures, erasures_size;
+    size_t n_epochs, epochs_size, n_agencies, agencies_size, n_erasures, erasures_size;
     size_t n_sorted; // erasures, each position once
 } AuditNotes;
 
@@ -31,6 +37,9 @@ void audit_notes_free(AuditNotes *notes);
 // neither ever changes, so one of them is made up. ERROR_MEMORY.
 int audit_notes_agency(AuditNotes *notes, uint32_t agency, const char *code);
 const char *audit_notes_code(const AuditNotes *notes, uint32_t agency); // NULL: nothing names it
+// 1 when there are too many; ERROR_MEMORY.
+int audit_notes_epoch(AuditNotes *notes, uint32_t epoch, uint64_t position);
+const AuditEpoch *audit_notes_begun(const AuditNotes *notes, uint32_t epoch); // NULL: nothing says so
 // 1 when there are too many; ERROR_MEMORY.
 int audit_notes_erasure(AuditNotes *notes, uint64_t position, uint64_t logged);
 const AuditErasure *audit_notes_erased(AuditNotes *notes, uint64_t position); // NULL: nothing says so
