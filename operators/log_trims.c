@@ -13,6 +13,25 @@ static const PgStatement TRIMS = {
     "ORDER BY t.position DESC, c.logged_position DESC NULLS LAST LIMIT 1",
     0, NULL};
 
+static const PgStatement ERASED = {
+    "log_trims_erased",
+    "SELECT coalesce((SELECT max(s.first_position) FROM exchange.segment s "
+    "WHERE s.first_position <= e.logged_position), 0) FROM exchange.erasure e WHERE e.position = $1",
+    1, NULL};
+
+int log_trims_erased(Pg *exchange, uint64_t position, uint64_t *ret) {
+    RESULT rows = NULL;
+    PgParams params = {0};
+    pg_param_i64(&params, (int64_t)position);
+    int r = pg_run(exchange, &ERASED, &params, &rows);
+    pg_params_free(&params);
+    if (r < 0)
+        return r;
+    bool ordered = PQntuples(rows) > 0;
+    *ret = ordered ? (uint64_t)pg_i64(rows, 0, 0) : 0;
+    return !ordered;
+}
+
 int log_trims_read(Pg *exchange, LogTrim *ret) {
     RESULT rows = NULL;
     *ret = (LogTrim){0};

@@ -16,6 +16,7 @@
 typedef struct Seen {
     uint64_t first_position;
     uint8_t hash[HASH_BYTES], leaf[HASH_BYTES];
+    size_t n_marks; // of what was erased in it, and found to be ordered
     bool told;
 } Seen;
 
@@ -24,8 +25,9 @@ struct LogWatch {
     bool payloads;
     AuditKeys keys; // none
     AuditExaminer *examiner;
-    Audit *audit; // NULL: nothing was read yet, or what was read last could not be
-    AuditFrame frame;
+    Audit *audit;            // NULL: nothing was read yet, or what was read last could not be
+    AuditFrame frame, other; // other: of an entry that says what was let go of
+    uint64_t other_first;    // its segment, as it was since the page was read; 0: none
     Bytes summary, payload;
     Seen seen[LOG_ROW_PAGE]; // the newest, the oldest first
     size_t n;
@@ -96,6 +98,7 @@ void log_watch_destroy(LogWatch **watch) {
     audit_destroy(&(*watch)->audit);
     audit_examiner_destroy(&(*watch)->examiner);
     audit_frame_free(&(*watch)->frame);
+    audit_frame_free(&(*watch)->other);
     bytes_free(&(*watch)->summary);
     bytes_free(&(*watch)->payload);
     free(*watch);
@@ -104,8 +107,7 @@ void log_watch_destroy(LogWatch **watch) {
 
 // ---- a row --------------------------------------------------------------------------------------------------------
 
-static int append_row(LogWatch *watch, const PGresult *rows, int row) {
-    Bytes *plain = &watch->frame.plain;
+static int append_row(LogWatch *watch, const PGresult *rows, int row, Bytes *plain) {
     Dongbo__LogSegment segment;
     int r = log_row_fill(rows, row, &watch->summary, &segment);
     if (r != 0)
@@ -126,30 +128,42 @@ static int append_row(LogWatch *watch, const PGresult *rows, int row) {
 }
 
 // Into the frame, as its one segment. 1: it cannot be read; error_text() says why.
-static int examine(LogWatch *watch, const PGresult *rows, int row) {
-    bytes_clear(&watch->frame.plain);
-    int r = append_row(watch, rows, row);
-    if (r == 0 && watch->frame.plain.failed)
+static int examine(LogWatch *watch, const PGresult *rows, int row, AuditFrame *frame) {
+    bytes_clear(&frame->plain);
+    int r = append_row(watch, rows, row, &frame->plain);
+    if (r == 0 && frame->plain.failed)
         r = error_fail(ERROR_MEMORY, "no memory to verify the log");
-    return r != 0 ? r : audit_examine(watch->examiner, &watch->frame, 0);
+    return r != 0 ? r : audit_examine(watch->examiner, frame, 0);
 }
 
 static int read_rows(LogWatch *watch, uint64_t from, uint64_t to, PGresult **ret) {
     watch->trims_are_fresh = false;
+    watch->other_first = 0;
     return log_row_read(watch->exchange, watch->payloads, (int64_t)from, (int64_t)to, ret);
 }
 
 // ---- what was let go of -------------------------------------------------------------------------------------------
 
+// 1: it is not there, or cannot be read, which is told of elsewhere.
+static int read_other(LogWatch *watch, uint64_t first) {
+    RESULT rows = NULL;
+    if (watch->other_first == first)
+        return 0;
+    watch->other_first = 0;
+    int r = log_row_read(watch->exchange, watch->payloads, (int64_t)first, (int64_t)first, &rows);
+    if (r == 0)
+        r = PQntuples(rows) == 0 ? 1 : examine(watch, rows, 0, &watch->other);
+    if (r == 0)
+        watch->other_first = first;
+    return r;
+}
+
 // The entry that says so must.
 static int check_trim(LogWatch *watch, const LogTrim *trim) {
-    RESULT rows = NULL;
     AuditFinding finding = {.position = trim->entry,
                             .what = "position up to which the log's entries say that it was trimmed"};
-    int r = log_row_read(watch->exchange, watch->payloads, (int64_t)trim->entry, (int64_t)trim->entry, &rows);
-    if (r == 0)
-        r = PQntuples(rows) == 0 ? 1 : examine(watch, rows, 0);
-    uint64_t said = r == 0 ? watch->frame.segments[0].trims : 0; // where it is unreadable, that is told of elsewhere
+    int r = read_other(watch, trim->entry);
+    uint64_t said = r == 0 ? watch->other.segments[0].trims : 0;
     if (r < 0 || said >= trim->position)
         return r;
     snprintf(finding.is, sizeof finding.is, "%" PRIu64, said);
@@ -171,7 +185,7 @@ static int read_trims(LogWatch *watch) {
     return trim.entry > 0 ? check_trim(watch, &trim) : 0;
 }
 
-// 1: it lacks what nothing says that it was let go of. The frame may be another's then.
+// 1: it lacks what nothing says that it was let go of.
 static int check_kept(LogWatch *watch, AuditFinding *ret) {
     const AuditSegment *segment = &watch->frame.segments[0];
     uint64_t last = segment->last_position;
@@ -179,6 +193,47 @@ static int check_kept(LogWatch *watch, AuditFinding *ret) {
         return 0;
     int r = read_trims(watch);
     return r < 0 ? r : last > watch->trimmed;
+}
+
+// 1: none says so. As long as no broker has come to an order, it may be one of what an earlier one took away.
+static int find_tombstone(LogWatch *watch, const AuditMark *erased) {
+    uint64_t first = 0;
+    int r = log_trims_erased(watch->exchange, erased->position, &first);
+    if (r == 0 && first > 0)
+        r = read_other(watch, first);
+    if (r != 0 || first == 0)
+        return r;
+    for (size_t i = 0; i < watch->other.n_marks; i++) {
+        const AuditMark *mark = &watch->other.marks[i];
+        if (mark->is_tombstone && mark->erased == erased->position && memcmp(mark->leaf, erased->leaf, HASH_BYTES) == 0)
+            return 0;
+    }
+    return 1;
+}
+
+// The tombstone is there before anything is taken away. 1: of one it is not.
+static int check_erased(LogWatch *watch, AuditFinding *ret) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < watch->frame.n_marks; i++) {
+        const AuditMark *mark = &watch->frame.marks[i];
+        *ret = (AuditFinding){mark->position, "entry", "erased", "there, for no tombstone says by whose order", false};
+        if (!mark->is_tombstone)
+            r = find_tombstone(watch, mark);
+    }
+    return r;
+}
+
+static int check_let_go(LogWatch *watch, Seen *seen) {
+    AuditFinding finding;
+    int r = check_kept(watch, &finding);
+    if (r == 0 && watch->frame.n_marks != seen->n_marks)
+        r = check_erased(watch, &finding);
+    seen->n_marks = watch->frame.n_marks;
+    if (r > 0) {
+        seen->told = true;
+        tell(watch, &finding);
+    }
+    return r < 0 ? r : 0;
 }
 
 // ---- the new ones -------------------------------------------------------------------------------------------------
@@ -230,12 +285,11 @@ static int link_row(LogWatch *watch) {
 // Behind one that cannot be read the next is begun from anew, so that all that can be is held against what is before
 // it.
 static int look_at(LogWatch *watch, const PGresult *rows, int row) {
-    AuditFinding lacks;
     int64_t first = pg_i64(rows, row, LOG_ROW_FIRST);
     watch->next = first + 1;
     int r = watch->audit ? 0 : begin(watch, first);
     if (r >= 0)
-        r = examine(watch, rows, row);
+        r = examine(watch, rows, row, &watch->frame);
     if (r == 0)
         r = link_row(watch);
     if (r < 0)
@@ -247,12 +301,7 @@ static int look_at(LogWatch *watch, const PGresult *rows, int row) {
         return 0;
     }
     remember(watch, first, &watch->frame.segments[0], watch->frame.segments[0].findings.n > 0);
-    r = check_kept(watch, &lacks);
-    if (r > 0) {
-        watch->seen[watch->n - 1].told = true;
-        tell(watch, &lacks);
-    }
-    return r < 0 ? r : 0;
+    return check_let_go(watch, &watch->seen[watch->n - 1]);
 }
 
 static int look_at_new(LogWatch *watch, int64_t to) {
@@ -280,7 +329,6 @@ static void tell_change(LogWatch *watch, Seen *seen, const char *what, const uin
 
 static int compare(LogWatch *watch, Seen *seen) {
     const AuditSegment *now = &watch->frame.segments[0];
-    AuditFinding lacks;
     if (memcmp(now->leaf, seen->leaf, HASH_BYTES) != 0)
         tell_change(watch, seen, "leaf, changed since it was read", now->leaf, seen->leaf);
     else if (memcmp(now->hash, seen->hash, HASH_BYTES) != 0)
@@ -288,12 +336,7 @@ static int compare(LogWatch *watch, Seen *seen) {
     for (int i = 0; !seen->told && i < now->findings.n; i++)
         tell(watch, &now->findings.list[i]);
     seen->told |= now->findings.n > 0;
-    int r = seen->told ? 0 : check_kept(watch, &lacks);
-    if (r > 0) {
-        seen->told = true;
-        tell(watch, &lacks);
-    }
-    return r < 0 ? r : 0;
+    return seen->told ? 0 : check_let_go(watch, seen);
 }
 
 static int look_again_at(LogWatch *watch, Seen *seen, const PGresult *rows, int row) {
@@ -301,7 +344,7 @@ static int look_again_at(LogWatch *watch, Seen *seen, const PGresult *rows, int 
         tell_change(watch, seen, "segment, gone since it was read", NULL, seen->hash);
         return 0;
     }
-    int r = examine(watch, rows, row);
+    int r = examine(watch, rows, row, &watch->frame);
     if (r <= 0)
         return r < 0 ? r : compare(watch, seen);
     seen->told = true;

@@ -141,7 +141,10 @@ def test_what_goes_without_a_tombstone_is_missed(exchange, health):
                           "SELECT %s, 'none', agency, 1, stream, 2 FROM exchange.segment WHERE first_position = %s",
                           first + 1, first)
     erase(exchange, "--event", first + 2, "--order", ORDER, "--yes")
-    said = verify(exchange, code=1)
+    said = verify(exchange, code=1, tail=1)
+    shown = exchange.dongbo("log", "tail", "--verify", "--since", 1, check=False).stdout
+    assert shown.count("BROKEN") == 1
+    assert f"{first + 1:10} BROKEN entry: is erased, should be there, for no tombstone says by whose order" in shown
     [broken] = said["breaks"]
     assert (broken["position"], broken["what"], broken["is"]) == (first + 1, "entry", "erased")
 
