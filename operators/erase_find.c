@@ -7,6 +7,7 @@
 #include "broker/about.h"
 #include "broker/item.h"
 #include "operators/disclosure.h"
+#include "operators/erase_decided.h"
 #include "operators/erase_trimmed.h"
 #include "operators/progress.h"
 #include "operators/result.h"
@@ -79,6 +80,7 @@ void erase_find_free(EraseFind *find) {
     free(find->targets);
     free(find->trails);
     free(find->keys);
+    free(find->decided);
     PQclear(find->family);
     arena_destroy(&find->arena);
 }
@@ -183,12 +185,37 @@ static bool has_record(const Dongbo__Entry *entry) {
             entry->verdict == DONGBO__VERDICT__SUPERSEDED);
 }
 
+// By its person, or its number.
+static bool is_theirs(const EraseFind *find, const Dongbo__Entry *entry) {
+    return identity_is_of(find->identity, find->family, entry->person, entry->citizen_number);
+}
+
+// NULL: nothing was decided on its event, or it is none's.
+static const EraseDecided *decided_on(const EraseFind *find, const Dongbo__Entry *entry) {
+    return is_said(entry) ? erase_decided_on(find, &entry->event_id) : NULL;
+}
+
+// Where its event was decided to be theirs, it may name nobody, or whom it was taken from. Who else's that is leaves
+// only what says that it was theirs.
+static bool is_of_citizen(const EraseFind *find, const Dongbo__Entry *entry) {
+    const EraseDecided *decided = decided_on(find, entry);
+    if (decided && (decided->theirs || entry->person == 0))
+        return decided->theirs;
+    return is_theirs(find, entry);
+}
+
 static bool is_about(const EraseFind *find, const Dongbo__Entry *entry) {
     if (!is_said(entry) && !is_repeated(entry))
         return false;
     if (!find->event_id)
-        return identity_is_of(find->identity, find->family, entry->person, entry->citizen_number);
+        return is_of_citizen(find, entry);
     return entry->event_id.len == EVENT_ID_BYTES && memcmp(entry->event_id.data, find->event_id, EVENT_ID_BYTES) == 0;
+}
+
+// An event that came under one of their numbers, and was decided to be somebody else's.
+static bool is_others(const EraseFind *find, const Dongbo__Entry *entry) {
+    return !find->event_id && entry->kind == DONGBO__ENTRY_KIND__ENTRY_EVENT && entry->person == 0 &&
+           decided_on(find, entry) && is_theirs(find, entry);
 }
 
 static int make_room(EraseFind *find) {
@@ -290,6 +317,12 @@ static int take_said(EraseFind *find, const PGresult *rows, int row) {
     return erase_find_add(find, &target);
 }
 
+void erase_find_param_family(const EraseFind *find, PgParams *params) {
+    pg_param_array_begin(params, OID_INT8, PQntuples(find->family));
+    for (int row = 0; row < PQntuples(find->family); row++)
+        pg_array_i64(params, pg_i64(find->family, row, 0));
+}
+
 static int find_said(EraseFind *find) {
     PgParams params = {0};
     RESULT rows = NULL;
@@ -297,9 +330,7 @@ static int find_said(EraseFind *find) {
         pg_param_bytes(&params, find->event_id, EVENT_ID_BYTES);
     else
         pg_param_null(&params);
-    pg_param_array_begin(&params, OID_INT8, PQntuples(find->family));
-    for (int row = 0; row < PQntuples(find->family); row++)
-        pg_array_i64(&params, pg_i64(find->family, row, 0));
+    erase_find_param_family(find, &params);
     int r = run(find, &SAID, &params, &rows);
     for (int row = 0; r == 0 && row < PQntuples(rows); row++)
         r = take_said(find, rows, row);
@@ -307,7 +338,11 @@ static int find_said(EraseFind *find) {
 }
 
 static int visit_about(EraseFind *find, const Row *row, size_t i) {
-    return is_about(find, row->payload->entries[i]) ? take(find, row, i, true) : 0;
+    const Dongbo__Entry *entry = row->payload->entries[i];
+    if (is_about(find, entry))
+        return take(find, row, i, true);
+    find->n_others += is_others(find, entry);
+    return 0;
 }
 
 // ---- what tells of it later -----------------------------------------------------------------------------------------
@@ -406,7 +441,7 @@ static int find_repeats(EraseFind *find, int64_t from) {
 
 static int add_keys(EraseFind *find) {
     int n_family = PQntuples(find->family), n_numbers = find->identity ? PQntuples(find->identity->numbers) : 0;
-    find->keys = calloc((size_t)(2 * n_family + n_numbers) + 2, sizeof *find->keys);
+    find->keys = calloc((size_t)(2 * n_family + n_numbers) + find->n_decided + 2, sizeof *find->keys);
     if (!find->keys)
         return no_memory();
     if (find->event_id) {
@@ -421,6 +456,9 @@ static int add_keys(EraseFind *find) {
         if (*pg_text(find->family, row, 1))
             find->keys[find->n_keys++] = about_number(pg_text(find->family, row, 1));
     }
+    for (size_t i = 0; i < find->n_decided; i++)
+        if (find->decided[i].theirs)
+            find->keys[find->n_keys++] = about_event(find->decided[i].event_id);
     return 0;
 }
 
@@ -466,6 +504,8 @@ int erase_find(EraseFind *find) {
     int r = arena_new(&find->arena, ARENA_BYTES);
     if (r == 0 && !find->event_id)
         r = read_family(find);
+    if (r == 0 && !find->event_id)
+        r = erase_decided_read(find);
     if (r == 0)
         r = add_keys(find);
     if (r == 0)

@@ -27,6 +27,11 @@ typedef struct EraseTarget {
     char *record_key;
 } EraseTarget;
 
+typedef struct EraseDecided { // an event on which something was decided (operators/erase_decided.h)
+    uint8_t event_id[EVENT_ID_BYTES];
+    bool theirs; // else it is somebody else's, whatever number it came under
+} EraseDecided;
+
 typedef struct EraseFind {
     Pg *exchange;
     const uint8_t *event_id;  // NULL: by the identity
@@ -37,9 +42,11 @@ typedef struct EraseFind {
     char *numbers[ERASE_NUMBERS_MAX]; // of these entries, the first so many
     size_t n_numbers;
     size_t kinds[ERASE_KINDS], domains[ERASE_DOMAINS];
-    uint64_t n_segments, n_read;        // whose filters were asked, and that were read
-    int64_t last_position;              // looked at
-    PGresult *family;                   // person, number: whom the identity is, was, and who became them
+    uint64_t n_segments, n_read; // whose filters were asked, and that were read
+    int64_t last_position;       // looked at
+    PGresult *family;            // person, number: whom the identity is, was, and who became them
+    EraseDecided *decided;
+    size_t n_decided, n_others; // events that came under one of these numbers, and are others' by a later decision
     int64_t bearers[ERASE_BEARERS_MAX]; // of a number that nobody is known by, the first so many
     size_t n_bearers;
     Arena *arena;
@@ -51,6 +58,7 @@ typedef struct EraseFind {
 
 // Takes one more; its key is copied. ERROR_CONFIG when it is one too many, ERROR_MEMORY.
 int erase_find_add(EraseFind *find, const EraseTarget *target);
+void erase_find_param_family(const EraseFind *find, PgParams *params); // the persons, an array
 void erase_find_leaf(const Dongbo__SegmentSummary *summary, size_t i, EraseTarget *ret);
 // All of them. ERROR_CONFIG when they are too many for one order; ERROR_DATABASE, ERROR_MEMORY.
 int erase_find(EraseFind *find);

@@ -133,12 +133,13 @@ int erase_say(Desk *desk, const EraseFind *find, json_t **ret) {
         return r;
     }
     bool any = find->n > 0;
-    *ret = json_pack(
-        "{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:o}", "entries", (json_int_t)find->n, "events",
-        (json_int_t)find->n_events, "first_position", any ? json_integer(find->targets[0].position) : json_null(),
-        "last_position", any ? json_integer(find->targets[find->n - 1].position) : json_null(), "kinds",
-        counts(find->kinds, ERASE_KINDS, line_kind), "domains", counts(find->domains, ERASE_DOMAINS, names_domain),
-        "numbers", masked(find), "segments_read", (json_int_t)find->n_read, "subscriptions", holders);
+    *ret = json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:o}", "entries", (json_int_t)find->n, "events",
+                     (json_int_t)find->n_events, "others", (json_int_t)find->n_others, "first_position",
+                     any ? json_integer(find->targets[0].position) : json_null(), "last_position",
+                     any ? json_integer(find->targets[find->n - 1].position) : json_null(), "kinds",
+                     counts(find->kinds, ERASE_KINDS, line_kind), "domains",
+                     counts(find->domains, ERASE_DOMAINS, names_domain), "numbers", masked(find), "segments_read",
+                     (json_int_t)find->n_read, "subscriptions", holders);
     return *ret ? 0 : no_memory();
 }
 
@@ -170,6 +171,12 @@ static void print_numbers(const json_t *numbers) {
     printf("%s\n", json_array_size(numbers) == ERASE_NUMBERS_MAX ? ", and others" : "");
 }
 
+static void print_others(const json_t *said) {
+    if (number_of(said, "others") > 0)
+        printf("  %lld events that came under these numbers are somebody else's by a later decision, and stay\n",
+               number_of(said, "others"));
+}
+
 void erase_say_text(const json_t *said) {
     size_t i;
     json_t *one;
@@ -177,6 +184,7 @@ void erase_say_text(const json_t *said) {
            number_of(said, "events"));
     if (number_of(said, "entries") == 0) {
         printf("\n");
+        print_others(said);
         return;
     }
     printf("; positions %lld to %lld\n", number_of(said, "first_position"), number_of(said, "last_position"));
@@ -184,6 +192,7 @@ void erase_say_text(const json_t *said) {
     print_counts("  of domains: ", json_object_get(said, "domains"));
     if (json_array_size(json_object_get(said, "numbers")) > 0)
         print_numbers(json_object_get(said, "numbers"));
+    print_others(said);
     json_array_foreach(json_object_get(said, "subscriptions"), i, one) {
         printf("  sent to %s (", json_string_value(json_object_get(one, "subscription")));
         columns_show(json_string_value(json_object_get(one, "subscriber")));

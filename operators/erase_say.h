@@ -8,7 +8,8 @@
 
 #include <jansson.h>
 
-// {"entries", "events", "first_position", "last_position" (null where there are none), "kinds": {"event": …},
+// {"entries", "events", "others" (events under one of the numbers that were decided to be somebody else's, and stay),
+//  "first_position", "last_position" (null where there are none), "kinds": {"event": …},
 //  "domains": {"health": …}, "numbers": […], "segments_read",
 //  "subscriptions": [{"subscription", "subscriber", "delivered", "possibly", "snapshots"}]}, the last three in records.
 // ERROR_CONFIG, ERROR_DATABASE, ERROR_MEMORY.

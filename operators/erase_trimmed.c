@@ -4,6 +4,7 @@
 // what that event said, and its entry stands where the version does.
 #include "operators/erase_trimmed.h"
 
+#include "operators/erase_decided.h"
 #include "operators/result.h"
 
 #include <inttypes.h>
@@ -25,9 +26,9 @@ static const PgStatement VERSIONS = {
     1, NULL};
 static const PgStatement EXCEPTIONS = {
     "trimmed_exceptions",
-    "SELECT x.position, " PLACE ", coalesce(x.person, 0), x.domain FROM exchange.seen_exception x " SEGMENT_OF
+    "SELECT x.position, " PLACE ", coalesce(x.person, 0), x.domain FROM " ERASE_DECIDED SEGMENT_OF
     "x.position ORDER BY s.first_position DESC LIMIT 1) g WHERE x.event <> '' AND g.gone "
-    "AND (x.person = ANY ($1) OR (x.person IS NULL AND x.citizen_number = ANY ($2))) ORDER BY x.position",
+    "AND (x.owner IS NULL OR x.owner = ANY ($1)) ORDER BY x.position",
     2, NULL};
 enum {
     POSITION,
@@ -135,32 +136,11 @@ static int look_at(EraseFind *find, Seen *seen, const PGresult *rows, int row) {
     return r == 0 && by && pg_bool(rows, row, GONE) ? take(find, rows, row, by) : r;
 }
 
-static void param_family(const EraseFind *find, PgParams *params) {
-    pg_param_array_begin(params, OID_INT8, PQntuples(find->family));
-    for (int row = 0; row < PQntuples(find->family); row++)
-        pg_array_i64(params, pg_i64(find->family, row, 0));
-}
-
-static void param_text(PgParams *params, const char *text) {
-    pg_array_text(params, text, strlen(text));
-}
-
-// Those of the population store, and those under which somebody went.
-static void param_numbers(const EraseFind *find, PgParams *params) {
-    const PGresult *own = find->identity->numbers;
-    pg_param_array_begin(params, OID_TEXT, 1 + PQntuples(own) + PQntuples(find->family));
-    param_text(params, find->identity->number);
-    for (int row = 0; row < PQntuples(own); row++)
-        param_text(params, pg_text(own, row, 0));
-    for (int row = 0; row < PQntuples(find->family); row++) // of who did not go it is the first again
-        param_text(params, *pg_text(find->family, row, 1) ? pg_text(find->family, row, 1) : find->identity->number);
-}
-
 static int find_versions(EraseFind *find) {
     PgParams params = {0};
     RESULT rows = NULL;
     Seen seen = {0};
-    param_family(find, &params);
+    erase_find_param_family(find, &params);
     int r = pg_run(find->exchange, &VERSIONS, &params, &rows);
     pg_params_free(&params);
     for (int row = 0; r == 0 && row < PQntuples(rows); row++)
@@ -180,8 +160,7 @@ static int find_exceptions(EraseFind *find) {
     size_t n = find->n;
     PgParams params = {0};
     RESULT rows = NULL;
-    param_family(find, &params);
-    param_numbers(find, &params);
+    erase_decided_param(find, &params);
     int r = pg_run(find->exchange, &EXCEPTIONS, &params, &rows);
     pg_params_free(&params);
     for (int row = 0; r == 0 && row < PQntuples(rows); row++) {

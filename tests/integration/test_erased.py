@@ -155,7 +155,7 @@ def test_a_number_that_went_over_takes_nothing_of_who_had_it(centre, which, let_
     assert erased_lots(exchange, *LOTS) == [lot for lot in LOTS if lot[4] != which.upper()]
     assert shown(centre, of_y) == ({1: "LOT-Y1", 2: "LOT-Y2"} if which == "x" else {})
     assert shown(centre, n) == ({} if which == "x" else {1: "LOT-X1", 2: "LOT-X2"})
-    verify(exchange)
+    verify(exchange, tail=int(let_go))  # which no entry says
 
 
 def test_of_whom_only_the_log_knows_all_goes_where_it_was_one(centre):
@@ -170,6 +170,69 @@ def test_of_whom_only_the_log_knows_all_goes_where_it_was_one(centre):
     carry_out(exchange, "--citizen", n)
     assert erased_lots(exchange, *LOTS) == []
     verify(exchange)
+
+
+def link(exchange, to):
+    """The one event that was not taken is decided to be theirs."""
+    [[case]] = exchange.cluster.rows("SELECT review_case FROM exchange.exception")
+    exchange.dongbo("review", "link", case, "--to", to, "--why", "SECRET-WHY")
+    [[owner]] = exchange.cluster.rows("SELECT person FROM exchange.exception")
+    assert owner == exchange.cluster.value("SELECT person FROM population.citizen WHERE citizen_number = %s", to)
+
+
+def let_go_up_to(exchange, kind):
+    """Of the content of batches, and of decisions, too."""
+    exchange.cluster.rows("INSERT INTO exchange.trim (position) SELECT max(last_position) FROM exchange.segment")
+    exchange.cluster.rows("UPDATE exchange.segment SET payload = NULL, batch = NULL, about = NULL "
+                          "WHERE kind <= %s", kind)
+
+
+@pytest.mark.parametrize("let_go", (0, 1, 2), ids=("all is there", "events are let go", "decisions, too"))
+@pytest.mark.parametrize("under", (number(3), number(2)), ids=("a number that nobody has", "another's number"))
+def test_what_an_officer_linked_goes_with_whom_it_was_linked_to(centre, under, let_go):
+    npc, moh, exchange = centre.peer(), centre.peer("MOH"), centre.exchange
+    x, z = number(1), number(2)
+    npc.publish([centre.enter(x, mother_name="Mẹ MỘT"),
+                 centre.enter(z, full_name="Trần Văn Bình", birth_date="1999-05-06")])
+    moh.publish([dose(under, 1, "LOT-LINKED", 10)])  # X's name and birth date
+    moh.publish([dose(z, 2, "LOT-Z", 10, full_name="Trần Văn Bình", birth_date="1999-05-06")])
+    link(exchange, x)
+    assert shown(centre, x) == {1: "LOT-LINKED"} and shown(centre, z) == {2: "LOT-Z"}
+    if let_go:
+        let_go_up_to(exchange, let_go)
+    assert preview(exchange, "--citizen", x)["events"] == 2
+    assert carry_out(exchange, "--citizen", x) == 3
+    assert shown(centre, x) == {} and shown(centre, z) == {2: "LOT-Z"}
+    assert holds(exchange, "LOT-LINKED", "1999-01-02", "Mẹ MỘT", "SECRET-WHY", "LOT-Z") == ["LOT-Z"]
+    assert preview(exchange, "--citizen", x)["entries"] == 0
+    verify(exchange, tail=int(let_go > 0))
+
+
+@pytest.mark.parametrize("let_go", (0, 1, 2), ids=("all is there", "events are let go", "decisions, too"))
+def test_what_an_officer_linked_stays_of_whose_number_it_came_under(centre, let_go):
+    npc, moh, exchange = centre.peer(), centre.peer("MOH"), centre.exchange
+    x, z = number(1), number(2)
+    npc.publish([centre.enter(x), centre.enter(z, full_name="Trần Văn Bình", birth_date="1999-05-06")])
+    moh.publish([dose(z, 1, "LOT-LINKED", 10)])
+    moh.publish([dose(z, 2, "LOT-Z", 10, full_name="Trần Văn Bình", birth_date="1999-05-06")])
+    link(exchange, x)
+    holding = "SELECT batch FROM exchange.segment WHERE position('LOT-LINKED'::bytea in batch) > 0"
+    batch = exchange.cluster.rows(holding)
+    assert len(batch) == 1
+    if let_go:
+        let_go_up_to(exchange, let_go)
+    said = preview(exchange, "--citizen", z)
+    assert said["entries"] == 2 and said["others"] == (0 if let_go else 1)
+    text = erase(exchange, "--citizen", z, "--dry-run").stdout
+    assert ("  1 events that came under these numbers are somebody else's by a later decision, and stay" in text) \
+        == (not let_go)
+    carry_out(exchange, "--citizen", z)
+    assert shown(centre, x) == {1: "LOT-LINKED"} and shown(centre, z) == {}
+    assert holds(exchange, "LOT-Z", "1999-05-06", "SECRET-WHY", "LOT-LINKED") == ["SECRET-WHY", "LOT-LINKED"]
+    if not let_go:
+        assert exchange.cluster.rows(holding) == batch
+    assert exchange.cluster.rows("SELECT event <> '', citizen_number FROM exchange.exception") == [(True, z)]
+    verify(exchange, tail=int(let_go > 0))
 
 
 def test_a_population_event_goes_from_the_exchange_and_stays_in_its_store(centre):
