@@ -6,6 +6,7 @@
 #include "broker/audit.h"
 
 #include "broker/audit_expected.h"
+#include "broker/audit_gone.h"
 #include "broker/audit_notes.h"
 #include "broker/audit_streams.h"
 #include "log.pb-c.h"
@@ -23,18 +24,12 @@
 #include <stdio.h>
 
 #define UNCHECKED_MAX 64
-#define ERASED_MAX ((size_t)1 << 24)
 #define TOMBSTONES_MAX 100 // that are told one by one
 
 static const uint8_t NOTHING[HASH_BYTES]; // before the first segment
 
 static const CheckLimits RECORD_LIMITS = {
     .fields_max = 64, .depth_max = 1, .string_max = TEXT_BYTES_MAX, .bytes_max = 4096, .repeated_max = 0};
-
-typedef struct Erased {           // of the log's entries, in their order
-    uint64_t position, tombstone; // 0: none was seen yet
-    uint8_t leaf[HASH_BYTES];
-} Erased;
 
 typedef enum Stage { STAGE_BEGIN, STAGE_NOTES, STAGE_SEGMENTS, STAGE_END } Stage;
 
@@ -54,11 +49,9 @@ struct Audit {
     Frontier frontier;
     bool frontier_off, root_off, hash_off; // the last segment's, the last head's: as was told
     AuditNotes notes;
-    uint64_t trim_said, trim_at; // up to where, as the file tells; where the log is to say so, 0: nowhere yet
-    uint64_t trim_logged;        // ... as the log's entries say
-    uint64_t missing_to;         // the position of the last payload that is not there
-    Erased *erased;
-    size_t n_erased, erased_size;
+    uint64_t trim_logged; // up to where, as the log's entries say
+    uint64_t missing_to;  // the position of the last payload that is not there
+    AuditGoneList gone;
     AuditMark tombstones[TOMBSTONES_MAX];
     size_t n_tombstones;
     uint64_t head_number; // of the last one; 0: none was seen
@@ -95,7 +88,7 @@ void audit_destroy(Audit **audit) {
     merkle_destroy(&(*audit)->merkle);
     arena_destroy(&(*audit)->arena);
     audit_notes_free(&(*audit)->notes);
-    free((*audit)->erased);
+    audit_gone_free(&(*audit)->gone);
     audit_expected_free(&(*audit)->expected);
     audit_streams_destroy(&(*audit)->streams);
     free(*audit);
@@ -158,6 +151,7 @@ static int begin_file(Audit *audit, const LogfileRecord *record) {
         frontier_read(&frontier, begin->leaf_index, begin->frontier.data, begin->frontier.len) != 0)
         return malformed("its first record is malformed");
     AuditState *state = &audit->state;
+    audit_notes_begin(&audit->notes);
     state->payloads &= begin->payloads;
     audit->file_segments = 0;
     audit->stage = STAGE_NOTES;
@@ -207,10 +201,7 @@ static int note_trim(Audit *audit, const LogfileRecord *record) {
     const Dongbo__LogTrim *trim = read_message(audit, &dongbo__log_trim__descriptor, record);
     if (!trim)
         return malformed("the record of a trim is malformed");
-    if (trim->position > audit->trim_said) {
-        audit->trim_said = trim->position;
-        audit->trim_at = trim->logged_position;
-    }
+    audit_notes_trim(&audit->notes, trim->position, trim->logged_position);
     return 0;
 }
 
@@ -225,6 +216,7 @@ static int finish_file(Audit *audit, const LogfileRecord *record) {
     if (!end)
         return malformed("its last record is malformed");
     audit->stage = STAGE_END;
+    audit_notes_end(&audit->notes, end->log_last_position);
     if (end->segments != audit->file_segments)
         tell_number(audit, audit->state.last_position, "number of segments in the file", audit->file_segments,
                     end->segments);
@@ -477,7 +469,7 @@ static void check_kept(Audit *audit, const AuditSegment *segment) {
     AuditFinding finding;
     if (!audit_lacks(segment, &finding) || !audit->state.payloads)
         return;
-    if (segment->last_position <= audit->trim_said) {
+    if (segment->last_position <= audit->notes.trim) {
         audit->counts.trimmed++;
         audit->missing_to = segment->last_position;
     } else {
@@ -487,70 +479,73 @@ static void check_kept(Audit *audit, const AuditSegment *segment) {
 
 // ---- what was erased ----------------------------------------------------------------------------------------------
 
-static int find_position(const void *a, const void *b) {
-    uint64_t position = *(const uint64_t *)a, other = *(const uint64_t *)b; // each list's first member
-    return position < other ? -1 : position > other;
-}
-
-static int note_gone(Audit *audit, const AuditMark *mark) {
-    uint64_t position = mark->position;
-    if (audit->n_erased > 0 && audit->erased[audit->n_erased - 1].position >= position)
-        return 0; // its payload's entry and its event are both gone
-    Erased *grown = audit->n_erased == ERASED_MAX ? NULL : GROW(audit->erased, audit->n_erased, audit->erased_size);
-    if (!grown)
-        return error_fail(ERROR_MEMORY, "no memory for what was erased");
-    audit->erased = grown;
-    Erased *erased = &audit->erased[audit->n_erased++];
-    *erased = (Erased){.position = position};
-    memcpy(erased->leaf, mark->leaf, HASH_BYTES);
-    audit->counts.erased++;
-    return 0;
-}
-
 static void note_tombstone(Audit *audit, const AuditMark *mark) {
-    Erased *erased = audit->n_erased == 0
-                         ? NULL
-                         : bsearch(&mark->erased, audit->erased, audit->n_erased, sizeof *audit->erased, find_position);
+    AuditGone *gone = audit_gone_find(&audit->gone, mark->erased);
     audit->counts.tombstones++;
-    if (erased && memcmp(erased->leaf, mark->leaf, HASH_BYTES) != 0)
-        tell_hash(audit, mark->position, "leaf of the tombstone", mark->leaf, erased->leaf);
-    if (erased)
-        erased->tombstone = mark->position;
+    if (gone && memcmp(gone->leaf, mark->leaf, HASH_BYTES) != 0)
+        tell_hash(audit, mark->position, "leaf of the tombstone", mark->leaf, gone->leaf);
+    if (gone)
+        gone->tombstone = mark->position;
     if (audit->n_tombstones < TOMBSTONES_MAX)
         audit->tombstones[audit->n_tombstones++] = *mark;
 }
 
-static int compare_marks(const void *a, const void *b) {
-    uint64_t position = ((const AuditMark *)a)->position, other = ((const AuditMark *)b)->position;
-    return position < other ? -1 : position > other;
-}
-
-// Events and entries of a segment are examined one after the other: so they are put in order first.
 static int link_marks(Audit *audit, const AuditFrame *frame) {
     int r = 0;
-    if (frame->n_marks > 1)
-        qsort(frame->marks, frame->n_marks, sizeof *frame->marks, compare_marks);
-    for (size_t i = 0; r == 0 && i < frame->n_marks; i++) {
-        if (frame->marks[i].is_tombstone)
+    audit_gone_sort(frame->marks, frame->n_marks);
+    for (size_t i = 0; r >= 0 && i < frame->n_marks; i++) {
+        if (frame->marks[i].is_tombstone) {
             note_tombstone(audit, &frame->marks[i]);
-        else
-            r = note_gone(audit, &frame->marks[i]);
+            continue;
+        }
+        r = audit_gone_add(&audit->gone, &frame->marks[i]);
+        audit->counts.erased += r == 0;
     }
-    return r;
+    return r < 0 ? r : 0;
+}
+
+// What is gone, and no entry in these files says so.
+static void count_word(Audit *audit, const AuditFinding *missing, AuditWord word, uint64_t logged) {
+    AuditFinding beyond = {.position = missing->position, .what = "place of the entry that says it was let go"};
+    audit->counts.later += word == AUDIT_WORD_LATER;
+    audit->counts.not_logged += word == AUDIT_WORD_NOWHERE;
+    if (word == AUDIT_WORD_MISSING)
+        tell(audit, missing);
+    if (word != AUDIT_WORD_BEYOND)
+        return;
+    snprintf(beyond.is, sizeof beyond.is, "%" PRIu64, logged);
+    snprintf(beyond.should, sizeof beyond.should, "at most %" PRIu64 ", where the log ended", audit->notes.log_end);
+    tell(audit, &beyond);
 }
 
 // A tombstone comes behind what it is of: only in the end is it known which is missing.
 static void check_tombstones(Audit *audit) {
-    for (size_t i = 0; i < audit->n_erased; i++) {
-        const Erased *erased = &audit->erased[i];
-        if (erased->tombstone != 0)
+    for (size_t i = 0; i < audit->gone.n; i++) {
+        const AuditGone *gone = &audit->gone.list[i];
+        if (gone->tombstone != 0)
             continue;
-        const AuditErasure *said = audit_notes_erased(&audit->notes, erased->position);
-        if (said && (said->logged == 0 || said->logged > audit->state.last_position))
-            audit->counts.unproven++;
-        else
-            tell_text(audit, erased->position, "entry", "erased", "there, for no tombstone says by whose order");
+        const AuditErasure *said = audit_notes_erased(&audit->notes, gone->position);
+        AuditFinding missing = {.position = gone->position,
+                                .what = "entry",
+                                .is = "erased",
+                                .should = "there, for no tombstone says by whose order"};
+        count_word(audit, &missing, audit_notes_tombstone(&audit->notes, said, audit->state.last_position),
+                   said ? said->logged : 0);
     }
+}
+
+// The entry that says so comes behind what was let go.
+static void check_trims(Audit *audit) {
+    const AuditNotes *notes = &audit->notes;
+    AuditWord word = audit_notes_trimmed(notes, audit->state.last_position);
+    AuditFinding missing = {.position = word == AUDIT_WORD_MISSING ? notes->trim_logged : audit->missing_to,
+                            .what = "position up to which the log's entries say that it was trimmed"};
+    if (audit->missing_to <= audit->trim_logged)
+        return;
+    snprintf(missing.is, sizeof missing.is, "%" PRIu64, audit->trim_logged);
+    snprintf(missing.should, sizeof missing.should, "%" PRIu64, notes->trim);
+    audit->counts.trim_not_logged = word == AUDIT_WORD_NOWHERE ? notes->trim : 0;
+    count_word(audit, &missing, word, notes->trim_logged);
 }
 
 static void link_segment(Audit *audit, const AuditSegment *segment) {
@@ -651,21 +646,14 @@ static void check_keys(Audit *audit) {
     }
 }
 
-// The entry that says so comes behind what was let go.
 int audit_finish(Audit *audit) {
     audit->counts.unmatched_heads = audit_expected_unmatched(&audit->expected);
     audit->counts.later_heads = audit_expected_later(&audit->expected);
     audit->counts.streams = audit_streams_count(audit->streams);
     check_tombstones(audit);
+    check_trims(audit);
     check_receipts(audit);
     check_keys(audit);
-    if (audit->missing_to <= audit->trim_logged)
-        return 0;
-    if (audit->trim_at != 0 && audit->trim_at <= audit->state.last_position)
-        tell_number(audit, audit->trim_at, "position up to which the log's entries say that it was trimmed",
-                    audit->trim_logged, audit->trim_said);
-    else
-        audit->counts.unproven++;
     return 0;
 }
 
@@ -677,6 +665,7 @@ const AuditCounts *audit_counts(const Audit *audit) {
 
 AuditState audit_state(const Audit *audit) {
     AuditState state = audit->state;
+    state.log_end = audit_notes_log_end(&audit->notes);
     frontier_root(audit->merkle, &audit->frontier, state.root);
     return state;
 }

@@ -126,7 +126,9 @@ typedef struct AuditCounts {
     uint64_t unmatched_heads;                   // from elsewhere, of a length that the files do not show
     uint64_t later_heads;                       // ... of these, of a longer log: the files lack its end
     uint64_t erased, tombstones;                // entries that are, and those that say so
-    uint64_t unproven;                          // trims and erasures that the file tells of, and entries in it do not
+    uint64_t later;                             // trims and erasures whose entries stand behind the files
+    uint64_t not_logged;                        // ... of which no entry tells yet
+    uint64_t trim_not_logged;                   // up to where it was trimmed, where that is one of these; 0: it is none
     uint64_t streams, unfollowed;               // streams whose batches were held together; batches of further ones
     uint64_t receipts, unmatched_receipts;      // found in the log; of a part of it that the files do not show
     uint64_t broken;                            // findings
@@ -153,6 +155,7 @@ typedef struct AuditState { // where it has come to
     uint64_t first_position, last_position, leaf_index;
     uint8_t hash[HASH_BYTES], root[HASH_BYTES];
     uint64_t proven_position; // up to here a head is signed by a key that was given, of what is there; 0: none
+    uint64_t log_end;         // the log's last position when it was exported; 0: a file does not say
     bool payloads;            // all files were exported with them
     bool from_middle;         // what is before the first position was not seen
 } AuditState;

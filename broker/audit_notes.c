@@ -146,3 +146,47 @@ const AuditErasure *audit_notes_erased(AuditNotes *notes, uint64_t position) {
                ? NULL
                : bsearch(&position, notes->erasures, notes->n_erasures, sizeof *notes->erasures, compare_position);
 }
+
+// ---- which entries are to say so ----------------------------------------------------------------------------------
+
+void audit_notes_trim(AuditNotes *notes, uint64_t position, uint64_t logged) {
+    if (position < notes->trim || (position == notes->trim && logged < notes->trim_logged))
+        return;
+    notes->trim = position;
+    notes->trim_logged = logged;
+}
+
+void audit_notes_begin(AuditNotes *notes) {
+    notes->n_begun++;
+}
+
+void audit_notes_end(AuditNotes *notes, uint64_t log_last_position) {
+    notes->n_ends += log_last_position > 0;
+    if (log_last_position > notes->log_end)
+        notes->log_end = log_last_position;
+}
+
+uint64_t audit_notes_log_end(const AuditNotes *notes) {
+    return notes->n_ends == notes->n_begun ? notes->log_end : 0;
+}
+
+static AuditWord word_at(const AuditNotes *notes, uint64_t logged, uint64_t last_position) {
+    if (logged <= last_position)
+        return AUDIT_WORD_MISSING;
+    uint64_t log_end = audit_notes_log_end(notes);
+    return log_end != 0 && logged > log_end ? AUDIT_WORD_BEYOND : AUDIT_WORD_LATER;
+}
+
+AuditWord audit_notes_tombstone(const AuditNotes *notes, const AuditErasure *said, uint64_t last_position) {
+    if (said == NULL)
+        return AUDIT_WORD_MISSING;
+    if (said->logged != 0)
+        return word_at(notes, said->logged, last_position);
+    if (audit_notes_log_end(notes) == 0)
+        return AUDIT_WORD_NOWHERE;
+    return last_position < notes->log_end ? AUDIT_WORD_LATER : AUDIT_WORD_MISSING;
+}
+
+AuditWord audit_notes_trimmed(const AuditNotes *notes, uint64_t last_position) {
+    return notes->trim_logged == 0 ? AUDIT_WORD_NOWHERE : word_at(notes, notes->trim_logged, last_position);
+}

@@ -42,10 +42,12 @@ static const PgStatement AGENCIES = {"export_agencies", "SELECT agency, code FRO
                                      NULL};
 static const PgStatement EPOCHS = {"export_epochs", "SELECT epoch, position, reason FROM exchange.epoch ORDER BY epoch",
                                    0, NULL};
+// Of what was declared to the log, too: in the table alone, whoever has the database could say it in silence.
 static const PgStatement TRIMS = {
     "export_trims",
-    "SELECT t.position, t.trimmed_by, coalesce((SELECT max(c.logged_position) FROM exchange.policy_change c "
-    "WHERE c.text LIKE 'log trimmed up to position ' || t.position || ' %'), 0) FROM exchange.trim t ORDER BY t.trim",
+    "SELECT t.position, t.trimmed_by, coalesce(max(c.logged_position), 0) FROM exchange.trim t "
+    "JOIN exchange.policy_change c ON c.text || ' ' LIKE 'log trimmed up to position ' || t.position || ' %' "
+    "GROUP BY t.trim ORDER BY t.trim",
     0, NULL};
 
 static const PgStatement ERASURES = {
@@ -72,6 +74,7 @@ typedef struct Export {
     int head;        // the next of them
     int64_t before;  // segments before the first
     uint64_t segments, last_position;
+    uint64_t log_last_position; // of the whole log
 } Export;
 
 static void export_free(Export *export) {
@@ -224,6 +227,7 @@ static int put_end(Export *export) {
     Dongbo__LogEnd end = DONGBO__LOG_END__INIT;
     end.segments = export->segments;
     end.last_position = export->last_position;
+    end.log_last_position = export->log_last_position;
     int r = logfile_put_message(export->writer, LOGFILE_END, &end.base);
     return r < 0 ? r : logfile_flush(export->writer);
 }
@@ -244,6 +248,7 @@ static int find_range(Export *export) {
     export->from = pg_i64(rows, 0, 0);
     export->to = pg_i64(rows, 0, 1);
     export->last_position = (uint64_t) export->from - 1;
+    export->log_last_position = pg_is_null(rows, 0, 2) ? 0 : (uint64_t)pg_i64(rows, 0, 2);
     return 0;
 }
 

@@ -26,9 +26,12 @@ static const char NOTES[] =
     "as ./FILE.pub.\n"
     "Exit code 0: whole, as far as the files go. 1: broken, at the positions that are named. 2: a file could not be read\n"
     "to its end; up to where all before that is good, and from where nothing was read, is told (good_position and\n"
-    "unread_from in --json). A part of a log is whole, too, and so is one of which nothing is signed by a key that was\n"
-    "given. A script reads in --json how far heads prove it (proven_position, of last_position; 0: nowhere), and whether\n"
-    "heads that were given are of a longer log (end_missing).\n";
+    "unread_from in --json). Or content is gone of which no entry of the log tells yet (let_go_not_logged): export again\n"
+    "once a broker has logged it. A part of a log is whole, too, and so is one of which nothing is signed by a key that\n"
+    "was given. A script reads in --json how far heads prove it (proven_position, of last_position; 0: nowhere), whether\n"
+    "heads that were given are of a longer log (end_missing), where the log ended when it was exported\n"
+    "(log_last_position; 0: a file does not say), and whether entries that say what was trimmed or erased are not in\n"
+    "these files (let_go_unproven: how many; behind their end, or in no log yet).\n";
 
 typedef struct Verifying {
     OptionList keys_given, heads_given, witnesses_given, receipts_given;
@@ -153,6 +156,25 @@ static void print_unread(const Verifying *verifying) {
                state.last_position + 1);
 }
 
+// A file could not be read, or content is gone of which no entry tells. Both may be well the next time.
+static bool is_open(const Verifying *verifying) {
+    return verifying->unread != NULL || audit_counts(verifying->audit)->not_logged > 0;
+}
+
+static void print_let_go(const AuditCounts *counts) {
+    uint64_t erased = counts->not_logged - (counts->trim_not_logged > 0);
+    if (counts->later)
+        printf("%" PRIu64
+               " entries that say what was let go stand behind these files: verify with them the log's rest\n",
+               counts->later);
+    if (counts->trim_not_logged)
+        printf("the log was trimmed up to position %" PRIu64 ", and NO ENTRY SAYS SO YET: once a broker has logged it, "
+               "export again\n",
+               counts->trim_not_logged);
+    if (erased)
+        printf("%" PRIu64 " entries were erased, and NO ENTRY SAYS SO YET: export the log again\n", erased);
+}
+
 static void print_text(const Verifying *verifying) {
     const AuditCounts *counts = audit_counts(verifying->audit);
     AuditState state = audit_state(verifying->audit);
@@ -192,13 +214,13 @@ static void print_text(const Verifying *verifying) {
     for (size_t i = 0; (tombstone = audit_tombstone(verifying->audit, i)); i++)
         printf("    position %" PRIu64 ", as position %" PRIu64 " says: %s (%s)\n", tombstone->erased,
                tombstone->position, tombstone->order, tombstone->by);
-    if (counts->unproven)
-        printf("the entries that say what was let go are not all in these files\n");
+    print_let_go(counts);
     if (verifying->unread)
         print_unread(verifying);
     printf(verifying->n_breaks   ? "BROKEN\n"
-           : verifying->unread   ? "NOT VERIFIED\n"
+           : is_open(verifying)  ? "NOT VERIFIED\n"
            : counts->later_heads ? "whole as far as it goes, WITHOUT ITS END\n"
+           : counts->later       ? "whole as far as it goes, WITHOUT ENTRIES that say what was let go\n"
                                  : "whole\n");
 }
 
@@ -227,7 +249,7 @@ static void print_json(const Verifying *verifying) {
     char hash[2 * HASH_BYTES + 1], root[2 * HASH_BYTES + 1];
     hex_encode(state.hash, HASH_BYTES, hash);
     hex_encode(state.root, HASH_BYTES, root);
-    bool whole = verifying->n_breaks == 0 && !verifying->unread;
+    bool whole = verifying->n_breaks == 0 && !is_open(verifying);
     json_t *object = json_pack("{s:b, s:I, s:I, s:I, s:I, s:b, s:s, s:s, s:I, s:b}", "whole", whole, "entries",
                                (json_int_t)counts->entries, "segments", (json_int_t)counts->segments, "first_position",
                                (json_int_t)state.first_position, "last_position", (json_int_t)state.last_position,
@@ -250,7 +272,9 @@ static void print_json(const Verifying *verifying) {
     json_object_set_new(object, "proven_position", json_integer((json_int_t)state.proven_position));
     json_object_set_new(object, "segments_trimmed", json_integer((json_int_t)counts->trimmed));
     json_object_set_new(object, "entries_erased", json_integer((json_int_t)counts->erased));
-    json_object_set_new(object, "let_go_unproven", json_integer((json_int_t)counts->unproven));
+    json_object_set_new(object, "let_go_unproven", json_integer((json_int_t)(counts->later + counts->not_logged)));
+    json_object_set_new(object, "let_go_not_logged", json_integer((json_int_t)counts->not_logged));
+    json_object_set_new(object, "log_last_position", json_integer((json_int_t)state.log_end));
     json_object_set_new(object, "erased", erased_json(verifying));
     json_object_set_new(object, "breaks_found", json_integer((json_int_t)verifying->n_breaks));
     json_object_set_new(object, "breaks_following", json_integer((json_int_t)verifying->n_following));
@@ -345,5 +369,5 @@ int log_verify_run(Desk *desk, int argc, char **argv) {
         print_json(&verifying);
     else
         print_text(&verifying);
-    return verifying.n_breaks ? 1 : verifying.unread ? 2 : 0;
+    return verifying.n_breaks ? 1 : is_open(&verifying) ? 2 : 0;
 }

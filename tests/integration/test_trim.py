@@ -149,6 +149,63 @@ def test_nobody_trims_unseen(exchange, health):
     assert "log trimmed up to position" in exchange.dongbo("log", "tail", "-n", "2").stdout
 
 
+def verify(exchange, code, *files):
+    """Exit code and answer of `log verify`; of one file, made now, where none is given."""
+    path = exchange.directory / "log.dlog"
+    if not files:
+        exchange.dongbo("log", "export", "--payloads", path)
+    done = exchange.dongbo("log", "verify", "--json", *files or [path], check=False)
+    assert done.returncode == code, done.stdout
+    return json.loads(done.stdout)
+
+
+def test_what_no_entry_tells_is_not_whole(exchange, health):
+    """The database's owner takes content away, and says so where nobody reads it, or where nothing is."""
+    first = [health.publish([people.dose(n)]).body.first_position for n in range(3)]
+    owner, told = exchange.cluster.rows, f"log trimmed up to position {first[1]}"
+    assert verify(exchange, 0)["whole"]
+    owner("UPDATE exchange.segment SET payload = NULL, batch = NULL WHERE first_position = %s", first[1])
+    owner("INSERT INTO exchange.trim (position) VALUES (%s)", first[1])
+    [broken] = verify(exchange, 1)["breaks"]
+    assert (broken["position"], broken["what"], broken["is"]) == (first[1], "payload", "missing")
+    exchange.broker.stop()
+    owner("INSERT INTO exchange.policy_change (text, position, logged_position) VALUES (%s, 1, 1000000000)", told)
+    said = verify(exchange, 1)
+    [broken] = said["breaks"]
+    assert (broken["position"], broken["is"], broken["should"]) == (
+        first[1], "1000000000", f"at most {said['last_position']}, where the log ended")
+    owner("UPDATE exchange.policy_change SET logged_position = 2 WHERE text = %s", told)
+    [broken] = verify(exchange, 1)["breaks"]
+    assert (broken["position"], broken["is"], broken["should"]) == (2, "0", str(first[1]))
+    owner("UPDATE exchange.policy_change SET logged_position = NULL WHERE text = %s", told)
+    said = verify(exchange, 2)
+    assert (said["whole"], said["breaks"], said["let_go_unproven"], said["let_go_not_logged"]) == (False, [], 1, 1)
+
+
+def test_a_trim_is_whole_once_a_broker_has_logged_it(exchange, health):
+    for n in range(BATCHES):
+        health.publish([people.dose(n)])
+    exchange.wait_in_force()
+    exchange.broker.stop()
+    trim(exchange, "--keep-bytes", "1K", "--past-subscriptions")
+    limit = exchange.cluster.value("SELECT max(position) FROM exchange.trim")
+    part, rest = exchange.directory / "part.dlog", exchange.directory / "rest.dlog"
+    told = exchange.dongbo("log", "export", "--payloads", part).stderr
+    assert verify(exchange, 2, part)["let_go_not_logged"] == 1
+    shown = exchange.dongbo("log", "verify", part, check=False).stdout
+    assert f"the log was trimmed up to position {limit}, and NO ENTRY SAYS SO YET: once a broker has logged" in shown
+    assert shown.endswith("\nNOT VERIFIED\n")
+    exchange.start_broker()
+    exchange.wait_in_force()
+    said = verify(exchange, 0)
+    assert said["whole"] and said["segments_trimmed"] > 0 and said["let_go_unproven"] == 0
+    exchange.dongbo("log", "export", "--payloads", "--from", told.split("--from ")[1].strip(), rest)
+    assert verify(exchange, 0, part, rest)["let_go_unproven"] == 0  # what the first one says is older
+    exchange.dongbo("log", "export", "--payloads", "--to", 20, part)
+    said = verify(exchange, 0, part)
+    assert (said["whole"], said["let_go_unproven"], said["let_go_not_logged"]) == (True, 1, 0)
+
+
 def test_who_may_not_and_what_is_not_understood(exchange, health):
     for words, says in [((), "one of them"), (("--older-than", "400d", "--keep-bytes", "1G"), "one of them"),
                         (("--older-than", "400"), "letters dh"), (("--older-than", "-1d"), "letters dh"),

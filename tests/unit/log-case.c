@@ -299,7 +299,7 @@ int log_case_head(LogCase *log) {
 int log_case_put_end(LogCase *log) {
     Dongbo__LogEnd end = DONGBO__LOG_END__INIT;
     end.segments = log->segments;
-    end.last_position = log->head.last_position;
+    end.last_position = end.log_last_position = log->head.last_position;
     int r = logfile_put_message(log->writer, LOGFILE_END, &end.base);
     return r < 0 ? r : logfile_flush(log->writer);
 }

@@ -30,9 +30,11 @@ typedef struct Found {
     int n, following;
     int result; // 1: it cannot be read
     uint64_t proven;
+    AuditCounts counts;
 } Found;
 
 static const Bytes *expected_head; // known from elsewhere; NULL: none is
+static bool is_cut;                // what could be read is looked at all the same
 static const char *made_order;     // of a tombstone at the end; NULL: there is none
 static Log whole, masked;          // with payloads, and as a reader exports it
 
@@ -125,8 +127,9 @@ static Found audit_log(Log *log) {
         found.result = audit_link(audit, &frame);
     if (found.result == 0)
         found.result = audit_end(audit);
-    if (found.result == 0)
+    if (found.result == 0 || is_cut)
         ok(audit_finish(audit));
+    found.counts = *audit_counts(audit);
     assert_true(found.result >= 0);
     found.proven = audit_state(audit).proven_position;
     return found;
@@ -471,13 +474,49 @@ static void test_a_payload_is_missing(void **state) {
     assert_int_equal(found.n, 1);
     assert_string_equal(found.first.what, "batch");
     put_trim(&log, EVENTS + 1, 0); // nowhere in the log yet
-    assert_int_equal(audit_log(&log).n, 0);
-    take_out(&log, 1, 1);
+    found = audit_log(&log);
+    assert_int_equal(found.n, 0);
+    assert_int_equal(found.counts.not_logged, 1);
+    assert_int_equal(found.counts.trim_not_logged, EVENTS + 1);
+    put_trim(&log, EVENTS + 1, LAST_POSITION); // as the next file says: it is there by now
+    assert_int_equal(audit_log(&log).n, 1);
+    take_out(&log, 1, 2);
     put_trim(&log, EVENTS, 0); // not all of it
     assert_int_equal(audit_log(&log).n, 1);
     take_out(&log, 1, 1);
     put_trim(&log, EVENTS + 1, EVENTS + 2); // the entry there says something else
     expect(&log, EVENTS + 2, "position up to which the log's entries say that it was trimmed", "0", "8");
+}
+
+static void end_of_before(void *m) {
+    ((Dongbo__LogEnd *)m)->log_last_position = 0; // does not say
+}
+static void end_of_a_part(void *m) {
+    ((Dongbo__LogEnd *)m)->log_last_position = LAST_POSITION + 5;
+}
+
+static void expect_counts(const Log *log, Change how, int n, uint64_t later, uint64_t not_logged) {
+    Log changed;
+    log_copy(&changed, log);
+    if (how)
+        change(&changed, nth(&changed, LOGFILE_END, 0), &dongbo__log_end__descriptor, how);
+    Found found = audit_log(&changed);
+    assert_int_equal(found.n, n);
+    assert_int_equal(found.counts.later, later);
+    assert_int_equal(found.counts.not_logged, not_logged);
+    log_free(&changed);
+}
+
+// Whoever has the database may write there where the log says so: behind its end it cannot.
+static void test_a_trim_is_said_behind_the_end(void **state) {
+    Log log;
+    log_copy(&log, &whole);
+    take_out(&log, nth(&log, LOGFILE_BATCH, 0), 1);
+    put_trim(&log, EVENTS + 1, LAST_POSITION + 1);
+    expect_counts(&log, NULL, 1, 0, 0);
+    expect_counts(&log, end_of_before, 0, 1, 0);
+    expect_counts(&log, end_of_a_part, 0, 1, 0);
+    expect(&log, EVENTS + 1, "place of the entry that says it was let go", "12", "at most 11, where the log ended");
 }
 
 // ---- signed heads -------------------------------------------------------------------------------------------------
@@ -587,6 +626,42 @@ static void test_an_entry_is_erased_by_order(void **state) {
     made_order = NULL;
 }
 
+static void put_erasure(Log *log, uint64_t position, uint64_t logged) {
+    Dongbo__LogErasure erasure = DONGBO__LOG_ERASURE__INIT;
+    erasure.position = position;
+    erasure.logged_position = logged;
+    put_trim(log, 0, 0);
+    log->types[1] = LOGFILE_ERASURE;
+    bytes_clear(&log->records[1]);
+    bytes_append_message(&log->records[1], &erasure.base);
+}
+
+// Which claim comes to what: test-audit_notes.c.
+static void test_a_tombstone_is_said_behind_the_end(void **state) {
+    Log log;
+    log_copy(&log, &whole);
+    change(&log, nth(&log, LOGFILE_BATCH, 0), &dongbo__sealed_batch__descriptor, erase_third_event);
+    put_erasure(&log, 4, LAST_POSITION + 1);
+    expect_counts(&log, end_of_a_part, 0, 1, 0);
+    expect(&log, 4, "place of the entry that says it was let go", "12", "at most 11, where the log ended");
+}
+
+// What is behind a cut may hold any of them.
+static void test_a_tombstone_is_behind_a_cut(void **state) {
+    Log log;
+    log_copy(&log, &whole);
+    change(&log, nth(&log, LOGFILE_BATCH, 0), &dongbo__sealed_batch__descriptor, erase_third_event);
+    put_erasure(&log, 4, LAST_POSITION);
+    take_out(&log, nth(&log, LOGFILE_SEGMENT, 4), log.n - nth(&log, LOGFILE_SEGMENT, 4));
+    is_cut = true;
+    Found found = audit_log(&log);
+    is_cut = false;
+    assert_int_equal(found.result, 1);
+    assert_int_equal(found.n, 0);
+    assert_int_equal(found.counts.later, 1);
+    log_free(&log);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole),
@@ -601,7 +676,10 @@ int main(void) {
         cmocka_unit_test(test_a_log_that_was_chained_anew),
         cmocka_unit_test(test_what_follows_from_a_break),
         cmocka_unit_test(test_heads_follow_each_other),
+        cmocka_unit_test(test_a_trim_is_said_behind_the_end),
         cmocka_unit_test(test_an_entry_is_erased),
+        cmocka_unit_test(test_a_tombstone_is_said_behind_the_end),
+        cmocka_unit_test(test_a_tombstone_is_behind_a_cut),
         cmocka_unit_test(test_an_entry_is_erased_by_order),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
