@@ -55,10 +55,12 @@ struct Recheck {
 };
 
 static const Oid TWO_NUMBERS[] = {OID_INT8, OID_INT8};
-static const PgStatement STRANGE = {"strange-segments",
-                                    "SELECT first_position, last_position, format, payload FROM exchange.segment "
-                                    "WHERE first_position > $1 AND kind IN (1, 2, 6) ORDER BY first_position LIMIT $2",
-                                    2, TWO_NUMBERS};
+// Of the kinds of which entries may write a record.
+static const PgStatement STRANGE = {
+    "strange-segments",
+    "SELECT first_position, last_position, format, payload FROM exchange.segment "
+    "WHERE first_position > $1 AND kind IN (1, 2, 6, 9) ORDER BY first_position LIMIT $2",
+    2, TWO_NUMBERS};
 static const PgStatement CHANGES = {
     "population-changes",
     "SELECT position, person, citizen_number FROM population.change WHERE position > $1 ORDER BY position LIMIT $2", 2,
@@ -156,7 +158,7 @@ static uint64_t hash_row(uint32_t agency, uint64_t row_key) {
     return record_hash((int64_t)(row_key ^ (uint64_t)agency << 32), 3, "");
 }
 
-// 1 when the segment's entries cannot be read (erased, or of a later format).
+// 1 when one of the segment's entries cannot be read (erased, or of a later format).
 static int note_segment(Recheck *recheck, const PGresult *rows, int row) {
     size_t n = 0;
     if (pg_is_null(rows, row, 3))
@@ -170,6 +172,8 @@ static int note_segment(Recheck *recheck, const PGresult *rows, int row) {
     uint64_t first = (uint64_t)pg_i64(rows, row, 0);
     for (size_t i = 0; i < payload->n_entries; i++) {
         const Dongbo__Entry *entry = payload->entries[i];
+        if (entries_is_erased(entry))
+            return 1;
         if (entry->verdict == DONGBO__VERDICT__MISMATCH)
             touched_add(recheck->guesses, hash_guess(entry->agency, entry->citizen_number), first + i);
         if (verdict_is_open(entry->verdict))

@@ -277,7 +277,7 @@ static int strange_segments(Call *call) {
     for (size_t i = 0; i < base_segments.n && call->n_rows < n_max; i++) {
         const BaseSegment *row = table_row(call, &base_segments, i);
         if (row == NULL || row->first_position <= param_i64(call, 0) ||
-            (row->kind != 1 && row->kind != 2 && row->kind != 6))
+            (row->kind != 1 && row->kind != 2 && row->kind != 6 && row->kind != 9))
             continue;
         row_begin(call);
         row_i64(call, 0, row->first_position);
