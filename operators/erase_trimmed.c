@@ -30,6 +30,24 @@ static const PgStatement EXCEPTIONS = {
     "x.position ORDER BY s.first_position DESC LIMIT 1) g WHERE x.event <> '' AND g.gone "
     "AND (x.owner IS NULL OR x.owner = ANY ($1)) ORDER BY x.position",
     2, NULL};
+// Where an event that an officer took from somebody may stand in that one's record: where it came, and where it was
+// decided before.
+static const PgStatement TAKEN = {
+    "trimmed_taken",
+    "SELECT DISTINCT p.position FROM " ERASE_DECIDED
+    "CROSS JOIN LATERAL (SELECT s.first_position + x.sequence - s.first_sequence AS position FROM exchange.segment s "
+    "WHERE s.stream = x.stream AND s.batch_root IS NOT NULL AND s.first_sequence <= x.sequence "
+    "ORDER BY s.first_sequence DESC LIMIT 1) o CROSS JOIN LATERAL (SELECT o.position WHERE o.position <> x.position "
+    "UNION ALL SELECT x.decided_position WHERE x.person <> ALL ($1)) p " SEGMENT_OF
+    "p.position ORDER BY s.first_position DESC LIMIT 1) g WHERE g.gone AND x.owner = ANY ($1) AND x.event <> ''",
+    2, NULL};
+// Goes over all versions: no index leads there. Few ask.
+static const PgStatement OTHERS_VERSIONS = {
+    "trimmed_others_versions",
+    "SELECT v.position, " PLACE ", v.person, v.domain, v.record_key, v.record FROM exchange.seen_version v " SEGMENT_OF
+    "v.position ORDER BY s.first_position DESC LIMIT 1) g WHERE v.position = ANY ($2) AND v.person <> ALL ($1) "
+    "ORDER BY v.position",
+    2, NULL};
 enum {
     POSITION,
     GONE,
@@ -118,19 +136,26 @@ static int take(EraseFind *find, const PGresult *rows, int row, const Dongbo__Or
     return erase_find_add(find, &target);
 }
 
-static int look_at(EraseFind *find, Seen *seen, const PGresult *rows, int row) {
+static int read_record(const EraseFind *find, const PGresult *rows, int row, const Dongbo__Record **ret) {
     size_t n = 0;
     const uint8_t *bytes = pg_bytes(rows, row, RECORD, &n);
+    arena_reset(find->arena);
+    *ret = dongbo__record__unpack(arena_protobuf(find->arena), n, bytes);
+    return *ret ? 0
+                : error_fail(ERROR_DATABASE, "the record at position %" PRId64 " cannot be read",
+                             pg_i64(rows, row, POSITION));
+}
+
+static int look_at(EraseFind *find, Seen *seen, const PGresult *rows, int row) {
+    const Dongbo__Record *record = NULL;
     const Dongbo__Origin *by = NULL;
     bool is_next = row > 0 && pg_i16(rows, row, DOMAIN) == pg_i16(rows, row - 1, DOMAIN) &&
                    strcmp(pg_text(rows, row, RECORD_KEY), pg_text(rows, row - 1, RECORD_KEY)) == 0;
-    arena_reset(find->arena);
-    const Dongbo__Record *record = dongbo__record__unpack(arena_protobuf(find->arena), n, bytes);
-    if (!record)
-        return error_fail(ERROR_DATABASE, "the record at position %" PRId64 " cannot be read",
-                          pg_i64(rows, row, POSITION));
+    int r = read_record(find, rows, row, &record);
+    if (r < 0)
+        return r;
     seen->n = is_next ? seen->n : 0;
-    int r = see_all(seen, record->origins, record->n_origins, &by);
+    r = see_all(seen, record->origins, record->n_origins, &by);
     if (r == 0 && record->lost)
         r = see_all(seen, record->lost->origins, record->lost->n_origins, &by);
     return r == 0 && by && pg_bool(rows, row, GONE) ? take(find, rows, row, by) : r;
@@ -175,7 +200,52 @@ static int find_exceptions(EraseFind *find) {
     return r;
 }
 
+static const Dongbo__Origin *find_theirs(const EraseFind *find, Dongbo__Origin *const *origins, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const EraseDecided *decided = erase_decided_on(find, &origins[i]->event_id);
+        if (decided && decided->theirs)
+            return origins[i];
+    }
+    return NULL;
+}
+
+static int look_at_others(EraseFind *find, const PGresult *rows, int row) {
+    const Dongbo__Record *record = NULL;
+    int r = read_record(find, rows, row, &record);
+    if (r < 0)
+        return r;
+    const Dongbo__Origin *by = find_theirs(find, record->origins, record->n_origins);
+    if (!by && record->lost)
+        by = find_theirs(find, record->lost->origins, record->lost->n_origins);
+    return by ? take(find, rows, row, by) : 0;
+}
+
+static int find_others_versions(EraseFind *find, const PGresult *positions) {
+    PgParams params = {0};
+    RESULT rows = NULL;
+    erase_find_param_family(find, &params);
+    pg_param_array_begin(&params, OID_INT8, PQntuples(positions));
+    for (int row = 0; row < PQntuples(positions); row++)
+        pg_array_i64(&params, pg_i64(positions, row, 0));
+    int r = pg_run(find->exchange, &OTHERS_VERSIONS, &params, &rows);
+    pg_params_free(&params);
+    for (int row = 0; r == 0 && row < PQntuples(rows); row++)
+        r = look_at_others(find, rows, row);
+    return r;
+}
+
+static int find_taken(EraseFind *find) {
+    PgParams params = {0};
+    RESULT positions = NULL;
+    erase_decided_param(find, &params);
+    int r = pg_run(find->exchange, &TAKEN, &params, &positions);
+    pg_params_free(&params);
+    return r < 0 || PQntuples(positions) == 0 ? r : find_others_versions(find, positions);
+}
+
 int erase_trimmed(EraseFind *find) {
     int r = find_versions(find);
+    if (r == 0)
+        r = find_taken(find);
     return r < 0 ? r : find_exceptions(find);
 }

@@ -236,6 +236,26 @@ def test_what_an_officer_linked_stays_of_whose_number_it_came_under(centre, let_
     verify(exchange, tail=int(let_go > 0))
 
 
+@pytest.mark.parametrize("let_go", (0, 1, 2), ids=("all is there", "events are let go", "decisions, too"))
+@pytest.mark.parametrize("which", (1, 2), ids=("whom it was taken from", "whom it was linked to"))
+def test_what_an_officer_took_from_somebody_stands_in_two_records(centre, which, let_go):
+    """It was taken before that one's death was known. Each goes with all that was said of them."""
+    npc, moh, exchange = centre.peer(), centre.peer("MOH"), centre.exchange
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    moh.publish([dose(number(1), n, f"LOT-{n}", n) for n in (1, 3)])
+    npc.publish([centre.change("death", number(1), time=100, died_on="2021-03-01")])
+    exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open", 1)
+    link(exchange, number(2))
+    assert shown(centre, number(1)) == {1: "LOT-1"} and shown(centre, number(2)) == {3: "LOT-3"}
+    if let_go:
+        let_go_up_to(exchange, let_go)
+    carry_out(exchange, "--citizen", number(which))
+    assert shown(centre, number(1)) == ({} if which == 1 else {1: "LOT-1"})
+    assert shown(centre, number(2)) == ({3: "LOT-3"} if which == 1 else {})
+    assert erased_lots(exchange, "LOT-1", "LOT-3") == (["LOT-3"] if which == 1 else ["LOT-1"])
+    verify(exchange, tail=int(let_go > 0))
+
+
 def test_a_population_event_goes_from_the_exchange_and_stays_in_its_store(centre):
     npc, exchange = centre.peer(), centre.exchange
     exchange.committee("hn", "population", "citizen_number,population.mother_name,population.residence_province")
