@@ -53,10 +53,13 @@ static const PgStatement VERSIONS = {
     "AND v.domain = $2 AND v.record_key = $3 AND v.position <= p.upto ORDER BY p.whole, v.position",
     3, VERSIONS_TYPES};
 static const Oid DONE_TYPES[] = {OID_INT8_ARRAY, OID_INT8_ARRAY};
+// What was open is decided no more, as if its content were gone already: nothing is said of it behind its tombstone.
 static const PgStatement DONE = {
     "erasing-done",
-    "UPDATE exchange.erasure e SET logged_position = n.logged FROM unnest($1::bigint[], $2::bigint[]) "
-    "AS n(position, logged) WHERE e.position = n.position",
+    "WITH logged AS (UPDATE exchange.erasure e SET logged_position = n.logged FROM unnest($1::bigint[], $2::bigint[]) "
+    "AS n(position, logged) WHERE e.position = n.position RETURNING e.stream, e.sequence) "
+    "UPDATE exchange.exception x SET open = false FROM logged l WHERE x.stream = l.stream AND x.sequence = l.sequence "
+    "AND x.open",
     2, DONE_TYPES};
 
 static int no_memory(void) {

@@ -11,5 +11,5 @@
 // Makes the work's items: those that wait, up to the first record. work->advance->rows: how many. ERROR_DATABASE,
 // ERROR_MEMORY.
 int erasing_build(Prepare *prepare, Pg *exchange, Work *work);
-// Notes where they were logged. ERROR_DATABASE.
+// Notes where they were logged, and closes those of their events that are open. ERROR_DATABASE.
 int erasing_done(Pg *exchange, const Work *work);

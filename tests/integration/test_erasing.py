@@ -3,10 +3,17 @@
 else waiting."""
 import signal
 
+import pytest
+
+import wire_peer
 from test_erased import erased_lots
 from test_erasure import FIELDS, ROW, carry_out, entry_rows, verify
 from test_population_events import centre, dose, number, shown  # noqa: F401 (fixture)
+from test_review import CLAIM, DECIDE, OFFICERS, make_officers
 from test_sent_again import WAITING
+
+# Of an event that stands in no record.
+NO_WORD = dict.fromkeys(("person", "domain", "record_key", "event_id", "event_time_us", "about"))
 
 
 def word_of(exchange, position, **other):
@@ -27,11 +34,15 @@ def test_what_waits_for_the_log_sees_another_brokers_tombstone(centre):
     exchange.committee("hn", "health", FIELDS + ",health.facility_code")
     npc.publish([centre.enter(number(1))])
     moh.publish([dose(number(1), 1, "OTHER", 10)])
-    position = moh.publish([dose(number(1), 1, "SECRET", 20)])[1].last_position
+    exchange.start_second_broker()
+    second = wire_peer.Peer(exchange.publish2, f"{exchange.directory}/moh.keys",
+                            f"{exchange.directory}/broker.keys.pub")
+    centre.made.append(second)
+    second.hello()
+    position = second.publish([dose(number(1), 1, "SECRET", 20)])[1].last_position  # that broker has begun
     receiver = exchange.receivers["hn"]
     receiver.until_head()
     before = len(receiver.records())
-    exchange.start_second_broker()
     later = dose(number(1), 1, "", 30)
     later.health.facility_code = "00001"
     exchange.broker.popen.send_signal(signal.SIGSTOP)
@@ -48,4 +59,50 @@ def test_what_waits_for_the_log_sees_another_brokers_tombstone(centre):
     assert len(lots) == 2 and set(lots) == {"OTHER"}
     carry_out(exchange, "--event", position)
     assert erased_lots(exchange, "OTHER", "SECRET") == ["OTHER"] and shown(centre, number(1)) == {1: "OTHER"}
+    verify(exchange)
+
+
+def test_what_waits_for_its_person_is_not_decided_behind_its_tombstone(centre):
+    """Nor where content is taken away later only, as when `erase` was interrupted."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    exchange.committee("hn", "health", FIELDS)
+    npc.publish([centre.enter(number(2))])
+    position = moh.publish([dose(number(1), 1, "SECRET", 20)])[1].last_position
+    ask(exchange, word_of(exchange, position, **NO_WORD))
+    until_logged(exchange)
+    npc.publish([centre.enter(number(1))])
+    kept = moh.publish([dose(number(1), 2, "KEPT", 10)])[1].last_position  # nor did anything else stop
+    centre.wait_settled()
+    later = moh.publish([dose(number(1), 2, "LATER", 20)])[1].last_position
+    receiver = exchange.receivers["hn"]
+    receiver.until_head()
+    assert [record["position"] for record in receiver.records()] == [kept, later]
+    carry_out(exchange, "--event", position)
+    assert erased_lots(exchange, "SECRET", "KEPT") == ["KEPT"]
+    assert shown(centre, number(1)) == {2: "LATER"}
+    verify(exchange)
+
+
+@pytest.mark.parametrize("action,to", [("accept", None), ("link", number(2))])
+def test_an_officer_decides_nothing_behind_its_tombstone(centre, action, to):
+    """Whose word was waiting when the tombstone was logged."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    make_officers(exchange.cluster)
+    exchange.committee("hn", "health", FIELDS)
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    case = moh.publish([dose(number(1), 1, "SECRET", 20, full_name="Somebody Else")])[1].last_position
+    exchange.cluster.value(CLAIM, case, 30, user=OFFICERS[0])
+    with exchange.cluster.holding("LOCK TABLE exchange.lock_of_log IN EXCLUSIVE MODE"):
+        ask(exchange, word_of(exchange, case, **NO_WORD))
+        exchange.wait_until(WAITING, 1)
+        exchange.cluster.value(DECIDE, case, action, to, "heard on the telephone", user=OFFICERS[0])
+    exchange.wait_until("SELECT count(*) FROM exchange.review_decision WHERE state = 'waiting'", 0)
+    assert exchange.cluster.rows("SELECT d.state, x.open, x.verdict, e.refused FROM exchange.review_decision d "
+                                 "JOIN exchange.exception x USING (review_case) "
+                                 "JOIN exchange.erasure e ON e.position = x.position") == [("failed", False, 4, None)]
+    receiver = exchange.receivers["hn"]
+    receiver.until_head()
+    assert receiver.records() == []
+    carry_out(exchange, "--event", case)
+    assert erased_lots(exchange, "SECRET", "Somebody Else") == []
     verify(exchange)
