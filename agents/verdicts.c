@@ -35,6 +35,7 @@ typedef struct Applying {
     ByEvent now, before;
     const Dongbo__ReceiptBody *body;
     bool again;  // the batch had a receipt earlier (now in `before`)
+    bool same;   // ... and this one is it, said again: nothing was forgotten
     bool stored; // something is stored of some of its events, beside a receipt
     bool early;  // a later word's batch has no receipt yet, or none that holds
 } Applying;
@@ -212,12 +213,14 @@ static int take_first(Applying *applying, const Item *item, size_t i, const Said
     return r < 0 ? r : store_first(applying, item, sequence, now);
 }
 
-// A later word may have come before the receipt (the session broke in between): it stands.
+// A later word may have come before the receipt (the session broke in between): it stands. So does each that came since
+// the same receipt was given before.
 static bool is_overtaken(const Applying *applying, size_t i, const Said *before) {
     const Dongbo__ReceiptBody *body = applying->body;
     const Dongbo__EventVerdict *now = applying->now[i];
     uint32_t epoch = body->epoch != 0 ? body->epoch : applying->stream->verdict_epoch;
-    return before->word && word_is_after(&before->last, epoch, now != NULL ? now->position : place_of(body, i));
+    uint64_t position = now != NULL ? now->position : place_of(body, i);
+    return before->word && (applying->same || word_is_after(&before->last, epoch, position));
 }
 
 static int take_event(Applying *applying, const Item *item, size_t i) {
@@ -278,6 +281,12 @@ static void by_event_before(const Dongbo__ReceiptBody *receipt, uint64_t first, 
     }
 }
 
+// Whether one is the other said again, for what is stored already. What was forgotten is stored at another time.
+static bool is_same(const Dongbo__ReceiptBody *now, const Dongbo__ReceiptBody *before) {
+    return before != NULL && now->stored_at_us != 0 && now->stored_at_us == before->stored_at_us &&
+           now->epoch == before->epoch;
+}
+
 static void receipt_free(Dongbo__ReceiptBody **body) {
     if (*body != NULL)
         dongbo__receipt_body__free_unpacked(*body, NULL);
@@ -313,6 +322,8 @@ static int find_stored(Applying *applying) {
     if (r == 0)
         r = ledger_undecided_within(spool, stream, body->first_sequence, body->last_sequence, &open);
     applying->stored = words > 0 || open > 0;
+    if (r == 0 && words > 0 && applying->same)
+        r = word_renew(spool, stream, body->first_sequence, body->last_sequence);
     return r;
 }
 
@@ -334,6 +345,7 @@ int verdicts_receipt(Verdicts *verdicts, const SpoolStream *stream, const Dongbo
     uint64_t first = 0;
     r = receipt_before(verdicts->spool, batch.id, &before, &first);
     applying.again = before != NULL;
+    applying.same = is_same(body, before);
     if (r == 0)
         r = by_event(body, applying.now);
     if (r == 0 && before != NULL)

@@ -32,9 +32,12 @@ int word_get(Spool *spool, int64_t stream, uint64_t sequence, Word *ret) {
         return r;
     size_t n;
     const uint8_t *data = lite_blob(row, 2, &n);
-    *ret = (Word){.epoch = (uint32_t)sqlite3_column_int64(row, 0),
-                  .position = (uint64_t)sqlite3_column_int64(row, 1),
-                  .verdict = dongbo__event_verdict__unpack(NULL, n, data)};
+    int64_t position = sqlite3_column_int64(row, 1);
+    *ret = (Word){.verdict = dongbo__event_verdict__unpack(NULL, n, data)};
+    if (position > 0) {
+        ret->epoch = (uint32_t)sqlite3_column_int64(row, 0);
+        ret->position = (uint64_t)position;
+    }
     lite_end(row);
     return ret->verdict != NULL ? 0 : error_fail(ERROR_SYSTEM, "the spool holds a verdict that cannot be read");
 }
@@ -79,11 +82,19 @@ int word_within(Spool *spool, int64_t stream, uint64_t first, uint64_t last, int
     return lite_number(spool_lite(spool), COUNT, 0, ret, "iii", stream, (int64_t)first, (int64_t)last);
 }
 
+// Its place stays, below 0.
 int word_age(Lite *lite, int64_t stream, uint64_t after) {
-    static const char WORDS[] = "UPDATE word SET epoch = 0, position = 0 WHERE stream = ?1 AND sequence > ?2",
+    static const char WORDS[] = "UPDATE word SET position = -position "
+                                "WHERE stream = ?1 AND sequence > ?2 AND position > 0",
                       OPEN[] = "UPDATE undecided SET position = 0 WHERE stream = ?1 AND sequence > ?2";
     int r = lite_run(lite, WORDS, "ii", stream, (int64_t)after);
     return r < 0 ? r : lite_run(lite, OPEN, "ii", stream, (int64_t)after);
+}
+
+int word_renew(Spool *spool, int64_t stream, uint64_t first, uint64_t last) {
+    static const char RENEW[] = "UPDATE word SET position = -position "
+                                "WHERE stream = ?1 AND sequence BETWEEN ?2 AND ?3 AND position < 0";
+    return lite_run(spool_lite(spool), RENEW, "iii", stream, (int64_t)first, (int64_t)last);
 }
 
 int word_drop(Lite *lite, int64_t batch) {

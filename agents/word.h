@@ -13,7 +13,7 @@ int word_open(Lite *lite);
 
 typedef struct Word {
     // Where it stands: of two, the one of the greater epoch holds, then of the greater position. Both 0: the exchange
-    // has forgotten the event since, and whatever it says of it is newer.
+    // seems to have forgotten the event since, and whatever it says of it is newer.
     uint32_t epoch;
     uint64_t position;
     Dongbo__EventVerdict *verdict; // with its reasons' codes and fields, and nothing else of it
@@ -30,8 +30,11 @@ int word_delete(Spool *spool, int64_t stream, uint64_t sequence);
 // How many there are in this range.
 int word_within(Spool *spool, int64_t stream, uint64_t first, uint64_t last, int64_t *ret);
 
-// For spool.c. The exchange has forgotten what is behind this sequence: whatever it says of that is newer, also than a
-// verdict that waits for a later one.
+// It had not forgotten these events, for it gives their receipt as it was: their words stand where they stood.
+int word_renew(Spool *spool, int64_t stream, uint64_t first, uint64_t last);
+
+// For spool.c. The exchange has forgotten what is behind this sequence, or says so: whatever it says of that is newer,
+// also than a verdict that waits for a later one.
 int word_age(Lite *lite, int64_t stream, uint64_t after);
 // For spool.c, before the batch goes.
 int word_drop(Lite *lite, int64_t batch);

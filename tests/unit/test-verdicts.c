@@ -56,8 +56,8 @@ static void words_fill(Words *words, const Word *list) {
     }
 }
 
-// The receipt for the batch that begins at `first`. What verdicts_receipt() says.
-static int receipt(PublishCase *test, Verdicts *verdicts, uint64_t first, const Word *list) {
+// The receipt for the batch that begins at `first`, stored then. What verdicts_receipt() says.
+static int receipt_of(PublishCase *test, Verdicts *verdicts, uint64_t first, const Word *list, int64_t stored_at_us) {
     Words words;
     words_fill(&words, list);
     SpoolStream stream = publish_case_stream(test);
@@ -71,6 +71,7 @@ static int receipt(PublishCase *test, Verdicts *verdicts, uint64_t first, const 
     body.first_position = 1000;
     body.last_position = 2000;
     body.epoch = stream.verdict_epoch;
+    body.stored_at_us = stored_at_us;
     body.n_verdicts = words.n;
     body.verdicts = words.pointers;
     Bytes raw = {0};
@@ -82,6 +83,12 @@ static int receipt(PublishCase *test, Verdicts *verdicts, uint64_t first, const 
     assert_int_equal(spool_commit(test->spool), 0);
     bytes_free(&raw);
     return r;
+}
+
+// One for what is stored anew.
+static int receipt(PublishCase *test, Verdicts *verdicts, uint64_t first, const Word *list) {
+    static int64_t stored_at_us = 1000;
+    return receipt_of(test, verdicts, first, list, ++stored_at_us);
 }
 
 static int later(PublishCase *test, Verdicts *verdicts, uint64_t position, const Word *list) {
@@ -352,6 +359,52 @@ static void test_second_receipt_holds_in_the_same_epoch(void **state) {
     verdicts_free(&verdicts);
 }
 
+// A Welcome or a GAP said too little of what the exchange has, which then answers as before: later words stand.
+static void test_same_receipt_leaves_later_words(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 4);
+    const Word first[] = {{1, MISMATCH, 1001, 0}, {2, DEFERRED, 1002, 0}, {3, DEFERRED, 1003, 0}, {0}};
+    const Word words[] = {
+        {1, ACCEPTED, 1100, 0}, {2, MISMATCH, 1101, DONGBO__REASON_CODE__NAME_DIFFERS}, {2, MISMATCH, 1102, 0}, {0}};
+    receipt_of(test, &verdicts, 1, first, 77);
+    later(test, &verdicts, 1102, words);
+    assert_told(test, "2:4 3:4 3:4 ", "2:1 ");
+    set_back(test, 0);
+    set_back(test, 0);
+    receipt_of(test, &verdicts, 1, first, 77);
+    later(test, &verdicts, 1102, words);
+    assert_told(test, "", "");
+    assert_tally(test, "1:2 4:1 5:1 ");
+    assert_undecided(test, 2);
+    assert_waiting(test, 0);
+    later(test, &verdicts, 1201, (Word[]){{2, ACCEPTED, 1200, 0}, {3, ACCEPTED, 1201, 0}, {0}});
+    assert_told(test, "", "3:1 4:1 ");
+    assert_tally(test, "1:4 ");
+    assert_undecided(test, 0);
+    verdicts_free(&verdicts);
+}
+
+// So do those that an older program kept among what is open.
+static void test_same_receipt_leaves_what_an_older_program_kept(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 1);
+    receipt_of(test, &verdicts, 1, (Word[]){{1, DEFERRED, 1001, 0}, {0}}, 77);
+    later(test, &verdicts, 1100, (Word[]){{1, MISMATCH, 1100, 0}, {0}});
+    assert_told(test, "2:4 ", "");
+    assert_int_equal(lite_script(spool_lite(test->spool), "DELETE FROM word"), 0);
+    set_back(test, 0);
+    receipt_of(test, &verdicts, 1, (Word[]){{1, DEFERRED, 1001, 0}, {0}}, 77);
+    assert_tally(test, "4:1 ");
+    later(test, &verdicts, 1200, (Word[]){{1, ACCEPTED, 1200, 0}, {0}});
+    assert_told(test, "", "2:1 ");
+    assert_tally(test, "1:1 ");
+    verdicts_free(&verdicts);
+}
+
 // The officer's word was lost with the exchange's database, and another one may fall.
 static void test_later_words_are_forgotten_with_their_batch(void **state) {
     PublishCase *test = *state;
@@ -584,6 +637,8 @@ int main(void) {
         TEST(test_finds_events_of_the_stream_before),
         TEST(test_second_receipt_closes_what_was_open),
         TEST(test_second_receipt_holds_in_the_same_epoch),
+        TEST(test_same_receipt_leaves_later_words),
+        TEST(test_same_receipt_leaves_what_an_older_program_kept),
         TEST(test_later_words_are_forgotten_with_their_batch),
         TEST(test_later_words_of_another_epoch),
         TEST(test_knows_what_receipts_of_the_epoch_before_said),
