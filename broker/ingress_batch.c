@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Batches from their arrival to their answer. All that waits is counted in bytes, and in works.
+// Batches from their arrival to their answer. All that waits is counted: its bytes, how many there are, and works.
 #include "broker/ingress_state.h"
 
 #include "broker/mail.h"
@@ -47,6 +47,11 @@ static const char *take(IngressState *state, const Session *session, const Frame
 
 void ingress_batch(IngressState *state, Session *session, const Frame *frame, zframe_t **owned) {
     size_t n = frame->body_bytes;
+    if (n < BATCH_BYTES_MIN) { // of these, credit would let any number wait
+        ingress_end(state, session, DONGBO__ERROR__CODE__BAD_FRAME,
+                    "The frame is too short to hold a batch: send a SealedBatch as PROTOCOL.md says.");
+        return;
+    }
     uint64_t credit = session->credit_bytes;
     session->received_bytes += n;
     int code = DONGBO__REFUSAL__CODE__OVERLOADED;

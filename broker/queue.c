@@ -16,8 +16,8 @@ typedef struct Party {
     uint32_t agency;
     Line live, bulk;
     size_t n_works;
-    size_t bytes;    // of all that waits or is under way
-    uint64_t served; // which turn was its last one
+    size_t n_batches, bytes; // of all that waits or is under way
+    uint64_t served;         // which turn was its last one
 } Party;
 
 struct Queue {
@@ -25,7 +25,7 @@ struct Queue {
     size_t n_parties;
     size_t n_works, n_bulk, n_population; // works that are out
     size_t live_in_row;                   // turns of live streams while bulk ones waited
-    size_t bytes;
+    size_t n_batches, bytes;
     uint64_t turns;
 };
 
@@ -86,20 +86,23 @@ static Party *find_or_add(Queue *queue, uint32_t agency) {
     return party;
 }
 
+// By number, too: what holds a batch costs memory of its own, and that of short ones is most of what they cost.
 int queue_push(Queue *queue, Arrival *arrival) {
     const Turn *turn = &arrival->turn;
-    if (queue->bytes + turn->bytes > PUBLISH_QUEUE_BYTES)
+    if (queue->bytes + turn->bytes > PUBLISH_QUEUE_BYTES || queue->n_batches == PUBLISH_QUEUE_BATCHES)
         return 1;
     Party *party = find_or_add(queue, turn->agency);
     if (party == NULL)
         return 1;
-    if (party->bytes + turn->bytes > PUBLISH_AGENCY_BYTES) // so it has something in the queue, and stays
-        return 2;
+    if (party->bytes + turn->bytes > PUBLISH_AGENCY_BYTES || party->n_batches == PUBLISH_AGENCY_BATCHES)
+        return 2; // so it has something in the queue, and stays
     Line *line = turn->bulk ? &party->bulk : &party->live;
     arrival->next = NULL;
     *(line->last == NULL ? &line->first : line->last) = arrival;
     line->last = &arrival->next;
+    party->n_batches++;
     party->bytes += turn->bytes;
+    queue->n_batches++;
     queue->bytes += turn->bytes;
     return 0;
 }
@@ -148,7 +151,9 @@ Arrival *queue_next(Queue *queue) {
 void queue_end(Queue *queue, const Turn *turn) {
     Party *party = find(queue, turn->agency);
     party->n_works--;
+    party->n_batches--;
     party->bytes -= turn->bytes;
+    queue->n_batches--;
     queue->bytes -= turn->bytes;
     queue->n_works--;
     queue->n_bulk -= turn->bulk;

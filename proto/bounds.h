@@ -12,7 +12,8 @@
 #define WIRE_REPEATED_MAX 8192             // elements of the repeated fields of one message: Records, Verdicts, ...
 #define WIRE_FIELDS_MAX (128 * 1024)       // wire fields in one frame body, all levels together
 #define WIRE_DEPTH_MAX 4
-#define BATCH_BYTES_MAX (256 * 1024)  // SealedBatch, packed
+#define BATCH_BYTES_MAX (256 * 1024) // SealedBatch, packed
+#define BATCH_BYTES_MIN 124 // of a header with stream, range and root, and a signature; nothing shorter can be one
 #define BATCH_BYTES_GOAL (128 * 1024) // an agent with a backlog seals at about this size
 #define BATCH_EVENTS_MAX 1024
 #define RECEIPT_BYTES_GOAL (768 * 1024) // a longer receipt leaves out what was expected
@@ -61,9 +62,11 @@
 #define SNAPSHOT_CHUNK_BYTES (256 * 1024)              // of records, but for the last one
 #define PUBLISH_QUEUE_BYTES (64 * 1024 * 1024)         // batches of all sessions that wait for a work
 #define PUBLISH_AGENCY_BYTES (PUBLISH_QUEUE_BYTES / 2) // of them, of one agency
-#define WORKS_MAX 24                                   // batches being prepared, decided or stored
-#define WORKS_AGENCY_MAX 12                            // of them, of one agency
-#define WORKS_POPULATION_MAX 12                        // of them, of agencies that may change the population store
+#define PUBLISH_QUEUE_BATCHES 65536                    // as many at most, however short: each costs more than its bytes
+#define PUBLISH_AGENCY_BATCHES (PUBLISH_QUEUE_BATCHES / 2) // of them, of one agency
+#define WORKS_MAX 24                                       // batches being prepared, decided or stored
+#define WORKS_AGENCY_MAX 12                                // of them, of one agency
+#define WORKS_POPULATION_MAX 12                            // of them, of agencies that may change the population store
 #define WORKS_BULK_MAX 8                    // of them for bulk streams, so that live ones never wait for all of them
 #define WORKS_LIVE_ROW 8                    // after so many for live streams one for a bulk stream that waits
 #define WORK_ARENA_BYTES (32 * 1024 * 1024) // one of them: decoded batch, persons, versions, decisions

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attacks of an agency that has a key of its own: floods, replays, forged sequences, lies about time, bombs. Honest
 peers go on meanwhile (attack.py), and in the end the whole log is checked."""
+import contextlib
 import os
 import time
 
@@ -8,11 +9,14 @@ import pytest
 
 import people
 import wire
-from attack import GROWTH_KIB, UNREAD_AGENCY_KIB, attacked, open_attacked, short
+from attack import GROWTH_KIB, LATE, UNREAD_AGENCY_KIB, attacked, open_attacked, short
 
 BATCH_MAX = 256 * 1024
 TOP = (1 << 64) - 1
+BATCH_MIN = 124   # BATCH_BYTES_MIN
 RECEIVE_HWM = 64  # SOCKET_RECEIVE_HWM
+WORKS_AGENCY_MAX = 12
+AGENCY_BATCHES = 32768  # PUBLISH_AGENCY_BATCHES
 
 
 @pytest.fixture(scope="module")
@@ -310,6 +314,42 @@ def test_thousands_of_open_batches(site):
     finally:
         for peer in peers:
             peer.close()
+
+
+def flood(peer, body, n):
+    """So many batches of this; all that they were answered with, once the broker has read the last of them."""
+    batch = wire.frame(wire.BATCH, body, peer.session, 1)
+    for _ in range(n):
+        peer.send_frames(batch)
+    said, end = [], time.monotonic() + wire.TIMEOUT
+    while "BAD_VERSION" not in said:  # which is what none of them is answered; not said while too much is unread
+        assert time.monotonic() < end, said[-5:]
+        peer.send_frames(wire.frame(wire.PING, version=2))
+        said += answers(peer)
+    return said
+
+
+def test_batches_of_next_to_nothing(site, moh):
+    """Short ones, or none, while none can be stored: within their credit any number could wait. Those that can be no
+    batch end their session at once, others are refused beyond the number that an agency may have, over all of its
+    sessions. What each costs, beside its bytes, is less than a KiB."""
+    with contextlib.ExitStack() as peers, attacked(site, late=8 * LATE, growth_kib=GROWTH_KIB + AGENCY_BATCHES):
+        nothing, *short_ones = (peers.enter_context(wire.publisher(site, "MOH")) for _ in range(5))
+        for peer in (nothing, *short_ones):
+            peer.hello()
+        with site.cluster.holding("SELECT exchange.lock_log()"):
+            for n in range(WORKS_AGENCY_MAX):
+                moh.send_batch([people.dose(n, 7)], first=n + 1)
+            before = site.broker.rss_kib()
+            assert "BAD_FRAME" in flood(nothing, b"", 100000)
+            for peer in short_ones:
+                assert "OVERLOADED" in flood(peer, os.urandom(BATCH_MIN), AGENCY_BATCHES)
+            grown = site.broker.rss_kib() - before
+        assert grown < GROWTH_KIB + AGENCY_BATCHES, grown
+        assert [moh.receipt().body.last_sequence for _ in range(WORKS_AGENCY_MAX)] == list(range(1, 13))
+    with wire.publisher(site, "MOH") as later:
+        later.hello()
+        later.publish([people.dose(61, 4)])
 
 
 def test_pings_without_end(site, moh):

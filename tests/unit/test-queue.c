@@ -172,6 +172,22 @@ static void test_one_agency_has_half_of_what_waits(void **state) {
     assert_int_equal(push(queue, big, half), 0);
 }
 
+// However short they are: what holds one costs more than its bytes do.
+static void test_so_many_wait(void **state) {
+    Queue *queue = *state;
+    const Turn small = {.agency = A, .bytes = BATCH_BYTES_MIN}, others = {.agency = B, .bytes = BATCH_BYTES_MIN};
+    for (size_t i = 0; i < PUBLISH_AGENCY_BATCHES; i++)
+        assert_int_equal(push(queue, small, i), 0);
+    assert_int_equal(push(queue, small, 0), 2);
+    for (size_t i = 0; i < PUBLISH_AGENCY_BATCHES; i++)
+        assert_int_equal(push(queue, others, i), 0);
+    assert_int_equal(push(queue, (Turn){.agency = C, .bytes = BATCH_BYTES_MIN}, 1), 1);
+    assert_int_equal(next(queue).agency, A);
+    assert_int_equal(push(queue, small, 0), 1); // what a work has counts until it is done
+    queue_end(queue, &small);
+    assert_int_equal(push(queue, small, 0), 0);
+}
+
 // Credit that is given fits into an agency's half, as long as that has a batch for each of its sessions.
 static void test_windows_fit(void **state) {
     (void)state;
@@ -233,6 +249,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_backlog_gets_its_turn, make, unmake),
         cmocka_unit_test_setup_teardown(test_who_changes_the_population_leaves_works_for_others, make, unmake),
         cmocka_unit_test_setup_teardown(test_one_agency_has_half_of_what_waits, make, unmake),
+        cmocka_unit_test_setup_teardown(test_so_many_wait, make, unmake),
         cmocka_unit_test(test_windows_fit),
         cmocka_unit_test_setup_teardown(test_any_order_of_arrivals_and_answers, make, unmake),
     };
