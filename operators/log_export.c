@@ -5,6 +5,7 @@
 // matter. Payloads and batches only where they are asked for and the role may read them.
 #include "broker/log_row.h"
 #include "operators/commands.h"
+#include "operators/log_trims.h"
 #include "operators/output.h"
 #include "operators/progress.h"
 #include "operators/result.h"
@@ -45,8 +46,7 @@ static const PgStatement EPOCHS = {"export_epochs", "SELECT epoch, position, rea
 // Of what was declared to the log, too: in the table alone, whoever has the database could say it in silence.
 static const PgStatement TRIMS = {
     "export_trims",
-    "SELECT t.position, t.trimmed_by, coalesce(max(c.logged_position), 0) FROM exchange.trim t "
-    "JOIN exchange.policy_change c ON c.text || ' ' LIKE 'log trimmed up to position ' || t.position || ' %' "
+    "SELECT t.position, t.trimmed_by, coalesce(max(c.logged_position), 0) FROM " LOG_TRIMS_DECLARED
     "GROUP BY t.trim ORDER BY t.trim",
     0, NULL};
 

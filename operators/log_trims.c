@@ -5,13 +5,11 @@
 
 #include "operators/result.h"
 
-static const PgStatement TRIMS = {
-    "log_trims",
-    "SELECT t.position, coalesce((SELECT max(s.first_position) FROM exchange.segment s "
-    "WHERE s.first_position <= c.logged_position), 0) FROM exchange.trim t JOIN exchange.policy_change c "
-    "ON c.text LIKE 'log trimmed up to position ' || t.position || ' %' "
-    "ORDER BY t.position DESC, c.logged_position DESC NULLS LAST LIMIT 1",
-    0, NULL};
+static const PgStatement TRIMS = {"log_trims",
+                                  "SELECT t.position, coalesce((SELECT max(s.first_position) FROM exchange.segment s "
+                                  "WHERE s.first_position <= c.logged_position), 0) FROM " LOG_TRIMS_DECLARED
+                                  "ORDER BY t.position DESC, c.logged_position DESC NULLS LAST LIMIT 1",
+                                  0, NULL};
 
 static const PgStatement ERASED = {
     "log_trims_erased",

@@ -8,6 +8,11 @@
 
 #include <stdint.h>
 
+// Of the rows t of exchange.trim those that c of exchange.policy_change declares to the log.
+#define LOG_TRIMS_DECLARED                                                                                             \
+    "exchange.trim t JOIN exchange.policy_change c "                                                                   \
+    "ON c.text || ' ' LIKE 'log trimmed up to position ' || t.position || ' %' "
+
 typedef struct LogTrim {
     uint64_t position; // 0: nothing was let go of
     uint64_t entry;    // first position of the segment whose entry says so; 0: no broker has come to it yet

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WAITS_MAX 256 // more are not looked for again
+
 typedef struct Seen {
     uint64_t first_position;
     uint8_t hash[HASH_BYTES], leaf[HASH_BYTES];
@@ -31,9 +33,13 @@ struct LogWatch {
     Bytes summary, payload;
     Seen seen[LOG_ROW_PAGE]; // the newest, the oldest first
     size_t n;
-    int64_t next;         // the first position that was not read yet
-    uint64_t trimmed;     // up to here it is known that payloads were let go of
-    bool trims_are_fresh; // ... as it stands in the database since the page was read
+    int64_t next;               // the first position that was not read yet
+    uint64_t trimmed;           // up to here it is known that payloads were let go of
+    bool trims_are_fresh;       // ... as it stands in the database since the page was read
+    bool trim_is_logged;        // ... and an entry says so
+    uint64_t trim_waits;        // that was let go of up to here no entry says yet; 0: nothing waits
+    AuditMark waits[WAITS_MAX]; // entries that were erased, likewise
+    size_t n_waits, n_waited;   // ... and how much waited when the last look began
     AuditTell tell;
     void *to;
 };
@@ -160,9 +166,9 @@ static int read_other(LogWatch *watch, uint64_t first) {
 
 // The entry that says so must.
 static int check_trim(LogWatch *watch, const LogTrim *trim) {
-    AuditFinding finding = {.position = trim->entry,
+    AuditFinding finding = {.position = trim->entry > 0 ? trim->entry : trim->position,
                             .what = "position up to which the log's entries say that it was trimmed"};
-    int r = read_other(watch, trim->entry);
+    int r = trim->entry > 0 ? read_other(watch, trim->entry) : 1;
     uint64_t said = r == 0 ? watch->other.segments[0].trims : 0;
     if (r < 0 || said >= trim->position)
         return r;
@@ -182,6 +188,7 @@ static int read_trims(LogWatch *watch) {
     if (r < 0 || trim.position <= watch->trimmed)
         return r;
     watch->trimmed = trim.position;
+    watch->trim_is_logged = trim.entry > 0;
     return trim.entry > 0 ? check_trim(watch, &trim) : 0;
 }
 
@@ -189,19 +196,21 @@ static int read_trims(LogWatch *watch) {
 static int check_kept(LogWatch *watch, AuditFinding *ret) {
     const AuditSegment *segment = &watch->frame.segments[0];
     uint64_t last = segment->last_position;
-    if (!watch->payloads || !audit_lacks(segment, ret) || last <= watch->trimmed)
+    if (!watch->payloads || !audit_lacks(segment, ret))
         return 0;
-    int r = read_trims(watch);
+    int r = last > watch->trimmed ? read_trims(watch) : 0;
+    if (r == 0 && last <= watch->trimmed && !watch->trim_is_logged)
+        watch->trim_waits = watch->trimmed;
     return r < 0 ? r : last > watch->trimmed;
 }
 
-// 1: none says so. As long as no broker has come to an order, it may be one of what an earlier one took away.
+// 1: none says so. 2: no broker has come to the order, which may be one of what an earlier one took away.
 static int find_tombstone(LogWatch *watch, const AuditMark *erased) {
     uint64_t first = 0;
     int r = log_trims_erased(watch->exchange, erased->position, &first);
-    if (r == 0 && first > 0)
-        r = read_other(watch, first);
-    if (r != 0 || first == 0)
+    if (r == 0)
+        r = first > 0 ? read_other(watch, first) : 2;
+    if (r != 0)
         return r;
     for (size_t i = 0; i < watch->other.n_marks; i++) {
         const AuditMark *mark = &watch->other.marks[i];
@@ -211,14 +220,30 @@ static int find_tombstone(LogWatch *watch, const AuditMark *erased) {
     return 1;
 }
 
+static AuditFinding not_said(const AuditMark *mark) {
+    return (AuditFinding){mark->position, "entry", "erased", "there, for no tombstone says by whose order", false};
+}
+
+static void wait_for(LogWatch *watch, const AuditMark *mark) {
+    for (size_t i = 0; i < watch->n_waits; i++)
+        if (watch->waits[i].position == mark->position)
+            return; // its payload's entry and its event are both gone
+    if (watch->n_waits < WAITS_MAX)
+        watch->waits[watch->n_waits++] = *mark;
+}
+
 // The tombstone is there before anything is taken away. 1: of one it is not.
 static int check_erased(LogWatch *watch, AuditFinding *ret) {
     int r = 0;
     for (size_t i = 0; r == 0 && i < watch->frame.n_marks; i++) {
         const AuditMark *mark = &watch->frame.marks[i];
-        *ret = (AuditFinding){mark->position, "entry", "erased", "there, for no tombstone says by whose order", false};
+        *ret = not_said(mark);
         if (!mark->is_tombstone)
             r = find_tombstone(watch, mark);
+        if (r == 2) {
+            wait_for(watch, mark);
+            r = 0;
+        }
     }
     return r;
 }
@@ -234,6 +259,45 @@ static int check_let_go(LogWatch *watch, Seen *seen) {
         tell(watch, &finding);
     }
     return r < 0 ? r : 0;
+}
+
+static int look_for_trim(LogWatch *watch) {
+    LogTrim trim;
+    int r = watch->trim_waits > 0 ? log_trims_read(watch->exchange, &trim) : 0;
+    if (r < 0 || watch->trim_waits == 0)
+        return r;
+    bool is_there = trim.position >= watch->trim_waits;
+    if (is_there && trim.entry == 0)
+        return 0;
+    if (!is_there) // it was taken back, and what went has not come back with it
+        trim = (LogTrim){.position = watch->trim_waits};
+    watch->trim_is_logged = true; // or that it is not has been told
+    watch->trim_waits = 0;
+    return check_trim(watch, &trim);
+}
+
+// For the entries of what had none yet.
+static int look_for_words(LogWatch *watch) {
+    watch->other_first = 0;
+    int r = look_for_trim(watch);
+    size_t n = 0;
+    for (size_t i = 0; r >= 0 && i < watch->n_waits; i++) {
+        AuditFinding finding = not_said(&watch->waits[i]);
+        r = find_tombstone(watch, &watch->waits[i]);
+        if (r == 1)
+            tell(watch, &finding);
+        if (r == 2)
+            watch->waits[n++] = watch->waits[i];
+    }
+    if (r < 0)
+        return r;
+    watch->n_waits = n;
+    watch->n_waited = log_watch_waiting(watch, false);
+    return 0;
+}
+
+size_t log_watch_waiting(const LogWatch *watch, bool before) {
+    return before ? watch->n_waited : watch->n_waits + (watch->trim_waits > 0);
 }
 
 // ---- the new ones -------------------------------------------------------------------------------------------------
@@ -370,6 +434,8 @@ static int look_again(LogWatch *watch) {
 }
 
 int log_watch_look(LogWatch *watch, int64_t to) {
-    int r = look_again(watch);
+    int r = look_for_words(watch);
+    if (r == 0)
+        r = look_again(watch);
     return r < 0 ? r : look_at_new(watch, to);
 }

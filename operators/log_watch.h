@@ -18,5 +18,8 @@ void log_watch_destroy(LogWatch **watch);
 void log_watch_tell(LogWatch *watch, AuditTell tell, void *to); // before the first look
 // Everything up to this position, and then the newest again. ERROR_DATABASE, ERROR_MEMORY, ERROR_CRYPTO.
 int log_watch_look(LogWatch *watch, int64_t to);
+// How much content is gone of which no entry of the log tells, for no broker has come to it: a trim counts once.
+// before: of these what was so at the look before the last one, too.
+size_t log_watch_waiting(const LogWatch *watch, bool before);
 // What is found where a stored segment cannot be read, as error_text() says.
 void log_watch_unread(uint64_t position, AuditFinding *ret);

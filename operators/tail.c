@@ -29,7 +29,8 @@ static const char NOTES[] =
     "--verify holds each segment against itself and the one before as it is read, and with -f the newest 64 segments again\n"
     "every second. Older ones are not looked at again: what is changed in them later is found by --verify --since, and by\n"
     "dongbo log verify of an export, which also holds it against what was signed.\n"
-    "Exit code 1: a break was told, or a segment that cannot be read.\n";
+    "Exit code 1: a break was told, or a segment that cannot be read. 2: content is gone of which no entry tells yet, for\n"
+    "no broker has logged that it was trimmed or erased.\n";
 
 #define TAIL_ARENA_BYTES ((size_t)256 * 1024 * 1024)
 #define TAIL_LINES 20
@@ -63,6 +64,7 @@ typedef struct Tail {
     LineFormat format;
     LogWatch *watch; // with --verify
     bool follow, json, unmask, verify, payload, may_payload;
+    bool told_waiting; // ... for entries that say what was let go of
     const char *agency_code, *domain_name, *verdict_name, *citizen, *since;
     long long lines; // -1: not said
     uint32_t agency;
@@ -225,10 +227,20 @@ static int watch_from(Tail *tail, int64_t from) {
     return r;
 }
 
+// A broker logs at once what was declared: for a moment it is no news.
+static void tell_waiting(Tail *tail, bool again) {
+    bool waits = tail->watch != NULL && log_watch_waiting(tail->watch, again) > 0;
+    if (waits && !tail->told_waiting)
+        log_warn("content is gone of which no entry of the log tells yet: a broker is to log that it was trimmed or "
+                 "erased");
+    tail->told_waiting = waits;
+}
+
 static int watch_up_to(Tail *tail, int64_t position) {
     if (!tail->watch)
         return 0;
     int r = log_watch_look(tail->watch, position);
+    tell_waiting(tail, true);
     return r == 0 && fflush(stdout) != 0 ? error_fail(ERROR_SYSTEM, "standard output: %s", strerror(errno)) : r;
 }
 
@@ -454,5 +466,8 @@ int tail_run(Desk *desk, int argc, char **argv) {
         r = follow(&tail);
     if (r < 0 && tail.n_broken > 0)
         log_error("%s", error_text()); // what was told is the answer all the same
-    return tail.n_broken > 0 ? 1 : r < 0 ? r : 0;
+    if (tail.n_broken > 0 || r < 0)
+        return tail.n_broken > 0 ? 1 : r;
+    tell_waiting(&tail, false);
+    return tail.watch != NULL && log_watch_waiting(tail.watch, false) > 0 ? 2 : 0;
 }

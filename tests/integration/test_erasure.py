@@ -162,7 +162,7 @@ def test_what_goes_without_a_tombstone_is_missed(exchange, health):
         first + 1, "1000000000", f"at most {said['last_position']}, where the log ended")
     exchange.broker.stop()
     exchange.cluster.rows("UPDATE exchange.erasure SET logged_position = NULL WHERE position = %s", first + 1)
-    [broken] = verify(exchange, code=1)["breaks"]
+    [broken] = verify(exchange, code=1, tail=2)["breaks"]  # it does not know but that an older tombstone is there
     assert (broken["position"], broken["what"], broken["is"]) == (first + 1, "entry", "erased")
 
 

@@ -201,9 +201,9 @@ def not_ignored():
 
 
 @contextlib.contextmanager
-def following(run, *words):
+def following(run, *words, **streams):
     process = subprocess.Popen([BUILD / "operators/dongbo", "--config", run.config, "log", "tail", "-f", *words],
-                               stdout=subprocess.PIPE, text=True, preexec_fn=not_ignored)
+                               stdout=subprocess.PIPE, text=True, preexec_fn=not_ignored, **streams)
     try:
         yield process
     finally:

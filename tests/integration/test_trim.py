@@ -2,6 +2,7 @@
 """Trimming the log: what goes and what stays, and what is said to whoever asks for what is gone."""
 import json
 import re
+import subprocess
 
 import psycopg2
 import pytest
@@ -10,7 +11,9 @@ import logbook
 import people
 import wire
 from conftest import ROOT, operators_config
+from test_erasure import declare_trim
 from test_snapshot import filler
+from test_sync_log import all_payloads_gone, following
 
 FIELDS = "citizen_number,health.vaccine_group,health.dose_number"
 BATCHES = 280   # of one event; the newest 256 segments of a stream stay
@@ -154,6 +157,7 @@ def verify(exchange, code, *files):
     path = exchange.directory / "log.dlog"
     if not files:
         exchange.dongbo("log", "export", "--payloads", path)
+        assert exchange.dongbo("log", "tail", "--verify", "--since", 1, check=False).returncode == code
     done = exchange.dongbo("log", "verify", "--json", *files or [path], check=False)
     assert done.returncode == code, done.stdout
     return json.loads(done.stdout)
@@ -204,6 +208,25 @@ def test_a_trim_is_whole_once_a_broker_has_logged_it(exchange, health):
     exchange.dongbo("log", "export", "--payloads", "--to", 20, part)
     said = verify(exchange, 0, part)
     assert (said["whole"], said["let_go_unproven"], said["let_go_not_logged"]) == (True, 1, 0)
+
+
+def test_what_was_let_go_of_waits_for_its_entry(exchange, health):
+    tail, waits = ("log", "tail", "--verify", "--since", "1"), "content is gone of which no entry of the log tells yet"
+    with all_payloads_gone(exchange):
+        with exchange.cluster.holding("SELECT exchange.lock_log()"):  # no broker comes to it
+            declare_trim(exchange)
+            limit = exchange.cluster.value("SELECT max(position) FROM exchange.trim")
+            done = exchange.dongbo(*tail, check=False)
+            assert done.returncode == 2 and waits in done.stderr and "BROKEN" not in done.stdout
+            with following(exchange, *tail[2:], stderr=subprocess.PIPE) as process:
+                assert any(waits in line for line in process.stderr)
+                exchange.cluster.rows("DELETE FROM exchange.trim")  # it is taken back, and nothing comes back
+                assert any(f"it was trimmed: is 0, should be {limit}" in line for line in process.stdout)
+            exchange.cluster.rows("INSERT INTO exchange.trim (position) VALUES (%s)", limit)
+        exchange.wait_in_force()
+        done = exchange.dongbo(*tail)
+        assert waits not in done.stderr and "log trimmed up to position" in done.stdout
+        exchange.cluster.rows("DELETE FROM exchange.trim")
 
 
 def test_who_may_not_and_what_is_not_understood(exchange, health):
