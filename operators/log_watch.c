@@ -253,7 +253,8 @@ static int check_let_go(LogWatch *watch, Seen *seen) {
     int r = check_kept(watch, &finding);
     if (r == 0 && watch->frame.n_marks != seen->n_marks)
         r = check_erased(watch, &finding);
-    seen->n_marks = watch->frame.n_marks;
+    if (r >= 0) // else it is made up for
+        seen->n_marks = watch->frame.n_marks;
     if (r > 0) {
         seen->told = true;
         tell(watch, &finding);
@@ -350,14 +351,16 @@ static int link_row(LogWatch *watch) {
 // it.
 static int look_at(LogWatch *watch, const PGresult *rows, int row) {
     int64_t first = pg_i64(rows, row, LOG_ROW_FIRST);
-    watch->next = first + 1;
     int r = watch->audit ? 0 : begin(watch, first);
     if (r >= 0)
         r = examine(watch, rows, row, &watch->frame);
     if (r == 0)
         r = link_row(watch);
-    if (r < 0)
+    if (r < 0) { // it is looked at again, by an audit that has seen nothing of it
+        audit_destroy(&watch->audit);
         return r;
+    }
+    watch->next = first + 1;
     if (r > 0) {
         tell_unread(watch, (uint64_t)first);
         audit_destroy(&watch->audit);
