@@ -19,13 +19,13 @@
 #include <string.h>
 
 #define BATCH_BYTES_MAX_HELD (256 * 1024 * 1024)
-#define PARAMS_FIXED 8
+#define PARAMS_FIXED 9
 
 static const Oid UPSERT_TYPES[PG_PARAMS_MAX] = {
-    OID_BYTEA_ARRAY,       OID_INT8_ARRAY,  OID_BOOL_ARRAY, OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY,
-    OID_TIMESTAMPTZ_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
-    OID_TEXT_ARRAY,        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
-    OID_TEXT_ARRAY,        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,  OID_TEXT_ARRAY,
+    OID_INT4,       OID_BYTEA_ARRAY,       OID_INT8_ARRAY,  OID_BOOL_ARRAY, OID_TEXT_ARRAY, OID_BYTEA_ARRAY,
+    OID_TEXT_ARRAY, OID_TIMESTAMPTZ_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+    OID_TEXT_ARRAY, OID_TEXT_ARRAY,        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+    OID_TEXT_ARRAY, OID_TEXT_ARRAY,        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
 };
 
 // ---- names ---------------------------------------------------------------------------------------------------------
@@ -81,6 +81,9 @@ void postgres_assignments(Bytes *sql, int domain, const Table *table) {
     }
 }
 
+// A log that was set back gives positions out anew: the greater epoch holds. Rows of before there was one have none.
+#define HELD "coalesce(t.epoch, $1), t.position"
+
 static int upsert_build(Postgres *pg, int domain) {
     Table *table = &pg->tables[domain];
     Bytes *sql = &table->upsert;
@@ -90,29 +93,30 @@ static int upsert_build(Postgres *pg, int domain) {
     bytes_clear(&table->fill.text);
     bytes_clear(&table->page.text);
     postgres_sql(sql, "WITH b AS (SELECT DISTINCT ON (record_id) * FROM unnest(");
-    for (int i = 1; i <= n; i++)
-        postgres_sql(sql, "%s$%d", i > 1 ? ", " : "", i);
+    for (int i = 2; i <= n; i++)
+        postgres_sql(sql, "%s$%d", i > 2 ? ", " : "", i);
     postgres_sql(sql, ") AS u (record_id, position, deleted, citizen_number, person_id, agency, event_time, origin");
     postgres_columns(sql, ", ", domain, table);
     postgres_sql(sql, ") ORDER BY record_id, position DESC), gone AS (DELETE FROM ");
-    postgres_sql(sql, "%s.%s AS t USING b WHERE t.record_id = b.record_id AND b.deleted AND t.position <= b.position)",
+    postgres_sql(sql,
+                 "%s.%s AS t USING b WHERE t.record_id = b.record_id AND b.deleted AND (" HELD ") <= ($1, b.position))",
                  pg->quoted, domain_name(domain));
-    postgres_sql(sql, " INSERT INTO %s.%s AS t (record_id, position, citizen_number, person_id, agency, event_time%s",
+    postgres_sql(sql,
+                 " INSERT INTO %s.%s AS t (record_id, position, epoch, citizen_number, person_id, agency, event_time%s",
                  pg->quoted, domain_name(domain), table->origin ? ", origin" : "");
     postgres_columns(sql, ", ", domain, table);
-    postgres_sql(
-        sql,
-        ") SELECT b.record_id, b.position, nullif(b.citizen_number, ''), nullif(b.person_id, ''), nullif(b.agency, ''),"
-        " b.event_time%s",
-        table->origin ? ", nullif(b.origin, '')" : "");
+    postgres_sql(sql,
+                 ") SELECT b.record_id, b.position, $1, nullif(b.citizen_number, ''), nullif(b.person_id, ''),"
+                 " nullif(b.agency, ''), b.event_time%s",
+                 table->origin ? ", nullif(b.origin, '')" : "");
     postgres_values(sql, domain, table);
     postgres_sql(
         sql,
-        " FROM b WHERE NOT b.deleted ON CONFLICT (record_id) DO UPDATE SET position = excluded.position,"
+        " FROM b WHERE NOT b.deleted ON CONFLICT (record_id) DO UPDATE SET position = excluded.position, epoch = $1,"
         " citizen_number = excluded.citizen_number, person_id = excluded.person_id, agency = excluded.agency, event_time = excluded.event_time%s",
         table->origin ? ", origin = excluded.origin" : "");
     postgres_assignments(sql, domain, table);
-    postgres_sql(sql, " WHERE t.position < excluded.position");
+    postgres_sql(sql, " WHERE (" HELD ") < ($1, excluded.position)");
     bytes_append_u8(sql, 0);
     snprintf(table->name, sizeof table->name, "put_%s", domain_name(domain));
     table->statement = (PgStatement){table->name, (const char *)sql->data, n, UPSERT_TYPES};
@@ -158,7 +162,7 @@ static int command(Postgres *pg) {
                           : pg_command(pg->pg, (const char *)pg->sql.data);
 }
 
-// A statement that alters tables. Several receivers may fill the same ones: one after the other alters them.
+// A statement that alters tables. Of several receivers that fill the same ones, one after the other does.
 static void alter(Postgres *pg) {
     bytes_clear(&pg->sql);
     postgres_sql(&pg->sql, "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7237124516519804930); END $$; ");
@@ -173,7 +177,7 @@ int postgres_extend(Postgres *pg, int domain, uint32_t fields) {
                  "CREATE TABLE IF NOT EXISTS %s.%s (record_id bytea PRIMARY KEY, position bigint NOT NULL,"
                  " citizen_number text, person_id bytea, agency text, event_time timestamptz NOT NULL);"
                  " ALTER TABLE %s.%s ADD COLUMN IF NOT EXISTS person_id bytea," // of before there were these
-                 " ADD COLUMN IF NOT EXISTS snapshot bigint",
+                 " ADD COLUMN IF NOT EXISTS snapshot bigint, ADD COLUMN IF NOT EXISTS epoch integer",
                  pg->quoted, domain_name(domain), pg->quoted, domain_name(domain));
     if (pg->origins)
         postgres_sql(&pg->sql, ", ADD COLUMN IF NOT EXISTS origin bytea");
@@ -420,7 +424,6 @@ static int place_read(Postgres *pg, SinkPlace *ret) {
             memcpy(ret->hash, hash, HASH_BYTES);
     }
     PQclear(result);
-    pg->held = *ret;
     return ret->position ? 0 : 1;
 }
 
@@ -559,11 +562,12 @@ void postgres_rows_bind(Postgres *pg, const Table *table) {
     }
 }
 
-static int table_put(Postgres *pg, int domain) {
+static int table_put(Postgres *pg, int domain, uint32_t epoch) {
     Table *table = &pg->tables[domain];
     if (!table->n)
         return 0;
     pg_params_clear(&pg->params);
+    pg_param_i32(&pg->params, (int32_t)epoch);
     postgres_rows_bind(pg, table);
     int r = pg_run(pg->pg, &table->statement, &pg->params, NULL);
     return r < 0 ? postgres_altered(pg, domain_name(domain), r) : 0;
@@ -576,7 +580,6 @@ int postgres_place_put(Postgres *pg, const SinkPlace *place) {
     pg_param_bytes(&pg->params, place->hash, HASH_BYTES);
     pg_param_i32(&pg->params, (int32_t)place->policy_version);
     int r = pg_run(pg->pg, &pg->place_writer, &pg->params, NULL);
-    pg->held = r == 0 ? *place : pg->held; // does the rest of it fail, begin() reads what is
     return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
 }
 
@@ -585,10 +588,8 @@ static int postgres_commit(Sink *sink, const SinkPlace *place) {
     int r = pg_connect(pg->pg);
     if (r == 0)
         r = pg_command(pg->pg, "BEGIN");
-    if (r == 0 && pg->held.position > 0 && place->epoch > pg->held.epoch)
-        r = postgres_set_back(pg);
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
-        r = table_put(pg, domain);
+        r = table_put(pg, domain, place->epoch);
     if (r == 0)
         r = postgres_place_put(pg, place);
     if (r == 0)
@@ -610,7 +611,6 @@ static void postgres_destroy(Sink *sink) {
         bytes_free(&pg->tables[domain].fill.text);
         bytes_free(&pg->tables[domain].sweep.text);
         bytes_free(&pg->tables[domain].page.text);
-        bytes_free(&pg->tables[domain].set_back.text);
     }
     pg_params_free(&pg->params);
     bytes_free(&pg->sql);

@@ -13,6 +13,11 @@
 // transaction of the rows, so that it goes on wherever it was interrupted. All rows of a snapshot that is complete bear
 // its mark; all that did not at its end is deleted.
 //
+// Column `epoch` says of which epoch of the log a row's position is. A row is replaced by what has a greater epoch, or
+// the same and a greater position: reading old log again changes nothing, and what an exchange that was set back tells
+// holds against what it had told by the same positions. It is NULL in rows of an older program, which go by their
+// position alone. Of what came together the epoch is that of the last, and of a snapshot's rows that of its beginning.
+//
 // Column `origin` is there where proofs of origin are asked for: that of the event which made the row as it is, a file
 // as `dongbo log check` takes it; NULL where none came with it (PROTOCOL.md, Proofs of origin).
 //

@@ -11,19 +11,18 @@
 #include <string.h>
 
 #define PAGE_ROWS 20000 // counted at once
-#define PARAMS_FIXED 8  // as for the feed's rows
+#define PARAMS_FIXED 10 // mark, epoch, and as for the feed's rows
 
 // ---- statements ----------------------------------------------------------------------------------------------------
 
 static const Oid FILL_TYPES[PG_PARAMS_MAX] = {
-    OID_INT8,       OID_BYTEA_ARRAY,       OID_INT8_ARRAY,  OID_BOOL_ARRAY, OID_TEXT_ARRAY, OID_BYTEA_ARRAY,
-    OID_TEXT_ARRAY, OID_TIMESTAMPTZ_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
-    OID_TEXT_ARRAY, OID_TEXT_ARRAY,        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
-    OID_TEXT_ARRAY, OID_TEXT_ARRAY,        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+    OID_INT8,        OID_INT4,       OID_BYTEA_ARRAY,       OID_INT8_ARRAY,  OID_BOOL_ARRAY, OID_TEXT_ARRAY,
+    OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_TIMESTAMPTZ_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+    OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY,        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+    OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY,        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY,
 };
 static const Oid SNAPSHOT_TYPES[] = {OID_INT8, OID_INT4, OID_INT8, OID_BYTEA, OID_BYTEA};
 static const Oid SWEEP_TYPES[] = {OID_INT8, OID_BYTEA};
-static const Oid SET_BACK_TYPES[] = {OID_INT8};
 static const Oid PAGE_TYPES[] = {OID_BYTEA};
 
 static int made(Made *one, const char *name, int n_params, const Oid *types) {
@@ -56,13 +55,13 @@ static int fill_make(Postgres *pg, int domain) {
     Table *table = &pg->tables[domain];
     Bytes *sql = &table->fill.text;
     const char *name = domain_name(domain);
-    int n = PARAMS_FIXED + __builtin_popcount(table->columns) + 1;
+    int n = PARAMS_FIXED + __builtin_popcount(table->columns);
     assert(n <= PG_PARAMS_MAX);
     if (sql->n)
         return 0;
     postgres_sql(sql, "WITH b AS (SELECT DISTINCT ON (record_id) * FROM unnest(");
-    for (int i = 2; i <= n; i++)
-        postgres_sql(sql, "%s$%d", i > 2 ? ", " : "", i);
+    for (int i = 3; i <= n; i++)
+        postgres_sql(sql, "%s$%d", i > 3 ? ", " : "", i);
     postgres_sql(sql, ") AS u (record_id, position, deleted, citizen_number, person_id, agency, event_time, origin");
     postgres_columns(sql, ", ", domain, table);
     postgres_sql(sql, ") ORDER BY record_id), held AS (SELECT (t.citizen_number, t.person_id");
@@ -72,16 +71,17 @@ static int fill_make(Postgres *pg, int domain) {
     postgres_sql(sql, ") AS stale FROM b JOIN %s.%s AS t ON t.record_id = b.record_id), put AS (", pg->quoted, name);
     postgres_sql(sql,
                  "INSERT INTO %s.%s AS t (record_id, position, citizen_number, person_id, agency, event_time,"
-                 " snapshot",
+                 " snapshot, epoch",
                  pg->quoted, name);
     postgres_columns(sql, ", ", domain, table);
     postgres_sql(sql, ") SELECT b.record_id, b.position, nullif(b.citizen_number, ''), nullif(b.person_id, ''),"
-                      " nullif(b.agency, ''), b.event_time, $1");
+                      " nullif(b.agency, ''), b.event_time, $1, $2");
     postgres_values(sql, domain, table);
     postgres_sql(sql,
                  " FROM b ON CONFLICT (record_id) DO UPDATE SET position = excluded.position,"
                  " citizen_number = excluded.citizen_number, person_id = excluded.person_id,"
-                 " agency = excluded.agency, event_time = excluded.event_time, snapshot = excluded.snapshot%s",
+                 " agency = excluded.agency, event_time = excluded.event_time, snapshot = excluded.snapshot,"
+                 " epoch = excluded.epoch%s",
                  table->origin ? ", origin = NULL" : "");
     postgres_assignments(sql, domain, table);
     postgres_sql(sql, ") SELECT (SELECT count(*) FROM b) - (SELECT count(*) FROM held),"
@@ -192,14 +192,15 @@ static int postgres_begin(Sink *sink, const SinkSnapshot *snapshot) {
     return r == 0 && snapshot->dry ? pg_command(pg->pg, "BEGIN") : r;
 }
 
-static int table_fill(Postgres *pg, int domain, int64_t mark, SinkTally *tally) {
+static int table_fill(Postgres *pg, int domain, const SinkSnapshot *snapshot, SinkTally *tally) {
     Table *table = &pg->tables[domain];
     PGresult *result;
     int r = table->n ? fill_make(pg, domain) : 0;
     if (r < 0 || !table->n)
         return r;
     pg_params_clear(&pg->params);
-    pg_param_i64(&pg->params, mark);
+    pg_param_i64(&pg->params, snapshot->mark);
+    pg_param_i32(&pg->params, (int32_t)snapshot->first.epoch);
     postgres_rows_bind(pg, table);
     r = pg_run(pg->pg, &table->fill.statement, &pg->params, &result);
     if (r < 0)
@@ -215,7 +216,7 @@ static int rows_fill(Postgres *pg, const SinkSnapshot *snapshot, SinkTally *tall
     if (r == 0 && !snapshot->dry)
         r = pg_command(pg->pg, "BEGIN");
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
-        r = table_fill(pg, domain, snapshot->mark, tally);
+        r = table_fill(pg, domain, snapshot, tally);
     return r;
 }
 
@@ -272,35 +273,6 @@ static int postgres_end(Sink *sink, const SinkSnapshot *snapshot, const SinkPlac
         r = pg_command(pg->pg, snapshot->dry ? "ROLLBACK" : "COMMIT");
     pg->filling = NULL;
     return ended(pg, r);
-}
-
-// ---- what was told before an epoch ----------------------------------------------------------------------------------
-
-// Rows of a snapshot, or of another share, may be of positions that lie beyond the place. A log that was set back gives
-// those out anew: as they stand they would pass for newer than what comes.
-static int table_set_back(Postgres *pg, int domain) {
-    Made *one = &pg->tables[domain].set_back;
-    int r = 0;
-    if (!one->text.n) {
-        char statement[32];
-        postgres_sql(&one->text, "UPDATE %s.%s SET position = $1 WHERE position > $1", pg->quoted, domain_name(domain));
-        snprintf(statement, sizeof statement, "set_back_%s", domain_name(domain));
-        r = made(one, statement, 1, SET_BACK_TYPES);
-    }
-    if (r < 0)
-        return r;
-    pg_params_clear(&pg->params);
-    pg_param_i64(&pg->params, (int64_t)pg->held.position);
-    r = pg_run(pg->pg, &one->statement, &pg->params, NULL);
-    return r < 0 ? postgres_altered(pg, domain_name(domain), r) : 0;
-}
-
-int postgres_set_back(Postgres *pg) {
-    int r = 0;
-    for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
-        if (pg->tables[domain].columns)
-            r = table_set_back(pg, domain);
-    return r;
 }
 
 // ---- counting ------------------------------------------------------------------------------------------------------

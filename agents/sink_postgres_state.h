@@ -43,7 +43,6 @@ typedef struct Table {
     bool origin;            // it has that column
     Bytes upsert;           // the statement's text
     Made fill, sweep, page; // for snapshots
-    Made set_back;
     char name[32];
     PgStatement statement;
     Row *rows, **rows_end;
@@ -62,7 +61,6 @@ typedef struct Postgres {
     const RecordOrigin *origin;  // of the next record
     const SinkSnapshot *filling; // rows are of this snapshot; NULL: of the feed
     bool failed;                 // something was missing, and nothing has been committed since
-    SinkPlace held;              // the place that is stored
     Table tables[DOMAIN_MAX + 1];
     Arena *arena; // rows since the last commit
     PgParams params;
@@ -89,5 +87,3 @@ int postgres_place_put(Postgres *pg, const SinkPlace *place);
 extern const SinkSnapshots POSTGRES_SNAPSHOTS;
 void postgres_snapshot_create(Postgres *pg); // appends what makes the table that says which snapshot is being taken
 int postgres_snapshot_prepare(Postgres *pg);
-// Within a transaction: rows of positions beyond the place that is stored count as of there.
-int postgres_set_back(Postgres *pg);

@@ -112,10 +112,11 @@ static void test_rows_as_granted(void **state) {
         " ';' ORDER BY position) FROM " QUOTED ".health",
         "001099012345 MOH 2021-11-24 03:06:07.123456+00 LÔ'1\\ 2;"
         "001099012345 MOH 2021-11-24 03:06:07.123456+00  ");
-    assert_query("SELECT string_agg(column_name || ' ' || data_type, ',' ORDER BY ordinal_position)"
-                 " FROM information_schema.columns WHERE table_name = 'health'",
-                 "record_id bytea,position bigint,citizen_number text,person_id bytea,agency text,"
-                 "event_time timestamp with time zone,snapshot bigint,dose_number bigint,lot_number text");
+    assert_query(
+        "SELECT string_agg(column_name || ' ' || data_type, ',' ORDER BY ordinal_position)"
+        " FROM information_schema.columns WHERE table_name = 'health'",
+        "record_id bytea,position bigint,citizen_number text,person_id bytea,agency text,"
+        "event_time timestamp with time zone,snapshot bigint,epoch integer,dose_number bigint,lot_number text");
     assert_query("SELECT epoch || ' ' || position || ' ' || left(encode(hash, 'hex'), 4) FROM " QUOTED
                  ".dongbo_position",
                  "3 15 cd00");
@@ -335,7 +336,48 @@ static void test_a_log_that_was_set_back(void **state) {
     ok(put(sink, put_of(76, 4, "is", 1, NULL)));
     ok(commit_in(sink, 4, 80));
     assert_query("SELECT string_agg(lot_number || ' ' || position, ' ' ORDER BY record_id) FROM " QUOTED ".health",
-                 "was 70 is 71 is 76");
+                 "was 90 is 71 is 76");
+    sink_destroy(&sink);
+}
+
+// From the start, or a time, or behind what another number of shares had: rows that are newer stay as they are, also
+// where an old epoch ends on the way.
+static void test_an_old_epoch_is_read_again(void **state) {
+    Sink *sink = sink_opened(0);
+    ok(put(sink, put_of(10, 1, "a", 1, NULL)));
+    ok(commit_in(sink, 3, 100));
+    ok(put(sink, put_of(120, 1, "b", 1, NULL)));
+    ok(put(sink, put_of(200, 1, "c", 1, NULL)));
+    ok(commit_in(sink, 4, 200));
+    sink_destroy(&sink);
+    sink = sink_opened(200);
+    ok(put(sink, put_of(10, 1, "a", 1, NULL)));
+    ok(commit_in(sink, 3, 90));
+    ok(put(sink, put_of(120, 1, "b", 1, NULL)));
+    ok(put(sink, put_of(125, 1, NULL, 0, NULL)));
+    ok(commit_in(sink, 4, 130));
+    assert_query("SELECT lot_number || ' ' || position FROM " QUOTED ".health", "c 200");
+    ok(put(sink, put_of(150, 1, "d", 1, NULL))); // set back, and the place had been there already
+    ok(commit_in(sink, 5, 160));
+    assert_query("SELECT lot_number || ' ' || position || ' ' || epoch FROM " QUOTED ".health", "d 150 5");
+    sink_destroy(&sink);
+}
+
+// Rows of before there were epochs go by their positions, until they change.
+static void test_rows_without_an_epoch(void **state) {
+    Sink *sink = sink_opened(0);
+    ok(put(sink, put_of(10, 1, "a", 1, NULL)));
+    ok(put(sink, put_of(20, 2, "b", 1, NULL)));
+    ok(commit_in(sink, 3, 20));
+    sink_destroy(&sink);
+    ok(pg_command(pg, "ALTER TABLE " QUOTED ".health DROP COLUMN epoch"));
+    sink = sink_opened(20);
+    ok(put(sink, put_of(10, 2, "older", 1, NULL)));
+    ok(put(sink, put_of(30, 1, "c", 1, NULL)));
+    ok(commit_in(sink, 3, 30));
+    assert_query("SELECT string_agg(lot_number || ' ' || coalesce(epoch, 0), ' ' ORDER BY record_id) FROM " QUOTED
+                 ".health",
+                 "c 3 b 0");
     sink_destroy(&sink);
 }
 
@@ -365,6 +407,8 @@ int main(void) {
         CASE(test_what_people_alter),
         CASE(test_place_and_rows_are_one),
         CASE(test_a_log_that_was_set_back),
+        CASE(test_an_old_epoch_is_read_again),
+        CASE(test_rows_without_an_epoch),
         CASE(test_refuses_what_it_cannot_read),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
