@@ -36,6 +36,10 @@ typedef struct Command {
     Bytes out;
     size_t given;          // of it
     uint64_t sent, stored; // positions: of the feed's last record in `out`, acknowledged by the child
+    uint64_t first, most;  // ... of the feed's first in `out`, the greatest there, also of a snapshot; 0: none
+    uint32_t epoch;        // the greatest that was ever stored
+    uint64_t held;         // up to which position the child may hold something, also beyond the place
+    uint64_t reserved;     // ... as the file says, so that it need not be written before each record is given
     SinkSnapshot snapshot; // that is being taken; mark 0: none
     bool filling;          // what is written is of it, and borders are what is acknowledged
     uint64_t borders;      // lines in `out` that are no records, and not acknowledged yet
@@ -73,6 +77,7 @@ static bool is_busy(const Command *command) {
 static void forget(Command *command) {
     bytes_clear(&command->out);
     command->given = 0;
+    command->first = command->most = 0;
 }
 
 // ---- what it says ---------------------------------------------------------------------------------------------------
@@ -155,6 +160,78 @@ static int talk(Command *command, int wait_ms) {
     return r;
 }
 
+// ---- what the child may hold ----------------------------------------------------------------------------------------
+
+// What was given and not acknowledged, a snapshot's records, and what a share got before its persons were dealt anew is
+// of positions beyond the place. Only of those a log that was set back takes something back.
+#define RESERVE_POSITIONS 100000
+
+static uint64_t greater(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+static uint64_t lesser(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+// A line before the snapshot's, where it says more than the place.
+static int place_write(Command *command, const SinkPlace *place, const SinkSnapshot *snapshot) {
+    char more[PLACE_MORE_BYTES];
+    size_t n = 0;
+    if (command->epoch > place->epoch || command->reserved > place->position)
+        n = (size_t)snprintf(more, sizeof more, "held %u %" PRIu64 "\n", command->epoch, command->reserved);
+    snapshot_place_print(snapshot, more + n, sizeof more - n);
+    return place_file_write(command->file, place, more);
+}
+
+static int more_read(Command *command, const char *more) {
+    int n = 0;
+    uint32_t epoch = 0;
+    uint64_t held = 0;
+    if (sscanf(more, "held %u %" SCNu64 "\n%n", &epoch, &held, &n) != 2)
+        n = 0;
+    command->epoch = epoch > command->place.epoch ? epoch : command->place.epoch;
+    command->held = command->reserved = greater(held, command->place.position);
+    return snapshot_place_read(more + n, &command->snapshot);
+}
+
+// Before something is given.
+static int held_reserve(Command *command, uint32_t epoch) {
+    command->held = greater(command->held, command->most);
+    if (command->held <= command->reserved)
+        return 0;
+    command->reserved = command->held + RESERVE_POSITIONS;
+    command->epoch = command->epoch ? command->epoch : epoch;
+    return place_write(command, &command->place, &command->snapshot);
+}
+
+// In the end what is known is said.
+static void held_settle(Command *command) {
+    if (command->reserved == command->held)
+        return;
+    command->reserved = command->held;
+    place_write(command, &command->place, &command->snapshot);
+}
+
+// A log that was set back gives positions out anew: before the first record of a new epoch the program is told so,
+// where it may hold something of those. One that was read before is none. In protobuf there is no line to tell it by.
+static bool epoch_tell(Command *command, const SinkPlace *place) {
+    uint64_t behind = lesser(command->place.position, command->first ? command->first - 1 : place->position);
+    bool is_new = command->epoch > 0 && place->epoch > command->epoch;
+    if (!is_new || command->held <= behind || command->given > 0 || command->options.format == RECORD_PROTOBUF)
+        return false;
+    Bytes records = command->out;
+    char line[96];
+    snprintf(line, sizeof line, "{\"epoch\":%u,\"behind\":%" PRIu64 "}\n", place->epoch, behind);
+    command->out = (Bytes){0};
+    bytes_append_text(&command->out, line);
+    bytes_append(&command->out, records.data, records.n);
+    command->out.failed |= records.failed;
+    command->borders++;
+    bytes_free(&records);
+    return true;
+}
+
 // ---- the sink -------------------------------------------------------------------------------------------------------
 
 static int place_read(Command *command) {
@@ -166,7 +243,7 @@ static int place_read(Command *command) {
                           command->options.state);
     if (r == 0)
         r = place_file_read(command->file, &command->place, more);
-    if (r == 2 || (r == 0 && snapshot_place_read(more, &command->snapshot) != 0))
+    if (r == 2 || (r == 0 && more_read(command, more) != 0))
         return place_file_damaged(command->file);
     if (r >= 0)
         command->has_place = r == 0;
@@ -216,9 +293,17 @@ static int command_write(Sink *sink, const Dongbo__FeedRecord *record) {
     const RecordOrigin *origin = command->origin;
     command->origin = NULL;
     int r = record_format_append(command->options.format, record, origin, &command->out);
-    if (r == 0 && !command->filling)
-        command->sent = record->position;
-    return r;
+    if (r != 0)
+        return r;
+    command->most = greater(command->most, record->position);
+    if (command->filling)
+        return 0;
+    command->sent = record->position;
+    if (!command->first) { // perhaps before the place: a share's persons were others' until now
+        command->first = record->position;
+        command->stored = lesser(command->stored, record->position - 1);
+    }
+    return 0;
 }
 
 // Until it has acknowledged all that was written.
@@ -241,13 +326,17 @@ static int answer_await(Command *command) {
 }
 
 static int all_commit(Command *command, const SinkPlace *place, const SinkSnapshot *snapshot) {
-    char more[PLACE_MORE_BYTES];
     if (command->out.failed)
         return error_fail(ERROR_MEMORY, "no memory for records");
-    snapshot_place_print(snapshot, more, sizeof more);
-    int r = answer_await(command);
+    int r = held_reserve(command, place->epoch);
     if (r == 0)
-        r = place_file_write(command->file, place, more);
+        r = answer_await(command);
+    if (r < 0)
+        return r;
+    command->epoch = place->epoch > command->epoch ? place->epoch : command->epoch;
+    command->held = greater(command->held, place->position);
+    command->reserved = greater(command->reserved, command->held);
+    r = place_write(command, place, snapshot);
     if (r < 0)
         return r;
     command->place = *place;
@@ -257,26 +346,13 @@ static int all_commit(Command *command, const SinkPlace *place, const SinkSnapsh
     return 0;
 }
 
-// A log that was set back gives out anew what lies behind our place, and the program may hold more than that: before
-// the first record of a new epoch it is told so. In protobuf there is no line to tell it by.
-static void epoch_tell(Command *command, const SinkPlace *place) {
-    bool is_new = command->place.position > 0 && place->epoch > command->place.epoch;
-    if (!is_new || command->given > 0 || command->options.format == RECORD_PROTOBUF)
-        return;
-    Bytes records = command->out;
-    char line[96];
-    snprintf(line, sizeof line, "{\"epoch\":%u,\"behind\":%" PRIu64 "}\n", place->epoch, command->place.position);
-    command->out = (Bytes){0};
-    bytes_append_text(&command->out, line);
-    bytes_append(&command->out, records.data, records.n);
-    command->out.failed |= records.failed;
-    command->borders++;
-    bytes_free(&records);
-}
-
 static int command_commit(Sink *sink, const SinkPlace *place) {
-    epoch_tell((Command *)sink, place);
-    return all_commit((Command *)sink, place, &(SinkSnapshot){0});
+    Command *command = (Command *)sink;
+    bool told = epoch_tell(command, place);
+    int r = all_commit(command, place, &(SinkSnapshot){0});
+    if (r == 0 && told) // and it counts what it held as of before
+        command->held = place->position;
+    return r;
 }
 
 // ---- snapshots ------------------------------------------------------------------------------------------------------
@@ -335,6 +411,7 @@ static int command_idle(Sink *sink) {
 static void command_destroy(Sink *sink) {
     Command *command = (Command *)sink;
     child_end(&command->child, STOP_MS);
+    held_settle(command);
     place_file_destroy(&command->file);
     bytes_free(&command->out);
     free(command);

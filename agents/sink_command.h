@@ -10,10 +10,11 @@
 // part. The program answers each of these by "ok snapshot" once it has stored all before it; what it holds and was not
 // given between begin and end it lets go. Records go on behind P: of each, the greater position counts.
 //
-// Before what comes first of a new epoch (the exchange's database was restored or failed over) comes the line
-// {"epoch":E,"behind":P}: positions behind P are given out anew, and what the program holds of them is older than all
-// that comes, and may be forgotten over there. It answers "ok epoch" once it has stored that. In protobuf there are
-// none of these lines.
+// The exchange's database was restored or failed over, and gives positions out anew. Where the program may hold
+// something of those (it was given that and had not acknowledged it, or in a snapshot), the line {"epoch":E,"behind":P}
+// comes before the first record of the new epoch: what it holds of positions behind P is older than all that comes, and
+// may be forgotten over there. It answers "ok epoch" once it has stored that; whatever it does with it, answer it must.
+// In protobuf there are none of these lines.
 //
 // A record may come again after a failure, never out of order: whoever keeps the position with the data takes the
 // greater. A program that ends, says anything else, or acknowledges nothing for answer_ms is ended and, after a pause

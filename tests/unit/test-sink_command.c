@@ -290,34 +290,151 @@ static int commit_in(Sink *sink, uint32_t epoch, uint64_t position) {
     return sink->kind->commit(sink, &place);
 }
 
-// Also where no record comes with it, until the program has stored that; then no more.
-static void test_an_epoch_is_told(void **state) {
-    Sink *sink = sink_opened("read -r a; [ \"$a\" = '{\"epoch\":2,\"behind\":10}' ] || echo 0; cat >/dev/null", 300);
+// Stores each line, and answers it as what it is.
+#define TELLING                                                                                                        \
+    "while read -r a; do printf '%s\\n' \"$a\" >>\"$OUT\"; case $a in *epoch*) echo ok epoch;; *snapshot*) "           \
+    "echo ok snapshot;; *) p=${a#*:}; echo ok ${p%%,*};; esac; done"
+
+static void begins_at_last(Sink *sink) {
     SinkPlace place;
+    while (sink->kind->begin(sink, &place) == ERROR_DATABASE) // the one before has not ended yet
+        zmq_poll(NULL, 0, 1);
+}
+
+// The lines told from the last call to here: positions, and epochs as "2>10".
+static void assert_told(const char *expected) {
+    char told[1024] = "", line[256];
+    FILE *file = fopen(out_path, "r");
+    while (file && fgets(line, sizeof line, file)) {
+        unsigned long long number, behind;
+        size_t n = strlen(told);
+        if (sscanf(line, "{\"position\":%llu", &number) == 1)
+            snprintf(told + n, sizeof told - n, "%llu ", number);
+        else if (sscanf(line, "{\"epoch\":%llu,\"behind\":%llu}", &number, &behind) == 2)
+            snprintf(told + n, sizeof told - n, "%llu>%llu ", number, behind);
+    }
+    if (file)
+        fclose(file);
+    unlink(out_path);
+    assert_string_equal(told, expected);
+}
+
+// Whatever epoch begins: a program that has nothing of what was taken back need not know that line.
+static void test_an_epoch_that_takes_nothing_back_is_not_told(void **state) {
+    Sink *sink = sink_opened(FAITHFUL, 300);
     assert_begins(sink, 0);
+    for (uint64_t i = 1; i <= 9; i++) {
+        put(sink, 10 * i);
+        assert_int_equal(commit_in(sink, (uint32_t)(i / 3) + 1, 10 * i + i % 2), 0);
+        if (i % 4 != 0)
+            continue;
+        sink_destroy(&sink);
+        sink = sink_opened(FAITHFUL, 300);
+        begins_at_last(sink);
+    }
+    sink_destroy(&sink);
+    assert_told("10 20 30 40 50 60 70 80 90 ");
+}
+
+// It was given more than it acknowledged, and is told until it has stored that; then no more.
+static void test_an_epoch_that_takes_something_back_is_told(void **state) {
+    Sink *sink = sink_opened("read -r a; echo 10; cat >/dev/null", 300);
+    assert_begins(sink, 0);
+    put(sink, 10);
     assert_int_equal(commit(sink, 10), 0);
+    put(sink, 15);
+    assert_int_equal(commit(sink, 15), ERROR_DATABASE);
+    sink_destroy(&sink);
+    sink = sink_opened("read -r a; [ \"$a\" = '{\"epoch\":2,\"behind\":10}' ] || echo 0; cat >/dev/null", 300);
+    begins_at_last(sink);
     put(sink, 11);
     assert_int_equal(commit_in(sink, 2, 11), ERROR_DATABASE);
     assert_non_null(strstr(error_text(), "acknowledged nothing"));
     sink_destroy(&sink);
-    sink =
-        sink_opened("while read -r a; do printf '%s\\n' \"${a%%,*}\" >>\"$OUT\"; case $a in *epoch*) echo ok epoch;; "
-                    "*) p=${a#*:}; echo ok ${p%%,*};; esac; done",
-                    0);
-    while (sink->kind->begin(sink, &place) == ERROR_DATABASE) // the one before has not ended yet
-        zmq_poll(NULL, 0, 1);
+    sink = sink_opened(TELLING, 0);
+    begins_at_last(sink);
     put(sink, 11);
     assert_int_equal(commit_in(sink, 2, 12), 0);
     put(sink, 13);
     assert_int_equal(commit_in(sink, 2, 14), 0);
     assert_int_equal(commit_in(sink, 3, 15), 0);
     sink_destroy(&sink);
-    char said[256] = "";
-    FILE *file = fopen(out_path, "r");
+    assert_told("2>10 11 13 ");
+}
+
+static void copied(const char *from, const char *to) {
+    char text[4096];
+    FILE *file = fopen(from, "r");
     assert_non_null(file);
-    assert_true(fread(said, 1, sizeof said - 1, file) > 0);
+    size_t n = fread(text, 1, sizeof text, file);
     fclose(file);
-    assert_string_equal(said, "{\"epoch\":2\n{\"position\":11\n{\"position\":13\n{\"epoch\":3\n");
+    file = fopen(to, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, n, file), n);
+    fclose(file);
+}
+
+// What it was given when this program died is not known, but for about how far that was.
+static void test_an_epoch_is_told_after_a_crash(void **state) {
+    char then[600];
+    snprintf(then, sizeof then, "%s.then", state_path);
+    Sink *sink = sink_opened(TELLING, 0);
+    assert_begins(sink, 0);
+    put(sink, 10);
+    assert_int_equal(commit(sink, 10), 0);
+    copied(state_path, then);
+    sink_destroy(&sink);
+    copied(then, state_path);
+    sink = sink_opened(TELLING, 0);
+    begins_at_last(sink);
+    put(sink, 11);
+    assert_int_equal(commit_in(sink, 2, 11), 0);
+    sink_destroy(&sink);
+    assert_told("10 2>10 11 ");
+}
+
+// A share whose persons were dealt anew reads an old epoch's end again, and then one that is new.
+static void test_an_old_epoch_is_read_again(void **state) {
+    Sink *sink = sink_opened(TELLING, 0);
+    assert_begins(sink, 0);
+    put(sink, 200);
+    assert_int_equal(commit_in(sink, 4, 200), 0);
+    for (uint64_t i = 0; i < 2; i++) {
+        sink_destroy(&sink);
+        sink = sink_opened(TELLING, 0);
+        begins_at_last(sink);
+        put(sink, 90);
+        assert_int_equal(commit_in(sink, 3, 100), 0);
+        sink_destroy(&sink);
+        sink = sink_opened(TELLING, 0);
+        begins_at_last(sink);
+        put(sink, 110 + i);
+        assert_int_equal(commit_in(sink, 4, 120), 0);
+    }
+    put(sink, 130);
+    assert_int_equal(commit_in(sink, 5, 130), 0);
+    put(sink, 101); // it begins in an epoch that is new
+    assert_int_equal(commit_in(sink, 6, 140), 0);
+    sink_destroy(&sink);
+    assert_told("200 90 110 90 111 5>120 130 6>100 101 ");
+}
+
+// Its records are of positions beyond the place that it ends with.
+static void test_an_epoch_takes_a_snapshot_back(void **state) {
+    Sink *sink = sink_opened(TELLING, 0);
+    SinkSnapshot snapshot = {.mark = 1, .first = {.epoch = 1, .position = 10, .hash = {0xab, 10}}};
+    SinkTally tally = {0};
+    assert_begins(sink, 0);
+    assert_int_equal(sink->kind->snapshots->begin(sink, &snapshot), 0);
+    put(sink, 50);
+    assert_int_equal(sink->kind->snapshots->end(sink, &snapshot, &snapshot.first, &tally), 0);
+    sink_destroy(&sink);
+    sink = sink_opened(TELLING, 0);
+    begins_at_last(sink);
+    put(sink, 20);
+    assert_int_equal(commit_in(sink, 2, 20), 0);
+    sink_destroy(&sink);
+    assert_told("50 2>10 20 ");
 }
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -336,7 +453,11 @@ int main(void) {
         CASE(test_a_damaged_place_is_said),
         CASE(test_what_cannot_be_run_is_said),
         CASE(test_a_snapshot_begins_again),
-        CASE(test_an_epoch_is_told),
+        CASE(test_an_epoch_that_takes_nothing_back_is_not_told),
+        CASE(test_an_epoch_that_takes_something_back_is_told),
+        CASE(test_an_epoch_is_told_after_a_crash),
+        CASE(test_an_old_epoch_is_read_again),
+        CASE(test_an_epoch_takes_a_snapshot_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
