@@ -226,8 +226,9 @@ int dongbo_subscriber_next(DongboSubscriber *subscriber, const DongboRecord **re
 /* All records up to this position are stored at your side. 0: so is the place, they do not come again. DONGBO_LATER:
  * noted; what came in one piece with them must be acknowledged, too, before it is stored. It costs a write to the disk:
  * acknowledge many at once when many come. It is a position of the epoch of the record that was given out last: of
- * what came before that and was not acknowledged, all that is in the log still comes again. DONGBO_ERROR_INPUT: not a
- * position that was given out. */
+ * what came before that and was not acknowledged, all that is in the log still comes again, and acknowledging it, once
+ * a greater epoch has begun, is DONGBO_LATER and has no effect. DONGBO_ERROR_INPUT: not a position that was given out.
+ */
 int dongbo_subscriber_acknowledge(DongboSubscriber *subscriber, uint64_t position);
 /* The same of all that was given out, and the only way while a snapshot comes: its records have no order. */
 int dongbo_subscriber_acknowledge_all(DongboSubscriber *subscriber);

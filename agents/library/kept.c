@@ -35,6 +35,7 @@ struct Kept {
     uint64_t queued, given;     // positions: of the last record in the queue, the greatest given out
     uint64_t acknowledged;
     uint32_t epoch;              // of which `given` and `acknowledged` are positions
+    uint64_t given_before;       // the greatest given out in an epoch before that
     size_t told;                 // of the queue: before it the items' epoch is known
     int64_t mark;                // the queue is of this snapshot; 0: of the feed
     uint32_t mark_epoch;         // ... which begins in this epoch
@@ -143,6 +144,7 @@ static uint64_t least(uint64_t a, uint64_t b) {
 static void epoch_take(Kept *k, uint32_t epoch) {
     if (epoch > k->epoch) {
         k->epoch = epoch;
+        k->given_before = k->given > k->given_before ? k->given : k->given_before;
         k->given = least(k->given, k->boundary.position);
         k->acknowledged = least(k->acknowledged, k->boundary.position);
     }
@@ -253,6 +255,8 @@ int kept_acknowledge(Kept *k, uint64_t position) {
     if (k->mark)
         return error_fail(ERROR_CONFIG, "a snapshot comes, whose records have no order: acknowledge all of what was "
                                         "given out (dongbo_subscriber_acknowledge_all)");
+    if (position > k->given && position <= k->given_before)
+        return 1; // of what may be forgotten over there; what is not comes again
     if (position > k->given)
         return error_fail(ERROR_CONFIG, "position %" PRIu64 " was not given out", position);
     if (position > k->acknowledged)
