@@ -104,6 +104,16 @@ static int receive(DongboSubscriber *subscriber, sqlite3 *db, int until_quiet) {
     return r;
 }
 
+/* A copy of before there were epochs is made to have them. */
+static int prepare(sqlite3 *db) {
+    int r = run(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS record (id BLOB "
+                    "PRIMARY KEY, position INTEGER NOT NULL, snapshot INTEGER NOT NULL, json TEXT NOT NULL, "
+                    "epoch INTEGER NOT NULL)");
+    if (r < 0 || sqlite3_table_column_metadata(db, NULL, "record", "epoch", NULL, NULL, NULL, NULL, NULL) == SQLITE_OK)
+        return r;
+    return run(db, "ALTER TABLE record ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0");
+}
+
 int main(int argc, char **argv) {
     DongboSubscriber *subscriber;
     sqlite3 *db;
@@ -113,11 +123,7 @@ int main(int argc, char **argv) {
     }
     signal(SIGINT, stop);
     signal(SIGTERM, stop);
-    if (sqlite3_open(argv[6], &db) != SQLITE_OK ||
-        run(db,
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS record (id BLOB "
-            "PRIMARY KEY, position INTEGER NOT NULL, snapshot INTEGER NOT NULL, json TEXT NOT NULL, epoch INTEGER NOT NULL)") <
-            0)
+    if (sqlite3_open(argv[6], &db) != SQLITE_OK || prepare(db) < 0)
         return 1;
     DongboSubscriberOptions options = DONGBO_INIT(DongboSubscriberOptions);
     options.subscription = argv[1];
