@@ -202,7 +202,9 @@ static int held_reserve(Command *command, uint32_t epoch) {
         return 0;
     command->reserved = command->held + RESERVE_POSITIONS;
     command->epoch = command->epoch ? command->epoch : epoch;
-    return place_write(command, &command->place, &command->snapshot);
+    int r = place_write(command, &command->place, &command->snapshot);
+    command->has_place = command->has_place || r == 0; // of nothing yet, but it need not be read again
+    return r;
 }
 
 // In the end what is known is said.

@@ -374,6 +374,22 @@ static void copied(const char *from, const char *to) {
     fclose(file);
 }
 
+// What was given is known while this program lives, from the first on.
+static void test_an_epoch_behind_what_it_holds_is_not_told(void **state) {
+    Sink *sink = sink_opened("[ -e \"$OUT\" ] || { touch \"$OUT\"; read -r a; exit 1; }; " FAITHFUL, 300);
+    assert_begins(sink, 0);
+    put(sink, 10);
+    assert_int_equal(commit(sink, 10), ERROR_DATABASE);
+    ahead_ms += 60000;
+    begins_at_last(sink);
+    put(sink, 10);
+    assert_int_equal(commit(sink, 10), 0);
+    put(sink, 11);
+    assert_int_equal(commit_in(sink, 2, 11), 0);
+    sink_destroy(&sink);
+    assert_told("10 11 ");
+}
+
 // What it was given when this program died is not known, but for about how far that was.
 static void test_an_epoch_is_told_after_a_crash(void **state) {
     char then[600];
@@ -455,6 +471,7 @@ int main(void) {
         CASE(test_a_snapshot_begins_again),
         CASE(test_an_epoch_that_takes_nothing_back_is_not_told),
         CASE(test_an_epoch_that_takes_something_back_is_told),
+        CASE(test_an_epoch_behind_what_it_holds_is_not_told),
         CASE(test_an_epoch_is_told_after_a_crash),
         CASE(test_an_old_epoch_is_read_again),
         CASE(test_an_epoch_takes_a_snapshot_back),
