@@ -190,6 +190,8 @@ static int run(const Applying *applying, const Change *changes, size_t n) {
     PGresult *rows = NULL;
     int result = pg_run(applying->writer, &APPLY, &params, &rows);
     pg_params_free(&params);
+    for (size_t i = 0; i < n; i++)
+        changes[i].item->in_store |= result == 0 || !pg_is_undone(applying->writer);
     size_t at = 0;
     for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
         uint64_t sequence = (uint64_t)pg_i64(rows, row, 0);
@@ -353,9 +355,28 @@ static int add_newcomers(Work *work) {
 
 // Who is somebody else is decided against the person as they were before the batch, and stays so.
 static void settle(Item *item) {
+    if (!item->settled) {
+        item->unsettled_verdict = item->form.verdict;
+        item->unsettled_reasons = item->form.n_reasons;
+    }
     item->settled = true;
     if (item->person != NULL && item->decision.verdict == DONGBO__VERDICT__MISMATCH)
         item->form = item->decision;
+}
+
+// A decision's reasons begin with those of its form.
+static void unsettle(Item *item) {
+    if (item->settled && !item->poisoned) {
+        item->form.verdict = item->unsettled_verdict;
+        item->form.n_reasons = item->unsettled_reasons;
+    }
+    item->settled = false;
+}
+
+void apply_rewind(Work *work) {
+    for (size_t i = work->n_items; i > 0 && !work->items[i - 1].in_store; i--)
+        unsettle(&work->items[i - 1]);
+    work_rewind(work);
 }
 
 int apply_changes(Pg *writer, Prepare *prepare, Work *work, size_t *at_once) {

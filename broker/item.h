@@ -108,7 +108,10 @@ struct Item {
     bool fixed;                   // the person is not to be looked up: the store has them no more
     bool unknown_to_store;        // a population event that the store could apply to nobody
     bool taken_in_store;          // ... for its new number is another person's
-    bool settled;                 // a population event that was applied, or for good was not
+    bool settled;                 // a population event that was applied, or was not: not to be decided otherwise
+    bool in_store;                // ... which the store has, or may have
+    int unsettled_verdict;        // ... of its form before that ...
+    size_t unsettled_reasons;     // ... and how many of its reasons
     bool poisoned;                // the database refused its row
     bool expired;                 // re-decision: has been unknown for too long
     bool repeated;                // it is among the versions of its record already

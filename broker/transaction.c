@@ -592,7 +592,7 @@ static void unsettle(const TransactionGroup *group, const bool *open) {
             continue;
         work->outcome = OUTCOME_OPEN;
         work->expected_sequence = 0;
-        work_rewind(work);
+        apply_rewind(work);
     }
 }
 

@@ -29,6 +29,8 @@ struct Pg {
     int n_prepared;
     int n_queued;    // libpq's pipeline mode is on while there are any
     int patience_ms; // 0: without end
+    bool untold;     // what came of the last statement that was run ...
+    bool completed;  // ... which was carried out, and may have been committed
 };
 
 // Conninfo stands between: it overrules what is before it and not what comes after.
@@ -123,6 +125,10 @@ void pg_forget_failure(Pg *pg) {
     pg->sqlstate[0] = '\0';
 }
 
+bool pg_is_undone(const Pg *pg) {
+    return !pg->untold;
+}
+
 static int fail_advised(const Pg *pg, const char *what, const char *line, const char *state) {
     const char *advice = pg_advice(pg->sqlstate, line);
     return error_fail(ERROR_DATABASE, "%s: %s: %s%s%s%s", pg->name, what, line, state, advice == NULL ? "" : "; ",
@@ -162,10 +168,15 @@ int pg_connect(Pg *pg) {
                       "SET search_path = pg_catalog, pg_temp; SET client_min_messages = error; SET timezone = 'UTC'");
 }
 
+// The server's last word to the session.
+static bool is_fatal(const PGresult *result) {
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    return severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
 // Keeps the failure's SQLSTATE and sentence, and lets go of a connection that is of no more use.
 static int fail_result(Pg *pg, const char *what, PGresult *result) {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     char line[300], shown[16];
     if (!result && pg->patience_ms > 0 && PQstatus(pg->connection) == CONNECTION_OK) {
@@ -182,7 +193,11 @@ static int fail_result(Pg *pg, const char *what, PGresult *result) {
     char *quoted = state_is(pg, "22") ? strstr(line, ": ") : NULL; // "invalid input syntax for type date: "…""
     if (quoted)
         *quoted = '\0';
-    bool fatal = severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+    bool fatal = is_fatal(result);
+    // A server that ends the session says so behind what it has done. A pooler may say that it lost the server as if
+    // that were the statement's own failure.
+    bool last_word = !fatal || (pg->patience_ms > 0 && !pg->completed);
+    pg->untold = pg->untold && (!last_word || state_is(pg, "08") || state_is(pg, "40003"));
     PQclear(result);
     // 26000, 0A000: the server forgot a prepared statement, or the tables under it changed. Prepare anew. 25006: it
     // only reads; the conninfo may name another that writes.
@@ -232,11 +247,18 @@ static bool wait_for_answer(Pg *pg) {
     return left == 0;
 }
 
+static bool is_done(const PGresult *result) {
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
+}
+
 // The last answer, or the first failure, of what was sent; NULL when it did not come in time. As PQexec() gives it.
 static PGresult *take_answer(Pg *pg, int sent) {
     PGresult *answer = NULL;
     while (sent == 1) {
         if (!wait_for_answer(pg)) {
+            if (is_fatal(answer))
+                return answer;
             PQclear(answer);
             return NULL;
         }
@@ -244,6 +266,7 @@ static PGresult *take_answer(Pg *pg, int sent) {
         if (next == NULL)
             break;
         bool failed = answer != NULL && PQresultStatus(answer) == PGRES_FATAL_ERROR;
+        pg->completed = pg->completed || is_done(next);
         PQclear(failed ? next : answer);
         answer = failed ? answer : next;
     }
@@ -259,11 +282,6 @@ static PGresult *execute_prepare(Pg *pg, const PgStatement *statement) {
         return PQprepare(pg->connection, statement->name, statement->sql, statement->n_params, statement->types);
     return take_answer(
         pg, PQsendPrepare(pg->connection, statement->name, statement->sql, statement->n_params, statement->types));
-}
-
-static bool is_done(const PGresult *result) {
-    ExecStatusType status = PQresultStatus(result);
-    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
 }
 
 static bool is_prepared(const Pg *pg, const PgStatement *statement) {
@@ -320,6 +338,7 @@ static PGresult *execute_prepared(Pg *pg, const PgStatement *statement, const Pg
 int pg_run(Pg *pg, const PgStatement *statement, const PgParams *params, PGresult **ret) {
     Values values;
     params = params ? params : &NO_PARAMS;
+    pg->untold = false;
     if (ret)
         *ret = NULL;
     int r = values_of(pg, statement, params, &values);
@@ -332,9 +351,12 @@ int pg_run(Pg *pg, const PgStatement *statement, const PgParams *params, PGresul
         r = prepare(pg, statement);
     if (r < 0)
         return r;
+    pg->untold = true;
+    pg->completed = false;
     PGresult *result = execute_prepared(pg, statement, params, &values);
     if (!is_done(result))
         return fail_result(pg, statement->name, result);
+    pg->untold = false;
     if (ret)
         *ret = result;
     else

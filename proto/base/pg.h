@@ -59,6 +59,9 @@ const char *pg_sqlstate(const Pg *pg);
 // only reads just now, or had to choose between transactions. The same may succeed later. False when there was none.
 bool pg_is_passing(const Pg *pg);
 void pg_forget_failure(Pg *pg); // there was none, from here on
+// After pg_run() failed outside of a transaction: it is known that nothing of what was asked holds, or ever will: it
+// was not sent, or the server said that it came to nothing. False where the session was lost before it said so.
+bool pg_is_undone(const Pg *pg);
 
 // COPY table (columns) FROM STDIN (FORMAT binary). Header and trailer are added here; `rows` holds the tuples only.
 // No rows: nothing is sent.

@@ -103,6 +103,10 @@ void pg_forget_failure(Pg *pg) {
     pg->sqlstate[0] = '\0';
 }
 
+bool pg_is_undone(const Pg *pg) {
+    return !pg->untold;
+}
+
 bool pg_is_passing(const Pg *pg) {
     static const char *const PASSING[] = {"08", "40", "25006", "25P03", "25P04", "53", "55006", "55P03", "57"};
     for (size_t i = 0; i < sizeof PASSING / sizeof *PASSING; i++) {
@@ -350,6 +354,7 @@ static int run_over_wire(Pg *pg, const Ask *ask, PGresult **ret) {
     PGresult *rows = NULL;
     if (ret != NULL)
         *ret = NULL;
+    pg->untold = false;
     if (!pg->connected)
         return fail_broken(pg, ask->what);
     int r = pg_flush(pg);
@@ -358,11 +363,13 @@ static int run_over_wire(Pg *pg, const Ask *ask, PGresult **ret) {
     world_trace(ask->what, pg->number, 0);
     if (pg->tx != NULL)
         pg->tx->active_us = -1;
+    pg->untold = true;
     if (!travel(pg))
         return fail_broken(pg, ask->what);
     r = execute_somewhere(pg, ask, &rows);
     begin_idling(pg);
     if (!pg->connected || travel(pg)) {
+        pg->untold = !pg->connected;
         if (ret != NULL)
             *ret = rows;
         else

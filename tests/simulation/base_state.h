@@ -50,7 +50,7 @@ struct Pg {
     int n_commit_notes, n_policy_notes;
     int queued_failure; // what came of the queued statements so far
     char queued_why[200];
-    bool queued;
+    bool queued, untold;
 };
 
 typedef struct Asked Asked;

@@ -441,6 +441,44 @@ static void test_patience(void **state) {
     pg_destroy(&other);
 }
 
+// In its session alone, with patience or without.
+static bool is_undone(const char *before, const char *sql, int patience_ms) {
+    const PgStatement statement = {"statement", sql, 0, NULL};
+    Pg *pg = NULL;
+    done(pg_new(&pg, "", "other"));
+    pg_set_patience(pg, patience_ms);
+    done(pg_connect(pg));
+    done(pg_command(pg, before));
+    assert_true(pg_run(pg, &statement, NULL, NULL) < 0);
+    bool undone = pg_is_undone(pg);
+    if (!pg_connected(pg)) {
+        assert_int_equal(pg_run(pg, &statement, NULL, NULL), ERROR_DATABASE);
+        assert_true(pg_is_undone(pg)); // it was not sent
+    }
+    pg_destroy(&pg);
+    return undone;
+}
+
+#define RAISE(state) "DO $$ BEGIN RAISE 'refused' USING ERRCODE = '" state "'; END $$"
+#define END_ITSELF "SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(60)"
+
+static void test_what_is_undone(void **state) {
+    // Behind the statement, and before its commit is said.
+    static const char at_commit[] =
+        "CREATE TEMP TABLE t (i int); CREATE FUNCTION pg_temp.f() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(60); RETURN NULL; END'; "
+        "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+        "EXECUTE FUNCTION pg_temp.f()";
+    assert_true(is_undone("SELECT 1", RAISE("55P03"), 2000));
+    assert_true(is_undone("SELECT 1", RAISE("23505"), 0));
+    assert_true(is_undone("SELECT 1", "SELEKT", 2000));
+    assert_false(is_undone("SELECT 1", RAISE("08006"), 2000));
+    assert_false(is_undone("SELECT 1", "SELECT pg_sleep(60)", 100));
+    assert_true(is_undone("SELECT 1", END_ITSELF, 5000));
+    assert_false(is_undone("SELECT 1", END_ITSELF, 0));
+    assert_false(is_undone(at_commit, "INSERT INTO pg_temp.t VALUES (1)", 5000));
+}
+
 static void test_forgotten_statement(void **state) {
     static const PgStatement one = {"one", "SELECT 1", 0, NULL};
     done(pg_run(*state, &one, NULL, NULL));
@@ -577,6 +615,7 @@ int main(void) {
         cmocka_unit_test(test_session_settings),
         cmocka_unit_test(test_broken_connection),
         cmocka_unit_test(test_patience),
+        cmocka_unit_test(test_what_is_undone),
         cmocka_unit_test(test_forgotten_statement),
         cmocka_unit_test(test_what_passes),
         cmocka_unit_test(test_notified_with_an_answer),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A work is decided as often as its databases make it necessary, in the memory of once, and always with the same end.
+#include "broker/apply.h"
 #include "broker/decide.h"
 #include "broker/entries.h"
 #include "proto/base/error.h"
@@ -117,6 +118,29 @@ static void test_deciding_again_takes_no_more_memory(void **state) {
     bytes_free(&exceptions);
 }
 
+// The population store took the third of these, or may have, and was not told of those behind it.
+static void test_what_the_store_has_stays_decided(void **state) {
+    Case *c = *state;
+    Item *items = c->work->items;
+    for (size_t i = 0; i < 6; i++)
+        items[i].form = (Decision){.verdict = DONGBO__VERDICT__MISMATCH, .n_reasons = 3};
+    for (size_t i = 0; i < 6; i++) {
+        items[i].settled = true;
+        items[i].unsettled_verdict = DONGBO__VERDICT__ACCEPTED;
+        items[i].unsettled_reasons = i;
+    }
+    items[2].in_store = true;
+    items[5].poisoned = true; // for ever
+    apply_rewind(c->work);
+    assert_true(c->work->rewound);
+    for (size_t i = 0; i < 6; i++) {
+        bool stays = i < 3 || i == 5;
+        assert_int_equal(items[i].settled, i < 3);
+        assert_int_equal(items[i].form.verdict, stays ? DONGBO__VERDICT__MISMATCH : DONGBO__VERDICT__ACCEPTED);
+        assert_int_equal(items[i].form.n_reasons, stays ? 3 : i);
+    }
+}
+
 static void test_giving_up_says_what_to_do(void **state) {
     Work *work = ((Case *)*state)->work;
     work_give_up(work, ERROR_MEMORY);
@@ -131,6 +155,7 @@ static void test_giving_up_says_what_to_do(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_deciding_again_takes_no_more_memory, make, unmake),
+        cmocka_unit_test_setup_teardown(test_what_the_store_has_stays_decided, make, unmake),
         cmocka_unit_test_setup_teardown(test_giving_up_says_what_to_do, make, unmake),
     };
     return cmocka_run_group_tests(tests, work_rules_load, work_rules_free);

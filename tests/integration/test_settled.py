@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the population store was not told of is decided anew when the batch is tried again, for somebody else was there
+first; what it has taken is decided once, whatever others tell it before the exchange has the batch, too."""
+import contextlib
+
+from test_population_events import FAIL, MISMATCH, centre, number  # noqa: F401
+from wire_peer import said
+
+APPLY = ("SELECT * FROM population.apply_changes(decode(repeat('ab', 16), 'hex'), ARRAY[{n}]::bigint[], "
+         "ARRAY['{kind}'], ARRAY['{about}'], ARRAY['{number}'], ARRAY['{name}'], ARRAY[''], ARRAY['{birth}'], "
+         "ARRAY['female'], ARRAY[''], ARRAY[''], ARRAY['01'], ARRAY['01'], ARRAY[''], ARRAY[''], ARRAY[0], false)")
+FREE = ("WITH gone AS (DELETE FROM population.number_alias WHERE number = '{number}' RETURNING person, number), "
+        "moved AS (UPDATE population.state SET position = position + 1 RETURNING position) "
+        "INSERT INTO population.change (position, person, citizen_number) "
+        "SELECT position, person, number FROM gone, moved")
+WAITING = "batches wait for the population store's writer"
+SOMEBODY_ELSE = ["ID_NOT_CURRENT", "NAME_DIFFERS", "BIRTH_DATE_DIFFERS"]
+
+
+def apply(n, kind, about, number, name="Trần Thị Bình", birth="1980-03-04"):
+    """Somebody else's change, as another broker's would be."""
+    return APPLY.format(n=n, kind=kind, about=about, number=number, name=name, birth=birth)
+
+
+@contextlib.contextmanager
+def ahead(centre, *changes):
+    """These are made in a transaction that is committed behind the block: until then nobody else changes the store."""
+    with contextlib.closing(centre.cluster.connect()) as connection:
+        connection.autocommit = False
+        for change in changes:
+            connection.cursor().execute(change)
+        yield
+        connection.commit()
+
+
+def send_held(centre, *events):
+    """The broker could not tell the store of them, and tries again."""
+    npc = centre.peer()
+    npc.socket.rcvtimeo = 30000
+    npc.send_batch(npc.seal(list(events)))
+    centre.exchange.broker.wait_for(lambda: WAITING in centre.exchange.broker.text(), "the warning")
+    return npc
+
+
+def replaced(of):
+    return (apply(1, "registered", number(of), number(of)),
+            apply(2, "number-reissued", number(of), number(of, 1), name="", birth=""))
+
+
+def test_nobody_becomes_another_by_a_number_replaced_meanwhile(centre):
+    with ahead(centre, *replaced(1)):
+        npc = send_held(centre, centre.enter(number(1)))
+    assert said(npc.answer()[1]) == {1: (MISMATCH, SOMEBODY_ELSE)}
+    assert centre.citizen(number(1, 1))["full_name"] == "Trần Thị Bình"
+    assert centre.cluster.value("SELECT count(*) FROM population.citizen") == 1
+
+
+def test_who_went_meanwhile_does_not_go_to_another(centre):
+    centre.peer().publish([centre.enter(number(of)) for of in (1, 2, 3)])
+    with ahead(centre, apply(1, "merged", number(1), number(3), name="", birth="")):
+        npc = send_held(centre, centre.change("merged", number(1), number(2), time=10))
+    assert said(npc.answer()[1]) == {1: (MISMATCH, ["ID_NOT_CURRENT"])}
+    assert centre.cluster.rows("SELECT number FROM population.merger") == [(number(1),)]
+    assert centre.citizen(number(2)) and centre.citizen(number(3))
+
+
+def test_a_contradiction_that_went_meanwhile_is_none(centre):
+    for change in replaced(1):
+        centre.cluster.rows(change)
+    with ahead(centre, FREE.format(number=number(1))):
+        npc = send_held(centre, centre.enter(number(1)), centre.enter(number(2)))
+    assert said(npc.answer()[1]) == {}
+    assert centre.citizen(number(1))["full_name"] == "Nguyễn Văn An"
+    assert centre.citizen(number(1, 1))["full_name"] == "Trần Thị Bình"
+
+
+def test_what_the_store_has_taken_is_decided_once(centre):
+    """The exchange fails behind the store, and the number is another one's before it is there again."""
+    npc = centre.peer()
+    centre.cluster.rows(FAIL.format(times=1000000))
+    npc.send_batch(npc.seal([centre.enter(number(1))]))
+    centre.exchange.wait_until("SELECT count(*) FROM population.citizen", 1)
+    centre.cluster.rows(apply(1, "number-reissued", number(1), number(1, 1)))
+    centre.cluster.rows("DROP TRIGGER fail ON exchange.record_version")
+    assert said(npc.answer()[1]) == {}
+    assert centre.cluster.value("SELECT count(*) FROM population.citizen") == 1
