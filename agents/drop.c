@@ -7,7 +7,9 @@
 // Not all is told by a closing or a renaming. What link() puts here is only created, as a file is that is going to be
 // written: that one is opened at once. What another machine writes over a network is not told at all. So the folder is
 // listed every minute, too, and what nothing told of is taken when two listings find it the same. No such file is taken
-// while it is known, or seems, to be open for writing.
+// while it is known to be open for writing; nor, where there are no leases, one that was opened right after it was
+// created, before all listings of an hour found it the same: whether it was to be read or written is not told, and its
+// closing may be lost.
 #include "agents/drop.h"
 
 #include "proto/base/clock.h"
@@ -27,14 +29,17 @@
 
 #define SETTLE_MS 2000
 #define SETTLE_POLL_MS 500
+#define OPENED_MAX_MS 3600000
 #define BLOCKED_MS 10000
 #define OPENED_AT_ONCE 1024 // opening is an event, too, of which the kernel keeps some thousands
 
 // What IN_CREATE told of, and neither a closing nor a renaming yet.
 typedef struct Made {
     int64_t at_ms;
-    bool opened; // soon after: it is being written, until a closing tells otherwise
-    bool ripe;   // it was not: it was linked to here
+    bool opened;    // soon after: it is being written, until a closing tells otherwise
+    bool ripe;      // it was not: it was linked to here
+    uint64_t bytes; // as a listing found it last, and since when
+    int64_t changed_ns, since_ms;
 } Made;
 
 struct Drop {
@@ -52,7 +57,7 @@ struct Drop {
     zhashx_t *blocked;  // cannot be opened: a sentence by name
     int64_t blocked_ms; // when they were tried last
     int64_t list_ms;    // when the next listing is due
-    char new_busy[256];
+    char new_busy[DROP_BUSY_BYTES];
     DropFile *files;
     size_t n, size, n_opened;
 };
@@ -241,6 +246,11 @@ void drop_again(Drop *drop, const char *name) {
     zhashx_update(drop->names, name, drop);
 }
 
+void drop_note_open(Drop *drop) {
+    if (++drop->n_opened % OPENED_AT_ONCE == 0)
+        take_events(drop);
+}
+
 void drop_look_at(Drop *drop, const char *name) {
     zhashx_update(drop->names, name, drop);
 }
@@ -315,16 +325,21 @@ static Writers writers_of(int fd) {
     return WRITERS_NONE;
 }
 
-static void note_busy(Drop *drop, const char *name) {
+#define OPEN "is still open for writing; it is read when that ends"
+#define OPENED                                                                                                         \
+    "was opened as soon as it was created, and nothing told yet that writing ended; it is read when that is told, or " \
+    "when it has not changed for an hour"
+
+static void note_busy(Drop *drop, const char *name, const char *why) {
     if (zhashx_insert(drop->busy, name, drop) == 0)
-        snprintf(drop->new_busy, sizeof drop->new_busy, "%s", name);
+        snprintf(drop->new_busy, sizeof drop->new_busy, "%s %s", name, why);
 }
 
 // Whether nobody is writing to a file that a closing or a renaming told of, or that was created, or was here before.
 static bool is_settled(Drop *drop, int fd, const DropFile *file) {
     Writers writers = writers_of(fd);
     if (writers == WRITERS_SOME) // closing it will be an event
-        note_busy(drop, file->name);
+        note_busy(drop, file->name, OPEN);
     if (writers != WRITERS_UNKNOWN)
         return writers == WRITERS_NONE;
     if (drop->lost || zhashx_lookup(drop->made, file->name) != NULL) // listings are to find it the same
@@ -336,16 +351,28 @@ static bool is_settled(Drop *drop, int fd, const DropFile *file) {
     return false;
 }
 
+// Whether a file that was opened as soon as it was created may still be being written.
+static bool may_be_written(const Drop *drop, Made *made, const DropFile *file) {
+    if (made == NULL || !made->opened)
+        return false;
+    if (made->bytes != file->bytes || made->changed_ns != file->changed_ns) {
+        made->bytes = file->bytes;
+        made->changed_ns = file->changed_ns;
+        made->since_ms = now_ms(drop);
+    }
+    return now_ms(drop) - made->since_ms < OPENED_MAX_MS;
+}
+
 // The same of a file that two listings found the same, and nothing told of. When a file that was read before is written
 // to, its closing tells, and so does that of one that was seen to be opened: but not from another machine.
 static bool is_left_alone(Drop *drop, int fd, const DropFile *file) {
-    const Made *made = zhashx_lookup(drop->made, file->name);
     bool remote = is_remote(fd);
     Writers writers = writers_of(fd);
     if (writers == WRITERS_NONE)
         return true;
-    if ((writers == WRITERS_SOME && !remote) || (made != NULL && made->opened)) {
-        note_busy(drop, file->name);
+    bool open = writers == WRITERS_SOME && !remote;
+    if (open || may_be_written(drop, zhashx_lookup(drop->made, file->name), file)) {
+        note_busy(drop, file->name, open ? OPEN : OPENED);
         return false;
     }
     return remote || zhashx_lookup(drop->known, file->name) == NULL;
@@ -396,8 +423,7 @@ static int open_and_add(Drop *drop, int directory, const char *name, MayTake may
         note_blocked(drop, name, errno);
         return 0;
     }
-    if (++drop->n_opened % OPENED_AT_ONCE == 0)
-        take_events(drop);
+    drop_note_open(drop);
     int r = 0;
     if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode)) {
         drop_file_of(name, &stat, &file);
@@ -457,7 +483,7 @@ static int look_at_all(Drop *drop, DIR *directory) {
     for (struct dirent *entry; r == 0 && drop->n < DROP_FILES_MAX && (entry = readdir(directory)) != NULL;)
         r = drop_look(drop, dirfd(directory), entry->d_name);
     drop->whole = drop->whole || drop->n == DROP_FILES_MAX;
-    drop->lost = drop->lost && drop->whole;
+    drop->lost = drop->lost && (drop->whole || r < 0);
     return r;
 }
 
@@ -507,17 +533,24 @@ const char *drop_blocked(Drop *drop) {
     return zhashx_first(drop->blocked);
 }
 
+// What a scan that fails found is found by the next one. What was told before stays told, or it would be read twice.
+static void untell(Drop *drop) {
+    while (drop->n > 0)
+        drop_let_go(drop, drop->files[--drop->n].name);
+    drop->whole = true;
+}
+
 int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n) {
     (void)drop_has_news(drop);
     DIR *directory = opendir(drop->directory);
     if (directory == NULL)
         return error_fail(ERROR_SYSTEM, "cannot list %s: %s", drop->directory, strerror(errno));
     zhashx_t *names = drop->names, *young = zhashx_new();
+    drop->n = 0;
     int r = young == NULL ? error_fail(ERROR_MEMORY, "no memory for a drop folder") : 0;
     if (r == 0) {
         drop->names = young; // what is too young comes again
         drop->young = false;
-        drop->n = 0;
         drop->new_busy[0] = 0;
         if (drop->whole)
             zhashx_purge(drop->blocked);
@@ -532,7 +565,7 @@ int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n) {
     closedir(directory);
     take_events(drop); // its own, which are no news
     if (r < 0) {
-        drop_forget(drop);
+        untell(drop);
         return r;
     }
     if (drop->n > 0)

@@ -37,14 +37,20 @@ bool drop_has_news(Drop *drop);
 // How long to wait for a file that may still be growing; -1 when there is none.
 int drop_wait_ms(const Drop *drop);
 // Lists the complete files that were not told yet, sorted by name. *ret lives until the next scan. ERROR_SYSTEM. What
-// was put here by link() is complete two seconds later, and what no event told of when two listings found it the same.
+// was put here by link() is complete two seconds later, and what no event told of when two listings found it the same;
+// where no leases are granted, one that was opened as soon as it was created, when its closing is told or all listings
+// of an hour found it the same.
 int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n);
-// One that the last scan found still open for writing, and that no earlier one had; NULL when there is none. Closing it
-// is news.
+// One that the last scan found open for writing, or that may be, and that no earlier one had, as a sentence that says
+// what it waits for; NULL when there is none. Closing it is news.
+#define DROP_BUSY_BYTES 512
 const char *drop_busy(Drop *drop);
 // One that cannot be opened, as a sentence that says why; NULL when there is none. It is tried again every ten seconds.
 #define DROP_BLOCKED_BYTES 400
 const char *drop_blocked(Drop *drop);
+// To be called for each file of the folder that is opened elsewhere: that is an event, too, and the kernel keeps only
+// so many.
+void drop_note_open(Drop *drop);
 // Is done with the file of this name: the next one of that name is another.
 void drop_let_go(Drop *drop, const char *name);
 // The same, and looks at what bears the name now.

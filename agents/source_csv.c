@@ -513,7 +513,7 @@ static int scan(SourceCsv *self) {
         return r;
     const char *busy = drop_busy(self->drop);
     if (busy != NULL)
-        log_info("%s: %s is still open for writing; it is read when that ends", self->base.name, busy);
+        log_info("%s: %s", self->base.name, busy);
     const char *blocked = drop_blocked(self->drop);
     if (blocked != NULL && strcmp(blocked, self->blocked) != 0)
         log_warn("%s: %s", self->base.name, blocked);

@@ -255,6 +255,90 @@ static void test_waits_when_events_are_lost_without_leases(void **state) {
     become_root();
 }
 
+// How many listings it takes until a.csv is told of, at most 100.
+static int listings_until_told(DropCase *c) {
+    for (int i = 1; i <= 100; i++)
+        if (strcmp(told(c, DROP_LIST_MS), "a.csv ") == 0)
+            return i;
+    return -1;
+}
+
+// Whoever opened it at once may have read it alone: only time tells.
+static void test_tells_of_what_was_read_at_once_without_leases(void **state) {
+    DropCase *c = *state;
+    char path[128];
+    assert_string_equal(told(c, 0), "");
+    put_by_link(c, "a.csv");
+    close(open(path_of(c, "a.csv", path), O_RDONLY));
+    become_nobody();
+    assert_string_equal(told(c, DROP_LIST_MS), "");
+    assert_string_equal(told(c, DROP_LIST_MS), "");
+    assert_non_null(strstr(drop_busy(c->drop), "a.csv was opened as soon as it was created"));
+    assert_in_range(listings_until_told(c), 60, 65);
+    become_root();
+}
+
+// However it goes on: what is told of its closing may be among what is lost.
+static void lose_a_closing(DropCase *c, bool is_lost) {
+    assert_string_equal(told(c, 0), "");
+    int fd = begin_writing(c, "a.csv", O_CREAT);
+    become_nobody();
+    assert_string_equal(told(c, 0), "");
+    become_root();
+    lose_events(c);
+    if (is_lost)
+        close(fd);
+    become_nobody();
+    for (int i = 0; i < 20; i++)
+        assert_string_equal(told(c, DROP_LIST_MS), "");
+    if (is_lost) {
+        assert_in_range(listings_until_told(c), 40, 45);
+    } else {
+        close(fd);
+        assert_string_equal(told(c, SOON_MS), "a.csv ");
+    }
+    become_root();
+}
+
+static void test_tells_of_what_was_closed_when_events_are_lost_without_leases(void **state) {
+    lose_a_closing(*state, true);
+}
+
+static void test_leaves_what_is_written_when_events_are_lost_without_leases(void **state) {
+    lose_a_closing(*state, false);
+}
+
+// done/ is gone, and cannot be made.
+static void fail_to_scan(DropCase *c) {
+    const DropFile *files;
+    size_t n;
+    char path[128];
+    assert_int_equal(rmdir(path_of(c, "done", path)) | chmod(c->folder, 0555), 0);
+    become_nobody();
+    assert_int_equal(drop_scan(c->drop, &files, &n), ERROR_SYSTEM);
+    become_root();
+    assert_int_equal(chmod(c->folder, 0777), 0);
+}
+
+// Nothing is told twice, nothing forgotten, and what is written is left alone.
+static void test_goes_on_after_a_scan_that_fails(void **state) {
+    DropCase *c = *state;
+    scratch_write(c->folder, "a.csv", "id\n");
+    assert_string_equal(told(c, SOON_MS), "a.csv ");
+    scratch_write(c->folder, "b.csv", "id\n");
+    c->ms += DROP_LIST_MS;
+    fail_to_scan(c);
+    assert_string_equal(told(c, 0), "b.csv ");
+    lose_events(c);
+    int fd = begin_writing(c, "d.csv", O_CREAT);
+    fail_to_scan(c);
+    become_nobody();
+    assert_string_equal(told(c, SOON_MS), "");
+    close(fd);
+    assert_string_equal(told(c, SOON_MS), "d.csv ");
+    become_root();
+}
+
 // Looking is no news, or a loop that waits for news would never wait.
 static void test_is_silent_after_a_look(void **state) {
     DropCase *c = *state;
@@ -279,6 +363,10 @@ int main(void) {
         TEST(test_leaves_what_no_event_told_while_it_is_open),
         TEST(test_lists_when_events_are_lost),
         TEST(test_waits_when_events_are_lost_without_leases),
+        TEST(test_tells_of_what_was_read_at_once_without_leases),
+        TEST(test_tells_of_what_was_closed_when_events_are_lost_without_leases),
+        TEST(test_leaves_what_is_written_when_events_are_lost_without_leases),
+        TEST(test_goes_on_after_a_scan_that_fails),
         TEST(test_is_silent_after_a_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
