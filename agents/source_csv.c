@@ -280,8 +280,9 @@ static int open_file(SourceCsv *self, const DropFile *file) {
     if (reading == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a file");
     reading->file = *file;
-    reading->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    int r = reading->fd < 0 || fstat(reading->fd, &stat) != 0 ? 1 : 0;
+    reading->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); // it may be a FIFO by now
+    drop_note_open(self->drop);
+    int r = reading->fd < 0 || fstat(reading->fd, &stat) != 0 || !S_ISREG(stat.st_mode) ? 1 : 0;
     if (r == 0) {
         drop_file_of(file->name, &stat, &now);
         r = drop_file_same(&now, file) ? digest_new(&reading->digest) : 1;
@@ -533,10 +534,12 @@ static int scan(SourceCsv *self) {
     return 0;
 }
 
-// Files that come while others are waiting to be read are looked at once those are.
+// Files that come while others are waiting to be read are looked at once those are; what the kernel tells of them is
+// taken at once, since it keeps only so much.
 static int csv_look(Source *source, uint64_t *ret_bytes) {
     SourceCsv *self = (SourceCsv *)source;
-    int r = is_used_up(self) && drop_has_news(self->drop) ? scan(self) : 0;
+    bool news = drop_has_news(self->drop);
+    int r = news && is_used_up(self) ? scan(self) : 0;
     if (r < 0)
         return r;
     *ret_bytes = self->bytes;

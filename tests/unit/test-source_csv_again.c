@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -348,6 +349,61 @@ static void test_goes_on_in_a_twin(void **state) {
     drop_case_end(&c);
 }
 
+// What the kernel holds of the folder's events, of which it keeps 16384.
+static int held(DropCase *c) {
+    int bytes;
+    assert_int_equal(ioctl(c->source->kind->fd(c->source), FIONREAD, &bytes), 0);
+    return bytes / 32; // each with its name of 16
+}
+
+// Each file that is read is an event, too, also of those that have no rows and are read all at once.
+static void test_leaves_no_events_to_be_lost(void **state) {
+    enum { FILES = 2500 };
+    DropCase c;
+    char name[16];
+    drop_case(&c, *state, NULL);
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "%06d.csv", i);
+        put(&c, name, "id,lot\n");
+    }
+    assert_true(look(&c) > 0);
+    read_once(&c, true);
+    assert_int_equal(last_origin(&c), FILES);
+    assert_in_range(held(&c), 1, 1100);
+    drop_case_end(&c);
+}
+
+// Nor does it wait until all files are read.
+static void test_takes_events_while_files_wait(void **state) {
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", rows(0, ROWS));
+    put(&c, "b.csv", rows(0, 1));
+    read_once(&c, true);
+    put(&c, "000000.csv", rows(0, 1));
+    assert_true(held(&c) > 0);
+    assert_true(look(&c) > 0);
+    assert_int_equal(held(&c), 0);
+    read_all(&c);
+    assert_int_equal(sealed(&c), ROWS + 2);
+    drop_case_end(&c);
+}
+
+// Opening one waits for a writer that may never come.
+static void test_waits_for_no_fifo(void **state) {
+    DropCase c;
+    char path[300];
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", rows(0, 3));
+    put(&c, "b.csv", rows(3, 3));
+    assert_true(look(&c) > 0);
+    path_of(&c, "b.csv", path);
+    assert_int_equal(unlink(path) | mkfifo(path, 0600), 0);
+    read_all(&c);
+    assert_int_equal(sealed(&c), 3);
+    drop_case_end(&c);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
 
 int main(void) {
@@ -367,6 +423,9 @@ int main(void) {
         TEST(test_knows_twins_after_a_start),
         TEST(test_goes_on_in_a_twin),
         TEST(test_hands_back_the_row_itself_after_a_start),
+        TEST(test_leaves_no_events_to_be_lost),
+        TEST(test_takes_events_while_files_wait),
+        TEST(test_waits_for_no_fifo),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
