@@ -90,6 +90,15 @@ void refused_name(const char *kept_name, ResultKind kind, char out[300]) {
              kept_name[n] == 0 ? CSV_END : kept_name + n);
 }
 
+bool refused_twin(const char *kept_name, char out[300]) {
+    char mine[300], others[300];
+    size_t n = stem_of(kept_name);
+    snprintf(out, 300, "%.*s%s", (int)n, kept_name, kept_name[n] == 0 ? CSV_END : "");
+    refused_name(kept_name, RESULT_REFUSED, mine);
+    refused_name(out, RESULT_REFUSED, others);
+    return strcmp(mine, others) == 0;
+}
+
 bool refused_is_name(const char *name) {
     size_t n = stem_of(name);
     return name[n] != 0 && (ends_with(name, n, MARKS[RESULT_REFUSED]) || ends_with(name, n, MARKS[RESULT_DECIDED]));

@@ -36,5 +36,7 @@ void refused_words(const Result *result, RefusedWords *words);
 void refused_words_free(RefusedWords *words);
 // "x.csv" → "x.refused.csv"; "x.CSV", which is another file, → "x.refused.CSV".
 void refused_name(const char *kept_name, ResultKind kind, char out[300]);
+// The other name, if there is one, whose answers would bear the same names: of "x" and "x.csv".
+bool refused_twin(const char *kept_name, char out[300]);
 // Whether refused_name() makes such names.
 bool refused_is_name(const char *name);

@@ -24,7 +24,8 @@ typedef struct SourceKind {
     int (*settle)(Source *source, bool committed);
     // Receipts came: lets go what is decided (moves finished files away).
     int (*receipts)(Source *source);
-    // Hands back what the ledger has for one of its origins, and deletes it there. *ret_n is how many rows.
+    // Hands back what the ledger has for one of its origins, and deletes it there. *ret_n is how many rows. All of it
+    // stays there while the source does not know yet whether it has those rows; look() and read() go on to that.
     int (*hand_back)(Source *source, const Origin *origin, int *ret_n);
     // What lies there and cannot be read before a person has seen to it, as a sentence; NULL: nothing.
     const char *(*left)(const Source *source);

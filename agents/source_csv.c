@@ -46,12 +46,10 @@ typedef struct SourceCsv {
     Drop *drop;
     DropFile *files; // not begun, in order, from next_file on
     size_t n_files, next_file;
-    uint64_t bytes;   // of those
-    zhashx_t *known;  // by origin: DropFile that is read to its end and waits for verdicts
-    zhashx_t *passed; // by hash: up to which number its origins are known, or not to be had
-    Reading *reading; // NULL between files
-    DropFile hashed;  // whose hash was asked for last, to hand rows back
-    uint8_t hash[DIGEST_BYTES];
+    uint64_t bytes;                   // of those
+    zhashx_t *known;                  // by origin: DropFile that is read to its end and waits for verdicts
+    zhashx_t *passed;                 // by hash: up to which number its origins are known, or not to be had
+    Reading *reading;                 // NULL between files
     char blocked[DROP_BLOCKED_BYTES]; // said of a file that cannot be opened; "" when there is none
     bool scanned;                     // the whole folder has been gone through since the start
 } SourceCsv;
@@ -118,6 +116,17 @@ static bool may_keep_name(const char *name) {
     return strlen(name) <= KEPT_NAME_BYTES_MAX && !refused_is_name(name);
 }
 
+// Whether another file has this name in done/, or its answers the name that these ones' would have.
+static int is_taken(SourceCsv *self, const char *name, bool *ret) {
+    char twin[300];
+    int64_t taken, twin_taken = 0;
+    int r = ledger_kept_name_taken(self->base.spool, self->base.name, name, &taken);
+    if (r == 0 && refused_twin(name, twin))
+        r = ledger_kept_name_taken(self->base.spool, self->base.name, twin, &twin_taken);
+    *ret = taken != 0 || twin_taken != 0;
+    return r;
+}
+
 // A name in done/ that no other file has: NAME.csv, else NAME-HASH.csv.
 static int choose_kept_name(SourceCsv *self, Origin *origin) {
     char path[DROP_PATH_BYTES];
@@ -126,12 +135,12 @@ static int choose_kept_name(SourceCsv *self, Origin *origin) {
     size_t dot = extension_of(origin->name);
     int stem = dot > STEM_BYTES_MAX ? STEM_BYTES_MAX : (int)dot;
     for (unsigned n = 0;; n++) {
-        int64_t taken;
-        int r = ledger_kept_name_taken(self->base.spool, self->base.name, origin->kept_name, &taken);
+        bool taken;
+        int r = is_taken(self, origin->kept_name, &taken);
         if (r < 0)
             return r;
         drop_path(self->drop, true, origin->kept_name, path);
-        if (taken == 0 && may_keep_name(origin->kept_name) && lstat(path, &stat_) != 0)
+        if (!taken && may_keep_name(origin->kept_name) && lstat(path, &stat_) != 0)
             return 0;
         snprintf(origin->kept_name, sizeof origin->kept_name, "%.*s-%02x%02x%02x%02x%.*u%s", stem, origin->name,
                  origin->hash[0], origin->hash[1], origin->hash[2], origin->hash[3], n > 0 ? 1 : 0, n,
@@ -376,19 +385,22 @@ static int finish_reading(SourceCsv *self) {
     struct stat stat;
     DropFile now;
     int r = 0;
-    if (fstat(reading->fd, &stat) == 0) {
-        drop_file_of(reading->file.name, &stat, &now);
-        if (drop_file_same(&now, &reading->file))
-            r = known_add(self, &reading->file, reading->origin.id);
-        else {
-            r = ledger_origin_hash_clear(self->base.spool, reading->origin.id);
-            log_warn("%s: %s was written to while it was read; it is read again. Write files elsewhere and rename them "
-                     "into the folder",
-                     self->base.name, reading->file.name);
-        }
+    if (fstat(reading->fd, &stat) != 0) { // also what did not change is to be told again
+        drop_again(self->drop, reading->file.name);
+        self->scanned = false;
+        reading_close(&self->reading);
+        return 0;
     }
-    if (known_find(self, reading->origin.id) == NULL)
+    drop_file_of(reading->file.name, &stat, &now);
+    if (drop_file_same(&now, &reading->file))
+        r = known_add(self, &reading->file, reading->origin.id);
+    else {
+        r = ledger_origin_hash_clear(self->base.spool, reading->origin.id);
+        log_warn("%s: %s was written to while it was read; it is read again. Write files elsewhere and rename them "
+                 "into the folder",
+                 self->base.name, reading->file.name);
         drop_look_at(self->drop, reading->file.name);
+    }
     reading_close(&self->reading);
     return r;
 }
@@ -579,47 +591,42 @@ static int csv_settle(Source *source, bool committed) {
     return scan(self);
 }
 
-// At once, since it is asked of a file only once, and rarely: it is known by more than its name once it was looked at.
-static int hash_once(SourceCsv *self, const DropFile *file, int fd) {
-    if (drop_file_same(file, &self->hashed))
-        return 0;
-    Digest *digest = NULL;
-    self->hashed = (DropFile){0};
-    int r = digest_new(&digest);
-    if (r == 0)
-        r = digest_read(digest, fd, SIZE_MAX);
-    if (r == 0)
-        r = digest_end(digest, self->hash);
-    if (r == 0)
-        self->hashed = *file;
-    digest_destroy(&digest);
-    return r < 0 ? r : 0;
+// ---- handing back ----
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const DropFile *)a)->name, ((const DropFile *)b)->name);
 }
 
-// 0: it is the file that this origin was read from; 1: another that bears its name now.
-static int is_file_of(SourceCsv *self, const Origin *origin, const DropFile *file, int fd) {
-    const DropFile *known = known_find(self, origin->id);
-    if (known == NULL && self->reading != NULL && self->reading->origin.id == origin->id)
-        known = &self->reading->file;
-    if (known != NULL)
-        return drop_file_same(known, file) ? 0 : 1;
-    int r = hash_once(self, file, fd);
-    return r < 0 ? r : memcmp(self->hash, origin->hash, sizeof self->hash) != 0;
+// Whether it was found, and whose rows are in it is not known yet.
+static bool is_to_be_begun(const SourceCsv *self, const DropFile *file) {
+    const DropFile *next = self->reading != NULL && self->reading->origin.id == 0 ? &self->reading->file : NULL;
+    if (next != NULL && drop_file_same(next, file))
+        return true;
+    if (is_used_up(self))
+        return false;
+    next = bsearch(file, self->files + self->next_file, self->n_files - self->next_file, sizeof *file, by_name);
+    return next != NULL && drop_file_same(next, file);
 }
 
-// What lies in the folder by the origin's name. 1: not its file.
+// The file that was read for this origin, as far as that is known.
+static const DropFile *file_of(SourceCsv *self, const Origin *origin) {
+    bool is_read = self->reading != NULL && self->reading->origin.id == origin->id;
+    return is_read ? &self->reading->file : known_find(self, origin->id);
+}
+
+// 0: *ret, which lies in the folder by the origin's name, is its file; 1: that is not there; 2: nobody knows yet. Files
+// are known once their turn to be read came: none is hashed for this, which would keep sessions waiting.
 static int find_file(SourceCsv *self, const Origin *origin, const char *path, DropFile *ret) {
     struct stat stat;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
+    const DropFile *known = file_of(self, origin);
+    if (known == NULL && !self->scanned)
+        return 2;
+    if (lstat(path, &stat) != 0 || !S_ISREG(stat.st_mode))
         return 1;
-    int r = fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) ? 0 : 1;
-    if (r == 0) {
-        drop_file_of(origin->name, &stat, ret);
-        r = is_file_of(self, origin, ret, fd);
-    }
-    close(fd);
-    return r;
+    drop_file_of(origin->name, &stat, ret);
+    if (known != NULL)
+        return drop_file_same(known, ret) ? 0 : 1;
+    return is_to_be_begun(self, ret) ? 2 : 1;
 }
 
 static int csv_hand_back(Source *source, const Origin *origin, int *ret_n) {
@@ -627,15 +634,18 @@ static int csv_hand_back(Source *source, const Origin *origin, int *ret_n) {
     char path[DROP_PATH_BYTES];
     DropFile rows;
     drop_path(self->drop, false, origin->name, path);
-    int r = origin->state == ORIGIN_DONE ? 1 : find_file(self, origin, path, &rows);
-    if (r < 0)
-        return error_context(r, "%s", origin->name);
-    if (r == 1)
+    int found = origin->state == ORIGIN_DONE ? 1 : find_file(self, origin, path, &rows);
+    *ret_n = 0;
+    if (found == 2)
+        return 0;
+    if (found == 1)
         drop_path(self->drop, true, origin->kept_name, path);
+    else
+        drop_note_open(self->drop);
     RefusedFile file = {.spool = self->base.spool,
                         .origin = origin,
                         .rows_path = path,
-                        .rows = r == 0 ? &rows : NULL,
+                        .rows = found == 0 ? &rows : NULL,
                         .done = drop_done(self->drop),
                         .delimiter = self->delimiter,
                         .encoding = charset_encoding(self->charset, origin->encoding)};

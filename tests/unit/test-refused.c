@@ -292,6 +292,19 @@ static void test_names(void **state) {
     assert_true(refused_is_name("X.Refused.CSV"));
 }
 
+static void test_names_of_the_same_answers(void **state) {
+    static const char *const PAIRS[][2] = {{"x", "x.csv"}, {"x.txt", "x.txt.csv"}, {".csv", ".csv.csv"}};
+    static const char *const ALONE[] = {"x.CSV", "x.csv.csv", "x.CSV.csv"};
+    char twin[300];
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof PAIRS / sizeof *PAIRS; i++) {
+        assert_true(refused_twin(PAIRS[i / 2][i % 2], twin));
+        assert_string_equal(twin, PAIRS[i / 2][1 - i % 2]);
+    }
+    for (size_t i = 0; i < sizeof ALONE / sizeof *ALONE; i++)
+        assert_false(refused_twin(ALONE[i], twin));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
 
 int main(void) {
@@ -300,6 +313,7 @@ int main(void) {
         TEST(test_writes_in_the_files_encoding),     TEST(test_writes_once_after_a_crash),
         TEST(test_leaves_the_keepers_changes_alone), TEST(test_long_rows_go_in_portions),
         TEST(test_names_differ_by_letters),          TEST(test_names),
+        TEST(test_names_of_the_same_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

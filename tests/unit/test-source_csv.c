@@ -224,6 +224,27 @@ static void test_long_names_have_answers_of_their_own(void **state) {
     drop_case_end(&c);
 }
 
+// Nor do two of which one lacks the end that is left out of its answers' name.
+static void test_answers_go_into_one_files_answers(void **state) {
+    static const char *const NAMES[] = {"foo", "foo.csv", "bar.csv", "bar"};
+    DropCase c;
+    char answers[4][300];
+    drop_case(&c, *state, NULL);
+    source_destroy(&c.source);
+    c.config.pattern = "*";
+    open_source(&c);
+    for (int i = 0; i < 4; i++) {
+        Origin origin;
+        put(&c, NAMES[i], rows(10 * i, 2));
+        read_once(&c, true);
+        assert_int_equal(ledger_origin(c.test->spool, i + 1, &origin), 0);
+        refused_name(origin.kept_name, RESULT_REFUSED, answers[i]);
+    }
+    assert_string_not_equal(answers[0], answers[1]);
+    assert_string_not_equal(answers[2], answers[3]);
+    drop_case_end(&c);
+}
+
 // Whoever drops files may put another thing in a file's place: nothing that is not a file dropped here is read.
 static void test_reads_nothing_else_in_a_files_place(void **state) {
     DropCase c;
@@ -551,6 +572,7 @@ int main(void) {
         TEST(test_a_refused_file_dropped_again_takes_no_answers_place),
         TEST(test_names_of_any_length),
         TEST(test_long_names_have_answers_of_their_own),
+        TEST(test_answers_go_into_one_files_answers),
         TEST(test_reads_nothing_else_in_a_files_place),
         TEST(test_writes_nowhere_else),
         TEST(test_passes_over_blank_rows),

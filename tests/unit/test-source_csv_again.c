@@ -6,6 +6,7 @@
 #include "proto/base/log.h"
 #include "tests/unit/drop-case.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +19,19 @@
 #include <cmocka.h>
 
 enum { ROWS = 20000 }; // more than one transaction reads
+
+static bool fails_at_its_end; // the next asking of a file that was read to its end
+
+int __real_fstat64(int fd, struct stat *ret);
+int __wrap_fstat64(int fd, struct stat *ret);
+int __wrap_fstat64(int fd, struct stat *ret) {
+    int r = __real_fstat64(fd, ret);
+    if (!fails_at_its_end || r != 0 || ret->st_size == 0 || lseek(fd, 0, SEEK_CUR) != ret->st_size)
+        return r;
+    fails_at_its_end = false;
+    errno = ESTALE;
+    return -1;
+}
 
 static void path_of(const DropCase *c, const char *name, char out[300]) {
     snprintf(out, 300, "%s/%s", c->drop, name);
@@ -194,6 +208,17 @@ static const char *handed_back(DropCase *c) {
     return text;
 }
 
+// After a start nothing is handed back before the folder was gone through.
+static void look_through(DropCase *c) {
+    Origin origin;
+    int n;
+    assert_int_equal(ledger_origin(c->test->spool, 1, &origin), 0);
+    assert_int_equal(c->source->kind->hand_back(c->source, &origin, &n), 0);
+    assert_int_equal(n, 0);
+    assert_false(is_there(c, "done/a.refused.csv"));
+    read_all(c);
+}
+
 enum { KNOWN, AFTER_A_START, PUT_WHILE_DOWN, TIMES, BEFORE };
 
 static void two_versions(DropCase *c, PublishCase *test, int when) {
@@ -209,6 +234,8 @@ static void two_versions(DropCase *c, PublishCase *test, int when) {
         open_source(c);
     if (when == AFTER_A_START)
         crash(c);
+    if (when != KNOWN)
+        look_through(c);
 }
 
 // The next file of its name lies where a file lay whose answers are outstanding: no row is cut out of that.
@@ -225,32 +252,39 @@ static void test_hands_back_no_other_files_row(void **state) {
     }
 }
 
+// A row 4 of origin 1.
+static void refuse_again(DropCase *c) {
+    IntakeFault fault = {DONGBO__REASON_CODE__TEXT_INVALID, "", "", ""};
+    Item item = {.origin = 1, .row = 4};
+    assert_int_equal(spool_begin(c->test->spool), 0);
+    assert_int_equal(intake_refuse(&c->intake, &item, &fault), 0);
+    assert_int_equal(spool_commit(c->test->spool), 0);
+}
+
 // Its row stands under its own columns, also where others stand before it that had all of theirs.
 static void test_hands_back_by_number_in_its_column(void **state) {
     DropCase c;
-    IntakeFault fault = {DONGBO__REASON_CODE__TEXT_INVALID, "", "", ""};
-    Item item = {.origin = 1, .row = 4};
     two_versions(&c, *state, BEFORE);
     assert_non_null(strstr(handed_back(&c), "id,lot,dongbo_row,"));
     put(&c, "a.csv", "id,lot\n8,ZZ\n9,BBBB-somebody-else\n3,L3\n");
-    assert_int_equal(spool_begin(c.test->spool), 0);
-    assert_int_equal(intake_refuse(&c.intake, &item, &fault), 0);
-    assert_int_equal(spool_commit(c.test->spool), 0);
+    refuse_again(&c);
     const char *text = handed_back(&c);
     assert_non_null(strstr(text, "\n,AAAA,3,REJECTED,"));
     assert_non_null(strstr(text, "\n,,4,REJECTED,"));
     drop_case_end(&c);
 }
 
-// After a start, before it was looked at, a file is known by its hash.
+// It is found also after a start.
 static void test_hands_back_the_row_itself_after_a_start(void **state) {
     for (int when = 0; when < PUT_WHILE_DOWN; when++) {
         DropCase c;
         drop_case(&c, *state, NULL);
         put(&c, "a.csv", "id,lot\n1,L1\n,AAAA\n3,L3\n");
         read_once(&c, true);
-        if (when == AFTER_A_START)
+        if (when == AFTER_A_START) {
             crash(&c);
+            look_through(&c);
+        }
         assert_non_null(strstr(handed_back(&c), "\n,AAAA,3,REJECTED,"));
         drop_case_end(&c);
         publish_case_teardown(state);
@@ -404,6 +438,65 @@ static void test_waits_for_no_fifo(void **state) {
     drop_case_end(&c);
 }
 
+// Its next version waits to be read while it is answered: that costs sessions no time, however large it is.
+static void test_opens_no_other_file_to_hand_back(void **state) {
+    DropCase c;
+    Origin origin;
+    int n;
+    two_versions(&c, *state, AFTER_A_START);
+    (void)handed_back(&c);
+    refuse_again(&c);
+    put(&c, "a.csv", rows(0, 5));
+    assert_true(look(&c) > 0);
+    assert_int_equal(ledger_origin(c.test->spool, 1, &origin), 0);
+    for (int i = 0; i < 2; i++) { // it waits; it is known
+        int before = held(&c);
+        assert_int_equal(c.source->kind->hand_back(c.source, &origin, &n), 0);
+        assert_int_equal(n, i);
+        assert_int_equal(held(&c), before);
+        read_all(&c);
+    }
+    drop_case_end(&c);
+}
+
+// What lay elsewhere at a start and comes back is handed back whole, once it was looked at.
+static void test_hands_back_the_row_itself_of_what_comes_back(void **state) {
+    DropCase c;
+    Origin origin;
+    int n;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", "id,lot\n1,L1\n,AAAA\n3,L3\n");
+    read_once(&c, true);
+    move(&c, "a.csv", "../away");
+    crash(&c);
+    assert_int_equal(look(&c), 0);
+    move(&c, "../away", "a.csv");
+    assert_true(look(&c) > 0);
+    assert_int_equal(ledger_origin(c.test->spool, 1, &origin), 0);
+    assert_int_equal(c.source->kind->hand_back(c.source, &origin, &n), 0);
+    assert_int_equal(n, 0);
+    read_all(&c);
+    assert_non_null(strstr(handed_back(&c), "\n,AAAA,3,REJECTED,"));
+    drop_case_end(&c);
+}
+
+// Where files lie on another machine, a file that was read may not say any more whether it changed: it is looked at
+// again, and let go as every other.
+static void test_knows_a_file_that_could_not_be_asked(void **state) {
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", rows(0, 3));
+    assert_true(look(&c) > 0);
+    fails_at_its_end = true;
+    read_all(&c);
+    assert_false(fails_at_its_end);
+    assert_int_equal(last_origin(&c), 1);
+    ack_all(&c);
+    assert_true(is_there(&c, "done/a.csv"));
+    assert_int_equal(sealed(&c), 3);
+    drop_case_end(&c);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
 
 int main(void) {
@@ -426,6 +519,9 @@ int main(void) {
         TEST(test_leaves_no_events_to_be_lost),
         TEST(test_takes_events_while_files_wait),
         TEST(test_waits_for_no_fifo),
+        TEST(test_opens_no_other_file_to_hand_back),
+        TEST(test_hands_back_the_row_itself_of_what_comes_back),
+        TEST(test_knows_a_file_that_could_not_be_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
