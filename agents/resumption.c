@@ -18,14 +18,42 @@ void resumption_hello(const SpoolStream *stream, Dongbo__HelloPublish *ret) {
         ret->replaces_stream = (ProtobufCBinaryData){.len = STREAM_BYTES, .data = (uint8_t *)stream->replaces};
 }
 
-int resumption_find(Spool *spool, const SpoolStream *stream, uint64_t last_sequence, int64_t *ret_forgotten) {
-    *ret_forgotten = 0;
-    if (last_sequence > stream->last_sequence)
-        return 1;
+// Up to the last batch that it has, its log is as it was; what it said behind that may be forgotten, and anew.
+static int hear_again(Spool *spool, int64_t stream, uint64_t last_sequence) {
+    SpoolBatch batch;
+    SpoolReceipt receipt;
+    Dongbo__ReceiptBody *body = NULL;
+    int r = spool_find(spool, stream, last_sequence, &batch);
+    if (r == 0 && batch.acked)
+        r = spool_receipt(spool, batch.id, &receipt);
+    if (r == 0 && batch.acked && receipt.n > SIGNATURE_BYTES)
+        body = dongbo__receipt_body__unpack(NULL, receipt.n - SIGNATURE_BYTES, receipt.data);
+    if (r < 0)
+        return r;
+    bool known = body != NULL && body->last_position > 0;
+    r = spool_hear_from(spool, stream, known ? body->epoch : 0, known ? body->last_position : 0);
+    if (body != NULL)
+        dongbo__receipt_body__free_unpacked(body, NULL);
+    return r;
+}
+
+static int forget(Spool *spool, SpoolStream *stream, uint64_t last_sequence, int64_t *ret_forgotten) {
+    char kind[sizeof stream->kind];
+    memcpy(kind, stream->kind, sizeof kind);
     int r = spool_begin(spool);
     if (r == 0)
         r = spool_unack(spool, stream->id, last_sequence, ret_forgotten);
+    if (r == 0 && *ret_forgotten > 0)
+        r = hear_again(spool, stream->id, last_sequence);
     r = spool_end(spool, r);
+    return r == 0 && *ret_forgotten > 0 ? spool_stream(spool, kind, stream) : r;
+}
+
+int resumption_find(Spool *spool, SpoolStream *stream, uint64_t last_sequence, int64_t *ret_forgotten) {
+    *ret_forgotten = 0;
+    if (last_sequence > stream->last_sequence)
+        return 1;
+    int r = forget(spool, stream, last_sequence, ret_forgotten);
     if (r < 0)
         return r;
     if (stream->last_sequence == last_sequence)

@@ -389,6 +389,12 @@ int spool_verdict_position(Spool *spool, int64_t stream, uint64_t position) {
     return lite_run(spool->lite, RAISE, "ii", stream, (int64_t)position);
 }
 
+int spool_hear_from(Spool *spool, int64_t stream, uint32_t epoch, uint64_t position) {
+    static const char LOWER[] = "UPDATE stream SET hello_epoch = ?2, hello_position = ?3 "
+                                "WHERE id = ?1 AND (hello_epoch, hello_position) > (?2, ?3)";
+    return lite_run(spool->lite, LOWER, "iii", stream, (int64_t)epoch, (int64_t)position);
+}
+
 int spool_stranded(Spool *spool, const char *kind, int64_t *ret) {
     static const char SOME[] = "SELECT EXISTS (SELECT 1 FROM batch JOIN stream ON stream.id = batch.stream "
                                "WHERE acked_at IS NULL AND kind = ?1 AND closed = 1)";
@@ -554,10 +560,15 @@ int spool_receipt(Spool *spool, int64_t batch, SpoolReceipt *ret) {
 }
 
 int spool_unack(Spool *spool, int64_t stream, uint64_t after, int64_t *ret_n) {
-    static const char PROVEN[] = "UPDATE stream SET proven_sequence = ?2 WHERE id = ?1 AND proven_sequence > ?2";
+    static const char PROVEN[] = "UPDATE stream SET proven_sequence = ?2 WHERE id = ?1 AND proven_sequence > ?2",
+                      HEARD[] = "UPDATE stream SET hello_epoch = iif(hello_epoch > 0, hello_epoch, verdict_epoch), "
+                                "hello_position = iif(hello_epoch > 0, hello_position, verdict_position), "
+                                "verdict_position = 0 WHERE id = ?1";
     int r = unack(spool, &(Acked){.stream = stream, .after = (int64_t)after, .kind = ""}, ret_n);
     if (r == 0)
         r = lite_run(spool->lite, PROVEN, "ii", stream, (int64_t)after);
+    if (r == 0 && *ret_n > 0)
+        r = lite_run(spool->lite, HEARD, "i", stream);
     return r < 0 ? r : word_age(spool->lite, stream, after);
 }
 

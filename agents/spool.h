@@ -37,7 +37,8 @@ typedef struct SpoolStream {
     uint64_t last_sequence; // sealed so far
     uint64_t verdict_position;
     uint32_t verdict_epoch; // of it; 0: not known
-    // What a Hello says of both: as of the last Verdicts that came. No Verdicts of a new epoch may have come yet.
+    // What a Hello says of both: as of the last Verdicts that came. No Verdicts of a new epoch may have come yet, nor
+    // any since the exchange was found to have forgotten something.
     uint32_t hello_epoch;
     uint64_t hello_position;
     bool verdicts_signed;     // the exchange has signed later verdicts
@@ -96,6 +97,8 @@ int spool_epoch(Spool *spool, const SpoolStream *stream, uint32_t epoch);
 int spool_verdicts_signed(Spool *spool);
 // Verdicts of this epoch are stored, up to here.
 int spool_verdict_position(Spool *spool, int64_t stream, uint64_t position);
+// Behind spool_unack() that found some: the next Hello asks from there, or from further back; (0, 0) is the beginning.
+int spool_hear_from(Spool *spool, int64_t stream, uint32_t epoch, uint64_t position);
 // *ret 1 while batches of closed streams of this kind wait to be sealed again.
 int spool_stranded(Spool *spool, const char *kind, int64_t *ret);
 // The first of them, in the order of their sequences. 1 when there is none.
@@ -124,7 +127,7 @@ int spool_ack(Spool *spool, const SpoolBatch *batch, const Bytes *receipt);
 // The receipt kept for a batch, that of before while it waits again, valid until the next call. 1 when there is none.
 int spool_receipt(Spool *spool, int64_t batch, SpoolReceipt *ret);
 // Batches beyond `after` wait again, unproved: the exchange has forgotten them, and all that it said of them is older
-// than what it will say. *ret_n is how many.
+// than what it will say. *ret_n is how many; where there are some, positions are given out again, as in another epoch.
 int spool_unack(Spool *spool, int64_t stream, uint64_t after, int64_t *ret_n);
 int spool_delete(Spool *spool, int64_t batch);
 // Lets acknowledged batches go that are older than keep_days, and the oldest ones while there is no room.

@@ -406,10 +406,13 @@ static const Dongbo__EventVerdict *said_of(const LaterBatch *later, uint64_t seq
     return NULL;
 }
 
-// Whether the batch's receipt has said this already, or something newer.
-static bool is_said(const LaterBatch *later, const Dongbo__EventVerdict *verdict) {
-    const Dongbo__EventVerdict *said = later->batch.acked ? said_of(later, verdict->sequence) : NULL;
-    return said != NULL && said->position >= verdict->position;
+// Whether the batch's receipt has said this already, or something newer. Of a batch that is sent again: the same.
+static bool is_said(const Applying *applying, const LaterBatch *later, const Dongbo__EventVerdict *verdict) {
+    const Dongbo__EventVerdict *said = said_of(later, verdict->sequence);
+    if (said == NULL || later->batch.acked)
+        return said != NULL && said->position >= verdict->position;
+    return said->position == verdict->position && later->receipt->epoch == applying->stream->verdict_epoch &&
+           same_verdict(said, verdict);
 }
 
 // A word on an event that has none stored: it belongs to a batch whose receipt is still to come (applying->early), or
@@ -419,7 +422,7 @@ static int find_item(Applying *applying, const Dongbo__EventVerdict *verdict, La
     if (verdict->position <= applying->stream->verdict_position)
         return 0;
     int r = find_batch(applying, verdict->sequence, later);
-    if (r != 0 || is_said(later, verdict))
+    if (r != 0 || is_said(applying, later, verdict))
         return r < 0 ? r : 0;
     applying->early = !later->batch.acked;
     const Bytes *items = &applying->verdicts->items;
@@ -449,7 +452,7 @@ static int check_known(Applying *applying, const Dongbo__EventVerdict *verdict, 
     int r = find_batch(applying, verdict->sequence, later);
     if (r == 0) {
         applying->early = !later->batch.acked;
-        if (is_said(later, verdict))
+        if (is_said(applying, later, verdict))
             return 1;
     }
     // Its item went with the spool's open row.

@@ -87,6 +87,70 @@ static void test_asks_from_the_same_place_until_verdicts_come(void **state) {
     assert_hello(test, 3, 900);
 }
 
+// The batch that begins there has its receipt, which places it up to `last_position`.
+static void answered(PublishCase *test, uint64_t first, uint32_t epoch, uint64_t last_position) {
+    static const uint8_t SIGNATURE[SIGNATURE_BYTES];
+    Dongbo__ReceiptBody body = DONGBO__RECEIPT_BODY__INIT;
+    SpoolBatch batch;
+    Bytes raw = {0};
+    body.epoch = epoch;
+    body.last_position = last_position;
+    bytes_append_message(&raw, &body.base);
+    bytes_append(&raw, SIGNATURE, sizeof SIGNATURE);
+    assert_int_equal(spool_find(test->spool, publish_case_stream(test).id, first, &batch), 0);
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(spool_ack(test->spool, &batch, &raw), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+    bytes_free(&raw);
+}
+
+// What is behind the last batch that the exchange still has is asked for again, whatever its epoch.
+static void test_asks_again_from_where_the_exchange_was_set_back(void **state) {
+    PublishCase *test = *state;
+    welcomed(test, 1);
+    publish_case_add(test, 4);
+    publish_case_add(test, 4);
+    answered(test, 1, 1, 500);
+    answered(test, 5, 1, 900);
+    took_verdicts(test, 1101);
+    assert_int_equal(find(test, 8), 0);
+    assert_hello(test, 1, 1101);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(find(test, 4), 0);
+        assert_hello(test, 1, 500);
+        assert_int_equal(publish_case_stream(test).verdict_position, 0);
+    }
+    welcomed(test, 2);
+    assert_hello(test, 1, 500);
+    answered(test, 5, 2, 700);
+    took_verdicts(test, 400);
+    assert_int_equal(find(test, 4), 0);
+    assert_hello(test, 1, 500);
+    took_verdicts(test, 400);
+    assert_hello(test, 2, 400);
+    answered(test, 5, 2, 0); // as a duplicate is
+    took_verdicts(test, 1000);
+    publish_case_add(test, 4);
+    answered(test, 9, 2, 1200);
+    assert_int_equal(find(test, 8), 0);
+    assert_hello(test, 2, 0);
+}
+
+static void test_asks_from_no_further_than_before(void **state) {
+    PublishCase *test = *state;
+    welcomed(test, 1);
+    publish_case_add(test, 4);
+    publish_case_add(test, 4);
+    answered(test, 1, 1, 500);
+    answered(test, 5, 1, 900);
+    took_verdicts(test, 300);
+    assert_int_equal(find(test, 4), 0);
+    assert_hello(test, 1, 300);
+    answered(test, 5, 1, 600);
+    assert_int_equal(find(test, 0), 0);
+    assert_hello(test, 1, 0);
+}
+
 static void test_stream_goes_on_with_the_verdicts_of_the_one_it_replaces(void **state) {
     PublishCase *test = *state;
     welcomed(test, 1);
@@ -126,6 +190,8 @@ int main(void) {
         TEST(test_exchange_lacks_what_is_let_go),
         TEST(test_seals_again_in_the_order_of_the_stream),
         TEST(test_asks_from_the_same_place_until_verdicts_come),
+        TEST(test_asks_again_from_where_the_exchange_was_set_back),
+        TEST(test_asks_from_no_further_than_before),
         TEST(test_stream_goes_on_with_the_verdicts_of_the_one_it_replaces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

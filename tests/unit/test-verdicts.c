@@ -405,6 +405,44 @@ static void test_same_receipt_leaves_what_an_older_program_kept(void **state) {
     verdicts_free(&verdicts);
 }
 
+// The session broke before that receipt, and in the next one all is said again.
+static void test_same_words_before_the_same_receipt(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 2);
+    const Word first[] = {{1, MISMATCH, 1001, 0}, {2, DEFERRED, 1002, 0}, {0}};
+    receipt_of(test, &verdicts, 1, first, 77);
+    later(test, &verdicts, 1100, (Word[]){{1, ACCEPTED, 1100, 0}, {0}});
+    assert_told(test, "2:4 ", "2:1 ");
+    set_back(test, 0);
+    later(test, &verdicts, 1100, (Word[]){{1, MISMATCH, 1001, 0}, {2, DEFERRED, 1002, 0}, {1, ACCEPTED, 1100, 0}, {0}});
+    receipt_of(test, &verdicts, 1, first, 77);
+    assert_told(test, "", "");
+    assert_tally(test, "1:1 5:1 ");
+    assert_undecided(test, 1);
+    verdicts_free(&verdicts);
+}
+
+// Positions are given out again before a new epoch is declared, too.
+static void test_takes_words_at_lesser_positions_in_the_same_epoch(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 2);
+    receipt(test, &verdicts, 1, PLAIN);
+    later(test, &verdicts, 1100, PLAIN);
+    set_back(test, 0);
+    receipt(test, &verdicts, 1, PLAIN);
+    const Word words[] = {{1, MISMATCH, 600, 0}, {0}};
+    for (int again = 0; again < 2; again++)
+        later(test, &verdicts, 600, words);
+    assert_told(test, "2:4 ", "");
+    assert_tally(test, "1:1 4:1 ");
+    assert_int_equal(publish_case_stream(test).verdict_position, 600);
+    verdicts_free(&verdicts);
+}
+
 // The officer's word was lost with the exchange's database, and another one may fall.
 static void test_later_words_are_forgotten_with_their_batch(void **state) {
     PublishCase *test = *state;
@@ -639,6 +677,8 @@ int main(void) {
         TEST(test_second_receipt_holds_in_the_same_epoch),
         TEST(test_same_receipt_leaves_later_words),
         TEST(test_same_receipt_leaves_what_an_older_program_kept),
+        TEST(test_same_words_before_the_same_receipt),
+        TEST(test_takes_words_at_lesser_positions_in_the_same_epoch),
         TEST(test_later_words_are_forgotten_with_their_batch),
         TEST(test_later_words_of_another_epoch),
         TEST(test_knows_what_receipts_of_the_epoch_before_said),
