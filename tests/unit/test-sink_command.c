@@ -435,6 +435,28 @@ static void test_an_old_epoch_is_read_again(void **state) {
     assert_told("200 90 110 90 111 5>120 130 6>100 101 ");
 }
 
+// What lies before the place is waited for like anything else, and may be acknowledged.
+static void test_before_the_place(void **state) {
+    Sink *sink = sink_opened("read -r a; echo 200; read -r a; echo 90; read -r a; echo 95; cat >/dev/null", 300);
+    assert_begins(sink, 0);
+    put(sink, 200);
+    assert_int_equal(commit(sink, 200), 0);
+    put(sink, 90);
+    assert_int_equal(commit(sink, 91), 0);
+    put(sink, 95);
+    assert_int_equal(commit(sink, 95), 0);
+    put(sink, 96);
+    assert_int_equal(commit(sink, 96), ERROR_DATABASE);
+    assert_non_null(strstr(error_text(), "acknowledged nothing"));
+    sink_destroy(&sink);
+    sink = sink_opened("cat >/dev/null", 300);
+    begins_at_last(sink);
+    put(sink, 50);
+    assert_int_equal(commit(sink, 60), ERROR_DATABASE);
+    assert_non_null(strstr(error_text(), "acknowledged nothing"));
+    sink_destroy(&sink);
+}
+
 // Its records are of positions beyond the place that it ends with.
 static void test_an_epoch_takes_a_snapshot_back(void **state) {
     Sink *sink = sink_opened(TELLING, 0);
@@ -474,6 +496,7 @@ int main(void) {
         CASE(test_an_epoch_behind_what_it_holds_is_not_told),
         CASE(test_an_epoch_is_told_after_a_crash),
         CASE(test_an_old_epoch_is_read_again),
+        CASE(test_before_the_place),
         CASE(test_an_epoch_takes_a_snapshot_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
