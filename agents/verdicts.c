@@ -378,13 +378,13 @@ static bool holds(const LaterBatch *later, int64_t stream, uint64_t sequence) {
 }
 
 // Finds the batch with this sequence, its items and its receipt. 1 when it is not kept.
-static int find_batch(Applying *applying, uint64_t sequence, LaterBatch *later) {
+static int find_batch(Applying *applying, int64_t stream, uint64_t sequence, LaterBatch *later) {
     Verdicts *verdicts = applying->verdicts;
-    if (holds(later, applying->stream->id, sequence))
+    if (holds(later, stream, sequence))
         return 0;
     later_batch_free(later);
     SpoolBatch batch;
-    int r = spool_find(verdicts->spool, applying->stream->id, sequence, &batch);
+    int r = spool_find(verdicts->spool, stream, sequence, &batch);
     if (r != 0)
         return r;
     bytes_clear(&verdicts->items);
@@ -421,7 +421,7 @@ static int find_item(Applying *applying, const Dongbo__EventVerdict *verdict, La
     *ret_item = (Item){0};
     if (verdict->position <= applying->stream->verdict_position)
         return 0;
-    int r = find_batch(applying, verdict->sequence, later);
+    int r = find_batch(applying, applying->stream->id, verdict->sequence, later);
     if (r != 0 || is_said(applying, later, verdict))
         return r < 0 ? r : 0;
     applying->early = !later->batch.acked;
@@ -442,21 +442,23 @@ static int find_undecided(Applying *applying, const Dongbo__EventVerdict *verdic
     return r;
 }
 
-// A word on an event whose verdict is open. A receipt may have said it in the epoch before; 1: it is nothing new.
+// A word on an event whose verdict is open, by a receipt, which knows the reasons, or a word before. A receipt may have
+// said it in the epoch before; 1: it is nothing new.
 static int check_known(Applying *applying, const Dongbo__EventVerdict *verdict, LaterBatch *later,
                        Undecided *undecided) {
-    Spool *spool = applying->verdicts->spool;
-    int64_t stream = applying->stream->id;
-    if (undecided->position > 0 || verdict->sequence != undecided->sequence || undecided->stream != stream)
-        return verdict->position <= undecided->position;
-    int r = find_batch(applying, verdict->sequence, later);
-    if (r == 0) {
+    int64_t stream = undecided->stream;
+    uint64_t sequence = undecided->sequence;
+    bool aged = undecided->position == 0 && stream == applying->stream->id && sequence == verdict->sequence;
+    if (!aged && verdict->position <= undecided->position)
+        return 1;
+    int r = find_batch(applying, stream, sequence, later);
+    if (r == 0 && aged) {
         applying->early = !later->batch.acked;
         if (is_said(applying, later, verdict))
             return 1;
     }
     // Its item went with the spool's open row.
-    return r < 0 ? r : ledger_undecided(spool, stream, verdict->sequence, undecided);
+    return r < 0 ? r : ledger_undecided(applying->verdicts->spool, stream, sequence, undecided);
 }
 
 // What was said last of the event that a later word is on. 1: that stands behind the word.
@@ -472,7 +474,7 @@ static int find_last(Applying *applying, const Dongbo__EventVerdict *verdict, co
         Word word = {.epoch = applying->stream->verdict_epoch, .position = verdict->position};
         return !word_is_after(&word, ret->last.epoch, ret->last.position);
     }
-    // The receipt knows the reasons, too, where it is at hand.
+    // The receipt knows the reasons, too, where it is kept.
     ret->said = holds(later, undecided->stream, undecided->sequence) ? said_of(later, undecided->sequence) : NULL;
     if (undecided->verdict == 0 || undecided->verdict == verdict_of(ret->said))
         return 0;
