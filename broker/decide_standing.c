@@ -95,13 +95,14 @@ static int take_back(const Merge *merge, Item *item) {
     int result = find_versions(merge->arena, item, &versions, &n);
     if (result < 0)
         return result;
+    const WithdrawWord word = {item->event, merge->grants->agency};
     Withdraw of = {.rules = rules_domain(merge->rules, item->domain),
                    .arena = merge->arena,
                    .versions = versions,
                    .n = n,
                    .current = item->onto,
-                   .event = item->event,
-                   .agency = merge->grants->agency};
+                   .words = &word,
+                   .n_words = 1};
     return withdraw(&of, &item->merged);
 }
 

@@ -8,7 +8,8 @@
 #include "broker/item.h"
 #include "broker/prepare.h"
 
-// Makes the work's items: those that wait, up to the first record. work->advance->rows: how many. ERROR_DATABASE,
+// Makes the work's items: those that wait, of the first record behind work->advance->from's position; where there is
+// none, of no record. work->advance->rows: how many; ->to: where that record is, until it is done. ERROR_DATABASE,
 // ERROR_MEMORY.
 int erasing_build(Prepare *prepare, Pg *exchange, Work *work);
 // Notes where they were logged, and closes those of their events that are open. ERROR_DATABASE.

@@ -7,7 +7,8 @@
 #include "proto/base/arena.h"
 #include "proto/base/pg.h"
 
-// Columns of the rows. STANDS is who has the record now, the rest is as it was ordered.
+// Columns of the rows. STANDS is who has the record now, UNTOLD that others of it were logged, and may have changed
+// what nobody was told; the rest is as it was ordered.
 enum {
     ERASING_POSITION,
     ERASING_AGENCY,
@@ -22,7 +23,8 @@ enum {
     ERASING_PERSON,
     ERASING_ABOUT,
     ERASING_STREAM,
-    ERASING_SEQUENCE
+    ERASING_SEQUENCE,
+    ERASING_UNTOLD
 };
 
 // Of the first n rows, in rising position and all of one record or none: *ret, in the arena, is why each is refused, or

@@ -28,8 +28,15 @@ typedef struct Source {
     const ProtobufCMessage *body;
 } Source;
 
+typedef struct TakenBack {
+    const uint8_t *event_id;
+    size_t version; // that says so
+} TakenBack;
+
 typedef struct Reading {
     const HistoryQuestion *question;
+    TakenBack *taken_back; // by event, then version
+    size_t n_taken_back;
     Source *sources;
     size_t n_sources;
     Statement *statements; // of one field
@@ -51,23 +58,48 @@ bool history_takes_back(const Dongbo__Origin *origin) {
     return is_retraction(origin) && !origin->n_fields && !origin->n_cleared;
 }
 
-static bool takes_back(const Dongbo__Record *version, const Dongbo__Origin *origin) {
-    for (size_t i = 0; version->lost && i < version->lost->n_origins; i++) {
-        const Dongbo__Origin *other = version->lost->origins[i];
-        if (history_takes_back(other) && other->event_id.len == EVENT_ID_BYTES &&
-            memcmp(other->event_id.data, origin->event_id.data, EVENT_ID_BYTES) == 0)
-            return true;
+static int by_event(const void *a, const void *b) {
+    const TakenBack *left = a, *right = b;
+    int order = memcmp(left->event_id, right->event_id, EVENT_ID_BYTES);
+    return order ? order : (left->version > right->version) - (left->version < right->version);
+}
+
+static void note_taken_back(Reading *reading, size_t version, const Dongbo__Lost *lost) {
+    for (size_t i = 0; lost && i < lost->n_origins; i++) {
+        const Dongbo__Origin *origin = lost->origins[i];
+        if (history_takes_back(origin) && origin->event_id.len == EVENT_ID_BYTES)
+            reading->taken_back[reading->n_taken_back++] = (TakenBack){origin->event_id.data, version};
     }
-    return false;
+}
+
+// Once, for a record may have very many versions.
+static int find_taken_back(Reading *reading) {
+    const HistoryQuestion *question = reading->question;
+    size_t n = 0;
+    for (size_t i = 0; i < question->n; i++)
+        n += question->versions[i]->lost ? question->versions[i]->lost->n_origins : 0;
+    reading->taken_back = arena_alloc(question->arena, n * sizeof *reading->taken_back + 1);
+    if (!reading->taken_back)
+        return no_memory();
+    for (size_t i = 0; i < question->n; i++)
+        note_taken_back(reading, i, question->versions[i]->lost);
+    qsort(reading->taken_back, reading->n_taken_back, sizeof *reading->taken_back, by_event);
+    return 0;
 }
 
 // By a later version. What comes again after that counts again.
 static bool is_taken_back(const Reading *reading, const Source *source, const Dongbo__Origin *origin) {
-    const HistoryQuestion *question = reading->question;
-    for (size_t i = source->version + 1; i < question->n; i++)
-        if (takes_back(question->versions[i], origin))
-            return true;
-    return false;
+    const TakenBack said = {origin->event_id.data, source->version};
+    size_t from = 0, to = reading->n_taken_back;
+    while (from < to) { // the first behind what was said
+        size_t middle = from + (to - from) / 2;
+        if (by_event(&reading->taken_back[middle], &said) <= 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from < reading->n_taken_back &&
+           memcmp(reading->taken_back[from].event_id, said.event_id, EVENT_ID_BYTES) == 0;
 }
 
 // 1 when it cannot be read.
@@ -103,7 +135,7 @@ static int read_sources(Reading *reading) {
     reading->sources = arena_alloc(question->arena, 2 * question->n * sizeof *reading->sources + 1);
     if (!reading->sources)
         return no_memory();
-    int r = 0;
+    int r = find_taken_back(reading);
     for (size_t i = 0; r == 0 && i < question->n; i++)
         r = add_version(reading, i);
     if (r == 0) // an origin says one thing of a field at most

@@ -201,6 +201,10 @@ int redecide_erasures(Actor *actor) {
     while (result == 0 && any) {
         result = redecide_advance(actor, WORK_ERASE, advance, "erasures cannot be logged");
         any = advance->rows > 0;
+        if (result == REDECIDE_CANNOT && advance->to.position > advance->from.position) {
+            any = true; // others need not wait for that one
+            result = 0;
+        }
     }
     free(advance);
     return result < 0 ? result : 0;

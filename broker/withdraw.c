@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is left is read as history is. The new version notes whose word was taken back, among what its event said of
-// others: an origin of no field.
+// What is left is read as history is. The new version notes whose words were taken back, among what its event said of
+// others: origins of no field.
 #include "broker/withdraw.h"
 
 #include "broker/claim.h"
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 static int no_memory(void) {
-    return error_fail(ERROR_MEMORY, "a record without one of its events does not fit the batch's memory");
+    return error_fail(ERROR_MEMORY, "a record without some of its events does not fit the batch's memory");
 }
 
 static bool is_by(const Dongbo__Origin *origin, const Dongbo__ChangeEvent *event) {
@@ -37,24 +37,27 @@ static int unpack_body(const Withdraw *of, ProtobufCMessage **ret) {
 
 static Dongbo__Lost *make_note(const Withdraw *of) {
     Dongbo__Lost *note = arena_alloc(of->arena, sizeof *note);
-    Dongbo__Origin *origin = arena_alloc(of->arena, sizeof *origin);
-    Dongbo__Origin **list = arena_alloc(of->arena, sizeof *list);
-    if (note == NULL || origin == NULL || list == NULL)
+    Dongbo__Origin *origins = arena_alloc(of->arena, of->n_words * sizeof *origins);
+    Dongbo__Origin **list = arena_alloc(of->arena, of->n_words * sizeof *list);
+    if (note == NULL || origins == NULL || list == NULL)
         return NULL;
-    dongbo__origin__init(origin);
-    origin->event_id = of->event->event_id;
-    origin->event_time_us = of->event->event_time_us;
-    origin->agency = of->agency;
-    origin->nature = DONGBO__NATURE__NATURE_RETRACTION;
-    list[0] = origin;
+    for (size_t i = 0; i < of->n_words; i++) {
+        const WithdrawWord *word = &of->words[i];
+        dongbo__origin__init(&origins[i]);
+        origins[i].event_id = word->event->event_id;
+        origins[i].event_time_us = word->event->event_time_us;
+        origins[i].agency = word->agency;
+        origins[i].nature = DONGBO__NATURE__NATURE_RETRACTION;
+        list[i] = &origins[i];
+    }
     dongbo__lost__init(note);
     note->body = of->current->body;
     note->origins = list;
-    note->n_origins = 1;
+    note->n_origins = of->n_words;
     return note;
 }
 
-// All versions and, behind them, one that takes the word back.
+// All versions and, behind them, one that takes the words back.
 static int read_others(const Withdraw *of, Dongbo__Lost *note, HistoryAnswer *ret) {
     const Dongbo__Record **versions = arena_alloc(of->arena, (of->n + 1) * sizeof *versions);
     Dongbo__Record *last = arena_alloc(of->arena, sizeof *last);

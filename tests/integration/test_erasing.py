@@ -106,3 +106,69 @@ def test_an_officer_decides_nothing_behind_its_tombstone(centre, action, to):
     carry_out(exchange, "--event", case)
     assert erased_lots(exchange, "SECRET", "Somebody Else") == []
     verify(exchange)
+
+
+def test_a_record_that_was_told_of_very_often_goes(centre):
+    """More words than one work takes out, and those that go last never stood: what is left is told all the same."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    exchange.committee("hn", "health", FIELDS)
+    npc.publish([centre.enter(number(1))])
+    moh.publish([dose(number(1), 1, "OTHER", 1000)])
+    rows = []
+    for at in (2000, 2250, 2500, 2750, 0):
+        body = moh.publish([dose(number(1), 1, f"SECRET-{time}", time) for time in range(at, at + 250)])[1]
+        rows += entry_rows(exchange, body.first_position)
+    receiver = exchange.receivers["hn"]
+    receiver.until_head()
+    assert receiver.records()[-1]["fields"]["lot_number"] == "SECRET-2999"
+    with exchange.cluster.holding("LOCK TABLE exchange.lock_of_log IN EXCLUSIVE MODE"):
+        for row in rows:
+            ask(exchange, row)
+    exchange.wait_until("SELECT count(*) FROM exchange.erasure WHERE logged_position IS NOT NULL", len(rows), 20)
+    receiver.until_head()
+    said = receiver.records()[-1]
+    assert said["change"] == "upsert" and said["fields"]["lot_number"] == "OTHER"
+    assert shown(centre, number(1)) == {1: "OTHER"}
+    assert [line["verdict"] for line in exchange.log() if line["kind"] == "erasure"].count("ACCEPTED") == 1
+
+
+def test_what_was_hidden_does_not_come_to_light(centre):
+    """An erasure was interrupted, and then goes what had hidden what it was about."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    exchange.committee("hn", "health", FIELDS)
+    npc.publish([centre.enter(number(1))])
+    hidden = moh.publish([dose(number(1), 1, "HIDDEN", 10)])[1].last_position
+    shows = moh.publish([dose(number(1), 1, "SHOWS", 20)])[1].last_position
+    receiver = exchange.receivers["hn"]
+    receiver.until_head()
+    before = len(receiver.records())
+    ask(exchange, word_of(exchange, hidden))
+    until_logged(exchange)
+    ask(exchange, word_of(exchange, shows))
+    until_logged(exchange)
+    receiver.until_head()
+    assert [record["change"] for record in receiver.records()[before:]] == ["delete"]
+    assert shown(centre, number(1)) == {}
+    carry_out(exchange, "--citizen", number(1))
+    assert erased_lots(exchange, "HIDDEN", "SHOWS") == []
+    verify(exchange)
+
+
+def test_a_record_that_does_not_fit_keeps_no_other_waiting(centre):
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of)) for of in (1, 2, 3)])
+    body = moh.publish([dose(number(of), 1, f"LOT-{of}", 10) for of in (1, 2, 3)])[1]
+    rows = entry_rows(exchange, body.first_position)
+    of_later_programs = b"\xa2\x06\x80\x80\x80\x02" + bytes(4 << 20)  # a field
+    exchange.cluster.rows("INSERT INTO exchange.record_version (person, domain, record_key, position, superseded, "
+                          "record) SELECT person, domain, record_key, 1000000 + n, true, record || %s "
+                          "FROM exchange.record_version, generate_series(1, 10) AS n WHERE position = %s",
+                          of_later_programs, body.first_position)
+    for row in rows:
+        ask(exchange, row)
+    exchange.wait_until("SELECT count(*) FROM exchange.erasure WHERE logged_position IS NOT NULL", 2)
+    assert exchange.cluster.rows("SELECT position FROM exchange.erasure WHERE logged_position IS NULL") == [
+        (body.first_position,)]
+    exchange.cluster.rows("DELETE FROM exchange.record_version WHERE position > 1000000")
+    until_logged(exchange)
+    assert all(shown(centre, number(of)) == {} for of in (1, 2, 3))

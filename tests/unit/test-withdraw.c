@@ -36,18 +36,23 @@ static void keep(Kept *kept, Said *s) {
     put(kept, &merged);
 }
 
-static Withdraw of(const Kept *kept, Said *s) {
+static Withdraw of(const Kept *kept, const WithdrawWord *words, size_t n) {
     return (Withdraw){.rules = rules_domain(rules, DONGBO__DOMAIN__HEALTH),
                       .arena = arena,
                       .versions = kept->versions,
                       .n = kept->n,
                       .current = kept->current,
-                      .event = event_of(s),
-                      .agency = s->grants->agency};
+                      .words = words,
+                      .n_words = n};
+}
+
+static WithdrawWord word(Said *s) {
+    return (WithdrawWord){event_of(s), s->grants->agency};
 }
 
 static Merged take_back(Kept *kept, Said *s) {
-    Withdraw asked = of(kept, s);
+    WithdrawWord its = word(s);
+    Withdraw asked = of(kept, &its, 1);
     Merged merged;
     assert_int_equal(withdraw(&asked, &merged), 0);
     put(kept, &merged);
@@ -134,7 +139,8 @@ static void test_unreadable_and_too_little_memory(void **state) {
     Kept kept = {0};
     keep(&kept, &a);
     keep(&kept, &b);
-    Withdraw asked = of(&kept, &a);
+    WithdrawWord its = word(&a);
+    Withdraw asked = of(&kept, &its, 1);
     Merged merged;
     asked.current = &RECONCILE_UNREADABLE;
     assert_int_equal(withdraw(&asked, &merged), 1);
@@ -200,6 +206,43 @@ static void test_as_if_it_had_never_been_said(void **state) {
     }
 }
 
+// Some of the events' words, in one.
+static void test_several_at_once_as_one_after_the_other(void **state) {
+    for (uint32_t round = 0; round < 3000; round++) {
+        seed = round;
+        Said events[EVENTS_MAX];
+        WithdrawWord words[EVENTS_MAX];
+        size_t n_words = 0;
+        Kept once = {0}, each = {0}, without = {0};
+        for (int i = 0; i < EVENTS_MAX; i++) {
+            bool goes = next(2) == 0;
+            events[i] = random_event((uint8_t)(i + 1));
+            keep(&once, &events[i]);
+            keep(&each, &events[i]);
+            if (goes)
+                words[n_words++] = word(&events[i]);
+            else
+                keep(&without, &events[i]);
+        }
+        if (n_words == 0)
+            continue;
+        for (size_t i = 0; i < n_words; i++) {
+            Withdraw one = of(&each, &words[i], 1);
+            Merged merged;
+            assert_int_equal(withdraw(&one, &merged), 0);
+            put(&each, &merged);
+        }
+        Withdraw all = of(&once, words, n_words);
+        Merged merged;
+        assert_int_equal(withdraw(&all, &merged), 0);
+        assert_int_equal(merged.record->lost->n_origins, n_words);
+        put(&once, &merged);
+        compare(&once, &without);
+        compare(&each, &without);
+        arena_reset(arena);
+    }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, dose_arena_new, dose_arena_end)
     const struct CMUnitTest tests[] = {
@@ -210,6 +253,7 @@ int main(void) {
         TEST(test_said_again_it_counts_again),
         TEST(test_unreadable_and_too_little_memory),
         TEST(test_as_if_it_had_never_been_said),
+        TEST(test_several_at_once_as_one_after_the_other),
     };
     return cmocka_run_group_tests(tests, dose_setup, dose_teardown);
 }
