@@ -542,7 +542,7 @@ int spool_ack(Spool *spool, const SpoolBatch *batch, const Bytes *receipt) {
         return r;
     if (lite_changes(spool->lite) == 1)
         spool->waiting -= bytes;
-    return lite_run(spool->lite, RECEIPT, "ib", batch->id, receipt->data, receipt->n);
+    return receipt == NULL ? 0 : lite_run(spool->lite, RECEIPT, "ib", batch->id, receipt->data, receipt->n);
 }
 
 int spool_receipt(Spool *spool, int64_t batch, SpoolReceipt *ret) {

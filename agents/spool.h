@@ -122,7 +122,8 @@ int spool_next(Spool *spool, int64_t stream, uint64_t from, SpoolBatch *ret);
 int spool_find(Spool *spool, int64_t stream, uint64_t sequence, SpoolBatch *ret);
 // The oldest sequence kept of this stream; 0 when none is.
 int spool_oldest(Spool *spool, int64_t stream, uint64_t *ret);
-// Marks a batch as acknowledged and keeps its receipt (ReceiptBody as signed, and the signature behind it).
+// Marks a batch as acknowledged and keeps its receipt (ReceiptBody as signed, and the signature behind it); NULL: the
+// one that it has stays.
 int spool_ack(Spool *spool, const SpoolBatch *batch, const Bytes *receipt);
 // The receipt kept for a batch, that of before while it waits again, valid until the next call. 1 when there is none.
 int spool_receipt(Spool *spool, int64_t batch, SpoolReceipt *ret);

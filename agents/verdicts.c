@@ -284,7 +284,8 @@ static void by_event_before(const Dongbo__ReceiptBody *receipt, uint64_t first, 
 // Whether one is the other said again, for what is stored already. What was forgotten is stored at another time.
 static bool is_same(const Dongbo__ReceiptBody *now, const Dongbo__ReceiptBody *before) {
     return before != NULL && now->stored_at_us != 0 && now->stored_at_us == before->stored_at_us &&
-           now->epoch == before->epoch;
+           now->epoch == before->epoch && before->batch_root.len == HASH_BYTES &&
+           memcmp(now->batch_root.data, before->batch_root.data, HASH_BYTES) == 0;
 }
 
 static void receipt_free(Dongbo__ReceiptBody **body) {
@@ -350,12 +351,14 @@ int verdicts_receipt(Verdicts *verdicts, const SpoolStream *stream, const Dongbo
         r = by_event(body, applying.now);
     if (r == 0 && before != NULL)
         by_event_before(before, first, applying.before);
+    if (applying.same) // which may say less by now: what was erased since has no verdict any more, nor a position
+        memcpy(applying.now, applying.before, sizeof applying.now);
     if (r == 0)
         r = find_stored(&applying);
     if (r == 0)
         r = take_batch(&applying);
     // The verdict position stays: a decision from before this batch may still be on its way.
-    return r < 0 ? r : spool_ack(verdicts->spool, &batch, raw);
+    return r < 0 ? r : spool_ack(verdicts->spool, &batch, applying.same ? NULL : raw);
 }
 
 // ---- later words ----

@@ -127,7 +127,29 @@ static void test_same_receipt_leaves_later_words(void **state) {
     verdicts_free(&verdicts);
 }
 
-// So do those that an older program kept among what is open.
+// It may say less than when it was first given, for what was erased since has no verdict any more.
+static void test_same_receipt_that_says_less(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    const Word words[] = {{1, MISMATCH, 1001, 0}, {2, REJECTED, 1002, 0}, {0}};
+    epoch(test, 1);
+    publish_case_add(test, 2);
+    receipt_of(test, &verdicts, 1, words, 77);
+    assert_told(test, "2:4 3:6 ", "");
+    set_back(test, 0);
+    receipt_of(test, &verdicts, 1, PLAIN, 77);
+    assert_told(test, "", "");
+    assert_undecided(test, 1);
+    set_back(test, 0);
+    receipt(test, &verdicts, 1, words); // the first one is kept
+    assert_told(test, "", "");
+    assert_tally(test, "4:1 6:1 ");
+    assert_undecided(test, 1);
+    assert_waiting(test, 0);
+    verdicts_free(&verdicts);
+}
+
+// Later words stand also where an older program kept them among what is open.
 static void test_same_receipt_leaves_what_an_older_program_kept(void **state) {
     PublishCase *test = *state;
     Verdicts verdicts = {.spool = test->spool};
@@ -366,6 +388,7 @@ int main(void) {
         TEST(test_second_receipt_closes_what_was_open),
         TEST(test_second_receipt_holds_in_the_same_epoch),
         TEST(test_same_receipt_leaves_later_words),
+        TEST(test_same_receipt_that_says_less),
         TEST(test_same_receipt_leaves_what_an_older_program_kept),
         TEST(test_same_words_before_the_same_receipt),
         TEST(test_takes_words_at_lesser_positions_in_the_same_epoch),
