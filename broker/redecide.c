@@ -255,12 +255,12 @@ static int decide_all(Actor *actor, const PGresult *numbers) {
 
 // ---- when the population moved ------------------------------------------------------------------------------------
 
-static const Oid CHANGE_TYPES[] = {OID_INT8, OID_INT8, OID_TEXT, OID_INT4};
+static const Oid CHANGE_TYPES[] = {OID_INT8, OID_INT8, OID_TEXT, OID_INT4, OID_INT8};
 static const PgStatement CHANGES = {
     "changed-numbers",
     "SELECT position, citizen_number, person FROM population.change WHERE position >= $1 AND position <= $2 "
-    "AND (position, citizen_number) > ($1, $3) ORDER BY position, citizen_number LIMIT $4",
-    4, CHANGE_TYPES};
+    "AND (position, citizen_number, person) > ($1, $3, $5) ORDER BY position, citizen_number, person LIMIT $4",
+    5, CHANGE_TYPES};
 static const Oid NEWEST_TYPES[] = {OID_INT8, OID_INT4};
 static const PgStatement NEWEST = {
     "newest-changes",
@@ -299,12 +299,14 @@ int redecide_see_to_officers(Actor *actor) {
 
 static int decide_changed(Actor *actor, int64_t after, int64_t upto) {
     char number[64] = "\x7f"; // beyond every number: those of `after` itself were done
+    int64_t person = 0;
     for (;;) {
         PgParams params = {0};
         pg_param_i64(&params, after);
         pg_param_i64(&params, upto);
         pg_param_text(&params, number);
         pg_param_i32(&params, NUMBERS_AT_ONCE);
+        pg_param_i64(&params, person);
         PGresult *rows = NULL;
         int result = pg_run(prepare_population(actor->prepare), &CHANGES, &params, &rows);
         pg_params_free(&params);
@@ -312,6 +314,7 @@ static int decide_changed(Actor *actor, int64_t after, int64_t upto) {
         if (n > 0) {
             after = pg_i64(rows, n - 1, 0);
             snprintf(number, sizeof number, "%s", pg_text(rows, n - 1, 1));
+            person = pg_i64(rows, n - 1, 2);
             result = decide_all(actor, rows);
         }
         PQclear(rows);

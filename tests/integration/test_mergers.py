@@ -10,7 +10,7 @@ import pytest
 import logbook
 import wire
 from test_population_events import (ACCEPTED, COLUMNS, DEFERRED, FAIL, MISMATCH, REJECTED, SUPERSEDED, T, UNCHANGED,
-                                    assert_all_alike, body_of, centre, dose, number, shown)
+                                    assert_all_alike, body_of, centre, dose, dose_of, number, shown)
 from wire_peer import RECEIPT, said
 
 
@@ -171,3 +171,30 @@ def test_who_went_does_not_go_to_another(centre):
     wait_moved(centre, 3)
     assert centre.cluster.rows("SELECT citizen_number FROM population.citizen") == [(four,)]
     logbook.Logbook(centre.cluster).check()
+
+
+MEND = """WITH moved AS (UPDATE population.state SET position = position + 1 RETURNING position),
+    named AS (UPDATE population.citizen SET full_name = 'Nguyễn Văn An', name_folded = 'nguyen van an', died_on = ''
+              WHERE citizen_number = ANY (%s) RETURNING person)
+INSERT INTO population.change (position, person, citizen_number)
+    SELECT position, person, %s FROM moved, (SELECT -i FROM generate_series(1, %s) i
+                                             UNION ALL SELECT person FROM named) concerned(person)"""
+
+
+def mend(centre, *persons, by, others=0):
+    """This number concerns them, whose names and deaths are mended, and others before them."""
+    centre.cluster.rows(MEND, [number(of) for of in persons], by, others)
+    return "SELECT count(*) FROM exchange.exception WHERE open"
+
+
+def test_all_whom_a_number_concerns_are_looked_at(centre):
+    """The broker looks at a thousand changes at once, and at each in two of its rounds."""
+    npc, moh = centre.peer(), centre.peer("MOH")
+    npc.publish([centre.enter(number(of), full_name="Nguyễn Văn An" + "g" * (of > 2)) for of in (1, 2, 3, 4)])
+    told = said(moh.publish([dose_of(number(of), f"row {of}") for of in (1, 2, 3, 4)])[1])
+    assert {sequence: verdict for sequence, (verdict, _) in told.items()} == {3: MISMATCH, 4: MISMATCH}
+    npc.publish([centre.change("death", number(of), time=10, died_on="2021-01-01") for of in (1, 2)])
+    centre.exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open", 4)
+    for of, left in ((3, 3), (4, 2)):  # so that it has done with those who died
+        centre.exchange.wait_until(mend(centre, of, by=number(of)), left)
+    centre.exchange.wait_until(mend(centre, 1, 2, by="001099999999", others=1200), 0)

@@ -154,25 +154,28 @@ static int population_changes(Call *call) {
     return 0;
 }
 
-static bool is_behind(const BaseChange *row, int64_t position, const char *number) {
-    return row->position != position ? row->position > position : strcmp(row->number, number) > 0;
+static int compare(int64_t a, int64_t b) {
+    return a == b ? 0 : a < b ? -1 : 1;
 }
 
 static int compare_changes(const void *a, const void *b) {
     const BaseChange *left = *(const BaseChange *const *)a, *right = *(const BaseChange *const *)b;
-    if (left->position != right->position)
-        return left->position < right->position ? -1 : 1;
-    return strcmp(left->number, right->number);
+    int number = strcmp(left->number, right->number);
+    if (left->position != right->position || number != 0)
+        return left->position != right->position ? compare(left->position, right->position) : number;
+    return compare(left->person, right->person);
 }
 
 static int changed_numbers(Call *call) {
     const BaseChange **found = calloc(base_changes.n + 1, sizeof *found);
+    const BaseChange last = {
+        .position = param_i64(call, 0), .number = param_text(call, 2), .person = param_i64(call, 4)};
+    const BaseChange *behind = &last;
     size_t n = 0;
     assert(found != NULL);
     for (size_t i = 0; i < base_changes.n; i++) {
         const BaseChange *row = table_row(call, &base_changes, i);
-        if (row != NULL && is_behind(row, param_i64(call, 0), param_text(call, 2)) &&
-            row->position <= param_i64(call, 1))
+        if (row != NULL && compare_changes(&row, &behind) > 0 && row->position <= param_i64(call, 1))
             found[n++] = row;
     }
     qsort(found, n, sizeof *found, compare_changes);
