@@ -281,11 +281,15 @@ static void by_event_before(const Dongbo__ReceiptBody *receipt, uint64_t first, 
     }
 }
 
+static bool same_bytes(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b) {
+    return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
 // Whether one is the other said again, for what is stored already. What was forgotten is stored at another time.
 static bool is_same(const Dongbo__ReceiptBody *now, const Dongbo__ReceiptBody *before) {
     return before != NULL && now->stored_at_us != 0 && now->stored_at_us == before->stored_at_us &&
-           now->epoch == before->epoch && before->batch_root.len == HASH_BYTES &&
-           memcmp(now->batch_root.data, before->batch_root.data, HASH_BYTES) == 0;
+           now->epoch == before->epoch && same_bytes(&now->batch_root, &before->batch_root) &&
+           same_bytes(&now->segment_hash, &before->segment_hash);
 }
 
 static void receipt_free(Dongbo__ReceiptBody **body) {

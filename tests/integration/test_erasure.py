@@ -51,9 +51,10 @@ def verify(exchange, code=0, tail=0, **files):
 
 def declare_trim(exchange):
     """As `dongbo log trim` does, up to the log's end."""
-    exchange.cluster.rows("INSERT INTO exchange.policy_change (text, position) SELECT 'log trimmed up to position ' || "
-                          "max(last_position) || ' by hand', exchange.next_position() FROM exchange.segment; "
-                          "INSERT INTO exchange.trim (position) SELECT max(last_position) FROM exchange.segment")
+    upto = exchange.cluster.value("SELECT max(last_position) FROM exchange.segment")
+    exchange.cluster.rows("INSERT INTO exchange.policy_change (text, position) VALUES ('log trimmed up to position "
+                          f"{upto} by hand', exchange.next_position()); "
+                          f"INSERT INTO exchange.trim (position) VALUES ({upto})")
 
 
 def everything(exchange):
