@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/drop-case.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -84,13 +85,14 @@ uint64_t sealed(DropCase *c) {
     return publish_case_stream(c->test).last_sequence;
 }
 
-void ack_all(DropCase *c) {
+int ack(DropCase *c, int most) {
+    int n = 0;
     SpoolBatch batch;
     Bytes receipt = {0};
     bytes_append_text(&receipt, "r");
     int64_t stream = publish_case_stream(c->test).id;
     assert_int_equal(spool_begin(c->test->spool), 0);
-    while (spool_next(c->test->spool, stream, 0, &batch) == 0) {
+    for (; n < most && spool_next(c->test->spool, stream, 0, &batch) == 0; n++) {
         assert_int_equal(spool_ack(c->test->spool, &batch, &receipt), 0);
         SpoolBatch found;
         Item item;
@@ -102,6 +104,11 @@ void ack_all(DropCase *c) {
     assert_int_equal(spool_commit(c->test->spool), 0);
     assert_int_equal(c->source->kind->receipts(c->source), 0);
     bytes_free(&receipt);
+    return n;
+}
+
+void ack_all(DropCase *c) {
+    ack(c, INT_MAX);
 }
 
 char *rows(int from, int n) {

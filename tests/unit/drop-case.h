@@ -28,5 +28,6 @@ uint64_t look(DropCase *c);
 // One transaction's read; what read() said.
 int read_once(DropCase *c, bool commit);
 uint64_t sealed(DropCase *c);
-void ack_all(DropCase *c);   // a receipt for all that waits
+int ack(DropCase *c, int most); // receipts for at most so many batches of those that wait; how many it were
+void ack_all(DropCase *c);
 char *rows(int from, int n); // a file of them, which lives until the next call

@@ -104,14 +104,18 @@ static void answered(PublishCase *test, uint64_t first, uint32_t epoch, uint64_t
     bytes_free(&raw);
 }
 
-// What is behind the last batch that the exchange still has is asked for again, whatever its epoch.
-static void test_asks_again_from_where_the_exchange_was_set_back(void **state) {
-    PublishCase *test = *state;
+static void answered_twice(PublishCase *test) {
     welcomed(test, 1);
     publish_case_add(test, 4);
     publish_case_add(test, 4);
     answered(test, 1, 1, 500);
     answered(test, 5, 1, 900);
+}
+
+// What is behind the last batch that the exchange still has is asked for again, whatever its epoch.
+static void test_asks_again_from_where_the_exchange_was_set_back(void **state) {
+    PublishCase *test = *state;
+    answered_twice(test);
     took_verdicts(test, 1101);
     assert_int_equal(find(test, 8), 0);
     assert_hello(test, 1, 1101);
@@ -138,11 +142,7 @@ static void test_asks_again_from_where_the_exchange_was_set_back(void **state) {
 
 static void test_asks_from_no_further_than_before(void **state) {
     PublishCase *test = *state;
-    welcomed(test, 1);
-    publish_case_add(test, 4);
-    publish_case_add(test, 4);
-    answered(test, 1, 1, 500);
-    answered(test, 5, 1, 900);
+    answered_twice(test);
     took_verdicts(test, 300);
     assert_int_equal(find(test, 4), 0);
     assert_hello(test, 1, 300);
