@@ -289,6 +289,10 @@ int drop_files_new(zhashx_t **ret) {
     return 0;
 }
 
+int drop_file_order(const void *a, const void *b) {
+    return strcmp(((const DropFile *)a)->name, ((const DropFile *)b)->name);
+}
+
 int drop_files_put(zhashx_t *files, const char *key, const DropFile *file) {
     DropFile *copy = malloc(sizeof *copy);
     if (copy == NULL)
@@ -473,10 +477,6 @@ static int drop_list(Drop *drop, int directory, const char *name, zhashx_t *foun
                : open_and_add(drop, directory, name, is_same_and_left_alone);
 }
 
-static int compare(const void *a, const void *b) {
-    return strcmp(((const DropFile *)a)->name, ((const DropFile *)b)->name);
-}
-
 static int look_at_all(Drop *drop, DIR *directory) {
     int r = drop_watch(drop);
     drop->whole = false;
@@ -569,7 +569,7 @@ int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n) {
         return r;
     }
     if (drop->n > 0)
-        qsort(drop->files, drop->n, sizeof *drop->files, compare);
+        qsort(drop->files, drop->n, sizeof *drop->files, drop_file_order);
     *ret = drop->files;
     *ret_n = drop->n;
     return 0;

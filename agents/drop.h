@@ -67,6 +67,7 @@ void drop_path(const Drop *drop, bool done, const char *name, char out[DROP_PATH
 
 void drop_file_of(const char *name, const struct stat *stat, DropFile *ret);
 bool drop_file_same(const DropFile *a, const DropFile *b);
+int drop_file_order(const void *a, const void *b); // of two DropFiles, as a scan sorts them
 // A table of copies of files, which go with it.
 int drop_files_new(zhashx_t **ret);
 int drop_files_put(zhashx_t *files, const char *key, const DropFile *file);

@@ -77,16 +77,8 @@ static int check_access(const char *path, FILE *file) {
     struct stat status;
     if (fstat(fileno(file), &status) != 0)
         return error_fail(ERROR_SYSTEM, "--token: %s: %s", path, strerror(errno));
-    if (status.st_mode & (S_IRWXG | S_IRWXO))
-        return error_fail(ERROR_CONFIG, "--token: %s holds a token and others may use it; run: chmod 600 %s", path,
-                          path);
-    if (status.st_uid != geteuid() && status.st_uid != 0)
-        return error_fail(
-            ERROR_CONFIG,
-            "--token: %s holds a token and belongs to another user (%u), who could change it; run this as "
-            "that user, or: chown %u %s",
-            path, (unsigned)status.st_uid, (unsigned)geteuid(), path);
-    return 0;
+    int r = keys_check_access(&(KeyAccess){.path = path, .holds = "a token", .others_may = "use"}, &status);
+    return r < 0 ? error_context(r, "--token") : 0;
 }
 
 // Never from the command line, which others on this machine can read.

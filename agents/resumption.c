@@ -3,6 +3,8 @@
 // See resumption.h.
 #include "agents/resumption.h"
 
+#include "agents/verdicts.h"
+
 #include <string.h>
 
 #define RESEAL_AT_ONCE 32
@@ -26,8 +28,8 @@ static int hear_again(Spool *spool, int64_t stream, uint64_t last_sequence) {
     int r = spool_find(spool, stream, last_sequence, &batch);
     if (r == 0 && batch.acked)
         r = spool_receipt(spool, batch.id, &receipt);
-    if (r == 0 && batch.acked && receipt.n > SIGNATURE_BYTES)
-        body = dongbo__receipt_body__unpack(NULL, receipt.n - SIGNATURE_BYTES, receipt.data);
+    if (r == 0 && batch.acked)
+        body = verdicts_body(&receipt);
     if (r < 0)
         return r;
     bool known = body != NULL && body->last_position > 0;

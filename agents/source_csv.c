@@ -593,10 +593,6 @@ static int csv_settle(Source *source, bool committed) {
 
 // ---- handing back ----
 
-static int by_name(const void *a, const void *b) {
-    return strcmp(((const DropFile *)a)->name, ((const DropFile *)b)->name);
-}
-
 // Whether it was found, and whose rows are in it is not known yet.
 static bool is_to_be_begun(const SourceCsv *self, const DropFile *file) {
     const DropFile *next = self->reading != NULL && self->reading->origin.id == 0 ? &self->reading->file : NULL;
@@ -604,7 +600,7 @@ static bool is_to_be_begun(const SourceCsv *self, const DropFile *file) {
         return true;
     if (is_used_up(self))
         return false;
-    next = bsearch(file, self->files + self->next_file, self->n_files - self->next_file, sizeof *file, by_name);
+    next = bsearch(file, self->files + self->next_file, self->n_files - self->next_file, sizeof *file, drop_file_order);
     return next != NULL && drop_file_same(next, file);
 }
 

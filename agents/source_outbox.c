@@ -179,15 +179,20 @@ static int list_taken(SourceOutbox *self, int *ret_n) {
     return r < 0 ? r : 0;
 }
 
-// Which of them are marked over there, or gone.
-static int find_marked(SourceOutbox *self, int n) {
-    PGresult *result;
+static int run_on_rows(SourceOutbox *self, const PgStatement *statement, const int64_t *ids, int n, PGresult **ret) {
     PgParams params = {0};
     pg_param_array_begin(&params, OID_INT8, n);
     for (int i = 0; i < n; i++)
-        pg_array_i64(&params, self->ids[i]);
-    int r = pg_run(self->pg, &self->marked, &params, &result);
+        pg_array_i64(&params, ids[i]);
+    int r = pg_run(self->pg, statement, &params, ret);
     pg_params_free(&params);
+    return r;
+}
+
+// Which of them are marked over there, or gone.
+static int find_marked(SourceOutbox *self, int n) {
+    PGresult *result;
+    int r = run_on_rows(self, &self->marked, self->ids, n, &result);
     if (r < 0)
         return r;
     self->n_marked = PQntuples(result);
@@ -358,13 +363,8 @@ static int outbox_read(Source *source, Intake *intake) {
 static int mark_rows(SourceOutbox *self, const PgStatement *statement, const int64_t *ids, int n) {
     if (n == 0)
         return 0;
-    PgParams params = {0};
-    pg_param_array_begin(&params, OID_INT8, n);
-    for (int i = 0; i < n; i++)
-        pg_array_i64(&params, ids[i]);
     PGresult *result;
-    int r = pg_run(self->pg, statement, &params, &result);
-    pg_params_free(&params);
+    int r = run_on_rows(self, statement, ids, n, &result);
     if (r < 0)
         return r;
     long changed = strtol(PQcmdTuples(result), NULL, 10);

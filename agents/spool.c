@@ -269,11 +269,14 @@ int spool_end(Spool *spool, int r) {
     return r;
 }
 
+// What a Hello says: as kept apart, or where nothing is, what is stored.
+#define HELLO_EPOCH "iif(hello_epoch > 0, hello_epoch, verdict_epoch)"
+#define HELLO_POSITION "iif(hello_epoch > 0, hello_position, verdict_position)"
+
 static int spool_stream_read(Spool *spool, const char *kind, SpoolStream *ret) {
     static const char READ[] = "SELECT id, stream, replaces, last_sequence, verdict_position, "
-                               "verdict_epoch, proven_sequence, (SELECT max(verdicts_signed) FROM stream), "
-                               "iif(hello_epoch > 0, hello_epoch, verdict_epoch), "
-                               "iif(hello_epoch > 0, hello_position, verdict_position) FROM stream "
+                               "verdict_epoch, proven_sequence, (SELECT max(verdicts_signed) FROM stream), " HELLO_EPOCH
+                               ", " HELLO_POSITION " FROM stream "
                                "WHERE kind = ?1 AND closed = 0";
     sqlite3_stmt *row;
     int r = lite_query(spool->lite, &row, READ, "t", kind);
@@ -561,8 +564,7 @@ int spool_receipt(Spool *spool, int64_t batch, SpoolReceipt *ret) {
 
 int spool_unack(Spool *spool, int64_t stream, uint64_t after, int64_t *ret_n) {
     static const char PROVEN[] = "UPDATE stream SET proven_sequence = ?2 WHERE id = ?1 AND proven_sequence > ?2",
-                      HEARD[] = "UPDATE stream SET hello_epoch = iif(hello_epoch > 0, hello_epoch, verdict_epoch), "
-                                "hello_position = iif(hello_epoch > 0, hello_position, verdict_position), "
+                      HEARD[] = "UPDATE stream SET hello_epoch = " HELLO_EPOCH ", hello_position = " HELLO_POSITION ", "
                                 "verdict_position = 0 WHERE id = ?1";
     int r = unack(spool, &(Acked){.stream = stream, .after = (int64_t)after, .kind = ""}, ret_n);
     if (r == 0)

@@ -258,6 +258,12 @@ static int by_event(const Dongbo__ReceiptBody *body, ByEvent events) {
     return 0;
 }
 
+Dongbo__ReceiptBody *verdicts_body(const SpoolReceipt *receipt) {
+    return receipt->n > SIGNATURE_BYTES
+               ? dongbo__receipt_body__unpack(NULL, receipt->n - SIGNATURE_BYTES, receipt->data)
+               : NULL;
+}
+
 // The receipt stored when the batch was acknowledged, NULL when there is none; *ret_first is what it calls the batch's
 // first event, which may have been sealed again since.
 static int receipt_before(Spool *spool, int64_t batch, Dongbo__ReceiptBody **ret, uint64_t *ret_first) {
@@ -267,8 +273,7 @@ static int receipt_before(Spool *spool, int64_t batch, Dongbo__ReceiptBody **ret
     if (r != 0)
         return r < 0 ? r : 0;
     *ret_first = receipt.first_sequence;
-    if (receipt.n > SIGNATURE_BYTES)
-        *ret = dongbo__receipt_body__unpack(NULL, receipt.n - SIGNATURE_BYTES, receipt.data);
+    *ret = verdicts_body(&receipt);
     return 0;
 }
 

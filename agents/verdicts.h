@@ -17,6 +17,8 @@ typedef struct Verdicts {
     uint64_t later[VERDICT_KINDS];  // by verdict, of later words
 } Verdicts;
 
+// What a kept receipt says; NULL when it cannot be read. The caller frees it.
+Dongbo__ReceiptBody *verdicts_body(const SpoolReceipt *receipt);
 // `raw` is the body as signed with its signature, kept as proof; `body` the same, decoded. 0; 1 when it answers no
 // batch of ours (another stream, range or root). ERROR_PEER when it contradicts itself.
 int verdicts_receipt(Verdicts *verdicts, const SpoolStream *stream, const Dongbo__ReceiptBody *body, const Bytes *raw);

@@ -178,9 +178,6 @@ static int begin_file(Audit *audit, const LogfileRecord *record) {
     return 0;
 }
 
-#define GROW(list, n, size)                                                                                            \
-    ((n) < (size) ? (list) : realloc((list), ((size) = (size) ? 2 * (size) : 16) * sizeof *(list)))
-
 static int note_agency(Audit *audit, const LogfileRecord *record) {
     const Dongbo__LogAgency *agency = read_message(audit, &dongbo__log_agency__descriptor, record);
     int r = agency ? audit_notes_agency(&audit->notes, agency->agency, agency->code) : 1;
@@ -525,10 +522,7 @@ static void check_tombstones(Audit *audit) {
         if (gone->tombstone != 0)
             continue;
         const AuditErasure *said = audit_notes_erased(&audit->notes, gone->position);
-        AuditFinding missing = {.position = gone->position,
-                                .what = "entry",
-                                .is = "erased",
-                                .should = "there, for no tombstone says by whose order"};
+        AuditFinding missing = audit_lacks_tombstone(gone->position);
         count_word(audit, &missing, audit_notes_tombstone(&audit->notes, said, audit->state.last_position),
                    said ? said->logged : 0);
     }
@@ -539,7 +533,7 @@ static void check_trims(Audit *audit) {
     const AuditNotes *notes = &audit->notes;
     AuditWord word = audit_notes_trimmed(notes, audit->state.last_position);
     AuditFinding missing = {.position = word == AUDIT_WORD_MISSING ? notes->trim_logged : audit->missing_to,
-                            .what = "position up to which the log's entries say that it was trimmed"};
+                            .what = AUDIT_TRIM_SAID};
     if (audit->missing_to <= audit->trim_logged)
         return;
     snprintf(missing.is, sizeof missing.is, "%" PRIu64, audit->trim_logged);

@@ -115,6 +115,10 @@ void audit_examiner_destroy(AuditExaminer **examiner);
 int audit_examine(AuditExaminer *examiner, AuditFrame *frame, size_t skip);
 // Whether its payload or batch is missing, where they were asked for. *ret: what is found unless it was let go.
 bool audit_lacks(const AuditSegment *segment, AuditFinding *ret);
+// What is found of an entry that was erased, unless its tombstone is.
+AuditFinding audit_lacks_tombstone(uint64_t position);
+// ... and of a trim, where entries do not say it.
+#define AUDIT_TRIM_SAID "position up to which the log's entries say that it was trimmed"
 
 // ---- all of them --------------------------------------------------------------------------------------------------
 

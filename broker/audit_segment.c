@@ -533,6 +533,11 @@ bool audit_lacks(const AuditSegment *segment, AuditFinding *ret) {
     return !segment->has_payload || !batch;
 }
 
+AuditFinding audit_lacks_tombstone(uint64_t position) {
+    return (AuditFinding){
+        .position = position, .what = "entry", .is = "erased", .should = "there, for no tombstone says by whose order"};
+}
+
 // ---- a frame ------------------------------------------------------------------------------------------------------
 
 void audit_frame_free(AuditFrame *frame) {

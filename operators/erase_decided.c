@@ -87,17 +87,12 @@ int erase_decided_read(EraseFind *find) {
     return 0;
 }
 
+static int find_event(const void *a, const void *b) {
+    return memcmp(a, ((const EraseDecided *)b)->event_id, EVENT_ID_BYTES);
+}
+
 const EraseDecided *erase_decided_on(const EraseFind *find, const ProtobufCBinaryData *event_id) {
-    size_t from = 0, to = find->n_decided;
-    while (event_id->len == EVENT_ID_BYTES && from < to) {
-        size_t middle = from + (to - from) / 2;
-        int order = memcmp(find->decided[middle].event_id, event_id->data, EVENT_ID_BYTES);
-        if (order == 0)
-            return &find->decided[middle];
-        if (order < 0)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return NULL;
+    if (event_id->len != EVENT_ID_BYTES || find->n_decided == 0)
+        return NULL;
+    return bsearch(event_id->data, find->decided, find->n_decided, sizeof *find->decided, find_event);
 }

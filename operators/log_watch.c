@@ -166,8 +166,7 @@ static int read_other(LogWatch *watch, uint64_t first) {
 
 // The entry that says so must.
 static int check_trim(LogWatch *watch, const LogTrim *trim) {
-    AuditFinding finding = {.position = trim->entry > 0 ? trim->entry : trim->position,
-                            .what = "position up to which the log's entries say that it was trimmed"};
+    AuditFinding finding = {.position = trim->entry > 0 ? trim->entry : trim->position, .what = AUDIT_TRIM_SAID};
     int r = trim->entry > 0 ? read_other(watch, trim->entry) : 1;
     uint64_t said = r == 0 ? watch->other.segments[0].trims : 0;
     if (r < 0 || said >= trim->position)
@@ -220,10 +219,6 @@ static int find_tombstone(LogWatch *watch, const AuditMark *erased) {
     return 1;
 }
 
-static AuditFinding not_said(const AuditMark *mark) {
-    return (AuditFinding){mark->position, "entry", "erased", "there, for no tombstone says by whose order", false};
-}
-
 static void wait_for(LogWatch *watch, const AuditMark *mark) {
     for (size_t i = 0; i < watch->n_waits; i++)
         if (watch->waits[i].position == mark->position)
@@ -237,7 +232,7 @@ static int check_erased(LogWatch *watch, AuditFinding *ret) {
     int r = 0;
     for (size_t i = 0; r == 0 && i < watch->frame.n_marks; i++) {
         const AuditMark *mark = &watch->frame.marks[i];
-        *ret = not_said(mark);
+        *ret = audit_lacks_tombstone(mark->position);
         if (!mark->is_tombstone)
             r = find_tombstone(watch, mark);
         if (r == 2) {
@@ -283,7 +278,7 @@ static int look_for_words(LogWatch *watch) {
     int r = look_for_trim(watch);
     size_t n = 0;
     for (size_t i = 0; r >= 0 && i < watch->n_waits; i++) {
-        AuditFinding finding = not_said(&watch->waits[i]);
+        AuditFinding finding = audit_lacks_tombstone(watch->waits[i].position);
         r = find_tombstone(watch, &watch->waits[i]);
         if (r == 1)
             tell(watch, &finding);

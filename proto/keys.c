@@ -322,15 +322,16 @@ static int check_pairs(const char *path, const Keys *keys) {
 }
 
 // Root's is taken from others, too: a service manager's credentials are.
-static int check_access(const char *path, const struct stat *status, bool for_use) {
+int keys_check_access(const KeyAccess *access, const struct stat *status) {
+    const char *path = access->path;
     if (status->st_mode & (S_IRWXG | S_IRWXO))
-        return error_fail(ERROR_CONFIG, "%s holds secret keys and others may read it; run: chmod 600 %s", path, path);
-    if (for_use && status->st_uid != geteuid() && status->st_uid != 0)
+        return error_fail(ERROR_CONFIG, "%s holds %s and others may %s it; run: chmod 600 %s", path, access->holds,
+                          access->others_may, path);
+    if (!access->anybodys && status->st_uid != geteuid() && status->st_uid != 0)
         return error_fail(
             ERROR_CONFIG,
-            "%s holds secret keys and belongs to another user (%u), who could change it; run this as that "
-            "user, or: chown %u %s",
-            path, (unsigned)status->st_uid, (unsigned)geteuid(), path);
+            "%s holds %s and belongs to another user (%u), who could change it; run this as that user, or: chown %u %s",
+            path, access->holds, (unsigned)status->st_uid, (unsigned)geteuid(), path);
     return 0;
 }
 
@@ -422,7 +423,7 @@ static int load(const char *path, const Wanted *wanted, Keys *ret, bool *ret_loc
             "handed over, have its party make new keys",
             path);
     else if (has_secrets)
-        r = check_access(path, &status, wanted->secrets);
+        r = keys_check_access(&(KeyAccess){path, "secret keys", "read", !wanted->secrets}, &status);
     if (r == 0 && has_secrets && wanted->secrets)
         r = take_secrets(path, file, wanted->passphrase, &keys);
     if (r == 0) {

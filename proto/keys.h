@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 typedef struct Keys {
     uint8_t curve_public[KEY_BYTES], curve_secret[KEY_BYTES];
@@ -36,6 +37,14 @@ int keys_unlock(const char *path, const Passphrase *passphrase, Keys *ret);
 int keys_load_public(const char *path, Keys *ret, bool *ret_locked);
 // What a party handed over: a .pub file, and no other. ERROR_CONFIG says so.
 int keys_load_given(const char *path, Keys *ret);
+// Of a file that nobody but its user is to use: mode 0600 or stricter, and the user's own, or root's. ERROR_CONFIG says
+// what to do.
+typedef struct KeyAccess {
+    const char *path;
+    const char *holds, *others_may; // for the sentence: "secret keys", "read"
+    bool anybodys;                  // whose it is does not matter
+} KeyAccess;
+int keys_check_access(const KeyAccess *access, const struct stat *status);
 // The public halves that an exchange has: ret[0] of path; ret[1] of path.next, which it will have or has by now, where
 // there is such a file; else ret[0] again.
 int keys_load_exchange(const char *path, Keys ret[2]);
