@@ -313,6 +313,15 @@ def test_order_of_cancellations_does_not_matter(centre):
     assert rows == [("01-", "Mẹ 2", "Cha", ["00", "01"])]
 
 
+def test_no_number_is_cancelled_where_two_are_named(centre):
+    npc = centre.peer()
+    npc.publish([centre.enter(number(1)), centre.enter(number(2))])
+    body = npc.publish([centre.change("number-cancelled", number(1), number(2), time=10)])[1]
+    assert said(body) == {3: (REJECTED, ["FIELD_FORMAT"])}
+    assert centre.citizen(number(1)) and centre.citizen(number(2))
+    assert centre.cluster.value("SELECT count(*) FROM population.number_alias") == 0
+
+
 def test_a_cancelled_number_names_nobody_any_more(centre):
     npc, moh = centre.peer(), centre.peer("MOH")
     about, day = number(1), 24 * 3600 * 1_000_000

@@ -479,6 +479,24 @@ static void test_population_changes(void **state) {
     expect_plain(&c);
 }
 
+static void test_cancelled_number_is_one(void **state) {
+    Case c;
+    case_make(&c, DONGBO__DOMAIN__POPULATION);
+    dongbo__population_change__init(&c.change);
+    c.change.kind = "number-cancelled";
+    case_form(&c);
+    expect_plain(&c);
+    c.change.citizen_number = "001322000001"; // well formed, and not the subject's: perhaps a stranger's
+    case_form(&c);
+    EXPECT(&c, REJECTED, FIELD_FORMAT, "citizen_number");
+    c.change.citizen_number = c.subject.citizen_number;
+    case_form(&c);
+    expect_plain(&c);
+    c.subject.citizen_number = "";
+    case_form(&c);
+    expect_plain(&c);
+}
+
 static void test_population_cleared(void **state) {
     static const char *const FIELDS[] = {[2] = "citizen_number", [3] = "full_name", [4] = "birth_date", [5] = "sex"};
     for (uint32_t field = 2; field <= 10; field++) {
@@ -538,6 +556,7 @@ int main(void) {
         cmocka_unit_test(test_correction),
         cmocka_unit_test(test_population),
         cmocka_unit_test(test_population_changes),
+        cmocka_unit_test(test_cancelled_number_is_one),
         cmocka_unit_test(test_population_cleared),
         cmocka_unit_test(test_record_key),
     };
