@@ -345,14 +345,14 @@ int ledger_rows(Spool *spool, int64_t origin, int64_t *ret) {
     return lite_number(spool_lite(spool), SUM, 0, ret, "i", origin);
 }
 
-int ledger_taken_add(Spool *spool, int64_t origin, uint64_t row) {
-    static const char ADD[] = "INSERT OR IGNORE INTO taken (origin, row) VALUES (?1, ?2)";
-    return lite_run(spool_lite(spool), ADD, "ii", origin, (int64_t)row);
+int ledger_taken_put(Spool *spool, const TakenRow *taken) {
+    static const char PUT[] = "INSERT OR REPLACE INTO taken (origin, row, content) VALUES (?1, ?2, ?3)";
+    return lite_run(spool_lite(spool), PUT, "iii", taken->origin, (int64_t)taken->row, taken->content);
 }
 
-int ledger_is_taken(Spool *spool, int64_t origin, uint64_t row, int64_t *ret) {
-    static const char TAKEN[] = "SELECT 1 FROM taken WHERE origin = ?1 AND row = ?2";
-    return lite_number(spool_lite(spool), TAKEN, 0, ret, "ii", origin, (int64_t)row);
+int ledger_is_taken(Spool *spool, const TakenRow *taken, int64_t *ret) {
+    static const char TAKEN[] = "SELECT 1 FROM taken WHERE origin = ?1 AND row = ?2 AND content = ?3";
+    return lite_number(spool_lite(spool), TAKEN, 0, ret, "iii", taken->origin, (int64_t)taken->row, taken->content);
 }
 
 int ledger_taken_next(Spool *spool, int64_t origin, int64_t after, int64_t *ret) {

@@ -125,9 +125,15 @@ int ledger_rows(Spool *spool, int64_t origin, int64_t *ret);
 typedef int (*LedgerCount)(void *self, int verdict, int reason, int64_t n);
 int ledger_tallies(Spool *spool, int64_t origin, LedgerCount each, void *self);
 
-// Outbox rows that are in the spool and perhaps not yet marked as taken in their own database.
-int ledger_taken_add(Spool *spool, int64_t origin, uint64_t row);
-int ledger_is_taken(Spool *spool, int64_t origin, uint64_t row, int64_t *ret);
+// Outbox rows that are in the spool and perhaps not yet marked as taken in their own database, each with a hash of what
+// it was: one that was corrected since is another.
+typedef struct TakenRow {
+    int64_t origin;
+    uint64_t row;
+    int64_t content;
+} TakenRow;
+int ledger_taken_put(Spool *spool, const TakenRow *taken);
+int ledger_is_taken(Spool *spool, const TakenRow *taken, int64_t *ret);
 // The next greater one. 1 when there is none.
 int ledger_taken_next(Spool *spool, int64_t origin, int64_t after, int64_t *ret);
 int ledger_taken_delete(Spool *spool, int64_t origin, uint64_t row);

@@ -18,7 +18,8 @@
 --
 -- Rows taken stay with taken_at set until somebody deletes them (take: mark), or go at once (take: delete): an agent
 -- whose spool is lost before it was delivered can read them again only where they stay.
--- A row whose taken_at is set back to NULL, corrected or not, is taken again.
+-- A row whose taken_at is set back to NULL, corrected or not, is taken again. One that is corrected while it is NULL is
+-- taken as it is then, also where it was in the spool before and not marked yet (the agent was killed in between).
 -- Rows refused, and verdicts that came later, stand in dongbo_outbox_result.
 BEGIN;
 

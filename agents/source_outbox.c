@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // See source_outbox.h. Rows are locked in the agency's database while the spool stores them; then they are marked and
-// the lock is let go. Should this program die in between, the spool knows which rows it has (ledger's `taken`), and
-// they are only marked the next time.
+// the lock is let go. Should this program die in between, the spool knows which rows it has, and what they were
+// (ledger's `taken`), and they are only marked the next time; one that was corrected meanwhile is taken again.
 #include "agents/source_outbox.h"
 
 #include "agents/refused.h"
@@ -87,7 +87,8 @@ static int make_statements(SourceOutbox *self) {
             "SELECT id, CASE WHEN octet_length(\"row\"::text) <= %d THEN \"row\"::text END, at,"
             " (SELECT array_agg(CASE WHEN c = 'dongbo_op' THEN '=' || o.op WHEN o.\"row\" ? c THEN '=' || coalesce("
             "o.\"row\" ->> c, '') WHEN c = 'op' THEN '=' || o.op ELSE '' END ORDER BY n)"
-            " FROM unnest($2) WITH ORDINALITY AS u (c, n))"
+            " FROM unnest($2) WITH ORDINALITY AS u (c, n)),"
+            " hashtextextended(concat_ws(' ', o.op, o.at, o.\"row\"), 0)"
             " FROM %s AS o WHERE taken_at IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED",
             OUTBOX_ROW_BYTES_MAX, table) > 0 &&
         asprintf(&self->sql_mark, "UPDATE %s SET taken_at = clock_timestamp() WHERE id = ANY ($1)", table) > 0 &&
@@ -297,10 +298,11 @@ static int take_row(SourceOutbox *self, Intake *intake, const PGresult *result, 
     MapText values[MAP_COLUMNS_MAX];
     PgElement *elements;
     Item item = {.origin = self->origin.id, .row = (uint64_t)pg_i64(result, row, 0)};
+    TakenRow content = {item.origin, item.row, pg_i64(result, row, 4)};
     int64_t taken;
-    int r = ledger_is_taken(self->base.spool, self->origin.id, item.row, &taken);
+    int r = ledger_is_taken(self->base.spool, &content, &taken);
     if (r == 0 && taken == 0)
-        r = ledger_taken_add(self->base.spool, self->origin.id, item.row);
+        r = ledger_taken_put(self->base.spool, &content);
     if (r < 0)
         return r;
     bool large = pg_is_null(result, row, 1);

@@ -223,6 +223,13 @@ static void end_session(OutboxCase *c) {
         pg_command(c->ministry, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 's'"));
 }
 
+// A session that was closed holds what it locked until its server has noticed: whoever reads meanwhile passes over it.
+static void wait_for_locks(OutboxCase *c) {
+    done(pg_command(c->ministry,
+                    "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_locks WHERE pid <> pg_backend_pid() AND "
+                    "relation = 'public.dongbo_outbox'::regclass) LOOP PERFORM pg_sleep(0.005); END LOOP; END $$"));
+}
+
 // The connection breaks before the mark is committed, and for a while the server has not noticed.
 static void test_seals_once_what_a_lost_session_locks(void **state) {
     static const PgStatement WAITING = {
@@ -245,6 +252,50 @@ static void test_seals_once_what_a_lost_session_locks(void **state) {
     // It is known no longer: put back, it is taken again.
     put_back_first(c);
     assert_true(take_what_is_there(c));
+    assert_int_equal(sealed(c), 2);
+}
+
+// Its keeper corrects it where it stands, while it is in the spool and has no mark.
+static void correct_before_the_mark(OutboxCase *c, const char *correction, int expected) {
+    open_table(c);
+    done(pg_command(c->ministry, ROW));
+    read_without_mark(c);
+    done(spool_commit(c->test->spool));
+    end_session(c);
+    assert_true(c->source->kind->settle(c->source, true) < 0);
+    done(pg_command(c->ministry, correction)); // waits for the end of the session
+    open_table(c);
+    assert_true(take_what_is_there(c));
+    assert_int_equal(sealed(c), expected);
+    assert_false(take_what_is_there(c));
+}
+
+static void test_takes_what_is_corrected_before_the_mark(void **state) {
+    correct_before_the_mark(
+        *state, "UPDATE public.dongbo_outbox SET \"row\" = jsonb_set(\"row\", '{lot}', '\"M\"') WHERE id = 1", 2);
+}
+
+static void test_takes_what_is_withdrawn_before_the_mark(void **state) {
+    correct_before_the_mark(*state, "UPDATE public.dongbo_outbox SET op = 'D' WHERE id = 1", 2);
+}
+
+static void test_seals_once_what_is_touched_before_the_mark(void **state) {
+    correct_before_the_mark(*state, "UPDATE public.dongbo_outbox SET \"row\" = \"row\" WHERE id = 1", 1);
+}
+
+// The note is of a program that did not keep what the row was.
+static void test_takes_once_more_what_an_older_program_took(void **state) {
+    OutboxCase *c = *state;
+    open_table(c);
+    done(pg_command(c->ministry, ROW));
+    read_without_mark(c);
+    done(lite_script(spool_lite(c->test->spool), "UPDATE taken SET content = 0"));
+    done(spool_commit(c->test->spool));
+    end_session(c);
+    assert_true(c->source->kind->settle(c->source, true) < 0);
+    wait_for_locks(c);
+    assert_true(take_what_is_there(c));
+    assert_false(take_what_is_there(c));
     assert_int_equal(sealed(c), 2);
 }
 
@@ -309,13 +360,6 @@ static void test_seals_once_beside_what_its_name_was_before(void **state) {
     assert_int_equal(sealed(c), 1);
 }
 
-// A session that was closed holds what it locked until its server has noticed: whoever reads meanwhile passes over it.
-static void wait_for_locks(OutboxCase *c) {
-    done(pg_command(c->ministry,
-                    "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_locks WHERE pid <> pg_backend_pid() AND "
-                    "relation = 'public.dongbo_outbox'::regclass) LOOP PERFORM pg_sleep(0.005); END LOOP; END $$"));
-}
-
 // As a trigger does that guards a table against changes, or marks rows as deleted itself.
 static void test_seals_once_what_cannot_be_marked(void **state) {
     static const TakeKind TAKES[] = {TAKE_MARK, TAKE_DELETE};
@@ -349,6 +393,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_told_of_with_the_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answers_each_refusal_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seals_once_what_a_lost_session_locks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_takes_what_is_corrected_before_the_mark, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_takes_what_is_withdrawn_before_the_mark, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_seals_once_what_is_touched_before_the_mark, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_takes_once_more_what_an_older_program_took, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_beside_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_after_a_rollback, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_again_what_is_put_back_over_a_stop, setup, teardown),
