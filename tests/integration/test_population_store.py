@@ -337,3 +337,22 @@ def test_a_merger_that_comes_again_is_a_correction(store):
     # By a number that went with somebody who went.
     store.apply(enter(C), dict(kind="merged", subject_number=B, number=C))
     assert store.database.rows("SELECT citizen_number FROM population.citizen") == [(C,)]
+
+
+# ---- keys ----------------------------------------------------------------------------------------------------------
+
+def test_names_are_counted_while_others_write(store):
+    """Whoever counts makes the keys first, which are there already."""
+    store.apply(enter(A))
+    with store.database.holding("SELECT population.make_model()", user="dongbo_population_writer"):
+        store.database.rows("SET lock_timeout = '5s'; UPDATE population.citizen SET residence_province = '79'")
+    assert store.citizen(A)["residence_province"] == "79"
+
+
+def test_a_key_that_is_gone_is_made_again(store):
+    keys = "SELECT indexdef FROM pg_indexes WHERE indexname LIKE 'citizen\\_key\\_%%' ORDER BY 1"
+    before = store.database.rows(keys)
+    store.database.rows("SELECT population.begin_load()")
+    assert len(before) == 8 and store.database.rows(keys) == []
+    store.database.rows("SELECT population.make_model()")
+    assert store.database.rows(keys) == before
