@@ -443,13 +443,16 @@ static int find_item(Applying *applying, const Dongbo__EventVerdict *verdict, La
     return 0;
 }
 
+// By its number, for equal events have one id; by that where the exchange gives none, of a stream that was replaced.
 static int find_undecided(Applying *applying, const Dongbo__EventVerdict *verdict, Undecided *ret) {
     Spool *spool = applying->verdicts->spool;
-    bool has_id = verdict->event_id.len == EVENT_ID_BYTES;
-    int r = ledger_undecided(spool, applying->stream->id, verdict->sequence, ret);
-    if (r == 0 && has_id && memcmp(ret->event_id, verdict->event_id.data, EVENT_ID_BYTES) != 0)
+    bool has_id = verdict->event_id.len == EVENT_ID_BYTES, by_id = verdict->sequence == 0;
+    int r = by_id ? 1 : ledger_undecided(spool, applying->stream->id, verdict->sequence, ret);
+    if (r == 0 && has_id && memcmp(ret->event_id, verdict->event_id.data, EVENT_ID_BYTES) != 0) {
         r = 1;
-    if (r == 1 && has_id)
+        by_id = true;
+    }
+    if (r == 1 && has_id && by_id)
         r = ledger_undecided_by_event(spool, verdict->event_id.data, ret);
     return r;
 }

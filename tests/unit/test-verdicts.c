@@ -137,7 +137,7 @@ static void test_takes_words_before_their_receipt(void **state) {
     verdicts_free(&verdicts);
 }
 
-// After a fork a word may name an event of the old stream: its id finds it.
+// After a fork a word may be on an event of the old stream, which has no number here: its id finds it.
 static void test_finds_events_of_the_stream_before(void **state) {
     PublishCase *test = *state;
     Verdicts verdicts = {.spool = test->spool};
@@ -149,8 +149,33 @@ static void test_finds_events_of_the_stream_before(void **state) {
     assert_int_equal(spool_commit(test->spool), 0);
     publish_case_add(test, 3);
     assert_int_equal(receipt(test, &verdicts, 1, PLAIN), 0);
-    assert_int_equal(later(test, &verdicts, 3000, (Word[]){{2, MISMATCH, 3000, 0}, {0}}), 0);
+    Words words;
+    words_fill(&words, (Word[]){{2, MISMATCH, 3000, 0}, {0}});
+    words.verdicts[0].sequence = 0;
+    assert_int_equal(later_of(test, &verdicts, 3000, &words), 0);
     assert_results(test, RESULT_REFUSED, "3:4 ");
+    verdicts_free(&verdicts);
+}
+
+// A file that is dropped again has events of the same ids: a word on one is no word on the other, which may be open.
+static void test_tells_equal_events_apart(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    Words words;
+    publish_case_add(test, 1);
+    publish_case_add(test, 1);
+    receipt(test, &verdicts, 1, (Word[]){{1, MISMATCH, 1001, 0}, {0}});
+    assert_told(test, "2:4 ", "");
+    words_fill(&words, (Word[]){{2, UNCHANGED, 1002, 0}, {0}}); // the session broke before its receipt
+    memset(words.ids[0], 1, EVENT_ID_BYTES);
+    assert_int_equal(later_of(test, &verdicts, 1002, &words), 0);
+    assert_told(test, "", "");
+    assert_tally(test, "2:1 4:1 ");
+    receipt(test, &verdicts, 2, (Word[]){{2, UNCHANGED, 1002, 0}, {0}});
+    assert_undecided(test, 1);
+    later(test, &verdicts, 1100, (Word[]){{1, ACCEPTED, 1100, 0}, {0}});
+    assert_told(test, "", "2:1 ");
+    assert_tally(test, "1:1 2:1 ");
     verdicts_free(&verdicts);
 }
 
@@ -210,6 +235,7 @@ int main(void) {
         TEST(test_knows_what_receipts_said),
         TEST(test_takes_words_before_their_receipt),
         TEST(test_finds_events_of_the_stream_before),
+        TEST(test_tells_equal_events_apart),
         TEST(test_words_go_with_their_batch),
         TEST(test_refuses_receipts_that_answer_nothing),
     };

@@ -338,14 +338,7 @@ static void test_later_word_on_what_is_sealed_again(void **state) {
     Words words;
     words_fill(&words, (Word[]){{2, ACCEPTED, 2500, 0}, {0}});
     words.verdicts[0].sequence = 0;
-    SpoolStream stream = publish_case_stream(test);
-    Dongbo__Verdicts message = DONGBO__VERDICTS__INIT;
-    message.last_position = 2500;
-    message.n_verdicts = 1;
-    message.verdicts = words.pointers;
-    assert_int_equal(spool_begin(test->spool), 0);
-    assert_int_equal(verdicts_later(&verdicts, &stream, &message), 0);
-    assert_int_equal(spool_commit(test->spool), 0);
+    assert_int_equal(later_of(test, &verdicts, 2500, &words), 0);
     assert_told(test, "", "3:1 ");
     receipt(test, &verdicts, 3, (Word[]){{3, MISMATCH, 2003, 0}, {4, MISMATCH, 2004, 0}, {0}});
     assert_told(test, "", "");

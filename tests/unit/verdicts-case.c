@@ -59,18 +59,22 @@ int receipt(PublishCase *test, Verdicts *verdicts, uint64_t first, const Word *l
     return receipt_of(test, verdicts, first, list, ++stored_at_us);
 }
 
-int later(PublishCase *test, Verdicts *verdicts, uint64_t position, const Word *list) {
-    Words words;
-    words_fill(&words, list);
+int later_of(PublishCase *test, Verdicts *verdicts, uint64_t position, Words *words) {
     SpoolStream stream = publish_case_stream(test);
     Dongbo__Verdicts message = DONGBO__VERDICTS__INIT;
     message.last_position = position;
-    message.n_verdicts = words.n;
-    message.verdicts = words.pointers;
+    message.n_verdicts = words->n;
+    message.verdicts = words->pointers;
     assert_int_equal(spool_begin(test->spool), 0);
     int r = verdicts_later(verdicts, &stream, &message);
     assert_int_equal(spool_commit(test->spool), 0);
     return r;
+}
+
+int later(PublishCase *test, Verdicts *verdicts, uint64_t position, const Word *list) {
+    Words words;
+    words_fill(&words, list);
+    return later_of(test, verdicts, position, &words);
 }
 
 static int note_result(void *self, const Result *result) {

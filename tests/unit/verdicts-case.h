@@ -39,6 +39,7 @@ void words_fill(Words *words, const Word *list);
 int receipt_of(PublishCase *test, Verdicts *verdicts, uint64_t first, const Word *list, int64_t stored_at_us);
 // One for what is stored anew.
 int receipt(PublishCase *test, Verdicts *verdicts, uint64_t first, const Word *list);
+int later_of(PublishCase *test, Verdicts *verdicts, uint64_t position, Words *words);
 int later(PublishCase *test, Verdicts *verdicts, uint64_t position, const Word *list);
 // What is to be handed back, as "row:verdict ", and forgotten then.
 void assert_results(PublishCase *test, ResultKind kind, const char *expected);
