@@ -54,6 +54,7 @@ struct Drop {
     zhashx_t *seen;     // DropFile by name: what the last listing found and nothing told of
     zhashx_t *known;    // DropFile by name: told, and not let go
     zhashx_t *busy;     // open for writing, and noticed
+    zhashx_t *unsure;   // nobody can tell whether it is: left to listings
     zhashx_t *blocked;  // cannot be opened: a sentence by name
     int64_t blocked_ms; // when they were tried last
     int64_t list_ms;    // when the next listing is due
@@ -82,7 +83,8 @@ static int drop_watch(Drop *drop) {
 
 static int drop_open(Drop *drop) {
     if (drop->directory == NULL || drop->pattern == NULL || drop->names == NULL || drop->made == NULL ||
-        drop->busy == NULL || drop->blocked == NULL || asprintf(&drop->done, "%s/done", drop->directory) < 0)
+        drop->busy == NULL || drop->unsure == NULL || drop->blocked == NULL ||
+        asprintf(&drop->done, "%s/done", drop->directory) < 0)
         return error_fail(ERROR_MEMORY, "no memory for a drop folder");
     if (access(drop->directory, R_OK | W_OK | X_OK) != 0)
         return error_fail(ERROR_CONFIG, "the drop folder %s cannot be used: %s", drop->directory, strerror(errno));
@@ -107,6 +109,7 @@ int drop_new(Drop **ret, const char *directory, const char *pattern) {
     drop->names = zhashx_new();
     drop->made = zhashx_new();
     drop->busy = zhashx_new();
+    drop->unsure = zhashx_new();
     drop->blocked = zhashx_new();
     if (drop->made != NULL)
         zhashx_set_destructor(drop->made, file_free);
@@ -138,6 +141,7 @@ void drop_destroy(Drop **drop) {
     zhashx_destroy(&(*drop)->made);
     zhashx_destroy(&(*drop)->seen);
     zhashx_destroy(&(*drop)->busy);
+    zhashx_destroy(&(*drop)->unsure);
     zhashx_destroy(&(*drop)->blocked);
     zhashx_destroy(&(*drop)->known);
     free(*drop);
@@ -262,7 +266,10 @@ void drop_forget(Drop *drop) {
 }
 
 int drop_wait_ms(const Drop *drop) {
-    return drop->young ? SETTLE_POLL_MS : -1;
+    if (drop->young || zhashx_size(drop->unsure) == 0)
+        return drop->young ? SETTLE_POLL_MS : -1;
+    int64_t left = drop->list_ms - now_ms(drop);
+    return left > SETTLE_POLL_MS ? (int)left : SETTLE_POLL_MS;
 }
 
 void drop_path(const Drop *drop, bool done, const char *name, char out[DROP_PATH_BYTES]) {
@@ -330,6 +337,7 @@ static Writers writers_of(int fd) {
 }
 
 #define OPEN "is still open for writing; it is read when that ends"
+#define OPEN_ELSEWHERE "may be open for writing on another machine; it is read when it stayed the same for a minute"
 #define OPENED                                                                                                         \
     "was opened as soon as it was created, and nothing told yet that writing ended; it is read when that is told, or " \
     "when it has not changed for an hour"
@@ -342,12 +350,17 @@ static void note_busy(Drop *drop, const char *name, const char *why) {
 // Whether nobody is writing to a file that a closing or a renaming told of, or that was created, or was here before.
 static bool is_settled(Drop *drop, int fd, const DropFile *file) {
     Writers writers = writers_of(fd);
-    if (writers == WRITERS_SOME) // closing it will be an event
-        note_busy(drop, file->name, OPEN);
-    if (writers != WRITERS_UNKNOWN)
+    bool open = writers == WRITERS_SOME && !is_remote(fd);
+    if (writers == WRITERS_SOME) // closing it will be an event, here
+        note_busy(drop, file->name, open ? OPEN : OPEN_ELSEWHERE);
+    if (writers == WRITERS_NONE || open)
         return writers == WRITERS_NONE;
-    if (drop->lost || zhashx_lookup(drop->made, file->name) != NULL) // listings are to find it the same
+    const Made *made = zhashx_lookup(drop->made, file->name);
+    if (writers == WRITERS_SOME || drop->lost || made != NULL) { // listings are to find it the same
+        if (made == NULL || !made->opened)
+            zhashx_insert(drop->unsure, file->name, drop);
         return false;
+    }
     if (clock_now_us(drop->clock) * 1000 - file->changed_ns >= SETTLE_MS * 1000000LL)
         return true;
     zhashx_update(drop->names, file->name, drop);
@@ -453,6 +466,7 @@ static int drop_look(Drop *drop, int directory, const char *name) {
     if (!is_meant(drop, name) || is_fresh(drop, directory, name))
         return 0;
     zhashx_delete(drop->blocked, name);
+    zhashx_delete(drop->unsure, name);
     return is_known(drop, directory, name) ? 0 : open_and_add(drop, directory, name, is_settled);
 }
 
@@ -500,6 +514,19 @@ static int forget_gone(Drop *drop, int directory) {
     return 0;
 }
 
+// What the last listing found, too, was taken by this one, or changes: then it is being written. Nor is there anything
+// to wait for where none found it.
+static int forget_sure(Drop *drop, zhashx_t *found) {
+    zlistx_t *names = zhashx_keys(drop->unsure);
+    if (names == NULL)
+        return error_fail(ERROR_MEMORY, "no memory for a drop folder");
+    for (const char *name = zlistx_first(names); name != NULL; name = zlistx_next(names))
+        if (zhashx_lookup(found, name) == NULL || zhashx_lookup(drop->seen, name) != NULL)
+            zhashx_delete(drop->unsure, name);
+    zlistx_destroy(&names);
+    return 0;
+}
+
 static int look_for_untold(Drop *drop, DIR *directory) {
     zhashx_t *found = NULL;
     int r = drop_watch(drop);
@@ -509,6 +536,8 @@ static int look_for_untold(Drop *drop, DIR *directory) {
         r = drop_files_new(&found);
     for (struct dirent *entry; r == 0 && drop->n < DROP_FILES_MAX && (entry = readdir(directory)) != NULL;)
         r = drop_list(drop, dirfd(directory), entry->d_name, found);
+    if (r == 0)
+        r = forget_sure(drop, found);
     if (r < 0) {
         zhashx_destroy(&found);
         return r;
@@ -552,8 +581,10 @@ int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n) {
         drop->names = young; // what is too young comes again
         drop->young = false;
         drop->new_busy[0] = 0;
-        if (drop->whole)
+        if (drop->whole) {
             zhashx_purge(drop->blocked);
+            zhashx_purge(drop->unsure);
+        }
         bool all = drop->whole, due = is_listing_due(drop);
         r = all ? look_at_all(drop, directory) : look_at_names(drop, directory, names);
         zhashx_destroy(&names);

@@ -34,7 +34,9 @@ int drop_fd(const Drop *drop);
 // True when there is something to look at: at first, after something happened in the folder, after drop_again(), while
 // a file there was too young to be taken, and every DROP_LIST_MS.
 bool drop_has_news(Drop *drop);
-// How long to wait for a file that may still be growing; -1 when there is none.
+// How long to wait for a file that may still be growing, or for the next listing, where only that tells of one whether
+// it is; -1 when there is none. Two listings at most are waited for: what changes from one to the next is being
+// written.
 int drop_wait_ms(const Drop *drop);
 // Lists the complete files that were not told yet, sorted by name. *ret lives until the next scan. ERROR_SYSTEM. What
 // was put here by link() is complete two seconds later, and what no event told of when two listings found it the same;

@@ -255,6 +255,59 @@ static void test_waits_when_events_are_lost_without_leases(void **state) {
     become_root();
 }
 
+static bool waits(const DropCase *c) {
+    return drop_wait_ms(c->drop) >= 0;
+}
+
+// Whoever reads what is there, and ends, is told that something is left to wait for.
+static void test_waits_for_listings_without_leases(void **state) {
+    DropCase *c = *state;
+    char path[128];
+    assert_string_equal(told(c, 0), "");
+    put_by_link(c, "a.csv");
+    put_by_link(c, "b.csv");
+    put_by_link(c, "gone.csv");
+    int fd = begin_writing(c, "open.csv", O_CREAT); // is not waited for
+    become_nobody();
+    assert_string_equal(told(c, 0), "");
+    assert_false(waits(c));
+    assert_string_equal(told(c, SOON_MS), "");
+    assert_in_range(drop_wait_ms(c->drop), DROP_LIST_MS - 2 * SOON_MS, DROP_LIST_MS);
+    become_root();
+    assert_int_equal(unlink(path_of(c, "gone.csv", path)), 0);
+    become_nobody();
+    assert_string_equal(told(c, drop_wait_ms(c->drop)), "");
+    become_root();
+    scratch_append(c->folder, "b.csv", "2\n"); // is being written, and nothing tells of it
+    swallow_events(c);
+    become_nobody();
+    assert_true(waits(c));
+    assert_string_equal(told(c, drop_wait_ms(c->drop)), "a.csv ");
+    assert_false(waits(c));
+    assert_string_equal(told(c, DROP_LIST_MS), "b.csv ");
+    become_root();
+    close(fd);
+}
+
+static void test_waits_for_listings_when_events_are_lost_without_leases(void **state) {
+    DropCase *c = *state;
+    assert_string_equal(told(c, 0), "");
+    scratch_write(c->folder, "a.csv", "id\n1\n");
+    become_nobody();
+    assert_string_equal(told(c, 0), ""); // it is too young
+    assert_true(waits(c));
+    become_root();
+    lose_events(c);
+    become_nobody();
+    for (int listings = 0; listings < 2; listings++) {
+        assert_string_equal(told(c, listings == 0 ? SOON_MS : drop_wait_ms(c->drop)), "");
+        assert_true(waits(c));
+    }
+    assert_string_equal(told(c, drop_wait_ms(c->drop)), "a.csv ");
+    assert_false(waits(c));
+    become_root();
+}
+
 // How many listings it takes until a.csv is told of, at most 100.
 static int listings_until_told(DropCase *c) {
     for (int i = 1; i <= 100; i++)
@@ -363,6 +416,8 @@ int main(void) {
         TEST(test_leaves_what_no_event_told_while_it_is_open),
         TEST(test_lists_when_events_are_lost),
         TEST(test_waits_when_events_are_lost_without_leases),
+        TEST(test_waits_for_listings_without_leases),
+        TEST(test_waits_for_listings_when_events_are_lost_without_leases),
         TEST(test_tells_of_what_was_read_at_once_without_leases),
         TEST(test_tells_of_what_was_closed_when_events_are_lost_without_leases),
         TEST(test_leaves_what_is_written_when_events_are_lost_without_leases),
