@@ -5,7 +5,7 @@
 
 #include "broker/beside.h"
 #include "broker/commune.h"
-#include "broker/decide_merger.h"
+#include "broker/decide_population.h"
 #include "broker/decide_standing.h"
 #include "broker/name.h"
 #include "broker/resent.h"
@@ -590,8 +590,8 @@ static const Dongbo__Record *coming_of(const Chains *chains, const Item *merger)
 static int decide_record(const Merge *merge, const Work *work, const Chains *chains, Item *item) {
     if (item->stands != 0)
         return decide_standing_record(merge, work, item);
-    if (item->domain == DONGBO__DOMAIN__POPULATION && population_is_merger(item->event->population))
-        return decide_merger(merge, coming_of(chains, item), item);
+    if (item->domain == DONGBO__DOMAIN__POPULATION)
+        return decide_population(merge, coming_of(chains, item), item);
     return reconcile(merge, item->onto, item->event, &item->merged);
 }
 

@@ -434,6 +434,19 @@ def test_a_death_recorded_in_error_is_taken_back_by_a_row(centre):
     assert [(v.sequence, v.verdict) for v in verdicts if v.position > 4] == [(1, ACCEPTED)]
 
 
+def test_nobody_dies_before_their_birth(centre):
+    npc = centre.peer()
+    npc.publish([centre.enter(number(of)) for of in (1, 2)])
+    early = centre.change("death", number(1), time=10, died_on="1999-01-01")
+    body = npc.publish([early, centre.change("correction", number(2), time=10, birth_date="1999-01-01"),
+                        centre.change("death", number(2), time=20, died_on="1999-01-01")])[1]
+    assert said(body) == {3: (MISMATCH, ["DATE_BEFORE_BIRTH"])}
+    assert [centre.citizen(number(of))["died_on"] for of in (1, 2)] == ["", "1999-01-01"]
+    npc.publish([centre.change("correction", number(1), time=30, birth_date="1999-01-01")])
+    assert said(npc.publish([early])[1]) == {}
+    assert centre.citizen(number(1))["died_on"] == "1999-01-01"
+
+
 @pytest.mark.parametrize("operation", [2, 3], ids=["RETRACT", "CORRECT"])
 def test_population_events_are_not_withdrawn(centre, operation):
     npc = centre.peer()

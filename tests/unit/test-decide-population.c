@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Population events one by one on what is known of a person: what they may say of them.
+#include "broker/decide_population.h"
+#include "dose-case.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const Grants NPC = {.agency = 5, .code = "NPC"};
+
+typedef struct Told {
+    Dongbo__ChangeEvent event;
+    Dongbo__PopulationChange body;
+    uint8_t id[EVENT_ID_BYTES];
+    Item item;
+} Told;
+
+// Onto what an earlier event left, or NULL; of somebody born on that day, or "". Their number is A.
+static int tell(Told *t, const Told *before, const char *birth_date) {
+    Person *person = arena_alloc(arena, sizeof *person);
+    *person = (Person){.key = 1, .citizen_number = "A", .birth_date = birth_date, .died_on = ""};
+    t->event.event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, t->id};
+    t->event.population = &t->body;
+    t->item = (Item){.event = &t->event,
+                     .domain = DONGBO__DOMAIN__POPULATION,
+                     .claimed_number = t->body.citizen_number,
+                     .person = person,
+                     .settled = t->item.settled,
+                     .onto = before == NULL ? NULL : before->item.merged.record,
+                     .earlier = before == NULL ? NULL : &before->item,
+                     .decision = {.verdict = DONGBO__VERDICT__ACCEPTED}};
+    Merge merge = {rules, &NPC, arena};
+    assert_int_equal(decide_population(&merge, NULL, &t->item), 0);
+    return t->item.decision.n_reasons == 0 ? 0 : t->item.decision.reasons[0].code;
+}
+
+static Told told(const char *kind, const char *birth_date, const char *died_on, int64_t time) {
+    Told t = {.event = DONGBO__CHANGE_EVENT__INIT, .body = DONGBO__POPULATION_CHANGE__INIT};
+    memset(t.id, (int)time, sizeof t.id);
+    t.event.operation = DONGBO__OPERATION__UPSERT;
+    t.event.event_time_us = time;
+    t.event.body_case = DONGBO__CHANGE_EVENT__BODY_POPULATION;
+    t.body.kind = (char *)kind;
+    t.body.citizen_number = "A";
+    t.body.birth_date = (char *)birth_date;
+    t.body.died_on = (char *)died_on;
+    return t;
+}
+
+static void test_nobody_dies_unborn(void **state) {
+    static const int UNBORN = DONGBO__REASON_CODE__DATE_BEFORE_BIRTH;
+    Told death = told("death", "", "1990-05-01", 20), entered = told("registered", "1991-01-02", "", 10);
+    assert_int_equal(tell(&death, NULL, "1990-05-02"), UNBORN);
+    assert_int_equal(death.item.decision.verdict, DONGBO__VERDICT__MISMATCH);
+    assert_false(death.item.merged.store);
+    assert_int_equal(tell(&death, NULL, "1990-05-01"), 0);
+    assert_int_equal(tell(&death, NULL, "1990"), 0);
+    assert_int_equal(tell(&death, NULL, ""), 0);
+    assert_true(death.item.merged.store);
+    // By what the batch itself has said of them so far.
+    assert_int_equal(tell(&entered, NULL, NULL), 0);
+    assert_int_equal(tell(&death, &entered, NULL), UNBORN);
+    Told mended = told("correction", "1989-01-02", "", 30);
+    assert_int_equal(tell(&mended, &entered, "1991-01-02"), 0);
+    assert_int_equal(tell(&death, &mended, "1991-01-02"), 0);
+    Told again = told("correction", "1990-06-01", "", 40);
+    assert_int_equal(tell(&again, &death, "1989-01-02"), DONGBO__REASON_CODE__PERIOD_REVERSED);
+}
+
+static void test_what_loses_or_was_applied_is_not_held_against_anybody(void **state) {
+    Told death = told("death", "", "1991-05-01", 20), older = told("death", "", "1980-05-01", 10),
+         newer = told("death", "", "1980-05-01", 30);
+    assert_int_equal(tell(&death, NULL, "1990-05-02"), 0);
+    assert_int_equal(tell(&older, &death, "1990-05-02"), 0);
+    assert_true(older.item.merged.superseded);
+    newer.item.settled = true;
+    assert_int_equal(tell(&newer, &death, "1990-05-02"), 0);
+    Told merged = told("merged", "", "1980-05-01", 40);
+    assert_int_equal(tell(&merged, &death, "1990-05-02"), 0);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, dose_arena_new, dose_arena_end)
+    const struct CMUnitTest tests[] = {
+        TEST(test_nobody_dies_unborn),
+        TEST(test_what_loses_or_was_applied_is_not_held_against_anybody),
+    };
+    return cmocka_run_group_tests(tests, dose_setup, dose_teardown);
+}
