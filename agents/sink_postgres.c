@@ -320,29 +320,12 @@ static int names_prepare(Postgres *pg) {
     PQfreemem(quoted);
     if (!pg->quoted)
         return error_fail(ERROR_MEMORY, "no memory for a sink");
-    postgres_sql(&pg->place_read, "SELECT epoch, position, hash, policy_version FROM %s.%s", pg->quoted, pg->place);
-    postgres_sql(
-        &pg->place_write,
-        "INSERT INTO %s.%s (epoch, position, hash, policy_version, at) VALUES ($1, $2, $3, $4, now())"
-        " ON CONFLICT (one) DO UPDATE SET epoch = $1, position = $2, hash = $3, policy_version = $4, at = now()",
-        pg->quoted, pg->place);
-    postgres_sql(&pg->head_read, "SELECT signed_head FROM %s.%s WHERE signed_head IS NOT NULL", pg->quoted, pg->place);
-    postgres_sql(&pg->head_write, "UPDATE %s.%s SET signed_head = $1", pg->quoted, pg->place);
-    bytes_append_u8(&pg->head_read, 0);
-    bytes_append_u8(&pg->head_write, 0);
-    bytes_append_u8(&pg->place_read, 0);
-    bytes_append_u8(&pg->place_write, 0);
-    static const Oid types[] = {OID_INT4, OID_INT8, OID_BYTEA, OID_INT4};
-    pg->place_reader = (PgStatement){"place_read", (const char *)pg->place_read.data, 0, NULL};
-    pg->place_writer = (PgStatement){"place_write", (const char *)pg->place_write.data, 4, types};
-    static const Oid text[] = {OID_TEXT};
-    pg->head_reader = (PgStatement){"head_read", (const char *)pg->head_read.data, 0, NULL};
-    pg->head_writer = (PgStatement){"head_write", (const char *)pg->head_write.data, 1, text};
+    postgres_place_statements(pg);
     return 0;
 }
 
 typedef struct Exists {
-    bool schema, position, version, snapshot, head;
+    bool schema, position, version, snapshot, head, whole;
 } Exists;
 
 static int exists(Postgres *pg, Exists *ret) {
@@ -356,7 +339,11 @@ static int exists(Postgres *pg, Exists *ret) {
         " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE n.nspname = $1 AND c.relname = 'dongbo_snapshot'),"
         " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a"
-        " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'signed_head')",
+        " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'signed_head'),"
+        " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a"
+        " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = '" POSTGRES_WHOLE
+        "' AND a.attname = 'policy_version'"
+        " AND has_table_privilege(c.oid, 'SELECT'))",
         2, types};
     PgParams params = {0};
     pg_param_text(&params, pg->schema);
@@ -366,8 +353,8 @@ static int exists(Postgres *pg, Exists *ret) {
     pg_params_free(&params);
     if (r < 0)
         return r;
-    *ret = (Exists){pg_bool(result, 0, 0), pg_bool(result, 0, 1), pg_bool(result, 0, 2), pg_bool(result, 0, 3),
-                    pg_bool(result, 0, 4)};
+    *ret = (Exists){pg_bool(result, 0, 0), pg_bool(result, 0, 1), pg_bool(result, 0, 2),
+                    pg_bool(result, 0, 3), pg_bool(result, 0, 4), pg_bool(result, 0, 5)};
     PQclear(result);
     return 0;
 }
@@ -377,6 +364,7 @@ static int schema_prepare(Postgres *pg) {
     int r = exists(pg, &has);
     if (r < 0)
         return r;
+    pg->beside_whole = has.whole && strcmp(pg->place, POSTGRES_WHOLE) != 0;
     alter(pg);
     if (!has.schema)
         postgres_sql(&pg->sql, "CREATE SCHEMA IF NOT EXISTS %s; ", pg->quoted);
@@ -407,26 +395,6 @@ void postgres_rows_forget(Postgres *pg) {
     arena_reset(pg->arena);
 }
 
-static int place_read(Postgres *pg, SinkPlace *ret) {
-    PGresult *result;
-    int r = pg_run(pg->pg, &pg->place_reader, NULL, &result);
-    if (r < 0)
-        return postgres_altered(pg, pg->place, r);
-    bool found = PQntuples(result) == 1;
-    *ret = (SinkPlace){0};
-    if (found) {
-        size_t n;
-        const uint8_t *hash = pg_bytes(result, 0, 2, &n);
-        ret->epoch = (uint32_t)pg_i32(result, 0, 0);
-        ret->position = (uint64_t)pg_i64(result, 0, 1);
-        ret->policy_version = (uint32_t)pg_i32(result, 0, 3);
-        if (n == HASH_BYTES) // a CHECK of the table
-            memcpy(ret->hash, hash, HASH_BYTES);
-    }
-    PQclear(result);
-    return ret->position ? 0 : 1;
-}
-
 static int postgres_begin(Sink *sink, SinkPlace *ret) {
     Postgres *pg = (Postgres *)sink;
     postgres_rows_forget(pg);
@@ -442,7 +410,7 @@ static int postgres_begin(Sink *sink, SinkPlace *ret) {
         r = columns_read(pg);
     if (r == 0)
         r = postgres_snapshot_prepare(pg);
-    return r == 0 ? place_read(pg, ret) : r;
+    return r == 0 ? postgres_place_find(pg, ret) : r;
 }
 
 // ---- records -----------------------------------------------------------------------------------------------------
@@ -573,16 +541,6 @@ static int table_put(Postgres *pg, int domain, uint32_t epoch) {
     return r < 0 ? postgres_altered(pg, domain_name(domain), r) : 0;
 }
 
-int postgres_place_put(Postgres *pg, const SinkPlace *place) {
-    pg_params_clear(&pg->params);
-    pg_param_i32(&pg->params, (int32_t)place->epoch);
-    pg_param_i64(&pg->params, (int64_t)place->position);
-    pg_param_bytes(&pg->params, place->hash, HASH_BYTES);
-    pg_param_i32(&pg->params, (int32_t)place->policy_version);
-    int r = pg_run(pg->pg, &pg->place_writer, &pg->params, NULL);
-    return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
-}
-
 static int postgres_commit(Sink *sink, const SinkPlace *place) {
     Postgres *pg = (Postgres *)sink;
     int r = pg_connect(pg->pg);
@@ -615,6 +573,7 @@ static void postgres_destroy(Sink *sink) {
     pg_params_free(&pg->params);
     bytes_free(&pg->sql);
     bytes_free(&pg->place_read);
+    bytes_free(&pg->whole_read);
     bytes_free(&pg->place_write);
     bytes_free(&pg->head_read);
     bytes_free(&pg->head_write);
@@ -638,32 +597,6 @@ void sink_postgres_origins(Sink *sink) {
     ((Postgres *)sink)->origins = true;
 }
 
-// Where there is no place yet there is nothing beside which it could stand.
-static int postgres_keep_head(Sink *sink, const char *line, size_t n) {
-    Postgres *pg = (Postgres *)sink;
-    char text[HEAD_LINE_BYTES_MAX];
-    snprintf(text, sizeof text, "%.*s", (int)n, line);
-    int r = pg_connect(pg->pg);
-    pg_params_clear(&pg->params);
-    pg_param_text(&pg->params, text);
-    if (r == 0)
-        r = pg_run(pg->pg, &pg->head_writer, &pg->params, NULL);
-    return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
-}
-
-static int postgres_kept_head(Sink *sink, Bytes *ret) {
-    Postgres *pg = (Postgres *)sink;
-    PGresult *result;
-    int r = pg_run(pg->pg, &pg->head_reader, NULL, &result);
-    if (r < 0)
-        return postgres_altered(pg, pg->place, r);
-    bool found = PQntuples(result) == 1 && PQgetlength(result, 0, 0) < HEAD_LINE_BYTES_MAX;
-    if (found)
-        bytes_append_text(ret, pg_text(result, 0, 0));
-    PQclear(result);
-    return ret->failed ? error_fail(ERROR_MEMORY, "no memory for a signed head") : !found;
-}
-
 static const SinkKind POSTGRES = {.begin = postgres_begin,
                                   .grant = postgres_grant,
                                   .write = postgres_write,
@@ -672,15 +605,15 @@ static const SinkKind POSTGRES = {.begin = postgres_begin,
                                   .destroy = postgres_destroy,
                                   .replaces = true,
                                   .snapshots = &POSTGRES_SNAPSHOTS,
-                                  .keep_head = postgres_keep_head,
-                                  .kept_head = postgres_kept_head};
+                                  .keep_head = postgres_head_keep,
+                                  .kept_head = postgres_head_kept};
 
 int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema) {
     Postgres *pg = calloc(1, sizeof *pg);
     if (!pg)
         return error_fail(ERROR_MEMORY, "no memory for a sink");
     pg->sink.kind = &POSTGRES;
-    snprintf(pg->place, sizeof pg->place, "dongbo_position");
+    snprintf(pg->place, sizeof pg->place, POSTGRES_WHOLE);
     CLEANUP(sink_destroy) Sink *sink = &pg->sink;
     pg->schema = strdup(schema);
     if (!pg->schema)

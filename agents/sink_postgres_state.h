@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the parts of the PostgreSQL sink share: sink_postgres.c takes the feed in, sink_postgres_snapshot.c snapshots.
+// What the parts of the PostgreSQL sink share: sink_postgres.c takes the feed in, sink_postgres_snapshot.c snapshots,
+// sink_postgres_place.c keeps the place.
 #pragma once
 
 #include "agents/sink_postgres.h"
@@ -60,12 +61,13 @@ typedef struct Postgres {
     bool origins;                // rows are to have proofs of origin
     const RecordOrigin *origin;  // of the next record
     const SinkSnapshot *filling; // rows are of this snapshot; NULL: of the feed
+    bool beside_whole;           // a share, and one without a share has a place here
     bool failed;                 // something was missing, and nothing has been committed since
     Table tables[DOMAIN_MAX + 1];
     Arena *arena; // rows since the last commit
     PgParams params;
-    Bytes sql, place_read, place_write, head_read, head_write;
-    PgStatement place_reader, place_writer, head_reader, head_writer;
+    Bytes sql, place_read, whole_read, place_write, head_read, head_write;
+    PgStatement place_reader, whole_reader, place_writer, head_reader, head_writer;
     Made snapshot_read, snapshot_write, snapshot_drop;
 } Postgres;
 
@@ -80,7 +82,15 @@ int postgres_altered(Postgres *pg, const char *table, int r);
 int postgres_extend(Postgres *pg, int domain, uint32_t fields); // makes the table hold these fields, too; disconnects
 void postgres_rows_bind(Postgres *pg, const Table *table);      // into pg->params
 void postgres_rows_forget(Postgres *pg);
+
+// ---- sink_postgres_place.c
+
+#define POSTGRES_WHOLE "dongbo_position" // the table of a receiver without a share
+void postgres_place_statements(Postgres *pg);
+int postgres_place_find(Postgres *pg, SinkPlace *ret); // 1 when there is none
 int postgres_place_put(Postgres *pg, const SinkPlace *place);
+int postgres_head_keep(Sink *sink, const char *line, size_t n);
+int postgres_head_kept(Sink *sink, Bytes *ret);
 
 // ---- sink_postgres_snapshot.c
 

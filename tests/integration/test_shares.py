@@ -209,6 +209,31 @@ def test_shares_say_that_other_rights_hold(exchange, health, empty_database):
     assert empty_database.value("SELECT count(*) FROM r.health") == len(history.lots)
 
 
+def test_shares_bring_back_nothing_that_a_snapshot_let_go(exchange, health, empty_database):
+    """They were behind it, and the feed tells what came before the rights ended, but not that it is to go."""
+    history = History(health, random.Random(7))
+    first = exchange.receivers["hn"].config
+    text = first.read_text()
+    first.write_text(text[:text.index("sink:")] +
+                     f'sink: {{kind: postgres, conninfo: "{empty_database.conninfo()}", schema: r}}\n')
+    shares = [Consumer(exchange, f"let-go-{i}", f"{i}/2") for i in (1, 2)]
+    history.go_on(50)
+    for share in shares:
+        share.until_head()
+    history.go_on(50)  # which they have not read
+    exchange.dongbo("subscription", "change", "hn", "--domain", "population", "--field",
+                    "citizen_number,population.full_name")
+    exchange.wait_in_force()
+    Consumer(exchange, "whole").until_head("--from", "snapshot")
+    assert empty_database.value("SELECT count(*) FROM r.health") == 0
+    for share in shares * 2:
+        assert "what is granted has changed" not in share.until_head("--accept-rights")
+    assert empty_database.value("SELECT count(*) FROM r.health") == 0
+    places = " UNION ".join(f"SELECT epoch, position, hash, policy_version FROM r.dongbo_position{share}"
+                            for share in ("", "_1_of_2", "_2_of_2"))
+    assert len(empty_database.rows(places)) == 1
+
+
 def test_a_share_that_stops_holds_up_nobody(exchange, health):
     history = History(health, random.Random(5))
     stopped, other = (Consumer(exchange, f"share-{i}", f"{i}/2") for i in (1, 2))

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where the PostgreSQL sink is in the feed, and the signed head beside that: a table of one row, of each share its own.
+#include "agents/sink_postgres_state.h"
+
+#include "proto/base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void postgres_place_statements(Postgres *pg) {
+    postgres_sql(&pg->place_read, "SELECT epoch, position, hash, policy_version FROM %s.%s", pg->quoted, pg->place);
+    postgres_sql(&pg->whole_read, "SELECT epoch, position, hash, policy_version FROM %s." POSTGRES_WHOLE, pg->quoted);
+    postgres_sql(
+        &pg->place_write,
+        "INSERT INTO %s.%s (epoch, position, hash, policy_version, at) VALUES ($1, $2, $3, $4, now())"
+        " ON CONFLICT (one) DO UPDATE SET epoch = $1, position = $2, hash = $3, policy_version = $4, at = now()",
+        pg->quoted, pg->place);
+    postgres_sql(&pg->head_read, "SELECT signed_head FROM %s.%s WHERE signed_head IS NOT NULL", pg->quoted, pg->place);
+    postgres_sql(&pg->head_write, "UPDATE %s.%s SET signed_head = $1", pg->quoted, pg->place);
+    bytes_append_u8(&pg->head_read, 0);
+    bytes_append_u8(&pg->head_write, 0);
+    bytes_append_u8(&pg->place_read, 0);
+    bytes_append_u8(&pg->whole_read, 0);
+    bytes_append_u8(&pg->place_write, 0);
+    static const Oid types[] = {OID_INT4, OID_INT8, OID_BYTEA, OID_INT4};
+    pg->place_reader = (PgStatement){"place_read", (const char *)pg->place_read.data, 0, NULL};
+    pg->whole_reader = (PgStatement){"whole_read", (const char *)pg->whole_read.data, 0, NULL};
+    pg->place_writer = (PgStatement){"place_write", (const char *)pg->place_write.data, 4, types};
+    static const Oid text[] = {OID_TEXT};
+    pg->head_reader = (PgStatement){"head_read", (const char *)pg->head_read.data, 0, NULL};
+    pg->head_writer = (PgStatement){"head_write", (const char *)pg->head_write.data, 1, text};
+}
+
+static int place_read(Postgres *pg, const PgStatement *reader, SinkPlace *ret) {
+    PGresult *result;
+    int r = pg_run(pg->pg, reader, NULL, &result);
+    if (r < 0)
+        return postgres_altered(pg, pg->place, r);
+    bool found = PQntuples(result) == 1;
+    *ret = (SinkPlace){0};
+    if (found) {
+        size_t n;
+        const uint8_t *hash = pg_bytes(result, 0, 2, &n);
+        ret->epoch = (uint32_t)pg_i32(result, 0, 0);
+        ret->position = (uint64_t)pg_i64(result, 0, 1);
+        ret->policy_version = (uint32_t)pg_i32(result, 0, 3);
+        if (n == HASH_BYTES) // a CHECK of the table
+            memcpy(ret->hash, hash, HASH_BYTES);
+    }
+    PQclear(result);
+    return ret->position ? 0 : 1;
+}
+
+static bool is_further(const SinkPlace *a, const SinkPlace *b) {
+    if (a->epoch != b->epoch)
+        return a->epoch > b->epoch;
+    return a->position != b->position ? a->position > b->position : a->policy_version > b->policy_version;
+}
+
+// What a receiver without a share has put into these tables since then was of this share's persons, too. To hear it
+// again would bring back what its snapshot let go: the feed tells what came before a right ended, and not that it did.
+int postgres_place_find(Postgres *pg, SinkPlace *ret) {
+    SinkPlace whole;
+    int r = place_read(pg, &pg->place_reader, ret);
+    if (r != 0 || !pg->beside_whole)
+        return r;
+    r = place_read(pg, &pg->whole_reader, &whole);
+    if (r == 0 && is_further(&whole, ret))
+        *ret = whole;
+    return r < 0 ? r : 0;
+}
+
+int postgres_place_put(Postgres *pg, const SinkPlace *place) {
+    pg_params_clear(&pg->params);
+    pg_param_i32(&pg->params, (int32_t)place->epoch);
+    pg_param_i64(&pg->params, (int64_t)place->position);
+    pg_param_bytes(&pg->params, place->hash, HASH_BYTES);
+    pg_param_i32(&pg->params, (int32_t)place->policy_version);
+    int r = pg_run(pg->pg, &pg->place_writer, &pg->params, NULL);
+    return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
+}
+
+// Where there is no place yet there is nothing beside which it could stand.
+int postgres_head_keep(Sink *sink, const char *line, size_t n) {
+    Postgres *pg = (Postgres *)sink;
+    char text[HEAD_LINE_BYTES_MAX];
+    snprintf(text, sizeof text, "%.*s", (int)n, line);
+    int r = pg_connect(pg->pg);
+    pg_params_clear(&pg->params);
+    pg_param_text(&pg->params, text);
+    if (r == 0)
+        r = pg_run(pg->pg, &pg->head_writer, &pg->params, NULL);
+    return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
+}
+
+int postgres_head_kept(Sink *sink, Bytes *ret) {
+    Postgres *pg = (Postgres *)sink;
+    PGresult *result;
+    int r = pg_run(pg->pg, &pg->head_reader, NULL, &result);
+    if (r < 0)
+        return postgres_altered(pg, pg->place, r);
+    bool found = PQntuples(result) == 1 && PQgetlength(result, 0, 0) < HEAD_LINE_BYTES_MAX;
+    if (found)
+        bytes_append_text(ret, pg_text(result, 0, 0));
+    PQclear(result);
+    return ret->failed ? error_fail(ERROR_MEMORY, "no memory for a signed head") : !found;
+}
