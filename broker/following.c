@@ -169,7 +169,7 @@ static int read_wish(Arena *arena, const PGresult *rows, int row, Wish *wish) {
 
 // Two who were named may be one by now: the second one's turn comes with the next work.
 static void take_once(Wishes *wishes) {
-    for (size_t i = 1; i < wishes->n; i++) {
+    for (size_t i = 0; i < wishes->n; i++) {
         Wish *wish = &wishes->list[i];
         for (size_t j = 0; wish->target != wish->person && j < wishes->n; j++)
             wish->taken = wish->taken && (j == i || wishes->list[j].target != wish->target || !wishes->list[j].taken);

@@ -89,6 +89,36 @@ def test_what_was_recorded_elsewhere_is_not_told_when_nobody_follows_any_more(ce
     assert told(read(exchange, "hanoi")) == [*before, (LEFT, number(2), 0, "")]
 
 
+def ask(exchange, name, *wishes):
+    """Requests that are carried out in one work: numbers, and whether they are to be followed."""
+    exchange.cluster.rows(
+        "INSERT INTO exchange.follow_request (subscription, person, follow, number) "
+        "SELECT (SELECT subscription FROM exchange.subscription WHERE name = %s), person, follow, number "
+        "FROM unnest(%s::text[], %s::bool[]) AS w(number, follow) JOIN (SELECT citizen_number, person "
+        "FROM population.citizen UNION ALL SELECT number, person FROM exchange.person_link) p(number, person) "
+        "USING (number)", name, *map(list, zip(*wishes)))
+    wait_carried_out(exchange)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["who stays", "both"])
+def test_two_who_are_one_are_followed_once(centre, which):
+    """Both asked for at once: as by who lists the one who stays while the one who went is gone over to them. Else a
+    list stands still for ever, or loses them."""
+    exchange, npc, moh = centre.exchange, centre.peer(), centre.peer("MOH")
+    goes, stays = number(1), number(2)
+    npc.publish([centre.enter(goes), centre.enter(stays)])
+    moh.publish([dose(stays, 1, "L1", 10)])
+    if which == 0:
+        change(exchange, "fund", add=[stays])
+    npc.publish([centre.change("merged", goes, stays, time=20)])
+    exchange.wait_until("SELECT count(*) FROM exchange.person_link WHERE moved", 1)
+    ask(exchange, "fund", (goes, True), (stays, which == 1))
+    assert exchange.cluster.value("SELECT count(*) FROM exchange.followed WHERE to_position IS NULL") == 1
+    assert exchange.cluster.value("SELECT followed FROM exchange.follow_count") == 1
+    changes = [record.change for record in read(exchange, "fund")]
+    assert changes == [ENTERED] if which else changes == [ENTERED, LEFT, ENTERED]
+
+
 # ---- the command -----------------------------------------------------------------------------------------------------
 
 def agent(exchange, name, *words, given=None, code=0):
