@@ -74,6 +74,7 @@ int subscription_commit(Subscription *s) {
     s->pending = 0;
     s->group_bytes = 0;
     s->began = true;
+    s->options.accept_rights = s->dealt = false;
     s->committed_ms = now_ms(s);
     subscription_progress(s);
     return subscription_answer(s);
@@ -200,8 +201,8 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
         return session_opened(s);
     }
     // Its persons were others' until now: what of it comes again is there, and has no effect.
-    bool dealt = s->options.shares > 0 && welcome->position < s->place.position;
-    if (s->has_place && welcome->position != s->place.position && !dealt)
+    s->dealt = s->options.shares > 0 && welcome->position < s->place.position;
+    if (s->has_place && welcome->position != s->place.position && !s->dealt)
         return subscription_say(s, LOST, "the broker wants to go on from another position than ours");
     if (!s->has_place && s->from == FROM_POSITION && welcome->position != s->options.from_position)
         return subscription_say(s, REFUSED, "the broker is older than this program and cannot begin at a position");
@@ -216,7 +217,7 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     bool at_head = s->from == FROM_HEAD || (s->from == FROM_TIME && welcome->position == s->head);
     if (at_head && s->head)
         return head_take(s, welcome->head);
-    if (dealt)
+    if (s->dealt)
         log_info("share %d of %d begins anew behind position %" PRIu64, s->options.share, s->options.shares,
                  welcome->position);
     s->place.position = s->stored.position = s->previous = welcome->position;
@@ -539,7 +540,7 @@ static int from_choose(Subscription *s) {
 static int session_begin(Subscription *s) {
     s->session = s->sequence_out = s->sequence_in = s->pending = 0;
     s->group_bytes = s->received_bytes = s->held = 0;
-    s->owes_answer = s->said = s->gone = false;
+    s->owes_answer = s->said = s->gone = s->dealt = false;
     s->heard_ms = s->pinged_ms = s->committed_ms = now_ms(s);
     int r = s->owes_part ? subscription_part_again(s) : 0; // it may be stored by now
     s->place = s->stored = (SinkPlace){0};

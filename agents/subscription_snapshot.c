@@ -70,10 +70,11 @@ bool subscription_snapshot_itself(const Subscription *s) {
     return kind->replaces && kind->snapshots && s->options.shares == 0;
 }
 
+// Of a place that goes back the hash is not known yet: it is accepted with the first that comes.
 static int rights_accept(Subscription *s) {
-    s->options.accept_rights = false;
+    s->options.accept_rights = s->dealt;
     s->place.policy_version = s->policy_version;
-    return s->has_place ? subscription_commit(s) : GO_ON;
+    return s->has_place && !s->dealt ? subscription_commit(s) : GO_ON;
 }
 
 // A snapshot must not be put beside what a program or a file's reader has taken for the whole without their being

@@ -49,6 +49,7 @@ struct Subscription {
     uint64_t sequence_out, sequence_in;
     SinkPlace place, stored; // received, and durable
     bool has_place;          // the sink had one: it went into Hello
+    bool dealt;              // ... and goes back, for the persons were dealt anew
     uint64_t held;           // ... which was this, and it is to go back
     SubscriptionFrom from;   // FROM_SINK: from that place
     uint64_t previous;       // last position delivered

@@ -261,6 +261,34 @@ def hello(exchange, share, shares, name="hn"):
     return peer
 
 
+def test_rights_are_accepted_of_a_share_that_begins_anew(exchange, health, empty_database):
+    """Its place is kept with the hash that belongs to it, or not at all, whatever dies before something came."""
+    history = History(health, random.Random(8))
+    first = exchange.receivers["hn"].config
+    text = first.read_text()
+    first.write_text(text[:text.index("sink:")] +
+                     f'sink: {{kind: postgres, conninfo: "{empty_database.conninfo()}", schema: r}}\n')
+    one, two = (Consumer(exchange, f"anew-{i}", f"{i}/2") for i in (1, 2))
+    history.go_on(20)
+    one.until_head()
+    two.until_head()
+    history.go_on(20)
+    one.until_head()
+    exchange.dongbo("subscription", "change", "hn", "--legal-basis", "another decree")
+    exchange.wait_in_force()
+    with hello(exchange, 1, 3):
+        pass
+    with empty_database.holding("LOCK TABLE r.health IN SHARE MODE"):
+        words = exchange.receivers["hn"].command()[:3] + [one.config, "--accept-rights"]
+        process = exchange.start(words, one.log)
+        process.wait_for(lambda: empty_database.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo receive'"
+            " AND wait_event_type = 'Lock'") == 1, "a receiver that waits")
+        process.kill()
+    assert "begins anew behind position" in one.until_head("--accept-rights")
+    assert "what is granted has changed" not in one.until_head()
+
+
 def test_who_is_replaced_is_told_by_whom(exchange, health):
     with hello(exchange, 1, 2) as one, hello(exchange, 2, 2) as two, hello(exchange, 2, 2) as again:
         assert "share 2 of 2" in two.expect_error("SESSION_REPLACED").text
