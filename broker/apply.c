@@ -5,6 +5,7 @@
 // store holds of a person follows from their record, whatever order events came in, and applying them again is no harm.
 #include "broker/apply.h"
 
+#include "broker/decide_whom.h"
 #include "broker/merger.h"
 #include "broker/store.h"
 #include "proto/bounds.h"
@@ -302,6 +303,7 @@ static void add_merger(Newcomers *newcomers, Item *item) {
     const Dongbo__Record *unused;
     if (item->goes == NULL)
         item->goes = newcomer(newcomers, item->event->subject->citizen_number)->person;
+    item->goes_several = item->goes_several && item->goes == NULL; // else somebody got it in this batch
     follow_went(newcomers, item);
     follow_mergers(newcomers, &item->goes, &unused);
     if (decide_went_elsewhere(item))
@@ -313,7 +315,7 @@ static void add_merger(Newcomers *newcomers, Item *item) {
 static int add_newcomer(Newcomers *newcomers, Arena *arena, Item *item) {
     if (item->person == NULL) {
         Newcomer *slot = newcomer(newcomers, item->claimed_number);
-        if (slot->number == NULL && decide_brings_person(item)) {
+        if (slot->number == NULL && decide_brings_person(item) && !decide_is_several(item)) {
             int result = add_stand_in(newcomers, arena, slot, item->claimed_number);
             if (result < 0)
                 return result;
@@ -353,14 +355,15 @@ static int add_newcomers(Work *work) {
 
 // ---- the batch -----------------------------------------------------------------------------------------------------
 
-// Who is somebody else is decided against the person as they were before the batch, and stays so.
+// Who is somebody else, or nobody's number's, is decided against the persons as they were before the batch, and stays
+// so.
 static void settle(Item *item) {
     if (!item->settled) {
         item->unsettled_verdict = item->form.verdict;
         item->unsettled_reasons = item->form.n_reasons;
     }
     item->settled = true;
-    if (item->person != NULL && item->decision.verdict == DONGBO__VERDICT__MISMATCH)
+    if (item->decision.verdict == DONGBO__VERDICT__MISMATCH && (item->person != NULL || decide_is_several(item)))
         item->form = item->decision;
 }
 

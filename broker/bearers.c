@@ -61,11 +61,20 @@ BearersAnswer bearers_on(const Bearers *bearers, Date day, const Person **ret) {
     return answer == BEARERS_ONE ? BEARERS_OTHER_TIME : answer;
 }
 
-bool bearers_have(const Bearers *bearers, int64_t person) {
+const Person *bearers_only(const Bearers *bearers) {
+    const Person *only = NULL;
+    return bearers && find_one(bearers, NULL, &only) == BEARERS_ONE ? only : NULL;
+}
+
+const Person *bearers_find(const Bearers *bearers, int64_t person) {
     for (size_t i = 0; bearers && i < bearers->n; i++)
         if (bearers->list[i].person.key == person)
-            return true;
-    return false;
+            return &bearers->list[i].person;
+    return NULL;
+}
+
+bool bearers_have(const Bearers *bearers, int64_t person) {
+    return bearers_find(bearers, person) != NULL;
 }
 
 void bearers_add(Bearers *bearers, const Bearer *bearer) {

@@ -42,6 +42,10 @@ const char *bearers_kind(const char *number);
 const char *bearers_insurance(const Dongbo__ChangeEvent *event, const char *claimed);
 // Who bore the number on that day. *ret is set for BEARERS_ONE and BEARERS_OTHER_TIME. NULL has no bearers.
 BearersAnswer bearers_on(const Bearers *bearers, Date day, const Person **ret);
+// Who bore the number on whatever day; NULL for nobody, or several.
+const Person *bearers_only(const Bearers *bearers);
+// That one of them; NULL where they are not among them.
+const Person *bearers_find(const Bearers *bearers, int64_t person);
 bool bearers_have(const Bearers *bearers, int64_t person);
 // One more, ignored beyond BEARERS_MAX. Texts stay the caller's.
 void bearers_add(Bearers *bearers, const Bearer *bearer);

@@ -7,6 +7,7 @@
 #include "broker/commune.h"
 #include "broker/decide_population.h"
 #include "broker/decide_standing.h"
+#include "broker/decide_whom.h"
 #include "broker/name.h"
 #include "broker/resent.h"
 #include "proto/base/date.h"
@@ -142,8 +143,8 @@ void decide_bearer(Item *item) {
     if (item->person != NULL || !decide_wants_person(item))
         return;
     BearersAnswer answer = find_bearer(item, &found, &by_insurance);
-    if (!by_insurance && item->domain == DONGBO__DOMAIN__POPULATION && item->bearers != NULL)
-        found = &item->bearers->list[0].person; // the store itself takes the first
+    if (!by_insurance && item->domain == DONGBO__DOMAIN__POPULATION)
+        found = decide_bearer_in_store(item);
     if (found == NULL)
         return;
     Person *person = &item->named;
@@ -167,21 +168,6 @@ static void copy_decision(Decision *to, const Decision *from) {
 
 bool decide_went_elsewhere(const Item *item) {
     return !item->settled && item->went_to != 0 && item->person != NULL && item->person->key != item->went_to;
-}
-
-// A population event is not compared with its person, but needs one.
-static void decide_whom(Item *item) {
-    if (decide_went_elsewhere(item)) // of whoever they are now, their agency says so under the present number
-        decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__ID_NOT_CURRENT,
-                     "subject.citizen_number", NULL);
-    else if (item->taken_in_store)
-        decision_add(&item->decision, DONGBO__VERDICT__DEFERRED, DONGBO__REASON_CODE__NUMBER_TAKEN, "citizen_number",
-                     NULL);
-    else if (item->unknown_to_store || (item->person == NULL && !decide_brings_person(item)))
-        decision_add(&item->decision, DONGBO__VERDICT__DEFERRED, DONGBO__REASON_CODE__NOT_FOUND,
-                     item->person == NULL && population_is_merger(item->event->population) ? "citizen_number"
-                                                                                           : "subject.citizen_number",
-                     NULL);
 }
 
 // The number, and what else would name the person, is several persons'.

@@ -103,6 +103,7 @@ struct Item {
     int64_t went_to;     // ... before, by an earlier event's word: who that is by now; 0: they did not go before
     const Person *goes;  // of a merger: who is to go, or went, where they have a population record; NULL otherwise
     const Dongbo__Record *coming; // ... that record as it was stored
+    bool goes_several;            // of a merger: the number that goes is nobody's, and was several persons'
     int64_t applied_to;           // a population event: the person whom the store applied it to, 0 for none
     uint32_t told_by;             // of what is told again, or moves: the agency that told of the record last; 0: none
     bool fixed;                   // the person is not to be looked up: the store has them no more

@@ -28,11 +28,12 @@ static const PgStatement WENT = {
     1, SAID_TYPES};
 static const PgStatement HAS = {
     "has",
-    "SELECT n.i, coalesce(c.person, a.person) FROM unnest($1::text[]) WITH ORDINALITY AS n(number, i) "
+    "SELECT n.i, coalesce(c.person, a.first), c.person IS NULL AND a.first <> a.last "
+    "FROM unnest($1::text[]) WITH ORDINALITY AS n(number, i) "
     "LEFT JOIN population.citizen c ON c.citizen_number = n.number "
-    "LEFT JOIN LATERAL (SELECT min(o.person) AS person FROM population.number_alias o "
+    "LEFT JOIN LATERAL (SELECT min(o.person) AS first, max(o.person) AS last FROM population.number_alias o "
     "WHERE c.person IS NULL AND o.number = n.number AND o.kind = 'cccd') a ON true "
-    "WHERE coalesce(c.person, a.person) IS NOT NULL",
+    "WHERE coalesce(c.person, a.first) IS NOT NULL",
     1, SAID_TYPES};
 static const Oid HELD_TYPES[] = {OID_INT8_ARRAY};
 static const PgStatement HELD = {
@@ -71,6 +72,7 @@ static int collect(Mergers *mergers, Work *work) {
         item->goes = NULL;
         item->coming = NULL;
         item->went_to = 0;
+        item->goes_several = false;
         mergers->items[mergers->n++] = item;
     }
     return 0;
@@ -121,7 +123,8 @@ static int find_goes(Pg *population, Arena *arena, const Mergers *mergers) {
     int result = query_numbers(population, &HAS, mergers, &rows);
     for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
         Item *item = mergers->items[pg_i64(rows, row, 0) - 1];
-        if (item->goes != NULL)
+        item->goes_several = pg_bool(rows, row, 2);
+        if (item->goes != NULL || item->goes_several)
             continue;
         Person *person = arena_zalloc(arena, sizeof *person);
         if (person == NULL)

@@ -86,6 +86,7 @@ void work_rewind(Work *work) {
         item->went_to = 0;
         item->goes = NULL;
         item->coming = NULL;
+        item->goes_several = false;
         item->applied_to = 0;
         item->fixed = false;
         item->wanted = item->stale_record = item->unknown_to_store = item->taken_in_store = false;

@@ -339,6 +339,48 @@ def test_a_cancelled_number_names_nobody_any_more(centre):
     assert said(moh.publish([dose(number(3), 3, "L3", 3 * day)])[1]) == {}
 
 
+# Two persons had the number, one after another, and it is nobody's now.
+def shared(centre, of, other):
+    about = number(of)
+    return [centre.enter(about), centre.change("number-cancelled", about, time=10),
+            centre.enter(number(other), full_name="Trần Văn Bưởi", birth_date="1999-05-06"),
+            centre.change("number-reissued", number(other), about, time=20),
+            centre.change("number-cancelled", about, time=30)]
+
+
+def under_shared(centre, about, other):
+    return [centre.change("correction", about, time=40, father_name="Cha"),
+            centre.enter(about, time=40, full_name="Lê Văn Cam", birth_date="1999-07-08"),
+            centre.change("number-reissued", about, number(9), time=40),
+            centre.change("death", about, time=40, died_on="2021-01-01"),
+            centre.change("number-cancelled", about, time=40),
+            centre.change("merged", about, other, time=40), centre.change("merged", other, about, time=40)]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_number_of_several_changes_nobody(centre, at_once):
+    npc, about, third = centre.peer(), number(1), number(3)
+    before, under = [centre.enter(third)] + shared(centre, 1, 2), under_shared(centre, about, third)
+    everybody = "SELECT * FROM population.citizen ORDER BY person"
+    if at_once:
+        told = said(npc.publish(before + under)[1])
+    else:
+        told = said(npc.publish(before)[1])
+        citizens = centre.cluster.rows(everybody)
+        told |= said(npc.publish(under)[1])
+        assert centre.cluster.rows(everybody) == citizens
+    assert told == {n: (MISMATCH, ["ID_AMBIGUOUS"]) for n in range(7, 14)}
+    assert centre.cluster.rows("SELECT full_name, citizen_number, father_name, died_on FROM population.citizen "
+                               "ORDER BY person") == [
+        ("Nguyễn Văn An", third, "", ""), ("Nguyễn Văn An", f"{about}-", "", ""),
+        ("Trần Văn Bưởi", f"{about}--", "", "")]
+    assert centre.cluster.value("SELECT count(*) FROM population.merger") == 0
+    # Each cancellation is in the record of whose number it was.
+    assert centre.cluster.rows("SELECT count(*) FROM exchange.record_version WHERE domain = 1 GROUP BY person "
+                               "ORDER BY person") == [(1,), (2,), (3,)]
+    logbook.Logbook(centre.cluster).check()
+
+
 # ---- what a person was to look at ----------------------------------------------------------------------------------
 
 def dose_of(about, key="row", **said):

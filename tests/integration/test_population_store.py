@@ -300,6 +300,21 @@ def test_a_number_may_be_cancelled_again(store):
     assert store.database.rows("SELECT number, valid_to FROM population.number_alias") == [(A, "2021-01-01")]
 
 
+def test_a_number_of_several_names_none_of_them(store):
+    store.apply(enter(A), enter(B))
+    for citizen in (A, B):
+        store.database.rows("INSERT INTO population.number_alias (kind, number, person) VALUES ('cccd', %s, %s)", C,
+                            store.citizen(citizen)["person"])
+    position, citizens = store.position(), store.database.rows("SELECT * FROM population.citizen ORDER BY person")
+    rows = store.apply(enter(C, full_name="Ai Khác"), dict(kind="correction", subject_number=C, mother="Mẹ"),
+                       dict(kind="number-reissued", subject_number=C, number=D),
+                       dict(kind="number-cancelled", subject_number=C, died_on="2020-01-01"),
+                       dict(kind="merged", subject_number=C, number=A), dict(kind="merged", subject_number=A, number=C))
+    assert [row["person"] for row in rows] == [0] * 6
+    assert store.database.rows("SELECT * FROM population.citizen ORDER BY person") == citizens
+    assert store.position() == position
+
+
 def test_a_merger_leaves_one_person_with_all_numbers(store):
     store.apply(enter(A), enter(B, full_name="Nguyễn Văn Đat"))
     store.apply(dict(kind="number-reissued", subject_number=B, number=C))

@@ -5,6 +5,7 @@
 
 #include "broker/bearers.h"
 #include "broker/decide.h"
+#include "broker/decide_whom.h"
 #include "proto/base/clock.h"
 #include "verdict.pb-c.h"
 
@@ -122,6 +123,35 @@ static void test_the_bearer_is_the_event_s_person(void **state) {
     assert_string_equal(numbers[2], "001090000001");
 }
 
+// The store does not look at days; and what it has applied stays theirs to whom it did.
+static void test_a_population_event_of_several_has_no_person(void **state) {
+    Bearers both = of(2, (Bearer[]){BEARER(1, "", "2000"), BEARER(2, "2020", "")});
+    Bearers one = of(1, (Bearer[]){BEARER(2, "", "2000")});
+    Dongbo__PopulationChange change = DONGBO__POPULATION_CHANGE__INIT;
+    Case c;
+    make(&c, "001090000009", "");
+    c.event.body_case = DONGBO__CHANGE_EVENT__BODY_POPULATION;
+    c.event.population = &change;
+    c.item.domain = DONGBO__DOMAIN__POPULATION;
+    c.item.bearers = &both;
+    decide_bearer(&c.item);
+    assert_null(c.item.person);
+    assert_true(decide_is_several(&c.item));
+    c.item.applied_to = 2;
+    c.item.settled = true;
+    decide_bearer(&c.item);
+    assert_int_equal(c.item.person->key, 2);
+    assert_false(decide_is_several(&c.item));
+    c.item.person = NULL;
+    c.item.applied_to = 0;
+    c.item.bearers = &one;
+    decide_bearer(&c.item);
+    assert_true(c.item.person->key == 2 && c.item.person->by_alias);
+    assert_false(decide_is_several(&c.item));
+    c.item.goes_several = true; // of a merger: the other number
+    assert_true(decide_is_several(&c.item));
+}
+
 static void test_insurance_numbers(void **state) {
     Case c;
     make(&c, "001090000001", "0123456789");
@@ -143,6 +173,7 @@ int main(void) {
         cmocka_unit_test(test_two_persons),
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_the_bearer_is_the_event_s_person),
+        cmocka_unit_test(test_a_population_event_of_several_has_no_person),
         cmocka_unit_test(test_insurance_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
