@@ -62,14 +62,13 @@ struct Push {
     bool misfit_said;
     // the session
     SpoolStream stream;
-    uint64_t session, counter;
-    uint64_t credit, sent; // bytes, cumulative
-    uint64_t next;         // first sequence of the next batch to send
+    uint64_t session, counter, nonce; // counter: of our frames; nonce: of the last Ping
+    uint64_t credit, sent;            // bytes, cumulative
+    uint64_t next;                    // first sequence of the next batch to send
     int64_t heard_ms, asked_ms;
     int64_t hold_ms, hold_until_ms;
     uint64_t gap; // expected_sequence of the last GAP, and when it came
     int64_t gap_ms;
-    uint64_t nonce; // of the last Ping
     bool up_to_date;
     // over sessions
     int64_t progress_ms;
@@ -335,6 +334,8 @@ static int resume(Push *push, uint64_t last_sequence) {
     push->next = 0;
     if (r == 1)
         return fork_stream(push, "the exchange has more of this stream than this spool (restored from a backup?)");
+    if (r == 0 && forgotten > 0) // verdicts are asked for again, too: from there, and not from where this session is
+        begin_again(push);
     return r == 2 ? fork_stream(push, "the exchange lacks events that this spool has let go") : r;
 }
 
@@ -479,7 +480,9 @@ static int check_word(Push *push, DoubtSaid said) {
 }
 
 static int take_refusal(Push *push, const Dongbo__Refusal *refusal) {
-    int r;
+    int r = transaction_end(push, 0);
+    if (r < 0)
+        return r;
     raise_credit(push, refusal->credit_bytes);
     switch (refusal->code) {
     case DONGBO__REFUSAL__CODE__GAP:
@@ -522,10 +525,13 @@ static int take_error(Push *push, const Dongbo__Error *error) {
     return r < 0 ? r : error_fail(ERROR_PEER, "the exchange at %s says: %s", push_endpoint(push), error->text);
 }
 
+// The exchange asks in order to know that what came before is stored.
 static int take_ping(Push *push, const Dongbo__Ping *ping) {
     Dongbo__Pong pong = DONGBO__PONG__INIT;
     pong.nonce = ping->nonce;
-    int r = send_message(push, FRAME_PONG, &pong.base);
+    int r = transaction_end(push, 0);
+    if (r == 0)
+        r = send_message(push, FRAME_PONG, &pong.base);
     return r < 0 ? r : 0;
 }
 
@@ -541,15 +547,10 @@ static int take_message(Push *push, const Frame *frame, const ProtobufCMessage *
         return take_verdicts(push, DECODED(Verdicts));
     case FRAME_PROOFS:
         return take_proofs(push, frame, DECODED(Proofs));
-    case FRAME_REFUSAL: {
-        int r = transaction_end(push, 0);
-        return r < 0 ? r : take_refusal(push, DECODED(Refusal));
-    }
-    case FRAME_PING: {
-        // The exchange asks in order to know that what came before is stored.
-        int r = transaction_end(push, 0);
-        return r < 0 ? r : take_ping(push, DECODED(Ping));
-    }
+    case FRAME_REFUSAL:
+        return take_refusal(push, DECODED(Refusal));
+    case FRAME_PING:
+        return take_ping(push, DECODED(Ping));
     case FRAME_PONG:
         return 0;
     case FRAME_ERROR:
@@ -565,9 +566,8 @@ static int take_frame(Push *push, const uint8_t *data, size_t n) {
         return error_fail(ERROR_PEER, "what answers at %s is no exchange of this protocol", push_endpoint(push));
     // What belongs to an earlier session has been said to it; only Welcome and Error may come before there is one.
     bool early = frame.type == FRAME_WELCOME_PUBLISH || frame.type == FRAME_ERROR;
-    if (!early && (push->state != PUSH_OPEN || frame.session != push->session))
-        return 0;
-    if (frame.type == FRAME_ERROR && frame.session != 0 && frame.session != push->session)
+    bool ours = frame.session == push->session;
+    if ((!early && (push->state != PUSH_OPEN || !ours)) || (frame.type == FRAME_ERROR && frame.session != 0 && !ours))
         return 0;
     push->heard_ms = now_ms(push);
     const ProtobufCMessageDescriptor *descriptor = answer_descriptor(frame.type);

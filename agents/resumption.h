@@ -10,9 +10,9 @@
 // What a Hello says of the stream, and how it is to be answered.
 void resumption_hello(const SpoolStream *stream, Dongbo__HelloPublish *ret);
 // From where to send: the exchange has the stream up to last_sequence. What it has forgotten waits again;
-// *ret_forgotten is how many batches, and the stream is read anew then: verdicts are asked for again from where the
-// exchange still has what it had. 0; 1 it has more than this spool ever sealed, or other batches; 2 it lacks what
-// the spool has let go.
+// *ret_forgotten is how many batches, and the stream is read anew then: another Hello asks for verdicts again, from
+// where the exchange still has what it had. 0; 1 it has more than this spool ever sealed, or other batches; 2 it lacks
+// what the spool has let go.
 int resumption_find(Spool *spool, SpoolStream *stream, uint64_t last_sequence, int64_t *ret_forgotten);
 // Opens another stream in place of this kind's.
 int resumption_fork(Spool *spool, const char *kind);
