@@ -257,6 +257,11 @@ static bool fold_by_table(const char *text, Fold *fold, bool accents) {
     return true;
 }
 
+// đ, and ð and ɖ, whose capitals look like its own and are typed for it.
+static bool is_d(int32_t letter) {
+    return letter == 0x111 || letter == 0xF0 || letter == 0x256;
+}
+
 static bool fold_by_unicode(const char *text, Fold *fold, bool accents) {
     int32_t letters[FOLD_LETTERS_MAX];
     // IGNORE drops what is never seen (zero-width joiners, soft hyphens), as Unicode's caseless matching does.
@@ -271,7 +276,7 @@ static bool fold_by_unicode(const char *text, Fold *fold, bool accents) {
     for (utf8proc_ssize_t i = 0; i < n; i++) {
         if (is_space(letters[i]))
             fold->space = true;
-        else if (accents && (letters[i] == 0x111 || letters[i] == 0xF0)) // đ, and ð, which many type for it
+        else if (accents && is_d(letters[i]))
             put_letter(fold, 'd');
         else
             put_letter(fold, letters[i]);

@@ -31,10 +31,10 @@ void text_make_visible(char *text);
 // NFC, case folded, white space runs to one space, ends trimmed. Returns bytes written without the 0, or 1-based
 // failure as (size_t)-1 when it does not fit or is not UTF-8. ASCII takes a short path.
 size_t text_fold_case(const char *text, char *out, size_t out_bytes);
-// As above, and accents off, đ/Đ/Ð to d: what two spellings of one name share.
+// As above, and accents off, đ/Đ/Ð/Ɖ to d: what two spellings of one name share.
 size_t text_fold_accents(const char *text, char *out, size_t out_bytes);
 // Goes up with any change of what text_fold_accents() gives: folded names are stored and compared.
-#define TEXT_FOLD_VERSION 1
+#define TEXT_FOLD_VERSION 2
 
 // "001099012345" → "001*******45"; shorter than 6: all stars. out: 16 bytes at least, cut at 15.
 #define TEXT_MASK_BYTES 16

@@ -70,16 +70,16 @@ def test_a_store_folded_by_another_version_is_noticed_and_folded_anew(exchange):
                  exchange.dongbo("status", check=False), exchange.run(*broker)):
         assert done.returncode == 2
         assert "folded by version 9" in done.stderr and "run dongbo population fold" in done.stderr
-    assert exchange.dongbo("population", "fold").stdout == "1 names are folded by version 1, 1 of them were otherwise\n"
+    assert exchange.dongbo("population", "fold").stdout == "1 names are folded by version 2, 1 of them were otherwise\n"
     assert exchange.cluster.rows("SELECT fold_version, name_folded FROM population.state, population.citizen") == [
-        (1, "nguyen van an")]
+        (2, "nguyen van an")]
     exchange.start_broker()
     assert exchange.dongbo("population", "fold").stdout.endswith(" 0 of them were otherwise\n")
     # Of a store without citizens there is nothing to fold.
     exchange.cluster.rows("DELETE FROM population.change; DELETE FROM population.citizen; "
                           "UPDATE population.state SET fold_version = 9")
     exchange.dongbo("init")
-    assert exchange.cluster.value("SELECT fold_version FROM population.state") == 1
+    assert exchange.cluster.value("SELECT fold_version FROM population.state") == 2
 
 
 def test_a_migration_that_had_to_be_changed_is_the_one_that_was_applied(exchange):
