@@ -17,11 +17,14 @@
 #include <string.h>
 
 #define OUTBOX_ROWS_MAX 2048       // taken in one transaction
+#define OUTBOX_ROWS_FEW 32         // taken where more did not come in time
 #define OUTBOX_ROW_BYTES_MAX 65536 // a row's JSON; a larger one is refused and always left in the table
 #define OUTBOX_LOOK_ROWS 1024      // counted at most
 #define OUTBOX_ROW_BYTES_GUESS 192 // of a row in a batch
 #define OUTBOX_LOOK_MS 30000       // without news, looked at so often all the same
 #define RESULTS_AT_ONCE 1000
+// Of one statement. Other sources and the exchange's sessions wait for it, and sessions end after PEER_SILENT_MS.
+#define PATIENCE_MS 10000
 
 enum { OID_INT8 = 20, OID_TEXT = 25, OID_INT4 = 23, OID_INT8_ARRAY = 1016, OID_TEXT_ARRAY = 1009 };
 
@@ -38,6 +41,7 @@ typedef struct SourceOutbox {
     int64_t *kept_ids;   // taken, and too large to be deleted
     int64_t *marked_ids; // known to the ledger as taken, and marked over there
     int n_ids, n_kept, n_marked;
+    int rows;    // so many at most are asked for
     bool unsure; // the ledger may know others
 } SourceOutbox;
 
@@ -114,12 +118,16 @@ static int make_statements(SourceOutbox *self) {
 
 // ---- looking ----
 
+// A table that is locked for long: the server itself gives up before the patience ends, or each try would leave it a
+// session that waits.
 static int connect_outbox(SourceOutbox *self) {
     if (pg_connected(self->pg))
         return 0;
     int r = pg_connect(self->pg);
     if (r == 0)
-        r = pg_command(self->pg, "LISTEN dongbo_outbox");
+        r = pg_command(self->pg, "SET lock_timeout = '3s'; LISTEN dongbo_outbox");
+    if (r < 0)
+        pg_disconnect(self->pg);
     self->news = true;
     return r;
 }
@@ -325,10 +333,11 @@ static int take_row(SourceOutbox *self, Intake *intake, const PGresult *result, 
     return large ? refuse_large(intake, &item) : intake_row(intake, &mapped, &item);
 }
 
-// Locks and fetches the oldest rows that nobody has taken.
+// Locks and fetches the oldest rows that nobody has taken. Long ones may not come in time over a slow line: fewer are
+// asked for then, and more again when those came.
 static int fetch(SourceOutbox *self, PGresult **ret) {
     PgParams params = {0};
-    pg_param_i32(&params, OUTBOX_ROWS_MAX);
+    pg_param_i32(&params, self->rows);
     pg_param_array_begin(&params, OID_TEXT, map_n_columns(self->base.map));
     for (int i = 0; i < map_n_columns(self->base.map); i++)
         pg_array_text(&params, map_column(self->base.map, i), strlen(map_column(self->base.map, i)));
@@ -336,6 +345,8 @@ static int fetch(SourceOutbox *self, PGresult **ret) {
     if (r == 0)
         r = pg_run(self->pg, &self->take, &params, ret);
     pg_params_free(&params);
+    if (r < 0)
+        self->rows = OUTBOX_ROWS_FEW;
     return r;
 }
 
@@ -357,7 +368,8 @@ static int outbox_read(Source *source, Intake *intake) {
         r = take_row(self, intake, result, row);
     PQclear(result);
     // A full portion means that there may be more; else NOTIFY will tell.
-    self->news = row < n || n == OUTBOX_ROWS_MAX;
+    self->news = row < n || n == self->rows;
+    self->rows = 2 * self->rows > OUTBOX_ROWS_MAX ? OUTBOX_ROWS_MAX : 2 * self->rows;
     self->bytes = 0;
     return r < 0 ? r : !self->news;
 }
@@ -510,6 +522,11 @@ int source_outbox_open(Source **ret, const SourceOptions *options) {
     if (self->ids == NULL || self->kept_ids == NULL || self->marked_ids == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a source");
     self->unsure = true;
+    self->rows = OUTBOX_ROWS_MAX;
     r = make_statements(self);
-    return r < 0 ? r : pg_new(&self->pg, options->config->conninfo, options->config->name);
+    if (r == 0)
+        r = pg_new(&self->pg, options->config->conninfo, options->config->name);
+    if (r == 0)
+        pg_set_patience(self->pg, PATIENCE_MS);
+    return r;
 }

@@ -10,6 +10,7 @@
 #include "tests/unit/publish-case.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,12 +158,18 @@ static bool take_what_is_there(OutboxCase *c) {
     return there;
 }
 
-static int hand_back(OutboxCase *c) {
+static int try_to_hand_back(OutboxCase *c) {
     Origin origin;
     int n;
     assert_int_equal(ledger_origin(c->test->spool, 1, &origin), 0);
-    done(c->source->kind->hand_back(c->source, &origin, &n));
-    return n;
+    int r = c->source->kind->hand_back(c->source, &origin, &n);
+    return r < 0 ? r : n;
+}
+
+static int hand_back(OutboxCase *c) {
+    int r = try_to_hand_back(c);
+    done(r);
+    return r;
 }
 
 static int number(OutboxCase *c, const PgStatement *statement) {
@@ -253,6 +260,44 @@ static void test_seals_once_what_a_lost_session_locks(void **state) {
     put_back_first(c);
     assert_true(take_what_is_there(c));
     assert_int_equal(sealed(c), 2);
+}
+
+// Whoever changes the table holds nobody else up, and leaves no session waiting when they are done.
+static void test_waits_for_no_locked_table(void **state) {
+    static const PgStatement WAITING = {
+        "waiting", "SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 's' AND state = 'active'", 0,
+        NULL};
+    OutboxCase *c = *state;
+    uint64_t bytes;
+    open_table(c);
+    done(pg_command(c->ministry, "INSERT INTO public.dongbo_outbox (op, \"row\") VALUES ('I', '{\"id\": \"\"}')"));
+    assert_true(take_what_is_there(c));
+    done(pg_command(c->ministry, "BEGIN; LOCK TABLE public.dongbo_outbox, public.dongbo_outbox_result"));
+    c->test->now_us += 60000000;
+    assert_int_equal(c->source->kind->look(c->source, &bytes), ERROR_DATABASE);
+    assert_int_equal(try_to_hand_back(c), ERROR_DATABASE);
+    assert_int_equal(number(c, &WAITING), 0);
+    done(pg_command(c->ministry, "COMMIT"));
+    assert_int_equal(hand_back(c), 1);
+}
+
+// A server that stands still, as where its disk does.
+static void test_waits_for_no_frozen_server(void **state) {
+    static const PgStatement SERVER = {"server", "SELECT pid FROM pg_stat_activity WHERE application_name = 's'", 0,
+                                       NULL};
+    OutboxCase *c = *state;
+    uint64_t bytes;
+    assert_int_equal(look(c), 0);
+    done(pg_command(c->ministry, ROW));
+    pid_t server = number(c, &SERVER);
+    if (kill(server, SIGSTOP) != 0)
+        skip();
+    c->test->now_us += 60000000;
+    int r = c->source->kind->look(c->source, &bytes);
+    kill(server, SIGCONT);
+    assert_int_equal(r, ERROR_DATABASE);
+    assert_true(take_what_is_there(c));
+    assert_int_equal(sealed(c), 1);
 }
 
 // Its keeper corrects it where it stands, while it is in the spool and has no mark.
@@ -393,6 +438,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_told_of_with_the_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answers_each_refusal_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seals_once_what_a_lost_session_locks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_waits_for_no_locked_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_waits_for_no_frozen_server, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_what_is_corrected_before_the_mark, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_what_is_withdrawn_before_the_mark, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seals_once_what_is_touched_before_the_mark, setup, teardown),
