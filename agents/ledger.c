@@ -165,7 +165,7 @@ static int result_row(sqlite3_stmt *row, const ResultQuery *query, LedgerEach ea
 
 int ledger_results(Spool *spool, const ResultQuery *query, LedgerEach each, void *self, int64_t *ret_last) {
     static const char READ[] = "SELECT id, mark, item, verdict, text_vi, text_en, at FROM result "
-                               "WHERE origin = ?1 AND kind = ?2 ORDER BY id LIMIT ?3";
+                               "WHERE origin = ?1 AND kind = ?2 AND aside = 0 ORDER BY id LIMIT ?3";
     *ret_last = 0;
     sqlite3_stmt *row;
     int r =
@@ -183,8 +183,22 @@ int ledger_results(Spool *spool, const ResultQuery *query, LedgerEach each, void
 }
 
 int ledger_results_delete(Spool *spool, int64_t origin, ResultKind kind, int64_t up_to) {
-    static const char DELETE[] = "DELETE FROM result WHERE origin = ?1 AND kind = ?2 AND id <= ?3";
+    static const char DELETE[] = "DELETE FROM result WHERE origin = ?1 AND kind = ?2 AND id <= ?3 AND aside = 0";
     return lite_run(spool_lite(spool), DELETE, "iii", origin, (int64_t)kind, up_to);
+}
+
+int ledger_result_set_aside(Spool *spool, int64_t id) {
+    static const char SET[] = "UPDATE result SET aside = 1 WHERE id = ?1";
+    return lite_run(spool_lite(spool), SET, "i", id);
+}
+
+int ledger_results_again(Spool *spool, const char *source) {
+    static const char AGAIN[] = "UPDATE result SET aside = 0 WHERE aside = 1 AND origin IN (SELECT id FROM origin "
+                                "WHERE source = ?1)";
+    int r = spool_begin(spool);
+    if (r == 0)
+        r = lite_run(spool_lite(spool), AGAIN, "t", source);
+    return spool_end(spool, r);
 }
 
 int ledger_results_origin(Spool *spool, int64_t after, int64_t *ret) {

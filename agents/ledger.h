@@ -85,6 +85,10 @@ typedef struct ResultQuery {
 } ResultQuery;
 int ledger_results(Spool *spool, const ResultQuery *query, LedgerEach each, void *self, int64_t *ret_last);
 int ledger_results_delete(Spool *spool, int64_t origin, ResultKind kind, int64_t up_to);
+// One that its source cannot take is kept, and neither given to each() nor deleted, until all of the source's are to be
+// tried again.
+int ledger_result_set_aside(Spool *spool, int64_t id);
+int ledger_results_again(Spool *spool, const char *source); // in a transaction of its own
 // The next origin after this one with results to hand back; 0 when there is none.
 int ledger_results_origin(Spool *spool, int64_t after, int64_t *ret);
 // What is owed to each source, by kind.

@@ -20,7 +20,9 @@
 -- whose spool is lost before it was delivered can read them again only where they stay.
 -- A row whose taken_at is set back to NULL, corrected or not, is taken again. One that is corrected while it is NULL is
 -- taken as it is then, also where it was in the spool before and not marked yet (the agent was killed in between).
--- Rows refused, and verdicts that came later, stand in dongbo_outbox_result.
+-- Rows refused, and verdicts that came later, stand in dongbo_outbox_result. What that does not take (by a constraint
+-- or trigger of yours, or the database's encoding) the agent says, keeps and tries again; others are written all the
+-- same.
 BEGIN;
 
 CREATE TABLE IF NOT EXISTS public.dongbo_outbox (

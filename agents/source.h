@@ -25,9 +25,11 @@ typedef struct SourceKind {
     // Receipts came: lets go what is decided (moves finished files away).
     int (*receipts)(Source *source);
     // Hands back what the ledger has for one of its origins, and deletes it there. *ret_n is how many rows. All of it
-    // stays there while the source does not know yet whether it has those rows; look() and read() go on to that.
+    // stays there while the source does not know yet whether it has those rows; look() and read() go on to that. What
+    // the source cannot take is set aside, and the rest goes on.
     int (*hand_back)(Source *source, const Origin *origin, int *ret_n);
-    // What lies there and cannot be read before a person has seen to it, as a sentence; NULL: nothing.
+    // What lies there and cannot be read, or cannot be handed back, before a person has seen to it, as a sentence;
+    // NULL: nothing.
     const char *(*left)(const Source *source);
     // What to wait on for news, -1 when there is nothing; and the longest wait in milliseconds, -1 for ever.
     int (*fd)(Source *source);

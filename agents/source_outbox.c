@@ -23,6 +23,7 @@
 #define OUTBOX_ROW_BYTES_GUESS 192 // of a row in a batch
 #define OUTBOX_LOOK_MS 30000       // without news, looked at so often all the same
 #define RESULTS_AT_ONCE 1000
+#define ASIDE_MS 600000 // what could not be stored is tried again so often
 // Of one statement. Other sources and the exchange's sessions wait for it, and sessions end after PEER_SILENT_MS.
 #define PATIENCE_MS 10000
 
@@ -41,8 +42,10 @@ typedef struct SourceOutbox {
     int64_t *kept_ids;   // taken, and too large to be deleted
     int64_t *marked_ids; // known to the ledger as taken, and marked over there
     int n_ids, n_kept, n_marked;
-    int rows;    // so many at most are asked for
-    bool unsure; // the ledger may know others
+    int rows;        // so many at most are asked for
+    bool unsure;     // the ledger may know others
+    char aside[512]; // what is said of the first answer that could not be stored; "" when there is none
+    int64_t aside_ms;
 } SourceOutbox;
 
 static void outbox_destroy(Source **source) {
@@ -252,7 +255,8 @@ static int outbox_look(Source *source, uint64_t *ret_bytes) {
 }
 
 static const char *outbox_left(const Source *source) {
-    return NULL;
+    const SourceOutbox *self = (const SourceOutbox *)source;
+    return self->aside[0] != 0 ? self->aside : NULL;
 }
 
 static int outbox_fd(Source *source) {
@@ -433,7 +437,10 @@ static int outbox_receipts(Source *source) {
 typedef struct Inserting {
     SourceOutbox *self;
     RefusedWords words;
-    int n;
+    bool begun;  // a transaction
+    bool singly; // each by itself: one that cannot be stored is set aside
+    int64_t aside[RESULTS_AT_ONCE];
+    int n, n_aside;
 } Inserting;
 
 static const char *closed(Bytes *text) {
@@ -441,8 +448,25 @@ static const char *closed(Bytes *text) {
     return text->failed ? "" : (const char *)text->data;
 }
 
-static int insert_result(void *self, const Result *result) {
-    Inserting *inserting = self;
+// It is this answer that the table does not take: a constraint, a type, the database's encoding, or a trigger's word.
+static bool is_refused_there(const SourceOutbox *self, int r) {
+    return r == ERROR_DATA || (r == ERROR_DATABASE && strncmp(pg_sqlstate(self->pg), "P0", 2) == 0);
+}
+
+static void set_aside(Inserting *inserting, const Result *result) {
+    SourceOutbox *self = inserting->self;
+    inserting->aside[inserting->n_aside++] = result->id;
+    if (self->aside[0] != 0)
+        return;
+    snprintf(self->aside, sizeof self->aside,
+             "the answer to row %llu cannot be stored: %s; such answers are kept, and tried again every %d minutes and "
+             "at each start",
+             (unsigned long long)result->item.row, error_text(), ASIDE_MS / 60000);
+    self->aside_ms = clock_monotonic_ms(self->base.clock);
+    log_warn("source %s: %s", self->base.name, self->aside);
+}
+
+static int insert(Inserting *inserting, const Result *result) {
     PgParams params = {0};
     CLEANUP(bytes_free) Bytes row = {0};
     refused_words(result, &inserting->words);
@@ -456,31 +480,72 @@ static int insert_result(void *self, const Result *result) {
     pg_param_text(&params, result->mark);
     int r = pg_run(inserting->self->pg, &inserting->self->result, &params, NULL);
     pg_params_free(&params);
-    inserting->n++;
     return r;
 }
 
-static int delete_results(SourceOutbox *self, const Origin *origin, ResultKind kind, int64_t last) {
-    int r = spool_begin(self->base.spool);
+static int insert_result(void *self, const Result *result) {
+    Inserting *inserting = self;
+    int r = 0;
+    if (!inserting->singly && !inserting->begun) {
+        r = pg_command(inserting->self->pg, "BEGIN");
+        inserting->begun = r == 0;
+    }
     if (r == 0)
-        r = ledger_results_delete(self->base.spool, origin->id, kind, last);
-    return spool_end(self->base.spool, r);
+        r = insert(inserting, result);
+    inserting->n += r == 0;
+    if (!inserting->singly || !is_refused_there(inserting->self, r))
+        return r;
+    set_aside(inserting, result);
+    return 0;
+}
+
+// 1 when one of them cannot be stored.
+static int insert_together(Inserting *inserting, const ResultQuery *query, int64_t *ret_last) {
+    SourceOutbox *self = inserting->self;
+    int before = inserting->n;
+    inserting->singly = inserting->begun = false;
+    int r = ledger_results(self->base.spool, query, insert_result, inserting, ret_last);
+    if (r == 0 && inserting->begun)
+        r = pg_command(self->pg, "COMMIT");
+    if (r == 0)
+        return 0;
+    bool refused = is_refused_there(self, r);
+    inserting->n = before;
+    if (!refused || pg_command(self->pg, "ROLLBACK") < 0)
+        pg_disconnect(self->pg);
+    return refused && pg_connected(self->pg) ? 1 : r;
+}
+
+static int delete_results(Inserting *inserting, const ResultQuery *query, int64_t last) {
+    Spool *spool = inserting->self->base.spool;
+    int r = spool_begin(spool);
+    for (int i = 0; r == 0 && i < inserting->n_aside; i++)
+        r = ledger_result_set_aside(spool, inserting->aside[i]);
+    if (r == 0)
+        r = ledger_results_delete(spool, query->origin, query->kind, last);
+    return spool_end(spool, r);
 }
 
 // One portion: into the result table first, where its mark is unique, then out of the ledger.
-static int hand_back_portion(SourceOutbox *self, Inserting *inserting, const Origin *origin, ResultKind kind,
-                             int64_t *ret_last) {
-    ResultQuery query = {origin->id, kind, RESULTS_AT_ONCE};
+static int hand_back_portion(Inserting *inserting, const ResultQuery *query, int64_t *ret_last) {
     *ret_last = 0;
-    int r = pg_command(self->pg, "BEGIN");
+    inserting->n_aside = 0;
+    int r = insert_together(inserting, query, ret_last);
+    if (r == 1) {
+        inserting->singly = true;
+        r = ledger_results(inserting->self->base.spool, query, insert_result, inserting, ret_last);
+        if (r < 0)
+            pg_disconnect(inserting->self->pg);
+    }
+    return r == 0 && *ret_last != 0 ? delete_results(inserting, query, *ret_last) : r;
+}
+
+static int try_aside_again(SourceOutbox *self) {
+    if (self->aside[0] == 0 || clock_monotonic_ms(self->base.clock) - self->aside_ms < ASIDE_MS)
+        return 0;
+    int r = ledger_results_again(self->base.spool, self->base.name);
     if (r == 0)
-        r = ledger_results(self->base.spool, &query, insert_result, inserting, ret_last);
-    if (r == 0)
-        r = pg_command(self->pg, "COMMIT");
-    if (r < 0)
-        pg_disconnect(self->pg);
-    if (r == 0 && *ret_last != 0)
-        r = delete_results(self, origin, kind, *ret_last);
+        self->aside[0] = 0;
     return r;
 }
 
@@ -488,10 +553,14 @@ static int outbox_hand_back(Source *source, const Origin *origin, int *ret_n) {
     SourceOutbox *self = (SourceOutbox *)source;
     Inserting inserting = {.self = self};
     int r = connect_outbox(self);
+    if (r == 0)
+        r = try_aside_again(self);
     for (int kind = 0; kind < RESULT_KINDS && r == 0; kind++) {
-        int64_t last = 1;
-        while (r == 0 && last != 0)
-            r = hand_back_portion(self, &inserting, origin, (ResultKind)kind, &last);
+        ResultQuery query = {origin->id, (ResultKind)kind, RESULTS_AT_ONCE};
+        int64_t last;
+        do
+            r = hand_back_portion(&inserting, &query, &last);
+        while (r == 0 && last != 0);
     }
     refused_words_free(&inserting.words);
     *ret_n = inserting.n;

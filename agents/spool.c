@@ -94,6 +94,7 @@ static int spool_columns(Spool *spool) {
         {"origin", "encoding", "ALTER TABLE origin ADD COLUMN encoding TEXT NOT NULL DEFAULT ''"},
         {"origin", "confidence", "ALTER TABLE origin ADD COLUMN confidence INTEGER NOT NULL DEFAULT -1"},
         {"taken", "content", "ALTER TABLE taken ADD COLUMN content INTEGER NOT NULL DEFAULT 0"},
+        {"result", "aside", "ALTER TABLE result ADD COLUMN aside INTEGER NOT NULL DEFAULT 0"},
     };
     int r = 0;
     for (size_t i = 0; i < sizeof COLUMNS / sizeof *COLUMNS && r == 0; i++) {

@@ -205,6 +205,79 @@ static void test_answers_each_refusal_once(void **state) {
     assert_int_equal(number(c, &ROWS), 2);
 }
 
+static const char *left(const OutboxCase *c) {
+    return c->source->kind->left(c->source);
+}
+
+static int answers(OutboxCase *c) {
+    static const PgStatement ANSWERS = {"answers", "SELECT count(*)::int FROM public.dongbo_outbox_result", 0, NULL};
+    return number(c, &ANSWERS);
+}
+
+static void refuse_rows(OutboxCase *c, int n) {
+    char sql[200];
+    snprintf(sql, sizeof sql,
+             "INSERT INTO public.dongbo_outbox (op, \"row\") SELECT 'I', jsonb_build_object('id', '', 'n', n) "
+             "FROM generate_series(1, %d) AS n",
+             n);
+    done(pg_command(c->ministry, sql));
+    assert_true(take_what_is_there(c));
+}
+
+// The table's keeper has made it take less: by its type, by a constraint at once or at the end, or by a trigger.
+static void test_sets_aside_what_cannot_be_stored(void **state) {
+    static const struct {
+        const char *guard, *end, *said;
+    } GUARDS[] = {
+        {"ALTER TABLE public.dongbo_outbox_result ADD CONSTRAINT guard CHECK (\"row\" ->> 'n' <> '2')",
+         "ALTER TABLE public.dongbo_outbox_result DROP CONSTRAINT guard", "(23514)"},
+        {"ALTER TABLE public.dongbo_outbox_result ADD n varchar(1) GENERATED ALWAYS AS "
+         "(repeat('x', (\"row\" ->> 'n')::int % 3)) STORED",
+         "ALTER TABLE public.dongbo_outbox_result DROP n", "(22001)"},
+        {"CREATE FUNCTION public.guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+         "IF NEW.\"row\" ->> 'n' = '2' THEN RAISE 'not this one'; END IF; RETURN NULL; END $$;"
+         "CREATE CONSTRAINT TRIGGER guard AFTER INSERT ON public.dongbo_outbox_result DEFERRABLE INITIALLY DEFERRED "
+         "FOR EACH ROW EXECUTE FUNCTION public.guard()",
+         "DROP FUNCTION public.guard() CASCADE", "not this one"},
+    };
+    OutboxCase *c = *state;
+    open_table(c);
+    for (int i = 0; i < 3; i++) {
+        done(pg_command(c->ministry, GUARDS[i].guard));
+        refuse_rows(c, 4);
+        assert_int_equal(hand_back(c), 3);
+        assert_non_null(strstr(left(c), GUARDS[i].said));
+        refuse_rows(c, 1); // what comes later goes on
+        assert_int_equal(hand_back(c), 1);
+        done(pg_command(c->ministry, GUARDS[i].end));
+        assert_int_equal(hand_back(c), 0);
+        assert_non_null(left(c));
+        if (i == 0)
+            open_table(c); // a start
+        else
+            c->test->now_us += 600LL * 1000000;
+        assert_int_equal(hand_back(c), 1);
+        assert_int_equal(answers(c), 5);
+        assert_null(left(c));
+        done(pg_command(c->ministry, "DELETE FROM public.dongbo_outbox_result"));
+    }
+}
+
+// All of several portions.
+static void test_sets_aside_all_that_cannot_be_stored(void **state) {
+    OutboxCase *c = *state;
+    open_table(c);
+    done(pg_command(c->ministry, "ALTER TABLE public.dongbo_outbox_result ADD CONSTRAINT guard "
+                                 "CHECK ((\"row\" ->> 'n')::int > 1500)"));
+    refuse_rows(c, 1510);
+    assert_int_equal(hand_back(c), 10);
+    assert_int_equal(hand_back(c), 0);
+    done(pg_command(c->ministry, "ALTER TABLE public.dongbo_outbox_result DROP CONSTRAINT guard"));
+    c->test->now_us += 600LL * 1000000;
+    assert_int_equal(hand_back(c), 1500);
+    assert_int_equal(answers(c), 1510);
+}
+
 // Reads what is there into the spool, and does not tell the source yet.
 static void read_without_mark(OutboxCase *c) {
     c->test->now_us += 60000000;
@@ -437,6 +510,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_told_of_with_the_count, setup, teardown),
         cmocka_unit_test_setup_teardown(test_told_of_with_the_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answers_each_refusal_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sets_aside_what_cannot_be_stored, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sets_aside_all_that_cannot_be_stored, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seals_once_what_a_lost_session_locks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waits_for_no_locked_table, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waits_for_no_frozen_server, setup, teardown),
