@@ -89,7 +89,7 @@ int log_head_run(Desk *desk, int argc, char **argv) {
     if (r == 0)
         r = find_head(exchange, number < 0 ? 0 : number, arena, &stored);
     if (r < 0)
-        return r;
+        return log_proof_end(exchange, r);
     if (json)
         return answer_print(head_json(&stored.head, stored.tree), 0);
     print_text(stored.tree);
@@ -192,5 +192,5 @@ int log_consistency_run(Desk *desk, int argc, char **argv) {
         r = find_head(maker.exchange, new, arena, &newer);
     if (r == 0)
         r = make(&maker, &older, &newer, &proof);
-    return r < 0 ? r : finish(&answer, &proof, arena);
+    return log_proof_end(maker.exchange, r < 0 ? r : finish(&answer, &proof, arena));
 }

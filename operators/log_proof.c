@@ -7,6 +7,7 @@
 #include "operators/output.h"
 #include "operators/result.h"
 #include "proto/base/error.h"
+#include "proto/base/log.h"
 #include "proto/check.h"
 #include "proto/head.h"
 #include "proto/inclusion.h"
@@ -43,6 +44,13 @@ int log_proof_tree(const Dongbo__SignedHead *head, Arena *arena, const Dongbo__T
     if (head_read(head->head.data, head->head.len, arena, ret) != 0)
         return error_fail(ERROR_DATABASE, "a stored signed head cannot be read");
     return 0;
+}
+
+int log_proof_end(const Pg *exchange, int r) {
+    if (r != ERROR_DATABASE || exchange == NULL || pg_sqlstate(exchange)[0] != 0)
+        return r;
+    log_error("%s", error_text());
+    return 1;
 }
 
 // ---- files -------------------------------------------------------------------------------------------------------

@@ -18,6 +18,10 @@
 int log_proof_head(Pg *exchange, int64_t number, PGresult **ret_rows, Dongbo__SignedHead *ret);
 int log_proof_tree(const Dongbo__SignedHead *head, Arena *arena, const Dongbo__TreeHead **ret); // ERROR_DATABASE
 
+// What a command that reads the log ends with: a failure that is no fault of the session, for a row cannot be read or
+// contradicts what was signed, is said, and 1: the log is broken there.
+int log_proof_end(const Pg *exchange, int r);
+
 // ---- as a file
 
 int log_proof_write(const char *path, const Dongbo__Proof *proof); // "-": standard output. ERROR_CONFIG, ERROR_SYSTEM

@@ -11,6 +11,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+static const char NOTES[] =
+    "Exit code 1: the log is broken where it was read: a segment that the proof needs cannot be read as it is stored, or\n"
+    "does not give what was signed. Nothing is written then.\n";
+
 typedef struct Prove {
     const char *event, *out;
     long long position;
@@ -205,7 +209,7 @@ int log_prove_run(Desk *desk, int argc, char **argv) {
     proof.segment = &segment;
     proof.line = &line;
     proof.head = &head;
-    int r = desk_parse(desk, options, argc, argv, &operand);
+    int r = desk_parse_noted(desk, options, NOTES, argc, argv, &operand);
     if (r != 0)
         return r < 0 ? r : 0;
     if ((prove.event != NULL) == (prove.position != 0) || prove.position < 0)
@@ -223,5 +227,5 @@ int log_prove_run(Desk *desk, int argc, char **argv) {
         r = find_event(&prove);
     if (r == 0)
         r = make(desk, &prove, &proof);
-    return r < 0 ? r : write_proof(&prove, &proof);
+    return log_proof_end(prove.maker.exchange, r < 0 ? r : write_proof(&prove, &proof));
 }

@@ -194,6 +194,12 @@ def test_proofs(exchange):
     for at in range(0, len(data), 31):
         changed.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
         assert exchange.dongbo("log", "check", *keys, changed, check=False).returncode in (1, 2), at
+    # What the exchange holds cannot be read: that is no fault of the session with its database.
+    exchange.cluster.rows("UPDATE exchange.segment SET summary = '\\xff' "
+                          "WHERE %s BETWEEN first_position AND last_position", events[3])
+    none = exchange.directory / "none.proof"
+    broken = exchange.dongbo("log", "prove", "--position", str(events[3]), "--out", none, check=False)
+    assert broken.returncode == 1 and f"position {events[3] - 1} is damaged" in broken.stderr and not none.exists()
 
 
 def test_consistency(exchange):
@@ -224,4 +230,10 @@ def test_consistency(exchange):
     assert broken.returncode == 1 and "BROKEN" in broken.stdout
     broken = exchange.dongbo("log", "consistency", "1", str(newest["number"]), "--json", check=False)
     assert broken.returncode == 1 and not json.loads(broken.stdout)["consistent"]
-    assert exchange.dongbo("log", "prove", "--position", str(newest["last_position"]), check=False).returncode == 3
+    assert exchange.dongbo("log", "prove", "--position", str(newest["last_position"]), check=False).returncode == 1
+    exchange.cluster.rows("UPDATE exchange.signed_head SET head = '\\xff' WHERE number = 1")
+    for command in [("head", "--number", "1"), ("consistency", "1", str(newest["number"]))]:
+        broken = exchange.dongbo("log", *command, check=False)
+        assert broken.returncode == 1 and "a stored signed head cannot be read" in broken.stderr
+    exchange.cluster.rows("ALTER TABLE exchange.signed_head RENAME TO elsewhere")
+    assert exchange.dongbo("log", "head", check=False).returncode == 3
