@@ -10,7 +10,6 @@
 
 #define RECEIPT_DOMAIN "dongbo receipt 1"
 #define VERDICTS_DOMAIN "dongbo verdicts 1"
-#define PROOFS_DOMAIN "dongbo proofs 1"
 
 const ProtobufCMessageDescriptor *answer_descriptor(FrameType type) {
     switch (type) {

@@ -10,6 +10,8 @@
 #include "proto/keys.h"
 #include "wire.pb-c.h"
 
+#define PROOFS_DOMAIN "dongbo proofs 1" // of the signature of Proofs
+
 // Of the frames that an exchange sends to an agent. NULL: it has no body, or is none of these.
 const ProtobufCMessageDescriptor *answer_descriptor(FrameType type);
 // ERROR_CONFIG: who says this at `endpoint` signs with another key.

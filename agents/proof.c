@@ -3,6 +3,7 @@
 // See proof.h. An event goes out only where it is asked for: it is about a citizen.
 #include "agents/proof.h"
 
+#include "agents/answer.h"
 #include "agents/proof_store.h"
 #include "agents/publish_config.h"
 #include "event.pb-c.h"
@@ -11,6 +12,8 @@
 #include "proto/base/log.h"
 #include "proto/base/options.h"
 #include "proto/batch.h"
+#include "proto/head.h"
+#include "proto/keys.h"
 #include "proto/proof.h"
 
 #include <errno.h>
@@ -29,6 +32,7 @@ typedef struct Export {
     bool with_event, falses;
     uint8_t event_id[EVENT_ID_BYTES];
     PublishConfig *config;
+    Keys broker[2]; // the exchange's, and its next one
     Spool *spool;
     Arena *arena;
     int n_false;
@@ -188,6 +192,59 @@ static int export_batch(Export *export) {
 
 // ---- what was false ------------------------------------------------------------------------------------------------
 
+// 1 when it is by none of the exchange's keys that are known here.
+static int check_signature(const Export *export, const Dongbo__Proofs *said) {
+    int r = 1;
+    for (int i = 0; r == 1 && i < 2 && said->body.len > 0 && said->signature.len == SIGNATURE_BYTES; i++) {
+        CLEANUP(verifier_destroy) Verifier *verifier = NULL;
+        r = verifier_new(&verifier, export->broker[i].sign_public);
+        if (r == 0)
+            r = verifier_check(verifier, PROOFS_DOMAIN, said->body.data, said->body.len, said->signature.data);
+    }
+    return r;
+}
+
+static void show_head(const Export *export, const Dongbo__SignedHead *signed_head) {
+    const Dongbo__TreeHead *head = NULL;
+    char at[CLOCK_TEXT_BYTES], root[2 * HASH_BYTES + 1];
+    if (signed_head == NULL || head_read(signed_head->head.data, signed_head->head.len, export->arena, &head) != 0)
+        return;
+    clock_format_us(head->signed_at_us, at);
+    hex_encode(head->root.data, HASH_BYTES, root);
+    printf("    of signed head %" PRIu64 ", epoch %" PRIu32 ", over %" PRIu64 " segments with root %s, signed %s\n",
+           head->number, head->epoch, head->size, root, at);
+}
+
+static void show_batch(const Dongbo__BatchProof *batch) {
+    char at[CLOCK_TEXT_BYTES];
+    clock_format_us(batch->stored_at_us, at);
+    printf("    that it has the events %" PRIu64 " to %" PRIu64 " at positions %" PRIu64 " to %" PRIu64 ", stored %s\n",
+           batch->first_sequence, batch->last_sequence, batch->first_position, batch->last_position, at);
+}
+
+// Whether the exchange answers for it, and what it says. What is not signed itself is two heads that are.
+static int show_said(const Export *export, const ProofFalse *proof) {
+    arena_reset(export->arena);
+    ProtobufCAllocator *memory = arena_protobuf(export->arena);
+    const Dongbo__Proofs *said = dongbo__proofs__unpack(memory, proof->said.len, proof->said.data);
+    const Dongbo__ProofsBody *body = NULL;
+    if (said == NULL)
+        return error_fail(ERROR_SYSTEM, "the spool holds proofs that cannot be read");
+    int r = check_signature(export, said);
+    if (r < 0)
+        return r;
+    printf("    signed by the exchange: %s\n", r == 0 ? "good"
+                                               : said->body.len == 0
+                                                   ? "no, but for its head, which contradicts the one that is held"
+                                                   : "not by a key of it that is known here");
+    if (said->body.len > 0)
+        body = dongbo__proofs_body__unpack(memory, said->body.len, said->body.data);
+    show_head(export, body != NULL ? body->head : said->head);
+    for (size_t i = 0; i < (body != NULL ? body->n_batches : said->n_batches); i++)
+        show_batch(body != NULL ? body->batches[i] : said->batches[i]);
+    return 0;
+}
+
 // As it was said, a file each.
 static int export_false(void *self, const ProofFalse *proof, int64_t at_us) {
     Export *export = self;
@@ -196,14 +253,19 @@ static int export_false(void *self, const ProofFalse *proof, int64_t at_us) {
     clock_format_us(at_us, at);
     bytes_append(&out, proof->said.data, proof->said.len);
     snprintf(path, sizeof path, "%s.%d", export->out, ++export->n_false);
-    printf("%s: %s (%s; behind that stands the frame's body, a Proofs of PROTOCOL.md)\n", path, proof->why, at);
-    return write_file(path, &out);
+    int r = write_file(path, &out);
+    if (r < 0)
+        return r;
+    printf("%s: %s (%s)\n", path, proof->why, at);
+    return show_said(export, proof);
 }
 
 static int export_falses(Export *export) {
     if (strcmp(export->out, "-") == 0)
         return error_fail(ERROR_CONFIG, "--false writes files: give the beginning of their names with --out");
-    int r = proof_store_falses(export->spool, export_false, export);
+    int r = keys_load_exchange(export->config->broker.key, export->broker);
+    if (r == 0)
+        r = proof_store_falses(export->spool, export_false, export);
     if (r == 0 && export->n_false == 0)
         puts("Nothing false was proved.");
     return r;
@@ -235,7 +297,12 @@ static int check_options(const Export *export) {
 static const char NOTES[] =
     "The file proves to whoever has the exchange's public key that the batch which holds this event is in the log of a\n"
     "head that the exchange signed, with the receipt that it signed for it and this agency's signature; with the event,\n"
-    "also what the agency said. Check it with: dongbo log check --keys EXCHANGE.pub --keys AGENCY.pub FILE\n";
+    "also what the agency said. Check it with: dongbo log check --keys EXCHANGE.pub --keys AGENCY.pub FILE\n\n"
+    "--false writes FILE.1, FILE.2, ... and says of each what was false, whether the exchange's signature of it is good,\n"
+    "and what it says. No command judges such a file alone: what it is false of are the batch, the receipt and the head\n"
+    "that the spool holds, which is to be kept. Each is the message Proofs of wire.proto as it came; PROTOCOL.md says how\n"
+    "it is checked (8, Proofs), and what was signed (3, dongbo proofs 1). In the folder of wire.proto it is shown by\n"
+    "    protoc --decode=dongbo.Proofs wire.proto < FILE.1\n";
 
 int proof_main(int argc, char **argv) {
     Export export = {.kind = "live", .out = "-"};

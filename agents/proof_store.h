@@ -39,7 +39,7 @@ typedef struct ProofFalse {
     int64_t stream;
     uint64_t first_sequence; // 0: of no batch
     const char *why;
-    ProtobufCBinaryData said; // Proofs, or ReceiptBody and its signature, as it came
+    ProtobufCBinaryData said; // Proofs, as they came
 } ProofFalse;
 // The first PROOF_FALSE_MAX are kept: an agent that is started again and again is told the same.
 #define PROOF_FALSE_MAX 32

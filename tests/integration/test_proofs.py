@@ -355,9 +355,22 @@ def test_another_log_ends_the_agent(exchange, moh):
     assert "proves something false of its log" in running.text() and "Keep the spool" in running.text()
     shown = agent(exchange, moh, "status")
     assert shown.returncode == 1 and "something false" in shown.stdout
-    assert agent(exchange, moh, "proof", "--false", "--out", exchange.directory / "false").returncode == 0
+    shown_false = agent(exchange, moh, "proof", "--false", "--out", exchange.directory / "false")
+    assert shown_false.returncode == 0
     why, said = spool_rows(moh, "SELECT why, said FROM false_proof")[0]
     assert (exchange.directory / "false.1").read_bytes() == said and why in shown.stdout
     assert "does not begin with" in why or "is not in the log" in why or "shrunk" in why
     evidence = wire.Proofs.FromString(said)  # which the exchange signed
     assert wire.keys_of(exchange, "broker").verifies("dongbo proofs 1", evidence.body, evidence.signature)
+    # What it says is told, and whether the exchange answers for it; no file is written over.
+    lines = shown_false.stdout.splitlines()
+    assert lines[0].startswith(f"{exchange.directory / 'false.1'}: {why} (")
+    assert lines[1] == "    signed by the exchange: good"
+    assert f"of signed head {forged.number}, " in lines[2] and f"with root {bytes(32).hex()}" in lines[2]
+    assert all("    that it has the events " in line for line in lines[3:])
+    again = agent(exchange, moh, "proof", "--false", "--out", exchange.directory / "false")
+    assert again.returncode == 2 and "File exists" in again.stderr and not again.stdout
+    public = exchange.directory / "broker.keys.pub"
+    public.write_text((exchange.directory / "moh.keys.pub").read_text())
+    other = agent(exchange, moh, "proof", "--false", "--out", exchange.directory / "other")
+    assert other.stdout.splitlines()[1] == "    signed by the exchange: not by a key of it that is known here"
