@@ -200,8 +200,9 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
         s->previous = s->place.position;
         return session_opened(s);
     }
-    // Its persons were others' until now: what of it comes again is there, and has no effect.
-    s->dealt = s->options.shares > 0 && welcome->position < s->place.position;
+    // Its persons were others' until now, also of one who takes all: what of it comes again is there, and has no
+    // effect.
+    s->dealt = s->has_place && welcome->position < s->place.position;
     if (s->has_place && welcome->position != s->place.position && !s->dealt)
         return subscription_say(s, LOST, "the broker wants to go on from another position than ours");
     if (!s->has_place && s->from == FROM_POSITION && welcome->position != s->options.from_position)
@@ -217,8 +218,11 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
     bool at_head = s->from == FROM_HEAD || (s->from == FROM_TIME && welcome->position == s->head);
     if (at_head && s->head)
         return head_take(s, welcome->head);
-    if (s->dealt)
+    if (s->dealt && s->options.shares > 0)
         log_info("share %d of %d begins anew behind position %" PRIu64, s->options.share, s->options.shares,
+                 welcome->position);
+    else if (s->dealt)
+        log_info("it begins anew behind position %" PRIu64 ", where the last share of this subscription was",
                  welcome->position);
     s->place.position = s->stored.position = s->previous = welcome->position;
     log_info("receiving from %s after position %" PRIu64 "%s, head %" PRIu64, s->endpoint, welcome->position,

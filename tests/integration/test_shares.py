@@ -162,6 +162,24 @@ def test_another_number_of_shares_begins_where_the_last_one_was(exchange, health
     assert len(whole.records()) == 420
 
 
+def test_one_alone_begins_where_the_last_share_was(exchange, health):
+    """With the directory of the share that is ahead: the other one's persons are not in it."""
+    history = History(health, random.Random(9))
+    two = [Consumer(exchange, f"of-two-{i}", f"{i}/2") for i in (1, 2)]
+    history.go_on(100)
+    two[1].until_head()
+    behind = history.head
+    history.go_on(100)
+    two[0].until_head()
+    alone = Consumer(exchange, "of-two-1")
+    assert f"begins anew behind position {behind}" in alone.until_head()
+    check_held(alone.records() + two[1].records(), history)
+    assert {record["position"] for record in alone.records()} > set(range(behind + 1, history.head + 1))
+    n = len(alone.records())
+    alone.until_head()
+    assert len(alone.records()) == n
+
+
 def test_tables_that_several_fill(exchange, health, empty_database):
     """Shares of one schema: repeats have no effect, and each knows its own place."""
     history = History(health, random.Random(4))
