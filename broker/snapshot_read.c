@@ -11,6 +11,7 @@
 #include "proto/walk.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +28,9 @@ static const PgStatement HEAD = {
     "snapshot_head",
     "SELECT s.epoch, s.last_position, s.hash, " FEED_STORE_POLICY_STAMP ","
     " (SELECT r.person FROM exchange.record_version r ORDER BY r.person LIMIT 1),"
-    " (SELECT r.person FROM exchange.record_version r ORDER BY r.person DESC LIMIT 1)"
-    " FROM (SELECT 1) one LEFT JOIN LATERAL (SELECT epoch, last_position, hash FROM exchange.segment"
+    " (SELECT r.person FROM exchange.record_version r ORDER BY r.person DESC LIMIT 1),"
+    " s.population_position"
+    " FROM (SELECT 1) one LEFT JOIN LATERAL (SELECT epoch, last_position, hash, population_position FROM exchange.segment"
     "  ORDER BY first_position DESC LIMIT 1) s ON true",
     0, NULL};
 static const PgStatement AGENCIES = {"snapshot_agencies", "SELECT agency, code FROM exchange.agency", 0, NULL};
@@ -100,6 +102,7 @@ struct SnapshotReader {
     Projector *projector;
     Step step;
     int64_t first_person, last_person;
+    int64_t known; // the population store's change by which the head was decided
 };
 
 int snapshot_reader_new(SnapshotReader **ret, const SnapshotOptions *options) {
@@ -166,12 +169,28 @@ static int head_read(SnapshotReader *reader, SnapshotWork *work) {
     work->policy_stamp = pg_i64(result, 0, 3);
     reader->first_person = pg_i64(result, 0, 4);
     reader->last_person = pg_i64(result, 0, 5);
+    reader->known = pg_i64(result, 0, 6);
     PQclear(result);
     if (!work->begins)
         return 0;
     work->begins = false;
     work->place = (SnapshotPlace){.first = work->head, .policy_version = work->version.version, .person = INT64_MIN};
     return 0;
+}
+
+// Where it was set back alone it may have persons where they lived before, or not at all: whose records may be seen is
+// not known then. The log itself is read on, for it says of each event where its person lived.
+static int population_check(SnapshotReader *reader) {
+    Place place;
+    int r = lookup_population_position(reader->population, &place);
+    if (r < 0 || place.position >= reader->known)
+        return r;
+    return error_fail(ERROR_DATABASE,
+                      "the population store is at its change %" PRId64
+                      ", and the log was decided by its change %" PRId64
+                      ": it was set back alone, or is a standby that lags. No snapshot is read until it has that "
+                      "(deploy/RESTORE.md)",
+                      place.position, reader->known);
 }
 
 static int codes_read(SnapshotReader *reader) {
@@ -463,6 +482,8 @@ static int chunk_begin(SnapshotReader *reader, SnapshotWork *work) {
         r = projector_new(&reader->projector, work->asked.secret);
     if (r == 0)
         r = head_read(reader, work);
+    if (r == 0)
+        r = population_check(reader);
     return r == 0 ? codes_read(reader) : r;
 }
 

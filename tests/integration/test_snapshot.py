@@ -102,6 +102,25 @@ def test_a_snapshot_and_the_feed_behind_it(exchange, health):
         assert said(held) == expected((0, 200, 1), (100, 250, 2), (0, 10, 3))
 
 
+def test_none_is_read_while_the_population_was_set_back_alone(exchange, health):
+    """It would show persons where they lived before, to whom these were granted."""
+    publish(health, 0, 20)
+    known = exchange.cluster.value("SELECT population_position FROM exchange.head")
+    exchange.cluster.rows("UPDATE population.state SET position = position - 1")
+    with wire.subscriber(exchange, "hn") as committee:
+        for digests in (False, True):
+            committee.hello(snapshot=True)
+            committee.credit(1 << 20)
+            committee.ask(digests=digests)
+            assert "Ask again" in committee.expect_error("INTERNAL").text
+        assert f"at its change {known - 1}, and the log was decided by its change {known}: it was set back alone" in \
+            exchange.broker.text()
+        exchange.cluster.rows("UPDATE population.state SET position = position + 1")
+        committee.hello(snapshot=True)
+        committee.credit(1 << 20)
+        assert said(committee.snapshot()[1]) == expected((0, 20, 1))
+
+
 def test_only_those_who_are_followed(exchange, health):
     exchange.committee("fund", "health", FIELDS, "--followed-only")
     publish(health, 0, 20)

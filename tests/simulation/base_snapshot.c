@@ -32,7 +32,7 @@ static int head(Call *call) {
         least = row->person < least ? row->person : least;
         greatest = row->person > greatest ? row->person : greatest;
     }
-    rows_begin(call, 6);
+    rows_begin(call, 7);
     row_begin(call);
     row_i32(call, 0, last == NULL ? 0 : last->epoch);
     row_i64(call, 1, last == NULL ? 0 : last->last_position);
@@ -44,6 +44,10 @@ static int head(Call *call) {
         else
             row_i64(call, column, column == 4 ? least : greatest);
     }
+    if (last == NULL)
+        row_null(call, 6);
+    else
+        row_i64(call, 6, last->population_position);
     return 0;
 }
 
