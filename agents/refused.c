@@ -165,7 +165,7 @@ static int writer_header(Writer *writer) {
     return r < 0 ? r : 0;
 }
 
-// Whoever drops files may have put anything in its place; -1 when it is no file, or not the one.
+// Whoever drops files may have put anything in its place, or written to it; -1 when it is no file, or not the one.
 static int rows_open(const RefusedFile *file) {
     struct stat stat;
     DropFile now;
@@ -176,6 +176,8 @@ static int rows_open(const RefusedFile *file) {
     if (fits && file->rows != NULL) {
         drop_file_of(file->rows->name, &stat, &now);
         fits = drop_file_same(&now, file->rows);
+    } else if (fits && file->origin->at > 0) {
+        fits = (uint64_t)stat.st_size == file->origin->at;
     }
     if (fits)
         return fd;

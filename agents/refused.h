@@ -14,7 +14,7 @@ typedef struct RefusedFile {
     Spool *spool;
     const Origin *origin;
     const char *rows_path; // the file as it was dropped, wherever it is now
-    const DropFile *rows;  // what it must be, whatever its name, so that rows are taken from it; NULL: any file
+    const DropFile *rows;  // what it must be, whatever its name, so that rows are taken from it; NULL: as long as read
     const char *done;      // the folder
     char delimiter;
     Encoding *encoding; // for the sentences

@@ -252,13 +252,15 @@ static void test_hands_back_no_other_files_row(void **state) {
     }
 }
 
-// A row 4 of origin 1.
-static void refuse_again(DropCase *c) {
+static void refuse(DropCase *c, const Item *item) {
     IntakeFault fault = {DONGBO__REASON_CODE__TEXT_INVALID, "", "", ""};
-    Item item = {.origin = 1, .row = 4};
     assert_int_equal(spool_begin(c->test->spool), 0);
-    assert_int_equal(intake_refuse(&c->intake, &item, &fault), 0);
+    assert_int_equal(intake_refuse(&c->intake, item, &fault), 0);
     assert_int_equal(spool_commit(c->test->spool), 0);
+}
+
+static void refuse_again(DropCase *c) {
+    refuse(c, &(Item){.origin = 1, .row = 4});
 }
 
 // Its row stands under its own columns, also where others stand before it that had all of theirs.
@@ -286,6 +288,30 @@ static void test_hands_back_the_row_itself_after_a_start(void **state) {
             look_through(&c);
         }
         assert_non_null(strstr(handed_back(&c), "\n,AAAA,3,REJECTED,"));
+        drop_case_end(&c);
+        publish_case_teardown(state);
+        publish_case_setup(state);
+    }
+}
+
+// A later word comes weeks after, and its keeper has corrected the file where it lies in done/: each row is elsewhere.
+static void test_hands_back_no_row_of_what_was_written_to(void **state) {
+    static const char *const ENDS[] = {"\n", "\r\n", "", "\n\n,\n"};
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++) {
+        DropCase c;
+        char text[100];
+        Item item = {.origin = 1, .row = 3, .offset = 12, .bytes = 4};
+        drop_case(&c, *state, NULL);
+        snprintf(text, sizeof text, "id,lot\n1,L1\n2,L2\n3,L3%s", ENDS[i]);
+        put(&c, "a.csv", text);
+        read_all(&c);
+        ack_all(&c);
+        refuse(&c, &item);
+        assert_non_null(strstr(handed_back(&c), "\n2,L2,3,REJECTED,"));
+        scratch_write(c.drop, "done/a.csv", "id,lot\n0,L0\n1,L1\n2,L2\n3,L3\n");
+        scratch_unlink(c.drop, "done/a.refused.csv");
+        refuse(&c, &item);
+        assert_non_null(strstr(handed_back(&c), "\n3,REJECTED,"));
         drop_case_end(&c);
         publish_case_teardown(state);
         publish_case_setup(state);
@@ -493,6 +519,7 @@ int main(void) {
         TEST(test_refuses_a_whole_file_once),
         TEST(test_hands_back_no_other_files_row),
         TEST(test_hands_back_by_number_in_its_column),
+        TEST(test_hands_back_no_row_of_what_was_written_to),
         TEST(test_reads_each_version_once),
         TEST(test_reads_again_once),
         TEST(test_knows_twins_after_a_start),
