@@ -72,13 +72,17 @@ static int64_t now_ms(const Drop *drop) {
     return clock_monotonic_ms(drop->clock);
 }
 
+int drop_make_done(const Drop *drop) {
+    return mkdir(drop->done, 0750) == 0 || errno == EEXIST
+               ? 0
+               : error_fail(ERROR_SYSTEM, "cannot make %s: %s", drop->done, strerror(errno));
+}
+
 // Again and again, since a folder may be taken away and come back.
 static int drop_watch(Drop *drop) {
     if (inotify_add_watch(drop->inotify, drop->directory, IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_OPEN) < 0)
         return error_fail(ERROR_SYSTEM, "cannot watch %s: %s", drop->directory, strerror(errno));
-    if (mkdir(drop->done, 0750) != 0 && errno != EEXIST)
-        return error_fail(ERROR_SYSTEM, "cannot make %s: %s", drop->done, strerror(errno));
-    return 0;
+    return drop_make_done(drop);
 }
 
 static int drop_open(Drop *drop) {

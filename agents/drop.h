@@ -63,6 +63,8 @@ void drop_look_at(Drop *drop, const char *name);
 void drop_forget(Drop *drop);
 
 const char *drop_done(const Drop *drop); // path of done/
+// Before something is put there: its keeper may have put it away with all that was in it. ERROR_SYSTEM.
+int drop_make_done(const Drop *drop);
 // Path of a file in the folder, or in done/. 4096 bytes.
 #define DROP_PATH_BYTES 4096
 void drop_path(const Drop *drop, bool done, const char *name, char out[DROP_PATH_BYTES]);

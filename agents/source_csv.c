@@ -448,6 +448,9 @@ static int move_file(SourceCsv *self, const Origin *origin, const DropFile *file
             drop_again(self->drop, file->name);
         return 0;
     }
+    int r = drop_make_done(self->drop);
+    if (r < 0)
+        return r;
     if (rename(from, to) != 0)
         return error_fail(ERROR_SYSTEM, "cannot move %s to %s: %s", from, to, strerror(errno));
     drop_let_go(self->drop, file->name);
@@ -645,7 +648,8 @@ static int csv_hand_back(Source *source, const Origin *origin, int *ret_n) {
                         .done = drop_done(self->drop),
                         .delimiter = self->delimiter,
                         .encoding = charset_encoding(self->charset, origin->encoding)};
-    return refused_write(&file, ret_n);
+    int r = drop_make_done(self->drop);
+    return r < 0 ? r : refused_write(&file, ret_n);
 }
 
 static const SourceKind KIND = {

@@ -318,6 +318,21 @@ static void test_hands_back_no_row_of_what_was_written_to(void **state) {
     }
 }
 
+// Its keeper puts done/ away as a whole, from time to time.
+static void test_makes_done_again(void **state) {
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", rows(0, 2));
+    read_all(&c);
+    move(&c, "done", "../done-of-last-year");
+    ack_all(&c);
+    assert_true(is_there(&c, "done/a.csv"));
+    move(&c, "done", "../done-of-this-year");
+    refuse_again(&c);
+    assert_non_null(strstr(handed_back(&c), "4,REJECTED,"));
+    drop_case_end(&c);
+}
+
 // A file of one name comes every hour while the exchange is away, which then answers one after the other: none is read
 // again for that.
 static void test_reads_each_version_once(void **state) {
@@ -520,6 +535,7 @@ int main(void) {
         TEST(test_hands_back_no_other_files_row),
         TEST(test_hands_back_by_number_in_its_column),
         TEST(test_hands_back_no_row_of_what_was_written_to),
+        TEST(test_makes_done_again),
         TEST(test_reads_each_version_once),
         TEST(test_reads_again_once),
         TEST(test_knows_twins_after_a_start),
