@@ -46,6 +46,7 @@ typedef struct Said {
     const Dongbo__EventVerdict *said;  // NULL: a plain ACCEPTED
     Word last;                         // when `word`
     Dongbo__EventVerdict without_them; // what is said when its reasons are not known
+    bool bare;                         // ... and it is not known either where it stands: it may be said again
 } Said;
 
 static void said_free(Said *said) {
@@ -496,7 +497,15 @@ static int find_last(Applying *applying, const Dongbo__EventVerdict *verdict, co
     dongbo__event_verdict__init(&ret->without_them);
     ret->without_them.verdict = (Dongbo__Verdict)undecided->verdict;
     ret->said = &ret->without_them;
+    ret->bare = undecided->position == 0;
     return 0;
+}
+
+// Whether a restored exchange says again what it said, as far as that is kept.
+static bool says_again(const Applying *applying, const Dongbo__EventVerdict *told, const Said *before) {
+    if (before->bare)
+        return verdict_of(told) == verdict_of(before->said);
+    return before->word && before->last.epoch != applying->stream->verdict_epoch && same_verdict(told, before->said);
 }
 
 // A later word is handed back unless it still defers, or a restored exchange says again what it said; a first one as a
@@ -504,8 +513,7 @@ static int find_last(Applying *applying, const Dongbo__EventVerdict *verdict, co
 static int tell_later(Applying *applying, const Item *item, const Dongbo__EventVerdict *told, const Said *before) {
     if (applying->early)
         return tell_first(applying, item, told, before);
-    bool again = before->word && before->last.epoch != applying->stream->verdict_epoch;
-    if ((again && same_verdict(told, before->said)) || told->verdict == DONGBO__VERDICT__DEFERRED)
+    if (says_again(applying, told, before) || told->verdict == DONGBO__VERDICT__DEFERRED)
         return 0;
     return result_add(applying, item, told, is_refusal((int)told->verdict) ? RESULT_REFUSED : RESULT_DECIDED);
 }
@@ -539,9 +547,10 @@ static int take_later(Applying *applying, const Dongbo__EventVerdict *verdict, L
     // What comes before its receipt is the first word on the event.
     (before.known ? applying->verdicts->later : applying->verdicts->counts)[verdict->verdict]++;
     applying->counts.origin = undecided.item.origin;
-    if (before.known)
+    bool counted = before.bare && says_again(applying, verdict, &before); // its reasons, too
+    if (before.known && !counted)
         r = count(applying, before.said, -1);
-    if (r == 0)
+    if (r == 0 && !counted)
         r = count(applying, verdict, 1);
     if (r == 0)
         r = counts_store(applying);

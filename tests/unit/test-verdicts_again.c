@@ -268,6 +268,36 @@ static void test_knows_what_receipts_of_the_epoch_before_said(void **state) {
     verdicts_free(&verdicts);
 }
 
+// Also of what is open still when its batch is kept no longer, and its reasons with it.
+static void test_knows_what_is_open_without_its_batch(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 2);
+    receipt(test, &verdicts, 1, (Word[]){{1, MISMATCH, 1001, DONGBO__REASON_CODE__NAME_DIFFERS}, {0}});
+    assert_told(test, "2:4 ", "");
+    test->now_us += 8LL * 24 * 3600 * 1000000;
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(spool_trim(test->spool), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+    for (uint32_t number = 2; number <= 3; number++) {
+        epoch(test, number);
+        later(test, &verdicts, 1001, (Word[]){{1, MISMATCH, 1001, DONGBO__REASON_CODE__NAME_DIFFERS}, {0}});
+        assert_told(test, "", "");
+    }
+    int64_t n;
+    static const char REASONS[] = "SELECT sum(n) FROM tally WHERE reason <> 0";
+    assert_int_equal(lite_number(spool_lite(test->spool), REASONS, 0, &n, ""), 0);
+    assert_int_equal(n, 1);
+    assert_tally(test, "1:1 4:1 ");
+    later(test, &verdicts, 1100, (Word[]){{1, MISMATCH, 1100, 0}, {0}}); // which is another one
+    assert_told(test, "2:4 ", "");
+    later(test, &verdicts, 1200, (Word[]){{1, ACCEPTED, 1200, 0}, {0}});
+    assert_told(test, "", "2:1 ");
+    assert_undecided(test, 0);
+    verdicts_free(&verdicts);
+}
+
 // What is sealed again for another stream keeps what was said of it, under its new numbers.
 static void test_resealed_batch_is_told_what_differs(void **state) {
     PublishCase *test = *state;
@@ -388,6 +418,7 @@ int main(void) {
         TEST(test_later_words_are_forgotten_with_their_batch),
         TEST(test_later_words_of_another_epoch),
         TEST(test_knows_what_receipts_of_the_epoch_before_said),
+        TEST(test_knows_what_is_open_without_its_batch),
         TEST(test_resealed_batch_is_told_what_differs),
         TEST(test_split_batch_is_told_what_differs),
         TEST(test_later_word_on_what_is_sealed_again),
