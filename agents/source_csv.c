@@ -521,6 +521,13 @@ static int csv_receipts(Source *source) {
 
 // ---- looking ----
 
+static void files_forget(SourceCsv *self) {
+    free(self->files);
+    self->files = NULL;
+    self->n_files = self->next_file = 0;
+    self->bytes = 0;
+}
+
 static int scan(SourceCsv *self) {
     const DropFile *files;
     size_t n;
@@ -537,11 +544,9 @@ static int scan(SourceCsv *self) {
     DropFile *copy = n == 0 ? NULL : malloc(n * sizeof *copy);
     if (n > 0 && copy == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a drop folder");
-    free(self->files);
+    files_forget(self);
     self->files = copy;
     self->n_files = n;
-    self->next_file = 0;
-    self->bytes = 0;
     for (size_t i = 0; i < n; i++) {
         copy[i] = files[i];
         self->bytes += files[i].bytes + 1;
@@ -590,6 +595,7 @@ static int csv_settle(Source *source, bool committed) {
     zhashx_purge(self->known);
     zhashx_purge(self->passed);
     drop_forget(self->drop);
+    files_forget(self); // they are told again, also when that fails now
     self->scanned = false;
     return scan(self);
 }

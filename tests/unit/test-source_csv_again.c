@@ -3,6 +3,7 @@
 // Files in a drop folder that are not there for a while, or are written to, put back, or dropped again, while their
 // answers are outstanding.
 #include "agents/refused.h"
+#include "proto/base/error.h"
 #include "proto/base/log.h"
 #include "tests/unit/drop-case.h"
 
@@ -333,6 +334,27 @@ static void test_makes_done_again(void **state) {
     drop_case_end(&c);
 }
 
+// A share goes away amid a file, and so cannot be listed either: what was found there before is found again, once.
+static void test_reads_once_what_waited_when_its_folder_went_away(void **state) {
+    DropCase c;
+    char away[300];
+    drop_case(&c, *state, NULL);
+    snprintf(away, sizeof away, "%s/away", c.test->directory);
+    put(&c, "a.csv", rows(0, ROWS));
+    put(&c, "b.csv", rows(0, 3));
+    assert_true(look(&c) > 0);
+    assert_int_equal(spool_begin(c.test->spool), 0);
+    assert_int_equal(c.source->kind->read(c.source, &c.intake), 0);
+    sealer_clear(c.test->sealer);
+    spool_rollback(c.test->spool);
+    assert_int_equal(rename(c.drop, away), 0);
+    assert_int_equal(c.source->kind->settle(c.source, false), ERROR_SYSTEM);
+    assert_int_equal(rename(away, c.drop), 0);
+    read_all(&c);
+    assert_int_equal(sealed(&c), ROWS + 3);
+    drop_case_end(&c);
+}
+
 // A file of one name comes every hour while the exchange is away, which then answers one after the other: none is read
 // again for that.
 static void test_reads_each_version_once(void **state) {
@@ -536,6 +558,7 @@ int main(void) {
         TEST(test_hands_back_by_number_in_its_column),
         TEST(test_hands_back_no_row_of_what_was_written_to),
         TEST(test_makes_done_again),
+        TEST(test_reads_once_what_waited_when_its_folder_went_away),
         TEST(test_reads_each_version_once),
         TEST(test_reads_again_once),
         TEST(test_knows_twins_after_a_start),
