@@ -122,6 +122,15 @@ static int read_record(Arena *arena, const PGresult *rows, int row, Item *item) 
     return record == NULL ? 0 : work_told_by(arena, record, item);
 }
 
+// They may have gone on since. The entries of that move told of who they are, and had it let go where they had been:
+// told there now it would stay for good.
+static void set_home(const PGresult *rows, int row, const Person *person, Item *item) {
+    if (pg_i64(rows, row, CAUSE) != RETELLING_HOME || person->residence_province == NULL)
+        return;
+    item->province_after = person->residence_province;
+    item->province63_after = person->residence_province63;
+}
+
 static int fill(Work *work, const PGresult *rows, int row, const Person *person) {
     Arena *arena = work->arena;
     Item *item = &work->items[work->n_items++];
@@ -139,6 +148,7 @@ static int fill(Work *work, const PGresult *rows, int row, const Person *person)
     if (item->event == NULL || item->record_key == NULL || item->province_before == NULL ||
         item->province63_before == NULL || item->province_after == NULL || item->province63_after == NULL)
         return no_memory();
+    set_home(rows, row, person, item);
     item->record_hash = record_hash(person->key, item->domain, item->record_key);
     return read_record(arena, rows, row, item);
 }

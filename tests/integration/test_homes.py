@@ -86,6 +86,21 @@ def test_a_move_that_comes_again_in_another_stream_is_told(centre):
     assert seen(centre) == expected({A: "48", B: "01"})
 
 
+def test_who_went_on_meanwhile_is_not_told_of_where_they_were(centre):
+    """Noted while they lived there, and told when who they are had been let go there."""
+    centre.peer().publish([centre.change("move", A, time=10 * turn, residence_province=home)
+                           for turn, home in enumerate(("79", "01", "48"), 1)])
+    wait_told(centre)
+    centre.exchange.broker.stop()
+    centre.cluster.rows("INSERT INTO exchange.retelling (position, person, province_before, province63_before, "
+                        "province_after, province63_after, event_id, event_time_us, cause) SELECT 1, person, '79', '', "
+                        "'01', '', decode(repeat('00', 16), 'hex'), 0, 3 FROM population.citizen "
+                        "WHERE citizen_number = %s", A)
+    centre.exchange.start_broker()
+    assert seen(centre) == expected({A: "48", B: "01"})
+    assert centre.cluster.value("SELECT count(*) FROM exchange.retelling WHERE cause = 3 AND told") == 1
+
+
 def admin(centre, *statements):
     """With nobody connected to a database that is copied or renamed."""
     centre.cluster.disconnect()
