@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define POPULATION_NUMBER 2 // PopulationChange.citizen_number
+
 struct Projector {
     EVP_MAC_CTX *mac;
     Bytes body;
@@ -120,12 +122,34 @@ static bool is_held(Dongbo__ChangeKind change) {
     return change == DONGBO__CHANGE_KIND__CHANGE_UPSERT || change == DONGBO__CHANGE_KIND__CHANGE_ENTERED;
 }
 
+static bool has_granted(const Dongbo__Entry *entry, uint32_t granted) {
+    const uint8_t *at = entry->body.data, *end = walk_end(at, entry->body.len);
+    WalkField field;
+    while (walk_next(&at, end, &field) == 0)
+        if (field.number <= DOMAIN_FIELDS_MAX && granted >> field.number & 1)
+            return true;
+    return false;
+}
+
+// Who somebody is, is not told again by itself, as other records are, when they get another number or come to live
+// somewhere: the entry that says so does it, also where none of its own fields is granted. It may be the first about
+// them, too: then there is a record only if something that is granted is known.
+static bool tells_who(const PolicyVersion *version, const Dongbo__Entry *entry) {
+    bool comes = policy_sees_home(version, entry->province_after, entry->province63_after) &&
+                 !policy_sees_home(version, entry->province_before, entry->province63_before);
+    uint32_t changed[DOMAIN_FIELDS_MAX];
+    bool numbered = version->citizen_number && changed_granted(entry, 1u << POPULATION_NUMBER, changed) > 0;
+    return entry->domain == DONGBO__DOMAIN__POPULATION && (comes || numbered) &&
+           has_granted(entry, version->fields[entry->domain] & ~1u);
+}
+
 bool projection_is_empty(const Projection *projection) {
     const Dongbo__Entry *entry = projection->entry;
     uint32_t granted = projection->version->fields[entry->domain] & ~1u;
     uint32_t changed[DOMAIN_FIELDS_MAX];
     Dongbo__ChangeKind change = policy_change(projection->passage, entry);
-    bool whole = change == DONGBO__CHANGE_KIND__CHANGE_ENTERED || entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD;
+    bool whole = change == DONGBO__CHANGE_KIND__CHANGE_ENTERED || entry->kind == DONGBO__ENTRY_KIND__ENTRY_RETOLD ||
+                 tells_who(projection->version, entry);
     // Without a field of its domain nothing is granted of a record, not even that it is gone.
     return granted == 0 ||
            (is_held(change) && ((changed_granted(entry, granted, changed) == 0 && !whole) || entry->body.len == 0));

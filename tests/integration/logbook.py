@@ -16,7 +16,7 @@ ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
 (ENTRY_EVENT, ENTRY_DECISION, ENTRY_EPOCH, ENTRY_POLICY, ENTRY_STREAM, ENTRY_MERGER, ENTRY_RETOLD,
  ENTRY_FOLLOWED) = range(1, 9)
 RECORD_KINDS = (ENTRY_EVENT, ENTRY_DECISION, ENTRY_MERGER, ENTRY_RETOLD)
-POPULATION = 1
+POPULATION, NUMBER = 1, 2  # a domain, and a field of its records
 BODIES = {1: "PopulationChange", 2: "Vaccination", 3: "Enrolment", 4: "InsurancePeriod", 5: "ResidencePeriod",
           6: "EidAccount", 7: "ElectricityContract"}
 NAMES = {1: "population", 2: "health", 3: "education", 4: "social_security", 5: "residence", 6: "e_id",
@@ -290,6 +290,15 @@ class Logbook:
         return "delete" if entry.deleted else "upsert"
 
     @staticmethod
+    def _tells_who(entry, rights):
+        """Another number, or somebody who comes from nowhere: no entry of their own tells of that again."""
+        codes = ((entry.province_before, entry.province_after), (entry.province63_before, entry.province63_after))
+        before, after = codes[rights.codes == 63]
+        comes = rights.provinces and after in rights.provinces and before not in rights.provinces
+        return NAMES[entry.domain] == "population" and (
+            comes or ("citizen_number" in rights.fields and NUMBER in entry.changed_fields))
+
+    @staticmethod
     def _record(entry, rights):
         domain, fields = NAMES[entry.domain], rights.fields
         change = Logbook._change(entry, rights)
@@ -299,7 +308,8 @@ class Logbook:
         body = getattr(wire, BODIES[entry.domain]).FromString(entry.body)
         granted = {field.number: field.name for field in body.DESCRIPTOR.fields if f"{domain}.{field.name}" in fields}
         changed = [granted[number] for number in entry.changed_fields if number in granted]
-        whole = change == "entered" or entry.kind == ENTRY_RETOLD
+        known = any(getattr(body, name) for name in granted.values())
+        whole = change == "entered" or entry.kind == ENTRY_RETOLD or (known and Logbook._tells_who(entry, rights))
         if not granted or (change in ("upsert", "entered") and not changed and not whole):
             return None
         record = {"domain": domain, "change": change, "changed": changed,

@@ -271,6 +271,30 @@ def test_committees_are_told_another_number(centre):
     assert said(moh.publish([dose(new, 1, "L9", 30)])[1]) == {}
 
 
+@pytest.mark.parametrize("words", [(), ("--province", "01")], ids=["all", "a province"])
+def test_who_they_are_is_told_with_another_number_and_home(centre, words):
+    """Though nothing changes of what is granted of them. Who has nothing of that is not told."""
+    centre.exchange.committee("who", "population", "citizen_number,population.father_name", *words)
+    centre.exchange.committee("without", "population", "population.father_name", *words)
+    npc = centre.peer()
+    npc.publish([centre.enter(number(1), residence_province="", residence_commune="", father_name="Cha"),
+                 centre.enter(number(2), residence_province="", residence_commune="")])
+    npc.publish([centre.change("move", number(of), time=10, residence_province="01") for of in (1, 2)])
+    npc.publish([centre.change("number-reissued", number(of), number(of, 1), time=20) for of in (1, 2)])
+    head = centre.cluster.value("SELECT last_position FROM exchange.head")
+    told = {}
+    for name in ("who", "without"):
+        with wire.subscriber(centre.exchange, name) as committee:
+            committee.hello()
+            committee.take_all(head)
+            told[name] = committee.records
+    assert [record.citizen_number for record in told["who"]] == [number(1), number(1, 1)]
+    assert len({record.record_id for record in told["who"]}) == 1
+    assert [record.change for record in told["without"]] == [1]
+    assert {wire.PopulationChange.FromString(record.body).father_name
+            for records in told.values() for record in records} == {"Cha"}
+
+
 def test_what_can_never_be_told_again_is_let_go(centre):
     """And what waits behind it is told, and moved."""
     npc, moh = centre.peer(), centre.peer("MOH")

@@ -184,7 +184,11 @@ def test_copies_of_provinces_stay_right(centre, seed):
     assert centre.cluster.rows("SELECT * FROM exchange.exception") == []
     logbook.Logbook(centre.cluster).check()
     for name, words in COMMITTEES.items():
-        assert copy_of(read(centre, name, head)) == life.expected(words[1::2]), f"{name}, seed {seed}"
+        committee, where = read(centre, name, head), f"{name}, seed {seed}"
+        assert copy_of(committee) == life.expected(words[1::2]), where
+        # Of whom nothing is known that is granted, no number is told again.
+        assert [home for home in homes_of(committee) if home[1]] == [
+            home for home in life.expected_homes(words[1::2], life.home) if home[1]], where
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("DONGBO_SEEDS", "3"))))

@@ -214,6 +214,55 @@ static void test_who_enters_brings_all_and_who_leaves_takes_all(void **state) {
     assert_int_equal(append(f), 0);
 }
 
+// An entry about who somebody is, of which nothing that is granted changed: their number or their home did.
+static void make_population(Fixture *f, uint32_t changed) {
+    Dongbo__PopulationChange body = DONGBO__POPULATION_CHANGE__INIT;
+    body.full_name = (char *)"AN";
+    f->entry.body = (ProtobufCBinaryData){dongbo__population_change__pack(&body, f->body), f->body};
+    f->entry.domain = DONGBO__DOMAIN__POPULATION;
+    f->entry.province63_before = f->entry.province63_after = (char *)"";
+    f->entry.province_before = f->entry.province_after = (char *)"01";
+    f->changed[0] = changed;
+    f->entry.n_changed_fields = 1;
+    policy_grant_province(&f->version, "01");
+    policy_grant_field(&f->version, "population.full_name");
+}
+
+static void test_another_number_is_told_with_who_has_it(void **state) {
+    Fixture *f = *state;
+    make_population(f, 2);
+    assert_int_equal(append(f), 1);
+    policy_grant_field(&f->version, "citizen_number");
+    assert_int_equal(append(f), 0);
+    Dongbo__FeedRecord *record = dongbo__feed_record__unpack(NULL, f->out.n, f->out.data);
+    assert_int_equal(record->change, DONGBO__CHANGE_KIND__CHANGE_UPSERT);
+    assert_string_equal(record->citizen_number, "001099012345");
+    assert_int_equal(record->n_changed_fields, 0);
+    assert_int_equal(record->body.len, f->entry.body.len);
+    dongbo__feed_record__free_unpacked(record, NULL);
+    f->changed[0] = 6;
+    assert_int_equal(append(f), 1);
+    // Of whom nothing that is granted is known, there is no record.
+    f->changed[0] = 2;
+    f->version.fields[DONGBO__DOMAIN__POPULATION] = 1u << 10;
+    assert_int_equal(append(f), 1);
+}
+
+static void test_who_comes_from_nowhere_is_new_to_a_province(void **state) {
+    Fixture *f = *state;
+    make_population(f, 8);
+    assert_int_equal(append(f), 1);
+    f->entry.province_before = (char *)"";
+    assert_int_equal(append(f), 0);
+    bytes_clear(&f->out);
+    f->version.any_province = true; // which had them before
+    assert_int_equal(append(f), 1);
+    f->version.any_province = false;
+    f->version.fields[DONGBO__DOMAIN__POPULATION] = 1u << 10;
+    assert_int_equal(append(f), 1);
+    assert_int_equal(f->out.n, 0);
+}
+
 static void test_a_deletion_carries_no_body(void **state) {
     Fixture *f = *state;
     f->entry.deleted = true;
@@ -267,6 +316,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_the_persons_key_only_where_granted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_granted_changed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_enters_brings_all_and_who_leaves_takes_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_another_number_is_told_with_who_has_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_comes_from_nowhere_is_new_to_a_province, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_deletion_carries_no_body, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_malformed_body_is_said, setup, teardown),
         cmocka_unit_test_setup_teardown(test_record_ids_are_the_documented_hash, setup, teardown),
