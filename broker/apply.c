@@ -363,8 +363,11 @@ static void settle(Item *item) {
         item->unsettled_reasons = item->form.n_reasons;
     }
     item->settled = true;
-    if (item->decision.verdict == DONGBO__VERDICT__MISMATCH && (item->person != NULL || decide_is_several(item)))
-        item->form = item->decision;
+    if (item->decision.verdict != DONGBO__VERDICT__MISMATCH || (item->person == NULL && !decide_is_several(item)))
+        return;
+    item->form = item->decision;
+    if (item->person != NULL && item->person->key < 0) // a stand-in, who is not looked up any more
+        item->person = NULL;
 }
 
 // A decision's reasons begin with those of its form.

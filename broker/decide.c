@@ -8,7 +8,6 @@
 #include "broker/decide_population.h"
 #include "broker/decide_standing.h"
 #include "broker/decide_whom.h"
-#include "broker/name.h"
 #include "broker/resent.h"
 #include "proto/base/date.h"
 #include "proto/base/error.h"
@@ -581,29 +580,6 @@ static int decide_record(const Merge *merge, const Work *work, const Chains *cha
     return reconcile(merge, item->onto, item->event, &item->merged);
 }
 
-#define NAME_BIT (1u << 3)
-#define BIRTH_BIT (1u << 4)
-// Whether a person comes in under a number that was replaced, as nobody we know: it would make another of its owner.
-static bool is_somebody_else(const Item *item) {
-    if (item->settled || item->domain != DONGBO__DOMAIN__POPULATION || !item->person->by_alias ||
-        !decide_brings_person(item) || (item->merged.won & NAME_BIT) == 0 || (item->merged.won & BIRTH_BIT) == 0)
-        return false;
-    const Dongbo__PopulationChange *change = item->event->population;
-    Date said, stored;
-    bool same_birth = date_parse(change->birth_date, &said) == 0 &&
-                      date_parse(item->person->birth_date, &stored) == 0 && date_agrees(said, stored);
-    return !same_birth && !name_same_but_accents(change->full_name, item->person->full_name);
-}
-
-static void decide_somebody_else(Item *item) {
-    item->merged = (Merged){0};
-    decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__ID_NOT_CURRENT, "citizen_number",
-                 NULL);
-    decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__NAME_DIFFERS, "full_name", NULL);
-    decision_add(&item->decision, DONGBO__VERDICT__MISMATCH, DONGBO__REASON_CODE__BIRTH_DATE_DIFFERS, "birth_date",
-                 NULL);
-}
-
 static void find_cases(const DecideContext *context, Work *work) {
     uint32_t agency = work->agency->grants.agency;
     for (size_t i = 0; i < work->n_items; i++) {
@@ -641,7 +617,7 @@ int decide_records(const DecideContext *context, Work *work) {
             decision_add(&item->decision, DONGBO__VERDICT__REJECTED, DONGBO__REASON_CODE__NOT_STORABLE, "", NULL);
             continue;
         }
-        if (result == 0 && is_somebody_else(item))
+        if (result == 0 && decide_is_somebody_else(item))
             decide_somebody_else(item);
         else if (result == 0 && item->decision.verdict == DONGBO__VERDICT__ACCEPTED)
             item->decision.verdict = item->merged.verdict;

@@ -13,3 +13,7 @@ const Person *decide_bearer_in_store(const Item *item);
 bool decide_is_several(const Item *item);
 // Adds why it is about nobody, or about somebody else than it says.
 void decide_whom(Item *item);
+// Whether a person comes in under a number that was replaced, also by what comes before in the batch, as nobody we
+// know: it would make another of its owner. Of what was merged.
+bool decide_is_somebody_else(const Item *item);
+void decide_somebody_else(Item *item);

@@ -3,6 +3,9 @@
 first; what it has taken is decided once, whatever others tell it before the exchange has the batch, too."""
 import contextlib
 
+import pytest
+
+import logbook
 from test_population_events import FAIL, MISMATCH, centre, number  # noqa: F401
 from wire_peer import said
 
@@ -53,6 +56,44 @@ def test_nobody_becomes_another_by_a_number_replaced_meanwhile(centre):
     assert said(npc.answer()[1]) == {1: (MISMATCH, SOMEBODY_ELSE)}
     assert centre.citizen(number(1, 1))["full_name"] == "Trần Thị Bình"
     assert centre.cluster.value("SELECT count(*) FROM population.citizen") == 1
+
+
+def goes_by_another(centre, how):
+    if how == "merged":
+        return [centre.enter(number(2)), centre.change("merged", number(1), number(2), time=20)]
+    return [centre.change(how, number(1), number(1, 1) if how == "number-reissued" else "", time=20)]
+
+
+@pytest.mark.parametrize("parts", [(1, 1, 1), (1, 2), (3,)], ids=["in three", "in two", "in one"])
+@pytest.mark.parametrize("how", ["number-cancelled", "number-reissued", "merged"])
+def test_nobody_becomes_another_by_a_number_replaced_in_the_batch(centre, how, parts):
+    """Whether the one who had it was known before the batch or not."""
+    npc, goes = centre.peer(), goes_by_another(centre, how)
+    other = centre.enter(number(1), time=30, full_name="Trần Văn Bưởi", birth_date="1999-05-06")
+    groups, told = [[centre.enter(number(1))], goes, [other]], {}
+    for part in parts:
+        told |= said(npc.publish([event for group in groups[:part] for event in group])[1])
+        groups = groups[part:]
+    assert told == {len(goes) + 2: (MISMATCH, SOMEBODY_ELSE)}
+    assert centre.cluster.rows("SELECT DISTINCT full_name FROM population.citizen") == [("Nguyễn Văn An",)]
+    assert min(entry.person for entry in centre.entries([npc])) >= 0, "nobody's stand-in is in the log"
+    centre.exchange.wait_until("SELECT (SELECT count(*) FROM exchange.person_link WHERE NOT moved) + "
+                               "(SELECT count(*) FROM exchange.retelling WHERE NOT told)", 0)
+    logbook.Logbook(centre.cluster).check()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_number_that_was_given_to_another_is_theirs(centre, at_once):
+    npc, bird = centre.peer(), dict(full_name="Trần Văn Bưởi", birth_date="1999-05-06")
+    npc.publish([centre.enter(number(1)), centre.enter(number(2), **bird)])
+    events = [centre.change("number-cancelled", number(1), time=20),
+              centre.change("number-reissued", number(2), number(1), time=30),
+              centre.enter(number(1), time=40, **bird, father_name="Cha")]
+    for batch in [events] if at_once else [[event] for event in events]:
+        assert said(npc.publish(batch)[1]) == {}
+    assert centre.citizen(number(1))["father_name"] == "Cha"
+    assert centre.cluster.value("SELECT full_name FROM population.citizen WHERE citizen_number = %s",
+                                f"{number(1)}-") == "Nguyễn Văn An"
 
 
 def test_who_went_meanwhile_does_not_go_to_another(centre):
