@@ -500,9 +500,20 @@ class Exchange:
 
     def wait_in_force(self):
         """Whom a running broker does not know yet it turns away, and a socket that was turned away does not come
-        again. What it has logged, it knows."""
+        again. That a change is in the log does not tell: whoever writes there may have seen it first. So the broker
+        must have looked, too: its first look may have begun before the change, and what the second one finds holds
+        once there is a third."""
         if self.broker and self.broker.running():
             self.wait_until("SELECT count(*) FROM exchange.policy_change WHERE logged_position IS NULL", 0)
+            for _ in range(3):
+                self.wait_look()
+
+    def wait_look(self):
+        """Until each broker has come to the last statement of a look at who may what."""
+        now = self.cluster.value("SELECT clock_timestamp()::text FROM pg_notify('dongbo_policy', '')")
+        self.wait_until("SELECT bool_and(state = 'idle' AND query ~ 'exchange.weight_model' AND "
+                        f"query_start > '{now}') FROM pg_stat_activity WHERE datname = current_database() AND "
+                        "application_name = 'dongbo policy'", True)
 
     def load_population(self, rows):
         """A path, or a list of dictionaries."""
