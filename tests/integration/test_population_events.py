@@ -62,7 +62,11 @@ class Centre:
         return self.change("registered", about, time=time, code63="01", **said)
 
     def wait_settled(self):
-        self.exchange.wait_until("SELECT count(*) FROM exchange.exception WHERE open AND verdict = 5", 0, 150)
+        """Until nothing is deferred any more, however long that takes, as long as they become fewer."""
+        def deferred():
+            return self.cluster.value("SELECT count(*) FROM exchange.exception WHERE open AND verdict = 5")
+        while n := deferred():
+            self.exchange.broker.wait_for(lambda n=n: deferred() < n, f"fewer deferred than {n}")
 
     def citizen(self, holder):
         rows = self.cluster.rows(f"SELECT {', '.join(COLUMNS)} FROM population.citizen WHERE citizen_number = %s",
