@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import attack
 import conftest
 
 KEYS = ["mode", "attacks", "faults", "seeds", "mistakes", "fuzz_executions", "acknowledged", "lost", "doubled",
@@ -242,3 +243,17 @@ def test_what_is_wrong_is_run_again(tree):
     tree.end_with("tests/trust/attacks.py", 0)
     assert tree.run("--full")[0] == 0
     assert [line.split()[0] for line in tree.begun()[n:]] == ["trust/attacks.py"]
+
+
+# ---- who judges an attack --------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("usual, meanwhile, since", [
+    (0.02, [0.3] * 9, 0.02), (0.05, [0.6] * 9, 0.05), (0.02, [0.02] * 9, 0.3),  # all of them
+    (0.02, [0.02] * 99 + [attack.LATE + 0.1], 0.02)])                           # one
+def test_turns_that_are_late_are_found(usual, meanwhile, since):
+    with pytest.raises(AssertionError, match="usually"):
+        attack.assert_in_time([usual] * 9 + meanwhile + [since] * 9, 9, 9 + len(meanwhile), attack.LATE)
+
+
+def test_a_busy_machine_is_no_attack():
+    attack.assert_in_time([0.04] * 9 + [0.1] * 99 + [1.3 * attack.LATE] + [0.05] * 9, 9, 109, attack.LATE)
