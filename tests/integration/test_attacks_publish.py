@@ -98,14 +98,16 @@ def test_hellos_that_are_given_up(site):
     """A Hello, and rubbish that ends its session before it is opened, over and over: what the database is still asked
     for is counted, so that others are greeted in time."""
     with attacked(site), wire.publisher(site, "MPS") as flood:
-        usual = greeting_seconds(site)
+        usual = [greeting_seconds(site) for _ in range(5)]
         for _ in range(short(300, 3000)):
             for _ in range(3):
                 flood.say_hello(stream=os.urandom(16))
             flood.send_frames(b"rubbish")
             with_answer = flood.receive(0)
             assert with_answer is None or with_answer.type in (wire.ERROR, wire.WELCOME_PUBLISH)
-        assert greeting_seconds(site) < 1 + 10 * usual
+        first = greeting_seconds(site)
+        usual += [greeting_seconds(site) for _ in range(5)]
+        assert first < 1 + 10 * max(usual), (first, usual)
 
 
 # ---- replays and sequences -------------------------------------------------------------------------------------------
@@ -296,20 +298,19 @@ def test_thousands_of_open_batches(site):
             for number in range(1, each + 1):
                 for i, peer in enumerate(peers):
                     peer.send_batch([people.dose((number + i) % 200, 5 + i % 40)], first=number)
-            answered = 0
-            for peer in peers:
-                last = 0
-                for _ in range(each):
+            last, answered = [0] * sessions, 0
+            for _ in range(each):
+                for i, peer in enumerate(peers):  # in turn, or who waits for long is asked and does not answer
                     received = peer.receive()
                     answered += 1
                     if received.type == wire.RECEIPT:
                         body = wire.ReceiptBody.FromString(received.message.body)
-                        assert body.first_sequence == last + 1
-                        last = body.last_sequence
+                        assert body.first_sequence == last[i] + 1
+                        last[i] = body.last_sequence
                     else:
                         assert received.type == wire.REFUSAL, repr(received)
-                assert last == site.cluster.value("SELECT last_sequence FROM exchange.stream WHERE stream = %s",
-                                                  peer.stream)
+            assert last == [site.cluster.value("SELECT last_sequence FROM exchange.stream WHERE stream = %s",
+                                               peer.stream) for peer in peers]
             assert answered == each * sessions
     finally:
         for peer in peers:
