@@ -39,12 +39,13 @@ typedef struct Change {
 static const Oid TYPES[] = {OID_BYTEA,      OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
                             OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
                             OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
-                            OID_INT4_ARRAY, OID_BOOL};
+                            OID_INT4_ARRAY, OID_BOOL,       OID_INT8,       OID_INT8_ARRAY};
 static const PgStatement APPLY = {
     "apply-changes",
-    "SELECT sequence, person, citizen_number, province_before, province63_before, province_after, province63_after "
-    "FROM population.apply_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-    17, TYPES};
+    "SELECT sequence, person, citizen_number, province_before, province63_before, province_after, province63_after, "
+    "changed FROM population.apply_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
+    "$18, $19)",
+    19, TYPES};
 
 static bool is_reissue(const Item *item) {
     return population_is_reissue(item->event->population);
@@ -143,7 +144,25 @@ static int fill_change(Arena *arena, Item *item, Change *ret) {
                : 0;
 }
 
-static void apply_params(PgParams *params, const Work *work, const Change *changes, size_t n) {
+typedef struct Applying {
+    Pg *writer, *exchange; // the latter's session holds the log's lock, and must not be idle for long
+    Work *work;
+    size_t *at_once; // see apply.h
+    int64_t *own;    // positions at which the work has changed the store so far; room for one of each change
+    size_t n_own;
+} Applying;
+
+// The position by which they were decided: where somebody else changed a person of these since, the store refuses them
+// all (40001), and they are decided anew. What it may have already is told as it was decided, whoever came in between.
+static int64_t decided_by(const Work *work, const Change *changes, size_t n) {
+    bool in_store = true;
+    for (size_t i = 0; i < n; i++)
+        in_store = in_store && changes[i].item->in_store;
+    return in_store ? INT64_MAX : work->population.position;
+}
+
+static void apply_params(PgParams *params, const Applying *applying, const Change *changes, size_t n) {
+    const Work *work = applying->work;
     pg_param_bytes(params, work->stream, STREAM_BYTES);
     pg_param_array_begin(params, OID_INT8, (int)n);
     for (size_t i = 0; i < n; i++)
@@ -157,6 +176,10 @@ static void apply_params(PgParams *params, const Work *work, const Change *chang
     for (size_t i = 0; i < n; i++)
         pg_array_i32(params, (int32_t)changes[i].cleared);
     pg_param_bool(params, work->kind == WORK_REDECIDE);
+    pg_param_i64(params, decided_by(work, changes, n));
+    pg_param_array_begin(params, OID_INT8, (int)applying->n_own);
+    for (size_t i = 0; i < applying->n_own; i++)
+        pg_array_i64(params, applying->own[i]);
 }
 
 static const char *copy(Arena *arena, const PGresult *rows, int row, int column) {
@@ -178,21 +201,25 @@ static int take_row(Arena *arena, Item *item, const PGresult *rows, int row) {
     return 0;
 }
 
-typedef struct Applying {
-    Pg *writer, *exchange; // the latter's session holds the log's lock, and must not be idle for long
-    Work *work;
-    size_t *at_once; // see apply.h
-} Applying;
+// The last row tells: those of what came before and is only answered stand in front.
+static void note_own(Applying *applying, const PGresult *rows) {
+    int n = PQntuples(rows);
+    int64_t changed = n == 0 ? 0 : pg_i64(rows, n - 1, 7);
+    if (changed != 0)
+        applying->own[applying->n_own++] = changed;
+}
 
-static int run(const Applying *applying, const Change *changes, size_t n) {
+static int run(Applying *applying, const Change *changes, size_t n) {
     Work *work = applying->work;
     PgParams params = {0};
-    apply_params(&params, work, changes, n);
+    apply_params(&params, applying, changes, n);
     PGresult *rows = NULL;
     int result = pg_run(applying->writer, &APPLY, &params, &rows);
     pg_params_free(&params);
     for (size_t i = 0; i < n; i++)
         changes[i].item->in_store |= result == 0 || !pg_is_undone(applying->writer);
+    if (result == 0)
+        note_own(applying, rows);
     size_t at = 0;
     for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
         uint64_t sequence = (uint64_t)pg_i64(rows, row, 0);
@@ -206,7 +233,7 @@ static int run(const Applying *applying, const Change *changes, size_t n) {
 }
 
 // In order, and by halves where the store refuses a value, until that event stands alone.
-static int run_halving(const Applying *applying, const Change *changes, size_t n) {
+static int run_halving(Applying *applying, const Change *changes, size_t n) {
     int result = run(applying, changes, n);
     if (result != ERROR_DATA)
         return result;
@@ -227,7 +254,7 @@ static int run_halving(const Applying *applying, const Change *changes, size_t n
 
 // A store that is slow must not be asked for the same again and again, which its session has no patience for: then it
 // is told of fewer changes at once, and of a few more with each call that it has answered.
-static int run_pieces(const Applying *applying, const Change *changes, size_t n) {
+static int run_pieces(Applying *applying, const Change *changes, size_t n) {
     size_t *at_once = applying->at_once;
     int result = 0;
     for (size_t at = 0, piece; result == 0 && at < n; at += piece) {
@@ -395,7 +422,8 @@ int apply_changes(Pg *writer, Prepare *prepare, Work *work, size_t *at_once) {
         return result;
 
     Change *changes = arena_alloc(work->arena, work->n_items * sizeof *changes);
-    if (changes == NULL)
+    int64_t *own = arena_alloc(work->arena, work->n_items * sizeof *own);
+    if (changes == NULL || own == NULL)
         return error_fail(ERROR_MEMORY, "the batch's population changes do not fit");
     size_t n = 0;
     for (size_t i = 0; i < work->n_items; i++) {
@@ -410,7 +438,8 @@ int apply_changes(Pg *writer, Prepare *prepare, Work *work, size_t *at_once) {
         if (result < 0)
             return result;
     }
-    result = run_pieces(&(Applying){writer, prepare_exchange(prepare), work, at_once}, changes, n);
+    Applying applying = {writer, prepare_exchange(prepare), work, at_once, own, 0};
+    result = run_pieces(&applying, changes, n);
     if (result == 0)
         result = merger_look_up(prepare_population(prepare), prepare_exchange(prepare), work);
     if (result == 0)

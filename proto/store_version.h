@@ -9,7 +9,7 @@
 // How many migrations schemas/ has. A new one is one more here; a test holds that.
 #define STORE_VERSION_EXCHANGE 52
 
-#define STORE_VERSION_POPULATION 16
+#define STORE_VERSION_POPULATION 17
 
 typedef enum StoreUse {
     STORE_EXCHANGE_READ,    // operators

@@ -14,18 +14,20 @@ class Store:
         self.database = database
         self.next = 1
 
-    def apply(self, *events, stream=STREAM, sequences=None, decided=False):
+    def apply(self, *events, stream=STREAM, sequences=None, decided=False, as_of=None, own=()):
         """Each event a dict of FIELDS, and of `cleared` bits; rows as dicts, by sequence."""
         if sequences is None:
             sequences = list(range(self.next, self.next + len(events)))
             self.next += len(events)
         columns = [[event.get(field, "") for event in events] for field in FIELDS]
         rows = self.database.rows(
-            "SELECT * FROM population.apply_changes(%s, %s::bigint[]" + ", %s::text[]" * len(FIELDS) + ", %s, %s)",
-            stream, sequences, *columns, [event.get("cleared", 0) for event in events], decided,
+            "SELECT * FROM population.apply_changes(%s, %s::bigint[]" + ", %s::text[]" * len(FIELDS) +
+            ", %s, %s, %s, %s::bigint[])",
+            stream, sequences, *columns, [event.get("cleared", 0) for event in events], decided, as_of, list(own),
             user="dongbo_population_writer")
         names = ("sequence", "person", "number", "before", "before63", "after", "after63")
         assert [row[0] for row in rows] == sequences
+        self.moved = rows[-1][-1]   # the position at which it changed the store, 0 where it did not
         return [dict(zip(names, row)) for row in rows]
 
     def citizen(self, number):
@@ -286,6 +288,35 @@ def test_two_writers_come_one_after_the_other(store):
         first.close()
         second.close()
     assert store.position() == 1
+
+
+# ---- what was decided before somebody else's change ----------------------------------------------------------------
+
+def test_what_was_decided_before_anothers_change_is_refused(store):
+    store.apply(enter(A), enter(B))
+    store.apply(dict(kind="number-reissued", subject_number=A, number=C))
+    for event in (enter(A, full_name="Trần Thị Bình"), enter(C), dict(kind="merged", subject_number=B, number=A)):
+        with pytest.raises(psycopg2.errors.SerializationFailure, match="meanwhile"):
+            store.apply(dict(kind="move", subject_number=D, province="79"), event, sequences=[8, 9], as_of=1)
+    assert store.position() == 2 and store.citizen(C)["full_name"] == "Nguyễn Văn Đạt"
+
+
+def test_what_others_changed_elsewhere_refuses_nothing(store):
+    store.apply(enter(A), enter(B))
+    store.apply(dict(kind="move", subject_number=B, province="79"))
+    move = dict(kind="move", subject_number=A, province="48")
+    assert store.apply(move, as_of=1)[0]["after"] == "48" and store.moved == 3
+    assert store.apply(move, as_of=3)[0]["after"] == "48" and store.moved == 0
+
+
+def test_a_batchs_own_pieces_refuse_nothing_in_it(store):
+    store.apply(enter(A), as_of=0)
+    assert store.moved == 1
+    store.apply(enter(B))   # somebody else's
+    store.apply(dict(kind="move", subject_number=A, province="79"), as_of=0, own=[1])
+    assert store.moved == 3
+    with pytest.raises(psycopg2.errors.SerializationFailure):
+        store.apply(dict(kind="move", subject_number=B, province="79"), as_of=0, own=[1, 3])
 
 
 # ---- who was registered twice --------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ FREE = ("WITH gone AS (DELETE FROM population.number_alias WHERE number = '{numb
         "moved AS (UPDATE population.state SET position = position + 1 RETURNING position) "
         "INSERT INTO population.change (position, person, citizen_number) "
         "SELECT position, person, number FROM gone, moved")
+WRITER_WAITS = ("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dongbo population writer' "
+                "AND wait_event_type = 'Lock'")
 WAITING = "batches wait for the population store's writer"
 SOMEBODY_ELSE = ["ID_NOT_CURRENT", "NAME_DIFFERS", "BIRTH_DATE_DIFFERS"]
 
@@ -56,6 +58,18 @@ def test_nobody_becomes_another_by_a_number_replaced_meanwhile(centre):
     assert said(npc.answer()[1]) == {1: (MISMATCH, SOMEBODY_ELSE)}
     assert centre.citizen(number(1, 1))["full_name"] == "Trần Thị Bình"
     assert centre.cluster.value("SELECT count(*) FROM population.citizen") == 1
+
+
+def test_nobody_becomes_another_by_a_number_replaced_while_the_store_was_locked(centre):
+    """It was decided before, and comes to the store in the very call that waits for its lock."""
+    npc = centre.peer()
+    with ahead(centre, *replaced(1)):
+        npc.send_batch(npc.seal([centre.enter(number(1)), centre.enter(number(2))]))
+        centre.exchange.wait_until(WRITER_WAITS, 1)
+    assert said(npc.answer()[1]) == {1: (MISMATCH, SOMEBODY_ELSE)}
+    assert centre.citizen(number(1, 1))["full_name"] == "Trần Thị Bình"
+    assert centre.citizen(number(2))["full_name"] == "Nguyễn Văn An"
+    assert "somebody else changed a person of these meanwhile" in centre.exchange.broker.text()
 
 
 def goes_by_another(centre, how):

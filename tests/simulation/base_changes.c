@@ -21,7 +21,10 @@ enum {
     COMMUNE,
     DIED,
     CLEARED,
-    ARRAYS
+    ARRAYS,
+    DECIDED = ARRAYS,
+    AS_OF,
+    OWN
 };
 #define MOTHER_BIT 6 // of what is cleared: a field of the event's body
 #define PROVINCE_BIT 8
@@ -183,6 +186,45 @@ static void answer_event(Call *call, const Said *event, Answer *answer) {
         table_insert(call, &answers, answer);
 }
 
+// ---- whether they were decided on what holds -----------------------------------------------------------------------
+
+static bool tells_of(const Said *events, size_t n, const char *number) {
+    for (size_t k = 0; k < n; k++) {
+        if (strcmp(value_text(events->of[NUMBER][k]), number) == 0 ||
+            strcmp(value_text(events->of[SUBJECT_NUMBER][k]), number) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_own(Call *call, int64_t position) {
+    Value *own;
+    size_t n = param_array(call, OWN, &own);
+    while (n > 0 && value_i64(own[n - 1]) != position)
+        n--;
+    return n > 0;
+}
+
+static bool is_overtaken(Call *call, const Said *events, size_t n) {
+    int64_t as_of = param_i64(call, AS_OF);
+    for (size_t i = 0; i < base_changes.n; i++) {
+        const BaseChange *row = table_row(call, &base_changes, i);
+        if (row != NULL && row->position > as_of && row->position < events->next && !is_own(call, row->position) &&
+            tells_of(events, n, row->number))
+            return true;
+    }
+    return false;
+}
+
+// In each row, once it is known.
+static void give_changed(Call *call, int64_t changed) {
+    int n = call->n_rows;
+    for (call->n_rows = 0; call->n_rows < n;) {
+        row_begin(call);
+        row_i64(call, 7, changed);
+    }
+}
+
 // One row, from the beginning.
 static int lock_state(Call *call, BaseState **ret) {
     void *locked;
@@ -204,16 +246,20 @@ int base_apply_changes(Call *call) {
     size_t n = param_array(call, 1, &event.of[1]), before = base_changes.n;
     for (int i = KIND; i < ARRAYS; i++)
         param_array(call, i, &event.of[i]);
+    if (is_overtaken(call, &event, n))
+        return base_refuse(call, "40001");
     Value stream = base_keep_value(param_value(call, 0));
-    rows_begin(call, 7);
+    rows_begin(call, 8);
     for (event.k = 0; event.k < n; event.k++) {
         Answer answer = apply(call, &event);
         answer.stream = stream;
-        answer.decided = param_bool(call, ARRAYS);
+        answer.decided = param_bool(call, DECIDED);
         answer.sequence = value_i64(event.of[1][event.k]);
         answer_event(call, &event, &answer);
     }
-    if (base_changes.n > before)
-        state->position++;
+    bool moved = base_changes.n > before;
+    if (moved)
+        state->position = event.next;
+    give_changed(call, moved ? event.next : 0);
     return 0;
 }

@@ -261,18 +261,20 @@ typedef struct Birth {
     int64_t sequence, person;
     const char *moves_to; // instead
     char before[8], after[8];
+    const Place *seen;    // by which it was decided; NULL: whatever holds
+    int64_t own, changed; // the position at which whoever asks changed the store before, and now; 0: did not
 } Birth;
 
 static int bear(Pg *pg, void *argument) {
     static const char *const BORN[13] = {"birth", "001225000002", "001225000002", "x", "x", "2025-01-01", "male"};
-    static const Oid types[] = {17,   1016, 1009, 1009, 1009, 1009, 1009, 1009, 1009,
-                                1009, 1009, 1009, 1009, 1009, 1009, 1007, 16};
+    static const Oid types[] = {17,   1016, 1009, 1009, 1009, 1009, 1009, 1009, 1009, 1009,
+                                1009, 1009, 1009, 1009, 1009, 1007, 16,   20,   1016};
     static const PgStatement statement = {
         "apply-changes",
         "SELECT sequence, person, citizen_number, province_before, province63_before, province_after, "
-        "province63_after FROM population.apply_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, "
-        "$15, $16, $17)",
-        17, types};
+        "province63_after, changed FROM population.apply_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+        "$13, $14, $15, $16, $17, $18, $19)",
+        19, types};
     Birth *birth = argument;
     const char *moved[13] = {"move", "001200000001", [9] = birth->moves_to};
     PgParams params = {0};
@@ -288,12 +290,17 @@ static int bear(Pg *pg, void *argument) {
     pg_param_array_begin(&params, 23, 1);
     pg_array_i32(&params, 0);
     pg_param_bool(&params, false);
+    pg_param_i64(&params, birth->seen == NULL ? INT64_MAX : birth->seen->position);
+    pg_param_array_begin(&params, 20, birth->own != 0);
+    if (birth->own != 0)
+        pg_array_i64(&params, birth->own);
     int r = pg_run(pg, &statement, &params, &rows);
     pg_params_free(&params);
     birth->person = r == 0 && PQntuples(rows) == 1 ? pg_i64(rows, 0, 1) : -1;
     if (birth->person > 0) {
         snprintf(birth->before, sizeof birth->before, "%s", pg_text(rows, 0, 3));
         snprintf(birth->after, sizeof birth->after, "%s", pg_text(rows, 0, 5));
+        birth->changed = pg_i64(rows, 0, 7);
     }
     PQclear(rows);
     return r;
@@ -609,6 +616,23 @@ static void test_birth_that_came_to_nothing(void **state) {
     assert_int_equal(after.position, before.position + 1);
 }
 
+static void test_birth_decided_before_another(void **state) {
+    Place before;
+    Birth first = {.sequence = 1}, second = {.sequence = 2, .seen = &before};
+    OK(c, population, &before);
+    OK(a, command, "BEGIN");
+    OK(a, bear, &first);
+    assert_int_equal(first.changed, before.position + 1);
+    actor_begin(b, bear, &second);
+    assert_true(actor_waits(b));
+    OK(a, commit, NULL);
+    assert_int_equal(actor_end(b), ERROR_DATABASE);
+    second.own = first.changed; // had it been the same
+    OK(b, bear, &second);
+    assert_int_equal(second.person, first.person);
+    assert_int_equal(second.changed, 0);
+}
+
 // Where somebody came from is said once, also to who asks again when they have moved on.
 static void test_moves_are_answered_as_at_first(void **state) {
     Birth first = {.sequence = 1, .moves_to = "01"}, second = {.sequence = 2, .moves_to = "79"}, again = first;
@@ -666,6 +690,7 @@ int main(void) {
         TEST(test_not_decided_after_all),
         TEST(test_births_one_at_a_time),
         TEST(test_birth_that_came_to_nothing),
+        TEST(test_birth_decided_before_another),
         TEST(test_moves_are_answered_as_at_first),
         TEST(test_places),
     };
