@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#define NUMBER_BIT (1u << 2)
 #define BIRTH_BIT (1u << 4)
 #define DEATH_BIT (1u << 10)
 #define MISMATCH DONGBO__VERDICT__MISMATCH
@@ -34,6 +35,31 @@ static void deny_unborn(Item *item) {
                  dies ? "died_on" : "birth_date", NULL);
 }
 
+// By the store, and by re-issues of the same batch, which the store has not been told of yet.
+static const char *present_number(const Item *item) {
+    for (const Item *before = item->earlier; before != NULL; before = before->earlier) {
+        if ((before->merged.won & NUMBER_BIT) != 0 && population_is_reissue(before->event->population))
+            return before->event->population->citizen_number;
+    }
+    return item->person->citizen_number;
+}
+
+// Cancels a number that was replaced, or has one stay, though no re-issue outweighs it: in the record the number that
+// holds would go, of which the event does not speak.
+static bool ends_another(const Item *item) {
+    const Dongbo__PopulationChange *change = item->event->population;
+    bool is_stored = item->person->key > 0; // who comes in the batch, and to whom they go in it, is a guess
+    return (item->merged.won & NUMBER_BIT) != 0 &&
+           (population_is_cancellation(change) || (population_is_merger(change) && is_stored)) &&
+           strcmp(item->claimed_number, present_number(item)) != 0;
+}
+
+static void deny_ending(Item *item) {
+    bool in_body = item->event->population->citizen_number[0] != '\0';
+    decision_add(&item->decision, MISMATCH, DONGBO__REASON_CODE__ID_NOT_CURRENT,
+                 in_body ? "citizen_number" : "subject.citizen_number", NULL);
+}
+
 int decide_population(const Merge *merge, const Dongbo__Record *coming, Item *item) {
     int result = population_is_merger(item->event->population)
                      ? decide_merger(merge, coming, item)
@@ -42,6 +68,8 @@ int decide_population(const Merge *merge, const Dongbo__Record *coming, Item *it
         return result;
     if (dies_unborn(item))
         deny_unborn(item);
+    else if (ends_another(item))
+        deny_ending(item);
     else
         return 0;
     item->merged = (Merged){0};

@@ -37,8 +37,12 @@ typedef struct Merging {
 #define POPULATION_PROVINCE 8
 #define POPULATION_COMMUNE 9
 
-// A number that is not given only names the person: it yields to every one that is, whenever that was. A residence is
-// said whole: a commune that does not come with the province is of another one.
+#define RANK_NAMES 0
+#define RANK_STAYS 1 // as an agency's that the rules do not list
+
+// A number that is not given only names the person: it yields to every one that is, whenever that was, but one that
+// stays in a merger does not yield to the one that went. A residence is said whole: a commune that does not come with
+// the province is of another one.
 static void find_population_claims(Merging *m) {
     const Dongbo__PopulationChange *change = (const Dongbo__PopulationChange *)m->said;
     if (population_is_cancellation(change)) {
@@ -46,8 +50,8 @@ static void find_population_claims(Merging *m) {
         m->clears |= BIT(POPULATION_NUMBER);
         m->ranks[POPULATION_NUMBER] =
             rules_authority(m->merge->rules, m->rules->domain, m->merge->grants->code, POPULATION_NUMBER);
-    } else if (!population_is_reissue(change) && !population_is_merger(change)) {
-        m->ranks[POPULATION_NUMBER] = 0;
+    } else if (!population_is_reissue(change)) {
+        m->ranks[POPULATION_NUMBER] = population_is_merger(change) ? RANK_STAYS : RANK_NAMES;
     }
     if ((m->sets | m->clears) & BIT(POPULATION_PROVINCE) && !(m->sets & BIT(POPULATION_COMMUNE))) {
         m->clears |= BIT(POPULATION_COMMUNE);

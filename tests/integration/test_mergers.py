@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Persons who were registered twice turn out to be one: whatever order that comes in, and whatever fails in between,
-their records and what is known of them go to the one who stays."""
+"""Persons who were registered twice turn out to be one, and numbers were replaced: whatever order that comes in, and
+whatever fails in between, their records and what is known of them go to who stays, under the number that holds."""
 import datetime
 import itertools
 import json
@@ -10,7 +10,7 @@ import pytest
 import logbook
 import wire
 from test_population_events import (ACCEPTED, COLUMNS, DEFERRED, FAIL, MISMATCH, REJECTED, SUPERSEDED, T, UNCHANGED,
-                                    assert_all_alike, body_of, centre, dose, dose_of, number, shown)
+                                    assert_all_alike, body_of, centre, dose, dose_of, number, records, shown)
 from wire_peer import RECEIPT, said
 
 
@@ -50,6 +50,35 @@ def test_order_of_mergers_does_not_matter(centre, batched):
             assert npc.publish([tale(centre, of)[order[turn]] for of, order in enumerate(orders)])[0] == RECEIPT
     centre.wait_settled()
     assert_all_alike(centre, len(orders), LIVES)
+
+
+@pytest.mark.parametrize("batched", [False, True], ids=["one by one", "at once"])
+def test_a_replaced_number_is_not_cancelled_once_more(centre, batched):
+    npc = centre.peer()
+    first, second = number(1), number(1, 1)
+    events = [centre.enter(first), centre.change("number-reissued", first, second, time=10),
+              centre.change("number-cancelled", first, time=20)]
+    body = [npc.publish(some)[1] for some in ([events] if batched else [[event] for event in events])][-1]
+    assert said(body) == {3: (MISMATCH, ["ID_NOT_CURRENT"])}
+    assert centre.citizen(second) and list(records(centre)) == [second[6:10]]
+    assert said(npc.publish([centre.change("number-cancelled", first, time=5)])[1]) == {4: (SUPERSEDED, [])}
+    assert said(npc.publish([centre.change("number-cancelled", second, time=20)])[1]) == {}
+    assert centre.citizen(f"{second}-")
+
+
+def test_order_of_a_merger_and_a_reissue_does_not_matter(centre):
+    npc = centre.peer()
+    for of in (1, 2):
+        goes, first, second = (number(of, which) for which in range(3))
+        events = [centre.change("number-reissued", first, second, time=10),
+                  centre.change("merged", goes, first, time=20)]
+        npc.publish([centre.enter(goes), centre.enter(first)])
+        for event in events if of == 1 else reversed(events):
+            assert said(npc.publish([event])[1]) == {}
+        npc.publish([centre.change("correction", goes, time=30, father_name="Cha")])
+        assert centre.citizen(second)["father_name"] == "Cha"
+    kept = records(centre)
+    assert len(kept) == 2 and len(set(kept.values())) == 1
 
 
 def test_merged_records_go_over(centre):

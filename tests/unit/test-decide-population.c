@@ -24,9 +24,10 @@ static int tell(Told *t, const Told *before, const char *birth_date) {
     *person = (Person){.key = 1, .citizen_number = "A", .birth_date = birth_date, .died_on = ""};
     t->event.event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, t->id};
     t->event.population = &t->body;
+    bool reissues = population_is_reissue(&t->body);
     t->item = (Item){.event = &t->event,
                      .domain = DONGBO__DOMAIN__POPULATION,
-                     .claimed_number = t->body.citizen_number,
+                     .claimed_number = reissues ? t->event.subject->citizen_number : t->body.citizen_number,
                      .person = person,
                      .settled = t->item.settled,
                      .onto = before == NULL ? NULL : before->item.merged.record,
@@ -82,10 +83,45 @@ static void test_what_loses_or_was_applied_is_not_held_against_anybody(void **st
     assert_int_equal(tell(&merged, &death, "1990-05-02"), 0);
 }
 
+static Told numbered(const char *kind, const char *subject, const char *number, int64_t time) {
+    static Dongbo__Subject subjects[8];
+    static size_t n;
+    Told t = told(kind, "", "", time);
+    Dongbo__Subject *who = &subjects[n++ % 8];
+    dongbo__subject__init(who);
+    who->citizen_number = (char *)subject;
+    t.event.subject = who;
+    t.body.citizen_number = (char *)number;
+    return t;
+}
+
+static void test_what_names_a_replaced_number_does_not_end_the_present_one(void **state) {
+    static const int NOT_CURRENT = DONGBO__REASON_CODE__ID_NOT_CURRENT;
+    Told cancelled = numbered("number-cancelled", "A", "A", 20), stays = numbered("merged", "X", "A", 20);
+    assert_int_equal(tell(&cancelled, NULL, ""), 0);
+    assert_int_equal(tell(&stays, NULL, ""), 0);
+    Told of_b = numbered("number-cancelled", "B", "B", 20), to_b = numbered("merged", "X", "B", 20);
+    assert_int_equal(tell(&of_b, NULL, ""), NOT_CURRENT);
+    assert_int_equal(of_b.item.decision.verdict, DONGBO__VERDICT__MISMATCH);
+    assert_false(of_b.item.merged.store);
+    assert_int_equal(tell(&to_b, NULL, ""), NOT_CURRENT); // nothing says which number holds but the store
+    // A re-issue of the batch tells, too; one that is newer than the event leaves nothing to ask.
+    Told reissued = numbered("number-reissued", "A", "B", 10), newer = numbered("number-reissued", "A", "B", 30);
+    assert_int_equal(tell(&reissued, NULL, ""), 0);
+    assert_int_equal(tell(&cancelled, &reissued, ""), NOT_CURRENT);
+    assert_int_equal(tell(&of_b, &reissued, ""), 0);
+    assert_int_equal(tell(&stays, &reissued, ""), 0);
+    assert_int_equal(tell(&newer, NULL, ""), 0);
+    assert_int_equal(tell(&cancelled, &newer, ""), 0);
+    cancelled.item.settled = true;
+    assert_int_equal(tell(&cancelled, &reissued, ""), 0);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, dose_arena_new, dose_arena_end)
     const struct CMUnitTest tests[] = {
         TEST(test_nobody_dies_unborn),
+        TEST(test_what_names_a_replaced_number_does_not_end_the_present_one),
         TEST(test_what_loses_or_was_applied_is_not_held_against_anybody),
     };
     return cmocka_run_group_tests(tests, dose_setup, dose_teardown);

@@ -360,6 +360,17 @@ static void test_number_that_only_names_yields_to_a_reissue(void **state) {
     assert_int_equal(m.won, 0);
 }
 
+static void test_number_that_stays_yields_to_a_reissue_alone(void **state) {
+    Told merged = told("merged", "A", 20), reissued = told("number-reissued", "B", 10), moved = told("move", "X", 30);
+    Merged m = tell(&merged, NULL), n = tell(&reissued, NULL);
+    m = tell(&moved, m.record);
+    assert_string_equal(person(&m)->citizen_number, "A");
+    m = tell(&reissued, m.record);
+    assert_string_equal(person(&m)->citizen_number, "B");
+    n = tell(&merged, n.record);
+    assert_string_equal(person(&n)->citizen_number, "B");
+}
+
 static void test_residence_is_said_whole(void **state) {
     Told first = told("move", "A", 10), second = told("move", "A", 20), third = told("move", "A", 15);
     first.body.residence_province = "01";
@@ -410,6 +421,7 @@ int main(void) {
         TEST(test_unreadable_record),
         TEST(test_memory),
         TEST(test_number_that_only_names_yields_to_a_reissue),
+        TEST(test_number_that_stays_yields_to_a_reissue_alone),
         TEST(test_residence_is_said_whole),
         TEST(test_clearing_what_no_event_said_changes_the_person),
         TEST(test_any_order),
