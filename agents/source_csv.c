@@ -428,33 +428,43 @@ static int csv_read(Source *source, Intake *intake) {
 
 // ---- letting go ----
 
-// Moves a decided file to done/. What somebody moved away or replaced is left alone.
+static bool is_the_file(const char *path, const DropFile *file, DropFile *ret_now) {
+    struct stat stat_;
+    *ret_now = (DropFile){0};
+    if (stat(path, &stat_) == 0)
+        drop_file_of(file->name, &stat_, ret_now);
+    return drop_file_same(ret_now, file);
+}
+
+static int leave_replaced(SourceCsv *self, const DropFile *file, const DropFile *now) {
+    log_warn("%s: %s was moved away or replaced before its rows were decided; rows refused are handed back by "
+             "their numbers",
+             self->base.name, file->name);
+    // What took its place may have been told and read long ago.
+    (now->name[0] != 0 ? drop_look_at : drop_again)(self->drop, file->name);
+    return 0;
+}
+
+// Moves a decided file to done/. What somebody moved away or replaced is left alone, also where that happened just
+// then.
 static int move_file(SourceCsv *self, const Origin *origin, const DropFile *file) {
     char from[DROP_PATH_BYTES], to[DROP_PATH_BYTES];
-    struct stat stat_;
-    DropFile now = {0};
+    DropFile now;
     drop_path(self->drop, false, file->name, from);
     drop_path(self->drop, true, origin->kept_name, to);
-    if (stat(from, &stat_) == 0)
-        drop_file_of(file->name, &stat_, &now);
-    if (!drop_file_same(&now, file)) {
-        log_warn("%s: %s was moved away or replaced before its rows were decided; rows refused are handed back by "
-                 "their numbers",
-                 self->base.name, file->name);
-        // What took its place may have been told and read long ago.
-        if (now.name[0] != 0)
-            drop_look_at(self->drop, file->name);
-        else
-            drop_again(self->drop, file->name);
-        return 0;
-    }
+    if (!is_the_file(from, file, &now))
+        return leave_replaced(self, file, &now);
     int r = drop_make_done(self->drop);
     if (r < 0)
         return r;
     if (rename(from, to) != 0)
         return error_fail(ERROR_SYSTEM, "cannot move %s to %s: %s", from, to, strerror(errno));
-    drop_let_go(self->drop, file->name);
-    return 0;
+    bool moved = is_the_file(to, file, &now);
+    if (moved)
+        drop_let_go(self->drop, file->name);
+    else if (rename(to, from) != 0)
+        return error_fail(ERROR_SYSTEM, "cannot move %s back to %s: %s", to, from, strerror(errno));
+    return moved ? 0 : leave_replaced(self, file, &now);
 }
 
 // An origin none of whose events waits for a receipt.
