@@ -211,12 +211,44 @@ static int query_persons(Pg *population, Arena *arena, const Wanted *wanted) {
     return result;
 }
 
+static bool is_anothers_since(const Item *item) {
+    return item->settled && item->applied_to != 0 && item->person != NULL && item->person->key != item->applied_to;
+}
+
+// Whom the store has applied an event to is its person, also where a later one of the batch gave the number to another.
+static int query_applied(Pg *population, Arena *arena, const Wanted *wanted) {
+    int64_t *keys = arena_alloc(arena, wanted->n * sizeof *keys + 1);
+    LookupKeys asked = {keys, 0};
+    Person *persons = NULL;
+    size_t n = 0;
+    if (keys == NULL)
+        return error_fail(ERROR_MEMORY, "the batch's persons do not fit");
+    for (size_t i = 0; i < wanted->n; i++) {
+        if (is_anothers_since(wanted->items[i]))
+            keys[asked.n++] = wanted->items[i]->applied_to;
+    }
+    int result = asked.n == 0 ? 0 : lookup_keys(population, arena, &asked, &persons, &n);
+    for (size_t i = 0; result == 0 && n > 0 && i < wanted->n; i++) {
+        Item *item = wanted->items[i];
+        for (size_t at = 0; is_anothers_since(item) && at < n; at++) {
+            if (persons[at].key != item->applied_to)
+                continue;
+            item->named = persons[at];
+            item->named.by_alias = true;
+            item->person = &item->named;
+        }
+    }
+    return result;
+}
+
 int lookup_persons(Pg *population, Work *work) {
     Wanted wanted;
     int result = wanted_collect(&wanted, work);
     for (size_t i = 0; result == 0 && i < wanted.n; i++)
         wanted.items[i]->person = NULL;
-    return result < 0 ? result : query_persons(population, work->arena, &wanted);
+    if (result == 0)
+        result = query_persons(population, work->arena, &wanted);
+    return result < 0 ? result : query_applied(population, work->arena, &wanted);
 }
 
 // ---- who may be meant ---------------------------------------------------------------------------------------------

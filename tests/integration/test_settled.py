@@ -110,6 +110,20 @@ def test_a_number_that_was_given_to_another_is_theirs(centre, at_once):
                                 f"{number(1)}-") == "Nguyễn Văn An"
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("goes", [("number-cancelled", ""), ("number-reissued", number(1, 1))])
+def test_what_took_a_number_away_stays_with_whose_it_was(centre, goes, at_once):
+    npc, bird = centre.peer(), dict(full_name="Trần Văn Bưởi", birth_date="1999-05-06")
+    npc.publish([centre.enter(number(1)), centre.enter(number(2), **bird)])
+    events = [centre.change(goes[0], number(1), goes[1], time=20),
+              centre.change("number-reissued", number(2), number(1), time=30)]
+    for batch in [events] if at_once else [[event] for event in events]:
+        assert said(npc.publish(batch)[1]) == {}
+    assert centre.cluster.rows("SELECT person, count(*) FROM exchange.record_version WHERE domain = 1 GROUP BY person "
+                               "ORDER BY person") == [(1, 2), (2, 2)]
+    logbook.Logbook(centre.cluster).check()
+
+
 def test_who_went_meanwhile_does_not_go_to_another(centre):
     centre.peer().publish([centre.enter(number(of)) for of in (1, 2, 3)])
     with ahead(centre, apply(1, "merged", number(1), number(3), name="", birth="")):
