@@ -69,6 +69,7 @@ void work_rewind(Work *work) {
     for (size_t i = 0; i < work->n_items; i++) {
         Item *item = &work->items[i];
         item->person = NULL;
+        item->bearers = item->insured = NULL; // who was settled is not looked up again
         item->found = NULL;
         item->guesses = NULL;
         item->replaces = false;

@@ -3,6 +3,7 @@
 // A work is decided as often as its databases make it necessary, in the memory of once, and always with the same end.
 #include "broker/apply.h"
 #include "broker/decide.h"
+#include "broker/decide_whom.h"
 #include "broker/entries.h"
 #include "proto/base/error.h"
 #include "work-case.h"
@@ -141,6 +142,23 @@ static void test_what_the_store_has_stays_decided(void **state) {
     }
 }
 
+// What is settled is not looked up again, and asked about all the same.
+static void test_whose_numbers_were_is_forgotten(void **state) {
+    Work *work = ((Case *)*state)->work;
+    Item *item = &work->items[0];
+    for (int i = 0; i < 2; i++) {
+        Bearers *bearers = arena_zalloc(work->arena, sizeof *bearers);
+        bearers_add(bearers, &(Bearer){.person = {.key = 1}});
+        bearers_add(bearers, &(Bearer){.person = {.key = 2}});
+        *(i == 0 ? &item->bearers : &item->insured) = bearers;
+    }
+    assert_true(decide_is_several(item));
+    work_rewind(work);
+    memset(arena_alloc(work->arena, 2 * sizeof(Bearers)), 0xA5, 2 * sizeof(Bearers));
+    assert_null(item->insured);
+    assert_false(decide_is_several(item));
+}
+
 static void test_giving_up_says_what_to_do(void **state) {
     Work *work = ((Case *)*state)->work;
     work_give_up(work, ERROR_MEMORY);
@@ -156,6 +174,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_deciding_again_takes_no_more_memory, make, unmake),
         cmocka_unit_test_setup_teardown(test_what_the_store_has_stays_decided, make, unmake),
+        cmocka_unit_test_setup_teardown(test_whose_numbers_were_is_forgotten, make, unmake),
         cmocka_unit_test_setup_teardown(test_giving_up_says_what_to_do, make, unmake),
     };
     return cmocka_run_group_tests(tests, work_rules_load, work_rules_free);
