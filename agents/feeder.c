@@ -138,7 +138,7 @@ int feeder_read(Feeder *feeder, bool *ret_more) {
 
 void feeder_hands_begin(Feeder *feeder) {
     feeder->hands = !is_waiting(feeder, &feeder->handing);
-    feeder->hands_badly = false;
+    feeder->hands_badly = feeder->hands_more = false;
 }
 
 // What fails first is kept, and said.
@@ -149,7 +149,8 @@ int feeder_hand_back(Feeder *feeder, const Origin *origin) {
     int r = feeder->source->kind->hand_back(feeder->source, origin, &n);
     if (n > 0)
         log_debug("source %s: %s: %d rows handed back", origin->source, origin->name, n);
-    if (r == 0 || (feeder->hands_badly && is_of_source(r)))
+    feeder->hands_more = feeder->hands_more || r == 1;
+    if (r >= 0 || (feeder->hands_badly && is_of_source(r)))
         return 0;
     feeder->hands_badly = true;
     return trouble_note(feeder, &feeder->handing, r);

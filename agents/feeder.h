@@ -24,6 +24,7 @@ typedef struct Feeder {
     bool receipts;            // came, and the source was not told yet
     Trouble reading, handing; // taking rows; giving results back
     bool hands, hands_badly;  // this round gives results back; and not all of them could be
+    bool hands_more;          // nor was there time for all
 } Feeder;
 
 typedef struct FeederOptions {

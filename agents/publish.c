@@ -269,8 +269,10 @@ static int hand_back(Publish *publish) {
         if (r == 0)
             r = ledger_results_origin(publish->spool, origin, &origin);
     }
-    for (unsigned i = 0; r == 0 && i < publish->n_feeders; i++)
+    for (unsigned i = 0; r == 0 && i < publish->n_feeders; i++) {
         feeder_hands_end(&publish->feeders[i]);
+        publish->more = publish->more || publish->feeders[i].hands_more;
+    }
     publish->handed_back_ms = now_ms(publish);
     return r == 0 && stray ? say_strays(publish) : r;
 }

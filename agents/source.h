@@ -26,7 +26,8 @@ typedef struct SourceKind {
     int (*receipts)(Source *source);
     // Hands back what the ledger has for one of its origins, and deletes it there. *ret_n is how many rows. All of it
     // stays there while the source does not know yet whether it has those rows; look() and read() go on to that. What
-    // the source cannot take is set aside, and the rest goes on.
+    // the source cannot take is set aside, and the rest goes on. 1: that took long, and is to be gone on with after
+    // others had their turn.
     int (*hand_back)(Source *source, const Origin *origin, int *ret_n);
     // What lies there and cannot be read, or cannot be handed back, before a person has seen to it, as a sentence;
     // NULL: nothing.

@@ -22,8 +22,10 @@
 #define OUTBOX_LOOK_ROWS 1024      // counted at most
 #define OUTBOX_ROW_BYTES_GUESS 192 // of a row in a batch
 #define OUTBOX_LOOK_MS 30000       // without news, looked at so often all the same
-#define RESULTS_AT_ONCE 1000
-#define ASIDE_MS 600000 // what could not be stored is tried again so often
+#define RESULTS_AT_ONCE 1000       // in one transaction
+#define RESULTS_SINGLY 16          // where so few cannot be stored together, each is tried by itself
+#define HAND_BACK_MS 2000          // of one call; the sessions wait meanwhile
+#define ASIDE_MS 600000            // what could not be stored is tried again so often
 // Of one statement. Other sources and the exchange's sessions wait for it, and sessions end after PEER_SILENT_MS.
 #define PATIENCE_MS 10000
 
@@ -46,6 +48,7 @@ typedef struct SourceOutbox {
     bool unsure;     // the ledger may know others
     char aside[512]; // what is said of the first answer that could not be stored; "" when there is none
     int64_t aside_ms;
+    int portion; // so many answers are stored together
 } SourceOutbox;
 
 static void outbox_destroy(Source **source) {
@@ -439,9 +442,14 @@ typedef struct Inserting {
     RefusedWords words;
     bool begun;  // a transaction
     bool singly; // each by itself: one that cannot be stored is set aside
-    int64_t aside[RESULTS_AT_ONCE];
+    int64_t aside[RESULTS_SINGLY];
     int n, n_aside;
+    int64_t until_ms;
 } Inserting;
+
+static bool is_over(const Inserting *inserting) {
+    return clock_monotonic_ms(inserting->self->base.clock) >= inserting->until_ms;
+}
 
 static const char *closed(Bytes *text) {
     bytes_append_u8(text, 0);
@@ -493,10 +501,11 @@ static int insert_result(void *self, const Result *result) {
     if (r == 0)
         r = insert(inserting, result);
     inserting->n += r == 0;
-    if (!inserting->singly || !is_refused_there(inserting->self, r))
-        return r;
-    set_aside(inserting, result);
-    return 0;
+    if (inserting->singly && is_refused_there(inserting->self, r)) {
+        set_aside(inserting, result);
+        r = 0;
+    }
+    return r == 0 ? is_over(inserting) : r; // 1: this one was the last for now
 }
 
 // 1 when one of them cannot be stored.
@@ -526,18 +535,43 @@ static int delete_results(Inserting *inserting, const ResultQuery *query, int64_
     return spool_end(spool, r);
 }
 
-// One portion: into the result table first, where its mark is unique, then out of the ledger.
+static int insert_singly(Inserting *inserting, const ResultQuery *query, int64_t *ret_last) {
+    inserting->singly = true;
+    int r = ledger_results(inserting->self->base.spool, query, insert_result, inserting, ret_last);
+    if (r < 0)
+        pg_disconnect(inserting->self->pg);
+    return r;
+}
+
+// One portion: into the result table first, where its mark is unique, then out of the ledger. 1 when a smaller one is
+// to be tried. One that cannot be stored is looked for among fewer and fewer, since each transaction costs; where there
+// are many such, portions stay small.
 static int hand_back_portion(Inserting *inserting, const ResultQuery *query, int64_t *ret_last) {
-    *ret_last = 0;
+    SourceOutbox *self = inserting->self;
     inserting->n_aside = 0;
     int r = insert_together(inserting, query, ret_last);
-    if (r == 1) {
-        inserting->singly = true;
-        r = ledger_results(inserting->self->base.spool, query, insert_result, inserting, ret_last);
-        if (r < 0)
-            pg_disconnect(inserting->self->pg);
+    if (r == 1 && query->limit > RESULTS_SINGLY) {
+        self->portion /= 2;
+        return 1;
     }
+    if (r == 1)
+        r = insert_singly(inserting, query, ret_last);
+    if (r == 0 && inserting->n_aside == 0)
+        self->portion = 2 * self->portion > RESULTS_AT_ONCE ? RESULTS_AT_ONCE : 2 * self->portion;
     return r == 0 && *ret_last != 0 ? delete_results(inserting, query, *ret_last) : r;
+}
+
+// 1 when the time is over before all is handed back.
+static int hand_back_kind(Inserting *inserting, int64_t origin, ResultKind kind) {
+    for (;;) {
+        int64_t last = 0;
+        ResultQuery query = {origin, kind, inserting->self->portion};
+        int r = hand_back_portion(inserting, &query, &last);
+        if (r < 0 || (r == 0 && last == 0))
+            return r;
+        if (is_over(inserting))
+            return 1;
+    }
 }
 
 static int try_aside_again(SourceOutbox *self) {
@@ -551,17 +585,12 @@ static int try_aside_again(SourceOutbox *self) {
 
 static int outbox_hand_back(Source *source, const Origin *origin, int *ret_n) {
     SourceOutbox *self = (SourceOutbox *)source;
-    Inserting inserting = {.self = self};
+    Inserting inserting = {.self = self, .until_ms = clock_monotonic_ms(source->clock) + HAND_BACK_MS};
     int r = connect_outbox(self);
     if (r == 0)
         r = try_aside_again(self);
-    for (int kind = 0; kind < RESULT_KINDS && r == 0; kind++) {
-        ResultQuery query = {origin->id, (ResultKind)kind, RESULTS_AT_ONCE};
-        int64_t last;
-        do
-            r = hand_back_portion(&inserting, &query, &last);
-        while (r == 0 && last != 0);
-    }
+    for (int kind = 0; kind < RESULT_KINDS && r == 0; kind++)
+        r = hand_back_kind(&inserting, origin->id, (ResultKind)kind);
     refused_words_free(&inserting.words);
     *ret_n = inserting.n;
     return r;
@@ -592,6 +621,7 @@ int source_outbox_open(Source **ret, const SourceOptions *options) {
         return error_fail(ERROR_MEMORY, "no memory for a source");
     self->unsure = true;
     self->rows = OUTBOX_ROWS_MAX;
+    self->portion = RESULTS_AT_ONCE;
     r = make_statements(self);
     if (r == 0)
         r = pg_new(&self->pg, options->config->conninfo, options->config->name);

@@ -278,6 +278,47 @@ static void test_sets_aside_all_that_cannot_be_stored(void **state) {
     assert_int_equal(answers(c), 1510);
 }
 
+// Time goes by as often as somebody looks.
+static int64_t passing_ms(void *self) {
+    PublishCase *test = self;
+    test->now_us += 10000;
+    return test->now_us / 1000;
+}
+
+// A call takes so long only, and the next one goes on there, be it that all are refused or that the table is slow.
+static void test_hands_back_for_a_while(void **state) {
+    static const char *const GUARDS[] = {"CHECK (\"row\" IS NULL)", "CHECK ((\"row\" ->> 'n')::int % 50 <> 0)",
+                                         "CHECK (true)"};
+    static const int STORED[] = {0, 980, 1000};
+    OutboxCase *c = *state;
+    Origin origin;
+    char sql[200];
+    for (int i = 0; i < 3; i++) {
+        open_table(c);
+        refuse_rows(c, 1000);
+        snprintf(sql, sizeof sql, "ALTER TABLE public.dongbo_outbox_result ADD CONSTRAINT guard %s", GUARDS[i]);
+        done(pg_command(c->ministry, sql));
+        assert_int_equal(ledger_origin(c->test->spool, 1, &origin), 0);
+        int n, r, calls = 0;
+        int64_t (*standing_ms)(void *self) = c->test->clock.monotonic_ms;
+        c->test->clock.monotonic_ms = passing_ms;
+        do {
+            int64_t before_us = c->test->now_us;
+            r = c->source->kind->hand_back(c->source, &origin, &n);
+            assert_in_range(c->test->now_us - before_us, 0, 2200000);
+            calls++;
+        } while (r == 1);
+        c->test->clock.monotonic_ms = standing_ms;
+        done(r);
+        assert_in_range(calls, 4, 40);
+        assert_int_equal(answers(c), STORED[i]);
+        done(pg_command(c->ministry, "ALTER TABLE public.dongbo_outbox_result DROP CONSTRAINT guard"));
+        open_table(c);
+        assert_int_equal(hand_back(c), 1000 - STORED[i]);
+        done(pg_command(c->ministry, "DELETE FROM public.dongbo_outbox_result"));
+    }
+}
+
 // Reads what is there into the spool, and does not tell the source yet.
 static void read_without_mark(OutboxCase *c) {
     c->test->now_us += 60000000;
@@ -512,6 +553,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_answers_each_refusal_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sets_aside_what_cannot_be_stored, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sets_aside_all_that_cannot_be_stored, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hands_back_for_a_while, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seals_once_what_a_lost_session_locks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waits_for_no_locked_table, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waits_for_no_frozen_server, setup, teardown),
