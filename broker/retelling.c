@@ -123,9 +123,10 @@ static int read_record(Arena *arena, const PGresult *rows, int row, Item *item) 
 }
 
 // They may have gone on since. The entries of that move told of who they are, and had it let go where they had been:
-// told there now it would stay for good.
+// told there now it would stay for good. What was withdrawn on their way is let go where they set out, also if that is
+// where they live again: no entry did so.
 static void set_home(const PGresult *rows, int row, const Person *person, Item *item) {
-    if (pg_i64(rows, row, CAUSE) != RETELLING_HOME || person->residence_province == NULL)
+    if (pg_i64(rows, row, CAUSE) != RETELLING_HOME || person->residence_province == NULL || item->merged.deleted)
         return;
     item->province_after = person->residence_province;
     item->province63_after = person->residence_province63;
@@ -148,9 +149,11 @@ static int fill(Work *work, const PGresult *rows, int row, const Person *person)
     if (item->event == NULL || item->record_key == NULL || item->province_before == NULL ||
         item->province63_before == NULL || item->province_after == NULL || item->province63_after == NULL)
         return no_memory();
-    set_home(rows, row, person, item);
     item->record_hash = record_hash(person->key, item->domain, item->record_key);
-    return read_record(arena, rows, row, item);
+    int result = read_record(arena, rows, row, item);
+    if (result == 0)
+        set_home(rows, row, person, item);
+    return result;
 }
 
 // ---- places --------------------------------------------------------------------------------------------------------

@@ -86,19 +86,36 @@ def test_a_move_that_comes_again_in_another_stream_is_told(centre):
     assert seen(centre) == expected({A: "48", B: "01"})
 
 
+def note_late(centre, before, after):
+    """That A moved in the store alone, which another broker noted and did not tell while they lived there."""
+    centre.exchange.broker.stop()
+    centre.cluster.rows("INSERT INTO exchange.retelling (position, person, province_before, province63_before, "
+                        "province_after, province63_after, event_id, event_time_us, cause) SELECT 1, person, %s, '', "
+                        "%s, '', decode(repeat('00', 16), 'hex'), 0, 3 FROM population.citizen "
+                        "WHERE citizen_number = %s", before, after, A)
+    centre.exchange.start_broker()
+
+
 def test_who_went_on_meanwhile_is_not_told_of_where_they_were(centre):
     """Noted while they lived there, and told when who they are had been let go there."""
     centre.peer().publish([centre.change("move", A, time=10 * turn, residence_province=home)
                            for turn, home in enumerate(("79", "01", "48"), 1)])
     wait_told(centre)
-    centre.exchange.broker.stop()
-    centre.cluster.rows("INSERT INTO exchange.retelling (position, person, province_before, province63_before, "
-                        "province_after, province63_after, event_id, event_time_us, cause) SELECT 1, person, '79', '', "
-                        "'01', '', decode(repeat('00', 16), 'hex'), 0, 3 FROM population.citizen "
-                        "WHERE citizen_number = %s", A)
-    centre.exchange.start_broker()
+    note_late(centre, "79", "01")
     assert seen(centre) == expected({A: "48", B: "01"})
     assert centre.cluster.value("SELECT count(*) FROM exchange.retelling WHERE cause = 3 AND told") == 1
+
+
+def test_what_was_withdrawn_elsewhere_is_let_go_where_they_came_back_to(centre):
+    """Those whom nobody told of the move were not told of the withdrawal either."""
+    centre.exchange.broker.stop()
+    centre.cluster.rows("UPDATE population.citizen SET residence_province = '79' WHERE citizen_number = %s", A)
+    centre.exchange.start_broker()
+    assert said(centre.peer("MOH").publish([dose(A, 1, "", 20, operation=2)])[1]) == {}
+    assert said(centre.peer().publish([centre.change("move", A, time=10, residence_province="01")])[1]) == {}
+    wait_told(centre)
+    note_late(centre, "01", "79")
+    assert {name: doses for name, (doses, _) in seen(centre).items()} == {"hanoi": [B], "south": [], "all": [B]}
 
 
 def admin(centre, *statements):
