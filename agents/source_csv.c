@@ -6,6 +6,7 @@
 
 #include "agents/charset.h"
 #include "agents/digest.h"
+#include "agents/done.h"
 #include "agents/drop.h"
 #include "agents/header.h"
 #include "agents/refused.h"
@@ -428,43 +429,26 @@ static int csv_read(Source *source, Intake *intake) {
 
 // ---- letting go ----
 
-static bool is_the_file(const char *path, const DropFile *file, DropFile *ret_now) {
-    struct stat stat_;
-    *ret_now = (DropFile){0};
-    if (stat(path, &stat_) == 0)
-        drop_file_of(file->name, &stat_, ret_now);
-    return drop_file_same(ret_now, file);
-}
-
-static int leave_replaced(SourceCsv *self, const DropFile *file, const DropFile *now) {
-    log_warn("%s: %s was moved away or replaced before its rows were decided; rows refused are handed back by "
-             "their numbers",
-             self->base.name, file->name);
-    // What took its place may have been told and read long ago.
-    (now->name[0] != 0 ? drop_look_at : drop_again)(self->drop, file->name);
-    return 0;
-}
-
 // Moves a decided file to done/. What somebody moved away or replaced is left alone, also where that happened just
 // then.
 static int move_file(SourceCsv *self, const Origin *origin, const DropFile *file) {
-    char from[DROP_PATH_BYTES], to[DROP_PATH_BYTES];
     DropFile now;
-    drop_path(self->drop, false, file->name, from);
-    drop_path(self->drop, true, origin->kept_name, to);
-    if (!is_the_file(from, file, &now))
-        return leave_replaced(self, file, &now);
-    int r = drop_make_done(self->drop);
-    if (r < 0)
-        return r;
-    if (rename(from, to) != 0)
-        return error_fail(ERROR_SYSTEM, "cannot move %s to %s: %s", from, to, strerror(errno));
-    bool moved = is_the_file(to, file, &now);
-    if (moved)
+    int r = done_move(self->drop, file, origin->kept_name, &now);
+    if (r == DONE_MOVED)
         drop_let_go(self->drop, file->name);
-    else if (rename(to, from) != 0)
-        return error_fail(ERROR_SYSTEM, "cannot move %s back to %s: %s", to, from, strerror(errno));
-    return moved ? 0 : leave_replaced(self, file, &now);
+    if (r <= DONE_MOVED)
+        return r;
+    log_warn("%s: %s was moved away or replaced before its rows were decided; rows refused are handed back by "
+             "their numbers",
+             self->base.name, file->name);
+    if (r == DONE_TWICE)
+        log_warn(
+            "%s: done/%s is what replaced %s, and was itself replaced before it was read: drop it once more if its "
+            "rows are to be delivered",
+            self->base.name, origin->kept_name, file->name);
+    // What took its place may have been told and read long ago.
+    (now.name[0] != 0 ? drop_look_at : drop_again)(self->drop, file->name);
+    return 0;
 }
 
 // An origin none of whose events waits for a receipt.

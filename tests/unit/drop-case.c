@@ -118,3 +118,25 @@ char *rows(int from, int n) {
         at += (size_t)snprintf(out + at, sizeof out - at, "%d,\"x,y\",L%d\n", i, i);
     return out;
 }
+
+void path_of(const DropCase *c, const char *name, char out[300]) {
+    snprintf(out, 300, "%s/%s", c->drop, name);
+}
+
+void move(DropCase *c, const char *from, const char *to) {
+    char path_from[300], path_to[300];
+    path_of(c, from, path_from);
+    path_of(c, to, path_to);
+    assert_int_equal(rename(path_from, path_to), 0);
+}
+
+void read_all(DropCase *c) {
+    while (look(c) > 0)
+        read_once(c, true);
+}
+
+int64_t last_origin(DropCase *c) {
+    int64_t last;
+    assert_int_equal(ledger_origin_last(c->test->spool, &last), 0);
+    return last;
+}

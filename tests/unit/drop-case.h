@@ -31,3 +31,7 @@ uint64_t sealed(DropCase *c);
 int ack(DropCase *c, int most); // receipts for at most so many batches of those that wait; how many it were
 void ack_all(DropCase *c);
 char *rows(int from, int n); // a file of them, which lives until the next call
+void path_of(const DropCase *c, const char *name, char out[300]);
+void move(DropCase *c, const char *from, const char *to);
+void read_all(DropCase *c);
+int64_t last_origin(DropCase *c);

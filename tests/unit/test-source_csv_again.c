@@ -34,35 +34,6 @@ int __wrap_fstat64(int fd, struct stat *ret) {
     return -1;
 }
 
-static const char *is_replaced_by; // at the next move to done/, just before
-
-int __real_rename(const char *from, const char *to);
-int __wrap_rename(const char *from, const char *to);
-int __wrap_rename(const char *from, const char *to) {
-    const char *by = is_replaced_by;
-    if (by != NULL && strstr(to, "/done/") != NULL) {
-        is_replaced_by = NULL;
-        assert_int_equal(__real_rename(by, from), 0);
-    }
-    return __real_rename(from, to);
-}
-
-static void path_of(const DropCase *c, const char *name, char out[300]) {
-    snprintf(out, 300, "%s/%s", c->drop, name);
-}
-
-static void move(DropCase *c, const char *from, const char *to) {
-    char path_from[300], path_to[300];
-    path_of(c, from, path_from);
-    path_of(c, to, path_to);
-    assert_int_equal(rename(path_from, path_to), 0);
-}
-
-static void read_all(DropCase *c) {
-    while (look(c) > 0)
-        read_once(c, true);
-}
-
 static void half_read(DropCase *c, PublishCase *test) {
     drop_case(c, test, NULL);
     put(c, "a.csv", rows(0, ROWS));
@@ -84,12 +55,6 @@ static OriginState state_of(DropCase *c, int64_t id) {
     Origin origin;
     assert_int_equal(ledger_origin(c->test->spool, id, &origin), 0);
     return origin.state;
-}
-
-static int64_t last_origin(DropCase *c) {
-    int64_t last;
-    assert_int_equal(ledger_origin_last(c->test->spool, &last), 0);
-    return last;
 }
 
 // It is not in the folder at one start: moved away, or what it lies on is not mounted.
@@ -347,25 +312,6 @@ static void test_makes_done_again(void **state) {
     drop_case_end(&c);
 }
 
-// The next version of a file comes in the moment in which that is moved: it is read, and not put away.
-static void test_moves_no_other_file_away(void **state) {
-    DropCase c;
-    char next[300];
-    drop_case(&c, *state, NULL);
-    put(&c, "a.csv", rows(0, 2));
-    read_all(&c);
-    scratch_write(c.drop, ".next", rows(10, 3));
-    path_of(&c, ".next", next);
-    is_replaced_by = next;
-    ack_all(&c);
-    assert_false(is_there(&c, "done/a.csv"));
-    read_all(&c);
-    assert_int_equal(sealed(&c), 5);
-    ack_all(&c);
-    assert_false(is_there(&c, "a.csv"));
-    drop_case_end(&c);
-}
-
 // A share goes away amid a file, and so cannot be listed either: what was found there before is found again, once.
 static void test_reads_once_what_waited_when_its_folder_went_away(void **state) {
     DropCase c;
@@ -590,7 +536,6 @@ int main(void) {
         TEST(test_hands_back_by_number_in_its_column),
         TEST(test_hands_back_no_row_of_what_was_written_to),
         TEST(test_makes_done_again),
-        TEST(test_moves_no_other_file_away),
         TEST(test_reads_once_what_waited_when_its_folder_went_away),
         TEST(test_reads_each_version_once),
         TEST(test_reads_again_once),

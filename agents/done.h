@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Moves a file whose rows are answered from a drop folder into its done/. Whoever drops files may put another one in
+// its place at any moment: that one is not put away in its stead, and nothing that lies in the folder is written over.
+#pragma once
+
+#include "agents/drop.h"
+
+typedef enum Done {
+    DONE_MOVED,
+    DONE_REPLACED, // what bears its name now, if anything does, is another file; it lies in the folder
+    DONE_TWICE,    // it was replaced as it was moved, and so was what replaced it: that lies in done/, by the kept name
+} Done;
+
+// *ret_now is what bore the name when it was looked at last; its own name is "" when nothing did. ERROR_SYSTEM.
+int done_move(const Drop *drop, const DropFile *file, const char *kept_name, DropFile *ret_now);
