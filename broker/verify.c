@@ -121,12 +121,10 @@ static bool is_named_otherwise(const Form *form) {
     return !verify_is_number(number) && (bearers_kind(number) || *bearers_insurance(form->event, number));
 }
 
-static void check_cancellation(const Form *form, const Dongbo__PopulationChange *change) {
-    const char *named = form->subject->citizen_number, *said = change->citizen_number;
+// Where an event is of one number, and says two, one is mistyped, and may be a stranger's.
+static void check_said_twice(const Form *form, const char *named, const char *said) {
     if (*named && *said && strcmp(named, said) != 0)
-        reject(form, REASON(FIELD_FORMAT), "citizen_number"); // one is mistyped, and may be a stranger's
-    if (*change->died_on)
-        reject(form, REASON(FIELD_FORMAT), "died_on");
+        reject(form, REASON(FIELD_FORMAT), "citizen_number");
 }
 
 // A population event changes the person, so the number that holds afterwards is held against what holds afterwards.
@@ -146,8 +144,10 @@ static void check_numbers(const Form *form) {
         check_number(form, change->citizen_number, change->sex, change->birth_date, "citizen_number");
     if (merged && strcmp(subject->citizen_number, change->citizen_number) == 0)
         reject(form, REASON(FIELD_FORMAT), "citizen_number"); // nobody is merged into themselves
-    if (population_is_cancellation(change))
-        check_cancellation(form, change);
+    if (!merged && !reissued)
+        check_said_twice(form, subject->citizen_number, change->citizen_number);
+    if (population_is_cancellation(change) && *change->died_on)
+        reject(form, REASON(FIELD_FORMAT), "died_on");
 }
 
 // ---- the event by itself ------------------------------------------------------------------------------------------

@@ -341,12 +341,16 @@ def test_order_of_cancellations_does_not_matter(centre):
     assert rows == [("01-", "Mẹ 2", "Cha", ["00", "01"])]
 
 
-def test_no_number_is_cancelled_where_two_are_named(centre):
+def test_nobody_is_changed_where_two_are_named(centre):
     npc = centre.peer()
     npc.publish([centre.enter(number(1)), centre.enter(number(2))])
-    body = npc.publish([centre.change("number-cancelled", number(1), number(2), time=10)])[1]
-    assert said(body) == {3: (REJECTED, ["FIELD_FORMAT"])}
-    assert centre.citizen(number(1)) and centre.citizen(number(2))
+    before = centre.citizen(number(1)), centre.citizen(number(2))
+    body = npc.publish([centre.change("number-cancelled", number(1), number(2), time=10),
+                        centre.change("death", number(1), number(2), time=10, died_on="2021-05-06"),
+                        centre.change("registered", number(1), number(2), time=10, full_name="Trần Thị Hoà",
+                                      birth_date="1999-01-02", sex="male")])[1]
+    assert said(body) == {n: (REJECTED, ["FIELD_FORMAT"]) for n in (3, 4, 5)}
+    assert (centre.citizen(number(1)), centre.citizen(number(2))) == before
     assert centre.cluster.value("SELECT count(*) FROM population.number_alias") == 0
 
 

@@ -479,22 +479,35 @@ static void test_population_changes(void **state) {
     expect_plain(&c);
 }
 
-static void test_cancelled_number_is_one(void **state) {
+static void expect_one_number(const char *kind) {
     Case c;
     case_make(&c, DONGBO__DOMAIN__POPULATION);
-    dongbo__population_change__init(&c.change);
-    c.change.kind = "number-cancelled";
-    case_form(&c);
-    expect_plain(&c);
+    bool brings = strcmp(kind, "registered") == 0 || strcmp(kind, "birth") == 0;
+    if (!brings)
+        dongbo__population_change__init(&c.change);
+    c.change.kind = (char *)kind;
+    c.change.died_on = strcmp(kind, "death") == 0 ? "2022-03-01" : "";
     c.change.citizen_number = "001322000001"; // well formed, and not the subject's: perhaps a stranger's
     case_form(&c);
     EXPECT(&c, REJECTED, FIELD_FORMAT, "citizen_number");
-    c.change.citizen_number = c.subject.citizen_number;
+    c.subject.citizen_number = c.change.citizen_number;
     case_form(&c);
     expect_plain(&c);
     c.subject.citizen_number = "";
     case_form(&c);
     expect_plain(&c);
+    if (brings)
+        return;
+    c.subject.citizen_number = c.change.citizen_number;
+    c.change.citizen_number = "";
+    case_form(&c);
+    expect_plain(&c);
+}
+
+static void test_two_numbers_where_one_is_meant(void **state) {
+    static const char *const KINDS[] = {"registered", "birth", "correction", "move", "death", "number-cancelled"};
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
+        expect_one_number(KINDS[i]);
 }
 
 static void test_population_cleared(void **state) {
@@ -556,7 +569,7 @@ int main(void) {
         cmocka_unit_test(test_correction),
         cmocka_unit_test(test_population),
         cmocka_unit_test(test_population_changes),
-        cmocka_unit_test(test_cancelled_number_is_one),
+        cmocka_unit_test(test_two_numbers_where_one_is_meant),
         cmocka_unit_test(test_population_cleared),
         cmocka_unit_test(test_record_key),
     };
