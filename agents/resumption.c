@@ -4,6 +4,7 @@
 #include "agents/resumption.h"
 
 #include "agents/verdicts.h"
+#include "agents/word.h"
 
 #include <string.h>
 
@@ -34,6 +35,8 @@ static int hear_again(Spool *spool, int64_t stream, uint64_t last_sequence) {
         return r;
     bool known = body != NULL && body->last_position > 0;
     r = spool_hear_from(spool, stream, known ? body->epoch : 0, known ? body->last_position : 0);
+    if (r == 0)
+        r = word_age_behind(spool, known ? body->last_position : 0);
     if (body != NULL)
         dongbo__receipt_body__free_unpacked(body, NULL);
     return r;

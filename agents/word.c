@@ -91,6 +91,13 @@ int word_age(Lite *lite, int64_t stream, uint64_t after) {
     return r < 0 ? r : lite_run(lite, OPEN, "ii", stream, (int64_t)after);
 }
 
+int word_age_behind(Spool *spool, uint64_t position) {
+    static const char WORDS[] = "UPDATE word SET position = -position WHERE position > ?1",
+                      OPEN[] = "UPDATE undecided SET position = 0 WHERE position > ?1";
+    int r = lite_run(spool_lite(spool), WORDS, "i", (int64_t)position);
+    return r < 0 ? r : lite_run(spool_lite(spool), OPEN, "i", (int64_t)position);
+}
+
 int word_renew(Spool *spool, int64_t stream, uint64_t first, uint64_t last) {
     static const char RENEW[] = "UPDATE word SET position = -position "
                                 "WHERE stream = ?1 AND sequence BETWEEN ?2 AND ?3 AND position < 0";

@@ -13,7 +13,7 @@ int word_open(Lite *lite);
 
 typedef struct Word {
     // Where it stands: of two, the one of the greater epoch holds, then of the greater position. Both 0: the exchange
-    // seems to have forgotten the event since, and whatever it says of it is newer.
+    // seems to have forgotten it or the event since, and whatever it says of that is newer.
     uint32_t epoch;
     uint64_t position;
     Dongbo__EventVerdict *verdict; // with its reasons' codes and fields, and nothing else of it
@@ -30,6 +30,9 @@ int word_delete(Spool *spool, int64_t stream, uint64_t sequence);
 // How many there are in this range.
 int word_within(Spool *spool, int64_t stream, uint64_t first, uint64_t last, int64_t *ret);
 
+// Its log is as it was up to this position only: whatever it says behind that is newer, also of events that it has
+// still, of whatever stream.
+int word_age_behind(Spool *spool, uint64_t position);
 // It had not forgotten these events, for it gives their receipt as it was: their words stand where they stood.
 int word_renew(Spool *spool, int64_t stream, uint64_t first, uint64_t last);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What an exchange says that was set back, or of what was sealed again: only what differs is told, and nothing is lost.
+#include "agents/resumption.h"
 #include "tests/unit/verdicts-case.h"
 
 #include <setjmp.h>
@@ -18,10 +19,9 @@ static void epoch(PublishCase *test, uint32_t number) {
 
 // The exchange has the stream up to here.
 static void set_back(PublishCase *test, uint64_t after) {
+    SpoolStream stream = publish_case_stream(test);
     int64_t n;
-    assert_int_equal(spool_begin(test->spool), 0);
-    assert_int_equal(spool_unack(test->spool, publish_case_stream(test).id, after, &n), 0);
-    assert_int_equal(spool_commit(test->spool), 0);
+    assert_int_equal(resumption_find(test->spool, &stream, after, &n), 0);
 }
 
 static void replace_stream(PublishCase *test) {
@@ -203,6 +203,47 @@ static void test_takes_words_at_lesser_positions_in_the_same_epoch(void **state)
     assert_told(test, "2:4 ", "");
     assert_tally(test, "1:1 4:1 ");
     assert_int_equal(publish_case_stream(test).verdict_position, 600);
+    verdicts_free(&verdicts);
+}
+
+// The first of these is on an event of the stream that was replaced.
+static void later_of_both(PublishCase *test, Verdicts *verdicts, const Word *list) {
+    Words words;
+    words_fill(&words, list);
+    words.verdicts[0].sequence = 0;
+    assert_int_equal(later_of(test, verdicts, list[3].position, &words), 0);
+}
+
+// It lost the last batch, and with it what it had decided since of events that it has still, in this stream or in one
+// that was replaced.
+static void test_takes_words_on_what_it_has_still(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    epoch(test, 1);
+    publish_case_add(test, 5);
+    receipt(test, &verdicts, 1, (Word[]){{5, MISMATCH, 1005, 0}, {0}});
+    replace_stream(test);
+    publish_case_add(test, 3);
+    publish_case_add(test, 2);
+    receipt(test, &verdicts, 1, (Word[]){{1, DEFERRED, 1001, 0}, {2, DEFERRED, 1002, 0}, {3, DEFERRED, 1003, 0}, {0}});
+    receipt(test, &verdicts, 4, PLAIN);
+    later_of_both(test, &verdicts,
+                  (Word[]){{5, MISMATCH, 1200, DONGBO__REASON_CODE__NAME_DIFFERS},
+                           {1, MISMATCH, 1201, 0},
+                           {2, REJECTED, 1202, 0},
+                           {3, MISMATCH, 1203, 0},
+                           {0}});
+    assert_told(test, "6:4 6:4 7:4 8:6 9:4 ", "");
+    set_back(test, 3);
+    receipt(test, &verdicts, 4, PLAIN);
+    for (int again = 0; again < 2; again++)
+        later_of_both(
+            test, &verdicts,
+            (Word[]){
+                {5, ACCEPTED, 1150, 0}, {1, ACCEPTED, 1151, 0}, {2, ACCEPTED, 1152, 0}, {3, MISMATCH, 1153, 0}, {0}});
+    assert_told(test, "", "6:1 7:1 8:1 ");
+    assert_tally(test, "1:9 4:1 ");
+    assert_undecided(test, 1);
     verdicts_free(&verdicts);
 }
 
@@ -415,6 +456,7 @@ int main(void) {
         TEST(test_same_receipt_leaves_what_an_older_program_kept),
         TEST(test_same_words_before_the_same_receipt),
         TEST(test_takes_words_at_lesser_positions_in_the_same_epoch),
+        TEST(test_takes_words_on_what_it_has_still),
         TEST(test_later_words_are_forgotten_with_their_batch),
         TEST(test_later_words_of_another_epoch),
         TEST(test_knows_what_receipts_of_the_epoch_before_said),

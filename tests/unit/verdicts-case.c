@@ -38,7 +38,7 @@ int receipt_of(PublishCase *test, Verdicts *verdicts, uint64_t first, const Word
     body.last_sequence = batch.last_sequence;
     body.batch_root = (ProtobufCBinaryData){HASH_BYTES, batch.root};
     body.first_position = 1000;
-    body.last_position = 2000;
+    body.last_position = 1000 + batch.last_sequence - batch.first_sequence + 1;
     body.epoch = stream.verdict_epoch;
     body.stored_at_us = stored_at_us;
     body.n_verdicts = words.n;
