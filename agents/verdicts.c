@@ -501,11 +501,13 @@ static int find_last(Applying *applying, const Dongbo__EventVerdict *verdict, co
     return 0;
 }
 
-// Whether a restored exchange says again what it said, as far as that is kept.
+// Whether a restored exchange says again what it said, as far as that is kept: what it has no receipt for any more, or
+// decided in another epoch.
 static bool says_again(const Applying *applying, const Dongbo__EventVerdict *told, const Said *before) {
     if (before->bare)
         return verdict_of(told) == verdict_of(before->said);
-    return before->word && before->last.epoch != applying->stream->verdict_epoch && same_verdict(told, before->said);
+    bool may_repeat = before->word && before->last.epoch != applying->stream->verdict_epoch;
+    return (applying->early ? before->known : may_repeat) && same_verdict(told, before->said);
 }
 
 // A later word is handed back unless it still defers, or a restored exchange says again what it said; a first one as a
@@ -544,10 +546,12 @@ static int take_later(Applying *applying, const Dongbo__EventVerdict *verdict, L
         return r < 0 ? r : 0;
     Dongbo__EventVerdict told = *verdict;
     told.sequence = undecided.sequence;
+    bool again = says_again(applying, verdict, &before);
     // What comes before its receipt is the first word on the event.
-    (before.known ? applying->verdicts->later : applying->verdicts->counts)[verdict->verdict]++;
+    if (!again)
+        (before.known ? applying->verdicts->later : applying->verdicts->counts)[verdict->verdict]++;
     applying->counts.origin = undecided.item.origin;
-    bool counted = before.bare && says_again(applying, verdict, &before); // its reasons, too
+    bool counted = before.bare && again; // its reasons, too
     if (before.known && !counted)
         r = count(applying, before.said, -1);
     if (r == 0 && !counted)

@@ -14,7 +14,7 @@ typedef struct Verdicts {
     Bytes items;
     // Since the start, for the summary.
     uint64_t counts[VERDICT_KINDS]; // by verdict, as first given
-    uint64_t later[VERDICT_KINDS];  // by verdict, of later words
+    uint64_t later[VERDICT_KINDS];  // by verdict, of later words that said another thing than before
 } Verdicts;
 
 // What a kept receipt says; NULL when it cannot be read. The caller frees it.

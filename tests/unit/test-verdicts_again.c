@@ -288,6 +288,9 @@ static void test_later_words_of_another_epoch(void **state) {
     later(test, &verdicts, 1052, (Word[]){{1, ACCEPTED, 1050, 0}, {2, ACCEPTED, 1051, 0}, {3, MISMATCH, 1052, 0}, {0}});
     assert_told(test, "", "");
     assert_tally(test, "1:2 4:1 ");
+    assert_int_equal(verdicts.later[ACCEPTED], 2);
+    assert_int_equal(verdicts.later[MISMATCH], 1);
+    assert_int_equal(verdicts.later[REJECTED], 1);
     verdicts_free(&verdicts);
 }
 
@@ -325,6 +328,7 @@ static void test_knows_what_is_open_without_its_batch(void **state) {
         epoch(test, number);
         later(test, &verdicts, 1001, (Word[]){{1, MISMATCH, 1001, DONGBO__REASON_CODE__NAME_DIFFERS}, {0}});
         assert_told(test, "", "");
+        assert_int_equal(verdicts.later[MISMATCH], 0);
     }
     int64_t n;
     static const char REASONS[] = "SELECT sum(n) FROM tally WHERE reason <> 0";
