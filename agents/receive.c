@@ -206,6 +206,8 @@ static int sink_open(Receive *receive) {
         int r = sink_postgres_new(&receive->sink, sink->conninfo, sink->schema);
         if (r == 0)
             sink_postgres_share(receive->sink, receive->share, receive->shares);
+        if (r == 0)
+            sink_postgres_subscription(receive->sink, receive->config->subscription);
         if (r == 0 && receive_config_origins(receive->config))
             sink_postgres_origins(receive->sink);
         return r;

@@ -325,7 +325,7 @@ static int names_prepare(Postgres *pg) {
 }
 
 typedef struct Exists {
-    bool schema, position, version, snapshot, head, whole;
+    bool schema, position, version, snapshot, head, whole, snapshot_of;
 } Exists;
 
 static int exists(Postgres *pg, Exists *ret) {
@@ -342,8 +342,9 @@ static int exists(Postgres *pg, Exists *ret) {
         " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'signed_head'),"
         " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a"
         " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = '" POSTGRES_WHOLE
-        "' AND a.attname = 'policy_version'"
-        " AND has_table_privilege(c.oid, 'SELECT'))",
+        "' AND a.attname = 'snapshot_of' AND has_table_privilege(c.oid, 'SELECT')),"
+        " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a"
+        " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'snapshot_of')",
         2, types};
     PgParams params = {0};
     pg_param_text(&params, pg->schema);
@@ -353,8 +354,8 @@ static int exists(Postgres *pg, Exists *ret) {
     pg_params_free(&params);
     if (r < 0)
         return r;
-    *ret = (Exists){pg_bool(result, 0, 0), pg_bool(result, 0, 1), pg_bool(result, 0, 2),
-                    pg_bool(result, 0, 3), pg_bool(result, 0, 4), pg_bool(result, 0, 5)};
+    *ret = (Exists){pg_bool(result, 0, 0), pg_bool(result, 0, 1), pg_bool(result, 0, 2), pg_bool(result, 0, 3),
+                    pg_bool(result, 0, 4), pg_bool(result, 0, 5), pg_bool(result, 0, 6)};
     PQclear(result);
     return 0;
 }
@@ -373,15 +374,17 @@ static int schema_prepare(Postgres *pg) {
             &pg->sql,
             "CREATE TABLE IF NOT EXISTS %s.%s (one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch integer NOT NULL,"
             " position bigint NOT NULL, hash bytea NOT NULL CHECK (length(hash) = 32), policy_version integer,"
-            " at timestamptz NOT NULL, signed_head text); ",
+            " at timestamptz NOT NULL, signed_head text, snapshot_of text); ",
             pg->quoted, pg->place);
     else if (!has.version) // of before there was one
         postgres_sql(&pg->sql, "ALTER TABLE %s.%s ADD COLUMN policy_version integer; ", pg->quoted, pg->place);
     if (has.position && !has.head)
         postgres_sql(&pg->sql, "ALTER TABLE %s.%s ADD COLUMN signed_head text; ", pg->quoted, pg->place);
+    if (has.position && !has.snapshot_of)
+        postgres_sql(&pg->sql, "ALTER TABLE %s.%s ADD COLUMN snapshot_of text; ", pg->quoted, pg->place);
     if (!has.snapshot)
         postgres_snapshot_create(pg);
-    if (!has.schema || !has.position || !has.version || !has.snapshot || !has.head)
+    if (!has.schema || !has.position || !has.version || !has.snapshot || !has.head || !has.snapshot_of)
         r = command(pg);
     return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
 }
@@ -549,7 +552,7 @@ static int postgres_commit(Sink *sink, const SinkPlace *place) {
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
         r = table_put(pg, domain, place->epoch);
     if (r == 0)
-        r = postgres_place_put(pg, place);
+        r = postgres_place_put(pg, place, false);
     if (r == 0)
         r = pg_command(pg->pg, "COMMIT");
     if (r < 0)
@@ -593,6 +596,10 @@ void sink_postgres_share(Sink *sink, int share, int shares) {
         snprintf(pg->place, sizeof pg->place, "dongbo_position_%d_of_%d", share, shares);
 }
 
+void sink_postgres_subscription(Sink *sink, const char *name) {
+    ((Postgres *)sink)->subscription = name;
+}
+
 void sink_postgres_origins(Sink *sink) {
     ((Postgres *)sink)->origins = true;
 }
@@ -613,6 +620,7 @@ int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema) {
     if (!pg)
         return error_fail(ERROR_MEMORY, "no memory for a sink");
     pg->sink.kind = &POSTGRES;
+    pg->subscription = "";
     snprintf(pg->place, sizeof pg->place, POSTGRES_WHOLE);
     CLEANUP(sink_destroy) Sink *sink = &pg->sink;
     pg->schema = strdup(schema);

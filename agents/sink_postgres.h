@@ -30,8 +30,10 @@
 // Does not connect yet. ERROR_CONFIG, ERROR_MEMORY.
 int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema);
 // Before anything else: of several receivers that fill these tables, the one with this share. It keeps its place in a
-// table of its own, dongbo_position_2_of_3; where one without a share has filled the same tables further since then (a
-// snapshot, say), it goes on behind that.
+// table of its own, dongbo_position_2_of_3; where one without a share has taken a snapshot of the same subscription
+// into the same tables since then, it goes on behind that and what that one received after it.
 void sink_postgres_share(Sink *sink, int share, int shares);
+// Likewise: what is received. `name` is the caller's and outlives the sink.
+void sink_postgres_subscription(Sink *sink, const char *name);
 // Likewise: rows with the proofs of whose word they are.
 void sink_postgres_origins(Sink *sink);

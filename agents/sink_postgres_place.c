@@ -10,11 +10,14 @@
 
 void postgres_place_statements(Postgres *pg) {
     postgres_sql(&pg->place_read, "SELECT epoch, position, hash, policy_version FROM %s.%s", pg->quoted, pg->place);
-    postgres_sql(&pg->whole_read, "SELECT epoch, position, hash, policy_version FROM %s." POSTGRES_WHOLE, pg->quoted);
+    postgres_sql(&pg->whole_read,
+                 "SELECT epoch, position, hash, policy_version FROM %s." POSTGRES_WHOLE " WHERE snapshot_of = $1",
+                 pg->quoted);
     postgres_sql(
         &pg->place_write,
-        "INSERT INTO %s.%s (epoch, position, hash, policy_version, at) VALUES ($1, $2, $3, $4, now())"
-        " ON CONFLICT (one) DO UPDATE SET epoch = $1, position = $2, hash = $3, policy_version = $4, at = now()",
+        "INSERT INTO %s.%s AS p (epoch, position, hash, policy_version, at, snapshot_of) VALUES ($1, $2, $3, $4, now(),"
+        " $6) ON CONFLICT (one) DO UPDATE SET epoch = $1, position = $2, hash = $3, policy_version = $4, at = now(),"
+        " snapshot_of = coalesce($6, CASE WHEN p.snapshot_of = $5 THEN $5 END)",
         pg->quoted, pg->place);
     postgres_sql(&pg->head_read, "SELECT signed_head FROM %s.%s WHERE signed_head IS NOT NULL", pg->quoted, pg->place);
     postgres_sql(&pg->head_write, "UPDATE %s.%s SET signed_head = $1", pg->quoted, pg->place);
@@ -23,18 +26,21 @@ void postgres_place_statements(Postgres *pg) {
     bytes_append_u8(&pg->place_read, 0);
     bytes_append_u8(&pg->whole_read, 0);
     bytes_append_u8(&pg->place_write, 0);
-    static const Oid types[] = {OID_INT4, OID_INT8, OID_BYTEA, OID_INT4};
-    pg->place_reader = (PgStatement){"place_read", (const char *)pg->place_read.data, 0, NULL};
-    pg->whole_reader = (PgStatement){"whole_read", (const char *)pg->whole_read.data, 0, NULL};
-    pg->place_writer = (PgStatement){"place_write", (const char *)pg->place_write.data, 4, types};
+    static const Oid types[] = {OID_INT4, OID_INT8, OID_BYTEA, OID_INT4, OID_TEXT, OID_TEXT};
     static const Oid text[] = {OID_TEXT};
+    pg->place_reader = (PgStatement){"place_read", (const char *)pg->place_read.data, 0, NULL};
+    pg->whole_reader = (PgStatement){"whole_read", (const char *)pg->whole_read.data, 1, text};
+    pg->place_writer = (PgStatement){"place_write", (const char *)pg->place_write.data, 6, types};
     pg->head_reader = (PgStatement){"head_read", (const char *)pg->head_read.data, 0, NULL};
     pg->head_writer = (PgStatement){"head_write", (const char *)pg->head_write.data, 1, text};
 }
 
 static int place_read(Postgres *pg, const PgStatement *reader, SinkPlace *ret) {
     PGresult *result;
-    int r = pg_run(pg->pg, reader, NULL, &result);
+    pg_params_clear(&pg->params);
+    if (reader->n_params)
+        pg_param_text(&pg->params, pg->subscription);
+    int r = pg_run(pg->pg, reader, &pg->params, &result);
     if (r < 0)
         return postgres_altered(pg, pg->place, r);
     bool found = PQntuples(result) == 1;
@@ -58,8 +64,9 @@ static bool is_further(const SinkPlace *a, const SinkPlace *b) {
     return a->position != b->position ? a->position > b->position : a->policy_version > b->policy_version;
 }
 
-// What a receiver without a share has put into these tables since then was of this share's persons, too. To hear it
-// again would bring back what its snapshot let go: the feed tells what came before a right ended, and not that it did.
+// A snapshot of this subscription, and what its receiver put into these tables since, was of this share's persons, too.
+// To hear it again would bring back what the snapshot let go: the feed tells what came before a right ended, and not
+// that it did. What another began with, a position or a time, is not all that came before.
 int postgres_place_find(Postgres *pg, SinkPlace *ret) {
     SinkPlace whole;
     int r = place_read(pg, &pg->place_reader, ret);
@@ -71,12 +78,17 @@ int postgres_place_find(Postgres *pg, SinkPlace *ret) {
     return r < 0 ? r : 0;
 }
 
-int postgres_place_put(Postgres *pg, const SinkPlace *place) {
+int postgres_place_put(Postgres *pg, const SinkPlace *place, bool snapshot) {
     pg_params_clear(&pg->params);
     pg_param_i32(&pg->params, (int32_t)place->epoch);
     pg_param_i64(&pg->params, (int64_t)place->position);
     pg_param_bytes(&pg->params, place->hash, HASH_BYTES);
     pg_param_i32(&pg->params, (int32_t)place->policy_version);
+    pg_param_text(&pg->params, pg->subscription);
+    if (snapshot)
+        pg_param_text(&pg->params, pg->subscription);
+    else
+        pg_param_null(&pg->params);
     int r = pg_run(pg->pg, &pg->place_writer, &pg->params, NULL);
     return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
 }

@@ -266,7 +266,7 @@ static int postgres_end(Sink *sink, const SinkSnapshot *snapshot, const SinkPlac
         if (pg->tables[domain].columns)
             r = table_sweep(pg, domain, snapshot, tally);
     if (r == 0 && !snapshot->dry)
-        r = postgres_place_put(pg, place);
+        r = postgres_place_put(pg, place, !snapshot->buckets);
     if (r == 0 && !snapshot->buckets)
         r = pg_run(pg->pg, &pg->snapshot_drop.statement, NULL, NULL);
     if (r == 0)

@@ -55,13 +55,14 @@ typedef struct Postgres {
     Pg *pg;
     char *schema;
     char place[48];                   // the table of the place
+    const char *subscription;         // what fills the tables
     char *quoted;                     // the schema as an identifier; known once connected
     uint32_t granted[DOMAIN_MAX + 1]; // fields, as bits
     bool granted_number;
     bool origins;                // rows are to have proofs of origin
     const RecordOrigin *origin;  // of the next record
     const SinkSnapshot *filling; // rows are of this snapshot; NULL: of the feed
-    bool beside_whole;           // a share, and one without a share has a place here
+    bool beside_whole;           // a share, and one without a share may have a place here
     bool failed;                 // something was missing, and nothing has been committed since
     Table tables[DOMAIN_MAX + 1];
     Arena *arena; // rows since the last commit
@@ -88,7 +89,8 @@ void postgres_rows_forget(Postgres *pg);
 #define POSTGRES_WHOLE "dongbo_position" // the table of a receiver without a share
 void postgres_place_statements(Postgres *pg);
 int postgres_place_find(Postgres *pg, SinkPlace *ret); // 1 when there is none
-int postgres_place_put(Postgres *pg, const SinkPlace *place);
+// `snapshot`: one of everything has just been completed.
+int postgres_place_put(Postgres *pg, const SinkPlace *place, bool snapshot);
 int postgres_head_keep(Sink *sink, const char *line, size_t n);
 int postgres_head_kept(Sink *sink, Bytes *ret);
 

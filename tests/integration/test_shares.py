@@ -252,6 +252,40 @@ def test_shares_bring_back_nothing_that_a_snapshot_let_go(exchange, health, empt
     assert len(empty_database.rows(places)) == 1
 
 
+def fill_tables(exchange, database):
+    """The receivers of "hn" to come fill tables."""
+    config = exchange.receivers["hn"].config
+    text = config.read_text()
+    config.write_text(text[:text.index("sink:")] +
+                      f'sink: {{kind: postgres, conninfo: "{database.conninfo()}", schema: r}}\n')
+
+
+@pytest.mark.parametrize("beside", ["position", "time", "other"])
+def test_shares_go_on_behind_no_part(exchange, health, empty_database, beside):
+    """What one without a share began with, or filled of another subscription, is not all that came before."""
+    history = History(health, random.Random(4))
+    fill_tables(exchange, empty_database)
+    shares = [Consumer(exchange, f"part-{i}", f"{i}/2") for i in (1, 2)]
+    history.go_on(30)
+    for share in shares:
+        share.until_head()
+    history.go_on(60)
+    middle, now = history.head, exchange.cluster.value("SELECT clock_timestamp()::text")
+    history.go_on(10)
+    whole = Consumer(exchange, "whole")
+    if beside == "other":
+        exchange.committee("other", "population", "citizen_number,population.full_name")
+        other = exchange.receivers["other"].config.read_text()
+        whole.config.write_text(other[:other.index("sink:")] +
+                                whole.config.read_text()[whole.config.read_text().index("sink:"):])
+    whole.until_head(*{"position": ["--from", str(middle)], "time": ["--from", now.replace(" ", "T")],
+                       "other": ["--from", "head"]}[beside])
+    assert empty_database.value("SELECT position FROM r.dongbo_position") >= history.head
+    for share in shares:
+        share.until_head()
+    assert empty_database.value("SELECT count(*) FROM r.health") == len(history.lots)
+
+
 def test_a_share_that_stops_holds_up_nobody(exchange, health):
     history = History(health, random.Random(5))
     stopped, other = (Consumer(exchange, f"share-{i}", f"{i}/2") for i in (1, 2))
