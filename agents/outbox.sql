@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS public.dongbo_outbox_result (
     reasons  text NOT NULL,                -- CODE:field, separated by spaces
     text_vi  text NOT NULL,
     text_en  text NOT NULL,
-    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(), -- of the answer, by the agent's clock: the last one holds
     mark     text NOT NULL UNIQUE          -- one result is written once, whatever dies when
 );
 CREATE INDEX IF NOT EXISTS dongbo_outbox_result_id ON public.dongbo_outbox_result (id);

@@ -29,7 +29,14 @@
 // Of one statement. Other sources and the exchange's sessions wait for it, and sessions end after PEER_SILENT_MS.
 #define PATIENCE_MS 10000
 
-enum { OID_INT8 = 20, OID_TEXT = 25, OID_INT4 = 23, OID_INT8_ARRAY = 1016, OID_TEXT_ARRAY = 1009 };
+enum {
+    OID_INT8 = 20,
+    OID_TEXT = 25,
+    OID_INT4 = 23,
+    OID_TIMESTAMPTZ = 1184,
+    OID_INT8_ARRAY = 1016,
+    OID_TEXT_ARRAY = 1009,
+};
 
 typedef struct SourceOutbox {
     Source base;
@@ -82,7 +89,7 @@ static int quote_table(const char *table, char quoted[160], char result[170]) {
 
 static int make_statements(SourceOutbox *self) {
     static const Oid TAKE[] = {OID_INT4, OID_TEXT_ARRAY}, IDS[] = {OID_INT8_ARRAY};
-    static const Oid RESULT[] = {OID_INT8, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT};
+    static const Oid RESULT[] = {OID_INT8, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT, OID_TIMESTAMPTZ};
     char table[160], results[170];
     int r = quote_table(self->base.config->table == NULL ? "public.dongbo_outbox" : self->base.config->table, table,
                         results);
@@ -108,8 +115,8 @@ static int make_statements(SourceOutbox *self) {
                  " WHERE NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.id = u.n AND o.taken_at IS NULL)",
                  table) > 0 &&
         asprintf(&self->sql_result,
-                 "INSERT INTO %s (id, \"row\", verdict, reasons, text_vi, text_en, mark)"
-                 " VALUES ($1, $2::jsonb, $3, $4, $5, $6, $7) ON CONFLICT (mark) DO NOTHING",
+                 "INSERT INTO %s (id, \"row\", verdict, reasons, text_vi, text_en, mark, at)"
+                 " VALUES ($1, $2::jsonb, $3, $4, $5, $6, $7, $8) ON CONFLICT (mark) DO NOTHING",
                  results) > 0;
     if (!made)
         return error_fail(ERROR_MEMORY, "no memory for a source");
@@ -118,7 +125,7 @@ static int make_statements(SourceOutbox *self) {
     self->mark = (PgStatement){"outbox_mark", self->sql_mark, 1, IDS};
     self->delete = (PgStatement){"outbox_delete", self->sql_delete, 1, IDS};
     self->marked = (PgStatement){"outbox_marked", self->sql_marked, 1, IDS};
-    self->result = (PgStatement){"outbox_result", self->sql_result, 7, RESULT};
+    self->result = (PgStatement){"outbox_result", self->sql_result, 8, RESULT};
     return 0;
 }
 
@@ -486,6 +493,7 @@ static int insert(Inserting *inserting, const Result *result) {
     pg_param_text(&params, closed(&inserting->words.vi));
     pg_param_text(&params, closed(&inserting->words.en));
     pg_param_text(&params, result->mark);
+    pg_param_us(&params, result->at_us); // not when it is written: one that was set aside may have a successor there
     int r = pg_run(inserting->self->pg, &inserting->self->result, &params, NULL);
     pg_params_free(&params);
     return r;

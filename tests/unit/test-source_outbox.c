@@ -263,6 +263,27 @@ static void test_sets_aside_what_cannot_be_stored(void **state) {
     }
 }
 
+// By the time of the answer, the last one holds, though one before it could be written only later.
+static void test_keeps_answers_in_their_order(void **state) {
+    static const PgStatement LAST = {
+        "last", "SELECT (\"row\" ->> 'n')::int FROM public.dongbo_outbox_result ORDER BY at DESC LIMIT 1", 0, NULL};
+    OutboxCase *c = *state;
+    open_table(c);
+    done(pg_command(c->ministry, "ALTER TABLE public.dongbo_outbox_result ADD CONSTRAINT guard "
+                                 "CHECK (\"row\" ->> 'n' <> '1')"));
+    refuse_rows(c, 1);
+    assert_int_equal(hand_back(c), 0);
+    done(pg_command(c->ministry,
+                    "UPDATE public.dongbo_outbox SET taken_at = NULL, \"row\" = '{\"id\": \"\", \"n\": 2}'"));
+    (void)look(c);
+    assert_true(take_what_is_there(c));
+    assert_int_equal(hand_back(c), 1);
+    done(pg_command(c->ministry, "ALTER TABLE public.dongbo_outbox_result DROP CONSTRAINT guard"));
+    c->test->now_us += 600LL * 1000000;
+    assert_int_equal(hand_back(c), 1);
+    assert_int_equal(number(c, &LAST), 2);
+}
+
 // All of several portions.
 static void test_sets_aside_all_that_cannot_be_stored(void **state) {
     OutboxCase *c = *state;
@@ -553,6 +574,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_answers_each_refusal_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sets_aside_what_cannot_be_stored, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sets_aside_all_that_cannot_be_stored, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_keeps_answers_in_their_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hands_back_for_a_while, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seals_once_what_a_lost_session_locks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waits_for_no_locked_table, setup, teardown),
