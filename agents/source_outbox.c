@@ -131,14 +131,14 @@ static int make_statements(SourceOutbox *self) {
 
 // ---- looking ----
 
-// A table that is locked for long: the server itself gives up before the patience ends, or each try would leave it a
-// session that waits.
+// A table that is locked for long, or large: the server itself gives up before the patience ends, or each try would
+// leave it a session that waits or works, with rows locked.
 static int connect_outbox(SourceOutbox *self) {
     if (pg_connected(self->pg))
         return 0;
     int r = pg_connect(self->pg);
     if (r == 0)
-        r = pg_command(self->pg, "SET lock_timeout = '3s'; LISTEN dongbo_outbox");
+        r = pg_command(self->pg, "SET lock_timeout = '3s'; SET statement_timeout = '8s'; LISTEN dongbo_outbox");
     if (r < 0)
         pg_disconnect(self->pg);
     self->news = true;

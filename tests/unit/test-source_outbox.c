@@ -142,12 +142,16 @@ static void test_told_of_with_the_commit(void **state) {
     assert_true(look(c) > 0);
 }
 
-// On the documented table itself.
-static void open_table(OutboxCase *c) {
+static void open_on(OutboxCase *c, char *table) {
     source_destroy(&c->source);
-    c->config.table = "public.dongbo_outbox";
+    c->config.table = table;
     SourceOptions options = {&c->config, c->test->spool, c->map, &c->test->clock};
     done(source_new(&c->source, &options));
+}
+
+// On the documented table itself.
+static void open_table(OutboxCase *c) {
+    open_on(c, "public.dongbo_outbox");
 }
 
 static bool take_what_is_there(OutboxCase *c) {
@@ -416,6 +420,21 @@ static void test_waits_for_no_locked_table(void **state) {
     assert_int_equal(hand_back(c), 1);
 }
 
+// Nor is a session left working that nobody waits for any more.
+static void test_leaves_no_slow_statement_behind(void **state) {
+    static const PgStatement WORKING = {
+        "working", "SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 's' AND state = 'active'", 0,
+        NULL};
+    OutboxCase *c = *state;
+    uint64_t bytes;
+    done(pg_command(c->ministry, "CREATE VIEW public.slow AS SELECT * FROM public.dongbo_outbox "
+                                 "WHERE (SELECT pg_sleep(60)) IS NOT NULL"));
+    done(pg_command(c->ministry, ROW));
+    open_on(c, "public.slow");
+    assert_int_equal(c->source->kind->look(c->source, &bytes), ERROR_DATABASE);
+    assert_int_equal(number(c, &WORKING), 0);
+}
+
 // A server that stands still, as where its disk does.
 static void test_waits_for_no_frozen_server(void **state) {
     static const PgStatement SERVER = {"server", "SELECT pid FROM pg_stat_activity WHERE application_name = 's'", 0,
@@ -578,6 +597,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_hands_back_for_a_while, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seals_once_what_a_lost_session_locks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waits_for_no_locked_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_leaves_no_slow_statement_behind, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waits_for_no_frozen_server, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_what_is_corrected_before_the_mark, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_what_is_withdrawn_before_the_mark, setup, teardown),
