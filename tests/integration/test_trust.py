@@ -249,7 +249,7 @@ def test_what_is_wrong_is_run_again(tree):
 
 @pytest.mark.parametrize("usual, meanwhile, since", [
     (0.02, [0.3] * 9, 0.02), (0.05, [0.6] * 9, 0.05), (0.02, [0.02] * 9, 0.3),  # all of them
-    (0.02, [0.02] * 99 + [attack.LATE + 0.1], 0.02)])                           # one
+    (0.02, [0.02] * 99 + [attack.LATE + 0.1], 0.02), (0.02, [0.02] * 99 + [attack.LATE + 0.1], 0.24)])  # one
 def test_turns_that_are_late_are_found(usual, meanwhile, since):
     with pytest.raises(AssertionError, match="usually"):
         attack.assert_in_time([usual] * 9 + meanwhile + [since] * 9, 9, 9 + len(meanwhile), attack.LATE)
