@@ -279,7 +279,8 @@ static int undecided_row(Spool *spool, sqlite3_stmt *row, Undecided *ret) {
     *ret = (Undecided){.stream = sqlite3_column_int64(row, 0),
                        .sequence = (uint64_t)sqlite3_column_int64(row, 1),
                        .verdict = sqlite3_column_int(row, 3),
-                       .position = (uint64_t)sqlite3_column_int64(row, 4)};
+                       .position = (uint64_t)sqlite3_column_int64(row, 4),
+                       .stood = (uint64_t)sqlite3_column_int64(row, 6)};
     size_t n;
     const uint8_t *data = lite_blob(row, 2, &n);
     if (n == EVENT_ID_BYTES)
@@ -290,7 +291,7 @@ static int undecided_row(Spool *spool, sqlite3_stmt *row, Undecided *ret) {
     return 0;
 }
 
-#define UNDECIDED_COLUMNS "stream, sequence, event_id, verdict, position, item"
+#define UNDECIDED_COLUMNS "stream, sequence, event_id, verdict, position, item, stood"
 
 int ledger_undecided(Spool *spool, int64_t stream, uint64_t sequence, Undecided *ret) {
     static const char READ[] = "SELECT " UNDECIDED_COLUMNS " FROM undecided WHERE stream = ?1 AND sequence = ?2";

@@ -111,8 +111,9 @@ typedef struct Undecided {
     uint64_t sequence;
     uint8_t event_id[EVENT_ID_BYTES];
     int verdict;
-    uint64_t position;
-    Item item; // its text lives until the next call
+    uint64_t position; // 0: the exchange seems to have forgotten since where it said that
+    uint64_t stood;    // ... which was here; 0 where that is not known
+    Item item;         // its text lives until the next call
 } Undecided;
 int ledger_undecided_put(Spool *spool, const Undecided *undecided);
 int ledger_undecided(Spool *spool, int64_t stream, uint64_t sequence, Undecided *ret);               // 1: none

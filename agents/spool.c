@@ -94,6 +94,7 @@ static int spool_columns(Spool *spool) {
         {"origin", "encoding", "ALTER TABLE origin ADD COLUMN encoding TEXT NOT NULL DEFAULT ''"},
         {"origin", "confidence", "ALTER TABLE origin ADD COLUMN confidence INTEGER NOT NULL DEFAULT -1"},
         {"taken", "content", "ALTER TABLE taken ADD COLUMN content INTEGER NOT NULL DEFAULT 0"},
+        {"undecided", "stood", "ALTER TABLE undecided ADD COLUMN stood INTEGER NOT NULL DEFAULT 0"},
         {"result", "aside", "ALTER TABLE result ADD COLUMN aside INTEGER NOT NULL DEFAULT 0"},
     };
     int r = 0;
@@ -371,7 +372,7 @@ int spool_epoch(Spool *spool, const SpoolStream *stream, uint32_t epoch) {
     static const char FIRST[] = "UPDATE stream SET verdict_epoch = ?2 WHERE id = ?1",
                       EPOCH[] = "UPDATE stream SET hello_epoch = ?3, hello_position = ?4, verdict_epoch = ?2, "
                                 "verdict_position = 0 WHERE id = ?1";
-    static const char FORGET[] = "UPDATE undecided SET position = 0";
+    static const char FORGET[] = "UPDATE undecided SET stood = max(stood, position), position = 0";
     int64_t n;
     assert(spool->in_transaction);
     bool another = stream->verdict_epoch != 0 && stream->verdict_epoch != epoch;

@@ -46,7 +46,8 @@ typedef struct Said {
     const Dongbo__EventVerdict *said;  // NULL: a plain ACCEPTED
     Word last;                         // when `word`
     Dongbo__EventVerdict without_them; // what is said when its reasons are not known
-    bool bare;                         // ... and it is not known either where it stands: it may be said again
+    bool bare;                         // ... and the exchange may say it again
+    uint64_t stood;                    // ... at this place, if it forgot nothing; 0 where that is not known
 } Said;
 
 static void said_free(Said *said) {
@@ -477,7 +478,7 @@ static int check_known(Applying *applying, const Dongbo__EventVerdict *verdict, 
     return r < 0 ? r : ledger_undecided(applying->verdicts->spool, stream, sequence, undecided);
 }
 
-// What was said last of the event that a later word is on. 1: that stands behind the word.
+// What was said last of the event that a later word is on. 1: that stands behind the word, or seems to.
 static int find_last(Applying *applying, const Dongbo__EventVerdict *verdict, const LaterBatch *later,
                      const Undecided *undecided, Said *ret) {
     int r = word_get(applying->verdicts->spool, undecided->stream, undecided->sequence, &ret->last);
@@ -498,14 +499,15 @@ static int find_last(Applying *applying, const Dongbo__EventVerdict *verdict, co
     ret->without_them.verdict = (Dongbo__Verdict)undecided->verdict;
     ret->said = &ret->without_them;
     ret->bare = undecided->position == 0;
-    return 0;
+    ret->stood = undecided->stood;
+    return ret->bare && (int)verdict->verdict == undecided->verdict && verdict->position < undecided->stood;
 }
 
 // Whether a restored exchange says again what it said, as far as that is kept: what it has no receipt for any more, or
 // decided in another epoch.
 static bool says_again(const Applying *applying, const Dongbo__EventVerdict *told, const Said *before) {
-    if (before->bare)
-        return verdict_of(told) == verdict_of(before->said);
+    if (before->bare) // what it says behind that is another word, though the verdict may be the same
+        return verdict_of(told) == verdict_of(before->said) && (before->stood == 0 || told->position <= before->stood);
     bool may_repeat = before->word && before->last.epoch != applying->stream->verdict_epoch;
     return (applying->early ? before->known : may_repeat) && same_verdict(told, before->said);
 }

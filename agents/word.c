@@ -84,16 +84,17 @@ int word_within(Spool *spool, int64_t stream, uint64_t first, uint64_t last, int
 
 // Its place stays, below 0.
 int word_age(Lite *lite, int64_t stream, uint64_t after) {
-    static const char WORDS[] = "UPDATE word SET position = -position "
-                                "WHERE stream = ?1 AND sequence > ?2 AND position > 0",
-                      OPEN[] = "UPDATE undecided SET position = 0 WHERE stream = ?1 AND sequence > ?2";
+    static const char
+        WORDS[] = "UPDATE word SET position = -position "
+                  "WHERE stream = ?1 AND sequence > ?2 AND position > 0",
+        OPEN[] = "UPDATE undecided SET stood = max(stood, position), position = 0 WHERE stream = ?1 AND sequence > ?2";
     int r = lite_run(lite, WORDS, "ii", stream, (int64_t)after);
     return r < 0 ? r : lite_run(lite, OPEN, "ii", stream, (int64_t)after);
 }
 
 int word_age_behind(Spool *spool, uint64_t position) {
     static const char WORDS[] = "UPDATE word SET position = -position WHERE position > ?1",
-                      OPEN[] = "UPDATE undecided SET position = 0 WHERE position > ?1";
+                      OPEN[] = "UPDATE undecided SET stood = max(stood, position), position = 0 WHERE position > ?1";
     int r = lite_run(spool_lite(spool), WORDS, "i", (int64_t)position);
     return r < 0 ? r : lite_run(spool_lite(spool), OPEN, "i", (int64_t)position);
 }

@@ -24,6 +24,14 @@ static void set_back(PublishCase *test, uint64_t after) {
     assert_int_equal(resumption_find(test->spool, &stream, after, &n), 0);
 }
 
+// Batches, and their receipts.
+static void let_go(PublishCase *test) {
+    test->now_us += 8LL * 24 * 3600 * 1000000;
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(spool_trim(test->spool), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+}
+
 static void replace_stream(PublishCase *test) {
     SpoolStream stream;
     assert_int_equal(spool_begin(test->spool), 0);
@@ -320,10 +328,7 @@ static void test_knows_what_is_open_without_its_batch(void **state) {
     publish_case_add(test, 2);
     receipt(test, &verdicts, 1, (Word[]){{1, MISMATCH, 1001, DONGBO__REASON_CODE__NAME_DIFFERS}, {0}});
     assert_told(test, "2:4 ", "");
-    test->now_us += 8LL * 24 * 3600 * 1000000;
-    assert_int_equal(spool_begin(test->spool), 0);
-    assert_int_equal(spool_trim(test->spool), 0);
-    assert_int_equal(spool_commit(test->spool), 0);
+    let_go(test);
     for (uint32_t number = 2; number <= 3; number++) {
         epoch(test, number);
         later(test, &verdicts, 1001, (Word[]){{1, MISMATCH, 1001, DONGBO__REASON_CODE__NAME_DIFFERS}, {0}});
@@ -339,6 +344,35 @@ static void test_knows_what_is_open_without_its_batch(void **state) {
     assert_told(test, "2:4 ", "");
     later(test, &verdicts, 1200, (Word[]){{1, ACCEPTED, 1200, 0}, {0}});
     assert_told(test, "", "2:1 ");
+    assert_undecided(test, 0);
+    verdicts_free(&verdicts);
+}
+
+// And what it says then for the first time, though the verdict is the same.
+static void test_hears_other_reasons_of_what_is_open_without_its_batch(void **state) {
+    PublishCase *test = *state;
+    Verdicts verdicts = {.spool = test->spool};
+    static const Word WORDS[] = {
+        {1, MISMATCH, 1001, DONGBO__REASON_CODE__NAME_DIFFERS}, {1, MISMATCH, 1100, 0}, {1, MISMATCH, 1200, 0}, {0}};
+    epoch(test, 1);
+    publish_case_add(test, 2);
+    receipt(test, &verdicts, 1, (Word[]){WORDS[0], {0}});
+    later(test, &verdicts, 1100, (Word[]){WORDS[1], {0}});
+    assert_told(test, "2:4 2:4 ", "");
+    let_go(test);
+    epoch(test, 2);
+    later(test, &verdicts, 1100, (Word[]){WORDS[0], WORDS[1], {0}});
+    assert_told(test, "", "");
+    epoch(test, 3);
+    later(test, &verdicts, 1200, WORDS);
+    assert_told(test, "2:4 ", "");
+    assert_int_equal(verdicts.later[MISMATCH], 2);
+    epoch(test, 4);
+    later(test, &verdicts, 1200, WORDS);
+    assert_told(test, "", "");
+    later(test, &verdicts, 1300, (Word[]){{1, ACCEPTED, 1300, 0}, {0}});
+    assert_told(test, "", "2:1 ");
+    assert_tally(test, "1:2 ");
     assert_undecided(test, 0);
     verdicts_free(&verdicts);
 }
@@ -465,6 +499,7 @@ int main(void) {
         TEST(test_later_words_of_another_epoch),
         TEST(test_knows_what_receipts_of_the_epoch_before_said),
         TEST(test_knows_what_is_open_without_its_batch),
+        TEST(test_hears_other_reasons_of_what_is_open_without_its_batch),
         TEST(test_resealed_batch_is_told_what_differs),
         TEST(test_split_batch_is_told_what_differs),
         TEST(test_later_word_on_what_is_sealed_again),
