@@ -5,6 +5,7 @@
 #pragma once
 
 #include "agents/drop.h"
+#include "agents/ledger.h"
 
 typedef enum Done {
     DONE_MOVED,
@@ -12,5 +13,6 @@ typedef enum Done {
     DONE_TWICE,    // it was replaced as it was moved, and so was what replaced it: that lies in done/, by the kept name
 } Done;
 
-// *ret_now is what bore the name when it was looked at last; its own name is "" when nothing did. ERROR_SYSTEM.
-int done_move(const Drop *drop, const DropFile *file, const char *kept_name, DropFile *ret_now);
+// To its origin's kept name. *ret_now is what bore the name when it was looked at last; its own name is "" when nothing
+// did. ERROR_SYSTEM.
+int done_move(const Drop *drop, const DropFile *file, const Origin *origin, DropFile *ret_now);

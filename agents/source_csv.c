@@ -433,7 +433,7 @@ static int csv_read(Source *source, Intake *intake) {
 // then.
 static int move_file(SourceCsv *self, const Origin *origin, const DropFile *file) {
     DropFile now;
-    int r = done_move(self->drop, file, origin->kept_name, &now);
+    int r = done_move(self->drop, file, origin, &now);
     if (r == DONE_MOVED)
         drop_let_go(self->drop, file->name);
     if (r <= DONE_MOVED)
