@@ -505,15 +505,15 @@ static int look_at_all(Drop *drop, DIR *directory) {
     return r;
 }
 
-// What was created and is not there any more is not waited for.
-static int forget_gone(Drop *drop, int directory) {
+// Takes the names out that are not there any more.
+static int forget_gone(zhashx_t *of, int directory) {
     struct stat stat;
-    zlistx_t *names = zhashx_keys(drop->made);
+    zlistx_t *names = zhashx_keys(of);
     if (names == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a drop folder");
     for (const char *name = zlistx_first(names); name != NULL; name = zlistx_next(names))
         if (fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
-            zhashx_delete(drop->made, name);
+            zhashx_delete(of, name);
     zlistx_destroy(&names);
     return 0;
 }
@@ -535,7 +535,9 @@ static int look_for_untold(Drop *drop, DIR *directory) {
     zhashx_t *found = NULL;
     int r = drop_watch(drop);
     if (r == 0)
-        r = forget_gone(drop, dirfd(directory));
+        r = forget_gone(drop->made, dirfd(directory));
+    if (r == 0)
+        r = forget_gone(drop->busy, dirfd(directory));
     if (r == 0)
         r = drop_files_new(&found);
     for (struct dirent *entry; r == 0 && drop->n < DROP_FILES_MAX && (entry = readdir(directory)) != NULL;)

@@ -43,8 +43,8 @@ int drop_wait_ms(const Drop *drop);
 // where no leases are granted, one that was opened as soon as it was created, when its closing is told or all listings
 // of an hour found it the same.
 int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n);
-// One that the last scan found open for writing, or that may be, and that no earlier one had, as a sentence that says
-// what it waits for; NULL when there is none. Closing it is news.
+// One that the last scan found open for writing, or that may be, and that no earlier one had since the name was there,
+// as a sentence that says what it waits for; NULL when there is none. Closing it is news.
 #define DROP_BUSY_BYTES 512
 const char *drop_busy(Drop *drop);
 // One that cannot be opened, as a sentence that says why; NULL when there is none. It is tried again every ten seconds.

@@ -223,6 +223,23 @@ static void test_leaves_what_no_event_told_while_it_is_open(void **state) {
     assert_string_equal(told(c, DROP_LIST_MS), "a.csv ");
 }
 
+// The name of one that was taken away while it was open is not kept: the next one of that name is said again.
+static void test_says_again_what_comes_back_open(void **state) {
+    DropCase *c = *state;
+    char path[128];
+    assert_string_equal(told(c, 0), "");
+    for (int i = 0; i < 2; i++) {
+        int fd = begin_writing(c, "a.csv", O_CREAT);
+        swallow_events(c);
+        assert_string_equal(told(c, DROP_LIST_MS), "");
+        assert_string_equal(told(c, DROP_LIST_MS), "");
+        assert_non_null(drop_busy(c->drop));
+        assert_int_equal(unlink(path_of(c, "a.csv", path)), 0);
+        close(fd);
+        assert_string_equal(told(c, DROP_LIST_MS), "");
+    }
+}
+
 // The kernel lost some: nothing is forgotten, and nothing taken that a lost one would have told to leave.
 static void lose_events(const DropCase *c) {
     char name[32];
@@ -414,6 +431,7 @@ int main(void) {
         TEST(test_tells_of_what_no_event_told),
         TEST(test_tells_of_what_no_event_told_without_leases),
         TEST(test_leaves_what_no_event_told_while_it_is_open),
+        TEST(test_says_again_what_comes_back_open),
         TEST(test_lists_when_events_are_lost),
         TEST(test_waits_when_events_are_lost_without_leases),
         TEST(test_waits_for_listings_without_leases),
