@@ -163,13 +163,15 @@ static int result_row(sqlite3_stmt *row, const ResultQuery *query, LedgerEach ea
     return r;
 }
 
+#define RESULT_READ                                                                                                    \
+    "SELECT id, mark, item, verdict, text_vi, text_en, at FROM result WHERE origin = ?1 AND kind = ?2 AND aside = 0 "
+
 int ledger_results(Spool *spool, const ResultQuery *query, LedgerEach each, void *self, int64_t *ret_last) {
-    static const char READ[] = "SELECT id, mark, item, verdict, text_vi, text_en, at FROM result "
-                               "WHERE origin = ?1 AND kind = ?2 AND aside = 0 ORDER BY id LIMIT ?3";
+    static const char READ[] = RESULT_READ "ORDER BY id LIMIT ?3", NEWEST[] = RESULT_READ "ORDER BY id DESC LIMIT ?3";
     *ret_last = 0;
     sqlite3_stmt *row;
-    int r =
-        lite_query(spool_lite(spool), &row, READ, "iii", query->origin, (int64_t)query->kind, (int64_t)query->limit);
+    int r = lite_query(spool_lite(spool), &row, query->newest ? NEWEST : READ, "iii", query->origin,
+                       (int64_t)query->kind, (int64_t)query->limit);
     if (r < 0)
         return r;
     while ((r = lite_row(spool_lite(spool), row)) == 0) {

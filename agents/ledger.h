@@ -82,6 +82,7 @@ typedef struct ResultQuery {
     int64_t origin;
     ResultKind kind;
     int limit;
+    bool newest; // from the last one on
 } ResultQuery;
 int ledger_results(Spool *spool, const ResultQuery *query, LedgerEach each, void *self, int64_t *ret_last);
 int ledger_results_delete(Spool *spool, int64_t origin, ResultKind kind, int64_t up_to);

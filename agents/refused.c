@@ -333,7 +333,7 @@ static int write_portion(Writer *writer, ResultKind kind, int fd, const char *pa
         append_header(writer);
     if (r == 0 && size > 0)
         r = take_columns(writer, fd, size, path);
-    ResultQuery query = {writer->file->origin->id, kind, ROWS_AT_ONCE};
+    ResultQuery query = {writer->file->origin->id, kind, ROWS_AT_ONCE, false};
     if (r == 0)
         r = ledger_results(writer->file->spool, &query, append_result, writer, ret_last);
     if (r < 0 || *ret_last == 0)
@@ -363,7 +363,7 @@ static int write_kind(Writer *writer, ResultKind kind) {
     char name[300], path[4096];
     int64_t last;
     static const int ONE = 1;
-    ResultQuery any = {writer->file->origin->id, kind, ONE};
+    ResultQuery any = {writer->file->origin->id, kind, ONE, false};
     int before = writer->n_rows;
     int r = ledger_results(writer->file->spool, &any, append_result, writer, &last);
     writer->n_rows = before;

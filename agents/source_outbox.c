@@ -56,6 +56,7 @@ typedef struct SourceOutbox {
     char aside[512]; // what is said of the first answer that could not be stored; "" when there is none
     int64_t aside_ms;
     int portion; // so many answers are stored together
+    bool takes;  // an answer was stored in this session
 } SourceOutbox;
 
 static void outbox_destroy(Source **source) {
@@ -142,6 +143,7 @@ static int connect_outbox(SourceOutbox *self) {
     if (r < 0)
         pg_disconnect(self->pg);
     self->news = true;
+    self->takes = false;
     return r;
 }
 
@@ -451,6 +453,9 @@ typedef struct Inserting {
     bool singly; // each by itself: one that cannot be stored is set aside
     int64_t aside[RESULTS_SINGLY];
     int n, n_aside;
+    bool doubted;  // some of those
+    char why[360]; // the first of them was refused, and ...
+    unsigned long long why_row;
     int64_t until_ms;
 } Inserting;
 
@@ -463,20 +468,42 @@ static const char *closed(Bytes *text) {
     return text->failed ? "" : (const char *)text->data;
 }
 
-// It is this answer that the table does not take: a constraint, a type, the database's encoding, or a trigger's word.
-static bool is_refused_there(const SourceOutbox *self, int r) {
-    return r == ERROR_DATA || (r == ERROR_DATABASE && strncmp(pg_sqlstate(self->pg), "P0", 2) == 0);
+// What the server said of one answer, or of all in a portion.
+typedef enum Refusal {
+    REFUSAL_NONE,    // or of something else: it may be stored later
+    REFUSAL_OF_THIS, // a constraint, a type, the database's encoding, a limit, a view's check, or a trigger's word
+    REFUSAL_DOUBTED, // it may be of any: a policy as well as a right that is missing, or what a trigger calls its own
+} Refusal;
+
+static Refusal refusal_of(const SourceOutbox *self, int r) {
+    static const char *const OF_THIS[] = {"P0", "44", "54"};
+    if (r == ERROR_DATA)
+        return REFUSAL_OF_THIS;
+    if (r != ERROR_DATABASE || !pg_connected(self->pg) || pg_is_passing(self->pg))
+        return REFUSAL_NONE;
+    for (size_t i = 0; i < sizeof OF_THIS / sizeof *OF_THIS; i++)
+        if (strncmp(pg_sqlstate(self->pg), OF_THIS[i], 2) == 0)
+            return REFUSAL_OF_THIS;
+    return REFUSAL_DOUBTED;
 }
 
-static void set_aside(Inserting *inserting, const Result *result) {
-    SourceOutbox *self = inserting->self;
+static void note_refusal(Inserting *inserting, const Result *result, Refusal refusal) {
+    if (inserting->n_aside == 0) {
+        snprintf(inserting->why, sizeof inserting->why, "%s", error_text());
+        inserting->why_row = (unsigned long long)result->item.row;
+    }
     inserting->aside[inserting->n_aside++] = result->id;
-    if (self->aside[0] != 0)
+    inserting->doubted = inserting->doubted || refusal == REFUSAL_DOUBTED;
+}
+
+static void say_aside(Inserting *inserting) {
+    SourceOutbox *self = inserting->self;
+    if (inserting->n_aside == 0 || self->aside[0] != 0)
         return;
     snprintf(self->aside, sizeof self->aside,
              "the answer to row %llu cannot be stored: %s; such answers are kept, and tried again every %d minutes and "
              "at each start",
-             (unsigned long long)result->item.row, error_text(), ASIDE_MS / 60000);
+             inserting->why_row, inserting->why, ASIDE_MS / 60000);
     self->aside_ms = clock_monotonic_ms(self->base.clock);
     log_warn("source %s: %s", self->base.name, self->aside);
 }
@@ -509,8 +536,10 @@ static int insert_result(void *self, const Result *result) {
     if (r == 0)
         r = insert(inserting, result);
     inserting->n += r == 0;
-    if (inserting->singly && is_refused_there(inserting->self, r)) {
-        set_aside(inserting, result);
+    Refusal refusal = refusal_of(inserting->self, r);
+    inserting->self->takes = inserting->self->takes || (inserting->singly && r == 0);
+    if (inserting->singly && refusal != REFUSAL_NONE) {
+        note_refusal(inserting, result, refusal);
         r = 0;
     }
     return r == 0 ? is_over(inserting) : r; // 1: this one was the last for now
@@ -524,9 +553,10 @@ static int insert_together(Inserting *inserting, const ResultQuery *query, int64
     int r = ledger_results(self->base.spool, query, insert_result, inserting, ret_last);
     if (r == 0 && inserting->begun)
         r = pg_command(self->pg, "COMMIT");
+    self->takes = self->takes || (r == 0 && inserting->n > before);
     if (r == 0)
         return 0;
-    bool refused = is_refused_there(self, r);
+    bool refused = refusal_of(self, r) != REFUSAL_NONE;
     inserting->n = before;
     if (!refused || pg_command(self->pg, "ROLLBACK") < 0)
         pg_disconnect(self->pg);
@@ -543,11 +573,34 @@ static int delete_results(Inserting *inserting, const ResultQuery *query, int64_
     return spool_end(spool, r);
 }
 
+// It stays in the ledger: who has its mark is not given it twice.
+static int try_result(void *self, const Result *result) {
+    Inserting *inserting = self;
+    int r = insert(inserting, result);
+    inserting->self->takes = r == 0;
+    return refusal_of(inserting->self, r) == REFUSAL_NONE && r < 0 ? r : r == 0 || is_over(inserting);
+}
+
+// Whether it is those answers, and not the table: it takes another one. Those that were refused before come first, and
+// what is new last.
+static int prove_doubted(Inserting *inserting, ResultQuery query) {
+    int64_t last;
+    query.limit = RESULTS_SINGLY;
+    query.newest = true;
+    int r = ledger_results(inserting->self->base.spool, &query, try_result, inserting, &last);
+    return r == 0 && !inserting->self->takes ? error_fail(ERROR_DATABASE, "%s", inserting->why) : r;
+}
+
 static int insert_singly(Inserting *inserting, const ResultQuery *query, int64_t *ret_last) {
     inserting->singly = true;
+    inserting->doubted = false;
     int r = ledger_results(inserting->self->base.spool, query, insert_result, inserting, ret_last);
+    if (r == 0 && inserting->doubted && !inserting->self->takes)
+        r = prove_doubted(inserting, *query);
     if (r < 0)
         pg_disconnect(inserting->self->pg);
+    else
+        say_aside(inserting);
     return r;
 }
 
@@ -573,7 +626,7 @@ static int hand_back_portion(Inserting *inserting, const ResultQuery *query, int
 static int hand_back_kind(Inserting *inserting, int64_t origin, ResultKind kind) {
     for (;;) {
         int64_t last = 0;
-        ResultQuery query = {origin, kind, inserting->self->portion};
+        ResultQuery query = {origin, kind, inserting->self->portion, false};
         int r = hand_back_portion(inserting, &query, &last);
         if (r < 0 || (r == 0 && last == 0))
             return r;
@@ -588,6 +641,7 @@ static int try_aside_again(SourceOutbox *self) {
     int r = ledger_results_again(self->base.spool, self->base.name);
     if (r == 0)
         self->aside[0] = 0;
+    self->takes = false;
     return r;
 }
 

@@ -32,7 +32,7 @@ static int note_result(void *self, const Result *result) {
 static void assert_refused(DropCase *c, int64_t origin, const char *expected) {
     char out[512] = "";
     int64_t last;
-    ResultQuery query = {origin, RESULT_REFUSED, 100};
+    ResultQuery query = {origin, RESULT_REFUSED, 100, false};
     assert_int_equal(ledger_results(c->test->spool, &query, note_result, out, &last), 0);
     assert_string_equal(out, expected);
 }

@@ -267,6 +267,69 @@ static void test_sets_aside_what_cannot_be_stored(void **state) {
     }
 }
 
+static void guard_by_trigger(OutboxCase *c, const char *condition, const char *state) {
+    char sql[500];
+    snprintf(sql, sizeof sql,
+             "CREATE FUNCTION public.guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+             "IF %s THEN RAISE 'not this one' USING ERRCODE = '%s'; END IF; RETURN NEW; END $$;"
+             "CREATE TRIGGER guard BEFORE INSERT ON public.dongbo_outbox_result "
+             "FOR EACH ROW EXECUTE FUNCTION public.guard()",
+             condition, state);
+    done(pg_command(c->ministry, sql));
+}
+
+// By what a trigger, a policy or a view says of one as it would of all, or a limit.
+static void test_sets_aside_what_others_show_to_be_at_fault(void **state) {
+    static const char *const STATES[] = {"U0001", "42501", "44000", "54000"};
+    OutboxCase *c = *state;
+    open_table(c);
+    for (int i = 0; i < 4; i++) {
+        guard_by_trigger(c, "NEW.\"row\" ->> 'n' < '4'", STATES[i]);
+        refuse_rows(c, 5);
+        assert_int_equal(hand_back(c), 2);
+        assert_non_null(strstr(left(c), STATES[i]));
+        // First in the line again, before what is new.
+        open_table(c);
+        refuse_rows(c, 4);
+        assert_int_equal(hand_back(c), 1);
+        done(pg_command(c->ministry, "DROP FUNCTION public.guard() CASCADE"));
+        open_table(c);
+        assert_int_equal(hand_back(c), 6);
+        done(pg_command(c->ministry, "DELETE FROM public.dongbo_outbox_result"));
+    }
+}
+
+static void test_finds_what_is_new_behind_many_refused(void **state) {
+    OutboxCase *c = *state;
+    open_table(c);
+    guard_by_trigger(c, "(NEW.\"row\" ->> 'n')::int > 1", "U0001");
+    refuse_rows(c, 1);
+    assert_int_equal(hand_back(c), 1);
+    refuse_rows(c, 301);
+    assert_int_equal(hand_back(c), 1);
+    open_table(c);
+    assert_int_equal(try_to_hand_back(c), ERROR_DATABASE); // of all that there are: it may be the table
+    refuse_rows(c, 1);
+    assert_int_equal(hand_back(c), 1);
+    assert_non_null(left(c));
+    assert_int_equal(answers(c), 3);
+    done(pg_command(c->ministry, "DROP FUNCTION public.guard() CASCADE"));
+}
+
+// Nor is anything set aside where the table takes nothing at all for now.
+static void test_waits_for_a_right(void **state) {
+    OutboxCase *c = *state;
+    open_table(c);
+    guard_by_trigger(c, "true", "42501");
+    refuse_rows(c, 50);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(try_to_hand_back(c), ERROR_DATABASE);
+    assert_non_null(strstr(error_text(), "not this one"));
+    assert_null(left(c));
+    done(pg_command(c->ministry, "DROP FUNCTION public.guard() CASCADE"));
+    assert_int_equal(hand_back(c), 50);
+}
+
 // By the time of the answer, the last one holds, though one before it could be written only later.
 static void test_keeps_answers_in_their_order(void **state) {
     static const PgStatement LAST = {
@@ -593,6 +656,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_answers_each_refusal_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sets_aside_what_cannot_be_stored, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sets_aside_all_that_cannot_be_stored, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sets_aside_what_others_show_to_be_at_fault, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_finds_what_is_new_behind_many_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_waits_for_a_right, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keeps_answers_in_their_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hands_back_for_a_while, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seals_once_what_a_lost_session_locks, setup, teardown),

@@ -87,7 +87,7 @@ static int note_result(void *self, const Result *result) {
 void assert_results(PublishCase *test, ResultKind kind, const char *expected) {
     char out[512] = "";
     int64_t last;
-    ResultQuery query = {test->origin.id, kind, 100};
+    ResultQuery query = {test->origin.id, kind, 100, false};
     assert_int_equal(spool_begin(test->spool), 0);
     assert_int_equal(ledger_results(test->spool, &query, note_result, out, &last), 0);
     assert_int_equal(ledger_results_delete(test->spool, test->origin.id, kind, last), 0);
