@@ -19,13 +19,14 @@
 #define OUTBOX_ROWS_MAX 2048       // taken in one transaction
 #define OUTBOX_ROWS_FEW 32         // taken where more did not come in time
 #define OUTBOX_ROW_BYTES_MAX 65536 // a row's JSON; a larger one is refused and always left in the table
-#define OUTBOX_LOOK_ROWS 1024      // counted at most
-#define OUTBOX_ROW_BYTES_GUESS 192 // of a row in a batch
-#define OUTBOX_LOOK_MS 30000       // without news, looked at so often all the same
-#define RESULTS_AT_ONCE 1000       // in one transaction
-#define RESULTS_SINGLY 16          // where so few cannot be stored together, each is tried by itself
-#define HAND_BACK_MS 2000          // of one call; the sessions wait meanwhile
-#define ASIDE_MS 600000            // what could not be stored is tried again so often
+#define OUTBOX_COLUMN_BYTES_MAX (8 * OUTBOX_ROW_BYTES_MAX) // as jsonb, which has 4 bytes at most for one of its text
+#define OUTBOX_LOOK_ROWS 1024                              // counted at most
+#define OUTBOX_ROW_BYTES_GUESS 192                         // of a row in a batch
+#define OUTBOX_LOOK_MS 30000                               // without news, looked at so often all the same
+#define RESULTS_AT_ONCE 1000                               // in one transaction
+#define RESULTS_SINGLY 16 // where so few cannot be stored together, each is tried by itself
+#define HAND_BACK_MS 2000 // of one call; the sessions wait meanwhile
+#define ASIDE_MS 600000   // what could not be stored is tried again so often
 // Of one statement. Other sources and the exchange's sessions wait for it, and sessions end after PEER_SILENT_MS.
 #define PATIENCE_MS 10000
 
@@ -96,19 +97,22 @@ static int make_statements(SourceOutbox *self) {
                         results);
     if (r < 0)
         return r;
-    // dongbo_op is the outbox's own op; op too, where the row has no such column.
+    // dongbo_op is the outbox's own op; op too, where the row has no such column. A row is made text once, for that may
+    // take long.
     bool made =
         asprintf(&self->sql_count, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE taken_at IS NULL LIMIT %d) AS o",
                  table, OUTBOX_LOOK_ROWS) > 0 &&
         asprintf(
             &self->sql_take,
-            "SELECT id, CASE WHEN octet_length(\"row\"::text) <= %d THEN \"row\"::text END, at,"
+            "SELECT id, text, at, CASE WHEN text IS NOT NULL THEN"
             " (SELECT array_agg(CASE WHEN c = 'dongbo_op' THEN '=' || o.op WHEN o.\"row\" ? c THEN '=' || coalesce("
             "o.\"row\" ->> c, '') WHEN c = 'op' THEN '=' || o.op ELSE '' END ORDER BY n)"
-            " FROM unnest($2) WITH ORDINALITY AS u (c, n)),"
-            " hashtextextended(concat_ws(' ', o.op, o.at, o.\"row\"), 0)"
-            " FROM %s AS o WHERE taken_at IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED",
-            OUTBOX_ROW_BYTES_MAX, table) > 0 &&
+            " FROM unnest($2) WITH ORDINALITY AS u (c, n)) END,"
+            " hashtextextended(concat_ws(' ', o.op, o.at, o.text), 0)"
+            " FROM (SELECT w.*, CASE WHEN octet_length(whole) <= %d THEN whole END AS text FROM ("
+            "SELECT id, op, at, \"row\", CASE WHEN pg_column_size(\"row\") <= %d THEN \"row\"::text END AS whole"
+            " FROM %s WHERE taken_at IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) AS w) AS o ORDER BY id",
+            OUTBOX_ROW_BYTES_MAX, OUTBOX_COLUMN_BYTES_MAX, table) > 0 &&
         asprintf(&self->sql_mark, "UPDATE %s SET taken_at = clock_timestamp() WHERE id = ANY ($1)", table) > 0 &&
         asprintf(&self->sql_delete, "DELETE FROM %s WHERE id = ANY ($1)", table) > 0 &&
         asprintf(&self->sql_marked,
@@ -320,7 +324,7 @@ static int refuse_large(Intake *intake, const Item *item) {
 
 static int take_row(SourceOutbox *self, Intake *intake, const PGresult *result, int row) {
     MapText values[MAP_COLUMNS_MAX];
-    PgElement *elements;
+    PgElement *elements = NULL;
     Item item = {.origin = self->origin.id, .row = (uint64_t)pg_i64(result, row, 0)};
     TakenRow content = {item.origin, item.row, pg_i64(result, row, 4)};
     int64_t taken;
@@ -339,7 +343,7 @@ static int take_row(SourceOutbox *self, Intake *intake, const PGresult *result, 
     item.text = pg_bytes(result, row, 1, &item.text_bytes);
     if (large)
         item = (Item){.origin = item.origin, .row = item.row, .text = (const uint8_t *)"null", .text_bytes = 4};
-    int n = pg_array(result, row, 3, &elements);
+    int n = large ? 0 : pg_array(result, row, 3, &elements);
     if (n < 0)
         return n;
     arena_reset(intake->arena);
@@ -349,8 +353,8 @@ static int take_row(SourceOutbox *self, Intake *intake, const PGresult *result, 
     return large ? refuse_large(intake, &item) : intake_row(intake, &mapped, &item);
 }
 
-// Locks and fetches the oldest rows that nobody has taken. Long ones may not come in time over a slow line: fewer are
-// asked for then, and more again when those came.
+// Locks and fetches the oldest rows that nobody has taken. Long ones may not come in time over a slow line, or not be
+// made text: fewer are asked for then, down to one, and more again when those came soon.
 static int fetch(SourceOutbox *self, PGresult **ret) {
     PgParams params = {0};
     pg_param_i32(&params, self->rows);
@@ -362,7 +366,7 @@ static int fetch(SourceOutbox *self, PGresult **ret) {
         r = pg_run(self->pg, &self->take, &params, ret);
     pg_params_free(&params);
     if (r < 0)
-        self->rows = OUTBOX_ROWS_FEW;
+        self->rows = self->rows > OUTBOX_ROWS_FEW ? OUTBOX_ROWS_FEW : (self->rows + 1) / 2;
     return r;
 }
 
@@ -375,17 +379,20 @@ static int outbox_read(Source *source, Intake *intake) {
         r = forget_marked(self);
     if (r == 0)
         r = connect_outbox(self);
+    int64_t began_ms = clock_monotonic_ms(source->clock);
     if (r == 0)
         r = fetch(self, &result);
     if (r < 0)
         return r;
+    bool soon = clock_monotonic_ms(source->clock) - began_ms < PATIENCE_MS / 4;
     int n = PQntuples(result), row = 0;
     for (; row < n && r == 0 && !intake_is_full(intake); row++)
         r = take_row(self, intake, result, row);
     PQclear(result);
     // A full portion means that there may be more; else NOTIFY will tell.
     self->news = row < n || n == self->rows;
-    self->rows = 2 * self->rows > OUTBOX_ROWS_MAX ? OUTBOX_ROWS_MAX : 2 * self->rows;
+    if (soon)
+        self->rows = 2 * self->rows > OUTBOX_ROWS_MAX ? OUTBOX_ROWS_MAX : 2 * self->rows;
     self->bytes = 0;
     return r < 0 ? r : !self->news;
 }

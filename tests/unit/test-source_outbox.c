@@ -133,6 +133,59 @@ static void test_leaves_no_slow_statement_behind(void **state) {
     assert_int_equal(number(c, &WORKING), 0);
 }
 
+static bool try_to_read(OutboxCase *c) {
+    c->intake.rows = 0;
+    sealer_mark(c->test->sealer);
+    done(spool_begin(c->test->spool));
+    bool read = c->source->kind->read(c->source, &c->intake) >= 0;
+    if (read) {
+        done(sealer_flush(c->test->sealer));
+        done(spool_commit(c->test->spool));
+    } else {
+        sealer_clear(c->test->sealer);
+        spool_rollback(c->test->spool);
+    }
+    done(c->source->kind->settle(c->source, read));
+    return read;
+}
+
+// Of rows that are slow to be made text, so many are asked for as the server manages.
+static void test_reads_slow_rows(void **state) {
+    static const char SLOW[] =
+        "CREATE FUNCTION public.weigh(jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$ "
+        "DECLARE n int := coalesce(nullif(current_setting('public.weighed', true), ''), '0')::int + 1; BEGIN "
+        "PERFORM set_config('public.weighed', n::text, true); "
+        "IF n > 20 THEN RAISE query_canceled; END IF; RETURN $1; END $$;"
+        "CREATE VIEW public.slow AS SELECT id, op, public.weigh(\"row\") AS \"row\", at, taken_at "
+        "FROM public.dongbo_outbox";
+    OutboxCase *c = *state;
+    done(pg_command(c->ministry, SLOW));
+    for (int i = 0; i < 40; i++)
+        done(pg_command(c->ministry, ROW));
+    open_on(c, "public.slow");
+    int read = 0, failed = 0;
+    while (sealed(c) < 40 && failed < 40)
+        try_to_read(c) ? read++ : failed++;
+    assert_int_equal(sealed(c), 40);
+    assert_true(read > 1);
+    done(pg_command(c->ministry, "DROP FUNCTION public.weigh(jsonb) CASCADE"));
+}
+
+// Whether their size is seen before they are text or behind.
+static void test_refuses_large_rows(void **state) {
+    OutboxCase *c = *state;
+    open_table(c);
+    done(pg_command(c->ministry,
+                    "INSERT INTO public.dongbo_outbox (op, \"row\") SELECT 'I', jsonb_build_object('id', '1', 'x', x) "
+                    "FROM (VALUES (repeat('x', 70000)), (repeat('x', 9000000)), ((SELECT string_agg(md5(n::text), '') "
+                    "FROM generate_series(1, 30000) AS n))) AS v (x)"));
+    done(pg_command(c->ministry, ROW));
+    assert_true(take_what_is_there(c));
+    assert_int_equal(sealed(c), 1);
+    assert_int_equal(hand_back(c), 3);
+    assert_false(take_what_is_there(c));
+}
+
 // A server that stands still, as where its disk does.
 static void test_waits_for_no_frozen_server(void **state) {
     static const PgStatement SERVER = {"server", "SELECT pid FROM pg_stat_activity WHERE application_name = 's'", 0,
@@ -292,6 +345,8 @@ int main(void) {
                                         outbox_case_teardown),
         cmocka_unit_test_setup_teardown(test_waits_for_no_locked_table, outbox_case_setup, outbox_case_teardown),
         cmocka_unit_test_setup_teardown(test_leaves_no_slow_statement_behind, outbox_case_setup, outbox_case_teardown),
+        cmocka_unit_test_setup_teardown(test_reads_slow_rows, outbox_case_setup, outbox_case_teardown),
+        cmocka_unit_test_setup_teardown(test_refuses_large_rows, outbox_case_setup, outbox_case_teardown),
         cmocka_unit_test_setup_teardown(test_waits_for_no_frozen_server, outbox_case_setup, outbox_case_teardown),
         cmocka_unit_test_setup_teardown(test_takes_what_is_corrected_before_the_mark, outbox_case_setup,
                                         outbox_case_teardown),
