@@ -90,16 +90,11 @@ static bool deals(const Dongbo__HelloSubscribe *hello, const StoredPosition *sto
     return hello->from_start ? hello->shares > 1 : hello->token && hello->token->position > stored->acked;
 }
 
-int feed_place_begin(FeedState *state, const Dongbo__HelloSubscribe *hello, const StoredPosition *stored,
-                     FeedPlace *place, FeedAnswer *answer) {
+// The place that is asked for, if this log has it.
+static int place_check(FeedState *state, const Dongbo__HelloSubscribe *hello, const StoredPosition *stored,
+                       FeedPlace *place, FeedAnswer *answer) {
     const Dongbo__ResumeToken *token = hello->from_start ? NULL : hello->token;
-    *place = (FeedPlace){0};
     int r = place_asked(state, hello, stored->acked, &place->position);
-    // Its persons were others' until now, and what it holds is another share's.
-    if (deals(hello, stored)) {
-        place->position = stored->acked;
-        token = NULL;
-    }
     if (r == 0)
         r = feed_place_find(state, place, answer);
     if (r != 0 || !token || token->position == 0)
@@ -109,4 +104,17 @@ int feed_place_begin(FeedState *state, const Dongbo__HelloSubscribe *hello, cons
         return 0;
     r = answer_mismatch(state, token, answer);
     return r < 0 ? r : 1;
+}
+
+int feed_place_begin(FeedState *state, const Dongbo__HelloSubscribe *hello, const StoredPosition *stored,
+                     FeedPlace *place, FeedAnswer *answer) {
+    bool dealt = deals(hello, stored);
+    *place = (FeedPlace){0};
+    // Who holds what this log has forgotten is told so, also where it would begin before that.
+    int r = dealt && hello->from_start ? 0 : place_check(state, hello, stored, place, answer);
+    if (r != 0 || !dealt)
+        return r;
+    // Its persons were others' until now, and what it holds is another share's.
+    *place = (FeedPlace){.position = stored->acked};
+    return feed_place_find(state, place, answer);
 }

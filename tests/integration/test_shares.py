@@ -180,6 +180,23 @@ def test_one_alone_begins_where_the_last_share_was(exchange, health):
     assert len(alone.records()) == n
 
 
+@pytest.mark.parametrize("shares", [0, 3])
+def test_who_holds_what_the_log_forgot_is_told_so(exchange, health, shares):
+    """Also one who is to begin where the last share was, before that: nobody is renumbered in silence."""
+    history = History(health, random.Random(10))
+    history.go_on(20)
+    with hello(exchange, 1, 2), hello(exchange, 2, 2):
+        pass
+    with wire.subscriber(exchange, "hn") as peer:
+        share = {"share": min(1, shares), "shares": shares}
+        head = peer.hello(from_start=True, **share).head
+        for position, digest, code in [(head.position + 1000, head.segment_hash, "TOKEN_AHEAD"),
+                                       (head.position, bytes(32), "TOKEN_MISMATCH")]:
+            peer.say_hello(token=wire.ResumeToken(epoch=head.epoch, position=position, segment_hash=digest), **share)
+            peer.expect_error(code)
+        assert peer.hello(token=head, **share).position == 0
+
+
 def test_tables_that_several_fill(exchange, health, empty_database):
     """Shares of one schema: repeats have no effect, and each knows its own place."""
     history = History(health, random.Random(4))
