@@ -99,6 +99,16 @@ def assert_in_time(took, begin, after, late):
     assert slowest[-1] < late * max(1, min(usual, since) / USUAL), told
 
 
+def assert_greeted_in_time(before, first, after):
+    """Of greetings: the first one behind an attack waits for what that left to be done, and on a processor that is
+    shared with others the longer. What is usual are those before and the quickest of those after, for what makes all of
+    these slow is the attack."""
+    usual, since = max(before), min(after)
+    told = f"usually {before}, the first {first}, then {after}"
+    assert since < max(FAST, SLOWER * usual), told
+    assert first < 1 + SLOWER * max(usual, since), told
+
+
 @contextlib.contextmanager
 def attacked(site, late=LATE, growth_kib=GROWTH_KIB):
     """What happens inside harms nobody."""

@@ -255,5 +255,12 @@ def test_turns_that_are_late_are_found(usual, meanwhile, since):
         attack.assert_in_time([usual] * 9 + meanwhile + [since] * 9, 9, 9 + len(meanwhile), attack.LATE)
 
 
+@pytest.mark.parametrize("first, after", [(8, [8] * 5), (1.3, [0.3] * 5), (4, [0.2] * 5)])
+def test_greetings_that_are_late_are_found(first, after):
+    with pytest.raises(AssertionError, match="usually"):
+        attack.assert_greeted_in_time([0.01] * 5, first, after)
+
+
 def test_a_busy_machine_is_no_attack():
+    attack.assert_greeted_in_time([0.01] * 4 + [0.1], 1.5, [2, 0.01, 0.3, 0.01, 0.01])
     attack.assert_in_time([0.04] * 9 + [0.1] * 99 + [1.3 * attack.LATE] + [0.05] * 9, 9, 109, attack.LATE)
