@@ -4,6 +4,7 @@
 // store where no event has said it. Looks nothing up.
 #include "broker/decide_population.h"
 
+#include "broker/claim.h"
 #include "broker/decide_merger.h"
 #include "proto/base/date.h"
 
@@ -19,13 +20,23 @@ static const char *held_date(const char *merged, const char *stored) {
     return merged[0] != '\0' || stored == NULL ? merged : stored;
 }
 
+// A death that was taken back is one of nobody, though the store still has it: it may not have been told yet.
+static const char *held_death(const Item *item, const char *merged) {
+    const Dongbo__Record *record = item->merged.record;
+    for (size_t i = 0; i < record->n_origins; i++) {
+        if ((claim_bits(record->origins[i]->cleared, record->origins[i]->n_cleared) & DEATH_BIT) != 0)
+            return "";
+    }
+    return held_date(merged, item->person->died_on);
+}
+
 // Two records that are merged bring their dates together, and are not refused for them.
 static bool dies_unborn(const Item *item) {
     const Dongbo__PopulationChange *body = (const Dongbo__PopulationChange *)item->merged.body;
     Date birth, death;
     return (item->merged.won & (BIRTH_BIT | DEATH_BIT)) != 0 && !population_is_merger(item->event->population) &&
            date_parse(held_date(body->birth_date, item->person->birth_date), &birth) == 0 &&
-           date_parse(body->died_on, &death) == 0 && date_compare(death, birth) < 0;
+           date_parse(held_death(item, body->died_on), &death) == 0 && date_compare(death, birth) < 0;
 }
 
 static void deny_unborn(Item *item) {

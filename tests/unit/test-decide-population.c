@@ -18,10 +18,11 @@ typedef struct Told {
     Item item;
 } Told;
 
-// Onto what an earlier event left, or NULL; of somebody born on that day, or "". Their number is A.
-static int tell(Told *t, const Told *before, const char *birth_date) {
+// Onto what an earlier event left, or NULL; of somebody of whom the store knows these days, or not (""). Their number
+// is A.
+static int tell_dead(Told *t, const Told *before, const char *birth_date, const char *died_on) {
     Person *person = arena_alloc(arena, sizeof *person);
-    *person = (Person){.key = 1, .citizen_number = "A", .birth_date = birth_date, .died_on = ""};
+    *person = (Person){.key = 1, .citizen_number = "A", .birth_date = birth_date, .died_on = died_on};
     t->event.event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, t->id};
     t->event.population = &t->body;
     bool reissues = population_is_reissue(&t->body);
@@ -36,6 +37,10 @@ static int tell(Told *t, const Told *before, const char *birth_date) {
     Merge merge = {rules, &NPC, arena};
     assert_int_equal(decide_population(&merge, NULL, &t->item), 0);
     return t->item.decision.n_reasons == 0 ? 0 : t->item.decision.reasons[0].code;
+}
+
+static int tell(Told *t, const Told *before, const char *birth_date) {
+    return tell_dead(t, before, birth_date, "");
 }
 
 static Told told(const char *kind, const char *birth_date, const char *died_on, int64_t time) {
@@ -69,6 +74,25 @@ static void test_nobody_dies_unborn(void **state) {
     assert_int_equal(tell(&death, &mended, "1991-01-02"), 0);
     Told again = told("correction", "1990-06-01", "", 40);
     assert_int_equal(tell(&again, &death, "1989-01-02"), DONGBO__REASON_CODE__PERIOD_REVERSED);
+}
+
+static void test_nobody_is_born_after_a_death_that_was_loaded(void **state) {
+    static const int REVERSED = DONGBO__REASON_CODE__PERIOD_REVERSED;
+    static const char BORN[] = "1950-01-02", DIED[] = "1990-05-01";
+    Told born = told("correction", "1995-01-02", "", 20), earlier = told("correction", "1960-01-02", "", 10);
+    assert_int_equal(tell_dead(&born, NULL, BORN, DIED), REVERSED);
+    assert_int_equal(tell_dead(&earlier, NULL, BORN, DIED), 0);
+    assert_int_equal(tell_dead(&born, &earlier, BORN, DIED), REVERSED);
+    Told later = told("death", "", "1996-05-01", 10); // the store has not been told of it yet
+    assert_int_equal(tell_dead(&later, NULL, BORN, DIED), 0);
+    assert_int_equal(tell_dead(&born, &later, BORN, DIED), 0);
+    Told alive = told("correction", "", "", 10);
+    uint32_t death = 10;
+    alive.event.cleared_fields = &death;
+    alive.event.n_cleared_fields = 1;
+    assert_int_equal(tell_dead(&alive, NULL, BORN, DIED), 0);
+    assert_int_equal(tell_dead(&born, &alive, BORN, DIED), 0);
+    assert_int_equal(tell_dead(&born, &alive, BORN, NULL), 0);
 }
 
 static void test_what_loses_or_was_applied_is_not_held_against_anybody(void **state) {
@@ -121,6 +145,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, dose_arena_new, dose_arena_end)
     const struct CMUnitTest tests[] = {
         TEST(test_nobody_dies_unborn),
+        TEST(test_nobody_is_born_after_a_death_that_was_loaded),
         TEST(test_what_names_a_replaced_number_does_not_end_the_present_one),
         TEST(test_what_loses_or_was_applied_is_not_held_against_anybody),
     };
