@@ -252,6 +252,10 @@ static int run_halving(Applying *applying, const Change *changes, size_t n) {
     return 0;
 }
 
+bool apply_is_overtaken(const Pg *writer) {
+    return strcmp(pg_sqlstate(writer), "40001") == 0;
+}
+
 // A store that is slow must not be asked for the same again and again, which its session has no patience for: then it
 // is told of fewer changes at once, and of a few more with each call that it has answered.
 static int run_pieces(Applying *applying, const Change *changes, size_t n) {
@@ -264,9 +268,9 @@ static int run_pieces(Applying *applying, const Change *changes, size_t n) {
         if (result < 0)
             return result;
         result = run_halving(applying, changes + at, piece);
-        if (result == ERROR_DATABASE)
+        if (result == ERROR_DATABASE && !apply_is_overtaken(applying->writer))
             *at_once = piece / 2 > AT_ONCE_MIN ? piece / 2 : AT_ONCE_MIN;
-        else if (*at_once != 0)
+        else if (result == 0 && *at_once != 0)
             *at_once = *at_once < BATCH_EVENTS_MAX ? *at_once + AT_ONCE_MIN : 0;
     }
     return result;

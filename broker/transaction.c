@@ -638,10 +638,9 @@ static int store_works(Transaction *transaction, const TransactionGroup *group, 
 }
 
 static bool changes_population(const TransactionGroup *group, const bool *open) {
-    for (size_t i = 0; i < group->n; i++) {
+    for (size_t i = 0; i < group->n; i++)
         if (open[i] && prepare_changes_population(group->works[i]))
             return true;
-    }
     return false;
 }
 
@@ -689,7 +688,8 @@ int transaction_run(Transaction *transaction, const TransactionGroup *group, uin
         recheck_failed(transaction->recheck);
         unsettle(group, open);
         bool away = result == ERROR_DATABASE && population && pg_is_passing(transaction->population_writer);
-        return away ? TRANSACTION_POPULATION_AWAY : result;
+        bool overtaken = away && apply_is_overtaken(transaction->population_writer);
+        return overtaken ? TRANSACTION_OVERTAKEN : away ? TRANSACTION_POPULATION_AWAY : result;
     }
     transaction->identified = true;
     transaction->left = transaction->head;

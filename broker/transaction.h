@@ -32,8 +32,10 @@ void transaction_destroy(Transaction **transaction);
 // is refused by the database; run each work with `alone`, which then rejects that event only. ERROR_DATABASE: try again
 // later where transaction_is_passing(). Any other error, and that one otherwise, is some work's own: run each alone.
 // TRANSACTION_POPULATION_AWAY: some work changes the population store, and that session is not connected, or failed in
-// a way that passes; run the group without such works.
+// a way that passes; run the group without such works. TRANSACTION_OVERTAKEN: only for somebody else changed one of the
+// same persons just before; run the group again.
 #define TRANSACTION_POPULATION_AWAY 1
+#define TRANSACTION_OVERTAKEN 2
 #define TRANSACTION_DECISIONS_MAX 2 // works of the re-decider in one transaction, beside WRITER_GROUP_MAX batches
 #define TRANSACTION_WORKS_MAX (WRITER_GROUP_MAX + TRANSACTION_DECISIONS_MAX)
 typedef struct TransactionGroup {

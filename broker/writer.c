@@ -14,6 +14,8 @@
 #include <string.h>
 #include <zmq.h>
 
+#define OVERTAKEN_MAX 3 // times at once that a group is tried again
+
 typedef struct Actor {
     Transaction *transaction;
     zsock_t *pipe, *inbox, *ingress, *redecide, *commits;
@@ -152,9 +154,11 @@ static size_t collect(Actor *actor, Work *group[TRANSACTION_WORKS_MAX]) {
     return n;
 }
 
-// Until it is done, or the broker stops; any error but what passes is returned, and TRANSACTION_POPULATION_AWAY.
+// Until it is done, or the broker stops; any error but what passes is returned, and what is to be run without works
+// that change the population store. Somebody else who changes a person just before is no reason for that, unless they
+// do so again and again.
 static int run_until_done(Actor *actor, const TransactionGroup *group) {
-    for (;;) {
+    for (int overtaken = 0;;) {
         uint64_t head = 0;
         int result = transaction_run(actor->transaction, group, &head);
         if (result == 0) {
@@ -165,6 +169,8 @@ static int run_until_done(Actor *actor, const TransactionGroup *group) {
             look_for_restore(actor, head);
             return 0;
         }
+        if (result == TRANSACTION_OVERTAKEN && overtaken++ < OVERTAKEN_MAX)
+            continue;
         if (result != ERROR_DATABASE || !transaction_is_passing(actor->transaction))
             return result;
         result = retry_wait(&actor->retry, actor->pipe);
@@ -197,7 +203,7 @@ static int run_alone(Actor *actor, Work *work) {
     return 0;
 }
 
-// In order. *ret_done of them are done; all, unless it fails or TRANSACTION_POPULATION_AWAY.
+// In order. *ret_done of them are done; all, unless it fails or the population store does.
 static int run_group(Actor *actor, Work **works, size_t n, size_t *ret_done) {
     TransactionGroup group = {.works = works, .n = n, .policies = actor->policies};
     int result = 0;
