@@ -123,8 +123,10 @@ static int find_goes(Pg *population, Arena *arena, const Mergers *mergers) {
     int result = query_numbers(population, &HAS, mergers, &rows);
     for (int row = 0; result == 0 && row < PQntuples(rows); row++) {
         Item *item = mergers->items[pg_i64(rows, row, 0) - 1];
+        if (item->goes != NULL) // who went under it is known
+            continue;
         item->goes_several = pg_bool(rows, row, 2);
-        if (item->goes != NULL || item->goes_several)
+        if (item->goes_several)
             continue;
         Person *person = arena_zalloc(arena, sizeof *person);
         if (person == NULL)

@@ -10,7 +10,7 @@ import pytest
 import logbook
 import wire
 from test_population_events import (ACCEPTED, COLUMNS, DEFERRED, FAIL, MISMATCH, REJECTED, SUPERSEDED, T, UNCHANGED,
-                                    assert_all_alike, body_of, centre, dose, dose_of, number, records, shown)
+                                    assert_all_alike, body_of, centre, dose, dose_of, number, records, shared, shown)
 from wire_peer import RECEIPT, said
 
 
@@ -200,6 +200,21 @@ def test_who_went_does_not_go_to_another(centre):
     wait_moved(centre, 3)
     assert centre.cluster.rows("SELECT citizen_number FROM population.citizen") == [(four,)]
     logbook.Logbook(centre.cluster).check()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_who_went_under_a_number_of_several_went_all_the_same(centre, at_once):
+    npc, about, third = centre.peer(), number(1), number(3)
+    merger = centre.change("merged", about, third, time=40)
+    before = [centre.enter(third), centre.enter(number(4))] + shared(centre, 1, 2)[:4] + [merger]
+    if at_once:
+        told = said(npc.publish(before + [merger])[1])
+    else:
+        told = said(npc.publish(before)[1]) | said(npc.publish([merger])[1])
+    assert told == {8: (UNCHANGED, [])}
+    body = npc.publish([merger, centre.change("merged", about, number(4), time=50)])[1]
+    assert said(body) == {9: (UNCHANGED, []), 10: (MISMATCH, ["ID_NOT_CURRENT"])}
+    assert centre.cluster.value("SELECT count(*) FROM population.merger") == 1
 
 
 MEND = """WITH moved AS (UPDATE population.state SET position = position + 1 RETURNING position),
