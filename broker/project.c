@@ -133,14 +133,16 @@ static bool has_granted(const Dongbo__Entry *entry, uint32_t granted) {
 
 // Who somebody is, is not told again by itself, as other records are, when they get another number or come to live
 // somewhere: the entry that says so does it, also where none of its own fields is granted. It may be the first about
-// them, too: then there is a record only if something that is granted is known.
+// them, too: then there is a record only if something that is granted is known. One that was emptied since it was told
+// keeps the old number: to tell of it would tell everybody's new number to who may know, say, when somebody died.
 static bool tells_who(const PolicyVersion *version, const Dongbo__Entry *entry) {
+    if (entry->domain != DONGBO__DOMAIN__POPULATION)
+        return false;
     bool comes = policy_sees_home(version, entry->province_after, entry->province63_after) &&
                  !policy_sees_home(version, entry->province_before, entry->province63_before);
     uint32_t changed[DOMAIN_FIELDS_MAX];
     bool numbered = version->citizen_number && changed_granted(entry, 1u << POPULATION_NUMBER, changed) > 0;
-    return entry->domain == DONGBO__DOMAIN__POPULATION && (comes || numbered) &&
-           has_granted(entry, version->fields[entry->domain] & ~1u);
+    return (comes || numbered) && has_granted(entry, version->fields[entry->domain] & ~1u);
 }
 
 bool projection_is_empty(const Projection *projection) {
