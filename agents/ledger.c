@@ -195,16 +195,17 @@ int ledger_result_set_aside(Spool *spool, int64_t id) {
 }
 
 int ledger_results_again(Spool *spool, const char *source) {
-    static const char AGAIN[] = "UPDATE result SET aside = 0 WHERE aside = 1 AND origin IN (SELECT id FROM origin "
+    static const char ALL[] = "UPDATE result SET aside = 0 WHERE aside = 1",
+                      AGAIN[] = "UPDATE result SET aside = 0 WHERE aside = 1 AND origin IN (SELECT id FROM origin "
                                 "WHERE source = ?1)";
     int r = spool_begin(spool);
     if (r == 0)
-        r = lite_run(spool_lite(spool), AGAIN, "t", source);
+        r = source == NULL ? lite_run(spool_lite(spool), ALL, "") : lite_run(spool_lite(spool), AGAIN, "t", source);
     return spool_end(spool, r);
 }
 
 int ledger_results_origin(Spool *spool, int64_t after, int64_t *ret) {
-    static const char NEXT[] = "SELECT origin FROM result WHERE origin > ?1 ORDER BY origin LIMIT 1";
+    static const char NEXT[] = "SELECT origin FROM result WHERE origin > ?1 AND aside = 0 ORDER BY origin LIMIT 1";
     return lite_number(spool_lite(spool), NEXT, 0, ret, "i", after);
 }
 

@@ -89,8 +89,8 @@ int ledger_results_delete(Spool *spool, int64_t origin, ResultKind kind, int64_t
 // One that its source cannot take is kept, and neither given to each() nor deleted, until all of the source's are to be
 // tried again.
 int ledger_result_set_aside(Spool *spool, int64_t id);
-int ledger_results_again(Spool *spool, const char *source); // in a transaction of its own
-// The next origin after this one with results to hand back; 0 when there is none.
+int ledger_results_again(Spool *spool, const char *source); // NULL: of all; in a transaction of its own
+// The next origin after this one with results to hand back that are not set aside; 0 when there is none.
 int ledger_results_origin(Spool *spool, int64_t after, int64_t *ret);
 // What is owed to each source, by kind.
 typedef struct LedgerOwed {

@@ -155,6 +155,8 @@ static int publish_open(Publish *publish) {
         r = arena_new(&publish->arena, ROW_ARENA_BYTES);
     if (r == 0)
         r = open_spool(publish);
+    if (r == 0) // also of sources that are not configured any more: what those are owed is said
+        r = ledger_results_again(publish->spool, NULL);
     publish->verdicts.spool = publish->spool;
     for (unsigned i = 0; r == 0 && i < publish->config->sources_count; i++)
         r = open_source(publish, &publish->config->sources[i]);

@@ -21,8 +21,6 @@ int source_new(Source **ret, const SourceOptions *options) {
     Source *source = NULL;
     int r =
         options->config->kind == SOURCE_CSV ? source_csv_open(&source, options) : source_outbox_open(&source, options);
-    if (r == 0)
-        r = ledger_results_again(options->spool, options->config->name);
     if (r < 0) {
         source_destroy(&source);
         return error_context(r, "source %s", options->config->name);

@@ -244,11 +244,23 @@ static int forget_unsure(SourceOutbox *self) {
     return forget_taken(self, false);
 }
 
+static int try_aside_again(SourceOutbox *self) {
+    if (self->aside[0] == 0 || clock_monotonic_ms(self->base.clock) - self->aside_ms < ASIDE_MS)
+        return 0;
+    int r = ledger_results_again(self->base.spool, self->base.name);
+    if (r == 0)
+        self->aside[0] = 0;
+    self->takes = false;
+    return r;
+}
+
 static int outbox_look(Source *source, uint64_t *ret_bytes) {
     SourceOutbox *self = (SourceOutbox *)source;
     int64_t now = clock_monotonic_ms(source->clock);
     *ret_bytes = 0;
     int r = forget_taken(self, false); // what could not be forgotten when it was marked
+    if (r == 0)
+        r = try_aside_again(self);
     if (pg_connected(self->pg))
         (void)pg_hear(self->pg, note_news, self); // who is lost is connected to again
     if (r == 0)
@@ -642,22 +654,10 @@ static int hand_back_kind(Inserting *inserting, int64_t origin, ResultKind kind)
     }
 }
 
-static int try_aside_again(SourceOutbox *self) {
-    if (self->aside[0] == 0 || clock_monotonic_ms(self->base.clock) - self->aside_ms < ASIDE_MS)
-        return 0;
-    int r = ledger_results_again(self->base.spool, self->base.name);
-    if (r == 0)
-        self->aside[0] = 0;
-    self->takes = false;
-    return r;
-}
-
 static int outbox_hand_back(Source *source, const Origin *origin, int *ret_n) {
     SourceOutbox *self = (SourceOutbox *)source;
     Inserting inserting = {.self = self, .until_ms = clock_monotonic_ms(source->clock) + HAND_BACK_MS};
     int r = connect_outbox(self);
-    if (r == 0)
-        r = try_aside_again(self);
     for (int kind = 0; kind < RESULT_KINDS && r == 0; kind++)
         r = hand_back_kind(&inserting, origin->id, (ResultKind)kind);
     refused_words_free(&inserting.words);

@@ -76,6 +76,7 @@ static const char INDEXES[] =
     "CREATE INDEX IF NOT EXISTS origin_ready ON origin (source, id) WHERE state < 2 AND waiting = 0;"
     "CREATE INDEX IF NOT EXISTS origin_hash ON origin (source, hash) WHERE state < 2;"
     "CREATE INDEX IF NOT EXISTS origin_kept ON origin (source, kept_name);"
+    "CREATE INDEX IF NOT EXISTS result_waiting ON result (origin, kind, id) WHERE aside = 0;"
     "DROP INDEX IF EXISTS origin_unfinished;"
     "COMMIT;";
 

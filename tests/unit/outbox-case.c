@@ -96,6 +96,7 @@ void read_all(OutboxCase *c) {
 void open_on(OutboxCase *c, char *table) {
     source_destroy(&c->source);
     c->config.table = table;
+    done(ledger_results_again(c->test->spool, NULL));
     SourceOptions options = {&c->config, c->test->spool, c->map, &c->test->clock};
     done(source_new(&c->source, &options));
 }

@@ -37,6 +37,11 @@ static void test_answers_each_refusal_once(void **state) {
     assert_int_equal(number(c, &ROWS), 2);
 }
 
+static void wait_to_try_again(OutboxCase *c) {
+    c->test->now_us += 600LL * 1000000;
+    (void)look(c);
+}
+
 // The table's keeper has made it take less: by its type, by a constraint at once or at the end, or by a trigger.
 static void test_sets_aside_what_cannot_be_stored(void **state) {
     static const struct {
@@ -68,7 +73,7 @@ static void test_sets_aside_what_cannot_be_stored(void **state) {
         if (i == 0)
             open_table(c); // a start
         else
-            c->test->now_us += 600LL * 1000000;
+            wait_to_try_again(c);
         assert_int_equal(hand_back(c), 1);
         assert_int_equal(answers(c), 5);
         assert_null(left(c));
@@ -155,7 +160,7 @@ static void test_keeps_answers_in_their_order(void **state) {
     assert_true(take_what_is_there(c));
     assert_int_equal(hand_back(c), 1);
     done(pg_command(c->ministry, "ALTER TABLE public.dongbo_outbox_result DROP CONSTRAINT guard"));
-    c->test->now_us += 600LL * 1000000;
+    wait_to_try_again(c);
     assert_int_equal(hand_back(c), 1);
     assert_int_equal(number(c, &LAST), 2);
 }
@@ -170,9 +175,29 @@ static void test_sets_aside_all_that_cannot_be_stored(void **state) {
     assert_int_equal(hand_back(c), 10);
     assert_int_equal(hand_back(c), 0);
     done(pg_command(c->ministry, "ALTER TABLE public.dongbo_outbox_result DROP CONSTRAINT guard"));
-    c->test->now_us += 600LL * 1000000;
+    wait_to_try_again(c);
     assert_int_equal(hand_back(c), 1500);
     assert_int_equal(answers(c), 1510);
+}
+
+static int64_t origin_to_hand_back(OutboxCase *c) {
+    int64_t origin;
+    done(ledger_results_origin(c->test->spool, 0, &origin));
+    return origin;
+}
+
+// What is set aside costs nothing until it is tried again.
+static void test_passes_over_what_is_set_aside(void **state) {
+    OutboxCase *c = *state;
+    open_table(c);
+    done(pg_command(c->ministry,
+                    "ALTER TABLE public.dongbo_outbox_result ADD CONSTRAINT guard CHECK (\"row\" IS NULL)"));
+    refuse_rows(c, 20);
+    assert_int_equal(origin_to_hand_back(c), 1);
+    assert_int_equal(hand_back(c), 0);
+    assert_int_equal(origin_to_hand_back(c), 0);
+    wait_to_try_again(c);
+    assert_int_equal(origin_to_hand_back(c), 1);
 }
 
 // Time goes by as often as somebody looks.
@@ -228,6 +253,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_keeps_answers_in_their_order, outbox_case_setup, outbox_case_teardown),
         cmocka_unit_test_setup_teardown(test_sets_aside_all_that_cannot_be_stored, outbox_case_setup,
                                         outbox_case_teardown),
+        cmocka_unit_test_setup_teardown(test_passes_over_what_is_set_aside, outbox_case_setup, outbox_case_teardown),
         cmocka_unit_test_setup_teardown(test_hands_back_for_a_while, outbox_case_setup, outbox_case_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
