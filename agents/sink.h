@@ -18,6 +18,7 @@ typedef struct SinkPlace {
     uint64_t position;        // 0: nothing received yet
     uint8_t hash[HASH_BYTES]; // of the segment that holds `position`
     uint32_t policy_version;  // of the rights under which all that is held was received; 0: not known
+    bool complete; // told by begin(): of all persons nothing up to there is lacking, whoever's share they were
 } SinkPlace;
 
 // A snapshot that is being taken in.

@@ -365,7 +365,7 @@ static int schema_prepare(Postgres *pg) {
     int r = exists(pg, &has);
     if (r < 0)
         return r;
-    pg->beside_whole = has.whole && strcmp(pg->place, POSTGRES_WHOLE) != 0;
+    pg->beside_whole = has.whole || strcmp(pg->place, POSTGRES_WHOLE) == 0;
     alter(pg);
     if (!has.schema)
         postgres_sql(&pg->sql, "CREATE SCHEMA IF NOT EXISTS %s; ", pg->quoted);

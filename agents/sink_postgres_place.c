@@ -70,12 +70,15 @@ static bool is_further(const SinkPlace *a, const SinkPlace *b) {
 int postgres_place_find(Postgres *pg, SinkPlace *ret) {
     SinkPlace whole;
     int r = place_read(pg, &pg->place_reader, ret);
-    if (r != 0 || !pg->beside_whole)
+    if (r < 0 || !pg->beside_whole)
         return r;
-    r = place_read(pg, &pg->whole_reader, &whole);
-    if (r == 0 && is_further(&whole, ret))
+    int found = place_read(pg, &pg->whole_reader, &whole);
+    if (found != 0)
+        return found < 0 ? found : r;
+    if (is_further(&whole, ret))
         *ret = whole;
-    return r < 0 ? r : 0;
+    ret->complete = ret->epoch == whole.epoch && ret->position == whole.position;
+    return 0;
 }
 
 int postgres_place_put(Postgres *pg, const SinkPlace *place, bool snapshot) {

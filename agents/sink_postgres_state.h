@@ -62,7 +62,7 @@ typedef struct Postgres {
     bool origins;                // rows are to have proofs of origin
     const RecordOrigin *origin;  // of the next record
     const SinkSnapshot *filling; // rows are of this snapshot; NULL: of the feed
-    bool beside_whole;           // a share, and one without a share may have a place here
+    bool beside_whole;           // one without a share, this or another, may have a place here
     bool failed;                 // something was missing, and nothing has been committed since
     Table tables[DOMAIN_MAX + 1];
     Arena *arena; // rows since the last commit

@@ -65,7 +65,9 @@ int subscription_answer(Subscription *s) {
 }
 
 int subscription_commit(Subscription *s) {
-    int r = s->options.sink->kind->commit(s->options.sink, &s->place);
+    // Nothing was written of what is there, and the place that is stored is further.
+    bool there = s->place.position < s->complete;
+    int r = there ? 0 : s->options.sink->kind->commit(s->options.sink, &s->place);
     if (r != 0)
         return r < 0 ? r : 0;
     s->moves += s->stored.position != s->place.position;
@@ -74,7 +76,8 @@ int subscription_commit(Subscription *s) {
     s->pending = 0;
     s->group_bytes = 0;
     s->began = true;
-    s->options.accept_rights = s->dealt = false;
+    s->options.accept_rights = s->options.accept_rights && there;
+    s->dealt = s->dealt && there;
     s->committed_ms = now_ms(s);
     subscription_progress(s);
     return subscription_answer(s);
@@ -213,6 +216,8 @@ static int welcome_receive(Subscription *s, const ProtobufCMessage *message) {
                           " only, and what was stored from that time on "
                           "begins behind %" PRIu64 ": leave --from out, or name an earlier time",
                           s->held, welcome->position);
+    // What a snapshot let go would come back, and stay.
+    s->complete = s->dealt && s->place.complete ? s->place.position : 0;
     s->session = welcome->session;
     // Nothing may come for long that would give the sink a place.
     bool at_head = s->from == FROM_HEAD || (s->from == FROM_TIME && welcome->position == s->head);
@@ -265,6 +270,10 @@ static Dongbo__FeedRecord **records_decode(Subscription *s, const Dongbo__Record
 
 static int record_write(Subscription *s, const Dongbo__FeedRecord *record, const RecordOrigin *origin) {
     Sink *sink = s->options.sink;
+    if (record->position <= s->complete) {
+        s->previous = record->position;
+        return GO_ON;
+    }
     if (origin && sink->kind->prove)
         sink->kind->prove(sink, origin);
     int r = sink->kind->write(sink, record);
@@ -543,7 +552,7 @@ static int from_choose(Subscription *s) {
 
 static int session_begin(Subscription *s) {
     s->session = s->sequence_out = s->sequence_in = s->pending = 0;
-    s->group_bytes = s->received_bytes = s->held = 0;
+    s->group_bytes = s->received_bytes = s->held = s->complete = 0;
     s->owes_answer = s->said = s->gone = s->dealt = false;
     s->heard_ms = s->pinged_ms = s->committed_ms = now_ms(s);
     int r = s->owes_part ? subscription_part_again(s) : 0; // it may be stored by now

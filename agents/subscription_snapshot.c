@@ -248,6 +248,7 @@ static void filled(Subscription *s, uint64_t extra) {
              s->n_snapshot, s->snapshot_bytes, extra, place.position);
     s->place = s->stored = place;
     s->previous = place.position;
+    s->complete = 0;
     s->began = s->has_place = true;
     if (s->head > s->goal) // only there is it right
         s->goal = s->head;

@@ -51,6 +51,7 @@ struct Subscription {
     bool has_place;          // the sink had one: it went into Hello
     bool dealt;              // ... and goes back, for the persons were dealt anew
     uint64_t held;           // ... which was this, and it is to go back
+    uint64_t complete;       // up to here all is in the sink although it comes again: nothing of it is written
     SubscriptionFrom from;   // FROM_SINK: from that place
     uint64_t previous;       // last position delivered
     uint64_t head;

@@ -303,6 +303,38 @@ def test_shares_go_on_behind_no_part(exchange, health, empty_database, beside):
     assert empty_database.value("SELECT count(*) FROM r.health") == len(history.lots)
 
 
+@pytest.mark.parametrize("n", [0, 2, 3])
+def test_what_a_snapshot_let_go_stays_away_though_nobody_knows_of_it(exchange, health, empty_database, n):
+    """Its last acknowledgement was lost: whoever comes next begins where the shares before it were."""
+    history = History(health, random.Random(11))
+    fill_tables(exchange, empty_database)
+    history.go_on(50)
+    before = history.head
+    for share in [Consumer(exchange, f"before-{i}", f"{i}/2") for i in (1, 2)]:
+        share.until_head()
+    history.go_on(50)
+    whole = Consumer(exchange, "whole")
+    whole.until_head("--from", "snapshot")
+    exchange.broker.stop()
+    exchange.cluster.rows("UPDATE exchange.subscription_position SET acked = %s, fresh = true", before)
+    exchange.start_broker()
+    health.hello()
+    gone = f"{history.serial:06}"  # as if the snapshot had let it go
+    empty_database.rows("DELETE FROM r.health WHERE lot_number = %s", gone)
+    place, = empty_database.rows("SELECT epoch, position, hash FROM r.dongbo_position")
+    consumers = [Consumer(exchange, f"after-{i}", f"{i}/{n}") for i in range(1, n + 1)] or [whole]
+    for consumer in consumers:
+        assert f"begins anew behind position {before}" in consumer.until_head()
+        assert empty_database.rows("SELECT epoch, position, hash FROM r.dongbo_position") == [place]
+        assert empty_database.value("SELECT count(*) FROM r.health WHERE lot_number = %s", gone) == 0
+    history.go_on(50)
+    for consumer in consumers:
+        assert "begins anew" not in consumer.until_head()
+    held = {(citizen, dose): lot for citizen, dose, lot in
+            empty_database.rows("SELECT citizen_number, dose_number::integer, lot_number FROM r.health")}
+    assert held == {key: lot for key, lot in history.lots.items() if lot != gone}
+
+
 def test_a_share_that_stops_holds_up_nobody(exchange, health):
     history = History(health, random.Random(5))
     stopped, other = (Consumer(exchange, f"share-{i}", f"{i}/2") for i in (1, 2))
