@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // See refused.h. Before rows are appended, the file's length is stored; after a crash in between, what follows that
-// length is cut off and written again.
+// length is written over where it is those rows as far as it goes. Anything else there is its keeper's, and stays.
 #include "agents/refused.h"
 
 #include "proto/base/csv.h"
@@ -275,39 +275,87 @@ static int sync_folder(const char *path) {
     return r;
 }
 
+typedef struct Answers {
+    ResultKind kind;
+    int fd;
+    const char *path;
+    int64_t size;
+} Answers;
+
 // What was begun with the dropped file's columns goes on with them when that is gone, and the other way round.
-static int take_columns(Writer *writer, int fd, int64_t size, const char *path) {
+static int take_columns(Writer *writer, const Answers *answers) {
     Csv *csv = NULL;
     CsvRow row;
-    if (lseek(fd, 0, SEEK_SET) < 0)
-        return fail_file(path);
-    int r = csv_new(&csv, fd, writer->file->delimiter);
+    if (lseek(answers->fd, 0, SEEK_SET) < 0)
+        return fail_file(answers->path);
+    int r = csv_new(&csv, answers->fd, writer->file->delimiter);
     if (r == 0)
         r = csv_header(csv, &row);
     if (r == 0 && row.n_fields >= REFUSED_COLUMNS)
         writer->columns = row.n_fields - REFUSED_COLUMNS;
     csv_destroy(&csv);
-    if (r < 0)
-        return error_context(r, "%s", path);
-    return lseek(fd, size, SEEK_SET) < 0 ? fail_file(path) : 0;
+    return r < 0 ? error_context(r, "%s", answers->path) : 0;
 }
 
-// Leaves the file as it was before an append that a crash cut short, positioned at its end.
-static int restore(Writer *writer, int fd, ResultKind kind, const char *path, int64_t *ret_size) {
+// Where the append begins: at the file's end, or where one began that a crash cut short.
+static int find_begin(const Writer *writer, Answers *answers, int64_t *ret) {
+    struct stat stat;
     int64_t from = -1;
-    int r = ledger_append_from(writer->file->spool, writer->file->origin->id, kind, &from);
-    struct stat stat = {0};
-    if (r == 0 && fstat(fd, &stat) != 0)
-        r = fail_file(path);
+    int r = ledger_append_from(writer->file->spool, writer->file->origin->id, answers->kind, &from);
+    if (r == 0 && fstat(answers->fd, &stat) != 0)
+        r = fail_file(answers->path);
     if (r < 0)
         return r;
-    *ret_size = stat.st_size;
-    if (from >= 0 && from < *ret_size) {
-        if (ftruncate(fd, from) != 0)
-            return fail_file(path);
-        *ret_size = from;
+    answers->size = stat.st_size;
+    *ret = from >= 0 && from < answers->size ? from : answers->size;
+    return 0;
+}
+
+static int read_at(const Answers *answers, int64_t at, void *out, size_t n) {
+    ssize_t got = pread(answers->fd, out, n, (off_t)at);
+    if (got >= 0 && (size_t)got < n)
+        errno = EIO;
+    return got == (ssize_t)n ? 0 : fail_file(answers->path);
+}
+
+// What is to stand from there on. *ret_last 0 when there is nothing.
+static int make_portion(Writer *writer, const Answers *answers, int64_t from, int64_t *ret_last) {
+    ResultQuery query = {writer->file->origin->id, answers->kind, ROWS_AT_ONCE, false};
+    char end = '\n';
+    int r = 0;
+    bytes_clear(&writer->out);
+    if (from == 0)
+        append_header(writer);
+    else
+        r = take_columns(writer, answers);
+    if (r == 0 && from > 0)
+        r = read_at(answers, from - 1, &end, 1);
+    if (end != '\n') // its keeper's, or half a row's
+        bytes_append_u8(&writer->out, '\n');
+    return r < 0 ? r : ledger_results(writer->file->spool, &query, append_result, writer, ret_last);
+}
+
+typedef enum Left {
+    LEFT_BEGUN,  // the beginning of what is to stand there, as far as it reached the disk
+    LEFT_WHOLE,  // all of that, and what somebody wrote behind it
+    LEFT_OTHERS, // something else: its keeper has put another file there, or changed it
+} Left;
+
+// What lies where an append began that a crash cut short.
+static int find_left(const Writer *writer, const Answers *answers, int64_t from, Left *ret) {
+    size_t n = (size_t)(answers->size - from), common = n < writer->out.n ? n : writer->out.n;
+    bool same = true, begun = true;
+    CLEANUP(bytes_free) Bytes left = {0};
+    bytes_append(&left, writer->out.data, common);
+    if (left.failed)
+        return error_fail(ERROR_MEMORY, "no memory for a refused row");
+    int r = read_at(answers, from, left.data, common);
+    for (size_t i = 0; r == 0 && i < common; i++) {
+        same = same && left.data[i] == writer->out.data[i];
+        begun = begun && (left.data[i] == writer->out.data[i] || left.data[i] == 0);
     }
-    return lseek(fd, *ret_size, SEEK_SET) < 0 ? fail_file(path) : 0;
+    *ret = n <= writer->out.n && begun ? LEFT_BEGUN : n > writer->out.n && same ? LEFT_WHOLE : LEFT_OTHERS;
+    return r;
 }
 
 // Stores where the append begins, or that it is done with.
@@ -324,26 +372,37 @@ static int note(Writer *writer, ResultKind kind, int64_t from, int64_t last) {
     return spool_end(spool, r);
 }
 
+static int append_portion(const Writer *writer, const Answers *answers, int64_t from) {
+    if (lseek(answers->fd, from, SEEK_SET) < 0)
+        return fail_file(answers->path);
+    int r = write_all(answers->fd, &writer->out, answers->path);
+    return r == 0 && from == 0 ? sync_folder(writer->file->done) : r;
+}
+
 // One portion into one of the two files. *ret_last 0 when there was nothing.
-static int write_portion(Writer *writer, ResultKind kind, int fd, const char *path, int64_t *ret_last) {
-    int64_t size = 0;
-    bytes_clear(&writer->out);
-    int r = restore(writer, fd, kind, path, &size);
-    if (r == 0 && size == 0)
-        append_header(writer);
-    if (r == 0 && size > 0)
-        r = take_columns(writer, fd, size, path);
-    ResultQuery query = {writer->file->origin->id, kind, ROWS_AT_ONCE, false};
+static int write_portion(Writer *writer, Answers *answers, int64_t *ret_last) {
+    int64_t from;
+    Left left = LEFT_BEGUN;
+    int before = writer->n_rows;
+    *ret_last = 0;
+    int r = find_begin(writer, answers, &from);
     if (r == 0)
-        r = ledger_results(writer->file->spool, &query, append_result, writer, ret_last);
+        r = make_portion(writer, answers, from, ret_last);
+    if (r == 0 && *ret_last != 0 && from < answers->size)
+        r = find_left(writer, answers, from, &left);
+    if (r == 0 && left == LEFT_OTHERS) {
+        writer->n_rows = before;
+        from = answers->size;
+        r = make_portion(writer, answers, from, ret_last);
+    }
     if (r < 0 || *ret_last == 0)
         return r;
-    r = note(writer, kind, size, 0);
+    if (left == LEFT_WHOLE)
+        bytes_clear(&writer->out);
+    r = note(writer, answers->kind, from, 0);
     if (r == 0)
-        r = write_all(fd, &writer->out, path);
-    if (r == 0 && size == 0)
-        r = sync_folder(writer->file->done);
-    return r < 0 ? r : note(writer, kind, size, *ret_last);
+        r = append_portion(writer, answers, from);
+    return r < 0 ? r : note(writer, answers->kind, from, *ret_last);
 }
 
 // Nothing else that lies in its place is written to.
@@ -371,15 +430,15 @@ static int write_kind(Writer *writer, ResultKind kind) {
         return r;
     refused_name(writer->file->origin->kept_name, kind, name);
     snprintf(path, sizeof path, "%s/%s", writer->file->done, name);
-    int fd;
-    if ((r = answers_open(path, &fd)) < 0)
+    Answers answers = {.kind = kind, .path = path};
+    if ((r = answers_open(path, &answers.fd)) < 0)
         return r;
     int columns = writer->columns;
     do
-        r = write_portion(writer, kind, fd, path, &last);
+        r = write_portion(writer, &answers, &last);
     while (r == 0 && last != 0);
     writer->columns = columns;
-    close(fd);
+    close(answers.fd);
     return r;
 }
 

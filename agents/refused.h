@@ -3,7 +3,7 @@
 // Hands rows back to a file's keeper: NAME.refused.csv and NAME.results.csv in done/, each row byte for byte as it was,
 // then its number, the verdict, the reasons' codes (CODE:field, separated by spaces) and a sentence in Vietnamese (in
 // the file's own encoding) and in English. Written so that a crash at any point neither loses a row nor hands it back
-// twice. What the keeper writes into or does with such a file is left alone.
+// twice, as long as its file is there. What the keeper writes into or does with such a file is left alone.
 #pragma once
 
 #include "agents/drop.h"

@@ -156,31 +156,90 @@ static void test_writes_in_the_files_encoding(void **state) {
     encoding_destroy(&c.encoding);
 }
 
-// A crash between writing and noting it: what was written is written again, not twice.
-static void test_writes_once_after_a_crash(void **state) {
-    RefusedCase c = refused_case(*state, "UTF-8");
-    char before[4096], after[4096];
+static void begin_append(RefusedCase *c, int64_t size) {
+    assert_int_equal(spool_begin(c->test->spool), 0);
+    assert_int_equal(ledger_append_begin(c->test->spool, c->test->origin.id, RESULT_REFUSED, size), 0);
+    assert_int_equal(spool_commit(c->test->spool), 0);
+    publish_case_close(c->test);
+    publish_case_open(c->test);
+}
+
+static int64_t size_of(const RefusedCase *c, const char *name) {
+    char path[256];
+    struct stat stat_;
+    snprintf(path, sizeof path, "%s/%s", c->test->directory, name);
+    return stat(path, &stat_) == 0 ? (int64_t)stat_.st_size : 0;
+}
+
+// The second row is owed, and its append was begun behind the first one: that far, *ret.
+static RefusedCase crashed_case(PublishCase *test, int64_t *ret) {
+    RefusedCase c = refused_case(test, "UTF-8");
     refuse(&c, 0, RESULT_REFUSED);
     assert_int_equal(write_rows(&c), 1);
-    lines_of(c.test, "a.refused.csv", before, sizeof before);
     refuse(&c, 1, RESULT_REFUSED);
-    int64_t size = 0;
-    char path[256];
-    snprintf(path, sizeof path, "%s/a.refused.csv", c.test->directory);
-    FILE *file = fopen(path, "a");
-    size = ftell(file);
-    fputs("2,half a ro", file);
-    fclose(file);
-    assert_int_equal(spool_begin(c.test->spool), 0);
-    assert_int_equal(ledger_append_begin(c.test->spool, c.test->origin.id, RESULT_REFUSED, size), 0);
-    assert_int_equal(spool_commit(c.test->spool), 0);
-    publish_case_close(c.test);
-    publish_case_open(c.test);
+    *ret = size_of(&c, "a.refused.csv");
+    begin_append(&c, *ret);
+    return c;
+}
+
+#define FIRST "1,\"Lê, Văn\",2,MISMATCH\n"
+#define SECOND "2,\"Trần \"\"B\"\"\",3,MISMATCH\n"
+
+// A crash between writing and noting it: what was written is written again, not twice.
+static void test_writes_once_after_a_crash(void **state) {
+    static const char HALF[] = "2,\"Tr";
+    for (size_t n = 0; n <= sizeof HALF; n++) { // also with a byte that did not reach the disk
+        int64_t size;
+        RefusedCase c = crashed_case(*state, &size);
+        char lines[4096], path[256];
+        snprintf(path, sizeof path, "%s/a.refused.csv", c.test->directory);
+        FILE *file = fopen(path, "a");
+        assert_int_equal(fwrite(HALF, 1, n, file), n);
+        fclose(file);
+        assert_int_equal(write_rows(&c), 1);
+        lines_of(c.test, "a.refused.csv", lines, sizeof lines);
+        assert_string_equal(lines, HEADER FIRST SECOND);
+        encoding_destroy(&c.encoding);
+        publish_case_teardown(state);
+        publish_case_setup(state);
+    }
+}
+
+// All was written, and its keeper has written behind it since.
+static void test_writes_once_before_its_keeper(void **state) {
+    int64_t size;
+    RefusedCase c = crashed_case(*state, &size);
+    char lines[4096];
     assert_int_equal(write_rows(&c), 1);
-    lines_of(c.test, "a.refused.csv", after, sizeof after);
-    assert_memory_equal(after, before, strlen(before));
-    assert_string_equal(after + strlen(before), "2,\"Trần \"\"B\"\"\",3,MISMATCH\n");
+    scratch_append(c.test->directory, "a.refused.csv", "a note\n");
+    refuse(&c, 1, RESULT_REFUSED);
+    begin_append(&c, size);
+    assert_int_equal(write_rows(&c), 1);
+    lines_of(c.test, "a.refused.csv", lines, sizeof lines);
+    assert_string_equal(lines, HEADER FIRST SECOND "a note\n");
     encoding_destroy(&c.encoding);
+}
+
+// The keeper has taken away what was written before a crash, and put a longer file there: nothing of that is cut.
+static void test_cuts_nothing_of_its_keepers(void **state) {
+    char kept[1024];
+    int n = snprintf(kept, sizeof kept, "id,a list of the keeper's own,\n1,that has no end of line,%0800d", 0);
+    for (int all = 0; all < 2; all++) {
+        int64_t size;
+        RefusedCase c = crashed_case(*state, &size);
+        char lines[4096];
+        assert_in_range(size, 1, n - 1);
+        scratch_write(c.test->directory, "a.refused.csv", kept);
+        if (all)
+            begin_append(&c, 0);
+        assert_int_equal(write_rows(&c), 1);
+        lines_of(c.test, "a.refused.csv", lines, sizeof lines);
+        assert_memory_equal(lines, kept, n);
+        assert_memory_equal(lines + n, "\n2,", 3);
+        encoding_destroy(&c.encoding);
+        publish_case_teardown(state);
+        publish_case_setup(state);
+    }
 }
 
 // The keeper deleted what was handed back, wrote into it, or deleted the dropped file: none of it stops anything.
@@ -311,6 +370,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_hands_rows_back_as_they_were),     TEST(test_says_what_to_do),
         TEST(test_writes_in_the_files_encoding),     TEST(test_writes_once_after_a_crash),
+        TEST(test_writes_once_before_its_keeper),    TEST(test_cuts_nothing_of_its_keepers),
         TEST(test_leaves_the_keepers_changes_alone), TEST(test_long_rows_go_in_portions),
         TEST(test_names_differ_by_letters),          TEST(test_names),
         TEST(test_names_of_the_same_answers),
