@@ -46,7 +46,7 @@ int digest_read(Digest *digest, int fd, size_t most) {
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return error_fail(ERROR_SYSTEM, "cannot read: %s", strerror(errno));
+            return error_fail(ERROR_SYSTEM, "cannot be read: %s", strerror(errno));
         if (n == 0)
             return 0;
         if (EVP_DigestUpdate(digest->context, digest->piece, (size_t)n) != 1)

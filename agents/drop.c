@@ -55,7 +55,7 @@ struct Drop {
     zhashx_t *known;    // DropFile by name: told, and not let go
     zhashx_t *busy;     // open for writing, and noticed
     zhashx_t *unsure;   // nobody can tell whether it is: left to listings
-    zhashx_t *blocked;  // cannot be opened: a sentence by name
+    zhashx_t *blocked;  // cannot be opened, or was set aside: a sentence by name
     int64_t blocked_ms; // when they were tried last
     int64_t list_ms;    // when the next listing is due
     char new_busy[DROP_BUSY_BYTES];
@@ -412,15 +412,26 @@ static int drop_add(Drop *drop, const DropFile *file) {
     return drop_files_put(drop->known, file->name, file);
 }
 
-static void note_blocked(Drop *drop, const char *name, int why) {
-    if (why == ENOENT)
-        return;
+static void block(Drop *drop, const char *name, const char *why) {
     if (zhashx_size(drop->blocked) == 0)
         drop->blocked_ms = now_ms(drop);
     char sentence[DROP_BLOCKED_BYTES];
-    snprintf(sentence, sizeof sentence, "%s cannot be opened: %s", name,
-             why == ELOOP ? "it is a symbolic link; put the file itself here" : strerror(why));
+    snprintf(sentence, sizeof sentence, "%s %s", name, why);
     zhashx_update(drop->blocked, name, strdup(sentence));
+}
+
+static void note_blocked(Drop *drop, const char *name, int why) {
+    char sentence[DROP_BLOCKED_BYTES];
+    if (why == ENOENT)
+        return;
+    snprintf(sentence, sizeof sentence, "cannot be opened: %s",
+             why == ELOOP ? "it is a symbolic link; put the file itself here" : strerror(why));
+    block(drop, name, sentence);
+}
+
+void drop_set_aside(Drop *drop, const char *name, const char *why) {
+    drop_let_go(drop, name);
+    block(drop, name, why);
 }
 
 static bool is_known(Drop *drop, int directory, const char *name) {

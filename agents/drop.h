@@ -47,7 +47,8 @@ int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n);
 // as a sentence that says what it waits for; NULL when there is none. Closing it is news.
 #define DROP_BUSY_BYTES 512
 const char *drop_busy(Drop *drop);
-// One that cannot be opened, as a sentence that says why; NULL when there is none. It is tried again every ten seconds.
+// One that cannot be opened, or was set aside, as a sentence that says why; NULL when there is none. It is tried again
+// every ten seconds.
 #define DROP_BLOCKED_BYTES 400
 const char *drop_blocked(Drop *drop);
 // To be called for each file of the folder that is opened elsewhere: that is an event, too, and the kernel keeps only
@@ -59,6 +60,9 @@ void drop_let_go(Drop *drop, const char *name);
 void drop_again(Drop *drop, const char *name);
 // Looks at what bears the name now; it is told unless it is what was told last by this name.
 void drop_look_at(Drop *drop, const char *name);
+// One that was told, and that its reader can do nothing with for now: `why` goes on behind its name. The sentence ends
+// with its being told again.
+void drop_set_aside(Drop *drop, const char *name, const char *why);
 // Forgets all that was told: the whole folder is news.
 void drop_forget(Drop *drop);
 

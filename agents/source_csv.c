@@ -51,7 +51,8 @@ typedef struct SourceCsv {
     zhashx_t *known;                  // by origin: DropFile that is read to its end and waits for verdicts
     zhashx_t *passed;                 // by hash: up to which number its origins are known, or not to be had
     Reading *reading;                 // NULL between files
-    char blocked[DROP_BLOCKED_BYTES]; // said of a file that cannot be opened; "" when there is none
+    char blocked[DROP_BLOCKED_BYTES]; // of a file that cannot be opened or read; "" when there is none
+    char said[DROP_BLOCKED_BYTES];    // of those last
     bool scanned;                     // the whole folder has been gone through since the start
 } SourceCsv;
 
@@ -317,12 +318,28 @@ static int next_file(SourceCsv *self) {
     return self->reading == NULL;
 }
 
-// From the hash to the first row. 1 while the hash is not known yet.
+static void note_blocked(SourceCsv *self) {
+    const char *blocked = drop_blocked(self->drop);
+    snprintf(self->blocked, sizeof self->blocked, "%s", blocked == NULL ? "" : blocked);
+    if (blocked == NULL || strcmp(blocked, self->said) == 0)
+        return;
+    log_warn("%s: %s", self->base.name, blocked);
+    memcpy(self->said, self->blocked, sizeof self->said);
+}
+
+// From the hash to the first row. 1 while the hash is not known yet. A file that cannot be read, which shows as it is
+// hashed, keeps no other one waiting: there is no self->reading then.
 static int begin_file(SourceCsv *self, Intake *intake) {
     Reading *reading = self->reading;
     if (reading->digest == NULL)
         return 0;
     int r = digest_read(reading->digest, reading->fd, HASH_AT_ONCE);
+    if (r == ERROR_SYSTEM) {
+        drop_set_aside(self->drop, reading->file.name, error_text());
+        reading_close(&self->reading);
+        note_blocked(self);
+        return 0;
+    }
     if (r == 0)
         r = identify(self, reading);
     if (r == 0 && reading->origin.state == ORIGIN_READING)
@@ -415,6 +432,8 @@ static int csv_read(Source *source, Intake *intake) {
         r = begin_file(self, intake);
         if (r != 0)
             return r < 0 ? r : 0;
+        if (self->reading == NULL)
+            continue;
         r = read_rows(self, intake);
         if (r < 0)
             return r;
@@ -531,10 +550,7 @@ static int scan(SourceCsv *self) {
     const char *busy = drop_busy(self->drop);
     if (busy != NULL)
         log_info("%s: %s", self->base.name, busy);
-    const char *blocked = drop_blocked(self->drop);
-    if (blocked != NULL && strcmp(blocked, self->blocked) != 0)
-        log_warn("%s: %s", self->base.name, blocked);
-    snprintf(self->blocked, sizeof self->blocked, "%s", blocked == NULL ? "" : blocked);
+    note_blocked(self);
     DropFile *copy = n == 0 ? NULL : malloc(n * sizeof *copy);
     if (n > 0 && copy == NULL)
         return error_fail(ERROR_MEMORY, "no memory for a drop folder");

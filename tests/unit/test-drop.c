@@ -240,6 +240,20 @@ static void test_says_again_what_comes_back_open(void **state) {
     }
 }
 
+// Its reader can do nothing with it for now: it is told again after a while, and not before.
+static void test_tells_again_of_what_was_set_aside(void **state) {
+    DropCase *c = *state;
+    scratch_write(c->folder, "a.csv", "id\n");
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(told(c, i == 0 ? 0 : 5000), "a.csv ");
+        drop_set_aside(c->drop, "a.csv", "is ugly");
+        assert_string_equal(drop_blocked(c->drop), "a.csv is ugly");
+        assert_string_equal(told(c, 5000), "");
+    }
+    assert_string_equal(told(c, 5000), "a.csv ");
+    assert_null(drop_blocked(c->drop));
+}
+
 // The kernel lost some: nothing is forgotten, and nothing taken that a lost one would have told to leave.
 static void lose_events(const DropCase *c) {
     char name[32];
@@ -432,6 +446,7 @@ int main(void) {
         TEST(test_tells_of_what_no_event_told_without_leases),
         TEST(test_leaves_what_no_event_told_while_it_is_open),
         TEST(test_says_again_what_comes_back_open),
+        TEST(test_tells_again_of_what_was_set_aside),
         TEST(test_lists_when_events_are_lost),
         TEST(test_waits_when_events_are_lost_without_leases),
         TEST(test_waits_for_listings_without_leases),

@@ -34,6 +34,21 @@ int __wrap_fstat64(int fd, struct stat *ret) {
     return -1;
 }
 
+static const char *cannot_be_read; // a name
+
+ssize_t __real_read(int fd, void *out, size_t n);
+ssize_t __wrap_read(int fd, void *out, size_t n);
+ssize_t __wrap_read(int fd, void *out, size_t n) {
+    char link[32], path[300];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = cannot_be_read == NULL ? 0 : readlink(link, path, sizeof path - 1);
+    path[length < 0 ? 0 : length] = 0;
+    if (length <= 0 || strstr(path, cannot_be_read) == NULL)
+        return __real_read(fd, out, n);
+    errno = EIO;
+    return -1;
+}
+
 static void half_read(DropCase *c, PublishCase *test) {
     drop_case(c, test, NULL);
     put(c, "a.csv", rows(0, ROWS));
@@ -520,6 +535,29 @@ static void test_knows_a_file_that_could_not_be_asked(void **state) {
     drop_case_end(&c);
 }
 
+// What cannot be read is said, and keeps nobody waiting; it is tried again later.
+static void test_reads_on_where_a_file_cannot_be_read(void **state) {
+    DropCase c;
+    drop_case(&c, *state, NULL);
+    put(&c, "a.csv", rows(0, 3));
+    put(&c, "b.csv", rows(3, 4));
+    cannot_be_read = "/a.csv";
+    read_all(&c);
+    assert_int_equal(sealed(&c), 4);
+    assert_string_equal(c.source->kind->left(c.source), "a.csv cannot be read: Input/output error");
+    ack_all(&c);
+    assert_true(is_there(&c, "done/b.csv"));
+    read_once(&c, false); // it is told again, as after anything that fails, and as it is after a while
+    read_all(&c);
+    assert_non_null(c.source->kind->left(c.source));
+    cannot_be_read = NULL;
+    read_once(&c, false);
+    read_all(&c);
+    assert_int_equal(sealed(&c), 7);
+    assert_null(c.source->kind->left(c.source));
+    drop_case_end(&c);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, publish_case_setup, publish_case_teardown)
 
 int main(void) {
@@ -548,6 +586,7 @@ int main(void) {
         TEST(test_opens_no_other_file_to_hand_back),
         TEST(test_hands_back_the_row_itself_of_what_comes_back),
         TEST(test_knows_a_file_that_could_not_be_asked),
+        TEST(test_reads_on_where_a_file_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
