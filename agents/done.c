@@ -5,6 +5,7 @@
 #include "agents/done.h"
 
 #include "agents/digest.h"
+#include "agents/refused.h"
 #include "proto/base/error.h"
 
 #include <errno.h>
@@ -13,6 +14,53 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define KEPT_NAME_BYTES_MAX 240 // in done/: what is put behind it has room in a name of 255
+#define STEM_BYTES_MAX 200
+#define EXTENSION_BYTES_MAX 16
+
+// Where the name's extension begins; what is longer is none.
+static size_t extension_of(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot == NULL || dot == name || strlen(dot) > EXTENSION_BYTES_MAX ? strlen(name) : (size_t)(dot - name);
+}
+
+// Whether a file may be kept by its own name: answers go into files beside it, whose names are longer, and are nobody
+// else's.
+static bool may_keep_name(const char *name) {
+    return strlen(name) <= KEPT_NAME_BYTES_MAX && !refused_is_name(name);
+}
+
+// Whether another file has this name in done/, or its answers the name that these ones' would have.
+static int is_taken(Spool *spool, const char *source, const char *name, bool *ret) {
+    char twin[300];
+    int64_t taken, twin_taken = 0;
+    int r = ledger_kept_name_taken(spool, source, name, &taken);
+    if (r == 0 && refused_twin(name, twin))
+        r = ledger_kept_name_taken(spool, source, twin, &twin_taken);
+    *ret = taken != 0 || twin_taken != 0;
+    return r;
+}
+
+int done_choose_name(const Drop *drop, Spool *spool, Origin *origin) {
+    char path[DROP_PATH_BYTES];
+    struct stat stat_;
+    snprintf(origin->kept_name, sizeof origin->kept_name, "%s", origin->name);
+    size_t dot = extension_of(origin->name);
+    int stem = dot > STEM_BYTES_MAX ? STEM_BYTES_MAX : (int)dot;
+    for (unsigned n = 0;; n++) {
+        bool taken;
+        int r = is_taken(spool, origin->source, origin->kept_name, &taken);
+        if (r < 0)
+            return r;
+        drop_path(drop, true, origin->kept_name, path);
+        if (!taken && may_keep_name(origin->kept_name) && lstat(path, &stat_) != 0)
+            return 0;
+        snprintf(origin->kept_name, sizeof origin->kept_name, "%.*s-%02x%02x%02x%02x%.*u%s", stem, origin->name,
+                 origin->hash[0], origin->hash[1], origin->hash[2], origin->hash[3], n > 0 ? 1 : 0, n,
+                 origin->name + dot);
+    }
+}
 
 static bool is_the_file(const char *path, const DropFile *file, DropFile *ret_now) {
     struct stat stat_;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Moves a file whose rows are answered from a drop folder into its done/. Whoever drops files may put another one in
-// its place at any moment: that one is not put away in its stead, and nothing that lies in the folder is written over.
+// Names files in a drop folder's done/, and moves a file whose rows are answered from a drop folder into its done/.
+// Whoever drops files may put another one in its place at any moment: that one is not put away in its stead, and
+// nothing that lies in the folder is written over.
 #pragma once
 
 #include "agents/drop.h"
 #include "agents/ledger.h"
+
+// Sets its kept name, which no other file there has: NAME.csv, else NAME-HASH.csv.
+int done_choose_name(const Drop *drop, Spool *spool, Origin *origin);
 
 typedef enum Done {
     DONE_MOVED,

@@ -58,6 +58,8 @@ struct Drop {
     zhashx_t *blocked;  // cannot be opened, or was set aside: a sentence by name
     int64_t blocked_ms; // when they were tried last
     int64_t list_ms;    // when the next listing is due
+    int64_t whole_ms;   // when the whole folder was listed last
+    bool told_all;      // and what was complete then is told
     char new_busy[DROP_BUSY_BYTES];
     DropFile *files;
     size_t n, size, n_opened;
@@ -571,6 +573,10 @@ static int look_at_names(Drop *drop, DIR *directory, zhashx_t *names) {
     return r;
 }
 
+bool drop_has_told_all(const Drop *drop) {
+    return drop->told_all;
+}
+
 const char *drop_busy(Drop *drop) {
     return drop->new_busy[0] != 0 ? drop->new_busy : NULL;
 }
@@ -609,6 +615,10 @@ int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n) {
             r = look_for_untold(drop, directory);
         if (all || due)
             drop->list_ms = now_ms(drop) + DROP_LIST_MS;
+        if (all)
+            drop->whole_ms = now_ms(drop);
+        // What was too young then is not any more, or was written to since.
+        drop->told_all = r == 0 && !drop->whole && now_ms(drop) - drop->whole_ms > SETTLE_MS;
     }
     closedir(directory);
     take_events(drop); // its own, which are no news

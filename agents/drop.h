@@ -43,6 +43,9 @@ int drop_wait_ms(const Drop *drop);
 // where no leases are granted, one that was opened as soon as it was created, when its closing is told or all listings
 // of an hour found it the same.
 int drop_scan(Drop *drop, const DropFile **ret, size_t *ret_n);
+// Whether the scans so far have told all that lay here and was complete when the whole folder was listed last: at
+// first, after drop_forget(), and when events were lost.
+bool drop_has_told_all(const Drop *drop);
 // One that the last scan found open for writing, or that may be, and that no earlier one had since the name was there,
 // as a sentence that says what it waits for; NULL when there is none. Closing it is news.
 #define DROP_BUSY_BYTES 512

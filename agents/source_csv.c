@@ -24,9 +24,6 @@
 #include <unistd.h>
 
 #define HASH_AT_ONCE ((size_t)16 * 1024 * 1024)
-#define KEPT_NAME_BYTES_MAX 240 // in done/: what is put behind it has room in a name of 255
-#define STEM_BYTES_MAX 200
-#define EXTENSION_BYTES_MAX 16
 #define PASSED_MAX 10000
 
 typedef struct Reading {
@@ -53,7 +50,8 @@ typedef struct SourceCsv {
     Reading *reading;                 // NULL between files
     char blocked[DROP_BLOCKED_BYTES]; // of a file that cannot be opened or read; "" when there is none
     char said[DROP_BLOCKED_BYTES];    // of those last
-    bool scanned;                     // the whole folder has been gone through since the start
+    bool all_told;                    // what lay in the folder at the start has been told, if it was complete
+    bool scanned;                     // and gone through
 } SourceCsv;
 
 static void reading_close(Reading **reading) {
@@ -105,50 +103,6 @@ static void known_remove(SourceCsv *self, int64_t origin) {
 }
 
 // ---- opening a file ----
-
-// Where the name's extension begins; what is longer is none.
-static size_t extension_of(const char *name) {
-    const char *dot = strrchr(name, '.');
-    return dot == NULL || dot == name || strlen(dot) > EXTENSION_BYTES_MAX ? strlen(name) : (size_t)(dot - name);
-}
-
-// Whether a file may be kept by its own name: answers go into files beside it, whose names are longer, and are nobody
-// else's.
-static bool may_keep_name(const char *name) {
-    return strlen(name) <= KEPT_NAME_BYTES_MAX && !refused_is_name(name);
-}
-
-// Whether another file has this name in done/, or its answers the name that these ones' would have.
-static int is_taken(SourceCsv *self, const char *name, bool *ret) {
-    char twin[300];
-    int64_t taken, twin_taken = 0;
-    int r = ledger_kept_name_taken(self->base.spool, self->base.name, name, &taken);
-    if (r == 0 && refused_twin(name, twin))
-        r = ledger_kept_name_taken(self->base.spool, self->base.name, twin, &twin_taken);
-    *ret = taken != 0 || twin_taken != 0;
-    return r;
-}
-
-// A name in done/ that no other file has: NAME.csv, else NAME-HASH.csv.
-static int choose_kept_name(SourceCsv *self, Origin *origin) {
-    char path[DROP_PATH_BYTES];
-    struct stat stat_;
-    snprintf(origin->kept_name, sizeof origin->kept_name, "%s", origin->name);
-    size_t dot = extension_of(origin->name);
-    int stem = dot > STEM_BYTES_MAX ? STEM_BYTES_MAX : (int)dot;
-    for (unsigned n = 0;; n++) {
-        bool taken;
-        int r = is_taken(self, origin->kept_name, &taken);
-        if (r < 0)
-            return r;
-        drop_path(self->drop, true, origin->kept_name, path);
-        if (!taken && may_keep_name(origin->kept_name) && lstat(path, &stat_) != 0)
-            return 0;
-        snprintf(origin->kept_name, sizeof origin->kept_name, "%.*s-%02x%02x%02x%02x%.*u%s", stem, origin->name,
-                 origin->hash[0], origin->hash[1], origin->hash[2], origin->hash[3], n > 0 ? 1 : 0, n,
-                 origin->name + dot);
-    }
-}
 
 // It was given up before its file's end, by a program that called it read all the same. How much of it was well read is
 // not known.
@@ -206,7 +160,7 @@ static int identify(SourceCsv *self, Reading *reading) {
     snprintf(origin->source, sizeof origin->source, "%s", self->base.name);
     snprintf(origin->name, sizeof origin->name, "%s", reading->file.name);
     memcpy(origin->hash, query.hash, sizeof query.hash);
-    r = choose_kept_name(self, origin);
+    r = done_choose_name(self->drop, self->base.spool, origin);
     return r < 0 ? r : ledger_origin_add(self->base.spool, origin);
 }
 
@@ -405,7 +359,7 @@ static int finish_reading(SourceCsv *self) {
     int r = 0;
     if (fstat(reading->fd, &stat) != 0) { // also what did not change is to be told again
         drop_again(self->drop, reading->file.name);
-        self->scanned = false;
+        self->all_told = self->scanned = false;
         reading_close(&self->reading);
         return 0;
     }
@@ -524,7 +478,8 @@ static int in_transaction(SourceCsv *self, int (*change)(SourceCsv *)) {
     return spool_end(self->base.spool, r);
 }
 
-static int let_lost_go(SourceCsv *self) {
+static int end_scan(SourceCsv *self) {
+    self->scanned = true;
     return in_transaction(self, note_all_lost);
 }
 
@@ -550,6 +505,7 @@ static int scan(SourceCsv *self) {
     const char *busy = drop_busy(self->drop);
     if (busy != NULL)
         log_info("%s: %s", self->base.name, busy);
+    self->all_told = drop_has_told_all(self->drop);
     note_blocked(self);
     DropFile *copy = n == 0 ? NULL : malloc(n * sizeof *copy);
     if (n > 0 && copy == NULL)
@@ -565,11 +521,14 @@ static int scan(SourceCsv *self) {
 }
 
 // Files that come while others are waiting to be read are looked at once those are; what the kernel tells of them is
-// taken at once, since it keeps only so much.
+// taken at once, since it keeps only so much. There may always be more of them: what lay there at first is gone through
+// all the same.
 static int csv_look(Source *source, uint64_t *ret_bytes) {
     SourceCsv *self = (SourceCsv *)source;
-    bool news = drop_has_news(self->drop);
-    int r = news && is_used_up(self) ? scan(self) : 0;
+    bool news = drop_has_news(self->drop), through = self->all_told && is_used_up(self) && self->reading == NULL;
+    int r = through && !self->scanned ? end_scan(self) : 0;
+    if (r == 0 && news && is_used_up(self))
+        r = scan(self);
     if (r < 0)
         return r;
     *ret_bytes = self->bytes;
@@ -577,8 +536,7 @@ static int csv_look(Source *source, uint64_t *ret_bytes) {
         *ret_bytes += self->reading->file.bytes - self->reading->origin.at + 1;
     if (self->scanned || *ret_bytes > 0 || drop_has_news(self->drop))
         return 0;
-    self->scanned = true;
-    return let_lost_go(self);
+    return end_scan(self);
 }
 
 static int csv_fd(Source *source) {

@@ -134,6 +134,26 @@ static void test_reads_from_the_start_what_was_let_go(void **state) {
     drop_case_end(&c);
 }
 
+// Other files never stop coming: what is gone is let go all the same.
+static void test_lets_go_of_what_is_gone_while_others_come(void **state) {
+    const Clock *clock = clock_system();
+    int64_t until_ms = clock_monotonic_ms(clock) + 30000;
+    DropCase c;
+    char name[32];
+    half_read(&c, *state);
+    move(&c, "a.csv", "../away");
+    crash(&c);
+    for (int i = 0; state_of(&c, 1) != ORIGIN_DONE && clock_monotonic_ms(clock) < until_ms; i++) {
+        snprintf(name, sizeof name, "%d.csv", i);
+        put(&c, name, rows(i, 1));
+        assert_true(look(&c) > 0);
+        read_once(&c, true);
+        ack_all(&c);
+    }
+    assert_int_equal(state_of(&c, 1), ORIGIN_DONE);
+    drop_case_end(&c);
+}
+
 // The same bytes are written once more over it: what is read meanwhile may be anything, so all of it is read again.
 static void test_reads_again_what_was_written_to(void **state) {
     DropCase c;
@@ -567,6 +587,7 @@ int main(void) {
         TEST(test_goes_on_in_a_file_that_was_open),
         TEST(test_goes_on_in_a_file_that_could_not_be_opened),
         TEST(test_reads_from_the_start_what_was_let_go),
+        TEST(test_lets_go_of_what_is_gone_while_others_come),
         TEST(test_reads_again_what_was_written_to),
         TEST(test_reads_what_an_older_program_left),
         TEST(test_refuses_a_whole_file_once),
