@@ -374,3 +374,8 @@ def test_another_log_ends_the_agent(exchange, moh):
     public.write_text((exchange.directory / "moh.keys.pub").read_text())
     other = agent(exchange, moh, "proof", "--false", "--out", exchange.directory / "other")
     assert other.stdout.splitlines()[1] == "    signed by the exchange: not by a key of it that is known here"
+    public.rename(exchange.directory / "away.pub")
+    unread = agent(exchange, moh, "proof", "--false", "--out", exchange.directory / "unread")
+    assert unread.returncode == 0 and str(public) in unread.stderr
+    assert unread.stdout.splitlines()[1] == "    signed by the exchange: cannot be checked, for its key cannot be read"
+    assert (exchange.directory / "unread.1").read_bytes() == said
