@@ -15,10 +15,13 @@
 #include <string.h>
 
 #define BLOCKED_RETRY_MS 20
+#define BEHIND_MS 5000 // a standby may lag so long as the population store, and nobody is told
+#define BEHIND_RETRY_MS 100
 #define CANNOT_READ "The exchange cannot read a snapshot now. Ask again with the last cursor, in a moment."
 
 typedef struct SnapshotAsk {
-    uint64_t ticket; // of its turn
+    uint64_t ticket;   // of its turn
+    int64_t behind_ms; // when the population store was first found behind the log; 0: it was not
     bool begins;
     SnapshotAsked asked;
     SnapshotPlace place;
@@ -268,12 +271,23 @@ static Subscriber *session_find(const FeedState *state, uint64_t session) {
     return NULL;
 }
 
+// Whether it is read again by itself, as batches are decided again.
+static bool waits_for_population(const FeedState *state, Subscriber *to) {
+    int64_t now_ms = clock_monotonic_ms(state->clock);
+    if (to->ask->behind_ms == 0)
+        to->ask->behind_ms = now_ms;
+    to->blocked_until_ms = now_ms + BEHIND_RETRY_MS;
+    return now_ms - to->ask->behind_ms < BEHIND_MS;
+}
+
 // Whoever asked may have left meanwhile.
 static int answer_take(FeedState *state, SnapshotWork *work) {
     Subscriber *to = session_find(state, work->session);
     if (!to)
         return 0;
-    if (work->result < 0) {
+    if (work->result == 1 && waits_for_population(state, to))
+        return 0;
+    if (work->result != 0) {
         log_error("feed: subscription %d gets no snapshot: %s", (int)to->subscription, work->why);
         feed_session_end(state, to, DONGBO__ERROR__CODE__INTERNAL, CANNOT_READ);
         return 0;

@@ -43,7 +43,8 @@ static void fill(SnapshotReader *reader, SnapshotWork *work) {
     if (work->result == 0)
         return;
     snprintf(work->why, sizeof work->why, "%s", error_text());
-    snapshot_reader_disconnect(reader);
+    if (work->result < 0)
+        snapshot_reader_disconnect(reader);
 }
 
 static void run(zsock_t *pipe, void *state) {

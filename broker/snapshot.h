@@ -21,7 +21,7 @@ typedef struct SnapshotWork {
     bool begins;         // place.first is not known yet
     SnapshotPlace place; // of what was told; then of what this chunk tells
     // The answer.
-    int result; // 0; negative with why
+    int result; // 0; 1 while the population store is behind the log, or negative, with why
     char why[256];
     FeedPlace head;
     int64_t policy_stamp; // of the policies at that head

@@ -179,18 +179,18 @@ static int head_read(SnapshotReader *reader, SnapshotWork *work) {
 }
 
 // Where it was set back alone it may have persons where they lived before, or not at all: whose records may be seen is
-// not known then. The log itself is read on, for it says of each event where its person lived.
+// not known then. The log itself is read on, for it says of each event where its person lived. 1 with an error's text.
 static int population_check(SnapshotReader *reader) {
     Place place;
     int r = lookup_population_position(reader->population, &place);
     if (r < 0 || place.position >= reader->known)
         return r;
-    return error_fail(ERROR_DATABASE,
-                      "the population store is at its change %" PRId64
-                      ", and the log was decided by its change %" PRId64
-                      ": it was set back alone, or is a standby that lags. No snapshot is read until it has that "
-                      "(deploy/RESTORE.md)",
-                      place.position, reader->known);
+    error_fail(ERROR_DATABASE,
+               "the population store is at its change %" PRId64 ", and the log was decided by its change %" PRId64
+               ": it was set back alone, or is a standby that lags. No snapshot is read until it has that "
+               "(deploy/RESTORE.md)",
+               place.position, reader->known);
+    return 1;
 }
 
 static int codes_read(SnapshotReader *reader) {

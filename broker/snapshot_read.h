@@ -15,5 +15,5 @@ void snapshot_reader_destroy(SnapshotReader **reader);
 // After a failure: the next chunk connects anew.
 void snapshot_reader_disconnect(SnapshotReader *reader);
 // Connects when needed. Reads on from work->place and moves it. ERROR_DATABASE, ERROR_DATA (a stored record cannot be
-// read), ERROR_CRYPTO, ERROR_MEMORY.
+// read), ERROR_CRYPTO, ERROR_MEMORY. 1: the population store is behind the log, with error_text(); nothing was read.
 int snapshot_read(SnapshotReader *reader, SnapshotWork *work);

@@ -51,7 +51,7 @@ typedef struct Subscriber {
     uint64_t chunks;          // of it, sent in this session
     struct SnapshotAsk *ask;  // the request that waits for its chunk; plain memory
     bool starved;             // the next record does not fit into the credit
-    int64_t blocked_until_ms; // the socket took nothing more
+    int64_t blocked_until_ms; // the socket took nothing more, or a snapshot waits for the population store
     int64_t heard_ms, pinged_ms;
     int64_t kept_ms;        // when the database was last told that this session goes on
     int64_t told_ms;        // when the last Records or Watermark went out; 0 for never

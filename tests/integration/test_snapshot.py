@@ -121,6 +121,23 @@ def test_none_is_read_while_the_population_was_set_back_alone(exchange, health):
         assert said(committee.snapshot()[1]) == expected((0, 20, 1))
 
 
+def test_a_population_store_that_lags_a_little_is_waited_for(exchange, health):
+    """As a standby does: the log has what it will have in a moment."""
+    publish(health, 0, 20)
+    exchange.cluster.rows("UPDATE population.state SET position = position - 1")
+    with wire.subscriber(exchange, "hn") as committee:
+        committee.hello(snapshot=True)
+        committee.credit(1 << 20)
+        asked = exchange.cluster.value("SELECT clock_timestamp()")
+        committee.ask()
+        looked = ("SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'dongbo snapshot'"
+                  " AND state = 'idle' AND query LIKE '%%population.%%' AND query_start > %s")
+        exchange.broker.wait_for(lambda: exchange.cluster.value(looked, asked), "it has looked")
+        exchange.cluster.rows("UPDATE population.state SET position = position + 1")
+        committee.chunk()
+    assert "it was set back alone" not in exchange.broker.text()
+
+
 def test_only_those_who_are_followed(exchange, health):
     exchange.committee("fund", "health", FIELDS, "--followed-only")
     publish(health, 0, 20)
