@@ -5,6 +5,7 @@
 // store holds of a person follows from their record, whatever order events came in, and applying them again is no harm.
 #include "broker/apply.h"
 
+#include "broker/decide_population.h"
 #include "broker/decide_whom.h"
 #include "broker/merger.h"
 #include "broker/store.h"
@@ -66,8 +67,8 @@ static bool is_applied(const Item *item) {
     if (item->person == NULL) // the store knows best
         return true;
     // Of a person whose record says so already, or says newer, nothing is left but a number that was theirs in between,
-    // and who went to them.
-    return item->merged.won != 0 || ((is_reissue(item) || is_merger(item)) && item->merged.superseded);
+    // or until then, and who went to them.
+    return item->merged.won != 0 || ((is_reissue(item) || is_merger(item)) && item->merged.superseded) || item->yields;
 }
 
 // The fields of the body that are to reach the store, as bits.
@@ -97,7 +98,7 @@ static uint32_t cleared_fields(const Item *item, uint32_t taken) {
 
 // A number that holds no longer by what came later was theirs for a time; one that does by then is not cancelled.
 static const char *kind_told(const Item *item, uint32_t taken) {
-    bool outlived = (taken >> FIELD_NUMBER & 1) == 0;
+    bool outlived = (taken >> FIELD_NUMBER & 1) == 0 && !item->yields;
     if (outlived && is_reissue(item))
         return "number-replaced";
     return outlived && is_cancellation(item) ? "correction" : item->event->population->kind;
@@ -113,7 +114,7 @@ static int fill_change(Arena *arena, Item *item, Change *ret) {
     char folded[NAME_BYTES];
     char day[DATE_TEXT_BYTES];
     size_t n = text_fold_accents(name, folded, sizeof folded);
-    bool cancels = is_cancellation(item) && (taken >> FIELD_NUMBER & 1) != 0;
+    bool cancels = is_cancellation(item) && ((taken >> FIELD_NUMBER & 1) != 0 || item->yields);
     if (cancels)
         date_format(date_of_us(item->event->event_time_us), day);
     bool says_63 = subject != NULL && rules_says_63(subject) &&
@@ -191,6 +192,8 @@ static int take_row(Arena *arena, Item *item, const PGresult *rows, int row) {
     item->applied_to = pg_i64(rows, row, 1);
     item->unknown_to_store = pg_i64(rows, row, 1) == 0;
     item->taken_in_store = item->unknown_to_store && pg_text(rows, row, 2)[0] != '\0';
+    if (!item->unknown_to_store)
+        decide_numbered(item, pg_text(rows, row, 2));
     item->province_before = copy(arena, rows, row, 3);
     item->province63_before = copy(arena, rows, row, 4);
     item->province_after = copy(arena, rows, row, 5);

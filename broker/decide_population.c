@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#define KIND_BIT (1u << 1)
 #define NUMBER_BIT (1u << 2)
 #define BIRTH_BIT (1u << 4)
 #define DEATH_BIT (1u << 10)
@@ -55,34 +56,50 @@ static const char *present_number(const Item *item) {
     return item->person->citizen_number;
 }
 
+static bool is_about_number(const Item *item) {
+    const Dongbo__PopulationChange *change = item->event->population;
+    return population_is_cancellation(change) || population_is_merger(change);
+}
+
+// One that was cancelled stays with whose it was, and '-' behind it.
+static bool is_theirs(const Item *item, const char *present) {
+    size_t n = strlen(item->claimed_number);
+    return strncmp(present, item->claimed_number, n) == 0 && present[n + strspn(present + n, "-")] == '\0';
+}
+
 // Cancels a number that was replaced, or has one stay, though no re-issue outweighs it: in the record the number that
 // holds would go, of which the event does not speak.
 static bool ends_another(const Item *item) {
-    const Dongbo__PopulationChange *change = item->event->population;
-    bool is_stored = item->person->key > 0; // who comes in the batch, and to whom they go in it, is a guess
-    return (item->merged.won & NUMBER_BIT) != 0 &&
-           (population_is_cancellation(change) || (population_is_merger(change) && is_stored)) &&
-           strcmp(item->claimed_number, present_number(item)) != 0;
+    return is_about_number(item) && (item->merged.won & NUMBER_BIT) != 0 && !is_theirs(item, present_number(item));
 }
 
-static void deny_ending(Item *item) {
-    bool in_body = item->event->population->citizen_number[0] != '\0';
-    decision_add(&item->decision, MISMATCH, DONGBO__REASON_CODE__ID_NOT_CURRENT,
-                 in_body ? "citizen_number" : "subject.citizen_number", NULL);
+// Who cancels nothing that holds leaves no trace but in what they say besides.
+static uint32_t yielded_fields(const Item *item) {
+    return population_is_cancellation(item->event->population) ? KIND_BIT | NUMBER_BIT : NUMBER_BIT;
+}
+
+static int merge_event(const Merge *merge, const Dongbo__Record *coming, Item *item) {
+    return population_is_merger(item->event->population) ? decide_merger(merge, coming, item)
+                                                         : reconcile(merge, item->onto, item->event, &item->merged);
+}
+
+void decide_numbered(Item *item, const char *present) {
+    if (is_about_number(item) && (item->yields || (item->merged.won & NUMBER_BIT) != 0))
+        item->yields = !is_theirs(item, present);
 }
 
 int decide_population(const Merge *merge, const Dongbo__Record *coming, Item *item) {
-    int result = population_is_merger(item->event->population)
-                     ? decide_merger(merge, coming, item)
-                     : reconcile(merge, item->onto, item->event, &item->merged);
+    Merge yielding = *merge;
+    yielding.yields = yielded_fields(item);
+    int result = merge_event(item->settled && item->yields ? &yielding : merge, coming, item);
     if (result != 0 || item->settled) // what was applied has moved the person
         return result;
-    if (dies_unborn(item))
-        deny_unborn(item);
-    else if (ends_another(item))
-        deny_ending(item);
-    else
-        return 0;
+    item->yields = ends_another(item);
+    if (item->yields)
+        result = merge_event(&yielding, coming, item);
+    if (result != 0 || !dies_unborn(item))
+        return result;
+    deny_unborn(item);
     item->merged = (Merged){0};
     return 0;
 }

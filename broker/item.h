@@ -109,6 +109,7 @@ struct Item {
     bool fixed;                   // the person is not to be looked up: the store has them no more
     bool unknown_to_store;        // a population event that the store could apply to nobody
     bool taken_in_store;          // ... for its new number is another person's
+    bool yields;                  // it is about a number that was replaced, and says nothing of the present one
     bool settled;                 // a population event that was applied, or was not: not to be decided otherwise
     bool in_store;                // ... which the store has, or may have
     int unsettled_verdict;        // ... of its form before that ...

@@ -82,7 +82,7 @@ static void find_claims(Merging *m) {
 
 // Leaves in `wins` what no held claim keeps. A claim of the event itself is kept as it stands.
 static void find_wins(Merging *m) {
-    m->wins = m->sets | m->clears;
+    m->wins = (m->sets | m->clears) & ~m->merge->yields;
     for (size_t i = 0; m->current && i < m->current->n_origins; i++) {
         const Dongbo__Origin *origin = m->current->origins[i];
         Claim held = claim_of(origin);

@@ -13,6 +13,7 @@ typedef struct Merge {
     const Rules *rules;
     const Grants *grants;
     Arena *arena;
+    uint32_t yields; // fields, as bits, of which the event's word does not stand, whatever it weighs; kept it is
 } Merge;
 
 typedef struct Merged {

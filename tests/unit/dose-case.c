@@ -69,7 +69,7 @@ const Dongbo__ChangeEvent *event_of(Said *s) {
 }
 
 Merged step(Said *s, const Dongbo__Record *current) {
-    Merge merge = {rules, s->grants, arena};
+    Merge merge = {rules, s->grants, arena, 0};
     Merged merged;
     assert_int_equal(reconcile(&merge, current, event_of(s), &merged), 0);
     assert_int_equal(merged.store, merged.record != NULL);

@@ -31,10 +31,11 @@ static int tell_dead(Told *t, const Told *before, const char *birth_date, const 
                      .claimed_number = reissues ? t->event.subject->citizen_number : t->body.citizen_number,
                      .person = person,
                      .settled = t->item.settled,
+                     .yields = t->item.yields && t->item.settled,
                      .onto = before == NULL ? NULL : before->item.merged.record,
                      .earlier = before == NULL ? NULL : &before->item,
                      .decision = {.verdict = DONGBO__VERDICT__ACCEPTED}};
-    Merge merge = {rules, &NPC, arena};
+    Merge merge = {rules, &NPC, arena, 0};
     assert_int_equal(decide_population(&merge, NULL, &t->item), 0);
     return t->item.decision.n_reasons == 0 ? 0 : t->item.decision.reasons[0].code;
 }
@@ -119,26 +120,52 @@ static Told numbered(const char *kind, const char *subject, const char *number, 
     return t;
 }
 
+#define NUMBER_BIT (1u << 2)
+
 static void test_what_names_a_replaced_number_does_not_end_the_present_one(void **state) {
-    static const int NOT_CURRENT = DONGBO__REASON_CODE__ID_NOT_CURRENT;
     Told cancelled = numbered("number-cancelled", "A", "A", 20), stays = numbered("merged", "X", "A", 20);
     assert_int_equal(tell(&cancelled, NULL, ""), 0);
+    assert_false(cancelled.item.yields);
     assert_int_equal(tell(&stays, NULL, ""), 0);
+    assert_true((stays.item.merged.won & NUMBER_BIT) != 0);
     Told of_b = numbered("number-cancelled", "B", "B", 20), to_b = numbered("merged", "X", "B", 20);
-    assert_int_equal(tell(&of_b, NULL, ""), NOT_CURRENT);
-    assert_int_equal(of_b.item.decision.verdict, DONGBO__VERDICT__MISMATCH);
-    assert_false(of_b.item.merged.store);
-    assert_int_equal(tell(&to_b, NULL, ""), NOT_CURRENT); // nothing says which number holds but the store
-    // A re-issue of the batch tells, too; one that is newer than the event leaves nothing to ask.
+    assert_int_equal(tell(&of_b, NULL, ""), 0);
+    assert_true(of_b.item.yields && of_b.item.merged.store && of_b.item.merged.superseded);
+    to_b.body.mother_name = "Lan";
+    assert_int_equal(tell(&to_b, NULL, ""), 0); // nothing says which number holds but the store
+    assert_true(to_b.item.yields && to_b.item.merged.store && !to_b.item.merged.superseded);
+    assert_int_equal(to_b.item.merged.won & NUMBER_BIT, 0);
+    // A re-issue of the batch tells, too; one that is newer than the event leaves nothing to yield.
     Told reissued = numbered("number-reissued", "A", "B", 10), newer = numbered("number-reissued", "A", "B", 30);
     assert_int_equal(tell(&reissued, NULL, ""), 0);
-    assert_int_equal(tell(&cancelled, &reissued, ""), NOT_CURRENT);
+    assert_int_equal(tell(&cancelled, &reissued, ""), 0);
+    assert_true(cancelled.item.yields && cancelled.item.merged.superseded);
     assert_int_equal(tell(&of_b, &reissued, ""), 0);
-    assert_int_equal(tell(&stays, &reissued, ""), 0);
+    assert_false(of_b.item.yields);
     assert_int_equal(tell(&newer, NULL, ""), 0);
     assert_int_equal(tell(&cancelled, &newer, ""), 0);
+    assert_false(cancelled.item.yields);
+}
+
+// What the store had when it applied the event holds, whatever was supposed before and whoever is asked since.
+static void test_the_store_says_whose_number_it_was(void **state) {
+    Told cancelled = numbered("number-cancelled", "A", "A", 20), reissued = numbered("number-reissued", "A", "B", 10);
+    tell(&reissued, NULL, "");
+    tell(&cancelled, &reissued, "");
+    decide_numbered(&cancelled.item, "A"); // the re-issue was refused
+    assert_false(cancelled.item.yields);
     cancelled.item.settled = true;
-    assert_int_equal(tell(&cancelled, &reissued, ""), 0);
+    tell(&cancelled, NULL, "");
+    assert_true((cancelled.item.merged.won & NUMBER_BIT) != 0);
+    decide_numbered(&cancelled.item, "A--"); // cancelled before, and told again
+    assert_false(cancelled.item.yields);
+    decide_numbered(&cancelled.item, "B");
+    assert_true(cancelled.item.yields);
+    cancelled.item.yields = true;
+    tell(&cancelled, NULL, "");
+    assert_true(cancelled.item.merged.superseded);
+    decide_numbered(&reissued.item, "B");
+    assert_false(reissued.item.yields);
 }
 
 int main(void) {
@@ -147,6 +174,7 @@ int main(void) {
         TEST(test_nobody_dies_unborn),
         TEST(test_nobody_is_born_after_a_death_that_was_loaded),
         TEST(test_what_names_a_replaced_number_does_not_end_the_present_one),
+        TEST(test_the_store_says_whose_number_it_was),
         TEST(test_what_loses_or_was_applied_is_not_held_against_anybody),
     };
     return cmocka_run_group_tests(tests, dose_setup, dose_teardown);

@@ -160,7 +160,7 @@ static void test_a_persons_correction_holds_always(void **state) {
     change.kind = "correction";
     change.birth_date = "1990-01-03";
     event_set_body(&event, DONGBO__DOMAIN__POPULATION, &change.base);
-    Merge merge = {rules, &NPC, arena};
+    Merge merge = {rules, &NPC, arena, 0};
     Merged m;
     assert_int_equal(reconcile(&merge, NULL, &event, &m), 0);
     const Dongbo__Record *version = m.record;

@@ -186,7 +186,7 @@ static void test_authority_by_field(void **state) {
     body.scheme = "health";
     body.health_card_number = "HC1";
     event_set_body(&event, DONGBO__DOMAIN__SOCIAL_SECURITY, &body.base);
-    Merge merge = {rules, &MOH, arena};
+    Merge merge = {rules, &MOH, arena, 0};
     Merged m;
     assert_int_equal(reconcile(&merge, NULL, &event, &m), 0);
     assert_int_equal(m.record->n_origins, 2);
@@ -234,7 +234,7 @@ static void test_what_an_event_lost_is_kept_with_what_it_won(void **state) {
 static void test_unreadable_record(void **state) {
     Said a = said(&MOH, 10, 1, "208", "L1");
     Merged m = step(&a, NULL), ret;
-    Merge merge = {rules, &MOH, arena};
+    Merge merge = {rules, &MOH, arena, 0};
     Dongbo__Record broken = *m.record;
     broken.body.len--;
     assert_int_equal(reconcile(&merge, &broken, event_of(&a), &ret), 1);
@@ -246,7 +246,7 @@ static void reconcile_in_little(const Dongbo__Record *current, Said *event) {
     for (size_t bytes = 16;; bytes += 16) {
         CLEANUP(arena_destroy) Arena *small = NULL;
         assert_int_equal(arena_new(&small, bytes), 0);
-        Merge merge = {rules, &MOH, small};
+        Merge merge = {rules, &MOH, small, 0};
         Merged m;
         int r = reconcile(&merge, current, event_of(event), &m);
         if (r == 0)
@@ -329,7 +329,7 @@ static Told told(const char *kind, const char *number, int64_t time) {
 
 static Merged tell(Told *t, const Dongbo__Record *current) {
     static const Grants NPC = {.agency = 5, .code = "NPC"};
-    Merge merge = {rules, &NPC, arena};
+    Merge merge = {rules, &NPC, arena, 0};
     Merged merged;
     t->event.event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, t->id};
     t->event.cleared_fields = t->cleared;
