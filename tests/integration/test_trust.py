@@ -263,4 +263,5 @@ def test_greetings_that_are_late_are_found(first, after):
 
 def test_a_busy_machine_is_no_attack():
     attack.assert_greeted_in_time([0.01] * 4 + [0.1], 1.5, [2, 0.01, 0.3, 0.01, 0.01])
+    attack.assert_greeted_in_time([0.04] * 5, 3, [0.02] * 5)
     attack.assert_in_time([0.04] * 9 + [0.1] * 99 + [1.3 * attack.LATE] + [0.05] * 9, 9, 109, attack.LATE)
