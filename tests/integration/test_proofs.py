@@ -347,10 +347,11 @@ def test_another_log_ends_the_agent(exchange, moh):
     forged.number, forged.size, forged.root = number + 1, size + 1, bytes(32)
     forged.last_position += 1
     body = forged.SerializeToString()
-    moh.drop("vaccinations", "more.csv", [people.dose_row(n) for n in range(10, 15)])
     exchange.cluster.rows("INSERT INTO exchange.signed_head VALUES (%s, %s, %s, %s, %s, %s, %s)", forged.number,
                           forged.size, forged.last_position, forged.signed_at_us, forged.key_id, body,
                           wire.keys_of(exchange, "broker").sign("dongbo head 1", body))
+    # Behind it, for of these the broker signs a head of that number.
+    moh.drop("vaccinations", "more.csv", [people.dose_row(n) for n in range(10, 15)])
     assert running.popen.wait(30) == 3
     assert "proves something false of its log" in running.text() and "Keep the spool" in running.text()
     shown = agent(exchange, moh, "status")
