@@ -389,12 +389,26 @@ static int add_newcomers(Work *work) {
 
 // ---- the batch -----------------------------------------------------------------------------------------------------
 
+// Whether one of the batch's re-issues, from the first on, was to give the claimed number to somebody. Of what came
+// behind that the store knows whose it is.
+static bool is_given_before(const Item *item, const Item *reissue) {
+    for (const Item *earlier = reissue; earlier != NULL && earlier < item; earlier++) {
+        if (earlier->domain == DONGBO__DOMAIN__POPULATION && earlier->event != NULL && is_reissue(earlier) &&
+            strcmp(earlier->event->population->citizen_number, item->claimed_number) == 0)
+            return true;
+    }
+    return false;
+}
+
 // Who is somebody else, or nobody's number's, is decided against the persons as they were before the batch, and stays
 // so.
-static void settle(Item *item) {
+static void settle(Item *item, const Item *reissue) {
     if (!item->settled) {
         item->unsettled_verdict = item->form.verdict;
         item->unsettled_reasons = item->form.n_reasons;
+        bool is_theirs = item->person != NULL && item->person->key > 0 && !is_given_before(item, reissue);
+        item->settled_on = is_theirs ? item->person->key : 0;
+        item->settled_by_alias = item->settled_on != 0 && item->person->by_alias;
     }
     item->settled = true;
     if (item->decision.verdict != DONGBO__VERDICT__MISMATCH || (item->person == NULL && !decide_is_several(item)))
@@ -433,12 +447,14 @@ int apply_changes(Pg *writer, Prepare *prepare, Work *work, size_t *at_once) {
     if (changes == NULL || own == NULL)
         return error_fail(ERROR_MEMORY, "the batch's population changes do not fit");
     size_t n = 0;
+    const Item *reissue = NULL; // the first
     for (size_t i = 0; i < work->n_items; i++) {
         Item *item = &work->items[i];
         if (item->domain != DONGBO__DOMAIN__POPULATION || item->event == NULL)
             continue;
         item->stale_person = true;
-        settle(item);
+        settle(item, reissue);
+        reissue = reissue == NULL && is_reissue(item) ? item : reissue;
         if (!is_applied(item))
             continue;
         result = fill_change(work->arena, item, &changes[n++]);

@@ -20,8 +20,9 @@ static bool is_applied(const Item *item) {
 }
 
 const Person *decide_bearer_in_store(const Item *item) {
-    const Person *applied = is_applied(item) ? bearers_find(item->bearers, item->applied_to) : NULL;
-    return applied != NULL ? applied : bearers_only(item->bearers);
+    int64_t key = is_applied(item) ? item->applied_to : item->settled_on;
+    const Person *settled = item->settled && key != 0 ? bearers_find(item->bearers, key) : NULL;
+    return settled != NULL ? settled : bearers_only(item->bearers);
 }
 
 static bool is_claimed_of_several(const Item *item) {

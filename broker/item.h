@@ -111,6 +111,8 @@ struct Item {
     bool taken_in_store;          // ... for its new number is another person's
     bool yields;                  // it is about a number that was replaced, and says nothing of the present one
     bool settled;                 // a population event that was applied, or was not: not to be decided otherwise
+    int64_t settled_on;           // ... and of this person (0: of none known), who had the number then
+    bool settled_by_alias;        // ... whose present one it was not
     bool in_store;                // ... which the store has, or may have
     int unsettled_verdict;        // ... of its form before that ...
     size_t unsettled_reasons;     // ... and how many of its reasons

@@ -211,12 +211,14 @@ static int query_persons(Pg *population, Arena *arena, const Wanted *wanted) {
     return result;
 }
 
-static bool is_anothers_since(const Item *item) {
-    return item->settled && item->applied_to != 0 && item->person != NULL && item->person->key != item->applied_to;
+// Whom an event was applied to is its person, and of what was not told to the store, whom it was decided on: also where
+// a later event of the batch has given the number to another. 0: whoever has it.
+static int64_t stays_with(const Item *item) {
+    int64_t key = item->applied_to != 0 ? item->applied_to : item->settled_on;
+    return item->settled && item->person != NULL && item->person->key != key ? key : 0;
 }
 
-// Whom the store has applied an event to is its person, also where a later one of the batch gave the number to another.
-static int query_applied(Pg *population, Arena *arena, const Wanted *wanted) {
+static int query_staying(Pg *population, Arena *arena, const Wanted *wanted) {
     int64_t *keys = arena_alloc(arena, wanted->n * sizeof *keys + 1);
     LookupKeys asked = {keys, 0};
     Person *persons = NULL;
@@ -224,18 +226,21 @@ static int query_applied(Pg *population, Arena *arena, const Wanted *wanted) {
     if (keys == NULL)
         return error_fail(ERROR_MEMORY, "the batch's persons do not fit");
     for (size_t i = 0; i < wanted->n; i++) {
-        if (is_anothers_since(wanted->items[i]))
-            keys[asked.n++] = wanted->items[i]->applied_to;
+        int64_t key = stays_with(wanted->items[i]);
+        if (key != 0)
+            keys[asked.n++] = key;
     }
     int result = asked.n == 0 ? 0 : lookup_keys(population, arena, &asked, &persons, &n);
     for (size_t i = 0; result == 0 && n > 0 && i < wanted->n; i++) {
         Item *item = wanted->items[i];
-        for (size_t at = 0; is_anothers_since(item) && at < n; at++) {
-            if (persons[at].key != item->applied_to)
+        int64_t key = stays_with(item);
+        for (size_t at = 0; key != 0 && at < n; at++) {
+            if (persons[at].key != key)
                 continue;
             item->named = persons[at];
-            item->named.by_alias = true;
+            item->named.by_alias = item->applied_to != 0 || item->settled_by_alias;
             item->person = &item->named;
+            break;
         }
     }
     return result;
@@ -248,7 +253,7 @@ int lookup_persons(Pg *population, Work *work) {
         wanted.items[i]->person = NULL;
     if (result == 0)
         result = query_persons(population, work->arena, &wanted);
-    return result < 0 ? result : query_applied(population, work->arena, &wanted);
+    return result < 0 ? result : query_staying(population, work->arena, &wanted);
 }
 
 // ---- who may be meant ---------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 import logbook
-from test_population_events import FAIL, MISMATCH, centre, number  # noqa: F401
+from test_population_events import FAIL, MISMATCH, SUPERSEDED, centre, number  # noqa: F401
 from wire_peer import said
 
 APPLY = ("SELECT * FROM population.apply_changes(decode(repeat('ab', 16), 'hex'), ARRAY[{n}]::bigint[], "
@@ -121,6 +121,27 @@ def test_what_took_a_number_away_stays_with_whose_it_was(centre, goes, at_once):
         assert said(npc.publish(batch)[1]) == {}
     assert centre.cluster.rows("SELECT person, count(*) FROM exchange.record_version WHERE domain = 1 GROUP BY person "
                                "ORDER BY person") == [(1, 2), (2, 2)]
+    logbook.Logbook(centre.cluster).check()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("taken_away", [True, False])
+def test_what_came_late_stays_with_whose_number_it_was(centre, taken_away, at_once):
+    """Also where it was not told to the store; behind the re-issue it is the next bearer's."""
+    npc, bird = centre.peer(), dict(full_name="Trần Văn Bưởi", birth_date="1999-05-06")
+    npc.publish([centre.enter(number(1)), centre.enter(number(2), **bird),
+                 centre.change("move", number(1), time=10, residence_province="79"),
+                 centre.change("move", number(2), time=10, residence_province="79")])
+    late = centre.change("move", number(1), time=5, residence_province="48")
+    gives = [centre.change("number-cancelled", number(1), time=20),
+             centre.change("number-reissued", number(2), number(1), time=30)]
+    events = [late, *gives] if taken_away else [*gives, late]
+    told = {}
+    for batch in [events] if at_once else [[event] for event in events]:
+        told |= said(npc.publish(batch)[1])
+    assert told == {5 + events.index(late): (SUPERSEDED, [])}
+    assert centre.cluster.rows("SELECT person FROM exchange.record_version WHERE domain = 1 AND superseded") == [
+        (1 if taken_away else 2,)]
     logbook.Logbook(centre.cluster).check()
 
 
