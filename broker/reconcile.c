@@ -78,6 +78,10 @@ static void find_claims(Merging *m) {
             m->ranks[number] = rules_authority(m->merge->rules, m->rules->domain, m->merge->grants->code, number);
     if (m->rules->domain == DONGBO__DOMAIN__POPULATION)
         find_population_claims(m);
+    // Nor does it stand where all that was ever said is gone through anew (history.h).
+    for (unsigned number = 1; number <= DOMAIN_FIELDS_MAX; number++)
+        if (m->merge->yields & BIT(number))
+            m->ranks[number] = RANK_NAMES;
 }
 
 // Leaves in `wins` what no held claim keeps. A claim of the event itself is kept as it stands.

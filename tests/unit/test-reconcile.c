@@ -327,15 +327,19 @@ static Told told(const char *kind, const char *number, int64_t time) {
     return t;
 }
 
-static Merged tell(Told *t, const Dongbo__Record *current) {
+static Merged tell_yielding(Told *t, const Dongbo__Record *current, uint32_t yields) {
     static const Grants NPC = {.agency = 5, .code = "NPC"};
-    Merge merge = {rules, &NPC, arena, 0};
+    Merge merge = {rules, &NPC, arena, yields};
     Merged merged;
     t->event.event_id = (ProtobufCBinaryData){EVENT_ID_BYTES, t->id};
     t->event.cleared_fields = t->cleared;
     t->event.population = &t->body;
     assert_int_equal(reconcile(&merge, current, &t->event, &merged), 0);
     return merged;
+}
+
+static Merged tell(Told *t, const Dongbo__Record *current) {
+    return tell_yielding(t, current, 0);
 }
 
 static const Dongbo__PopulationChange *person(const Merged *merged) {
@@ -369,6 +373,23 @@ static void test_number_that_stays_yields_to_a_reissue_alone(void **state) {
     assert_string_equal(person(&m)->citizen_number, "B");
     n = tell(&merged, n.record);
     assert_string_equal(person(&n)->citizen_number, "B");
+}
+
+// Nor where a record is made again of all that was ever said: its claims weigh nothing there.
+static void test_what_yields_weighs_nothing(void **state) {
+    Told reissued = told("number-reissued", "B", 10), cancelled = told("number-cancelled", "A", 20);
+    Merged m = tell(&reissued, NULL);
+    assert_true(m.record->origins[0]->authority > 0);
+    m = tell_yielding(&cancelled, m.record, BIT(1) | BIT(2));
+    assert_true(m.store && m.superseded);
+    bool kept = false;
+    for (size_t i = 0; i < m.record->n_origins; i++) {
+        if (m.record->origins[i]->event_time_us != 20)
+            continue;
+        assert_int_equal(m.record->origins[i]->authority, 0);
+        kept = true;
+    }
+    assert_true(kept);
 }
 
 static void test_residence_is_said_whole(void **state) {
@@ -422,6 +443,7 @@ int main(void) {
         TEST(test_memory),
         TEST(test_number_that_only_names_yields_to_a_reissue),
         TEST(test_number_that_stays_yields_to_a_reissue_alone),
+        TEST(test_what_yields_weighs_nothing),
         TEST(test_residence_is_said_whole),
         TEST(test_clearing_what_no_event_said_changes_the_person),
         TEST(test_any_order),
