@@ -394,6 +394,7 @@ static int add_newcomers(Work *work) {
 static bool is_given_before(const Item *item, const Item *reissue) {
     for (const Item *earlier = reissue; earlier != NULL && earlier < item; earlier++) {
         if (earlier->domain == DONGBO__DOMAIN__POPULATION && earlier->event != NULL && is_reissue(earlier) &&
+            earlier->form.verdict == DONGBO__VERDICT__ACCEPTED &&
             strcmp(earlier->event->population->citizen_number, item->claimed_number) == 0)
             return true;
     }

@@ -170,11 +170,12 @@ int merger_look_up(Pg *population, Pg *exchange, Work *work) {
     return result < 0 ? result : find_held(exchange, work->arena, &mergers);
 }
 
-// What the store did with an event before a merger of the same batch, it did with the person who went then: their
-// record goes with them.
+// What the store did with an event before a merger of the same batch, it did with the person who went then, and what it
+// was not told was decided on them: their record goes with them.
 static void fix_earlier(Work *work, const Item *merger, const Went *went) {
     for (Item *item = work->items; item < merger; item++) {
-        if (item->domain != DONGBO__DOMAIN__POPULATION || item->applied_to != went->person.key)
+        int64_t person = item->applied_to != 0 ? item->applied_to : item->settled_on;
+        if (item->domain != DONGBO__DOMAIN__POPULATION || person != went->person.key)
             continue;
         item->person = &went->person;
         item->fixed = true;
