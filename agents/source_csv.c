@@ -564,7 +564,7 @@ static int csv_settle(Source *source, bool committed) {
     zhashx_purge(self->passed);
     drop_forget(self->drop);
     files_forget(self); // they are told again, also when that fails now
-    self->scanned = false;
+    self->scanned = self->all_told = false;
     return scan(self);
 }
 
