@@ -70,11 +70,11 @@ static bool is_further(const SinkPlace *a, const SinkPlace *b) {
 int postgres_place_find(Postgres *pg, SinkPlace *ret) {
     SinkPlace whole;
     int r = place_read(pg, &pg->place_reader, ret);
-    if (r < 0 || !pg->beside_whole)
+    if (r != 0 || !pg->beside_whole) // a new share begins where the last of those before it was
         return r;
     int found = place_read(pg, &pg->whole_reader, &whole);
     if (found != 0)
-        return found < 0 ? found : r;
+        return found < 0 ? found : 0;
     if (is_further(&whole, ret))
         *ret = whole;
     ret->complete = ret->epoch == whole.epoch && ret->position == whole.position;

@@ -303,7 +303,7 @@ def test_shares_go_on_behind_no_part(exchange, health, empty_database, beside):
     assert empty_database.value("SELECT count(*) FROM r.health") == len(history.lots)
 
 
-@pytest.mark.parametrize("n", [0, 2, 3])
+@pytest.mark.parametrize("n", [0, 2])
 def test_what_a_snapshot_let_go_stays_away_though_nobody_knows_of_it(exchange, health, empty_database, n):
     """Its last acknowledgement was lost: whoever comes next begins where the shares before it were."""
     history = History(health, random.Random(11))
