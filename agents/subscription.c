@@ -55,7 +55,8 @@ int subscription_send(Subscription *s, FrameType type, const ProtobufCMessage *m
 int subscription_answer(Subscription *s) {
     Dongbo__Ack ack = DONGBO__ACK__INIT;
     Dongbo__Credit credit = DONGBO__CREDIT__INIT;
-    ack.position = s->stored.position;
+    // What is stored may be of a log that is gone, and then further than this one goes: a snapshot is to replace it.
+    ack.position = s->phase == PHASE_SNAPSHOT ? 0 : s->stored.position;
     s->credit = credit.bytes = s->received_bytes + SUBSCRIBE_CREDIT_BYTES;
     int r = subscription_send(s, FRAME_ACK, &ack.base);
     if (r == 0)

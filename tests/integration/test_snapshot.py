@@ -205,6 +205,16 @@ class Copy:
         self.exchange.cluster.rows(sql)
 
 
+def test_a_snapshot_replaces_what_is_ahead_of_the_log(exchange, health):
+    """Of one that was set back, and has not come as far again since."""
+    publish(health, 0, 20)
+    copy = Copy(exchange, "hn")
+    copy.receive()
+    copy.run_sql("UPDATE hn.dongbo_position SET position = position + 1000")
+    copy.receive("--from", "snapshot")
+    assert copy.rows() == expected((0, 20, 1))
+
+
 def test_a_sink_is_filled_by_a_snapshot_and_repaired(exchange, health):
     publish(health, 0, 300)
     copy = Copy(exchange, "hn")
