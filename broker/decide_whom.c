@@ -19,9 +19,13 @@ static bool is_applied(const Item *item) {
     return item->settled && item->applied_to != 0;
 }
 
+int64_t decide_settled_on(const Item *item) {
+    return !item->settled ? 0 : is_applied(item) ? item->applied_to : item->settled_on;
+}
+
 const Person *decide_bearer_in_store(const Item *item) {
-    int64_t key = is_applied(item) ? item->applied_to : item->settled_on;
-    const Person *settled = item->settled && key != 0 ? bearers_find(item->bearers, key) : NULL;
+    int64_t key = decide_settled_on(item);
+    const Person *settled = key != 0 ? bearers_find(item->bearers, key) : NULL;
     return settled != NULL ? settled : bearers_only(item->bearers);
 }
 

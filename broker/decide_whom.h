@@ -6,6 +6,9 @@
 
 #include "broker/item.h"
 
+// Of a settled event: the person whom the store applied it to or, where it was not told of it, whom it was decided on;
+// 0 for none known, and of one that is not settled.
+int64_t decide_settled_on(const Item *item);
 // Whom the store takes of those who bore the claimed number, where it is nobody's; NULL for none, or several.
 const Person *decide_bearer_in_store(const Item *item);
 // One of its numbers is nobody's now and was several persons': nothing is told to the store. What it has applied is

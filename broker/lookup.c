@@ -4,6 +4,7 @@
 #include "broker/lookup.h"
 
 #include "broker/decide.h"
+#include "broker/decide_whom.h"
 #include "proto/base/date.h"
 #include "proto/base/error.h"
 #include "proto/base/text.h"
@@ -211,11 +212,11 @@ static int query_persons(Pg *population, Arena *arena, const Wanted *wanted) {
     return result;
 }
 
-// Whom an event was applied to is its person, and of what was not told to the store, whom it was decided on: also where
-// a later event of the batch has given the number to another. 0: whoever has it.
+// Whom an event was settled on stays its person, also where a later event of the batch has given the number to another.
+// 0: whoever has it.
 static int64_t stays_with(const Item *item) {
-    int64_t key = item->applied_to != 0 ? item->applied_to : item->settled_on;
-    return item->settled && item->person != NULL && item->person->key != key ? key : 0;
+    int64_t key = decide_settled_on(item);
+    return item->person != NULL && item->person->key != key ? key : 0;
 }
 
 static int query_staying(Pg *population, Arena *arena, const Wanted *wanted) {

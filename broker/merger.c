@@ -3,6 +3,7 @@
 // A few statements a work that has such events, and none otherwise.
 #include "broker/merger.h"
 
+#include "broker/decide_whom.h"
 #include "broker/lookup.h"
 #include "broker/retelling.h"
 #include "proto/base/error.h"
@@ -174,8 +175,7 @@ int merger_look_up(Pg *population, Pg *exchange, Work *work) {
 // was not told was decided on them: their record goes with them.
 static void fix_earlier(Work *work, const Item *merger, const Went *went) {
     for (Item *item = work->items; item < merger; item++) {
-        int64_t person = item->applied_to != 0 ? item->applied_to : item->settled_on;
-        if (item->domain != DONGBO__DOMAIN__POPULATION || person != went->person.key)
+        if (item->domain != DONGBO__DOMAIN__POPULATION || decide_settled_on(item) != went->person.key)
             continue;
         item->person = &went->person;
         item->fixed = true;
