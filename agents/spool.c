@@ -321,7 +321,13 @@ int spool_stream(Spool *spool, const char *kind, SpoolStream *ret) {
     int r = spool_stream_read(spool, kind, ret);
     if (r <= 0)
         return r;
-    r = spool_stream_add(spool, kind, NULL);
+    // By itself it would not be known that it failed, and that what is there must be made durable first.
+    bool alone = !spool->in_transaction;
+    r = alone ? spool_begin(spool) : 0;
+    if (r == 0)
+        r = spool_stream_add(spool, kind, NULL);
+    if (alone)
+        r = spool_end(spool, r);
     return r < 0 ? r : spool_stream_read(spool, kind, ret);
 }
 

@@ -9,10 +9,12 @@
 #include "proto/base/error.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -92,6 +94,34 @@ static void test_survives_reopening(void **state) {
     assert_int_equal(batch.last_sequence, 5);
     assert_int_equal(spool_next(test->spool, after.id, 6, &batch), 1);
     bytes_free(&sealed);
+}
+
+static off_t bytes_of(const PublishCase *test, const char *beside) {
+    char path[300];
+    struct stat status;
+    snprintf(path, sizeof path, "%s%s", test->path, beside);
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_size;
+}
+
+// What the disk refused may be half in SQLite's log, and no later sync may make it whole: what holds goes into the file
+// before more is stored behind it. A stream, too, which is stored by itself.
+static void test_settles_before_it_goes_on(void **state) {
+    PublishCase *test = *state;
+    SpoolStream stream;
+    struct rlimit unlimited, limit;
+    publish_case_add(test, 3);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &unlimited), 0);
+    limit = (struct rlimit){(rlim_t)bytes_of(test, "-wal"), unlimited.rlim_max};
+    void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(spool_stream(test->spool, "other", &stream), ERROR_SYSTEM);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+    signal(SIGXFSZ, before);
+    off_t settled = bytes_of(test, ""), log = bytes_of(test, "-wal");
+    assert_int_equal(spool_stream(test->spool, "other", &stream), 0);
+    assert_true(bytes_of(test, "") > settled);
+    assert_true(bytes_of(test, "-wal") < log);
 }
 
 // Death before COMMIT: neither batch nor origin nor sequence.
@@ -424,6 +454,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_says_what_to_do_with_a_damaged_one),
         TEST(test_survives_reopening),
+        TEST(test_settles_before_it_goes_on),
         TEST(test_forgets_what_was_not_committed),
         TEST(test_rolls_back),
         TEST(test_one_process_at_a_time),
