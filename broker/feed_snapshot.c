@@ -196,10 +196,17 @@ static int chunk_send(FeedState *state, Subscriber *to, SnapshotWork *work) {
     return feed_send(state, to, FRAME_CHUNK, &chunk.base);
 }
 
-// Before the first byte goes out, as release() of the feed. What is of no record tells of nobody.
+// Behind its end the feed goes on.
+static bool tells_whole(const SnapshotWork *work) {
+    return work->done && !work->asked.digests && !work->asked.of_buckets;
+}
+
+// Before the first byte goes out, as release() of the feed, for nothing may fail behind it: that the feed passes over
+// what a whole one tells, too. What is of no record tells of nobody.
 static int account(FeedState *state, const Subscriber *to, SnapshotWork *work) {
-    if (!work->tells && work->place.release == 0)
-        return 0;
+    int passed = tells_whole(work) ? feed_account_pass(state->store, to, work->place.first.position) : 0;
+    if (passed < 0 || (!work->tells && work->place.release == 0))
+        return passed;
     const SnapshotAccount account = {.subscription = to->subscription,
                                      .first = work->place.first.position,
                                      .head = work->head.position,
@@ -211,19 +218,15 @@ static int account(FeedState *state, const Subscriber *to, SnapshotWork *work) {
 }
 
 // The last chunk is out: the feed goes on, behind the first one's head when all was told.
-static int finish(FeedState *state, Subscriber *to, const SnapshotWork *work) {
+static void finish(Subscriber *to, const SnapshotWork *work) {
     to->chunks = 0;
     to->held = to->owes_whole;
-    if (work->asked.digests || work->asked.of_buckets)
-        return 0;
+    if (!tells_whole(work))
+        return;
     to->held = to->owes_whole = false;
-    int r = feed_account_pass(state->store, to, work->place.first.position);
-    if (r < 0)
-        return r;
     to->place = MISTAKE(FIRST_HEAD_LATE) ? work->head : work->place.first;
     to->previous = to->told_position = to->began = work->place.first.position;
     to->told_head = to->starved = false;
-    return 0;
 }
 
 static int answer(FeedState *state, Subscriber *to, SnapshotWork *work) {
@@ -232,7 +235,6 @@ static int answer(FeedState *state, Subscriber *to, SnapshotWork *work) {
         begin_again(state, to, "What is granted has changed meanwhile.");
         return 0;
     }
-    bool whole = work->done && !work->asked.digests && !work->asked.of_buckets;
     int r = feed_sure(state);
     if (r < 0)
         return r;
@@ -240,7 +242,7 @@ static int answer(FeedState *state, Subscriber *to, SnapshotWork *work) {
         to->blocked_until_ms = clock_monotonic_ms(state->clock) + BLOCKED_RETRY_MS;
         return 0;
     }
-    r = whole ? place_check(state, &work->place.first) : 0;
+    r = tells_whole(work) ? place_check(state, &work->place.first) : 0;
     if (r == 0 && work->done) // no later request asks whether the log still has it
         r = place_check(state, &work->head);
     if (r == 1) {
@@ -260,7 +262,9 @@ static int answer(FeedState *state, Subscriber *to, SnapshotWork *work) {
     free(to->ask);
     to->ask = NULL;
     to->chunks++;
-    return work->done ? finish(state, to, work) : 0;
+    if (work->done)
+        finish(to, work);
+    return 0;
 }
 
 static Subscriber *session_find(const FeedState *state, uint64_t session) {

@@ -446,6 +446,33 @@ def test_the_last_chunk_is_told_while_the_log_has_its_head(exchange, health):
         assert "does not go on any more" in committee.expect_error("CURSOR_BAD").text
 
 
+GONE = """CREATE SEQUENCE public.tries;
+CREATE FUNCTION public.gone() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+    IF nextval('public.tries') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+    RETURN NULL; END $$;
+CREATE TRIGGER gone BEFORE INSERT ON exchange.subscription_skip EXECUTE FUNCTION public.gone()"""
+
+
+def test_the_feed_begins_where_the_snapshot_did_though_the_database_goes_away(exchange, health):
+    """The session that takes its last chunk is another one than the first's, and greeted at a later head."""
+    publish(health, 0, 30)
+    filler(exchange, 3, 1000)
+    with wire.subscriber(exchange, "hn") as committee:
+        committee.hello(snapshot=True)
+        committee.ask()
+        chunk = committee.chunk()
+    assert not chunk.done
+    publish(health, 30, 40)
+    head = exchange.cluster.value("SELECT last_position FROM exchange.head")
+    with wire.subscriber(exchange, "hn") as committee:
+        committee.hello(snapshot=True)
+        exchange.cluster.rows(GONE)
+        committee.snapshot(chunk.cursor)
+        committee.take_all(head, timeout=20)
+        assert [record.position for record in committee.records] == list(range(head - 9, head + 1))
+    assert exchange.cluster.value("SELECT last_value FROM public.tries") == 2
+
+
 def test_a_log_that_is_trimmed_has_a_snapshot_begun_again(exchange, health):
     """Of a session that has no place yet, no position is gone: it is told what to do, and its agent does that."""
     exchange.committee("other", "health", FIELDS)
