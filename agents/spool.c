@@ -403,8 +403,9 @@ int spool_verdict_position(Spool *spool, int64_t stream, uint64_t position) {
 }
 
 int spool_hear_from(Spool *spool, int64_t stream, uint32_t epoch, uint64_t position) {
-    static const char LOWER[] = "UPDATE stream SET hello_epoch = ?2, hello_position = ?3 "
-                                "WHERE id = ?1 AND (hello_epoch, hello_position) > (?2, ?3)";
+    // Each by itself: in no epoch was more heard than up to the lesser position.
+    static const char LOWER[] = "UPDATE stream SET hello_epoch = min(hello_epoch, ?2), "
+                                "hello_position = min(hello_position, ?3) WHERE id = ?1";
     return lite_run(spool->lite, LOWER, "iii", stream, (int64_t)epoch, (int64_t)position);
 }
 

@@ -129,7 +129,7 @@ static void test_asks_again_from_where_the_exchange_was_set_back(void **state) {
     answered(test, 5, 2, 700);
     took_verdicts(test, 400);
     assert_int_equal(find(test, 4), 0);
-    assert_hello(test, 1, 500);
+    assert_hello(test, 1, 400);
     took_verdicts(test, 400);
     assert_hello(test, 2, 400);
     answered(test, 5, 2, 0); // as a duplicate is

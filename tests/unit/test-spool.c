@@ -124,6 +124,22 @@ static void test_settles_before_it_goes_on(void **state) {
     assert_true(bytes_of(test, "-wal") < log);
 }
 
+// Whatever a receipt of an earlier epoch says of its own batch, who was told nothing hears all.
+static void test_hears_from_the_beginning_who_heard_nothing(void **state) {
+    PublishCase *test = *state;
+    int64_t forgotten;
+    publish_case_add(test, 3);
+    ack(test, 1);
+    SpoolStream stream = publish_case_stream(test);
+    assert_int_equal(spool_begin(test->spool), 0);
+    assert_int_equal(spool_epoch(test->spool, &stream, 5), 0);
+    assert_int_equal(spool_unack(test->spool, stream.id, 0, &forgotten), 0);
+    assert_int_equal(forgotten, 1);
+    assert_int_equal(spool_hear_from(test->spool, stream.id, 1, 19), 0);
+    assert_int_equal(spool_commit(test->spool), 0);
+    assert_int_equal(publish_case_stream(test).hello_position, 0);
+}
+
 // Death before COMMIT: neither batch nor origin nor sequence.
 static void test_forgets_what_was_not_committed(void **state) {
     PublishCase *test = *state;
@@ -455,6 +471,7 @@ int main(void) {
         TEST(test_says_what_to_do_with_a_damaged_one),
         TEST(test_survives_reopening),
         TEST(test_settles_before_it_goes_on),
+        TEST(test_hears_from_the_beginning_who_heard_nothing),
         TEST(test_forgets_what_was_not_committed),
         TEST(test_rolls_back),
         TEST(test_one_process_at_a_time),
