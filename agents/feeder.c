@@ -78,12 +78,17 @@ const Trouble *feeder_trouble(const Feeder *feeder) {
 
 // ---- reading ----
 
-static int look(Feeder *feeder) {
-    const SourceKind *kind = feeder->source->kind;
-    int r = feeder->receipts ? kind->receipts(feeder->source) : 0;
+// What fails is told again with the next look.
+static int tell_receipts(Feeder *feeder) {
+    int r = feeder->receipts ? feeder->source->kind->receipts(feeder->source) : 0;
     if (r == 0)
         feeder->receipts = false;
-    return r < 0 ? r : kind->look(feeder->source, &feeder->bytes);
+    return r;
+}
+
+static int look(Feeder *feeder) {
+    int r = tell_receipts(feeder);
+    return r < 0 ? r : feeder->source->kind->look(feeder->source, &feeder->bytes);
 }
 
 int feeder_look(Feeder *feeder) {
@@ -121,7 +126,8 @@ static int read_rows(Feeder *feeder, bool *ret_more) {
     }
     *ret_more = read == 0 || intake->rows > 0;
     r = source->kind->settle(source, true);
-    return r < 0 ? r : source->kind->receipts(source);
+    feeder->receipts = true;
+    return r < 0 ? r : tell_receipts(feeder);
 }
 
 int feeder_read(Feeder *feeder, bool *ret_more) {

@@ -314,10 +314,11 @@ static int transaction_end(Push *push, int r) {
 
 // Opens another stream: this one cannot go on. Everything without a receipt is sealed again for it.
 static int fork_stream(Push *push, const char *why) {
-    if (++push->forks > FORKS_MAX)
+    if (push->forks == FORKS_MAX)
         return error_fail(ERROR_PEER, "the exchange refused %d new streams in a row; ask its operators", FORKS_MAX);
     log_warn("%s: %s; a new stream is opened and what is not acknowledged is sealed again", push->options.kind, why);
     int r = resumption_fork(push->options.spool, push->options.kind);
+    push->forks += r == 0;
     if (r == 0)
         begin_again(push);
     return r;
@@ -354,14 +355,13 @@ static int take_welcome(Push *push, const Dongbo__WelcomePublish *welcome, uint6
     push->session = welcome->session != 0 ? welcome->session : session;
     push->credit = welcome->credit_bytes;
     push->sent = push->nonce = push->gap = 0;
-    push->up_to_date = false;
+    push->up_to_date = push->away = false;
     push->hold_until_ms = 0;
     push->misfit[0] = 0;
     push->asked_ms = push->progress_ms = now_ms(push);
     enter(push, PUSH_OPEN);
     log_info("%s: in session with %s, epoch %u, it has events up to %llu", push->options.kind, push_endpoint(push),
              welcome->session_epoch, (unsigned long long)welcome->last_sequence);
-    push->away = false;
     r = transaction_end(push, 0);
     if (r == 0 && welcome->epoch != push->stream.verdict_epoch)
         r = resumption_epoch(push->options.spool, push->options.sealer, &push->stream, welcome->epoch);
@@ -687,8 +687,8 @@ int push_step(Push *push) {
         r = step_hello(push);
     if (r == 0 && push->state == PUSH_OPEN)
         r = step_open(push);
-    // What the exchange said and the spool could not take is lost to this session: another one is told it anew.
-    if (r == ERROR_SYSTEM && push->state == PUSH_OPEN)
+    // What the exchange said and could not be taken is lost to this session: another one is told it anew.
+    if ((r == ERROR_SYSTEM || r == ERROR_MEMORY) && push->state == PUSH_OPEN)
         begin_again(push);
     // A peer that misbehaves is left, and one that does not fit; what people must mend at once ends it all.
     if (r == ERROR_PEER && !push->fatal)

@@ -480,7 +480,9 @@ static int in_transaction(SourceCsv *self, int (*change)(SourceCsv *)) {
 
 static int end_scan(SourceCsv *self) {
     self->scanned = true;
-    return in_transaction(self, note_all_lost);
+    int r = in_transaction(self, note_all_lost);
+    self->scanned = r == 0;
+    return r;
 }
 
 static int csv_receipts(Source *source) {

@@ -132,7 +132,8 @@ int dongbo_publisher_flush(DongboPublisher *publisher);
  * is nothing to deliver: later verdicts come that way. Flushes first. */
 int dongbo_publisher_run(DongboPublisher *publisher, int timeout_ms);
 
-/* The oldest verdict not yet taken. DONGBO_LATER when there is none. The same one again until it is taken. */
+/* The oldest verdict not yet taken. DONGBO_LATER when there is none. The same one again until it is taken. After an
+ * error all that was not flushed is forgotten. */
 int dongbo_publisher_verdict(DongboPublisher *publisher, const DongboVerdict **ret);
 /* That verdict is dealt with: it is not told again, also after a restart. */
 int dongbo_publisher_take(DongboPublisher *publisher);

@@ -398,8 +398,10 @@ int dongbo_publisher_verdict(DongboPublisher *p, const DongboVerdict **ret) {
     for (int kind = 0; kind < RESULT_KINDS; kind++) {
         ResultQuery query = {.origin = p->origin, .kind = (ResultKind)kind, .limit = 1};
         int r = ledger_results(p->spool, &query, verdict_keep, p, &last);
-        if (r < 0)
+        if (r < 0) {
+            forget(p); // SQLite may have ended the transaction that it was read in
             return r;
+        }
     }
     if (!p->has_verdict)
         return DONGBO_LATER;
