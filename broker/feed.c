@@ -177,11 +177,13 @@ static int64_t wait_of(const Actor *actor, int64_t wait_ms) {
 static void loop(Actor *actor) {
     int64_t wait_ms = 0;
     for (;;) {
+        // What a snapshot's reader gives is taken only with a database.
+        short chunks = actor->state.connected ? ZMQ_POLLIN : 0;
         zmq_pollitem_t items[] = {{zsock_resolve(actor->pipe), 0, ZMQ_POLLIN, 0},
                                   {zsock_resolve(actor->state.router), 0, ZMQ_POLLIN, 0},
                                   {zsock_resolve(actor->commits), 0, ZMQ_POLLIN, 0},
                                   {follower_socket(actor->state.follower), 0, ZMQ_POLLIN, 0},
-                                  {zsock_resolve(actor->state.snapshots), 0, ZMQ_POLLIN, 0},
+                                  {zsock_resolve(actor->state.snapshots), 0, chunks, 0},
                                   {NULL, feed_store_socket(actor->state.store), ZMQ_POLLIN, 0}};
         int n = items[5].fd >= 0 ? 6 : 5;
         if (zmq_poll(items, n, (long)wait_of(actor, wait_ms)) < 0 && errno != EINTR)

@@ -304,7 +304,8 @@ static bool holds(const Dongbo__HelloSubscribe *hello, const FeedPlace *place) {
 static int session_begin(FeedState *state, Subscriber *subscriber, const Dongbo__HelloSubscribe *hello,
                          const FeedPlace *place, const StoredPosition *stored) {
     subscriber->place = *place;
-    subscriber->previous = subscriber->acked = subscriber->told_position = subscriber->began = place->position;
+    subscriber->previous = subscriber->told_position = subscriber->began = place->position;
+    subscriber->acked = hello->snapshot ? stored->acked : place->position; // nothing was received of what it replaces
     subscriber->acked_stored = stored->acked;
     subscriber->released = 0; // whatever may have gone out before: what was passed over below that may go out now
     int r = feed_store_open(state->store, subscriber);
@@ -358,8 +359,6 @@ static int hello_start(FeedState *state, const Caller *caller, const Dongbo__Hel
     subscriber->held = subscriber->owes_whole = hello->snapshot;
     subscriber->origins = hello->origin_proofs;
     denial_ask(&subscriber->denials, hello->error_challenge);
-    if (hello->snapshot) // nothing up to there was received
-        subscriber->acked = stored.acked;
     note(state, caller->user, "subscription %s from position %" PRIu64 " of %" PRIu64 "%s", policy->name,
          place.position, state->head.position, share_text(caller->share, (char[24]){0}));
     r = welcome_send(state, subscriber, policy, &hello->challenge);
@@ -620,8 +619,7 @@ int feed_session_policies(FeedState *state) {
         const char *refusal = policy ? policy_refusal(policy, one->user, today) : "This subscription was removed.";
         if (refusal)
             feed_session_end(state, one, DONGBO__ERROR__CODE__NOT_ALLOWED, refusal);
-        else if (one->place.position < state->trimmed &&
-                 !one->owes_whole) // its place is the snapshot's, once it is done
+        else if (one->place.position < state->trimmed && !one->owes_whole) // as in feed_session_recheck()
             end_gone(state, one);
         else if (one->origins && policy_current(policy)->origins == POLICY_ORIGINS_NO)
             feed_session_end(state, one, DONGBO__ERROR__CODE__NOT_ALLOWED, NO_ORIGINS);
@@ -643,6 +641,8 @@ int feed_session_recheck(FeedState *state) {
         if (r == 0 && memcmp(place.hash, one->place.hash, HASH_BYTES) != 0)
             feed_answer(&answer, DONGBO__ERROR__CODE__TOKEN_MISMATCH,
                         "The exchange's database was replaced by another one. Say Hello with your token.");
+        if (answer.code == DONGBO__ERROR__CODE__POSITION_GONE && one->owes_whole)
+            continue; // its place is the snapshot's, once it is done
         if (answer.code)
             feed_session_end(state, one, answer.code, answer.text);
     }

@@ -245,6 +245,8 @@ static int answer(FeedState *state, Subscriber *to, SnapshotWork *work) {
     r = tells_whole(work) ? place_check(state, &work->place.first) : 0;
     if (r == 0 && work->done) // no later request asks whether the log still has it
         r = place_check(state, &work->head);
+    if (r == 0 && !to->ask->begins) // set back since it was asked for
+        r = place_check(state, &to->ask->place.last);
     if (r == 1) {
         begin_again(state, to, "The log does not go on any more from where this snapshot began.");
         return 0;

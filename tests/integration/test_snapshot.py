@@ -497,6 +497,19 @@ def test_a_log_that_is_trimmed_has_a_snapshot_begun_again(exchange, health):
         assert len(committee.snapshot()[1]) == 3040
 
 
+def test_who_takes_a_snapshot_needs_no_place_when_the_database_is_back(exchange, health):
+    publish(health, 0, 30)
+    feed = "FROM pg_stat_activity WHERE application_name = 'dongbo feed'"
+    with wire.subscriber(exchange, "hn") as committee:
+        committee.hello(snapshot=True)
+        publish(health, 30, 40)
+        exchange.cluster.rows("INSERT INTO exchange.trim (position) SELECT last_position FROM exchange.head")
+        before = exchange.cluster.value(f"SELECT pid {feed}")
+        exchange.cluster.rows("SELECT pg_terminate_backend(%s)", before)
+        exchange.wait_until(f"SELECT count(*) {feed} AND pid <> {before}", 1)
+        assert len(committee.snapshot()[1]) == 40
+
+
 def filler(exchange, persons, records, between=1):
     """Records that make a snapshot long, of persons whose keys lie among the others'; nothing happens to them."""
     body = wire.Vaccination(vaccine_group="covid-19", dose_number=77, lot_number=LOT)
