@@ -247,10 +247,11 @@ static int take_order(Call *call) {
     AskedRow fresh = {.subscription = param_i64(call, 0), .since_us = now_us};
     void *locked;
     rows_begin(call, 1);
-    int r =
-        turn > now_us && seen_of(call, &asked, fresh.subscription) == NULL ? 1 : row_of(call, &asked, &fresh, &locked);
+    if (turn > now_us && seen_of(call, &asked, fresh.subscription) == NULL)
+        return 0;
+    int r = row_of(call, &asked, &fresh, &locked);
     if (r != 0)
-        return r == 1 ? 0 : r;
+        return r;
     AskedRow *row = locked;
     bool is_old = turn < row->turn || (turn == row->turn && request < row->request);
     if (is_old || turn > (row->turn >= now_us ? row->turn + 1 : now_us))
