@@ -325,7 +325,7 @@ static int names_prepare(Postgres *pg) {
 }
 
 typedef struct Exists {
-    bool schema, position, version, snapshot, head, whole, snapshot_of;
+    bool schema, position, version, snapshot, head, whole, snapshot_of, subscription;
 } Exists;
 
 static int exists(Postgres *pg, Exists *ret) {
@@ -344,7 +344,9 @@ static int exists(Postgres *pg, Exists *ret) {
         " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = '" POSTGRES_WHOLE
         "' AND a.attname = 'snapshot_of' AND has_table_privilege(c.oid, 'SELECT')),"
         " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a"
-        " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'snapshot_of')",
+        " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'snapshot_of'),"
+        " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = $1 AND c.relname = 'dongbo_subscription')",
         2, types};
     PgParams params = {0};
     pg_param_text(&params, pg->schema);
@@ -355,7 +357,7 @@ static int exists(Postgres *pg, Exists *ret) {
     if (r < 0)
         return r;
     *ret = (Exists){pg_bool(result, 0, 0), pg_bool(result, 0, 1), pg_bool(result, 0, 2), pg_bool(result, 0, 3),
-                    pg_bool(result, 0, 4), pg_bool(result, 0, 5), pg_bool(result, 0, 6)};
+                    pg_bool(result, 0, 4), pg_bool(result, 0, 5), pg_bool(result, 0, 6), pg_bool(result, 0, 7)};
     PQclear(result);
     return 0;
 }
@@ -382,9 +384,12 @@ static int schema_prepare(Postgres *pg) {
         postgres_sql(&pg->sql, "ALTER TABLE %s.%s ADD COLUMN signed_head text; ", pg->quoted, pg->place);
     if (has.position && !has.snapshot_of)
         postgres_sql(&pg->sql, "ALTER TABLE %s.%s ADD COLUMN snapshot_of text; ", pg->quoted, pg->place);
+    if (!has.subscription)
+        postgres_claim_create(pg);
     if (!has.snapshot)
         postgres_snapshot_create(pg);
-    if (!has.schema || !has.position || !has.version || !has.snapshot || !has.head || !has.snapshot_of)
+    if (!has.schema || !has.position || !has.version || !has.snapshot || !has.head || !has.snapshot_of ||
+        !has.subscription)
         r = command(pg);
     return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
 }
@@ -409,6 +414,8 @@ static int postgres_begin(Sink *sink, SinkPlace *ret) {
         r = names_prepare(pg);
     if (r == 0)
         r = schema_prepare(pg);
+    if (r == 0)
+        r = postgres_claim(pg);
     if (r == 0)
         r = columns_read(pg);
     if (r == 0)
@@ -583,6 +590,8 @@ static void postgres_destroy(Sink *sink) {
     bytes_free(&pg->snapshot_read.text);
     bytes_free(&pg->snapshot_write.text);
     bytes_free(&pg->snapshot_drop.text);
+    bytes_free(&pg->claim_write);
+    bytes_free(&pg->claim_read);
     arena_destroy(&pg->arena);
     pg_destroy(&pg->pg);
     free(pg->quoted);

@@ -8,6 +8,9 @@
 // says so in its comment. A snapshot, which is taken by itself when what is granted has changed, brings all rows again,
 // and lets go of those that are no longer granted.
 //
+// The tables are those of one subscription, which dongbo_subscription names from its first receiver on; a receiver of
+// another is refused, for its snapshot would let go of all rows that it may not see.
+//
 // Column `snapshot` says which snapshot brought a row last: when it began, in microseconds since 1970, as long as it
 // was not taken in from the feed first. dongbo_snapshot has a row while one is being taken: its cursor moves in the
 // transaction of the rows, so that it goes on wherever it was interrupted. All rows of a snapshot that is complete bear
@@ -33,7 +36,8 @@ int sink_postgres_new(Sink **ret, const char *conninfo, const char *schema);
 // table of its own, dongbo_position_2_of_3; where one without a share has taken a snapshot of the same subscription
 // into the same tables since then, it goes on behind that and what that one received after it.
 void sink_postgres_share(Sink *sink, int share, int shares);
-// Likewise: what is received. `name` is the caller's and outlives the sink.
+// Likewise: what is received. `name` is the caller's and outlives the sink. begin() fails with ERROR_CONFIG where the
+// tables are another subscription's.
 void sink_postgres_subscription(Sink *sink, const char *name);
 // Likewise: rows with the proofs of whose word they are.
 void sink_postgres_origins(Sink *sink);

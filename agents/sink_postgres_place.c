@@ -21,6 +21,11 @@ void postgres_place_statements(Postgres *pg) {
         pg->quoted, pg->place);
     postgres_sql(&pg->head_read, "SELECT signed_head FROM %s.%s WHERE signed_head IS NOT NULL", pg->quoted, pg->place);
     postgres_sql(&pg->head_write, "UPDATE %s.%s SET signed_head = $1", pg->quoted, pg->place);
+    postgres_sql(&pg->claim_read, "SELECT name FROM %s.dongbo_subscription", pg->quoted);
+    postgres_sql(&pg->claim_write, "INSERT INTO %s.dongbo_subscription (name) VALUES ($1) ON CONFLICT DO NOTHING",
+                 pg->quoted);
+    bytes_append_u8(&pg->claim_read, 0);
+    bytes_append_u8(&pg->claim_write, 0);
     bytes_append_u8(&pg->head_read, 0);
     bytes_append_u8(&pg->head_write, 0);
     bytes_append_u8(&pg->place_read, 0);
@@ -33,6 +38,35 @@ void postgres_place_statements(Postgres *pg) {
     pg->place_writer = (PgStatement){"place_write", (const char *)pg->place_write.data, 6, types};
     pg->head_reader = (PgStatement){"head_read", (const char *)pg->head_read.data, 0, NULL};
     pg->head_writer = (PgStatement){"head_write", (const char *)pg->head_write.data, 1, text};
+    pg->claim_reader = (PgStatement){"claim_read", (const char *)pg->claim_read.data, 0, NULL};
+    pg->claim_writer = (PgStatement){"claim_write", (const char *)pg->claim_write.data, 1, text};
+}
+
+// Receivers of other shares may have logins of their own.
+void postgres_claim_create(Postgres *pg) {
+    postgres_sql(&pg->sql,
+                 "CREATE TABLE IF NOT EXISTS %s.dongbo_subscription (one boolean PRIMARY KEY DEFAULT true CHECK (one),"
+                 " name text NOT NULL); GRANT SELECT, INSERT ON %s.dongbo_subscription TO PUBLIC; ",
+                 pg->quoted, pg->quoted);
+}
+
+// Of two that come first at the same time the second waits for the first, and reads its name.
+int postgres_claim(Postgres *pg) {
+    PGresult *result;
+    pg_params_clear(&pg->params);
+    pg_param_text(&pg->params, pg->subscription);
+    int r = pg_run(pg->pg, &pg->claim_writer, &pg->params, NULL);
+    if (r == 0)
+        r = pg_run(pg->pg, &pg->claim_reader, NULL, &result);
+    if (r < 0)
+        return postgres_altered(pg, "dongbo_subscription", r);
+    if (PQntuples(result) == 1 && strcmp(pg_text(result, 0, 0), pg->subscription) != 0)
+        r = error_fail(
+            ERROR_CONFIG,
+            "schema %s holds what subscription %s receives. Nothing was received. Give %s a schema of its own",
+            pg->schema, pg_text(result, 0, 0), pg->subscription);
+    PQclear(result);
+    return r;
 }
 
 static int place_read(Postgres *pg, const PgStatement *reader, SinkPlace *ret) {

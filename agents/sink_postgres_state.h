@@ -67,8 +67,8 @@ typedef struct Postgres {
     Table tables[DOMAIN_MAX + 1];
     Arena *arena; // rows since the last commit
     PgParams params;
-    Bytes sql, place_read, whole_read, place_write, head_read, head_write;
-    PgStatement place_reader, whole_reader, place_writer, head_reader, head_writer;
+    Bytes sql, place_read, whole_read, place_write, head_read, head_write, claim_read, claim_write;
+    PgStatement place_reader, whole_reader, place_writer, head_reader, head_writer, claim_reader, claim_writer;
     Made snapshot_read, snapshot_write, snapshot_drop;
 } Postgres;
 
@@ -88,6 +88,10 @@ void postgres_rows_forget(Postgres *pg);
 
 #define POSTGRES_WHOLE "dongbo_position" // the table of a receiver without a share
 void postgres_place_statements(Postgres *pg);
+void postgres_claim_create(Postgres *pg); // appends what makes the table that says whose tables these are
+// They are this subscription's from its first receiver on. ERROR_CONFIG where they are another's: a snapshot would let
+// go of its rows, and the place is in its feed.
+int postgres_claim(Postgres *pg);
 int postgres_place_find(Postgres *pg, SinkPlace *ret); // 1 when there is none
 // `snapshot`: one of everything has just been completed.
 int postgres_place_put(Postgres *pg, const SinkPlace *place, bool snapshot);

@@ -102,6 +102,46 @@ static int commit(Sink *sink, uint64_t position) {
     return sink->kind->commit(sink, &place);
 }
 
+// A snapshot of another subscription would let go of all rows that it may not see.
+static void test_another_subscription_is_refused(void **state) {
+    Sink *sinks[2];
+    SinkPlace place;
+    const char *names[] = {"health-hn", "other"};
+    for (int i = 0; i < 2; i++) {
+        ok(sink_postgres_new(&sinks[i], "", SCHEMA));
+        sink_postgres_subscription(sinks[i], names[i]);
+    }
+    sink_postgres_share(sinks[1], 1, 2); // whatever place it would keep
+    for (int turn = 0; turn < 2; turn++) {
+        assert_int_equal(sinks[0]->kind->begin(sinks[0], &place), 1);
+        assert_int_equal(sinks[1]->kind->begin(sinks[1], &place), ERROR_CONFIG);
+        assert_non_null(strstr(error_text(), "holds what subscription health-hn receives"));
+    }
+    assert_query("SELECT name FROM " QUOTED ".dongbo_subscription", names[0]);
+    assert_int_equal(pg_command(pg, "DELETE FROM " QUOTED ".dongbo_subscription"), 0); // by one who knows why
+    assert_int_equal(sinks[1]->kind->begin(sinks[1], &place), 1);
+    assert_int_equal(sinks[0]->kind->begin(sinks[0], &place), ERROR_CONFIG);
+    for (int i = 0; i < 2; i++)
+        sink_destroy(&sinks[i]);
+}
+
+// The other share's receiver has a login of its own, which does not own what the first one made.
+static void test_shares_with_their_own_logins(void **state) {
+    Sink *sinks[2];
+    SinkPlace place;
+    ok(pg_command(pg, "DROP ROLE IF EXISTS dongbo_share; CREATE ROLE dongbo_share LOGIN"));
+    for (int i = 0; i < 2; i++) {
+        ok(sink_postgres_new(&sinks[i], i ? "user=dongbo_share" : "", SCHEMA));
+        sink_postgres_share(sinks[i], i + 1, 2);
+        sink_postgres_subscription(sinks[i], "health-hn");
+        assert_int_equal(sinks[i]->kind->begin(sinks[i], &place), 1);
+        ok(pg_command(pg, "GRANT CREATE, USAGE ON SCHEMA " QUOTED " TO dongbo_share"));
+    }
+    for (int i = 0; i < 2; i++)
+        sink_destroy(&sinks[i]);
+    ok(pg_command(pg, "DROP OWNED BY dongbo_share; DROP ROLE dongbo_share"));
+}
+
 static void test_rows_as_granted(void **state) {
     Sink *sink = sink_opened(0);
     ok(put(sink, put_of(10, 1, "LÔ'1\\", 2, NULL)));
@@ -399,6 +439,8 @@ static void test_refuses_what_it_cannot_read(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        CASE(test_another_subscription_is_refused),
+        CASE(test_shares_with_their_own_logins),
         CASE(test_rows_as_granted),
         CASE(test_the_persons_key),
         CASE(test_the_newest_state_wins),
