@@ -564,6 +564,12 @@ int feed_session_frame(FeedState *state, zframe_t **route, zframe_t *frame, cons
 
 // ---- what happens by itself ------------------------------------------------------------------------------------
 
+// Nothing of the log is sent to one that waits for a snapshot of everything: its place is the snapshot's, once it is
+// done, whatever has been forgotten meanwhile.
+static bool needs_place(const Subscriber *subscriber) {
+    return !subscriber->owes_whole;
+}
+
 static void end_gone(FeedState *state, Subscriber *subscriber) {
     FeedAnswer answer;
     feed_answer_gone(state, subscriber->place.position + 1, &answer);
@@ -619,7 +625,7 @@ int feed_session_policies(FeedState *state) {
         const char *refusal = policy ? policy_refusal(policy, one->user, today) : "This subscription was removed.";
         if (refusal)
             feed_session_end(state, one, DONGBO__ERROR__CODE__NOT_ALLOWED, refusal);
-        else if (one->place.position < state->trimmed && !one->owes_whole) // as in feed_session_recheck()
+        else if (one->place.position < state->trimmed && needs_place(one))
             end_gone(state, one);
         else if (one->origins && policy_current(policy)->origins == POLICY_ORIGINS_NO)
             feed_session_end(state, one, DONGBO__ERROR__CODE__NOT_ALLOWED, NO_ORIGINS);
@@ -641,8 +647,8 @@ int feed_session_recheck(FeedState *state) {
         if (r == 0 && memcmp(place.hash, one->place.hash, HASH_BYTES) != 0)
             feed_answer(&answer, DONGBO__ERROR__CODE__TOKEN_MISMATCH,
                         "The exchange's database was replaced by another one. Say Hello with your token.");
-        if (answer.code == DONGBO__ERROR__CODE__POSITION_GONE && one->owes_whole)
-            continue; // its place is the snapshot's, once it is done
+        if (answer.code == DONGBO__ERROR__CODE__POSITION_GONE && !needs_place(one))
+            continue;
         if (answer.code)
             feed_session_end(state, one, answer.code, answer.text);
     }
