@@ -360,8 +360,8 @@ static int take_welcome(Push *push, const Dongbo__WelcomePublish *welcome, uint6
     push->misfit[0] = 0;
     push->asked_ms = push->progress_ms = now_ms(push);
     enter(push, PUSH_OPEN);
-    log_info("%s: in session with %s, epoch %u, it has events up to %llu", push->options.kind, push_endpoint(push),
-             welcome->session_epoch, (unsigned long long)welcome->last_sequence);
+    log_info("%s: in session with %s, number %u of its stream, it has events up to %llu", push->options.kind,
+             push_endpoint(push), welcome->session_epoch, (unsigned long long)welcome->last_sequence);
     r = transaction_end(push, 0);
     if (r == 0 && welcome->epoch != push->stream.verdict_epoch)
         r = resumption_epoch(push->options.spool, push->options.sealer, &push->stream, welcome->epoch);

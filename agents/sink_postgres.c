@@ -325,7 +325,8 @@ static int names_prepare(Postgres *pg) {
 }
 
 typedef struct Exists {
-    bool schema, position, version, snapshot, head, whole, snapshot_of, subscription;
+    bool schema, position, version, snapshot, head, whole, snapshot_of;
+    bool subscription, readable, claimable; // dongbo_subscription: it is there, and what this login may do with it
 } Exists;
 
 static int exists(Postgres *pg, Exists *ret) {
@@ -345,8 +346,9 @@ static int exists(Postgres *pg, Exists *ret) {
         "' AND a.attname = 'snapshot_of' AND has_table_privilege(c.oid, 'SELECT')),"
         " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a"
         " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'snapshot_of'),"
-        " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = $1 AND c.relname = 'dongbo_subscription')",
+        " coalesce(s.oid IS NOT NULL, false), coalesce(has_table_privilege(s.oid, 'SELECT'), false),"
+        " coalesce(has_table_privilege(s.oid, 'INSERT'), false) FROM (SELECT 1) AS one LEFT JOIN pg_class s"
+        " ON s.relname = 'dongbo_subscription' AND s.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)",
         2, types};
     PgParams params = {0};
     pg_param_text(&params, pg->schema);
@@ -357,7 +359,8 @@ static int exists(Postgres *pg, Exists *ret) {
     if (r < 0)
         return r;
     *ret = (Exists){pg_bool(result, 0, 0), pg_bool(result, 0, 1), pg_bool(result, 0, 2), pg_bool(result, 0, 3),
-                    pg_bool(result, 0, 4), pg_bool(result, 0, 5), pg_bool(result, 0, 6), pg_bool(result, 0, 7)};
+                    pg_bool(result, 0, 4), pg_bool(result, 0, 5), pg_bool(result, 0, 6), pg_bool(result, 0, 7),
+                    pg_bool(result, 0, 8), pg_bool(result, 0, 9)};
     PQclear(result);
     return 0;
 }
@@ -368,6 +371,9 @@ static int schema_prepare(Postgres *pg) {
     if (r < 0)
         return r;
     pg->beside_whole = has.whole || strcmp(pg->place, POSTGRES_WHOLE) == 0;
+    r = postgres_claim_check(pg, has.readable, !has.subscription && has.whole);
+    if (r < 0)
+        return r;
     alter(pg);
     if (!has.schema)
         postgres_sql(&pg->sql, "CREATE SCHEMA IF NOT EXISTS %s; ", pg->quoted);
@@ -385,13 +391,17 @@ static int schema_prepare(Postgres *pg) {
     if (has.position && !has.snapshot_of)
         postgres_sql(&pg->sql, "ALTER TABLE %s.%s ADD COLUMN snapshot_of text; ", pg->quoted, pg->place);
     if (!has.subscription)
-        postgres_claim_create(pg);
+        postgres_claim_create(pg, has.whole);
     if (!has.snapshot)
         postgres_snapshot_create(pg);
     if (!has.schema || !has.position || !has.version || !has.snapshot || !has.head || !has.snapshot_of ||
         !has.subscription)
         r = command(pg);
-    return r < 0 ? postgres_altered(pg, pg->place, r) : 0;
+    if (r < 0)
+        return postgres_altered(pg, pg->place, r);
+    r = has.subscription ? 0 : exists(pg, &has); // of two receivers that come first one made it
+    pg->claims = has.readable && has.claimable;
+    return r;
 }
 
 void postgres_rows_forget(Postgres *pg) {
@@ -414,8 +424,6 @@ static int postgres_begin(Sink *sink, SinkPlace *ret) {
         r = names_prepare(pg);
     if (r == 0)
         r = schema_prepare(pg);
-    if (r == 0)
-        r = postgres_claim(pg);
     if (r == 0)
         r = columns_read(pg);
     if (r == 0)
@@ -555,13 +563,13 @@ static int postgres_commit(Sink *sink, const SinkPlace *place) {
     Postgres *pg = (Postgres *)sink;
     int r = pg_connect(pg->pg);
     if (r == 0)
-        r = pg_command(pg->pg, "BEGIN");
+        r = postgres_transaction_begin(pg);
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
         r = table_put(pg, domain, place->epoch);
     if (r == 0)
         r = postgres_place_put(pg, place, false);
     if (r == 0)
-        r = pg_command(pg->pg, "COMMIT");
+        r = postgres_transaction_commit(pg);
     if (r < 0)
         pg_disconnect(pg->pg); // whether it was committed is asked in begin()
     else
@@ -592,6 +600,7 @@ static void postgres_destroy(Sink *sink) {
     bytes_free(&pg->snapshot_drop.text);
     bytes_free(&pg->claim_write);
     bytes_free(&pg->claim_read);
+    bytes_free(&pg->claim_older);
     arena_destroy(&pg->arena);
     pg_destroy(&pg->pg);
     free(pg->quoted);

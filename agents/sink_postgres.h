@@ -8,8 +8,10 @@
 // says so in its comment. A snapshot, which is taken by itself when what is granted has changed, brings all rows again,
 // and lets go of those that are no longer granted.
 //
-// The tables are those of one subscription, which dongbo_subscription names from its first receiver on; a receiver of
-// another is refused, for its snapshot would let go of all rows that it may not see.
+// The tables are those of one subscription, which dongbo_subscription names from the first on that was stored; a
+// receiver of another is refused, for its snapshot would let go of all rows that it may not see. Who takes them over
+// deletes that row and begins with a snapshot. Only the login that made the table writes it; one that may not read it
+// is not asked.
 //
 // Column `snapshot` says which snapshot brought a row last: when it began, in microseconds since 1970, as long as it
 // was not taken in from the feed first. dongbo_snapshot has a row while one is being taken: its cursor moves in the

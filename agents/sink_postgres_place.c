@@ -24,6 +24,9 @@ void postgres_place_statements(Postgres *pg) {
     postgres_sql(&pg->claim_read, "SELECT name FROM %s.dongbo_subscription", pg->quoted);
     postgres_sql(&pg->claim_write, "INSERT INTO %s.dongbo_subscription (name) VALUES ($1) ON CONFLICT DO NOTHING",
                  pg->quoted);
+    postgres_sql(&pg->claim_older, "SELECT snapshot_of FROM %s." POSTGRES_WHOLE " WHERE snapshot_of IS NOT NULL",
+                 pg->quoted);
+    bytes_append_u8(&pg->claim_older, 0);
     bytes_append_u8(&pg->claim_read, 0);
     bytes_append_u8(&pg->claim_write, 0);
     bytes_append_u8(&pg->head_read, 0);
@@ -39,33 +42,71 @@ void postgres_place_statements(Postgres *pg) {
     pg->head_reader = (PgStatement){"head_read", (const char *)pg->head_read.data, 0, NULL};
     pg->head_writer = (PgStatement){"head_write", (const char *)pg->head_write.data, 1, text};
     pg->claim_reader = (PgStatement){"claim_read", (const char *)pg->claim_read.data, 0, NULL};
+    pg->older_reader = (PgStatement){"claim_older", (const char *)pg->claim_older.data, 0, NULL};
     pg->claim_writer = (PgStatement){"claim_write", (const char *)pg->claim_write.data, 1, text};
 }
 
-// Receivers of other shares may have logins of their own.
-void postgres_claim_create(Postgres *pg) {
+// Receivers of other shares may have logins of their own, and read it.
+void postgres_claim_create(Postgres *pg, bool older) {
     postgres_sql(&pg->sql,
                  "CREATE TABLE IF NOT EXISTS %s.dongbo_subscription (one boolean PRIMARY KEY DEFAULT true CHECK (one),"
-                 " name text NOT NULL); GRANT SELECT, INSERT ON %s.dongbo_subscription TO PUBLIC; ",
+                 " name text NOT NULL); GRANT SELECT ON %s.dongbo_subscription TO PUBLIC; ",
                  pg->quoted, pg->quoted);
+    if (older)
+        postgres_sql(&pg->sql,
+                     "INSERT INTO %s.dongbo_subscription (name) SELECT snapshot_of FROM %s." POSTGRES_WHOLE
+                     " WHERE snapshot_of IS NOT NULL ON CONFLICT DO NOTHING; ",
+                     pg->quoted, pg->quoted);
 }
 
-// Of two that come first at the same time the second waits for the first, and reads its name.
-int postgres_claim(Postgres *pg) {
+// 1 when nobody's name is there.
+static int name_compare(Postgres *pg, const PgStatement *reader) {
     PGresult *result;
+    int r = pg_run(pg->pg, reader, NULL, &result);
+    if (r < 0)
+        return postgres_altered(pg, "dongbo_subscription", r);
+    if (PQntuples(result) == 0)
+        r = 1;
+    else if (strcmp(pg_text(result, 0, 0), pg->subscription) != 0)
+        r = error_fail(
+            ERROR_CONFIG,
+            "schema %s is subscription %s's (%s.dongbo_subscription). Nothing was changed. Give %s a schema "
+            "of its own, or delete that row and receive with --from snapshot, which lets go of what is there",
+            pg->schema, pg_text(result, 0, 0), pg->schema, pg->subscription);
+    PQclear(result);
+    return r;
+}
+
+int postgres_claim_check(Postgres *pg, bool readable, bool older) {
+    int r = readable ? name_compare(pg, &pg->claim_reader) : 1;
+    pg->claimed = r == 0;
+    if (r == 1 && older)
+        r = name_compare(pg, &pg->older_reader);
+    return r < 0 ? r : 0;
+}
+
+// With the first that is stored, for a name that the exchange refuses is none. Of two that come first at the same time
+// the second waits for the first, and reads its name.
+static int claim(Postgres *pg) {
+    if (pg->claimed || !pg->claims)
+        return 0;
     pg_params_clear(&pg->params);
     pg_param_text(&pg->params, pg->subscription);
     int r = pg_run(pg->pg, &pg->claim_writer, &pg->params, NULL);
-    if (r == 0)
-        r = pg_run(pg->pg, &pg->claim_reader, NULL, &result);
     if (r < 0)
         return postgres_altered(pg, "dongbo_subscription", r);
-    if (PQntuples(result) == 1 && strcmp(pg_text(result, 0, 0), pg->subscription) != 0)
-        r = error_fail(
-            ERROR_CONFIG,
-            "schema %s holds what subscription %s receives. Nothing was received. Give %s a schema of its own",
-            pg->schema, pg_text(result, 0, 0), pg->subscription);
-    PQclear(result);
+    r = name_compare(pg, &pg->claim_reader);
+    return r < 0 ? r : 0;
+}
+
+int postgres_transaction_begin(Postgres *pg) {
+    int r = pg_command(pg->pg, "BEGIN");
+    return r == 0 ? claim(pg) : r;
+}
+
+int postgres_transaction_commit(Postgres *pg) {
+    int r = pg_command(pg->pg, "COMMIT");
+    pg->claimed = pg->claimed || r == 0;
     return r;
 }
 

@@ -214,7 +214,7 @@ static int table_fill(Postgres *pg, int domain, const SinkSnapshot *snapshot, Si
 static int rows_fill(Postgres *pg, const SinkSnapshot *snapshot, SinkTally *tally) {
     int r = pg_connect(pg->pg);
     if (r == 0 && !snapshot->dry)
-        r = pg_command(pg->pg, "BEGIN");
+        r = postgres_transaction_begin(pg);
     for (int domain = DOMAIN_MIN; domain <= DOMAIN_MAX && r == 0; domain++)
         r = table_fill(pg, domain, snapshot, tally);
     return r;
@@ -236,7 +236,7 @@ static int postgres_commit(Sink *sink, const SinkSnapshot *snapshot, SinkTally *
     if (r == 0 && !snapshot->buckets)
         r = snapshot_put(pg, snapshot);
     if (r == 0 && !snapshot->dry)
-        r = pg_command(pg->pg, "COMMIT");
+        r = postgres_transaction_commit(pg);
     return ended(pg, r);
 }
 
@@ -270,7 +270,7 @@ static int postgres_end(Sink *sink, const SinkSnapshot *snapshot, const SinkPlac
     if (r == 0 && !snapshot->buckets)
         r = pg_run(pg->pg, &pg->snapshot_drop.statement, NULL, NULL);
     if (r == 0)
-        r = pg_command(pg->pg, snapshot->dry ? "ROLLBACK" : "COMMIT");
+        r = snapshot->dry ? pg_command(pg->pg, "ROLLBACK") : postgres_transaction_commit(pg);
     pg->filling = NULL;
     return ended(pg, r);
 }

@@ -63,12 +63,14 @@ typedef struct Postgres {
     const RecordOrigin *origin;  // of the next record
     const SinkSnapshot *filling; // rows are of this snapshot; NULL: of the feed
     bool beside_whole;           // one without a share, this or another, may have a place here
+    bool claims, claimed;        // may say that the tables are this subscription's; it is said
     bool failed;                 // something was missing, and nothing has been committed since
     Table tables[DOMAIN_MAX + 1];
     Arena *arena; // rows since the last commit
     PgParams params;
-    Bytes sql, place_read, whole_read, place_write, head_read, head_write, claim_read, claim_write;
-    PgStatement place_reader, whole_reader, place_writer, head_reader, head_writer, claim_reader, claim_writer;
+    Bytes sql, place_read, whole_read, place_write, head_read, head_write, claim_read, claim_write, claim_older;
+    PgStatement place_reader, whole_reader, place_writer, head_reader, head_writer, claim_reader, claim_writer,
+        older_reader;
     Made snapshot_read, snapshot_write, snapshot_drop;
 } Postgres;
 
@@ -88,10 +90,16 @@ void postgres_rows_forget(Postgres *pg);
 
 #define POSTGRES_WHOLE "dongbo_position" // the table of a receiver without a share
 void postgres_place_statements(Postgres *pg);
-void postgres_claim_create(Postgres *pg); // appends what makes the table that says whose tables these are
-// They are this subscription's from its first receiver on. ERROR_CONFIG where they are another's: a snapshot would let
-// go of its rows, and the place is in its feed.
-int postgres_claim(Postgres *pg);
+// Appends what makes the table that says whose tables these are; `older`: of before there was one, in a schema that
+// says of which subscription the last snapshot was.
+void postgres_claim_create(Postgres *pg, bool older);
+// ERROR_CONFIG where they are another subscription's: a snapshot would let go of its rows, and the place is in its
+// feed.
+int postgres_claim_check(Postgres *pg, bool readable, bool older);
+// What is stored in it is the first of this subscription, or there was some already; else ERROR_CONFIG, and it is
+// ended.
+int postgres_transaction_begin(Postgres *pg);
+int postgres_transaction_commit(Postgres *pg);
 int postgres_place_find(Postgres *pg, SinkPlace *ret); // 1 when there is none
 // `snapshot`: one of everything has just been completed.
 int postgres_place_put(Postgres *pg, const SinkPlace *place, bool snapshot);

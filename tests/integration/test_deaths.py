@@ -12,7 +12,7 @@ import logbook
 import wire
 from test_population_events import Centre, T, dose, number, shown
 from test_review import CLAIM, DECIDE, OFFICERS, make_officers
-from wire_peer import VERDICTS, said
+from wire_peer import VERDICTS, WELCOME, said
 
 ACCEPTED, UNCHANGED, SUPERSEDED, MISMATCH, DEFERRED, REJECTED = range(1, 7)
 DAY = "2021-03-01"      # doses 1 and 2 are before it, dose 3 and later ones after it
@@ -149,7 +149,8 @@ def test_records_too_large_for_a_page_are_judged_in_parts(centre):
     large_records(centre, number(1), 300_000, 20, "z")
     npc.publish([death(centre, of) for of in (1, 2)])
     wait_judged(centre)
-    moh.hello(verdict_position=receipt.last_position)  # that may have taken longer than a session lives unheard
+    # That may have taken longer than a session lives unheard.
+    moh.hello(verdict_position=receipt.last_position, wanted=(WELCOME,))
     assert sorted(told(moh, 2)) == [(1, MISMATCH, ["DEAD_AT_EVENT"]), (2, MISMATCH, ["DEAD_AT_EVENT"])]
     log = (centre.exchange.directory / "broker.log").read_text()
     assert log.count("cannot be judged and stays as it is") == 1

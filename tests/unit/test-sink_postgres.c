@@ -102,43 +102,79 @@ static int commit(Sink *sink, uint64_t position) {
     return sink->kind->commit(sink, &place);
 }
 
-// A snapshot of another subscription would let go of all rows that it may not see.
-static void test_another_subscription_is_refused(void **state) {
-    Sink *sinks[2];
-    SinkPlace place;
-    const char *names[] = {"health-hn", "other"};
-    for (int i = 0; i < 2; i++) {
-        ok(sink_postgres_new(&sinks[i], "", SCHEMA));
-        sink_postgres_subscription(sinks[i], names[i]);
-    }
-    sink_postgres_share(sinks[1], 1, 2); // whatever place it would keep
-    for (int turn = 0; turn < 2; turn++) {
-        assert_int_equal(sinks[0]->kind->begin(sinks[0], &place), 1);
-        assert_int_equal(sinks[1]->kind->begin(sinks[1], &place), ERROR_CONFIG);
-        assert_non_null(strstr(error_text(), "holds what subscription health-hn receives"));
-    }
-    assert_query("SELECT name FROM " QUOTED ".dongbo_subscription", names[0]);
-    assert_int_equal(pg_command(pg, "DELETE FROM " QUOTED ".dongbo_subscription"), 0); // by one who knows why
-    assert_int_equal(sinks[1]->kind->begin(sinks[1], &place), 1);
-    assert_int_equal(sinks[0]->kind->begin(sinks[0], &place), ERROR_CONFIG);
-    for (int i = 0; i < 2; i++)
-        sink_destroy(&sinks[i]);
+static Sink *sink_of(const char *conninfo, const char *subscription, int share) {
+    Sink *sink;
+    ok(sink_postgres_new(&sink, conninfo, SCHEMA));
+    sink_postgres_subscription(sink, subscription);
+    sink_postgres_share(sink, share, share ? 2 : 0);
+    return sink;
 }
 
-// The other share's receiver has a login of its own, which does not own what the first one made.
-static void test_shares_with_their_own_logins(void **state) {
-    Sink *sinks[2];
+static void assert_begins(Sink *sink, int expected) {
     SinkPlace place;
+    int r = sink->kind->begin(sink, &place);
+    if (r != expected)
+        fail_msg("%d, not %d: %s", r, expected, error_text());
+    if (r == ERROR_CONFIG)
+        assert_non_null(strstr(error_text(), "is subscription health-hn's"));
+}
+
+// A snapshot of another subscription would let go of all rows that it may not see.
+static void test_another_subscription_is_refused(void **state) {
+    Sink *first = sink_of("", "health-hn", 0), *other = sink_of("", "other", 1), *wrong = sink_of("", "healthhn", 0);
+    assert_begins(wrong, 1); // the exchange knows no such name, and nothing is stored
+    assert_begins(first, 1);
+    assert_begins(other, 1);
+    assert_query("SELECT count(*) FROM " QUOTED ".dongbo_subscription", "0");
+    ok(commit(first, 5));
+    assert_int_equal(commit(other, 7), ERROR_CONFIG); // was as early, and comes second
+    assert_query("SELECT count(*) FROM " QUOTED ".dongbo_position_1_of_2", "0");
+    assert_begins(other, ERROR_CONFIG);
+    assert_begins(wrong, ERROR_CONFIG);
+    assert_begins(first, 0);
+    ok(commit(first, 6));
+    assert_query("SELECT name FROM " QUOTED ".dongbo_subscription", "health-hn");
+    ok(pg_command(pg, "DELETE FROM " QUOTED ".dongbo_subscription")); // by one who knows why
+    assert_begins(other, 1);
+    ok(commit(other, 8));
+    assert_query("SELECT name FROM " QUOTED ".dongbo_subscription", "other");
+    sink_destroy(&first);
+    sink_destroy(&other);
+    sink_destroy(&wrong);
+}
+
+// Of before there was dongbo_subscription.
+static void test_an_older_schema_is_whose_snapshot_it_holds(void **state) {
+    Sink *first = sink_of("", "health-hn", 0), *other = sink_of("", "other", 0);
+    assert_begins(first, 1);
+    ok(commit(first, 5));
+    ok(pg_command(pg, "DROP TABLE " QUOTED ".dongbo_subscription;"
+                      " UPDATE " QUOTED ".dongbo_position SET snapshot_of = 'health-hn'"));
+    assert_begins(other, ERROR_CONFIG);
+    assert_query("SELECT to_regclass('" QUOTED ".dongbo_subscription') IS NULL", "t"); // nothing was changed
+    assert_begins(first, 0);
+    assert_query("SELECT name FROM " QUOTED ".dongbo_subscription", "health-hn");
+    assert_begins(other, ERROR_CONFIG);
+    sink_destroy(&first);
+    sink_destroy(&other);
+}
+
+// The other share's receiver has a login of its own, which owns nothing of what the first one made.
+static void test_shares_with_their_own_logins(void **state) {
     ok(pg_command(pg, "DROP ROLE IF EXISTS dongbo_share; CREATE ROLE dongbo_share LOGIN"));
-    for (int i = 0; i < 2; i++) {
-        ok(sink_postgres_new(&sinks[i], i ? "user=dongbo_share" : "", SCHEMA));
-        sink_postgres_share(sinks[i], i + 1, 2);
-        sink_postgres_subscription(sinks[i], "health-hn");
-        assert_int_equal(sinks[i]->kind->begin(sinks[i], &place), 1);
-        ok(pg_command(pg, "GRANT CREATE, USAGE ON SCHEMA " QUOTED " TO dongbo_share"));
-    }
-    for (int i = 0; i < 2; i++)
-        sink_destroy(&sinks[i]);
+    Sink *first = sink_of("", "health-hn", 1), *second = sink_of("user=dongbo_share", "health-hn", 2);
+    assert_begins(first, 1);
+    ok(pg_command(pg, "GRANT CREATE, USAGE ON SCHEMA " QUOTED " TO dongbo_share"));
+    assert_begins(second, 1);
+    ok(commit(second, 4));
+    ok(commit(first, 5));
+    assert_begins(second, 0);
+    ok(commit(second, 6));
+    ok(pg_command(pg, "REVOKE ALL ON " QUOTED ".dongbo_subscription FROM PUBLIC")); // as a copy may be restored
+    assert_begins(second, 0);
+    ok(commit(second, 7));
+    sink_destroy(&first);
+    sink_destroy(&second);
     ok(pg_command(pg, "DROP OWNED BY dongbo_share; DROP ROLE dongbo_share"));
 }
 
@@ -440,6 +476,7 @@ static void test_refuses_what_it_cannot_read(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(test_another_subscription_is_refused),
+        CASE(test_an_older_schema_is_whose_snapshot_it_holds),
         CASE(test_shares_with_their_own_logins),
         CASE(test_rows_as_granted),
         CASE(test_the_persons_key),
