@@ -371,7 +371,8 @@ static int schema_prepare(Postgres *pg) {
     if (r < 0)
         return r;
     pg->beside_whole = has.whole || strcmp(pg->place, POSTGRES_WHOLE) == 0;
-    r = postgres_claim_check(pg, has.readable, !has.subscription && has.whole);
+    pg->readable = has.readable;
+    r = postgres_claim_check(pg, !has.subscription && has.whole);
     if (r < 0)
         return r;
     alter(pg);
@@ -391,7 +392,7 @@ static int schema_prepare(Postgres *pg) {
     if (has.position && !has.snapshot_of)
         postgres_sql(&pg->sql, "ALTER TABLE %s.%s ADD COLUMN snapshot_of text; ", pg->quoted, pg->place);
     if (!has.subscription)
-        postgres_claim_create(pg, has.whole);
+        postgres_claim_create(pg);
     if (!has.snapshot)
         postgres_snapshot_create(pg);
     if (!has.schema || !has.position || !has.version || !has.snapshot || !has.head || !has.snapshot_of ||
@@ -399,9 +400,11 @@ static int schema_prepare(Postgres *pg) {
         r = command(pg);
     if (r < 0)
         return postgres_altered(pg, pg->place, r);
-    r = has.subscription ? 0 : exists(pg, &has); // of two receivers that come first one made it
-    pg->claims = has.readable && has.claimable;
-    return r;
+    bool had = has.subscription;
+    r = had ? 0 : exists(pg, &has); // of two receivers that come first one made it
+    pg->readable = has.readable;
+    pg->claimable = has.claimable;
+    return r == 0 && !had && has.whole && has.readable && has.claimable ? postgres_claim_older(pg) : r;
 }
 
 void postgres_rows_forget(Postgres *pg) {

@@ -10,8 +10,8 @@
 //
 // The tables are those of one subscription, which dongbo_subscription names from the first on that was stored; a
 // receiver of another is refused, for its snapshot would let go of all rows that it may not see. Who takes them over
-// deletes that row and begins with a snapshot. Only the login that made the table writes it; one that may not read it
-// is not asked.
+// stops the other's receivers, drops dongbo_subscription and dongbo_position*, and begins with a snapshot. Only the
+// login that made the table writes it; one that may not read it is not asked.
 //
 // Column `snapshot` says which snapshot brought a row last: when it began, in microseconds since 1970, as long as it
 // was not taken in from the feed first. dongbo_snapshot has a row while one is being taken: its cursor moves in the

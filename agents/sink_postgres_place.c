@@ -47,16 +47,11 @@ void postgres_place_statements(Postgres *pg) {
 }
 
 // Receivers of other shares may have logins of their own, and read it.
-void postgres_claim_create(Postgres *pg, bool older) {
+void postgres_claim_create(Postgres *pg) {
     postgres_sql(&pg->sql,
                  "CREATE TABLE IF NOT EXISTS %s.dongbo_subscription (one boolean PRIMARY KEY DEFAULT true CHECK (one),"
                  " name text NOT NULL); GRANT SELECT ON %s.dongbo_subscription TO PUBLIC; ",
                  pg->quoted, pg->quoted);
-    if (older)
-        postgres_sql(&pg->sql,
-                     "INSERT INTO %s.dongbo_subscription (name) SELECT snapshot_of FROM %s." POSTGRES_WHOLE
-                     " WHERE snapshot_of IS NOT NULL ON CONFLICT DO NOTHING; ",
-                     pg->quoted, pg->quoted);
 }
 
 // 1 when nobody's name is there.
@@ -68,34 +63,44 @@ static int name_compare(Postgres *pg, const PgStatement *reader) {
     if (PQntuples(result) == 0)
         r = 1;
     else if (strcmp(pg_text(result, 0, 0), pg->subscription) != 0)
-        r = error_fail(
-            ERROR_CONFIG,
-            "schema %s is subscription %s's (%s.dongbo_subscription). Nothing was changed. Give %s a schema "
-            "of its own, or delete that row and receive with --from snapshot, which lets go of what is there",
-            pg->schema, pg_text(result, 0, 0), pg->schema, pg->subscription);
+        r = error_fail(ERROR_CONFIG,
+                       "schema %s is subscription %s's. Nothing was changed. Give %s a schema of its own; how to take "
+                       "this one over is told in man dongbo-agent, SINKS",
+                       pg->schema, pg_text(result, 0, 0), pg->subscription);
     PQclear(result);
     return r;
 }
 
-int postgres_claim_check(Postgres *pg, bool readable, bool older) {
-    int r = readable ? name_compare(pg, &pg->claim_reader) : 1;
+int postgres_claim_check(Postgres *pg, bool older) {
+    int r = pg->readable ? name_compare(pg, &pg->claim_reader) : 1;
     pg->claimed = r == 0;
+    pg->named = false;
     if (r == 1 && older)
         r = name_compare(pg, &pg->older_reader);
     return r < 0 ? r : 0;
 }
 
-// With the first that is stored, for a name that the exchange refuses is none. Of two that come first at the same time
-// the second waits for the first, and reads its name.
-static int claim(Postgres *pg) {
-    if (pg->claimed || !pg->claims)
-        return 0;
+static int name_write(Postgres *pg) {
     pg_params_clear(&pg->params);
     pg_param_text(&pg->params, pg->subscription);
     int r = pg_run(pg->pg, &pg->claim_writer, &pg->params, NULL);
-    if (r < 0)
-        return postgres_altered(pg, "dongbo_subscription", r);
-    r = name_compare(pg, &pg->claim_reader);
+    return r < 0 ? postgres_altered(pg, "dongbo_subscription", r) : 0;
+}
+
+int postgres_claim_older(Postgres *pg) {
+    int r = name_compare(pg, &pg->older_reader);
+    return r == 0 ? name_write(pg) : r < 0 ? r : 0;
+}
+
+// With the first that is stored, for a name that the exchange refuses is none. Of two that come first at the same time
+// the second waits for the first, and reads its name.
+static int claim(Postgres *pg) {
+    if (pg->claimed || !pg->readable)
+        return 0;
+    int r = pg->claimable ? name_write(pg) : 0;
+    if (r == 0)
+        r = name_compare(pg, &pg->claim_reader);
+    pg->named = r == 0;
     return r < 0 ? r : 0;
 }
 
@@ -106,7 +111,7 @@ int postgres_transaction_begin(Postgres *pg) {
 
 int postgres_transaction_commit(Postgres *pg) {
     int r = pg_command(pg->pg, "COMMIT");
-    pg->claimed = pg->claimed || r == 0;
+    pg->claimed = pg->claimed || (r == 0 && pg->named);
     return r;
 }
 

@@ -63,7 +63,8 @@ typedef struct Postgres {
     const RecordOrigin *origin;  // of the next record
     const SinkSnapshot *filling; // rows are of this snapshot; NULL: of the feed
     bool beside_whole;           // one without a share, this or another, may have a place here
-    bool claims, claimed;        // may say that the tables are this subscription's; it is said
+    bool readable, claimable;    // dongbo_subscription, by this login
+    bool named, claimed;         // names this subscription: in this transaction, for ever
     bool failed;                 // something was missing, and nothing has been committed since
     Table tables[DOMAIN_MAX + 1];
     Arena *arena; // rows since the last commit
@@ -90,12 +91,11 @@ void postgres_rows_forget(Postgres *pg);
 
 #define POSTGRES_WHOLE "dongbo_position" // the table of a receiver without a share
 void postgres_place_statements(Postgres *pg);
-// Appends what makes the table that says whose tables these are; `older`: of before there was one, in a schema that
-// says of which subscription the last snapshot was.
-void postgres_claim_create(Postgres *pg, bool older);
+void postgres_claim_create(Postgres *pg); // appends what makes the table that says whose tables these are
 // ERROR_CONFIG where they are another subscription's: a snapshot would let go of its rows, and the place is in its
-// feed.
-int postgres_claim_check(Postgres *pg, bool readable, bool older);
+// feed. `older`: there is no such table yet, but dongbo_position says of which subscription the last snapshot was.
+int postgres_claim_check(Postgres *pg, bool older);
+int postgres_claim_older(Postgres *pg); // writes that name into the table, where it is this subscription's
 // What is stored in it is the first of this subscription, or there was some already; else ERROR_CONFIG, and it is
 // ended.
 int postgres_transaction_begin(Postgres *pg);

@@ -134,7 +134,7 @@ static void test_another_subscription_is_refused(void **state) {
     assert_begins(first, 0);
     ok(commit(first, 6));
     assert_query("SELECT name FROM " QUOTED ".dongbo_subscription", "health-hn");
-    ok(pg_command(pg, "DELETE FROM " QUOTED ".dongbo_subscription")); // by one who knows why
+    ok(pg_command(pg, "DROP TABLE " QUOTED ".dongbo_subscription, " QUOTED ".dongbo_position")); // by who knows why
     assert_begins(other, 1);
     ok(commit(other, 8));
     assert_query("SELECT name FROM " QUOTED ".dongbo_subscription", "other");
@@ -155,6 +155,8 @@ static void test_an_older_schema_is_whose_snapshot_it_holds(void **state) {
     assert_begins(first, 0);
     assert_query("SELECT name FROM " QUOTED ".dongbo_subscription", "health-hn");
     assert_begins(other, ERROR_CONFIG);
+    ok(pg_command(pg, "DROP TABLE " QUOTED ".dongbo_subscription, " QUOTED ".dongbo_position")); // by who knows why
+    assert_begins(other, 1);
     sink_destroy(&first);
     sink_destroy(&other);
 }
@@ -163,11 +165,14 @@ static void test_an_older_schema_is_whose_snapshot_it_holds(void **state) {
 static void test_shares_with_their_own_logins(void **state) {
     ok(pg_command(pg, "DROP ROLE IF EXISTS dongbo_share; CREATE ROLE dongbo_share LOGIN"));
     Sink *first = sink_of("", "health-hn", 1), *second = sink_of("user=dongbo_share", "health-hn", 2);
+    Sink *other = sink_of("user=dongbo_share", "other", 0);
     assert_begins(first, 1);
     ok(pg_command(pg, "GRANT CREATE, USAGE ON SCHEMA " QUOTED " TO dongbo_share"));
     assert_begins(second, 1);
     ok(commit(second, 4));
+    assert_begins(other, 1);
     ok(commit(first, 5));
+    assert_int_equal(commit(other, 6), ERROR_CONFIG);
     assert_begins(second, 0);
     ok(commit(second, 6));
     ok(pg_command(pg, "REVOKE ALL ON " QUOTED ".dongbo_subscription FROM PUBLIC")); // as a copy may be restored
@@ -175,6 +180,7 @@ static void test_shares_with_their_own_logins(void **state) {
     ok(commit(second, 7));
     sink_destroy(&first);
     sink_destroy(&second);
+    sink_destroy(&other);
     ok(pg_command(pg, "DROP OWNED BY dongbo_share; DROP ROLE dongbo_share"));
 }
 
