@@ -339,7 +339,7 @@ def test_hello_that_does_not_decode(site):
 
 
 def test_sending_beyond_credit_is_refused_and_given_back(site, moh):
-    """More than was granted, before any answer: what was within it is stored, the rest refused and can be sent again."""
+    """More than was granted, at once: what was within it is stored, the rest refused and can be sent again."""
     with unharmed(site):
         lot = "L" * 60
         events = [dose(n, 11, body=dose_body(11, lot_number=lot), key="k" * 1000 + str(n))
