@@ -346,7 +346,7 @@ static int exists(Postgres *pg, Exists *ret) {
         "' AND a.attname = 'snapshot_of' AND has_table_privilege(c.oid, 'SELECT')),"
         " EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a"
         " ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'snapshot_of'),"
-        " coalesce(s.oid IS NOT NULL, false), coalesce(has_table_privilege(s.oid, 'SELECT'), false),"
+        " s.oid IS NOT NULL, coalesce(has_table_privilege(s.oid, 'SELECT'), false),"
         " coalesce(has_table_privilege(s.oid, 'INSERT'), false) FROM (SELECT 1) AS one LEFT JOIN pg_class s"
         " ON s.relname = 'dongbo_subscription' AND s.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)",
         2, types};
@@ -372,9 +372,9 @@ static int schema_prepare(Postgres *pg) {
         return r;
     pg->beside_whole = has.whole || strcmp(pg->place, POSTGRES_WHOLE) == 0;
     pg->readable = has.readable;
-    r = postgres_claim_check(pg, !has.subscription && has.whole);
-    if (r < 0)
-        return r;
+    int named = postgres_claim_check(pg, !has.subscription && has.whole);
+    if (named < 0)
+        return named;
     alter(pg);
     if (!has.schema)
         postgres_sql(&pg->sql, "CREATE SCHEMA IF NOT EXISTS %s; ", pg->quoted);
@@ -404,7 +404,7 @@ static int schema_prepare(Postgres *pg) {
     r = had ? 0 : exists(pg, &has); // of two receivers that come first one made it
     pg->readable = has.readable;
     pg->claimable = has.claimable;
-    return r == 0 && !had && has.whole && has.readable && has.claimable ? postgres_claim_older(pg) : r;
+    return r == 0 && !had && named == 0 && pg->readable && pg->claimable ? postgres_claim_write(pg) : r;
 }
 
 void postgres_rows_forget(Postgres *pg) {
@@ -572,7 +572,7 @@ static int postgres_commit(Sink *sink, const SinkPlace *place) {
     if (r == 0)
         r = postgres_place_put(pg, place, false);
     if (r == 0)
-        r = postgres_transaction_commit(pg);
+        r = pg_command(pg->pg, "COMMIT");
     if (r < 0)
         pg_disconnect(pg->pg); // whether it was committed is asked in begin()
     else

@@ -74,45 +74,31 @@ static int name_compare(Postgres *pg, const PgStatement *reader) {
 int postgres_claim_check(Postgres *pg, bool older) {
     int r = pg->readable ? name_compare(pg, &pg->claim_reader) : 1;
     pg->claimed = r == 0;
-    pg->named = false;
-    if (r == 1 && older)
-        r = name_compare(pg, &pg->older_reader);
-    return r < 0 ? r : 0;
+    return r == 1 && older ? name_compare(pg, &pg->older_reader) : r;
 }
 
-static int name_write(Postgres *pg) {
+int postgres_claim_write(Postgres *pg) {
     pg_params_clear(&pg->params);
     pg_param_text(&pg->params, pg->subscription);
     int r = pg_run(pg->pg, &pg->claim_writer, &pg->params, NULL);
     return r < 0 ? postgres_altered(pg, "dongbo_subscription", r) : 0;
 }
 
-int postgres_claim_older(Postgres *pg) {
-    int r = name_compare(pg, &pg->older_reader);
-    return r == 0 ? name_write(pg) : r < 0 ? r : 0;
-}
-
 // With the first that is stored, for a name that the exchange refuses is none. Of two that come first at the same time
-// the second waits for the first, and reads its name.
+// the second waits for the first, and reads its name. Where it is not committed after all, begin() looks again.
 static int claim(Postgres *pg) {
     if (pg->claimed || !pg->readable)
         return 0;
-    int r = pg->claimable ? name_write(pg) : 0;
+    int r = pg->claimable ? postgres_claim_write(pg) : 0;
     if (r == 0)
         r = name_compare(pg, &pg->claim_reader);
-    pg->named = r == 0;
+    pg->claimed = r == 0;
     return r < 0 ? r : 0;
 }
 
 int postgres_transaction_begin(Postgres *pg) {
     int r = pg_command(pg->pg, "BEGIN");
     return r == 0 ? claim(pg) : r;
-}
-
-int postgres_transaction_commit(Postgres *pg) {
-    int r = pg_command(pg->pg, "COMMIT");
-    pg->claimed = pg->claimed || (r == 0 && pg->named);
-    return r;
 }
 
 static int place_read(Postgres *pg, const PgStatement *reader, SinkPlace *ret) {

@@ -236,7 +236,7 @@ static int postgres_commit(Sink *sink, const SinkSnapshot *snapshot, SinkTally *
     if (r == 0 && !snapshot->buckets)
         r = snapshot_put(pg, snapshot);
     if (r == 0 && !snapshot->dry)
-        r = postgres_transaction_commit(pg);
+        r = pg_command(pg->pg, "COMMIT");
     return ended(pg, r);
 }
 
@@ -270,7 +270,7 @@ static int postgres_end(Sink *sink, const SinkSnapshot *snapshot, const SinkPlac
     if (r == 0 && !snapshot->buckets)
         r = pg_run(pg->pg, &pg->snapshot_drop.statement, NULL, NULL);
     if (r == 0)
-        r = snapshot->dry ? pg_command(pg->pg, "ROLLBACK") : postgres_transaction_commit(pg);
+        r = pg_command(pg->pg, snapshot->dry ? "ROLLBACK" : "COMMIT");
     pg->filling = NULL;
     return ended(pg, r);
 }

@@ -64,7 +64,7 @@ typedef struct Postgres {
     const SinkSnapshot *filling; // rows are of this snapshot; NULL: of the feed
     bool beside_whole;           // one without a share, this or another, may have a place here
     bool readable, claimable;    // dongbo_subscription, by this login
-    bool named, claimed;         // names this subscription: in this transaction, for ever
+    bool claimed;                // it names this subscription
     bool failed;                 // something was missing, and nothing has been committed since
     Table tables[DOMAIN_MAX + 1];
     Arena *arena; // rows since the last commit
@@ -94,12 +94,12 @@ void postgres_place_statements(Postgres *pg);
 void postgres_claim_create(Postgres *pg); // appends what makes the table that says whose tables these are
 // ERROR_CONFIG where they are another subscription's: a snapshot would let go of its rows, and the place is in its
 // feed. `older`: there is no such table yet, but dongbo_position says of which subscription the last snapshot was.
+// 0: this one's; 1: nobody's yet.
 int postgres_claim_check(Postgres *pg, bool older);
-int postgres_claim_older(Postgres *pg); // writes that name into the table, where it is this subscription's
+int postgres_claim_write(Postgres *pg); // this subscription's name, where there is none yet
 // What is stored in it is the first of this subscription, or there was some already; else ERROR_CONFIG, and it is
 // ended.
 int postgres_transaction_begin(Postgres *pg);
-int postgres_transaction_commit(Postgres *pg);
 int postgres_place_find(Postgres *pg, SinkPlace *ret); // 1 when there is none
 // `snapshot`: one of everything has just been completed.
 int postgres_place_put(Postgres *pg, const SinkPlace *place, bool snapshot);
