@@ -197,13 +197,18 @@ def test_who_holds_what_the_log_forgot_is_told_so(exchange, health, shares):
         assert peer.hello(token=head, **share).position == 0
 
 
+def fill_tables(exchange, database):
+    """The receivers of "hn" to come fill tables."""
+    config = exchange.receivers["hn"].config
+    text = config.read_text()
+    config.write_text(text[:text.index("sink:")] +
+                      f'sink: {{kind: postgres, conninfo: "{database.conninfo()}", schema: r}}\n')
+
+
 def test_tables_that_several_fill(exchange, health, empty_database):
     """Shares of one schema: repeats have no effect, and each knows its own place."""
     history = History(health, random.Random(4))
-    conninfo = empty_database.conninfo()
-    first = exchange.receivers["hn"].config
-    text = first.read_text()
-    first.write_text(text[:text.index("sink:")] + f'sink: {{kind: postgres, conninfo: "{conninfo}", schema: r}}\n')
+    fill_tables(exchange, empty_database)
     for n in (2, 3, 2):
         consumers = [Consumer(exchange, f"table-{i}-of-{n}", f"{i}/{n}") for i in range(1, n + 1)]
         for _ in range(3):
@@ -224,10 +229,7 @@ def test_shares_say_that_other_rights_hold(exchange, health, empty_database):
     def warned(consumer, *words):
         return "what is granted has changed" in consumer.until_head(*words)
     history = History(health, random.Random(5))
-    first = exchange.receivers["hn"].config
-    text = first.read_text()
-    first.write_text(text[:text.index("sink:")] +
-                     f'sink: {{kind: postgres, conninfo: "{empty_database.conninfo()}", schema: r}}\n')
+    fill_tables(exchange, empty_database)
     whole = Consumer(exchange, "whole")
     shares = [Consumer(exchange, f"right-{i}", f"{i}/2") for i in (1, 2)]
     history.go_on(50)
@@ -247,10 +249,7 @@ def test_shares_say_that_other_rights_hold(exchange, health, empty_database):
 def test_shares_bring_back_nothing_that_a_snapshot_let_go(exchange, health, empty_database):
     """They were behind it, and the feed tells what came before the rights ended, but not that it is to go."""
     history = History(health, random.Random(7))
-    first = exchange.receivers["hn"].config
-    text = first.read_text()
-    first.write_text(text[:text.index("sink:")] +
-                     f'sink: {{kind: postgres, conninfo: "{empty_database.conninfo()}", schema: r}}\n')
+    fill_tables(exchange, empty_database)
     shares = [Consumer(exchange, f"let-go-{i}", f"{i}/2") for i in (1, 2)]
     history.go_on(50)
     for share in shares:
@@ -269,14 +268,6 @@ def test_shares_bring_back_nothing_that_a_snapshot_let_go(exchange, health, empt
     assert len(empty_database.rows(places)) == 1
 
 
-def fill_tables(exchange, database):
-    """The receivers of "hn" to come fill tables."""
-    config = exchange.receivers["hn"].config
-    text = config.read_text()
-    config.write_text(text[:text.index("sink:")] +
-                      f'sink: {{kind: postgres, conninfo: "{database.conninfo()}", schema: r}}\n')
-
-
 def test_tables_are_of_one_subscription(exchange, health, empty_database):
     """The other's snapshot would let go of all rows that it may not see, and its place is in another feed."""
     history = History(health, random.Random(4))
@@ -286,9 +277,14 @@ def test_tables_are_of_one_subscription(exchange, health, empty_database):
     whole.until_head()
     exchange.committee("other", "population", "citizen_number,population.full_name")
     other = exchange.receivers["other"].config.read_text()
-    for consumer, snapshot in ((whole, ["--from", "snapshot"]), (whole, []), (share, [])):
+
+    def receive_other(consumer):
+        """Into the same tables."""
         text = consumer.config.read_text()
         consumer.config.write_text(other[:other.index("sink:")] + text[text.index("sink:"):])
+        return text
+    for consumer, snapshot in ((whole, ["--from", "snapshot"]), (whole, []), (share, [])):
+        text = receive_other(consumer)
         done = exchange.run(*exchange.receivers["hn"].command()[:3], consumer.config, "--until-head", *snapshot)
         assert done.returncode == 2, done.stderr
         assert "schema r is subscription hn's. Nothing was changed" in done.stderr
@@ -298,8 +294,7 @@ def test_tables_are_of_one_subscription(exchange, health, empty_database):
     assert empty_database.value("SELECT count(*) FROM r.health") == len(history.lots)
     # Who knows why takes them over, with what this one may see.
     empty_database.rows("DROP TABLE r.dongbo_subscription, r.dongbo_position")
-    text = whole.config.read_text()
-    whole.config.write_text(other[:other.index("sink:")] + text[text.index("sink:"):])
+    receive_other(whole)
     whole.until_head("--from", "snapshot")
     assert empty_database.rows("SELECT (SELECT count(*) FROM r.health), (SELECT name FROM r.dongbo_subscription)") == [
         (0, "other")]
@@ -387,10 +382,7 @@ def hello(exchange, share, shares, name="hn"):
 def test_rights_are_accepted_of_a_share_that_begins_anew(exchange, health, empty_database):
     """Its place is kept with the hash that belongs to it, or not at all, whatever dies before something came."""
     history = History(health, random.Random(8))
-    first = exchange.receivers["hn"].config
-    text = first.read_text()
-    first.write_text(text[:text.index("sink:")] +
-                     f'sink: {{kind: postgres, conninfo: "{empty_database.conninfo()}", schema: r}}\n')
+    fill_tables(exchange, empty_database)
     one, two = (Consumer(exchange, f"anew-{i}", f"{i}/2") for i in (1, 2))
     history.go_on(20)
     one.until_head()
