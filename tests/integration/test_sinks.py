@@ -310,7 +310,7 @@ def test_a_program_takes_a_snapshot(exchange, health, seed):
     receiver.until_head()
     with contextlib.closing(sqlite3.connect(path)) as base, base:  # of somebody whom a snapshot does not bring
         base.execute("INSERT INTO record VALUES ('x', 1, 0, '{\"citizenNumber\": \"nobody\"}')")
-    set_frail(0.0004)
+    set_frail(0.0002)
     for round_ in range(4):
         before = state.read_text()
         process = exchange.start(receiver.command("--from", "snapshot"), receiver.log)
